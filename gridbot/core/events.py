@@ -1,0 +1,189 @@
+"""What happens to a strategy, as values.
+
+The same types come from the streams and from REST: an open order of a listing is an `OrderUpdateEvent`, a row of
+`position/list` a `PositionEvent`. Prices and quantities are `Decimal` in USDT and base coin, times are integers:
+`exchange_ts` in milliseconds UTC on the exchange's clock, `received_ns` from `time.monotonic_ns()` at the moment the
+frame reached us (0 where nobody measures). None means "the exchange did not say"; zero means zero (lessons L46).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from gridbot.core.vocabulary import Direction, Side
+
+__all__ = [
+    "Event",
+    "ExecType",
+    "ExecutionEvent",
+    "OrderStatus",
+    "OrderUpdateEvent",
+    "PositionEvent",
+    "TickerEvent",
+    "WalletEvent",
+]
+
+ZERO = Decimal(0)
+
+
+class OrderStatus(StrEnum):
+    """Bybit's `orderStatus` for linear contracts (reference/bybit-v5.md 3.1)."""
+
+    NEW = "New"
+    PARTIALLY_FILLED = "PartiallyFilled"
+    UNTRIGGERED = "Untriggered"
+    TRIGGERED = "Triggered"
+    FILLED = "Filled"
+    CANCELLED = "Cancelled"
+    PARTIALLY_FILLED_CANCELED = "PartiallyFilledCanceled"
+    REJECTED = "Rejected"
+    DEACTIVATED = "Deactivated"
+
+    @property
+    def is_open(self) -> bool:
+        return self in _OPEN
+
+
+_OPEN = frozenset(
+    {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED}
+)
+
+
+class ExecType(StrEnum):
+    """Bybit's `execType`. Only `TRADE` is a fill of an order of ours; the rest are ledger or risk events."""
+
+    TRADE = "Trade"
+    ADL = "AdlTrade"
+    FUNDING = "Funding"
+    BUST = "BustTrade"
+    DELIVERY = "Delivery"
+    SETTLE = "Settle"
+    BLOCK = "BlockTrade"
+    MOVE_POSITION = "MovePosition"
+    OTHER = "Other"
+
+
+@dataclass(frozen=True, slots=True)
+class TickerEvent:
+    """Newest market prices of a symbol. `last_price` decides; the others inform."""
+
+    symbol: str
+    last_price: Decimal
+    exchange_ts: int = 0
+    mark_price: Decimal | None = None
+    index_price: Decimal | None = None
+    bid1_price: Decimal | None = None
+    ask1_price: Decimal | None = None
+    funding_rate: Decimal | None = None
+    next_funding_ts: int | None = None
+    received_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionEvent:
+    """One execution of an order. `fee` is positive when paid, negative when earned, in USDT.
+
+    `closed_size` is the part of `qty` that reduced a position. Executions carry no positionIdx: `direction` follows
+    from side and `closed_size`. `leaves_qty` 0 says that the order is complete.
+    """
+
+    symbol: str
+    exec_id: str
+    order_id: str
+    order_link_id: str
+    side: Side
+    price: Decimal
+    qty: Decimal
+    leaves_qty: Decimal = ZERO
+    fee: Decimal = ZERO
+    closed_size: Decimal = ZERO
+    exec_type: ExecType = ExecType.TRADE
+    is_maker: bool = True
+    exchange_ts: int = 0
+    order_qty: Decimal | None = None
+    order_price: Decimal | None = None
+    fee_rate: Decimal | None = None
+    mark_price: Decimal | None = None
+    received_ns: int = 0
+
+    @property
+    def is_close(self) -> bool:
+        return self.closed_size > 0
+
+    @property
+    def direction(self) -> Direction:
+        return Direction.of_order(self.side, reduce_only=self.is_close)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdateEvent:
+    """State of one order as the exchange told it; `exchange_ts` is its `updatedTime`.
+
+    `leaves_qty` is 0 once an order is closed, even when nothing was executed: what was not executed is
+    `qty - cum_exec_qty`. `direction` is None in one-way mode (positionIdx 0), which is never ours.
+    """
+
+    symbol: str
+    order_id: str
+    order_link_id: str
+    side: Side
+    direction: Direction | None
+    price: Decimal
+    qty: Decimal
+    status: OrderStatus
+    cum_exec_qty: Decimal = ZERO
+    leaves_qty: Decimal = ZERO
+    avg_price: Decimal | None = None
+    reduce_only: bool = False
+    cancel_type: str = ""
+    reject_reason: str = ""
+    order_type: str = "Limit"
+    exchange_ts: int = 0
+    created_ts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PositionEvent:
+    """One leg of a symbol; `size` 0 is a flat leg and as much an event as any other (lessons L24)."""
+
+    symbol: str
+    direction: Direction
+    size: Decimal
+    entry_price: Decimal | None = None
+    mark_price: Decimal | None = None
+    liq_price: Decimal | None = None
+    leverage: Decimal | None = None
+    unrealised_pnl: Decimal | None = None
+    position_im: Decimal | None = None
+    position_mm: Decimal | None = None
+    cum_realised_pnl: Decimal | None = None
+    status: str = "Normal"
+    seq: int = -1
+    exchange_ts: int = 0
+
+    @property
+    def entry_value(self) -> Decimal:
+        """size × entry in USDT; Bybit's own `positionValue` is mark-based on some paths (lessons L48)."""
+        return self.size * self.entry_price if self.entry_price is not None else ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class WalletEvent:
+    """The settle coin's row and the account totals, in coin units (USDT) and USD respectively."""
+
+    coin: str
+    wallet_balance: Decimal | None
+    equity: Decimal | None = None
+    available_balance: Decimal | None = None
+    unrealised_pnl: Decimal | None = None
+    total_equity: Decimal | None = None
+    total_initial_margin: Decimal | None = None
+    total_maintenance_margin: Decimal | None = None
+    account_im_rate: Decimal | None = None
+    account_mm_rate: Decimal | None = None
+    exchange_ts: int = 0
+
+
+Event = TickerEvent | ExecutionEvent | OrderUpdateEvent | PositionEvent | WalletEvent

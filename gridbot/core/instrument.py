@@ -1,0 +1,61 @@
+"""What the exchange allows on one symbol, and the only places where prices and quantities are rounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+
+__all__ = ["Instrument", "RiskTier"]
+
+
+@dataclass(frozen=True, slots=True)
+class RiskTier:
+    """One row of `market/risk-limit`: up to `limit` USDT of position value these rates hold (fractions)."""
+
+    limit: Decimal
+    mm_rate: Decimal
+    im_rate: Decimal
+    mm_deduction: Decimal = Decimal(0)
+    max_leverage: Decimal = Decimal(100)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """Trading rules of a USDT perpetual, from `market/instruments-info`.
+
+    Prices are USDT per coin, quantities base coin, `min_notional` USDT. `tick_size` and `qty_step` are positive.
+    """
+
+    symbol: str
+    tick_size: Decimal
+    qty_step: Decimal
+    min_order_qty: Decimal
+    max_order_qty: Decimal
+    min_notional: Decimal = Decimal(5)
+    min_price: Decimal = Decimal(0)
+    max_price: Decimal = Decimal("1e9")
+    max_leverage: Decimal = Decimal(100)
+    status: str = "Trading"
+    funding_interval_minutes: int = 480
+    tiers: tuple[RiskTier, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.tick_size <= 0 or self.qty_step <= 0:
+            raise ValueError(
+                f"{self.symbol}: expected a positive tick size and quantity step, "
+                f"got {self.tick_size} and {self.qty_step}"
+            )
+
+    def ticks(self, price: Decimal) -> int:
+        """Whole ticks nearest to `price`, ties to even."""
+        return int((price / self.tick_size).to_integral_value(ROUND_HALF_EVEN))
+
+    def price(self, ticks: int) -> Decimal:
+        """Price of a whole number of ticks, in the tick's own number of decimals."""
+        return self.tick_size * ticks
+
+    def round_qty_up(self, qty: Decimal) -> Decimal:
+        return (qty / self.qty_step).to_integral_value(ROUND_CEILING) * self.qty_step
+
+    def round_qty_down(self, qty: Decimal) -> Decimal:
+        return (qty / self.qty_step).to_integral_value(ROUND_FLOOR) * self.qty_step

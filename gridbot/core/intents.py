@@ -1,0 +1,65 @@
+"""What a strategy wants done. Intents say what, never how: sizing, ids, caps and the wire come after them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from gridbot.core.vocabulary import Direction, Side
+
+__all__ = ["CancelIntent", "Intent", "LimitOrder", "PlaceLimitIntent", "client_order_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOrder:
+    """One live or in-flight order as the engine sees it.
+
+    `key` names it for a `CancelIntent` (our orderLinkId, or the exchange's order id for an adopted order without one).
+    `ticks` is its price in whole ticks; `has_fills` is true once something was executed.
+    """
+
+    key: str
+    side: Side
+    ticks: int
+    has_fills: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceLimitIntent:
+    """Rest a limit order at a level. `ticks` is the price in whole ticks, `level` the index in the grid now.
+
+    The quantity is not the strategy's business: `quantity_for` sizes it.
+    """
+
+    symbol: str
+    side: Side
+    ticks: int
+    direction: Direction
+    reduce_only: bool
+    level: int
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelIntent:
+    """Cancel the order with this `key`; `reason` is rebuild, duplicate, side_mismatch or outside_grid."""
+
+    symbol: str
+    key: str
+    reason: str
+    side: Side
+    ticks: int
+    direction: Direction
+
+
+Intent = PlaceLimitIntent | CancelIntent
+
+
+def client_order_id(strat_id: str, symbol: str, side: Side, ticks: int, direction: Direction) -> str:
+    """Stable 16 hex digits of one level of one strategy (reference/strategy.md 3).
+
+    Quantity, level index and reduceOnly are left out, so that an order survives a shift of the grid. The price goes in
+    as whole ticks: `84.5` and `84.50` are one level.
+    """
+    text = f"{strat_id}_{symbol}_{side}_{ticks}_{direction}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
