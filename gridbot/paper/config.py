@@ -1,0 +1,139 @@
+"""The `paper` section of the configuration. Importing this pulls in no server code."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "AtEnd",
+    "MarketConfig",
+    "MatchingModel",
+    "PaperConfig",
+    "PositionMode",
+    "RateLimitConfig",
+    "SourceKind",
+    "SymbolConfig",
+]
+
+Positive = Annotated[Decimal, Field(gt=0)]
+NotNegative = Annotated[Decimal, Field(ge=0)]
+
+
+class SourceKind(StrEnum):
+    """Where the market's trades come from."""
+
+    SYNTHETIC = "synthetic"
+    REPLAY = "replay"
+    MANUAL = "manual"
+
+
+class AtEnd(StrEnum):
+    """What a replay does after its last trade: keep the last price, begin again, or end the exchange."""
+
+    HOLD = "hold"
+    LOOP = "loop"
+    STOP = "stop"
+
+
+class MatchingModel(StrEnum):
+    """When a resting order fills.
+
+    `queue`: trades go through its price (whole fill), or the volume traded at its price exceeds what stood before it
+    (partial fills). `touch`: whole, at the first trade at its price (optimistic). `through`: only when trades go
+    through its price (pessimistic).
+    """
+
+    QUEUE = "queue"
+    TOUCH = "touch"
+    THROUGH = "through"
+
+
+class PositionMode(StrEnum):
+    """Mode of a symbol until the account switches it. Bybit's own default is one-way."""
+
+    ONE_WAY = "one_way"
+    HEDGE = "hedge"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SymbolConfig(_Model):
+    """One symbol of the synthetic market; the defaults are lively enough for a grid of 0.1-0.2 % steps."""
+
+    price: Positive | None = Field(None, description="Centre price in USDT; default: of the shipped instrument.")
+    volatility: NotNegative = Field(
+        Decimal("0.0004"), description="Random part: fraction of price per square root second."
+    )
+    mean_reversion: NotNegative = Field(
+        Decimal("0.1"), description="Pull of the random part to the centre, per second."
+    )
+    swing: NotNegative = Field(
+        Decimal("0.004"), description="Amplitude of the regular wave, fraction of price; 0 is none."
+    )
+    swing_period_s: Positive = Field(Decimal(5), description="Length of one wave in seconds of source time.")
+    trades_per_second: Positive = Field(Decimal(20), description="Public trades per second of source time.")
+    trade_notional: Positive = Field(Decimal(4000), description="Mean size of one public trade in USDT.")
+    level_notional: Positive | None = Field(None, description="Overrides `market.level_notional` for this symbol.")
+
+
+class MarketConfig(_Model):
+    """The market that orders meet."""
+
+    source: SourceKind = Field(
+        SourceKind.SYNTHETIC, description="synthetic, replay, or manual (tests push the trades)."
+    )
+    seed: int = Field(1, description="Seed of the synthetic market; the same seed gives the same path.")
+    speed: Positive = Field(Decimal(1), description="Source seconds per wall second.")
+    symbols: dict[str, SymbolConfig] = Field(
+        default_factory=dict, description="Symbols of the synthetic or manual market; none means all shipped ones."
+    )
+    files: dict[str, Path] = Field(
+        default_factory=dict, description="Replay: symbol to file of Bybit's trade dump layout (.csv or .csv.gz)."
+    )
+    at_end: AtEnd = Field(AtEnd.HOLD, description="Replay: hold the last price, loop, or stop the exchange.")
+    level_notional: Positive = Field(
+        Decimal(10000), description="Mean USDT resting at each price of the modelled book (queue and taker fills)."
+    )
+
+    @model_validator(mode="after")
+    def _replay_needs_files(self) -> MarketConfig:
+        if self.source is SourceKind.REPLAY and not self.files:
+            raise ValueError("source 'replay' expects at least one file under 'files' (symbol: path), got none")
+        return self
+
+
+class RateLimitConfig(_Model):
+    """Bybit's request limits; 0 switches a limit off (headers are sent all the same)."""
+
+    orders_per_second: int = Field(
+        10, ge=0, description="Per account and order endpoint (create, amend, cancel, batch)."
+    )
+    queries_per_second: int = Field(50, ge=0, description="Per account and signed query endpoint.")
+    ip_requests: int = Field(600, ge=0, description="HTTP requests per 5 s from one address, all accounts together.")
+    ip_ban_s: float = Field(600, ge=0, description="Seconds of HTTP 403 after the address limit was broken.")
+
+
+class PaperConfig(_Model):
+    """The embedded paper exchange."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; leave it on loopback.")
+    port: int = Field(0, ge=0, le=65535, description="TCP port for HTTP and WebSocket; 0 takes a free one.")
+    default_balance: NotNegative = Field(Decimal(10000), description="USDT of an account that names no balance.")
+    maker_fee: Decimal = Field(Decimal("0.0002"), description="Fraction of value; negative is a rebate.")
+    taker_fee: Decimal = Field(Decimal("0.00055"), description="Fraction of value.")
+    default_leverage: Decimal = Field(Decimal(10), ge=1, description="Leverage of a symbol until the account sets it.")
+    position_mode: PositionMode = Field(PositionMode.ONE_WAY, description="Mode of each symbol until switched.")
+    matching: MatchingModel = Field(MatchingModel.QUEUE, description="When a resting order fills.")
+    ack_delay_ms: float = Field(3, ge=0, description="From answering a request to pushing its result on the streams.")
+    subscribe_delay_ms: float = Field(10, ge=0, description="Before WebSocket acknowledgements; pybit needs 5 or more.")
+    ticker_interval_ms: float = Field(100, ge=0, description="Tickers coalesce for this long; 0 pushes each change.")
+    link_id_retention_s: float = Field(7200, ge=0, description="How long a closed order's orderLinkId stays taken.")
+    limits: RateLimitConfig = Field(default_factory=RateLimitConfig, description="Request limits.")
+    market: MarketConfig = Field(default_factory=MarketConfig, description="Where prices come from.")
