@@ -1,0 +1,166 @@
+"""The supervisor's end of the pipes to one child: messages in and out without ever blocking its loop.
+
+The child uses plain `multiprocessing` connections. On this side the same wire format (a 4-byte big-endian length, or
+-1 and an 8-byte length, then a pickle) is read and written by hand on non-blocking descriptors: `Connection.recv`
+blocks on a child that stopped half-way through a message, and `Connection.send` on one that does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import struct
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+__all__ = ["Channel", "FrameReader", "frame"]
+
+Message = dict[str, Any]
+
+_CHUNK = 1 << 16
+_MAX_MESSAGE = 64 << 20
+_MAX_UNSENT = 1 << 20
+
+
+def frame(message: Message) -> bytes:
+    """One message as `multiprocessing.Connection.send` would write it."""
+    payload = pickle.dumps(message)
+    if len(payload) > 0x7FFFFFFF:
+        raise ValueError(f"a message of {len(payload)} bytes is too long for a pipe")
+    return struct.pack("!i", len(payload)) + payload
+
+
+class FrameReader:
+    """Cuts a byte stream into messages. Pure. Raises ValueError on what no child of ours would send."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Yield the messages that are complete with `data`."""
+        self._buffer += data
+        while (message := self._next()) is not None:
+            yield message
+
+    def _next(self) -> Message | None:
+        buffer = self._buffer
+        if len(buffer) < 4:
+            return None
+        head, (size,) = 4, struct.unpack_from("!i", buffer)
+        if size == -1:
+            if len(buffer) < 12:
+                return None
+            head, (size,) = 12, struct.unpack_from("!Q", buffer, 4)
+        if not 0 <= size <= _MAX_MESSAGE:
+            raise ValueError(f"expected a message below {_MAX_MESSAGE} bytes, got the length {size}")
+        if len(buffer) < head + size:
+            return None
+        message = pickle.loads(bytes(buffer[head : head + size]))
+        del buffer[: head + size]
+        if not isinstance(message, dict):
+            raise ValueError(f"expected a dict, got {type(message).__name__}")
+        return message
+
+
+class Channel:
+    """Reads from `incoming`, writes to `outgoing` (the same object for a duplex pipe). Owns and closes both.
+
+    `on_message` is called on the loop for each message, `on_closed` once, when the child closed its end or sent rubbish.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        incoming: Connection[Any, Any],
+        outgoing: Connection[Any, Any],
+        on_message: Callable[[Message], None],
+        on_closed: Callable[[str], None],
+    ) -> None:
+        self._loop = loop
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._on_message = on_message
+        self._on_closed = on_closed
+        self._reader = FrameReader()
+        self._unsent = bytearray()
+        self._reading = True
+        self._writing = False
+        self._closed = False
+        os.set_blocking(incoming.fileno(), False)
+        os.set_blocking(outgoing.fileno(), False)
+        loop.add_reader(incoming.fileno(), self._readable)
+
+    def send(self, message: Message) -> bool:
+        """Send now or as soon as the child reads. False when the child is gone or has not read for too long."""
+        if self._closed or len(self._unsent) > _MAX_UNSENT:
+            return False
+        self._unsent += frame(message)
+        return self._flush()
+
+    def drain(self) -> None:
+        """Take what a dead child left in the pipe."""
+        while self._reading and self._readable():
+            pass
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._stop_reading()
+        self._stop_writing()
+        self._incoming.close()
+        if self._outgoing is not self._incoming:
+            self._outgoing.close()
+
+    def _readable(self) -> bool:
+        try:
+            data = os.read(self._incoming.fileno(), _CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError as error:  # a reset socket pair is an end of file with another name
+            self._end(str(error))
+            return False
+        if not data:
+            self._end("")
+            return False
+        try:
+            for message in self._reader.feed(data):
+                self._on_message(message)
+        except (ValueError, pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+            self._end(f"unreadable message: {error}")
+            return False
+        return not self._closed
+
+    def _end(self, text: str) -> None:
+        if self._reading:
+            self._stop_reading()
+            self._on_closed(text)
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._incoming.fileno())
+
+    def _flush(self) -> bool:
+        try:
+            while self._unsent:
+                sent = os.write(self._outgoing.fileno(), self._unsent)
+                del self._unsent[:sent]
+        except BlockingIOError:
+            if not self._writing:
+                self._writing = True
+                self._loop.add_writer(self._outgoing.fileno(), self._flush)
+            return True
+        except OSError:
+            self._unsent.clear()
+            self._stop_writing()
+            return False
+        self._stop_writing()
+        return True
+
+    def _stop_writing(self) -> None:
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._outgoing.fileno())
