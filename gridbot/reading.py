@@ -1,0 +1,103 @@
+"""Read-only access to the records: what `gridbot-supervisor sql`, notebooks and `gridbot.connect()` use.
+
+The store's writer holds the database file only while it writes, about 40 ms at a time, so a reader that finds it
+locked tries again for a moment. Close what you opened: while a reader has the file open the writer cannot write, the
+file lags behind (trading does not notice, nothing is lost).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+__all__ = [
+    "DATABASE_NAME",
+    "DatabaseDamaged",
+    "DatabaseLocked",
+    "NoDatabase",
+    "ReadingError",
+    "connect",
+    "database_path",
+]
+
+DATABASE_NAME: Final = "gridbot.duckdb"
+_RETRY_S: Final = 0.01
+
+
+class ReadingError(Exception):
+    """The records cannot be read; the text says why and what to do."""
+
+
+class NoDatabase(ReadingError):
+    """Nothing was recorded here yet."""
+
+
+class DatabaseLocked(ReadingError):
+    """Another process kept the file for itself all the time."""
+
+
+class DatabaseDamaged(ReadingError):
+    """The file, or the log beside it, is not readable."""
+
+
+def database_path(data_dir: str | Path) -> Path:
+    """The database file for a data directory; a path that names a .duckdb file is taken as it is."""
+    path = Path(data_dir)
+    return path if path.suffix == ".duckdb" else path / DATABASE_NAME
+
+
+def is_lock_error(exc: BaseException) -> bool:
+    """True for DuckDB's complaint that another process has the file."""
+    return isinstance(exc, duckdb.IOException) and "Could not set lock on file" in str(exc)
+
+
+def connect(
+    data_dir: str | Path = "data",
+    *,
+    timeout_s: float = 5.0,
+    config: dict[str, str] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Open the records of a data directory (or a .duckdb file) read-only.
+
+    Wait up to `timeout_s` seconds while the writer has the file. `config` is DuckDB's own configuration, such as
+    {"memory_limit": "1GB"}. Raise NoDatabase, DatabaseLocked or DatabaseDamaged.
+    """
+    path = database_path(data_dir)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if not path.exists():
+            raise NoDatabase(f"there is no database at {path} yet; start the bot first (gridbot-supervisor start)")
+        try:
+            # mypy: duckdb's stub wants dict[str, str | bool | int | float | list]
+            options: Any = config or {}
+            return duckdb.connect(str(path), read_only=True, config=options)
+        except duckdb.Error as exc:
+            if is_lock_error(exc):
+                if time.monotonic() < deadline:
+                    time.sleep(_RETRY_S)
+                    continue
+                raise DatabaseLocked(
+                    f"{path} was in use by another process for {timeout_s:g} s; {_holder(exc)}"
+                ) from exc
+            if "replaying WAL" in str(exc):
+                raise DatabaseDamaged(
+                    f"the write-ahead log of {path} is damaged; start the bot (its writer sets the log aside and "
+                    f"brings the rows again from the journal). DuckDB says: {_first_line(exc)}"
+                ) from exc
+            if isinstance(exc, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException):
+                raise DatabaseDamaged(f"{path} cannot be opened: {_first_line(exc)}") from exc
+            raise
+
+
+def _first_line(exc: BaseException) -> str:
+    return str(exc).splitlines()[0]
+
+
+def _holder(exc: BaseException) -> str:
+    text = str(exc)
+    start = text.find("held in ")
+    end = text.find(")", start)
+    return f"it is {text[start:end + 1]}" if start >= 0 and end > start else _first_line(exc)
