@@ -26,6 +26,7 @@ __all__ = ["Batch", "BatchQueue", "Recorder", "RecorderStats"]
 MEMORY_LIMIT: Final = 32 * 1024 * 1024
 QUEUE_PAYLOAD_LIMIT: Final = 1024 * 1024
 FULL_PAUSE_S: Final = 0.25
+CLOSE_QUEUE_S: Final = 1.0
 
 Batch = tuple[int, int, int, int, bytes]
 """What goes over the queue: first and last number, segment and byte offset behind the batch, frames."""
@@ -95,7 +96,7 @@ class Recorder:
         self._closed = False
         cancel_join = getattr(queue, "cancel_join_thread", None)
         if cancel_join is not None:
-            cancel_join()  # what the feeder thread still holds is in the journal; do not hang at exit for it
+            cancel_join()  # the journal has it all: never hang at exit for a queue that nobody reads
 
     # -- recording
 
@@ -210,7 +211,17 @@ class Recorder:
             return
         self._closed = True
         self.flush()
+        self._close_queue()
         self.journal.close()
+
+    def _close_queue(self) -> None:
+        """Let the queue's feeder thread finish, so that the queue stays usable; not longer than a second."""
+        close, feeder = getattr(self.queue, "close", None), getattr(self.queue, "_thread", None)
+        if close is None:
+            return
+        close()
+        if feeder is not None:
+            feeder.join(CLOSE_QUEUE_S)
 
 
 def _sanitised(record: Record) -> Record:

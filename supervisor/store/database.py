@@ -1,0 +1,208 @@
+"""The database file, as only the writer touches it: made, opened for one transaction, closed.
+
+Between two commits nobody holds the file, so any DuckDB tool can open it read-only. This process must never open it by
+other means than DuckDB, not even to read a byte: closing such a descriptor drops the POSIX lock under DuckDB's feet.
+`os.stat`, `os.rename` and `os.replace` are safe.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from gridbot.reading import is_lock_error
+from supervisor.store.schema import STORAGE_VERSION, create_table_sql, ensure_schema, quote, table_columns
+
+__all__ = ["Database", "DatabaseHeld", "Rows", "Unreadable"]
+
+log = logging.getLogger("gridbot.store")
+
+_CONFIG: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1}
+_HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
+
+
+class DatabaseHeld(Exception):
+    """Another process has the file open. `holder` names it, such as "python3.11 (pid 4711)"."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"the database is held by {holder}")
+        self.holder = holder
+
+
+class Unreadable(RuntimeError):
+    """The file is there and is no database that can be used; the text says what to do."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """What goes into one transaction."""
+
+    tables: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    offsets: dict[str, int] = field(default_factory=dict)
+    gaps: list[tuple[str, int, int, str]] = field(default_factory=list)
+    rejects: list[tuple[str, int | None, str | None, str, str]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return sum(len(rows) for rows in self.tables.values())
+
+    def __bool__(self) -> bool:
+        return bool(self.offsets or self.gaps or self.rejects)
+
+
+class Database:
+    """The file at `path`. No method keeps it open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.wal = path.with_name(path.name + ".wal")
+        self.quarantined: list[Path] = []
+
+    def prepare(self) -> None:
+        """Make the file when there is none, bring its schema up to date. Raise as `open`, or SchemaTooNew."""
+        if not self.path.exists():
+            self._make()
+            return
+        with self.open() as con:
+            ensure_schema(con)
+
+    def _make(self) -> None:
+        """Make a whole new file beside, then rename it: a half-made database never has the name."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.wal.exists():  # belongs to a file that is gone
+            self._set_wal_aside("its database file is gone")
+        new = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
+        new.unlink(missing_ok=True)
+        with duckdb.connect(config=_CONFIG) as con:
+            con.execute(f"ATTACH {quote(str(new))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
+            con.execute("USE fresh")
+            ensure_schema(con)
+            con.execute("USE memory")
+            con.execute("DETACH fresh")
+        os.replace(new, self.path)
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """Open for writing. Raise DatabaseHeld, Unreadable; set a damaged write-ahead log aside and open without it."""
+        for _ in range(2):
+            try:
+                return duckdb.connect(str(self.path), config=_CONFIG)
+            except duckdb.Error as exc:
+                if is_lock_error(exc):
+                    raise DatabaseHeld(_holder_of(str(exc))) from exc
+                text = str(exc).splitlines()[0]
+                if "replaying WAL" in text and self.wal.exists():
+                    self._set_wal_aside(text)
+                    continue
+                if "No space left" in text or "Could not" in text:
+                    raise
+                raise Unreadable(
+                    f"{self.path} cannot be opened: {text}. Move it away and start again: a new file is made from the "
+                    "journals that are kept"
+                ) from exc
+        raise Unreadable(f"{self.path}: the write-ahead log appeared again after it was set aside")
+
+    def _set_wal_aside(self, reason: str) -> None:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        target = self.wal.with_name(f"{self.wal.name}.damaged-{stamp}")
+        os.replace(self.wal, target)
+        self.quarantined.append(target)
+        log.error(
+            "the database's write-ahead log was set aside as %s (%s); its rows come again from the journals", target, reason
+        )
+
+    def offsets(self, con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+        """Last committed number per account."""
+        return dict(con.execute("SELECT account, seq FROM ingest_offsets").fetchall())
+
+    def write(self, con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+        """Put everything into one transaction and commit it. Rows that no column takes go to ingest_rejects."""
+        try:
+            self._write(con, rows)
+        except (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException, TypeError):
+            con.rollback()
+            _reject_misfits(rows)
+            self._write(con, rows)
+
+    def _write(self, con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+        con.begin()
+        now = datetime.now(UTC).replace(tzinfo=None)
+        for table, values in rows.tables.items():
+            if values:
+                names = [column.name for column in table_columns(table)]
+                with con.appender(table, columns=names) as appender:
+                    appender.append_rows(values)
+        for account, seq in rows.offsets.items():
+            con.execute("INSERT OR REPLACE INTO ingest_offsets VALUES (?, ?, ?)", [account, seq, now])
+        for gap in rows.gaps:
+            con.execute("INSERT INTO ingest_gaps VALUES (?, ?, ?, ?, ?)", [*gap, now])
+        for reject in rows.rejects:
+            con.execute("INSERT INTO ingest_rejects VALUES (?, ?, ?, ?, ?, ?)", [*reject, now])
+        con.commit()
+
+    def is_checkpointed(self) -> bool:
+        """True when nothing of the last commit is in the write-ahead log only."""
+        return not self.wal.exists()
+
+
+def _reject_misfits(rows: Rows) -> None:
+    """Try each row alone in memory; move those that do not fit to the rejects."""
+    with duckdb.connect(config=_CONFIG) as scratch:
+        for table, values in rows.tables.items():
+            names = [column.name for column in table_columns(table)]
+            scratch.execute(create_table_sql(table))
+            good = []
+            for row in values:
+                error = _misfit(scratch, table, names, row)
+                if error is None:
+                    good.append(row)
+                else:
+                    body = repr(dict(zip(names, row, strict=False)))
+                    rows.rejects.append((row[0], row[2], table, error, body))
+                    log.error("record %s of account %s fits no column of %s: %s", row[2], row[0], table, error)
+            rows.tables[table] = good
+
+
+def _misfit(con: duckdb.DuckDBPyConnection, table: str, names: Sequence[str], row: tuple[Any, ...]) -> str | None:
+    try:
+        with con.appender(table, columns=list(names)) as appender:
+            appender.append_rows([row])
+    except (duckdb.Error, TypeError) as exc:
+        return str(exc).splitlines()[0]
+    return None
+
+
+def _holder_of(message: str) -> str:
+    """Name of the process in DuckDB's lock message."""
+    found = _HOLDER.search(message)
+    if not found:
+        return "another process"
+    pid = int(found[2])
+    return f"{_command_of(pid) or os.path.basename(found[1])} (pid {pid})"
+
+
+def _command_of(pid: int) -> str:
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    parts = [part.decode(errors="replace") for part in raw.split(b"\0") if part]
+    return " ".join(os.path.basename(part) for part in parts[:3])[:80]
+
+
+def age_s(local_ts_us: int) -> float:
+    """Seconds since a worker's time stamp."""
+    return max(0.0, time.time() - local_ts_us / 1e6)
+
+
+def as_lags(pending: Mapping[str, int]) -> dict[str, float]:
+    """Age in seconds by account, from the time stamps of the oldest records that wait."""
+    return {account: round(age_s(stamp), 3) for account, stamp in pending.items()}

@@ -1,0 +1,187 @@
+"""One account's records on their way to the database: by queue while that works, by journal whenever it does not.
+
+    number expected next == first of the batch   -> take it (the batch says where the journal goes on)
+    batch starts later                            -> something was missed: read the journal, then compare again
+    batch ends earlier                            -> known already, throw it away
+    no batch, but the journal is longer than known -> the queue is gone or was full: read the journal
+    the journal itself jumps                      -> those records are lost to us: note the gap, go on
+
+So the queue may lose, repeat or withhold anything; the result is each number once and in order.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue as queues
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from gridbot import codec
+from gridbot.codec import CodecError
+from gridbot.journal import JournalReader
+from gridbot.recorder import Batch
+
+__all__ = ["AccountSource", "QueueDrain", "Taken"]
+
+log = logging.getLogger("gridbot.store")
+
+WAITING_LIMIT: Final = 8 * 1024 * 1024
+_POLL_S: Final = 0.2
+
+
+class QueueDrain:
+    """Thread that empties one queue into bounded memory, so that a stuck queue holds up nobody else.
+
+    What does not fit is thrown away: the journal has it.
+    """
+
+    def __init__(self, account: str, queue: Any) -> None:
+        self._queue = queue
+        self._waiting: deque[Batch] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self.wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"queue-{account}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                batch = self._queue.get(timeout=_POLL_S)
+            except queues.Empty:
+                continue
+            except (OSError, EOFError, ValueError):
+                return
+            except Exception as exc:  # noqa: BLE001 - a producer killed in mid-write leaves any garbage to unpickle
+                log.warning("unreadable batch on a record queue (%s); its journal is read instead", exc)
+                return
+            with self._lock:
+                if self._bytes <= WAITING_LIMIT:
+                    self._waiting.append(batch)
+                    self._bytes += len(batch[4])
+
+    def take(self) -> list[Batch]:
+        """Everything that has arrived."""
+        with self._lock:
+            batches, self._waiting, self._bytes = list(self._waiting), deque(), 0
+        return batches
+
+    def stop(self, timeout_s: float) -> bool:
+        """Leave the queue's locks free. False when the thread is stuck in a half-written message."""
+        self._stopping.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+
+@dataclass(slots=True)
+class Taken:
+    """Records of one account for one transaction: parsed bodies in order, and what was wrong."""
+
+    docs: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[tuple[int, int, str]] = field(default_factory=list)
+    rejects: list[tuple[int | None, str | None, str, str]] = field(default_factory=list)
+    last_seq: int = 0
+
+
+class AccountSource:
+    """Hands out the records of one account that follow those handed out before, from queue and journal."""
+
+    def __init__(self, account: str, directory: Path, drain: QueueDrain | None = None) -> None:
+        self.account = account
+        self.drain = drain
+        self.next_seq = 1
+        self.from_journal = 0
+        self._reader = JournalReader(directory)
+        self._batches: deque[Batch] = deque()
+        self._suspect = False
+        self._damage_notes: list[str] = []
+        self._reported: set[str] = set()
+
+    def reset(self, committed: int) -> None:
+        """Go on behind the number that is in the database."""
+        self.next_seq = committed + 1
+        self._reader.seek(self.next_seq)
+        self._batches.clear()
+        self._suspect = False
+        self._damage_notes.clear()
+
+    def take(self, limit: int, *, idle: bool = True) -> Taken:
+        """About `limit` records or fewer. `idle`: this is a regular look, so compare with the journal's length too."""
+        taken = Taken(last_seq=self.next_seq - 1)
+        arrived = self.drain.take() if self.drain else []
+        self._batches.extend(arrived)
+        while self._batches and len(taken.docs) < limit:
+            first, last, segment, offset, frames = self._batches[0]
+            if last < self.next_seq:
+                self._batches.popleft()
+            elif first <= self.next_seq:
+                self._batches.popleft()
+                self._accept(frames, taken)
+                self._reader.move(segment, offset)
+            elif not self._read_journal(limit, taken):
+                self._note_gap(self.next_seq, first - 1, taken, "its journal does not hold them")
+                self.next_seq = first
+        if not arrived and not self._batches and len(taken.docs) < limit:
+            self._look_at_journal(limit, taken, idle=idle)
+        taken.last_seq = self.next_seq - 1
+        return taken
+
+    def _look_at_journal(self, limit: int, taken: Taken, *, idle: bool) -> None:
+        """Without batches: read on, once it is clear that the bytes are not just about to come by queue."""
+        if not self._reader.has_more():
+            self._suspect = False
+        elif self.drain is None or self._suspect:
+            self._read_journal(limit, taken)
+        elif idle:
+            self._suspect = True
+
+    def _read_journal(self, limit: int, taken: Taken) -> bool:
+        """Read up to `limit` records; False when the journal had none that is new."""
+        before = self.next_seq
+        while len(taken.docs) < limit:
+            chunk = self._reader.read()
+            for damage in chunk.damages:
+                self._note_damage(str(damage))
+            if not chunk.bodies:
+                if not chunk.damages:
+                    break
+                continue
+            for body in chunk.bodies:
+                self._accept_body(body, taken)
+        self.from_journal += self.next_seq - before
+        return self.next_seq > before
+
+    def _accept(self, frames: bytes, taken: Taken) -> None:
+        bodies, _, _ = codec.split(frames, complete=True)
+        for body in bodies:
+            self._accept_body(body, taken)
+
+    def _accept_body(self, body: bytes, taken: Taken) -> None:
+        try:
+            doc = codec.parse(body)
+            seq = int(doc["seq"])
+        except (CodecError, ValueError, TypeError) as exc:
+            taken.rejects.append((None, None, str(exc), body.decode(errors="replace")))
+            return
+        if seq < self.next_seq:
+            return
+        if seq > self.next_seq:
+            reason = "; ".join(self._damage_notes) or "the journal no longer holds them"
+            self._note_gap(self.next_seq, seq - 1, taken, reason)
+        self._damage_notes.clear()
+        taken.docs.append(doc)
+        self.next_seq = seq + 1
+
+    def _note_gap(self, first: int, last: int, taken: Taken, reason: str) -> None:
+        taken.gaps.append((first, last, reason))
+        log.error("account %s: records %d to %d are missing: %s", self.account, first, last, reason)
+
+    def _note_damage(self, text: str) -> None:
+        self._damage_notes.append(text)
+        if text not in self._reported:
+            self._reported.add(text)
+            log.error("account %s: %s", self.account, text)

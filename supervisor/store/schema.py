@@ -1,0 +1,132 @@
+"""The database's tables, derived from the record types, and how an existing file is brought up to date.
+
+Money is DECIMAL(38, 12), times are TIMESTAMP in UTC. There is no primary key on the record tables: uniqueness comes from
+`ingest_offsets`, which changes in the same transaction as the rows. A record type that got a new field gets a new
+nullable column; anything else needs a new SCHEMA_VERSION and a migration.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import duckdb
+
+from gridbot import __version__, codec
+from gridbot.codec import Column, ColumnKind
+from gridbot.records import Header
+from supervisor.store.views import VIEWS
+
+__all__ = ["SCHEMA_VERSION", "STORAGE_VERSION", "SchemaTooNew", "ensure_schema", "table_columns"]
+
+SCHEMA_VERSION: Final = 1
+STORAGE_VERSION: Final = "v1.4.0"
+
+_SQL_TYPES: Final = {
+    ColumnKind.TEXT: "VARCHAR",
+    ColumnKind.INTEGER: "BIGINT",
+    ColumnKind.BOOLEAN: "BOOLEAN",
+    ColumnKind.DECIMAL: "DECIMAL(38, 12)",
+    ColumnKind.UTC_MS: "TIMESTAMP",
+    ColumnKind.UTC_US: "TIMESTAMP",
+    ColumnKind.JSON: "JSON",
+}
+
+_INTERNAL_TABLES: Final = {
+    "schema_versions": """
+        CREATE TABLE IF NOT EXISTS schema_versions (
+            version INTEGER NOT NULL, gridbot VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)""",
+    "ingest_offsets": """
+        CREATE TABLE IF NOT EXISTS ingest_offsets (
+            account VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, updated_at TIMESTAMP NOT NULL)""",
+    "ingest_gaps": """
+        CREATE TABLE IF NOT EXISTS ingest_gaps (
+            account VARCHAR NOT NULL, from_seq BIGINT NOT NULL, to_seq BIGINT NOT NULL, reason VARCHAR NOT NULL,
+            detected_at TIMESTAMP NOT NULL)""",
+    "ingest_rejects": """
+        CREATE TABLE IF NOT EXISTS ingest_rejects (
+            account VARCHAR NOT NULL, seq BIGINT, kind VARCHAR, error VARCHAR NOT NULL, body VARCHAR NOT NULL,
+            detected_at TIMESTAMP NOT NULL)""",
+}
+
+_INTERNAL_DOCS: Final = {
+    "schema_versions": "Versions of this schema that the file has had; the highest counts.",
+    "ingest_offsets": "Number of the last record of each account that is in this file.",
+    "ingest_gaps": "Record numbers that could not be had: the journal was damaged or removed.",
+    "ingest_rejects": "Records that fit no table, as they were; nothing is thrown away.",
+}
+
+
+class SchemaTooNew(RuntimeError):
+    """The file was made by a newer program."""
+
+
+def table_columns(table: str) -> tuple[Column, ...]:
+    """Columns of a record table: the header's, then the record's own."""
+    return codec.columns(Header) + codec.columns(codec.RECORD_TYPES[table])
+
+
+def sql_type(column: Column) -> str:
+    """DuckDB type of a column."""
+    return _SQL_TYPES[column.kind]
+
+
+def create_table_sql(table: str, *, temporary: bool = False) -> str:
+    """CREATE TABLE statement of a record table."""
+    lines = [
+        f"    {column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
+        for column in table_columns(table)
+    ]
+    kind = "TEMP TABLE" if temporary else "TABLE"
+    return f"CREATE {kind} IF NOT EXISTS {table} (\n" + ",\n".join(lines) + "\n)"
+
+
+def quote(text: str) -> str:
+    """SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def schema_version(con: duckdb.DuckDBPyConnection) -> int:
+    """Version of an open file; 0 when it has no schema of ours yet."""
+    found = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'schema_versions'").fetchone()
+    if not found:
+        return 0
+    row = con.execute("SELECT max(version) FROM schema_versions").fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing, in one transaction. Raise SchemaTooNew for a file of a newer gridbot."""
+    version = schema_version(con)
+    if version > SCHEMA_VERSION:
+        raise SchemaTooNew(
+            f"the database has schema version {version}, this gridbot ({__version__}) knows versions up to "
+            f"{SCHEMA_VERSION}: use the newer gridbot, or another --data-dir"
+        )
+    con.execute("BEGIN")
+    try:
+        _create(con)
+        if version < SCHEMA_VERSION:
+            con.execute(
+                "INSERT INTO schema_versions VALUES (?, ?, now()::TIMESTAMP)", [SCHEMA_VERSION, __version__]
+            )
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+
+
+def _create(con: duckdb.DuckDBPyConnection) -> None:
+    for table, sql in _INTERNAL_TABLES.items():
+        con.execute(sql)
+        con.execute(f"COMMENT ON TABLE {table} IS {quote(_INTERNAL_DOCS[table])}")
+    for table, cls in codec.RECORD_TYPES.items():
+        con.execute(create_table_sql(table))
+        existing = {row[0] for row in con.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall()}
+        for column in table_columns(table):
+            if column.name not in existing:
+                con.execute(f"ALTER TABLE {table} ADD COLUMN {column.name} {sql_type(column)}")
+            con.execute(f"COMMENT ON COLUMN {table}.{column.name} IS {quote(column.doc)}")
+        con.execute(f"COMMENT ON TABLE {table} IS {quote(' '.join((cls.__doc__ or '').split()))}")
+    for view in VIEWS:
+        con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+        con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")

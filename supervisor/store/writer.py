@@ -1,0 +1,358 @@
+"""The store's writer process: takes the accounts' records and puts them into the database, each exactly once.
+
+One transaction per flush holds the rows and the last number of each account, so a crash leaves both or neither. A number is
+reported as committed (and acknowledged to its worker) only when the file itself has it, not just its write-ahead log.
+
+    collect -> open -> compare offsets -> write, commit -> close -> report
+                 |held by another process: keep the rows, try again soon, say who holds it
+                 |any other failure: forget the rows, ask the file for its offsets, read the journals from there
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import psutil
+
+from gridbot import codec
+from gridbot.codec import CodecError
+from gridbot.journal import journal_directory, write_committed
+from gridbot.reading import database_path
+from supervisor.store.database import Database, DatabaseHeld, Rows, Unreadable
+from supervisor.store.ingest import AccountSource, QueueDrain
+from supervisor.store.schema import SchemaTooNew
+
+__all__ = ["Writer", "WriterBusy", "WriterSpec", "run_writer"]
+
+log = logging.getLogger("gridbot.store")
+
+EXIT_REFUSED: Final = 7
+HELD_WAIT_S: Final = (0.02, 0.25)
+FAILED_WAIT_S: Final = 1.0
+FINAL_FLUSH_S: Final = 1.2
+HEALTH_S: Final = 1.0
+
+
+class WriterBusy(RuntimeError):
+    """Another writer works on this database."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSpec:
+    """What the supervisor gives the writer. `flush_interval` in seconds; `max_rows` bounds one transaction."""
+
+    data_dir: Path
+    accounts: tuple[str, ...]
+    flush_interval: float = 0.5
+    max_rows: int = 20_000
+    logging: Any = None
+
+
+@dataclass(slots=True)
+class WriterState:
+    """What `health` reports."""
+
+    committed: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+    flushes: int = 0
+    flush_ms: float = 0.0
+    held_by: str | None = None
+    held_since: float | None = None
+    error: str | None = None
+    gaps: int = 0
+    rejects: int = 0
+
+
+class Writer:
+    """The work without the process around it. `clock` is a monotonic clock in seconds."""
+
+    def __init__(self, spec: WriterSpec, queues: Mapping[str, Any]) -> None:
+        self.spec = spec
+        self.state = WriterState()
+        self._lock_fd = _take_writer_lock(database_path(spec.data_dir))
+        self.database = Database(database_path(spec.data_dir))
+        self._sources: dict[str, AccountSource] = {}
+        self._rows = Rows()
+        self._oldest: dict[str, int] = {}
+        self._uncertain = True
+        for account in sorted({*spec.accounts, *queues, *_accounts_on_disk(spec.data_dir)}):
+            drain = QueueDrain(account, queues[account]) if account in queues else None
+            directory = journal_directory(spec.data_dir, account)
+            self._sources[account] = AccountSource(account, directory, drain)
+
+    # -- one flush
+
+    def flush(self, *, idle: bool = True) -> bool:
+        """Collect and commit what there is. True when there may be more right now. Raise as `Database.open`."""
+        if self._uncertain:
+            self._synchronise()
+        if self._rows.count < self.spec.max_rows:
+            self._collect(idle=idle)
+        if not self._rows:
+            self.state.error = None
+            self._released()
+            return False
+        started = time.monotonic()
+        con = self.database.open()
+        try:
+            if not self._matches(self.database.offsets(con)):
+                raise duckdb.IOException("the offsets in the database are not those of the last commit")
+            self.database.write(con, self._rows)
+        except BaseException:
+            self._uncertain = True
+            with contextlib.suppress(duckdb.Error):
+                con.close()
+            raise
+        con.close()
+        return self._committed(started)
+
+    def _matches(self, offsets: Mapping[str, int]) -> bool:
+        return all(offsets.get(account, 0) == self.state.committed.get(account, 0) for account in self._rows.offsets)
+
+    def _committed(self, started: float) -> bool:
+        if not self.database.is_checkpointed():  # the next open brings it over; until then the journals stay
+            self._uncertain = True
+            raise duckdb.IOException("the write-ahead log could not be written over into the database file")
+        state, rows = self.state, self._rows
+        full = rows.count >= self.spec.max_rows
+        state.rows += rows.count
+        state.gaps += len(rows.gaps)
+        state.rejects += len(rows.rejects)
+        state.flushes += 1
+        state.flush_ms = (time.monotonic() - started) * 1000
+        state.committed.update(rows.offsets)
+        state.error = None
+        self._released()
+        self._rows, self._oldest = Rows(), {}
+        return full
+
+    def _released(self) -> None:
+        if self.state.held_by:
+            log.info("the database is free again; %s had it", self.state.held_by)
+        self.state.held_by = self.state.held_since = None
+
+    def _synchronise(self) -> None:
+        """Make the file if needed, and let every source go on behind what it holds."""
+        self.database.prepare()
+        with self.database.open() as con:
+            offsets = self.database.offsets(con)
+        self.state.committed = dict(offsets)
+        for account in offsets.keys() - self._sources.keys():
+            directory = journal_directory(self.spec.data_dir, account)
+            self._sources[account] = AccountSource(account, directory)
+        for account, source in self._sources.items():
+            source.reset(offsets.get(account, 0))
+        self._rows, self._oldest = Rows(), {}
+        self._uncertain = False
+
+    def note_committed(self) -> None:
+        """Tell the journals what the database holds (see `gridbot.journal.write_committed`)."""
+        for account, seq in self.state.committed.items():
+            write_committed(journal_directory(self.spec.data_dir, account), seq)
+
+    def _collect(self, *, idle: bool) -> None:
+        rows = self._rows
+        for account, source in self._sources.items():
+            taken = source.take(self.spec.max_rows - rows.count, idle=idle)
+            for doc in taken.docs:
+                self._add(doc)
+            if taken.docs:
+                self._oldest.setdefault(account, int(taken.docs[0]["local_ts"]))
+            rows.gaps += [(account, *gap) for gap in taken.gaps]
+            rows.rejects += [(account, *reject) for reject in taken.rejects]
+            if taken.last_seq > max(self.state.committed.get(account, 0), rows.offsets.get(account, 0)):
+                rows.offsets[account] = taken.last_seq
+            if rows.count >= self.spec.max_rows:
+                return
+
+    def _add(self, doc: dict[str, Any]) -> None:
+        try:
+            row = codec.row_of(doc)
+        except CodecError as exc:
+            log.error("account %s: %s", doc["account"], exc)
+            self._rows.rejects.append((doc["account"], doc["seq"], doc["kind"], str(exc), repr(doc)))
+            return
+        self._rows.tables.setdefault(doc["kind"], []).append(row)
+
+    # -- outside of flushes
+
+    def held(self, by: str) -> None:
+        """Another process has the file."""
+        if self.state.held_by is None:
+            self.state.held_since = time.monotonic()
+        self.state.held_by = by
+
+    def failed(self, exc: BaseException) -> None:
+        """A flush failed; ask the file what it has before the next."""
+        self._uncertain = True
+        text = str(exc).splitlines()[0] if str(exc) else repr(exc)
+        if text != self.state.error:
+            log.error("records cannot be written to %s: %s; they wait in the journals", self.database.path, text)
+        self.state.error = text
+
+    def health(self) -> dict[str, Any]:
+        """The message of the contract: all JSON."""
+        now_us = time.time_ns() // 1000
+        oldest = min(self._oldest.values(), default=None)
+        state = self.state
+        return {
+            "type": "health",
+            "pid": os.getpid(),
+            "rss": psutil.Process().memory_info().rss,
+            "committed": dict(state.committed),
+            "lag_s": round(max(0, now_us - oldest) / 1e6, 3) if oldest is not None else 0.0,
+            "held_by": state.held_by,
+            "held_s": round(time.monotonic() - state.held_since, 1) if state.held_since is not None else 0.0,
+            "pending": self._rows.count,
+            "rows": state.rows,
+            "flushes": state.flushes,
+            "flush_ms": round(state.flush_ms, 1),
+            "from_journal": sum(source.from_journal for source in self._sources.values()),
+            "gaps": state.gaps,
+            "rejects": state.rejects,
+            "error": state.error,
+            "quarantined": [str(path) for path in self.database.quarantined],
+        }
+
+    def close(self) -> None:
+        """Leave the queues usable and give up the writer's lock."""
+        deadline = time.monotonic() + 0.5
+        for source in self._sources.values():
+            if source.drain:
+                source.drain.stop(max(0.0, deadline - time.monotonic()))
+        os.close(self._lock_fd)
+
+
+def _accounts_on_disk(data_dir: Path) -> list[str]:
+    """Accounts that ever had a journal here, in today's configuration or not."""
+    root = journal_directory(data_dir, ".").resolve()
+    try:
+        return [entry.name for entry in os.scandir(root) if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
+def _take_writer_lock(database: Path) -> int:
+    path = database.with_name(database.name + ".writer")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(fd)
+        raise WriterBusy(
+            f"{database} already has a writer, process {holder}; stop that one first, or use another --data-dir"
+        ) from exc
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+# -- the process ------------------------------------------------------------------------------------------------------
+
+
+def run_writer(spec: WriterSpec, queues: dict[str, Any], health: Connection, life: Connection) -> None:
+    """Entry of the writer process. Ends with SystemExit(7) when it cannot do its work at all."""
+    stopping = _StopFlag()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, stopping.set)
+    try:
+        writer = Writer(spec, queues)
+    except (WriterBusy, OSError) as exc:
+        _refuse(health, str(exc))
+    try:
+        _serve(writer, stopping, health, life)
+    except (SchemaTooNew, Unreadable) as exc:
+        _refuse(health, str(exc))
+    finally:
+        writer.close()
+
+
+def _refuse(health: Connection, reason: str) -> None:
+    log.error("the writer does not start: %s", reason)
+    _send(health, {"type": "refused", "reason": reason})
+    sys.exit(EXIT_REFUSED)
+
+
+class _StopFlag:
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self, *_: object) -> None:
+        self.is_set = True
+
+
+def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
+    ready, held_wait, next_health = False, HELD_WAIT_S[0], 0.0
+    while not stopping.is_set:
+        again, pause = False, writer.spec.flush_interval
+        try:
+            again = writer.flush()
+            held_wait = HELD_WAIT_S[0]
+            if not ready:
+                writer.note_committed()
+                _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
+                ready = True
+        except DatabaseHeld as exc:
+            writer.held(exc.holder)
+            pause, held_wait = held_wait, min(held_wait * 2, HELD_WAIT_S[1])
+        except (duckdb.Error, OSError) as exc:
+            writer.failed(exc)
+            pause = FAILED_WAIT_S
+        now = time.monotonic()
+        if now >= next_health:
+            _send(health, writer.health())
+            next_health = now + HEALTH_S
+        if life in wait([life], 0 if again else _until(now, pause, next_health)) and _ended(life):
+            break
+    _last_flush(writer)
+    _send(health, writer.health())
+
+
+def _until(now: float, pause: float, next_health: float) -> float:
+    return max(0.0, min(pause, next_health - now))
+
+
+def _ended(life: Connection) -> bool:
+    try:
+        life.recv()
+    except (EOFError, OSError):
+        return True
+    return False
+
+
+def _last_flush(writer: Writer) -> None:
+    """Commit what is there, as far as it goes in the time that is left; the journals have the rest."""
+    deadline = time.monotonic() + FINAL_FLUSH_S
+    looks = 0
+    while time.monotonic() < deadline and looks < 2:
+        try:
+            if not writer.flush():
+                looks += 1  # the second look reads what the first found to be in a journal only
+        except DatabaseHeld as exc:
+            writer.held(exc.holder)
+            time.sleep(HELD_WAIT_S[0])
+        except (duckdb.Error, OSError) as exc:
+            writer.failed(exc)
+            return
+
+
+def _send(connection: Connection, message: dict[str, Any]) -> None:
+    """Tell the supervisor, unless it does not listen: the writer never waits for it."""
+    with contextlib.suppress(OSError, ValueError):
+        if select.select([], [connection], [], 0)[1]:
+            connection.send(message)
