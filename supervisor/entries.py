@@ -1,0 +1,107 @@
+"""Entry functions of the real children: they turn what a spawned process was given into what its part expects.
+
+Imported in the child; each imports its own part only, so that the supervisor and the other children stay light.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from supervisor.plan import ChildLogs
+
+if TYPE_CHECKING:
+    from gridbot.config import GridbotConfig
+
+__all__ = ["paper", "worker", "writer"]
+
+QUEUE_FLUSH_S = 2.0
+"""How long a worker that ends waits for its queue's feeder thread; the journal has everything anyhow."""
+
+
+def worker(
+    account: str,
+    config: GridbotConfig,
+    run_id: str,
+    logs: ChildLogs,
+    paper_url: str | None,
+    queue: Any,
+    conn: Connection[Any, Any],
+) -> None:
+    """The process of one account."""
+    from gridbot.worker import WorkerSpec, run_worker
+
+    _set_up_logging(f"worker-{account}", config, logs)
+    spec = WorkerSpec(
+        account=config.account(account),
+        strategies=config.strategies_of(account),
+        settings=config,
+        paper_url=paper_url,
+        data_dir=config.storage.data_dir,
+        run_id=run_id,
+    )
+    try:
+        run_worker(spec, queue, conn)
+    finally:
+        leave_queue(queue, conn)
+
+
+def writer(
+    config: GridbotConfig,
+    logs: ChildLogs,
+    queues: dict[str, Any],
+    report: Connection[Any, Any],
+    life: Connection[Any, Any],
+) -> None:
+    """The process that puts records into DuckDB."""
+    from supervisor.store.writer import WriterSpec, run_writer
+
+    _set_up_logging("writer", config, logs)
+    spec = WriterSpec(
+        data_dir=config.storage.data_dir,
+        accounts=tuple(account.name for account in config.accounts),
+        flush_interval=config.storage.flush_interval,
+    )
+    run_writer(spec, queues, report, life)
+
+
+def paper(
+    config: GridbotConfig, logs: ChildLogs, port: int, report: Connection[Any, Any], life: Connection[Any, Any]
+) -> None:
+    """The embedded exchange; `port` is the one it had before, 0 at its first start."""
+    from gridbot.paper.process import run_paper_exchange
+    from gridbot.paper.spec import PaperAccount, PaperSpec
+
+    _set_up_logging("paper", config, logs)
+    accounts = [
+        PaperAccount(
+            account.name, account.api_key.get_secret_value(), account.api_secret.get_secret_value(), account.balance
+        )
+        for account in config.accounts
+        if account.environment == "paper"
+    ]
+    run_paper_exchange(PaperSpec(config=config.paper, accounts=accounts, port=port or None), report, life)
+
+
+def leave_queue(queue: Any, conn: Connection[Any, Any]) -> None:
+    """Let the feeder thread finish, or leave it behind; tell the supervisor whether the queue can be used again.
+
+    Without this, a process whose queue nobody reads any more would wait for ever when it ends.
+    """
+    queue.close()
+    feeder = getattr(queue, "_thread", None)
+    if feeder is not None:
+        feeder.join(QUEUE_FLUSH_S)
+    clean = feeder is None or not feeder.is_alive()
+    if not clean:
+        queue.cancel_join_thread()
+    try:
+        conn.send({"type": "queue", "clean": clean})
+    except (OSError, ValueError):  # the supervisor is gone, or the worker has closed its end
+        return
+
+
+def _set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:
+    from gridbot.logs import setup_logging
+
+    setup_logging(process, config, config.storage.data_dir, console=logs.console)
