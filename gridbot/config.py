@@ -6,6 +6,7 @@ holds `conf/`; for a file that does not stand in a directory named `conf`, from 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from gridbot.config_checks import Parts, conflicts
 from gridbot.config_errors import ConfigError, Problem, problems_of
+from gridbot.config_ladder import ladder_problems
 from gridbot.config_models import (
     AccountCaps,
     AccountConfig,
@@ -100,7 +102,9 @@ def load_config(
             config = GridbotConfig.model_validate(document.data)
         except ValidationError as error:
             problems += problems_of(error, GridbotConfig, document.raw)
-        problems += conflicts(_parts(document.data))
+        parts = _parts(document.data)
+        problems += conflicts(parts)
+        problems += _ladders(document.data, parts)
         problems = [p for p in problems if p.line is not None or p.loc not in broken]
     elif not problems:
         got = "an empty file" if document.data is None else "something else"
@@ -111,8 +115,12 @@ def load_config(
 
 
 def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
-    """What one worker runs with, as JSON values without secrets: the record of the run. Raises KeyError."""
-    shared = config.model_dump(mode="json", exclude={"accounts", "strategies", "paper"})
+    """What one worker runs with, as JSON values without secrets: the record of the run. Raises KeyError.
+
+    Where files lie and how logs are written is left out: it does not change what is traded.
+    """
+    exclude: dict[str, Any] = dict.fromkeys(("accounts", "strategies", "paper", "logging"), True)
+    shared = config.model_dump(mode="json", exclude={**exclude, "storage": {"data_dir"}})
     mine = config.account(account).model_dump(mode="json", exclude={"api_key", "api_secret"})
     strategies = [strategy.model_dump(mode="json") for strategy in config.strategies_of(account)]
     snapshot = {**shared, "account": mine, "strategies": strategies}
@@ -152,9 +160,23 @@ def _parts(data: Mapping[str, Any]) -> Parts:
     return parts
 
 
-def _resolved(data: Mapping[str, Any]) -> Mapping[str, Any]:
+def _ladders(data: Mapping[str, Any], parts: Parts) -> list[Problem]:
+    """Checked for each strategy that is valid by itself, whatever is wrong elsewhere."""
+    environments = {str(account.get("name")): str(account["environment"]) for account in parts.accounts.values()}
+    problems: list[Problem] = []
+    with contextlib.suppress(ValidationError):
+        paper = PaperConfig.model_validate(data.get("paper") or {})
+        for index, raw in parts.strategies.items():
+            with contextlib.suppress(ValidationError):
+                strategy = StrategyConfig.model_validate(raw)
+                environment = environments.get(strategy.account)
+                problems += ladder_problems(("strategies", index), strategy, environment, paper)
+    return problems
+
+
+def _resolved(data: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return with_environment(data)
+        return dict(with_environment(data))
     except PydanticCustomError:
         return {}  # a contradiction, which the models report
 

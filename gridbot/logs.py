@@ -149,14 +149,14 @@ class _Logs:
     def __init__(self, account: str, targets: list[logging.Handler]) -> None:
         lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.entrance = _Enqueue(lines, account)
-        self.listener = logging.handlers.QueueListener(lines, *targets, respect_handler_level=True)  # type: ignore[arg-type]
+        self.listener = logging.handlers.QueueListener(lines, *targets, respect_handler_level=True)
 
 
 class _Enqueue(logging.handlers.QueueHandler):
     """Runs in the caller: fixes what could change afterwards, and never blocks."""
 
     def __init__(self, lines: queue.SimpleQueue[Any], account: str) -> None:
-        super().__init__(lines)  # type: ignore[arg-type]
+        super().__init__(lines)
         self._lines = lines
         self._account = account
         self._dropped = 0
@@ -204,7 +204,7 @@ class _JsonFormatter(OrjsonFormatter):
     def __init__(self, process: str) -> None:
         fields = ("time", "levelname", "process_name", "process", "account", "strategy", "name", "message")
         renamed = {"levelname": "level", "process": "pid", "process_name": "process", "name": "logger"}
-        super().__init__(fields, rename_fields=renamed, json_default=str)  # type: ignore[no-untyped-call]
+        super().__init__(fields, rename_fields=renamed, json_default=str)
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:

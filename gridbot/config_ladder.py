@@ -1,0 +1,87 @@
+"""What is known of a strategy's market without a network: its trading rules, its start price, and if the ladder can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+from gridbot.bybit.environment import Environment
+from gridbot.config_errors import Loc, Problem
+from gridbot.config_models import StrategyConfig
+from gridbot.core.grid import GridConfig, ImpossibleLadder, ladder
+from gridbot.core.instrument import Instrument
+from gridbot.paper.config import PaperConfig, SourceKind
+from gridbot.paper.instruments import LISTINGS
+
+__all__ = ["grid_config", "ladder_problems", "offline_instrument", "paper_problems", "paper_start_price"]
+
+_UNKNOWN_STEP = Decimal("1e-8")
+
+
+def grid_config(strategy: StrategyConfig) -> GridConfig:
+    """The part of a strategy that the core's grid is made from."""
+    return GridConfig(strategy.grid_count, strategy.grid_step, strategy.rebalance_threshold)
+
+
+def paper_start_price(paper: PaperConfig, symbol: str) -> Decimal | None:
+    """USDT around which the paper market begins; None when only the replayed file knows, or nothing trades it."""
+    market = paper.market
+    if market.source is SourceKind.REPLAY or symbol not in LISTINGS:
+        return None
+    named = market.symbols.get(symbol)
+    return named.price if named is not None and named.price is not None else LISTINGS[symbol].default_price
+
+
+def offline_instrument(strategy: StrategyConfig) -> Instrument | None:
+    """Trading rules from the shipped snapshot, with the file's `tick_size` when it has one.
+
+    A symbol outside the snapshot gets only its tick: its quantity step and minimum are then not known (and tiny here).
+    """
+    listing, tick = LISTINGS.get(strategy.symbol), strategy.tick_size
+    if listing is not None:
+        return listing.instrument if tick is None else replace(listing.instrument, tick_size=tick)
+    if tick is None:
+        return None
+    return Instrument(strategy.symbol, tick, _UNKNOWN_STEP, _UNKNOWN_STEP, Decimal("1e12"))
+
+
+def paper_problems(loc: Loc, strategy: StrategyConfig, paper: PaperConfig) -> Iterator[Problem]:
+    """What keeps a strategy from trading on this paper market."""
+    market = paper.market
+    traded = list(market.files if market.source is SourceKind.REPLAY else market.symbols or LISTINGS)
+    shown = ", ".join(traded)
+    if strategy.symbol not in traded:
+        section = "files" if market.source is SourceKind.REPLAY else "symbols"
+        wanted, do = f"a symbol of the paper market ({shown})", f"add it under paper.market.{section}"
+        yield Problem((*loc, "symbol"), wanted, f"`{strategy.symbol}`", do)
+    elif strategy.symbol not in LISTINGS:
+        wanted = f"a symbol whose trading rules ship with the paper exchange ({', '.join(LISTINGS)})"
+        yield Problem((*loc, "symbol"), wanted, f"`{strategy.symbol}`", "choose one of them")
+    else:
+        tick = LISTINGS[strategy.symbol].instrument.tick_size
+        if strategy.tick_size not in (None, tick):
+            wanted = f"the tick size of the exchange ({tick})"
+            yield Problem(
+                (*loc, "tick_size"), wanted, f"`{strategy.tick_size}`", "remove the key: the exchange says it"
+            )
+
+
+def ladder_problems(
+    loc: Loc, strategy: StrategyConfig, environment: str | None, paper: PaperConfig
+) -> Iterator[Problem]:
+    """Whether the levels come out apart at the start price, where tick and price are known before the start."""
+    if environment != Environment.PAPER:
+        return
+    before = list(paper_problems(loc, strategy, paper))
+    yield from before
+    price, instrument = paper_start_price(paper, strategy.symbol), offline_instrument(strategy)
+    if before or price is None or instrument is None:
+        return
+    try:
+        ladder(grid_config(strategy), instrument, price)
+    except ImpossibleLadder as error:
+        wanted = f"steps that stay apart at a price of {price} with a tick of {instrument.tick_size}"
+        smallest = error.smallest_step
+        do = f"use at least {smallest}" if smallest is not None else "use a smaller grid_count"
+        yield Problem((*loc, "grid_step"), wanted, f"`{strategy.grid_step}` with {strategy.grid_count} levels", do)
