@@ -1,8 +1,8 @@
 """Records as bytes and back: what the journal holds and the record queue carries.
 
-A frame is one line: six hex digits of body length, a space, eight hex digits of CRC-32 (seeded with the length), a space, the body,
-a newline. The body is one JSON object: kind (the record's TABLE), account, run_id, seq, local_ts, data. JSON has no
-raw newline inside, so a damaged line costs itself and nothing after it. Decimals are text, therefore exact.
+A frame is one line: length of the body in six hex digits, its CRC-32 (seeded with the length) in eight, the body, and a
+newline, with spaces between. The body is one JSON object: kind (the record's TABLE), account, run_id, seq, local_ts,
+data. JSON has no raw newline inside, so a damaged line costs itself and nothing after it. Decimals are text, so exact.
 
 Everything is derived from the dataclasses of `gridbot.records`. A field that a newer program added reads as its
 default in older frames; a field that is gone is ignored.
@@ -49,7 +49,7 @@ __all__ = [
 PREFIX: Final = 16  # "LLLLLL CCCCCCCC "
 FRAME_OVERHEAD: Final = PREFIX + 1
 MAX_BODY: Final = 0xFFFFFF
-_EPOCH: Final = datetime(1970, 1, 1)
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP columns are naive UTC
 
 
 class CodecError(ValueError):
@@ -93,15 +93,21 @@ _KINDS: Final[dict[Any, ColumnKind]] = {
     records.Json: ColumnKind.JSON,
 }
 
-RECORD_TYPES: Final[dict[str, type[Record]]] = {cls.TABLE: cls for cls in typing.get_args(Record)}
+RECORD_TYPES: Final[dict[str, type[Any]]] = {cls.TABLE: cls for cls in typing.get_args(Record)}
 """Record classes by table name."""
 
 
-@functools.cache
+_columns: Final[dict[type[Any], tuple[Column, ...]]] = {}
+
+
 def columns(cls: type[Any]) -> tuple[Column, ...]:
     """Columns of a record class (or of `Header`), in declared order."""
-    hints = typing.get_type_hints(cls)
-    return tuple(_column(cls, field, hints[field.name]) for field in dataclasses.fields(cls))
+    known = _columns.get(cls)
+    if known is None:
+        hints = typing.get_type_hints(cls)
+        known = tuple(_column(cls, field, hints[field.name]) for field in dataclasses.fields(cls))
+        _columns[cls] = known
+    return known
 
 
 def _column(cls: type[Any], field: dataclasses.Field[Any], hint: Any) -> Column:
@@ -171,7 +177,7 @@ def split(buffer: bytes, *, complete: bool) -> tuple[list[bytes], list[Span], in
         except ValueError:
             size = -1
         stop = start + size
-        if 0 < size and stop < end:
+        if size > 0 and stop < end:
             body = buffer[start:stop]
             if crc32(body, size) == crc:
                 bodies.append(body)
@@ -196,13 +202,11 @@ def decode_body(body: bytes) -> tuple[Header, Record]:
     if cls is None:
         raise CodecError(f"record kind {doc['kind']!r} is not known; was it written by a newer gridbot?")
     data = doc["data"]
-    values = {}
+    values: dict[str, Any] = {}
     for column in columns(cls):
         if column.name in data:
             value = data[column.name]
-            values[column.name] = (
-                Decimal(value) if column.kind is ColumnKind.DECIMAL and value is not None else value
-            )
+            values[column.name] = Decimal(value) if column.kind is ColumnKind.DECIMAL and value is not None else value
         elif column.required:
             raise CodecError(f"{doc['kind']} record {doc['seq']} has no {column.name}")
     return Header(doc["account"], doc["run_id"], doc["seq"], doc["local_ts"]), cls(**values)
@@ -254,7 +258,7 @@ def _extractors() -> dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]]:
     return {table: _extractor(cls) for table, cls in RECORD_TYPES.items()}
 
 
-def _extractor(cls: type[Record]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+def _extractor(cls: type[Any]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
     wanted = columns(cls)
     names = [column.name for column in wanted]
     defaults = {column.name: column.default for column in wanted if not column.required}

@@ -3,7 +3,7 @@
     data/journal/<account>/
         00000000000000000001.journal     segments; the name is the number of the first record inside
         00000000000000034127.journal     the newest is the one being appended to
-        committed                        number that the database already holds (written by the store's writer at its start)
+        committed                        number that the database holds (written by the store's writer at its start)
         damaged/                         bytes that were cut out of a segment, kept for inspection
         lock                             held while somebody appends
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import threading
 import time
@@ -392,7 +393,7 @@ class Journal:
         limit = seq if self._keep_above is None else min(seq, self._keep_above)
         segments = _segments(self.directory)
         removed = 0
-        for first, following in zip(segments, segments[1:], strict=False):
+        for first, following in itertools.pairwise(segments):
             if following - 1 > limit:
                 break
             with contextlib.suppress(OSError):

@@ -100,4 +100,4 @@ def _holder(exc: BaseException) -> str:
     text = str(exc)
     start = text.find("held in ")
     end = text.find(")", start)
-    return f"it is {text[start:end + 1]}" if start >= 0 and end > start else _first_line(exc)
+    return f"it is {text[start : end + 1]}" if start >= 0 and end > start else _first_line(exc)

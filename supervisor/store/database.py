@@ -116,7 +116,9 @@ class Database:
         os.replace(self.wal, target)
         self.quarantined.append(target)
         log.error(
-            "the database's write-ahead log was set aside as %s (%s); its rows come again from the journals", target, reason
+            "the database's write-ahead log was set aside as %s (%s); its rows come again from the journals",
+            target,
+            reason,
         )
 
     def offsets(self, con: duckdb.DuckDBPyConnection) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The database's tables, derived from the record types, and how an existing file is brought up to date.
 
-Money is DECIMAL(38, 12), times are TIMESTAMP in UTC. There is no primary key on the record tables: uniqueness comes from
-`ingest_offsets`, which changes in the same transaction as the rows. A record type that got a new field gets a new
-nullable column; anything else needs a new SCHEMA_VERSION and a migration.
+Money is DECIMAL(38, 12), times are TIMESTAMP in UTC. There is no primary key on the record tables: uniqueness comes
+from `ingest_offsets`, which changes in the same transaction as the rows. A record type that got a new field gets a
+new nullable column; anything else needs a new SCHEMA_VERSION and a migration.
 """
 
 from __future__ import annotations
@@ -106,9 +106,7 @@ def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
     try:
         _create(con)
         if version < SCHEMA_VERSION:
-            con.execute(
-                "INSERT INTO schema_versions VALUES (?, ?, now()::TIMESTAMP)", [SCHEMA_VERSION, __version__]
-            )
+            con.execute("INSERT INTO schema_versions VALUES (?, ?, now()::TIMESTAMP)", [SCHEMA_VERSION, __version__])
         con.execute("COMMIT")
     except BaseException:
         con.execute("ROLLBACK")

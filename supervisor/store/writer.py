@@ -1,7 +1,8 @@
 """The store's writer process: takes the accounts' records and puts them into the database, each exactly once.
 
-One transaction per flush holds the rows and the last number of each account, so a crash leaves both or neither. A number is
-reported as committed (and acknowledged to its worker) only when the file itself has it, not just its write-ahead log.
+One transaction per flush holds the rows and the last number of each account, so a crash leaves both or neither. A
+number is reported as committed (and acknowledged to its worker) only when the file itself has it, not just its
+write-ahead log.
 
     collect -> open -> compare offsets -> write, commit -> close -> report
                  |held by another process: keep the rows, try again soon, say who holds it
