@@ -1,0 +1,78 @@
+"""The strategy: pure decisions about one symbol's grid. No I/O, no clock, no randomness anywhere below here.
+
+Words (`vocabulary`), what happens (`events`), what is wanted (`intents`), what the exchange allows (`instrument`), the
+ladder (`grid`), the decisions (`engine`), what survives a restart (`state`), quantities (`sizing`), the rules on them
+(`risk`), and the money (`pnl`, `margin`). `docs/core.md` tells the invariants.
+"""
+
+from gridbot.core.engine import GridEngine
+from gridbot.core.events import (
+    Event,
+    ExecType,
+    ExecutionEvent,
+    OrderStatus,
+    OrderUpdateEvent,
+    PositionEvent,
+    TickerEvent,
+    WalletEvent,
+)
+from gridbot.core.grid import WAIT, Grid, GridConfig, ImpossibleLadder, Level, ladder, smallest_step
+from gridbot.core.instrument import Instrument, RiskTier
+from gridbot.core.intents import CancelIntent, Intent, LimitOrder, LimitOrders, PlaceLimitIntent, client_order_id
+from gridbot.core.risk import (
+    LegState,
+    Multipliers,
+    Position,
+    RiskConfig,
+    RiskInputs,
+    exceeds_max_margin,
+    imbalance_multiplier,
+    is_low_balance,
+    risk_multipliers,
+)
+from gridbot.core.sizing import AmountKind, AmountRule, closable, quantity_for
+from gridbot.core.state import GridState
+from gridbot.core.vocabulary import Direction, Side
+
+__all__ = [
+    "WAIT",
+    "AmountKind",
+    "AmountRule",
+    "CancelIntent",
+    "Direction",
+    "Event",
+    "ExecType",
+    "ExecutionEvent",
+    "Grid",
+    "GridConfig",
+    "GridEngine",
+    "GridState",
+    "ImpossibleLadder",
+    "Instrument",
+    "Intent",
+    "LegState",
+    "Level",
+    "LimitOrder",
+    "LimitOrders",
+    "Multipliers",
+    "OrderStatus",
+    "OrderUpdateEvent",
+    "PlaceLimitIntent",
+    "Position",
+    "PositionEvent",
+    "RiskConfig",
+    "RiskInputs",
+    "RiskTier",
+    "Side",
+    "TickerEvent",
+    "WalletEvent",
+    "client_order_id",
+    "closable",
+    "exceeds_max_margin",
+    "imbalance_multiplier",
+    "is_low_balance",
+    "ladder",
+    "quantity_for",
+    "risk_multipliers",
+    "smallest_step",
+]

@@ -46,9 +46,7 @@ class OrderStatus(StrEnum):
         return self in _OPEN
 
 
-_OPEN = frozenset(
-    {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED}
-)
+_OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED})
 
 
 class ExecType(StrEnum):

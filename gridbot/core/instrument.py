@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
+from gridbot.core.exact import WIDE
+
 __all__ = ["Instrument", "RiskTier"]
 
 
@@ -48,14 +50,16 @@ class Instrument:
 
     def ticks(self, price: Decimal) -> int:
         """Whole ticks nearest to `price`, ties to even."""
-        return int((price / self.tick_size).to_integral_value(ROUND_HALF_EVEN))
+        return int(WIDE.divide(price, self.tick_size).to_integral_value(ROUND_HALF_EVEN))
 
     def price(self, ticks: int) -> Decimal:
         """Price of a whole number of ticks, in the tick's own number of decimals."""
-        return self.tick_size * ticks
+        return WIDE.multiply(self.tick_size, Decimal(ticks))
 
     def round_qty_up(self, qty: Decimal) -> Decimal:
-        return (qty / self.qty_step).to_integral_value(ROUND_CEILING) * self.qty_step
+        """The smallest whole number of `qty_step` not below `qty` (base coin)."""
+        return WIDE.multiply(WIDE.divide(qty, self.qty_step).to_integral_value(ROUND_CEILING), self.qty_step)
 
     def round_qty_down(self, qty: Decimal) -> Decimal:
-        return (qty / self.qty_step).to_integral_value(ROUND_FLOOR) * self.qty_step
+        """The largest whole number of `qty_step` not above `qty` (base coin)."""
+        return WIDE.multiply(WIDE.divide(qty, self.qty_step).to_integral_value(ROUND_FLOOR), self.qty_step)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gridbot.core.vocabulary import Direction, Side
 
-__all__ = ["CancelIntent", "Intent", "LimitOrder", "PlaceLimitIntent", "client_order_id"]
+__all__ = ["CancelIntent", "Intent", "LimitOrder", "LimitOrders", "PlaceLimitIntent", "client_order_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,27 @@ class LimitOrder:
     side: Side
     ticks: int
     has_fills: bool = False
+
+
+class LimitOrders:
+    """Live and in-flight orders of both legs, held by their owner and shown to the engine.
+
+    The owner raises `version` with every change of either list: while it stays the same, the engine answers from what
+    it knows without looking at the lists.
+    """
+
+    __slots__ = ("long", "short", "version")
+
+    def __init__(self, long: Iterable[LimitOrder] = (), short: Iterable[LimitOrder] = (), version: int = 0) -> None:
+        self.long = list(long)
+        self.short = list(short)
+        self.version = version
+
+    def __getitem__(self, direction: Direction) -> list[LimitOrder]:
+        return self.long if direction == Direction.LONG else self.short
+
+    def __repr__(self) -> str:
+        return f"LimitOrders(long={self.long!r}, short={self.short!r}, version={self.version})"
 
 
 @dataclass(frozen=True, slots=True)

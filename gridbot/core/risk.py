@@ -1,0 +1,381 @@
+"""Linked long and short positions, and the rules that make their orders bigger or smaller (reference/strategy.md 5).
+
+The rules are two tables. Each is read from the top and the first rule that holds wins; the long table comes first, so
+that a short rule may overrule what a long rule did to the other leg (rule 2 works across). Ratios are exact fractions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+from gridbot.core.events import PositionEvent
+from gridbot.core.exact import WIDE, require_decimal
+from gridbot.core.vocabulary import Direction, Side
+
+__all__ = [
+    "LegState",
+    "Multipliers",
+    "Position",
+    "RiskConfig",
+    "RiskInputs",
+    "exceeds_max_margin",
+    "imbalance_multiplier",
+    "is_low_balance",
+    "risk_multipliers",
+]
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+_GROW = Decimal(2)
+_GROW_CLOSE = Decimal("1.5")
+_SHRINK = Decimal("0.5")
+_EQUAL_FROM, _EQUAL_TO = Fraction(94, 100), Fraction(105, 100)
+_IMBALANCE_FROM, _IMBALANCE_TO = Fraction(11, 10), 10
+_NO_SHORT_MARGIN = Fraction(1, 10_000)
+"""Stands in for the short margin when there is none, so that the ratio has a denominator."""
+
+
+@dataclass(frozen=True, slots=True)
+class RiskConfig:
+    """Thresholds of the rules. Margins are position value / wallet balance, liquidation ratios liqPrice / last price.
+
+    Raise TypeError for floats.
+    """
+
+    min_liq_ratio: Decimal = Decimal("0.8")
+    max_liq_ratio: Decimal = Decimal("1.2")
+    min_total_margin: Decimal = Decimal("0.15")
+    increase_same_position_on_low_margin: bool = False
+    early_imbalance_multiplier: Decimal = ONE
+    low_balance_fraction: Decimal = Decimal("0.1")
+    max_margin: Decimal = Decimal(8)
+
+    def __post_init__(self) -> None:
+        for name in (
+            "min_liq_ratio",
+            "max_liq_ratio",
+            "min_total_margin",
+            "early_imbalance_multiplier",
+            "low_balance_fraction",
+            "max_margin",
+        ):
+            value = getattr(self, name)
+            require_decimal(name, value)
+            if not value.is_finite() or value < 0:
+                raise ValueError(f"{name}: expected a number from 0 up, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class LegState:
+    """One leg as the exchange told it: base coin, USDT per coin. No `liq_price` means none; `entry_price` likewise."""
+
+    size: Decimal = ZERO
+    entry_price: Decimal | None = None
+    liq_price: Decimal | None = None
+    leverage: Decimal = ONE
+
+    @property
+    def value(self) -> Decimal:
+        """size × entry in USDT; 0 without an entry price."""
+        return WIDE.multiply(self.size, self.entry_price) if self.entry_price is not None else ZERO
+
+    @property
+    def has_entry(self) -> bool:
+        return self.entry_price is not None and self.entry_price > 0
+
+
+@dataclass(frozen=True, slots=True)
+class RiskInputs:
+    """What the rules need besides the legs: USDT per coin, USDT. None means unknown (lessons L25)."""
+
+    last_price: Decimal | None
+    wallet_balance: Decimal | None
+    available_balance: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Multipliers:
+    """Factor on the quantity of orders placed from now on, and the rule of each table that holds ("" for none)."""
+
+    long_buy: Decimal = ONE
+    long_sell: Decimal = ONE
+    short_buy: Decimal = ONE
+    short_sell: Decimal = ONE
+    long_rule: str = ""
+    short_rule: str = ""
+
+    def of(self, direction: Direction, side: Side) -> Decimal:
+        """Factor of one leg's orders on one side."""
+        if direction is Direction.LONG:
+            return self.long_buy if side is Side.BUY else self.long_sell
+        return self.short_buy if side is Side.BUY else self.short_sell
+
+    @property
+    def rule(self) -> str:
+        """Both active rules, for people: `long_2,short_5`, or an empty string."""
+        return ",".join(name for name in (self.long_rule, self.short_rule) if name)
+
+    def as_dict(self) -> dict[str, str]:
+        """`{"long_buy": "1", …}` for status and records."""
+        return {
+            "long_buy": str(self.long_buy),
+            "long_sell": str(self.long_sell),
+            "short_buy": str(self.short_buy),
+            "short_sell": str(self.short_sell),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """The quantities the tables speak of (strategy.md 5), exact."""
+
+    long: LegState
+    short: LegState
+    last: Fraction
+    position_ratio: Fraction
+    total_margin: Fraction
+    low_balance: bool
+    risk: RiskConfig
+
+    @property
+    def equal_and_small(self) -> bool:
+        equal = _EQUAL_FROM < self.position_ratio < _EQUAL_TO
+        return equal and self.total_margin < Fraction(self.risk.min_total_margin)
+
+    def liq_ratio(self, leg: LegState) -> Fraction:
+        return Fraction(leg.liq_price) / self.last if leg.liq_price is not None else Fraction(0)
+
+    @property
+    def long_loses(self) -> bool:
+        return self.long.entry_price is not None and self.last < Fraction(self.long.entry_price)
+
+    @property
+    def short_loses(self) -> bool:
+        return self.short.entry_price is not None and self.last > Fraction(self.short.entry_price)
+
+
+_Orders = tuple[Direction, Side]
+_LONG_OPEN: _Orders = (Direction.LONG, Side.BUY)
+_LONG_CLOSE: _Orders = (Direction.LONG, Side.SELL)
+_SHORT_OPEN: _Orders = (Direction.SHORT, Side.SELL)
+_SHORT_CLOSE: _Orders = (Direction.SHORT, Side.BUY)
+
+_Rule = tuple[str, _Orders, Decimal]
+"""Name of the rule that holds, the orders it works on, and the factor it sets."""
+
+
+def risk_multipliers(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> Multipliers:
+    """Evaluate both tables. Without a last price or a positive wallet balance nothing can be said: all factors are 1.
+
+    A leg without an entry price has no rule. Under low balance (available below `low_balance_fraction` of the total
+    position value) a rule that would shrink closes still holds but leaves them alone (lessons L10).
+    """
+    facts = _facts(long, short, inputs, risk)
+    if facts is None:
+        return Multipliers()
+    factors = {_LONG_OPEN: ONE, _LONG_CLOSE: ONE, _SHORT_OPEN: ONE, _SHORT_CLOSE: ONE}
+    names = ["", ""]
+    for index, rule in enumerate((_long_rule(facts), _short_rule(facts))):
+        if rule is not None:
+            names[index], orders, factor = rule
+            if factor >= 1 or not facts.low_balance:
+                factors[orders] = factor
+    return Multipliers(
+        long_buy=factors[_LONG_OPEN],
+        long_sell=factors[_LONG_CLOSE],
+        short_buy=factors[_SHORT_CLOSE],
+        short_sell=factors[_SHORT_OPEN],
+        long_rule=names[0],
+        short_rule=names[1],
+    )
+
+
+def _facts(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> _Facts | None:
+    last, wallet = inputs.last_price, inputs.wallet_balance
+    if last is None or last <= 0 or wallet is None or wallet <= 0:
+        return None
+    long_value, short_value = Fraction(long.value), Fraction(short.value)
+    long_margin, short_margin = long_value / Fraction(wallet), short_value / Fraction(wallet)
+    available = inputs.available_balance
+    total_value = long_value + short_value
+    return _Facts(
+        long=long,
+        short=short,
+        last=Fraction(last),
+        position_ratio=long_margin / (short_margin or _NO_SHORT_MARGIN),
+        total_margin=long_margin + short_margin,
+        low_balance=available is not None and Fraction(available) < Fraction(risk.low_balance_fraction) * total_value,
+        risk=risk,
+    )
+
+
+def _long_rule(facts: _Facts) -> _Rule | None:
+    if not facts.long.has_entry:
+        return None
+    liq_ratio, least = facts.liq_ratio(facts.long), Fraction(facts.risk.min_liq_ratio)
+    if liq_ratio > least * 105 / 100:
+        return "long_1", _LONG_CLOSE, _GROW_CLOSE
+    if liq_ratio > least:
+        return "long_2", _SHORT_CLOSE, _SHRINK
+    if facts.equal_and_small:
+        if facts.risk.increase_same_position_on_low_margin:
+            return "long_3", _LONG_OPEN, _GROW
+        return "long_3", _LONG_CLOSE, _SHRINK
+    if facts.position_ratio < Fraction(1, 2) and facts.long_loses:
+        return "long_4", _LONG_OPEN, _GROW
+    if facts.position_ratio < Fraction(1, 5):
+        return "long_5", _LONG_OPEN, _GROW
+    return None
+
+
+def _short_rule(facts: _Facts) -> _Rule | None:
+    if not facts.short.has_entry:
+        return None
+    liq_ratio, most = facts.liq_ratio(facts.short), Fraction(facts.risk.max_liq_ratio)
+    if 0 < liq_ratio < most * 95 / 100:
+        return "short_1", _SHORT_CLOSE, _GROW_CLOSE
+    if 0 < liq_ratio < most:
+        return "short_2", _LONG_CLOSE, _SHRINK
+    if facts.equal_and_small:
+        if facts.risk.increase_same_position_on_low_margin:
+            return "short_3", _SHORT_OPEN, _GROW
+        return "short_3", _SHORT_CLOSE, _SHRINK
+    if facts.position_ratio > 2 and facts.short_loses:
+        return "short_4", _SHORT_OPEN, _GROW
+    if facts.position_ratio > 5:
+        return "short_5", _SHORT_OPEN, _GROW
+    return None
+
+
+def is_low_balance(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> bool:
+    """Whether closes must not be shrunk; False while the wallet or the price is unknown."""
+    facts = _facts(long, short, inputs, risk)
+    return facts is not None and facts.low_balance
+
+
+def imbalance_multiplier(long: LegState, short: LegState, risk: RiskConfig) -> Decimal:
+    """`early_imbalance_multiplier` while 1.1 < long size / short size < 10 and no leg has a liquidation price; or 1."""
+    if long.liq_price or short.liq_price or short.size <= 0:
+        return ONE
+    ratio = Fraction(long.size) / Fraction(short.size)
+    return risk.early_imbalance_multiplier if _IMBALANCE_FROM < ratio < _IMBALANCE_TO else ONE
+
+
+def exceeds_max_margin(
+    position_value: Decimal, order_value: Decimal, wallet_balance: Decimal | None, max_margin: Decimal
+) -> bool:
+    """Whether an opening order would take its direction's margin above `max_margin`, so that it is withheld.
+
+    `position_value` is what the direction holds already, in USDT: size × entry, plus its resting opening orders if
+    those are to count; `order_value` is quantity × price. A wallet balance that is unknown or not positive withholds.
+    """
+    if wallet_balance is None or wallet_balance <= 0:
+        return True
+    return WIDE.add(position_value, order_value) > WIDE.multiply(max_margin, wallet_balance)
+
+
+@dataclass(slots=True, eq=False)
+class Position:
+    """One leg of a pair, kept up to date by its owner; both legs share the multipliers of the pair.
+
+    Nothing is evaluated before both legs are known (lessons L23): until then all factors are 1.
+    """
+
+    direction: Direction
+    risk: RiskConfig
+    leg: LegState = field(default_factory=LegState)
+    known: bool = False
+    multipliers: Multipliers = field(default_factory=Multipliers)
+    low_balance: bool = False
+    _opposite: Position | None = field(default=None, repr=False)
+
+    @classmethod
+    def linked_pair(cls, risk: RiskConfig) -> tuple[Position, Position]:
+        """The long and the short leg of a symbol, each the other's `opposite`."""
+        long, short = cls(Direction.LONG, risk), cls(Direction.SHORT, risk)
+        long._opposite, short._opposite = short, long
+        return long, short
+
+    @property
+    def opposite(self) -> Position:
+        if self._opposite is None:
+            raise ValueError("expected a position of a pair; make both with Position.linked_pair")
+        return self._opposite
+
+    @property
+    def size(self) -> Decimal:
+        """Base coin, never negative."""
+        return self.leg.size
+
+    @property
+    def entry_price(self) -> Decimal | None:
+        """USDT per coin; None without a position."""
+        return self.leg.entry_price
+
+    @property
+    def liq_price(self) -> Decimal | None:
+        """USDT per coin as the exchange says; None when it gives none."""
+        return self.leg.liq_price
+
+    @property
+    def value(self) -> Decimal:
+        """size × entry in USDT."""
+        return self.leg.value
+
+    @property
+    def rule(self) -> str:
+        """The rule of this leg's table that holds: `long_1` … `short_5`, or an empty string."""
+        return self.multipliers.long_rule if self.direction is Direction.LONG else self.multipliers.short_rule
+
+    def multiplier(self, side: Side) -> Decimal:
+        """Risk factor for this leg's next orders on `side`."""
+        return self.multipliers.of(self.direction, side)
+
+    @property
+    def imbalance_multiplier(self) -> Decimal:
+        """Early imbalance factor of the pair (strategy.md 4)."""
+        long, short = self._pair()
+        return imbalance_multiplier(long.leg, short.leg, self.risk)
+
+    def update(self, event: PositionEvent, inputs: RiskInputs | None = None) -> None:
+        """Take over what the exchange says about this leg, and evaluate the rules if `inputs` are given.
+
+        Raise ValueError for an event of the other leg. A leverage the event does not give stays as it was.
+        """
+        if event.direction is not self.direction:
+            raise ValueError(f"expected a {self.direction} position, got {event.direction}")
+        self.leg = LegState(
+            size=event.size,
+            entry_price=event.entry_price if event.entry_price else None,
+            liq_price=event.liq_price if event.liq_price else None,
+            leverage=self.leg.leverage if event.leverage is None else event.leverage,
+        )
+        self.known = True
+        if inputs is not None:
+            self.recompute(inputs)
+
+    def recompute(self, inputs: RiskInputs) -> Multipliers:
+        """Evaluate both tables and keep the answer on both legs; orders placed from now on use it."""
+        long, short = self._pair()
+        if long.known and short.known:
+            result = risk_multipliers(long.leg, short.leg, inputs, self.risk)
+            low = is_low_balance(long.leg, short.leg, inputs, self.risk)
+        else:
+            result, low = Multipliers(), False
+        for position in (long, short):
+            position.multipliers = result
+            position.low_balance = low
+        return result
+
+    def would_exceed_margin(
+        self, order_value: Decimal, wallet_balance: Decimal | None, resting_value: Decimal = ZERO
+    ) -> bool:
+        """`exceeds_max_margin` for an opening order of this leg; `resting_value` are its opening orders already out."""
+        value = WIDE.add(self.value, resting_value)
+        return exceeds_max_margin(value, order_value, wallet_balance, self.risk.max_margin)
+
+    def _pair(self) -> tuple[Position, Position]:
+        return (self, self.opposite) if self.direction is Direction.LONG else (self.opposite, self)

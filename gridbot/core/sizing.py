@@ -1,0 +1,120 @@
+"""How much an order is for (reference/strategy.md 4). Exact: fractions inside, rounded to `qty_step` upwards only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from fractions import Fraction
+
+from gridbot.core.exact import WIDE, ceil_div
+from gridbot.core.instrument import Instrument
+
+__all__ = ["AmountKind", "AmountRule", "closable", "quantity_for"]
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+
+class AmountKind(StrEnum):
+    """What the number of an amount means."""
+
+    WALLET_FRACTION = "x"
+    NOTIONAL = ""
+    QUANTITY = "q"
+
+
+@dataclass(frozen=True, slots=True)
+class AmountRule:
+    """The `amount` of a strategy: `x0.001` of the wallet balance, `100` USDT of notional, `q0.01` base coin."""
+
+    kind: AmountKind
+    value: Decimal
+
+    @classmethod
+    def parse(cls, text: str) -> AmountRule:
+        """Read an amount; raise ValueError for anything else than the three forms with a positive number."""
+        stripped = text.strip()
+        kind = AmountKind(stripped[0]) if stripped[:1] in ("x", "q") else AmountKind.NOTIONAL
+        number = stripped[len(kind) :]
+        try:
+            value = Decimal(number)
+        except InvalidOperation:
+            value = ZERO
+        if not value.is_finite() or value <= 0:
+            raise ValueError(
+                'amount: expected "x0.001" (fraction of the wallet balance), "100" (USDT of notional) or "q0.01" '
+                f"(base coin), with a positive number, got {text!r}"
+            )
+        return cls(kind, value)
+
+    def __str__(self) -> str:
+        return f"{self.kind}{self.value:f}"
+
+
+def quantity_for(
+    amount: AmountRule,
+    price: Decimal,
+    instrument: Instrument,
+    wallet_balance: Decimal | None,
+    *,
+    multiplier: Decimal = ONE,
+    imbalance_multiplier: Decimal = ONE,
+    reduce_only: bool = False,
+) -> Decimal:
+    """Base coin to order at `price` (USDT): a multiple of `qty_step`, or 0 when nothing is to be sent.
+
+    `wallet_balance` (USDT) matters to wallet fractions only; None or not positive gives 0. `multiplier` is the risk
+    multiplier of the order's (direction, side), `imbalance_multiplier` what the function of that name answered. The
+    amount is raised to the instrument's minimum notional before the multipliers, and an opening order once more after
+    them, as the exchange would refuse it otherwise; it takes smaller orders that close. Above `max_order_qty` the
+    answer is the largest quantity allowed.
+    """
+    if not price > 0:
+        raise ValueError(f"{instrument.symbol}: expected a positive price to size an order, got {price}")
+    base = _base(amount, price, wallet_balance)
+    if base <= 0:
+        return ZERO
+    at = Fraction(price)
+    step = Fraction(instrument.qty_step)
+    floor = Fraction(instrument.min_notional) / at
+    wanted = _up(max(base, floor), step) * Fraction(multiplier) * Fraction(imbalance_multiplier)
+    if wanted <= 0:
+        return ZERO
+    if not reduce_only:
+        wanted = max(wanted, floor)
+    steps = ceil_div((wanted / step).numerator, (wanted / step).denominator)
+    qty = WIDE.multiply(instrument.qty_step, Decimal(steps))
+    if qty < instrument.min_order_qty:
+        return ZERO
+    return min(qty, instrument.round_qty_down(instrument.max_order_qty))
+
+
+def closable(size: Decimal, qty: Decimal, resting: Decimal) -> Decimal:
+    """How much of a close of `qty` may be sent: all of it, the whole last lot, or nothing (all base coin).
+
+    `size` is the position of the leg, `resting` what its resting closes take already. A close goes out only if the
+    position covers it together with them. A position smaller than one order, with no close resting, is closed whole.
+    """
+    if qty <= 0:
+        return ZERO
+    if size >= WIDE.add(qty, resting):
+        return qty
+    if resting <= 0 < size:
+        return size
+    return ZERO
+
+
+def _base(amount: AmountRule, price: Decimal, wallet_balance: Decimal | None) -> Fraction:
+    value = Fraction(amount.value)
+    if amount.kind is AmountKind.QUANTITY:
+        return value
+    if amount.kind is AmountKind.NOTIONAL:
+        return value / Fraction(price)
+    if wallet_balance is None or wallet_balance <= 0:
+        return Fraction(0)
+    return Fraction(wallet_balance) * value / Fraction(price)
+
+
+def _up(qty: Fraction, step: Fraction) -> Fraction:
+    return -(-qty // step) * step
