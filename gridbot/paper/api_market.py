@@ -1,0 +1,130 @@
+"""Public REST endpoints (bybit-v5.md 2.1-2.8). Each takes (exchange, parameters, now) and returns `result`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gridbot.paper import market_views as views
+from gridbot.paper.errors import ApiError
+from gridbot.paper.exchange import Exchange
+from gridbot.paper.market import SymbolMarket
+from gridbot.paper.paging import page_by_name
+from gridbot.paper.validate import integer, limit_field, text
+
+__all__ = [
+    "instruments_info",
+    "kline",
+    "orderbook",
+    "price_limit",
+    "recent_trades",
+    "risk_limit",
+    "server_time",
+    "tickers",
+]
+
+Params = Mapping[str, Any]
+Result = dict[str, Any]
+
+
+def is_linear(params: Params, *, default: str = "") -> bool:
+    """False for the other categories, which exist but list nothing here."""
+    category = text(params, "category") or default
+    if category not in ("linear", "inverse", "spot", "option"):
+        raise ApiError(10001, "params error: Category is invalid")
+    return category == "linear"
+
+
+def require_market(exchange: Exchange, params: Params, *, default_category: str = "") -> SymbolMarket:
+    symbol = text(params, "symbol", required=True)
+    market = exchange.markets.get(symbol)
+    if not is_linear(params, default=default_category) or market is None:
+        raise ApiError(10001, "Not supported symbols")
+    return market
+
+
+def _chosen(exchange: Exchange, params: Params) -> list[SymbolMarket]:
+    """The market of `symbol`, or all of them."""
+    if not is_linear(params):
+        return []
+    if text(params, "symbol"):
+        return [require_market(exchange, params)]
+    return [exchange.markets[symbol] for symbol in sorted(exchange.markets)]
+
+
+def server_time(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    return {"timeSecond": str(now_ms // 1000), "timeNano": str(now_ms * 1_000_000)}
+
+
+def instruments_info(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    limit = limit_field(params, 500, 1000)
+    markets = _chosen(exchange, params)
+    status, base = text(params, "status") or "Trading", text(params, "baseCoin")
+    rows = [
+        (market.listing.symbol, views.instrument_row(market.listing))
+        for market in markets
+        if market.instrument.status == status and base in ("", market.listing.base_coin)
+    ]
+    chosen, cursor = page_by_name(rows, text(params, "cursor"), limit)
+    return {"category": text(params, "category"), "list": chosen, "nextPageCursor": cursor}
+
+
+def tickers(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    rows = [views.ticker_row(market) for market in _chosen(exchange, params)]
+    return {"category": text(params, "category"), "list": rows}
+
+
+def orderbook(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    market = require_market(exchange, params)
+    bids, asks = views.book_rows(market, limit_field(params, 25, 1000))
+    seq = market.seq
+    return {
+        "s": market.listing.symbol,
+        "b": bids,
+        "a": asks,
+        "ts": now_ms,
+        "u": market.updates,
+        "seq": seq,
+        "cts": market.updated_ms,
+    }
+
+
+def kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    market = require_market(exchange, params, default_category="linear")
+    interval = views.INTERVALS_MS.get(text(params, "interval", required=True))
+    if interval is None:
+        raise ApiError(10001, "params error: interval invalid")
+    rows = views.kline_rows(
+        views.group_candles(market.candles, interval),
+        start=integer(params, "start", 0),
+        end=integer(params, "end", now_ms),
+        limit=limit_field(params, 200, 1000),
+    )
+    return {"symbol": market.listing.symbol, "category": "linear", "list": rows}
+
+
+def recent_trades(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    market = require_market(exchange, params)
+    limit = limit_field(params, 500, 1000)
+    trades = list(market.trades)[-limit:]
+    rows = [views.recent_trade(trade, market.listing.symbol) for trade in reversed(trades)]
+    return {"category": "linear", "list": rows}
+
+
+def risk_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    markets = _chosen(exchange, params)
+    groups = [(market.listing.symbol, views.risk_rows(market.listing)) for market in markets]
+    chosen, cursor = page_by_name(groups, text(params, "cursor"), 15)
+    rows = [row for group in chosen for row in group]
+    return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
+
+
+def price_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    market = require_market(exchange, params, default_category="linear")
+    highest, lowest = market.price_band()
+    return {
+        "symbol": market.listing.symbol,
+        "buyLmt": format(highest, "f"),
+        "sellLmt": format(lowest, "f"),
+        "ts": str(now_ms),
+    }

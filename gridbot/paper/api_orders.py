@@ -1,0 +1,228 @@
+"""Signed order and execution endpoints (bybit-v5.md 2.16-2.23).
+
+Each takes (exchange, account, parameters, now) and returns `result`; batches return (result, retExtInfo).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from gridbot.paper import views
+from gridbot.paper.account import Account
+from gridbot.paper.api_market import is_linear, require_market
+from gridbot.paper.errors import ApiError
+from gridbot.paper.exchange import Exchange
+from gridbot.paper.orders import Order
+from gridbot.paper.paging import page_by_number
+from gridbot.paper.validate import integer, limit_field, new_order, order_price, order_qty, text, window
+
+__all__ = [
+    "amend",
+    "amend_batch",
+    "cancel",
+    "cancel_all",
+    "cancel_batch",
+    "create",
+    "create_batch",
+    "executions",
+    "history",
+    "realtime",
+]
+
+Params = Mapping[str, Any]
+Result = dict[str, Any]
+MAX_BATCH = 20
+DAY_MS = 86_400_000
+
+
+def _ids(order: Order) -> Result:
+    return {"orderId": order.order_id, "orderLinkId": order.link_id}
+
+
+def create(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    request = new_order(params, require_market(exchange, params).listing)
+    return _ids(exchange.place(account, request, now_ms))
+
+
+def _find_open(exchange: Exchange, account: Account, params: Params) -> Order:
+    symbol = require_market(exchange, params).listing.symbol
+    order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
+    if not order_id and not link_id:
+        raise ApiError(10001, "params error: orderId or orderLinkId is required")
+    return exchange.open_order(account, symbol, order_id, link_id)
+
+
+def amend(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    order = _find_open(exchange, account, params)
+    listing = exchange.markets[order.symbol].listing
+    qty, price = order_qty(params, listing, market=False), order_price(params, listing)
+    exchange.amend(account, order, qty=qty, price=price, now_ms=now_ms)
+    return _ids(order)
+
+
+def cancel(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    order = _find_open(exchange, account, params)
+    exchange.cancel(account, order, now_ms)
+    return _ids(order)
+
+
+def cancel_all(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    linear = is_linear(params)
+    symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
+    if not (symbol or base or settle):
+        raise ApiError(10001, "params error: symbol, baseCoin or settleCoin is required")
+    active = linear and text(params, "orderFilter") in ("", "Order", "OpenOrder")
+    chosen = [order for order in account.open.values() if active and _matches(exchange, order, symbol, base, settle)]
+    for order in chosen[:500]:
+        exchange.cancel(account, order, now_ms)
+    return {"list": [_ids(order) for order in chosen[:500]], "success": "1"}
+
+
+def _matches(exchange: Exchange, order: Order, symbol: str, base: str, settle: str) -> bool:
+    """Filter of listings and of cancel-all: symbol before base coin before settle coin."""
+    if symbol:
+        return order.symbol == symbol
+    if base:
+        return exchange.markets[order.symbol].listing.base_coin == base
+    return settle in ("", "USDT")
+
+
+Single = Callable[[Exchange, Account, Params, int], Result]
+
+
+def _batch(
+    single: Single, exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None
+) -> tuple[Result, Result]:
+    """Run a call for each item; an item that fails leaves the others alone (bybit-v5.md 2.20)."""
+    if not is_linear(params):
+        raise ApiError(10001, "params error: Category is invalid")
+    items = params.get("request")
+    if not isinstance(items, list) or not items or len(items) > MAX_BATCH:
+        raise ApiError(10001, f"params error: request invalid, expected 1 to {MAX_BATCH} items")
+    rows, codes = [], []
+    for place, item in enumerate(items):
+        row = {
+            "category": "linear",
+            "symbol": text(item, "symbol"),
+            "orderId": "",
+            "orderLinkId": text(item, "orderLinkId"),
+        }
+        created_ms = ""
+        try:
+            if allowed is not None and place >= allowed:
+                raise ApiError(10006, "Too many visits. Exceeded the API Rate Limit.")
+            row |= single(exchange, account, {**item, "category": "linear"}, now_ms)
+            created_ms = str(now_ms)
+            codes.append({"code": 0, "msg": "OK"})
+        except ApiError as error:
+            codes.append({"code": error.code, "msg": error.message})
+        if single is create:
+            row["createAt"] = created_ms
+        rows.append(row)
+    return {"list": rows}, {"list": codes}
+
+
+def create_batch(
+    exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None = None
+) -> tuple[Result, Result]:
+    return _batch(create, exchange, account, params, now_ms, allowed)
+
+
+def amend_batch(
+    exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None = None
+) -> tuple[Result, Result]:
+    return _batch(amend, exchange, account, params, now_ms, allowed)
+
+
+def cancel_batch(
+    exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None = None
+) -> tuple[Result, Result]:
+    return _batch(cancel, exchange, account, params, now_ms, allowed)
+
+
+def _order_page(
+    exchange: Exchange, orders: Iterable[Order], params: Params, *, default: int = 20, maximum: int = 50
+) -> Result:
+    keyed = ((order.number, order) for order in orders)
+    chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit_field(params, default, maximum))
+    rows = [views.order_row(order, exchange.markets[order.symbol].listing) for order in chosen]
+    return {"category": "linear", "list": rows, "nextPageCursor": cursor}
+
+
+def _named(account: Account, params: Params) -> list[Order] | None:
+    """The order that an id names, or None when the query names none."""
+    order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
+    if not order_id and not link_id:
+        return None
+    order = account.find(order_id, link_id)
+    symbol = text(params, "symbol")
+    return [order] if order is not None and symbol in ("", order.symbol) else []
+
+
+def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    linear = is_linear(params)
+    symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
+    if symbol:
+        require_market(exchange, params)
+    named = _named(account, params)
+    if named is not None:
+        return _order_page(exchange, named, params)
+    if linear and not (symbol or base or settle):
+        raise ApiError(10001, "params error: symbol, baseCoin or settleCoin is required")
+    if integer(params, "openOnly", 0) == 0:
+        orders = account.open_by_symbol.get(symbol, {}) if symbol else account.open
+        source: list[Order] = list(orders.values())
+    else:
+        source = list(account.closed.values())[-500:]
+    chosen = [order for order in source if linear and _matches(exchange, order, symbol, base, settle)]
+    chosen.sort(key=lambda order: -order.number)
+    return _order_page(exchange, chosen, params)
+
+
+def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Closed orders; those without a fill are forgotten after a day (bybit-v5.md 2.22)."""
+    linear = is_linear(params)
+    named = _named(account, params)
+    if named is not None:
+        return _order_page(exchange, named, params)
+    start, end = window(params, now_ms)
+    symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
+    status = text(params, "orderStatus")
+    chosen = [
+        order
+        for order in account.closed.values()
+        if linear
+        and _matches(exchange, order, symbol, base, settle)
+        and start <= order.created_ms <= end
+        and (order.cum_qty or now_ms - order.updated_ms < DAY_MS)
+        and status in ("", order.status.value)
+    ]
+    chosen.sort(key=lambda order: -order.number)
+    return _order_page(exchange, chosen, params)
+
+
+def executions(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    linear = is_linear(params)
+    limit = limit_field(params, 50, 100)
+    order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
+    if order_id or link_id:
+        rows = [e for e in account.executions if (e.order_id == order_id if order_id else e.order_link_id == link_id)]
+    else:
+        start, end = window(params, now_ms)
+        symbol, kind, base = text(params, "symbol"), text(params, "execType"), text(params, "baseCoin")
+        rows = [
+            e
+            for e in account.executions
+            if start <= e.time_ms <= end
+            and symbol in ("", e.symbol)
+            and kind in ("", e.exec_type)
+            and base in ("", exchange.markets[e.symbol].listing.base_coin)
+        ]
+    keyed = ((e.number, e) for e in reversed(rows if linear else []))
+    chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit)
+    return {
+        "category": "linear",
+        "list": [views.execution_row(e, exchange.markets[e.symbol].listing) for e in chosen],
+        "nextPageCursor": cursor,
+    }

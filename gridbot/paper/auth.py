@@ -1,0 +1,69 @@
+"""Signatures and the timestamp window (bybit-v5.md 1.2, 1.3, 5.1). Pure: time is given."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from gridbot.paper.account import Account
+from gridbot.paper.errors import ApiError
+
+__all__ = ["authenticate", "check_ws_auth", "sign"]
+
+DEFAULT_RECV_WINDOW = 5000
+AHEAD_MS = 1000
+
+
+def sign(secret: str, payload: bytes) -> str:
+    """HMAC-SHA256 in lower-case hex."""
+    return hmac.digest(secret.encode(), payload, hashlib.sha256).hex()
+
+
+def authenticate(accounts: Mapping[str, Account], headers: Mapping[str, str], payload: bytes, now_ms: int) -> Account:
+    """Account of a signed request. `payload` is the raw query or body, exactly as it came."""
+    key = headers.get("X-BAPI-API-KEY", "")
+    timestamp = headers.get("X-BAPI-TIMESTAMP", "")
+    signature = headers.get("X-BAPI-SIGN", "")
+    window = headers.get("X-BAPI-RECV-WINDOW", "")
+    if not (key and timestamp and signature):
+        raise ApiError(
+            10001,
+            f"empty value: apiTimestamp[{timestamp}] apiKey[{key}] apiSignature[{signature}]: "
+            "openapi sign params error!",
+        )
+    account = accounts.get(key)
+    if account is None:
+        raise ApiError(10003, "API key is invalid.")
+    check_time(timestamp, window, now_ms)
+    origin = f"{timestamp}{key}{window}".encode() + payload
+    if not hmac.compare_digest(sign(account.api_secret, origin), signature.lower()):
+        shown = origin.decode(errors="replace")
+        raise ApiError(10004, f"error sign! origin_string[{shown}]")
+    return account
+
+
+def check_time(timestamp: str, window: str, now_ms: int) -> None:
+    """`server - recv_window <= timestamp < server + 1000`; the window never widens the forward allowance."""
+    try:
+        stamp, recv_window = int(timestamp), int(window or DEFAULT_RECV_WINDOW)
+    except ValueError:
+        raise ApiError(10001, "params error: timestamp or recv_window is not a number") from None
+    if not now_ms - recv_window <= stamp < now_ms + AHEAD_MS:
+        raise ApiError(
+            10002,
+            "invalid request, please check your server timestamp or recv_window param. "
+            f"req_timestamp[{stamp}],server_timestamp[{now_ms}],recv_window[{recv_window}]",
+        )
+
+
+def check_ws_auth(accounts: Mapping[str, Account], args: object, now_ms: int) -> Account | None:
+    """Account of an `auth` request's args [key, expires, signature], None when it is refused."""
+    if not isinstance(args, list) or len(args) != 3:
+        return None
+    key, expires, signature = (str(arg) for arg in args)
+    account = accounts.get(key)
+    if account is None or not expires.isdigit() or int(expires) <= now_ms:
+        return None
+    expected = sign(account.api_secret, f"GET/realtime{expires}".encode())
+    return account if hmac.compare_digest(expected, signature.lower()) else None

@@ -1,0 +1,18 @@
+"""The one error of the exchange's inside: a Bybit return code with its text."""
+
+from __future__ import annotations
+
+__all__ = ["ApiError"]
+
+
+class ApiError(Exception):
+    """A refusal as the client will see it; HTTP 200 unless `http_status` says otherwise.
+
+    Codes and texts: reference/bybit-v5.md 4.2, 4.3 and 4.6.
+    """
+
+    def __init__(self, code: int, message: str, *, http_status: int = 200) -> None:
+        super().__init__(f"{code} {message}")
+        self.code = code
+        self.message = message
+        self.http_status = http_status

@@ -1,0 +1,172 @@
+"""What the public sees of one symbol: prices, modelled book, trades, candles. Pure.
+
+The market is made of trades. Best bid and ask follow from them: a buyer took the ask at its price, a seller the bid.
+Depth behind them is a fixed function of the price, so that queues, taker fills and the order book agree.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+from gridbot.core.vocabulary import Side
+from gridbot.paper.instruments import Listing
+
+__all__ = ["Candle", "PublicTrade", "SymbolMarket"]
+
+ZERO = Decimal(0)
+MINUTE_MS = 60_000
+KEEP_TRADES = 1000
+KEEP_CANDLES = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTrade:
+    """One public trade; `tick` is its tick direction as Bybit spells it."""
+
+    trade_id: str
+    side: Side
+    price: Decimal
+    size: Decimal
+    time_ms: int
+    tick: str
+    seq: int
+
+
+@dataclass(slots=True)
+class Candle:
+    """One minute. `start_ms` is its first millisecond."""
+
+    start_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    turnover: Decimal
+
+
+class SymbolMarket:
+    """Market state of one symbol. Prices are given in ticks where they decide, as Decimal where they are shown."""
+
+    def __init__(self, listing: Listing, price: Decimal, level_notional: Decimal, now_ms: int) -> None:
+        self.listing = listing
+        self.instrument = listing.instrument
+        self.level_notional = level_notional
+        ticks = self.instrument.ticks(price)
+        self.last_ticks = ticks
+        self.bid_ticks = ticks - 1
+        self.ask_ticks = ticks + 1
+        self.last = self.instrument.price(ticks)
+        self.mark = self.last
+        self.index = self.last
+        self.prev_24h = self.last
+        self.prev_1h = self.last
+        self.high = self.last
+        self.low = self.last
+        self.volume = ZERO
+        self.turnover = ZERO
+        self.tick = "ZeroPlusTick"
+        self.funding_rate = Decimal("0.0001")
+        interval = self.instrument.funding_interval_minutes * MINUTE_MS
+        self.next_funding_ms = (now_ms // interval + 1) * interval
+        self.seq = now_ms
+        self.updated_ms = now_ms
+        self.updates = 1
+        self.trade_count = 0
+        self.trades: deque[PublicTrade] = deque(maxlen=KEEP_TRADES)
+        self.candles: deque[Candle] = deque(maxlen=KEEP_CANDLES)
+
+    @property
+    def bid(self) -> Decimal:
+        return self.instrument.price(self.bid_ticks)
+
+    @property
+    def ask(self) -> Decimal:
+        return self.instrument.price(self.ask_ticks)
+
+    def next_seq(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    def apply(self, side: Side, ticks: int, size: Decimal, now_ms: int) -> PublicTrade | None:
+        """A trade happened: move the prices. None when `size` is zero (the price moved without a trade)."""
+        seq = self.next_seq()
+        self.updates += 1
+        self._move(side, ticks)
+        self.updated_ms = now_ms
+        if size <= 0:
+            return None
+        self.trade_count += 1
+        value = size * self.last
+        self.volume += size
+        self.turnover += value
+        trade = PublicTrade(f"{self.listing.symbol_id:04x}-{seq:x}", side, self.last, size, now_ms, self.tick, seq)
+        self.trades.append(trade)
+        self._add_to_candle(size, value, now_ms)
+        return trade
+
+    def level_qty(self, ticks: int) -> Decimal:
+        """Market quantity shown at a price: 0.5 to 1.5 times `level_notional`, fixed per price."""
+        price = self.instrument.price(max(1, ticks))
+        share = Decimal(500 + ticks * 2_654_435_761 % 1001) / 1000
+        step = self.instrument.qty_step
+        return (self.level_notional * share / price / step).to_integral_value(ROUND_CEILING) * step
+
+    def crosses(self, side: Side, ticks: int) -> bool:
+        """True when an order at this price would take liquidity."""
+        return ticks >= self.ask_ticks if side is Side.BUY else ticks <= self.bid_ticks
+
+    def shown_volume(self, side: Side, ticks: int) -> Decimal:
+        """Market volume standing at a price on that side: none inside the spread."""
+        if side is Side.BUY:
+            return self.level_qty(ticks) if ticks <= self.bid_ticks else ZERO
+        return self.level_qty(ticks) if ticks >= self.ask_ticks else ZERO
+
+    def book(self, depth: int) -> tuple[list[tuple[int, Decimal]], list[tuple[int, Decimal]]]:
+        """Bids (descending) and asks (ascending) as (ticks, quantity), `depth` levels each."""
+        bids = [(t, self.level_qty(t)) for t in range(self.bid_ticks, max(0, self.bid_ticks - depth), -1)]
+        asks = [(t, self.level_qty(t)) for t in range(self.ask_ticks, self.ask_ticks + depth)]
+        return bids, asks
+
+    def price_band(self) -> tuple[Decimal, Decimal]:
+        """(highest buy, lowest sell) allowed now (bybit-v5.md 3.8, without the premium average)."""
+        x, y = self.listing.price_limit_x, self.listing.price_limit_y
+        highest = min(self.mark * (1 + y), max(self.index, self.mark * (1 + x)))
+        lowest = max(self.mark * (1 - y), min(self.index, self.mark * (1 - x)))
+        tick = self.instrument.tick_size
+        return highest // tick * tick, -(-lowest // tick) * tick
+
+    def _move(self, side: Side, ticks: int) -> None:
+        if ticks > self.last_ticks:
+            self.tick = "PlusTick"
+        elif ticks < self.last_ticks:
+            self.tick = "MinusTick"
+        else:
+            self.tick = "ZeroPlusTick" if self.tick.endswith("PlusTick") else "ZeroMinusTick"
+        if side is Side.BUY:
+            self.ask_ticks = ticks
+            self.bid_ticks = ticks - 1
+        else:
+            self.bid_ticks = ticks
+            self.ask_ticks = ticks + 1
+        if ticks != self.last_ticks:
+            self.last_ticks = ticks
+            self.last = self.instrument.price(ticks)
+            self.mark = self.index = self.last
+            self.high = max(self.high, self.last)
+            self.low = min(self.low, self.last)
+
+    def _add_to_candle(self, size: Decimal, value: Decimal, now_ms: int) -> None:
+        start = now_ms // MINUTE_MS * MINUTE_MS
+        last = self.last
+        if not self.candles or self.candles[-1].start_ms != start:
+            self.candles.append(Candle(start, last, last, last, last, size, value))
+            return
+        candle = self.candles[-1]
+        candle.high = max(candle.high, last)
+        candle.low = min(candle.low, last)
+        candle.close = last
+        candle.volume += size
+        candle.turnover += value

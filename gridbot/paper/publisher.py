@@ -1,0 +1,180 @@
+"""Frames of the public topics, from the state of the markets to the listeners (bybit-v5.md 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from gridbot.paper import market_views as views
+from gridbot.paper.connections import Connection, Hub
+from gridbot.paper.market import PublicTrade, SymbolMarket
+
+__all__ = ["Publisher"]
+
+BOOK_DEPTHS = (1, 50, 200, 1000)
+MAX_TRADES_PER_FRAME = 1024
+
+
+class Publisher:
+    """Coalesces changes per symbol. Deltas are against what was published last, to everybody alike."""
+
+    def __init__(self, markets: Mapping[str, SymbolMarket], hub: Hub, now_ms: Callable[[], int]) -> None:
+        self._markets = markets
+        self._hub = hub
+        self._now_ms = now_ms
+        self._dirty: dict[str, None] = {}
+        self._tickers: dict[str, dict[str, str]] = {}
+        self._books: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+        self._book_u: dict[str, int] = {}
+        self._trades: dict[str, list[dict[str, Any]]] = {}
+
+    def topic_exists(self, topic: str) -> bool:
+        """True for tickers.S, publicTrade.S, orderbook.N.S and kline.I.S of symbols listed here."""
+        name, _, rest = topic.partition(".")
+        if name in ("tickers", "publicTrade", "priceLimit", "allLiquidation"):
+            return rest in self._markets
+        middle, _, symbol = rest.partition(".")
+        if symbol not in self._markets:
+            return False
+        if name == "orderbook":
+            return middle.isdigit() and int(middle) in BOOK_DEPTHS
+        return name == "kline" and middle in views.INTERVALS_MS
+
+    def changed(self, symbol: str, trade: PublicTrade | None) -> None:
+        """The market of a symbol moved, perhaps by a trade."""
+        self._dirty[symbol] = None
+        if trade is not None and self._hub.listeners(f"publicTrade.{symbol}"):
+            self._trades.setdefault(symbol, []).append(views.public_trade(trade, symbol))
+
+    def greet(self, connection: Connection, topic: str, delay_s: float) -> None:
+        """First frame of a topic: the snapshot that later deltas build on."""
+        name, _, rest = topic.partition(".")
+        symbol = topic.rpartition(".")[2]
+        if name == "tickers":
+            row = self._tickers.get(symbol)
+            if row is None:
+                row = self._tickers[symbol] = views.ticker_row(self._markets[symbol], stream=True)
+            connection.send(self._ticker_frame(symbol, "snapshot", row), delay_s=delay_s, ticker=symbol)
+        elif name == "orderbook":
+            if topic not in self._books:
+                self._take_book(topic, symbol)
+            bids, asks = self._books[topic]
+            frame = self._book_frame(topic, symbol, "snapshot", list(bids.items()), list(asks.items()))
+            connection.send(frame, delay_s=delay_s)
+
+    def flush(self) -> None:
+        """Publish what changed since the last call."""
+        for symbol in self._dirty:
+            self.flush_trades(symbol)
+            self._flush_ticker(symbol)
+            for depth in BOOK_DEPTHS:
+                self._flush_book(f"orderbook.{depth}.{symbol}", symbol)
+            for interval in views.INTERVALS_MS:
+                self._flush_kline(f"kline.{interval}.{symbol}", symbol, interval)
+            self._flush_price_limit(symbol)
+        self._dirty.clear()
+
+    def flush_trades(self, symbol: str) -> None:
+        trades = self._trades.pop(symbol, None)
+        if not trades:
+            return
+        topic = f"publicTrade.{symbol}"
+        for start in range(0, len(trades), MAX_TRADES_PER_FRAME):
+            part = trades[start : start + MAX_TRADES_PER_FRAME]
+            frame = {"topic": topic, "type": "snapshot", "ts": self._now_ms(), "data": part}
+            self._publish(topic, orjson.dumps(frame))
+
+    def _publish(self, topic: str, frame: bytes, ticker: str = "") -> None:
+        for connection in self._hub.listeners(topic):
+            connection.send(frame, ticker=ticker)
+
+    def _ticker_frame(self, symbol: str, kind: str, data: Mapping[str, str]) -> bytes:
+        market = self._markets[symbol]
+        return orjson.dumps(
+            {"topic": f"tickers.{symbol}", "type": kind, "data": data, "cs": market.seq, "ts": self._now_ms()}
+        )
+
+    def _flush_ticker(self, symbol: str) -> None:
+        topic = f"tickers.{symbol}"
+        if not self._hub.listeners(topic):
+            self._tickers.pop(symbol, None)
+            return
+        row = views.ticker_row(self._markets[symbol], stream=True)
+        before = self._tickers.get(symbol, {})
+        delta = {name: value for name, value in row.items() if before.get(name) != value}
+        if not delta:
+            return
+        self._tickers[symbol] = row
+        self._publish(topic, self._ticker_frame(symbol, "delta", {"symbol": symbol, **delta}), ticker=symbol)
+
+    def _take_book(self, topic: str, symbol: str) -> None:
+        depth = int(topic.split(".")[1])
+        bids, asks = views.book_rows(self._markets[symbol], depth)
+        self._books[topic] = ({p: q for p, q in bids}, {p: q for p, q in asks})
+        self._book_u[topic] = self._book_u.get(topic, 1) + 1
+
+    def _flush_book(self, topic: str, symbol: str) -> None:
+        if not self._hub.listeners(topic):
+            self._books.pop(topic, None)
+            return
+        old_bids, old_asks = self._books.get(topic, ({}, {}))
+        self._take_book(topic, symbol)
+        bids, asks = self._books[topic]
+        if topic.startswith("orderbook.1."):
+            frame = self._book_frame(topic, symbol, "snapshot", list(bids.items()), list(asks.items()))
+        else:
+            frame = self._book_frame(topic, symbol, "delta", _difference(old_bids, bids), _difference(old_asks, asks))
+        self._publish(topic, frame)
+
+    def _book_frame(
+        self, topic: str, symbol: str, kind: str, bids: list[tuple[str, str]], asks: list[tuple[str, str]]
+    ) -> bytes:
+        market = self._markets[symbol]
+        return orjson.dumps(
+            {
+                "topic": topic,
+                "type": kind,
+                "ts": self._now_ms(),
+                "data": {"s": symbol, "b": bids, "a": asks, "u": self._book_u[topic], "seq": market.seq},
+                "cts": market.updated_ms,
+            }
+        )
+
+    def _flush_kline(self, topic: str, symbol: str, interval: str) -> None:
+        market = self._markets[symbol]
+        if not self._hub.listeners(topic) or not market.candles:
+            return
+        length = views.INTERVALS_MS[interval]
+        minutes = max(1, length // 60_000)
+        candle = views.group_candles(list(market.candles)[-minutes:], length)[-1]
+        data = {
+            "start": candle.start_ms,
+            "end": candle.start_ms + length - 1,
+            "interval": interval,
+            "open": format(candle.open, "f"),
+            "close": format(candle.close, "f"),
+            "high": format(candle.high, "f"),
+            "low": format(candle.low, "f"),
+            "volume": format(candle.volume, "f"),
+            "turnover": format(candle.turnover, "f"),
+            "confirm": False,
+            "timestamp": market.updated_ms,
+        }
+        frame = {"topic": topic, "type": "snapshot", "ts": self._now_ms(), "data": [data]}
+        self._publish(topic, orjson.dumps(frame))
+
+    def _flush_price_limit(self, symbol: str) -> None:
+        topic = f"priceLimit.{symbol}"
+        if not self._hub.listeners(topic):
+            return
+        highest, lowest = self._markets[symbol].price_band()
+        data = {"symbol": symbol, "buyLmt": format(highest, "f"), "sellLmt": format(lowest, "f")}
+        self._publish(topic, orjson.dumps({"topic": topic, "ts": self._now_ms(), "data": data}))
+
+
+def _difference(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Rows of a book delta: size 0 deletes, anything else replaces."""
+    changed = [(price, size) for price, size in new.items() if old.get(price) != size]
+    return changed + [(price, "0") for price in old if price not in new]

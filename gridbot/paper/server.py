@@ -1,0 +1,182 @@
+"""The exchange as a server: one port for HTTP and WebSocket. `async with PaperServer(spec) as server: server.url`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from decimal import Decimal
+from types import TracebackType
+
+from aiohttp import web
+
+from gridbot.paper.api import Api, error_reply
+from gridbot.paper.config import MarketConfig, SourceKind, SymbolConfig
+from gridbot.paper.connections import Hub, Stamp
+from gridbot.paper.errors import ApiError
+from gridbot.paper.exchange import Exchange
+from gridbot.paper.instruments import LISTINGS
+from gridbot.paper.limits import AddressLimiter
+from gridbot.paper.market import SymbolMarket
+from gridbot.paper.publisher import Publisher
+from gridbot.paper.replay import first_prices
+from gridbot.paper.sources import Market, run_source
+from gridbot.paper.spec import PaperSpec
+from gridbot.paper.synthetic import SyntheticMarket
+from gridbot.paper.ws import CHANNELS, Channels
+
+__all__ = ["PaperServer", "SetupError"]
+
+
+class SetupError(Exception):
+    """The paper section cannot be run; the text says what to change."""
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class PaperServer:
+    """A running paper exchange in this event loop.
+
+    `exchange` is its state, `market` pushes trades (`market.trade`, `market.set_price`), `stamp` is called as
+    described at `connections.Stamp`. `ended` is set when a replay with `at_end: stop` is over.
+    """
+
+    def __init__(self, spec: PaperSpec, *, stamp: Stamp | None = None) -> None:
+        self.spec = spec
+        self.stamp = stamp
+        config = spec.config
+        now_ms = wall_ms()
+        self._model = _synthetic_model(config.market)
+        markets = _open_markets(config.market, self._model, now_ms)
+        self.exchange = Exchange(config, markets, f"{time.time_ns():016x}"[-12:], now_ms)
+        for account in spec.accounts:
+            self.exchange.add_account(account.name, account.api_key, account.api_secret, spec.balance_of(account))
+        self.api = Api(self.exchange)
+        self.hub = Hub()
+        self._addresses = AddressLimiter(config.limits)
+        self._publisher = Publisher(self.exchange.markets, self.hub, self.now_ms)
+        self.channels = Channels(self.api, self.hub, self._publisher, self.now_ms, self._stamped)
+        self.market = Market(self.exchange, self._publisher, self.now_ms, self._deliver)
+        self.market.publish_each = config.ticker_interval_ms == 0
+        self.ended = asyncio.Event()
+        self.port = 0
+        self._web: web.Server[web.BaseRequest] | None = None
+        self._listener: asyncio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def host(self) -> str:
+        return self.spec.host or self.spec.config.host
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://{self.host}:{self.port}"
+
+    def now_ms(self) -> int:
+        """The exchange's clock: UTC milliseconds."""
+        return wall_ms()
+
+    async def __aenter__(self) -> PaperServer:
+        loop = asyncio.get_running_loop()
+        wanted = self.spec.config.port if self.spec.port is None else self.spec.port
+        self._web = web.Server(self._handle, access_log=None, keepalive_timeout=3600)
+        self._listener = await loop.create_server(self._web, self.host, wanted)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._tasks = [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self.hub.connections):
+            with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+                await asyncio.wait_for(connection.socket.close(code=1001), 0.2)
+        if self._web is not None:
+            await self._web.shutdown(0.2)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        target = request.raw_path
+        path = target.partition("?")[0]
+        kind = CHANNELS.get(path)
+        if kind is not None and "Upgrade" in request.headers:
+            return await self.channels.accept(request, kind)
+        body = await request.read() if request.can_read_body else b""
+        if path == "/v5/order/create":
+            self._stamped("create", "")
+        now_ms = self.now_ms()
+        if not self._addresses.allows(request.remote or "", now_ms / 1000):
+            reply = error_reply(ApiError(10018, "access too frequent", http_status=403), now_ms)
+        else:
+            reply = self.api.handle(request.method, target, request.headers, body, now_ms)
+            self._deliver()
+        return web.Response(
+            status=reply.status, body=reply.body, headers=reply.headers, content_type="application/json"
+        )
+
+    def _stamped(self, what: str, key: str) -> None:
+        if self.stamp is not None:
+            self.stamp(what, key)
+
+    def _deliver(self) -> None:
+        """Hand what the exchange has to say to the private streams."""
+        if self.exchange.outbox:
+            self.channels.push(self.exchange.take_outbox())
+
+    async def _run_market(self) -> None:
+        await run_source(self.spec.config.market, self.market, self._model)
+        self.ended.set()
+
+    async def _run_publisher(self) -> None:
+        interval_s = self.spec.config.ticker_interval_ms / 1000
+        while interval_s:
+            await asyncio.sleep(interval_s)
+            self._publisher.flush()
+
+
+def _synthetic_model(config: MarketConfig) -> SyntheticMarket | None:
+    if config.source is not SourceKind.SYNTHETIC:
+        return None
+    symbols = config.symbols or {symbol: SymbolConfig() for symbol in LISTINGS}
+    _check_symbols(symbols)
+    return SyntheticMarket(config.seed, {symbol: (LISTINGS[symbol], entry) for symbol, entry in symbols.items()})
+
+
+def _open_markets(config: MarketConfig, model: SyntheticMarket | None, now_ms: int) -> dict[str, SymbolMarket]:
+    """Markets at their first price."""
+    if model is not None:
+        prices = model.prices()
+    elif config.source is SourceKind.REPLAY:
+        _check_symbols(config.files)
+        prices = first_prices(config.files)
+    else:
+        _check_symbols(config.symbols)
+        chosen = config.symbols or {symbol: SymbolConfig() for symbol in LISTINGS}
+        prices = {symbol: entry.price or LISTINGS[symbol].default_price for symbol, entry in chosen.items()}
+    return {
+        symbol: SymbolMarket(LISTINGS[symbol], price, _level_notional(config, symbol), now_ms)
+        for symbol, price in prices.items()
+    }
+
+
+def _level_notional(config: MarketConfig, symbol: str) -> Decimal:
+    entry = config.symbols.get(symbol)
+    return (entry.level_notional if entry else None) or config.level_notional
+
+
+def _check_symbols(symbols: object) -> None:
+    unknown = sorted(set(symbols) - set(LISTINGS))  # type: ignore[call-overload]
+    if unknown:
+        raise SetupError(
+            f"paper.market: no instrument is shipped for {', '.join(unknown)}; known: {', '.join(sorted(LISTINGS))}"
+        )

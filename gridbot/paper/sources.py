@@ -1,0 +1,113 @@
+"""Drives the market: takes trades from a source at the pace of the wall clock times the speed factor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+from gridbot.core.vocabulary import Side
+from gridbot.paper.config import AtEnd, MarketConfig, SourceKind
+from gridbot.paper.exchange import Exchange
+from gridbot.paper.publisher import Publisher
+from gridbot.paper.replay import read_files
+from gridbot.paper.synthetic import STEP_S, MarketTrade, SyntheticMarket
+
+__all__ = ["Market", "run_source"]
+
+MAX_BATCH = 200
+MAX_SLEEP_S = 0.05
+MAX_LAG_S = 2.0
+
+
+class Market:
+    """The door through which prices move: sources use it, and tests that push trades themselves."""
+
+    def __init__(
+        self, exchange: Exchange, publisher: Publisher, now_ms: Callable[[], int], deliver: Callable[[], None]
+    ) -> None:
+        self._exchange = exchange
+        self._publisher = publisher
+        self._now_ms = now_ms
+        self._deliver = deliver
+        self.trade_count = 0
+        self.publish_each = False
+
+    def trade(self, symbol: str, price: Decimal | str, size: Decimal | str, side: Side | str) -> None:
+        """Push one public trade now: orders fill, tickers and trades are published at once."""
+        self.feed(MarketTrade(symbol, Side(side), Decimal(price), Decimal(size)))
+        self._publisher.flush()
+
+    def set_price(self, symbol: str, price: Decimal | str) -> None:
+        """Move the price without volume: orders that it passes fill, the ticker is published at once."""
+        last = self._exchange.markets[symbol].last
+        self.trade(symbol, price, Decimal(0), Side.BUY if Decimal(price) >= last else Side.SELL)
+
+    def feed(self, trade: MarketTrade) -> None:
+        """Apply a trade of a source; publishing waits for the ticker interval unless it is zero."""
+        market = self._exchange.markets[trade.symbol]
+        ticks = max(1, market.instrument.ticks(trade.price))
+        shown = self._exchange.trade(trade.symbol, trade.side, ticks, trade.size, self._now_ms())
+        self.trade_count += 1
+        self._publisher.changed(trade.symbol, shown)
+        self._deliver()
+        if self.publish_each:
+            self._publisher.flush()
+
+    def flush_trades(self, symbol: str) -> None:
+        self._publisher.flush_trades(symbol)
+
+
+async def run_source(config: MarketConfig, market: Market, model: SyntheticMarket | None) -> None:
+    """Feed the market until cancelled; returns only at the end of a replay with `at_end: stop`."""
+    if config.source is SourceKind.SYNTHETIC and model is not None:
+        await _run_synthetic(model, market, float(config.speed))
+    elif config.source is SourceKind.REPLAY:
+        await _run_replay(config, market)
+    await asyncio.Event().wait() if config.at_end is not AtEnd.STOP else None
+
+
+async def _run_synthetic(model: SyntheticMarket, market: Market, speed: float) -> None:
+    loop = asyncio.get_running_loop()
+    period = STEP_S / speed
+    due = loop.time() + period
+    while True:
+        for _ in range(MAX_BATCH):
+            if due > loop.time():
+                break
+            symbols = set()
+            for trade in model.step():
+                market.feed(trade)
+                symbols.add(trade.symbol)
+            for symbol in symbols:
+                market.flush_trades(symbol)
+            due += period
+        late = loop.time() - due
+        if late > MAX_LAG_S:
+            due += late  # the machine slept or cannot keep up: go on from here instead of rushing
+        await asyncio.sleep(max(0.0, min(due - loop.time(), MAX_SLEEP_S)))
+
+
+async def _run_replay(config: MarketConfig, market: Market) -> None:
+    speed = float(config.speed)
+    while True:
+        await _replay_once(config, market, speed)
+        if config.at_end is not AtEnd.LOOP:
+            return
+
+
+async def _replay_once(config: MarketConfig, market: Market, speed: float) -> None:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    first: float | None = None
+    fed = 0
+    for at, trade in read_files(config.files):
+        first = at if first is None else first
+        due = started + (at - first) / speed
+        while (wait := due - loop.time()) > 0:
+            await asyncio.sleep(min(wait, MAX_SLEEP_S))
+        market.feed(trade)
+        market.flush_trades(trade.symbol)
+        fed += 1
+        if fed % MAX_BATCH == 0:
+            await asyncio.sleep(0)

@@ -1,0 +1,160 @@
+"""WebSocket channels: public, private, trade. Reads requests of one connection strictly in order (bybit-v5.md 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from gridbot.paper.api import Api
+from gridbot.paper.auth import check_ws_auth
+from gridbot.paper.connections import ChannelKind, Connection, Hub, Stamp
+from gridbot.paper.exchange import Push
+from gridbot.paper.publisher import Publisher
+
+__all__ = ["CHANNELS", "Channels"]
+
+CHANNELS = {
+    "/v5/public/linear": ChannelKind.PUBLIC,
+    "/v5/private": ChannelKind.PRIVATE,
+    "/v5/trade": ChannelKind.TRADE,
+}
+PRIVATE_TOPICS = frozenset(
+    name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
+) - {"wallet.linear"}
+
+
+class Channels:
+    """Accepts sockets and answers their requests."""
+
+    def __init__(
+        self, api: Api, hub: Hub, publisher: Publisher, now_ms: Callable[[], int], stamp: Stamp | None = None
+    ) -> None:
+        self._api = api
+        self._exchange = api.exchange
+        self._hub = hub
+        self._publisher = publisher
+        self._now_ms = now_ms
+        self._stamp = stamp
+        self._numbers = itertools.count(1)
+        config = self._exchange.config
+        self._ack_delay_s = config.subscribe_delay_ms / 1000
+        self._push_delay_s = config.ack_delay_ms / 1000
+
+    async def accept(self, request: web.BaseRequest, kind: ChannelKind) -> web.WebSocketResponse:
+        """Serve one connection until it ends."""
+        socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20)
+        await socket.prepare(request)
+        connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp)
+        self._hub.add(connection)
+        writer = asyncio.create_task(connection.write())
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    self._receive(connection, message.data)
+        finally:
+            self._hub.remove(connection)
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+        return socket
+
+    def push(self, pushes: list[Push]) -> None:
+        """Send private rows to the account's listeners, after the acknowledgement delay."""
+        for push in pushes:
+            now_ms = self._now_ms()
+            for connection in self._hub.of_account(push.account):
+                for topic in (push.topic, f"{push.topic}.linear"):
+                    if topic in connection.topics:
+                        frame = {
+                            "id": f"{push.account}_{topic}_{next(self._numbers)}",
+                            "topic": topic,
+                            "creationTime": now_ms,
+                            "data": push.rows,
+                        }
+                        connection.send(orjson.dumps(frame), delay_s=self._push_delay_s)
+
+    def _receive(self, connection: Connection, text: str) -> None:
+        try:
+            request = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            request = None
+        if not isinstance(request, dict):
+            self._answer(connection, {"success": False, "ret_msg": "error:invalid JSON", "op": ""})
+            return
+        op = request.get("op")
+        if op == "ping":
+            self._answer(connection, self._pong(connection, request))
+        elif op == "auth":
+            self._auth(connection, request)
+        elif op in ("subscribe", "unsubscribe") and connection.kind is not ChannelKind.TRADE:
+            self._subscribe(connection, request, str(op))
+        else:
+            self._answer(connection, self._ack(connection, request, f"error:unknown op {op}", str(op)))
+
+    def _answer(self, connection: Connection, frame: dict[str, Any]) -> None:
+        connection.send(orjson.dumps(frame), delay_s=self._ack_delay_s)
+
+    def _ack(self, connection: Connection, request: dict[str, Any], problem: str, op: str) -> dict[str, Any]:
+        frame = {"success": not problem, "ret_msg": problem, "conn_id": connection.conn_id, "op": op}
+        if "req_id" in request:
+            frame["req_id"] = str(request["req_id"])
+        return frame
+
+    def _pong(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        stamp = str(self._now_ms())
+        if connection.kind is ChannelKind.PUBLIC:
+            req_id = str(request.get("req_id", ""))
+            return {"success": True, "ret_msg": "pong", "conn_id": connection.conn_id, "req_id": req_id, "op": "ping"}
+        if connection.kind is ChannelKind.TRADE:
+            return {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [stamp], "connId": connection.conn_id}
+        frame = {"op": "pong", "args": [stamp], "conn_id": connection.conn_id}
+        if "req_id" in request:
+            frame["req_id"] = str(request["req_id"])
+        return frame
+
+    def _auth(self, connection: Connection, request: dict[str, Any]) -> None:
+        account = check_ws_auth(self._exchange.by_key, request.get("args"), self._now_ms())
+        if connection.kind is ChannelKind.PUBLIC:
+            account = None
+        if account is not None:
+            self._hub.authorise(connection, account)
+        if connection.kind is ChannelKind.TRADE:
+            code, text = (0, "OK") if account is not None else (10004, "Invalid sign")
+            frame = {"retCode": code, "retMsg": text, "op": "auth", "connId": connection.conn_id}
+        else:
+            problem = "" if account is not None else "Params Error"
+            frame = self._ack(connection, request, problem, "auth")
+        self._answer(connection, frame)
+
+    def _subscribe(self, connection: Connection, request: dict[str, Any], op: str) -> None:
+        args = request.get("args")
+        topics = [str(topic) for topic in args] if isinstance(args, list) else []
+        problem = "" if topics else "error:no topics"
+        if connection.kind is ChannelKind.PRIVATE and connection.account is None:
+            problem = "Request not authorized"
+        fresh: list[str] = []
+        for topic in topics if not problem else ():
+            if not self._exists(connection, topic):
+                problem = f"error:handler not found,topic:{topic}"
+            elif op == "unsubscribe":
+                self._hub.unsubscribe(connection, topic)
+            elif topic in connection.topics:
+                problem = f"error:already subscribed,topic:{topic}"
+            else:
+                fresh.append(topic)
+                self._hub.subscribe(connection, topic)
+        self._answer(connection, self._ack(connection, request, problem, op))
+        if connection.kind is ChannelKind.PUBLIC:
+            for topic in fresh:
+                self._publisher.greet(connection, topic, self._ack_delay_s)
+
+    def _exists(self, connection: Connection, topic: str) -> bool:
+        if connection.kind is ChannelKind.PRIVATE:
+            return topic in PRIVATE_TOPICS
+        return self._publisher.topic_exists(topic)

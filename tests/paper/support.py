@@ -1,0 +1,108 @@
+"""What the tests of the paper exchange share: a venue on a free port, and pybit's real client classes pointed at it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from pybit.unified_trading import HTTP, WebSocket, WebSocketTrading
+
+from gridbot.paper.config import PaperConfig
+from gridbot.paper.spec import PaperAccount, PaperSpec
+from gridbot.paper.thread import PaperThread
+
+T = TypeVar("T")
+ALICE = PaperAccount("alice", "paper-alice", "secret-of-alice", Decimal(10000))
+BOB = PaperAccount("bob", "paper-bob", "secret-of-bob", Decimal(500))
+
+
+def eventually(condition: Callable[[], T], *, timeout: float = 10.0) -> T:
+    """Wait until the condition is true and return its value."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"condition not met within {timeout} s, last value: {value!r}")
+        time.sleep(0.005)
+
+
+class Venue(PaperThread):
+    """A running exchange and the clients to talk to it."""
+
+    def http(self, account: PaperAccount | None = ALICE, **options: Any) -> HTTP:
+        keys = {} if account is None else {"api_key": account.api_key, "api_secret": account.api_secret}
+        session = HTTP(**keys, **options)
+        session.endpoint = self.url
+        session.retry_codes = set()
+        return session
+
+    def websocket(self, channel: str, account: PaperAccount | None = None) -> Any:
+        return self._socket(WebSocket, {"channel_type": channel}, account)
+
+    def trading_socket(self, account: PaperAccount = ALICE) -> Any:
+        return self._socket(WebSocketTrading, {}, account)
+
+    def _socket(self, kind: type, options: dict[str, Any], account: PaperAccount | None) -> Any:
+        base = self.ws_url
+
+        class Loopback(kind):  # type: ignore[misc]
+            def _connect(self, url: str) -> None:
+                super()._connect(base + url[url.index("/v5/") :])
+
+        if account is not None:
+            options |= {"api_key": account.api_key, "api_secret": account.api_secret, "private_auth_expire": 10}
+        return Loopback(testnet=True, **options)
+
+
+def manual_config(**changes: Any) -> PaperConfig:
+    """Hedge mode, prices pushed by the test, limits off, everything published at once."""
+    values: dict[str, Any] = {
+        "position_mode": "hedge",
+        "ticker_interval_ms": 0,
+        "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0},
+        "market": {
+            "source": "manual",
+            "symbols": {"BTCUSDT": {"price": 60000}, "ETHUSDT": {"price": 2500}, "LTCUSDT": {"price": 85}},
+        },
+    }
+    return PaperConfig.model_validate(values | changes)
+
+
+def venue_of(config: PaperConfig, **options: Any) -> Venue:
+    """An exchange with alice (10000 USDT) and bob (500 USDT); use it in a `with`."""
+    return Venue(PaperSpec(config=config, accounts=(ALICE, BOB)), **options)
+
+
+class Inbox:
+    """Collects the messages of a stream."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        self.messages.append(message)
+
+    def rows(self, topic: str = "") -> list[dict[str, Any]]:
+        return [row for m in list(self.messages) if topic in ("", m["topic"]) for row in m["data"]]
+
+    def wait(self, wanted: Callable[[dict[str, Any]], bool], topic: str = "") -> dict[str, Any]:
+        """First row that is wanted."""
+        return eventually(lambda: next((row for row in self.rows(topic) if wanted(row)), None))
+
+
+def limit_order(symbol: str, side: str, qty: str, price: str, idx: int, **extra: Any) -> dict[str, Any]:
+    """Parameters of a PostOnly order."""
+    return {
+        "category": "linear",
+        "symbol": symbol,
+        "side": side,
+        "orderType": "Limit",
+        "qty": qty,
+        "price": price,
+        "timeInForce": "PostOnly",
+        "positionIdx": idx,
+    } | extra
