@@ -1,0 +1,88 @@
+"""The slow way of bin/_bootstrap: make the virtual environment and install gridbot into it, one process at a time.
+
+    python _install.py ROOT VENV base|dev STAMP
+
+Runs on the machine's own Python with nothing but the standard library. Progress goes to stdout (the caller sends it to
+stderr). The stamp file is written last; `.gridbot-installing` lies in the environment while pip works, so an install
+that was interrupted is recognised and begun afresh.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+STAMP = ".gridbot-installed"
+UNFINISHED = ".gridbot-installing"
+
+
+def say(text: str) -> None:
+    print(f"gridbot: {text}", flush=True)
+
+
+def run(*command: str | Path) -> bool:
+    return subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def satisfied(venv: Path, extra: str, stamp: str) -> bool:
+    """Whether somebody else finished while we waited. An environment with `dev` serves for `base` too."""
+    try:
+        have = (venv / STAMP).read_text(encoding="utf-8").strip()
+    except OSError:
+        return False
+    return have == stamp or (extra == "base" and have == stamp.removesuffix("base") + "dev")
+
+
+def usable(venv: Path) -> bool:
+    """Whether an environment that is already there can be installed into."""
+    if (venv / UNFINISHED).exists():
+        say(f"an earlier install into {venv} was interrupted: beginning afresh")
+        return False
+    python = venv / "bin" / "python"
+    probe = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
+    return python.exists() and subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
+
+
+def install(root: Path, venv: Path, extra: str, stamp: str) -> int:
+    began = time.monotonic()
+    if not usable(venv):
+        say(f"making {venv} with Python {sys.version.split()[0]} ({sys.executable})")
+        if not run(sys.executable, "-m", "venv", "--clear", venv):
+            say(f"could not make {venv}: expected a directory that can be written; see the lines above")
+            return 1
+    (venv / STAMP).unlink(missing_ok=True)
+    (venv / UNFINISHED).touch()
+    say("installing packages (about a minute the first time)")
+    target = str(root) if extra == "base" else f"{root}[{extra}]"
+    pip = (venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--no-input")
+    if not run(*pip, "--constraint", root / "constraints.txt", "--editable", target):
+        say("the install failed; see pip's lines above, and start again when the cause is gone (is there a network?)")
+        return 1
+    (venv / STAMP).write_text(stamp + "\n", encoding="utf-8")
+    (venv / UNFINISHED).unlink()
+    say(f"installed in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    root, venv, extra, stamp = Path(arguments[0]), Path(arguments[1]), arguments[2], arguments[3]
+    with (root / "pyproject.toml").open("rb") as lock:  # the lock goes with the process, however it ends
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process is installing; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        return 0 if satisfied(venv, extra, stamp) else install(root, venv, extra, stamp)
+
+
+if __name__ == "__main__":
+    os.environ.pop("PYTHONPATH", None)  # a caller's packages must not stand in for installed ones
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        say("interrupted; the next start repairs the environment")
+        sys.exit(130)
