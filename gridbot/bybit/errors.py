@@ -1,0 +1,225 @@
+"""Everything that can go wrong with the exchange, as one tree, and the function that sorts it.
+
+    ExchangeError            kind (what it is), outcome (what became of the order it was about)
+    ├─ TransientError        RATE_LIMIT, IP_BAN, RETRY: the same request may be sent again later, same orderLinkId
+    ├─ UnresolvedError       AMBIGUOUS, DUPLICATE: ask by orderLinkId before anything else happens
+    ├─ RefusedError          RESYNC, NOT_FOUND, BALANCE, PARAM, NOOP: never send the same again unchanged
+    ├─ AccountError          AUTH, HALT: stop opening and tell the operator
+    └─ TruncatedListing      a listing was incomplete and has been discarded (kind AMBIGUOUS: nothing is known)
+
+Numbers decide, texts never, except for 10001, Bybit's catch-all, whose meaning is only in its text. This module needs
+no pybit: its exceptions are known by their class name and the attributes they carry.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from gridbot.bybit.ret_codes import OUTCOMES_BY_CODE, OUTCOMES_BY_KIND, RET_CODES, ErrorKind, Outcome
+
+__all__ = [
+    "AccountError",
+    "ErrorKind",
+    "ExchangeError",
+    "Outcome",
+    "RefusedError",
+    "TransientError",
+    "TruncatedListing",
+    "UnresolvedError",
+    "classify",
+    "from_http_status",
+    "from_ret_code",
+    "make_error",
+    "scrub",
+]
+
+
+class ExchangeError(Exception):
+    """The exchange refused, failed or could not be reached.
+
+    `ret_code` is Bybit's number (None when its application did not answer), `http_status` the HTTP status when that was
+    not 200. `message` never holds a secret or a signature text. `outcome` says whether an order that was to be created
+    exists now; without one given it follows from `kind`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: ErrorKind,
+        outcome: Outcome | None = None,
+        ret_code: int | None = None,
+        http_status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.kind = kind
+        self.outcome = OUTCOMES_BY_KIND[kind] if outcome is None else outcome
+        self.ret_code = ret_code
+        self.http_status = http_status
+
+    def __str__(self) -> str:
+        if self.ret_code is not None:
+            return f"{self.message} (retCode {self.ret_code}, {self.kind})"
+        if self.http_status is not None:
+            return f"{self.message} (HTTP {self.http_status}, {self.kind})"
+        return f"{self.message} ({self.kind})"
+
+
+class TransientError(ExchangeError):
+    """Passing and without effect: the same request may be sent again after a wait."""
+
+
+class UnresolvedError(ExchangeError):
+    """What was asked for may have happened, now or by an earlier try: look it up before anything else."""
+
+
+class RefusedError(ExchangeError):
+    """The request is not possible as it stands; repeating it unchanged only repeats the answer."""
+
+
+class AccountError(ExchangeError):
+    """The key, the account or the symbol may not do this; an operator has to act."""
+
+
+class TruncatedListing(ExchangeError):
+    """A listing did not come whole; no part of it may be used (lessons L49, L50)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind=ErrorKind.AMBIGUOUS)
+
+
+_LEAVES: dict[ErrorKind, type[ExchangeError]] = {
+    ErrorKind.RATE_LIMIT: TransientError,
+    ErrorKind.IP_BAN: TransientError,
+    ErrorKind.RETRY: TransientError,
+    ErrorKind.AMBIGUOUS: UnresolvedError,
+    ErrorKind.DUPLICATE: UnresolvedError,
+    ErrorKind.RESYNC: RefusedError,
+    ErrorKind.NOT_FOUND: RefusedError,
+    ErrorKind.BALANCE: RefusedError,
+    ErrorKind.PARAM: RefusedError,
+    ErrorKind.NOOP: RefusedError,
+    ErrorKind.AUTH: AccountError,
+    ErrorKind.HALT: AccountError,
+}
+
+# What the texts of 10001 say (bybit-v5.md 4.6), in lower case; anything else is a wrong parameter.
+_TEXTS_OF_10001 = (
+    ("position idx", ErrorKind.RESYNC),
+    ("openapi sign params error", ErrorKind.AUTH),
+    ("not modified", ErrorKind.NOOP),
+)
+
+_HTTP_KINDS = {
+    400: ErrorKind.PARAM,
+    401: ErrorKind.AUTH,
+    403: ErrorKind.IP_BAN,
+    404: ErrorKind.PARAM,
+    405: ErrorKind.PARAM,
+    429: ErrorKind.AMBIGUOUS,
+}
+
+# 10004 echoes the text that was signed, 10001 the authentication headers, key and all.
+_ECHOES = re.compile(r"(origin_string|api_?key|api_?signature|sign(?:ature)?|secret)\s*([\[(])[^\])]*([\])]?)", re.I)
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """Remove what the exchange echoes of keys and signatures, and each of `secrets` literally."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return _ECHOES.sub(r"\1\2***\3", text)
+
+
+def make_error(
+    message: str,
+    kind: ErrorKind,
+    *,
+    outcome: Outcome | None = None,
+    ret_code: int | None = None,
+    http_status: int | None = None,
+) -> ExchangeError:
+    """The leaf of the tree that belongs to `kind`."""
+    return _LEAVES[kind](message, kind=kind, outcome=outcome, ret_code=ret_code, http_status=http_status)
+
+
+def from_ret_code(code: int, text: str, *, secrets: Iterable[str] = ()) -> ExchangeError:
+    """Error for a `retCode` (or the `code` of a batch item) other than 0.
+
+    A code nobody has described yet is taken as AMBIGUOUS: look before doing anything.
+    """
+    kind = RET_CODES.get(code, ErrorKind.AMBIGUOUS)
+    if code == 10001:
+        lowered = text.lower()
+        kind = next((kind for marker, kind in _TEXTS_OF_10001 if marker in lowered), kind)
+    message = scrub(text, secrets) or "refused without a text"
+    return make_error(message, kind, outcome=OUTCOMES_BY_CODE.get(code), ret_code=code)
+
+
+def from_http_status(status: int, text: str, *, secrets: Iterable[str] = ()) -> ExchangeError:
+    """Error for an HTTP status other than 200; 5xx and unknown ones leave the outcome open."""
+    kind = _HTTP_KINDS.get(status, ErrorKind.AMBIGUOUS)
+    if kind is ErrorKind.IP_BAN:
+        text = "too many requests from this address, or a country Bybit does not serve: silent for ten minutes"
+    return make_error(scrub(text, secrets), kind, http_status=status)
+
+
+def classify(exc: BaseException, *, secrets: Iterable[str] = ()) -> ExchangeError:
+    """Sort an exception of pybit or requests; an `ExchangeError` comes back as it is.
+
+    Anything that nobody expected is AMBIGUOUS with the name of its class: it happened around a request that may have
+    reached the exchange.
+    """
+    if isinstance(exc, ExchangeError):
+        return exc
+    name = type(exc).__name__
+    if name == "InvalidRequestError":  # retCode other than 0; pybit keeps it in status_code
+        return from_ret_code(_as_int(exc, "status_code"), str(getattr(exc, "message", "")), secrets=secrets)
+    if name == "FailedRequestError":
+        return _from_failed_request(exc, secrets)
+    if isinstance(exc, requests.exceptions.RequestException):
+        return _from_requests(exc)
+    if isinstance(exc, PermissionError | AttributeError) and "key" in str(exc).lower():
+        return make_error("expected an API key and secret for this request, got none", ErrorKind.AUTH)
+    if isinstance(exc, json.JSONDecodeError):
+        return make_error("expected JSON, got something else", ErrorKind.AMBIGUOUS)
+    return make_error(f"{name} during a request", ErrorKind.AMBIGUOUS)
+
+
+def _as_int(exc: BaseException, attribute: str) -> int:
+    try:
+        return int(getattr(exc, attribute))
+    except (AttributeError, TypeError, ValueError):
+        return 0
+
+
+def _from_failed_request(exc: BaseException, secrets: Iterable[str]) -> ExchangeError:
+    """HTTP status other than 200; pybit also makes up 409 (no JSON) and 400 (its retries ran out), without headers."""
+    status, message = _as_int(exc, "status_code"), str(getattr(exc, "message", ""))
+    if getattr(exc, "resp_headers", None) is None:
+        return make_error(f"the answer could not be used: {scrub(message, secrets)}", ErrorKind.AMBIGUOUS)
+    return from_http_status(status, "the exchange answered with an HTTP error", secrets=secrets)
+
+
+def _from_requests(exc: requests.exceptions.RequestException) -> ExchangeError:
+    """Whether the request can have reached the exchange decides. Texts of requests hold URLs; they are not repeated."""
+    errors = requests.exceptions
+    if isinstance(exc, errors.ConnectTimeout) or _never_connected(exc):
+        return make_error("no connection to the exchange", ErrorKind.RETRY)
+    if isinstance(exc, errors.Timeout):
+        return make_error("no answer in time", ErrorKind.AMBIGUOUS)
+    if isinstance(exc, errors.InvalidURL | errors.MissingSchema | errors.InvalidSchema | errors.InvalidHeader):
+        return make_error(f"the request could not be made ({type(exc).__name__})", ErrorKind.PARAM)
+    return make_error(f"the connection broke during a request ({type(exc).__name__})", ErrorKind.AMBIGUOUS)
+
+
+def _never_connected(exc: BaseException) -> bool:
+    cause = exc.args[0] if exc.args else None
+    reason = getattr(cause, "reason", None)  # urllib3's MaxRetryError
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)

@@ -1,0 +1,89 @@
+"""What is asked of Bybit and what it answers, where that is no event of the core. Importable without pybit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.core.vocabulary import Direction, Side
+
+__all__ = ["AccountInfo", "ApiKeyInfo", "CancelRef", "FeeRate", "OrderAck", "OrderRequest", "RateLimit"]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """One limit order to create. `qty` is base coin, `price` USDT; both already rounded to the instrument's steps.
+
+    `direction` becomes positionIdx 1 or 2. `order_link_id` has at most 36 characters of [A-Za-z0-9_-].
+    """
+
+    symbol: str
+    side: Side
+    direction: Direction
+    qty: Decimal
+    price: Decimal
+    order_link_id: str
+    reduce_only: bool
+    post_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAck:
+    """The request was accepted. That is all it means: the truth comes by stream or listing (bybit-v5.md 3.7)."""
+
+    order_id: str
+    order_link_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRef:
+    """Names an order to cancel. With both ids given the exchange goes by `order_id`; "" is not sent."""
+
+    order_id: str = ""
+    order_link_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """`X-Bapi-Limit*` headers of the last answer of an endpoint.
+
+    `limit` is the quota per second, `remaining` what is left of it, `reset_ms` (UTC, exchange's clock) the moment it is
+    whole again; when the quota is not used up Bybit says "now" there.
+    """
+
+    limit: int
+    remaining: int
+    reset_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyInfo:
+    """What the key may do (`user/query-api`). `user_id` is the account's UID; the key itself is left out on purpose."""
+
+    user_id: str
+    read_only: bool
+    contract_trade: tuple[str, ...]
+    can_withdraw: bool
+    ips: tuple[str, ...] = ()
+    is_unified: bool = True
+    expires_at: str = ""
+    deadline_days: int | None = None
+    vip_level: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    """`account/info`. `margin_mode` is REGULAR_MARGIN (cross), ISOLATED_MARGIN or PORTFOLIO_MARGIN, account-wide."""
+
+    margin_mode: str
+    unified_margin_status: int | None = None
+    updated_ts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeeRate:
+    """Fees of a symbol as fractions of the traded value; a maker rebate is negative."""
+
+    symbol: str
+    maker: Decimal
+    taker: Decimal
