@@ -146,7 +146,9 @@ class Child:
         for end in theirs:  # or its end of file would never come
             end.close()
         self.process = process
-        self._channel = Channel(self._loop, *ours, lambda message: self._on_message(self, message), lambda text: None)
+        self._channel = Channel(
+            self._loop, ours[0], ours[1], lambda message: self._on_message(self, message), lambda text: None
+        )
         self._loop.add_reader(process.sentinel, self._ended)
 
     def send(self, message: Message) -> bool:
@@ -166,7 +168,7 @@ class Child:
             self.process.join()
             self._forget()
 
-    def _pipes(self) -> tuple[tuple[Connection[Any, Any], ...], tuple[Connection[Any, Any], ...]]:
+    def _pipes(self) -> tuple[tuple[Connection[Any, Any], Connection[Any, Any]], tuple[Connection[Any, Any], ...]]:
         """Our (incoming, outgoing) ends and the child's ends."""
         if self.spec.kind is ChildKind.WORKER:
             ours, theirs = CONTEXT.Pipe(duplex=True)

@@ -31,14 +31,13 @@ def worker(
     """The process of one account."""
     from gridbot.worker import WorkerSpec, run_worker
 
-    _set_up_logging(f"worker-{account}", config, logs)
     spec = WorkerSpec(
-        account=config.account(account),
-        strategies=config.strategies_of(account),
+        account=account,
         settings=config,
-        paper_url=paper_url,
         data_dir=config.storage.data_dir,
         run_id=run_id,
+        paper_url=paper_url,
+        console=logs.console,
     )
     try:
         run_worker(spec, queue, conn)
@@ -102,6 +101,8 @@ def leave_queue(queue: Any, conn: Connection[Any, Any]) -> None:
 
 
 def _set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:
-    from gridbot.logs import setup_logging
+    from gridbot.logs import register_secret, setup_logging
 
-    setup_logging(process, config, config.storage.data_dir, console=logs.console)
+    for secret in config.secrets():
+        register_secret(secret)
+    setup_logging(process, config.logging, config.storage.data_dir, console=logs.console)

@@ -26,6 +26,9 @@ __all__ = ["FORMAT", "AccountHealth", "ChildFacts", "Freshness", "StrategyState"
 
 FORMAT = 1
 
+LAG_DEGRADED_S = 30.0
+"""Seconds the database may be behind the journals before that counts as degraded."""
+
 Json = dict[str, Any]
 
 
@@ -154,9 +157,7 @@ def _account(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
         "records": "queue" if facts.by_queue else "journal",
         "strategies": _strategies(facts.strategies, reported.get("strategies", ())),
     }
-    for key in _ACCOUNT_FIGURES:
-        row[key] = reported.get(key)
-    return row
+    return {**dict.fromkeys(_ACCOUNT_FIGURES), **_figures(reported), **row}
 
 
 _ACCOUNT_FIGURES = (
@@ -171,6 +172,14 @@ _ACCOUNT_FIGURES = (
     "wallet",
     "equity",
 )
+_WRITER_FIGURES = ("lag_s", "rows", "held_by", "held_s", "error")
+_PAPER_FIGURES = ("orders", "trades", "connections", "market")
+_OWN_KEYS = frozenset({"type", "pid", "rss", "uptime_s", "state", "run_id"})
+
+
+def _figures(reported: Mapping[str, Any]) -> Json:
+    """What a child says beyond what the supervisor knows better itself."""
+    return {key: value for key, value in reported.items() if key not in _OWN_KEYS}
 
 
 def _strategies(configured: Sequence[Json], reported: Sequence[Json]) -> list[Json]:
@@ -188,17 +197,18 @@ def _writer(now: float, facts: ChildFacts, accounts: Sequence[ChildFacts], reaso
         written = account.health.get("journal_seq")
         if isinstance(written, int) and account.account in committed:
             waiting[account.account] = max(0, written - int(committed[account.account]))
-    return {
-        "process": _process(now, facts, reasons),
-        "lag_s": reported.get("lag_s"),
-        "rows": reported.get("rows"),
-        "held_by": reported.get("held_by"),
-        "committed": committed,
-        "waiting": waiting,
-    }
+    process = _process(now, facts, reasons)
+    lag = reported.get("lag_s") or 0.0
+    if reported.get("error"):
+        reasons.append(f"the writer cannot write: {reported['error']}")
+    elif lag > LAG_DEGRADED_S:
+        holder = f"; the database is held by {reported['held_by']}" if reported.get("held_by") else ""
+        reasons.append(f"the database is {lag:.0f} s behind{holder}")
+    own = {"process": process, "committed": committed, "waiting": waiting}
+    return {**dict.fromkeys(_WRITER_FIGURES), **_figures(reported), **own}
 
 
 def _paper(now: float, facts: ChildFacts, url: str | None, reasons: list[str]) -> Json:
     reported = facts.health if facts.state.alive else {}
-    figures = {key: reported.get(key) for key in ("orders", "trades", "connections", "market")}
-    return {"process": _process(now, facts, reasons), "url": url, **figures}
+    own = {"process": _process(now, facts, reasons), "url": url}
+    return {**dict.fromkeys(_PAPER_FIGURES), **_figures(reported), **own}

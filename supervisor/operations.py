@@ -1,12 +1,12 @@
 """What the control socket can ask of a supervisor.
 
-| request                                                        | answer                                              |
-|----------------------------------------------------------------|-----------------------------------------------------|
-| {"op": "ping"}                                                 | {"ok", "pid", "version", "state"}                   |
-| {"op": "status"}                                               | {"ok", "status": model of supervisor.health}        |
-| {"op": "stop", "mode": keep|cancel|flatten|null, "force": bool} | {"ok"}; the connection closes when all is gone      |
-| {"op": "restart", "child": name or account}                    | {"ok", "child"}; also takes a child out of FATAL    |
-| {"op": "worker", "account", "name", "args": {}, "wait_s": 5}   | {"ok", "delivered", "answered", "result"}           |
+| request                                                      | answer                                             |
+|--------------------------------------------------------------|----------------------------------------------------|
+| {"op": "ping"}                                               | {"ok", "pid", "version", "state"}                  |
+| {"op": "status"}                                             | {"ok", "status": model of supervisor.health}       |
+| {"op": "stop", "mode": null or a mode, "force": bool}        | {"ok"}; the connection closes when all is gone     |
+| {"op": "restart", "child": name or account}                  | {"ok", "child"}; also takes a child out of FATAL   |
+| {"op": "worker", "account", "name", "args": {}, "wait_s": 5} | {"ok", "delivered", "answered", "result"}          |
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Operations:
             case other:
                 return _refused(f"unknown request {other!r}: expected ping, status, stop, restart or worker")
 
-    def on_result(self, message: Json) -> None:
-        """A worker's answer to a command: {"type": "result", "id": n, "ok": bool, ...}."""
+    def on_answer(self, message: Json) -> None:
+        """A worker's answer to a command: {"type": "answer", "id": n, "ok": bool, "result" or "error": ...}."""
         waiting = self._waiting.pop(int(message.get("id", 0)), None)
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
@@ -91,14 +91,14 @@ class Operations:
         try:
             if not child.send(command):
                 return _refused(f"the worker of {account} does not take commands at the moment")
-            result = await asyncio.wait_for(future, float(request.get("wait_s", COMMAND_WAIT_S)))
+            answer = await asyncio.wait_for(future, float(request.get("wait_s", COMMAND_WAIT_S)))
         except TimeoutError:
             return {"ok": True, "delivered": True, "answered": False, "result": None}
         finally:
             self._waiting.pop(number, None)
-        if not result.get("ok", True):
-            return _refused(str(result.get("error") or f"the worker of {account} refused {name!r}"))
-        return {"ok": True, "delivered": True, "answered": True, "result": result}
+        if not answer.get("ok", True):
+            return _refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
+        return {"ok": True, "delivered": True, "answered": True, "result": answer.get("result")}
 
     def _find(self, name: str) -> Child | None:
         return next((c for c in self._supervisor.children if name and name in (c.spec.name, c.spec.account)), None)

@@ -231,7 +231,13 @@ def _ran_well(now: float, state: ChildState, policy: RestartPolicy) -> bool:
 
 
 def _failed(
-    now: float, state: ChildState, code: int | None, text: str, policy: RestartPolicy, jitter: float, actions: list[Action]
+    now: float,
+    state: ChildState,
+    code: int | None,
+    text: str,
+    policy: RestartPolicy,
+    jitter: float,
+    actions: list[Action],
 ) -> ChildState:
     """The process is gone although it should run: wait and try again, or give up."""
     failures = 1 if _ran_well(now, state, policy) else state.failures + 1
@@ -288,9 +294,7 @@ def _on_stop(now: float, state: ChildState, force: bool, policy: RestartPolicy, 
     return state
 
 
-def _on_restart(
-    now: float, state: ChildState, reason: str, policy: RestartPolicy, actions: list[Action]
-) -> ChildState:
+def _on_restart(now: float, state: ChildState, reason: str, policy: RestartPolicy, actions: list[Action]) -> ChildState:
     if state.process in (ProcessState.STARTING, ProcessState.RUNNING):
         return _stopping(now, state, After.RESTART, reason, policy, actions)
     if state.process in (ProcessState.STOPPED, ProcessState.FATAL, ProcessState.BACKOFF):

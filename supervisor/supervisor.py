@@ -20,7 +20,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -52,7 +51,7 @@ from supervisor.queues import QueueLedger, close_queue, worker_ended_in_order
 
 __all__ = ["Supervisor"]
 
-log = logging.getLogger("gridbot.supervisor")
+log = logging.getLogger("supervisor")
 
 TICK_S = 0.2
 QUEUE_SIZE = 1000
@@ -206,9 +205,7 @@ class Supervisor:
     def advance(self, child: Child, *events: Event) -> None:
         """Give events (or only the time) to the child's policy and do what it says."""
         before = child.state
-        child.state, actions = step(
-            self._clock(), before, events, policy=child.spec.policy, jitter=self._jitter()
-        )
+        child.state, actions = step(self._clock(), before, events, policy=child.spec.policy, jitter=self._jitter())
         alerts = [action for action in actions if isinstance(action, Alert)]
         if child.state.process is not before.process and not alerts:
             self._log_edge(child)
@@ -272,12 +269,12 @@ class Supervisor:
                     self._on_committed(message.get("committed") or {})
             case "alert":
                 self.alert(child, str(message.get("level", "WARNING")).upper(), str(message.get("text", "")))
-            case "bye":
+            case "bye" | "refused":
                 child.bye = str(message.get("reason") or "")
             case "queue":
                 child.queue_clean = bool(message.get("clean"))
-            case "result":
-                self._operations.on_result(message)
+            case "answer":
+                self._operations.on_answer(message)
             case other:
                 log.warning("%s sent a message of unknown type %r", child.spec.name, other)
 
@@ -293,7 +290,11 @@ class Supervisor:
     def _on_committed(self, committed: dict[str, int]) -> None:
         for child in self.children:
             seq = committed.get(child.spec.account)
-            if child.spec.kind is ChildKind.WORKER and seq is not None and seq != self._committed.get(child.spec.account):
+            if (
+                child.spec.kind is ChildKind.WORKER
+                and seq is not None
+                and seq != self._committed.get(child.spec.account)
+            ):
                 self._committed[child.spec.account] = seq
                 child.send({"type": "ack", "seq": seq})
 

@@ -41,7 +41,7 @@ def worker(account, notes, url, queue, conn):
                 break
             if message["type"] == "command" and message["name"] != "silence":
                 ok = message["name"] != "bad"
-                conn.send({"type": "result", "id": message["id"], "ok": ok, "error": "" if ok else "bad is not good"})
+                conn.send({"type": "answer", "id": message["id"], "ok": ok, "result": "done", "error": "" if ok else "bad is not good"})
             if message["type"] == "command" and message["name"] == "alert":
                 conn.send({"type": "alert", "level": "warning", "key": "k", "text": "look here"})
     conn.send({"type": "bye", "reason": reason, "exit_code": 0})

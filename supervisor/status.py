@@ -1,0 +1,233 @@
+"""The status model as text: a line per account, one per strategy, the writer, the paper exchange. Fits 120 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import IO, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from supervisor.exit_codes import ExitCode
+
+__all__ = ["exit_code", "render", "select"]
+
+Json = Mapping[str, Any]
+
+PIPED_WIDTH = 120
+
+_COLOURS = {
+    "RUNNING": "green",
+    "STARTING": "yellow",
+    "STOPPING": "yellow",
+    "BACKOFF": "yellow",
+    "FATAL": "red",
+    "healthy": "green",
+    "degraded": "yellow",
+    "auth_cooldown": "red",
+    "circuit_open": "red",
+    "active": "green",
+    "stale": "yellow",
+    "offline": "red",
+    "paused": "yellow",
+    "reducing": "yellow",
+    "halted": "red",
+    "out_of_range": "yellow",
+}
+
+
+def exit_code(status: Json) -> ExitCode:
+    """OK when everything is healthy, else DEGRADED."""
+    return ExitCode.OK if status["health"] == "healthy" else ExitCode.DEGRADED
+
+
+def select(status: Json, account: str | None) -> Json | None:
+    """The model with this account only, and its health instead of everybody's; None if there is no such account."""
+    if account is None:
+        return status
+    rows = [row for row in status["accounts"] if row["account"] == account]
+    if not rows:
+        return None
+    row = rows[0]
+    well = (row["process"]["state"], row["health"], row["freshness"]) == ("RUNNING", "healthy", "active")
+    reasons = [] if well else list(row["reasons"]) or [row["process"]["reason"] or f"{account} is not healthy"]
+    return {**status, "accounts": rows, "health": "healthy" if well else "degraded", "reasons": reasons}
+
+
+def render(status: Json, stream: IO[str]) -> None:
+    """Write tables to `stream`: coloured on a terminal, plain and 120 columns wide anywhere else."""
+    terminal = stream.isatty()
+    console = Console(file=stream, width=None if terminal else PIPED_WIDTH, highlight=False, soft_wrap=False)
+    supervisor = status["supervisor"]
+    console.print(_headline(status, supervisor), no_wrap=True, overflow="ellipsis")
+    console.print()
+    _lines(console, _accounts(status["accounts"]), terminal)
+    console.print()
+    strategies = [(row["account"], strategy) for row in status["accounts"] for strategy in row["strategies"]]
+    if strategies:
+        _lines(console, _strategies(strategies), terminal)
+        console.print()
+    _lines(console, _services(status), terminal)
+    for reason in status["reasons"]:
+        console.print(Text(f"! {reason}", style="yellow"))
+
+
+def _lines(console: Console, table: Table, terminal: bool) -> None:
+    if terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:  # a table pads its last column; a file need not have that
+        console.print(table)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _headline(status: Json, supervisor: Json) -> Text:
+    line = Text(f"gridbot {supervisor['version']}  {supervisor['state']} {duration(supervisor['uptime_s'])}  ")
+    line.append(status["health"], style=_COLOURS.get(status["health"], ""))
+    return line.append(f"  pid {supervisor['pid']}  rss {size(supervisor['rss'])}  data {supervisor['data_dir']}")
+
+
+def _table(*columns: tuple[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+    return table
+
+
+def _accounts(rows: Sequence[Json]) -> Table:
+    names = ("ACCOUNT", "PROCESS", "HEALTH", "DATA")
+    figures = ("UPTIME", "RESTARTS", "RSS", "TICK AGE", "EQUITY")
+    table = _table(*((name, "left") for name in names), *((name, "right") for name in figures), ("NOTE", "left"))
+    for row in rows:
+        process = row["process"]
+        table.add_row(
+            Text(row["account"]),
+            word(process["state"]),
+            word(row["health"]),
+            word(row["freshness"]),
+            duration(process["uptime_s"]),
+            str(process["restarts"]),
+            size(process["rss"]),
+            seconds(row["last_tick_age_s"]),
+            money(row["equity"]),
+            Text(_note(row)),
+        )
+    return table
+
+
+def _note(row: Json) -> str:
+    process = row["process"]
+    if process["next_start_s"] is not None:
+        return f"next start in {process['next_start_s']:.0f} s"
+    if row["reasons"]:
+        return "; ".join(row["reasons"])
+    return str(process["reason"]) if process["state"] != "RUNNING" else ""
+
+
+def _strategies(rows: Iterable[tuple[str, Json]]) -> Table:
+    names = ("STRATEGY", "SYMBOL", "MODE", "STATE")
+    figures = ("PRICE", "LONG", "SHORT", "ORDERS", "FILLS", "REALISED", "UNREALISED")
+    table = _table(*((name, "left") for name in names), *((name, "right") for name in figures), ("NOTE", "left"))
+    for _, row in rows:
+        table.add_row(
+            Text(row["strat_id"]),
+            row["symbol"],
+            row["mode"],
+            word(row["state"]),
+            row.get("last_price") or "-",
+            leg(row.get("long")),
+            leg(row.get("short")),
+            _orders(row),
+            _count(row.get("fills")),
+            money(row.get("realised")),
+            money(row.get("unrealised")),
+            Text(row.get("reason") or ""),
+        )
+    return table
+
+
+def _orders(row: Json) -> str:
+    wanted = row.get("wanted")
+    text = _count(row.get("open_orders"))
+    return f"{text}/{wanted}" if wanted is not None and wanted != row.get("open_orders") else text
+
+
+def _services(status: Json) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for column in range(5):
+        table.add_column(no_wrap=True, overflow="ellipsis", justify="right" if column in (2, 3) else "left")
+    for name in ("writer", "paper"):
+        row = status[name]
+        if row is None:
+            continue
+        process = row["process"]
+        note = _writer_note(row) if name == "writer" else _paper_note(row)
+        note = note if process["state"] == "RUNNING" else process["reason"]
+        restarts = f"restarts {process['restarts']}"
+        uptime = f"{duration(process['uptime_s'])}  {restarts}"
+        table.add_row(Text(name), word(process["state"]), uptime, size(process["rss"]), Text(note))
+    return table
+
+
+def _writer_note(row: Json) -> str:
+    holder = f"held by {row['held_by']}" if row["held_by"] else "file free"
+    return f"lag {seconds(row['lag_s'])}, {_count(row['rows'])} rows, {holder}"
+
+
+def _paper_note(row: Json) -> str:
+    market = f", market {row['market']}" if row["market"] else ""
+    counts = f"{_count(row['orders'])} orders, {_count(row['trades'])} trades, {_count(row['connections'])} connections"
+    return f"{row['url']}, {counts}{market}"
+
+
+def word(value: str | None) -> Text:
+    """A state in its colour; "-" when it is not known."""
+    return Text(value or "-", style=_COLOURS.get(value or "", ""))
+
+
+def leg(value: Json | None) -> str:
+    """A position as "size @ entry"; "0" when flat, "-" when not known."""
+    if value is None:
+        return "-"
+    if not value.get("size") or Decimal(value["size"]) == 0:
+        return "0"
+    entry = value.get("entry")
+    return f"{value['size']} @ {short(entry)}" if entry else str(value["size"])
+
+
+def short(text: str | None) -> str:
+    """A price with at most seven significant digits: entry averages have many more."""
+    return "-" if text is None else f"{Decimal(text):.7g}"
+
+
+def money(text: str | None) -> str:
+    return "-" if text is None else f"{Decimal(text):,.2f}"
+
+
+def _count(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s" if value < 100 else duration(value)
+
+
+def size(value: int | None) -> str:
+    """Bytes as MB."""
+    return "-" if value is None else f"{value / 1e6:.0f} MB"
+
+
+def duration(value: float | None) -> str:
+    """Seconds as 12s, 3m12s, 2h05m or 3d04h."""
+    if value is None:
+        return "-"
+    whole = int(value)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
