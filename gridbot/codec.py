@@ -270,10 +270,11 @@ def _extractor(cls: type[Any]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
 
     def extract(doc: dict[str, Any]) -> tuple[Any, ...]:
         data = doc["data"]
-        if len(data) != len(names):
-            data = defaults | data
         row = [doc["account"], doc["run_id"], doc["seq"], _EPOCH + timedelta(0, 0, doc["local_ts"])]
-        row += [data[name] for name in names]
+        try:
+            row += [data[name] for name in names]
+        except KeyError:  # written before the type had that field
+            row[4:] = [(defaults | data)[name] for name in names]
         for index, scale in times:
             if row[index] is not None:
                 row[index] = _EPOCH + timedelta(0, 0, row[index] * scale)

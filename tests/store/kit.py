@@ -1,0 +1,155 @@
+"""Helpers of the store's tests: records, and processes that record or write."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gridbot.journal import Journal, journal_directory
+from gridbot.reading import connect
+from gridbot.recorder import Recorder
+from gridbot.records import ExecutionRecord, TickerRecord, UtcMs
+from supervisor.store.writer import WriterSpec, run_writer
+
+CONTEXT = multiprocessing.get_context("spawn")
+WAIT_S = 30.0
+
+
+def execution(number: int, **changes: Any) -> ExecutionRecord:
+    """An execution whose exec_id and quantity carry its number."""
+    values: dict[str, Any] = {
+        "strategy": "btc",
+        "symbol": "BTCUSDT",
+        "exec_id": f"e-{number}",
+        "order_id": f"o-{number}",
+        "order_link_id": f"g-{number}",
+        "direction": "long",
+        "side": "Buy",
+        "price": Decimal("104233.10"),
+        "qty": Decimal(number) / 1000,
+        "leaves_qty": Decimal(0),
+        "closed_size": Decimal(0),
+        "fee": Decimal("0.0208"),
+        "realised_pnl": Decimal("0.1"),
+        "exec_type": "Trade",
+        "is_maker": True,
+        "exchange_ts": UtcMs(1_700_000_000_000 + number),
+    }
+    return ExecutionRecord(**(values | changes))
+
+
+def ticker(number: int) -> TickerRecord:
+    return TickerRecord(symbol="BTCUSDT", last_price=Decimal(number))
+
+
+def until(condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S) -> Any:
+    """The first true answer of a condition."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        time.sleep(0.02)
+
+
+def make_recorder(data_dir: Path, account: str = "alice", queue: Any = None, **kwargs: Any) -> Recorder:
+    durability = kwargs.pop("durability", "process")
+    segment_bytes = kwargs.pop("segment_bytes", 8 * 1024 * 1024)
+    journal = Journal(journal_directory(data_dir, account), account, durability, segment_bytes=segment_bytes)
+    return Recorder(account, f"run-{os.getpid()}", journal, queue, **kwargs)
+
+
+@dataclass
+class WriterProcess:
+    """A real writer process and the supervisor's ends of its pipes."""
+
+    process: Any
+    health: Any
+    life: Any
+    last: dict[str, Any]
+
+    def poll(self) -> dict[str, Any]:
+        """Newest message of the writer."""
+        with contextlib.suppress(EOFError):
+            while self.health.poll():
+                self.last = self.health.recv()
+        return self.last
+
+    def wait_health(self, condition: Callable[[dict[str, Any]], Any], what: str) -> dict[str, Any]:
+        until(lambda: condition(self.poll()), what)
+        return self.last
+
+    def wait_committed(self, account: str, seq: int) -> dict[str, Any]:
+        return self.wait_health(lambda m: m.get("committed", {}).get(account, 0) >= seq, f"{account} at {seq}")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+    def stop(self) -> int | None:
+        """Close the life pipe as a dying supervisor does; the exit code."""
+        self.life.close()
+        self.process.join(WAIT_S)
+        return self.process.exitcode
+
+
+def start_writer(
+    data_dir: Path, accounts: tuple[str, ...] = ("alice",), queues: dict[str, Any] | None = None, **kwargs: Any
+) -> WriterProcess:
+    health, health_child = CONTEXT.Pipe(duplex=False)
+    life_child, life = CONTEXT.Pipe(duplex=False)
+    kwargs.setdefault("flush_interval", 0.05)
+    spec = WriterSpec(data_dir, accounts, **kwargs)
+    process = CONTEXT.Process(target=run_writer, args=(spec, queues or {}, health_child, life_child))
+    process.start()
+    health_child.close()
+    life_child.close()
+    return WriterProcess(process, health, life, {})
+
+
+@contextlib.contextmanager
+def writing(data_dir: Path, *args: Any, **kwargs: Any) -> Iterator[WriterProcess]:
+    """A writer process that is ready; ended afterwards whatever happens."""
+    writer = start_writer(data_dir, *args, **kwargs)
+    try:
+        assert writer.health.poll(WAIT_S), "the writer says nothing"
+        writer.last = writer.health.recv()
+        assert writer.last["type"] == "ready", writer.last
+        yield writer
+    finally:
+        writer.kill()
+
+
+def rows(data_dir: Path, statement: str) -> list[tuple[Any, ...]]:
+    with connect(data_dir, timeout_s=WAIT_S) as con:
+        return con.execute(statement).fetchall()
+
+
+def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]:
+    """Numbers of each account in the order in which they are stored."""
+    found: dict[str, list[int]] = {}
+    for account, seq in rows(data_dir, f"SELECT account, seq FROM {table} ORDER BY rowid"):
+        found.setdefault(account, []).append(seq)
+    return found
+
+
+def record_forever(data_dir: Path, account: str, queue: Any, rate_sleep: float, acks: Any, note: Any) -> None:
+    """Process that records until it is killed: exec_id carries the number, `note` the last one written to the journal."""
+    recorder = make_recorder(data_dir, account, queue, segment_bytes=64 * 1024)
+    while True:
+        for _ in range(3):
+            seq = recorder.last_seq + 1
+            assert recorder.record(execution(seq)) == seq
+        recorder.flush()
+        note.value = recorder.journal.written_seq
+        while acks.poll():
+            recorder.ack(acks.recv())
+        time.sleep(rate_sleep)
