@@ -19,6 +19,18 @@ from gridbot.core.events import (
 from gridbot.core.grid import WAIT, Grid, GridConfig, ImpossibleLadder, Level, ladder, smallest_step
 from gridbot.core.instrument import Instrument, RiskTier
 from gridbot.core.intents import CancelIntent, Intent, LimitOrder, LimitOrders, PlaceLimitIntent, client_order_id
+from gridbot.core.margin import (
+    LegMargin,
+    check_tiers,
+    fee_to_close,
+    initial_margin,
+    maintenance_margin,
+    margin_percent,
+    pair_liquidation,
+    pair_margins,
+    tier_for,
+)
+from gridbot.core.pnl import GridTrade, GridTrades, price_gain, roe_percent, unrealised_pnl
 from gridbot.core.risk import (
     LegState,
     Multipliers,
@@ -47,9 +59,12 @@ __all__ = [
     "GridConfig",
     "GridEngine",
     "GridState",
+    "GridTrade",
+    "GridTrades",
     "ImpossibleLadder",
     "Instrument",
     "Intent",
+    "LegMargin",
     "LegState",
     "Level",
     "LimitOrder",
@@ -66,13 +81,24 @@ __all__ = [
     "Side",
     "TickerEvent",
     "WalletEvent",
+    "check_tiers",
     "client_order_id",
     "closable",
     "exceeds_max_margin",
+    "fee_to_close",
     "imbalance_multiplier",
+    "initial_margin",
     "is_low_balance",
     "ladder",
+    "maintenance_margin",
+    "margin_percent",
+    "pair_liquidation",
+    "pair_margins",
+    "price_gain",
     "quantity_for",
     "risk_multipliers",
+    "roe_percent",
     "smallest_step",
+    "tier_for",
+    "unrealised_pnl",
 ]

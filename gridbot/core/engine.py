@@ -108,6 +108,7 @@ class GridEngine:
         """Everything that has to survive a restart. Save it at start and whenever `grid_version` moved."""
         grid = self.grid
         return GridState(
+            symbol=self.symbol,
             grid_count=self.config.grid_count,
             grid_step=self.config.grid_step,
             tick_size=self.instrument.tick_size,
@@ -191,12 +192,13 @@ class GridEngine:
     def _restore(self, state: GridState) -> None:
         self.grid_version = state.version
         self._changed_ts = state.exchange_ts
-        self._pending.extend(state.pending)
+        if state.symbol == self.symbol:
+            self._pending.extend(state.pending)
         self.restore_note = state.refusal(self.config, self.instrument)
         if not self.restore_note:
             self._plan = Plan.of(state.grid(self.config, self.instrument))
         elif self._seed is None:
-            self._seed = state.seed(self.config)
+            self._seed = state.seed(self.config, self.instrument)
 
     def _move(self, grid: Grid, exchange_ts: int) -> Plan:
         plan = self._plan

@@ -18,13 +18,14 @@ _WAIT_NAME = "Wait"
 
 @dataclass(frozen=True, slots=True)
 class GridState:
-    """A saved grid: everything the engine's next decisions depend on.
+    """A saved grid of `symbol`: everything the engine's next decisions depend on.
 
     Prices are exact USDT, level prices whole ticks of `tick_size`, `grid_step` percent. `version` counts the changes of
     the grid, `exchange_ts` is the exchange's time (ms) of the event that caused the last one (0: none yet). `pending`
     are fills that arrived before the first price. `levels` is empty when no grid was built yet.
     """
 
+    symbol: str
     grid_count: int
     grid_step: Decimal
     tick_size: Decimal
@@ -37,11 +38,13 @@ class GridState:
 
     def refusal(self, config: GridConfig, instrument: Instrument) -> str:
         """Why the saved levels cannot be used with this configuration, or an empty string."""
-        for name, saved, wanted in (
+        checks: tuple[tuple[str, object, object], ...] = (
+            ("symbol", self.symbol, instrument.symbol),
             ("grid_step", self.grid_step, config.grid_step),
             ("grid_count", self.grid_count, config.grid_count),
             ("tick size", self.tick_size, instrument.tick_size),
-        ):
+        )
+        for name, saved, wanted in checks:
             if saved != wanted:
                 return f"saved with {name} {saved}, now {wanted}"
         if not self.levels:
@@ -50,8 +53,10 @@ class GridState:
             return "saved without the price it was built around"
         return problem_of_ladder([level.ticks for level in self.levels], config)
 
-    def seed(self, config: GridConfig) -> Decimal | None:
-        """Price to build around when the levels cannot be used: the anchor, if step and count are the same."""
+    def seed(self, config: GridConfig, instrument: Instrument) -> Decimal | None:
+        """Price to build around when the levels cannot be used: the anchor, if symbol, step and count are the same."""
+        if self.symbol != instrument.symbol:
+            return None
         same = self.grid_step == config.grid_step and self.grid_count == config.grid_count
         return self.anchor if same else None
 
@@ -64,6 +69,7 @@ class GridState:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; Decimals as text."""
         return {
+            "symbol": self.symbol,
             "grid_count": self.grid_count,
             "grid_step": str(self.grid_step),
             "tick_size": str(self.tick_size),
@@ -79,6 +85,7 @@ class GridState:
     def from_dict(cls, plain: Mapping[str, Any]) -> GridState:
         """Read what `to_dict` wrote; raise ValueError naming the field that is missing or wrong."""
         return cls(
+            symbol=_text(plain, "symbol"),
             grid_count=_whole(plain, "grid_count"),
             grid_step=_positive(_field(plain, "grid_step"), "grid_step"),
             tick_size=_positive(_field(plain, "tick_size"), "tick_size"),
@@ -95,6 +102,13 @@ def _field(plain: Mapping[str, Any], name: str) -> Any:
     if name not in plain:
         raise ValueError(f"grid state: expected the field {name}, got only {', '.join(sorted(plain)) or 'none'}")
     return plain[name]
+
+
+def _text(plain: Mapping[str, Any], name: str) -> str:
+    value = _field(plain, name)
+    if not isinstance(value, str):
+        raise ValueError(f"grid state: expected text in {name}, got {value!r}")
+    return value
 
 
 def _whole(plain: Mapping[str, Any], name: str) -> int:

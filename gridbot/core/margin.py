@@ -1,0 +1,135 @@
+"""Margin of a hedge pair and where it would be liquidated (reference/strategy.md 7, lessons 7.4-7.6). USDT throughout.
+
+Margins by tiers are the exchange's published rule. The pair's liquidation price and the per-leg hedge margins are fits
+to a real account: they serve for checks and what-ifs, the exchange's own figures come first. They know one symbol only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from itertools import pairwise
+
+from gridbot.core.exact import WIDE
+from gridbot.core.instrument import RiskTier
+from gridbot.core.risk import LegState
+from gridbot.core.vocabulary import Direction
+
+__all__ = [
+    "LegMargin",
+    "check_tiers",
+    "fee_to_close",
+    "initial_margin",
+    "maintenance_margin",
+    "margin_percent",
+    "pair_liquidation",
+    "pair_margins",
+    "tier_for",
+]
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+HEDGE_FACTOR = Decimal("5.657")
+"""Fitted buffer of the smaller leg (lessons 7.6); nobody knows why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegMargin:
+    """Initial and maintenance margin of one leg, in USDT."""
+
+    initial: Decimal
+    maintenance: Decimal
+
+
+def check_tiers(tiers: Sequence[RiskTier]) -> None:
+    """Raise ValueError unless limits rise strictly and every rate is above 0 and below 1."""
+    for lower, upper in pairwise(tiers):
+        if upper.limit <= lower.limit:
+            raise ValueError(f"risk tiers: expected rising limits, got {upper.limit} after {lower.limit}")
+    for tier in tiers:
+        for name, rate in (("maintenance", tier.mm_rate), ("initial", tier.im_rate)):
+            if not 0 < rate < 1:
+                raise ValueError(f"risk tiers: expected a {name} rate between 0 and 1, got {rate} up to {tier.limit}")
+
+
+def tier_for(tiers: Sequence[RiskTier], value: Decimal) -> RiskTier:
+    """The first tier whose limit covers a position value; the last is open-ended. Raise ValueError without tiers."""
+    if not tiers:
+        raise ValueError("expected at least one risk tier; load them from market/risk-limit")
+    return next((tier for tier in tiers if value <= tier.limit), tiers[-1])
+
+
+def initial_margin(value: Decimal, tiers: Sequence[RiskTier], leverage: Decimal = ONE) -> Decimal:
+    """value · the tier's initial rate; without tiers value / leverage."""
+    if not tiers:
+        return WIDE.divide(value, leverage)
+    return WIDE.multiply(value, tier_for(tiers, value).im_rate)
+
+
+def maintenance_margin(value: Decimal, tiers: Sequence[RiskTier]) -> Decimal:
+    """value · the tier's maintenance rate − its deduction, never below 0."""
+    tier = tier_for(tiers, value)
+    return max(ZERO, WIDE.subtract(WIDE.multiply(value, tier.mm_rate), tier.mm_deduction))
+
+
+def margin_percent(margin: Decimal, margin_balance: Decimal) -> Decimal | None:
+    """IMR % or MMR %: total margin against the margin balance; None when there is no balance to divide by."""
+    if not margin_balance > 0:
+        return None
+    return WIDE.divide(WIDE.multiply(margin, Decimal(100)), margin_balance)
+
+
+def pair_liquidation(
+    long: LegState, short: LegState, total_equity: Decimal, tiers: Sequence[RiskTier]
+) -> tuple[Decimal | None, Decimal | None]:
+    """Liquidation prices (long, short) in cross margin and hedge mode (lessons 7.5); only the bigger leg has one.
+
+    What the account can lose, `total_equity` less the maintenance margin of both legs together (no relief for the
+    hedge), is spread over the surplus of the bigger leg. Nothing left to lose means liquidation at the entry price.
+    """
+    with localcontext(WIDE):
+        pool = total_equity - maintenance_margin(long.value + short.value, tiers)
+        surplus = long.size - short.size
+        if surplus > 0 and long.entry_price is not None:
+            return (max(ZERO, long.entry_price - pool / surplus) if pool > 0 else long.entry_price), None
+        if surplus < 0 and short.entry_price is not None:
+            return None, (short.entry_price - pool / surplus if pool > 0 else short.entry_price)
+    return None, None
+
+
+def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Decimal:
+    """Taker fee to close a leg at its bankruptcy price: 1/leverage below the entry for long, above it for short."""
+    if leg.entry_price is None:
+        return ZERO
+    with localcontext(WIDE):
+        distance = 1 / leg.leverage
+        return leg.value * (1 - distance if direction is Direction.LONG else 1 + distance) * taker_fee
+
+
+def pair_margins(
+    long: LegState, short: LegState, mark: Decimal, tiers: Sequence[RiskTier], taker_fee: Decimal
+) -> tuple[LegMargin, LegMargin]:
+    """Margins (long, short) the exchange shows for each leg of a hedged pair (lessons 7.6).
+
+    The bigger leg (long if they are equal) carries the initial margin of its whole mark value and the maintenance
+    margin of what the other does not hedge, at the tier of that part. The smaller leg carries a buffer for the distance
+    of the two entries.
+    """
+    with localcontext(WIDE):
+        fees = (fee_to_close(Direction.LONG, long, taker_fee), fee_to_close(Direction.SHORT, short, taker_fee))
+        long_is_bigger = long.size >= short.size
+        big, small = (long, short) if long_is_bigger else (short, long)
+        big_fee, small_fee = fees if long_is_bigger else (fees[1], fees[0])
+        bare_value = (big.size - small.size) * mark
+        bigger = LegMargin(
+            initial=big.size * mark / big.leverage + big_fee,
+            maintenance=maintenance_margin(bare_value, tiers) + big_fee,
+        )
+        buffer = small_fee
+        if small.size > 0 and big.entry_price is not None and small.entry_price is not None:
+            rate = tier_for(tiers, bare_value).mm_rate
+            buffer += rate * small.size * abs(big.entry_price - small.entry_price) * HEDGE_FACTOR
+        smaller = LegMargin(initial=buffer, maintenance=buffer)
+    return (bigger, smaller) if long_is_bigger else (smaller, bigger)
