@@ -80,7 +80,7 @@ class GridAnchorStore:
     # ------------------------------------------------------------------ writing
 
     def save(self, strat_id: str, state: GridState) -> None:
-        """Have the state written soon; of several waiting ones of a strategy the newest wins. Never waits for the disk."""
+        """Have the state written soon; of several waiting ones the newest wins. Never waits for the disk."""
         with self._change:
             if self._closed:
                 raise RuntimeError("expected an open grid store, got a save after close")

@@ -1,14 +1,14 @@
 """Events in, intents out: the decisions of one strategy (reference/strategy.md 2).
 
 `GridEngine.on_event` is pure but for the engine's own memory: no I/O, no clock, no logging. What it remembers is the
-last price, the grid, and the *quiet interval*.
+last price, the grid, and one answer with the prices at which it stays the same.
 
-The quiet interval. With the grid and the orders fixed, the answer to a price changes only where some level that has no
-order becomes eligible, or where the price leaves the grid. So an empty answer holds for every price between the
-nearest of those thresholds, and the engine gives it from there by comparing the price with two bounds, without
-looking at an order. The bounds are whole ticks, both included, rounded inwards; they are forgotten whenever the grid
-changes, and hold only for the same `LimitOrders` with the same `version`. A decision with intents leaves no interval:
-an intent that was refused has to come again on the next tick.
+The known interval. With the grid and the orders fixed, the answer to a price changes only where the price leaves the
+grid, or where a level without an order becomes eligible or stops being so. Between the nearest of those thresholds the
+engine gives the same answer again (the same object) after comparing the price with two bounds, without looking at an
+order and without allocating anything. The bounds are whole ticks, both included, rounded inwards. They are forgotten
+when the grid changes, and hold only for the same `LimitOrders` with the same `version`. While the known answer is
+empty the interval is *quiet* and can be asked for; intents that were refused come again with every tick instead.
 
 Order of evaluation on a ticker: the grid first (build, rebuild, kept fills), then the long leg completely, then the
 short leg completely. A leg with too many orders rebuilds the grid at its turn: when it is the short leg, the long leg
@@ -69,10 +69,11 @@ class GridEngine:
         self._pending: list[Decimal] = []
         self._changed_ts = 0
         self._ids: dict[tuple[Side, int, Direction], str] = {}
-        self._quiet_orders: LimitOrders | None = None
-        self._quiet_version = 0
-        self._quiet_low = Decimal(0)
-        self._quiet_high = Decimal(0)
+        self._known_orders: LimitOrders | None = None
+        self._known_version = 0
+        self._known_low = Decimal(0)
+        self._known_high = Decimal(0)
+        self._known_answer: Sequence[Intent] = _NOTHING
         # A Buy at L (ticks) is eligible if C·(200 − step) > 200·L, a Sell if C·(200 + step) < 200·L. In whole numbers:
         # L < C·_buy_factor/_divisor and L > C·_sell_factor/_divisor, with C in USDT.
         step, scale = config.grid_step.as_integer_ratio()
@@ -99,10 +100,10 @@ class GridEngine:
         It holds until the next event other than a ticker inside it, and only while the orders' `version` is unchanged.
         Who jumps over ticks inside it has to feed the last one before an execution: a fill is judged by the last price.
         """
-        quiet = self._quiet_orders
-        if quiet is None or quiet.version != self._quiet_version or self._quiet_low > self._quiet_high:
+        known = self._known_orders
+        if known is None or self._known_answer or known.version != self._known_version:
             return None
-        return self._quiet_low, self._quiet_high
+        return (self._known_low, self._known_high) if self._known_low <= self._known_high else None
 
     def state(self) -> GridState:
         """Everything that has to survive a restart. Save it at start and whenever `grid_version` moved."""
@@ -141,16 +142,16 @@ class GridEngine:
         Raise `ImpossibleLadder` when the grid has to be rebuilt where it cannot be; the grid stays as it was.
         """
         if isinstance(event, TickerEvent):
-            quiet = self._quiet_orders
+            known = self._known_orders
             if (
-                quiet is not None
-                and quiet is limit_orders
-                and quiet.version == self._quiet_version
-                and self._quiet_low <= event.last_price <= self._quiet_high
+                known is not None
+                and known is limit_orders
+                and known.version == self._known_version
+                and self._known_low <= event.last_price <= self._known_high
                 and event.symbol == self.symbol
             ):
                 self.last_price = event.last_price
-                return _NOTHING
+                return self._known_answer
             return self._on_ticker(event, limit_orders)
         if isinstance(event, ExecutionEvent):
             self._on_execution(event)
@@ -175,7 +176,7 @@ class GridEngine:
         price = event.last_price
         if event.symbol != self.symbol or not price > 0:
             return _NOTHING
-        self._quiet_orders = None
+        self._known_orders = None
         self.last_price = price
         plan = self._plan
         if plan is None:
@@ -204,7 +205,7 @@ class GridEngine:
         plan = self._plan
         if plan is None or grid != plan.grid:
             plan = self._plan = Plan.of(grid)
-            self._quiet_orders = None
+            self._known_orders = None
             self.grid_version += 1
             self._changed_ts = exchange_ts
         return plan
@@ -227,17 +228,20 @@ class GridEngine:
         sell_limit = top * self._sell_factor // divisor + 1
         intents: list[Intent] = []
         next_buy, next_sell = plan.highest, plan.lowest
+        too_many = False
         for direction in _DIRECTIONS:
             orders = limit_orders[direction]
             if len(orders) > len(plan.sides) + SPARE_ORDERS:
                 plan = self._move(plan.grid.rebuilt(price), exchange_ts)
                 intents.extend(self._cancels(orders, direction, "rebuild"))
+                too_many = True
                 continue
             missing = self._leg(plan, direction, orders, buy_limit, sell_limit, intents)
             next_buy, next_sell = min(next_buy, missing[0]), max(next_sell, missing[1])
-        if not intents and isinstance(limit_orders, LimitOrders):
-            self._know_quiet(plan, limit_orders, next_buy, next_sell)
-        return intents or _NOTHING
+        answer = tuple(intents)
+        if isinstance(limit_orders, LimitOrders) and not too_many:
+            self._remember(plan, limit_orders, answer, next_buy, next_sell)
+        return answer
 
     def _leg(
         self,
@@ -311,14 +315,24 @@ class GridEngine:
     def _cancels(self, orders: Iterable[LimitOrder], direction: Direction, reason: str) -> list[CancelIntent]:
         return [self._cancel(order, direction, reason) for order in orders]
 
-    def _know_quiet(self, plan: Plan, limit_orders: LimitOrders, next_buy: int, next_sell: int) -> None:
-        """The answer was empty: it stays so up to where the next Buy, down to where the next Sell becomes eligible."""
-        low = max(plan.lowest, ceil_div(next_sell * self._whole, self._whole + self._step))
-        high = min(plan.highest, next_buy * self._whole // (self._whole - self._step))
-        self._quiet_orders = limit_orders
-        self._quiet_version = limit_orders.version
-        self._quiet_low = self.instrument.price(low)
-        self._quiet_high = self.instrument.price(high)
+    def _remember(
+        self, plan: Plan, limit_orders: LimitOrders, answer: Sequence[Intent], next_buy: int, next_sell: int
+    ) -> None:
+        """Keep the answer and the whole ticks between which it stays: no level more becomes eligible, and none less."""
+        whole, step = self._whole, self._step
+        low = max(plan.lowest, ceil_div(next_sell * whole, whole + step))
+        high = min(plan.highest, next_buy * whole // (whole - step))
+        for intent in answer:
+            if isinstance(intent, PlaceLimitIntent):
+                if intent.side is Side.BUY:
+                    low = max(low, intent.ticks * whole // (whole - step) + 1)
+                else:
+                    high = min(high, ceil_div(intent.ticks * whole, whole + step) - 1)
+        self._known_orders = limit_orders
+        self._known_version = limit_orders.version
+        self._known_low = self.instrument.price(low)
+        self._known_high = self.instrument.price(high)
+        self._known_answer = answer
 
 
 def _rank(order: LimitOrder, plan: Plan) -> tuple[bool, bool]:
