@@ -191,6 +191,4 @@ class TickerRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the ticker.", default=None)
 
 
-Record = (
-    RunRecord | IntentRecord | OrderRecord | ExecutionRecord | PositionRecord | WalletRecord | TickerRecord
-)
+Record = RunRecord | IntentRecord | OrderRecord | ExecutionRecord | PositionRecord | WalletRecord | TickerRecord

@@ -1,0 +1,59 @@
+"""What the strategies of one account share. One per worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gridbot.ledger import Ledger
+from gridbot.orders.executor import Executor
+from gridbot.orders.gate import Gate
+from gridbot.orders.lifecycle import Order
+from gridbot.orders.link_id import Generations
+from gridbot.orders.retry import RetryQueue
+from gridbot.records import Record
+
+__all__ = ["Account", "Requests", "Sink"]
+
+
+class Sink(Protocol):
+    """Where records go (a `Recorder`)."""
+
+    def record(self, record: Record) -> int: ...
+
+
+class Requests(Protocol):
+    """What a strategy may ask of its orchestrator; each returns at once and is done when the time is right."""
+
+    def look_up(self, order: Order) -> None:
+        """Ask the exchange what became of this order."""
+
+    def refresh_positions(self, symbol: str) -> None:
+        """Read the symbol's position by REST, soon (not more often than every 10 s)."""
+
+    def refresh_wallet(self) -> None:
+        """Read the wallet by REST, soon."""
+
+    def reconcile(self, reason: str) -> None:
+        """Compare everything with the exchange, soon."""
+
+    def alert(self, level: str, key: str, text: str) -> None:
+        """Tell the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The shared parts, wired once by the orchestrator."""
+
+    name: str
+    run_id: str
+    gate: Gate
+    executor: Executor
+    ledger: Ledger
+    generations: Generations
+    retry: RetryQueue
+    recorder: Sink
+    requests: Requests
+    clock_s: Callable[[], float]
+    clock_ms: Callable[[], int]

@@ -1,0 +1,137 @@
+"""What an account's executions add up to: each counted once, ever. Pure; the journal and a checkpoint make it durable.
+
+Realised PnL and fees come from executions alone, never from position rows (lessons L26, L27), at average entry. The
+entry of each leg is kept from our own executions and set right when the exchange's position differs.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from gridbot.core import Direction, ExecType, ExecutionEvent
+
+__all__ = ["Ledger", "Totals"]
+
+ZERO = Decimal(0)
+EXEC_IDS_KEPT = 5_000
+
+
+@dataclass(slots=True)
+class Totals:
+    """Of one strategy since its state began, in USDT. `realised` is before fees and funding."""
+
+    fills: int = 0
+    realised: Decimal = ZERO
+    fees: Decimal = ZERO
+    funding: Decimal = ZERO
+
+    @property
+    def net(self) -> Decimal:
+        return self.realised - self.fees - self.funding
+
+
+@dataclass(slots=True)
+class _Leg:
+    size: Decimal = ZERO
+    entry: Decimal = ZERO
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Totals by strategy, legs by (strategy, direction), and the execution ids already counted."""
+
+    totals: dict[str, Totals] = field(default_factory=dict)
+    last_exec_ts: int = 0
+    """Exchange time (ms) of the newest execution counted: where paging continues after a gap."""
+    _legs: dict[tuple[str, Direction], _Leg] = field(default_factory=dict)
+    _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    def of(self, strategy: str) -> Totals:
+        return self.totals.setdefault(strategy, Totals())
+
+    def is_new(self, exec_id: str) -> bool:
+        """False for an execution that was counted before; one without an id is never a repeat."""
+        return not exec_id or exec_id not in self._seen
+
+    def apply(self, strategy: str, execution: ExecutionEvent, *, shadow: bool = False) -> Decimal | None:
+        """Count an execution; its realised PnL in USDT before fees, or None when it was counted before."""
+        if not self.is_new(execution.exec_id):
+            return None
+        self._remember(execution.exec_id)
+        if not shadow:  # only the exchange's own executions say where paging goes on
+            self.last_exec_ts = max(self.last_exec_ts, execution.exchange_ts)
+        totals = self.of(strategy)
+        if execution.exec_type is ExecType.FUNDING:
+            totals.funding += execution.fee
+            return ZERO
+        totals.fees += execution.fee
+        totals.fills += execution.exec_type is ExecType.TRADE
+        realised = self._book(strategy, execution)
+        totals.realised += realised
+        return realised
+
+    def restore(self, strategy: str, execution: ExecutionEvent, realised: Decimal, *, shadow: bool) -> None:
+        """Count an execution again from the journal, after a restart: its realised PnL was decided then."""
+        if not self.is_new(execution.exec_id):
+            return
+        before = self.of(strategy).realised
+        self.apply(strategy, execution, shadow=shadow)
+        self.of(strategy).realised = before + realised
+
+    def set_leg(self, strategy: str, direction: Direction, size: Decimal, entry: Decimal | None) -> None:
+        """Believe the exchange's position: it knows what happened before our first execution."""
+        leg = self._legs.setdefault((strategy, direction), _Leg())
+        leg.size, leg.entry = size, entry or ZERO
+
+    def leg(self, strategy: str, direction: Direction) -> tuple[Decimal, Decimal]:
+        """Size (base coin) and average entry (USDT) as our executions have it."""
+        leg = self._legs.get((strategy, direction), _Leg())
+        return leg.size, leg.entry
+
+    def _remember(self, exec_id: str) -> None:
+        if exec_id:
+            self._seen[exec_id] = None
+            while len(self._seen) > EXEC_IDS_KEPT:
+                self._seen.popitem(last=False)
+
+    def _book(self, strategy: str, execution: ExecutionEvent) -> Decimal:
+        leg = self._legs.setdefault((strategy, execution.direction), _Leg())
+        if not execution.is_close:
+            size = leg.size + execution.qty
+            leg.entry = (leg.entry * leg.size + execution.price * execution.qty) / size
+            leg.size = size
+            return ZERO
+        closed = execution.closed_size
+        move = execution.price - leg.entry if execution.direction is Direction.LONG else leg.entry - execution.price
+        leg.size = max(ZERO, leg.size - closed)
+        return move * closed if leg.entry > 0 else ZERO
+
+    # ------------------------------------------------------------------ saved form
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able copy; Decimals as text."""
+        return {
+            "version": 1,
+            "last_exec_ts": self.last_exec_ts,
+            "totals": {
+                name: [t.fills, str(t.realised), str(t.fees), str(t.funding)] for name, t in self.totals.items()
+            },
+            "legs": [[name, str(d), str(leg.size), str(leg.entry)] for (name, d), leg in self._legs.items()],
+            "seen": list(self._seen),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Ledger:
+        """The inverse of `to_dict`; raises ValueError, KeyError or TypeError on anything else."""
+        if data["version"] != 1:
+            raise ValueError(f"expected a ledger of version 1, got {data['version']}")
+        ledger = cls(last_exec_ts=int(data["last_exec_ts"]))
+        for name, (fills, realised, fees, funding) in data["totals"].items():
+            ledger.totals[name] = Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding))
+        for name, direction, size, entry in data["legs"]:
+            ledger._legs[name, Direction(direction)] = _Leg(Decimal(size), Decimal(entry))
+        ledger._seen.update((exec_id, None) for exec_id in data["seen"])
+        return ledger

@@ -1,0 +1,294 @@
+"""One account: its strategies, its streams, and the clockwork around them. One asyncio loop, nothing blocking.
+
+Frames wake `_drain`, which routes: private news first and in order, tickers (newest per symbol) last. Everything else
+happens on the second: retries, sweeps, checks. One pass of the loop ends with one write to the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from gridbot import recording
+from gridbot.account import Account
+from gridbot.bybit.errors import ExchangeError
+from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.streams import StreamSet
+from gridbot.config_models import AccountConfig, GridbotConfig
+from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.ledger import Ledger
+from gridbot.orders.executor import Executor
+from gridbot.orders.gate import Gate
+from gridbot.orders.lifecycle import Order
+from gridbot.orders.link_id import Generations
+from gridbot.orders.retry import RetryQueue
+from gridbot.reconciler import Reconciler
+from gridbot.recorder import Recorder
+from gridbot.runner import StrategyRunner
+from gridbot.stages import Stages
+
+__all__ = ["Alert", "Orchestrator"]
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+REFRESH_MIN_S = 10.0
+FORCED_RECONCILE_MIN_S = 5.0
+ZERO = Decimal(0)
+
+Alert = Callable[[str, str, str], None]
+
+
+@dataclass(slots=True)
+class _Due:
+    """When each periodic job ran last, on the monotonic clock; None is never (lessons L36)."""
+
+    at: dict[str, float] = field(default_factory=dict)
+
+    def take(self, job: str, every_s: float, now_s: float) -> bool:
+        """True when the job is due; it counts as done from now, so that a failing one is not hammered (lessons L59)."""
+        last = self.at.get(job)
+        if every_s <= 0 or (last is not None and now_s - last < every_s):
+            return False
+        self.at[job] = now_s
+        return True
+
+
+class Orchestrator:
+    """Wire with `add` for each strategy, then `start`; `stop` leaves orders as they are."""
+
+    def __init__(
+        self,
+        config: AccountConfig,
+        settings: GridbotConfig,
+        *,
+        rest: BybitRest,
+        recorder: Recorder,
+        gate: Gate,
+        executor: Executor,
+        ledger: Ledger,
+        generations: Generations,
+        retry: RetryQueue,
+        run_id: str,
+        alert: Alert,
+        make_streams: Callable[[Sequence[str], Callable[[], None]], StreamSet],
+    ) -> None:
+        self.config = config
+        self.settings = settings
+        self.rest = rest
+        self.recorder = recorder
+        self.account = Account(
+            name=config.name,
+            run_id=run_id,
+            gate=gate,
+            executor=executor,
+            ledger=ledger,
+            generations=generations,
+            retry=retry,
+            recorder=recorder,
+            requests=self,
+            clock_s=time.monotonic,
+            clock_ms=lambda: time.time_ns() // 1_000_000,
+        )
+        self.runners: dict[str, StrategyRunner] = {}
+        self.live: dict[str, StrategyRunner] = {}
+        self.reconciler = Reconciler(rest, self.live, self.account, on_wallet=self.on_wallet)
+        self.streams: StreamSet | None = None
+        self.stages = Stages()
+        self.loop_lag_s = 0.0
+        self._alert = alert
+        self._make_streams = make_streams
+        self._due = _Due()
+        self._position_wanted: set[str] = set()
+        self._wallet_wanted = False
+        self._reconcile_wanted: str | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._routing = False
+
+    # ------------------------------------------------------------------ life
+
+    def add(self, runner: StrategyRunner) -> None:
+        self.runners[runner.symbol] = runner
+        if not runner.is_shadow:
+            self.live[runner.symbol] = runner
+
+    async def start(self) -> None:
+        """Connect, make us equal to the exchange, then let the strategies trade. Raises ExchangeError.
+
+        The streams are up before the listings are read: what happens meanwhile waits in their queue and is applied
+        afterwards, so there is no moment that nobody watched.
+        """
+        self.streams = self._make_streams(list(self.runners), self._wake)
+        await self.streams.start()
+        report = await self.reconciler.run()
+        log.info("equal to the exchange: %s", report)
+        for runner in self.runners.values():
+            runner.desk.ready = True
+        self._routing = True
+        self._drain()
+        self._tasks = [asyncio.create_task(self._clockwork(), name="clockwork")]
+
+    async def stop(self) -> None:
+        """Let nothing new out, settle what is under way, close the streams."""
+        self.account.gate.stopping = True
+        for runner in self.runners.values():
+            runner.desk.ready = False
+        await self.account.executor.drain(5.0)
+        for task in (*self._tasks, *self._jobs.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._jobs.values(), return_exceptions=True)
+        await self.reconciler.stop()
+        if self.streams is not None:
+            self._drain()
+            await self.streams.stop()
+        self.account.executor.close()
+        self.recorder.flush()
+
+    def failed(self) -> BaseException | None:
+        """The exception that ended the clockwork, if one did: then the worker must not go on."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                return task.exception()
+        return None
+
+    # ------------------------------------------------------------------ what a strategy may ask (`Requests`)
+
+    def look_up(self, order: Order) -> None:
+        self.reconciler.look_up(order)
+
+    def refresh_positions(self, symbol: str) -> None:
+        self._position_wanted.add(symbol)
+
+    def refresh_wallet(self) -> None:
+        self._wallet_wanted = True
+
+    def reconcile(self, reason: str) -> None:
+        self._reconcile_wanted = self._reconcile_wanted or reason
+
+    def alert(self, level: str, key: str, text: str) -> None:
+        self._alert(level, key, text)
+
+    # ------------------------------------------------------------------ frames
+
+    def _wake(self) -> None:
+        if self._routing:
+            self._drain()
+
+    def _drain(self) -> None:
+        """Route everything that has arrived: what happened to us first, what the market says last."""
+        streams = self.streams
+        if streams is None:
+            return
+        drained = streams.drain()
+        for event in drained.private:
+            self._route(event)
+        for gap in drained.gaps:
+            log.warning("%s stream was away for %d ms", gap.kind, gap.ended_ts_ms - gap.started_ts_ms)
+            self.reconcile(f"the {gap.kind} stream reconnected")
+        for ticker in drained.tickers:
+            self.on_ticker(ticker)
+        self.recorder.flush()
+
+    def on_ticker(self, ticker: TickerEvent) -> None:
+        runner = self.runners.get(ticker.symbol)
+        if runner is None:
+            return
+        if self.stages.on:
+            self.stages.begin(ticker.received_ns)
+        runner.on_ticker(ticker)
+        now_s = self.account.clock_s()
+        if self._due.take(f"ticker.{ticker.symbol}", self.settings.storage.ticker_interval, now_s):
+            self.recorder.record(recording.of_ticker(ticker))
+
+    def _route(self, event: ExecutionEvent | OrderUpdateEvent | PositionEvent | WalletEvent) -> None:
+        if isinstance(event, WalletEvent):
+            self.on_wallet(event, "stream")
+            return
+        runner = self.live.get(event.symbol)
+        if runner is None:
+            return  # a symbol that is none of our business (shadow, or traded by hand)
+        match event:
+            case ExecutionEvent():
+                runner.on_execution(event)
+            case OrderUpdateEvent():
+                runner.on_order(event)
+            case PositionEvent():
+                runner.on_position(event)
+
+    def on_wallet(self, wallet: WalletEvent, source: str) -> None:
+        """The newest figure of either source counts, for all strategies of the account."""
+        funds = self.account.gate.funds
+        before = funds.wallet
+        if not funds.update(wallet, self.account.clock_s()):
+            return
+        for runner in self.runners.values():
+            runner.on_wallet(wallet)
+        if before is None or before.wallet_balance != wallet.wallet_balance or source == "rest":
+            self.recorder.record(recording.of_wallet(wallet, source=source))
+
+    # ------------------------------------------------------------------ the second hand
+
+    async def _clockwork(self) -> None:
+        """Each second, whatever happens: a job that fails is logged by name and due again at its next turn."""
+        planned = self.account.clock_s() + TICK_S
+        while True:
+            await asyncio.sleep(max(0.0, planned - self.account.clock_s()))
+            now_s = self.account.clock_s()
+            self.loop_lag_s = max(0.0, now_s - planned)
+            planned = max(planned + TICK_S, now_s)
+            self._tick(now_s)
+            self.recorder.flush()
+
+    def _tick(self, now_s: float) -> None:
+        account = self.account
+        if self.streams is not None and self.streams.private_alive:
+            account.gate.funds.confirm(now_s)
+        for item in account.retry.due(now_s):
+            runner = next((r for r in self.live.values() if r.book.get(item.key) is not None), None)
+            if runner is not None:
+                runner.retry(item)
+        account.executor.pump()
+        if self.reconciler.unsettled() and self._due.take("unsettled", REFRESH_MIN_S, now_s):
+            self.reconcile("executions of a finished order are missing")
+        if self._due.take("order_sync", self.settings.order_sync_interval, now_s):
+            self.reconcile("periodic")
+        if self._reconcile_wanted is not None and self._due.take("reconcile", FORCED_RECONCILE_MIN_S, now_s):
+            reason, self._reconcile_wanted = self._reconcile_wanted, None
+            self._job("reconcile", self._reconcile(reason))
+        if self._due.take("position_check", self.settings.position_check_interval, now_s):
+            self._position_wanted.update(self.live)
+        for symbol in sorted(self._position_wanted):
+            if self._due.take(f"positions.{symbol}", REFRESH_MIN_S, now_s):
+                self._position_wanted.discard(symbol)
+                self._job(f"positions.{symbol}", self.reconciler.positions(symbol))
+        if self._due.take("wallet_check", self.settings.wallet_cache_interval, now_s):
+            self._wallet_wanted = True
+        if self._wallet_wanted and self._due.take("wallet", REFRESH_MIN_S, now_s):
+            self._wallet_wanted = False
+            self._job("wallet", self.reconciler.wallet())
+
+    async def _reconcile(self, reason: str) -> None:
+        report = await self.reconciler.run()
+        level = logging.INFO if report.executions or report.adopted or report.looked_up else logging.DEBUG
+        log.log(level, "reconciled (%s): %s", reason, report)
+
+    def _job(self, name: str, coroutine: Coroutine[None, None, None]) -> None:
+        """Run a REST job beside the loop; one of a name at a time."""
+        running = self._jobs.get(name)
+        if running is not None and not running.done():
+            coroutine.close()
+            return
+        self._jobs[name] = asyncio.create_task(self._guarded(name, coroutine), name=name)
+
+    async def _guarded(self, name: str, coroutine: Coroutine[None, None, None]) -> None:
+        try:
+            await coroutine
+        except ExchangeError as error:
+            log.warning("%s failed, the last known state stays: %s", name, error)
+        finally:
+            self.recorder.flush()

@@ -1,0 +1,132 @@
+"""What can happen to one order, as a table.
+
+::
+
+                 ┌────────────► rejected
+                 │                  ▲
+    pending ─────┼──► open ──► partially filled ──► filled
+      │  ▲       │     │  ▲         │  ▲              ▲
+      ▼  │       │     ▼  │         ▼  │              │
+    unresolved ◄─┴── pending cancel ───┴──────────► cancelled
+
+`pending` is on its way (or waiting for its turn), `unresolved` means that a reply was lost: the order may or may not
+exist, so its level stays taken until a look-up by orderLinkId has answered. The state follows the cumulative executed
+quantity, never a single message (lessons L17).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from gridbot.core import Direction, OrderStatus, Side
+
+__all__ = ["LEGAL", "IllegalTransition", "Order", "OrderState", "Transition", "state_of"]
+
+ZERO = Decimal(0)
+
+
+class OrderState(StrEnum):
+    """Where an order is in its life, as far as we can prove it."""
+
+    PENDING = "pending"
+    UNRESOLVED = "unresolved"
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    PENDING_CANCEL = "pending_cancel"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+
+    @property
+    def is_final(self) -> bool:
+        return self in _FINAL
+
+
+S = OrderState
+_FINAL = frozenset({S.FILLED, S.CANCELLED, S.REJECTED})
+
+LEGAL: dict[OrderState, frozenset[OrderState]] = {
+    S.PENDING: frozenset(S) - {S.PENDING},
+    S.UNRESOLVED: frozenset(S) - {S.UNRESOLVED},
+    S.OPEN: frozenset({S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.UNRESOLVED, *_FINAL}),
+    S.PARTIALLY_FILLED: frozenset({S.PENDING_CANCEL, S.UNRESOLVED, *_FINAL}),
+    S.PENDING_CANCEL: frozenset({S.OPEN, S.PARTIALLY_FILLED, S.UNRESOLVED, *_FINAL}),
+    S.FILLED: frozenset(),
+    S.CANCELLED: frozenset(),
+    S.REJECTED: frozenset(),
+}
+"""Every legal change of state; final states have none."""
+
+
+class IllegalTransition(Exception):
+    """A change of state that the table does not know: a fault of ours, never of the exchange."""
+
+
+@dataclass(slots=True)
+class Order:
+    """One order of ours, from the decision to its end. Quantities in base coin, `price` in USDT, times in ms UTC.
+
+    `link_id` is the id on the wire; `client_id` the stable id of the level. `exchange_ts` is the newest exchange time
+    seen, so that an older message cannot turn the state back. `sent_ms` is our clock when it was (last) sent.
+    """
+
+    strat_id: str
+    symbol: str
+    side: Side
+    direction: Direction
+    ticks: int
+    price: Decimal
+    qty: Decimal
+    reduce_only: bool
+    client_id: str
+    link_id: str
+    order_id: str = ""
+    state: OrderState = OrderState.PENDING
+    cum_exec_qty: Decimal = ZERO
+    exec_qty: Decimal = ZERO
+    """What our executions account for. The order stream may run ahead of it (they have no common order)."""
+    attempt: int = 0
+    sent_ms: int | None = None
+    exchange_ts: int = 0
+    post_only: bool = True
+    on_wire: bool = False
+    """True from the moment the request may have left: until then a cancel needs no request."""
+
+    @property
+    def key(self) -> str:
+        """How the engine and the book name it: our wire id, or the exchange's for an order that has none."""
+        return self.link_id or self.order_id
+
+    @property
+    def open_qty(self) -> Decimal:
+        """What may still execute."""
+        return ZERO if self.state.is_final else self.qty - self.cum_exec_qty
+
+    @property
+    def is_settled(self) -> bool:
+        """Over, and every execution of it has been seen. Until then its level stays taken."""
+        return self.state.is_final and self.exec_qty >= self.cum_exec_qty
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An order that has changed, from which state, and why: what gets recorded."""
+
+    order: Order
+    before: OrderState
+    after: OrderState
+    reason: str = ""
+    exchange_ts: int = 0
+
+
+def state_of(status: OrderStatus, cum_exec_qty: Decimal) -> OrderState:
+    """Our state for an exchange status; what was executed counts more than the word (a `New` with fills is partial)."""
+    if status is OrderStatus.FILLED:
+        return S.FILLED
+    if status is OrderStatus.REJECTED:
+        return S.REJECTED
+    if status.is_open:
+        return S.PARTIALLY_FILLED if cum_exec_qty > 0 else S.OPEN
+    return S.CANCELLED

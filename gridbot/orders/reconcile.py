@@ -1,0 +1,111 @@
+"""Compare what we believe with what the exchange lists. Pure: a complete listing in, a plan out.
+
+"Not listed" never means "cancelled": it means "ask for this order by its id", after a grace for requests that are
+acknowledged before they are listed (bybit-v5.md 3.7 no. 3, lessons L18). A listing that may be cut short is not passed
+in at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gridbot.core import OrderUpdateEvent, client_order_id
+from gridbot.core.instrument import Instrument
+from gridbot.orders.book import OrderBook
+from gridbot.orders.lifecycle import Order, OrderState, state_of
+from gridbot.orders.link_id import client_id_of
+
+__all__ = ["GRACE_MS", "Plan", "adopted", "compare", "owns"]
+
+GRACE_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a listing taught: rows to apply, orders to take in, orders to ask for, and rows that are not ours."""
+
+    update: tuple[OrderUpdateEvent, ...]
+    adopt: tuple[OrderUpdateEvent, ...]
+    missing: tuple[Order, ...]
+    foreign: tuple[OrderUpdateEvent, ...]
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.adopt or self.missing)
+
+
+def owns(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> bool:
+    """An order is ours when its id says so: the level's hash, made with this strategy's id, stands in front."""
+    if row.direction is None or row.symbol != instrument.symbol:
+        return False
+    claimed = client_id_of(row.order_link_id)
+    ticks = instrument.ticks(row.price)
+    return claimed == client_order_id(strat_id, row.symbol, row.side, ticks, row.direction)
+
+
+def adopted(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> Order:
+    """Our record of an order that rests on the exchange and that we did not know (any more).
+
+    What it has executed so far counts as accounted for: executions are paged before listings are compared.
+    """
+    if row.direction is None:
+        raise ValueError(f"{row.order_id}: expected a hedge-mode order, got one without a leg")
+    return Order(
+        strat_id=strat_id,
+        symbol=row.symbol,
+        side=row.side,
+        direction=row.direction,
+        ticks=instrument.ticks(row.price),
+        price=row.price,
+        qty=row.qty,
+        reduce_only=row.side is row.direction.close_side,
+        client_id=client_id_of(row.order_link_id) or "",
+        link_id=row.order_link_id,
+        order_id=row.order_id,
+        state=state_of(row.status, row.cum_exec_qty),
+        cum_exec_qty=row.cum_exec_qty,
+        exec_qty=row.cum_exec_qty,
+        exchange_ts=row.exchange_ts,
+        on_wire=True,
+    )
+
+
+def compare(
+    book: OrderBook,
+    listing: Iterable[OrderUpdateEvent],
+    *,
+    strat_id: str,
+    instrument: Instrument,
+    asked_ms: int,
+) -> Plan:
+    """Sort the rows of one symbol's complete listing, requested at `asked_ms` (our clock), against the book."""
+    update: list[OrderUpdateEvent] = []
+    adopt: list[OrderUpdateEvent] = []
+    foreign: list[OrderUpdateEvent] = []
+    listed: set[str] = set()
+    for row in {row.order_id: row for row in listing}.values():
+        if row.symbol != instrument.symbol:
+            continue
+        known = book.get(row.order_link_id) or book.get(row.order_id)
+        if known is not None:
+            listed.add(known.key)
+            update.append(row)
+        elif owns(row, strat_id, instrument):
+            adopt.append(row)
+        else:
+            foreign.append(row)
+    return Plan(tuple(update), tuple(adopt), tuple(_missing(book, listed, asked_ms)), tuple(foreign))
+
+
+def _missing(book: OrderBook, listed: set[str], asked_ms: int) -> Sequence[Order]:
+    """Orders that should have been listed: sent long enough before the question, and not known to be over."""
+    missing = []
+    for order in book:
+        if order.key in listed or order.state.is_final or not order.on_wire:
+            continue
+        fresh = order.sent_ms is not None and asked_ms - order.sent_ms < GRACE_MS
+        if fresh and order.state is not OrderState.UNRESOLVED:
+            continue
+        missing.append(order)
+    return missing

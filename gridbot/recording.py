@@ -1,0 +1,201 @@
+"""From what happened to what is kept: the records a strategy writes, in one place."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from gridbot.core import ExecType, ExecutionEvent, PositionEvent, Side, TickerEvent, WalletEvent
+from gridbot.orders.gate import Proposal
+from gridbot.orders.lifecycle import Order, Transition
+from gridbot.records import (
+    ExecutionRecord,
+    IntentRecord,
+    OrderRecord,
+    PositionRecord,
+    TickerRecord,
+    UtcMs,
+    WalletRecord,
+)
+
+__all__ = [
+    "execution_of",
+    "of_cancel",
+    "of_execution",
+    "of_position",
+    "of_proposal",
+    "of_ticker",
+    "of_transition",
+    "of_wallet",
+]
+
+
+def of_proposal(
+    strategy: str,
+    symbol: str,
+    proposal: Proposal,
+    *,
+    verdict: str,
+    reason: str = "",
+    link_id: str = "",
+    ticker: TickerEvent | None,
+) -> IntentRecord:
+    """What the strategy wanted placed, and what became of the wish."""
+    return IntentRecord(
+        strategy=strategy,
+        symbol=symbol,
+        action="place",
+        direction=proposal.direction,
+        side=proposal.side,
+        price=proposal.price,
+        qty=proposal.qty,
+        reduce_only=proposal.reduce_only,
+        verdict=verdict,
+        reason=reason,
+        order_link_id=link_id,
+        last_price=ticker.last_price if ticker else None,
+        exchange_ts=UtcMs(ticker.exchange_ts) if ticker else None,
+    )
+
+
+def of_cancel(order: Order, *, verdict: str, reason: str, ticker: TickerEvent | None) -> IntentRecord:
+    """A cancel that was decided, and why."""
+    return IntentRecord(
+        strategy=order.strat_id,
+        symbol=order.symbol,
+        action="cancel",
+        direction=order.direction,
+        side=order.side,
+        price=order.price,
+        reduce_only=order.reduce_only,
+        verdict=verdict,
+        reason=reason,
+        order_link_id=order.link_id,
+        last_price=ticker.last_price if ticker else None,
+        exchange_ts=UtcMs(ticker.exchange_ts) if ticker else None,
+    )
+
+
+def of_transition(transition: Transition, *, shadow: bool, ret_code: int | None = None) -> OrderRecord:
+    """One step in the life of an order."""
+    order = transition.order
+    return OrderRecord(
+        strategy=order.strat_id,
+        symbol=order.symbol,
+        order_link_id=order.link_id,
+        order_id=order.order_id,
+        direction=order.direction,
+        side=order.side,
+        price=order.price,
+        qty=order.qty,
+        cum_exec_qty=order.cum_exec_qty,
+        reduce_only=order.reduce_only,
+        state=transition.after,
+        attempt=order.attempt,
+        ret_code=ret_code,
+        reason=transition.reason,
+        shadow=shadow,
+        exchange_ts=UtcMs(transition.exchange_ts) if transition.exchange_ts else None,
+    )
+
+
+def of_execution(
+    strategy: str, execution: ExecutionEvent, realised: Decimal, *, shadow: bool, source: str
+) -> ExecutionRecord:
+    """One execution, counted for the first time."""
+    return ExecutionRecord(
+        strategy=strategy,
+        symbol=execution.symbol,
+        exec_id=execution.exec_id,
+        order_id=execution.order_id,
+        order_link_id=execution.order_link_id,
+        direction=execution.direction,
+        side=execution.side,
+        price=execution.price,
+        qty=execution.qty,
+        leaves_qty=execution.leaves_qty,
+        closed_size=execution.closed_size,
+        fee=execution.fee,
+        realised_pnl=realised,
+        exec_type=execution.exec_type,
+        is_maker=execution.is_maker,
+        shadow=shadow,
+        source=source,
+        exchange_ts=UtcMs(execution.exchange_ts),
+    )
+
+
+def execution_of(record: ExecutionRecord) -> ExecutionEvent:
+    """The event back from its record, for folding the journal at start."""
+    return ExecutionEvent(
+        symbol=record.symbol,
+        exec_id=record.exec_id,
+        order_id=record.order_id,
+        order_link_id=record.order_link_id,
+        side=Side(record.side),
+        price=record.price,
+        qty=record.qty,
+        leaves_qty=record.leaves_qty,
+        fee=record.fee,
+        closed_size=record.closed_size,
+        exec_type=ExecType(record.exec_type),
+        is_maker=record.is_maker,
+        exchange_ts=record.exchange_ts,
+    )
+
+
+def of_position(
+    strategy: str,
+    position: PositionEvent,
+    *,
+    multipliers: tuple[Decimal, Decimal],
+    rule: str,
+    shadow: bool,
+    source: str,
+) -> PositionRecord:
+    """A leg as it is now, with the (Buy, Sell) multipliers and the risk rule in force."""
+    return PositionRecord(
+        strategy=strategy,
+        symbol=position.symbol,
+        direction=position.direction,
+        size=position.size,
+        entry_price=position.entry_price,
+        mark_price=position.mark_price,
+        liq_price=position.liq_price,
+        leverage=position.leverage,
+        unrealised_pnl=position.unrealised_pnl,
+        multiplier_buy=multipliers[0],
+        multiplier_sell=multipliers[1],
+        rule=rule,
+        shadow=shadow,
+        source=source,
+        exchange_ts=UtcMs(position.exchange_ts) if position.exchange_ts else None,
+    )
+
+
+def of_wallet(wallet: WalletEvent, *, source: str) -> WalletRecord:
+    """The settle coin after a change."""
+    return WalletRecord(
+        coin=wallet.coin,
+        wallet_balance=wallet.wallet_balance,
+        equity=wallet.equity,
+        available_balance=wallet.available_balance,
+        unrealised_pnl=wallet.unrealised_pnl,
+        total_initial_margin=wallet.total_initial_margin,
+        total_maintenance_margin=wallet.total_maintenance_margin,
+        source=source,
+        exchange_ts=UtcMs(wallet.exchange_ts) if wallet.exchange_ts else None,
+    )
+
+
+def of_ticker(ticker: TickerEvent) -> TickerRecord:
+    """A sampled price."""
+    return TickerRecord(
+        symbol=ticker.symbol,
+        last_price=ticker.last_price,
+        mark_price=ticker.mark_price,
+        index_price=ticker.index_price,
+        bid1_price=ticker.bid1_price,
+        ask1_price=ticker.ask1_price,
+        funding_rate=ticker.funding_rate,
+        exchange_ts=UtcMs(ticker.exchange_ts) if ticker.exchange_ts else None,
+    )

@@ -1,0 +1,475 @@
+"""One strategy, live or shadow: events in, decisions through the gate, orders to the executor.
+
+The runner owns the strategy's `OrderBook`, its `Desk` (what the gate looks at) and its `Sizer`. It does no I/O: REST,
+streams and files are the orchestrator's. A shadow strategy is the same runner with a `ShadowVenue` in place of the
+executor, so nothing above the wire can behave differently.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from gridbot import recording
+from gridbot.account import Account
+from gridbot.bybit.errors import ExchangeError
+from gridbot.bybit.types import OrderAck
+from gridbot.config_models import StrategyConfig
+from gridbot.core import (
+    CancelIntent,
+    Direction,
+    ExecType,
+    ExecutionEvent,
+    GridEngine,
+    Instrument,
+    Intent,
+    OrderUpdateEvent,
+    PlaceLimitIntent,
+    PositionEvent,
+    TickerEvent,
+    WalletEvent,
+    client_order_id,
+)
+from gridbot.orders.book import OrderBook
+from gridbot.orders.breaker import RateCap
+from gridbot.orders.gate import Caps, Desk, Gate, Leg, Proposal, Refusal, wire_order
+from gridbot.orders.lifecycle import Order, OrderState, Transition
+from gridbot.orders.link_id import client_id_of, wire_id
+from gridbot.orders.outcome import REDUCE_ONLY_ZERO, Next, Verdict, after_cancel, after_place
+from gridbot.orders.reconcile import adopted, owns
+from gridbot.orders.retry import RetryItem
+from gridbot.orders.shadow import ShadowVenue
+from gridbot.sizer import Sizer
+
+__all__ = ["StrategyRunner"]
+
+ZERO = Decimal(0)
+
+
+class StrategyRunner:
+    """See the module. `save_grid` is told whenever the grid has changed, with the exchange time (ms) of the cause."""
+
+    def __init__(
+        self,
+        config: StrategyConfig,
+        instrument: Instrument,
+        engine: GridEngine,
+        account: Account,
+        *,
+        save_grid: Callable[[int], None] = lambda exchange_ts: None,
+        venue: ShadowVenue | None = None,
+        gate: Gate | None = None,
+    ) -> None:
+        self.config = config
+        self.instrument = instrument
+        self.engine = engine
+        self.strat_id = config.strat_id
+        self.symbol = config.symbol
+        self.is_shadow = venue is not None
+        self.log = logging.LoggerAdapter(
+            logging.getLogger(__name__), {"account": account.name, "strategy": config.strat_id}
+        )
+        self._account = account
+        self._gate = gate or account.gate
+        self._venue = venue
+        self._save_grid = save_grid
+        self.book = OrderBook(instrument)
+        self.sizer = Sizer(config, instrument)
+        self.desk = Desk(
+            strat_id=config.strat_id,
+            symbol=config.symbol,
+            book=self.book,
+            caps=Caps(
+                max_notional=config.caps.max_notional,
+                max_open_orders=config.caps.max_open_orders,
+                max_margin=config.max_margin,
+            ),
+            rate=RateCap(config.caps.max_orders_per_minute),
+        )
+        self._gate.desks[config.strat_id] = self.desk
+        self.positions: dict[Direction, PositionEvent] = {}
+        self.ticker: TickerEvent | None = None
+        self._grid_version: int | None = None
+        self._refused: dict[tuple[Direction, int], Refusal] = {}
+        self._foreign: set[str] = set()
+        self.refusals: Counter[Refusal] = Counter()
+        """How many levels wait for what, as of the last decision: why there are fewer orders than levels."""
+
+    # ------------------------------------------------------------------ market
+
+    def on_ticker(self, ticker: TickerEvent) -> None:
+        """Decide at a new price. This is the hot path: no disk, no wait."""
+        desk = self.desk
+        self.ticker = ticker
+        desk.last_price = ticker.last_price
+        desk.price_s = self._account.clock_s()
+        if self._venue is not None:
+            for fill in self._venue.on_ticker(ticker):
+                self.on_execution(fill, source="shadow")
+                self._shadow_positions()
+        intents = self.engine.on_event(ticker, self.book.limit_orders)
+        if self.engine.grid_version != self._grid_version:
+            self._grid_changed(ticker.exchange_ts)
+        if intents:
+            self._act(intents)
+
+    def _act(self, intents: Sequence[Intent]) -> None:
+        """Cancels first, then closes, then opens from the nearest price outwards."""
+        places = []
+        for intent in intents:
+            if isinstance(intent, CancelIntent):
+                self.cancel(intent.key, intent.reason)
+            else:
+                places.append(self._proposal(intent))
+        now_s = self._account.clock_s()
+        refused: dict[tuple[Direction, int], Refusal] = {}
+        for proposal in wire_order(places):
+            refusal = self._gate.admit(self.desk, proposal, now_s)
+            if refusal is None:
+                self._place(proposal)
+            else:
+                refused[proposal.direction, proposal.ticks] = refusal
+                if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
+                    self._record_refusal(proposal, refusal)
+        self._refused, self.refusals = refused, Counter(refused.values())
+        if self._venue is None:
+            self._account.executor.pump()
+
+    def _proposal(self, intent: PlaceLimitIntent) -> Proposal:
+        price = self.instrument.price(intent.ticks)
+        qty = self.sizer.quantity(
+            intent.direction,
+            intent.side,
+            price,
+            resting_close=self.book.resting_close_qty(intent.direction) if intent.reduce_only else ZERO,
+        )
+        last = self.desk.last_price or price
+        return Proposal(
+            side=intent.side,
+            direction=intent.direction,
+            ticks=intent.ticks,
+            price=price,
+            qty=qty,
+            reduce_only=intent.reduce_only,
+            client_id=intent.client_order_id,
+            level_distance=abs(price - last),
+        )
+
+    def _record_refusal(self, proposal: Proposal, refusal: Refusal) -> None:
+        """Only the first time in a row for a level: a refusal each tick would drown everything else (lessons L12)."""
+        if refusal in (Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED):
+            return  # the everyday ones: the level waits for its own order to go, or for a position to close
+        self._account.recorder.record(
+            recording.of_proposal(
+                self.strat_id, self.symbol, proposal, verdict="refused", reason=refusal, ticker=self.ticker
+            )
+        )
+
+    def _place(self, proposal: Proposal) -> None:
+        order = Order(
+            strat_id=self.strat_id,
+            symbol=self.symbol,
+            side=proposal.side,
+            direction=proposal.direction,
+            ticks=proposal.ticks,
+            price=proposal.price,
+            qty=proposal.qty,
+            reduce_only=proposal.reduce_only,
+            client_id=proposal.client_id,
+            link_id=wire_id(proposal.client_id, self._account.generations.next()),
+        )
+        self.book.add(order)
+        self._account.recorder.record(
+            recording.of_proposal(
+                self.strat_id,
+                self.symbol,
+                proposal,
+                verdict="shadow" if self._venue else "sent",
+                link_id=order.link_id,
+                ticker=self.ticker,
+            )
+        )
+        if self._venue is None:
+            self._account.executor.place(order, self, proposal.level_distance)
+        else:
+            self.on_order(self._venue.place(order, self._account.clock_ms()))
+
+    # ------------------------------------------------------------------ cancels, from anybody
+
+    def cancel(self, key: str, reason: str) -> None:
+        """Withdraw an order; an order that never left needs no request. Call `Executor.pump` afterwards."""
+        order = self.book.get(key)
+        if order is None or order.state.is_final or order.state is OrderState.PENDING_CANCEL:
+            return
+        self._account.recorder.record(
+            recording.of_cancel(order, verdict="shadow" if self._venue else "sent", reason=reason, ticker=self.ticker)
+        )
+        if self._venue is not None:
+            self._keep(self.book.apply_update(self._venue.cancel(order, self._account.clock_ms())))
+        elif not order.on_wire:
+            self._keep(self.book.drop_unsent(key, reason))
+        elif order.state is not OrderState.UNRESOLVED:  # what may not exist is looked up first
+            self._keep(self.book.ask_cancel(key, reason))
+            self._account.executor.cancel(order, self)
+
+    def cancel_all(self, reason: str) -> None:
+        """Withdraw every live order and send what that takes."""
+        for order in self.book:
+            self.cancel(order.key, reason)
+        if self._venue is None:
+            self._account.executor.pump()
+
+    # ------------------------------------------------------------------ answers of the executor
+
+    def sending(self, order: Order) -> None:
+        """Journalled before the request is on the wire."""
+        self._keep(Transition(order, order.state, order.state))
+
+    def placed(self, order: Order, result: OrderAck | ExchangeError) -> None:
+        """The create request was answered."""
+        level = self._gate.level_key(self.desk, order.direction, order.side, order.ticks)
+        if isinstance(result, OrderAck):
+            self.book.acknowledge(order.key, result.order_id)
+            self._gate.auth.succeed()
+            self._gate.breaker.succeed(level)
+            self._account.retry.forget(order.key)
+            return
+        verdict = after_place(result)
+        self.log.warning(
+            "[order] %s %s %s @ %s was not confirmed: %s (%s)",
+            order.direction,
+            order.side,
+            order.qty,
+            order.price,
+            result,
+            verdict.next,
+        )
+        if verdict.next is Next.RETRY and self._account.retry.push(
+            order.key, is_cancel=False, now_s=self._account.clock_s()
+        ):
+            return
+        if verdict.next is Next.LOOK_UP:
+            self._keep(self.book.lose_reply(order.key, str(result)), result.ret_code)
+            self._account.requests.look_up(order)
+        else:
+            self._account.retry.forget(order.key)
+            self._keep(self.book.reject(order.key, str(result)), result.ret_code)
+        if verdict.breaker and self._gate.breaker.fail(level, self._account.clock_s()):
+            self._account.requests.reconcile(f"{order.direction} {order.side} @ {order.price} was refused repeatedly")
+        self._consequences(order, result, verdict)
+
+    def cancelled(self, order: Order, result: OrderAck | ExchangeError) -> None:
+        """The cancel request was answered. An acknowledgement is not the end: the stream's `Cancelled` is."""
+        if isinstance(result, OrderAck):
+            self._gate.auth.succeed()
+            return
+        verdict = after_cancel(result)
+        if verdict.next is Next.RETRY and self._account.retry.push(
+            order.key, is_cancel=True, now_s=self._account.clock_s()
+        ):
+            return
+        if verdict.next is Next.LOOK_UP:
+            self._keep(self.book.lose_reply(order.key, f"cancel: {result}"), result.ret_code)
+            self._account.requests.look_up(order)
+        else:
+            self._keep(self.book.cancel_failed(order.key, f"cancel: {result}"), result.ret_code)
+        self._consequences(order, result, verdict)
+
+    def _consequences(self, order: Order, error: ExchangeError, verdict: Verdict) -> None:
+        requests = self._account.requests
+        if verdict.refresh_positions:
+            if error.ret_code == REDUCE_ONLY_ZERO:
+                leg = self.desk.legs[order.direction]
+                self.desk.legs[order.direction] = Leg(leg.size, leg.entry_price, leg.leverage, unsure=True)
+            requests.refresh_positions(self.symbol)
+        if verdict.refresh_wallet:
+            requests.refresh_wallet()
+        if verdict.auth and self._gate.auth.fail(self._account.clock_s()):
+            self._account.retry.clear()
+            requests.alert("error", "auth", f"orders paused after repeated authentication errors: {error}")
+        if verdict.halt and not self.desk.halted:
+            self.desk.halted = str(error)
+            requests.alert("error", f"halt.{self.symbol}", f"{self.symbol}: the exchange refuses to trade: {error}")
+
+    def retry(self, item: RetryItem) -> None:
+        """Another try of the same order under the same id, through the same gate (lessons L13)."""
+        order = self.book.get(item.key)
+        if order is None or order.state.is_final:
+            self._account.retry.forget(item.key)
+        elif item.is_cancel:
+            if order.state is OrderState.PENDING_CANCEL:
+                self._account.executor.cancel(order, self)
+        elif order.state in (OrderState.PENDING, OrderState.UNRESOLVED):
+            refusal = self._gate.admit(self.desk, _as_proposal(order), self._account.clock_s(), own_level=True)
+            if refusal is None:
+                self._keep(self.book.resend(order.key, "retry"))
+                self._account.executor.place(order, self)
+            elif order.state is OrderState.PENDING:
+                self._account.retry.forget(order.key)
+                self._keep(self.book.reject(order.key, f"not retried: {refusal}"))
+            else:
+                self._account.requests.look_up(order)
+
+    # ------------------------------------------------------------------ what the exchange says
+
+    def on_order(self, update: OrderUpdateEvent, *, source: str = "stream") -> None:
+        """Apply an order's news; adopt an order of ours that the book does not know; leave foreign ones alone."""
+        known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
+        if known is not None:
+            self._keep(self.book.apply_update(update))
+            if known.state is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
+                level = self._gate.level_key(self.desk, known.direction, known.side, known.ticks)
+                self._gate.breaker.fail(level, self._account.clock_s())
+        elif update.status.is_open and owns(update, self.strat_id, self.instrument):
+            self.adopt(update, source)
+        elif update.status.is_open and update.order_id not in self._foreign:
+            self._foreign.add(update.order_id)
+            self._account.requests.alert(
+                "warning",
+                f"foreign.{self.symbol}",
+                f"{self.symbol}: an order that is not ours rests on the exchange "
+                f"({update.side} {update.qty} @ {update.price}); it is left alone",
+            )
+
+    def adopt(self, row: OrderUpdateEvent, source: str) -> None:
+        """Take over an order of ours that rests on the exchange: after a restart, or after a lost reply."""
+        order = adopted(row, self.strat_id, self.instrument)
+        transition = self.book.add(order)
+        self._keep(Transition(transition.order, transition.before, transition.after, f"adopted ({source})"))
+        self.log.info("[order] adopted %s %s %s @ %s", order.direction, order.side, order.qty, order.price)
+
+    def cancel_did_not_happen(self, order: Order) -> None:
+        """The order still rests: the strategy decides again whether it wants it."""
+        self._keep(self.book.cancel_failed(order.key, "still open"))
+
+    def order_is_gone(self, order: Order) -> None:
+        """The exchange neither lists nor remembers it, and its executions are in."""
+        self._keep(self.book.gone(order.key, "not known to the exchange any more"))
+
+    def order_never_arrived(self, order: Order) -> None:
+        """Its request was lost: the same order again, under the same id, or given up when its tries are used."""
+        if not self._account.retry.push(order.key, is_cancel=False, now_s=self._account.clock_s()):
+            self._keep(self.book.reject(order.key, "never reached the exchange"))
+
+    def on_execution(self, execution: ExecutionEvent, *, source: str = "stream") -> None:
+        """Count an execution once; a complete order moves the grid."""
+        realised = self._account.ledger.apply(self.strat_id, execution, shadow=self.is_shadow)
+        if realised is None:
+            return
+        self._account.recorder.record(
+            recording.of_execution(self.strat_id, execution, realised, shadow=self.is_shadow, source=source)
+        )
+        if execution.exec_type is not ExecType.TRADE:
+            self._not_a_fill(execution)
+            return
+        key = execution.order_link_id or execution.order_id
+        order = self.book.get(key)
+        self._keep(self.book.apply_execution(key, execution.qty, execution.leaves_qty, execution.exchange_ts))
+        self.log.info(
+            "[fill] %s %s %s @ %s, realised %s, fee %s",
+            execution.direction,
+            execution.side,
+            execution.qty,
+            execution.price,
+            f"{realised:.4f}",
+            f"{execution.fee:.4f}",
+        )
+        if order is not None or self._is_ours(execution):
+            self.engine.on_event(execution, self.book.limit_orders)
+            if self.engine.grid_version != self._grid_version:
+                self._grid_changed(execution.exchange_ts)
+
+    def _is_ours(self, execution: ExecutionEvent) -> bool:
+        """A fill of an order that an earlier run placed, by its id (the book has forgotten it, the grid must not)."""
+        price = execution.order_price if execution.order_price is not None else execution.price
+        ticks = self.instrument.ticks(price)
+        expected = client_order_id(self.strat_id, self.symbol, execution.side, ticks, execution.direction)
+        return client_id_of(execution.order_link_id) == expected
+
+    def _not_a_fill(self, execution: ExecutionEvent) -> None:
+        """Funding is a ledger row; being liquidated or deleveraged needs a human (lessons L51)."""
+        if execution.exec_type in (ExecType.BUST, ExecType.ADL):
+            self.desk.paused = True
+            self._account.requests.refresh_positions(self.symbol)
+            self._account.requests.alert(
+                "error",
+                f"{execution.exec_type}.{self.symbol}",
+                f"{self.symbol}: the exchange reduced our {execution.direction} by {execution.qty} "
+                f"({execution.exec_type}); the strategy is paused",
+            )
+
+    def on_position(self, position: PositionEvent, *, source: str = "stream") -> None:
+        """Take a leg as the exchange has it; flat is news like any other."""
+        before = self.positions.get(position.direction)
+        leg = self.desk.legs[position.direction]
+        if source == "stream":
+            if leg.unsure:
+                return  # the exchange contradicted these figures: only a fresh reading by REST counts now
+            if before is not None and position.exchange_ts < before.exchange_ts:
+                return
+        self.positions[position.direction] = position
+        self.desk.legs[position.direction] = Leg(
+            size=position.size,
+            entry_price=position.entry_price,
+            leverage=position.leverage or leg.leverage,
+        )
+        self._assess(position)
+        if before is None or (before.size, before.entry_price) != (position.size, position.entry_price):
+            self._record_position(position, source)
+
+    def on_wallet(self, wallet: WalletEvent) -> None:
+        """The account's money changed: sizes and multipliers may, too."""
+        self.sizer.set_wallet(wallet)
+
+    def _assess(self, position: PositionEvent) -> None:
+        """Recompute the risk multipliers from what is known now; unknown is not zero (lessons L25)."""
+        before = self.sizer.rule
+        self.sizer.assess(position, self.desk.last_price)
+        if self.sizer.rule != before:
+            self.log.info("[risk] rule %s -> %s", before or "none", self.sizer.rule or "none")
+
+    # ------------------------------------------------------------------ inside
+
+    def _shadow_positions(self) -> None:
+        if self._venue is not None:
+            mark = self.ticker.mark_price if self.ticker else None
+            for position in self._venue.positions(mark, self._account.clock_ms()):
+                self.on_position(position, source="shadow")
+
+    def _record_position(self, position: PositionEvent, source: str) -> None:
+        self._account.recorder.record(
+            recording.of_position(
+                self.strat_id,
+                position,
+                multipliers=self.sizer.multipliers(position.direction),
+                rule=self.sizer.rule,
+                shadow=self.is_shadow,
+                source=source,
+            )
+        )
+
+    def _grid_changed(self, exchange_ts: int) -> None:
+        self._grid_version = self.engine.grid_version
+        self._save_grid(exchange_ts)
+
+    def _keep(self, transition: Transition | None, ret_code: int | None = None) -> None:
+        """Record a step of an order; the end of one also ends its retries."""
+        if transition is None:
+            return
+        self._account.recorder.record(recording.of_transition(transition, shadow=self.is_shadow, ret_code=ret_code))
+        if transition.after.is_final:
+            self._account.retry.forget(transition.order.key)
+
+
+def _as_proposal(order: Order) -> Proposal:
+    return Proposal(
+        side=order.side,
+        direction=order.direction,
+        ticks=order.ticks,
+        price=order.price,
+        qty=order.qty,
+        reduce_only=order.reduce_only,
+        client_id=order.client_id,
+    )

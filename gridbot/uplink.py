@@ -1,0 +1,63 @@
+"""The worker's end of the pipe to its supervisor. Sending never blocks trading; the end of the pipe is noticed at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+__all__ = ["Uplink"]
+
+Message = dict[str, Any]
+
+
+class Uplink:
+    """Messages out through a thread (a supervisor that does not read costs messages, not trading), in on the loop."""
+
+    def __init__(self, conn: Connection[Any, Any], *, backlog: int = 100) -> None:
+        self._conn = conn
+        self._out: queue.Queue[Message | None] = queue.Queue(backlog)
+        self._thread = threading.Thread(target=self._send_all, name="uplink", daemon=True)
+        self._thread.start()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def listen(
+        self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Message], None], on_end: Callable[[], None]
+    ) -> None:
+        """Deliver each message on the loop; `on_end` once when the supervisor is gone."""
+        self._loop = loop
+
+        def readable() -> None:
+            try:
+                while self._conn.poll():
+                    on_message(self._conn.recv())
+            except (EOFError, OSError):
+                loop.remove_reader(self._conn.fileno())
+                self._loop = None
+                on_end()
+
+        loop.add_reader(self._conn.fileno(), readable)
+
+    def send(self, message: Message) -> None:
+        """Send soon; dropped when the supervisor has not read for a hundred messages."""
+        with contextlib.suppress(queue.Full):
+            self._out.put_nowait(message)
+
+    def close(self) -> None:
+        """Let what was sent leave, at most for half a second."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._conn.fileno())
+        with contextlib.suppress(queue.Full):
+            self._out.put_nowait(None)
+        self._thread.join(0.5)
+
+    def _send_all(self) -> None:
+        while (message := self._out.get()) is not None:
+            try:
+                self._conn.send(message)
+            except OSError:
+                return

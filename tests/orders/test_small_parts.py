@@ -1,0 +1,174 @@
+"""Retry queue, wire ids, request limit, breakers, and the table of answers."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbot.bybit.errors import ErrorKind, ExchangeError, Outcome
+from gridbot.orders.breaker import Breaker, FailureRun
+from gridbot.orders.link_id import MAX_LENGTH, Generations, client_id_of, wire_id
+from gridbot.orders.outcome import Next, after_cancel, after_place
+from gridbot.orders.rate import RollingLimit
+from gridbot.orders.retry import MAX_TRIES, WINDOW_S, RetryQueue
+
+HEX16 = st.text("0123456789abcdef", min_size=16, max_size=16)
+
+
+@given(HEX16, st.integers(0, 2**63))
+def test_a_wire_id_is_legal_and_tells_its_level(client: str, generation: int) -> None:
+    link = wire_id(client, generation)
+    assert len(link) <= MAX_LENGTH
+    assert set(link) <= set(string.ascii_letters + string.digits + "-_")
+    assert client_id_of(link) == client
+
+
+@given(st.lists(st.integers(0, 2**50), unique=True, min_size=2, max_size=50))
+def test_generations_give_different_ids(generations: list[int]) -> None:
+    assert len({wire_id("0" * 16, g) for g in generations}) == len(generations)
+
+
+def test_an_id_that_would_be_too_long_is_refused_when_built() -> None:
+    with pytest.raises(ValueError, match="at most 36"):
+        wire_id("a" * 16, 36**30)
+
+
+@pytest.mark.parametrize("foreign", ["", "manual", "g1-L-00042-a7", "0123456789abcdef", "0123456789ABCDEF-1", "-1"])
+def test_foreign_ids_are_not_taken_for_ours(foreign: str) -> None:
+    assert client_id_of(foreign) is None
+
+
+def test_generations_never_repeat_across_crashes() -> None:
+    durable = [100]
+
+    def reserve(upto: int) -> None:
+        durable[0] = upto
+
+    given_out: set[int] = set()
+    for _ in range(5):  # five lives, each ended without a word
+        generations = Generations(durable[0], reserve)
+        numbers = [generations.next() for _ in range(7)]
+        assert not given_out & set(numbers)
+        given_out.update(numbers)
+
+
+def test_retries_wait_1_2_4_seconds_and_end() -> None:
+    queue = RetryQueue()
+    now, waits = 100.0, []
+    while queue.push("a", is_cancel=False, now_s=now):
+        [item] = [due for t in range(50) for due in queue.due(now + t / 10) if (waits.append(t / 10) or True)]
+        assert item.key == "a"
+        now += waits[-1]
+    assert waits == [1.0, 2.0, 4.0]
+    assert "a" not in queue
+
+
+def test_a_slow_failure_falls_out_of_the_window() -> None:
+    queue = RetryQueue()
+    assert queue.push("a", is_cancel=False, now_s=0.0)
+    assert len(queue.due(1.0)) == 1
+    assert not queue.push("a", is_cancel=False, now_s=WINDOW_S)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(0, 5)), max_size=60))
+def test_no_order_is_tried_more_often_than_allowed(steps: list[tuple[str, bool, float]]) -> None:
+    queue, now = RetryQueue(), 0.0
+    tries: dict[tuple[str, bool], int] = {}
+    for key, is_cancel, wait in steps:
+        pushed = queue.push(key, is_cancel=is_cancel, now_s=now)
+        if not pushed:
+            tries = {slot: n for slot, n in tries.items() if slot[0] != key}
+        now += wait
+        for item in queue.due(now):
+            slot = (item.key, item.is_cancel)
+            tries[slot] = tries.get(slot, 0) + 1
+            assert tries[slot] <= MAX_TRIES
+    assert len(queue) <= 6
+
+
+def test_forgetting_ends_an_orders_retries() -> None:
+    queue = RetryQueue()
+    queue.push("a", is_cancel=False, now_s=0.0)
+    queue.push("a", is_cancel=True, now_s=0.0)
+    queue.forget("a")
+    assert queue.due(100.0) == []
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.integers(1, 20)), max_size=60))
+def test_no_second_has_more_than_its_quota(steps: list[tuple[float, int]]) -> None:
+    limit, now = RollingLimit(10), 50.0
+    taken: list[tuple[float, int]] = []
+    for wait, wanted in steps:
+        now += wait
+        taken.append((now, limit.take(wanted, now)))
+        assert sum(n for at, n in taken if at > now - 1.0) <= 10
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=20))
+def test_waiting_as_told_always_lets_one_more_through(wants: list[int]) -> None:
+    limit, now = RollingLimit(10), 50.0
+    for wanted in wants:
+        limit.take(wanted, now)
+        now += limit.wait_s(now)
+        assert limit.take(1, now) == 1
+
+
+def test_after_a_refusal_nothing_leaves_for_a_while() -> None:
+    limit = RollingLimit(10)
+    assert limit.take(4, 0.0) == 4
+    limit.block(5.0)
+    assert limit.take(1, 4.9) == 0
+    assert limit.wait_s(4.0) == pytest.approx(1.0)
+    assert limit.take(10, 5.0) == 10
+
+
+def test_the_header_corrects_the_rate() -> None:
+    limit = RollingLimit(10)
+    limit.take(10, 0.0)
+    limit.correct(20)
+    assert limit.take(100, 0.1) == 10
+
+
+def test_breaker_forgets_old_failures_and_success_resets() -> None:
+    breaker = Breaker(threshold=3, window_s=60, cooldown_s=60)
+    assert not any(breaker.fail("k", t) for t in (0.0, 50.0, 100.0)), "never three within 60 s"
+    assert breaker.fail("k", 101.0)
+    assert breaker.open_keys(102.0) == ["k"]
+    breaker.succeed("k")
+    assert not breaker.is_open("k", 102.0)
+
+
+def test_five_auth_failures_in_a_row_cool_down_and_a_success_between_does_not() -> None:
+    run = FailureRun(threshold=5, cooldown_s=1800)
+    for _ in range(4):
+        run.fail(1.0)
+    run.succeed()
+    assert not any(run.fail(1.0) for _ in range(4))
+    assert run.fail(1.0)
+    assert run.is_cooling(1800.0)
+    assert not run.is_cooling(1801.0)
+    assert run.cycles == 1
+
+
+def error(kind: ErrorKind, outcome: Outcome = Outcome.NOT_CREATED) -> ExchangeError:
+    return ExchangeError("no", kind=kind, outcome=outcome)
+
+
+@pytest.mark.parametrize("kind", list(ErrorKind))
+def test_every_kind_of_error_has_its_answer(kind: ErrorKind) -> None:
+    assert after_place(error(kind)).next in Next
+    assert after_cancel(error(kind)).next in Next
+
+
+@pytest.mark.parametrize("kind", list(ErrorKind))
+def test_a_lost_reply_never_becomes_a_rejection(kind: ErrorKind) -> None:
+    """L2: a create that timed out after the exchange took it was repeated under a new id."""
+    assert after_place(error(kind, Outcome.UNKNOWN)).next is Next.LOOK_UP
+
+
+def test_balance_and_zero_position_never_queue() -> None:
+    for kind in (ErrorKind.BALANCE, ErrorKind.RESYNC):
+        assert after_place(error(kind)).next is Next.REJECT
