@@ -100,6 +100,8 @@ def _batch(
     items = params.get("request")
     if not isinstance(items, list) or not items or len(items) > MAX_BATCH:
         raise ApiError(10001, f"params error: request invalid, expected 1 to {MAX_BATCH} items")
+    if not all(isinstance(item, dict) for item in items):
+        raise ApiError(10001, "params error: request invalid, expected objects")
     rows, codes = [], []
     for place, item in enumerate(items):
         row = {

@@ -268,8 +268,7 @@ class Exchange:
         )
 
     def _id(self, number: int) -> str:
-        run = self._run_id
-        return f"{run[:8]}-{run[8:12]}-4{number >> 60 & 0xFFF:03x}-8{number >> 48 & 0xFFF:03x}-{number & 0xFFFFFFFFFFFF:012x}"
+        return f"{self._run_id[:8]}-{self._run_id[8:12]}-4000-8000-{number:012x}"
 
     def _cost(self, account: Account, order: Order) -> Decimal:
         """Margin that the unfilled rest locks; nothing for what closes."""

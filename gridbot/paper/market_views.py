@@ -113,13 +113,13 @@ def ticker_row(market: SymbolMarket, *, stream: bool = False) -> dict[str, str]:
     return row
 
 
-def book_rows(market: SymbolMarket, depth: int) -> tuple[list[list[str]], list[list[str]]]:
+def book_rows(market: SymbolMarket, depth: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """(bids, asks) as price and size text."""
     instrument = market.instrument
     bids, asks = market.book(depth)
 
-    def rows(levels: list[tuple[int, Decimal]]) -> list[list[str]]:
-        return [[format(instrument.price(ticks), "f"), format(qty, "f")] for ticks, qty in levels]
+    def rows(levels: list[tuple[int, Decimal]]) -> list[tuple[str, str]]:
+        return [(format(instrument.price(ticks), "f"), format(qty, "f")) for ticks, qty in levels]
 
     return rows(bids), rows(asks)
 

@@ -50,7 +50,7 @@ class Publisher:
 
     def greet(self, connection: Connection, topic: str, delay_s: float) -> None:
         """First frame of a topic: the snapshot that later deltas build on."""
-        name, _, rest = topic.partition(".")
+        name = topic.partition(".")[0]
         symbol = topic.rpartition(".")[2]
         if name == "tickers":
             row = self._tickers.get(symbol)
@@ -112,7 +112,7 @@ class Publisher:
     def _take_book(self, topic: str, symbol: str) -> None:
         depth = int(topic.split(".")[1])
         bids, asks = views.book_rows(self._markets[symbol], depth)
-        self._books[topic] = ({p: q for p, q in bids}, {p: q for p, q in asks})
+        self._books[topic] = (dict(bids), dict(asks))
         self._book_u[topic] = self._book_u.get(topic, 1) + 1
 
     def _flush_book(self, topic: str, symbol: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from decimal import Decimal
 from types import TracebackType
@@ -19,13 +20,15 @@ from gridbot.paper.instruments import LISTINGS
 from gridbot.paper.limits import AddressLimiter
 from gridbot.paper.market import SymbolMarket
 from gridbot.paper.publisher import Publisher
-from gridbot.paper.replay import first_prices
+from gridbot.paper.replay import ReplayError, first_prices
 from gridbot.paper.sources import Market, run_source
 from gridbot.paper.spec import PaperSpec
 from gridbot.paper.synthetic import SyntheticMarket
 from gridbot.paper.ws import CHANNELS, Channels
 
 __all__ = ["PaperServer", "SetupError"]
+
+log = logging.getLogger("gridbot.paper")
 
 
 class SetupError(Exception):
@@ -62,7 +65,7 @@ class PaperServer:
         self.market.publish_each = config.ticker_interval_ms == 0
         self.ended = asyncio.Event()
         self.port = 0
-        self._web: web.Server[web.BaseRequest] | None = None
+        self._web: web.Server | None = None
         self._listener: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -134,7 +137,11 @@ class PaperServer:
             self.channels.push(self.exchange.take_outbox())
 
     async def _run_market(self) -> None:
-        await run_source(self.spec.config.market, self.market, self._model)
+        try:
+            await run_source(self.spec.config.market, self.market, self._model)
+        except ReplayError as error:
+            log.error("the replay ends here, the last prices are held: %s", error)
+            return
         self.ended.set()
 
     async def _run_publisher(self) -> None:

@@ -100,14 +100,12 @@ async def _replay_once(config: MarketConfig, market: Market, speed: float) -> No
     loop = asyncio.get_running_loop()
     started = loop.time()
     first: float | None = None
-    fed = 0
-    for at, trade in read_files(config.files):
+    for fed, (at, trade) in enumerate(read_files(config.files), start=1):
         first = at if first is None else first
         due = started + (at - first) / speed
         while (wait := due - loop.time()) > 0:
             await asyncio.sleep(min(wait, MAX_SLEEP_S))
         market.feed(trade)
         market.flush_trades(trade.symbol)
-        fed += 1
         if fed % MAX_BATCH == 0:
             await asyncio.sleep(0)

@@ -57,8 +57,7 @@ class _Path:
         self._time += STEP_S
         self._walk += self._volatility * self._random.gauss(0, 1) - self._pull * self._walk
         target = self.price
-        trades = [self._trade(target + self._random.choice((-1, 0, 1)) * self._tick) for _ in range(self._count())]
-        return trades
+        return [self._trade(target + self._random.choice((-1, 0, 1)) * self._tick) for _ in range(self._count())]
 
     def _count(self) -> int:
         """How many trades fall into one step: Poisson."""

@@ -91,7 +91,7 @@ class Inbox:
 
     def wait(self, wanted: Callable[[dict[str, Any]], bool], topic: str = "") -> dict[str, Any]:
         """First row that is wanted."""
-        return eventually(lambda: next((row for row in self.rows(topic) if wanted(row)), None))
+        return eventually(lambda: next((row for row in self.rows(topic) if wanted(row)), {}))
 
 
 def limit_order(symbol: str, side: str, qty: str, price: str, idx: int, **extra: Any) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def refusal(call, **params) -> InvalidRequestError:
         (10001, limit_order("BTCUSDT", "Buy", "2000", "59000.00", 1)),
     ],
 )
-def test_refusals_by_code(venue: Venue, code: int, order: dict) -> None:
+def test_refusals_by_code(venue: Venue, code: int, order: dict[str, object]) -> None:
     assert refusal(venue.http().place_order, **order).status_code == code
     assert venue.http().get_open_orders(category="linear", settleCoin="USDT")["result"]["list"] == []
 

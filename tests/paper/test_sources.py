@@ -1,0 +1,128 @@
+"""Market sources: the seeded synthetic market and the replay of trade files."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gridbot.paper.config import PaperConfig, SymbolConfig
+from gridbot.paper.instruments import LISTINGS
+from gridbot.paper.replay import ReplayError, read_files
+from gridbot.paper.server import SetupError
+from gridbot.paper.synthetic import STEP_S, MarketTrade, SyntheticMarket
+from tests.paper.support import Venue, eventually, manual_config, venue_of
+
+HEADER = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional\n"
+
+
+def path_of(seed: int, seconds: float, **symbols: SymbolConfig) -> list[MarketTrade]:
+    market = SyntheticMarket(seed, {symbol: (LISTINGS[symbol], config) for symbol, config in symbols.items()})
+    return [trade for _ in range(int(seconds / STEP_S)) for trade in market.step()]
+
+
+def test_the_seed_decides_the_path() -> None:
+    assert path_of(7, 5, BTCUSDT=SymbolConfig()) == path_of(7, 5, BTCUSDT=SymbolConfig())
+    assert path_of(7, 5, BTCUSDT=SymbolConfig()) != path_of(8, 5, BTCUSDT=SymbolConfig())
+
+
+def test_another_symbol_leaves_a_path_alone() -> None:
+    alone = path_of(7, 5, BTCUSDT=SymbolConfig())
+    both = path_of(7, 5, BTCUSDT=SymbolConfig(), ETHUSDT=SymbolConfig())
+    assert [trade for trade in both if trade.symbol == "BTCUSDT"] == alone
+
+
+@pytest.mark.parametrize("symbol", sorted(LISTINGS))
+@pytest.mark.parametrize("seed", range(3))
+def test_the_default_market_swings_enough_for_a_grid_within_ten_seconds(symbol: str, seed: int) -> None:
+    """It goes 0.2 % up and down again, and stays within a few percent for minutes."""
+    prices = [trade.price for trade in path_of(seed, 10, **{symbol: SymbolConfig()})]
+    first = prices[0]
+    lowest, highest = min(prices), max(prices)
+    assert highest / first - 1 > Decimal("0.002") or 1 - lowest / first > Decimal("0.002")
+    assert highest / lowest - 1 > Decimal("0.006")
+    centre = LISTINGS[symbol].default_price
+    long_path = [trade.price for trade in path_of(seed, 600, **{symbol: SymbolConfig()})]
+    assert all(abs(price / centre - 1) < Decimal("0.03") for price in long_path)
+    assert all(price % LISTINGS[symbol].instrument.tick_size == 0 for price in prices)
+
+
+def write(path: Path, rows: list[tuple[float, str, str, str]]) -> Path:
+    text = HEADER + "".join(f"{at:.4f},X,{side},{size},{price},PlusTick,1,1,1,1\n" for at, side, size, price in rows)
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    return path
+
+
+def test_files_merge_by_time(tmp_path: Path) -> None:
+    a = write(tmp_path / "a.csv", [(1.0, "Buy", "1", "100.10"), (3.0, "Sell", "2", "100.00")])
+    b = write(tmp_path / "b.csv.gz", [(2.0, "Sell", "3", "50.00")])
+    tape = list(read_files({"BTCUSDT": a, "ETHUSDT": b}))
+    assert [(at, trade.symbol, str(trade.size)) for at, trade in tape] == [
+        (1.0, "BTCUSDT", "1"),
+        (2.0, "ETHUSDT", "3"),
+        (3.0, "BTCUSDT", "2"),
+    ]
+
+
+def test_a_bad_line_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [(1.0, "Buy", "1", "100.10"), (2.0, "Hold", "1", "100.10")])
+    with pytest.raises(ReplayError, match=r"a\.csv line 3: not a trade"):
+        list(read_files({"BTCUSDT": path}))
+    (tmp_path / "b.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ReplayError, match="missing"):
+        list(read_files({"BTCUSDT": tmp_path / "b.csv"}))
+
+
+def replaying(path: Path, **market: object) -> PaperConfig:
+    return manual_config(market={"source": "replay", "files": {"BTCUSDT": path}} | market)
+
+
+def last_price(venue: Venue) -> str:
+    ticker = venue.http(None).get_tickers(category="linear", symbol="BTCUSDT")
+    return str(ticker["result"]["list"][0]["lastPrice"])
+
+
+ROWS = [(100.0, "Buy", "1", "60000.00"), (130.0, "Sell", "2", "59950.00"), (160.0, "Buy", "1", "60080.00")]
+
+
+def test_a_replay_runs_at_its_speed_and_holds_the_last_price(tmp_path: Path) -> None:
+    config = replaying(write(tmp_path / "a.csv.gz", ROWS), speed=100)
+    started = time.monotonic()
+    with venue_of(config) as venue:
+        assert last_price(venue) == "60000.00"
+        eventually(lambda: venue.server.market.trade_count == 3)
+        assert time.monotonic() - started >= 0.6
+        assert last_price(venue) == "60080.00"
+        assert not venue.server.ended.is_set()
+
+
+def test_a_replay_may_loop_or_stop(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", ROWS)
+    with venue_of(replaying(path, speed=1000, at_end="loop")) as venue:
+        eventually(lambda: venue.server.market.trade_count > 6)
+    with venue_of(replaying(path, speed=1000, at_end="stop")) as venue:
+        eventually(venue.server.ended.is_set)
+
+
+def test_an_unknown_symbol_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="NOSUCHUSDT"):
+        venue_of(manual_config(market={"symbols": {"NOSUCHUSDT": {}}})).__enter__()
+
+
+def test_orders_fill_on_both_sides_of_the_synthetic_market() -> None:
+    config = manual_config(market={"source": "synthetic", "symbols": {"BTCUSDT": {}}, "speed": 20})
+    with venue_of(config) as venue:
+        http = venue.http()
+        base = {"category": "linear", "symbol": "BTCUSDT", "orderType": "Limit", "qty": "0.010"}
+        http.place_order(**base, side="Buy", positionIdx=1, price="59950.00")
+        http.place_order(**base, side="Sell", positionIdx=2, price="60050.00")
+        eventually(lambda: len(http.get_executions(category="linear")["result"]["list"]) == 2)
+        for side, idx, price in (("Sell", 1, "60050.00"), ("Buy", 2, "59950.00")):
+            http.place_order(**base, side=side, positionIdx=idx, price=price, reduceOnly=True)
+        eventually(lambda: len(http.get_executions(category="linear")["result"]["list"]) == 4)
