@@ -73,7 +73,7 @@ def endpoints_for(environment: Environment, paper_url: str | None = None) -> End
     if environment is not Environment.PAPER:
         if paper_url is not None:
             raise ValueError(
-                f"expected no paper address for environment {environment}, got {paper_url}; only paper accounts take one"
+                f"expected no paper address for environment {environment}, got {paper_url}; only paper accounts take it"
             )
         return _LIVE[environment]
     if not paper_url:

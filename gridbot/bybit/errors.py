@@ -125,8 +125,10 @@ _HTTP_KINDS = {
     429: ErrorKind.AMBIGUOUS,
 }
 
-# 10004 echoes the text that was signed, 10001 the authentication headers, key and all.
-_ECHOES = re.compile(r"(origin_string|api_?key|api_?signature|sign(?:ature)?|secret)\s*([\[(])[^\])]*([\])]?)", re.I)
+# 10004 echoes the text that was signed (to the end: a body holds brackets of its own), 10001 the authentication
+# headers, key and all.
+_SIGNED_TEXT = re.compile(r"origin_string.*", re.IGNORECASE | re.DOTALL)
+_ECHOES = re.compile(r"(api_?key|api_?signature|sign(?:ature)?|secret)(\s*[\[(:=]\s*)[^\])\s,]*", re.IGNORECASE)
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
@@ -134,7 +136,7 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    return _ECHOES.sub(r"\1\2***\3", text)
+    return _ECHOES.sub(r"\1\2***", _SIGNED_TEXT.sub("origin_string[***]", text))
 
 
 def make_error(

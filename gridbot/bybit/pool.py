@@ -1,0 +1,75 @@
+"""A few daemon threads for calls that block.
+
+`ThreadPoolExecutor` would do, but the interpreter joins its threads at exit: one request that hangs for its ten seconds
+would keep a worker alive that has to be gone within two.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from queue import SimpleQueue
+from typing import Any
+
+__all__ = ["DaemonPool"]
+
+_Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class DaemonPool(Executor):
+    """`size` threads, started with the first job; jobs run in the order they came. Usable with `run_in_executor`."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size = size
+        self._name = name
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Queue a job. RuntimeError after `shutdown`."""
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(f"{self._name} is closed")
+            if not self._threads:
+                self._start()
+            self._jobs.put((future, fn, args, kwargs))
+        return future
+
+    def shutdown(self, wait: bool = False, *, cancel_futures: bool = True) -> None:
+        """Take no more jobs and drop those that wait; a job under way ends with its thread, nobody waits for it."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        while cancel_futures and not self._jobs.empty():
+            job = self._jobs.get()
+            if job is not None:
+                job[0].cancel()
+        for _ in self._threads:
+            self._jobs.put(None)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+    def _start(self) -> None:
+        for number in range(self._size):
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, fn, args, kwargs = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as exc:  # noqa: BLE001 - whatever happened belongs to whoever awaits the future
+                future.set_exception(exc)
+            else:
+                future.set_result(result)
+            del job, future, fn, args, kwargs

@@ -1,0 +1,388 @@
+"""The account's REST interface: every method is one thing to ask or tell, raises `ExchangeError` and nothing else.
+
+Listings come whole or not at all: all pages, every row readable, or `TruncatedListing`. Who compares a listing with his
+own books must never take "cut off" for "gone" (lessons L49, L50).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from gridbot.bybit.environment import Credentials, Endpoints
+from gridbot.bybit.errors import ErrorKind, ExchangeError, TruncatedListing, from_ret_code, make_error
+from gridbot.bybit.parse import (
+    decimal_or_none,
+    int_or_none,
+    parse_execution,
+    parse_instrument,
+    parse_order,
+    parse_position,
+    parse_rows,
+    parse_ticker,
+    parse_tiers,
+    parse_wallet,
+)
+from gridbot.bybit.session import RestTransport, _server_ms
+from gridbot.bybit.types import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, RateLimit
+from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.core.instrument import Instrument
+
+__all__ = ["BATCH_MAX", "MAX_PAGES", "BybitRest"]
+
+T = TypeVar("T")
+
+BATCH_MAX = 10
+MAX_PAGES = 100
+WEEK_MS = 7 * 24 * 3600 * 1000
+HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
+"""Bybit keeps executions for two years; asking further back only costs requests."""
+HEDGE_MODE = 3
+LINEAR = "linear"
+SETTLE_COIN = "USDT"
+
+
+class BybitRest:
+    """Call from one asyncio loop; pybit runs in `pool_size` threads of its own. `timeout` in s, `recv_window` in ms."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        credentials: Credentials,
+        *,
+        pool_size: int = 4,
+        timeout: float = 10.0,
+        recv_window: int = 5000,
+    ) -> None:
+        self._transport = RestTransport(
+            endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=recv_window
+        )
+        self._secrets = (credentials.api_secret, credentials.api_key)
+
+    @property
+    def limits(self) -> dict[str, RateLimit]:
+        """Newest rate-limit headers by endpoint, such as `order/create`."""
+        return self._transport.limits
+
+    @property
+    def clock_offset_ms(self) -> int:
+        """What is added to our clock in every signed request; measured with `server_time_ms` and after each 10002."""
+        return self._transport.clock.offset_ms
+
+    def close(self) -> None:
+        """Take no more calls. Requests under way end by themselves; nobody waits for them."""
+        self._transport.close()
+
+    # ------------------------------------------------------------------ market
+
+    async def server_time_ms(self) -> int:
+        """The exchange's clock, UTC ms. Measures `clock_offset_ms` on the way."""
+        envelope = await self._transport.call("market/time")
+        server_ms = _server_ms(envelope)
+        if server_ms is None:
+            raise make_error("expected the server's time, got none", ErrorKind.AMBIGUOUS)
+        return server_ms
+
+    async def instrument(self, symbol: str) -> Instrument:
+        """Trading rules and risk tiers of a symbol."""
+        envelope = await self._transport.call("market/instruments-info", category=LINEAR, symbol=symbol)
+        row = _row_of(_rows(envelope, "market/instruments-info"), symbol)
+        if row is None:
+            raise make_error(f"expected a linear instrument {symbol}, the exchange has none", ErrorKind.PARAM)
+        tiers = [
+            tier
+            for tier in await self._listing("market/risk-limit", category=LINEAR, symbol=symbol)
+            if isinstance(tier, dict) and tier.get("symbol") == symbol
+        ]
+        try:
+            return parse_instrument(row, parse_tiers(tiers))
+        except ValueError as error:
+            raise make_error(f"{symbol}: unreadable instrument: {error}", ErrorKind.AMBIGUOUS) from None
+
+    async def tickers(self, symbol: str) -> TickerEvent:
+        envelope = await self._transport.call("market/tickers", category=LINEAR, symbol=symbol)
+        row = _row_of(_rows(envelope, "market/tickers"), symbol)
+        if row is None:
+            raise make_error(f"expected a ticker of {symbol}, the exchange has none", ErrorKind.PARAM)
+        try:
+            return parse_ticker(row, int_or_none(envelope.get("time")) or 0)
+        except ValueError as error:
+            raise make_error(f"{symbol}: unreadable ticker: {error}", ErrorKind.AMBIGUOUS) from None
+
+    # ------------------------------------------------------------------ orders
+
+    async def place_order(self, order: OrderRequest) -> OrderAck:
+        """Create one limit order. The acknowledgement only says that the request was accepted."""
+        envelope = await self._transport.call("order/create", category=LINEAR, **_order_params(order))
+        return _ack(envelope.get("result"), order.order_link_id)
+
+    async def place_orders(self, orders: Sequence[OrderRequest]) -> list[OrderAck | ExchangeError]:
+        """Create up to `BATCH_MAX` orders; one result per order, in their order. Raises when the whole call failed."""
+        return await self._batch(
+            "order/create-batch",
+            [_order_params(order) for order in orders],
+            [("", order.order_link_id) for order in orders],
+        )
+
+    async def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> OrderAck:
+        """Ask for the end of one order; with both ids the exchange goes by `order_id`."""
+        params = _ids(order_id, order_link_id)
+        envelope = await self._transport.call("order/cancel", category=LINEAR, symbol=symbol, **params)
+        return _ack(envelope.get("result"), order_link_id, order_id)
+
+    async def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> list[OrderAck | ExchangeError]:
+        """Cancel up to `BATCH_MAX` orders of a symbol; one result per ref, in their order."""
+        return await self._batch(
+            "order/cancel-batch",
+            [{"symbol": symbol, **_ids(ref.order_id, ref.order_link_id)} for ref in refs],
+            [(ref.order_id, ref.order_link_id) for ref in refs],
+        )
+
+    async def open_orders(self, symbol: str | None = None) -> list[OrderUpdateEvent]:
+        """All open orders of a symbol or of the account, conditional ones included, each once, newest state."""
+        rows = await self._listing("order/realtime", category=LINEAR, limit=50, **_scope(symbol))
+        newest: dict[str, OrderUpdateEvent] = {}
+        for event in _whole(parse_order, rows, "order/realtime"):
+            known = newest.get(event.order_id)
+            if known is None or event.exchange_ts >= known.exchange_ts:
+                newest[event.order_id] = event
+        return [event for event in newest.values() if event.status.is_open]
+
+    async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
+        """One order, open or closed: from order/realtime, else from the history. None when neither knows it.
+
+        The history lags and forgets orders cancelled without a fill after 24 h (bybit-v5.md 2.22).
+        """
+        ids = _ids(order_id, order_link_id)
+        if order_id:
+            ids.pop("orderLinkId", None)
+        for endpoint in ("order/realtime", "order/history"):
+            rows = _rows(await self._transport.call(endpoint, category=LINEAR, symbol=symbol, **ids), endpoint)
+            for event in _whole(parse_order, rows, endpoint):
+                if (event.order_id == order_id) if order_id else (event.order_link_id == order_link_id):
+                    return event
+        return None
+
+    async def executions(
+        self, start_ms: int, end_ms: int | None = None, symbol: str | None = None
+    ) -> list[ExecutionEvent]:
+        """Executions of every type from `start_ms` (UTC) to `end_ms` or now, each once, oldest first.
+
+        Bybit answers for at most seven days at a time, so a long stretch is several listings. Several executions in
+        one millisecond are ordered by sequence number, then by how much their order had left.
+        """
+        now_ms = self._transport.clock.now_ms()
+        start_ms = max(start_ms, now_ms - HISTORY_MS)
+        found: dict[str, tuple[tuple[int, int, Decimal], ExecutionEvent]] = {}
+        while True:
+            stop_ms = start_ms + WEEK_MS - 1
+            is_last = stop_ms >= (now_ms if end_ms is None else end_ms)
+            window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms if is_last else stop_ms}
+            if symbol is not None:
+                window["symbol"] = symbol
+            rows = await self._listing("execution/list", category=LINEAR, limit=100, **window)
+            for row, event in zip(rows, _whole(parse_execution, rows, "execution/list"), strict=True):
+                found[event.exec_id] = (event.exchange_ts, int_or_none(row.get("seq")) or 0, -event.leaves_qty), event
+            if is_last:
+                return [event for _, event in sorted(found.values(), key=lambda item: item[0])]
+            start_ms = stop_ms + 1
+
+    # ------------------------------------------------------------------ account
+
+    async def positions(self, symbol: str | None = None) -> list[PositionEvent]:
+        """Hedge-mode legs. With `symbol` both legs, flat ones included; without it only legs that are open."""
+        rows = await self._listing("position/list", category=LINEAR, limit=200, **_scope(symbol))
+        return _whole(parse_position, rows, "position/list")
+
+    async def wallet(self) -> WalletEvent:
+        """USDT row and account totals. An account that never held USDT has no row: its balance is zero."""
+        envelope = await self._transport.call("account/wallet-balance", accountType="UNIFIED", coin=SETTLE_COIN)
+        rows = _rows(envelope, "account/wallet-balance")
+        exchange_ts = int_or_none(envelope.get("time")) or 0
+        if not rows or not isinstance(rows[0], dict):
+            raise make_error("expected the account's wallet, got no row", ErrorKind.AMBIGUOUS)
+        found = parse_wallet(rows[0], exchange_ts, SETTLE_COIN)
+        if found is None:
+            return WalletEvent(coin=SETTLE_COIN, wallet_balance=Decimal(0), exchange_ts=exchange_ts)
+        if found.wallet_balance is None:
+            raise make_error("expected a USDT walletBalance, got none", ErrorKind.AMBIGUOUS)
+        return found
+
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        """Same leverage for both legs; nothing happens when it is set already."""
+        text = _plain(leverage)
+        await self._unless_noop(
+            "position/set-leverage", category=LINEAR, symbol=symbol, buyLeverage=text, sellLeverage=text
+        )
+
+    async def ensure_hedge_mode(self, symbol: str) -> None:
+        """Two legs for the symbol. RESYNC when an open position or order stands in the way of the switch."""
+        await self._unless_noop("position/switch-mode", category=LINEAR, symbol=symbol, mode=HEDGE_MODE)
+
+    async def api_key_info(self) -> ApiKeyInfo:
+        """What the key may do. The demo environment may not have this."""
+        result = _result(await self._transport.call("user/query-api"), "user/query-api")
+        permissions = result.get("permissions")
+        permissions = permissions if isinstance(permissions, dict) else {}
+        return ApiKeyInfo(
+            user_id=str(result.get("userID", "")),
+            read_only=result.get("readOnly") == 1,
+            contract_trade=_texts(permissions.get("ContractTrade")),
+            can_withdraw="Withdraw" in _texts(permissions.get("Wallet")),
+            ips=_texts(result.get("ips")),
+            is_unified=result.get("uta") == 1,
+            expires_at=str(result.get("expiredAt", "")),
+            deadline_days=int_or_none(result.get("deadlineDay")),
+            vip_level=str(result.get("vipLevel", "")),
+        )
+
+    async def account_info(self) -> AccountInfo:
+        result = _result(await self._transport.call("account/info"), "account/info")
+        return AccountInfo(
+            margin_mode=str(result.get("marginMode", "")),
+            unified_margin_status=int_or_none(result.get("unifiedMarginStatus")),
+            updated_ts=int_or_none(result.get("updatedTime")),
+        )
+
+    async def fee_rate(self, symbol: str) -> FeeRate:
+        envelope = await self._transport.call("account/fee-rate", category=LINEAR, symbol=symbol)
+        row = _row_of(_rows(envelope, "account/fee-rate"), symbol) or {}
+        maker, taker = decimal_or_none(row.get("makerFeeRate")), decimal_or_none(row.get("takerFeeRate"))
+        if maker is None or taker is None:
+            raise make_error(f"expected the fee rates of {symbol}, got none", ErrorKind.AMBIGUOUS)
+        return FeeRate(symbol, maker, taker)
+
+    # ------------------------------------------------------------------ inside
+
+    async def _listing(self, endpoint: str, **params: Any) -> list[Any]:
+        """Rows of all pages. Ends at an empty cursor or an empty page; TruncatedListing after `MAX_PAGES`."""
+        rows: list[Any] = []
+        seen: set[str] = set()
+        cursor: dict[str, str] = {}
+        for _ in range(MAX_PAGES):
+            envelope = await self._transport.call(endpoint, **params, **cursor)
+            page = _rows(envelope, endpoint)
+            rows += page
+            following = _result(envelope, endpoint).get("nextPageCursor")
+            if not page or not following:
+                return rows
+            if not isinstance(following, str) or following in seen:
+                raise TruncatedListing(f"{endpoint}: the cursor of page {len(seen) + 1} leads back; nothing was used")
+            seen.add(following)
+            cursor = {"cursor": following}
+        raise TruncatedListing(
+            f"{endpoint}: expected an end within {MAX_PAGES} pages, got more ({len(rows)} rows); nothing was used"
+        )
+
+    async def _batch(
+        self, endpoint: str, items: list[dict[str, Any]], ids: list[tuple[str, str]]
+    ) -> list[OrderAck | ExchangeError]:
+        if not items:
+            return []
+        if len(items) > BATCH_MAX:
+            raise ValueError(f"expected at most {BATCH_MAX} orders in a batch, got {len(items)}")
+        envelope = await self._transport.call(endpoint, category=LINEAR, request=items)
+        result, extra = envelope.get("result"), envelope.get("retExtInfo")
+        rows = result.get("list") if isinstance(result, dict) else None
+        codes = extra.get("list") if isinstance(extra, dict) else None
+        if not isinstance(rows, list) or not isinstance(codes, list) or not len(rows) == len(codes) == len(items):
+            raise make_error(
+                f"{endpoint}: expected {len(items)} results, got an answer without them", ErrorKind.AMBIGUOUS
+            )
+        return [self._batch_item(row, code, *wanted) for row, code, wanted in zip(rows, codes, ids, strict=True)]
+
+    def _batch_item(self, row: object, code: object, order_id: str, link_id: str) -> OrderAck | ExchangeError:
+        number = int_or_none(code.get("code")) if isinstance(code, dict) else None
+        if number is None or not isinstance(code, dict):
+            return make_error("expected a code for each order of a batch, got none", ErrorKind.AMBIGUOUS)
+        if number != 0:
+            return from_ret_code(number, str(code.get("msg", "")), secrets=self._secrets)
+        try:
+            return _ack(row, link_id, order_id)
+        except ExchangeError as error:
+            return error
+
+    async def _unless_noop(self, endpoint: str, **params: Any) -> None:
+        try:
+            await self._transport.call(endpoint, **params)
+        except ExchangeError as error:
+            if error.kind is not ErrorKind.NOOP:
+                raise
+
+
+# ---------------------------------------------------------------------- requests
+
+
+def _plain(number: Decimal) -> str:
+    """Digits without an exponent: pybit would send what `str` says, and Bybit refuses `1E-5`."""
+    return format(number, "f")
+
+
+def _order_params(order: OrderRequest) -> dict[str, Any]:
+    return {
+        "symbol": order.symbol,
+        "side": str(order.side),
+        "orderType": "Limit",
+        "qty": _plain(order.qty),
+        "price": _plain(order.price),
+        "timeInForce": "PostOnly" if order.post_only else "GTC",
+        "positionIdx": order.direction.position_idx,
+        "orderLinkId": order.order_link_id,
+        "reduceOnly": order.reduce_only,
+    }
+
+
+def _ids(order_id: str, order_link_id: str) -> dict[str, str]:
+    ids = {"orderId": order_id, "orderLinkId": order_link_id}
+    given = {name: value for name, value in ids.items() if value}
+    if not given:
+        raise ValueError("expected an order_id or an order_link_id, got neither")
+    return given
+
+
+def _scope(symbol: str | None) -> dict[str, str]:
+    return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
+
+
+# ---------------------------------------------------------------------- answers
+
+
+def _result(envelope: Mapping[str, Any], endpoint: str) -> dict[str, Any]:
+    result = envelope.get("result")
+    if not isinstance(result, dict):
+        raise make_error(f"{endpoint}: expected a result, got none", ErrorKind.AMBIGUOUS)
+    return result
+
+
+def _rows(envelope: Mapping[str, Any], endpoint: str) -> list[Any]:
+    rows = _result(envelope, endpoint).get("list")
+    if not isinstance(rows, list):
+        raise TruncatedListing(f"{endpoint}: expected a list, got none; nothing was used")
+    return rows
+
+
+def _row_of(rows: list[Any], symbol: str) -> dict[str, Any] | None:
+    return next((row for row in rows if isinstance(row, dict) and row.get("symbol") == symbol), None)
+
+
+def _whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> list[T]:
+    """All rows as events; one that cannot be read spoils the listing, or it would look as if it were not there."""
+    good, problems = parse_rows(parser, rows)
+    if problems:
+        raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")
+    return good
+
+
+def _ack(result: object, order_link_id: str, order_id: str = "") -> OrderAck:
+    """AMBIGUOUS when the answer names no order, or another one than ours: then nothing is known about ours."""
+    row = result if isinstance(result, dict) else {}
+    got_id, got_link = row.get("orderId"), row.get("orderLinkId")
+    is_ours = order_id in ("", got_id) and (not got_link or order_link_id in ("", got_link))
+    if isinstance(got_id, str) and got_id and is_ours:
+        return OrderAck(got_id, order_link_id or str(got_link or ""))
+    raise make_error("expected the order's id in the answer, got none or another's", ErrorKind.AMBIGUOUS)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

@@ -1,0 +1,211 @@
+"""pybit's HTTP client as this house uses it: one per thread, no retries of its own, our clock offset, our errors.
+
+What is done about pybit 5.17 (reference/bybit-v5.md 6.3):
+
+* its retry loop blocks for seconds, sleeps a negative time on 10006, loses the retCode when it gives up: it is emptied
+  after construction (an empty argument would mean the default set);
+* it adds a log handler per instance when the root logger has none: they are taken away again;
+* `trust_env` makes requests read proxies and netrc for every call, a third of its CPU time: off;
+* it stamps requests with the local clock: `_prepare_headers` adds the measured offset, or 10002 could not be cured;
+* its exceptions carry request bodies and what the exchange echoed: they end here, as `ExchangeError` without a chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pybit.unified_trading import HTTP
+
+from gridbot.bybit.environment import Credentials, Endpoints
+from gridbot.bybit.errors import ErrorKind, ExchangeError, classify, make_error
+from gridbot.bybit.parse import int_or_none
+from gridbot.bybit.pool import DaemonPool
+from gridbot.bybit.types import RateLimit
+
+__all__ = ["Clock", "RestTransport"]
+
+log = logging.getLogger(__name__)
+
+CLOCK_DEAD_BAND_MS = 250
+"""Offsets below this are noise of the measurement; the exchange accepts 1000 ms ahead and 5000 ms behind."""
+MAX_TIME_ROUND_TRIP_MS = 2_000
+TIME_EXPIRED = 10002
+
+# Endpoint (the path after /v5/, also the key of `limits`) -> pybit's method.
+METHODS = {
+    "market/time": "get_server_time",
+    "market/instruments-info": "get_instruments_info",
+    "market/risk-limit": "get_risk_limit",
+    "market/tickers": "get_tickers",
+    "account/fee-rate": "get_fee_rates",
+    "account/wallet-balance": "get_wallet_balance",
+    "account/info": "get_account_info",
+    "position/list": "get_positions",
+    "position/set-leverage": "set_leverage",
+    "position/switch-mode": "switch_position_mode",
+    "order/create": "place_order",
+    "order/create-batch": "place_batch_order",
+    "order/cancel": "cancel_order",
+    "order/cancel-batch": "cancel_batch_order",
+    "order/realtime": "get_open_orders",
+    "order/history": "get_order_history",
+    "execution/list": "get_executions",
+    "user/query-api": "get_api_key_information",
+}
+
+
+class Clock:
+    """The exchange's clock as far as we know it: `offset_ms` is added to ours in every signed request."""
+
+    def __init__(self) -> None:
+        self.offset_ms = 0
+        self.measured_ms: int | None = None
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + self.offset_ms
+
+    def learn(self, server_ms: int, sent_ms: int, received_ms: int) -> None:
+        """Take a reading of the server's clock, made between two readings of ours; slow round trips say too little."""
+        if not 0 <= received_ms - sent_ms <= MAX_TIME_ROUND_TRIP_MS:
+            return
+        self.measured_ms = server_ms - (sent_ms + received_ms) // 2
+        self.offset_ms = self.measured_ms if abs(self.measured_ms) > CLOCK_DEAD_BAND_MS else 0
+
+
+class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
+    """pybit's client with the exchange's time in its signatures."""
+
+    clock: Clock
+
+    def _prepare_headers(
+        self, payload: str, recv_window: int, content_type: str = "application/json"
+    ) -> dict[str, str]:
+        timestamp = self.clock.now_ms()
+        return {
+            "Content-Type": content_type,
+            "X-BAPI-API-KEY": self.api_key,
+            "X-BAPI-SIGN": self._auth(payload=payload, recv_window=recv_window, timestamp=timestamp),
+            "X-BAPI-SIGN-TYPE": "2",
+            "X-BAPI-TIMESTAMP": str(timestamp),
+            "X-BAPI-RECV-WINDOW": str(recv_window),
+        }
+
+
+_making = threading.Lock()
+
+
+def make_session(
+    endpoints: Endpoints, credentials: Credentials, clock: Clock, *, timeout: float, recv_window: int
+) -> _Http:
+    """One pybit client for one thread. `timeout` in seconds, for the connection and for each wait for bytes."""
+    with _making:
+        pybit_log = logging.getLogger("pybit._http_manager")
+        handlers = list(pybit_log.handlers)
+        session = _Http(
+            api_key=credentials.api_key,
+            api_secret=credentials.api_secret,
+            timeout=timeout,
+            recv_window=recv_window,
+            return_response_headers=True,
+        )
+        pybit_log.handlers[:] = handlers
+    session.clock = clock
+    session.endpoint = endpoints.rest
+    session.retry_codes = set()
+    session.client.trust_env = False
+    return session
+
+
+class RestTransport:
+    """Runs pybit calls in threads of its own. `limits` holds the newest rate-limit headers by endpoint."""
+
+    def __init__(
+        self, endpoints: Endpoints, credentials: Credentials, *, pool_size: int, timeout: float, recv_window: int
+    ) -> None:
+        self.clock = Clock()
+        self.limits: dict[str, RateLimit] = {}
+        self._endpoints = endpoints
+        self._credentials = credentials
+        self._secrets = (credentials.api_secret, credentials.api_key)
+        self._timeout = timeout
+        self._recv_window = recv_window
+        self._pool = DaemonPool(pool_size, "bybit-rest")
+        self._local = threading.local()
+
+    async def call(self, endpoint: str, **params: Any) -> dict[str, Any]:
+        """The whole envelope of an answer with retCode 0. Raises ExchangeError and nothing else.
+
+        Cancelling the wait does not recall the request: it runs to its end in its thread.
+        """
+        try:
+            waiting = asyncio.get_running_loop().run_in_executor(self._pool, self._run, endpoint, params)
+        except RuntimeError:
+            raise make_error("the connection to the exchange is closed", ErrorKind.RETRY) from None
+        answer: dict[str, Any] | ExchangeError = await waiting
+        if isinstance(answer, ExchangeError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    # ------------------------------------------------------------------ in a thread of the pool
+
+    def _run(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any] | ExchangeError:
+        """Errors are returned, not raised: a raised one would carry pybit's exception, with its request, as context."""
+        answer = self._submit(endpoint, params)
+        if isinstance(answer, ExchangeError) and answer.ret_code == TIME_EXPIRED:
+            self._submit("market/time", {})
+        return answer
+
+    def _submit(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any] | ExchangeError:
+        sent_ms = time.time_ns() // 1_000_000
+        try:
+            session = self._session()
+            payload, _, headers = getattr(session, METHODS[endpoint])(**params)
+        except Exception as exc:  # noqa: BLE001 - the border to pybit, which also raises KeyError and ValueError
+            self._note_limit(endpoint, getattr(exc, "resp_headers", None))
+            return classify(exc, secrets=self._secrets)
+        self._note_limit(endpoint, headers)
+        if not isinstance(payload, dict) or "retCode" not in payload:
+            return make_error("expected an object with retCode, got something else", ErrorKind.AMBIGUOUS)
+        if endpoint == "market/time":
+            server_ms = _server_ms(payload)
+            if server_ms is not None:
+                self._learn_time(server_ms, sent_ms)
+        return payload
+
+    def _session(self) -> _Http:
+        session: _Http | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = make_session(
+                self._endpoints, self._credentials, self.clock, timeout=self._timeout, recv_window=self._recv_window
+            )
+        return session
+
+    def _learn_time(self, server_ms: int, sent_ms: int) -> None:
+        before = self.clock.offset_ms
+        self.clock.learn(server_ms, sent_ms, time.time_ns() // 1_000_000)
+        if abs(self.clock.offset_ms - before) > CLOCK_DEAD_BAND_MS:
+            log.warning("the exchange's clock is %+d ms from ours; requests are stamped with it", self.clock.offset_ms)
+
+    def _note_limit(self, endpoint: str, headers: Mapping[str, str] | None) -> None:
+        if not headers:
+            return
+        limit = int_or_none(headers.get("X-Bapi-Limit"))
+        remaining = int_or_none(headers.get("X-Bapi-Limit-Status"))
+        if limit is not None and remaining is not None:
+            reset_ms = int_or_none(headers.get("X-Bapi-Limit-Reset-Timestamp"))
+            self.limits[endpoint] = RateLimit(limit, remaining, reset_ms or 0)
+
+
+def _server_ms(payload: dict[str, Any]) -> int | None:
+    """Milliseconds from market/time, from the envelope where the result has none."""
+    result = payload.get("result")
+    nanos = int_or_none(result.get("timeNano")) if isinstance(result, dict) else None
+    return nanos // 1_000_000 if nanos else int_or_none(payload.get("time"))
