@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from gridbot import codec
 from gridbot.codec import CodecError
-from gridbot.journal import JournalReader
+from gridbot.journal import Damage, JournalReader
 from gridbot.recorder import Batch
 
 __all__ = ["AccountSource", "QueueDrain", "Taken"]
@@ -99,6 +99,7 @@ class AccountSource:
         self._batches: deque[Batch] = deque()
         self._suspect = False
         self._damage_notes: list[str] = []
+        self._recent_damage: list[str] = []
         self._reported: set[str] = set()
 
     def reset(self, committed: int) -> None:
@@ -107,7 +108,8 @@ class AccountSource:
         self._reader.seek(self.next_seq)
         self._batches.clear()
         self._suspect = False
-        self._damage_notes.clear()
+        self._damage_notes = []
+        self._recent_damage = []
 
     def take(self, limit: int, *, idle: bool = True) -> Taken:
         """About `limit` records or fewer. `idle`: this is a regular look, so compare with the journal's length too."""
@@ -144,8 +146,9 @@ class AccountSource:
         before = self.next_seq
         while len(taken.docs) < limit:
             chunk = self._reader.read()
-            for damage in chunk.damages:
-                self._note_damage(str(damage))
+            found = [self._report(damage) for damage in chunk.damages]
+            self._damage_notes = self._recent_damage + found  # a gap may show in the chunk after the damage
+            self._recent_damage = found
             if not chunk.bodies:
                 if not chunk.damages:
                     break
@@ -172,7 +175,6 @@ class AccountSource:
         if seq > self.next_seq:
             reason = "; ".join(self._damage_notes) or "the journal no longer holds them"
             self._note_gap(self.next_seq, seq - 1, taken, reason)
-        self._damage_notes.clear()
         taken.docs.append(doc)
         self.next_seq = seq + 1
 
@@ -180,8 +182,9 @@ class AccountSource:
         taken.gaps.append((first, last, reason))
         log.error("account %s: records %d to %d are missing: %s", self.account, first, last, reason)
 
-    def _note_damage(self, text: str) -> None:
-        self._damage_notes.append(text)
+    def _report(self, damage: Damage) -> str:
+        text = str(damage)
         if text not in self._reported:
             self._reported.add(text)
             log.error("account %s: %s", self.account, text)
+        return text

@@ -174,7 +174,10 @@ def render(answer: Answer, style: str, stream: IO[str]) -> None:
 def _render_table(answer: Answer, stream: IO[str]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(answer.columns):
-        numeric = any(isinstance(row[index], int | float | Decimal) for row in answer.rows[:100])
+        numeric = any(
+            isinstance(row[index], int | float | Decimal) and not isinstance(row[index], bool)
+            for row in answer.rows[:100]
+        )
         table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
     for row in answer.rows:
         table.add_row(*(Text(_cell(value)) for value in row))

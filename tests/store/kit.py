@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.journal import Journal, journal_directory
-from gridbot.reading import connect
+from gridbot.reading import connect, database_path
 from gridbot.recorder import Recorder
 from gridbot.records import ExecutionRecord, TickerRecord, UtcMs
 from supervisor.store.writer import WriterSpec, run_writer
@@ -128,6 +130,25 @@ def writing(data_dir: Path, *args: Any, **kwargs: Any) -> Iterator[WriterProcess
         writer.kill()
 
 
+HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == 'ro'); print(1, flush=True)"
+
+
+def hold(data_dir: Path, mode: str) -> subprocess.Popen[str]:
+    """Another program that opens the file (mode "ro" or "rw") and keeps it open until it is killed."""
+
+    def attempt() -> subprocess.Popen[str] | None:
+        args = [sys.executable, "-c", f"{HOLD}; sys.stdin.read()", str(database_path(data_dir)), mode]
+        pipe = subprocess.PIPE
+        holder = subprocess.Popen(args, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        if holder.stdout and holder.stdout.readline():
+            return holder
+        holder.wait()  # the writer had the file just then
+        return None
+
+    holder: subprocess.Popen[str] = until(attempt, "a program that has the file")
+    return holder
+
+
 def rows(data_dir: Path, statement: str) -> list[tuple[Any, ...]]:
     with connect(data_dir, timeout_s=WAIT_S) as con:
         return con.execute(statement).fetchall()
@@ -142,7 +163,7 @@ def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]
 
 
 def record_forever(data_dir: Path, account: str, queue: Any, rate_sleep: float, acks: Any, note: Any) -> None:
-    """Process that records until it is killed: exec_id carries the number, `note` the last one written to the journal."""
+    """Process that records until it is killed: `note` is the last number that is in the journal."""
     recorder = make_recorder(data_dir, account, queue, segment_bytes=64 * 1024)
     while True:
         for _ in range(3):

@@ -52,7 +52,8 @@ def test_a_record_comes_back_as_it_was(record: Any, seq: int, local_ts: int, acc
 
 
 def test_every_field_of_every_record_has_a_documented_column() -> None:
-    for cls in (Header, *codec.RECORD_TYPES.values()):
+    classes: list[type[Any]] = [Header, *codec.RECORD_TYPES.values()]
+    for cls in classes:
         for column in codec.columns(cls):
             assert column.doc.endswith("."), f"{cls.__name__}.{column.name}"
 
@@ -64,11 +65,7 @@ def test_any_flipped_byte_costs_one_frame_only(count: int, data: st.DataObject) 
     buffer = bytearray(b"".join(frames))
     at = data.draw(st.integers(0, len(buffer) - 1))
     buffer[at] ^= data.draw(st.integers(1, 255))
-    hit, start = 0, 0
-    for hit, frame in enumerate(frames, start=1):
-        if at < start + len(frame):
-            break
-        start += len(frame)
+    hit = next(seq for seq in range(1, count + 1) if at < len(b"".join(frames[:seq])))
     bodies, damaged, done = codec.split(bytes(buffer), complete=True)
     seqs = [codec.seq_of(body) for body in bodies]
     assert [seq for seq in range(1, count + 1) if seq != hit] == [seq for seq in seqs if seq != hit]

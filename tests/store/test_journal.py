@@ -44,7 +44,12 @@ def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
 def test_a_flush_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writes: list[int] = []
     real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: writes.append(len(data)) or real(fd, data))
+
+    def counted(fd: int, data: bytes) -> int:
+        writes.append(len(data))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", counted)
     with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
         fill(journal, 1, each=50)
     assert len(writes) == 1
@@ -100,7 +105,9 @@ def test_a_damaged_last_frame_keeps_its_number(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), count=st.integers(1, 8))
-def test_recovery_keeps_every_intact_frame(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, count: int) -> None:
+def test_recovery_keeps_every_intact_frame(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, count: int
+) -> None:
     directory = tmp_path_factory.mktemp("journal")
     with Journal(directory, "alice", Durability.PROCESS) as journal:
         fill(journal, count)

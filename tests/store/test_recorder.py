@@ -8,6 +8,7 @@ from typing import Any
 from gridbot import codec
 from gridbot.journal import JournalReader
 from gridbot.recorder import Recorder
+from gridbot.records import ExecutionRecord
 from tests.store.kit import execution, make_recorder, ticker
 
 
@@ -75,6 +76,7 @@ def test_values_that_json_refuses_do_not_stop_trading(tmp_path: Path) -> None:
     assert recorder.record(execution(2)) == 2
     recorder.flush()
     (_, record), _ = recorder.replay()
+    assert isinstance(record, ExecutionRecord)
     assert record.order_id == "bad \\ud800 text"
     recorder.close()
 
