@@ -1,4 +1,4 @@
-"""What is known of a strategy's market without a network: its trading rules, its start price, and if the ladder can be."""
+"""What is known of a market without a network: trading rules, start price, and whether the ladder can exist."""
 
 from __future__ import annotations
 

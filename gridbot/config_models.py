@@ -28,6 +28,7 @@ from pydantic import (
 
 from gridbot.bybit.environment import Environment
 from gridbot.config_errors import expected
+from gridbot.core.sizing import AmountRule
 from gridbot.paper.config import PaperConfig
 
 __all__ = [
@@ -48,7 +49,6 @@ __all__ = [
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT\Z")
-_AMOUNT = re.compile(r"[xq]?(\d+(\.\d*)?|\.\d+)\Z")
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
@@ -119,11 +119,11 @@ def _symbol(value: str) -> str:
 
 
 def _amount(value: str) -> str:
-    if not _AMOUNT.match(value) or Decimal(value.lstrip("xq")) <= 0:
-        raise expected(
-            "x0.001 (fraction of the wallet), 100 (USDT) or q0.01 (coins), above zero", "write one of the three"
-        )
-    return value
+    try:
+        return str(AmountRule.parse(value))
+    except ValueError:
+        what = "x0.001 (fraction of the wallet), 100 (USDT) or q0.01 (coins), above zero"
+        raise expected(what, "write one of the three") from None
 
 
 def _text(value: Any) -> Any:
@@ -356,9 +356,10 @@ class GridbotConfig(Model):
         return [strategy for strategy in self.strategies if strategy.account == account]
 
     def secrets(self) -> list[str]:
-        """Values that must never reach a log. For `gridbot.logs.register_secret`."""
-        pairs = ((account.api_key, account.api_secret) for account in self.accounts)
-        return [secret.get_secret_value() for pair in pairs for secret in pair if secret.get_secret_value()]
+        """Values that must never reach a log. For `gridbot.logs.register_secret`. The keys of paper are no secrets."""
+        values = [account.api_secret for account in self.accounts]
+        values += [account.api_key for account in self.accounts if account.environment is not Environment.PAPER]
+        return [value.get_secret_value() for value in values]
 
 
 def _with_default_environment(data: Any) -> Any:
