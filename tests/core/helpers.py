@@ -1,0 +1,77 @@
+"""Short names for building what the core's tests need."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+
+from gridbot.core import (
+    CancelIntent,
+    Direction,
+    ExecutionEvent,
+    GridConfig,
+    GridEngine,
+    Instrument,
+    LimitOrder,
+    LimitOrders,
+    Side,
+    TickerEvent,
+)
+
+SYMBOL = "XUSDT"
+EXAMPLES = int(os.environ.get("GRIDBOT_EXAMPLES", "40"))
+"""Hypothesis examples per property; raise it for a long run (docs/core.md)."""
+
+LONG, SHORT = Direction.LONG, Direction.SHORT
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def d(text: str | int) -> Decimal:
+    return Decimal(text)
+
+
+def instrument(tick: str | Decimal = "0.1", step: str = "0.001", **changes) -> Instrument:
+    values = {"min_order_qty": d("0.001"), "max_order_qty": d(1000), **changes}
+    return Instrument(SYMBOL, Decimal(tick), d(step), **values)
+
+
+def engine(tick: str = "0.1", count: int = 4, step: str = "1", threshold: str = "0.3", **more) -> GridEngine:
+    return GridEngine(SYMBOL, instrument(tick), GridConfig(count, d(step), d(threshold)), "grid-1", **more)
+
+
+def ticker(price: str | Decimal, ts: int = 0) -> TickerEvent:
+    return TickerEvent(SYMBOL, Decimal(price), ts)
+
+
+def fill(price: str | Decimal, leaves: str = "0", ts: int = 0, side: Side = BUY, **more) -> ExecutionEvent:
+    values = {"symbol": SYMBOL, "exec_id": "e", "order_id": "o", "order_link_id": "l", "qty": d(1), **more}
+    return ExecutionEvent(side=side, price=Decimal(price), leaves_qty=d(leaves), exchange_ts=ts, **values)
+
+
+class Book:
+    """Orders of both legs that do what intents say."""
+
+    def __init__(self) -> None:
+        self.orders = LimitOrders()
+        self.made = 0
+
+    def add(self, direction: Direction, side: Side, ticks: int, *, has_fills: bool = False) -> LimitOrder:
+        self.made += 1
+        order = LimitOrder(f"k{self.made}", side, ticks, has_fills)
+        self.orders[direction].append(order)
+        self.orders.version += 1
+        return order
+
+    def remove(self, direction: Direction, key: str) -> None:
+        orders = self.orders[direction]
+        orders[:] = [order for order in orders if order.key != key]
+        self.orders.version += 1
+
+    def apply(self, intents, refuse=lambda intent: False) -> None:
+        for intent in intents:
+            if refuse(intent):
+                continue
+            if isinstance(intent, CancelIntent):
+                self.remove(intent.direction, intent.key)
+            else:
+                self.add(intent.direction, intent.side, intent.ticks)
