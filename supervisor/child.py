@@ -48,7 +48,10 @@ class ChildKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """A child to be run. `entry` is "package.module:function"; `args` must survive pickling."""
+    """A child to be run. `entry` is "package.module:function"; `args` must survive pickling.
+
+    With `ends_session`, its own end with exit code 0 stops everything: a replay is over.
+    """
 
     name: str
     kind: ChildKind
@@ -56,6 +59,7 @@ class ChildSpec:
     args: tuple[Any, ...] = ()
     account: str = ""
     needs_paper: bool = False
+    ends_session: bool = False
     policy: RestartPolicy = field(default_factory=RestartPolicy)
 
 

@@ -84,7 +84,7 @@ def cli() -> None:
     """
 
 
-@cli.command()
+@cli.command(short_help="Start the supervisor and all its processes.")
 @place_options
 @click.option("--detach", is_flag=True, help="Run in the background; return when it works or has failed.")
 @click.option("--timeout", default=90.0, show_default=True, help="With --detach: seconds to wait for it.")
@@ -103,7 +103,7 @@ def start(config: str | None, data_dir: str | None, detach: bool, timeout: float
     raise SystemExit(run_supervisor(config_path(config), data_dir, console=not detached))
 
 
-@cli.command()
+@cli.command(short_help="Stop everything in order and wait for it.")
 @place_options
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait until everything has ended.")
 @click.option("--force", is_flag=True, help="Kill everything at once; resting orders stay on the exchange.")
@@ -117,7 +117,7 @@ def stop(config: str | None, data_dir: str | None, timeout: float, force: bool, 
     click.echo(stop_supervisor(data_directory(data_dir, config), timeout=timeout, force=force, mode=orders))
 
 
-@cli.command()
+@cli.command(short_help="Show processes, accounts and strategies.")
 @place_options
 @click.argument("account", required=False)
 @click.option("--json", "as_json", is_flag=True, help="The whole status model as JSON.")
@@ -151,7 +151,7 @@ def _show_status(client: ControlClient, account: str | None, as_json: bool) -> E
     return view.exit_code(chosen)
 
 
-@cli.command()
+@cli.command(short_help="Restart one process in order.")
 @place_options
 @click.argument("process")
 def restart(config: str | None, data_dir: str | None, process: str) -> None:
@@ -161,7 +161,7 @@ def restart(config: str | None, data_dir: str | None, process: str) -> None:
     click.echo(f"{answer['child']} restarts; `gridbot-supervisor status` shows how it goes")
 
 
-@cli.command()
+@cli.command(short_help="Show the log of a process.")
 @place_options
 @click.argument("process", required=False, default="supervisor")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")

@@ -63,7 +63,7 @@ class ControlServer:
         self._data_dir = data_dir
         self._handler = handler
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.StreamWriter] = set()
+        self._clients: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
         self._private: Path | None = None
         self._path: Path | None = None
 
@@ -81,8 +81,11 @@ class ControlServer:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-            for writer in list(self._clients):
+            serving = [task for task in self._clients.values() if task is not None]
+            for writer in self._clients:
                 writer.close()
+            if serving:
+                await asyncio.wait(serving, timeout=1.0)
             self._server = None
         if self._path is not None:
             self._path.unlink(missing_ok=True)
@@ -108,7 +111,7 @@ class ControlServer:
         return path
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients.add(writer)
+        self._clients[writer] = asyncio.current_task()
         try:
             while line := await reader.readline():
                 answer = await self._answer(line)
@@ -117,7 +120,7 @@ class ControlServer:
         except (ConnectionError, ValueError):  # gone, or a line beyond the limit
             pass
         finally:
-            self._clients.discard(writer)
+            self._clients.pop(writer, None)
             writer.close()
 
     async def _answer(self, line: bytes) -> Json:
@@ -139,13 +142,13 @@ class ControlClient:
         self._socket: socket.socket | None = None
         self._buffer = bytearray()
 
-    def request(self, op: str, *, wait_s: float | None = None, **fields: Any) -> Json:
-        """Send and wait for the answer, `wait_s` seconds if not the client's own timeout.
+    def request(self, op: str, *, timeout: float | None = None, **fields: Any) -> Json:
+        """Send and wait for the answer, `timeout` seconds if not the client's own timeout.
 
         Raises NotRunning, Unanswered or Refused (with the supervisor's words).
         """
         connection = self._connect()
-        connection.settimeout(self._timeout if wait_s is None else wait_s)
+        connection.settimeout(self._timeout if timeout is None else timeout)
         try:
             connection.sendall(json.dumps({"op": op, **fields}).encode() + b"\n")
             answer = json.loads(self._line(connection))
@@ -170,9 +173,10 @@ class ControlClient:
         """Ask for the end; returns at once. `wait_closed` waits for it."""
         return self.request("stop", mode=mode, force=force)
 
-    def worker(self, account: str, name: str, args: Json | None = None) -> Json:
-        """A command for the worker of one account, such as pause."""
-        return self.request("worker", account=account, name=name, args=args or {})
+    def worker(self, account: str, name: str, args: Json | None = None, *, wait_s: float = 5.0) -> Json:
+        """A command for the worker of one account, such as pause; the worker gets `wait_s` seconds to answer."""
+        fields = {"account": account, "name": name, "args": args or {}, "wait_s": wait_s}
+        return self.request("worker", timeout=wait_s + self._timeout, **fields)
 
     def wait_closed(self, timeout: float) -> bool:
         """Whether the supervisor closed this connection within `timeout` seconds: its children are gone by then."""

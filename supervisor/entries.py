@@ -29,17 +29,17 @@ def worker(
     conn: Connection[Any, Any],
 ) -> None:
     """The process of one account."""
-    from gridbot.worker import WorkerSpec, run_worker
-
-    spec = WorkerSpec(
-        account=account,
-        settings=config,
-        data_dir=config.storage.data_dir,
-        run_id=run_id,
-        paper_url=paper_url,
-        console=logs.console,
-    )
     try:
+        from gridbot.worker import WorkerSpec, run_worker
+
+        spec = WorkerSpec(
+            account=account,
+            settings=config,
+            data_dir=config.storage.data_dir,
+            run_id=run_id,
+            paper_url=paper_url,
+            console=logs.console,
+        )
         run_worker(spec, queue, conn)
     finally:
         leave_queue(queue, conn)

@@ -122,7 +122,8 @@ def build_status(
 def _process(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
     state = facts.state
     if state.process is not ProcessState.RUNNING:
-        reasons.append(f"{facts.name} is {state.process}" + (f": {state.reason}" if state.reason else ""))
+        text = f"{facts.name} is {state.process}" + (f": {state.reason}" if state.reason else "")
+        reasons.append(text if state.due is None else f"{text}; next start in {max(0.0, state.due - now):.0f} s")
     return {
         "name": facts.name,
         "state": state.process.value,

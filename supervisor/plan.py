@@ -63,7 +63,15 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
     )
     at_once = _policy(config, first_at_once=True)
     writer = ChildSpec("writer", ChildKind.WRITER, "supervisor.entries:writer", (config, logs), policy=at_once)
-    paper = ChildSpec("paper", ChildKind.PAPER, "supervisor.entries:paper", (config, logs), policy=at_once)
+    market = config.paper.market
+    paper = ChildSpec(
+        name="paper",
+        kind=ChildKind.PAPER,
+        entry="supervisor.entries:paper",
+        args=(config, logs),
+        ends_session=market.source == "replay" and market.at_end == "stop",
+        policy=at_once,
+    )
     uses_paper = any(worker.needs_paper for worker in workers)
     return Plan(
         data_dir=config.storage.data_dir,

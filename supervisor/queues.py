@@ -5,10 +5,12 @@ message; nothing repairs it, and nothing tells. A queue can be given to a proces
 
     A queue is thrown away as soon as one of the two processes that use it ended out of order. Otherwise it is kept.
 
-In order means: a worker with exit code 0, 4 or 7, a writer with 0. What follows from the rule:
+In order means: a writer with exit code 0; a worker that said, as its last word, that its queue's feeder thread has
+ended (`{"type": "queue", "clean": true}`, see `supervisor.entries.leave_queue`). What follows from the rule:
 
-* A worker was killed: its account gets a new queue at once, and the writer is restarted in order to have it too (the
-  other queues go on to the next writer, whose predecessor left them clean). It reads the journals meanwhile.
+* A worker was killed, or left without that word: its account gets a new queue at once, and the writer is restarted in
+  order to have it too (the other queues go on to the next writer, whose predecessor left them clean). It reads the
+  journals meanwhile.
 * The writer was killed: every queue it had is thrown away. It comes back without them and reads those accounts from
   their journals, which is as complete and at most a flush slower, until the worker is started anew for some reason.
 * Neither is ever restarted for the sake of a queue alone, with one exception: a writer for a fresh queue.
@@ -20,14 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from supervisor.exit_codes import ExitCode
-
-__all__ = ["QueueLedger", "close_queue", "worker_ended_in_order"]
-
-
-def worker_ended_in_order(code: int) -> bool:
-    """Whether a worker with this exit code has flushed its queue and released the lock."""
-    return code in (ExitCode.OK, ExitCode.CONFIG, ExitCode.REFUSED)
+__all__ = ["QueueLedger", "close_queue"]
 
 
 def close_queue(queue: Any) -> None:

@@ -70,6 +70,9 @@ def render(status: Json, stream: IO[str]) -> None:
         _lines(console, _strategies(strategies), terminal)
         console.print()
     _lines(console, _services(status), terminal)
+    for _, strategy in strategies:
+        if strategy.get("reason"):
+            console.print(Text(f"! {strategy['strat_id']}: {strategy['reason']}", style="yellow"))
     for reason in status["reasons"]:
         console.print(Text(f"! {reason}", style="yellow"))
 
@@ -99,7 +102,7 @@ def _table(*columns: tuple[str, str]) -> Table:
 def _accounts(rows: Sequence[Json]) -> Table:
     names = ("ACCOUNT", "PROCESS", "HEALTH", "DATA")
     figures = ("UPTIME", "RESTARTS", "RSS", "TICK AGE", "EQUITY")
-    table = _table(*((name, "left") for name in names), *((name, "right") for name in figures), ("NOTE", "left"))
+    table = _table(*((name, "left") for name in names), *((name, "right") for name in figures))
     for row in rows:
         process = row["process"]
         table.add_row(
@@ -112,24 +115,14 @@ def _accounts(rows: Sequence[Json]) -> Table:
             size(process["rss"]),
             seconds(row["last_tick_age_s"]),
             money(row["equity"]),
-            Text(_note(row)),
         )
     return table
-
-
-def _note(row: Json) -> str:
-    process = row["process"]
-    if process["next_start_s"] is not None:
-        return f"next start in {process['next_start_s']:.0f} s"
-    if row["reasons"]:
-        return "; ".join(row["reasons"])
-    return str(process["reason"]) if process["state"] != "RUNNING" else ""
 
 
 def _strategies(rows: Iterable[tuple[str, Json]]) -> Table:
     names = ("STRATEGY", "SYMBOL", "MODE", "STATE")
     figures = ("PRICE", "LONG", "SHORT", "ORDERS", "FILLS", "REALISED", "UNREALISED")
-    table = _table(*((name, "left") for name in names), *((name, "right") for name in figures), ("NOTE", "left"))
+    table = _table(*((name, "left") for name in names), *((name, "right") for name in figures))
     for _, row in rows:
         table.add_row(
             Text(row["strat_id"]),
@@ -143,7 +136,6 @@ def _strategies(rows: Iterable[tuple[str, Json]]) -> Table:
             _count(row.get("fills")),
             money(row.get("realised")),
             money(row.get("unrealised")),
-            Text(row.get("reason") or ""),
         )
     return table
 
@@ -156,8 +148,8 @@ def _orders(row: Json) -> str:
 
 def _services(status: Json) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    for column in range(5):
-        table.add_column(no_wrap=True, overflow="ellipsis", justify="right" if column in (2, 3) else "left")
+    for justify in ("left", "left", "right", "left", "right", "left"):
+        table.add_column(no_wrap=True, overflow="ellipsis", justify=justify)
     for name in ("writer", "paper"):
         row = status[name]
         if row is None:
@@ -166,8 +158,14 @@ def _services(status: Json) -> Table:
         note = _writer_note(row) if name == "writer" else _paper_note(row)
         note = note if process["state"] == "RUNNING" else process["reason"]
         restarts = f"restarts {process['restarts']}"
-        uptime = f"{duration(process['uptime_s'])}  {restarts}"
-        table.add_row(Text(name), word(process["state"]), uptime, size(process["rss"]), Text(note))
+        table.add_row(
+            Text(name),
+            word(process["state"]),
+            duration(process["uptime_s"]),
+            restarts,
+            size(process["rss"]),
+            Text(note),
+        )
     return table
 
 

@@ -47,7 +47,7 @@ from supervisor.policy import (
     Stop,
     step,
 )
-from supervisor.queues import QueueLedger, close_queue, worker_ended_in_order
+from supervisor.queues import QueueLedger, close_queue
 
 __all__ = ["Supervisor"]
 
@@ -82,7 +82,7 @@ class Supervisor:
         self._operations = Operations(self)
         self._started_at = clock()
         self._last_tick = self._started_at
-        self._last_recycle = self._started_at
+        self._last_recycle: float | None = None
         self._paper: dict[str, Any] = {}
         self._committed: dict[str, int] = {}
         self._alerts: deque[dict[str, Any]] = deque(maxlen=50)
@@ -196,7 +196,7 @@ class Supervisor:
         if (
             writer is not None
             and writer.state.process is ProcessState.RUNNING
-            and now - self._last_recycle >= RECYCLE_PAUSE_S
+            and (self._last_recycle is None or now - self._last_recycle >= RECYCLE_PAUSE_S)
             and self._queues.writer_outdated()
         ):
             self._last_recycle = now
@@ -299,11 +299,12 @@ class Supervisor:
                 child.send({"type": "ack", "seq": seq})
 
     def _on_exit(self, child: Child, code: int) -> None:
-        in_order = code == ExitCode.OK
-        if child.spec.kind is ChildKind.WORKER:
-            in_order = worker_ended_in_order(code) and child.queue_clean
-        self._queue_ended(child, in_order=in_order)
-        if child.spec.kind is ChildKind.PAPER and self._stop_mode is None:
+        is_worker = child.spec.kind is ChildKind.WORKER
+        self._queue_ended(child, in_order=child.queue_clean if is_worker else code == ExitCode.OK)
+        if child.spec.ends_session and code == ExitCode.OK and self._stop_mode is None:
+            log.info("%s has ended in order, and with it this session", child.spec.name)
+            self.stop()
+        elif child.spec.kind is ChildKind.PAPER and self._stop_mode is None:
             self.alert(child, "CRITICAL", "is gone, and with it the orders, positions and balances of its accounts")
         self.advance(child, Exited(code, child.last_exit))
         self._tend()

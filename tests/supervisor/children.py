@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -41,7 +42,15 @@ def worker(account, notes, url, queue, conn):
                 break
             if message["type"] == "command" and message["name"] != "silence":
                 ok = message["name"] != "bad"
-                conn.send({"type": "answer", "id": message["id"], "ok": ok, "result": "done", "error": "" if ok else "bad is not good"})
+                conn.send(
+                    {
+                        "type": "answer",
+                        "id": message["id"],
+                        "ok": ok,
+                        "result": "done",
+                        "error": "" if ok else "bad is not good",
+                    }
+                )
             if message["type"] == "command" and message["name"] == "alert":
                 conn.send({"type": "alert", "level": "warning", "key": "k", "text": "look here"})
     conn.send({"type": "bye", "reason": reason, "exit_code": 0})
@@ -79,10 +88,8 @@ def deaf(account, notes, url, queue, conn):
     note(notes, f"{account} start {os.getpid()} {url}")
     conn.send({"type": "ready"})
     while True:
-        try:
+        with contextlib.suppress(OSError):
             conn.send(beat(account))
-        except OSError:
-            pass
         time.sleep(BEAT_S)
 
 
@@ -128,3 +135,12 @@ def note(notes, text):
     if notes is not None:
         with Path(notes).open("a") as file:
             file.write(f"{time.monotonic():.6f} {text}\n")
+
+
+def crashing_paper(notes, port, report, life):
+    raise OSError("no port is good enough")
+
+
+def finite_paper(notes, port, report, life):
+    """A replay that is over at once."""
+    report.send({"type": "ready", "url": "http://127.0.0.1:4242", "port": 4242, "pid": os.getpid()})

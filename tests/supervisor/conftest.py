@@ -1,0 +1,135 @@
+"""A rig that runs a supervisor with small children as a real process, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from supervisor.control import ControlClient, ControlError
+
+ROOT = Path(__file__).resolve().parents[2]
+FAST = {
+    "backoff_initial": 0.05,
+    "backoff_max": 0.2,
+    "heartbeat_timeout": 20.0,
+    "stop_timeout": 10.0,
+    "abort_grace": 5.0,
+}
+DEADLINE_S = 30.0
+
+
+def wait_for(condition, what):
+    """The first truthy answer. The deadline is only for a test that has failed."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+def is_gone(pid):
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+class Rig:
+    """One supervisor in its own data directory."""
+
+    def __init__(self, home):
+        self.data_dir = home / "data"
+        self.notes_path = home / "notes"
+        self.log_path = home / "log"
+        self.plan_path = home / "plan.json"
+        self.processes = []
+        self.seen = set()
+
+    def worker(self, account, entry="worker", args=None, **more):
+        args = [account, str(self.notes_path)] if args is None else [account, *args]
+        return {"name": f"worker-{account}", "kind": "worker", "entry": entry, "args": args, "account": account, **more}
+
+    def writer(self, **more):
+        return {"name": "writer", "kind": "writer", "entry": "writer", "args": [str(self.notes_path)], **more}
+
+    def paper(self, entry="paper", **more):
+        return {"name": "paper", "kind": "paper", "entry": entry, "args": [str(self.notes_path)], **more}
+
+    def launch(self, *children, **policy):
+        """Start without waiting."""
+        plan = {"data_dir": str(self.data_dir), "children": children, "policy": {**FAST, **policy}}
+        self.plan_path.write_text(json.dumps(plan))
+        with self.log_path.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.supervisor.run_plan", str(self.plan_path)],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def start(self, *children, **policy):
+        """Start and wait until every child has started or failed."""
+        process = self.launch(*children, **policy)
+        wait_for(lambda: self.status_or_none() or process.poll() is not None, "the control socket")
+        wait_for(lambda: self.status()["supervisor"]["state"] == "running", "all children")
+        return process
+
+    def client(self):
+        return ControlClient(self.data_dir, timeout=DEADLINE_S)
+
+    def status(self):
+        with self.client() as client:
+            status = client.status()
+        rows = [row["process"] for row in (*status["accounts"], status["writer"], status["paper"]) if row]
+        self.seen.update(row["pid"] for row in rows if row["pid"])
+        return status
+
+    def status_or_none(self):
+        with contextlib.suppress(ControlError):
+            return self.status()
+        return None
+
+    def process_of(self, name):
+        status = self.status()
+        rows = [row["process"] for row in (*status["accounts"], status["writer"], status["paper"]) if row]
+        return next(row for row in rows if row["name"] in (name, f"worker-{name}"))
+
+    def account(self, name):
+        return next(row for row in self.status()["accounts"] if row["account"] == name)
+
+    def notes(self):
+        if not self.notes_path.exists():
+            return []
+        return [line.split(" ", 1)[1] for line in self.notes_path.read_text().splitlines() if " " in line]
+
+    def log(self):
+        return self.log_path.read_text()
+
+    def nothing_left(self):
+        wait_for(lambda: all(is_gone(pid) for pid in self.seen), "the end of all children")
+
+    def clean_up(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        wait_for(lambda: all(is_gone(pid) for pid in self.seen), "children to follow their supervisor")
+
+
+@pytest.fixture
+def rig(tmp_path):
+    rig = Rig(tmp_path)
+    yield rig
+    rig.clean_up()

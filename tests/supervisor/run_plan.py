@@ -1,0 +1,43 @@
+"""A supervisor process for tests, with small children: `python -m tests.supervisor.run_plan PLAN.json`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+
+from supervisor.child import ChildKind, ChildSpec
+from supervisor.exit_codes import CommandError
+from supervisor.plan import Plan
+from supervisor.policy import RestartPolicy
+from supervisor.supervisor import Supervisor
+
+
+def child(row, defaults):
+    policy = RestartPolicy(**{**defaults, **row.pop("policy", {})})
+    kind = ChildKind(row.pop("kind"))
+    entry = f"tests.supervisor.children:{row.pop('entry')}"
+    return ChildSpec(kind=kind, entry=entry, args=tuple(row.pop("args")), policy=policy, **row)
+
+
+def main():
+    described = json.loads(Path(sys.argv[1]).read_text())
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    plan = Plan(
+        data_dir=Path(described["data_dir"]),
+        children=tuple(child(row, described["policy"]) for row in described["children"]),
+        strategies={"a": [{"strat_id": "s1", "symbol": "BTCUSDT", "mode": "live"}]},
+        run_id="r",
+    )
+    try:
+        code = asyncio.run(Supervisor(plan).run())
+    except CommandError as error:
+        print(error.text, file=sys.stderr)
+        code = error.code
+    sys.exit(int(code))
+
+
+if __name__ == "__main__":
+    main()
