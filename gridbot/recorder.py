@@ -26,7 +26,7 @@ __all__ = ["Batch", "BatchQueue", "Recorder", "RecorderStats"]
 MEMORY_LIMIT: Final = 32 * 1024 * 1024
 QUEUE_PAYLOAD_LIMIT: Final = 1024 * 1024
 FULL_PAUSE_S: Final = 0.25
-CLOSE_QUEUE_S: Final = 1.0
+CLOSE_QUEUE_S: Final = 0.3
 
 Batch = tuple[int, int, int, int, bytes]
 """What goes over the queue: first and last number, segment and byte offset behind the batch, frames."""
@@ -215,7 +215,7 @@ class Recorder:
         self.journal.close()
 
     def _close_queue(self) -> None:
-        """Let the queue's feeder thread finish, so that the queue stays usable; not longer than a second."""
+        """Let the queue's feeder thread finish, so that the queue stays usable, if that is quick."""
         close, feeder = getattr(self.queue, "close", None), getattr(self.queue, "_thread", None)
         if close is None:
             return

@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +23,9 @@ from supervisor.store.schema import STORAGE_VERSION, create_table_sql, ensure_sc
 
 __all__ = ["Database", "DatabaseHeld", "Rows", "Unreadable"]
 
-log = logging.getLogger("gridbot.store")
+log = logging.getLogger("supervisor.store")
 
-_CONFIG: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1}
+_CONFIG: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 _HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
 
 
@@ -125,6 +124,14 @@ class Database:
         """Last committed number per account."""
         return dict(con.execute("SELECT account, seq FROM ingest_offsets").fetchall())
 
+    def offsets_if_readable(self) -> dict[str, int]:
+        """The same beside a reader that keeps the file; empty when not even reading is possible."""
+        try:
+            with duckdb.connect(str(self.path), read_only=True, config=_CONFIG) as con:
+                return self.offsets(con)
+        except duckdb.Error:
+            return {}
+
     def write(self, con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
         """Put everything into one transaction and commit it. Rows that no column takes go to ingest_rejects."""
         try:
@@ -198,13 +205,3 @@ def _command_of(pid: int) -> str:
         return ""
     parts = [part.decode(errors="replace") for part in raw.split(b"\0") if part]
     return " ".join(os.path.basename(part) for part in parts[:3])[:80]
-
-
-def age_s(local_ts_us: int) -> float:
-    """Seconds since a worker's time stamp."""
-    return max(0.0, time.time() - local_ts_us / 1e6)
-
-
-def as_lags(pending: Mapping[str, int]) -> dict[str, float]:
-    """Age in seconds by account, from the time stamps of the oldest records that wait."""
-    return {account: round(age_s(stamp), 3) for account, stamp in pending.items()}

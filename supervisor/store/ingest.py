@@ -26,7 +26,7 @@ from gridbot.recorder import Batch
 
 __all__ = ["AccountSource", "QueueDrain", "Taken"]
 
-log = logging.getLogger("gridbot.store")
+log = logging.getLogger("supervisor.store")
 
 WAITING_LIMIT: Final = 8 * 1024 * 1024
 _POLL_S: Final = 0.2
@@ -79,12 +79,13 @@ class QueueDrain:
 
 @dataclass(slots=True)
 class Taken:
-    """Records of one account for one transaction: parsed bodies in order, and what was wrong."""
+    """Records of one account for one transaction: parsed bodies in order, what was wrong, whether more is at hand."""
 
     docs: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[tuple[int, int, str]] = field(default_factory=list)
     rejects: list[tuple[int | None, str | None, str, str]] = field(default_factory=list)
     last_seq: int = 0
+    more: bool = False
 
 
 class AccountSource:
@@ -114,8 +115,9 @@ class AccountSource:
     def take(self, limit: int, *, idle: bool = True) -> Taken:
         """About `limit` records or fewer. `idle`: this is a regular look, so compare with the journal's length too."""
         taken = Taken(last_seq=self.next_seq - 1)
-        arrived = self.drain.take() if self.drain else []
-        self._batches.extend(arrived)
+        if self.drain and not self._batches:
+            self._batches.extend(self.drain.take())
+        arrived = bool(self._batches)
         while self._batches and len(taken.docs) < limit:
             first, last, segment, offset, frames = self._batches[0]
             if last < self.next_seq:
@@ -127,8 +129,9 @@ class AccountSource:
             elif not self._read_journal(limit, taken):
                 self._note_gap(self.next_seq, first - 1, taken, "its journal does not hold them")
                 self.next_seq = first
-        if not arrived and not self._batches and len(taken.docs) < limit:
+        if not arrived:
             self._look_at_journal(limit, taken, idle=idle)
+        taken.more = len(taken.docs) >= limit
         taken.last_seq = self.next_seq - 1
         return taken
 

@@ -38,7 +38,7 @@ from supervisor.store.schema import SchemaTooNew
 
 __all__ = ["Writer", "WriterBusy", "WriterSpec", "run_writer"]
 
-log = logging.getLogger("gridbot.store")
+log = logging.getLogger("supervisor.store")
 
 EXIT_REFUSED: Final = 7
 HELD_WAIT_S: Final = (0.02, 0.25)
@@ -89,6 +89,7 @@ class Writer:
         self._rows = Rows()
         self._oldest: dict[str, int] = {}
         self._uncertain = True
+        self._more = False
         for account in sorted({*spec.accounts, *queues, *_accounts_on_disk(spec.data_dir)}):
             drain = QueueDrain(account, queues[account]) if account in queues else None
             directory = journal_directory(spec.data_dir, account)
@@ -124,11 +125,8 @@ class Writer:
         return all(offsets.get(account, 0) == self.state.committed.get(account, 0) for account in self._rows.offsets)
 
     def _committed(self, started: float) -> bool:
-        if not self.database.is_checkpointed():  # the next open brings it over; until then the journals stay
-            self._uncertain = True
-            raise duckdb.IOException("the write-ahead log could not be written over into the database file")
+        self._require_checkpoint()
         state, rows = self.state, self._rows
-        full = rows.count >= self.spec.max_rows
         state.rows += rows.count
         state.gaps += len(rows.gaps)
         state.rejects += len(rows.rejects)
@@ -138,7 +136,7 @@ class Writer:
         state.error = None
         self._released()
         self._rows, self._oldest = Rows(), {}
-        return full
+        return self._more
 
     def _released(self) -> None:
         if self.state.held_by:
@@ -150,6 +148,7 @@ class Writer:
         self.database.prepare()
         with self.database.open() as con:
             offsets = self.database.offsets(con)
+        self._require_checkpoint()
         self.state.committed = dict(offsets)
         for account in offsets.keys() - self._sources.keys():
             directory = journal_directory(self.spec.data_dir, account)
@@ -159,15 +158,25 @@ class Writer:
         self._rows, self._oldest = Rows(), {}
         self._uncertain = False
 
+    def _require_checkpoint(self) -> None:
+        """The file itself must hold what is called committed; until it does, the journals stay."""
+        if not self.database.is_checkpointed():
+            self._uncertain = True
+            raise duckdb.IOException("what is in the write-ahead log could not be written into the database file")
+
     def note_committed(self) -> None:
         """Tell the journals what the database holds (see `gridbot.journal.write_committed`)."""
-        for account, seq in self.state.committed.items():
+        committed = self.database.offsets_if_readable() if self._uncertain else self.state.committed
+        for account, seq in committed.items():
             write_committed(journal_directory(self.spec.data_dir, account), seq)
 
     def _collect(self, *, idle: bool) -> None:
         rows = self._rows
+        self._more = False
+        share = max(1, self.spec.max_rows // max(1, len(self._sources)))  # a busy account must not keep others waiting
         for account, source in self._sources.items():
-            taken = source.take(self.spec.max_rows - rows.count, idle=idle)
+            taken = source.take(share, idle=idle)
+            self._more |= taken.more
             for doc in taken.docs:
                 self._add(doc)
             if taken.docs:
@@ -176,8 +185,6 @@ class Writer:
             rows.rejects += [(account, *reject) for reject in taken.rejects]
             if taken.last_seq > max(self.state.committed.get(account, 0), rows.offsets.get(account, 0)):
                 rows.offsets[account] = taken.last_seq
-            if rows.count >= self.spec.max_rows:
-                return
 
     def _add(self, doc: dict[str, Any]) -> None:
         try:
@@ -304,16 +311,16 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
         try:
             again = writer.flush()
             held_wait = HELD_WAIT_S[0]
-            if not ready:
-                writer.note_committed()
-                _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
-                ready = True
         except DatabaseHeld as exc:
             writer.held(exc.holder)
             pause, held_wait = held_wait, min(held_wait * 2, HELD_WAIT_S[1])
         except (duckdb.Error, OSError) as exc:
             writer.failed(exc)
             pause = FAILED_WAIT_S
+        if not ready:  # also while somebody else has the file: the workers shall start, their journals take it all
+            writer.note_committed()
+            _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
+            ready = True
         now = time.monotonic()
         if now >= next_health:
             _send(health, writer.health())

@@ -100,7 +100,8 @@ class WriterProcess:
         """Close the life pipe as a dying supervisor does; the exit code."""
         self.life.close()
         self.process.join(WAIT_S)
-        return self.process.exitcode
+        code: int | None = self.process.exitcode
+        return code
 
 
 def start_writer(

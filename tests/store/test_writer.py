@@ -122,7 +122,7 @@ def test_kill_9_of_recorders_and_writer_at_random_moments(tmp_path: Path, seed: 
         for account in accounts:
             start_recorder(account)
         writer = start_writer(tmp_path, accounts, queues)
-        for kill in range(10):
+        for kill in range(8):
             time.sleep(chance.uniform(0.05, 0.35))  # not waiting for anything: the moment is the test's input
             for account, seq in writer.poll().get("committed", {}).items():
                 recording[account][1].send(seq)
@@ -197,6 +197,48 @@ def test_a_reader_that_never_closes_makes_the_file_lag_and_nothing_else(tmp_path
         writer.wait_health(lambda m: m["held_by"] is None and m["lag_s"] == 0, "no lag any more")
     recorder.close()
     assert sequences(tmp_path)["alice"] == list(range(1, 52))
+
+
+def test_a_file_that_is_held_at_the_start_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    for number in range(1, 11):
+        recorder.record(execution(number))
+    recorder.close()
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 10)
+    for path in journal_directory(tmp_path, "alice").iterdir():
+        path.unlink()
+    reader = hold(tmp_path, "ro")
+    try:
+        with writing(tmp_path) as writer:  # ready, though it cannot write yet
+            recorder = make_recorder(tmp_path)
+            assert recorder.record(execution(11)) == 11  # the numbers went on above what the file holds
+            recorder.close()
+            writer.wait_health(lambda m: m.get("held_by"), "the holder")
+            reader.kill()
+            reader.wait()
+            writer.wait_committed("alice", 11)
+    finally:
+        reader.kill()
+        reader.wait()
+    assert sequences(tmp_path)["alice"] == list(range(1, 12))
+
+
+def test_a_busy_account_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    busy, quiet = make_recorder(tmp_path, "alice"), make_recorder(tmp_path, "zoe")
+    for number in range(1, 4001):
+        busy.record(execution(number))
+    quiet.record(execution(1))
+    busy.close()
+    quiet.close()
+    writer = Writer(WriterSpec(tmp_path, ("alice", "zoe"), max_rows=200), {})
+    assert writer.flush()
+    assert writer.state.committed["zoe"] == 1
+    assert writer.state.committed["alice"] < 4001
+    while writer.flush():
+        pass
+    writer.close()
+    assert sequences(tmp_path) == {"alice": list(range(1, 4001)), "zoe": [1]}
 
 
 def test_sql_while_writing_sees_growing_whole_transactions(tmp_path: Path) -> None:
