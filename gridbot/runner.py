@@ -34,7 +34,7 @@ from gridbot.core import (
 )
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breaker import RateCap
-from gridbot.orders.gate import Caps, Desk, Gate, Leg, Proposal, Refusal, wire_order
+from gridbot.orders.gate import PRICE_BLIND, Caps, Desk, Gate, Leg, Proposal, Refusal, wire_order
 from gridbot.orders.lifecycle import Order, OrderState, Transition
 from gridbot.orders.link_id import client_id_of, wire_id
 from gridbot.orders.outcome import REDUCE_ONLY_ZERO, Next, Verdict, after_cancel, after_place
@@ -94,6 +94,9 @@ class StrategyRunner:
         self._grid_version: int | None = None
         self._refused: dict[tuple[Direction, int], Refusal] = {}
         self._foreign: set[str] = set()
+        self._settled: Sequence[Intent] = ()
+        """An answer of which nothing may be sent until the desk's epoch changes: the engine repeats the same object."""
+        self._settled_epoch = 0
         self.refusals: Counter[Refusal] = Counter()
         """How many levels wait for what, as of the last decision: why there are fewer orders than levels."""
 
@@ -112,7 +115,7 @@ class StrategyRunner:
         intents = self.engine.on_event(ticker, self.book.limit_orders)
         if self.engine.grid_version != self._grid_version:
             self._grid_changed(ticker.exchange_ts)
-        if intents:
+        if intents and not (intents is self._settled and desk.epoch == self._settled_epoch):
             self._act(intents)
 
     def _act(self, intents: Sequence[Intent]) -> None:
@@ -134,6 +137,8 @@ class StrategyRunner:
                 if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
                     self._record_refusal(proposal, refusal)
         self._refused, self.refusals = refused, Counter(refused.values())
+        if len(refused) == len(intents) and self.refusals.keys() <= PRICE_BLIND:
+            self._settled, self._settled_epoch = intents, self.desk.epoch
         if self._venue is None:
             self._account.executor.pump()
 
@@ -415,6 +420,7 @@ class StrategyRunner:
             entry_price=position.entry_price,
             leverage=position.leverage or leg.leverage,
         )
+        self.desk.epoch += 1
         self._assess(position)
         if before is None or (before.size, before.entry_price) != (position.size, position.entry_price):
             self._record_position(position, source)
@@ -422,6 +428,9 @@ class StrategyRunner:
     def on_wallet(self, wallet: WalletEvent) -> None:
         """The account's money changed: sizes and multipliers may, too."""
         self.sizer.set_wallet(wallet)
+        self.desk.epoch += 1
+        if self.is_shadow:
+            self._gate.funds.update(wallet, self._account.clock_s())
 
     def _assess(self, position: PositionEvent) -> None:
         """Recompute the risk multipliers from what is known now; unknown is not zero (lessons L25)."""

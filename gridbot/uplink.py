@@ -1,4 +1,4 @@
-"""The worker's end of the pipe to its supervisor. Sending never blocks trading; the end of the pipe is noticed at once."""
+"""The worker's end of the pipe to its supervisor. Sending never blocks trading; its end is noticed at once."""
 
 from __future__ import annotations
 

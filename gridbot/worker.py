@@ -53,7 +53,7 @@ class WorkerSpec:
 
 
 def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> None:
-    """Process entry; ends by SystemExit. `records` is this worker's own queue to the writer, `conn` the supervisor's pipe."""
+    """Process entry; ends by SystemExit. `records` is its own queue to the writer, `conn` leads to the supervisor."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches everyone; the supervisor decides
     for secret in spec.settings.secrets():
         logs.register_secret(secret)

@@ -30,7 +30,8 @@ ZERO = Decimal(0)
 class OrderWire(Protocol):
     """The part of `BybitRest` that orders need."""
 
-    limits: dict[str, RateLimit]
+    @property
+    def limits(self) -> dict[str, RateLimit]: ...
 
     async def place_order(self, order: OrderRequest) -> OrderAck: ...
     async def place_orders(self, orders: Sequence[OrderRequest]) -> list[OrderAck | ExchangeError]: ...

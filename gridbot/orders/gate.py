@@ -18,7 +18,7 @@ from gridbot.orders.book import OrderBook
 from gridbot.orders.breaker import Breaker, FailureRun, RateCap
 from gridbot.orders.funds import Funds
 
-__all__ = ["Caps", "Desk", "Gate", "Proposal", "Refusal", "wire_order"]
+__all__ = ["PRICE_BLIND", "Caps", "Desk", "Gate", "Proposal", "Refusal", "wire_order"]
 
 ZERO = Decimal(0)
 WARN_AT = Decimal("0.8")
@@ -46,6 +46,12 @@ class Refusal(StrEnum):
     MAX_MARGIN = "max_margin"
     FUNDS = "insufficient_balance"
     LOSS_LIMIT = "session_loss_limit"
+
+
+PRICE_BLIND = frozenset(
+    {Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.MAX_OPEN_ORDERS, Refusal.MAX_MARGIN}
+)
+"""Refusals that neither time nor price can lift, only the book, a position or the wallet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,8 @@ class Desk:
     ready: bool = False
     paused: bool = False
     halted: str = ""
+    epoch: int = 0
+    """Grows whenever a leg or the wallet changes: what was refused for their sake is worth another look."""
     rate: RateCap = field(default_factory=lambda: RateCap(None))
 
     def notional(self) -> Decimal:

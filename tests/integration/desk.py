@@ -1,0 +1,150 @@
+"""A whole worker without its process: real wiring, real pybit, the real paper exchange, a market the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gridbot.config_models import GridbotConfig
+from gridbot.core import Direction
+from gridbot.journal import JournalReader, journal_directory
+from gridbot.paper.account import Account
+from gridbot.paper.config import PaperConfig
+from gridbot.paper.orders import Order
+from gridbot.paper.spec import PaperAccount, PaperSpec
+from gridbot.paper.thread import PaperThread
+from gridbot.records import ExecutionRecord, Record
+from gridbot.runner import StrategyRunner
+from gridbot.wiring import Wiring
+from gridbot.worker import WorkerSpec
+
+WAIT_S = 15.0
+BTC: dict[str, Any] = {
+    "strat_id": "btc",
+    "account": "alice",
+    "symbol": "BTCUSDT",
+    "grid_count": 10,
+    "grid_step": 0.2,
+    "amount": "q0.01",
+}
+PRICE = Decimal(50000)
+
+
+def settings(data_dir: Path, *strategies: dict[str, Any], **more: Any) -> GridbotConfig:
+    return GridbotConfig.model_validate(
+        {
+            "environment": "paper",
+            "accounts": [{"name": "alice"}],
+            "strategies": list(strategies) or [BTC],
+            "storage": {"data_dir": str(data_dir)},
+            **more,
+        }
+    )
+
+
+@contextlib.contextmanager
+def exchange(config: GridbotConfig, **market: Any) -> Iterator[PaperThread]:
+    """A paper exchange whose market stands still until the test moves it; quick answers, no limits."""
+    paper = PaperConfig.model_validate(
+        {
+            "ticker_interval_ms": 0,
+            "ack_delay_ms": 1,
+            "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0},
+            "market": {
+                "source": "manual",
+                "symbols": {"BTCUSDT": {"price": str(PRICE)}, "ETHUSDT": {"price": "2500"}},
+                **market,
+            },
+        }
+    )
+    accounts = [
+        PaperAccount(a.name, a.api_key.get_secret_value(), a.api_secret.get_secret_value()) for a in config.accounts
+    ]
+    with PaperThread(PaperSpec(config=paper, accounts=accounts)) as thread:
+        yield thread
+
+
+@dataclass
+class Desk:
+    """One worker's life."""
+
+    wiring: Wiring
+    data_dir: Path
+    alerts: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def runner(self, symbol: str = "BTCUSDT") -> StrategyRunner:
+        return self.wiring.orchestrator.runners[symbol]
+
+    async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
+        deadline = asyncio.get_running_loop().time() + WAIT_S
+        while not condition():
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"{what} did not come true within {WAIT_S:.0f} s")
+            await asyncio.sleep(0.01)
+
+    async def quiet(self, symbol: str = "BTCUSDT") -> None:
+        """Until everything the strategy asked for has been answered by the exchange."""
+        runner = self.runner(symbol)
+        executor = self.wiring.account.executor
+        await self.until(
+            lambda: (
+                runner.ticker is not None
+                and len(runner.book) > 0
+                and executor.idle
+                and all(o.state in ("open", "partially_filled") for o in runner.book)
+            ),
+            "a quiet book",
+        )
+
+    def size(self, direction: Direction, symbol: str = "BTCUSDT") -> Decimal:
+        return self.runner(symbol).desk.legs[direction].size
+
+
+@contextlib.asynccontextmanager
+async def trading(
+    config: GridbotConfig, paper: PaperThread, *, crash: bool = False
+) -> AsyncIterator[Desk]:
+    """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files."""
+    data_dir = config.storage.data_dir
+    spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False)
+    alerts: list[tuple[str, str, str]] = []
+    wiring = Wiring(spec, None, alert=lambda *alert: alerts.append(alert))
+    desk = Desk(wiring, data_dir, alerts)
+    try:
+        await wiring.start()
+        yield desk
+    finally:
+        if crash:
+            await wiring.orchestrator.stop()
+            wiring.recorder.close()
+        else:
+            await wiring.close("the test is over")
+
+
+def records(data_dir: Path, account: str = "alice") -> list[Record]:
+    """Everything in the account's journal, in order."""
+    return [record for _, record in JournalReader(journal_directory(data_dir, account)).read_from(1)]
+
+
+def executions(data_dir: Path) -> list[ExecutionRecord]:
+    return [record for record in records(data_dir) if isinstance(record, ExecutionRecord)]
+
+
+def account_of(paper: PaperThread) -> Account:
+    """The exchange's own record of the (only) account. Read it through `paper.call`."""
+    return next(iter(paper.server.exchange.accounts.values()))
+
+
+def resting(paper: PaperThread) -> list[Order]:
+    """Orders that rest on the exchange now."""
+    return paper.call(lambda: list(account_of(paper).open.values()))
+
+
+def ever(paper: PaperThread) -> int:
+    """How many orders the exchange has ever accepted from the account."""
+    return paper.call(lambda: len(account_of(paper).open) + len(account_of(paper).closed))

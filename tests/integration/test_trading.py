@@ -1,0 +1,333 @@
+"""The way of an order through a whole worker: placed, filled, taken up again after a restart, withdrawn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gridbot.bybit.errors import ErrorKind, ExchangeError, Outcome
+from gridbot.bybit.types import OrderAck, OrderRequest
+from gridbot.core import Direction, Side
+from gridbot.orders.lifecycle import OrderState
+from gridbot.records import IntentRecord, OrderRecord, RunRecord
+from gridbot.startup import StartRefused
+from gridbot.stopping import cancel_everything, flatten
+from tests.integration.desk import (
+    BTC,
+    account_of,
+    ever,
+    exchange,
+    executions,
+    records,
+    resting,
+    settings,
+    trading,
+)
+
+D = Decimal
+
+
+def test_a_ladder_is_placed_once_and_each_step_is_recorded(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                orders = resting(paper)
+                # 5 levels on each side of the price; without a position only the opening half of each pair rests
+                assert Counter(o.side for o in orders) == {Side.BUY: 5, Side.SELL: 5}
+                assert all(o.request.time_in_force == "PostOnly" and not o.request.reduce_only for o in orders)
+                assert len({(o.side, o.price) for o in orders}) == 10
+                assert {o.link_id for o in orders} == {o.link_id for o in desk.runner().book}
+                paper.set_price("BTCUSDT", "50001")
+                await desk.until(lambda: desk.runner().desk.last_price == D(50001))
+                assert ever(paper) == 10
+
+    asyncio.run(run())
+    steps = [r for r in records(tmp_path) if isinstance(r, OrderRecord)]
+    assert Counter(r.state for r in steps) == {"pending": 10, "open": 10}
+    intents = [r for r in records(tmp_path) if isinstance(r, IntentRecord)]
+    assert {r.verdict for r in intents} == {"sent"}
+    assert [r.event for r in records(tmp_path) if isinstance(r, RunRecord)] == ["start", "end"]
+
+
+def test_a_fill_moves_the_grid_and_opens_the_way_back(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                runner = desk.runner()
+                paper.set_price("BTCUSDT", "49890")  # through the first Buy at 49900
+                await desk.until(lambda: desk.size(Direction.LONG) == D("0.01"), "the long position")
+                paper.set_price("BTCUSDT", "49950")
+                await desk.until(lambda: any(o.reduce_only for o in runner.book), "a closing order")
+                await desk.quiet()
+                assert runner.engine.grid is not None
+                assert runner.engine.grid.last_fill == D(49900)
+                assert not any(o.ticks == 499000 for o in runner.book), "the level of the last fill waits"
+                [close] = [o for o in runner.book if o.reduce_only]
+                assert (close.side, close.direction, close.qty) == (Side.SELL, Direction.LONG, D("0.01"))
+                paper.set_price("BTCUSDT", str(close.price + 10))
+                await desk.until(lambda: desk.size(Direction.LONG) == 0, "the position closed")
+                totals = desk.wiring.account.ledger.of("btc")
+                await desk.until(lambda: totals.realised == (close.price - D(49900)) * D("0.01"), "the profit")
+
+    asyncio.run(run())
+    fills = executions(tmp_path)
+    assert len({f.exec_id for f in fills}) == len(fills)
+    assert fills[0].direction == "long"
+
+
+def test_a_restart_adopts_every_order_and_doubles_none(tmp_path: Path) -> None:
+    """Pain no. 1 of the field."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                grid = desk.runner().engine.grid
+                before = {o.link_id for o in resting(paper)}
+            for crash in (True, False):
+                async with trading(config, paper, crash=crash) as desk:
+                    await desk.quiet()
+                    paper.set_price("BTCUSDT", "50002" if crash else "50003")
+                    await desk.until(lambda: desk.runner().desk.last_price in (D(50002), D(50003)))
+                    await desk.quiet()
+                    assert {o.link_id for o in desk.runner().book} == before
+                    assert desk.runner().engine.grid == grid
+            assert {o.link_id for o in resting(paper)} == before
+            assert ever(paper) == 10
+
+    asyncio.run(run())
+    events = [(r.event, r.about_run_id) for r in records(tmp_path) if isinstance(r, RunRecord)]
+    assert [event for event, _ in events] == ["start", "end", "start", "crashed", "start", "end"]
+    assert events[3][1] == events[2][1], "the crashed run is the one that never ended"
+
+
+def test_a_fill_while_nobody_watched_reaches_grid_and_ledger_once(tmp_path: Path) -> None:
+    """L18: what was filled in the gap moves the grid before its order can be taken for cancelled."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper, crash=True) as desk:
+                await desk.quiet()
+            paper.set_price("BTCUSDT", "49890")
+            paper.set_price("BTCUSDT", "49950")
+            for _ in range(2):
+                async with trading(config, paper) as desk:
+                    runner = desk.runner()
+                    assert desk.wiring.account.ledger.of("btc").fills == 1
+                    assert desk.size(Direction.LONG) == D("0.01")
+                    await desk.until(lambda: any(o.reduce_only for o in runner.book), "a closing order")
+                    await desk.quiet()
+                    assert runner.engine.grid is not None
+                    assert runner.engine.grid.last_fill == D(49900)
+                    assert not any(o.side is Side.BUY and o.ticks == 499000 for o in runner.book)
+
+    asyncio.run(run())
+    [fill] = executions(tmp_path)
+    assert (fill.price, fill.source) == (D(49900), "backfill")
+
+
+def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
+    """L2: the exchange took the order and the answer was lost; it used to be sent again under a new id."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                rest = desk.wiring.orchestrator.rest
+                really, lost = rest.place_order, []
+
+                async def forgetful(order: OrderRequest) -> OrderAck:
+                    ack = await really(order)
+                    if lost:
+                        return ack
+                    lost.append(order.order_link_id)
+                    raise ExchangeError("timed out", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
+
+                rest.place_order = forgetful  # type: ignore[method-assign]
+                victim = next(o for o in desk.runner().book if o.side is Side.BUY)
+                desk.runner().cancel(victim.key, "test")
+                desk.wiring.account.executor.pump()
+                await desk.until(lambda: victim.state is OrderState.CANCELLED)
+                paper.set_price("BTCUSDT", "50001")
+                await desk.until(lambda: lost, "the lost reply")
+                await desk.quiet()
+                assert [o.link_id for o in resting(paper) if o.price == victim.price] == lost
+                assert len(resting(paper)) == 10
+
+    asyncio.run(run())
+
+
+def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                rest = desk.wiring.orchestrator.rest
+                really, tried = rest.place_order, []
+
+                async def refuse_once(order: OrderRequest) -> OrderAck:
+                    tried.append(order.order_link_id)
+                    if len(tried) == 1:
+                        raise ExchangeError("connection reset", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
+                    return await really(order)
+
+                rest.place_order = refuse_once  # type: ignore[method-assign]
+                victim = next(o for o in desk.runner().book if o.side is Side.BUY)
+                desk.runner().cancel(victim.key, "test")
+                desk.wiring.account.executor.pump()
+                await desk.until(lambda: victim.state is OrderState.CANCELLED)
+                paper.set_price("BTCUSDT", "50001")
+                await desk.until(lambda: len(tried) == 2, "the second try")
+                await desk.quiet()
+                assert len(set(tried)) == 1
+                assert len(resting(paper)) == 10
+
+    asyncio.run(run())
+
+
+def test_an_order_that_vanished_is_asked_for_and_placed_again(tmp_path: Path) -> None:
+    """Cancelled on the exchange without a word on the stream: found by the sweep, its level is free again."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+
+                def cancel_silently() -> str:
+                    account = account_of(paper)
+                    order = next(iter(account.open.values()))
+                    paper.server.exchange.cancel(account, order, paper.server.now_ms())
+                    paper.server.exchange.take_outbox()  # nobody is told
+                    return order.link_id
+
+                gone = paper.call(cancel_silently)
+                for order in desk.runner().book:
+                    order.sent_ms = 0  # long ago
+                report = await desk.wiring.orchestrator.reconciler.run()
+                assert report.looked_up == 1
+                order = desk.runner().book.get(gone)
+                assert order is not None
+                assert order.state is OrderState.CANCELLED
+                paper.set_price("BTCUSDT", "50001")
+                await desk.until(lambda: len(desk.runner().book) == 10, "the level placed again")
+                await desk.quiet()
+                assert gone not in {o.link_id for o in resting(paper)}
+
+    asyncio.run(run())
+
+
+def test_a_manual_order_is_left_alone_and_reported(tmp_path: Path) -> None:
+    """L6: foreign orders are listed, never touched."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                rest = desk.wiring.orchestrator.rest
+                by_hand = OrderRequest(
+                    "BTCUSDT", Side.BUY, Direction.LONG, D("0.01"), D(45000), "my-own-order", reduce_only=False
+                )
+                await rest.place_order(by_hand)
+                await desk.until(lambda: any(key == "foreign.BTCUSDT" for _, key, _ in desk.alerts), "the alert")
+                await desk.wiring.orchestrator.reconciler.run()
+                await cancel_everything(desk.wiring.orchestrator, 10)
+                assert [o.link_id for o in resting(paper)] == ["my-own-order"]
+
+    asyncio.run(run())
+
+
+def test_flatten_leaves_neither_orders_nor_positions(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                paper.set_price("BTCUSDT", "49890")
+                await desk.until(lambda: desk.size(Direction.LONG) > 0)
+                paper.set_price("BTCUSDT", "50110")
+                await desk.until(lambda: desk.size(Direction.SHORT) > 0)
+                assert await cancel_everything(desk.wiring.orchestrator, 10) == []
+                assert resting(paper) == []
+                assert await flatten(desk.wiring.orchestrator, 10) == []
+                assert all(leg.size == 0 for leg in paper.call(lambda: list(account_of(paper).legs.values())))
+
+    asyncio.run(run())
+
+
+def test_a_shadow_strategy_decides_and_sends_nothing(tmp_path: Path) -> None:
+    config = settings(tmp_path, {**BTC, "shadow_mode": True})
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                runner = desk.runner()
+                await desk.until(lambda: len(runner.book) == 10, "the hypothetical ladder")
+                paper.set_price("BTCUSDT", "49890")
+                await desk.until(lambda: desk.size(Direction.LONG) == D("0.01"), "the hypothetical position")
+                assert desk.wiring.account.ledger.of("btc").fills == 1
+                assert ever(paper) == 0
+            async with trading(config, paper) as desk:
+                assert desk.wiring.account.ledger.of("btc").fills == 1
+                paper.set_price("BTCUSDT", "49880")
+                await desk.until(lambda: len(desk.runner().book) > 0)
+                await desk.until(lambda: desk.size(Direction.LONG) >= D("0.01"), "the position of the earlier run")
+
+    asyncio.run(run())
+    assert executions(tmp_path)[0].shadow
+    assert {r.verdict for r in records(tmp_path) if isinstance(r, IntentRecord)} <= {"shadow", "refused"}
+
+
+def test_a_wrong_tick_refuses_the_start_before_any_order(tmp_path: Path) -> None:
+    """L30."""
+    config = settings(tmp_path, {**BTC, "tick_size": "0.5"})
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            with pytest.raises(StartRefused, match=r"expected tick_size 0\.5.*exchange has 0\.1"):
+                async with trading(config, paper):
+                    pass
+            assert ever(paper) == 0
+
+    asyncio.run(run())
+
+
+def test_the_loss_limit_latches_cancels_and_survives_a_restart(tmp_path: Path) -> None:
+    config = settings(tmp_path, accounts=[{"name": "alice", "caps": {"session_loss_limit": "0.01"}}])
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                paper.set_price("BTCUSDT", "49890")
+                await desk.until(lambda: desk.size(Direction.LONG) > 0)
+                desk.wiring.guard_losses()  # the fee of one fill is more than a cent
+                assert desk.wiring.account.gate.loss_latched
+                await desk.until(lambda: not resting(paper), "nothing rests any more")
+            async with trading(config, paper) as desk:
+                paper.set_price("BTCUSDT", "49891")
+                await desk.until(lambda: desk.runner().desk.last_price == D(49891))
+                assert desk.wiring.account.gate.loss_latched
+                assert resting(paper) == []
+                desk.wiring.clear_latch()
+                paper.set_price("BTCUSDT", "49892")
+                await desk.until(lambda: len(resting(paper)) > 0, "trading again after an operator looked")
+
+    asyncio.run(run())
