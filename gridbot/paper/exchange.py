@@ -1,4 +1,4 @@
-"""The exchange's engine: accounts, orders, fills and money. Pure: time comes in, pushes go out as a list.
+"""The exchange's engine: orders in, fills and refusals out. Pure: time comes in, pushes go out as a list.
 
 Every call either raises `ApiError` and changes nothing, or does its work and appends to the outbox what the private
 streams have to say about it, in the order in which it happened.
@@ -6,88 +6,30 @@ streams have to say about it, in the order in which it happened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper import views
-from gridbot.paper.account import Account, ClosedPnl, Leg, rounded
-from gridbot.paper.config import PaperConfig, PositionMode
+from gridbot.paper.account import Account
 from gridbot.paper.errors import ApiError
-from gridbot.paper.margin import order_cost
 from gridbot.paper.market import PublicTrade, SymbolMarket
-from gridbot.paper.matching import RestingBook
-from gridbot.paper.orders import Execution, NewOrder, Order
-from gridbot.paper.valuation import Totals, totals
+from gridbot.paper.orders import NewOrder, Order
+from gridbot.paper.settlement import Settlement
+from gridbot.paper.state import Push
 
 __all__ = ["Exchange", "Push"]
 
 ZERO = Decimal(0)
 MAX_ACTIVE_ORDERS = 500
 MAX_TAKER_LEVELS = 500
-_VALUED_TOPICS = frozenset({"position", "wallet"})
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
-    """Rows for one topic of one account's private streams."""
-
-    account: str
-    topic: str
-    rows: list[dict[str, Any]]
-
-
-class Exchange:
-    """All accounts on all symbols. `run_id` (12 hex digits) makes ids unique across restarts of the exchange."""
-
-    def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:
-        self.config = config
-        self.markets = dict(markets)
-        self.books = {symbol: RestingBook(config.matching) for symbol in markets}
-        self.accounts: dict[str, Account] = {}
-        self.by_key: dict[str, Account] = {}
-        self.started_ms = now_ms
-        self.outbox: list[Push] = []
-        self._run_id = run_id
-        self._number = 0
-        self._owners: dict[str, tuple[Account, Order]] = {}
-        self._dirty: dict[str, _Dirty] = {}
-
-    # --- accounts -----------------------------------------------------------------------------------------------
-
-    def add_account(self, name: str, api_key: str, api_secret: str, balance: Decimal) -> Account:
-        account = Account(name, 9_000_001 + len(self.accounts), api_key, api_secret, balance)
-        self.accounts[name] = account
-        self.by_key[api_key] = account
-        return account
-
-    def leverage(self, account: Account, symbol: str) -> Decimal:
-        return account.leverage.get(symbol, self.config.default_leverage)
-
-    def is_hedge(self, account: Account, symbol: str) -> bool:
-        return account.hedge.get(symbol, self.config.position_mode is PositionMode.HEDGE)
-
-    def totals(self, account: Account) -> Totals:
-        return totals(account, self.markets, self.config.default_leverage, self.config.taker_fee)
-
-    def legs(self, account: Account, symbol: str) -> list[Leg]:
-        """Rows of a symbol in the account's mode, flat ones included."""
-        indexes = (1, 2) if self.is_hedge(account, symbol) else (0,)
-        return [self.leg(account, symbol, idx) for idx in indexes]
-
-    def leg(self, account: Account, symbol: str, idx: int) -> Leg:
-        leg = account.legs.get((symbol, idx))
-        if leg is None:
-            direction = Direction.SHORT if idx == 2 else Direction.LONG
-            leg = Leg(symbol, idx, direction, self.started_ms, updated_ms=self.started_ms)
-            account.legs[(symbol, idx)] = leg
-        return leg
+class Exchange(Settlement):
+    """All accounts on all symbols."""
 
     def set_leverage(self, account: Account, symbol: str, leverage: Decimal, now_ms: int) -> None:
-        if leverage == self.leverage(account, symbol) and symbol in account.leverage:
+        if leverage == self.leverage(account, symbol):
             raise ApiError(110043, "leverage not modified")
         if not 1 <= leverage <= self.markets[symbol].instrument.max_leverage:
             raise ApiError(110013, "cannot set leverage gt maxLeverage by risk limit")
@@ -114,8 +56,6 @@ class Exchange:
         if account.open_by_symbol.get(symbol):
             raise ApiError(110028, "You have existing open orders, so the position mode cannot be switched")
         account.hedge[symbol] = hedge
-
-    # --- orders -------------------------------------------------------------------------------------------------
 
     def place(self, account: Account, request: NewOrder, now_ms: int) -> Order:
         """Accept an order, let it take liquidity if it may, and rest what is left."""
@@ -183,8 +123,6 @@ class Exchange:
             raise ApiError(110001, "order not exists or too late to cancel")
         return order
 
-    # --- market -------------------------------------------------------------------------------------------------
-
     def trade(self, symbol: str, side: Side, ticks: int, size: Decimal, now_ms: int) -> PublicTrade | None:
         """A public trade happened (size 0: only the price moved). Fill what it fills."""
         trade = self.markets[symbol].apply(side, ticks, size, now_ms)
@@ -195,12 +133,6 @@ class Exchange:
                 self._fill_resting(account, order, fill.qty, now_ms)
             self._flush()
         return trade
-
-    def take_outbox(self) -> list[Push]:
-        pushes, self.outbox = self.outbox, []
-        return pushes
-
-    # --- inside -------------------------------------------------------------------------------------------------
 
     def _check_link_id(self, account: Account, link_id: str, now_ms: int) -> None:
         known = account.by_link.get(link_id) if link_id else None
@@ -267,21 +199,6 @@ class Exchange:
             updated_ms=now_ms,
         )
 
-    def _id(self, number: int) -> str:
-        return f"{self._run_id[:8]}-{self._run_id[8:12]}-4000-8000-{number:012x}"
-
-    def _cost(self, account: Account, order: Order) -> Decimal:
-        """Margin that the unfilled rest locks; nothing for what closes."""
-        if order.closing:
-            return ZERO
-        opening = order.unfilled
-        if order.request.position_idx == 0:
-            leg = self.leg(account, order.symbol, 0)
-            if order.side is leg.direction.close_side:
-                opening = max(ZERO, opening - leg.size)
-        leverage = self.leverage(account, order.symbol)
-        return rounded(order_cost(order.direction, opening, order.price, leverage, self.config.taker_fee))
-
     def _enter(self, account: Account, order: Order, market: SymbolMarket, now_ms: int) -> None:
         """Take liquidity, refuse, or rest: what the matching engine does with an accepted order."""
         instrument = market.instrument
@@ -326,188 +243,3 @@ class Exchange:
             left -= qty
             ticks += step
         return fills
-
-    def _fill_resting(self, account: Account, order: Order, qty: Decimal, now_ms: int) -> None:
-        """Book a fill of a resting order; one that closes never closes more than there is (one-way mode)."""
-        if order.closing:
-            leg = self.leg(account, order.symbol, order.request.position_idx)
-            room = leg.size if order.side is leg.direction.close_side else ZERO
-            if room < qty:
-                if room > 0:
-                    self._fill(account, order, room, order.price, maker=True, now_ms=now_ms)
-                if order.is_open:
-                    self._end(account, order, OrderStatus.CANCELLED, now_ms, cancel_type="CancelByReduceOnly")
-                return
-        self._fill(account, order, qty, order.price, maker=True, now_ms=now_ms)
-
-    def _fill(self, account: Account, order: Order, qty: Decimal, price: Decimal, *, maker: bool, now_ms: int) -> None:
-        market = self.markets[order.symbol]
-        rate = self.config.maker_fee if maker else self.config.taker_fee
-        value = qty * price
-        fee = rounded(value * rate)
-        leg = self.leg(account, order.symbol, order.request.position_idx)
-        seq = market.next_seq()
-        change = leg.apply(order.side, qty, price, fee, now_ms, seq)
-        account.pay(realised=change.realised, fee=fee)
-        order.cum_qty += qty
-        order.cum_value += value
-        order.cum_fee += fee
-        order.closed_pnl += change.realised
-        order.updated_ms = now_ms
-        done = order.unfilled <= 0
-        order.status = OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED
-        self._number += 1
-        execution = Execution(
-            number=self._number,
-            exec_id=self._id(self._number),
-            symbol=order.symbol,
-            side=order.side,
-            price=price,
-            qty=qty,
-            fee=fee,
-            fee_rate=rate,
-            exec_type="Trade",
-            is_maker=maker,
-            time_ms=now_ms,
-            seq=seq,
-            mark_price=market.mark,
-            closed_size=change.closed,
-            realised=change.realised,
-            leaves_qty=order.unfilled,
-            order_id=order.order_id,
-            order_link_id=order.link_id,
-            order_price=order.price,
-            order_qty=order.qty,
-            order_type="Market" if order.is_market else "Limit",
-            create_type=order.request.create_type,
-        )
-        account.executions.append(execution)
-        if change.closed:
-            self._book_closed_pnl(account, order, change.released_cost, change.released_fee, execution)
-        if done:
-            self._owners.pop(order.order_id, None)
-            account.finish(order)
-        else:
-            account.reserve(order, self._cost(account, order))
-        self._record(account, execution, order)
-        for each in self.legs(account, order.symbol):
-            self._touch(account, each)
-        if change.closed:
-            self._uncover(account, leg, now_ms)
-
-    def _book_closed_pnl(
-        self, account: Account, order: Order, cost: Decimal, open_fee: Decimal, execution: Execution
-    ) -> None:
-        row = account.closed_pnl.get(order.order_id)
-        if row is None:
-            row = ClosedPnl(
-                execution.number, order, self.leverage(account, order.symbol), execution.time_ms, execution.time_ms
-            )
-            account.closed_pnl[order.order_id] = row
-            if len(account.closed_pnl) > 20_000:
-                account.closed_pnl.popitem(last=False)
-        row.updated_ms = execution.time_ms
-        row.closed_size += execution.closed_size
-        row.entry_value += cost
-        row.exit_value += execution.closed_size * execution.price
-        row.open_fee += open_fee
-        row.close_fee += rounded(execution.fee * execution.closed_size / execution.qty)
-        row.realised += execution.realised
-        row.fill_count += 1
-
-    def _uncover(self, account: Account, leg: Leg, now_ms: int) -> None:
-        """Cancel resting closing orders that the leg no longer covers, farthest from the market first."""
-        closing = [
-            order
-            for order in account.resting_on(leg.symbol)
-            if order.closing
-            and order.request.position_idx == leg.position_idx
-            and order.order_id in self.books[leg.symbol]
-        ]
-        wanted = sum((order.unfilled for order in closing if order.side is leg.direction.close_side), ZERO)
-        last = self.markets[leg.symbol].last
-        for order in sorted(closing, key=lambda each: abs(each.price - last), reverse=True):
-            wrong_side = order.side is not leg.direction.close_side
-            if wanted <= leg.size and not wrong_side:
-                break
-            if not wrong_side:
-                wanted -= order.unfilled
-            self._end(account, order, OrderStatus.CANCELLED, now_ms, cancel_type="CancelByReduceOnly")
-
-    def _end(
-        self,
-        account: Account,
-        order: Order,
-        status: OrderStatus,
-        now_ms: int,
-        *,
-        cancel_type: str = "UNKNOWN",
-        reason: str = "EC_NoError",
-    ) -> None:
-        self.books[order.symbol].remove(order.order_id)
-        self._owners.pop(order.order_id, None)
-        order.status = status
-        order.cancel_type = cancel_type
-        order.reject_reason = reason
-        order.updated_ms = now_ms
-        account.finish(order)
-        self._order_changed(account, order)
-
-    # --- outbox -------------------------------------------------------------------------------------------------
-
-    def _dirt(self, account: Account) -> _Dirty:
-        dirt = self._dirty.get(account.name)
-        if dirt is None:
-            dirt = self._dirty[account.name] = _Dirty(account, [], [], {})
-        return dirt
-
-    def _order_changed(self, account: Account, order: Order) -> None:
-        dirt = self._dirt(account)
-        if "order" in account.listening:
-            dirt.orders.append(views.order_row(order, self.markets[order.symbol].listing, stream=True))
-        self._touch(account, self.leg(account, order.symbol, order.request.position_idx))
-
-    def _record(self, account: Account, execution: Execution, order: Order) -> None:
-        dirt = self._dirt(account)
-        listing = self.markets[execution.symbol].listing
-        if "execution" in account.listening:
-            dirt.executions.append(views.execution_row(execution, listing, stream=True))
-        if "order" in account.listening:
-            dirt.orders.append(views.order_row(order, listing, stream=True))
-
-    def _touch(self, account: Account, leg: Leg) -> None:
-        self._dirt(account).legs[(leg.symbol, leg.position_idx)] = leg
-
-    def _flush(self) -> None:
-        """Turn what changed in this step into pushes."""
-        dirty, self._dirty = self._dirty, {}
-        for dirt in dirty.values():
-            account = dirt.account
-            listening = account.listening
-            if dirt.orders:
-                self.outbox.append(Push(account.name, "order", dirt.orders))
-            if dirt.executions:
-                self.outbox.append(Push(account.name, "execution", dirt.executions))
-            if not listening & _VALUED_TOPICS:
-                continue
-            figures = self.totals(account)
-            if "position" in listening and dirt.legs:
-                rows = [self.position_row(account, leg, figures, stream=True) for leg in dirt.legs.values()]
-                self.outbox.append(Push(account.name, "position", rows))
-            if "wallet" in listening:
-                self.outbox.append(Push(account.name, "wallet", [views.wallet_row(account, figures)]))
-
-    def position_row(self, account: Account, leg: Leg, figures: Totals, *, stream: bool = False) -> dict[str, Any]:
-        market = self.markets[leg.symbol]
-        leverage = self.leverage(account, leg.symbol)
-        return views.position_row(account, leg, market, leverage, self.config.taker_fee, figures.equity, stream=stream)
-
-
-@dataclass(slots=True)
-class _Dirty:
-    """What one step changed for one account."""
-
-    account: Account
-    orders: list[dict[str, Any]]
-    executions: list[dict[str, Any]]
-    legs: dict[tuple[str, int], Leg]
