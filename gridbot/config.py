@@ -18,8 +18,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
+from gridbot.bybit.environment import Environment
 from gridbot.config_checks import Parts, conflicts
-from gridbot.config_errors import ConfigError, Problem, problems_of
+from gridbot.config_errors import ConfigError, Loc, Problem, problems_of
 from gridbot.config_ladder import ladder_problems
 from gridbot.config_models import (
     AccountCaps,
@@ -98,13 +99,13 @@ def load_config(
     broken = {problem.loc for problem in problems}
     config: GridbotConfig | None = None
     if isinstance(document.data, dict):
+        data, contradictions = _with_environments(document.data)
         try:
-            config = GridbotConfig.model_validate(document.data)
+            config = GridbotConfig.model_validate(data)
         except ValidationError as error:
             problems += problems_of(error, GridbotConfig, document.raw)
-        parts = _parts(document.data)
-        problems += conflicts(parts)
-        problems += _ladders(document.data, parts)
+        parts = _parts(data)
+        problems += [*contradictions, *conflicts(parts), *_ladders(data, parts)]
         problems = [p for p in problems if p.line is not None or p.loc not in broken]
     elif not problems:
         got = "an empty file" if document.data is None else "something else"
@@ -146,18 +147,42 @@ def _text_of(file: Path) -> str:
     raise ConfigError(str(file), [problem])
 
 
+def _with_environments(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """`testnet` as `environment`, at the root and in each account, and every account's environment spelled out."""
+    problems: list[Problem] = []
+
+    def resolved(entry: dict[str, Any], loc: Loc) -> dict[str, Any]:
+        try:
+            return dict(with_environment(entry))
+        except PydanticCustomError as error:
+            context = error.context or {}
+            key = str(context["key"])
+            got = str(context["got"]) or f"`{entry[key]}`"
+            problems.append(Problem((*loc, key), str(context["what"]), got, str(context["do"])))
+            return {key: value for key, value in entry.items() if key != "testnet"}
+
+    root = resolved(data, ())
+    if isinstance(accounts := root.get("accounts"), list):
+        default = root.get("environment") or Environment.TESTNET.value
+        entries = [
+            resolved(account, ("accounts", index)) if isinstance(account, dict) else account
+            for index, account in enumerate(accounts)
+        ]
+        root["accounts"] = [
+            {"environment": default, **entry} if isinstance(entry, dict) else entry for entry in entries
+        ]
+    return root, problems
+
+
 def _parts(data: Mapping[str, Any]) -> Parts:
-    root = _resolved(data)
-    parts = Parts(allow_mainnet=str(data.get("allow_mainnet")).lower() in ("true", "yes", "on", "1"))
-    accounts, strategies = data.get("accounts"), data.get("strategies")
-    for index, account in enumerate(accounts if isinstance(accounts, list) else []):
-        if isinstance(account, dict):
-            default = root.get("environment") or "testnet"
-            parts.accounts[index] = {**account, "environment": _resolved(account).get("environment") or default}
-    for index, strategy in enumerate(strategies if isinstance(strategies, list) else []):
-        if isinstance(strategy, dict):
-            parts.strategies[index] = strategy
-    return parts
+    def entries(section: str) -> dict[int, Mapping[str, Any]]:
+        values = data.get(section)
+        return (
+            {i: entry for i, entry in enumerate(values) if isinstance(entry, dict)} if isinstance(values, list) else {}
+        )
+
+    allowed = str(data.get("allow_mainnet")).lower() in ("true", "yes", "on", "1")
+    return Parts(entries("accounts"), entries("strategies"), allowed)
 
 
 def _ladders(data: Mapping[str, Any], parts: Parts) -> list[Problem]:
@@ -172,13 +197,6 @@ def _ladders(data: Mapping[str, Any], parts: Parts) -> list[Problem]:
                 environment = environments.get(strategy.account)
                 problems += ladder_problems(("strategies", index), strategy, environment, paper)
     return problems
-
-
-def _resolved(data: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return dict(with_environment(data))
-    except PydanticCustomError:
-        return {}  # a contradiction, which the models report
 
 
 def _with_line(problem: Problem, document: Document) -> Problem:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gridbot.bybit.environment import Environment
 from gridbot.config_errors import Loc, Problem
+from gridbot.config_models import missing_keys
 
 __all__ = ["Parts", "conflicts"]
 
@@ -45,7 +46,7 @@ def _accounts(parts: Parts) -> Iterator[Problem]:
         "a name no other account has", "choose another name",
     )  # fmt: skip
     yield from _twice(
-        "accounts", parts.accounts, "api_key", lambda account: account.get("api_key"), "a key no other account uses",
+        "accounts", parts.accounts, "api_key", lambda account: str(account["api_key"]), "a key no other account uses",
         "give each account its own API key: two workers on one account would trade against each other",
     )  # fmt: skip
 
@@ -77,6 +78,9 @@ def _account(loc: Loc, account: Entry, parts: Parts) -> Iterator[Problem]:
             "no such permission",
             "nothing is sent to mainnet by default: add it, or use paper, testnet or demo",
         )
+    if (problem := missing_keys(str(account.get("name")), environment, account)) is not None:
+        key, what, do = problem
+        yield Problem((*loc, key), what, "nothing", do)
     if account.get("balance") is not None and environment != Environment.PAPER.value:
         do = "remove it: the exchange knows the balance"
         yield Problem((*loc, "balance"), "a balance on paper accounts only", f"environment {environment}", do)
@@ -88,7 +92,7 @@ def _twice(
     """A problem for each entry whose identity an earlier one has; entries without one are reported elsewhere."""
     first: dict[Hashable, int] = {}
     for index, entry in entries.items():
-        mine = identity(entry)
+        mine = identity(entry) if isinstance(entry.get(key), str) and entry[key] else None
         if mine is None:
             continue
         if mine in first:

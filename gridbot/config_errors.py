@@ -137,8 +137,8 @@ def _expectation(item: ErrorDetails) -> tuple[str, str]:
         return "a whole number", "write digits only"
     if kind.startswith("bool"):
         return "true or false", "write one of them"
-    if kind in ("list_type", "dict_type", "model_type", "model_attributes_type"):
-        what = "a list (lines starting with `- `)" if kind == "list_type" else "keys with values"
+    if kind in ("list_type", "tuple_type", "dict_type", "model_type", "model_attributes_type"):
+        what = "a list (lines starting with `- `)" if kind in ("list_type", "tuple_type") else "keys with values"
         return what, "indent the entries below this key"
     if kind == "string_type":
         return "a text", "write the value on this line"

@@ -44,12 +44,16 @@ __all__ = [
     "StrategyCaps",
     "StrategyConfig",
     "SupervisorConfig",
+    "missing_keys",
     "with_environment",
 ]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT\Z")
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
+
+
+SECRET_KEYS = ("api_key", "api_secret")
 
 
 class OnStop(StrEnum):
@@ -130,6 +134,12 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
 
 
+def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise expected("at least one account", "add one: `- name: alice`")
+    return values
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Symbol = Annotated[str, AfterValidator(_symbol)]
 Amount = Annotated[str, BeforeValidator(_text), AfterValidator(_amount)]
@@ -163,6 +173,17 @@ def with_environment(data: Any) -> Any:
         wanted = f"`testnet` and `environment` to agree (testnet: {text} means {meant.value})"
         raise expected(wanted, "remove one of them", key="environment", got=f"environment {named}")
     return rest
+
+
+def missing_keys(name: str, environment: str, values: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """The first missing key of an account that needs both, what is expected and what to do; None if all is there."""
+    missing = [key for key in SECRET_KEYS if not str(values.get(key) or "").strip()]
+    if not missing or environment == Environment.PAPER:
+        return None
+    stem = re.sub(r"\W", "_", name).upper()
+    lines = ", ".join(f"`{key}: ${{{stem}_{key.upper()}}}`" for key in missing)
+    what = f"{' and '.join(missing)} for environment {environment}"
+    return missing[0], what, f"add {lines}, or choose `environment: paper`"
 
 
 class StrategyCaps(Model):
@@ -220,12 +241,10 @@ class AccountConfig(Model):
 
     @model_validator(mode="after")
     def _keys_given(self) -> Self:
-        missing = [key for key in ("api_key", "api_secret") if not getattr(self, key).get_secret_value().strip()]
-        if missing:
-            stem = re.sub(r"\W", "_", self.name).upper()
-            lines = ", ".join(f"`{key}: ${{{stem}_{key.upper()}}}`" for key in missing)
-            what = f"{' and '.join(missing)} for environment {self.environment}"
-            raise expected(what, f"add {lines}, or choose `environment: paper`", key=missing[0], got="nothing")
+        values = {key: getattr(self, key).get_secret_value() for key in SECRET_KEYS}
+        if (problem := missing_keys(self.name, self.environment, values)) is not None:
+            key, what, do = problem
+            raise expected(what, do, key=key, got="nothing")
         return self
 
 
@@ -325,7 +344,9 @@ class GridbotConfig(Model):
 
     environment: Environment | None = Field(None, description="Default of all accounts that name none.")
     allow_mainnet: bool = Field(False, description="Must be true before any account may use real money.")
-    accounts: tuple[AccountConfig, ...] = Field(min_length=1, description="One worker process each.")
+    accounts: Annotated[tuple[AccountConfig, ...], AfterValidator(_some)] = Field(
+        description="One worker process each."
+    )
     strategies: tuple[StrategyConfig, ...] = Field((), description="The grids.")
     position_check_interval: Seconds = Field(63.0, description="Seconds between position checks by REST.")
     order_sync_interval: SecondsOrOff = Field(61.0, description="Seconds between open-order sweeps; 0 is off.")
