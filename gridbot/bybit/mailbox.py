@@ -1,0 +1,108 @@
+"""Where pybit's threads leave frames and the loop finds them.
+
+Private frames queue up in order and are never dropped. Tickers coalesce: what counts is the newest state of a symbol.
+However many frames arrive, the loop is woken once until it looks: a thread appends first and tests the flag then, the
+loop clears the flag before it takes anything out, so no frame can fall between the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridbot.bybit.parse import TICKER_FIELDS
+
+__all__ = ["Mailbox", "PrivateFrame", "Ticker", "TickerMerger"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateFrame:
+    """A message of a private topic as it came: `rows` is its `data`, `sent_ms` its creationTime (UTC)."""
+
+    topic: str
+    rows: Any
+    sent_ms: int
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """Merged fields of a symbol after a frame; never changed afterwards."""
+
+    fields: Mapping[str, Any]
+    sent_ms: int
+    received_ns: int
+
+
+class TickerMerger:
+    """Snapshots and deltas of one connection to whole tickers (lessons L28). Used by one thread.
+
+    A field a delta leaves out is unchanged. A new connection starts with a new merger: nothing old survives. Deltas
+    before the first snapshot, and messages older than what is known, are counted in `ignored`.
+    """
+
+    def __init__(self) -> None:
+        self.ignored = 0
+        self._known: dict[str, Ticker] = {}
+
+    def merge(self, symbol: str, frame: Mapping[str, Any], received_ns: int) -> Ticker | None:
+        """The symbol's ticker after `frame`; None when the frame says nothing that counts."""
+        data, sent_ms = frame["data"], frame.get("ts", 0)
+        known = self._known.get(symbol)
+        if known is not None and sent_ms < known.sent_ms:
+            self.ignored += 1
+            return None
+        if frame.get("type") == "snapshot":
+            fields = {name: data[name] for name in TICKER_FIELDS if name in data}
+            fields["symbol"] = symbol
+        elif known is None:
+            self.ignored += 1
+            return None
+        else:
+            fields = {**known.fields, **{name: data[name] for name in TICKER_FIELDS if name in data}}
+        ticker = self._known[symbol] = Ticker(fields, sent_ms, received_ns)
+        return ticker
+
+
+class Mailbox:
+    """`put_*` from any thread, `take_*` on the loop. `on_wake` runs on the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_wake: Callable[[], None]) -> None:
+        self._loop = loop
+        self._on_wake = on_wake
+        self._woken = False
+        self._private: deque[PrivateFrame] = deque()
+        self._tickers: dict[str, Ticker] = {}
+
+    def put_private(self, frame: PrivateFrame) -> None:
+        self._private.append(frame)
+        self.wake()
+
+    def put_ticker(self, symbol: str, ticker: Ticker) -> None:
+        self._tickers[symbol] = ticker
+        self.wake()
+
+    def wake(self) -> None:
+        """Have `on_wake` called on the loop, once until the next `open`."""
+        if self._woken:
+            return
+        self._woken = True
+        try:
+            self._loop.call_soon_threadsafe(self._on_wake)
+        except RuntimeError:  # the loop is closed: nobody is left to be told
+            return
+
+    def open(self) -> tuple[list[Ticker], list[PrivateFrame]]:
+        """Take out everything: newest ticker per symbol, and private frames in the order they came."""
+        self._woken = False
+        private: list[PrivateFrame] = []
+        while self._private:
+            private.append(self._private.popleft())
+        tickers: list[Ticker] = []
+        while self._tickers:
+            # popitem is one step under the interpreter's lock; a thread may put the same symbol right after it.
+            tickers.append(self._tickers.popitem()[1])
+        return tickers, private

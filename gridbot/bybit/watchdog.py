@@ -1,0 +1,82 @@
+"""When a stream counts as dead, and how long to wait before the next try. Pure.
+
+    CONNECTING ──opened──► SUBSCRIBING ──all topics confirmed──► READY
+        │                      │                                  │
+        └────── error, refusal, timeout, silence, close ──────────┴──► LOST (final: a new socket is made)
+
+Silence is death only on the public stream, where something moves every second (lessons L20). A private stream may
+have nothing to say for hours (L21); there only the socket and its pongs count, which must come every `ping_interval`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Limits", "LinkState", "LinkView", "backoff_s", "why_dead"]
+
+SILENCE_FACTOR_MAX = 8
+
+
+class LinkState(StrEnum):
+    """How far one socket has come."""
+
+    CONNECTING = "connecting"
+    SUBSCRIBING = "subscribing"
+    READY = "ready"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds. `connect_s` from the first packet to all topics confirmed; `pong_s` between any two signs of life;
+    `silence_s` between two public messages; `check_s` between two looks; tries are `backoff_first_s`, then twice as
+    long each time up to `backoff_max_s` apart, and a connection that held `settled_s` starts the count anew.
+    """
+
+    connect_s: float = 15.0
+    pong_s: float = 45.0
+    silence_s: float = 30.0
+    check_s: float = 2.0
+    backoff_first_s: float = 1.0
+    backoff_max_s: float = 60.0
+    settled_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """What is known of a socket at one moment; ages in seconds.
+
+    `quiet_rebuilds` counts the last rebuilds in a row that were made only for silence and brought nothing but a
+    snapshot: then it is the market that is silent, and the patience doubles each time, up to eightfold.
+    """
+
+    state: LinkState
+    is_connected: bool
+    state_age_s: float
+    alive_age_s: float
+    message_age_s: float
+    watch_silence: bool
+    quiet_rebuilds: int = 0
+
+
+def why_dead(view: LinkView, limits: Limits) -> str | None:
+    """Reason to give this socket up, None while it is fine."""
+    if view.state is LinkState.LOST:
+        return "connection lost"
+    if view.state is not LinkState.READY:
+        return f"not ready after {view.state_age_s:.0f} s" if view.state_age_s > limits.connect_s else None
+    if not view.is_connected:
+        return "socket closed"
+    if view.alive_age_s > limits.pong_s:
+        return f"no pong for {view.alive_age_s:.0f} s"
+    patience_s = limits.silence_s * min(2**view.quiet_rebuilds, SILENCE_FACTOR_MAX)
+    if view.watch_silence and view.message_age_s > patience_s:
+        return f"no message for {view.message_age_s:.0f} s"
+    return None
+
+
+def backoff_s(failures: int, luck: float, limits: Limits) -> float:
+    """Seconds before the next try after `failures` in a row, shortened by up to a quarter by `luck` (0 to 1)."""
+    full = min(limits.backoff_max_s, limits.backoff_first_s * 2.0 ** min(max(failures - 1, 0), 10))
+    return full * (1 - 0.25 * luck)
