@@ -2,7 +2,7 @@
 
 Money is exact: a leg keeps its cost (not a rounded average), fees and released cost are rounded once to 1e-8 USDT, and
 each of them moves the wallet by exactly the amount that is recorded. So at any time
-`wallet = deposit + realised - fees + funding`, to the last digit.
+`wallet = deposit + realised - fees + funding + insurance`, to the last digit; insurance is paid only in a liquidation.
 """
 
 from __future__ import annotations
@@ -97,6 +97,12 @@ class Leg:
         self.updated_ms = now_ms
         return change
 
+    def pay_funding(self, payment: Decimal, now_ms: int, seq: int) -> None:
+        self.current_realised -= payment
+        self.total_realised -= payment
+        self.seq = seq
+        self.updated_ms = now_ms
+
     def _close(self, qty: Decimal, price: Decimal) -> LegChange:
         whole = qty == self.size
         cost = self.cost if whole else rounded(self.cost * qty / self.size)
@@ -145,6 +151,7 @@ class Account:
         self.realised = ZERO
         self.fees = ZERO
         self.funding = ZERO
+        self.insurance = ZERO
         self.order_margin = ZERO
         self.reprice = True
         self.legs: dict[tuple[str, int], Leg] = {}
@@ -161,12 +168,15 @@ class Account:
     def __repr__(self) -> str:
         return f"Account({self.name!r}, uid={self.uid}, wallet={self.wallet})"
 
-    def pay(self, *, realised: Decimal = ZERO, fee: Decimal = ZERO, funding: Decimal = ZERO) -> None:
-        """The only way money moves. `funding` is positive when received."""
+    def pay(
+        self, *, realised: Decimal = ZERO, fee: Decimal = ZERO, funding: Decimal = ZERO, insurance: Decimal = ZERO
+    ) -> None:
+        """The only way money moves. `funding` is positive when received; `insurance` covers a loss beyond zero."""
         self.realised += realised
         self.fees += fee
         self.funding += funding
-        self.wallet += realised - fee + funding
+        self.insurance += insurance
+        self.wallet += realised - fee + funding + insurance
 
     def reserve(self, order: Order, amount: Decimal) -> None:
         """Set the margin that an open order locks."""

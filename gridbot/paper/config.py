@@ -102,6 +102,18 @@ class MarketConfig(_Model):
         Decimal(10000), description="Mean USDT resting at each price of the modelled book (queue and taker fills)."
     )
 
+    mark_halflife_s: NotNegative = Field(
+        Decimal(1), description="Half-life of the index behind the mark price, seconds; 0 makes both the last price."
+    )
+    funding_rate: Decimal = Field(
+        Decimal("0.0001"), ge=-1, le=1, description="Rate per interval; positive is paid by longs."
+    )
+    funding_interval_minutes: int | None = Field(
+        None,
+        ge=1,
+        description="Minutes between fundings, counted from midnight UTC; default: the instrument's.",
+    )
+
     @model_validator(mode="after")
     def _replay_needs_files(self) -> MarketConfig:
         if self.source is SourceKind.REPLAY and not self.files:

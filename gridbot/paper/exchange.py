@@ -11,8 +11,9 @@ from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.account import Account
+from gridbot.paper.account import Account, Leg
 from gridbot.paper.errors import ApiError
+from gridbot.paper.liquidation import liquidate_if_due
 from gridbot.paper.market import PublicTrade, SymbolMarket
 from gridbot.paper.orders import NewOrder, Order
 from gridbot.paper.settlement import Settlement
@@ -133,6 +134,39 @@ class Exchange(Settlement):
                 self._fill_resting(account, order, fill.qty, now_ms)
             self._flush()
         return trade
+
+    def on_time(self, now_ms: int) -> None:
+        """What time alone brings: marks, fundings that are due, liquidations. Call it several times a second."""
+        for symbol, market in self.markets.items():
+            market.revalue(now_ms)
+            while market.funding_due(now_ms):
+                self.settle_funding(symbol, market.funding_rate, now_ms)
+        for account in self.accounts.values():
+            if any(leg.size for leg in account.legs.values()):
+                liquidate_if_due(self, account, now_ms)
+
+    def cancel_all(self, account: Account, cancel_type: str, now_ms: int) -> None:
+        """End all orders of an account for a reason of the exchange's own."""
+        for order in list(account.open.values()):
+            self._end(account, order, OrderStatus.CANCELLED, now_ms, cancel_type=cancel_type)
+        self._flush()
+
+    def take_over(self, account: Account, leg: Leg, qty: Decimal, now_ms: int) -> None:
+        """Close part of a leg at the mark price, whether the account wants it or not."""
+        market = self.markets[leg.symbol]
+        request = NewOrder(
+            leg.symbol, leg.direction.close_side, qty, None, leg.position_idx, "IOC", create_type="CreateByLiq"
+        )
+        order = self._new_order(request, True, market, now_ms)
+        account.add_open(order)
+        self._fill(account, order, qty, market.mark, maker=False, now_ms=now_ms, exec_type="BustTrade")
+        self._flush()
+
+    def insure(self, account: Account) -> None:
+        """Make good what a liquidation lost beyond the wallet."""
+        account.pay(insurance=-account.wallet)
+        self._dirt(account)
+        self._flush()
 
     def _check_link_id(self, account: Account, link_id: str, now_ms: int) -> None:
         known = account.by_link.get(link_id) if link_id else None

@@ -50,7 +50,17 @@ class Candle:
 class SymbolMarket:
     """Market state of one symbol. Prices are given in ticks where they decide, as Decimal where they are shown."""
 
-    def __init__(self, listing: Listing, price: Decimal, level_notional: Decimal, now_ms: int) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        price: Decimal,
+        level_notional: Decimal,
+        now_ms: int,
+        *,
+        mark_halflife_s: float = 0.0,
+        funding_rate: Decimal = Decimal("0.0001"),
+        funding_interval_minutes: int | None = None,
+    ) -> None:
         self.listing = listing
         self.instrument = listing.instrument
         self.level_notional = level_notional
@@ -68,9 +78,14 @@ class SymbolMarket:
         self.volume = ZERO
         self.turnover = ZERO
         self.tick = "ZeroPlusTick"
-        self.funding_rate = Decimal("0.0001")
-        interval = self.instrument.funding_interval_minutes * MINUTE_MS
-        self.next_funding_ms = (now_ms // interval + 1) * interval
+        self.pinned_mark: Decimal | None = None
+        self.funding_rate = funding_rate
+        self.funding_interval_ms = (funding_interval_minutes or self.instrument.funding_interval_minutes) * MINUTE_MS
+        self.next_funding_ms = (now_ms // self.funding_interval_ms + 1) * self.funding_interval_ms
+        self.fundings: deque[tuple[int, Decimal]] = deque(maxlen=200)
+        self._halflife_ms = mark_halflife_s * 1000
+        self._average = float(self.last)
+        self._averaged_ms = now_ms
         self.seq = now_ms
         self.updated_ms = now_ms
         self.updates = 1
@@ -94,6 +109,7 @@ class SymbolMarket:
         """A trade happened: move the prices. None when `size` is zero (the price moved without a trade)."""
         seq = self.next_seq()
         self.updates += 1
+        self.revalue(now_ms)
         self._move(side, ticks)
         self.updated_ms = now_ms
         if size <= 0:
@@ -106,6 +122,32 @@ class SymbolMarket:
         self.trades.append(trade)
         self._add_to_candle(size, value, now_ms)
         return trade
+
+    def revalue(self, now_ms: int) -> None:
+        """Let index and mark follow the last price up to now.
+
+        The index is an exponential average of the last price; the mark adds the part of the funding rate that is
+        still to come, `index * (1 + rate * time to funding / interval)`. A pinned mark stays where it is.
+        """
+        if not self._halflife_ms:
+            self.mark = self.last if self.pinned_mark is None else self.pinned_mark
+            return
+        elapsed = max(0, now_ms - self._averaged_ms)
+        self._averaged_ms = now_ms
+        self._average += (float(self.last) - self._average) * (1.0 - 0.5 ** (elapsed / self._halflife_ms))
+        to_come = float(self.funding_rate) * (self.next_funding_ms - now_ms) / self.funding_interval_ms
+        tick = float(self.instrument.tick_size)
+        self.index = self.instrument.price(round(self._average / tick))
+        mark = self.instrument.price(round(self._average * (1.0 + to_come) / tick))
+        self.mark = mark if self.pinned_mark is None else self.pinned_mark
+
+    def funding_due(self, now_ms: int) -> bool:
+        """True once per interval that has passed; moves on to the next one."""
+        if now_ms < self.next_funding_ms:
+            return False
+        self.fundings.append((self.next_funding_ms, self.funding_rate))
+        self.next_funding_ms += self.funding_interval_ms
+        return True
 
     def level_qty(self, ticks: int) -> Decimal:
         """Market quantity shown at a price: 0.5 to 1.5 times `level_notional`, fixed per price."""
@@ -154,7 +196,9 @@ class SymbolMarket:
         if ticks != self.last_ticks:
             self.last_ticks = ticks
             self.last = self.instrument.price(ticks)
-            self.mark = self.index = self.last
+            if not self._halflife_ms:
+                self.index = self.last
+                self.mark = self.last if self.pinned_mark is None else self.pinned_mark
             self.high = max(self.high, self.last)
             self.low = min(self.low, self.last)
 

@@ -100,7 +100,7 @@ def ticker_row(market: SymbolMarket, *, stream: bool = False) -> dict[str, str]:
         "preOpenPrice": "",
         "preQty": "",
         "curPreListingPhase": "",
-        "fundingIntervalHour": str(market.instrument.funding_interval_minutes // 60),
+        "fundingIntervalHour": str(max(1, market.funding_interval_ms // 3_600_000)),
         "fundingCap": plain(market.listing.funding_cap),
     }
     if stream:

@@ -28,6 +28,7 @@ from gridbot.paper.ws import CHANNELS, Channels
 
 __all__ = ["PaperServer", "SetupError"]
 
+CLOCK_INTERVAL_S = 0.1
 log = logging.getLogger("gridbot.paper")
 
 
@@ -92,6 +93,7 @@ class PaperServer:
         self._listener = await loop.create_server(self._web, self.host, wanted)
         self.port = self._listener.sockets[0].getsockname()[1]
         self._tasks = [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
+        self._tasks.append(asyncio.create_task(self._run_clock()))
         return self
 
     async def __aexit__(
@@ -144,6 +146,12 @@ class PaperServer:
             return
         self.ended.set()
 
+    async def _run_clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_INTERVAL_S)
+            self.exchange.on_time(self.now_ms())
+            self._deliver()
+
     async def _run_publisher(self) -> None:
         interval_s = self.spec.config.ticker_interval_ms / 1000
         while interval_s:
@@ -171,7 +179,15 @@ def _open_markets(config: MarketConfig, model: SyntheticMarket | None, now_ms: i
         chosen = config.symbols or {symbol: SymbolConfig() for symbol in LISTINGS}
         prices = {symbol: entry.price or LISTINGS[symbol].default_price for symbol, entry in chosen.items()}
     return {
-        symbol: SymbolMarket(LISTINGS[symbol], price, _level_notional(config, symbol), now_ms)
+        symbol: SymbolMarket(
+            LISTINGS[symbol],
+            price,
+            _level_notional(config, symbol),
+            now_ms,
+            mark_halflife_s=float(config.mark_halflife_s),
+            funding_rate=config.funding_rate,
+            funding_interval_minutes=config.funding_interval_minutes,
+        )
         for symbol, price in prices.items()
     }
 

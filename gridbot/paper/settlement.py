@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
+from gridbot.core.vocabulary import Direction
 from gridbot.paper.account import Account, ClosedPnl, Leg, rounded
 from gridbot.paper.margin import order_cost
 from gridbot.paper.orders import Execution, Order
 from gridbot.paper.state import ExchangeState
+from gridbot.paper.valuation import legs_of
 
 __all__ = ["Settlement"]
 
@@ -31,7 +33,17 @@ class Settlement(ExchangeState):
                 return
         self._fill(account, order, qty, order.price, maker=True, now_ms=now_ms)
 
-    def _fill(self, account: Account, order: Order, qty: Decimal, price: Decimal, *, maker: bool, now_ms: int) -> None:
+    def _fill(
+        self,
+        account: Account,
+        order: Order,
+        qty: Decimal,
+        price: Decimal,
+        *,
+        maker: bool,
+        now_ms: int,
+        exec_type: str = "Trade",
+    ) -> None:
         market = self.markets[order.symbol]
         rate = self.config.maker_fee if maker else self.config.taker_fee
         value = qty * price
@@ -57,7 +69,7 @@ class Settlement(ExchangeState):
             qty=qty,
             fee=fee,
             fee_rate=rate,
-            exec_type="Trade",
+            exec_type=exec_type,
             is_maker=maker,
             time_ms=now_ms,
             seq=seq,
@@ -85,6 +97,40 @@ class Settlement(ExchangeState):
             self._touch(account, each)
         if change.closed:
             self._uncover(account, leg, now_ms)
+
+    def settle_funding(self, symbol: str, rate: Decimal, now_ms: int) -> None:
+        """Longs pay `size * mark * rate`, shorts receive it; each leg gets an execution of type Funding."""
+        market = self.markets[symbol]
+        for account in self.accounts.values():
+            for leg in legs_of(account, symbol):
+                if leg is None:
+                    continue
+                sign = 1 if leg.direction is Direction.LONG else -1
+                payment = rounded(leg.size * market.mark * rate * sign)
+                seq = market.next_seq()
+                account.pay(funding=-payment)
+                leg.pay_funding(payment, now_ms, seq)
+                self._number += 1
+                execution = Execution(
+                    number=self._number,
+                    exec_id=self._id(self._number),
+                    symbol=symbol,
+                    side=leg.direction.open_side,
+                    price=market.mark,
+                    qty=leg.size,
+                    fee=payment,
+                    fee_rate=rate,
+                    exec_type="Funding",
+                    is_maker=False,
+                    time_ms=now_ms,
+                    seq=seq,
+                    mark_price=market.mark,
+                    order_id=self._id(self._number),
+                )
+                account.executions.append(execution)
+                self._record(account, execution, None)
+                self._touch(account, leg)
+        self._flush()
 
     def _book_closed_pnl(
         self, account: Account, order: Order, cost: Decimal, open_fee: Decimal, execution: Execution

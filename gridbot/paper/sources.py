@@ -36,6 +36,25 @@ class Market:
     def trade(self, symbol: str, price: Decimal | str, size: Decimal | str, side: Side | str) -> None:
         """Push one public trade now: orders fill, tickers and trades are published at once."""
         self.feed(MarketTrade(symbol, Side(side), Decimal(price), Decimal(size)))
+        self._settle()
+
+    def set_mark(self, symbol: str, price: Decimal | str | None) -> None:
+        """Pin the mark price apart from the last price; None lets it go again."""
+        market = self._exchange.markets[symbol]
+        market.pinned_mark = None if price is None else Decimal(price)
+        market.revalue(self._now_ms())
+        self._publisher.changed(symbol, None)
+        self._settle()
+
+    def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
+        """Settle a funding of this rate now, out of turn."""
+        self._exchange.settle_funding(symbol, Decimal(rate), self._now_ms())
+        self._settle()
+
+    def _settle(self) -> None:
+        """Do at once what otherwise waits for the next turn of the clock."""
+        self._exchange.on_time(self._now_ms())
+        self._deliver()
         self._publisher.flush()
 
     def set_price(self, symbol: str, price: Decimal | str) -> None:

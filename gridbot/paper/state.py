@@ -112,12 +112,12 @@ class ExchangeState:
             dirt.orders.append(views.order_row(order, self.markets[order.symbol].listing, stream=True))
         self._touch(account, self.leg(account, order.symbol, order.request.position_idx))
 
-    def _record(self, account: Account, execution: Execution, order: Order) -> None:
+    def _record(self, account: Account, execution: Execution, order: Order | None) -> None:
         dirt = self._dirt(account)
         listing = self.markets[execution.symbol].listing
         if "execution" in account.listening:
             dirt.executions.append(views.execution_row(execution, listing, stream=True))
-        if "order" in account.listening:
+        if order is not None and "order" in account.listening:
             dirt.orders.append(views.order_row(order, listing, stream=True))
 
     def _touch(self, account: Account, leg: Leg) -> None:

@@ -66,6 +66,7 @@ def manual_config(**changes: Any) -> PaperConfig:
         "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0},
         "market": {
             "source": "manual",
+            "mark_halflife_s": 0,
             "symbols": {"BTCUSDT": {"price": 60000}, "ETHUSDT": {"price": 2500}, "LTCUSDT": {"price": 85}},
         },
     }
