@@ -166,4 +166,5 @@ def _age(at_s: float | None, now_s: float) -> float | None:
 
 
 def _text(value: Decimal | None) -> str | None:
-    return None if value is None else f"{value.quantize(Decimal(1).scaleb(max(value.as_tuple().exponent, -8))):f}"  # type: ignore[type-var]
+    """Plain digits, at most eight decimals, no trailing zeros."""
+    return None if value is None else f"{round(value, 8).normalize():f}"

@@ -128,7 +128,7 @@ class Orchestrator:
         report = await self.reconciler.run()
         log.info("equal to the exchange: %s", report)
         for runner in self.runners.values():
-            runner.desk.ready = True
+            runner.begin()
         self._routing = True
         self._drain()
         self._tasks = [asyncio.create_task(self._clockwork(), name="clockwork")]

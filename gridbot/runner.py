@@ -100,6 +100,11 @@ class StrategyRunner:
         self.refusals: Counter[Refusal] = Counter()
         """How many levels wait for what, as of the last decision: why there are fewer orders than levels."""
 
+    def begin(self) -> None:
+        """Everything is known and equal to the exchange: decide from the next price on."""
+        self._shadow_positions()
+        self.desk.ready = True
+
     # ------------------------------------------------------------------ market
 
     def on_ticker(self, ticker: TickerEvent) -> None:

@@ -201,7 +201,8 @@ class Wiring:
         return runner
 
     def _streams(self, symbols: Sequence[str], on_wake: Callable[[], None]) -> StreamSet:
-        return StreamSet(self._endpoints, self._credentials, symbols, loop=asyncio.get_running_loop(), on_wake=on_wake)
+        return StreamSet(self._endpoints, self._credentials, symbols, loop=asyncio.get_running_loop(), on_wake=on_wake,
+            clock_offset_ms=lambda: self._rest.clock_offset_ms,)
 
     def _cap_warning(self, key: str, text: str) -> None:
         self._alert("warning", f"cap.{key}", text)
