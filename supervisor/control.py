@@ -85,7 +85,9 @@ class ControlServer:
             for writer in self._clients:
                 writer.close()
             if serving:
-                await asyncio.wait(serving, timeout=1.0)
+                _, busy = await asyncio.wait(serving, timeout=0.2)
+                for task in busy:
+                    task.cancel()
             self._server = None
         if self._path is not None:
             self._path.unlink(missing_ok=True)
@@ -117,7 +119,7 @@ class ControlServer:
                 answer = await self._answer(line)
                 writer.write(json.dumps(answer, separators=(",", ":"), default=str).encode() + b"\n")
                 await writer.drain()
-        except (ConnectionError, ValueError):  # gone, or a line beyond the limit
+        except (ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line beyond the limit, or the end
             pass
         finally:
             self._clients.pop(writer, None)

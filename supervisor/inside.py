@@ -36,6 +36,8 @@ __all__ = ["Boot", "child_main", "resolve"]
 ORPHAN_GRACE = 1.5
 """Seconds a child has to end in order after its supervisor died."""
 
+CRASH_LOG_LIMIT = 5_000_000
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
@@ -65,13 +67,21 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     _die_with(boot)
-    boot.crash_log.parent.mkdir(parents=True, exist_ok=True)
+    _make_room(boot.crash_log)
     with boot.crash_log.open("a", encoding="utf-8") as crash_log:
         faulthandler.enable(file=crash_log, all_threads=True)
         code = _run(boot, args, ends)
         faulthandler.disable()
     if code:
         sys.exit(code)  # through multiprocessing's own exit, which lets a queue's feeder thread finish
+
+
+def _make_room(path: Path) -> None:
+    """One older file of stacks is kept, so that a crash loop cannot fill the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > CRASH_LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
 
 
 def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ...]) -> int:

@@ -92,8 +92,8 @@ def _headline(status: Json, supervisor: Json) -> Text:
     return line.append(f"  pid {supervisor['pid']}  rss {size(supervisor['rss'])}  data {supervisor['data_dir']}")
 
 
-def _table(*columns: tuple[str, str]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+def _table(*columns: tuple[str, str], gap: int = 2) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for name, justify in columns:
         table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
     return table
@@ -122,7 +122,7 @@ def _accounts(rows: Sequence[Json]) -> Table:
 def _strategies(rows: Iterable[tuple[str, Json]]) -> Table:
     names = ("STRATEGY", "SYMBOL", "MODE", "STATE")
     figures = ("PRICE", "LONG", "SHORT", "ORDERS", "FILLS", "REALISED", "UNREALISED")
-    table = _table(*((name, "left") for name in names), *((name, "right") for name in figures))
+    table = _table(*((name, "left") for name in names), *((name, "right") for name in figures), gap=1)
     for _, row in rows:
         table.add_row(
             Text(row["strat_id"]),
@@ -148,8 +148,9 @@ def _orders(row: Json) -> str:
 
 def _services(status: Json) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    for justify in ("left", "left", "right", "left", "right", "left"):
-        table.add_column(no_wrap=True, overflow="ellipsis", justify=justify)
+    for justify in ("left", "left", "right", "left", "right"):
+        table.add_column(no_wrap=True, justify=justify)
+    table.add_column()
     for name in ("writer", "paper"):
         row = status[name]
         if row is None:
@@ -175,7 +176,7 @@ def _writer_note(row: Json) -> str:
 
 
 def _paper_note(row: Json) -> str:
-    market = f", market {row['market']}" if row["market"] else ""
+    market = f", {row['market']}" if row["market"] else ""
     counts = f"{_count(row['orders'])} orders, {_count(row['trades'])} trades, {_count(row['connections'])} connections"
     return f"{row['url']}, {counts}{market}"
 

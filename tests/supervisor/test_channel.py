@@ -22,7 +22,7 @@ MESSAGES = st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text
 def test_messages_survive_any_cutting(messages, data):
     stream = b"".join(frame(message) for message in messages)
     reader = FrameReader()
-    got = []
+    got: list[dict[str, object]] = []
     while stream:
         size = data.draw(st.integers(1, len(stream)))
         got += reader.feed(stream[:size])
@@ -34,7 +34,7 @@ def test_reads_what_a_connection_sends():
     parent, child = multiprocessing.Pipe()
     child.send({"type": "health", "text": "x" * 40_000})
     reader = FrameReader()
-    got = []
+    got: list[dict[str, object]] = []
     while not got:
         got += reader.feed(os.read(parent.fileno(), 1 << 16))
     assert got == [{"type": "health", "text": "x" * 40_000}]
@@ -59,7 +59,7 @@ class Ends:
 
     def __init__(self):
         ours, self.child = multiprocessing.Pipe()
-        self.messages = []
+        self.messages: list[dict[str, object]] = []
         self.closed = asyncio.Event()
         self.got = asyncio.Event()
         loop = asyncio.get_running_loop()

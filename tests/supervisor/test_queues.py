@@ -14,7 +14,7 @@ class Stock:
 
     def __init__(self):
         self.numbers = itertools.count(1)
-        self.closed = []
+        self.closed: list[int] = []
         self.ledger = QueueLedger(["a", "b"], lambda: next(self.numbers), self.closed.append)
 
 
