@@ -276,7 +276,8 @@ class GridEngine:
             elif ticks > next_sell:
                 next_sell = ticks
         if not by_ticks.keys() <= plan.sides.keys():
-            outside = [order for ticks, order in by_ticks.items() if ticks not in plan.sides]
+            kept = [order for order in orders if by_ticks[order.ticks] is order]
+            outside = [order for order in kept if order.ticks not in plan.sides]
             intents.extend(self._cancels(outside, direction, "outside_grid"))
         return next_buy, next_sell
 
