@@ -173,9 +173,11 @@ class Supervisor:
             self._on_settled()
 
     def _has_settled(self, child: Child) -> bool:
-        """It runs, or has failed at least once (or cannot start because the paper exchange has)."""
-        if child.state.process in (ProcessState.RUNNING, ProcessState.FATAL) or child.state.failures > 0:
+        """It runs and has said how it is, or has failed at least once (or waits for a paper exchange that has)."""
+        if child.state.process is ProcessState.FATAL or child.state.failures > 0:
             return True
+        if child.state.process is ProcessState.RUNNING:
+            return child.spec.kind is not ChildKind.WORKER or "health" in child.health
         paper = self._first(ChildKind.PAPER)
         return child.spec.needs_paper and not self._paper and paper is not None and self._has_settled(paper)
 

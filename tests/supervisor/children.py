@@ -75,9 +75,10 @@ def exits(account, code, url, queue, conn):
 
 
 def hanging(account, notes, url, queue, conn):
-    """Ready, then silent, as a process stuck in its loop."""
+    """Ready, one report, then silent, as a process stuck in its loop."""
     note(notes, f"{account} start {os.getpid()} {url}")
     conn.send({"type": "ready"})
+    conn.send(beat(account))
     while True:
         time.sleep(60)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 
@@ -111,7 +112,7 @@ def test_no_writer_and_no_paper_before_they_exist(status):
     assert "paper" not in text_of({**status, "paper": None})
 
 
-def test_select_one_account(status):
+def test_select_one_account(status: dict[str, Any]):
     assert select(status, None) is status
     assert select(status, "zoe") is None
     alice, bob = select(status, "alice"), select(status, "bob")
