@@ -44,9 +44,9 @@ class DatabaseDamaged(ReadingError):
 
 
 def database_path(data_dir: str | Path) -> Path:
-    """The database file for a data directory; a path that names a .duckdb file is taken as it is."""
+    """The database file for a data directory; a path that names a file is taken as it is."""
     path = Path(data_dir)
-    return path if path.suffix == ".duckdb" else path / DATABASE_NAME
+    return path if path.suffix == ".duckdb" or path.is_file() else path / DATABASE_NAME
 
 
 def is_lock_error(exc: BaseException) -> bool:

@@ -7,6 +7,7 @@ other means than DuckDB, not even to read a byte: closing such a descriptor drop
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -137,7 +138,8 @@ class Database:
         try:
             self._write(con, rows)
         except (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException, TypeError):
-            con.rollback()
+            with contextlib.suppress(duckdb.Error):
+                con.rollback()
             _reject_misfits(rows)
             self._write(con, rows)
 

@@ -7,6 +7,9 @@ new nullable column; anything else needs a new SCHEMA_VERSION and a migration.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+from datetime import UTC, datetime
 from typing import Final
 
 import duckdb
@@ -16,7 +19,7 @@ from gridbot.codec import Column, ColumnKind
 from gridbot.records import Header
 from supervisor.store.views import VIEWS
 
-__all__ = ["SCHEMA_VERSION", "STORAGE_VERSION", "SchemaTooNew", "ensure_schema", "table_columns"]
+__all__ = ["SCHEMA_VERSION", "STORAGE_VERSION", "SchemaTooNew", "ensure_schema", "forget_fingerprint", "table_columns"]
 
 SCHEMA_VERSION: Final = 1
 STORAGE_VERSION: Final = "v1.4.0"
@@ -34,7 +37,8 @@ _SQL_TYPES: Final = {
 _INTERNAL_TABLES: Final = {
     "schema_versions": """
         CREATE TABLE IF NOT EXISTS schema_versions (
-            version INTEGER NOT NULL, gridbot VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)""",
+            version INTEGER NOT NULL, fingerprint VARCHAR NOT NULL, gridbot VARCHAR NOT NULL,
+            applied_at TIMESTAMP NOT NULL)""",
     "ingest_offsets": """
         CREATE TABLE IF NOT EXISTS ingest_offsets (
             account VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, updated_at TIMESTAMP NOT NULL)""",
@@ -49,7 +53,7 @@ _INTERNAL_TABLES: Final = {
 }
 
 _INTERNAL_DOCS: Final = {
-    "schema_versions": "Versions of this schema that the file has had; the highest counts.",
+    "schema_versions": "Versions of this schema that the file has had; the newest counts.",
     "ingest_offsets": "Number of the last record of each account that is in this file.",
     "ingest_gaps": "Record numbers that could not be had: the journal was damaged or removed.",
     "ingest_rejects": "Records that fit no table, as they were; nothing is thrown away.",
@@ -85,31 +89,42 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def schema_version(con: duckdb.DuckDBPyConnection) -> int:
-    """Version of an open file; 0 when it has no schema of ours yet."""
-    found = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'schema_versions'").fetchone()
-    if not found:
-        return 0
-    row = con.execute("SELECT max(version) FROM schema_versions").fetchone()
-    return int(row[0]) if row and row[0] is not None else 0
+def fingerprint() -> str:
+    """Changes when anything about tables, views or their documentation does."""
+    parts: list[object] = [_INTERNAL_TABLES, _INTERNAL_DOCS, [(view.name, view.doc, view.sql) for view in VIEWS]]
+    parts += [(table, cls.__doc__, table_columns(table)) for table, cls in codec.RECORD_TYPES.items()]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _applied(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
+    """Version and fingerprint of an open file; (0, "") when it has no schema of ours yet."""
+    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'schema_versions'").fetchone():
+        return 0, ""
+    newest = "SELECT version, fingerprint FROM schema_versions ORDER BY version DESC, applied_at DESC LIMIT 1"
+    row = con.execute(newest).fetchone()
+    return (int(row[0]), str(row[1])) if row else (0, "")
 
 
 def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing, in one transaction. Raise SchemaTooNew for a file of a newer gridbot."""
-    version = schema_version(con)
+    version, known = _applied(con)
     if version > SCHEMA_VERSION:
         raise SchemaTooNew(
             f"the database has schema version {version}, this gridbot ({__version__}) knows versions up to "
             f"{SCHEMA_VERSION}: use the newer gridbot, or another --data-dir"
         )
+    wanted = fingerprint()
+    if (version, known) == (SCHEMA_VERSION, wanted):
+        return
     con.execute("BEGIN")
     try:
         _create(con)
-        if version < SCHEMA_VERSION:
-            con.execute("INSERT INTO schema_versions VALUES (?, ?, now()::TIMESTAMP)", [SCHEMA_VERSION, __version__])
+        now = datetime.now(UTC).replace(tzinfo=None)
+        con.execute("INSERT INTO schema_versions VALUES (?, ?, ?, ?)", [SCHEMA_VERSION, wanted, __version__, now])
         con.execute("COMMIT")
     except BaseException:
-        con.execute("ROLLBACK")
+        with contextlib.suppress(duckdb.Error):  # a commit that failed has left no transaction
+            con.execute("ROLLBACK")
         raise
 
 
@@ -128,3 +143,8 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
     for view in VIEWS:
         con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
         con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")
+
+
+def forget_fingerprint(con: duckdb.DuckDBPyConnection, database: str) -> None:
+    """Have the next `ensure_schema` make everything again, such as comments that a copy left out."""
+    con.execute(f"UPDATE {database}.schema_versions SET fingerprint = ''")

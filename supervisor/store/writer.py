@@ -78,19 +78,22 @@ class WriterState:
 
 
 class Writer:
-    """The work without the process around it. `clock` is a monotonic clock in seconds."""
+    """The work without the process around it.
 
-    def __init__(self, spec: WriterSpec, queues: Mapping[str, Any]) -> None:
+    `database` is another file than the data directory's own, for making a new one (see `maintenance.rebuild`).
+    """
+
+    def __init__(self, spec: WriterSpec, queues: Mapping[str, Any], database: Database | None = None) -> None:
         self.spec = spec
         self.state = WriterState()
-        self._lock_fd = _take_writer_lock(database_path(spec.data_dir))
-        self.database = Database(database_path(spec.data_dir))
+        self.database = database or Database(database_path(spec.data_dir))
+        self._lock_fd = take_writer_lock(self.database.path)
         self._sources: dict[str, AccountSource] = {}
         self._rows = Rows()
         self._oldest: dict[str, int] = {}
         self._uncertain = True
         self._more = False
-        for account in sorted({*spec.accounts, *queues, *_accounts_on_disk(spec.data_dir)}):
+        for account in sorted({*spec.accounts, *queues, *accounts_on_disk(spec.data_dir)}):
             drain = QueueDrain(account, queues[account]) if account in queues else None
             directory = journal_directory(spec.data_dir, account)
             self._sources[account] = AccountSource(account, directory, drain)
@@ -244,7 +247,7 @@ class Writer:
         os.close(self._lock_fd)
 
 
-def _accounts_on_disk(data_dir: Path) -> list[str]:
+def accounts_on_disk(data_dir: Path) -> list[str]:
     """Accounts that ever had a journal here, in today's configuration or not."""
     root = journal_directory(data_dir, ".").resolve()
     try:
@@ -253,7 +256,8 @@ def _accounts_on_disk(data_dir: Path) -> list[str]:
         return []
 
 
-def _take_writer_lock(database: Path) -> int:
+def take_writer_lock(database: Path) -> int:
+    """Be the only writer of a database file until the returned descriptor is closed. Raise WriterBusy."""
     path = database.with_name(database.name + ".writer")
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -442,7 +442,7 @@ def test_the_file_is_in_the_older_format_and_documents_itself(tmp_path: Path) ->
 def test_a_file_of_a_newer_gridbot_is_refused_in_plain_words(tmp_path: Path) -> None:
     Database(database_path(tmp_path)).prepare()
     with duckdb.connect(str(database_path(tmp_path))) as con:
-        con.execute("INSERT INTO schema_versions VALUES (?, '9.0', now()::TIMESTAMP)", [SCHEMA_VERSION + 1])
+        con.execute("INSERT INTO schema_versions VALUES (?, 'x', '9.0', now()::TIMESTAMP)", [SCHEMA_VERSION + 1])
     writer = start_writer(tmp_path)
     assert writer.health.poll(20)
     message = writer.health.recv()

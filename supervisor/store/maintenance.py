@@ -1,0 +1,252 @@
+"""Care of the database file: make it anew from the journals, back it up, compact it, export it.
+
+`backup` and `export` work beside a running bot: they read, and while they do the writer waits and the file lags.
+`rebuild` and `vacuum` replace the file, so the bot has to be stopped; `rebuild` keeps the old file beside the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import orjson
+
+from gridbot import codec
+from gridbot.journal import journal_directory
+from gridbot.reading import NoDatabase, ReadingError, connect, database_path
+from supervisor.store.database import Database
+from supervisor.store.schema import STORAGE_VERSION, forget_fingerprint, quote
+from supervisor.store.writer import Writer, WriterSpec, take_writer_lock
+
+__all__ = ["Exported", "IncompleteJournals", "Rebuilt", "backup", "export", "rebuild", "vacuum"]
+
+MANIFEST: Final = "manifest.json"
+
+
+class IncompleteJournals(RuntimeError):
+    """The journals do not reach back to the first record, and no old file can fill in."""
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What `rebuild` did: rows by origin, gaps that remain, and where the old file is now."""
+
+    from_journals: int = 0
+    from_old_file: int = 0
+    gaps: list[tuple[str, int, int, str]] = field(default_factory=list)
+    old_file: Path | None = None
+
+
+@contextlib.contextmanager
+def _only_writer(data_dir: Path) -> Iterator[Path]:
+    """The database path, while no bot and no other maintenance works on it. Raise WriterBusy."""
+    path = database_path(data_dir)
+    lock = take_writer_lock(path)
+    try:
+        yield path
+    finally:
+        os.close(lock)
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
+    """Make a new database from the journals; what they no longer hold comes from the old file where that is readable.
+
+    Raise IncompleteJournals when something would be in neither (unless `accept_loss`), WriterBusy while a bot runs.
+    """
+    done = Rebuilt()
+    with _only_writer(data_dir) as path:
+        fresh = Database(path.with_name(f"{path.stem}.rebuild{path.suffix}"))
+        for left_over in (fresh.path, fresh.wal):
+            left_over.unlink(missing_ok=True)
+        fresh.prepare()
+        done.from_old_file = _salvage(data_dir, path, fresh)
+        writer = Writer(WriterSpec(data_dir, ()), {}, fresh)
+        try:
+            while writer.flush():
+                pass
+        finally:
+            writer.close()
+        done.from_journals = writer.state.rows
+        with connect(fresh.path) as con:
+            gaps = con.execute("SELECT account, from_seq, to_seq, reason FROM ingest_gaps ORDER BY ALL").fetchall()
+        done.gaps = gaps
+        if any(first == 1 for _, first, _, _ in gaps) and not accept_loss:
+            raise IncompleteJournals(
+                "; ".join(
+                    f"records 1 to {last} of account {name} are in no journal"
+                    for name, first, last, _ in gaps
+                    if first == 1
+                )
+                + f". The new file without them is {fresh.path}; nothing was replaced. Use --accept-loss to go on"
+            )
+        done.old_file = _replace(path, fresh.path)
+        fresh.path.with_name(fresh.path.name + ".writer").unlink(missing_ok=True)
+    return done
+
+
+def _replace(path: Path, fresh: Path) -> Path | None:
+    """Put `fresh` in the place of `path`; return where the old file went, with its write-ahead log beside it."""
+    old = None
+    if path.exists():
+        old = path.with_name(f"{path.stem}.before-{_stamp()}{path.suffix}")
+        wal = path.with_name(path.name + ".wal")
+        if wal.exists():
+            os.replace(wal, old.with_name(old.name + ".wal"))
+        os.replace(path, old)
+    os.replace(fresh, path)
+    return old
+
+
+def _salvage(data_dir: Path, path: Path, fresh: Database) -> int:
+    """Copy what is older than the journals from the old file, when there is one that can be read."""
+    try:
+        connect(path, timeout_s=0).close()
+    except ReadingError:
+        return 0
+    copied = 0
+    with duckdb.connect(config={"threads": 2}) as con:
+        con.execute(f"ATTACH {quote(str(path))} AS old (READ_ONLY)")
+        con.execute(f"ATTACH {quote(str(fresh.path))} AS fresh")
+        con.begin()
+        for account, last in con.execute("SELECT account, seq FROM old.ingest_offsets").fetchall():
+            before = min(_first_in_journal(data_dir, account), last + 1)
+            if before > 1:
+                copied += _copy_account(con, account, before)
+        con.commit()
+    return copied
+
+
+def _first_in_journal(data_dir: Path, account: str) -> int:
+    """Number of the oldest record that is still in the account's journal; far beyond all when it is empty."""
+    names = sorted(journal_directory(data_dir, account).glob("*.journal"))
+    return next((int(path.stem) for path in names if path.stat().st_size), 2**62)
+
+
+def _copy_account(con: duckdb.DuckDBPyConnection, account: str, before: int) -> int:
+    copied = 0
+    known = {
+        row[0] for row in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
+    }
+    for table in codec.RECORD_TYPES:
+        if table in known:
+            copied += _count(
+                con,
+                f"""
+                INSERT INTO fresh.{table} BY NAME
+                SELECT * FROM old.{table} WHERE account = ? AND seq < ? ORDER BY seq""",
+                account,
+                before,
+            )
+    for table, number in (("ingest_gaps", "to_seq"), ("ingest_rejects", "seq")):
+        condition = f"account = ? AND coalesce({number}, 0) < ?"
+        _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT * FROM old.{table} WHERE {condition}", account, before)
+    con.execute(
+        "INSERT INTO fresh.ingest_offsets VALUES (?, ?, ?)",
+        [account, before - 1, datetime.now(UTC).replace(tzinfo=None)],
+    )
+    return copied
+
+
+def _count(con: duckdb.DuckDBPyConnection, statement: str, account: str, before: int) -> int:
+    row = con.execute(statement, [account, before]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def backup(data_dir: Path, target: Path, *, wait_s: float = 30.0) -> int:
+    """Copy the database to `target` as of one moment; return its size in bytes. Works beside a running bot.
+
+    The file is held open read-only meanwhile, so that the writer leaves it alone. Not for the writer's own process.
+    """
+    if target.exists():
+        raise FileExistsError(f"{target} exists; expected a new name for the backup")
+    path = database_path(data_dir)
+    partial = target.with_name(target.name + ".part")
+    with connect(path, timeout_s=wait_s) as con:
+        con.execute("SELECT count(*) FROM ingest_offsets")
+        shutil.copyfile(path, partial)
+        wal = path.with_name(path.name + ".wal")
+        if wal.exists():
+            shutil.copyfile(wal, target.with_name(target.name + ".wal"))
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, target)
+    connect(target, timeout_s=0).close()  # a backup that cannot be opened is none
+    return target.stat().st_size
+
+
+def vacuum(data_dir: Path) -> tuple[int, int]:
+    """Write the database anew without free space; (bytes before, bytes after). Raise WriterBusy while a bot runs."""
+    with _only_writer(data_dir) as path:
+        if not path.exists():
+            raise NoDatabase(f"there is no database at {path}")
+        before = path.stat().st_size
+        fresh = path.with_name(f"{path.stem}.vacuum{path.suffix}")
+        fresh.unlink(missing_ok=True)
+        with duckdb.connect(config={"threads": 2}) as con:
+            con.execute(f"ATTACH {quote(str(path))} AS old")
+            con.execute(f"ATTACH {quote(str(fresh))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
+            con.execute("COPY FROM DATABASE old TO fresh")
+            forget_fingerprint(con, "fresh")
+        Database(fresh).prepare()
+        os.replace(fresh, path)
+        return before, path.stat().st_size
+
+
+@dataclass(slots=True)
+class Exported:
+    """Files written by `export`, and the days that were up to date already."""
+
+    written: list[Path] = field(default_factory=list)
+    skipped: int = 0
+
+
+def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s: float = 30.0) -> Exported:
+    """Write the record tables as Parquet below `target`, one file per table and UTC day of `local_ts`.
+
+    Days whose rows have not changed since the last export are not written again. The database is opened once per
+    file, so a running writer gets its turn in between.
+    """
+    manifest_path = target / MANIFEST
+    manifest: dict[str, int] = orjson.loads(manifest_path.read_bytes()) if manifest_path.exists() else {}
+    done = Exported()
+    for table in tables or tuple(codec.RECORD_TYPES):
+        days = f"SELECT CAST(local_ts AS DATE)::VARCHAR, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
+        with connect(data_dir, timeout_s=wait_s) as con:
+            found = con.execute(days).fetchall()
+        for day, count in found:
+            key = f"{table}/day={day}"
+            if manifest.get(key) == count:
+                done.skipped += 1
+                continue
+            done.written.append(_export_day(data_dir, target / key, table, day, wait_s))
+            manifest[key] = count
+            _write_atomically(manifest_path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    return done
+
+
+def _export_day(data_dir: Path, folder: Path, table: str, day: str, wait_s: float) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{table}.parquet"
+    partial = path.with_name(path.name + ".part")
+    rows = f"SELECT * FROM {table} WHERE local_ts >= DATE '{day}' AND local_ts < DATE '{day}' + INTERVAL 1 DAY"
+    with connect(data_dir, timeout_s=wait_s) as con:
+        con.execute(f"COPY ({rows}) TO {quote(str(partial))} (FORMAT parquet, COMPRESSION zstd)")
+    os.replace(partial, path)
+    return path
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(content)
+    os.replace(partial, path)
