@@ -17,7 +17,7 @@ from gridbot import recording
 from gridbot.account import Account
 from gridbot.bybit.errors import ExchangeError
 from gridbot.bybit.rest import BybitRest
-from gridbot.core import ExecutionEvent, WalletEvent
+from gridbot.core import ExecutionEvent, PositionEvent, WalletEvent
 from gridbot.orders.lifecycle import Order, OrderState
 from gridbot.orders.reconcile import compare
 from gridbot.runner import StrategyRunner
@@ -30,6 +30,7 @@ OVERLAP_MS = 60_000
 LOOK_UP_AFTER_S = 1.0
 LOOK_UP_MAX_S = 30.0
 SETTLE_AFTER_S = 60.0
+SETTLED_MS = 5_000
 ZERO = Decimal(0)
 
 
@@ -103,8 +104,10 @@ class Reconciler:
 
     async def positions(self, symbol: str) -> None:
         """Read both legs of a symbol; what REST says clears doubt."""
+        runner = self._runners[symbol]
         for row in await self._rest.positions(symbol):
-            self._runners[symbol].on_position(row, source="rest")
+            runner.on_position(row, source="rest")
+            self._align(runner, row)
 
     async def wallet(self) -> None:
         self._on_wallet(await self._rest.wallet(), "rest")
@@ -143,6 +146,25 @@ class Reconciler:
         await asyncio.gather(*self._looking.values(), return_exceptions=True)
 
     # ------------------------------------------------------------------ inside
+
+    def _align(self, runner: StrategyRunner, row: PositionEvent) -> None:
+        """Believe the exchange's leg where our executions do not add up to it: it was held before our first one.
+
+        Not while executions are coming in: the listing may be ahead of the stream.
+        """
+        ledger = self._account.ledger
+        size, entry = ledger.leg(runner.strat_id, row.direction)
+        settled = self.last_s is None or self._account.clock_ms() - ledger.last_exec_ts > SETTLED_MS
+        if settled and (size != row.size or (row.size > 0 and entry == 0)):
+            log.info(
+                "%s %s: executions add up to %s, the exchange says %s @ %s; going on from there",
+                runner.strat_id,
+                row.direction,
+                size,
+                row.size,
+                row.entry_price,
+            )
+            ledger.set_leg(runner.strat_id, row.direction, row.size, row.entry_price)
 
     def _apply(self, execution: ExecutionEvent) -> None:
         runner = self._runners.get(execution.symbol)

@@ -348,7 +348,7 @@ class StrategyRunner:
         order = adopted(row, self.strat_id, self.instrument)
         transition = self.book.add(order)
         self._keep(Transition(transition.order, transition.before, transition.after, f"adopted ({source})"))
-        self.log.info("[order] adopted %s %s %s @ %s", order.direction, order.side, order.qty, order.price)
+        self.log.debug("[order] adopted %s %s %s @ %s", order.direction, order.side, order.qty, order.price)
 
     def cancel_did_not_happen(self, order: Order) -> None:
         """The order still rests: the strategy decides again whether it wants it."""

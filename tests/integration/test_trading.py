@@ -331,3 +331,25 @@ def test_the_loss_limit_latches_cancels_and_survives_a_restart(tmp_path: Path) -
                 await desk.until(lambda: len(resting(paper)) > 0, "trading again after an operator looked")
 
     asyncio.run(run())
+
+
+def test_a_position_from_before_is_taken_over_with_its_entry(tmp_path: Path) -> None:
+    """Realised PnL of the first close needs the entry that the exchange remembers, not ours."""
+    first, second = settings(tmp_path / "one"), settings(tmp_path / "two")
+
+    async def run() -> None:
+        with exchange(first) as paper:
+            async with trading(first, paper) as desk:
+                await desk.quiet()
+                paper.set_price("BTCUSDT", "49890")
+                await desk.until(lambda: desk.size(Direction.LONG) > 0)
+            async with trading(second, paper) as desk:  # another installation: no ledger, no grid
+                assert desk.wiring.account.ledger.leg("btc", Direction.LONG) == (D("0.01"), D(49900))
+                await desk.until(lambda: any(o.reduce_only for o in desk.runner().book), "a closing order")
+                await desk.quiet()
+                close = max((o for o in desk.runner().book if o.reduce_only), key=lambda o: o.price)
+                paper.set_price("BTCUSDT", str(close.price + 10))
+                totals = desk.wiring.account.ledger.of("btc")
+                await desk.until(lambda: totals.realised == (close.price - D(49900)) * D("0.01"), "the profit")
+
+    asyncio.run(run())
