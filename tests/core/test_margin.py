@@ -1,0 +1,187 @@
+"""Margins by tiers, pair liquidation and per-leg hedge margins (lessons 7.4-7.6), worked out by hand."""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridbot.core import (
+    LegMargin,
+    LegState,
+    RiskTier,
+    check_tiers,
+    fee_to_close,
+    initial_margin,
+    maintenance_margin,
+    margin_percent,
+    pair_liquidation,
+    pair_margins,
+    tier_for,
+)
+from tests.core.helpers import EXAMPLES, LONG, SHORT, d
+
+# Second tier: 2 % less a deduction of 1000 · (2 % − 1 %) = 10, so that the margin has no jump
+TIERS = (
+    RiskTier(d(1000), d("0.01"), d("0.02")),
+    RiskTier(d(5000), d("0.02"), d("0.04"), d(10)),
+    RiskTier(d(9000), d("0.05"), d("0.1"), d(160)),
+)
+FLAT = LegState()
+
+
+def leg(size: str, entry: str, leverage: str = "10") -> LegState:
+    return LegState(d(size), d(entry), leverage=d(leverage))
+
+
+@pytest.mark.parametrize(
+    ("value", "tier"), [("0", 0), ("1000", 0), ("1000.01", 1), ("5000", 1), ("9000", 2), ("100000", 2)]
+)
+def test_the_first_tier_that_covers_a_value_and_the_last_for_more(value, tier):
+    assert tier_for(TIERS, d(value)) is TIERS[tier]
+
+
+def test_tiers_are_needed():
+    with pytest.raises(ValueError, match="expected at least one risk tier"):
+        tier_for((), d(1))
+    with pytest.raises(ValueError, match="expected at least one risk tier"):
+        maintenance_margin(d(1), ())
+
+
+@pytest.mark.parametrize(
+    ("value", "initial", "maintenance"),
+    [("500", "10", "5"), ("1000", "20", "10"), ("2000", "80", "30"), ("10000", "1000", "340"), ("0", "0", "0")],
+)
+def test_margins_by_tier(value, initial, maintenance):
+    assert initial_margin(d(value), TIERS) == d(initial)
+    assert maintenance_margin(d(value), TIERS) == d(maintenance)
+
+
+def test_maintenance_is_never_negative():
+    assert maintenance_margin(d(100), (RiskTier(d(1000), d("0.01"), d("0.02"), d(5)),)) == 0
+
+
+def test_without_tiers_the_leverage_decides():
+    assert initial_margin(d(1000), (), d(8)) == 125
+    assert initial_margin(d(1000), ()) == 1000
+
+
+@pytest.mark.parametrize(("balance", "expected"), [("200", "12.5"), ("0", None), ("-1", None)])
+def test_margin_in_percent_of_the_balance(balance, expected):
+    assert margin_percent(d(25), d(balance)) == (None if expected is None else d(expected))
+
+
+@pytest.mark.parametrize(
+    ("tiers", "message"),
+    [
+        ((TIERS[1], TIERS[0]), "expected rising limits, got 1000 after 5000"),
+        ((TIERS[0], TIERS[0]), "expected rising limits, got 1000 after 1000"),
+        ((RiskTier(d(1), d(0), d("0.1")),), "expected a maintenance rate between 0 and 1, got 0 up to 1"),
+        ((RiskTier(d(1), d(1), d("0.1")),), "expected a maintenance rate"),
+        ((RiskTier(d(1), d("0.1"), d(0)),), "expected a initial rate between 0 and 1, got 0 up to 1"),
+        ((RiskTier(d(1), d("0.1"), d(1)),), "expected a initial rate"),
+    ],
+)
+def test_broken_tiers_are_refused(tiers, message):
+    check_tiers(TIERS)
+    with pytest.raises(ValueError, match=message):
+        check_tiers(tiers)
+
+
+# ---------------------------------------------------------------------- pair liquidation
+
+
+def test_a_bigger_long_has_a_liquidation_price_below():
+    # values 1000 + 400 = 1400: MM 1400 · 2 % − 10 = 18; pool 100 − 18 = 82; surplus 6: 100 − 82/6
+    long, short = pair_liquidation(leg("10", "100"), leg("4", "100"), d(100), TIERS)
+    assert short is None
+    assert round(long, 10) == d("86.3333333333")
+
+
+def test_a_bigger_short_has_one_above():
+    long, short = pair_liquidation(leg("4", "100"), leg("10", "100"), d(100), TIERS)
+    assert long is None
+    assert round(short, 10) == d("113.6666666667")
+
+
+def test_maintenance_is_for_both_legs_without_relief():
+    # the hedged part counts: 1 + 1 coins at 400 are 800 USDT, MM 8
+    assert pair_liquidation(leg("2", "400"), leg("1", "200"), d(100), TIERS)[0] == 400 - (100 - d("10"))
+    assert pair_liquidation(leg("1", "400"), FLAT, d(100), TIERS)[0] == 400 - (100 - d(4))
+
+
+def test_a_long_is_never_liquidated_below_zero():
+    assert pair_liquidation(leg("1", "100"), FLAT, d(5000), TIERS) == (0, None)
+
+
+@pytest.mark.parametrize("equity", ["10", "5", "-100"])
+def test_with_nothing_to_lose_it_is_at_the_entry(equity):
+    assert pair_liquidation(leg("10", "100"), FLAT, d(equity), TIERS) == (100, None)
+    assert pair_liquidation(FLAT, leg("10", "100"), d(equity), TIERS) == (None, 100)
+
+
+def test_equal_or_no_legs_have_none():
+    assert pair_liquidation(leg("3", "100"), leg("3", "90"), d(10), TIERS) == (None, None)
+    assert pair_liquidation(FLAT, FLAT, d(10), TIERS) == (None, None)
+    assert pair_liquidation(LegState(d(1)), FLAT, d(10), TIERS) == (None, None)
+    assert pair_liquidation(FLAT, LegState(d(1)), d(10), TIERS) == (None, None)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(sizes=st.tuples(st.integers(0, 50), st.integers(0, 50)), equity=st.integers(-50, 3000))
+def test_at_the_liquidation_price_the_loss_equals_the_pool(sizes, equity):
+    big, small = sizes
+    long, short = leg(str(big), "100"), leg(str(small), "100")
+    prices = pair_liquidation(long, short, Decimal(equity), TIERS)
+    pool = equity - maintenance_margin(long.value + short.value, TIERS)
+    if big > small and pool > 0 and prices[0]:
+        assert abs((100 - prices[0]) * (big - small) - pool) < d("1e-20")
+    if small > big and pool > 0:
+        assert abs((prices[1] - 100) * (small - big) - pool) < d("1e-20")
+    assert sum(price is not None for price in prices) == (big != small)
+
+
+# ---------------------------------------------------------------------- legs
+
+
+def test_fee_to_close():
+    # 2 · 100 · (1 ∓ 1/10) · 0.00075
+    assert fee_to_close(LONG, leg("2", "100"), d("0.00075")) == d("0.135")
+    assert fee_to_close(SHORT, leg("2", "100"), d("0.00075")) == d("0.165")
+    assert fee_to_close(SHORT, FLAT, d("0.00075")) == 0
+
+
+def test_margins_of_a_hedged_pair():
+    long, short = leg("10", "100"), leg("4", "110", "5")
+    got = pair_margins(long, short, d(105), TIERS, d("0.001"))
+    # long: value 1050/10 + fee 1000·0.9·0.001; bare 6·105 = 630 at 1 %. short: fee 440·1.2·0.001 + 1 % · 4 · 10 · 5.657
+    assert got[0] == LegMargin(initial=d("105.9"), maintenance=d("7.2"))
+    assert got[1] == LegMargin(initial=d("2.7908"), maintenance=d("2.7908"))
+
+
+def test_the_bigger_leg_may_be_the_short():
+    got = pair_margins(leg("4", "100"), leg("30", "110"), d(105), TIERS, d("0.001"))
+    # short: 3150/10 + 3300·1.1·0.001; bare 26·105 = 2730: 2 % − 10; long: 400·0.9·0.001 + 2 % · 4 · 10 · 5.657
+    assert got[1] == LegMargin(initial=d("318.63"), maintenance=d("48.23"))
+    assert got[0] == LegMargin(initial=d("4.8856"), maintenance=d("4.8856"))
+
+
+def test_one_leg_and_equal_legs():
+    alone = pair_margins(leg("10", "100"), FLAT, d(100), TIERS, d("0.001"))
+    assert alone == (LegMargin(d("100.9"), d("10.9")), LegMargin(d(0), d(0)))
+    alone = pair_margins(FLAT, leg("10", "100"), d(100), TIERS, d("0.001"))
+    assert alone == (LegMargin(d(0), d(0)), LegMargin(d("101.1"), d("11.1")))
+    equal = pair_margins(leg("5", "100"), leg("5", "100"), d(100), TIERS, d("0.001"))
+    assert equal == (LegMargin(d("50.45"), d("0.45")), LegMargin(d("0.55"), d("0.55")))
+    nameless = pair_margins(LegState(d(5)), leg("4", "100"), d(100), TIERS, d("0.001"))
+    assert nameless[1].initial == d("0.44")
+
+
+def test_the_ambient_decimal_context_decides_nothing():
+    arguments = (leg("7", "123.45"), leg("3", "122.1"), d("131.37"), TIERS, d("0.00055"))
+    expected = pair_margins(*arguments), pair_liquidation(*arguments[:2], d("77.77"), TIERS)
+    with localcontext() as context:
+        context.prec = 3
+        assert (pair_margins(*arguments), pair_liquidation(*arguments[:2], d("77.77"), TIERS)) == expected
