@@ -162,6 +162,11 @@ def _named(account: Account, params: Params) -> list[Order] | None:
     return [order] if order is not None and symbol in ("", order.symbol) else []
 
 
+def _visible(exchange: Exchange, stamp_ms: int, now_ms: int) -> bool:
+    """False for what the listings, which lag, do not show yet."""
+    return now_ms - stamp_ms >= exchange.config.query_lag_ms
+
+
 def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     linear = is_linear(params)
     symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
@@ -169,6 +174,11 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
         require_market(exchange, params)
     named = _named(account, params)
     if named is not None:
+        named = [
+            order
+            for order in named
+            if (order.is_open or order.number >= account.cached_from) and _visible(exchange, order.created_ms, now_ms)
+        ]
         return _order_page(exchange, named, params)
     if linear and not (symbol or base or settle):
         raise ApiError(10001, "params error: symbol, baseCoin or settleCoin is required")
@@ -176,8 +186,12 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
         orders = account.open_by_symbol.get(symbol, {}) if symbol else account.open
         source: list[Order] = list(orders.values())
     else:
-        source = list(account.closed.values())[-500:]
-    chosen = [order for order in source if linear and _matches(exchange, order, symbol, base, settle)]
+        source = [order for order in list(account.closed.values())[-500:] if order.number >= account.cached_from]
+    chosen = [
+        order
+        for order in source
+        if linear and _matches(exchange, order, symbol, base, settle) and _visible(exchange, order.created_ms, now_ms)
+    ]
     chosen.sort(key=lambda order: -order.number)
     return _order_page(exchange, chosen, params)
 
@@ -187,6 +201,7 @@ def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -
     linear = is_linear(params)
     named = _named(account, params)
     if named is not None:
+        named = [order for order in named if not order.is_open and _visible(exchange, order.updated_ms, now_ms)]
         return _order_page(exchange, named, params)
     start, end = window(params, now_ms)
     symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
@@ -199,6 +214,7 @@ def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -
         and start <= order.created_ms <= end
         and (order.cum_qty or now_ms - order.updated_ms < DAY_MS)
         and status in ("", order.status.value)
+        and _visible(exchange, order.updated_ms, now_ms)
     ]
     chosen.sort(key=lambda order: -order.number)
     return _order_page(exchange, chosen, params)

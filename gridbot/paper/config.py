@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gridbot.paper.fault_config import FaultConfig
+
 __all__ = [
     "AtEnd",
     "MarketConfig",
@@ -149,3 +151,7 @@ class PaperConfig(_Model):
     link_id_retention_s: float = Field(7200, ge=0, description="How long a closed order's orderLinkId stays taken.")
     limits: RateLimitConfig = Field(default_factory=RateLimitConfig, description="Request limits.")
     market: MarketConfig = Field(default_factory=MarketConfig, description="Where prices come from.")
+    query_lag_ms: float = Field(0, ge=0, description="Order listings show an order only this long after the request.")
+    control: bool = Field(False, description="Answer POST /paper/control (faults, prices) from loopback addresses.")
+    fault_seed: int = Field(1, description="Seed of the faults' draws.")
+    faults: tuple[FaultConfig, ...] = Field((), description="What shall go wrong; see docs/paper.md.")

@@ -29,12 +29,21 @@ class ChannelKind(StrEnum):
 class Connection:
     """One socket. Frames leave strictly in the order in which they were queued, none before its time."""
 
-    def __init__(self, socket: web.WebSocketResponse, kind: ChannelKind, conn_id: str, stamp: Stamp | None) -> None:
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        kind: ChannelKind,
+        conn_id: str,
+        stamp: Stamp | None,
+        transport: asyncio.Transport | None = None,
+    ) -> None:
         self.socket = socket
+        self.transport = transport
         self.kind = kind
         self.conn_id = conn_id
         self.account: Account | None = None
         self.topics: set[str] = set()
+        self.muted = False
         self._loop = asyncio.get_running_loop()
         self._stamp = stamp
         self._queue: deque[tuple[float, bytes, str]] = deque()
@@ -42,12 +51,29 @@ class Connection:
 
     def send(self, frame: bytes, *, delay_s: float = 0.0, ticker: str = "") -> None:
         """Queue a frame. `ticker` names the symbol of a ticker frame, for the stamp."""
+        if self.muted:
+            return
         if len(self._queue) >= MAX_BACKLOG:
             self._queue.clear()
             self._loop.create_task(self.socket.close(code=1008, message=b"too slow"))
             return
         self._queue.append((self._loop.time() + delay_s, frame, ticker))
         self._wake.set()
+
+    def send_late(self, frame: bytes, late_s: float) -> None:
+        """Queue a frame only after a while: those queued meanwhile overtake it."""
+        self._loop.call_later(late_s, self.send, frame)
+
+    def mute(self) -> None:
+        """Say nothing any more, not even pongs, and leave the connection open."""
+        self.muted = True
+        self._queue.clear()
+
+    def abort(self) -> None:
+        """Close the TCP connection at once."""
+        transport = self.transport
+        if transport is not None:
+            transport.abort()
 
     async def write(self) -> None:
         """Write frames as they become due, until cancelled or the peer has gone."""

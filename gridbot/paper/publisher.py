@@ -9,6 +9,7 @@ import orjson
 
 from gridbot.paper import market_views as views
 from gridbot.paper.connections import Connection, Hub
+from gridbot.paper.fault_shell import Faults
 from gridbot.paper.market import PublicTrade, SymbolMarket
 
 __all__ = ["Publisher"]
@@ -20,9 +21,12 @@ MAX_TRADES_PER_FRAME = 1024
 class Publisher:
     """Coalesces changes per symbol. Deltas are against what was published last, to everybody alike."""
 
-    def __init__(self, markets: Mapping[str, SymbolMarket], hub: Hub, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, markets: Mapping[str, SymbolMarket], hub: Hub, faults: Faults, now_ms: Callable[[], int]
+    ) -> None:
         self._markets = markets
         self._hub = hub
+        self._faults = faults
         self._now_ms = now_ms
         self._dirty: dict[str, None] = {}
         self._tickers: dict[str, dict[str, str]] = {}
@@ -88,7 +92,17 @@ class Publisher:
 
     def _publish(self, topic: str, frame: bytes, ticker: str = "") -> None:
         for connection in self._hub.listeners(topic):
-            connection.send(frame, ticker=ticker)
+            if not self._faults.plan:
+                connection.send(frame, ticker=ticker)
+                continue
+            for out in self._faults.frames(topic, "", frame):
+                connection.send_late(out.data, out.delay_s) if out.delay_s else connection.send(out.data, ticker=ticker)
+
+    def restart(self) -> None:
+        """Forget what was published: order books begin again with `u` 1."""
+        self._tickers.clear()
+        self._books.clear()
+        self._book_u.clear()
 
     def _ticker_frame(self, symbol: str, kind: str, data: Mapping[str, str]) -> bytes:
         market = self._markets[symbol]
@@ -113,7 +127,7 @@ class Publisher:
         depth = int(topic.split(".")[1])
         bids, asks = views.book_rows(self._markets[symbol], depth)
         self._books[topic] = (dict(bids), dict(asks))
-        self._book_u[topic] = self._book_u.get(topic, 1) + 1
+        self._book_u[topic] = self._book_u.get(topic, 0) + 1
 
     def _flush_book(self, topic: str, symbol: str) -> None:
         if not self._hub.listeners(topic):

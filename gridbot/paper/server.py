@@ -11,11 +11,15 @@ from types import TracebackType
 
 from aiohttp import web
 
-from gridbot.paper.api import Api, error_reply
+from gridbot.paper.api import Api
 from gridbot.paper.config import MarketConfig, SourceKind, SymbolConfig
 from gridbot.paper.connections import Hub, Stamp
-from gridbot.paper.errors import ApiError
+from gridbot.paper.control import Control
 from gridbot.paper.exchange import Exchange
+from gridbot.paper.fault_config import FaultKind
+from gridbot.paper.fault_shell import Faults
+from gridbot.paper.faults import FaultPlan
+from gridbot.paper.http import HttpFront
 from gridbot.paper.instruments import LISTINGS
 from gridbot.paper.limits import AddressLimiter
 from gridbot.paper.market import SymbolMarket
@@ -24,7 +28,7 @@ from gridbot.paper.replay import ReplayError, first_prices
 from gridbot.paper.sources import Market, run_source
 from gridbot.paper.spec import PaperSpec
 from gridbot.paper.synthetic import SyntheticMarket
-from gridbot.paper.ws import CHANNELS, Channels
+from gridbot.paper.ws import Channels
 
 __all__ = ["PaperServer", "SetupError"]
 
@@ -59,11 +63,16 @@ class PaperServer:
             self.exchange.add_account(account.name, account.api_key, account.api_secret, spec.balance_of(account))
         self.api = Api(self.exchange)
         self.hub = Hub()
-        self._addresses = AddressLimiter(config.limits)
-        self._publisher = Publisher(self.exchange.markets, self.hub, self.now_ms)
-        self.channels = Channels(self.api, self.hub, self._publisher, self.now_ms, self._stamped)
+        self.faults = Faults(FaultPlan(config.fault_seed, config.faults))
+        self._publisher = Publisher(self.exchange.markets, self.hub, self.faults, self.now_ms)
+        self.channels = Channels(self.api, self.hub, self._publisher, self.faults, self.now_ms, self._stamped)
         self.market = Market(self.exchange, self._publisher, self.now_ms, self._deliver)
         self.market.publish_each = config.ticker_interval_ms == 0
+        control = Control(self.faults, self.market) if config.control else None
+        addresses = AddressLimiter(config.limits)
+        self.front = HttpFront(
+            self.api, self.channels, addresses, self.faults, control, self.now_ms, self._deliver, self._stamped
+        )
         self.ended = asyncio.Event()
         self.port = 0
         self._web: web.Server | None = None
@@ -84,12 +93,12 @@ class PaperServer:
 
     def now_ms(self) -> int:
         """The exchange's clock: UTC milliseconds."""
-        return wall_ms()
+        return wall_ms() + self.faults.skew_ms()
 
     async def __aenter__(self) -> PaperServer:
         loop = asyncio.get_running_loop()
         wanted = self.spec.config.port if self.spec.port is None else self.spec.port
-        self._web = web.Server(self._handle, access_log=None, keepalive_timeout=3600)
+        self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=3600)
         self._listener = await loop.create_server(self._web, self.host, wanted)
         self.port = self._listener.sockets[0].getsockname()[1]
         self._tasks = [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
@@ -109,25 +118,6 @@ class PaperServer:
                 await asyncio.wait_for(connection.socket.close(code=1001), 0.2)
         if self._web is not None:
             await self._web.shutdown(0.2)
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        target = request.raw_path
-        path = target.partition("?")[0]
-        kind = CHANNELS.get(path)
-        if kind is not None and "Upgrade" in request.headers:
-            return await self.channels.accept(request, kind)
-        body = await request.read() if request.can_read_body else b""
-        if path == "/v5/order/create":
-            self._stamped("create", "")
-        now_ms = self.now_ms()
-        if not self._addresses.allows(request.remote or "", now_ms / 1000):
-            reply = error_reply(ApiError(10018, "access too frequent", http_status=403), now_ms)
-        else:
-            reply = self.api.handle(request.method, target, request.headers, body, now_ms)
-            self._deliver()
-        return web.Response(
-            status=reply.status, body=reply.body, headers=reply.headers, content_type="application/json"
-        )
 
     def _stamped(self, what: str, key: str) -> None:
         if self.stamp is not None:
@@ -151,6 +141,16 @@ class PaperServer:
             await asyncio.sleep(CLOCK_INTERVAL_S)
             self.exchange.on_time(self.now_ms())
             self._deliver()
+            for fault in self.faults.plan.due(self.faults.elapsed_s()) if self.faults.plan else ():
+                if fault.kind is FaultKind.RESTART:
+                    self._forget()
+                await self.faults.drop(self.hub, fault)
+
+    def _forget(self) -> None:
+        """What a restart of Bybit's services forgets: the cache of closed orders, the counters of the books."""
+        for account in self.exchange.accounts.values():
+            account.cached_from = self.exchange.last_number + 1
+        self._publisher.restart()
 
     async def _run_publisher(self) -> None:
         interval_s = self.spec.config.ticker_interval_ms / 1000

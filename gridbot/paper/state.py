@@ -93,6 +93,11 @@ class ExchangeState:
         leverage = self.leverage(account, leg.symbol)
         return views.position_row(account, leg, market, leverage, self.config.taker_fee, figures.equity, stream=stream)
 
+    @property
+    def last_number(self) -> int:
+        """Number of the newest order or execution."""
+        return self._number
+
     def take_outbox(self) -> list[Push]:
         pushes, self.outbox = self.outbox, []
         return pushes

@@ -15,7 +15,9 @@ from gridbot.paper.api import Api
 from gridbot.paper.auth import check_ws_auth
 from gridbot.paper.connections import ChannelKind, Connection, Hub, Stamp
 from gridbot.paper.exchange import Push
+from gridbot.paper.fault_shell import Faults
 from gridbot.paper.publisher import Publisher
+from gridbot.paper.ws_trade import TradeDesk
 
 __all__ = ["CHANNELS", "Channels"]
 
@@ -33,12 +35,20 @@ class Channels:
     """Accepts sockets and answers their requests."""
 
     def __init__(
-        self, api: Api, hub: Hub, publisher: Publisher, now_ms: Callable[[], int], stamp: Stamp | None = None
+        self,
+        api: Api,
+        hub: Hub,
+        publisher: Publisher,
+        faults: Faults,
+        now_ms: Callable[[], int],
+        stamp: Stamp | None = None,
     ) -> None:
         self._api = api
         self._exchange = api.exchange
         self._hub = hub
         self._publisher = publisher
+        self._faults = faults
+        self._trade_desk = TradeDesk(api, faults, now_ms)
         self._now_ms = now_ms
         self._stamp = stamp
         self._numbers = itertools.count(1)
@@ -46,19 +56,26 @@ class Channels:
         self._ack_delay_s = config.subscribe_delay_ms / 1000
         self._push_delay_s = config.ack_delay_ms / 1000
 
-    async def accept(self, request: web.BaseRequest, kind: ChannelKind) -> web.WebSocketResponse:
+    async def accept(self, request: web.BaseRequest, kind: ChannelKind) -> web.StreamResponse:
         """Serve one connection until it ends."""
-        socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20)
+        if self._faults.plan.refuses(kind.value, self._faults.elapsed_s()):
+            return web.Response(status=503)
+        socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, autoping=False)
         await socket.prepare(request)
-        connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp)
+        connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp, request.transport)
         self._hub.add(connection)
         writer = asyncio.create_task(connection.write())
         try:
             async for message in socket:
+                if connection.muted:
+                    continue
                 if message.type is WSMsgType.TEXT:
                     self._receive(connection, message.data)
+                elif message.type is WSMsgType.PING:
+                    await socket.pong(message.data)
         finally:
             self._hub.remove(connection)
+            self._trade_desk.forget(connection)
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
@@ -77,7 +94,17 @@ class Channels:
                             "creationTime": now_ms,
                             "data": push.rows,
                         }
-                        connection.send(orjson.dumps(frame), delay_s=self._push_delay_s)
+                        self._push_frame(connection, topic, push.account, orjson.dumps(frame))
+
+    def _push_frame(self, connection: Connection, topic: str, account: str, frame: bytes) -> None:
+        if not self._faults.plan:
+            connection.send(frame, delay_s=self._push_delay_s)
+            return
+        for out in self._faults.frames(topic, account, frame):
+            if out.delay_s:
+                connection.send_late(out.data, self._push_delay_s + out.delay_s)
+            else:
+                connection.send(out.data, delay_s=self._push_delay_s)
 
     def _receive(self, connection: Connection, text: str) -> None:
         try:
@@ -92,7 +119,12 @@ class Channels:
             self._answer(connection, self._pong(connection, request))
         elif op == "auth":
             self._auth(connection, request)
-        elif op in ("subscribe", "unsubscribe") and connection.kind is not ChannelKind.TRADE:
+        elif connection.kind is ChannelKind.TRADE:
+            answer = self._trade_desk.answer(connection, request)
+            self.push(self._exchange.take_outbox())
+            if answer is not None:
+                self._answer(connection, answer)
+        elif op in ("subscribe", "unsubscribe"):
             self._subscribe(connection, request, str(op))
         else:
             self._answer(connection, self._ack(connection, request, f"error:unknown op {op}", str(op)))

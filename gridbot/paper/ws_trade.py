@@ -1,0 +1,95 @@
+"""Order entry over WebSocket (bybit-v5.md 5.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gridbot.paper.api import ROUTES, Api, TooManyVisits
+from gridbot.paper.auth import check_time
+from gridbot.paper.connections import Connection
+from gridbot.paper.errors import ApiError
+from gridbot.paper.fault_config import FaultConfig, FaultKind
+from gridbot.paper.fault_shell import Faults
+
+__all__ = ["TradeDesk"]
+
+OPERATIONS = {
+    f"order.{name}": f"/v5/order/{name}"
+    for name in ("create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch")
+}
+KEEP_IDS = 10_000
+
+
+class TradeDesk:
+    """Answers the requests of trade connections. Order events go to the private streams as always."""
+
+    def __init__(self, api: Api, faults: Faults, now_ms: Callable[[], int]) -> None:
+        self._api = api
+        self._faults = faults
+        self._now_ms = now_ms
+        self._recent: dict[str, dict[str, None]] = {}
+
+    def answer(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Reply of a request; None when a fault loses it."""
+        op, now_ms = str(request.get("op", "")), self._now_ms()
+        account = connection.account
+        fault = self._faults.on_request(op, account.name if account is not None else "")
+        if fault is not None and fault.kind is FaultKind.LOST_REQUEST:
+            return None
+        reply = _reply(connection, request, op, now_ms)
+        try:
+            if fault is not None and fault.kind is FaultKind.ERROR:
+                raise _error_of(fault)
+            result, extra, headers = self._execute(connection, request, op, now_ms)
+            if fault is not None and fault.kind is FaultKind.ERROR_AFTER:
+                raise _error_of(fault)
+            reply |= {"retCode": 0, "retMsg": "OK", "data": result, "retExtInfo": extra}
+            reply["header"] |= headers
+        except ApiError as error:
+            reply |= {"retCode": error.code, "retMsg": error.message, "data": {}, "retExtInfo": {}}
+            if isinstance(error, TooManyVisits):
+                reply["header"] |= error.quota.headers()
+        return None if fault is not None and fault.kind is FaultKind.LOST_REPLY else reply
+
+    def _execute(
+        self, connection: Connection, request: dict[str, Any], op: str, now_ms: int
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        account = connection.account
+        if account is None:
+            raise ApiError(10004, "Request not authorized")
+        path, args = OPERATIONS.get(op), request.get("args")
+        if path is None:
+            raise ApiError(10404, f"op type is not found: {op}")
+        if not isinstance(args, list) or len(args) != 1 or not isinstance(args[0], dict):
+            raise ApiError(10001, "params error: args must hold exactly one object")
+        self._check_id(connection, request)
+        header = request.get("header") or {}
+        check_time(str(header.get("X-BAPI-TIMESTAMP", "")), str(header.get("X-BAPI-RECV-WINDOW", "") or ""), now_ms)
+        result, extra, quota = self._api.call(ROUTES[path], path, account, args[0], now_ms)
+        return result, extra, quota.headers()
+
+    def _check_id(self, connection: Connection, request: dict[str, Any]) -> None:
+        req_id = str(request.get("reqId", ""))
+        if not req_id:
+            return
+        recent = self._recent.setdefault(connection.conn_id, {})
+        if req_id in recent:
+            raise ApiError(20006, "reqId is duplicated")
+        recent[req_id] = None
+        if len(recent) > KEEP_IDS:
+            del recent[next(iter(recent))]
+
+    def forget(self, connection: Connection) -> None:
+        self._recent.pop(connection.conn_id, None)
+
+
+def _reply(connection: Connection, request: dict[str, Any], op: str, now_ms: int) -> dict[str, Any]:
+    reply: dict[str, Any] = {"op": op, "connId": connection.conn_id, "header": {"Timenow": str(now_ms)}}
+    if request.get("reqId"):
+        reply["reqId"] = str(request["reqId"])
+    return reply
+
+
+def _error_of(fault: FaultConfig) -> ApiError:
+    return ApiError(fault.code, fault.message or "System error. Please try again later.")
