@@ -72,8 +72,13 @@ def _without_answer(data_dir: Path, pid: int, force: bool, text: str) -> bool:
 
 
 def _outlasting(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
-    _, alive = psutil.wait_procs(list(processes), timeout=timeout)
-    return [process for process in alive if _really_alive(process)]
+    """Those that still do something after `timeout` seconds. A zombie does nothing: its parent is slow to notice."""
+    deadline = time.monotonic() + timeout
+    alive = [process for process in processes if _really_alive(process)]
+    while alive and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+        alive = [process for process in alive if _really_alive(process)]
+    return alive
 
 
 def _really_alive(process: psutil.Process) -> bool:

@@ -1,0 +1,261 @@
+"""The real thing for tests: `gridbot-supervisor start` on a data directory and configuration of its own.
+
+    def test_something(gridbot):
+        session = gridbot.start(config_text)         # waits until every process runs
+        session.wait(lambda status: fills(status) > 3, "three fills")
+        session.kill("worker-alice")                  # SIGKILL by the name `status` shows
+        session.sql("SELECT count(*) FROM fills")     # rows as dicts, read as a user would
+        session.stop()                                # in order; fails when anything is left running
+
+Every test ends with the check that no process of its sessions is left, whatever it did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from supervisor.control import ControlClient, ControlError
+from supervisor.stopping import processes_of
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE_S = 60.0
+DEMO = (ROOT / "conf" / "demo.yaml").read_text(encoding="utf-8")
+"""The demo configuration, to be written elsewhere or to be changed by a test."""
+
+Status = dict[str, Any]
+
+
+def wait_for(condition: Callable[[], Any], what: str, detail: Callable[[], str] = lambda: "") -> Any:
+    """The first truthy answer. The deadline is generous: it only ends tests that have failed."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {DEADLINE_S:g} s in vain for {what}\n{detail()}")
+        time.sleep(0.05)
+    return answer
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+class Session:
+    """One supervisor with its data directory. `launch` starts it without waiting, `start` waits for it."""
+
+    def __init__(self, data_dir: Path, config: Path) -> None:
+        self.data_dir = data_dir
+        self.config = config
+        self.console = data_dir.parent / f"{data_dir.name}.console"
+        self.supervisor: subprocess.Popen[bytes] | None = None
+        self._seen: set[psutil.Process] = set()
+
+    # --- start and stop -----------------------------------------------------------------------------------------
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """`start` in the foreground, its console going to a file."""
+        with self.console.open("ab") as console:
+            self.supervisor = subprocess.Popen(
+                [*self._command("start"), "-c", str(self.config)],
+                cwd=self.data_dir.parent,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        return self.supervisor
+
+    def start(self) -> Status:
+        """Launch and wait until every process runs and every account is healthy and fresh."""
+        process = self.launch()
+        wait_for(lambda: process.poll() is not None or self.peek(), "the supervisor to answer", self.tail)
+        assert process.poll() is None, f"the supervisor ended with {process.returncode}\n{self.tail()}"
+        return self.wait(lambda status: status["health"] == "healthy", "every account healthy")
+
+    def stop(self, *arguments: str) -> str:
+        """`gridbot-supervisor stop`: what it said. Fails unless it ends in order and leaves no process."""
+        self.peek()
+        done = self.run("stop", *arguments)
+        assert done.returncode == 0, f"stop: {done.stdout}{done.stderr}\n{self.tail()}"
+        if self.supervisor is not None:
+            assert self.supervisor.wait(DEADLINE_S) == 0, self.tail()
+        self.assert_nothing_left()
+        return done.stdout
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> int:
+        """A signal to the foreground supervisor, as from a terminal; its exit code."""
+        assert self.supervisor is not None
+        self.peek()
+        self.supervisor.send_signal(number)
+        return self.supervisor.wait(DEADLINE_S)
+
+    def kill_supervisor(self) -> None:
+        """SIGKILL, nothing in order; returns when all its children are gone too."""
+        assert self.supervisor is not None
+        self.peek()
+        self.supervisor.kill()
+        self.supervisor.wait()
+        self.assert_nothing_left()
+
+    # --- look ---------------------------------------------------------------------------------------------------
+
+    def client(self) -> ControlClient:
+        return ControlClient(self.data_dir, timeout=DEADLINE_S)
+
+    def status(self) -> Status:
+        """The status model; every process in it is remembered for the check at the end."""
+        with self.client() as client:
+            status = client.status()
+        self._seen.update(processes_of(status))
+        return status
+
+    def peek(self) -> Status | None:
+        """The status, or None when nobody answers."""
+        with contextlib.suppress(ControlError):
+            return self.status()
+        return None
+
+    def wait(self, condition: Callable[[Status], Any], what: str) -> Status:
+        """The first status that fulfils the condition."""
+        found: list[Status] = []
+
+        def check() -> bool:
+            status = self.peek()
+            if status is None:
+                return False
+            found[:] = [status]
+            return bool(condition(status))
+
+        wait_for(check, what, lambda: json.dumps(found, indent=1)[-4000:] + self.tail())
+        return found[0]
+
+    def account(self, name: str) -> Status:
+        return next(row for row in self.status()["accounts"] if row["account"] == name)
+
+    def strategy(self, strat_id: str) -> Status:
+        rows = (row for account in self.status()["accounts"] for row in account["strategies"])
+        return next(row for row in rows if row["strat_id"] == strat_id)
+
+    def process(self, name: str) -> Status:
+        """The process axis of a child by its name in `status`, such as worker-alice, writer or paper."""
+        status = self.status()
+        rows = [row["process"] for row in (*status["accounts"], status["writer"], status["paper"]) if row]
+        return next(row for row in rows if row["name"] == name)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to a child; its pid."""
+        pid = int(self.process(name)["pid"])
+        os.kill(pid, number)
+        return pid
+
+    def wait_restarted(self, name: str, restarts: int = 1) -> Status:
+        """Wait until this child runs again."""
+
+        def back() -> Status | None:
+            row = self.process(name)
+            return row if row["restarts"] >= restarts and row["state"] == "RUNNING" else None
+
+        found: Status = wait_for(back, f"the return of {name}", self.tail)
+        return found
+
+    # --- use ----------------------------------------------------------------------------------------------------
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of `gridbot-supervisor` on this data directory, as a user would give it."""
+        return subprocess.run(
+            self._command(*arguments),
+            cwd=self.data_dir.parent,
+            env={**self._environment(), "GRIDBOT_CONFIG_PATH": str(self.config)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=2 * DEADLINE_S,
+        )
+
+    def sql(self, statement: str) -> list[dict[str, Any]]:
+        """Rows of one statement by the `sql` command."""
+        done = self.run("sql", "--format", "json", statement)
+        assert done.returncode == 0, f"{statement}: {done.stderr}"
+        rows: list[dict[str, Any]] = json.loads(done.stdout)
+        return rows
+
+    def tail(self, lines: int = 60) -> str:
+        """The end of the console, and of crash.log, for a failing test."""
+        text = ""
+        for path in (self.console, self.data_dir / "logs" / "stderr.log", self.data_dir / "logs" / "crash.log"):
+            if path.exists():
+                kept = path.read_text(errors="replace").splitlines()[-lines:]
+                text += f"--- {path.name}\n" + "\n".join(kept) + "\n"
+        return text
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def assert_nothing_left(self) -> None:
+        """No process that this session ever showed is alive."""
+        wait_for(lambda: all(is_gone(process) for process in self._seen), "the end of all processes", self.tail)
+
+    def clean_up(self) -> None:
+        self.peek()
+        if self.supervisor is not None and self.supervisor.poll() is None:
+            self.supervisor.kill()
+            self.supervisor.wait()
+        elif self.peek() is not None:
+            self.run("stop", "--force")
+        self.assert_nothing_left()
+
+    @staticmethod
+    def _command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "supervisor", *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        own = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
+        return {**own, "PYTHONPATH": str(ROOT), "GRIDBOT_DATA_DIR": str(self.data_dir)}
+
+
+class Sessions:
+    """Makes sessions below one directory and ends them all."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._sessions: list[Session] = []
+
+    def prepare(self, config: str = DEMO, name: str = "data") -> Session:
+        """A session that is not started yet; `config` is YAML."""
+        path = self._home / f"{name}.yaml"
+        path.write_text(config, encoding="utf-8")
+        session = Session(self._home / name, path)
+        self._sessions.append(session)
+        return session
+
+    def start(self, config: str = DEMO, name: str = "data") -> Session:
+        """A session that runs and is healthy."""
+        session = self.prepare(config, name)
+        session.start()
+        return session
+
+    def clean_up(self) -> None:
+        for session in self._sessions:
+            session.clean_up()
+
+
+@pytest.fixture
+def gridbot(tmp_path: Path) -> Iterator[Sessions]:
+    """See the module."""
+    sessions = Sessions(tmp_path)
+    yield sessions
+    sessions.clean_up()

@@ -1,0 +1,145 @@
+"""Whole sessions, and what must be true after them: the exchange's own books against ours."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.bybit.environment import Credentials, Environment, endpoints_for
+from gridbot.bybit.rest import BybitRest
+from gridbot.config import load_config
+from gridbot.core import ExecutionEvent, OrderUpdateEvent
+
+pytestmark = pytest.mark.system
+
+
+def ask_exchange(session: Any, account: str) -> tuple[list[ExecutionEvent], list[OrderUpdateEvent]]:
+    """Executions and open orders as the exchange itself has them, asked like any client would."""
+    config = load_config(session.config).account(account)
+    url = session.status()["paper"]["url"]
+    keys = Credentials(config.api_key.get_secret_value(), config.api_secret.get_secret_value())
+
+    async def ask() -> tuple[list[ExecutionEvent], list[OrderUpdateEvent]]:
+        rest = BybitRest(endpoints_for(Environment.PAPER, url), keys)
+        try:
+            return await rest.executions(0), await rest.open_orders()
+        finally:
+            rest.close()
+
+    return asyncio.run(ask())
+
+
+def assert_no_doubles(orders: list[OrderUpdateEvent]) -> None:
+    """At most one live order per (symbol, direction, price), whatever happened."""
+    levels = [(order.symbol, order.direction, order.price) for order in orders]
+    assert len(levels) == len(set(levels))
+
+
+def test_every_execution_of_the_exchange_is_in_the_database_once(gridbot: Any) -> None:
+    """Through kill -9 of both workers and of the writer, while grids fill. Then stop, and compare."""
+    session = gridbot.start()
+    for victims in (("worker-alice",), ("writer", "worker-bob"), ("worker-alice", "worker-bob")):
+        before = session.sql("SELECT count(*) AS n FROM fills")[0]["n"]
+        session.wait(lambda s, n=before: s["writer"]["rows"] is not None, "the writer")
+        for victim in victims:
+            session.kill(victim)
+        session.wait(lambda status: status["health"] == "healthy", "everything back")
+    for account in ("alice", "bob"):
+        assert session.run("pause", account).returncode == 0
+    truth: dict[str, dict[str, ExecutionEvent]] = {}
+    for account in ("alice", "bob"):
+        executions, orders = ask_exchange(session, account)
+        truth[account] = {execution.exec_id: execution for execution in executions}
+        assert_no_doubles(orders)
+        assert executions
+    session.stop()
+    rows = session.sql(
+        "SELECT account, exec_id, price, qty, fee, direction FROM executions WHERE NOT shadow ORDER BY account, seq"
+    )
+    assert len(rows) == len({(row["account"], row["exec_id"]) for row in rows}), "nothing twice"
+    kept = {(row["account"], row["exec_id"]): row for row in rows}
+    for account, executions_of in truth.items():
+        for exec_id, execution in executions_of.items():
+            row = kept.get((account, exec_id))
+            assert row is not None, f"{account}: {exec_id} of {execution.exchange_ts} is missing"
+            assert Decimal(str(row["price"])) == execution.price
+            assert Decimal(str(row["qty"])) == execution.qty
+            assert row["direction"] == execution.direction
+
+
+def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(gridbot: Any) -> None:
+    session = gridbot.start()
+    live = {("alice", "BTCUSDT"), ("alice", "ETHUSDT"), ("bob", "SOLUSDT")}
+
+    def both(_: Any) -> bool:
+        rows = session.sql("SELECT DISTINCT account, symbol, direction FROM fills")
+        return {(r["account"], r["symbol"], r["direction"]) for r in rows} >= {
+            (*who, direction) for who in live for direction in ("long", "short")
+        }
+
+    session.wait(both, "fills of both directions of each live strategy")
+    session.wait(lambda s: session.strategy("bob-ltc-shadow")["fills"] > 0, "hypothetical fills")
+    executions, orders = ask_exchange(session, "bob")
+    assert {e.symbol for e in executions} == {"SOLUSDT"}
+    assert {o.symbol for o in orders} == {"SOLUSDT"}
+    session.stop()
+    assert session.sql("SELECT DISTINCT symbol FROM executions WHERE shadow") == [{"symbol": "LTCUSDT"}]
+    secrets = [secret for secret in load_config(session.config).secrets() if not secret.startswith("paper-")]
+    assert secrets
+    for path in session.data_dir.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(secret.encode() in content for secret in secrets), f"a secret in {path}"
+
+
+def trade_file(path: Path, prices: list[str]) -> None:
+    """A dump in the layout of Bybit's public trades: one trade each 100 ms."""
+    lines = ["timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional"]
+    last = Decimal(prices[0])
+    for n, text in enumerate(prices):
+        price = Decimal(text)
+        side, tick = ("Buy", "PlusTick") if price >= last else ("Sell", "MinusTick")
+        lines.append(f"{1700000000 + n / 10:.4f},BTCUSDT,{side},5,{price},{tick},{n},0,5,{5 * price}")
+        last = price
+    path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode()))
+
+
+def test_a_session_on_recorded_trades_fills_where_they_went_through(gridbot: Any, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    still = [f"{50000 + rng.choice((0, 1, 2)) / 10:.1f}" for _ in range(300)]  # 30 s: time to build the ladder
+    moves = [f"{50000 - 40 * n}" for n in range(10)] + [f"{49640 + 40 * n}" for n in range(20)]
+    trade_file(tmp_path / "BTCUSDT.csv.gz", still + moves)
+    session = gridbot.start(
+        f"""
+environment: paper
+accounts: [{{name: carol}}]
+strategies:
+  - {{strat_id: carol-btc, account: carol, symbol: BTCUSDT, grid_count: 10, grid_step: 0.1, amount: q0.01}}
+paper:
+  market: {{source: replay, speed: 10, files: {{BTCUSDT: {tmp_path / "BTCUSDT.csv.gz"}}}}}
+"""
+    )
+    session.wait(lambda s: session.strategy("carol-btc")["last_price"] == "50400", "the end of the file")
+    session.stop()
+    fills = session.sql("SELECT direction, side, price, qty, is_maker FROM fills ORDER BY exchange_ts, seq")
+    assert {(f["direction"], f["side"]) for f in fills} >= {("long", "Buy"), ("long", "Sell"), ("short", "Sell")}
+    assert all(f["is_maker"] and Decimal("49640") <= Decimal(str(f["price"])) <= Decimal("50400") for f in fills)
+
+
+def test_orders_are_withdrawn_at_the_stop_when_configured(gridbot: Any) -> None:
+    from tests.system.conftest import DEMO
+
+    session = gridbot.start(DEMO + "\nsupervisor: {on_stop: cancel}\n")
+    session.wait(lambda s: session.strategy("bob-sol")["open_orders"] > 0, "resting orders")
+    assert session.run("stop").returncode == 0
+    last = session.sql(
+        "SELECT state, count(*) AS n FROM (SELECT order_link_id, arg_max(state, seq) AS state FROM orders "
+        "WHERE NOT shadow GROUP BY 1) GROUP BY 1"
+    )
+    assert {row["state"] for row in last} <= {"filled", "cancelled", "rejected"}

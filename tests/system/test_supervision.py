@@ -1,0 +1,46 @@
+"""The fleet as a user runs it: start, status, sql, deaths, stop. Real processes on the paper exchange."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+
+def fills(status):
+    return {row["strat_id"]: row.get("fills") or 0 for account in status["accounts"] for row in account["strategies"]}
+
+
+def test_a_detached_session_from_start_to_stop(gridbot):
+    session = gridbot.prepare()
+    started = session.run("start", "--detach")
+    assert started.returncode == 0, started.stdout + started.stderr + session.tail()
+    assert "runs in the background" in started.stdout
+    assert session.run("start", "--detach").returncode == 7
+    session.wait(lambda status: all(count > 0 for count in fills(status).values()), "fills of every strategy")
+    shown = session.run("status")
+    assert shown.returncode == 0, shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert {line.split(" ")[0] for line in shown.stdout.splitlines()} >= {"alice", "bob", "alice-btc", "writer"}
+    assert session.sql("SELECT count(*) AS n FROM fills")[0]["n"] > 0
+    assert "nothing is left running" in session.stop()
+    assert session.run("status").returncode == 3
+    assert session.sql("SELECT count(DISTINCT account) AS n FROM fills")[0]["n"] == 2
+
+
+def test_deaths_of_worker_and_writer_and_the_end_of_everything_with_the_supervisor(gridbot):
+    session = gridbot.start()
+    pid = session.kill("worker-alice")
+    session.kill("writer")
+    assert session.wait_restarted("worker-alice")["pid"] != pid
+    session.wait_restarted("writer")
+    before = fills(session.wait(lambda status: status["health"] == "healthy", "health"))
+    session.wait(lambda status: fills(status)["alice-eth"] > before["alice-eth"], "another fill of alice's")
+    assert session.process("worker-bob")["restarts"] == 0
+    session.kill_supervisor()
+    # nothing has to be cleaned up by hand: the next start finds lock and socket free
+    session.start()
+    session.wait(lambda status: status["writer"]["waiting"].get("alice") is not None, "the writer to know alice")
+    assert session.interrupt() == 0
+    session.assert_nothing_left()
+    assert session.sql("SELECT account FROM fills GROUP BY 1 HAVING count(*) <> count(DISTINCT exec_id)") == []
