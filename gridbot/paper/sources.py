@@ -66,7 +66,10 @@ class Market:
         """Apply a trade of a source; publishing waits for the ticker interval unless it is zero."""
         market = self._exchange.markets[trade.symbol]
         ticks = max(1, market.instrument.ticks(trade.price))
-        shown = self._exchange.trade(trade.symbol, trade.side, ticks, trade.size, self._now_ms())
+        size, step = trade.size, market.instrument.qty_step
+        if size % step:
+            size = max(size // step, Decimal(1)) * step  # klines taken apart have any size
+        shown = self._exchange.trade(trade.symbol, trade.side, ticks, size, self._now_ms())
         self.trade_count += 1
         self._publisher.changed(trade.symbol, shown)
         self._deliver()
