@@ -1,6 +1,6 @@
 """The slow way of bin/_bootstrap: make the virtual environment and install gridbot into it, one process at a time.
 
-    python _install.py ROOT VENV base|dev STAMP
+    python _install.py ROOT VENV PYTHON base|dev STAMP
 
 Runs on the machine's own Python with nothing but the standard library. Progress goes to stdout (the caller sends it to
 stderr). The stamp file is written last; `.gridbot-installing` lies in the environment while pip works, so an install
@@ -47,11 +47,11 @@ def usable(venv: Path) -> bool:
     return python.exists() and subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
 
 
-def install(root: Path, venv: Path, extra: str, stamp: str) -> int:
+def install(root: Path, venv: Path, python: str, extra: str, stamp: str) -> int:
     began = time.monotonic()
     if not usable(venv):
-        say(f"making {venv} with Python {sys.version.split()[0]} ({sys.executable})")
-        if not run(sys.executable, "-m", "venv", "--clear", venv):
+        say(f"making {venv} with Python {sys.version.split()[0]} ({python})")
+        if not run(python, "-m", "venv", "--clear", venv):
             say(f"could not make {venv}: expected a directory that can be written; see the lines above")
             return 1
     (venv / STAMP).unlink(missing_ok=True)
@@ -69,14 +69,15 @@ def install(root: Path, venv: Path, extra: str, stamp: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    root, venv, extra, stamp = Path(arguments[0]), Path(arguments[1]), arguments[2], arguments[3]
+    root, venv = Path(arguments[0]), Path(arguments[1])
+    python, extra, stamp = arguments[2:]
     with (root / "pyproject.toml").open("rb") as lock:  # the lock goes with the process, however it ends
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("another process is installing; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        return 0 if satisfied(venv, extra, stamp) else install(root, venv, extra, stamp)
+        return 0 if satisfied(venv, extra, stamp) else install(root, venv, python, extra, stamp)
 
 
 if __name__ == "__main__":
