@@ -97,12 +97,12 @@ def read_table(path: Path) -> tuple[list[str], Iterator[Sequence[object]]]:
     import duckdb  # slow to import, and few need it here
 
     try:
-        relation = duckdb.connect().read_parquet(str(path))
+        cursor = duckdb.connect().execute("SELECT * FROM read_parquet(?)", [str(path)])
     except duckdb.Error as error:
         raise OSError(str(error)) from error
-    return list(relation.columns), _fetched(relation)
+    return [str(column[0]) for column in cursor.description or ()], _fetched(cursor)
 
 
-def _fetched(relation: Any) -> Iterator[Sequence[object]]:
-    while rows := relation.fetchmany(1000):
+def _fetched(cursor: Any) -> Iterator[Sequence[object]]:
+    while rows := cursor.fetchmany(1000):
         yield from rows

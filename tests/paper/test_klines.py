@@ -54,10 +54,10 @@ def test_a_file_of_neither_kind_says_what_is_expected(tmp_path: Path) -> None:
 
 def test_parquet_is_read_without_further_packages(tmp_path: Path) -> None:
     path = tmp_path / "k.parquet"
-    duckdb.sql(
-        "SELECT TIMESTAMP '2025-05-04 00:00:00' AS date, 100.5 AS open, 110.0 AS high, 90.0 AS low, 105.0 AS close, "
-        "16.0 AS volume"
-    ).write_parquet(str(path))
+    duckdb.connect().execute(
+        "COPY (SELECT TIMESTAMP '2025-05-04 00:00:00' AS date, 100.5 AS open, 110.0 AS high, 90.0 AS low, 105.0 AS close, "
+        f"16.0 AS volume) TO '{path}' (FORMAT parquet)"
+    )
     tape = list(read_file(path, "BTCUSDT"))
     assert len(tape) == 3 * STEPS + 1
     assert (tape[0][1].price, tape[0][0]) == (D("100.5"), datetime(2025, 5, 4, tzinfo=UTC).timestamp())
