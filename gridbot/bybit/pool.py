@@ -40,7 +40,11 @@ class DaemonPool(Executor):
         return future
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = True) -> None:
-        """Take no more jobs and drop those that wait; a job under way ends with its thread, nobody waits for it."""
+        """Take no more jobs and fail those that wait (RuntimeError); one under way ends by itself, nobody waits for it.
+
+        A waiting job's future gets an exception and is not cancelled: whoever awaits it would take that for his own
+        cancellation.
+        """
         with self._lock:
             if self._closed:
                 return
@@ -48,7 +52,7 @@ class DaemonPool(Executor):
         while cancel_futures and not self._jobs.empty():
             job = self._jobs.get()
             if job is not None:
-                job[0].cancel()
+                job[0].set_exception(RuntimeError(f"{self._name} is closed"))
         for _ in self._threads:
             self._jobs.put(None)
         if wait:

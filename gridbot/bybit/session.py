@@ -143,10 +143,9 @@ class RestTransport:
         Cancelling the wait does not recall the request: it runs to its end in its thread.
         """
         try:
-            waiting = asyncio.get_running_loop().run_in_executor(self._pool, self._run, endpoint, params)
-        except RuntimeError:
+            answer = await asyncio.get_running_loop().run_in_executor(self._pool, self._run, endpoint, params)
+        except RuntimeError:  # of the pool; `_run` raises nothing
             raise make_error("the connection to the exchange is closed", ErrorKind.RETRY) from None
-        answer: dict[str, Any] | ExchangeError = await waiting
         if isinstance(answer, ExchangeError):
             raise answer
         return answer
