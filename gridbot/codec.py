@@ -41,6 +41,7 @@ __all__ = [
     "encode",
     "frames",
     "parse",
+    "peek",
     "row_of",
     "seq_of",
     "split",
@@ -220,9 +221,21 @@ def decode(frame: bytes) -> tuple[Header, Record]:
     return decode_body(bodies[0])
 
 
+def peek(body: bytes) -> tuple[str, int]:
+    """Kind and number of the record in a body, without parsing the rest. Raise CodecError when it has none."""
+    try:
+        if body.startswith(b'{"kind":"'):
+            at = body.index(b',"seq":') + 7  # cannot occur inside a text before it: quotes there are escaped
+            return body[9 : body.index(b'"', 9)].decode(), int(body[at : body.index(b",", at)])
+        doc = parse(body)
+        return str(doc["kind"]), int(doc["seq"])
+    except (ValueError, TypeError) as exc:
+        raise CodecError(f"the body of a frame has no kind and number: {exc}") from exc
+
+
 def seq_of(body: bytes) -> int:
     """Number of the record in a body."""
-    return int(parse(body)["seq"])
+    return peek(body)[1]
 
 
 def parse(body: bytes) -> dict[str, Any]:

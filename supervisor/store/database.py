@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +18,11 @@ from typing import Any, Final
 
 import duckdb
 
+from gridbot import codec
+from gridbot.codec import CodecError
 from gridbot.reading import is_lock_error
-from supervisor.store.schema import STORAGE_VERSION, create_table_sql, ensure_schema, quote, table_columns
+from supervisor.store.bulk import LOAD_FROM, append, load
+from supervisor.store.schema import STORAGE_VERSION, create_table_sql, ensure_schema, quote
 
 __all__ = ["Database", "DatabaseHeld", "Rows", "Unreadable"]
 
@@ -44,9 +46,9 @@ class Unreadable(RuntimeError):
 
 @dataclass(slots=True)
 class Rows:
-    """What goes into one transaction."""
+    """What goes into one transaction: bodies of frames by table, offsets by account, and what was wrong."""
 
-    tables: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    tables: dict[str, list[bytes]] = field(default_factory=dict)
     offsets: dict[str, int] = field(default_factory=dict)
     gaps: list[tuple[str, int, int, str]] = field(default_factory=list)
     rejects: list[tuple[str, int | None, str | None, str, str]] = field(default_factory=list)
@@ -135,22 +137,23 @@ class Database:
 
     def write(self, con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
         """Put everything into one transaction and commit it. Rows that no column takes go to ingest_rejects."""
+        misfit = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.InvalidInputException)
         try:
-            self._write(con, rows)
-        except (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException, TypeError):
+            self._write(con, rows, bulk=True)
+        except (*misfit, CodecError):
             with contextlib.suppress(duckdb.Error):
                 con.rollback()
             _reject_misfits(rows)
-            self._write(con, rows)
+            self._write(con, rows, bulk=False)
 
-    def _write(self, con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+    def _write(self, con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool) -> None:
         con.begin()
         now = datetime.now(UTC).replace(tzinfo=None)
-        for table, values in rows.tables.items():
-            if values:
-                names = [column.name for column in table_columns(table)]
-                with con.appender(table, columns=names) as appender:
-                    appender.append_rows(values)
+        for table, bodies in rows.tables.items():
+            if bulk and len(bodies) >= LOAD_FROM:
+                load(con, table, bodies)
+            elif bodies:
+                append(con, table, bodies)
         for account, seq in rows.offsets.items():
             con.execute("INSERT OR REPLACE INTO ingest_offsets VALUES (?, ?, ?)", [account, seq, now])
         for gap in rows.gaps:
@@ -165,28 +168,26 @@ class Database:
 
 
 def _reject_misfits(rows: Rows) -> None:
-    """Try each row alone in memory; move those that do not fit to the rejects."""
+    """Try each record alone in memory; move those that do not fit to the rejects."""
     with duckdb.connect(config=_CONFIG) as scratch:
-        for table, values in rows.tables.items():
-            names = [column.name for column in table_columns(table)]
+        for table, bodies in rows.tables.items():
             scratch.execute(create_table_sql(table))
             good = []
-            for row in values:
-                error = _misfit(scratch, table, names, row)
+            for body in bodies:
+                error = _misfit(scratch, table, body)
                 if error is None:
-                    good.append(row)
-                else:
-                    body = repr(dict(zip(names, row, strict=False)))
-                    rows.rejects.append((row[0], row[2], table, error, body))
-                    log.error("record %s of account %s fits no column of %s: %s", row[2], row[0], table, error)
+                    good.append(body)
+                    continue
+                doc = codec.parse(body)
+                rows.rejects.append((doc["account"], doc["seq"], table, error, body.decode()))
+                log.error("record %s of account %s fits no row of %s: %s", doc["seq"], doc["account"], table, error)
             rows.tables[table] = good
 
 
-def _misfit(con: duckdb.DuckDBPyConnection, table: str, names: Sequence[str], row: tuple[Any, ...]) -> str | None:
+def _misfit(con: duckdb.DuckDBPyConnection, table: str, body: bytes) -> str | None:
     try:
-        with con.appender(table, columns=list(names)) as appender:
-            appender.append_rows([row])
-    except (duckdb.Error, TypeError) as exc:
+        append(con, table, [body])
+    except (duckdb.Error, CodecError) as exc:
         return str(exc).splitlines()[0]
     return None
 

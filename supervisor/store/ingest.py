@@ -79,9 +79,11 @@ class QueueDrain:
 
 @dataclass(slots=True)
 class Taken:
-    """Records of one account for one transaction: parsed bodies in order, what was wrong, whether more is at hand."""
+    """Records of one account for one transaction: bodies by kind in order, what was wrong, whether more is at hand."""
 
-    docs: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 0
+    first: bytes = b""
+    bodies: dict[str, list[bytes]] = field(default_factory=dict)
     gaps: list[tuple[int, int, str]] = field(default_factory=list)
     rejects: list[tuple[int | None, str | None, str, str]] = field(default_factory=list)
     last_seq: int = 0
@@ -118,7 +120,7 @@ class AccountSource:
         if self.drain and not self._batches:
             self._batches.extend(self.drain.take())
         arrived = bool(self._batches)
-        while self._batches and len(taken.docs) < limit:
+        while self._batches and taken.count < limit:
             first, last, segment, offset, frames = self._batches[0]
             if last < self.next_seq:
                 self._batches.popleft()
@@ -131,7 +133,7 @@ class AccountSource:
                 self.next_seq = first
         if not arrived:
             self._look_at_journal(limit, taken, idle=idle)
-        taken.more = len(taken.docs) >= limit
+        taken.more = taken.count >= limit
         taken.last_seq = self.next_seq - 1
         return taken
 
@@ -147,7 +149,7 @@ class AccountSource:
     def _read_journal(self, limit: int, taken: Taken) -> bool:
         """Read up to `limit` records; False when the journal had none that is new."""
         before = self.next_seq
-        while len(taken.docs) < limit:
+        while taken.count < limit:
             chunk = self._reader.read()
             found = [self._report(damage) for damage in chunk.damages]
             self._damage_notes = self._recent_damage + found  # a gap may show in the chunk after the damage
@@ -168,9 +170,8 @@ class AccountSource:
 
     def _accept_body(self, body: bytes, taken: Taken) -> None:
         try:
-            doc = codec.parse(body)
-            seq = int(doc["seq"])
-        except (CodecError, ValueError, TypeError) as exc:
+            kind, seq = codec.peek(body)
+        except CodecError as exc:
             taken.rejects.append((None, None, str(exc), body.decode(errors="replace")))
             return
         if seq < self.next_seq:
@@ -178,8 +179,18 @@ class AccountSource:
         if seq > self.next_seq:
             reason = "; ".join(self._damage_notes) or "the journal no longer holds them"
             self._note_gap(self.next_seq, seq - 1, taken, reason)
-        taken.docs.append(doc)
         self.next_seq = seq + 1
+        taken.count += 1
+        if kind not in codec.RECORD_TYPES:
+            text = f"record kind {kind!r} is not known; was it written by a newer gridbot?"
+            taken.rejects.append((seq, kind, text, body.decode(errors="replace")))
+            return
+        taken.first = taken.first or body
+        bodies = taken.bodies.get(kind)
+        if bodies is None:
+            taken.bodies[kind] = [body]
+        else:
+            bodies.append(body)
 
     def _note_gap(self, first: int, last: int, taken: Taken, reason: str) -> None:
         taken.gaps.append((first, last, reason))

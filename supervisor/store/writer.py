@@ -29,7 +29,6 @@ import duckdb
 import psutil
 
 from gridbot import codec
-from gridbot.codec import CodecError
 from gridbot.journal import journal_directory, write_committed
 from gridbot.reading import database_path
 from supervisor.store.database import Database, DatabaseHeld, Rows, Unreadable
@@ -180,23 +179,14 @@ class Writer:
         for account, source in self._sources.items():
             taken = source.take(share, idle=idle)
             self._more |= taken.more
-            for doc in taken.docs:
-                self._add(doc)
-            if taken.docs:
-                self._oldest.setdefault(account, int(taken.docs[0]["local_ts"]))
+            for kind, bodies in taken.bodies.items():
+                rows.tables.setdefault(kind, []).extend(bodies)
+            if taken.first:
+                self._oldest.setdefault(account, int(codec.parse(taken.first)["local_ts"]))
             rows.gaps += [(account, *gap) for gap in taken.gaps]
             rows.rejects += [(account, *reject) for reject in taken.rejects]
             if taken.last_seq > max(self.state.committed.get(account, 0), rows.offsets.get(account, 0)):
                 rows.offsets[account] = taken.last_seq
-
-    def _add(self, doc: dict[str, Any]) -> None:
-        try:
-            row = codec.row_of(doc)
-        except CodecError as exc:
-            log.error("account %s: %s", doc["account"], exc)
-            self._rows.rejects.append((doc["account"], doc["seq"], doc["kind"], str(exc), repr(doc)))
-            return
-        self._rows.tables.setdefault(doc["kind"], []).append(row)
 
     # -- outside of flushes
 
