@@ -109,7 +109,11 @@ def test_http_statuses_are_not_taken_for_return_codes():
     async def scene() -> None:
         async with FakeExchange() as exchange:
             for status, kind in HTTP:
-                exchange.on["/v5/order/cancel"] = lambda _, status=status: web.Response(status=status, text="<html>")
+
+                def page(_: Asked, status: int = status) -> web.Response:
+                    return web.Response(status=status, text="<html>")
+
+                exchange.on["/v5/order/cancel"] = page
                 error = await failure(exchange)
                 assert (error.http_status, error.ret_code, error.kind) == (status, None, kind)
 

@@ -197,7 +197,7 @@ def test_a_flat_leg_is_an_event_of_its_leg_although_it_has_no_side():
     for index, direction in ((1, Direction.LONG), (2, Direction.SHORT)):
         flat = parse_position(position_row(index))
         assert flat is not None
-        assert (flat.direction, flat.size, flat.entry_price) == (direction, 0, None)
+        assert (flat.direction, flat.size, flat.entry_price) == (direction, D(0), None)
 
 
 def test_a_one_way_row_is_neither_an_event_nor_a_problem():

@@ -29,7 +29,12 @@ def test_no_more_threads_than_asked_for():
 def test_after_shutdown_waiting_jobs_fail_and_new_ones_are_refused():
     pool = DaemonPool(1, "test")
     started, release = threading.Event(), threading.Event()
-    under_way = pool.submit(lambda: (started.set(), release.wait(5)))
+
+    def work() -> bool:
+        started.set()
+        return release.wait(5)
+
+    under_way = pool.submit(work)
     assert started.wait(5)
     waiting = pool.submit(pow, 1, 1)
     pool.shutdown()

@@ -13,10 +13,11 @@ import pytest
 
 from gridbot.bybit.environment import Credentials
 from gridbot.bybit.errors import ErrorKind, ExchangeError
-from gridbot.bybit.streams import StreamSet
+from gridbot.bybit.streams import Gap, StreamSet
 from gridbot.bybit.watchdog import Limits
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
 from tests.bybit.support import (
+    CREDENTIALS,
     KEY,
     PRIVATE,
     PUBLIC,
@@ -44,6 +45,11 @@ def limits(**changes: float) -> Limits:
 
 async def send_price(exchange: FakeExchange, ts: int, price: str, *, kind: str = "snapshot") -> None:
     await exchange.send(PUBLIC, ticker_frame("BTCUSDT", ts, kind=kind, lastPrice=price))
+
+
+async def first_gap(ears: Ears) -> Gap:
+    await eventually(lambda: ears.heard.gaps)
+    return ears.heard.gaps[0]
 
 
 def prices(ears: Ears) -> list[Decimal]:
@@ -244,8 +250,6 @@ def test_a_wake_up_that_raises_does_not_end_a_stream():
                 if streams.drain().tickers and calls == 1:
                     raise ZeroDivisionError
 
-            from tests.bybit.support import CREDENTIALS
-
             streams = StreamSet(exchange.endpoints, CREDENTIALS, ["BTCUSDT"], loop=loop, on_wake=on_wake, limits=QUICK)
             await streams.start()
             await send_price(exchange, 1, "10")
@@ -269,7 +273,7 @@ def test_deltas_are_merged_and_the_newest_price_wins():
             await exchange.send(PUBLIC, ticker_frame("BTCUSDT", 2, lastPrice="99"))
             await eventually(lambda: prices(ears)[-1:] == [13])
             newest = ears.heard.tickers[-1]
-            assert (newest.mark_price, newest.bid1_price, newest.exchange_ts) == (12, 9, 3)
+            assert (newest.mark_price, newest.bid1_price, newest.exchange_ts) == (D(12), D(9), 3)
             assert 99 not in prices(ears)
             ages = ears.streams.health.ticker_age_s
             assert ages["BTCUSDT"] is not None
@@ -324,7 +328,7 @@ def test_a_lost_connection_comes_back_and_the_gap_is_told(path: str, end: Any):
             await eventually(lambda: ears.heard.tickers)
             before_ms = time.time_ns() // 1_000_000
             await end(exchange, path)
-            gap = await eventually(lambda: ears.heard.gaps and ears.heard.gaps[0])
+            gap = await first_gap(ears)
             assert gap.kind == ("public" if path == PUBLIC else "private")
             assert gap.started_ts_ms <= before_ms + 1 <= gap.ended_ts_ms + 1
             assert len(exchange.sockets[path]) == 2
@@ -363,7 +367,7 @@ def test_an_exchange_that_is_away_for_a_while_is_found_again_without_a_storm():
             exchange.cut(PUBLIC)
             exchange.cut(PRIVATE)
             await eventually(lambda: exchange.connects >= 8)
-            assert not ears.streams.private_alive
+            assert not ears.streams.health.private.is_ready
             assert any("public stream is down" in text for text in ears.streams.problems())
             assert any("HTTP 503" in text for text in ears.streams.problems())
             exchange.upgrade_status = 101
@@ -395,7 +399,7 @@ def test_public_silence_is_death_private_silence_is_not():
             Ears(exchange.endpoints, limits=limits(silence_s=0.15)) as ears,
         ):
             await send_price(exchange, 1, "10")
-            gap = await eventually(lambda: ears.heard.gaps and ears.heard.gaps[0])
+            gap = await first_gap(ears)
             assert gap.kind == "public"
             assert len(exchange.sockets[PRIVATE]) == 1
 

@@ -1,0 +1,208 @@
+"""The whole package against the paper exchange: what one says, the other understands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pytest
+
+from gridbot.bybit.environment import Credentials, Environment, endpoints_for
+from gridbot.bybit.errors import ErrorKind, ExchangeError
+from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.types import CancelRef, OrderAck, OrderRequest
+from gridbot.core.events import ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.core.vocabulary import Direction, Side
+from gridbot.paper.config import PaperConfig
+from gridbot.paper.server import PaperServer
+from gridbot.paper.spec import PaperAccount, PaperSpec
+from tests.bybit.support import Ears, eventually, run
+
+D = Decimal
+SYMBOL = "BTCUSDT"
+ALICE = PaperAccount("alice", "paper-alice", "secret-of-alice", D(10000))
+
+
+@dataclass
+class Scene:
+    server: PaperServer
+    rest: BybitRest
+    ears: Ears
+
+    def of(self, kind: type) -> list[object]:
+        return [event for event in self.ears.heard.private if isinstance(event, kind)]
+
+    def statuses(self, link: str) -> list[OrderStatus]:
+        events = [event for event in self.ears.heard.private if isinstance(event, OrderUpdateEvent)]
+        return [event.status for event in events if event.order_link_id == link]
+
+    async def trade(self, price: str, qty: str = "10") -> None:
+        self.server.market.trade(SYMBOL, D(price), D(qty), Side.SELL)
+
+
+@asynccontextmanager
+async def paper() -> AsyncIterator[Scene]:
+    """A market that only the test moves, an account, and both streams."""
+    config = PaperConfig.model_validate(
+        {
+            "position_mode": "one_way",
+            "ticker_interval_ms": 0,
+            "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0},
+            "market": {"source": "manual", "mark_halflife_s": 0, "symbols": {SYMBOL: {"price": 60000}}},
+        }
+    )
+    async with PaperServer(PaperSpec(config=config, accounts=(ALICE,))) as server:
+        endpoints = endpoints_for(Environment.PAPER, server.url)
+        credentials = Credentials(ALICE.api_key, ALICE.api_secret)
+        rest = BybitRest(endpoints, credentials)
+        try:
+            await rest.ensure_hedge_mode(SYMBOL)
+            async with Ears(endpoints, (SYMBOL,), credentials=credentials) as ears:
+                yield Scene(server, rest, ears)
+        finally:
+            rest.close()
+
+
+def order(link: str, price: str = "59000", qty: str = "0.010", **changes: object) -> OrderRequest:
+    values: dict[str, object] = {"side": Side.BUY, "direction": Direction.LONG, "reduce_only": False} | changes
+    return OrderRequest(symbol=SYMBOL, qty=D(qty), price=D(price), order_link_id=link, **values)  # type: ignore[arg-type]
+
+
+def test_an_order_from_request_to_fill():
+    async def scene() -> None:
+        async with paper() as it:
+            ack = await it.rest.place_order(order("g1"))
+            assert ack.order_link_id == "g1"
+            assert [o.order_id for o in await it.rest.open_orders()] == [ack.order_id]
+            await it.trade("58999")
+            await eventually(lambda: it.of(ExecutionEvent) and OrderStatus.FILLED in it.statuses("g1"))
+            (fill,) = it.of(ExecutionEvent)
+            assert isinstance(fill, ExecutionEvent)
+            assert (fill.order_id, fill.price, fill.qty, fill.leaves_qty) == (ack.order_id, D(59000), D("0.01"), D(0))
+            assert fill.direction is Direction.LONG
+            assert fill.fee == D("0.118")
+            positions = await it.rest.positions(SYMBOL)
+            assert [(p.direction, p.size) for p in positions] == [(Direction.LONG, D("0.01")), (Direction.SHORT, D(0))]
+            await eventually(lambda: len(it.of(PositionEvent)) >= 2 and it.of(WalletEvent))
+            pushed = {leg.direction: leg.size for leg in it.ears.heard.private if isinstance(leg, PositionEvent)}
+            assert pushed[Direction.LONG] == D("0.01")
+            assert [e.exec_id for e in await it.rest.executions(0)] == [fill.exec_id]
+            found = await it.rest.find_order(SYMBOL, order_link_id="g1")
+            assert found is not None
+            assert found.status is OrderStatus.FILLED
+            assert await it.rest.open_orders(SYMBOL) == []
+
+    run(scene())
+
+
+def test_a_batch_with_a_duplicate_and_a_cancel_batch_with_a_stranger():
+    async def scene() -> None:
+        async with paper() as it:
+            good, twin = await it.rest.place_orders([order("g1"), order("g1", "58000")])
+            assert isinstance(good, OrderAck)
+            assert isinstance(twin, ExchangeError)
+            assert twin.kind is ErrorKind.DUPLICATE
+            gone, stranger = await it.rest.cancel_orders(
+                SYMBOL, [CancelRef(good.order_id), CancelRef(order_link_id="x")]
+            )
+            assert isinstance(gone, OrderAck)
+            assert isinstance(stranger, ExchangeError)
+            assert stranger.kind is ErrorKind.NOT_FOUND
+            await eventually(lambda: OrderStatus.CANCELLED in it.statuses("g1"))
+
+    run(scene())
+
+
+def test_a_post_only_order_that_would_take_is_acknowledged_then_cancelled():
+    async def scene() -> None:
+        async with paper() as it:
+            await it.rest.place_order(order("g1", "61000"))
+            await eventually(lambda: it.statuses("g1") == [OrderStatus.CANCELLED])
+
+    run(scene())
+
+
+def test_reduce_only_without_a_position_is_a_matter_of_resync():
+    async def scene() -> None:
+        async with paper() as it:
+            with pytest.raises(ExchangeError) as caught:
+                await it.rest.place_order(order("g1", "61000", side=Side.SELL, reduce_only=True))
+            assert (caught.value.ret_code, caught.value.kind) == (110017, ErrorKind.RESYNC)
+
+    run(scene())
+
+
+def test_listings_longer_than_a_page_come_whole():
+    async def scene() -> None:
+        async with paper() as it:
+            wanted = {f"g{number}" for number in range(120)}
+            for first in range(0, 120, 10):
+                batch = [order(f"g{n}", str(50000 + n), "0.001") for n in range(first, first + 10)]
+                assert all(isinstance(result, OrderAck) for result in await it.rest.place_orders(batch))
+            assert {o.order_link_id for o in await it.rest.open_orders()} == wanted
+            await it.trade("49000", "100")
+            await eventually(lambda: len(it.of(ExecutionEvent)) == 120)
+            executions = await it.rest.executions(0)
+            assert {e.order_link_id for e in executions} == wanted
+            pushed = [event.exec_id for event in it.ears.heard.private if isinstance(event, ExecutionEvent)]
+            assert [execution.exec_id for execution in executions] == pushed, "the order in which they happened"
+
+    run(scene())
+
+
+def test_what_the_start_asks():
+    async def scene() -> None:
+        async with paper() as it:
+            instrument = await it.rest.instrument(SYMBOL)
+            assert instrument.tick_size == D("0.10")
+            assert [tier.limit for tier in instrument.tiers] == sorted(tier.limit for tier in instrument.tiers)
+            await it.rest.set_leverage(SYMBOL, D(7))
+            await it.rest.set_leverage(SYMBOL, D("7.00"))
+            assert (await it.rest.positions(SYMBOL))[0].leverage == 7
+            assert (await it.rest.wallet()).wallet_balance == 10000
+            assert set((await it.rest.api_key_info()).contract_trade) == {"Order", "Position"}
+            assert (await it.rest.account_info()).margin_mode == "REGULAR_MARGIN"
+            assert (await it.rest.fee_rate(SYMBOL)).maker == D("0.0002")
+            assert (await it.rest.tickers(SYMBOL)).last_price == 60000
+            assert it.rest.limits["account/info"].limit > 0
+            with pytest.raises(ExchangeError) as caught:
+                await it.rest.instrument("NOSUCHUSDT")
+            assert caught.value.kind is ErrorKind.PARAM
+
+    run(scene())
+
+
+def test_wrong_secrets_are_an_auth_error_on_both_ways():
+    async def scene() -> None:
+        async with paper() as it:
+            endpoints = endpoints_for(Environment.PAPER, it.server.url)
+            wrong = Credentials(ALICE.api_key, "wrong-secret")
+            rest = BybitRest(endpoints, wrong)
+            with pytest.raises(ExchangeError) as caught:
+                await rest.wallet()
+            assert caught.value.kind is ErrorKind.AUTH
+            assert ALICE.api_key not in str(caught.value)
+            rest.close()
+            with pytest.raises(ExchangeError) as caught:
+                await Ears(endpoints, credentials=wrong).streams.start()
+            assert caught.value.kind is ErrorKind.AUTH
+
+    run(scene())
+
+
+def test_events_flow_again_after_the_exchange_dropped_everybody():
+    async def scene() -> None:
+        async with paper() as it:
+            await it.rest.place_order(order("g1"))
+            await eventually(lambda: it.statuses("g1"))
+            for connection in list(it.server.hub.connections):
+                await connection.socket.close(code=1001)
+            await eventually(lambda: {gap.kind for gap in it.ears.heard.gaps} == {"public", "private"})
+            await it.trade("58999")
+            await eventually(lambda: OrderStatus.FILLED in it.statuses("g1"))
+            await eventually(lambda: it.ears.heard.tickers[-1].last_price == 58999)
+            assert it.ears.streams.problems() == []
+
+    run(scene())
