@@ -11,8 +11,10 @@ from gridbot.paper.exchange import Exchange
 from gridbot.paper.market import SymbolMarket
 from gridbot.paper.paging import page_by_name
 from gridbot.paper.validate import integer, limit_field, text
+from gridbot.paper.views import plain
 
 __all__ = [
+    "funding_history",
     "instruments_info",
     "kline",
     "orderbook",
@@ -20,6 +22,7 @@ __all__ = [
     "recent_trades",
     "risk_limit",
     "server_time",
+    "system_status",
     "tickers",
 ]
 
@@ -117,6 +120,24 @@ def risk_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:
     chosen, cursor = page_by_name(groups, text(params, "cursor"), 15)
     rows = [row for group in chosen for row in group]
     return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
+
+
+def funding_history(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    """Settled fundings, newest first."""
+    market = require_market(exchange, params)
+    limit = limit_field(params, 200, 200)
+    start, end = integer(params, "startTime", 0), integer(params, "endTime", 0)
+    settled = [pair for pair in reversed(market.fundings) if start <= pair[0] and (not end or pair[0] <= end)]
+    rows = [
+        {"symbol": market.listing.symbol, "fundingRate": plain(rate), "fundingRateTimestamp": str(at_ms)}
+        for at_ms, rate in settled[:limit]
+    ]
+    return {"category": "linear", "list": rows}
+
+
+def system_status(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    """No maintenance is ever announced."""
+    return {"list": []}
 
 
 def price_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:

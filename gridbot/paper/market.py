@@ -118,7 +118,8 @@ class SymbolMarket:
         value = size * self.last
         self.volume += size
         self.turnover += value
-        trade = PublicTrade(f"{self.listing.symbol_id:04x}-{seq:x}", side, self.last, size, now_ms, self.tick, seq)
+        trade_id = f"{self.listing.symbol_id:08x}-0000-5000-8000-{seq:012x}"
+        trade = PublicTrade(trade_id, side, self.last, size, now_ms, self.tick, seq)
         self.trades.append(trade)
         self._add_to_candle(size, value, now_ms)
         return trade
@@ -136,9 +137,9 @@ class SymbolMarket:
         self._averaged_ms = now_ms
         self._average += (float(self.last) - self._average) * (1.0 - 0.5 ** (elapsed / self._halflife_ms))
         to_come = float(self.funding_rate) * (self.next_funding_ms - now_ms) / self.funding_interval_ms
-        tick = float(self.instrument.tick_size)
-        self.index = self.instrument.price(round(self._average / tick))
-        mark = self.instrument.price(round(self._average * (1.0 + to_come) / tick))
+        unit = Decimal(1).scaleb(-self.listing.price_scale)
+        self.index = Decimal(self._average).quantize(unit)
+        mark = Decimal(self._average * (1.0 + to_come)).quantize(unit)
         self.mark = mark if self.pinned_mark is None else self.pinned_mark
 
     def funding_due(self, now_ms: int) -> bool:

@@ -11,6 +11,7 @@ from gridbot.paper import market_views as views
 from gridbot.paper.connections import Connection, Hub
 from gridbot.paper.fault_shell import Faults
 from gridbot.paper.market import PublicTrade, SymbolMarket
+from gridbot.paper.views import plain
 
 __all__ = ["Publisher"]
 
@@ -167,12 +168,12 @@ class Publisher:
             "start": candle.start_ms,
             "end": candle.start_ms + length - 1,
             "interval": interval,
-            "open": format(candle.open, "f"),
-            "close": format(candle.close, "f"),
-            "high": format(candle.high, "f"),
-            "low": format(candle.low, "f"),
-            "volume": format(candle.volume, "f"),
-            "turnover": format(candle.turnover, "f"),
+            "open": plain(candle.open),
+            "close": plain(candle.close),
+            "high": plain(candle.high),
+            "low": plain(candle.low),
+            "volume": plain(candle.volume),
+            "turnover": plain(candle.turnover),
             "confirm": False,
             "timestamp": market.updated_ms,
         }

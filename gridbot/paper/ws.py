@@ -134,8 +134,8 @@ class Channels:
 
     def _ack(self, connection: Connection, request: dict[str, Any], problem: str, op: str) -> dict[str, Any]:
         frame = {"success": not problem, "ret_msg": problem, "conn_id": connection.conn_id, "op": op}
-        if "req_id" in request:
-            frame["req_id"] = str(request["req_id"])
+        if "req_id" in request or connection.kind is ChannelKind.PUBLIC:
+            frame["req_id"] = str(request.get("req_id", ""))
         return frame
 
     def _pong(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:

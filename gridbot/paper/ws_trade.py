@@ -85,7 +85,8 @@ class TradeDesk:
 
 
 def _reply(connection: Connection, request: dict[str, Any], op: str, now_ms: int) -> dict[str, Any]:
-    reply: dict[str, Any] = {"op": op, "connId": connection.conn_id, "header": {"Timenow": str(now_ms)}}
+    reply: dict[str, Any] = {"op": op, "connId": connection.conn_id, "header": {}}
+    reply["header"] = {"Timenow": str(now_ms), "Traceid": f"{now_ms:032x}"}
     if request.get("reqId"):
         reply["reqId"] = str(request["reqId"])
     return reply

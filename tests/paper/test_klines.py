@@ -55,7 +55,7 @@ def test_a_file_of_neither_kind_says_what_is_expected(tmp_path: Path) -> None:
 def test_parquet_is_read_without_further_packages(tmp_path: Path) -> None:
     path = tmp_path / "k.parquet"
     duckdb.connect().execute(
-        "COPY (SELECT TIMESTAMP '2025-05-04 00:00:00' AS date, 100.5 AS open, 110.0 AS high, 90.0 AS low, 105.0 AS close, "
+        "COPY (SELECT TIMESTAMP '2025-05-04' AS date, 100.5 AS open, 110.0 AS high, 90.0 AS low, 105.0 AS close, "
         f"16.0 AS volume) TO '{path}' (FORMAT parquet)"
     )
     tape = list(read_file(path, "BTCUSDT"))
