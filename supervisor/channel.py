@@ -126,13 +126,16 @@ class Channel:
         if not data:
             self._end("")
             return False
-        try:
-            for message in self._reader.feed(data):
-                self._on_message(message)
-        except (ValueError, pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
-            self._end(f"unreadable message: {error}")
-            return False
-        return not self._closed
+        messages = self._reader.feed(data)
+        while True:
+            try:
+                message = next(messages, None)
+            except (ValueError, pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+                self._end(f"unreadable message: {error}")
+                return False
+            if message is None:
+                return not self._closed
+            self._on_message(message)
 
     def _end(self, text: str) -> None:
         if self._reading:

@@ -126,11 +126,12 @@ def status(config: str | None, data_dir: str | None, account: str | None, as_jso
     """Show processes, accounts and strategies. Exit code 0 healthy, 6 degraded, 3 not running."""
     with _client(data_directory(data_dir, config)) as client:
         code = _show_status(client, account, as_json)
-        while watch:
-            time.sleep(WATCH_S)
-            if sys.stdout.isatty():
-                click.clear()
-            code = _show_status(client, account, as_json)
+        with contextlib.suppress(KeyboardInterrupt):
+            while watch:
+                time.sleep(WATCH_S)
+                if sys.stdout.isatty():
+                    click.clear()
+                code = _show_status(client, account, as_json)
     raise SystemExit(code)
 
 
@@ -171,7 +172,8 @@ def logs(config: str | None, data_dir: str | None, process: str, follow: bool, l
     """Show the log of a process: supervisor, writer, paper, or an account's name."""
     from supervisor.tail import show_log
 
-    show_log(data_directory(data_dir, config), process, lines=lines, follow=follow, level=level)
+    with contextlib.suppress(KeyboardInterrupt):
+        show_log(data_directory(data_dir, config), process, lines=lines, follow=follow, level=level)
 
 
 def _client(data_dir: Path) -> ControlClient:

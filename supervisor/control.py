@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import socket
@@ -20,6 +21,8 @@ from types import TracebackType
 from typing import Any, Self
 
 __all__ = ["ControlClient", "ControlError", "ControlServer", "NotRunning", "Refused", "Unanswered"]
+
+log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 Handler = Callable[[Json], Awaitable[Json]]
@@ -132,7 +135,11 @@ class ControlServer:
             return {"ok": False, "error": f"expected one JSON object a line, got something else: {error}"}
         if not isinstance(request, dict) or not isinstance(request.get("op"), str):
             return {"ok": False, "error": 'expected an object with a text "op", such as {"op": "ping"}'}
-        return await self._handler(request)
+        try:
+            return await self._handler(request)
+        except Exception as error:  # the shell of a request: whatever is wrong with it must not reach the loop
+            log.exception("request %r failed", request["op"])
+            return {"ok": False, "error": f"unexpected {type(error).__name__}: {error}; the supervisor's log has it"}
 
 
 class ControlClient:

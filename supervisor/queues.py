@@ -18,6 +18,7 @@ ended (`{"type": "queue", "clean": true}`, see `supervisor.entries.leave_queue`)
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +26,15 @@ from typing import Any
 __all__ = ["QueueLedger", "close_queue"]
 
 
+_MOST_RETIRED = 256
+
+
 def close_queue(queue: Any) -> None:
-    """Close this process's two descriptors of a queue that no process will be given any more."""
+    """Close this process's two descriptors of a queue that no process will be given any more.
+
+    The object must be kept for as long as a process that was given it may still be starting: when it is collected, the
+    names of its semaphores go, and such a process could not open them.
+    """
     queue.close()
     queue._writer.close()
 
@@ -45,6 +53,7 @@ class QueueLedger:
         self._make = make
         self._close = close
         self._entries = {account: _Entry() for account in accounts}
+        self._retired: deque[Any] = deque(maxlen=_MOST_RETIRED)
 
     def for_worker(self, account: str) -> Any:
         """The queue for the next process of this account: the one at hand if clean, else a new one."""
@@ -87,8 +96,13 @@ class QueueLedger:
         entry = self._entries[account]
         return entry.queue is not None and entry.in_writer
 
+    def bury(self) -> None:
+        """Forget the queues that were thrown away. Only when no process is starting, see `close_queue`."""
+        self._retired.clear()
+
     def _discard(self, entry: _Entry) -> None:
         if entry.queue is not None:
             self._close(entry.queue)
+            self._retired.append(entry.queue)
         entry.queue = None
         entry.in_writer = False

@@ -54,11 +54,13 @@ __all__ = ["Supervisor"]
 log = logging.getLogger("supervisor")
 
 TICK_S = 0.2
+LONGEST_PAUSE_S = 30.0
+"""Between two looks while each of them fails."""
 QUEUE_SIZE = 1000
 RECYCLE_PAUSE_S = 5.0
 """Least time between two orderly restarts of the writer for the sake of new queues."""
 STALL_S = 3.0
-"""A tick this late means that we did not run: the silence of children in that time is not their fault."""
+"""A tick later than this means that we did not run: the silence of children in that time is not their fault."""
 
 
 class Supervisor:
@@ -82,6 +84,7 @@ class Supervisor:
         self._operations = Operations(self)
         self._started_at = clock()
         self._last_tick = self._started_at
+        self._pause = TICK_S
         self._last_recycle: float | None = None
         self._paper: dict[str, Any] = {}
         self._committed: dict[str, int] = {}
@@ -141,19 +144,26 @@ class Supervisor:
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = self._clock()
-        if now - self._last_tick > STALL_S:
+        if now - self._last_tick > self._pause + STALL_S:
             log.warning("this process did not run for %.1f s; children get that time on top", now - self._last_tick)
             for child in self.children:
                 self.advance(child, Report())
         self._last_tick = now
-        self._tend()
+        try:
+            self._tend()
+            self._pause = TICK_S
+        except Exception:  # the fleet trades on without us for a while; silence would be worse than a late tick
+            self._pause = min(LONGEST_PAUSE_S, max(1.0, 2 * self._pause))
+            log.exception("unexpected error in the supervisor's loop, next look in %.0f s", self._pause)
         if not self._finished.is_set():
-            loop.call_later(TICK_S, self._tick, loop)
+            loop.call_later(self._pause, self._tick, loop)
 
     def _tend(self) -> None:
         """Give the time to every child, and start or stop what is due."""
         for child in self.children:
             self.advance(child)
+        if not any(child.state.process is ProcessState.STARTING for child in self.children):
+            self._queues.bury()
         if self._stop_mode is None:
             self._start_due()
             self._refresh_writer()
@@ -259,6 +269,12 @@ class Supervisor:
     # --- what children say and how they end -----------------------------------------------------------------------
 
     def _on_message(self, child: Child, message: Message) -> None:
+        try:
+            self._take(child, message)
+        except Exception:  # one odd message must not cost the ones behind it
+            log.exception("%s sent a message that could not be used: %r", child.spec.name, message.get("type"))
+
+    def _take(self, child: Child, message: Message) -> None:
         match message.get("type"):
             case "ready":
                 self._on_ready(child, message)

@@ -145,3 +145,10 @@ def crashing_paper(notes, port, report, life):
 def finite_paper(notes, port, report, life):
     """A replay that is over at once."""
     report.send({"type": "ready", "url": "http://127.0.0.1:4242", "port": 4242, "pid": os.getpid()})
+
+
+def odd(account, notes, url, queue, conn):
+    """Says things nobody understands, then is a worker like the others."""
+    conn.send({"type": "poem"})
+    conn.send({"type": "answer", "id": "one"})
+    worker(account, notes, url, queue, conn)

@@ -16,6 +16,8 @@ async def echo(request):
     match request["op"]:
         case "sleep":
             await asyncio.sleep(60)
+        case "break":
+            1 / 0  # noqa: B018
         case "no":
             return {"ok": False, "error": "not today"}
     return {"ok": True, "heard": request}
@@ -86,3 +88,11 @@ def test_the_end_of_the_server_is_noticed(served):
         assert client.wait_closed(10) is True
     with pytest.raises(NotRunning):
         ControlClient(data_dir).ping()
+
+
+def test_a_request_that_breaks_the_handler_is_answered(served):
+    data_dir, _ = served
+    with ControlClient(data_dir) as client:
+        with pytest.raises(Refused, match="unexpected ZeroDivisionError"):
+            client.request("break")
+        assert client.request("hello")["ok"]

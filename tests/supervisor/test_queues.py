@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 
 import pytest
 
-from supervisor.queues import QueueLedger
+from supervisor.child import CONTEXT
+from supervisor.queues import QueueLedger, close_queue
 
 
 class Stock:
@@ -83,3 +85,17 @@ def test_no_queue_is_ever_given_to_anybody_after_it_was_closed(stock):
         stock.ledger.writer_ended(in_order=in_order_writer)
         given = [*stock.ledger.for_writer().values(), stock.ledger.for_worker("a")]
         assert not set(given) & set(stock.closed)
+
+
+def test_a_process_can_start_with_a_queue_that_was_thrown_away_meanwhile():
+    """The writer is being spawned when a worker dies: its queue is closed, but must not be gone yet."""
+    ledger = QueueLedger(["a"], CONTEXT.Queue, close_queue)
+    ledger.for_worker("a")
+    writer = CONTEXT.Process(target=len, args=(ledger.for_writer(),))
+    writer.start()
+    ledger.worker_ended("a", in_order=False)
+    gc.collect()
+    writer.join()
+    assert writer.exitcode == 0
+    ledger.bury()
+    ledger.worker_ended("a", in_order=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
@@ -10,6 +11,8 @@ import psutil
 import pytest
 
 from supervisor.control import Refused
+from supervisor.plan import Plan
+from supervisor.supervisor import Supervisor
 
 from .conftest import wait_for
 
@@ -242,3 +245,26 @@ def test_the_socket_is_private_and_short(rig):
         client.stop()
         assert client.wait_closed(20)
     wait_for(lambda: not os.path.exists(os.path.dirname(recorded)), "the end of the private directory")
+
+
+def test_a_failing_loop_backs_off_and_recovers(tmp_path, monkeypatch):
+    pauses: list[float] = []
+    loop = asyncio.new_event_loop()
+    monkeypatch.setattr(loop, "call_later", lambda pause, *call: pauses.append(pause))
+    supervisor = Supervisor(Plan(tmp_path, ()))
+    with monkeypatch.context() as broken:
+        broken.setattr(supervisor, "_tend", lambda: 1 / 0)
+        for _ in range(7):
+            supervisor._tick(loop)
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    supervisor.stop()
+    supervisor._tick(loop)
+    assert len(pauses) == 7, "finished: there is nothing to stop"
+    loop.close()
+
+
+def test_an_odd_message_costs_nothing_but_itself(rig):
+    rig.start(rig.writer(), rig.worker("a", "odd"))
+    assert rig.process_of("a")["restarts"] == 0
+    assert "could not be used: 'answer'" in rig.log()
+    assert "unknown type 'poem'" in rig.log()

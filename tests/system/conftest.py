@@ -3,7 +3,8 @@
     def test_something(gridbot):
         session = gridbot.start(config_text)         # waits until every process runs
         session.wait(lambda status: fills(status) > 3, "three fills")
-        session.kill("worker-alice")                  # SIGKILL by the name `status` shows
+        pid = session.kill("worker-alice")            # SIGKILL by the name `status` shows
+        session.wait_replaced("worker-alice", pid)
         session.sql("SELECT count(*) FROM fills")     # rows as dicts, read as a user would
         session.stop()                                # in order; fails when anything is left running
 
@@ -158,17 +159,19 @@ class Session:
         return next(row for row in rows if row["name"] == name)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to a child; its pid."""
+        """Send a signal to a child; its pid. After SIGKILL the supervisor has noticed when this returns."""
         pid = int(self.process(name)["pid"])
         os.kill(pid, number)
+        if number is signal.SIGKILL:
+            wait_for(lambda: self.process(name)["pid"] != pid, f"the end of {name}", self.tail)
         return pid
 
-    def wait_restarted(self, name: str, restarts: int = 1) -> Status:
-        """Wait until this child runs again."""
+    def wait_replaced(self, name: str, pid: int) -> Status:
+        """Wait until this child runs again, as another process than `pid`."""
 
         def back() -> Status | None:
             row = self.process(name)
-            return row if row["restarts"] >= restarts and row["state"] == "RUNNING" else None
+            return row if row["pid"] != pid and row["state"] == "RUNNING" else None
 
         found: Status = wait_for(back, f"the return of {name}", self.tail)
         return found

@@ -30,10 +30,9 @@ def test_a_detached_session_from_start_to_stop(gridbot):
 
 def test_deaths_of_worker_and_writer_and_the_end_of_everything_with_the_supervisor(gridbot):
     session = gridbot.start()
-    pid = session.kill("worker-alice")
-    session.kill("writer")
-    assert session.wait_restarted("worker-alice")["pid"] != pid
-    session.wait_restarted("writer")
+    worker, writer = session.kill("worker-alice"), session.kill("writer")
+    assert session.wait_replaced("worker-alice", worker)["restarts"] == 1
+    session.wait_replaced("writer", writer)
     before = fills(session.wait(lambda status: status["health"] == "healthy", "health"))
     session.wait(lambda status: fills(status)["alice-eth"] > before["alice-eth"], "another fill of alice's")
     assert session.process("worker-bob")["restarts"] == 0
