@@ -15,6 +15,7 @@ import json
 import logging
 import logging.handlers
 import queue
+import re
 import sys
 import urllib.parse
 from collections.abc import Iterator, MutableMapping
@@ -33,8 +34,10 @@ QUEUE_LINES = 20_000
 _HIDDEN = "********"
 _SHORTEST_SECRET = 6
 
-# The tag of a console line, by the longest matching logger name; `extra={"tag": "fill"}` says otherwise.
+# The tag of a console line, by the longest matching logger name. `extra={"tag": "fill"}` or a message that begins with
+# `[fill] ` says otherwise.
 _TAGS = {
+    "gridbot": "acct",
     "gridbot.bybit": "rest",
     "gridbot.bybit.streams": "ws",
     "gridbot.core": "grid",
@@ -51,10 +54,12 @@ _TAGS = {
 _TAMED = {
     "pybit": logging.WARNING,
     "urllib3": logging.WARNING,
-    "websocket": logging.CRITICAL,  # repeats what pybit reports
+    "websocket": logging.CRITICAL + 1,  # repeats what pybit and our own watch report
     "aiohttp": logging.WARNING,
     "asyncio": logging.WARNING,
 }
+
+_OWN_TAG = re.compile(r"\[([a-z_]+)\] ")
 
 _context: ContextVar[tuple[str, str]] = ContextVar("gridbot_log_context", default=("", ""))
 _secrets: set[str] = set()
@@ -161,6 +166,12 @@ class _Enqueue(logging.handlers.QueueHandler):
         self._account = account
         self._dropped = 0
 
+    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+        # Not only by the loggers' levels: libraries set those themselves, websocket-client at each connection.
+        if record.levelno < _TAMED.get(record.name.partition(".")[0], logging.NOTSET):
+            return False
+        return super().filter(record)
+
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         account, strategy = _context.get()
         fields = record.__dict__
@@ -223,10 +234,10 @@ class _ConsoleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         time = _utc(record).strftime("%H:%M:%S.%f")[:-3]
         who = "/".join(part for part in (_field(record, "account"), _field(record, "strategy")) if part)
-        tag = _field(record, "tag") or _tag(record.name)
-        line = (
-            f"{time} {record.levelname:<7} {self._process:<12} [{tag}] {who}{': ' if who else ''}{record.getMessage()}"
-        )
+        tag, message = _field(record, "tag") or _tag(record.name), record.getMessage()
+        if (own := _OWN_TAG.match(message)) is not None:
+            tag, message = own.group(1), message[own.end() :]
+        line = f"{time} {record.levelname:<7} {self._process:<12} [{tag}] {who}{': ' if who else ''}{message}"
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             line += f" ({type(error).__name__}: {error}; the log file has the traceback)"

@@ -62,6 +62,29 @@ def test_a_line_has_time_level_process_account_strategy_logger_and_message(tmp_p
     assert text.endswith("[fill] alice/btc: filled 0.01\n")
 
 
+def test_a_message_may_begin_with_its_tag(tmp_path):
+    screen = _start(tmp_path)
+    logs.for_strategy("alice", "btc", name="gridbot.runner").info("[risk] rule none -> long_4")
+    logs.stop_logging()
+    assert screen.getvalue().endswith("[risk] alice/btc: rule none -> long_4\n")
+
+
+@pytest.mark.parametrize(
+    ("logger", "tag"),
+    [
+        ("gridbot.ledger", "acct"),
+        ("gridbot.bybit.streams.public", "ws"),
+        ("supervisor.store.writer", "store"),
+        ("ccxt.base", "ccxt"),
+    ],
+)
+def test_a_logger_has_a_short_tag(tmp_path, logger, tag):
+    screen = _start(tmp_path)
+    logging.getLogger(logger).warning("x")
+    logs.stop_logging()
+    assert f" [{tag}] " in screen.getvalue()
+
+
 def test_every_line_carries_the_account_of_its_process(tmp_path):
     _start(tmp_path)
     logging.getLogger("somebody.else").warning("plain")
@@ -139,6 +162,8 @@ def test_libraries_that_narrate_are_tamed(tmp_path):
     screen = _start(tmp_path, level="DEBUG", console_level="DEBUG")
     for name in ("pybit._http_manager", "urllib3.connectionpool", "aiohttp.access", "asyncio"):
         logging.getLogger(name).info("chatter")
+    logging.getLogger("websocket").setLevel(logging.DEBUG)  # as its enableTrace(False) does
+    logging.getLogger("websocket").error("chatter: goodbye")
     logging.getLogger("pybit._http_manager").warning("a real problem")
     assert [line["message"] for line in _lines(tmp_path)] == ["a real problem"]
     assert "chatter" not in screen.getvalue()
