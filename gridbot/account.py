@@ -13,6 +13,7 @@ from gridbot.orders.lifecycle import Order
 from gridbot.orders.link_id import Generations
 from gridbot.orders.retry import RetryQueue
 from gridbot.records import Record
+from gridbot.stages import Stages
 
 __all__ = ["Account", "Requests", "Sink"]
 
@@ -55,5 +56,6 @@ class Account:
     retry: RetryQueue
     recorder: Sink
     requests: Requests
+    stages: Stages
     clock_s: Callable[[], float]
     clock_ms: Callable[[], int]

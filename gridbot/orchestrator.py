@@ -29,7 +29,6 @@ from gridbot.orders.retry import RetryQueue
 from gridbot.reconciler import Reconciler
 from gridbot.recorder import Recorder
 from gridbot.runner import StrategyRunner
-from gridbot.stages import Stages
 
 __all__ = ["Alert", "Orchestrator"]
 
@@ -91,6 +90,7 @@ class Orchestrator:
             retry=retry,
             recorder=recorder,
             requests=self,
+            stages=executor.stages,
             clock_s=time.monotonic,
             clock_ms=lambda: time.time_ns() // 1_000_000,
         )
@@ -98,7 +98,6 @@ class Orchestrator:
         self.live: dict[str, StrategyRunner] = {}
         self.reconciler = Reconciler(rest, self.live, self.account, on_wallet=self.on_wallet)
         self.streams: StreamSet | None = None
-        self.stages = Stages()
         self.loop_lag_s = 0.0
         self._alert = alert
         self._make_streams = make_streams
@@ -198,8 +197,7 @@ class Orchestrator:
         runner = self.runners.get(ticker.symbol)
         if runner is None:
             return
-        if self.stages.on:
-            self.stages.begin(ticker.received_ns)
+        self.account.stages.begin(ticker.received_ns)
         runner.on_ticker(ticker)
         now_s = self.account.clock_s()
         if self._due.take(f"ticker.{ticker.symbol}", self.settings.storage.ticker_interval, now_s):

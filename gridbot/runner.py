@@ -118,6 +118,7 @@ class StrategyRunner:
                 self.on_execution(fill, source="shadow")
                 self._shadow_positions()
         intents = self.engine.on_event(ticker, self.book.limit_orders)
+        self._account.stages.decided()
         if self.engine.grid_version != self._grid_version:
             self._grid_changed(ticker.exchange_ts)
         if intents and not (intents is self._settled and desk.epoch == self._settled_epoch):
@@ -201,6 +202,7 @@ class StrategyRunner:
                 ticker=self.ticker,
             )
         )
+        self._account.stages.admitted(order.link_id)
         if self._venue is None:
             self._account.executor.place(order, self, proposal.level_distance)
         else:

@@ -1,35 +1,62 @@
-"""Where the time of one decision goes: stamps along the hot path, off unless somebody measures.
+"""Where the time of one order goes, from the frame that caused it to its request: stamps along the hot path.
 
-`benchmarks/latency.py` switches them on; the cost when off is one attribute test per ticker.
+Off unless somebody measures (`benchmarks/latency.py`), and then one test per mark. A ticker begins a decision; each
+order that comes of it takes the decision's stamps along under its orderLinkId and adds its own::
+
+    received   the frame reached our callback, in pybit's thread
+    event      it is a `TickerEvent`, on the loop
+    decided    the engine has answered
+    admitted   sized, let through by the gate, recorded
+    journalled its records are in the journal
+    dispatched its request has been handed to a thread of the pool
 """
 
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 
-__all__ = ["Stages"]
+__all__ = ["Stage", "Stages"]
+
+
+class Stage(StrEnum):
+    """Marks in the order in which an order passes them."""
+
+    RECEIVED = "received"
+    EVENT = "event"
+    DECIDED = "decided"
+    ADMITTED = "admitted"
+    JOURNALLED = "journalled"
+    DISPATCHED = "dispatched"
 
 
 class Stages:
-    """Nanosecond stamps (`time.monotonic_ns`, shared by all processes of a machine) of the newest decision."""
+    """Stamps in ns of `time.monotonic_ns`, which all processes of a machine share. `traces` grows while `on`."""
+
+    __slots__ = ("_decision", "on", "traces")
 
     def __init__(self) -> None:
         self.on = False
-        self.stamps: dict[str, int] = {}
-        self.taken: list[dict[str, int]] = []
+        self.traces: dict[str, dict[Stage, int]] = {}
+        """Stamps by orderLinkId."""
+        self._decision: dict[Stage, int] = {}
 
     def begin(self, received_ns: int) -> None:
-        """A ticker frame reached us at `received_ns` and its event is about to be decided on."""
-        self.stamps = {"received": received_ns, "event": time.monotonic_ns()}
-
-    def mark(self, stage: str) -> None:
-        """The stage has just ended."""
+        """A decision begins, because of a frame that came at `received_ns`."""
         if self.on:
-            self.stamps[stage] = time.monotonic_ns()
+            self._decision = {Stage.RECEIVED: received_ns, Stage.EVENT: time.monotonic_ns()}
 
-    def keep(self) -> None:
-        """The decision's request is about to leave: keep its stamps."""
-        if self.on and self.stamps:
-            self.stamps["dispatched"] = time.monotonic_ns()
-            self.taken.append(self.stamps)
-            self.stamps = {}
+    def decided(self) -> None:
+        """The engine has answered."""
+        if self.on:
+            self._decision[Stage.DECIDED] = time.monotonic_ns()
+
+    def admitted(self, link_id: str) -> None:
+        """An order has come of the decision under way."""
+        if self.on:
+            self.traces[link_id] = {**self._decision, Stage.ADMITTED: time.monotonic_ns()}
+
+    def passed(self, link_id: str, stage: Stage) -> None:
+        """An order has come so far; one that no decision began (a retry, an adopted one) is not followed."""
+        if self.on and (trace := self.traces.get(link_id)) is not None:
+            trace.setdefault(stage, time.monotonic_ns())

@@ -18,6 +18,7 @@ from gridbot.bybit.errors import ErrorKind, ExchangeError
 from gridbot.bybit.types import CancelRef, OrderAck, OrderRequest, RateLimit
 from gridbot.orders.lifecycle import Order, OrderState
 from gridbot.orders.rate import RollingLimit
+from gridbot.stages import Stage, Stages
 
 __all__ = ["Executor", "OrderOwner", "OrderWire"]
 
@@ -67,7 +68,9 @@ class Executor:
         clock_s: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         max_in_flight: int = 4,
+        stages: Stages | None = None,
     ) -> None:
+        self.stages = stages or Stages()
         self._wire = wire
         self._before_send = before_send
         self._clock_s, self._clock_ms = clock_s, clock_ms
@@ -163,10 +166,16 @@ class Executor:
                 order.sent_ms = self._clock_ms()
                 owner.sending(order)
         self._before_send()
+        self._note(entries, Stage.JOURNALLED)
         self._free -= 1
         task = asyncio.get_running_loop().create_task(self._send(lane, endpoint, entries))
         self._tasks.add(task)
         task.add_done_callback(self._landed)
+
+    def _note(self, entries: list[tuple[Order, OrderOwner]], stage: Stage) -> None:
+        if self.stages.on:
+            for order, _ in entries:
+                self.stages.passed(order.link_id, stage)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -187,6 +196,7 @@ class Executor:
 
     async def _call(self, lane: _Lane, entries: list[tuple[Order, OrderOwner]]) -> list[OrderAck | ExchangeError]:
         orders = [order for order, _ in entries]
+        self._note(entries, Stage.DISPATCHED)
         try:
             if lane is self._places:
                 requests = [_request(order) for order in orders]
