@@ -166,11 +166,11 @@ class _Enqueue(logging.handlers.QueueHandler):
         self._account = account
         self._dropped = 0
 
-    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+    def filter(self, record: logging.LogRecord) -> bool:
         # Not only by the loggers' levels: libraries set those themselves, websocket-client at each connection.
         if record.levelno < _TAMED.get(record.name.partition(".")[0], logging.NOTSET):
             return False
-        return super().filter(record)
+        return bool(super().filter(record))
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         account, strategy = _context.get()

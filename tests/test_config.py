@@ -27,6 +27,7 @@ from gridbot.config import (
     load_config,
     snapshot_sha256,
 )
+from gridbot.config_reference import reference
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "conf" / "gridbot.yaml.example"
@@ -305,3 +306,8 @@ def test_a_file_that_is_not_there(tmp_path):
         f"{tmp_path}/nothing.yaml: the file: expected a readable configuration file, got No such file or directory; "
         "name one with -c or GRIDBOT_CONFIG_PATH"
     )
+
+
+def test_the_reference_is_what_the_models_say():
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    assert page == reference(), "run: python -m gridbot.config_reference > docs/configuration.md"
