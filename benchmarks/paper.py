@@ -1,0 +1,259 @@
+"""What the paper exchange costs: `bin/bench benchmarks/paper.py`, or `python benchmarks/paper.py [--quick]`.
+
+The exchange runs in a process of its own; its CPU time is read from outside, so the client's is never in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import psutil
+from pybit.unified_trading import HTTP
+
+from gridbot.paper.auth import sign
+from gridbot.paper.config import PaperConfig
+from gridbot.paper.process import run_paper_exchange
+from gridbot.paper.spec import PaperAccount, PaperSpec
+
+ACCOUNTS = tuple(PaperAccount(f"a{n}", f"key-{n}", f"secret-{n}", Decimal(1_000_000)) for n in range(50))
+
+
+def configuration(**changes: Any) -> PaperConfig:
+    values: dict[str, Any] = {
+        "position_mode": "hedge",
+        "control": True,
+        "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0},
+        "market": {"source": "manual", "symbols": {"BTCUSDT": {"price": 60000}}},
+    }
+    return PaperConfig.model_validate(values | changes)
+
+
+@contextmanager
+def exchange(config: PaperConfig) -> Iterator[tuple[str, psutil.Process]]:
+    """URL and process of a running exchange."""
+    context = multiprocessing.get_context("spawn")
+    ready, ready_there = context.Pipe(duplex=False)
+    life_there, life = context.Pipe(duplex=False)
+    process = context.Process(
+        target=run_paper_exchange, args=(PaperSpec(config=config, accounts=ACCOUNTS), ready_there, life_there)
+    )
+    process.start()
+    try:
+        url = ready.recv()["url"]
+        yield url, psutil.Process(process.pid)
+    finally:
+        life.close()
+        process.join(5)
+        process.kill()
+
+
+def order(number: int) -> dict[str, Any]:
+    return {
+        "category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.001",
+        "price": f"{59000 - number % 400 * 10}.00", "timeInForce": "PostOnly", "positionIdx": 1,
+        "orderLinkId": f"bench-{number}",
+    }
+
+
+def cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def report(what: str, **figures: object) -> None:
+    print(json.dumps({"benchmark": what, **figures}), flush=True)
+
+
+def cancel_all(session: HTTP) -> None:
+    session.cancel_all_orders(category="linear", symbol="BTCUSDT")
+
+
+def pybit_round_trips(count: int) -> None:
+    """Create-order round trips with pybit, one after the other."""
+    with exchange(configuration()) as (url, process):
+        session = HTTP(api_key="key-0", api_secret="secret-0")
+        session.endpoint = url
+        session.get_server_time()
+        latencies: list[float] = []
+        used = 0.0
+        for start in range(0, count, 400):
+            before = cpu_s(process)
+            for number in range(start, min(start + 400, count)):
+                began = time.perf_counter()
+                session.place_order(**order(number))
+                latencies.append(time.perf_counter() - began)
+            used += cpu_s(process) - before
+            cancel_all(session)
+        report(
+            "create-order with pybit",
+            orders=len(latencies),
+            per_second=round(len(latencies) / sum(latencies)),
+            p50_us=round(percentile(latencies, 0.5) * 1e6),
+            p99_us=round(percentile(latencies, 0.99) * 1e6),
+            server_cpu_us_per_order=round(used / len(latencies) * 1e6),
+        )
+
+
+def raw_request(number: int, account: PaperAccount) -> bytes:
+    body = json.dumps(order(number)).encode()
+    stamp = str(time.time_ns() // 1_000_000)
+    signature = sign(account.api_secret, f"{stamp}{account.api_key}5000".encode() + body)
+    return (
+        f"POST /v5/order/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nX-BAPI-API-KEY: {account.api_key}\r\nX-BAPI-TIMESTAMP: {stamp}\r\n"
+        f"X-BAPI-RECV-WINDOW: 5000\r\nX-BAPI-SIGN: {signature}\r\n\r\n"
+    ).encode() + body
+
+
+def raw_round_trips(count: int, *, listen: bool) -> None:
+    """The same without pybit: a socket that writes prepared requests. Shows the server, not the client."""
+    with exchange(configuration()) as (url, process):
+        host, port = url.removeprefix("http://").split(":")
+        listener = start_listener(url) if listen else None
+        latencies: list[float] = []
+        used = 0.0
+        with socket.create_connection((host, int(port))) as connection:
+            for start in range(0, count, 400):
+                requests = [raw_request(number, ACCOUNTS[0]) for number in range(start, min(start + 400, count))]
+                before = cpu_s(process)
+                for request in requests:
+                    began = time.perf_counter()
+                    connection.sendall(request)
+                    answer = connection.recv(65536)
+                    latencies.append(time.perf_counter() - began)
+                    assert b'"retCode":0' in answer, answer
+                used += cpu_s(process) - before
+                session = HTTP(api_key="key-0", api_secret="secret-0")
+                session.endpoint = url
+                cancel_all(session)
+        if listener is not None:
+            listener.kill()
+        report(
+            "create-order over a bare socket" + (", four private topics listening" if listen else ""),
+            orders=len(latencies),
+            per_second=round(len(latencies) / sum(latencies)),
+            p50_us=round(percentile(latencies, 0.5) * 1e6),
+            p99_us=round(percentile(latencies, 0.99) * 1e6),
+            server_cpu_us_per_order=round(used / len(latencies) * 1e6),
+        )
+
+
+def start_listener(url: str) -> multiprocessing.process.BaseProcess:
+    """A process that listens to the private topics of the first account."""
+    context = multiprocessing.get_context("spawn")
+    there, here = context.Pipe()
+    process = context.Process(target=_listen, args=(url, there), daemon=True)
+    process.start()
+    here.recv()
+    return process
+
+
+def _listen(url: str, ready: Any) -> None:
+    async def run() -> None:
+        expires = time.time_ns() // 1_000_000 + 10_000
+        signature = sign("secret-0", f"GET/realtime{expires}".encode())
+        topics = ["order", "execution", "position", "wallet"]
+        async with aiohttp.ClientSession() as session, session.ws_connect(_ws(url, "private"), max_msg_size=0) as ws:
+            await ws.send_json({"op": "auth", "args": ["key-0", expires, signature]})
+            await ws.receive()
+            await ws.send_json({"op": "subscribe", "args": topics})
+            await ws.receive()
+            ready.send("listening")
+            async for _ in ws:
+                pass
+
+    asyncio.run(run())
+
+
+def _ws(url: str, channel: str) -> str:
+    return url.replace("http", "ws", 1) + f"/v5/{channel}"
+
+
+async def fan_out(connections: int, seconds: float) -> None:
+    """Tickers of a lively market to many connections."""
+    market = {"source": "synthetic", "symbols": {"BTCUSDT": {}}}
+    with exchange(configuration(market=market, ticker_interval_ms=100)) as (url, process):
+        lags: list[float] = []
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            sockets = [await session.ws_connect(_ws(url, "public/linear")) for _ in range(connections)]
+            for ws in sockets:
+                await ws.send_json({"op": "subscribe", "args": ["tickers.BTCUSDT"]})
+
+            async def read(ws: aiohttp.ClientWebSocketResponse) -> int:
+                frames = 0
+                async for message in ws:
+                    frames += 1
+                    sent = json.loads(message.data).get("ts")
+                    if sent:
+                        lags.append(time.time() * 1000 - sent)
+                return frames
+
+            readers = [asyncio.create_task(read(ws)) for ws in sockets]
+            await asyncio.sleep(1)
+            before, began, counted = cpu_s(process), time.perf_counter(), len(lags)
+            await asyncio.sleep(seconds)
+            used, took, frames = cpu_s(process) - before, time.perf_counter() - began, len(lags) - counted
+            for ws in sockets:
+                await ws.close()
+            await asyncio.gather(*readers)
+        report(
+            "ticker fan-out",
+            connections=connections,
+            frames_per_second=round(frames / took),
+            server_cpu_percent=round(used / took * 100, 1),
+            server_cpu_us_per_frame=round(used / frames * 1e6, 1),
+            p50_ms=round(statistics.median(lags), 1),
+            p99_ms=round(percentile(lags, 0.99), 1),
+        )
+
+
+def memory(accounts: int, orders: int) -> None:
+    """Resident memory with many accounts and resting orders."""
+    with exchange(configuration()) as (url, process):
+        empty = process.memory_info().rss
+        for account in ACCOUNTS[:accounts]:
+            session = HTTP(api_key=account.api_key, api_secret=account.api_secret)
+            session.endpoint = url
+            for start in range(0, orders, 10):
+                batch = [order(number) for number in range(start, start + 10)]
+                session.place_batch_order(category="linear", request=batch)
+        full = process.memory_info().rss
+        report(
+            "memory",
+            accounts=accounts,
+            resting_orders=accounts * orders,
+            rss_empty_mb=round(empty / 1e6, 1),
+            rss_mb=round(full / 1e6, 1),
+            bytes_per_order=round((full - empty) / (accounts * orders)),
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a figure")
+    quick = parser.parse_args().quick
+    count = 800 if quick else 4000
+    pybit_round_trips(count)
+    raw_round_trips(count, listen=False)
+    raw_round_trips(count, listen=True)
+    asyncio.run(fan_out(50, 3 if quick else 10))
+    memory(10 if quick else 50, 100)
+
+
+if __name__ == "__main__":
+    main()
