@@ -208,7 +208,6 @@ class AccountCaps(Model):
         False, description="Count unrealised losses too, not only executions and fees."
     )
     max_notional: Cap = Field(None, description="Position value of all strategies with resting opens; default off.")
-    max_drawdown: Cap = Field(None, description="Fall of equity from its highest that halts the account; default off.")
 
 
 class AccountConfig(Model):
