@@ -227,7 +227,7 @@ class GridEngine:
         buy_limit = ceil_div(top * self._buy_factor, divisor) - 1
         sell_limit = top * self._sell_factor // divisor + 1
         intents: list[Intent] = []
-        next_buy, next_sell = plan.highest, plan.lowest
+        edges = _Edges(plan)
         too_many = False
         for direction in _DIRECTIONS:
             orders = limit_orders[direction]
@@ -236,11 +236,10 @@ class GridEngine:
                 intents.extend(self._cancels(orders, direction, "rebuild"))
                 too_many = True
                 continue
-            missing = self._leg(plan, direction, orders, buy_limit, sell_limit, intents)
-            next_buy, next_sell = min(next_buy, missing[0]), max(next_sell, missing[1])
+            self._leg(plan, direction, orders, buy_limit, sell_limit, intents, edges)
         answer = tuple(intents)
         if isinstance(limit_orders, LimitOrders) and not too_many:
-            self._remember(plan, limit_orders, answer, next_buy, next_sell)
+            self._remember(plan, limit_orders, answer, edges)
         return answer
 
     def _leg(
@@ -251,89 +250,107 @@ class GridEngine:
         buy_limit: int,
         sell_limit: int,
         intents: list[Intent],
-    ) -> tuple[int, int]:
-        """Decide one leg; return the lowest Buy and the highest Sell level that has no order and is not eligible.
-
-        Where there is none, that is the highest and the lowest level of the grid: beyond them it is rebuilt anyway.
-        """
-        by_ticks = {order.ticks: order for order in orders}
-        if len(by_ticks) != len(orders):
-            by_ticks = self._survivors(plan, direction, orders, intents)
-        next_buy, next_sell = plan.highest, plan.lowest
+        edges: _Edges,
+    ) -> None:
+        """Decide one leg: add to the intents, and note in `edges` which missing levels were and were not eligible."""
+        resting = {order.ticks: order.side for order in orders}
+        if len(resting) != len(orders):
+            orders = self._survivors(plan, direction, orders, intents)
+            resting = {order.ticks: order.side for order in orders}
+        if resting == plan.wanted:
+            return
+        side_at, known = resting.get, plan.intents[direction]
+        next_buy, next_sell = edges.next_buy, edges.next_sell
+        last_buy, last_sell = edges.last_buy, edges.last_sell
         for index, ticks, side, buys in plan.walk:
-            order = by_ticks.get(ticks)
-            if order is not None:
-                if order.side == side:
-                    continue
-                intents.append(self._cancel(order, direction, "side_mismatch"))
+            there = side_at(ticks)
+            if there == side:
+                continue
+            if there is not None:
+                wrong = [order for order in orders if order.ticks == ticks]
+                intents.extend(self._cancels(wrong, direction, "side_mismatch"))
             if buys:
-                if ticks <= buy_limit:
-                    intents.append(self._place(plan, index, ticks, side, direction))
-                elif ticks < next_buy:
-                    next_buy = ticks
-            elif ticks >= sell_limit:
-                intents.append(self._place(plan, index, ticks, side, direction))
-            elif ticks > next_sell:
-                next_sell = ticks
-        if not by_ticks.keys() <= plan.sides.keys():
-            kept = [order for order in orders if by_ticks[order.ticks] is order]
-            outside = [order for order in kept if order.ticks not in plan.sides]
+                if ticks > buy_limit:
+                    if ticks < next_buy:
+                        next_buy = ticks
+                    continue
+                if ticks > last_buy:
+                    last_buy = ticks
+            elif ticks < sell_limit:
+                if ticks > next_sell:
+                    next_sell = ticks
+                continue
+            elif ticks < last_sell:
+                last_sell = ticks
+            intents.append(known[index] or self._place(known, index, ticks, side, direction))
+        edges.next_buy, edges.next_sell = next_buy, next_sell
+        edges.last_buy, edges.last_sell = last_buy, last_sell
+        if not resting.keys() <= plan.sides.keys():
+            outside = [order for order in orders if order.ticks not in plan.sides]
             intents.extend(self._cancels(outside, direction, "outside_grid"))
-        return next_buy, next_sell
 
     def _survivors(
         self, plan: Plan, direction: Direction, orders: Sequence[LimitOrder], intents: list[Intent]
-    ) -> dict[int, LimitOrder]:
+    ) -> list[LimitOrder]:
         """One order per price: of the level's side if there is one, then one with fills, then the first."""
-        kept: dict[int, LimitOrder] = {}
+        best: dict[int, LimitOrder] = {}
         for order in orders:
-            ticks = order.ticks
-            best = kept.get(ticks)
-            if best is None or _rank(order, plan) > _rank(best, plan):
-                kept[ticks] = order
-        lost = [order for order in orders if kept[order.ticks] is not order]
+            rival = best.get(order.ticks)
+            if rival is None or _rank(order, plan) > _rank(rival, plan):
+                best[order.ticks] = order
+        lost = [order for order in orders if best[order.ticks] is not order]
         intents.extend(self._cancels(lost, direction, "duplicate"))
-        return kept
+        return [order for order in orders if best[order.ticks] is order]
 
-    def _place(self, plan: Plan, index: int, ticks: int, side: Side, direction: Direction) -> PlaceLimitIntent:
-        intents = plan.intents[direction]
-        intent = intents[index]
-        if intent is None:
-            intent = intents[index] = PlaceLimitIntent(
-                symbol=self.symbol,
-                side=side,
-                ticks=ticks,
-                direction=direction,
-                reduce_only=side is direction.close_side,
-                level=index,
-                client_order_id=self.client_order_id(side, ticks, direction),
-            )
+    def _place(
+        self, known: list[PlaceLimitIntent | None], index: int, ticks: int, side: Side, direction: Direction
+    ) -> PlaceLimitIntent:
+        intent = known[index] = PlaceLimitIntent(
+            symbol=self.symbol,
+            side=side,
+            ticks=ticks,
+            direction=direction,
+            reduce_only=side is direction.close_side,
+            level=index,
+            client_order_id=self.client_order_id(side, ticks, direction),
+        )
         return intent
 
-    def _cancel(self, order: LimitOrder, direction: Direction, reason: str) -> CancelIntent:
-        return CancelIntent(self.symbol, order.key, reason, order.side, order.ticks, direction)
-
     def _cancels(self, orders: Iterable[LimitOrder], direction: Direction, reason: str) -> list[CancelIntent]:
-        return [self._cancel(order, direction, reason) for order in orders]
+        return [CancelIntent(self.symbol, order.key, reason, order.side, order.ticks, direction) for order in orders]
 
-    def _remember(
-        self, plan: Plan, limit_orders: LimitOrders, answer: Sequence[Intent], next_buy: int, next_sell: int
-    ) -> None:
+    def _remember(self, plan: Plan, limit_orders: LimitOrders, answer: Sequence[Intent], edges: _Edges) -> None:
         """Keep the answer and the whole ticks between which it stays: no level more becomes eligible, and none less."""
         whole, step = self._whole, self._step
-        low = max(plan.lowest, ceil_div(next_sell * whole, whole + step))
-        high = min(plan.highest, next_buy * whole // (whole - step))
-        for intent in answer:
-            if isinstance(intent, PlaceLimitIntent):
-                if intent.side is Side.BUY:
-                    low = max(low, intent.ticks * whole // (whole - step) + 1)
-                else:
-                    high = min(high, ceil_div(intent.ticks * whole, whole + step) - 1)
+        low = max(
+            plan.lowest,
+            ceil_div(edges.next_sell * whole, whole + step),
+            edges.last_buy * whole // (whole - step) + 1,
+        )
+        high = min(
+            plan.highest,
+            edges.next_buy * whole // (whole - step),
+            ceil_div(edges.last_sell * whole, whole + step) - 1,
+        )
         self._known_orders = limit_orders
         self._known_version = limit_orders.version
         self._known_low = self.instrument.price(low)
         self._known_high = self.instrument.price(high)
         self._known_answer = answer
+
+
+class _Edges:
+    """Among the levels without an order: the lowest Buy and highest Sell that are not eligible yet (`next`), and the
+    highest Buy and lowest Sell that are (`last`). Where there is none, a level so far out that it bounds nothing.
+    """
+
+    __slots__ = ("last_buy", "last_sell", "next_buy", "next_sell")
+
+    def __init__(self, plan: Plan) -> None:
+        self.next_buy = plan.highest
+        self.next_sell = plan.lowest
+        self.last_buy = 0
+        self.last_sell = 2 * plan.highest
 
 
 def _rank(order: LimitOrder, plan: Plan) -> tuple[bool, bool]:

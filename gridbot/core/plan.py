@@ -16,13 +16,15 @@ __all__ = ["Plan"]
 class Plan:
     """`walk` are the levels with a side, in the order they are placed: (index, ticks, side, whether it is a Buy).
 
-    `sides` is the side of every level by its ticks, `intents` the placements made so far by direction and level index,
-    `lowest` and `highest` the ticks of the outermost levels, `low` and `high` their prices.
+    `sides` is the side of every level by its ticks, `wanted` the same without those that wait. `intents` are the
+    placements made so far by direction and level index. `lowest` and `highest` are the ticks of the outermost levels,
+    `low` and `high` their prices.
     """
 
     grid: Grid
     walk: tuple[tuple[int, int, Side, bool], ...]
     sides: dict[int, Side | None]
+    wanted: dict[int, Side]
     intents: dict[Direction, list[PlaceLimitIntent | None]]
     lowest: int
     highest: int
@@ -42,6 +44,7 @@ class Plan:
             grid=grid,
             walk=tuple(walk),
             sides=dict(grid.levels),
+            wanted={ticks: side for _, ticks, side, _ in walk},
             intents={direction: [None] * len(grid.levels) for direction in Direction},
             lowest=grid.levels[0].ticks,
             highest=grid.levels[-1].ticks,

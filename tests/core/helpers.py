@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from decimal import Decimal
+from typing import Any
 
 from gridbot.core import (
     CancelIntent,
@@ -30,12 +31,13 @@ def d(text: str | int) -> Decimal:
     return Decimal(text)
 
 
-def instrument(tick: str | Decimal = "0.1", step: str = "0.001", **changes) -> Instrument:
-    values = {"min_order_qty": d("0.001"), "max_order_qty": d(1000), **changes}
+def instrument(tick: str | Decimal = "0.1", step: str = "0.001", **changes: Any) -> Instrument:
+    values: dict[str, Any] = {"min_order_qty": d("0.001"), "max_order_qty": d(1000), **changes}
     return Instrument(SYMBOL, Decimal(tick), d(step), **values)
 
 
-def engine(tick: str = "0.1", count: int = 4, step: str = "1", threshold: str = "0.3", **more) -> GridEngine:
+def engine(tick: str = "0.1", count: int = 4, step: str = "1", threshold: str = "0.3", **more: Any) -> Any:
+    """A `GridEngine`; Any, as its grid is None before the first price and every test knows better."""
     return GridEngine(SYMBOL, instrument(tick), GridConfig(count, d(step), d(threshold)), "grid-1", **more)
 
 
@@ -43,8 +45,15 @@ def ticker(price: str | Decimal, ts: int = 0) -> TickerEvent:
     return TickerEvent(SYMBOL, Decimal(price), ts)
 
 
-def fill(price: str | Decimal, leaves: str = "0", ts: int = 0, side: Side = BUY, **more) -> ExecutionEvent:
-    values = {"symbol": SYMBOL, "exec_id": "e", "order_id": "o", "order_link_id": "l", "qty": d(1), **more}
+def fill(price: str | Decimal, leaves: str = "0", ts: int = 0, side: Side = BUY, **more: Any) -> ExecutionEvent:
+    values: dict[str, Any] = {
+        "symbol": SYMBOL,
+        "exec_id": "e",
+        "order_id": "o",
+        "order_link_id": "l",
+        "qty": d(1),
+        **more,
+    }
     return ExecutionEvent(side=side, price=Decimal(price), leaves_qty=d(leaves), exchange_ts=ts, **values)
 
 

@@ -134,21 +134,24 @@ class NaiveEngine:
             price, side = self.grid[i]
             if side == "Wait":
                 continue
-            here = [order for order in kept if order.ticks * self.tick == price]
+            ticks = price / self.tick
+            here = [order for order in kept if order.ticks == ticks]
             for order in here:
                 if order.side != side:
                     intents.append(self.cancel(order, "side_mismatch", direction))
             if not any(order.side == side for order in here) and self.eligible(price, side):
                 intents.append(self.place(i, direction))
         for order in kept:
-            if not any(price == order.ticks * self.tick for price, _ in self.grid):
+            price = order.ticks * self.tick
+            if not any(level_price == price for level_price, _ in self.grid):
                 intents.append(self.cancel(order, "outside_grid", direction))
         return intents
 
     def survivor(self, same_price):
         side = None
-        for price, level_side in self.grid:
-            if price == same_price[0].ticks * self.tick:
+        price = same_price[0].ticks * self.tick
+        for level_price, level_side in self.grid:
+            if level_price == price:
                 side = level_side
         right = [order for order in same_price if order.side == side]
         candidates = right or same_price

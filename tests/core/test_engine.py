@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +31,7 @@ from gridbot.core import (
 from tests.core.helpers import BUY, EXAMPLES, LONG, SELL, SHORT, SYMBOL, Book, d, engine, fill, instrument, ticker
 
 
-def ticks_of(engine: GridEngine) -> list[int]:
+def ticks_of(engine: Any) -> list[int]:
     return [level.ticks for level in engine.grid.levels]
 
 
@@ -45,7 +46,7 @@ def short_form(intents) -> list[str]:
     return lines
 
 
-def settled(price: str = "100", **config) -> tuple[GridEngine, Book]:
+def settled(price: str = "100", **config: Any) -> tuple[Any, Book]:
     """An engine whose intents at `price` were all carried out."""
     made, book = engine(**config), Book()
     book.apply(made.on_event(ticker(price), book.orders))
@@ -507,10 +508,10 @@ def test_the_state_before_the_first_price_can_be_saved():
     after=st.lists(st.tuples(st.integers(9500, 10500), st.integers(-1, 1)), min_size=1, max_size=10),
 )
 def test_a_restored_engine_decides_like_the_one_that_was_saved(before, after):
-    config = {"tick": "0.01", "count": 10, "step": "0.5"}
+    config: dict[str, Any] = {"tick": "0.01", "count": 10, "step": "0.5"}
     first, book = settled(**config)
 
-    def feed(made: GridEngine, cents: int, miss: int):
+    def feed(made, cents: int, miss: int):
         price = Decimal(cents) / 100
         if miss:
             made.on_event(fill(price + Decimal(miss) / 10), book.orders)
@@ -660,7 +661,7 @@ def test_a_quiet_tick_allocates_nothing():
     probes=st.lists(st.integers(95_000, 105_000), max_size=30),
 )
 def test_the_quiet_interval_is_exactly_where_a_fresh_engine_says_nothing(start, missing, probes):
-    config = {"tick": "0.01", "count": 10, "step": "0.5"}
+    config: dict[str, Any] = {"tick": "0.01", "count": 10, "step": "0.5"}
     made, book = settled(**config)
     for direction, index in missing:
         ticks = made.grid.levels[index].ticks
