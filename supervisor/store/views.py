@@ -22,14 +22,25 @@ class View:
 
 
 _FILL_COLUMNS: Final = """
-    account, strategy, symbol, direction, side, price, qty, CAST(price * qty AS DECIMAL(38, 12)) AS value, fee,
+    account, strategy, symbol, direction, side, price, qty, price * qty AS value, fee,
     realised_pnl, closed_size, is_maker, exchange_ts, order_link_id, order_id, exec_id, source, local_ts, run_id, seq"""
 
 _POSITION_COLUMNS: Final = """
     account, strategy, symbol, direction, size, entry_price, mark_price, liq_price, leverage, unrealised_pnl, rule,
     multiplier_buy, multiplier_sell, exchange_ts, local_ts, run_id, seq"""
 
-_CLOSED_STATES: Final = "'filled', 'cancelled', 'rejected', 'denied'"
+_FINAL_STATES: Final = "'filled', 'cancelled', 'rejected'"
+
+# A product of two DECIMAL(38, 12) has 24 decimals; rounding each row to 12 would cost more than the rest of a query.
+_PNL: Final = """
+    count(*) FILTER (exec_type = 'Trade') AS fills,
+    CAST(coalesce(sum(price * qty) FILTER (exec_type = 'Trade'), 0) AS DECIMAL(38, 12)) AS volume,
+    sum(realised_pnl) AS realised_pnl,
+    coalesce(sum(fee) FILTER (exec_type <> 'Funding'), 0) AS fees,
+    coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0) AS funding,
+    sum(realised_pnl) - sum(fee) AS net_pnl"""
+
+_LEG: Final = "account, strategy, symbol, direction"
 
 
 def _fills(shadow: str) -> str:
@@ -71,32 +82,150 @@ VIEWS: Final = (
             SELECT * FROM orders WHERE NOT shadow
             QUALIFY row_number() OVER (
                 PARTITION BY account, coalesce(nullif(order_link_id, ''), order_id) ORDER BY seq DESC) = 1)
-        WHERE lower(state) NOT IN ({_CLOSED_STATES})""",
+        WHERE lower(state) NOT IN ({_FINAL_STATES})""",
     ),
     View(
         "pnl_by_strategy",
         "Per account, strategy and symbol: fills, volume, realised before fees, fees, funding and what is left. "
         "Funding is positive when paid.",
-        """
-        SELECT account, strategy, symbol, count(*) FILTER (exec_type = 'Trade') AS fills,
-            coalesce(sum(CAST(price * qty AS DECIMAL(38, 12))) FILTER (exec_type = 'Trade'), 0) AS volume,
-            sum(realised_pnl) AS realised_pnl,
-            coalesce(sum(fee) FILTER (exec_type <> 'Funding'), 0) AS fees,
-            coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0) AS funding,
-            sum(realised_pnl) - sum(fee) AS net_pnl
-        FROM executions WHERE NOT shadow GROUP BY ALL""",
+        f"SELECT account, strategy, symbol, {_PNL} FROM executions WHERE NOT shadow GROUP BY ALL",
     ),
     View(
         "pnl_daily",
         "The same per UTC day of the execution.",
-        """
-        SELECT CAST(exchange_ts AS DATE) AS day, account, strategy, symbol,
-            count(*) FILTER (exec_type = 'Trade') AS fills,
-            coalesce(sum(CAST(price * qty AS DECIMAL(38, 12))) FILTER (exec_type = 'Trade'), 0) AS volume,
-            sum(realised_pnl) AS realised_pnl,
-            coalesce(sum(fee) FILTER (exec_type <> 'Funding'), 0) AS fees,
-            coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0) AS funding,
-            sum(realised_pnl) - sum(fee) AS net_pnl
+        f"""
+        SELECT CAST(exchange_ts AS DATE) AS day, account, strategy, symbol, {_PNL}
         FROM executions WHERE NOT shadow GROUP BY ALL""",
+    ),
+    View(
+        "equity",
+        "The account's money over time, one row per wallet change, with the fall from the highest equity so far.",
+        """
+        SELECT account, coalesce(exchange_ts, local_ts) AS ts, coin, wallet_balance, equity, unrealised_pnl,
+            available_balance, total_initial_margin, total_maintenance_margin,
+            max(equity) OVER (PARTITION BY account, coin ORDER BY seq) - equity AS drawdown, seq
+        FROM wallets WHERE equity IS NOT NULL""",
+    ),
+    View(
+        "fees",
+        "Trading fees per UTC day, maker and taker apart; fee_bps is fees over volume in hundredths of a percent.",
+        """
+        SELECT CAST(exchange_ts AS DATE) AS day, account, strategy, symbol, count(*) AS fills,
+            count(*) FILTER (is_maker) AS maker_fills, CAST(sum(price * qty) AS DECIMAL(38, 12)) AS volume,
+            coalesce(sum(fee) FILTER (is_maker), 0) AS maker_fees,
+            coalesce(sum(fee) FILTER (NOT is_maker), 0) AS taker_fees, sum(fee) AS fees,
+            round(sum(fee) / sum(price * qty) * 10000, 3) AS fee_bps
+        FROM executions WHERE exec_type = 'Trade' AND NOT shadow GROUP BY ALL""",
+    ),
+    View(
+        "funding",
+        "Funding payments; paid is positive when the account paid.",
+        """
+        SELECT account, strategy, symbol, direction, exchange_ts, qty AS position_size, price AS mark_price,
+            fee AS paid, exec_id, seq
+        FROM executions WHERE exec_type = 'Funding' AND NOT shadow""",
+    ),
+    View(
+        "rejections",
+        "What was not placed and why: refused by our own gate, or rejected by the exchange; counted by reason.",
+        """
+        SELECT account, strategy, symbol, 'gate' AS refused_by, NULL AS ret_code, reason, count(*) AS times,
+            min(local_ts) AS first_at, max(local_ts) AS last_at
+        FROM intents WHERE verdict = 'refused' GROUP BY ALL
+        UNION ALL
+        SELECT account, strategy, symbol, 'exchange', ret_code, reason, count(*), min(local_ts), max(local_ts)
+        FROM orders WHERE state = 'rejected' AND NOT shadow GROUP BY ALL""",
+    ),
+    View(
+        "latency",
+        "One row per order of ours: when it was decided, first known to be open, and filled, on our clock; "
+        "to_open_ms is the round trip to the exchange.",
+        """
+        SELECT account, strategy, symbol, order_link_id, min(decided_at) AS decided_at, min(open_at) AS open_at,
+            min(filled_at) AS filled_at, date_diff('microsecond', min(decided_at), min(open_at)) / 1000 AS to_open_ms,
+            max(attempts) AS attempts
+        FROM (
+            SELECT account, strategy, symbol, order_link_id, local_ts AS decided_at, NULL AS open_at,
+                NULL AS filled_at, NULL AS attempts
+            FROM intents WHERE action = 'place' AND verdict = 'sent' AND order_link_id <> ''
+            UNION ALL
+            SELECT account, strategy, symbol, order_link_id, NULL, IF(state = 'open', local_ts, NULL),
+                IF(state = 'filled', local_ts, NULL), attempt
+            FROM orders WHERE NOT shadow AND order_link_id <> '')
+        GROUP BY ALL HAVING min(decided_at) IS NOT NULL""",
+    ),
+    View(
+        "uptime",
+        "Per account: how long its workers ran, how often they crashed, and the share of time since its first start.",
+        """
+        SELECT account, count(*) AS runs, count(*) FILTER (state = 'crashed') AS crashes,
+            min(started_at) AS first_start, max(up_until) AS last_sign,
+            sum(date_diff('second', started_at, up_until)) AS up_seconds,
+            round(100 * sum(date_diff('microsecond', started_at, up_until))
+                / greatest(1, date_diff('microsecond', min(started_at), max(up_until))), 2) AS up_percent
+        FROM (
+            SELECT runs.*, CASE state WHEN 'running' THEN greatest(started_at, updated_at) ELSE ended_at END AS up_until
+            FROM runs LEFT JOIN ingest_offsets USING (account) WHERE started_at IS NOT NULL)
+        GROUP BY account""",
+    ),
+    View(
+        "grid_trades",
+        "Matched pairs: a closing fill with the newest opening fill that was still unmatched at its depth of the "
+        "position (last in, first out), both prices, both fees. profit is before, net_profit after fees.",
+        f"""
+        WITH steps AS (
+            SELECT {_LEG}, seq, exchange_ts, price, qty, fee, exec_id, order_link_id, closed_size > 0 AS closes,
+                IF(closed_size > 0, -qty, qty) AS change,
+                sum(IF(closed_size > 0, -qty, qty)) OVER (PARTITION BY {_LEG} ORDER BY exchange_ts, seq) AS size_after
+            FROM fills),
+        spans AS (
+            SELECT *, least(size_after, size_after - change) AS low, greatest(size_after, size_after - change) AS high
+            FROM steps),
+        bounds AS (
+            SELECT {_LEG}, bound, lead(bound) OVER (PARTITION BY {_LEG} ORDER BY bound) - bound AS width
+            FROM (SELECT {_LEG}, low AS bound FROM spans UNION SELECT {_LEG}, high FROM spans)),
+        crossings AS (
+            SELECT spans.*, width, bound,
+                lag(struct_pack(closes := closes, price := price, fee := fee, qty := qty, ts := exchange_ts,
+                    id := exec_id, link := order_link_id))
+                    OVER (PARTITION BY {_LEG}, bound ORDER BY exchange_ts, seq) AS previous
+            FROM spans JOIN bounds USING ({_LEG}) WHERE bound >= low AND bound < high),
+        pairs AS (
+            SELECT {_LEG}, previous.price AS open_price, price AS close_price, sum(width) AS qty,
+                previous.ts AS opened_at, exchange_ts AS closed_at,
+                any_value(previous.fee) AS open_fee, any_value(fee) AS close_fee,
+                any_value(previous.qty) AS open_qty, any_value(crossings.qty) AS close_qty,
+                any_value(previous.link) AS open_link_id, any_value(order_link_id) AS close_link_id,
+                previous.id AS open_exec_id, exec_id AS close_exec_id
+            FROM crossings WHERE closes AND NOT previous.closes
+            GROUP BY {_LEG}, open_price, close_price, opened_at, closed_at, open_exec_id, close_exec_id),
+        priced AS (
+            SELECT *,
+                CAST(IF(direction = 'long', close_price - open_price, open_price - close_price) * qty
+                    AS DECIMAL(38, 12)) AS profit,
+                CAST(IF(qty = open_qty, open_fee, open_fee * qty / open_qty)
+                    + IF(qty = close_qty, close_fee, close_fee * qty / close_qty) AS DECIMAL(38, 12)) AS fees
+            FROM pairs)
+        SELECT {_LEG}, qty, open_price, close_price, profit, fees, profit - fees AS net_profit, opened_at, closed_at,
+            open_link_id, close_link_id, open_exec_id, close_exec_id
+        FROM priced""",
+    ),
+    View(
+        "grid_levels",
+        "Profit of the matched pairs by the price at which they were opened.",
+        f"""
+        SELECT {_LEG}, open_price AS level, count(*) AS pairs, sum(qty) AS qty, sum(profit) AS profit,
+            sum(fees) AS fees, sum(net_profit) AS net_profit, max(closed_at) AS last_closed_at
+        FROM grid_trades GROUP BY ALL""",
+    ),
+    View(
+        "shadow_vs_live",
+        "Per UTC day and symbol: what live strategies did beside what shadow strategies would have done.",
+        """
+        SELECT CAST(exchange_ts AS DATE) AS day, symbol, count(*) FILTER (NOT shadow) AS live_fills,
+            count(*) FILTER (shadow) AS shadow_fills,
+            coalesce(sum(realised_pnl - fee) FILTER (NOT shadow), 0) AS live_net_pnl,
+            coalesce(sum(realised_pnl - fee) FILTER (shadow), 0) AS shadow_net_pnl
+        FROM executions WHERE exec_type = 'Trade' GROUP BY ALL""",
     ),
 )

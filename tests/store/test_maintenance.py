@@ -10,19 +10,12 @@ from click.testing import CliRunner, Result
 
 from gridbot.reading import connect, database_path
 from supervisor.store import maintenance_cli
-from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
+from tests.store.session import write_all
 
 
 def run(command: click.Command, data_dir: Path, *args: str) -> Result:
     return CliRunner().invoke(command, ["--data-dir", str(data_dir), *args])
-
-
-def write_all(data_dir: Path) -> None:
-    writer = Writer(WriterSpec(data_dir, ()), {})
-    while writer.flush():
-        pass
-    writer.close()
 
 
 def session(data_dir: Path, count: int = 60, *, acked: int = 0, **kwargs: Any) -> None:

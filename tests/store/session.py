@@ -1,0 +1,188 @@
+"""A small session worked out by hand, stored by the real writer: what the views are checked against."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gridbot.journal import Journal, journal_directory
+from gridbot.recorder import Recorder
+from gridbot.records import (
+    ExecutionRecord,
+    IntentRecord,
+    Json,
+    OrderRecord,
+    PositionRecord,
+    RunRecord,
+    TickerRecord,
+    UtcMs,
+    UtcUs,
+    WalletRecord,
+)
+from supervisor.store.writer import Writer, WriterSpec
+
+START_MS = 1_700_000_000_000  # 2023-11-14 22:13:20 UTC
+DAY_MS = 86_400_000
+MAKER, TAKER = Decimal("0.0002"), Decimal("0.00055")
+
+
+class Session:
+    """Records with a clock of its own: each record is a second after the one before."""
+
+    def __init__(self, data_dir: Path, account: str, run_id: str = "run-1", start_ms: int = START_MS) -> None:
+        self.now_ms = start_ms
+        journal = Journal(journal_directory(data_dir, account), account, "process")
+        self.recorder = Recorder(account, run_id, journal, clock_us=lambda: self.now_ms * 1000)
+        self.run_id = run_id
+
+    def add(self, record: Any) -> None:
+        self.now_ms += 1000
+        self.recorder.record(record)
+
+    def run(self, event: str, about: str = "", **values: Any) -> None:
+        self.add(
+            RunRecord(
+                event=event,
+                about_run_id=about or self.run_id,
+                environment="paper",
+                version="0.1.0",
+                config_hash="abc",
+                config=Json('{"name": "alice"}'),
+                pid=4711,
+                **values,
+            )
+        )
+
+    def fill(self, side: str, price: str, qty: str, *, direction: str = "long", **values: Any) -> None:
+        closes = (side == "Sell") == (direction == "long")
+        self.now_ms += 1000
+        number = self.recorder.last_seq + 1
+        value = Decimal(price) * Decimal(qty)
+        defaults: dict[str, Any] = {
+            "strategy": "btc_grid",
+            "symbol": "BTCUSDT",
+            "exec_id": f"exec-{number}",
+            "order_id": f"order-{number}",
+            "order_link_id": f"link-{number}",
+            "direction": direction,
+            "side": side,
+            "price": Decimal(price),
+            "qty": Decimal(qty),
+            "leaves_qty": Decimal(0),
+            "closed_size": Decimal(qty) if closes else Decimal(0),
+            "fee": value * (MAKER if values.get("is_maker", True) else TAKER),
+            "realised_pnl": Decimal(0),
+            "exec_type": "Trade",
+            "is_maker": True,
+            "exchange_ts": UtcMs(self.now_ms),
+        }
+        self.add(ExecutionRecord(**(defaults | values)))
+
+    def order(self, link: str, state: str, **values: Any) -> None:
+        defaults: dict[str, Any] = {
+            "strategy": "btc_grid",
+            "symbol": "BTCUSDT",
+            "order_link_id": link,
+            "order_id": f"id-{link}",
+            "direction": "long",
+            "side": "Buy",
+            "price": Decimal(99),
+            "qty": Decimal(1),
+            "cum_exec_qty": Decimal(0),
+            "reduce_only": False,
+            "state": state,
+            "attempt": 1,
+        }
+        self.add(OrderRecord(**(defaults | values)))
+
+    def intent(self, verdict: str, link: str = "", reason: str = "") -> None:
+        self.add(
+            IntentRecord(
+                strategy="btc_grid",
+                symbol="BTCUSDT",
+                action="place",
+                direction="long",
+                side="Buy",
+                price=Decimal(99),
+                qty=Decimal(1),
+                verdict=verdict,
+                reason=reason,
+                order_link_id=link,
+                last_price=Decimal(100),
+            )
+        )
+
+    def position(self, direction: str, size: str, *, shadow: bool = False) -> None:
+        self.add(
+            PositionRecord(
+                strategy="btc_grid",
+                symbol="BTCUSDT",
+                direction=direction,
+                size=Decimal(size),
+                entry_price=Decimal(100),
+                unrealised_pnl=Decimal("-1.5"),
+                shadow=shadow,
+            )
+        )
+
+    def wallet(self, equity: str) -> None:
+        self.add(
+            WalletRecord(
+                coin="USDT", wallet_balance=Decimal(1000), equity=Decimal(equity), exchange_ts=UtcMs(self.now_ms)
+            )
+        )
+
+    def close(self) -> None:
+        self.recorder.close()
+
+
+def make_session(data_dir: Path) -> None:
+    """alice: a run that crashed and one that goes on, two days of trades; bob: a run that ended, a shadow strategy."""
+    alice = Session(data_dir, "alice")
+    alice.run("start")
+    alice.add(TickerRecord(symbol="BTCUSDT", last_price=Decimal(100), exchange_ts=UtcMs(alice.now_ms)))
+    alice.wallet("1000")
+    alice.intent("sent", link="link-a")
+    alice.order("link-a", "pending", order_id="")
+    alice.order("link-a", "open")
+    alice.intent("refused", reason="max_notional")
+    alice.intent("refused", reason="max_notional")
+    alice.intent("sent", link="link-b")
+    alice.order("link-b", "rejected", ret_code=110007, reason="not enough balance")
+    alice.order("link-c", "open", price=Decimal(98))
+    alice.fill("Buy", "100", "2")
+    alice.fill("Buy", "98", "1")
+    alice.fill("Sell", "99", "1", realised_pnl=Decimal("-0.333333333333"))
+    alice.order("link-a", "filled", cum_exec_qty=Decimal(1))
+    alice.position("long", "2")
+    alice.wallet("990")
+    alice.recorder.run_id = alice.run_id = "run-2"
+    alice.now_ms += DAY_MS
+    alice.run("crashed", about="run-1", last_heartbeat=UtcUs((START_MS + 600_000) * 1000))
+    alice.run("start")
+    alice.fill("Sell", "102", "1", realised_pnl=Decimal("2.666666666667"), is_maker=False)
+    alice.fill("Buy", "100", "1", exec_type="Funding", fee=Decimal("0.05"), closed_size=Decimal(0))
+    alice.fill("Sell", "101", "3", direction="short")
+    alice.fill("Buy", "99", "2", direction="short", realised_pnl=Decimal(4))
+    alice.position("long", "1")
+    alice.position("short", "1")
+    alice.wallet("1005")
+    alice.close()
+    bob = Session(data_dir, "bob", "run-b")
+    bob.run("start")
+    bob.fill("Buy", "50", "1", strategy="ltc_shadow", symbol="LTCUSDT", shadow=True, source="shadow")
+    bob.fill("Sell", "51", "1", strategy="ltc_shadow", symbol="LTCUSDT", shadow=True, realised_pnl=Decimal(1))
+    bob.position("long", "3", shadow=True)
+    bob.order("link-s", "open", shadow=True)
+    bob.run("end", reason="stopped")
+    bob.close()
+    write_all(data_dir)
+
+
+def write_all(data_dir: Path) -> None:
+    """Put everything that is in the journals into the database."""
+    writer = Writer(WriterSpec(data_dir, ()), {})
+    while writer.flush():
+        pass
+    writer.close()

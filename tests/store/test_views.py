@@ -1,0 +1,163 @@
+"""Views against a session worked out by hand (see session.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from gridbot.reading import connect
+from supervisor.store.views import VIEWS
+from tests.store.session import Session, make_session, write_all
+
+D = Decimal
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    data_dir = tmp_path_factory.mktemp("session")
+    make_session(data_dir)
+    with connect(data_dir) as connection:
+        yield connection
+
+
+def ask(con: duckdb.DuckDBPyConnection, statement: str) -> list[Any]:
+    return con.execute(statement).fetchall()
+
+
+def test_runs_tell_how_each_life_ended(con: duckdb.DuckDBPyConnection) -> None:
+    found = ask(
+        con, "SELECT account, run_id, state, reason, ended_at IS NULL, pid FROM runs ORDER BY started_at, account"
+    )
+    assert found == [
+        ("alice", "run-1", "crashed", "", False, 4711),
+        ("bob", "run-b", "ended", "stopped", False, 4711),
+        ("alice", "run-2", "running", "", True, 4711),
+    ]
+    ((ended,),) = ask(con, "SELECT ended_at::VARCHAR FROM runs WHERE run_id = 'run-1'")
+    assert ended == "2023-11-14 22:23:20"  # the last heartbeat, not the time of the next start
+
+
+def test_fills_are_real_trades_only(con: duckdb.DuckDBPyConnection) -> None:
+    found = ask(con, "SELECT direction, side, price, qty, value, fee FROM fills ORDER BY account, seq")
+    assert [row[:5] for row in found] == [
+        ("long", "Buy", D(100), D(2), D(200)),
+        ("long", "Buy", D(98), D(1), D(98)),
+        ("long", "Sell", D(99), D(1), D(99)),
+        ("long", "Sell", D(102), D(1), D(102)),
+        ("short", "Sell", D(101), D(3), D(303)),
+        ("short", "Buy", D(99), D(2), D(198)),
+    ]
+    assert [row[5] for row in found] == [D("0.04"), D("0.0196"), D("0.0198"), D("0.0561"), D("0.0606"), D("0.0396")]
+    assert ask(con, "SELECT account, count(*) FROM shadow_fills GROUP BY 1") == [("bob", 2)]
+
+
+def test_positions_are_the_newest(con: duckdb.DuckDBPyConnection) -> None:
+    found = ask(con, "SELECT account, symbol, direction, size FROM positions ORDER BY direction")
+    assert found == [("alice", "BTCUSDT", "long", D(1)), ("alice", "BTCUSDT", "short", D(1))]
+    assert ask(con, "SELECT account, size FROM shadow_positions") == [("bob", D(3))]
+
+
+def test_open_orders_are_those_without_a_final_state(con: duckdb.DuckDBPyConnection) -> None:
+    assert ask(con, "SELECT order_link_id, state, price FROM open_orders") == [("link-c", "open", D(98))]
+
+
+def test_pnl_adds_up_to_the_last_decimal(con: duckdb.DuckDBPyConnection) -> None:
+    ((fills, volume, realised, fees, funding, net),) = ask(
+        con, "SELECT fills, volume, realised_pnl, fees, funding, net_pnl FROM pnl_by_strategy"
+    )
+    assert (fills, volume) == (6, D(1000))
+    assert realised == D("6.333333333334")
+    assert (fees, funding) == (D("0.2357"), D("0.05"))
+    assert net == realised - fees - funding
+    daily = ask(con, "SELECT day::VARCHAR, fills, fees, funding, net_pnl FROM pnl_daily ORDER BY day")
+    assert [row[:4] for row in daily] == [
+        ("2023-11-14", 3, D("0.0794"), D(0)),
+        ("2023-11-15", 3, D("0.1563"), D("0.05")),
+    ]
+    assert sum(row[4] for row in daily) == net
+
+
+def test_grid_trades_match_last_in_first_out_with_both_fees(con: duckdb.DuckDBPyConnection) -> None:
+    found = ask(
+        con,
+        "SELECT direction, qty, open_price, close_price, profit, fees, net_profit FROM grid_trades ORDER BY closed_at",
+    )
+    assert found == [
+        # the Buy at 98 is the newest when 99 closes one; 102 then closes half of the Buy at 100
+        ("long", D(1), D(98), D(99), D(1), D("0.0394"), D("0.9606")),
+        ("long", D(1), D(100), D(102), D(2), D("0.0761"), D("1.9239")),
+        ("short", D(2), D(101), D(99), D(4), D("0.08"), D("3.92")),
+    ]
+    levels = ask(con, "SELECT direction, level, pairs, net_profit FROM grid_levels ORDER BY 1, 2")
+    assert levels == [
+        ("long", D(98), 1, D("0.9606")),
+        ("long", D(100), 1, D("1.9239")),
+        ("short", D(101), 1, D("3.92")),
+    ]
+
+
+def test_one_close_over_two_opens_is_two_pairs(tmp_path: Path) -> None:
+    session = Session(tmp_path, "alice")
+    for price in ("100", "99", "98"):
+        session.fill("Buy", price, "1")
+    session.fill("Sell", "101", "2.5")
+    session.fill("Buy", "97", "2")
+    session.fill("Sell", "98", "2")
+    session.close()
+    write_all(tmp_path)
+    with connect(tmp_path) as con:
+        found = ask(con, "SELECT qty, open_price, close_price, profit FROM grid_trades ORDER BY closed_at, open_price")
+    assert found == [
+        (D(1), D(98), D(101), D(3)),
+        (D(1), D(99), D(101), D(2)),
+        (D("0.5"), D(100), D(101), D("0.5")),
+        (D(2), D(97), D(98), D(2)),
+    ]
+
+
+def test_fees_funding_and_rejections(con: duckdb.DuckDBPyConnection) -> None:
+    found = ask(con, "SELECT day::VARCHAR, fills, maker_fills, maker_fees, taker_fees, fees FROM fees ORDER BY day")
+    assert found == [
+        ("2023-11-14", 3, 3, D("0.0794"), D(0), D("0.0794")),
+        ("2023-11-15", 3, 2, D("0.1002"), D("0.0561"), D("0.1563")),
+    ]
+    assert ask(con, "SELECT symbol, position_size, mark_price, paid FROM funding") == [
+        ("BTCUSDT", D(1), D(100), D("0.05"))
+    ]
+    found = ask(con, "SELECT refused_by, ret_code, reason, times FROM rejections ORDER BY 1")
+    assert found == [("exchange", 110007, "not enough balance", 1), ("gate", None, "max_notional", 2)]
+
+
+def test_latency_of_orders(con: duckdb.DuckDBPyConnection) -> None:
+    found = ask(con, "SELECT order_link_id, to_open_ms, filled_at IS NOT NULL, attempts FROM latency ORDER BY 1")
+    assert found == [("link-a", 2000.0, True, 1), ("link-b", None, False, 1)]
+
+
+def test_equity_and_drawdown(con: duckdb.DuckDBPyConnection) -> None:
+    found = ask(con, "SELECT equity, drawdown FROM equity WHERE account = 'alice' ORDER BY seq")
+    assert found == [(D(1000), D(0)), (D(990), D(10)), (D(1005), D(0))]
+
+
+def test_uptime(con: duckdb.DuckDBPyConnection) -> None:
+    ((runs, crashes, up),) = ask(con, "SELECT runs, crashes, up_seconds >= 600 FROM uptime WHERE account = 'alice'")
+    assert (runs, crashes, up) == (2, 1, True)
+    ((percent,),) = ask(con, "SELECT up_percent FROM uptime WHERE account = 'bob'")
+    assert percent == 100
+
+
+def test_shadow_beside_live(con: duckdb.DuckDBPyConnection) -> None:
+    found = ask(con, "SELECT symbol, live_fills, shadow_fills, shadow_net_pnl FROM shadow_vs_live ORDER BY day, symbol")
+    assert found == [("BTCUSDT", 3, 0, D(0)), ("LTCUSDT", 0, 2, D("0.9798")), ("BTCUSDT", 3, 0, D(0))]
+
+
+def test_money_is_never_a_float(con: duckdb.DuckDBPyConnection) -> None:
+    """Ratios and times may be."""
+    allowed = {"fee_bps", "to_open_ms", "up_percent"}
+    for view in VIEWS:
+        for name, kind, *_ in con.execute(f"SELECT * FROM {view.name}").description or []:
+            assert str(kind) not in {"DOUBLE", "FLOAT"} or name in allowed, f"{view.name}.{name}"
