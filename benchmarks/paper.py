@@ -60,8 +60,14 @@ def exchange(config: PaperConfig) -> Iterator[tuple[str, psutil.Process]]:
 
 def order(number: int) -> dict[str, Any]:
     return {
-        "category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.001",
-        "price": f"{59000 - number % 400 * 10}.00", "timeInForce": "PostOnly", "positionIdx": 1,
+        "category": "linear",
+        "symbol": "BTCUSDT",
+        "side": "Buy",
+        "orderType": "Limit",
+        "qty": "0.001",
+        "price": f"{59000 - number % 400 * 10}.00",
+        "timeInForce": "PostOnly",
+        "positionIdx": 1,
         "orderLinkId": f"bench-{number}",
     }
 

@@ -59,10 +59,10 @@ async def _end(connection: Connection, mode: DropMode) -> None:
     if mode is DropMode.SILENT:
         connection.mute()
     elif mode is DropMode.RESET:
-        transport = connection.socket.get_extra_info("socket")
-        if transport is not None:
-            reset_on_close(transport)
-        connection.abort()
+        peer = connection.transport.get_extra_info("socket")
+        if peer is not None:
+            reset_on_close(peer)
+        connection.transport.abort()
     else:
         with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
             await asyncio.wait_for(connection.socket.close(code=int(mode.value)), 0.2)

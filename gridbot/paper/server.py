@@ -16,6 +16,7 @@ from gridbot.paper.config import MarketConfig, SourceKind, SymbolConfig
 from gridbot.paper.connections import Hub, Stamp
 from gridbot.paper.control import Control
 from gridbot.paper.exchange import Exchange
+from gridbot.paper.fast_http import FastHttp
 from gridbot.paper.fault_config import FaultKind
 from gridbot.paper.fault_shell import Faults
 from gridbot.paper.faults import FaultPlan
@@ -76,6 +77,7 @@ class PaperServer:
         self.ended = asyncio.Event()
         self.port = 0
         self._web: web.Server | None = None
+        self._plain: set[asyncio.Transport] = set()
         self._listener: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -99,7 +101,10 @@ class PaperServer:
         loop = asyncio.get_running_loop()
         wanted = self.spec.config.port if self.spec.port is None else self.spec.port
         self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=3600)
-        self._listener = await loop.create_server(self._web, self.host, wanted)
+        aiohttp_server = self._web
+        self._listener = await loop.create_server(
+            lambda: FastHttp(self.front.answer, aiohttp_server, self._plain), self.host, wanted
+        )
         self.port = self._listener.sockets[0].getsockname()[1]
         self._tasks = [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
         self._tasks.append(asyncio.create_task(self._run_clock()))
@@ -113,6 +118,8 @@ class PaperServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._listener is not None:
             self._listener.close()
+        for transport in list(self._plain):
+            transport.close()
         for connection in list(self.hub.connections):
             with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
                 await asyncio.wait_for(connection.socket.close(code=1001), 0.2)

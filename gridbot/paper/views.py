@@ -27,10 +27,13 @@ def plain(value: Decimal) -> str:
     """Without exponent and trailing zeros: `250`, `25.13575`; at most eight decimals."""
     if not value:
         return "0"
-    if value.as_tuple().exponent < -8:  # type: ignore[operator]
-        value = value.quantize(UNIT)
     text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    decimals = len(text) - 1 - text.find(".") if "." in text else 0
+    if not decimals:
+        return text
+    if decimals > 8:
+        text = format(value.quantize(UNIT), "f")
+    return text.rstrip("0").rstrip(".")
 
 
 def _ms(value: int) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -62,9 +60,11 @@ class Channels:
             return web.Response(status=503)
         socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, autoping=False)
         await socket.prepare(request)
-        connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp, request.transport)
+        transport = request.transport
+        if transport is None:
+            return socket
+        connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp, transport)
         self._hub.add(connection)
-        writer = asyncio.create_task(connection.write())
         try:
             async for message in socket:
                 if connection.muted:
@@ -76,9 +76,6 @@ class Channels:
         finally:
             self._hub.remove(connection)
             self._trade_desk.forget(connection)
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
         return socket
 
     def push(self, pushes: list[Push]) -> None:
