@@ -51,6 +51,10 @@ class Checkpoint:
         self._recorder.flush()
         self._file.save(self._document(ledger))
 
+    async def flush(self) -> None:
+        """Wait for a save that is under way."""
+        await self._file.flush()
+
     def save_now(self, ledger: Ledger) -> None:
         """At an orderly stop, after the last flush."""
         self._file.save_now(self._document(ledger))

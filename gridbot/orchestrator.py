@@ -7,9 +7,10 @@ happens on the second: retries, sweeps, checks. One pass of the loop ends with o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -19,7 +20,7 @@ from gridbot.bybit.errors import ExchangeError
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import StreamSet
 from gridbot.config_models import AccountConfig, GridbotConfig
-from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.core import ExecutionEvent, ImpossibleLadder, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.ledger import Ledger
 from gridbot.orders.executor import Executor
 from gridbot.orders.gate import Gate
@@ -185,20 +186,44 @@ class Orchestrator:
             return
         drained = streams.drain()
         for event in drained.private:
-            self._route(event)
+            with self._isolated(getattr(event, "symbol", "")):
+                self._route(event)
         for gap in drained.gaps:
             log.warning("%s stream was away for %d ms", gap.kind, gap.ended_ts_ms - gap.started_ts_ms)
             self.reconcile(f"the {gap.kind} stream reconnected")
         for ticker in drained.tickers:
-            self.on_ticker(ticker)
+            with self._isolated(ticker.symbol):
+                self.on_ticker(ticker)
         self.recorder.flush()
+
+    @contextlib.contextmanager
+    def _isolated(self, symbol: str) -> Iterator[None]:
+        """What goes wrong with one event must not take the others with it (lessons L59).
+
+        The strategy it belongs to decides nothing more until an operator has looked; its orders are still followed.
+        """
+        try:
+            yield
+        except ImpossibleLadder as error:
+            self._halt(symbol, str(error))
+        except Exception as error:
+            log.exception("an event of %s could not be handled", symbol or "the account")
+            self._halt(symbol, f"{type(error).__name__}: {error}; the log file has the traceback")
+            self.reconcile("an event could not be handled")
+
+    def _halt(self, symbol: str, reason: str) -> None:
+        runner = self.runners.get(symbol)
+        if runner is not None and not runner.desk.halted:
+            runner.desk.halted = reason
+            self.alert("error", f"halt.{symbol}", f"{runner.strat_id} is halted: {reason}")
 
     def on_ticker(self, ticker: TickerEvent) -> None:
         runner = self.runners.get(ticker.symbol)
         if runner is None:
             return
         self.account.stages.begin(ticker.received_ns)
-        runner.on_ticker(ticker)
+        if not runner.desk.halted:
+            runner.on_ticker(ticker)
         now_s = self.account.clock_s()
         if self._due.take(f"ticker.{ticker.symbol}", self.settings.storage.ticker_interval, now_s):
             self.recorder.record(recording.of_ticker(ticker))
@@ -288,5 +313,8 @@ class Orchestrator:
             await coroutine
         except ExchangeError as error:
             log.warning("%s failed, the last known state stays: %s", name, error)
+        except Exception as error:
+            log.exception("%s failed", name)
+            self.alert("error", f"job.{name}", f"{name} failed: {type(error).__name__}: {error}")
         finally:
             self.recorder.flush()

@@ -137,8 +137,12 @@ class Wiring:
             self._rest.close()
         self.recorder.record(self._run_record("end", self._run_id, reason=reason))
         self.recorder.flush()
-        self.checkpoint.save_now(self._ledger)
-        self._run_file.save_now({"run_id": self._run_id, "ended": True})
+        await self.checkpoint.flush()
+        try:
+            self.checkpoint.save_now(self._ledger)
+            self._run_file.save_now({"run_id": self._run_id, "ended": True})
+        except OSError as error:
+            log.error("cannot write the state of this run: %s; the next start reads the journal instead", error)
         self.recorder.close()
         self._grids.close()
         self._pool.shutdown(wait=True)

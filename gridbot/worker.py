@@ -22,6 +22,7 @@ from gridbot import logs
 from gridbot.bybit.errors import ExchangeError
 from gridbot.config_models import GridbotConfig, OnStop
 from gridbot.health import account_health
+from gridbot.journal import JournalBusy
 from gridbot.keylock import KeyBusy, key_lock
 from gridbot.startup import RETRY_WAITS_S, StartRefused, is_hopeless
 from gridbot.stopping import cancel_everything, flatten
@@ -116,18 +117,21 @@ class _Worker:
         try:
             with key_lock(account.api_key.get_secret_value(), scope):
                 return await self._life()
-        except (KeyBusy, StartRefused) as refusal:
+        except (KeyBusy, JournalBusy, StartRefused) as refusal:
             return self._refuse(str(refusal))
+        except OSError as error:
+            return self._refuse(f"expected to write state and journal in {self._spec.data_dir}, got: {error}")
         finally:
             self._uplink.close()
 
     async def _life(self) -> int:
         report = asyncio.create_task(self._report(), name="report")
         wiring = self._wiring = Wiring(self._spec, self._records, alert=self._alert)
-        reason = "stopped"
+        reason, code = "stopped", EXIT_OK
         try:
             if not await self._start(wiring):
-                return EXIT_OK if self._stop.is_set() else EXIT_REFUSED
+                reason, code = (reason, EXIT_OK) if self._stop.is_set() else ("start refused", EXIT_REFUSED)
+                return code
             self._state = "trading"
             self._uplink.send({"type": "ready", "account": self._spec.account, "pid": os.getpid()})
             await self._until_stopped(wiring)
@@ -142,8 +146,8 @@ class _Worker:
         finally:
             report.cancel()
             await wiring.close(reason)
-            self._uplink.send({"type": "bye", "reason": reason, "exit_code": EXIT_OK})
-        return EXIT_OK
+            self._uplink.send({"type": "bye", "reason": reason, "exit_code": code})
+        return code
 
     async def _start(self, wiring: Wiring) -> bool:
         """Four tries; each takes down what it opened. False when stopped meanwhile or when all failed."""
@@ -232,9 +236,11 @@ class _Worker:
                     runner.cancel_all("paused")
             return f"{len(runners)} paused"
         if name == "resume":
-            wiring.clear_latch()
+            if not args.get("strategy"):
+                wiring.clear_latch()
             for runner in runners:
                 runner.desk.paused, runner.desk.halted = False, ""
+                runner.desk.epoch += 1
             return f"{len(runners)} active"
         if name == "reconcile":
             wiring.orchestrator.reconcile("asked by the operator")

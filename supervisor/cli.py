@@ -30,7 +30,13 @@ class LazyGroup(click.Group):
     LAZY: dict[str, tuple[str, str]] = {  # noqa: RUF012 - filled once, here
         "sql": ("supervisor.store.sql_cli:sql", "Ask the records a question in SQL, also while it runs."),
         "check": ("supervisor.check:check", "Read the configuration and print what would be traded."),
-        "paper": ("gridbot.paper.cli:paper", "Run the paper exchange alone, for other programs."),
+        "pause": ("supervisor.operator_cli:pause", "Send no new orders for an account or a strategy."),
+        "resume": ("supervisor.operator_cli:resume", "Let a paused, halted or latched account trade again."),
+        "paper": ("supervisor.paper_cli:paper", "Run the paper exchange alone, for other programs."),
+        "rebuild": ("supervisor.store.maintenance_cli:rebuild", "Make the database anew from the journals."),
+        "backup": ("supervisor.store.maintenance_cli:backup", "Copy the database to a file, also while it runs."),
+        "vacuum": ("supervisor.store.maintenance_cli:vacuum", "Give back the database's free space."),
+        "export": ("supervisor.store.maintenance_cli:export", "Write the records as Parquet files."),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -43,8 +49,8 @@ class LazyGroup(click.Group):
 
         module, _, attribute = self.LAZY[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        if cmd_name == "sql" and not os.environ.get("GRIDBOT_DATA_DIR"):
-            ctx.default_map = {"sql": {"data_dir": str(data_directory())}}
+        if module.startswith("supervisor.store.") and not os.environ.get("GRIDBOT_DATA_DIR"):
+            ctx.default_map = {cmd_name: {"data_dir": str(data_directory())}}
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

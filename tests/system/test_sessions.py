@@ -154,3 +154,20 @@ def test_orders_are_withdrawn_at_the_stop_when_configured(gridbot: Any) -> None:
         "WHERE NOT shadow GROUP BY 1) GROUP BY 1"
     )
     assert {row["state"] for row in last} <= {"filled", "cancelled", "rejected"}
+
+
+def test_an_operator_pauses_one_strategy_and_lets_it_go_on(gridbot: Any) -> None:
+    session = gridbot.start()
+    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "resting orders")
+    told = session.run("pause", "alice", "--strategy", "alice-btc", "--cancel")
+    assert (told.returncode, told.stdout) == (0, "alice: 1 paused\n")
+    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] == 0, "its orders withdrawn")
+    assert session.strategy("alice-btc")["state"] == "paused"
+    assert session.strategy("alice-eth")["state"] == "active"
+    assert session.run("resume", "alice").returncode == 0
+    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "orders again")
+    wrong = session.run("pause", "alice", "--strategy", "nobody")
+    assert wrong.returncode != 0
+    assert "nobody" in wrong.stderr
+    assert session.run("pause", "mallory").returncode != 0
+    session.stop()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
+
+from .conftest import DEMO
 
 pytestmark = pytest.mark.system
 
@@ -43,3 +47,16 @@ def test_deaths_of_worker_and_writer_and_the_end_of_everything_with_the_supervis
     assert session.interrupt() == 0
     session.assert_nothing_left()
     assert session.sql("SELECT account FROM fills GROUP BY 1 HAVING count(*) <> count(DISTINCT exec_id)") == []
+
+
+def test_a_start_that_fails_at_first_is_told_in_words_and_tried_again(gridbot):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        session = gridbot.prepare(DEMO.replace("paper:\n", f"paper:\n  port: {port}\n", 1))
+        started = session.run("start", "--detach")
+        assert started.returncode == 6, started.stderr + session.tail()
+        assert "paper is BACKOFF: refused to start (exit code 7)" in started.stderr
+        assert "worker-alice is STOPPED: waits for the paper exchange" in started.stderr
+    session.wait(lambda status: status["health"] == "healthy", "health once the port is free")
+    assert session.status()["paper"]["url"].endswith(f":{port}")
+    session.stop()

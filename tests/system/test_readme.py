@@ -1,0 +1,57 @@
+"""The README's commands, run as they stand there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+
+def blocks(root: Path) -> list[str]:
+    """The `sh` blocks of the README, in order."""
+    return re.findall(r"^```sh\n(.*?)^```", (root / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_commands_of_the_readme_work_in_their_order(gridbot: Any, root: Path) -> None:
+    session = gridbot.prepare()
+    commands = [line for block in blocks(root) for line in block.splitlines()]
+    assert commands[0] == "bin/gridbot-supervisor start --detach"
+    assert "bin/gridbot-supervisor stop" in commands
+    shown: dict[str, str] = {}
+    for command in commands:
+        if " sql " in command:
+            session.wait(
+                lambda status: all(row["fills"] for account in status["accounts"] for row in account["strategies"]),
+                "fills of every strategy",
+            )
+        if command.endswith(" stop"):
+            session.peek()
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=root,
+            env=session._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}{session.tail()}"
+        shown[command.split()[1]] = done.stdout
+    assert {"alice", "bob", "alice-btc", "bob-ltc-shadow", "writer", "paper"} <= set(shown["status"].split())
+    assert {"Buy", "Sell", "BTCUSDT", "SOLUSDT"} <= set(shown["sql"].split())
+    assert "nothing is left running" in shown["stop"]
+    assert "alice-btc" in shown["check"]
+    session.assert_nothing_left()
+
+
+def test_the_readme_names_only_files_that_exist(root: Path) -> None:
+    text = (root / "README.md").read_text()
+    named = re.findall(r"`((?:bin|conf|docs|gridbot|supervisor|tests|benchmarks|\.ci)/[\w./-]*)`", text)
+    assert named
+    own = {"conf/mine.yaml"}
+    assert [name for name in named if name not in own and not (root / name).exists()] == []
