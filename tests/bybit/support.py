@@ -122,6 +122,13 @@ class FakeExchange:
     async def send(self, path: str, frame: dict[str, Any] | str) -> None:
         await self.socket(path).send_str(frame if isinstance(frame, str) else json.dumps(frame))
 
+    def write(self, path: str, data: bytes) -> None:
+        """Bytes as they are, in one write."""
+        request = self.socket(path)._req
+        assert request is not None
+        assert request.transport is not None
+        request.transport.write(data)
+
     def cut(self, path: str) -> None:
         """TCP reset of the newest connection."""
         _abort(self.socket(path))

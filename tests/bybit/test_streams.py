@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gridbot.bybit.environment import Credentials
+from gridbot.bybit.environment import Credentials, Environment, endpoints_for
 from gridbot.bybit.errors import ErrorKind, ExchangeError
 from gridbot.bybit.streams import Gap, StreamSet
 from gridbot.bybit.watchdog import Limits
@@ -470,3 +471,58 @@ def test_the_set_does_not_show_its_secrets():
     text = run(scene())
     assert KEY not in text
     assert SECRET not in text
+
+
+def wire(frame: dict[str, Any]) -> bytes:
+    """A text frame as the server puts it on the wire."""
+    payload = json.dumps(frame).encode()
+    return bytes((0x81, 126)) + len(payload).to_bytes(2, "big") + payload
+
+
+def test_frames_of_one_packet_are_all_read_although_nothing_follows():
+    """We read ahead of websocket-client; what is in its buffer already must not wait for the next packet."""
+
+    async def scene() -> None:
+        async with FakeExchange() as exchange, Ears(exchange.endpoints) as ears:
+            frames = [private_frame("order", order_row(f"o{number}")) for number in range(50)]
+            exchange.write(PRIVATE, b"".join(wire(frame) for frame in frames))
+            await eventually(lambda: len(ears.heard.private) == 50)
+
+    run(scene())
+
+
+def test_a_frame_that_comes_in_pieces_is_one_frame():
+    async def scene() -> None:
+        async with FakeExchange() as exchange, Ears(exchange.endpoints) as ears:
+            rows = [order_row(f"o{number}") for number in range(60)]
+            data = wire(private_frame("order", *rows)) + wire(private_frame("order", order_row("last")))
+            assert len(data) > 16_384
+            for first in range(0, len(data), 7_001):
+                exchange.write(PRIVATE, data[first : first + 7_001])
+                await asyncio.sleep(0.002)
+            await eventually(lambda: len(ears.heard.private) == 61)
+            assert exchange.connects == 2
+
+    run(scene())
+
+
+def test_stop_does_not_wait_for_a_server_that_never_finished_the_handshake():
+    async def scene() -> None:
+        taken: list[asyncio.StreamWriter] = []
+
+        async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            taken.append(writer)
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        before = threading.active_count()
+        ears = Ears(endpoints_for(Environment.PAPER, f"http://127.0.0.1:{port}"), limits=limits(connect_s=0.1))
+        with pytest.raises(ExchangeError) as caught:
+            await ears.streams.start()
+        assert caught.value.kind is ErrorKind.RETRY
+        await eventually(lambda: threading.active_count() <= before, timeout_s=5)
+        for writer in taken:
+            writer.close()
+        server.close()
+
+    run(scene())
