@@ -8,12 +8,14 @@ from __future__ import annotations
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from supervisor.exit_codes import ExitCode
 from supervisor.plan import ChildLogs
 
 if TYPE_CHECKING:
     from gridbot.config import GridbotConfig
+    from gridbot.paper.spec import PaperSpec
 
-__all__ = ["paper", "worker", "writer"]
+__all__ = ["leave_queue", "paper", "paper_spec", "worker", "writer"]
 
 QUEUE_FLUSH_S = 2.0
 """How long a worker that ends waits for its queue's feeder thread; the journal has everything anyhow."""
@@ -69,9 +71,20 @@ def paper(
 ) -> None:
     """The embedded exchange; `port` is the one it had before, 0 at its first start."""
     from gridbot.paper.process import run_paper_exchange
-    from gridbot.paper.spec import PaperAccount, PaperSpec
+    from gridbot.paper.server import SetupError
 
     _set_up_logging("paper", config, logs)
+    try:
+        run_paper_exchange(paper_spec(config, port or None), report, life)
+    except (SetupError, OSError) as error:  # wrong settings stay wrong; a taken port may become free
+        report.send({"type": "bye", "reason": str(error)})
+        raise SystemExit(ExitCode.CONFIG if isinstance(error, SetupError) else ExitCode.REFUSED) from None
+
+
+def paper_spec(config: GridbotConfig, port: int | None = None) -> PaperSpec:
+    """The exchange that the paper accounts of a configuration trade on."""
+    from gridbot.paper.spec import PaperAccount, PaperSpec
+
     accounts = [
         PaperAccount(
             account.name, account.api_key.get_secret_value(), account.api_secret.get_secret_value(), account.balance
@@ -79,7 +92,7 @@ def paper(
         for account in config.accounts
         if account.environment == "paper"
     ]
-    run_paper_exchange(PaperSpec(config=config.paper, accounts=accounts, port=port or None), report, life)
+    return PaperSpec(config=config.paper, accounts=accounts, port=port)
 
 
 def leave_queue(queue: Any, conn: Connection[Any, Any]) -> None:

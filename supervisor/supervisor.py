@@ -20,6 +20,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -172,8 +173,11 @@ class Supervisor:
 
     def _start_due(self) -> None:
         for child in self.children:
-            waits = child.spec.needs_paper and not self._paper
-            if child.state.process is ProcessState.STOPPED and not waits:
+            if child.state.process is not ProcessState.STOPPED:
+                continue
+            if child.spec.needs_paper and not self._paper:
+                child.state = replace(child.state, reason="waits for the paper exchange")
+            else:
                 self.advance(child, Start())
         if not self._settled and all(self._has_settled(child) for child in self.children):
             self._settled = True

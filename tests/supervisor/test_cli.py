@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -191,3 +193,40 @@ def test_exits_by_signal_in_words():
     assert "SIGSEGV" in exit_text(-11)
     assert "SIGUSR1" in exit_text(-10)
     assert "signal 64" in exit_text(-64) or "SIGRTMAX" in exit_text(-64)
+
+
+def paper(tmp_path, config, *arguments):
+    path = tmp_path / "paper.yaml"
+    path.write_text(config)
+    return subprocess.Popen(
+        [sys.executable, "-m", "supervisor", "paper", "-c", str(path), *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_paper_exchange_alone(tmp_path):
+    config = "environment: paper\naccounts: [{name: dan}]\n"
+    first = paper(tmp_path, config, "--port", "0")
+    assert first.stdout is not None
+    url = first.stdout.readline().split()[2]
+    assert "key paper-dan" in first.stdout.readline()
+    with urllib.request.urlopen(f"{url}/v5/market/time", timeout=30) as answer:
+        assert json.load(answer)["retCode"] == 0
+    second = paper(tmp_path, config, "--port", url.rsplit(":", 1)[1])
+    said = second.communicate(timeout=30)[1]
+    assert second.returncode == 7
+    assert "expected to listen on a free port" in said
+    first.send_signal(signal.SIGINT)
+    assert first.communicate(timeout=30)[1] == ""
+    assert first.returncode == 0
+
+
+def test_a_paper_exchange_that_cannot_be(tmp_path):
+    market = "paper: {market: {symbols: {WHATUSDT: {price: 1}}}}\n"
+    process = paper(tmp_path, "environment: paper\naccounts: [{name: dan}]\n" + market)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 4, said
+    assert "WHATUSDT" in said

@@ -55,7 +55,8 @@ def test_a_start_that_fails_at_first_is_told_in_words_and_tried_again(gridbot):
         session = gridbot.prepare(DEMO.replace("paper:\n", f"paper:\n  port: {port}\n", 1))
         started = session.run("start", "--detach")
         assert started.returncode == 6, started.stderr + session.tail()
-        assert "paper is BACKOFF: refused to start (exit code 7)" in started.stderr
+        assert "refused to start (exit code 7)" in started.stderr
+        assert "address already in use" in started.stderr
         assert "worker-alice is STOPPED: waits for the paper exchange" in started.stderr
     session.wait(lambda status: status["health"] == "healthy", "health once the port is free")
     assert session.status()["paper"]["url"].endswith(f":{port}")
