@@ -44,17 +44,16 @@ class Document:
 def read_document(text: str, environ: Mapping[str, str]) -> Document:
     """Parse `text`; whatever is wrong with it is in `problems`, and `data` holds all that could be read."""
     document = Document()
-    loader = yaml.SafeLoader(text)
     try:
-        node = loader.get_single_node()
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            document.lines[()] = node.start_mark.line + 1
+            document.data = _Reader(document, environ).read(node, ())
     except yaml.YAMLError as error:
         document.problems.append(_syntax_problem(error))
-        return document
-    finally:
-        loader.dispose()
-    if node is not None:
-        document.lines[()] = node.start_mark.line + 1
-        document.data = _Reader(document, environ).read(node, ())
+    except RecursionError:
+        problem = Problem((), "a few levels of nesting", "hundreds", "close the brackets that were left open")
+        document.problems.append(problem)
     return document
 
 

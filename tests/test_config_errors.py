@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gridbot.config import ConfigError, load_config
 
@@ -273,6 +275,8 @@ def test_a_tick_size_that_is_not_the_exchanges(refusal):
         ("accounts: []", "expected "),
         ("accounts: alice", "expected a list (lines starting with `- `), got `alice`"),
         ("accounts: [alice]", "expected keys with values, got `alice`"),
+        ("accounts: " + "[" * 5000, "expected "),
+        ("accounts: \x07", "expected valid YAML, got "),
     ],
 )
 def test_files_that_are_no_configuration(refusal, text, expected):
@@ -307,3 +311,28 @@ def test_the_error_travels_between_processes(tmp_path):
         load_config(tmp_path / "none", environ={})
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.problems) == (str(caught.value), caught.value.problems)
+
+
+EXAMPLE = (Path(__file__).resolve().parent.parent / "conf" / "gridbot.yaml.example").read_text()
+KEYS_OF_EXAMPLE = {f"{who}_API_{what}": f"{who}-{what}" for who in ("ALICE", "BOB") for what in ("KEY", "SECRET")}
+PIECES = st.sampled_from(
+    ["", " ", "\n", "\n  ", ": ", "- ", "[", "]", "{", "}", "#", "'", '"', "&a ", "*a", "<<: *a", "!!int ", "? ", "|",
+     "\t", "${X}", "${", "null", "-1", "1e999", "x", ".inf", "\x00", "é" * 40]
+)  # fmt: skip
+EDITS = st.lists(st.tuples(st.integers(0, len(EXAMPLE)), st.integers(0, 30), PIECES), min_size=1, max_size=4)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits=EDITS)
+def test_whatever_is_done_to_a_file_it_loads_or_is_refused_in_words(tmp_path, edits):
+    text = EXAMPLE
+    for place, length, piece in edits:
+        text = text[:place] + piece + text[place + length :]
+    path = tmp_path / "g.yaml"
+    path.write_text(text, encoding="utf-8")
+    refused = ""
+    try:
+        load_config(path, environ=KEYS_OF_EXAMPLE)
+    except ConfigError as error:
+        refused = str(error)
+    assert all(line.startswith(str(path)) and ": expected " in line for line in refused.splitlines())
