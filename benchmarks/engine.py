@@ -181,7 +181,8 @@ def script(path: Sequence[Decimal]) -> list[tuple[Any, LimitOrders]]:
 
     Orders are a new holder whenever they change, as both runs have to see the orders of that moment.
     """
-    engine, orders, events = GridEngine(SYMBOL, RULES, CONFIG, "bench"), LimitOrders(), []
+    engine, orders = GridEngine(SYMBOL, RULES, CONFIG, "bench"), LimitOrders()
+    events: list[tuple[Any, LimitOrders]] = []
     nearest: tuple[Decimal, Decimal] | None = None
     for price in path:
         if nearest is None or not nearest[0] <= price <= nearest[1]:
@@ -254,7 +255,7 @@ def main() -> None:
     quiet_tick, (full_tick, resting), (repeat_tick, repeated) = quiet(), full(), repeat()
     ragged_tick, asked = ragged()
     path, source = prices(options.trades)
-    result = {
+    result: dict[str, Any] = {
         "python": platform.python_version(),
         "quiet_tick_us": {"median": quiet_tick.median_us, "best": quiet_tick.best_us},
         "quiet_ticks_per_s": quiet_tick.per_second,

@@ -187,7 +187,7 @@ def test_saving_never_waits_for_the_disk(store, monkeypatch):
         release.wait(10)
         real(fd)
 
-    monkeypatch.setattr(grid_store.os, "fsync", slow)
+    monkeypatch.setattr(os, "fsync", slow)
     store.save("btc-1", state(1))
     assert held.wait(10)
     for version in (2, 3):

@@ -372,7 +372,7 @@ def test_other_symbols_and_prices_that_are_none_are_ignored():
 def test_a_fill_before_the_first_price_is_kept_and_applied_after_it():
     made = engine(threshold="1")
     assert made.on_event(fill("99", ts=3), LimitOrders()) == ()
-    assert made.grid is None
+    assert not made.grid
     assert (made.grid_version, made.state().exchange_ts, made.state().pending) == (1, 3, (d(99),))
     intents = made.on_event(ticker("100"), LimitOrders())
     assert made.grid.last_fill == d(99)
@@ -430,9 +430,26 @@ def test_a_fill_after_a_failed_first_build_builds_around_the_market():
     made = engine(anchor_price=d(1))
     with pytest.raises(ImpossibleLadder):
         made.on_event(ticker("100"), LimitOrders())
-    assert made.grid is None
+    assert not made.grid
     made.on_event(fill("99"), LimitOrders())
     assert (made.grid.anchor, made.grid.last_fill) == (d(100), d(99))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.lists(st.tuples(st.integers(97_000, 103_000), st.booleans()), max_size=40))
+def test_inside_the_bounds_and_without_a_fill_the_grid_is_unchanged(path):
+    """Lessons L19: a correction at every tick caused real duplicate fills."""
+    made, book = settled(tick="0.01", count=12, step="0.6")
+    made.on_event(fill("99.41"), book.orders)
+    before, version = made.grid, made.grid_version
+    for thousandths, partial in path:
+        price = Decimal(thousandths) / 1000
+        assert before.low <= price <= before.high
+        if partial:
+            made.on_event(fill(price, leaves="0.1"), book.orders)
+        book.apply(made.on_event(ticker(price), book.orders))
+        assert made.grid is before
+        assert made.grid_version == version
 
 
 # ---------------------------------------------------------------------- restore
@@ -471,7 +488,7 @@ def test_a_saved_grid_is_taken_back_whole():
 def test_what_does_not_fit_is_built_anew_around_the_anchor_if_step_and_count_fit(changes, note, anchor):
     made = engine(restored=saved(**changes))
     assert made.restore_note == note
-    assert made.grid is None
+    assert not made.grid
     made.on_event(ticker("103"), LimitOrders())
     assert made.grid.anchor == d(anchor)
     assert made.grid_version == 3, "versions go on"

@@ -82,7 +82,7 @@ def test_a_close_of_an_older_position_is_no_grid_trade():
 @pytest.mark.parametrize("odd", [{"exec_type": ExecType.FUNDING}, {"exec_type": ExecType.ADL}, {"qty": "0"}])
 def test_only_trades_count(odd):
     trades = GridTrades()
-    assert trades.apply(execution(BUY, "100", odd.pop("qty", "1"), **odd)) == []
+    assert trades.apply(execution(BUY, "100", **{"qty": "1", **odd})) == []
     assert trades.unpaired(LONG) == 0
 
 

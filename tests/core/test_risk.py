@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -59,12 +60,15 @@ def test_defaults_are_the_documented_ones():
     ],
 )
 def test_thresholds_are_decimals_from_zero_up(name):
-    assert getattr(RiskConfig(**{name: d(0)}), name) == 0
+    def config(value: Any) -> RiskConfig:
+        return RiskConfig(**{name: value})
+
+    assert getattr(config(d(0)), name) == 0
     for wrong in (d(-1), d("NaN"), d("Infinity")):
         with pytest.raises(ValueError, match=f"{name}: expected a number from 0 up"):
-            RiskConfig(**{name: wrong})
+            config(wrong)
     with pytest.raises(TypeError, match=f"{name}: expected a Decimal, got float"):
-        RiskConfig(**{name: 0.5})
+        config(0.5)
 
 
 # ---------------------------------------------------------------------- the tables

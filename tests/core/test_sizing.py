@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -96,7 +97,7 @@ def test_the_minimum_notional_is_the_instruments():
 )
 def test_multipliers_work_on_the_rounded_quantity_and_are_rounded_up_again(multiplier, imbalance, expected):
     # 1000 USDT at 49999 is 0.0200004 and first 0.021: 0.021 · 1.5 = 0.0315 → 0.032 and not 0.0300006 → 0.031
-    factors = {"multiplier": d(multiplier), "imbalance_multiplier": d(imbalance)}
+    factors: dict[str, Any] = {"multiplier": d(multiplier), "imbalance_multiplier": d(imbalance)}
     assert quantity("1000", "49999", **factors) == d(expected)
 
 
@@ -148,7 +149,11 @@ def test_the_ambient_decimal_context_decides_nothing():
 def test_every_quantity_can_be_sent(kind, amount, price, wallet, multiplier, imbalance, reduce_only, rules):
     at = Decimal(price) / 10000
     rule = AmountRule.parse(f"{kind}{Decimal(amount) / 10**4:f}")
-    factors = {"multiplier": d(multiplier), "imbalance_multiplier": d(imbalance), "reduce_only": reduce_only}
+    factors: dict[str, Any] = {
+        "multiplier": d(multiplier),
+        "imbalance_multiplier": d(imbalance),
+        "reduce_only": reduce_only,
+    }
     qty = quantity_for(rule, at, rules, Decimal(wallet) / 100, **factors)
     largest = rules.round_qty_down(rules.max_order_qty)
     assert Fraction(qty) % Fraction(rules.qty_step) == 0

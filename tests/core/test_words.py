@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -54,7 +55,7 @@ def test_limit_orders_are_copied_and_answer_by_direction():
     mine = [LimitOrder("a", BUY, 1)]
     orders = LimitOrders(long=mine, version=3)
     mine.clear()
-    assert orders[LONG] == orders["long"] == orders.long == [LimitOrder("a", BUY, 1, False)]
+    assert orders[LONG] == orders.long == [LimitOrder("a", BUY, 1, False)]
     assert (orders[SHORT], orders.version) == ([], 3)
     assert LimitOrders().version == 0
     assert repr(LimitOrders()) == "LimitOrders(long=[], short=[], version=0)"
@@ -62,9 +63,16 @@ def test_limit_orders_are_copied_and_answer_by_direction():
 
 def test_every_part_of_an_identity_counts():
     """Quantity, level index and reduceOnly are no arguments at all (reference/strategy.md 3)."""
-    base = ("grid-1", SYMBOL, BUY, 990, LONG)
-    other = ("grid-2", "YUSDT", SELL, 991, SHORT)
-    ids = {client_order_id(*base)} | {client_order_id(*base[:i], other[i], *base[i + 1 :]) for i in range(5)}
+    base: list[Any] = ["grid-1", SYMBOL, BUY, 990, LONG]
+    other: list[Any] = ["grid-2", "YUSDT", SELL, 991, SHORT]
+
+    def changed(place: int) -> str:
+        parts = base.copy()
+        parts[place] = other[place]
+        strat_id, symbol, side, ticks, direction = parts
+        return client_order_id(strat_id, symbol, side, ticks, direction)
+
+    ids = {changed(place) for place in range(5)} | {client_order_id("grid-1", SYMBOL, BUY, 990, LONG)}
     assert len(ids) == 6
     assert all(len(text) == 16 and set(text) <= set("0123456789abcdef") for text in ids)
 

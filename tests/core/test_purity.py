@@ -1,0 +1,50 @@
+"""The core imports nothing that does I/O, reads a clock or an environment, or is random (DESIGN 2)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import gridbot.core
+
+ALLOWED = {
+    "__future__",
+    "collections.abc",
+    "dataclasses",
+    "decimal",
+    "enum",
+    "fractions",
+    "hashlib",
+    "itertools",
+    "typing",
+}
+MODULES = sorted(Path(gridbot.core.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_a_module_imports_only_pure_things(module):
+    imported = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where things come from"
+            imported.add(node.module)
+    assert {name for name in imported if not name.startswith("gridbot.core")} <= ALLOWED
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_no_float_is_written_in_the_core(module):
+    for node in ast.walk(ast.parse(module.read_text())):
+        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), f"line {node.lineno}"
+        assert not (isinstance(node, ast.Name) and node.id == "float"), f"line {node.lineno}"
+        assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _whole(node)), (
+            f"line {node.lineno}"
+        )
+
+
+def _whole(node: ast.BinOp) -> bool:
+    """Two literal numbers: `1 / 2` is a float however exact its surroundings are."""
+    return isinstance(node.left, ast.Constant) and isinstance(node.right, ast.Constant)
