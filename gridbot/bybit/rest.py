@@ -6,6 +6,7 @@ own books must never take "cut off" for "gone" (lessons L49, L50).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -44,7 +45,11 @@ SETTLE_COIN = "USDT"
 
 
 class BybitRest:
-    """Call from one asyncio loop; pybit runs in `pool_size` threads of its own. `timeout` in s, `recv_window` in ms."""
+    """Call from one asyncio loop; pybit runs in `pool_size` threads of its own. `timeout` in s, `recv_window` in ms.
+
+    After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
+    same kind. A single request in that time would start the ten minutes anew, for every account on this address.
+    """
 
     def __init__(
         self,
@@ -54,11 +59,14 @@ class BybitRest:
         pool_size: int = 4,
         timeout: float = 10.0,
         recv_window: int = 5000,
+        ban_silence_s: float = 600.0,
     ) -> None:
         self._transport = RestTransport(
             endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=recv_window
         )
         self._secrets = (credentials.api_secret, credentials.api_key)
+        self._ban_silence_s = ban_silence_s
+        self._banned_until_s = 0.0
 
     @property
     def limits(self) -> dict[str, RateLimit]:
@@ -78,7 +86,7 @@ class BybitRest:
 
     async def server_time_ms(self) -> int:
         """The exchange's clock, UTC ms. Measures `clock_offset_ms` on the way."""
-        envelope = await self._transport.call("market/time")
+        envelope = await self._call("market/time")
         server_ms = _server_ms(envelope)
         if server_ms is None:
             raise make_error("expected the server's time, got none", ErrorKind.AMBIGUOUS)
@@ -86,7 +94,7 @@ class BybitRest:
 
     async def instrument(self, symbol: str) -> Instrument:
         """Trading rules and risk tiers of a symbol."""
-        envelope = await self._transport.call("market/instruments-info", category=LINEAR, symbol=symbol)
+        envelope = await self._call("market/instruments-info", category=LINEAR, symbol=symbol)
         row = _row_of(_rows(envelope, "market/instruments-info"), symbol)
         if row is None:
             raise make_error(f"expected a linear instrument {symbol}, the exchange has none", ErrorKind.PARAM)
@@ -101,7 +109,7 @@ class BybitRest:
             raise make_error(f"{symbol}: unreadable instrument: {error}", ErrorKind.AMBIGUOUS) from None
 
     async def tickers(self, symbol: str) -> TickerEvent:
-        envelope = await self._transport.call("market/tickers", category=LINEAR, symbol=symbol)
+        envelope = await self._call("market/tickers", category=LINEAR, symbol=symbol)
         row = _row_of(_rows(envelope, "market/tickers"), symbol)
         if row is None:
             raise make_error(f"expected a ticker of {symbol}, the exchange has none", ErrorKind.PARAM)
@@ -114,7 +122,7 @@ class BybitRest:
 
     async def place_order(self, order: OrderRequest) -> OrderAck:
         """Create one limit order. The acknowledgement only says that the request was accepted."""
-        envelope = await self._transport.call("order/create", category=LINEAR, **_order_params(order))
+        envelope = await self._call("order/create", category=LINEAR, **_order_params(order))
         return _ack(envelope.get("result"), order.order_link_id)
 
     async def place_orders(self, orders: Sequence[OrderRequest]) -> list[OrderAck | ExchangeError]:
@@ -128,7 +136,7 @@ class BybitRest:
     async def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> OrderAck:
         """Ask for the end of one order; with both ids the exchange goes by `order_id`."""
         params = _ids(order_id, order_link_id)
-        envelope = await self._transport.call("order/cancel", category=LINEAR, symbol=symbol, **params)
+        envelope = await self._call("order/cancel", category=LINEAR, symbol=symbol, **params)
         return _ack(envelope.get("result"), order_link_id, order_id)
 
     async def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> list[OrderAck | ExchangeError]:
@@ -158,7 +166,7 @@ class BybitRest:
         if order_id:
             ids.pop("orderLinkId", None)
         for endpoint in ("order/realtime", "order/history"):
-            rows = _rows(await self._transport.call(endpoint, category=LINEAR, symbol=symbol, **ids), endpoint)
+            rows = _rows(await self._call(endpoint, category=LINEAR, symbol=symbol, **ids), endpoint)
             for event in _whole(parse_order, rows, endpoint):
                 if (event.order_id == order_id) if order_id else (event.order_link_id == order_link_id):
                     return event
@@ -197,7 +205,7 @@ class BybitRest:
 
     async def wallet(self) -> WalletEvent:
         """USDT row and account totals. An account that never held USDT has no row: its balance is zero."""
-        envelope = await self._transport.call("account/wallet-balance", accountType="UNIFIED", coin=SETTLE_COIN)
+        envelope = await self._call("account/wallet-balance", accountType="UNIFIED", coin=SETTLE_COIN)
         rows = _rows(envelope, "account/wallet-balance")
         exchange_ts = int_or_none(envelope.get("time")) or 0
         if not rows or not isinstance(rows[0], dict):
@@ -222,7 +230,7 @@ class BybitRest:
 
     async def api_key_info(self) -> ApiKeyInfo:
         """What the key may do. The demo environment may not have this."""
-        result = _result(await self._transport.call("user/query-api"), "user/query-api")
+        result = _result(await self._call("user/query-api"), "user/query-api")
         permissions = result.get("permissions")
         permissions = permissions if isinstance(permissions, dict) else {}
         return ApiKeyInfo(
@@ -238,7 +246,7 @@ class BybitRest:
         )
 
     async def account_info(self) -> AccountInfo:
-        result = _result(await self._transport.call("account/info"), "account/info")
+        result = _result(await self._call("account/info"), "account/info")
         return AccountInfo(
             margin_mode=str(result.get("marginMode", "")),
             unified_margin_status=int_or_none(result.get("unifiedMarginStatus")),
@@ -246,7 +254,7 @@ class BybitRest:
         )
 
     async def fee_rate(self, symbol: str) -> FeeRate:
-        envelope = await self._transport.call("account/fee-rate", category=LINEAR, symbol=symbol)
+        envelope = await self._call("account/fee-rate", category=LINEAR, symbol=symbol)
         row = _row_of(_rows(envelope, "account/fee-rate"), symbol) or {}
         maker, taker = decimal_or_none(row.get("makerFeeRate")), decimal_or_none(row.get("takerFeeRate"))
         if maker is None or taker is None:
@@ -255,13 +263,25 @@ class BybitRest:
 
     # ------------------------------------------------------------------ inside
 
+    async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
+        """The envelope of the answer; nothing is sent while the address is banned."""
+        left_s = self._banned_until_s - time.monotonic()
+        if left_s > 0:
+            raise make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
+        try:
+            return await self._transport.call(endpoint, **params)
+        except ExchangeError as error:
+            if error.kind is ErrorKind.IP_BAN:
+                self._banned_until_s = time.monotonic() + self._ban_silence_s
+            raise
+
     async def _listing(self, endpoint: str, **params: Any) -> list[Any]:
         """Rows of all pages. Ends at an empty cursor or an empty page; TruncatedListing after `MAX_PAGES`."""
         rows: list[Any] = []
         seen: set[str] = set()
         cursor: dict[str, str] = {}
         for _ in range(MAX_PAGES):
-            envelope = await self._transport.call(endpoint, **params, **cursor)
+            envelope = await self._call(endpoint, **params, **cursor)
             page = _rows(envelope, endpoint)
             rows += page
             following = _result(envelope, endpoint).get("nextPageCursor")
@@ -282,7 +302,7 @@ class BybitRest:
             return []
         if len(items) > BATCH_MAX:
             raise ValueError(f"expected at most {BATCH_MAX} orders in a batch, got {len(items)}")
-        envelope = await self._transport.call(endpoint, category=LINEAR, request=items)
+        envelope = await self._call(endpoint, category=LINEAR, request=items)
         result, extra = envelope.get("result"), envelope.get("retExtInfo")
         rows = result.get("list") if isinstance(result, dict) else None
         codes = extra.get("list") if isinstance(extra, dict) else None
@@ -305,7 +325,7 @@ class BybitRest:
 
     async def _unless_noop(self, endpoint: str, **params: Any) -> None:
         try:
-            await self._transport.call(endpoint, **params)
+            await self._call(endpoint, **params)
         except ExchangeError as error:
             if error.kind is not ErrorKind.NOOP:
                 raise

@@ -65,7 +65,8 @@ class _Reader(DispatcherBase):
         if connection is None or raw is None:
             return
         buffer = connection.frame_buffer
-        buffer.recv = lambda _: connection._recv(READ_SIZE)
+        receive: Callable[[int], bytes] = connection._recv
+        buffer.recv = lambda _: receive(READ_SIZE)
         tls_pending: Callable[[], int] = getattr(raw, "pending", int)
         with selectors.DefaultSelector() as selector:
             selector.register(raw, selectors.EVENT_READ)

@@ -238,10 +238,14 @@ class StreamSet:
     async def _keep_alive(self) -> None:
         while True:
             self._changed.clear()
-            now_s = time.monotonic()
-            wait_s = min(link.step(now_s) for link in self._links)
+            wait_s = self._limits.check_s
+            for link in self._links:
+                try:
+                    wait_s = min(wait_s, link.step(time.monotonic()))
+                except Exception:  # whatever it is, who watches must go on watching
+                    log.exception("the watchdog of the %s stream stumbled", link.kind)
             try:
-                async with asyncio.timeout(max(0.0, min(wait_s, self._limits.check_s))):
+                async with asyncio.timeout(max(0.0, wait_s)):
                     await self._changed.wait()
             except TimeoutError:
                 continue

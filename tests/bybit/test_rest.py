@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import pytest
 from aiohttp import web
 
-from gridbot.bybit.errors import ErrorKind, ExchangeError, TruncatedListing
+from gridbot.bybit.errors import ErrorKind, ExchangeError, Outcome, TruncatedListing
 from gridbot.bybit.rest import MAX_PAGES, WEEK_MS, BybitRest
 from gridbot.bybit.types import CancelRef, OrderAck, OrderRequest, RateLimit
 from gridbot.core.vocabulary import Direction, Side
@@ -571,3 +571,29 @@ def test_many_clients_add_no_log_handlers():
     finally:
         root.handlers[:] = kept
     assert pybit_log.handlers == before
+
+
+@pytest.mark.parametrize("answer", [lambda _: web.Response(status=403), envelope(code=10018, msg="ip rate limit")])
+def test_a_banned_address_stays_silent(answer: Any):
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = answer
+            for _ in range(3):
+                with pytest.raises(ExchangeError) as caught:
+                    await rest.open_orders()
+                assert (caught.value.kind, caught.value.outcome) == (ErrorKind.IP_BAN, Outcome.NOT_CREATED)
+            assert len(exchange.asked) == 1
+            assert "not sent" in str(caught.value)
+
+    run(scene())
+
+
+def test_after_the_silence_calls_go_out_again():
+    async def scene() -> None:
+        async with Session(ban_silence_s=0) as (exchange, rest):
+            exchange.on[REALTIME] = pages(envelope(code=10018, msg="ip rate limit"), listing())
+            with pytest.raises(ExchangeError):
+                await rest.open_orders()
+            assert await rest.open_orders() == []
+
+    run(scene())
