@@ -18,7 +18,8 @@ import re
 from collections.abc import Iterable
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import TimeoutError as WireTimeout
 
 from gridbot.bybit.ret_codes import OUTCOMES_BY_CODE, OUTCOMES_BY_KIND, RET_CODES, ErrorKind, Outcome
 
@@ -173,7 +174,7 @@ def from_http_status(status: int, text: str, *, secrets: Iterable[str] = ()) -> 
 
 
 def classify(exc: BaseException, *, secrets: Iterable[str] = ()) -> ExchangeError:
-    """Sort an exception of pybit or requests; an `ExchangeError` comes back as it is.
+    """Sort an exception of pybit, requests or urllib3; an `ExchangeError` comes back as it is.
 
     Anything that nobody expected is AMBIGUOUS with the name of its class: it happened around a request that may have
     reached the exchange.
@@ -185,6 +186,8 @@ def classify(exc: BaseException, *, secrets: Iterable[str] = ()) -> ExchangeErro
         return from_ret_code(_as_int(exc, "status_code"), str(getattr(exc, "message", "")), secrets=secrets)
     if name == "FailedRequestError":
         return _from_failed_request(exc, secrets)
+    if isinstance(exc, HTTPError):
+        return _from_urllib3(exc)
     if isinstance(exc, requests.exceptions.RequestException):
         return _from_requests(exc)
     if isinstance(exc, PermissionError | AttributeError) and "key" in str(exc).lower():
@@ -218,6 +221,15 @@ def _from_requests(exc: requests.exceptions.RequestException) -> ExchangeError:
         return make_error("no answer in time", ErrorKind.AMBIGUOUS)
     if isinstance(exc, errors.InvalidURL | errors.MissingSchema | errors.InvalidSchema | errors.InvalidHeader):
         return make_error(f"the request could not be made ({type(exc).__name__})", ErrorKind.PARAM)
+    return make_error(f"the connection broke during a request ({type(exc).__name__})", ErrorKind.AMBIGUOUS)
+
+
+def _from_urllib3(exc: HTTPError) -> ExchangeError:
+    """The same for what comes from below requests (`wire.WireClient`)."""
+    if isinstance(exc, ConnectTimeoutError):  # also when refused, or the name is unknown
+        return make_error("no connection to the exchange", ErrorKind.RETRY)
+    if isinstance(exc, WireTimeout):
+        return make_error("no answer in time", ErrorKind.AMBIGUOUS)
     return make_error(f"the connection broke during a request ({type(exc).__name__})", ErrorKind.AMBIGUOUS)
 
 

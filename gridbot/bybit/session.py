@@ -5,7 +5,8 @@ What is done about pybit 5.17 (reference/bybit-v5.md 6.3):
 * its retry loop blocks for seconds, sleeps a negative time on 10006, loses the retCode when it gives up: it is emptied
   after construction (an empty argument would mean the default set);
 * it adds a log handler per instance when the root logger has none: they are taken away again;
-* `trust_env` makes requests read proxies and netrc for every call, a third of its CPU time: off;
+* requests costs more than all the rest on the way of an order, and looks up proxies and netrc for every call: pybit's
+  `client` is a `WireClient`;
 * it stamps requests with the local clock: `_prepare_headers` adds the measured offset, or 10002 could not be cured;
 * its exceptions carry request bodies and what the exchange echoed: they end here, as `ExchangeError` without a chain.
 """
@@ -16,8 +17,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Generic, TypeVar
 
 from pybit.unified_trading import HTTP
 
@@ -26,10 +27,14 @@ from gridbot.bybit.errors import ErrorKind, ExchangeError, classify, make_error
 from gridbot.bybit.parse import int_or_none
 from gridbot.bybit.pool import DaemonPool
 from gridbot.bybit.types import RateLimit
+from gridbot.bybit.wire import WireClient
 
-__all__ = ["Clock", "RestTransport"]
+__all__ = ["Clock", "Reply", "RestTransport"]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 CLOCK_DEAD_BAND_MS = 250
 """Offsets below this are noise of the measurement; the exchange accepts 1000 ms ahead and 5000 ms behind."""
@@ -117,8 +122,37 @@ def make_session(
     session.clock = clock
     session.endpoint = endpoints.rest
     session.retry_codes = set()
-    session.client.trust_env = False
+    session.client = WireClient(endpoints.rest, {**session.client.headers})
     return session
+
+
+class Reply(Generic[T]):
+    """A request under way; await it, once, for what `read` makes of the answer."""
+
+    __slots__ = ("_answer", "_read")
+
+    def __init__(
+        self, answer: asyncio.Future[dict[str, Any] | ExchangeError], read: Callable[[dict[str, Any]], T]
+    ) -> None:
+        self._answer = answer
+        self._read = read
+
+    def read_by(self, read: Callable[[dict[str, Any]], U]) -> Reply[U]:
+        """The same request, read differently; `read` may raise ExchangeError."""
+        return Reply(self._answer, read)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        try:
+            answer = yield from self._answer.__await__()
+        except RuntimeError:  # of the pool; the work itself raises nothing
+            raise make_error("the connection to the exchange is closed", ErrorKind.RETRY) from None
+        if isinstance(answer, ExchangeError):
+            raise answer
+        return self._read(answer)
+
+
+def _whole(envelope: dict[str, Any]) -> dict[str, Any]:
+    return envelope
 
 
 class RestTransport:
@@ -137,18 +171,19 @@ class RestTransport:
         self._pool = DaemonPool(pool_size, "bybit-rest")
         self._local = threading.local()
 
-    async def call(self, endpoint: str, **params: Any) -> dict[str, Any]:
-        """The whole envelope of an answer with retCode 0. Raises ExchangeError and nothing else.
+    def call(self, endpoint: str, **params: Any) -> Reply[dict[str, Any]]:
+        """Hand a request to the threads, at once; awaiting gives the whole envelope of an answer with retCode 0.
 
-        Cancelling the wait does not recall the request: it runs to its end in its thread.
+        Awaiting raises ExchangeError and nothing else. Giving it up does not recall the request: it runs to its end in
+        its thread.
         """
+        loop = asyncio.get_running_loop()
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._pool, self._run, endpoint, params)
-        except RuntimeError:  # of the pool; `_run` raises nothing
-            raise make_error("the connection to the exchange is closed", ErrorKind.RETRY) from None
-        if isinstance(answer, ExchangeError):
-            raise answer
-        return answer
+            answer = loop.run_in_executor(self._pool, self._run, endpoint, params)
+        except RuntimeError as closed:
+            answer = loop.create_future()
+            answer.set_exception(closed)
+        return Reply(answer, _whole)
 
     def close(self) -> None:
         self._pool.shutdown()

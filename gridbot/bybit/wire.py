@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import certifi
 import orjson
 import requests
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
@@ -65,11 +66,10 @@ class WireClient:
         self._pool: HTTPConnectionPool
         if url.scheme == "https":
             self._pool = _TlsPool(
-                url.host or "", url.port, maxsize=1, cert_reqs="CERT_REQUIRED", ca_certs=requests.certs.where()
+                url.host or "", url.port, maxsize=1, cert_reqs="CERT_REQUIRED", ca_certs=certifi.where()
             )
         else:
             self._pool = _PlainPool(url.host or "", url.port, maxsize=1)
-        self._timeouts: dict[float, Timeout] = {}
 
     def prepare_request(self, request: requests.Request) -> Outgoing:
         """Raises ValueError for an address of another host."""
