@@ -17,7 +17,7 @@ from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.places import config_path, data_directory
 
 if TYPE_CHECKING:
-    from supervisor.control import ControlClient
+    from supervisor.client import ControlClient
 
 __all__ = ["cli", "main"]
 
@@ -183,7 +183,7 @@ def logs(config: str | None, data_dir: str | None, process: str, follow: bool, l
 
 
 def _client(data_dir: Path) -> ControlClient:
-    from supervisor.control import ControlClient
+    from supervisor.client import ControlClient
 
     return ControlClient(data_dir)
 
@@ -210,7 +210,7 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> ExitCode:
-    from supervisor.control import NotRunning, Refused, Unanswered
+    from supervisor.client import NotRunning, Refused, Unanswered
 
     if isinstance(error, CommandError):
         click.echo(f"gridbot-supervisor: {error.text}", err=True)

@@ -14,7 +14,7 @@ from typing import IO, Any
 import click
 
 from supervisor import places
-from supervisor.control import ControlClient, ControlError
+from supervisor.client import ControlClient, ControlError
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.lock import holder
 from supervisor.run import load

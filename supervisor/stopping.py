@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from supervisor.control import ControlClient, NotRunning, Unanswered
+from supervisor.client import ControlClient, NotRunning, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.lock import holder
 

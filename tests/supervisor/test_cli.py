@@ -120,9 +120,9 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
 
 
 def test_status_imports_nothing_heavy():
-    probe = "import supervisor.cli, supervisor.control, supervisor.status, sys; print(*sys.modules)"
+    probe = "import supervisor.cli, supervisor.client, supervisor.status, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    heavy = {"duckdb", "aiohttp", "pydantic", "pybit", "requests", "psutil", "gridbot.config"}
+    heavy = {"duckdb", "aiohttp", "asyncio", "pydantic", "pybit", "requests", "psutil", "gridbot.config"}
     assert heavy & set(loaded.split()) == set()
 
 
