@@ -1,0 +1,63 @@
+"""The exchange on its own, in the foreground: `gridbot-supervisor paper`, or `python -m gridbot.paper`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from gridbot.paper.server import PaperServer
+from gridbot.paper.spec import PaperSpec
+
+__all__ = ["instructions", "run_standalone"]
+
+
+def run_standalone(spec: PaperSpec, echo: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `echo` gets the lines for the user, keys and secrets of the accounts included.
+
+    Raises OSError when the port is taken, `SetupError` or `ReplayError` when the market cannot be opened.
+    """
+    asyncio.run(_serve(spec, echo))
+
+
+async def _serve(spec: PaperSpec, echo: Callable[[str], None]) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with PaperServer(spec) as server:
+        echo(instructions(server))
+        ended = asyncio.create_task(server.ended.wait())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (ended, stopping):
+            task.cancel()
+        echo("paper exchange stops: " + ("the replay is over" if server.ended.is_set() else "asked to"))
+
+
+def instructions(server: PaperServer) -> str:
+    """Where it listens and how to point pybit and ccxt at it. Secrets are shown: these accounts exist only here."""
+    accounts = "\n".join(
+        f"  {account.name}: api_key={account.api_key} api_secret={account.api_secret} "
+        f"balance={server.spec.balance_of(account)} USDT"
+        for account in server.spec.accounts
+    )
+    symbols = ", ".join(sorted(server.exchange.markets))
+    key = server.spec.accounts[0].api_key if server.spec.accounts else "..."
+    return f"""paper exchange listens on {server.url}
+symbols: {symbols}
+accounts:
+{accounts}
+
+pybit   from pybit.unified_trading import HTTP, WebSocket
+        http = HTTP(api_key="{key}", api_secret="...")
+        http.endpoint = "{server.url}"
+        class PaperWebSocket(WebSocket):
+            def _connect(self, url):
+                super()._connect("{server.ws_url}" + url[url.index("/v5/"):])
+        stream = PaperWebSocket(testnet=True, channel_type="linear")
+
+ccxt    ccxt.bybit({{"apiKey": "{key}", "secret": "...", "options": {{"fetchMarkets": {{"types": ["linear"]}}}},
+            "urls": {{"api": {{"public": "{server.url}", "private": "{server.url}"}}}}}})
+
+Stop with Ctrl-C."""

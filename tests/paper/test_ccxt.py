@@ -1,0 +1,164 @@
+"""A second client that we did not write: ccxt loads markets, trades and watches on the paper exchange.
+
+ccxt is a development dependency; without it these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.paper.support import ALICE, Venue, manual_config, venue_of
+
+ccxt = pytest.importorskip("ccxt")
+SYMBOL = "BTC/USDT:USDT"
+
+
+@pytest.fixture
+def venue() -> Iterator[Venue]:
+    with venue_of(manual_config(position_mode="one_way")) as running:
+        yield running
+
+
+def options(venue: Venue) -> dict[str, Any]:
+    ws = venue.ws_url
+    return {
+        "apiKey": ALICE.api_key,
+        "secret": ALICE.api_secret,
+        "enableRateLimit": False,
+        "options": {"fetchMarkets": {"types": ["linear"]}},
+        "urls": {
+            "api": {
+                "public": venue.url,
+                "private": venue.url,
+                "ws": {
+                    "public": {"linear": ws + "/v5/public/linear"},
+                    "private": {"contract": ws + "/v5/private", "trade": ws + "/v5/trade"},
+                },
+            }
+        },
+    }
+
+
+@pytest.fixture
+def client(venue: Venue) -> Any:
+    client = ccxt.bybit(options(venue))
+    client.load_markets()
+    client.set_position_mode(True, SYMBOL)
+    return client
+
+
+def place(client: Any, side: str, amount: float, price: float, **params: Any) -> dict[str, Any]:
+    flags = {"hedged": True, "postOnly": True} | params
+    return dict(client.create_order(SYMBOL, "limit", side, amount, price, flags))
+
+
+def test_markets_time_and_public_data(venue: Venue, client: Any) -> None:
+    market = client.market(SYMBOL)
+    assert (market["precision"]["price"], market["precision"]["amount"]) == (0.1, 0.001)
+    assert abs(client.fetch_time() - client.milliseconds()) < 60_000
+    venue.trade("BTCUSDT", "60100.00", "0.5", "Buy")
+    assert client.fetch_ticker(SYMBOL)["last"] == 60100.0
+    assert client.fetch_order_book(SYMBOL)["asks"][0][0] == 60100.0
+    assert client.fetch_trades(SYMBOL)[0]["amount"] == 0.5
+    assert client.fetch_ohlcv(SYMBOL)[0][4] == 60100.0
+    assert client.fetch_trading_fee(SYMBOL)["maker"] == 0.0002
+
+
+def test_orders_are_placed_amended_listed_and_cancelled(venue: Venue, client: Any) -> None:
+    client.set_leverage(20, SYMBOL)
+    order = place(client, "buy", 0.01, 59900, clientOrderId="ccxt-1")
+    assert client.fetch_open_orders(SYMBOL)[0]["clientOrderId"] == "ccxt-1"
+    client.edit_order(order["id"], SYMBOL, "limit", "buy", 0.02, 59800)
+    edited = client.fetch_open_orders(SYMBOL)[0]
+    assert (edited["price"], edited["amount"], edited["status"]) == (59800.0, 0.02, "open")
+    client.cancel_order(order["id"], SYMBOL)
+    assert client.fetch_open_orders(SYMBOL) == []
+    with pytest.raises(ccxt.OrderNotFound):
+        client.cancel_order(order["id"], SYMBOL)
+    place(client, "buy", 0.01, 59700)
+    client.cancel_all_orders(SYMBOL)
+    assert client.fetch_open_orders() == []
+
+
+def test_fills_positions_balance_and_trades(venue: Venue, client: Any) -> None:
+    place(client, "buy", 0.01, 59900)
+    place(client, "sell", 0.02, 60200)
+    venue.set_price("BTCUSDT", "59800")
+    venue.set_price("BTCUSDT", "60300")
+    positions = {position["side"]: position for position in client.fetch_positions()}
+    assert (positions["long"]["contracts"], positions["short"]["contracts"]) == (0.01, 0.02)
+    assert (positions["long"]["entryPrice"], positions["long"]["hedged"]) == (59900.0, True)
+    place(client, "sell", 0.01, 60400, reduceOnly=True)
+    venue.set_price("BTCUSDT", "60500")
+    assert [position["side"] for position in client.fetch_positions([SYMBOL]) if position["contracts"]] == ["short"]
+    trades = client.fetch_my_trades(SYMBOL)
+    assert [(trade["side"], trade["amount"], trade["takerOrMaker"]) for trade in trades] == [
+        ("buy", 0.01, "maker"),
+        ("sell", 0.02, "maker"),
+        ("sell", 0.01, "maker"),
+    ]
+    balance = client.fetch_balance()["USDT"]
+    assert balance["total"] == pytest.approx(10000 + 5.0 - sum(trade["fee"]["cost"] for trade in trades))
+    assert client.fetch_closed_orders(SYMBOL)[0]["status"] == "closed"
+
+
+def test_refusals_are_ccxts_own_exceptions(client: Any) -> None:
+    with pytest.raises(ccxt.InsufficientFunds):
+        place(client, "buy", 100, 59000)
+    with pytest.raises(ccxt.InvalidOrder):
+        place(client, "sell", 0.01, 61000, reduceOnly=True)
+    with pytest.raises(ccxt.AuthenticationError):
+        ccxt.bybit({**client_options(client), "secret": "wrong"}).fetch_balance()
+
+
+def client_options(client: Any) -> dict[str, Any]:
+    return {"apiKey": client.apiKey, "secret": client.secret, "urls": client.urls}
+
+
+def test_batches_report_the_refused_item(client: Any) -> None:
+    params = {"hedged": True}
+    good = {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": 0.01, "price": 59000, "params": params}
+    bad = {**good, "amount": 100}
+    placed = client.create_orders([good, bad])
+    assert [order["status"] for order in placed] == [None, "rejected"]
+
+
+async def first(watch: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    return await asyncio.wait_for(watch(*args), 10)
+
+
+def test_streams_of_the_pro_classes(venue: Venue) -> None:
+    import ccxt.pro
+
+    async def run() -> None:
+        client = ccxt.pro.bybit(options(venue))
+        try:
+            await client.load_markets()
+            await client.set_position_mode(True, SYMBOL)
+            ticker = await first(client.watch_ticker, SYMBOL)
+            assert ticker["last"] == 60000.0
+            book = await first(client.watch_order_book, SYMBOL)
+            assert book["bids"][0][0] < book["asks"][0][0]
+            orders = asyncio.create_task(first(client.watch_orders, SYMBOL))
+            fills = asyncio.create_task(first(client.watch_my_trades, SYMBOL))
+            trades = asyncio.create_task(first(client.watch_trades, SYMBOL))
+            account = venue.server.exchange.accounts["alice"]
+            while account.listening != {"order", "execution"} or not venue.server.hub.listeners("publicTrade.BTCUSDT"):
+                await asyncio.sleep(0.01)
+            flags = {"hedged": True, "postOnly": True, "clientOrderId": "pro-1"}
+            placed = await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, 59900, flags)
+            assert (await orders)[0]["clientOrderId"] == "pro-1"
+            tickers = asyncio.create_task(first(client.watch_ticker, SYMBOL))
+            await asyncio.to_thread(venue.trade, "BTCUSDT", "59800.00", "1.0", "Sell")
+            fill = (await fills)[0]
+            assert (fill["order"], fill["amount"], fill["takerOrMaker"]) == (placed["id"], 0.01, "maker")
+            assert (await trades)[0]["price"] == 59800.0
+            assert (await tickers)["last"] == 59800.0
+        finally:
+            await client.close()
+
+    asyncio.run(run())
