@@ -7,7 +7,7 @@ own books must never take "cut off" for "gone" (lessons L49, L50).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from gridbot.bybit.parse import (
     parse_tiers,
     parse_wallet,
 )
-from gridbot.bybit.session import RestTransport, _server_ms
+from gridbot.bybit.session import Reply, RestTransport, _server_ms
 from gridbot.bybit.types import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, RateLimit
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
@@ -120,10 +120,13 @@ class BybitRest:
 
     # ------------------------------------------------------------------ orders
 
-    async def place_order(self, order: OrderRequest) -> OrderAck:
-        """Create one limit order. The acknowledgement only says that the request was accepted."""
-        envelope = await self._call("order/create", category=LINEAR, **_order_params(order))
-        return _ack(envelope.get("result"), order.order_link_id)
+    def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]:
+        """Create one limit order. The acknowledgement only says that the request was accepted.
+
+        The request is on its way when this returns, not only when the result is awaited.
+        """
+        begun = self._begin("order/create", category=LINEAR, **_order_params(order))
+        return self._acknowledged(begun, order.order_link_id)
 
     async def place_orders(self, orders: Sequence[OrderRequest]) -> list[OrderAck | ExchangeError]:
         """Create up to `BATCH_MAX` orders; one result per order, in their order. Raises when the whole call failed."""
@@ -133,11 +136,11 @@ class BybitRest:
             [("", order.order_link_id) for order in orders],
         )
 
-    async def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> OrderAck:
-        """Ask for the end of one order; with both ids the exchange goes by `order_id`."""
+    def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> Awaitable[OrderAck]:
+        """Ask for the end of one order; with both ids the exchange goes by `order_id`. Sent at once, too."""
         params = _ids(order_id, order_link_id)
-        envelope = await self._call("order/cancel", category=LINEAR, symbol=symbol, **params)
-        return _ack(envelope.get("result"), order_link_id, order_id)
+        begun = self._begin("order/cancel", category=LINEAR, symbol=symbol, **params)
+        return self._acknowledged(begun, order_link_id, order_id)
 
     async def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> list[OrderAck | ExchangeError]:
         """Cancel up to `BATCH_MAX` orders of a symbol; one result per ref, in their order."""
@@ -263,13 +266,25 @@ class BybitRest:
 
     # ------------------------------------------------------------------ inside
 
-    async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
-        """The envelope of the answer; nothing is sent while the address is banned."""
+    def _begin(self, endpoint: str, **params: Any) -> Reply | ExchangeError:
+        """Hand a request to the threads now; nothing is sent while the address is banned."""
         left_s = self._banned_until_s - time.monotonic()
         if left_s > 0:
-            raise make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
+            return make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
+        return self._transport.call(endpoint, **params)
+
+    async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
+        return await self._answer(self._begin(endpoint, **params))
+
+    async def _acknowledged(self, begun: Reply | ExchangeError, order_link_id: str, order_id: str = "") -> OrderAck:
+        return _ack((await self._answer(begun)).get("result"), order_link_id, order_id)
+
+    async def _answer(self, begun: Reply | ExchangeError) -> dict[str, Any]:
+        """The envelope of the answer."""
+        if isinstance(begun, ExchangeError):
+            raise begun
         try:
-            return await self._transport.call(endpoint, **params)
+            return await begun
         except ExchangeError as error:
             if error.kind is ErrorKind.IP_BAN:
                 self._banned_until_s = time.monotonic() + self._ban_silence_s

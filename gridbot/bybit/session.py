@@ -17,8 +17,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Generator, Mapping
+from typing import Any
 
 from pybit.unified_trading import HTTP
 
@@ -32,9 +32,6 @@ from gridbot.bybit.wire import WireClient
 __all__ = ["Clock", "Reply", "RestTransport"]
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 CLOCK_DEAD_BAND_MS = 250
 """Offsets below this are noise of the measurement; the exchange accepts 1000 ms ahead and 5000 ms behind."""
@@ -126,33 +123,26 @@ def make_session(
     return session
 
 
-class Reply(Generic[T]):
-    """A request under way; await it, once, for what `read` makes of the answer."""
+class Reply:
+    """A request that has been handed to the threads. Await it, once, for the envelope of its answer.
 
-    __slots__ = ("_answer", "_read")
+    Awaiting raises ExchangeError and nothing else. Giving it up does not recall the request: it runs to its end in its
+    thread.
+    """
 
-    def __init__(
-        self, answer: asyncio.Future[dict[str, Any] | ExchangeError], read: Callable[[dict[str, Any]], T]
-    ) -> None:
+    __slots__ = ("_answer",)
+
+    def __init__(self, answer: asyncio.Future[dict[str, Any] | ExchangeError]) -> None:
         self._answer = answer
-        self._read = read
 
-    def read_by(self, read: Callable[[dict[str, Any]], U]) -> Reply[U]:
-        """The same request, read differently; `read` may raise ExchangeError."""
-        return Reply(self._answer, read)
-
-    def __await__(self) -> Generator[Any, None, T]:
+    def __await__(self) -> Generator[Any, None, dict[str, Any]]:
         try:
             answer = yield from self._answer.__await__()
         except RuntimeError:  # of the pool; the work itself raises nothing
             raise make_error("the connection to the exchange is closed", ErrorKind.RETRY) from None
         if isinstance(answer, ExchangeError):
             raise answer
-        return self._read(answer)
-
-
-def _whole(envelope: dict[str, Any]) -> dict[str, Any]:
-    return envelope
+        return answer
 
 
 class RestTransport:
@@ -171,19 +161,15 @@ class RestTransport:
         self._pool = DaemonPool(pool_size, "bybit-rest")
         self._local = threading.local()
 
-    def call(self, endpoint: str, **params: Any) -> Reply[dict[str, Any]]:
-        """Hand a request to the threads, at once; awaiting gives the whole envelope of an answer with retCode 0.
-
-        Awaiting raises ExchangeError and nothing else. Giving it up does not recall the request: it runs to its end in
-        its thread.
-        """
+    def call(self, endpoint: str, **params: Any) -> Reply:
+        """Hand a request to the threads now; the envelope of an answer with retCode 0 when awaited."""
         loop = asyncio.get_running_loop()
         try:
-            answer = loop.run_in_executor(self._pool, self._run, endpoint, params)
+            return Reply(loop.run_in_executor(self._pool, self._run, endpoint, params))
         except RuntimeError as closed:
-            answer = loop.create_future()
-            answer.set_exception(closed)
-        return Reply(answer, _whole)
+            refused: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
+            refused.set_exception(closed)
+            return Reply(refused)
 
     def close(self) -> None:
         self._pool.shutdown()

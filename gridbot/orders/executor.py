@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -27,6 +27,8 @@ ORDERS_PER_S = 10
 IP_BAN_S = 600.0
 ZERO = Decimal(0)
 
+_Answers = list[OrderAck | ExchangeError]
+
 
 class OrderWire(Protocol):
     """The part of `BybitRest` that orders need."""
@@ -34,9 +36,9 @@ class OrderWire(Protocol):
     @property
     def limits(self) -> dict[str, RateLimit]: ...
 
-    async def place_order(self, order: OrderRequest) -> OrderAck: ...
+    def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]: ...
     async def place_orders(self, orders: Sequence[OrderRequest]) -> list[OrderAck | ExchangeError]: ...
-    async def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> OrderAck: ...
+    def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> Awaitable[OrderAck]: ...
     async def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> list[OrderAck | ExchangeError]: ...
 
 
@@ -168,7 +170,9 @@ class Executor:
         self._before_send()
         self._note(entries, Stage.JOURNALLED)
         self._free -= 1
-        task = asyncio.get_running_loop().create_task(self._send(lane, endpoint, entries))
+        answer = self._send([order for order, _ in entries], is_place=lane is self._places)
+        self._note(entries, Stage.DISPATCHED)
+        task = asyncio.get_running_loop().create_task(self._take_in(lane, endpoint, entries, answer))
         self._tasks.add(task)
         task.add_done_callback(self._landed)
 
@@ -184,8 +188,30 @@ class Executor:
             task.result()
             self.pump()
 
-    async def _send(self, lane: _Lane, endpoint: str, entries: list[tuple[Order, OrderOwner]]) -> None:
-        results = await self._call(lane, entries)
+    def _send(self, orders: list[Order], *, is_place: bool) -> Awaitable[OrderAck | _Answers]:
+        """A single request is on its way when this returns: a turn of the loop earlier than from within a task."""
+        if is_place:
+            requests = [_request(order) for order in orders]
+            return self._wire.place_order(requests[0]) if len(requests) == 1 else self._wire.place_orders(requests)
+        if len(orders) > 1:
+            return self._cancel_by_symbol(orders)
+        [order] = orders
+        return self._wire.cancel_order(order.symbol, order_id=order.order_id, order_link_id=order.link_id)
+
+    async def _take_in(
+        self,
+        lane: _Lane,
+        endpoint: str,
+        entries: list[tuple[Order, OrderOwner]],
+        answer: Awaitable[OrderAck | _Answers],
+    ) -> None:
+        """Wait for the answer to a request and hand each order's part of it to its owner."""
+        results: _Answers
+        try:
+            given = await answer
+            results = given if isinstance(given, list) else [given]
+        except ExchangeError as error:
+            results = [error] * len(entries)
         limit = self._wire.limits.get(endpoint)
         if limit is not None and limit.limit:
             lane.buckets[endpoint].correct(limit.limit)
@@ -194,25 +220,7 @@ class Executor:
                 self._hold_back(lane.buckets[endpoint], result)
             (owner.placed if lane is self._places else owner.cancelled)(order, result)
 
-    async def _call(self, lane: _Lane, entries: list[tuple[Order, OrderOwner]]) -> list[OrderAck | ExchangeError]:
-        orders = [order for order, _ in entries]
-        self._note(entries, Stage.DISPATCHED)
-        try:
-            if lane is self._places:
-                requests = [_request(order) for order in orders]
-                if len(requests) == 1:
-                    return [await self._wire.place_order(requests[0])]
-                return await self._wire.place_orders(requests)
-            if len(orders) == 1:
-                order = orders[0]
-                return [
-                    await self._wire.cancel_order(order.symbol, order_id=order.order_id, order_link_id=order.link_id)
-                ]
-            return await self._cancel_by_symbol(orders)
-        except ExchangeError as error:
-            return [error] * len(orders)
-
-    async def _cancel_by_symbol(self, orders: list[Order]) -> list[OrderAck | ExchangeError]:
+    async def _cancel_by_symbol(self, orders: list[Order]) -> _Answers:
         """One batch per symbol; answers in the order of `orders`."""
         answers: dict[str, OrderAck | ExchangeError] = {}
         for symbol in dict.fromkeys(order.symbol for order in orders):
