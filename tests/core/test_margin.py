@@ -44,7 +44,7 @@ def test_the_first_tier_that_covers_a_value_and_the_last_for_more(value, tier):
 
 
 def test_tiers_are_needed():
-    with pytest.raises(ValueError, match="expected at least one risk tier"):
+    with pytest.raises(ValueError, match=r"^expected at least one risk tier; load them from market/risk-limit$"):
         tier_for((), d(1))
     with pytest.raises(ValueError, match="expected at least one risk tier"):
         maintenance_margin(d(1), ())
@@ -68,7 +68,7 @@ def test_without_tiers_the_leverage_decides():
     assert initial_margin(d(1000), ()) == 1000
 
 
-@pytest.mark.parametrize(("balance", "expected"), [("200", "12.5"), ("0", None), ("-1", None)])
+@pytest.mark.parametrize(("balance", "expected"), [("200", "12.5"), ("0.5", "5000"), ("0", None), ("-1", None)])
 def test_margin_in_percent_of_the_balance(balance, expected):
     assert margin_percent(d(25), d(balance)) == (None if expected is None else d(expected))
 
@@ -124,6 +124,12 @@ def test_with_nothing_to_lose_it_is_at_the_entry(equity):
     assert pair_liquidation(FLAT, leg("10", "100"), d(equity), TIERS) == (None, 100)
 
 
+def test_with_little_to_lose_it_is_near_the_entry():
+    # MM 10, so half a USDT is left: 0.05 a coin
+    assert pair_liquidation(leg("10", "100"), FLAT, d("10.5"), TIERS) == (d("99.95"), None)
+    assert pair_liquidation(FLAT, leg("10", "100"), d("10.5"), TIERS) == (None, d("100.05"))
+
+
 def test_equal_or_no_legs_have_none():
     assert pair_liquidation(leg("3", "100"), leg("3", "90"), d(10), TIERS) == (None, None)
     assert pair_liquidation(FLAT, FLAT, d(10), TIERS) == (None, None)
@@ -170,6 +176,12 @@ def test_the_bigger_leg_may_be_the_short():
     assert got[0] == LegMargin(initial=d("4.8856"), maintenance=d("4.8856"))
 
 
+def test_a_small_leg_below_one_coin_has_its_buffer():
+    got = pair_margins(leg("1", "100"), leg("0.5", "110"), d(100), TIERS, d("0.001"))
+    # fee 55·1.1·0.001 + 1 % · 0.5 · 10 · 5.657
+    assert got[1].initial == d("0.34335")
+
+
 def test_one_leg_and_equal_legs():
     alone = pair_margins(leg("10", "100"), FLAT, d(100), TIERS, d("0.001"))
     assert alone == (LegMargin(d("100.9"), d("10.9")), LegMargin(d(0), d(0)))
@@ -184,6 +196,8 @@ def test_one_leg_and_equal_legs():
 def test_the_ambient_decimal_context_decides_nothing():
     arguments = (leg("7", "123.45"), leg("3", "122.1"), d("131.37"), TIERS, d("0.00055"))
     expected = pair_margins(*arguments), pair_liquidation(*arguments[:2], d("77.77"), TIERS)
+    fee = fee_to_close(LONG, arguments[0], d("0.00055"))
     with localcontext() as context:
         context.prec = 3
         assert (pair_margins(*arguments), pair_liquidation(*arguments[:2], d("77.77"), TIERS)) == expected
+        assert fee_to_close(LONG, arguments[0], d("0.00055")) == fee

@@ -27,6 +27,10 @@ def test_what_a_leg_gains(direction, mark, gain, pnl, roe):
     assert roe_percent(direction, d(100), d(mark), d(10)) == d(roe)
 
 
+def test_roe_of_a_cheap_coin():
+    assert roe_percent(LONG, d("0.5"), d("0.51"), d(1)) == 2
+
+
 @pytest.mark.parametrize("entry", ["0", "-1"])
 def test_roe_needs_an_entry(entry):
     with pytest.raises(ValueError, match=f"expected a positive entry price, got {entry}"):
@@ -74,6 +78,7 @@ def test_a_close_may_take_several_opens_and_parts_of_them():
 
 def test_a_close_of_an_older_position_is_no_grid_trade():
     trades = GridTrades()
+    assert isinstance(trades.unpaired(LONG), Decimal)
     assert trades.apply(execution(SELL, "100", closes=True)) == []
     trades.apply(execution(BUY, "99"))
     assert trades.unpaired(LONG) == 1

@@ -130,6 +130,8 @@ def test_long_rules(long, short, last, risk, rule, expected):
         # 2: below 1.2
         (leg("1.5"), leg(liq="119.99"), "100", RISK, "short_2", {"long_sell": "0.5"}),
         (leg("1.5"), leg(liq="120"), "100", RISK, "", {}),
+        (leg("1.5"), leg(liq="50"), "100", RISK, "short_1", {"short_buy": "1.5"}),  # beyond it already
+        (leg("1.5"), leg(liq="50"), "100", RiskConfig(max_liq_ratio=d("0.51")), "short_2", {"long_sell": "0.5"}),
         (leg("1.5"), leg(liq="270"), "100", RISK, "", {}),  # lessons L52: far away is safe
         (leg("1.5"), leg(), "100", RISK, "", {}),
         # 3
@@ -206,6 +208,11 @@ def test_what_is_unknown_changes_nothing(known):
     """Lessons L25: an unknown price once counted as zero and poisoned every factor."""
     assert risk_multipliers(leg(liq="99"), leg(liq="101"), known, RISK) == Multipliers()
     assert not is_low_balance(leg(), leg(), known, RISK)
+
+
+def test_cheap_coins_and_poor_wallets_count():
+    cheap = LegState(d(1), d("0.5"), d("0.45")), LegState(d(5), d("0.5"))
+    assert risk_multipliers(*cheap, inputs(last="0.5", wallet="0.5"), RISK).rule == "long_1"
 
 
 def test_thresholds_come_from_the_configuration():
@@ -340,6 +347,8 @@ def test_early_imbalance(long, short, expected):
         ("700", "100", "100", "8", False),  # exactly 8
         ("700", "100.01", "100", "8", True),
         ("0", "1", "0", "8", True),
+        ("0", "1", "0.5", "8", False),
+        ("0", "0", "0", "8", True),
         ("0", "1", None, "8", True),
         ("0", "1", "-1", "8", True),
         ("0", "1", "1000", "0", True),

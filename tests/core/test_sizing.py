@@ -41,7 +41,7 @@ def test_amounts_are_read(text, kind, value):
     "text", ["", "x", "q", "0", "-1", "x0", "q-0.1", "b100", "NaN", "Infinity", "xNaN", "1 0", "100 USDT"]
 )
 def test_other_amounts_are_refused(text):
-    with pytest.raises(ValueError, match=r'amount: expected "x0.001" .* with a positive number, got '):
+    with pytest.raises(ValueError, match=r'^amount: expected "x0.001" .*USDT.* with a positive number, got '):
         AmountRule.parse(text)
 
 
@@ -66,6 +66,7 @@ def test_an_amount_prints_as_it_was_written():
         ("q0.0201", "50000", None, "0.021"),
         ("x0.1", "50000", "0", "0"),
         ("x0.1", "50000", "-5", "0"),
+        ("x0.1", "0.005", "0.5", "1000"),  # a poor wallet counts: raised to 5 USDT
         ("x0.1", "50000", None, "0"),
         ("x0.0001", "1000", "10000", "0.005"),  # 1 USDT is raised to 5
         ("1", "1000", None, "0.005"),
