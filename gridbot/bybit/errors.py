@@ -190,7 +190,7 @@ def classify(exc: BaseException, *, secrets: Iterable[str] = ()) -> ExchangeErro
         return _from_urllib3(exc)
     if isinstance(exc, requests.exceptions.RequestException):
         return _from_requests(exc)
-    if isinstance(exc, PermissionError | AttributeError) and "key" in str(exc).lower():
+    if isinstance(exc, PermissionError):
         return make_error("expected an API key and secret for this request, got none", ErrorKind.AUTH)
     if isinstance(exc, json.JSONDecodeError):
         return make_error("expected JSON, got something else", ErrorKind.AMBIGUOUS)

@@ -25,7 +25,7 @@ from gridbot.bybit.parse import (
     parse_tiers,
     parse_wallet,
 )
-from gridbot.bybit.session import Reply, RestTransport, _server_ms
+from gridbot.bybit.session import Reply, RestTransport, server_ms_of
 from gridbot.bybit.types import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, RateLimit
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
@@ -87,7 +87,7 @@ class BybitRest:
     async def server_time_ms(self) -> int:
         """The exchange's clock, UTC ms. Measures `clock_offset_ms` on the way."""
         envelope = await self._call("market/time")
-        server_ms = _server_ms(envelope)
+        server_ms = server_ms_of(envelope)
         if server_ms is None:
             raise make_error("expected the server's time, got none", ErrorKind.AMBIGUOUS)
         return server_ms

@@ -29,7 +29,7 @@ from gridbot.bybit.pool import DaemonPool
 from gridbot.bybit.types import RateLimit
 from gridbot.bybit.wire import WireClient
 
-__all__ = ["Clock", "Reply", "RestTransport"]
+__all__ = ["Clock", "Reply", "RestTransport", "server_ms_of"]
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ class RestTransport:
         if not isinstance(payload, dict) or "retCode" not in payload:
             return make_error("expected an object with retCode, got something else", ErrorKind.AMBIGUOUS)
         if endpoint == "market/time":
-            server_ms = _server_ms(payload)
+            server_ms = server_ms_of(payload)
             if server_ms is not None:
                 self._learn_time(server_ms, sent_ms)
         return payload
@@ -224,7 +224,7 @@ class RestTransport:
             self.limits[endpoint] = RateLimit(limit, remaining, reset_ms or 0)
 
 
-def _server_ms(payload: dict[str, Any]) -> int | None:
+def server_ms_of(payload: dict[str, Any]) -> int | None:
     """Milliseconds from market/time, from the envelope where the result has none."""
     result = payload.get("result")
     nanos = int_or_none(result.get("timeNano")) if isinstance(result, dict) else None

@@ -20,7 +20,7 @@ T = TypeVar("T")
 KEY = "TESTKEY0123456789"
 SECRET = "TESTSECRET9876543210abcdefXYZ"
 CREDENTIALS = Credentials(KEY, SECRET)
-QUICK = Limits(connect_s=3, pong_s=30, silence_s=30, check_s=0.02, backoff_first_s=0.01, backoff_max_s=0.05)
+QUICK = Limits(connect_s=8, pong_s=30, silence_s=30, check_s=0.02, backoff_first_s=0.01, backoff_max_s=0.05)
 
 PUBLIC = "/v5/public/linear"
 PRIVATE = "/v5/private"

@@ -173,6 +173,11 @@ def test_missing_keys_are_an_auth_error():
     assert classify(PermissionError("Authenticated endpoints require keys.")).kind is ErrorKind.AUTH
 
 
+def test_a_slip_of_pybits_is_no_auth_error():
+    """Its own bugs surface as AttributeError, KeyError and the like, and may well mention a key."""
+    assert classify(AttributeError("'NoneType' object has no attribute 'keys'")).kind is ErrorKind.AMBIGUOUS
+
+
 def test_what_nobody_expected_is_ambiguous_and_says_its_name():
     error = classify(ZeroDivisionError("secret details"))
     assert error.kind is ErrorKind.AMBIGUOUS

@@ -413,9 +413,9 @@ def test_a_socket_that_no_longer_answers_pings_is_given_up():
             options: dict[str, Any] = {"ping_interval": 0.2, "ping_timeout": 0.1}
             async with Ears(exchange.endpoints, **options) as ears:
                 await eventually(lambda: any(message["op"] == "ping" for _, message in exchange.messages))
-                assert ears.heard.gaps == []
                 exchange.answer_pings = False
-                await eventually(lambda: exchange.connects > 2)
+                connects = exchange.connects
+                await eventually(lambda: exchange.connects > connects)
                 exchange.answer_pings = True
                 await eventually(lambda: ears.heard.gaps)
 
