@@ -107,6 +107,29 @@ VIEWS: Final = (
         FROM wallets WHERE equity IS NOT NULL""",
     ),
     View(
+        "ledger",
+        "Wallet rows beside what our executions say the balance must be: the first balance plus realised PnL minus "
+        "fees and funding since. difference is 0 but for the exchange's rounding; a row whose executions are still on "
+        "their way may show one for a moment, deposits and withdrawals show for good.",
+        """
+        WITH balances AS (
+            SELECT account, coin, seq, local_ts, coalesce(exchange_ts, local_ts) AS ts, wallet_balance,
+                first_value(wallet_balance) OVER first_row AS first_balance,
+                first_value(coalesce(exchange_ts, local_ts)) OVER first_row AS first_ts
+            FROM wallets WHERE wallet_balance IS NOT NULL
+            WINDOW first_row AS (PARTITION BY account, coin ORDER BY seq)),
+        sums AS (
+            SELECT account, exchange_ts, sum(realised_pnl - fee) OVER (PARTITION BY account ORDER BY exchange_ts) AS net
+            FROM executions WHERE NOT shadow),
+        newest AS (SELECT DISTINCT account, exchange_ts, net FROM sums)
+        SELECT balances.account, coin, ts, wallet_balance,
+            first_balance + coalesce(upto.net, 0) - coalesce(before.net, 0) AS expected,
+            wallet_balance - first_balance - coalesce(upto.net, 0) + coalesce(before.net, 0) AS difference, seq
+        FROM balances
+        ASOF LEFT JOIN newest AS upto ON balances.account = upto.account AND upto.exchange_ts <= balances.ts
+        ASOF LEFT JOIN newest AS before ON balances.account = before.account AND before.exchange_ts <= first_ts""",
+    ),
+    View(
         "fees",
         "Trading fees per UTC day, maker and taker apart; fee_bps is fees over volume in hundredths of a percent.",
         """
