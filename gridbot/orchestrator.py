@@ -36,6 +36,7 @@ __all__ = ["Alert", "Orchestrator"]
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
+OFFER_S = 0.05
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
 ZERO = Decimal(0)
@@ -109,6 +110,7 @@ class Orchestrator:
         self._tasks: list[asyncio.Task[None]] = []
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._routing = False
+        self._offering: asyncio.TimerHandle | None = None
 
     # ------------------------------------------------------------------ life
 
@@ -138,6 +140,7 @@ class Orchestrator:
         self.account.gate.stopping = True
         for runner in self.runners.values():
             runner.desk.ready = False
+            runner.drop_unsent("stop")
         await self.account.executor.drain(5.0)
         for task in (*self._tasks, *self._jobs.values()):
             task.cancel()
@@ -147,6 +150,8 @@ class Orchestrator:
             self._drain()
             await self.streams.stop()
         self.account.executor.close()
+        if self._offering is not None:
+            self._offering.cancel()
         self.recorder.flush()
 
     def failed(self) -> BaseException | None:
@@ -194,6 +199,12 @@ class Orchestrator:
         for ticker in drained.tickers:
             with self._isolated(ticker.symbol):
                 self.on_ticker(ticker)
+        if self.recorder.write() and self._offering is None:
+            self._offering = asyncio.get_running_loop().call_later(OFFER_S, self._offer)
+
+    def _offer(self) -> None:
+        """Give the store's writer its copy of the records: a moment later, so that no order waits for it."""
+        self._offering = None
         self.recorder.flush()
 
     @contextlib.contextmanager

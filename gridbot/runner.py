@@ -127,13 +127,15 @@ class StrategyRunner:
     def _act(self, intents: Sequence[Intent]) -> None:
         """Cancels first, then closes, then opens from the nearest price outwards."""
         places = []
+        refused: dict[tuple[Direction, int], Refusal] = {}
         for intent in intents:
             if isinstance(intent, CancelIntent):
                 self.cancel(intent.key, intent.reason)
+            elif intent.reduce_only and not self.desk.legs[intent.direction].size:
+                refused[intent.direction, intent.ticks] = Refusal.NOT_COVERED  # half the levels of a flat leg
             else:
                 places.append(self._proposal(intent))
         now_s = self._account.clock_s()
-        refused: dict[tuple[Direction, int], Refusal] = {}
         for proposal in wire_order(places):
             refusal = self._gate.admit(self.desk, proposal, now_s)
             if refusal is None:
@@ -232,6 +234,11 @@ class StrategyRunner:
             self.cancel(order.key, reason)
         if self._venue is None:
             self._account.executor.pump()
+
+    def drop_unsent(self, reason: str) -> None:
+        """Forget the orders whose turn on the wire has not come."""
+        for order in self.book:
+            self._keep(self.book.drop_unsent(order.key, reason))
 
     # ------------------------------------------------------------------ answers of the executor
 

@@ -133,6 +133,7 @@ class _Worker:
                 reason, code = (reason, EXIT_OK) if self._stop.is_set() else ("start refused", EXIT_REFUSED)
                 return code
             self._state = "trading"
+            self._report_now()
             self._uplink.send({"type": "ready", "account": self._spec.account, "pid": os.getpid()})
             await self._until_stopped(wiring)
             failure = wiring.orchestrator.failed()
@@ -259,16 +260,20 @@ class _Worker:
 
     async def _report(self) -> None:
         while True:
-            if self._wiring is not None and self._wiring.ready:
-                health = account_health(self._wiring.orchestrator, state=self._state, started_s=self._started_s)
-            else:
-                health = {
-                    "type": "health",
-                    "account": self._spec.account,
-                    "pid": os.getpid(),
-                    "state": self._state,
-                    "uptime_s": round(time.monotonic() - self._started_s, 1),
-                    "strategies": [],
-                }
-            self._uplink.send(health)
+            self._report_now()
             await asyncio.sleep(REPORT_S)
+
+    def _report_now(self) -> None:
+        if self._wiring is not None and self._wiring.ready:
+            self._uplink.send(account_health(self._wiring.orchestrator, state=self._state, started_s=self._started_s))
+            return
+        self._uplink.send(
+            {
+                "type": "health",
+                "account": self._spec.account,
+                "pid": os.getpid(),
+                "state": self._state,
+                "uptime_s": round(time.monotonic() - self._started_s, 1),
+                "strategies": [],
+            }
+        )
