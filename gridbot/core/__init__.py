@@ -2,7 +2,7 @@
 
 Words (`vocabulary`), what happens (`events`), what is wanted (`intents`), what the exchange allows (`instrument`), the
 ladder (`grid`), the decisions (`engine`), what survives a restart (`state`), quantities (`sizing`), the rules on them
-(`risk`), and the money (`pnl`, `margin`). `docs/core.md` tells the invariants.
+(`risk`, `position`), and the money (`pnl`, `margin`). `docs/core.md` tells the invariants.
 """
 
 from gridbot.core.engine import GridEngine
@@ -31,10 +31,10 @@ from gridbot.core.margin import (
     tier_for,
 )
 from gridbot.core.pnl import GridTrade, GridTrades, price_gain, roe_percent, unrealised_pnl
+from gridbot.core.position import Position
 from gridbot.core.risk import (
     LegState,
     Multipliers,
-    Position,
     RiskConfig,
     RiskInputs,
     exceeds_max_margin,

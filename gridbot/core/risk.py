@@ -1,4 +1,4 @@
-"""Linked long and short positions, and the rules that make their orders bigger or smaller (reference/strategy.md 5).
+"""The rules that make the orders of a pair of positions bigger or smaller (reference/strategy.md 5).
 
 The rules are two tables. Each is read from the top and the first rule that holds wins; the long table comes first, so
 that a short rule may overrule what a long rule did to the other leg (rule 2 works across). Ratios are exact fractions.
@@ -6,18 +6,16 @@ that a short rule may overrule what a long rule did to the other leg (rule 2 wor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from gridbot.core.events import PositionEvent
 from gridbot.core.exact import WIDE, require_decimal
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = [
     "LegState",
     "Multipliers",
-    "Position",
     "RiskConfig",
     "RiskInputs",
     "exceeds_max_margin",
@@ -275,107 +273,3 @@ def exceeds_max_margin(
     if wallet_balance is None or wallet_balance <= 0:
         return True
     return WIDE.add(position_value, order_value) > WIDE.multiply(max_margin, wallet_balance)
-
-
-@dataclass(slots=True, eq=False)
-class Position:
-    """One leg of a pair, kept up to date by its owner; both legs share the multipliers of the pair.
-
-    Nothing is evaluated before both legs are known (lessons L23): until then all factors are 1.
-    """
-
-    direction: Direction
-    risk: RiskConfig
-    leg: LegState = field(default_factory=LegState)
-    known: bool = False
-    multipliers: Multipliers = field(default_factory=Multipliers)
-    low_balance: bool = False
-    _opposite: Position | None = field(default=None, repr=False)
-
-    @classmethod
-    def linked_pair(cls, risk: RiskConfig) -> tuple[Position, Position]:
-        """The long and the short leg of a symbol, each the other's `opposite`."""
-        long, short = cls(Direction.LONG, risk), cls(Direction.SHORT, risk)
-        long._opposite, short._opposite = short, long
-        return long, short
-
-    @property
-    def opposite(self) -> Position:
-        if self._opposite is None:
-            raise ValueError("expected a position of a pair; make both with Position.linked_pair")
-        return self._opposite
-
-    @property
-    def size(self) -> Decimal:
-        """Base coin, never negative."""
-        return self.leg.size
-
-    @property
-    def entry_price(self) -> Decimal | None:
-        """USDT per coin; None without a position."""
-        return self.leg.entry_price
-
-    @property
-    def liq_price(self) -> Decimal | None:
-        """USDT per coin as the exchange says; None when it gives none."""
-        return self.leg.liq_price
-
-    @property
-    def value(self) -> Decimal:
-        """size × entry in USDT."""
-        return self.leg.value
-
-    @property
-    def rule(self) -> str:
-        """The rule of this leg's table that holds: `long_1` … `short_5`, or an empty string."""
-        return self.multipliers.long_rule if self.direction is Direction.LONG else self.multipliers.short_rule
-
-    def multiplier(self, side: Side) -> Decimal:
-        """Risk factor for this leg's next orders on `side`."""
-        return self.multipliers.of(self.direction, side)
-
-    @property
-    def imbalance_multiplier(self) -> Decimal:
-        """Early imbalance factor of the pair (strategy.md 4)."""
-        long, short = self._pair()
-        return imbalance_multiplier(long.leg, short.leg, self.risk)
-
-    def update(self, event: PositionEvent, inputs: RiskInputs | None = None) -> None:
-        """Take over what the exchange says about this leg, and evaluate the rules if `inputs` are given.
-
-        Raise ValueError for an event of the other leg. A leverage the event does not give stays as it was.
-        """
-        if event.direction is not self.direction:
-            raise ValueError(f"expected a {self.direction} position, got {event.direction}")
-        self.leg = LegState(
-            size=event.size,
-            entry_price=event.entry_price if event.entry_price else None,
-            liq_price=event.liq_price if event.liq_price else None,
-            leverage=self.leg.leverage if event.leverage is None else event.leverage,
-        )
-        self.known = True
-        if inputs is not None:
-            self.recompute(inputs)
-
-    def recompute(self, inputs: RiskInputs) -> Multipliers:
-        """Evaluate both tables and keep the answer on both legs; orders placed from now on use it."""
-        long, short = self._pair()
-        if long.known and short.known:
-            result = risk_multipliers(long.leg, short.leg, inputs, self.risk)
-            low = is_low_balance(long.leg, short.leg, inputs, self.risk)
-        else:
-            result, low = Multipliers(), False
-        for position in (long, short):
-            position.multipliers = result
-            position.low_balance = low
-        return result
-
-    def would_exceed_margin(
-        self, order_value: Decimal, wallet_balance: Decimal | None, resting_value: Decimal = ZERO
-    ) -> bool:
-        """`exceeds_max_margin` for an opening order of this leg; `resting_value` are its opening orders already out."""
-        value = WIDE.add(self.value, resting_value)
-        return exceeds_max_margin(value, order_value, wallet_balance, self.risk.max_margin)
-
-    def _pair(self) -> tuple[Position, Position]:
-        return (self, self.opposite) if self.direction is Direction.LONG else (self.opposite, self)
