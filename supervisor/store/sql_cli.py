@@ -24,7 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gridbot.reading import DatabaseLocked, NoDatabase, ReadingError, connect
+from gridbot.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path
+from supervisor.store import prompt
 
 __all__ = ["Answer", "SqlFailed", "ask", "sql"]
 
@@ -219,27 +220,78 @@ def _render_table(answer: Answer, stream: IO[str]) -> None:
 def sql(
     statement: str | None, style: str, out: Path | None, data_dir: Path, wait_s: float, timeout_s: float, memory: str
 ) -> None:
-    """Ask the records one SQL question (read from standard input when none is given).
+    """Ask the records one SQL question; without one, read it from standard input or open a prompt on a terminal.
 
     Tables and views are described in docs/sql.md; "SHOW TABLES" lists them. Works while the bot runs.
     """
-    text = statement if statement is not None else sys.stdin.read()
+    limits = Limits(data_dir, wait_s, timeout_s, memory)
+    if statement is None and out is None and style != "parquet" and sys.stdin.isatty():
+        _interactive(limits, style)
+        return
     try:
         if style == "parquet" and out is None:
             raise SqlFailed("--format parquet needs --out FILE", EXIT_USAGE)
-        answer = ask(
-            data_dir,
-            text,
-            wait_s=wait_s,
-            timeout_s=timeout_s,
-            memory_limit=memory,
-            parquet=out if style == "parquet" else None,
-        )
+        text = statement if statement is not None else sys.stdin.read()
+        answer = limits.ask(text, parquet=out if style == "parquet" else None)
         if style != "parquet":
             _deliver(answer, style, out)
     except SqlFailed as exc:
         click.echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where to ask, and the limits of each statement."""
+
+    data_dir: Path
+    wait_s: float
+    timeout_s: float
+    memory: str
+
+    def ask(self, statement: str, *, parquet: Path | None = None) -> Answer:
+        return ask(
+            self.data_dir,
+            statement,
+            wait_s=self.wait_s,
+            timeout_s=self.timeout_s,
+            memory_limit=self.memory,
+            parquet=parquet,
+        )
+
+
+def _interactive(limits: Limits, style: str) -> None:
+    """Statements from the terminal until it ends."""
+    try:
+        names = limits.ask(_NAMES).rows
+    except SqlFailed as exc:
+        click.echo(f"error: {exc}", err=True)
+        sys.exit(exc.exit_code)
+    tables = sorted({table for table, _ in names})
+
+    def run(statement: str) -> None:
+        try:
+            render(limits.ask(statement), style, sys.stdout)
+        except SqlFailed as exc:
+            click.echo(f"error: {exc}", err=True)
+
+    def command(word: str, rest: str) -> str:
+        nonlocal style
+        if word == "tables":
+            return "  ".join(tables)
+        if word == "format" and rest in FORMATS and rest != "parquet":
+            style = rest
+            return f"format is {style}"
+        return f"expected .tables, .format table|csv|json, .help or .quit, got .{word} {rest}".rstrip()
+
+    click.echo(f"records of {database_path(limits.data_dir)}; .help says how, .quit or Ctrl-D ends")
+    history = database_path(limits.data_dir).parent / "sql_history"
+    with prompt.with_line_editing([name for row in names for name in row], history):
+        prompt.read_statements(run, command, show=click.echo)
+
+
+_NAMES: Final = """
+    SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"""
 
 
 def _deliver(answer: Answer, style: str, out: Path | None) -> None:
