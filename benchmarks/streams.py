@@ -8,9 +8,9 @@ A child process sends `tickers` deltas over a loopback WebSocket. Three clients 
     coalesced   the same pybit, but its callback fills our mailbox: what the hand-over alone is worth
     gridbot     `StreamSet`
 
-Each gets `--messages` at once (flood) and `--rate` a second (paced). Printed is the CPU time of this process per message
-(all threads: reader and loop), the median of the rounds with its range, how many messages became events of their own
-(the rest was overtaken by a newer one before the loop looked), and the ratio to pybit.
+Each gets `--messages` at once (flood) and `--rate` a second (paced). Printed is the CPU time of this process per
+message (all threads: reader and loop), the median of the rounds with its range, how many messages became events of
+their own (the rest was overtaken by a newer one before the loop looked), and the ratio to pybit.
 """
 
 from __future__ import annotations
