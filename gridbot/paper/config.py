@@ -13,11 +13,14 @@ from gridbot.paper.fault_config import FaultConfig
 
 __all__ = [
     "AtEnd",
+    "InstrumentConfig",
     "MarketConfig",
     "MatchingModel",
     "PaperConfig",
     "PositionMode",
+    "PriceMove",
     "RateLimitConfig",
+    "Scenario",
     "SourceKind",
     "SymbolConfig",
 ]
@@ -66,6 +69,42 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Scenario(StrEnum):
+    """Ready-made behaviours of the synthetic market; a symbol's own fields overrule them.
+
+    `lively`: waves for demonstrations. `calm`: a slow random walk. `trend`: calm, and rising 0.02 % a second. `crash`: calm,
+    at 30 s it loses 10 % in 20 s, then wins 5 % back within a minute. `squeeze`: the same upwards. `gap`: calm, at 30 s
+    the price is 3 % lower without a trade between.
+    """
+
+    LIVELY = "lively"
+    CALM = "calm"
+    TREND = "trend"
+    CRASH = "crash"
+    SQUEEZE = "squeeze"
+    GAP = "gap"
+
+
+class PriceMove(_Model):
+    """One scripted move of the centre price: `move` as a fraction, spread evenly over `over_s`; 0 is a gap."""
+
+    at_s: float = Field(ge=0, description="Source seconds after the start.")
+    move: float = Field(gt=-1, description="Fraction of the price: -0.1 is ten percent down.")
+    over_s: float = Field(0.0, ge=0, description="Source seconds it takes.")
+
+
+class InstrumentConfig(_Model):
+    """An instrument that the package does not ship."""
+
+    price: Positive = Field(description="USDT, where a synthetic or manual market begins.")
+    tick_size: Positive = Field(description="USDT.")
+    qty_step: Positive = Field(description="Base coin; the smallest quantity as well.")
+    max_order_qty: Positive = Field(Decimal(1_000_000), description="Base coin.")
+    min_notional: Positive = Field(Decimal(5), description="USDT.")
+    mm_rate: Positive = Field(Decimal("0.01"), description="Maintenance margin rate of the first risk tier.")
+    tier_limit: Positive = Field(Decimal(200_000), description="Value in USDT that the first risk tier holds.")
+
+
 class SymbolConfig(_Model):
     """One symbol of the synthetic market; the defaults are lively enough for a grid of 0.1-0.2 % steps."""
 
@@ -80,6 +119,8 @@ class SymbolConfig(_Model):
         Decimal("0.004"), description="Amplitude of the regular wave, fraction of price; 0 is none."
     )
     swing_period_s: Positive = Field(Decimal(5), description="Length of one wave in seconds of source time.")
+    trend: Decimal = Field(Decimal(0), description="Drift of the centre, fraction of price per second.")
+    moves: tuple[PriceMove, ...] = Field((), description="Scripted moves of the centre.")
     trades_per_second: Positive = Field(Decimal(20), description="Public trades per second of source time.")
     trade_notional: Positive = Field(Decimal(4000), description="Mean size of one public trade in USDT.")
     level_notional: Positive | None = Field(None, description="Overrides `market.level_notional` for this symbol.")
@@ -90,6 +131,11 @@ class MarketConfig(_Model):
 
     source: SourceKind = Field(
         SourceKind.SYNTHETIC, description="synthetic, replay, or manual (tests push the trades)."
+    )
+    scenario: Scenario = Field(Scenario.LIVELY, description="Behaviour of the synthetic market.")
+    correlation: float = Field(0.0, ge=0, le=1, description="Of the symbols' random parts.")
+    instruments: dict[str, InstrumentConfig] = Field(
+        default_factory=dict, description="Further instruments by symbol, or others in place of the shipped ones."
     )
     seed: int = Field(1, description="Seed of the synthetic market; the same seed gives the same path.")
     speed: Positive = Field(Decimal(1), description="Source seconds per wall second.")

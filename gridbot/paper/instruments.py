@@ -5,12 +5,14 @@ Tick sizes, steps and tiers are those a grid meets in practice; maxima are round
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.core.instrument import Instrument, RiskTier
+from gridbot.paper.config import InstrumentConfig
 
-__all__ = ["LISTINGS", "Listing"]
+__all__ = ["LISTINGS", "Listing", "listing_of", "listings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,9 @@ class Listing:
         return max(0, -int(self.instrument.tick_size.as_tuple().exponent))
 
 
-def _tiers(first_limit: int, first_mm: str) -> tuple[RiskTier, ...]:
+def _tiers(first_limit: Decimal, base: Decimal) -> tuple[RiskTier, ...]:
     """Twelve tiers in equal steps of position value. Deductions keep the maintenance margin continuous."""
     tiers: list[RiskTier] = []
-    base = Decimal(first_mm)
     deduction = Decimal(0)
     for number in range(1, 13):
         rate = base * number
@@ -50,7 +51,7 @@ def _tiers(first_limit: int, first_mm: str) -> tuple[RiskTier, ...]:
         leverage = (1 / initial).quantize(Decimal("0.01"))
         tiers.append(
             RiskTier(
-                limit=Decimal(first_limit) * number,
+                limit=first_limit * number,
                 mm_rate=rate,
                 im_rate=initial,
                 mm_deduction=deduction,
@@ -73,7 +74,7 @@ def _listing(
     mm: str,
     launch_ms: int,
 ) -> Listing:
-    tick_size, qty_step, tiers = Decimal(tick), Decimal(step), _tiers(tier, mm)
+    tick_size, qty_step, tiers = Decimal(tick), Decimal(step), _tiers(Decimal(tier), Decimal(mm))
     return Listing(
         instrument=Instrument(
             symbol=symbol,
@@ -93,6 +94,36 @@ def _listing(
         max_market_qty=Decimal(max_market_qty),
         launch_ms=launch_ms,
     )
+
+
+def listing_of(symbol: str, config: InstrumentConfig, symbol_id: int) -> Listing:
+    """A listing from the configuration."""
+    tiers = _tiers(config.tier_limit, config.mm_rate)
+    return Listing(
+        instrument=Instrument(
+            symbol=symbol,
+            tick_size=config.tick_size,
+            qty_step=config.qty_step,
+            min_order_qty=config.qty_step,
+            max_order_qty=config.max_order_qty,
+            min_notional=config.min_notional,
+            min_price=config.tick_size,
+            max_price=config.tick_size * 19_999_998,
+            max_leverage=tiers[0].max_leverage,
+            tiers=tiers,
+        ),
+        symbol_id=symbol_id,
+        base_coin=symbol.removesuffix("USDT"),
+        default_price=config.price,
+        max_market_qty=config.max_order_qty,
+        launch_ms=1_577_836_800_000,
+    )
+
+
+def listings(extra: Mapping[str, InstrumentConfig]) -> dict[str, Listing]:
+    """Shipped listings and those of the configuration, which win."""
+    own = {symbol: listing_of(symbol, entry, 5000 + number) for number, (symbol, entry) in enumerate(extra.items())}
+    return LISTINGS | own
 
 
 _ALL = (

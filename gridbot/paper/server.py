@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from decimal import Decimal
 from types import TracebackType
 
 from aiohttp import web
 
 from gridbot.paper.api import Api
-from gridbot.paper.config import MarketConfig, SourceKind, SymbolConfig
 from gridbot.paper.connections import Hub, Stamp
 from gridbot.paper.control import Control
 from gridbot.paper.exchange import Exchange
@@ -21,24 +19,18 @@ from gridbot.paper.fault_config import FaultKind
 from gridbot.paper.fault_shell import Faults
 from gridbot.paper.faults import FaultPlan
 from gridbot.paper.http import HttpFront
-from gridbot.paper.instruments import LISTINGS
 from gridbot.paper.limits import AddressLimiter
-from gridbot.paper.market import SymbolMarket
 from gridbot.paper.publisher import Publisher
-from gridbot.paper.replay import ReplayError, first_prices
+from gridbot.paper.replay import ReplayError
+from gridbot.paper.setup import SetupError, open_markets, synthetic_model
 from gridbot.paper.sources import Market, run_source
 from gridbot.paper.spec import PaperSpec
-from gridbot.paper.synthetic import SyntheticMarket
 from gridbot.paper.ws import Channels
 
 __all__ = ["PaperServer", "SetupError"]
 
 CLOCK_INTERVAL_S = 0.1
 log = logging.getLogger("gridbot.paper")
-
-
-class SetupError(Exception):
-    """The paper section cannot be run; the text says what to change."""
 
 
 def wall_ms() -> int:
@@ -57,8 +49,8 @@ class PaperServer:
         self.stamp = stamp
         config = spec.config
         now_ms = wall_ms()
-        self._model = _synthetic_model(config.market)
-        markets = _open_markets(config.market, self._model, now_ms)
+        self._model = synthetic_model(config.market)
+        markets = open_markets(config.market, self._model, now_ms)
         self.exchange = Exchange(config, markets, f"{time.time_ns():016x}"[-12:], now_ms)
         for account in spec.accounts:
             self.exchange.add_account(account.name, account.api_key, account.api_secret, spec.balance_of(account))
@@ -164,49 +156,3 @@ class PaperServer:
         while interval_s:
             await asyncio.sleep(interval_s)
             self._publisher.flush()
-
-
-def _synthetic_model(config: MarketConfig) -> SyntheticMarket | None:
-    if config.source is not SourceKind.SYNTHETIC:
-        return None
-    symbols = config.symbols or {symbol: SymbolConfig() for symbol in LISTINGS}
-    _check_symbols(symbols)
-    return SyntheticMarket(config.seed, {symbol: (LISTINGS[symbol], entry) for symbol, entry in symbols.items()})
-
-
-def _open_markets(config: MarketConfig, model: SyntheticMarket | None, now_ms: int) -> dict[str, SymbolMarket]:
-    """Markets at their first price."""
-    if model is not None:
-        prices = model.prices()
-    elif config.source is SourceKind.REPLAY:
-        _check_symbols(config.files)
-        prices = first_prices(config.files)
-    else:
-        _check_symbols(config.symbols)
-        chosen = config.symbols or {symbol: SymbolConfig() for symbol in LISTINGS}
-        prices = {symbol: entry.price or LISTINGS[symbol].default_price for symbol, entry in chosen.items()}
-    return {
-        symbol: SymbolMarket(
-            LISTINGS[symbol],
-            price,
-            _level_notional(config, symbol),
-            now_ms,
-            mark_halflife_s=float(config.mark_halflife_s),
-            funding_rate=config.funding_rate,
-            funding_interval_minutes=config.funding_interval_minutes,
-        )
-        for symbol, price in prices.items()
-    }
-
-
-def _level_notional(config: MarketConfig, symbol: str) -> Decimal:
-    entry = config.symbols.get(symbol)
-    return (entry.level_notional if entry else None) or config.level_notional
-
-
-def _check_symbols(symbols: object) -> None:
-    unknown = sorted(set(symbols) - set(LISTINGS))  # type: ignore[call-overload]
-    if unknown:
-        raise SetupError(
-            f"paper.market: no instrument is shipped for {', '.join(unknown)}; known: {', '.join(sorted(LISTINGS))}"
-        )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import statistics
 import time
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from gridbot.paper.config import PaperConfig, SymbolConfig
+from gridbot.paper.config import PaperConfig, Scenario, SymbolConfig
 from gridbot.paper.instruments import LISTINGS
 from gridbot.paper.replay import ReplayError, read_files
 from gridbot.paper.server import SetupError
-from gridbot.paper.synthetic import STEP_S, MarketTrade, SyntheticMarket
-from tests.paper.support import Venue, eventually, manual_config, venue_of
+from gridbot.paper.synthetic import STEP_S, MarketTrade, SyntheticMarket, in_scenario
+from tests.paper.support import Venue, eventually, limit_order, manual_config, venue_of
 
 HEADER = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional\n"
 
@@ -48,6 +50,60 @@ def test_the_default_market_swings_enough_for_a_grid_within_ten_seconds(symbol: 
     long_path = [trade.price for trade in path_of(seed, 600, **{symbol: SymbolConfig()})]
     assert all(abs(price / centre - 1) < Decimal("0.03") for price in long_path)
     assert all(price % LISTINGS[symbol].instrument.tick_size == 0 for price in prices)
+
+
+def prices_of(scenario: Scenario, seconds: float) -> list[float]:
+    config = in_scenario(SymbolConfig(), scenario)
+    return [float(trade.price) for trade in path_of(1, seconds, BTCUSDT=config)]
+
+
+def test_scenarios_do_what_they_say() -> None:
+    centre = float(LISTINGS["BTCUSDT"].default_price)
+    calm = prices_of(Scenario.CALM, 120)
+    assert all(abs(price / centre - 1) < 0.01 for price in calm)
+    assert prices_of(Scenario.TREND, 300)[-1] > centre * 1.04
+    crash = prices_of(Scenario.CRASH, 120)
+    assert min(crash) < centre * 0.91
+    assert crash[-1] > min(crash) * 1.03
+    squeeze = prices_of(Scenario.SQUEEZE, 120)
+    assert max(squeeze) > centre * 1.09
+    gap = prices_of(Scenario.GAP, 60)
+    assert max(abs(after / before - 1) for before, after in pairwise(gap)) > 0.025
+
+
+def test_a_symbols_own_fields_overrule_the_scenario() -> None:
+    config = in_scenario(SymbolConfig(swing=Decimal("0.01")), Scenario.CALM)
+    assert (config.swing, config.volatility) == (Decimal("0.01"), Decimal("0.0001"))
+
+
+def test_correlated_symbols_move_together() -> None:
+    def returns(correlation: float) -> list[tuple[float, float]]:
+        calm = in_scenario(SymbolConfig(trades_per_second=Decimal(200)), Scenario.CALM)
+        market = SyntheticMarket(3, {s: (LISTINGS[s], calm) for s in ("BTCUSDT", "ETHUSDT")}, correlation=correlation)
+        tape = []
+        for _ in range(2000):
+            market.step()
+            prices = market.prices()
+            tape.append((float(prices["BTCUSDT"]), float(prices["ETHUSDT"])))
+        return [(b[0] / a[0] - 1, b[1] / a[1] - 1) for a, b in pairwise(tape)]
+
+    def together(pairs: list[tuple[float, float]]) -> float:
+        return statistics.correlation([a for a, _ in pairs], [b for _, b in pairs])
+
+    assert together(returns(0.9)) > 0.8
+    assert abs(together(returns(0.0))) < 0.15
+
+
+def test_instruments_of_the_configuration_are_traded_like_the_shipped_ones() -> None:
+    instrument = {"price": "12.5", "tick_size": "0.005", "qty_step": "0.5", "mm_rate": "0.02"}
+    config = manual_config(market={"source": "manual", "mark_halflife_s": 0, "instruments": {"NEWUSDT": instrument}})
+    with venue_of(config) as venue:
+        http = venue.http()
+        listed = http.get_instruments_info(category="linear", symbol="NEWUSDT")["result"]["list"][0]
+        assert (listed["priceFilter"]["tickSize"], listed["leverageFilter"]["maxLeverage"]) == ("0.005", "25.00")
+        http.place_order(**limit_order("NEWUSDT", "Buy", "1.0", "12.445", 1))
+        venue.set_price("NEWUSDT", "12.4")
+        assert http.get_positions(category="linear", symbol="NEWUSDT")["result"]["list"][0]["size"] == "1.0"
 
 
 def write(path: Path, rows: list[tuple[float, str, str, str]]) -> Path:
