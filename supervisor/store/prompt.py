@@ -18,16 +18,16 @@ HELP: Final = """\
 End a statement with ; or an empty line. Tables and views: .tables, their columns: DESCRIBE fills;
 .tables  .format table|csv|json  .help  .quit (or Ctrl-D); Ctrl-C drops the line, TAB completes names."""
 
-_KEYWORDS: Final = tuple(
-    ["SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "LIMIT", "ALL", "DESC", "HAVING", "QUALIFY", "JOIN", "LEFT", "USING", "ON", "AS", "AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "LIKE", "CASE", "WHEN", "THEN", "ELSE", "END", "WITH", "UNION", "DISTINCT", "INTERVAL", "DESCRIBE", "SUMMARIZE", "EXPLAIN", "count", "sum", "avg", "min", "max", "median"]
-)
+_KEYWORDS: Final = """
+SELECT FROM WHERE GROUP BY ORDER LIMIT ALL DESC HAVING QUALIFY JOIN LEFT USING ON AS AND OR NOT IN IS NULL BETWEEN LIKE
+CASE WHEN THEN ELSE END WITH UNION DISTINCT INTERVAL DESCRIBE SUMMARIZE EXPLAIN count sum avg min max median"""
 
 
 class Completer:
     """Completes the word before the cursor from keywords, tables, views and columns; for `readline`."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._words = sorted({*names, *_KEYWORDS}, key=str.lower)
+        self._words = sorted({*names, *_KEYWORDS.split()}, key=str.lower)
         self._found: list[str] = []
 
     def matches(self, text: str) -> list[str]:
