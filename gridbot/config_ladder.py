@@ -12,7 +12,7 @@ from gridbot.config_models import StrategyConfig
 from gridbot.core.grid import GridConfig, ImpossibleLadder, ladder
 from gridbot.core.instrument import Instrument
 from gridbot.paper.config import PaperConfig, SourceKind
-from gridbot.paper.instruments import LISTINGS
+from gridbot.paper.instruments import LISTINGS, listings
 
 __all__ = ["grid_config", "ladder_problems", "offline_instrument", "paper_problems", "paper_start_price"]
 
@@ -27,18 +27,20 @@ def grid_config(strategy: StrategyConfig) -> GridConfig:
 def paper_start_price(paper: PaperConfig, symbol: str) -> Decimal | None:
     """USDT around which the paper market begins; None when only the replayed file knows, or nothing trades it."""
     market = paper.market
-    if market.source is SourceKind.REPLAY or symbol not in LISTINGS:
+    listing = listings(market.instruments).get(symbol)
+    if market.source is SourceKind.REPLAY or listing is None:
         return None
     named = market.symbols.get(symbol)
-    return named.price if named is not None and named.price is not None else LISTINGS[symbol].default_price
+    return named.price if named is not None and named.price is not None else listing.default_price
 
 
-def offline_instrument(strategy: StrategyConfig) -> Instrument | None:
-    """Trading rules from the shipped snapshot, with the file's `tick_size` when it has one.
+def offline_instrument(strategy: StrategyConfig, environment: str, paper: PaperConfig) -> Instrument | None:
+    """Trading rules from the shipped snapshot, with the file's `tick_size` when it has one; on paper its own ones.
 
     A symbol outside the snapshot gets only its tick: its quantity step and minimum are then not known (and tiny here).
     """
-    listing, tick = LISTINGS.get(strategy.symbol), strategy.tick_size
+    known = listings(paper.market.instruments) if environment == Environment.PAPER else LISTINGS
+    listing, tick = known.get(strategy.symbol), strategy.tick_size
     if listing is not None:
         return listing.instrument if tick is None else replace(listing.instrument, tick_size=tick)
     if tick is None:
@@ -49,17 +51,19 @@ def offline_instrument(strategy: StrategyConfig) -> Instrument | None:
 def paper_problems(loc: Loc, strategy: StrategyConfig, paper: PaperConfig) -> Iterator[Problem]:
     """What keeps a strategy from trading on this paper market."""
     market = paper.market
-    traded = list(market.files if market.source is SourceKind.REPLAY else market.symbols or LISTINGS)
+    known = listings(market.instruments)
+    traded = list(market.files if market.source is SourceKind.REPLAY else market.symbols or known)
     shown = ", ".join(traded)
     if strategy.symbol not in traded:
         section = "files" if market.source is SourceKind.REPLAY else "symbols"
         wanted, do = f"a symbol of the paper market ({shown})", f"add it under paper.market.{section}"
         yield Problem((*loc, "symbol"), wanted, f"`{strategy.symbol}`", do)
-    elif strategy.symbol not in LISTINGS:
-        wanted = f"a symbol whose trading rules ship with the paper exchange ({', '.join(LISTINGS)})"
-        yield Problem((*loc, "symbol"), wanted, f"`{strategy.symbol}`", "choose one of them")
+    elif strategy.symbol not in known:
+        wanted = f"a symbol whose trading rules the paper exchange knows ({', '.join(known)})"
+        do = "choose one of them or describe it under paper.market.instruments"
+        yield Problem((*loc, "symbol"), wanted, f"`{strategy.symbol}`", do)
     else:
-        tick = LISTINGS[strategy.symbol].instrument.tick_size
+        tick = known[strategy.symbol].instrument.tick_size
         if strategy.tick_size not in (None, tick):
             wanted = f"the tick size of the exchange ({tick})"
             yield Problem(
@@ -75,7 +79,7 @@ def ladder_problems(
         return
     before = list(paper_problems(loc, strategy, paper))
     yield from before
-    price, instrument = paper_start_price(paper, strategy.symbol), offline_instrument(strategy)
+    price, instrument = paper_start_price(paper, strategy.symbol), offline_instrument(strategy, environment, paper)
     if before or price is None or instrument is None:
         return
     try:

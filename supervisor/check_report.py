@@ -101,7 +101,7 @@ def ladder_report(
     """
     account = config.account(strategy.account)
     price, source = _price(config, account, strategy, prices)
-    instrument = offline_instrument(strategy)
+    instrument = offline_instrument(strategy, account.environment, config.paper)
     wallet = _wallet(config, account, wallets)
     report = LadderReport(strategy, account.environment, price, source, instrument, wallet)
     if price is None or instrument is None:
@@ -253,11 +253,11 @@ def _unknowns(report: LadderReport) -> Iterator[str]:
         yield f"the price is {report.price_source}; name one with --price {strategy.symbol}=PRICE to see more"
     if report.instrument is None:
         yield f"the trading rules of {strategy.symbol} are not known offline; give it a tick_size to see prices"
-    elif report.price is None:
-        pass
+    elif report.price is None or report.environment is Environment.PAPER:
+        pass  # nothing to add
     elif strategy.symbol not in LISTINGS:
         yield f"quantity step and minimum of {strategy.symbol} are not known offline; sizes are not rounded"
-    elif report.environment is not Environment.PAPER:
+    else:
         yield "trading rules are those shipped with the paper exchange; the start takes the exchange's own"
     if report.wallet is None and strategy.amount.startswith("x"):
         yield f"the wallet is not known offline; name it with --wallet {strategy.account}=USDT to see sizes"

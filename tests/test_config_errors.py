@@ -250,7 +250,16 @@ def test_the_paper_market_must_trade_the_symbol(refusal):
         _strategy("grid_count: 20").replace("ETHUSDT", "ABCUSDT")
         + replay.replace("BTCUSDT: x", "BTCUSDT: y.csv, ABCUSDT: x")
     )
-    assert "expected a symbol whose trading rules ship with the paper exchange" in problem
+    assert "expected a symbol whose trading rules the paper exchange knows" in problem
+
+
+def test_an_instrument_described_in_the_file_has_its_ladder_checked(refusal):
+    text = ALICE + (
+        "strategies:\n  - {strat_id: s, account: alice, symbol: ABCUSDT}\n"
+        "paper: {market: {instruments: {ABCUSDT: {price: 1, tick_size: 0.01, qty_step: 1}}}}"
+    )
+    (problem,) = refusal(text)
+    assert "steps that stay apart at a price of 1 with a tick of 0.01, got `0.2` with 50 levels" in problem
 
 
 def test_a_tick_size_that_is_not_the_exchanges(refusal):
