@@ -12,7 +12,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -161,6 +161,14 @@ class Database:
         for reject in rows.rejects:
             con.execute("INSERT INTO ingest_rejects VALUES (?, ?, ?, ?, ?, ?)", [*reject, now])
         con.commit()
+
+    def delete_older(self, con: duckdb.DuckDBPyConnection, table: str, days: float) -> int:
+        """Delete the rows of a record table that were recorded more than `days` ago; return how many."""
+        if table not in codec.RECORD_TYPES:
+            raise ValueError(f"expected one of {', '.join(codec.RECORD_TYPES)}, got {table!r}")
+        before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
+        row = con.execute(f"DELETE FROM {table} WHERE local_ts < ?", [before]).fetchone()
+        return int(row[0]) if row else 0
 
     def is_checkpointed(self) -> bool:
         """True when nothing of the last commit is in the write-ahead log only."""

@@ -44,6 +44,7 @@ HELD_WAIT_S: Final = (0.02, 0.25)
 FAILED_WAIT_S: Final = 1.0
 FINAL_FLUSH_S: Final = 1.2
 HEALTH_S: Final = 1.0
+TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
 class WriterBusy(RuntimeError):
@@ -52,12 +53,16 @@ class WriterBusy(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class WriterSpec:
-    """What the supervisor gives the writer. `flush_interval` in seconds; `max_rows` bounds one transaction."""
+    """What the supervisor gives the writer. `flush_interval` in seconds; `max_rows` bounds one transaction.
+
+    `keep_days` says after how many days rows of a table go (by `local_ts`), such as {"tickers": 30}; the rest stays.
+    """
 
     data_dir: Path
     accounts: tuple[str, ...]
     flush_interval: float = 0.5
     max_rows: int = 20_000
+    keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None
 
 
@@ -188,6 +193,17 @@ class Writer:
             if taken.last_seq > max(self.state.committed.get(account, 0), rows.offsets.get(account, 0)):
                 rows.offsets[account] = taken.last_seq
 
+    def trim(self) -> int:
+        """Delete rows that are older than `keep_days` allows; return how many. Raise as `flush`."""
+        if not self.spec.keep_days:
+            return 0
+        with self.database.open() as con:
+            deleted = sum(self.database.delete_older(con, table, days) for table, days in self.spec.keep_days.items())
+        self._require_checkpoint()
+        if deleted:
+            log.info("%d rows went because of their age (%s)", deleted, dict(self.spec.keep_days))
+        return deleted
+
     # -- outside of flushes
 
     def held(self, by: str) -> None:
@@ -299,12 +315,15 @@ class _StopFlag:
 
 
 def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
-    ready, held_wait, next_health = False, HELD_WAIT_S[0], 0.0
+    ready, held_wait, next_health, next_trim = False, HELD_WAIT_S[0], 0.0, time.monotonic() + TRIM_FIRST_S
     while not stopping.is_set:
         again, pause = False, writer.spec.flush_interval
         try:
             again = writer.flush()
             held_wait = HELD_WAIT_S[0]
+            if time.monotonic() >= next_trim:
+                next_trim = time.monotonic() + TRIM_S
+                writer.trim()
         except DatabaseHeld as exc:
             writer.held(exc.holder)
             pause, held_wait = held_wait, min(held_wait * 2, HELD_WAIT_S[1])

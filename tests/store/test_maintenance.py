@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from gridbot.reading import connect, database_path
 from supervisor.store import maintenance_cli
+from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
 from tests.store.session import write_all
 
@@ -141,6 +143,19 @@ def test_export_writes_days_once(tmp_path: Path) -> None:
         pattern = str(target / "executions" / "*" / "*.parquet")
         found = con.execute("SELECT day, count(*) FROM read_parquet(?) GROUP BY 1 ORDER BY 1", [pattern]).fetchall()
     assert [(str(day), count) for day, count in found] == [("2023-11-14", 20), ("2023-11-15", 30)]
+
+
+def test_old_rows_go_where_that_is_wished(tmp_path: Path) -> None:
+    now = time.time_ns() // 1000
+    session(tmp_path, 20, clock_us=lambda: now - 40 * 86_400_000_000)
+    session(tmp_path, 30, clock_us=lambda: now)
+    write_all(tmp_path)
+    writer = Writer(WriterSpec(tmp_path, (), keep_days={"tickers": 30}), {})
+    assert writer.trim() == 20
+    assert writer.trim() == 0
+    assert not writer.flush()
+    writer.close()
+    assert rows(tmp_path, "SELECT count(*) FROM tickers UNION ALL SELECT count(*) FROM executions") == [(10,), (30,)]
 
 
 @pytest.mark.parametrize("name", ["rebuild", "vacuum", "backup", "export"])

@@ -46,6 +46,21 @@ def test_nothing_is_written_before_the_flush_and_everything_after(tmp_path: Path
     recorder.close()
 
 
+def test_what_was_written_before_the_flush_goes_to_the_queue_as_one_batch(tmp_path: Path) -> None:
+    queue = ListQueue()
+    recorder = make_recorder(tmp_path, queue=queue)
+    for number in (1, 2, 3):
+        recorder.record(execution(number))
+        assert recorder.write()
+        assert journaled(recorder) == list(range(1, number + 1))
+    assert queue.batches == []
+    recorder.flush()
+    ((first, last, _, offset, frames),) = queue.batches
+    assert (first, last, offset) == (1, 3, len(frames))
+    assert not recorder.write()
+    recorder.close()
+
+
 def test_replay_gives_the_records_of_earlier_runs(tmp_path: Path) -> None:
     with_clock = make_recorder(tmp_path, clock_us=lambda: 77)
     with_clock.record(execution(1))
