@@ -39,6 +39,7 @@ TICK_S = 1.0
 OFFER_S = 0.05
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
+CLOCK_S = 3600.0
 ZERO = Decimal(0)
 
 Alert = Callable[[str, str, str], None]
@@ -300,11 +301,17 @@ class Orchestrator:
             if self._due.take(f"positions.{symbol}", REFRESH_MIN_S, now_s):
                 self._position_wanted.discard(symbol)
                 self._job(f"positions.{symbol}", self.reconciler.positions(symbol))
+        if self._due.take("clock", CLOCK_S, now_s):
+            self._job("clock", self._measure_clock())
         if self._due.take("wallet_check", self.settings.wallet_cache_interval, now_s):
             self._wallet_wanted = True
         if self._wallet_wanted and self._due.take("wallet", REFRESH_MIN_S, now_s):
             self._wallet_wanted = False
             self._job("wallet", self.reconciler.wallet())
+
+    async def _measure_clock(self) -> None:
+        """Keep the offset to the exchange's clock true: drift is what 10002 is made of (lessons L45)."""
+        await self.rest.server_time_ms()
 
     async def _reconcile(self, reason: str) -> None:
         report = await self.reconciler.run()
