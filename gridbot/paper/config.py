@@ -35,6 +35,7 @@ class SourceKind(StrEnum):
     SYNTHETIC = "synthetic"
     REPLAY = "replay"
     MANUAL = "manual"
+    LIVE = "live"
 
 
 class AtEnd(StrEnum):
@@ -72,9 +73,9 @@ class _Model(BaseModel):
 class Scenario(StrEnum):
     """Ready-made behaviours of the synthetic market; a symbol's own fields overrule them.
 
-    `lively`: waves for demonstrations. `calm`: a slow random walk. `trend`: calm, and rising 0.02 % a second. `crash`: calm,
-    at 30 s it loses 10 % in 20 s, then wins 5 % back within a minute. `squeeze`: the same upwards. `gap`: calm, at 30 s
-    the price is 3 % lower without a trade between.
+    `lively`: waves for demonstrations. `calm`: a slow random walk. `trend`: calm, and rising 0.02 % a second. `crash`:
+    calm, at 30 s it loses 10 % in 20 s, then wins 5 % back within a minute. `squeeze`: the same upwards. `gap`: calm,
+    at 30 s the price is 3 % lower without a trade between.
     """
 
     LIVELY = "lively"
@@ -130,7 +131,7 @@ class MarketConfig(_Model):
     """The market that orders meet."""
 
     source: SourceKind = Field(
-        SourceKind.SYNTHETIC, description="synthetic, replay, or manual (tests push the trades)."
+        SourceKind.SYNTHETIC, description="synthetic, replay, manual (tests push the trades), or live."
     )
     scenario: Scenario = Field(Scenario.LIVELY, description="Behaviour of the synthetic market.")
     correlation: float = Field(0.0, ge=0, le=1, description="Of the symbols' random parts.")
@@ -144,6 +145,9 @@ class MarketConfig(_Model):
     )
     files: dict[str, Path] = Field(
         default_factory=dict, description="Replay: symbol to file of Bybit's trade dump layout (.csv or .csv.gz)."
+    )
+    live_url: str = Field(
+        "wss://stream.bybit.com/v5/public/linear", description="Live: public stream whose trades are taken; no keys."
     )
     at_end: AtEnd = Field(AtEnd.HOLD, description="Replay: hold the last price, loop, or stop the exchange.")
     level_notional: Positive = Field(
@@ -197,6 +201,10 @@ class PaperConfig(_Model):
     link_id_retention_s: float = Field(7200, ge=0, description="How long a closed order's orderLinkId stays taken.")
     limits: RateLimitConfig = Field(default_factory=RateLimitConfig, description="Request limits.")
     market: MarketConfig = Field(default_factory=MarketConfig, description="Where prices come from.")
+    state_file: Path | None = Field(
+        None, description="Accounts, orders and executions are kept here over a restart; none: they end with it."
+    )
+    state_interval_s: float = Field(10.0, gt=0, description="How often the state file is written; at the end as well.")
     query_lag_ms: float = Field(0, ge=0, description="Order listings show an order only this long after the request.")
     control: bool = Field(False, description="Answer POST /paper/control (faults, prices) from loopback addresses.")
     fault_seed: int = Field(1, description="Seed of the faults' draws.")

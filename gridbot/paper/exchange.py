@@ -162,6 +162,17 @@ class Exchange(Settlement):
         self._fill(account, order, qty, market.mark, maker=False, now_ms=now_ms, exec_type="BustTrade")
         self._flush()
 
+    def rest_again(self, account: Account, order: Order) -> None:
+        """Take an order of an earlier run back into the book, at the end of its queue."""
+        market = self.markets[order.symbol]
+        reserved, order.reserved = order.reserved, ZERO
+        account.reserve(order, reserved)
+        account.add_open(order)
+        ticks = market.instrument.ticks(order.price)
+        self._owners[order.order_id] = (account, order)
+        volume = market.shown_volume(order.side, ticks)
+        self.books[order.symbol].add(order.order_id, order.side, ticks, order.unfilled, volume)
+
     def insure(self, account: Account) -> None:
         """Make good what a liquidation lost beyond the wallet."""
         account.pay(insurance=-account.wallet)

@@ -124,6 +124,14 @@ class SymbolMarket:
         self._add_to_candle(size, value, now_ms)
         return trade
 
+    def reopen(self, price: Decimal, now_ms: int) -> None:
+        """Begin again at a price, as if nothing had been before."""
+        ticks = self.instrument.ticks(price)
+        self.last_ticks, self.bid_ticks, self.ask_ticks = ticks, ticks - 1, ticks + 1
+        self.last = self.mark = self.index = self.instrument.price(ticks)
+        self.prev_24h = self.prev_1h = self.high = self.low = self.last
+        self._average, self._averaged_ms = float(self.last), now_ms
+
     def revalue(self, now_ms: int) -> None:
         """Let index and mark follow the last price up to now.
 

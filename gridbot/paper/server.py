@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import logging
 import time
+from pathlib import Path
 from types import TracebackType
 
 from aiohttp import web
 
 from gridbot.paper.api import Api
+from gridbot.paper.config import SourceKind
 from gridbot.paper.connections import Hub, Stamp
 from gridbot.paper.control import Control
 from gridbot.paper.exchange import Exchange
@@ -20,16 +22,19 @@ from gridbot.paper.fault_shell import Faults
 from gridbot.paper.faults import FaultPlan
 from gridbot.paper.http import HttpFront
 from gridbot.paper.limits import AddressLimiter
+from gridbot.paper.live import LiveSource
 from gridbot.paper.publisher import Publisher
 from gridbot.paper.replay import ReplayError
 from gridbot.paper.setup import SetupError, open_markets, synthetic_model
 from gridbot.paper.sources import Market, run_source
 from gridbot.paper.spec import PaperSpec
+from gridbot.paper.state_file import read_state, write_state
 from gridbot.paper.ws import Channels
 
 __all__ = ["PaperServer", "SetupError"]
 
 CLOCK_INTERVAL_S = 0.1
+LIVE_TIMEOUT_S = 15.0
 log = logging.getLogger("gridbot.paper")
 
 
@@ -54,6 +59,8 @@ class PaperServer:
         self.exchange = Exchange(config, markets, f"{time.time_ns():016x}"[-12:], now_ms)
         for account in spec.accounts:
             self.exchange.add_account(account.name, account.api_key, account.api_secret, spec.balance_of(account))
+        if config.state_file is not None:
+            read_state(self.exchange, config.state_file)
         self.api = Api(self.exchange)
         self.hub = Hub()
         self.faults = Faults(FaultPlan(config.fault_seed, config.faults))
@@ -92,15 +99,34 @@ class PaperServer:
     async def __aenter__(self) -> PaperServer:
         loop = asyncio.get_running_loop()
         wanted = self.spec.config.port if self.spec.port is None else self.spec.port
+        if self.spec.config.market.source is SourceKind.LIVE:
+            await self._open_live()
         self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=3600)
         aiohttp_server = self._web
         self._listener = await loop.create_server(
             lambda: FastHttp(self.front.answer, aiohttp_server, self._plain), self.host, wanted
         )
         self.port = self._listener.sockets[0].getsockname()[1]
-        self._tasks = [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
+        self._tasks += [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
         self._tasks.append(asyncio.create_task(self._run_clock()))
+        if self.spec.config.state_file is not None:
+            self._tasks.append(asyncio.create_task(self._run_state_file(self.spec.config.state_file)))
         return self
+
+    async def _open_live(self) -> None:
+        """Wait for real prices before anybody can trade."""
+        url = self.spec.config.market.live_url
+        live = LiveSource(url, list(self.exchange.markets), self.market)
+        task = asyncio.create_task(live.run())
+        try:
+            await asyncio.wait_for(live.opened.wait(), LIVE_TIMEOUT_S)
+        except TimeoutError:
+            task.cancel()
+            raise SetupError(
+                f"paper.market.source live: expected prices from {url} within {LIVE_TIMEOUT_S:.0f} s, got none; "
+                "is there a network?"
+            ) from None
+        self._tasks.append(task)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -117,6 +143,8 @@ class PaperServer:
                 await asyncio.wait_for(connection.socket.close(code=1001), 0.2)
         if self._web is not None:
             await self._web.shutdown(0.2)
+        if self.spec.config.state_file is not None:
+            write_state(self.exchange, self.spec.config.state_file)
 
     def _stamped(self, what: str, key: str) -> None:
         if self.stamp is not None:
@@ -144,6 +172,11 @@ class PaperServer:
                 if fault.kind is FaultKind.RESTART:
                     self._forget()
                 await self.faults.drop(self.hub, fault)
+
+    async def _run_state_file(self, path: Path) -> None:
+        while True:
+            await asyncio.sleep(self.spec.config.state_interval_s)
+            write_state(self.exchange, path)
 
     def _forget(self) -> None:
         """What a restart of Bybit's services forgets: the cache of closed orders, the counters of the books."""

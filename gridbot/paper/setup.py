@@ -39,7 +39,7 @@ def open_markets(config: MarketConfig, model: SyntheticMarket | None, now_ms: in
     elif config.source is SourceKind.REPLAY:
         _check_symbols(config.files, known)
         prices = first_prices(config.files)
-    else:
+    else:  # manual; and live, which reopens each market at its first real price
         entries = _symbols(config, known)
         prices = {symbol: entry.price or known[symbol].default_price for symbol, entry in entries.items()}
     return {

@@ -62,6 +62,11 @@ class Market:
         last = self._exchange.markets[symbol].last
         self.trade(symbol, price, Decimal(0), Side.BUY if Decimal(price) >= last else Side.SELL)
 
+    def reopen(self, symbol: str, price: Decimal) -> None:
+        """Begin a symbol's market again at this price; for sources that learn it late."""
+        self._exchange.markets[symbol].reopen(price, self._now_ms())
+        self._publisher.changed(symbol, None)
+
     def feed(self, trade: MarketTrade) -> None:
         """Apply a trade of a source; publishing waits for the ticker interval unless it is zero."""
         market = self._exchange.markets[trade.symbol]

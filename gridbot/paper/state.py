@@ -94,6 +94,14 @@ class ExchangeState:
         return views.position_row(account, leg, market, leverage, self.config.taker_fee, figures.equity, stream=stream)
 
     @property
+    def run_id(self) -> str:
+        return self._run_id
+
+    def resume_ids(self, run_id: str, number: int) -> None:
+        """Go on counting where an earlier run stopped."""
+        self._run_id, self._number = run_id, number
+
+    @property
     def last_number(self) -> int:
         """Number of the newest order or execution."""
         return self._number

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "gridbot" / "paper"
 _NAMES = """
 account api api_account api_market api_orders auth errors exchange faults instruments limits liquidation margin market
-market_views matching orders paging settlement state synthetic validate valuation views
+market_views matching orders paging persistence settlement state synthetic validate valuation views
 """
 PURE = tuple(_NAMES.split())
 FORBIDDEN = {"asyncio", "aiohttp", "time", "os", "socket", "logging", "threading", "subprocess", "pybit", "pathlib"}

@@ -47,7 +47,7 @@ def test_the_default_market_swings_enough_for_a_grid_within_ten_seconds(symbol: 
     assert highest / first - 1 > Decimal("0.002") or 1 - lowest / first > Decimal("0.002")
     assert highest / lowest - 1 > Decimal("0.006")
     centre = LISTINGS[symbol].default_price
-    long_path = [trade.price for trade in path_of(seed, 600, **{symbol: SymbolConfig()})]
+    long_path = [trade.price for trade in path_of(seed, 200, **{symbol: SymbolConfig()})]
     assert all(abs(price / centre - 1) < Decimal("0.03") for price in long_path)
     assert all(price % LISTINGS[symbol].instrument.tick_size == 0 for price in prices)
 
@@ -78,7 +78,7 @@ def test_a_symbols_own_fields_overrule_the_scenario() -> None:
 
 def test_correlated_symbols_move_together() -> None:
     def returns(correlation: float) -> list[tuple[float, float]]:
-        calm = in_scenario(SymbolConfig(trades_per_second=Decimal(200)), Scenario.CALM)
+        calm = in_scenario(SymbolConfig(trades_per_second=Decimal(1)), Scenario.CALM)
         market = SyntheticMarket(3, {s: (LISTINGS[s], calm) for s in ("BTCUSDT", "ETHUSDT")}, correlation=correlation)
         tape = []
         for _ in range(2000):
@@ -182,3 +182,22 @@ def test_orders_fill_on_both_sides_of_the_synthetic_market() -> None:
         for side, idx, price in (("Sell", 1, "60050.00"), ("Buy", 2, "59950.00")):
             http.place_order(**base, side=side, positionIdx=idx, price=price, reduceOnly=True)
         eventually(lambda: len(http.get_executions(category="linear")["result"]["list"]) == 4)
+
+
+def test_a_live_market_follows_another_exchange() -> None:
+    with venue_of(manual_config()) as upstream:
+        upstream.set_price("BTCUSDT", "64000")
+        market = {
+            "source": "live",
+            "live_url": upstream.ws_url + "/v5/public/linear",
+            "symbols": {"BTCUSDT": {}},
+            "mark_halflife_s": 0,
+        }
+        with venue_of(manual_config(market=market)) as venue:
+            assert last_price(venue) == "64000.00"
+            venue.http().place_order(**limit_order("BTCUSDT", "Buy", "0.010", "63900.00", 1))
+            upstream.trade("BTCUSDT", "63890.00", "0.5", "Sell")
+            eventually(lambda: venue.http().get_executions(category="linear")["result"]["list"])
+            assert last_price(venue) == "63890.00"
+            ticker = venue.http(None).get_tickers(category="linear", symbol="BTCUSDT")["result"]["list"][0]
+            assert ticker["lowPrice24h"] == "63890.00"
