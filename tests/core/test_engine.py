@@ -465,6 +465,7 @@ def saved(**changes) -> GridState:
 
 def test_a_saved_grid_is_taken_back_whole():
     state = saved()
+    assert (state.last_fill, state.anchor, state.version, state.exchange_ts) == (99, 100, 2, 77)
     made = engine(restored=GridState.from_dict(state.to_dict()), anchor_price=d(50))
     assert made.restore_note == ""
     assert made.state() == state
@@ -498,6 +499,12 @@ def test_an_explicit_anchor_comes_before_a_saved_one():
     made = engine(restored=saved(levels=()), anchor_price=d("99.5"))
     made.on_event(ticker("103"), LimitOrders())
     assert made.grid.anchor == d("99.5")
+
+
+def test_a_fill_kept_after_a_restart_counts_versions_on():
+    made = engine(restored=saved())
+    made.on_event(fill("98", ts=99), LimitOrders())
+    assert (made.grid_version, made.state().exchange_ts, made.state().pending) == (3, 99, (d(98),))
 
 
 def test_kept_fills_of_another_symbol_are_not_taken():

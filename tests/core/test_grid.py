@@ -114,7 +114,7 @@ def test_an_impossible_ladder_names_tick_step_and_a_step_that_works():
 
 
 def test_where_no_step_works_the_error_says_so():
-    with pytest.raises(ImpossibleLadder, match="no grid_step works here; use a smaller grid_count") as caught:
+    with pytest.raises(ImpossibleLadder, match=r"; no grid_step works here; use a smaller grid_count$") as caught:
         build("0.5", count=50)
     assert caught.value.smallest_step is None
 
@@ -155,6 +155,19 @@ def test_the_invariant_of_a_ladder(ticks, problem):
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
+@given(price=st.integers(5_000, 10**6), off=st.integers(0, 9), count=st.integers(4, 8))
+def test_a_small_step_is_the_first_thousandth_of_a_percent_that_works(price, off, count):
+    at, rules = Decimal(price) / 10 + Decimal(off) / 100, instrument("0.1")
+    for thousandths in range(1, 128):
+        try:
+            ladder(GridConfig(count, Decimal(thousandths) / 1000), rules, at)
+        except ImpossibleLadder:
+            continue
+        assert smallest_step(count, rules, at) == Decimal(thousandths) / 1000
+        break
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(price=st.integers(300, 10**7), count=st.integers(4, 60))
 def test_the_smallest_step_works_and_a_clearly_smaller_one_does_not(price, count):
     at, rules = Decimal(price) / 10, instrument("0.1")
@@ -172,6 +185,8 @@ def test_the_smallest_step_works_and_a_clearly_smaller_one_does_not(price, count
     ("tick", "price", "count", "step"),
     [
         ("1", "4", 4, "16.7"),
+        ("0.1", "0.9", 4, "6.26"),
+        ("0.0001", "0.9", 20, "0.006"),
         ("0.1", "60000", 50, "0.001"),
         ("0.1", "44.06", 50, "0.205"),
         ("1", "3", 4, "25.1"),

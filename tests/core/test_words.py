@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
+from decimal import ROUND_DOWN, ROUND_UP, Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
@@ -107,6 +107,8 @@ def test_the_ambient_decimal_context_decides_nothing():
         rules = instrument("0.1", "0.001")
         assert rules.price(612345) == d("61234.5")
         assert rules.ticks(d("61234.56")) == 612346
+        for context.rounding in (ROUND_UP, ROUND_DOWN):
+            assert [rules.ticks(d(price)) for price in ("61234.54", "61234.55", "61234.65")] == [612345, 612346, 612346]
         assert rules.round_qty_up(d("12.34567")) == d("12.346")
         assert rules.round_qty_down(d("12.34567")) == d("12.345")
 
