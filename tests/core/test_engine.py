@@ -340,6 +340,13 @@ def test_only_complete_trades_of_this_symbol_are_fills():
         assert made.state().pending == ()
 
 
+def test_coins_below_one_usdt_trade_as_well():
+    made, book = settled("0.5", tick="0.0001")
+    made.on_event(ticker("0.51"), book.orders)
+    made.on_event(fill("0.505"), book.orders)
+    assert (made.last_price, made.grid.last_fill) == (d("0.51"), d("0.505"))
+
+
 def test_other_events_change_nothing():
     made, book = settled()
     before = made.state()
