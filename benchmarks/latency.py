@@ -102,8 +102,7 @@ PARTS = {
     Stage.DECIDED: ("decide", "engine"),
     Stage.ADMITTED: ("gate and journal", "size, gate, record"),
     Stage.JOURNALLED: ("gate and journal", "write the journal"),
-    Stage.DISPATCHED: ("request", "hand to a thread"),
-    CREATED: ("request", "sign, send -> exchange"),
+    CREATED: ("request", "thread, sign, send -> exchange"),
 }
 
 
@@ -453,7 +452,7 @@ class Crew:
     def __enter__(self) -> Crew:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exc: object) -> None:
         for _, control in self._members.values():
             control.close()
         processes = [process for process, _ in self._members.values()]
@@ -484,10 +483,10 @@ class Crew:
         health, health_end = self._spawn.Pipe()
         life, life_end = self._spawn.Pipe()
         spec = WriterSpec(data_dir, tuple(queues))
-        process = self._spawn.Process(target=run_writer, args=(spec, queues, health_end, life_end), daemon=True)
-        process.start()
+        writer = self._spawn.Process(target=run_writer, args=(spec, queues, health_end, life_end), daemon=True)
+        writer.start()
         life_end.close()
-        self._writer = process, health, life
+        self._writer = writer, health, life  # the pipe is kept open: the writer reports into it
 
     def tell(self, name: str) -> None:
         self._members[name][1].send("go on")

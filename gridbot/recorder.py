@@ -1,9 +1,11 @@
 """The worker's pen: gives each record its number, journals it, and passes the same bytes to the store's writer.
 
-`record()` only encodes into memory. `flush()`, called at the end of a loop turn and before any request that must not be
-sent unrecorded, writes everything with one `write()` and then offers it to the queue. The queue may be full, broken or
-absent: the writer notices the missing numbers and reads the journal. Nothing here raises into trading, and memory is
-bounded: when the disk refuses for long, tickers are given up first, executions last, without spending a number.
+`record()` only encodes into memory. `write()`, called at the end of a loop turn and before any request that must not be
+sent unrecorded, appends everything to the journal with one system call. `flush()` also offers what has been written to
+the queue; it is called beside the hot path, because a queue wakes a thread that competes with the one that sends the
+order. The queue may be full, broken or absent: the writer notices the missing numbers and reads the journal. Nothing
+here raises into trading, and memory is bounded: when the disk refuses for long, tickers are given up first, executions
+last, without spending a number.
 """
 
 from __future__ import annotations
@@ -88,6 +90,10 @@ class Recorder:
         self._buffer: list[bytes] = []
         self._buffer_bytes = 0
         self._buffer_first = self._next_seq
+        self._unoffered: list[bytes] = []
+        self._unoffered_first = self._next_seq
+        self._unoffered_end = (0, 0, 0)
+        """Number of the last one, and segment and byte offset behind it."""
         self._urgent = False
         self._last_write = time.monotonic()
         self._queue_dropped = 0
@@ -128,21 +134,36 @@ class Recorder:
             return True
         return held > self._memory_limit * (2 if isinstance(record, ExecutionRecord) else 1)
 
-    def flush(self) -> None:
-        """Write what was recorded since the last call; offer it to the queue once it is in the journal."""
+    def write(self) -> bool:
+        """Write what was recorded since the last call; True while something waits for `flush` to offer it."""
         if not self._buffer:
             if self.journal.backlog_bytes:
                 self.journal.append(b"", self.journal.last_seq)
-            return
+            return bool(self._unoffered)
         frames = b"".join(self._buffer)
         first, last = self._buffer_first, self._next_seq - 1
         urgent = self._urgent
         self._buffer, self._buffer_bytes, self._buffer_first, self._urgent = [], 0, self._next_seq, False
         if self.journal.append(frames, last, urgent=urgent):
             self._last_write = time.monotonic()
-            self._offer(first, last, frames)
+            if not self._unoffered:
+                self._unoffered_first = first
+            self._unoffered.append(frames)
+            self._unoffered_end = (last, *self.journal.position)
+        else:
+            self._offer()  # what comes next does not follow on it: the queue's batches have no gaps inside
+        return bool(self._unoffered)
 
-    def _offer(self, first: int, last: int, frames: bytes) -> None:
+    def flush(self) -> None:
+        """Write, and offer to the queue what is in the journal since the last call."""
+        self.write()
+        self._offer()
+
+    def _offer(self) -> None:
+        if not self._unoffered:
+            return
+        frames = b"".join(self._unoffered)
+        self._unoffered = []
         if self.queue is None:
             return
         if self._queue_pause_until is not None:
@@ -153,7 +174,7 @@ class Recorder:
         try:
             if len(frames) > QUEUE_PAYLOAD_LIMIT:
                 raise queues.Full  # a thousand of these would be memory without bound
-            self.queue.put_nowait((first, last, *self.journal.position, frames))
+            self.queue.put_nowait((self._unoffered_first, *self._unoffered_end, frames))
         except (queues.Full, ValueError, OSError):
             self._queue_dropped += 1
             self._queue_pause_until = self._last_write + FULL_PAUSE_S

@@ -7,13 +7,13 @@ order that comes of it takes the decision's stamps along under its orderLinkId a
     event      it is a `TickerEvent`, on the loop
     decided    the engine has answered
     admitted   sized, let through by the gate, recorded
-    journalled its records are in the journal
-    dispatched its request has been handed to a thread of the pool
+    journalled its records are in the journal; what follows is the request
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from enum import StrEnum
 
 __all__ = ["Stage", "Stages"]
@@ -27,7 +27,6 @@ class Stage(StrEnum):
     DECIDED = "decided"
     ADMITTED = "admitted"
     JOURNALLED = "journalled"
-    DISPATCHED = "dispatched"
 
 
 class Stages:
@@ -56,7 +55,9 @@ class Stages:
         if self.on:
             self.traces[link_id] = {**self._decision, Stage.ADMITTED: time.monotonic_ns()}
 
-    def passed(self, link_id: str, stage: Stage) -> None:
-        """An order has come so far; one that no decision began (a retry, an adopted one) is not followed."""
-        if self.on and (trace := self.traces.get(link_id)) is not None:
-            trace.setdefault(stage, time.monotonic_ns())
+    def journalled(self, link_ids: Iterable[str]) -> None:
+        """Everything about these orders is in the journal; a further try of an order is not followed."""
+        if self.on:
+            now_ns = time.monotonic_ns()
+            for link_id in link_ids:
+                self.traces.get(link_id, {}).setdefault(Stage.JOURNALLED, now_ns)

@@ -18,7 +18,7 @@ from gridbot.bybit.errors import ErrorKind, ExchangeError
 from gridbot.bybit.types import CancelRef, OrderAck, OrderRequest, RateLimit
 from gridbot.orders.lifecycle import Order, OrderState
 from gridbot.orders.rate import RollingLimit
-from gridbot.stages import Stage, Stages
+from gridbot.stages import Stages
 
 __all__ = ["Executor", "OrderOwner", "OrderWire"]
 
@@ -66,7 +66,7 @@ class Executor:
         self,
         wire: OrderWire,
         *,
-        before_send: Callable[[], None],
+        before_send: Callable[[], object],
         clock_s: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         max_in_flight: int = 4,
@@ -168,18 +168,12 @@ class Executor:
                 order.sent_ms = self._clock_ms()
                 owner.sending(order)
         self._before_send()
-        self._note(entries, Stage.JOURNALLED)
+        self.stages.journalled(order.link_id for order, _ in entries)
         self._free -= 1
         answer = self._send([order for order, _ in entries], is_place=lane is self._places)
-        self._note(entries, Stage.DISPATCHED)
         task = asyncio.get_running_loop().create_task(self._take_in(lane, endpoint, entries, answer))
         self._tasks.add(task)
         task.add_done_callback(self._landed)
-
-    def _note(self, entries: list[tuple[Order, OrderOwner]], stage: Stage) -> None:
-        if self.stages.on:
-            for order, _ in entries:
-                self.stages.passed(order.link_id, stage)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -1,0 +1,43 @@
+"""The benchmarks run and say what they promise; how fast anything was is not judged here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+STAGES = {"frame -> event", "decide", "gate and journal", "request"}
+
+
+def test_latency_measures_each_stage_of_each_order() -> None:
+    command = [sys.executable, "benchmarks/latency.py", "--orders", "6", "--warmup", "2", "--json"]
+    done = subprocess.run(
+        [*command, "--only", "tuned", "worker"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["results"].keys() == {"tuned", "worker"}
+    worker, bare = document["results"]["worker"], document["results"]["tuned"]
+    assert worker["orders"] == bare["orders"] == 6
+    assert worker["stages_us"].keys() == STAGES
+    assert bare["stages_us"].keys() == {"frame -> event", "request"}
+    assert set(worker["parts_us"]) == {"received", "event", "decided", "admitted", "journalled", "created"}
+    for figures in (worker["total_us"], *worker["stages_us"].values()):
+        assert 0 < figures["min"] <= figures["p50"] <= figures["p99"]
+    assert document["ratios"].keys() == {"worker/tuned"}
+
+
+def test_latency_refuses_to_measure_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/latency.py", "--orders", "0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "expected at least one order" in done.stderr
