@@ -1,7 +1,8 @@
 """Configuration: find the file, read it, and either give it back whole and checked or say everything that is wrong.
 
 Paths: a relative `data_dir` (and a relative file of a replay) is meant from the project's root, the directory that
-holds `conf/`; for a file that does not stand in a directory named `conf`, from the file's own directory.
+holds `conf/`; for a file that does not stand in a directory named `conf`, from the file's own directory. What gridbot
+writes besides (`paper.state_file`) is meant from the data directory.
 """
 
 from __future__ import annotations
@@ -205,8 +206,11 @@ def _with_line(problem: Problem, document: Document) -> Problem:
 
 def _with_paths(config: GridbotConfig, root: Path, data_dir: str | Path | None) -> GridbotConfig:
     home = Path(data_dir).expanduser().absolute() if data_dir else root / config.storage.data_dir.expanduser()
-    market = config.paper.market
+    home = Path(os.path.normpath(home))
+    market, state = config.paper.market, config.paper.state_file
     files = {symbol: root / path.expanduser() for symbol, path in market.files.items()}
-    paper = config.paper.model_copy(update={"market": market.model_copy(update={"files": files})})
-    storage = config.storage.model_copy(update={"data_dir": Path(os.path.normpath(home))})
-    return config.model_copy(update={"storage": storage, "paper": paper})
+    changes: dict[str, Any] = {"market": market.model_copy(update={"files": files})}
+    if state is not None:
+        changes["state_file"] = home / state.expanduser()
+    storage = config.storage.model_copy(update={"data_dir": home})
+    return config.model_copy(update={"storage": storage, "paper": config.paper.model_copy(update=changes)})

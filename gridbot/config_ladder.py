@@ -25,10 +25,10 @@ def grid_config(strategy: StrategyConfig) -> GridConfig:
 
 
 def paper_start_price(paper: PaperConfig, symbol: str) -> Decimal | None:
-    """USDT around which the paper market begins; None when only the replayed file knows, or nothing trades it."""
+    """USDT around which the paper market begins; None when only the market itself knows, or nothing trades it."""
     market = paper.market
     listing = listings(market.instruments).get(symbol)
-    if market.source is SourceKind.REPLAY or listing is None:
+    if market.source in (SourceKind.REPLAY, SourceKind.LIVE) or listing is None:
         return None
     named = market.symbols.get(symbol)
     return named.price if named is not None and named.price is not None else listing.default_price

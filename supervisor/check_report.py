@@ -173,7 +173,7 @@ def _price(
         return prices[strategy.symbol], "--price"
     if account.environment is Environment.PAPER:
         price = paper_start_price(config.paper, strategy.symbol)
-        return price, "start of the paper market" if price is not None else "known when the replay starts"
+        return price, "start of the paper market" if price is not None else "known when the paper market starts"
     return None, "known when the exchange is asked"
 
 

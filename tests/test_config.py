@@ -198,6 +198,12 @@ def test_replay_files_are_meant_from_the_same_place(write, tmp_path):
     assert _load(path).paper.market.files == {"BTCUSDT": tmp_path / "trades" / "a.csv"}
 
 
+def test_the_state_of_the_paper_exchange_moves_with_the_data(write, tmp_path):
+    path = write(ALICE + "paper: {state_file: paper.json}")
+    assert _load(path).paper.state_file == tmp_path / "data" / "paper.json"
+    assert load_config(path, environ={}, data_dir="/option").paper.state_file == Path("/option/paper.json")
+
+
 def test_which_file_is_used(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert find_config("mine.yaml", environ={"GRIDBOT_CONFIG_PATH": "other.yaml"}) == Path("mine.yaml")
