@@ -61,6 +61,8 @@ QUEUE_SIZE = 1000
 RECYCLE_PAUSE_S = 5.0
 """Least time between two orderly restarts of the writer for the sake of new queues."""
 STALL_S = 3.0
+SAME_SIGNAL_S = 0.3
+"""A terminal or `timeout` may deliver one request twice, to the process and to its group; nobody types that fast."""
 """A tick later than this means that we did not run: the silence of children in that time is not their fault."""
 
 
@@ -93,6 +95,7 @@ class Supervisor:
         self._settled = False
         self._stop_mode: str | None = None
         self._forced = False
+        self._signalled_at: float | None = None
         self._finished = asyncio.Event()
 
     # --- life ---------------------------------------------------------------------------------------------------
@@ -132,10 +135,12 @@ class Supervisor:
         self._tend()
 
     def _on_signal(self, number: signal.Signals) -> None:
+        now = self._clock()
         if self._stop_mode is None:
             log.info("%s received; a second one ends everything by force", signal.Signals(number).name)
+            self._signalled_at = now
             self.stop()
-        else:
+        elif self._signalled_at is None or now - self._signalled_at > SAME_SIGNAL_S:
             self.stop(force=True)
 
     def _on_hangup(self) -> None:
