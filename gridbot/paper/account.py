@@ -163,6 +163,7 @@ class Account:
         self.by_link: OrderedDict[str, Order] = OrderedDict()
         self.executions: deque[Execution] = deque(maxlen=KEEP_EXECUTIONS)
         self.closed_pnl: OrderedDict[str, ClosedPnl] = OrderedDict()
+        self.dcp_window_s: int | None = None
         self.cached_from = 0  # closed orders with a smaller number have left the cache of order/realtime
         self.listening: set[str] = set()
 

@@ -20,9 +20,12 @@ from gridbot.paper.validate import boolean, decimal_field, integer, limit_field,
 __all__ = [
     "account_info",
     "closed_pnl",
+    "coin_info",
+    "dcp_info",
     "fee_rate",
     "positions",
     "query_api",
+    "set_dcp",
     "set_leverage",
     "set_limit_price_action",
     "switch_mode",
@@ -175,6 +178,25 @@ def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int)
         "kycLevel": "LEVEL_DEFAULT",
         "kycRegion": "",
     }
+
+
+def set_dcp(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Cancel all orders when the connections with `dcp.future` have been gone for `timeWindow` seconds."""
+    window = integer(params, "timeWindow", 10)
+    if not 3 <= window <= 300:
+        raise ApiError(10001, "params error: timeWindow invalid, expected 3 to 300")
+    if not exchange.config.dcp:
+        raise ApiError(10005, "Permission denied, please check your API key permissions.")
+    if text(params, "product") == "DERIVATIVES":  # the default is OPTIONS, which does nothing here
+        account.dcp_window_s = window
+    return {}
+
+
+def dcp_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    window = account.dcp_window_s
+    if window is None:
+        return {"dcpInfos": []}
+    return {"dcpInfos": [{"product": "DERIVATIVES", "dcpStatus": "ON", "timeWindow": str(window)}]}
 
 
 def coin_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:

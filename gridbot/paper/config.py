@@ -205,6 +205,7 @@ class PaperConfig(_Model):
         None, description="Accounts, orders and executions are kept here over a restart; none: they end with it."
     )
     state_interval_s: float = Field(10.0, gt=0, description="How often the state file is written; at the end as well.")
+    dcp: bool = Field(False, description="Disconnect-cancel-all for everybody; on Bybit institutions only have it.")
     query_lag_ms: float = Field(0, ge=0, description="Order listings show an order only this long after the request.")
     control: bool = Field(False, description="Answer POST /paper/control (faults, prices) from loopback addresses.")
     fault_seed: int = Field(1, description="Seed of the faults' draws.")

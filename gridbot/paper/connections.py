@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from aiohttp import web
 
 from gridbot.paper.account import Account
 
-__all__ = ["ChannelKind", "Connection", "Hub", "Stamp"]
+__all__ = ["DCP_TOPIC", "ChannelKind", "Connection", "Hub", "Stamp"]
 
 log = logging.getLogger("gridbot.paper")
+DCP_TOPIC = "dcp.future"
 MAX_BACKLOG = 20_000
 MAX_UNSENT = 16 << 20
 TIMER_SLACK_S = 0.0005
@@ -51,10 +53,20 @@ class Connection:
         self.account: Account | None = None
         self.topics: set[str] = set()
         self.muted = False
+        self.max_idle_s = 600.0
         self._loop = asyncio.get_running_loop()
         self._stamp = stamp
         self._queue: deque[tuple[float, bytes, str]] = deque()
         self._scheduled = False
+        self._touched = self._loop.time()
+
+    def touch(self) -> None:
+        """Something was read or written."""
+        self._touched = self._loop.time()
+
+    def is_idle(self) -> bool:
+        """True when neither side has said anything for too long."""
+        return self._loop.time() - self._touched > self.max_idle_s
 
     def send(self, frame: bytes, *, delay_s: float = 0.0, ticker: str = "") -> None:
         """Queue a frame. `ticker` names the symbol of a ticker frame, for the stamp."""
@@ -97,6 +109,7 @@ class Connection:
             frames += (_frame_head(len(frame)), frame)
         if frames and not self.transport.is_closing() and not self.socket.closed:
             self.transport.write(b"".join(frames))
+            self._touched = now
         if queue:
             self._schedule(queue[0][0])
 
@@ -117,6 +130,7 @@ class Hub:
         self.connections: set[Connection] = set()
         self._public: dict[str, set[Connection]] = {}
         self._private: dict[str, set[Connection]] = {}
+        self._unguarded_since: dict[str, float] = {}
 
     def add(self, connection: Connection) -> None:
         self.connections.add(connection)
@@ -135,6 +149,8 @@ class Hub:
 
     def subscribe(self, connection: Connection, topic: str) -> None:
         connection.topics.add(topic)
+        if topic == DCP_TOPIC and connection.account is not None:
+            self._unguarded_since[connection.account.name] = math.inf
         if connection.account is None:
             self._public.setdefault(topic, set()).add(connection)
         else:
@@ -146,9 +162,19 @@ class Hub:
             self._public.get(topic, set()).discard(connection)
             return
         others = self._private.get(connection.account.name, set())
+        if topic == DCP_TOPIC and not any(DCP_TOPIC in other.topics for other in others):
+            self._unguarded_since[connection.account.name] = asyncio.get_running_loop().time()
         base = topic.partition(".")[0]
         if not any(name.partition(".")[0] == base for other in others for name in other.topics):
             connection.account.listening.discard(base)
+
+    def take_unguarded(self, windows: Mapping[str, float]) -> list[str]:
+        """Accounts whose last connection with `dcp.future` has been gone for longer than their window, each once."""
+        now = asyncio.get_running_loop().time()
+        due = [name for name, since in self._unguarded_since.items() if now - since > windows.get(name, math.inf)]
+        for name in due:
+            del self._unguarded_since[name]
+        return due
 
     def listeners(self, topic: str) -> set[Connection]:
         """Connections subscribed to a public topic."""

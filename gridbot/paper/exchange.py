@@ -13,7 +13,7 @@ from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.paper.account import Account, Leg
 from gridbot.paper.errors import ApiError
-from gridbot.paper.liquidation import liquidate_if_due
+from gridbot.paper.liquidation import Liquidation, liquidate_if_due
 from gridbot.paper.market import PublicTrade, SymbolMarket
 from gridbot.paper.orders import NewOrder, Order
 from gridbot.paper.settlement import Settlement
@@ -159,6 +159,7 @@ class Exchange(Settlement):
         )
         order = self._new_order(request, True, market, now_ms)
         account.add_open(order)
+        self.liquidations.append(Liquidation(leg.symbol, leg.direction.open_side, qty, market.mark, now_ms))
         self._fill(account, order, qty, market.mark, maker=False, now_ms=now_ms, exec_type="BustTrade")
         self._flush()
 

@@ -10,13 +10,26 @@ is closed goes at the mark price with the taker fee, as `BustTrade`. A wallet be
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from gridbot.core.vocabulary import Side
 from gridbot.paper.account import Account, Leg
 from gridbot.paper.valuation import Totals, legs_of
 
-__all__ = ["Liquidator", "is_due", "liquidate_if_due"]
+__all__ = ["Liquidation", "Liquidator", "is_due", "liquidate_if_due"]
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidation:
+    """Part of a position that was taken over. `side` is that of the position: Buy is a long."""
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    price: Decimal
+    time_ms: int
 
 
 class Liquidator(Protocol):

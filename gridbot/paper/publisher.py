@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ import orjson
 from gridbot.paper import market_views as views
 from gridbot.paper.connections import Connection, Hub
 from gridbot.paper.fault_shell import Faults
+from gridbot.paper.liquidation import Liquidation
 from gridbot.paper.market import PublicTrade, SymbolMarket
 from gridbot.paper.views import plain
 
@@ -99,6 +100,23 @@ class Publisher:
             for out in self._faults.frames(topic, "", frame):
                 connection.send_late(out.data, out.delay_s) if out.delay_s else connection.send(out.data, ticker=ticker)
 
+    def repeat_best(self) -> None:
+        """Level 1 is sent again with the same `u` when nothing changed; call it every three seconds."""
+        for topic, (bids, asks) in self._books.items():
+            if topic.startswith("orderbook.1.") and self._hub.listeners(topic):
+                symbol = topic.rpartition(".")[2]
+                rows = list(bids.items()), list(asks.items())
+                self._publish(topic, self._book_frame(topic, symbol, "snapshot", *rows))
+
+    def liquidated(self, liquidations: Sequence[Liquidation]) -> None:
+        """Publish what the exchange took over; `S` is the side of the position."""
+        for each in liquidations:
+            topic = f"allLiquidation.{each.symbol}"
+            row = {"T": each.time_ms, "s": each.symbol, "S": each.side.value}
+            row |= {"v": format(each.qty, "f"), "p": format(each.price, "f")}
+            frame = {"topic": topic, "type": "snapshot", "ts": self._now_ms(), "data": [row]}
+            self._publish(topic, orjson.dumps(frame))
+
     def restart(self) -> None:
         """Forget what was published: order books begin again with `u` 1."""
         self._tickers.clear()
@@ -137,6 +155,9 @@ class Publisher:
         old_bids, old_asks = self._books.get(topic, ({}, {}))
         self._take_book(topic, symbol)
         bids, asks = self._books[topic]
+        if (bids, asks) == (old_bids, old_asks):
+            self._book_u[topic] -= 1
+            return
         if topic.startswith("orderbook.1."):
             frame = self._book_frame(topic, symbol, "snapshot", list(bids.items()), list(asks.items()))
         else:

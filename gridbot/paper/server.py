@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from pathlib import Path
@@ -34,6 +35,8 @@ from gridbot.paper.ws import Channels
 __all__ = ["PaperServer", "SetupError"]
 
 CLOCK_INTERVAL_S = 0.1
+REPEAT_TURNS = 30  # of the clock: 3 s
+IDLE_TURNS = 300  # 30 s
 LIVE_TIMEOUT_S = 15.0
 log = logging.getLogger("gridbot.paper")
 
@@ -152,6 +155,9 @@ class PaperServer:
 
     def _deliver(self) -> None:
         """Hand what the exchange has to say to the private streams."""
+        if self.exchange.liquidations:
+            self._publisher.liquidated(self.exchange.liquidations)
+            self.exchange.liquidations.clear()
         if self.exchange.outbox:
             self.channels.push(self.exchange.take_outbox())
 
@@ -164,14 +170,26 @@ class PaperServer:
         self.ended.set()
 
     async def _run_clock(self) -> None:
-        while True:
+        for turn in itertools.count(1):
             await asyncio.sleep(CLOCK_INTERVAL_S)
             self.exchange.on_time(self.now_ms())
+            self._cancel_of_disconnected()
             self._deliver()
+            if turn % REPEAT_TURNS == 0:
+                self._publisher.repeat_best()
+            if turn % IDLE_TURNS == 0:
+                for connection in [each for each in self.hub.connections if each.is_idle()]:
+                    connection.transport.close()
             for fault in self.faults.plan.due(self.faults.elapsed_s()) if self.faults.plan else ():
                 if fault.kind is FaultKind.RESTART:
                     self._forget()
                 await self.faults.drop(self.hub, fault)
+
+    def _cancel_of_disconnected(self) -> None:
+        accounts = self.exchange.accounts
+        windows = {n: float(a.dcp_window_s) for n, a in accounts.items() if a.dcp_window_s is not None}
+        for name in self.hub.take_unguarded(windows) if windows else ():
+            self.exchange.cancel_all(accounts[name], "CancelByDCP", self.now_ms())
 
     async def _run_state_file(self, path: Path) -> None:
         while True:

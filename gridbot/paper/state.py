@@ -11,6 +11,7 @@ from gridbot.core.vocabulary import Direction
 from gridbot.paper import views
 from gridbot.paper.account import Account, Leg
 from gridbot.paper.config import PaperConfig, PositionMode
+from gridbot.paper.liquidation import Liquidation
 from gridbot.paper.market import SymbolMarket
 from gridbot.paper.matching import RestingBook
 from gridbot.paper.orders import Execution, Order
@@ -55,6 +56,7 @@ class ExchangeState:
         self.by_key: dict[str, Account] = {}
         self.started_ms = now_ms
         self.outbox: list[Push] = []
+        self.liquidations: list[Liquidation] = []
         self._run_id = run_id
         self._number = 0
         self._owners: dict[str, tuple[Account, Order]] = {}

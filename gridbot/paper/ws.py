@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
+from gridbot.paper import views
 from gridbot.paper.api import Api
 from gridbot.paper.auth import check_ws_auth
-from gridbot.paper.connections import ChannelKind, Connection, Hub, Stamp
+from gridbot.paper.connections import DCP_TOPIC, ChannelKind, Connection, Hub, Stamp
 from gridbot.paper.exchange import Push
 from gridbot.paper.fault_shell import Faults
 from gridbot.paper.publisher import Publisher
@@ -24,9 +25,10 @@ CHANNELS = {
     "/v5/private": ChannelKind.PRIVATE,
     "/v5/trade": ChannelKind.TRADE,
 }
+MAX_ARGS_CHARS = 21_000
 PRIVATE_TOPICS = frozenset(
     name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
-) - {"wallet.linear"}
+) - {"wallet.linear"} | {"execution.fast", "execution.fast.linear", DCP_TOPIC}
 
 
 class Channels:
@@ -64,9 +66,11 @@ class Channels:
         if transport is None:
             return socket
         connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp, transport)
+        connection.max_idle_s = _max_active_s(request.query.get("max_active_time", ""))
         self._hub.add(connection)
         try:
             async for message in socket:
+                connection.touch()
                 if connection.muted:
                     continue
                 if message.type is WSMsgType.TEXT:
@@ -92,6 +96,15 @@ class Channels:
                             "data": push.rows,
                         }
                         self._push_frame(connection, topic, push.account, orjson.dumps(frame))
+                if push.topic == "execution":
+                    self._push_fast(connection, push, now_ms)
+
+    def _push_fast(self, connection: Connection, push: Push, now_ms: int) -> None:
+        rows = [views.fast_execution_row(row) for row in push.rows if row["execType"] == "Trade"]
+        for topic in ("execution.fast", "execution.fast.linear"):
+            if rows and topic in connection.topics:
+                frame = {"topic": topic, "creationTime": now_ms, "data": rows}
+                self._push_frame(connection, topic, push.account, orjson.dumps(frame))
 
     def _push_frame(self, connection: Connection, topic: str, account: str, frame: bytes) -> None:
         if not self._faults.plan:
@@ -167,6 +180,9 @@ class Channels:
         problem = "" if topics else "error:no topics"
         if connection.kind is ChannelKind.PRIVATE and connection.account is None:
             problem = "Request not authorized"
+        used = sum(len(topic) for topic in {*connection.topics, *topics})
+        if connection.kind is ChannelKind.PUBLIC and used > MAX_ARGS_CHARS:
+            problem = f"error:args exceed {MAX_ARGS_CHARS} characters on this connection"
         fresh: list[str] = []
         for topic in topics if not problem else ():
             if not self._exists(connection, topic):
@@ -187,3 +203,10 @@ class Channels:
         if connection.kind is ChannelKind.PRIVATE:
             return topic in PRIVATE_TOPICS
         return self._publisher.topic_exists(topic)
+
+
+def _max_active_s(text: str) -> float:
+    """Seconds of `?max_active_time=`, such as 30s or 5m; ten minutes when it is absent or out of range."""
+    number, unit = text[:-1], text[-1:]
+    seconds = int(number) * (60 if unit == "m" else 1) if number.isdigit() and unit in ("s", "m") else 0
+    return float(seconds) if 30 <= seconds <= 600 else 600.0

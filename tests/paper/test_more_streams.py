@@ -1,0 +1,106 @@
+"""Topics and connection rules that few clients use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pybit.exceptions import InvalidRequestError
+
+from gridbot.paper.ws import _max_active_s
+from tests.paper.support import ALICE, BOB, Inbox, Venue, eventually, limit_order, manual_config, venue_of
+from tests.paper.test_streams import talk
+
+
+def test_fast_executions_hide_the_makers_link_id(venue: Venue) -> None:
+    inbox = Inbox()
+    socket = venue.websocket("private", ALICE)
+    socket.fast_execution_stream(inbox, "linear")
+    eventually(lambda: "execution" in venue.server.exchange.accounts["alice"].listening)
+    venue.http().place_order(**limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId="mine"))
+    venue.set_price("BTCUSDT", "59800")
+    row = inbox.wait(lambda row: True)
+    assert (row["orderLinkId"], row["isMaker"], row["execPrice"]) == ("", True, "59900.00")
+    assert "execFee" not in row
+    socket.exit()
+
+
+def test_liquidations_are_public() -> None:
+    with venue_of(manual_config(default_leverage=50)) as venue:
+        inbox = Inbox()
+        socket = venue.websocket("linear")
+        socket.all_liquidation_stream("BTCUSDT", inbox)
+        eventually(lambda: venue.call(venue.server.hub.listeners, "allLiquidation.BTCUSDT"))
+        order = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Market", "positionIdx": 1}
+        venue.http(BOB).place_order(**order, qty="0.300")
+        venue.set_price("BTCUSDT", "58500")
+        row = inbox.wait(lambda row: True)
+        assert (row["S"], row["v"], row["p"]) == ("Buy", "0.300", "58500.00")
+        socket.exit()
+
+
+def test_the_best_level_is_repeated_with_the_same_u(venue: Venue) -> None:
+    books: list[dict[str, Any]] = []
+    socket = venue.websocket("linear")
+    socket.orderbook_stream(1, "BTCUSDT", lambda message: books.append(dict(message, u=message["data"]["u"])))
+    eventually(lambda: len(books) == 1)
+    venue.call(venue.server._publisher.repeat_best)
+    eventually(lambda: len(books) == 2)
+    venue.set_price("BTCUSDT", "60010")
+    eventually(lambda: len(books) == 3)
+    assert [book["u"] for book in books] == [books[0]["u"], books[0]["u"], books[0]["u"] + 1]
+    socket.exit()
+
+
+def test_too_many_topics_on_one_connection_are_refused(venue: Venue) -> None:
+    topics = [f"kline.1.{'X' * 200}{number}" for number in range(110)]
+    (frame,) = talk(venue.ws_url + "/v5/public/linear", [{"op": "subscribe", "args": topics}], 1)
+    assert frame["success"] is False
+    assert "21000" in frame["ret_msg"]
+
+
+def test_how_long_a_connection_may_be_idle() -> None:
+    assert [_max_active_s(text) for text in ("30s", "2m", "10m", "", "5s", "11m", "xs")] == [
+        30.0,
+        120.0,
+        600.0,
+        600.0,
+        600.0,
+        600.0,
+        600.0,
+    ]
+
+
+def test_an_idle_connection_is_known(venue: Venue) -> None:
+    socket = venue.websocket("linear")
+    (connection,) = eventually(lambda: venue.server.hub.connections)
+    assert not connection.is_idle()
+    connection.max_idle_s = -1.0
+    assert connection.is_idle()
+    socket.exit()
+
+
+def test_dcp_is_refused_unless_switched_on(venue: Venue) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        venue.http().set_dcp(timeWindow=3, product="DERIVATIVES")
+    assert caught.value.status_code == 10005
+
+
+def test_dcp_cancels_when_the_last_guarded_connection_has_gone() -> None:
+    with venue_of(manual_config(dcp=True)) as venue:
+        http = venue.http()
+        http.set_dcp(timeWindow=3, product="DERIVATIVES")
+        assert http.query_dcp_info()["result"]["dcpInfos"][0]["timeWindow"] == "3"
+        account = venue.server.exchange.accounts["alice"]
+        account.dcp_window_s = 0  # not to wait three seconds
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1))
+        first, second = venue.websocket("private", ALICE), venue.websocket("private", ALICE)
+        for socket in (first, second):
+            socket.subscribe("dcp.future", print, symbol="x")
+        eventually(lambda: sum("dcp.future" in c.topics for c in venue.server.hub.connections) == 2)
+        first.exit()
+        eventually(lambda: sum("dcp.future" in c.topics for c in venue.server.hub.connections) == 1)
+        assert http.get_open_orders(category="linear", symbol="BTCUSDT")["result"]["list"]
+        second.exit()
+        history = eventually(lambda: http.get_order_history(category="linear")["result"]["list"])
+        assert history[0]["cancelType"] == "CancelByDCP"
