@@ -167,7 +167,7 @@ class StrategyRunner:
             qty=qty,
             reduce_only=intent.reduce_only,
             client_id=intent.client_order_id,
-            level_distance=abs(price - last),
+            level_distance=abs(price - last) / last,  # a ratio: strategies of an account share the budget
         )
 
     def _record_refusal(self, proposal: Proposal, refusal: Refusal) -> None:

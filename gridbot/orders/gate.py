@@ -101,7 +101,7 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One order that somebody wants to place; `level_distance` orders the opens (nearest price first)."""
+    """One order that somebody wants to place; `level_distance` (a ratio) orders the opens: nearest first."""
 
     side: Side
     direction: Direction

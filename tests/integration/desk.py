@@ -106,9 +106,7 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def trading(
-    config: GridbotConfig, paper: PaperThread, *, crash: bool = False
-) -> AsyncIterator[Desk]:
+async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = False) -> AsyncIterator[Desk]:
     """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files."""
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False)

@@ -127,11 +127,12 @@ def test_a_fill_while_nobody_watched_reaches_grid_and_ledger_once(tmp_path: Path
                     runner = desk.runner()
                     assert desk.wiring.account.ledger.of("btc").fills == 1
                     assert desk.size(Direction.LONG) == D("0.01")
-                    await desk.until(lambda: any(o.reduce_only for o in runner.book), "a closing order")
+                    book = runner.book
+                    await desk.until(lambda book=book: any(o.reduce_only for o in book), "a closing order")
                     await desk.quiet()
                     assert runner.engine.grid is not None
                     assert runner.engine.grid.last_fill == D(49900)
-                    assert not any(o.side is Side.BUY and o.ticks == 499000 for o in runner.book)
+                    assert not any(o.side is Side.BUY and o.ticks == 499000 for o in book)
 
     asyncio.run(run())
     [fill] = executions(tmp_path)
@@ -221,9 +222,9 @@ def test_an_order_that_vanished_is_asked_for_and_placed_again(tmp_path: Path) ->
                     order.sent_ms = 0  # long ago
                 report = await desk.wiring.orchestrator.reconciler.run()
                 assert report.looked_up == 1
-                order = desk.runner().book.get(gone)
-                assert order is not None
-                assert order.state is OrderState.CANCELLED
+                found = desk.runner().book.get(gone)
+                assert found is not None
+                assert found.state is OrderState.CANCELLED
                 paper.set_price("BTCUSDT", "50001")
                 await desk.until(lambda: len(desk.runner().book) == 10, "the level placed again")
                 await desk.quiet()

@@ -59,9 +59,10 @@ def test_retries_wait_1_2_4_seconds_and_end() -> None:
     queue = RetryQueue()
     now, waits = 100.0, []
     while queue.push("a", is_cancel=False, now_s=now):
-        [item] = [due for t in range(50) for due in queue.due(now + t / 10) if (waits.append(t / 10) or True)]
+        wait, [item] = next((t / 10, due) for t in range(50) if (due := queue.due(now + t / 10)))
         assert item.key == "a"
-        now += waits[-1]
+        waits.append(wait)
+        now += wait
     assert waits == [1.0, 2.0, 4.0]
     assert "a" not in queue
 
