@@ -112,3 +112,17 @@ def test_it_runs_alone_and_says_how_to_use_it() -> None:
     assert "carol: api_key=paper-carol" in text
     assert f'http.endpoint = "{url}"' in text
     assert "ccxt.bybit" in text
+
+
+def test_a_reduce_only_order_swept_together_with_what_closed_the_position_does_not_open_one() -> None:
+    with venue_of(manual_config(position_mode="one_way")) as venue:
+        http = venue.http()
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 0))
+        venue.set_price("BTCUSDT", "59800")
+        http.place_order(**limit_order("BTCUSDT", "Sell", "0.010", "60500.00", 0))
+        http.place_order(**limit_order("BTCUSDT", "Sell", "0.010", "60600.00", 0, reduceOnly=True, orderLinkId="late"))
+        venue.set_price("BTCUSDT", "60700")
+        (row,) = http.get_positions(**LINEAR)["result"]["list"]
+        assert (row["size"], row["side"]) == ("0", "")
+        late = http.get_order_history(**LINEAR, orderLinkId="late")["result"]["list"][0]
+        assert (late["orderStatus"], late["cancelType"]) == ("Cancelled", "CancelByReduceOnly")
