@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from gridbot.bybit.errors import ErrorKind, ExchangeError, Outcome
 from gridbot.bybit.types import OrderAck, OrderRequest
 from gridbot.core import Direction, Side
+from gridbot.orders.book import OrderBook
 from gridbot.orders.lifecycle import OrderState
 from gridbot.records import IntentRecord, OrderRecord, RunRecord
 from gridbot.startup import StartRefused
@@ -29,6 +31,11 @@ from tests.integration.desk import (
 )
 
 D = Decimal
+
+
+def closes(book: OrderBook) -> bool:
+    """Whether an order that closes is among the live ones."""
+    return any(order.reduce_only for order in book)
 
 
 def test_a_ladder_is_placed_once_and_each_step_is_recorded(tmp_path: Path) -> None:
@@ -67,7 +74,7 @@ def test_a_fill_moves_the_grid_and_opens_the_way_back(tmp_path: Path) -> None:
                 paper.set_price("BTCUSDT", "49890")  # through the first Buy at 49900
                 await desk.until(lambda: desk.size(Direction.LONG) == D("0.01"), "the long position")
                 paper.set_price("BTCUSDT", "49950")
-                await desk.until(lambda: any(o.reduce_only for o in runner.book), "a closing order")
+                await desk.until(partial(closes, runner.book), "a closing order")
                 await desk.quiet()
                 assert runner.engine.grid is not None
                 assert runner.engine.grid.last_fill == D(49900)
@@ -128,7 +135,7 @@ def test_a_fill_while_nobody_watched_reaches_grid_and_ledger_once(tmp_path: Path
                     assert desk.wiring.account.ledger.of("btc").fills == 1
                     assert desk.size(Direction.LONG) == D("0.01")
                     book = runner.book
-                    await desk.until(lambda book=book: any(o.reduce_only for o in book), "a closing order")
+                    await desk.until(partial(closes, book), "a closing order")
                     await desk.quiet()
                     assert runner.engine.grid is not None
                     assert runner.engine.grid.last_fill == D(49900)
@@ -346,7 +353,7 @@ def test_a_position_from_before_is_taken_over_with_its_entry(tmp_path: Path) -> 
                 await desk.until(lambda: desk.size(Direction.LONG) > 0)
             async with trading(second, paper) as desk:  # another installation: no ledger, no grid
                 assert desk.wiring.account.ledger.leg("btc", Direction.LONG) == (D("0.01"), D(49900))
-                await desk.until(lambda: any(o.reduce_only for o in desk.runner().book), "a closing order")
+                await desk.until(partial(closes, desk.runner().book), "a closing order")
                 await desk.quiet()
                 close = max((o for o in desk.runner().book if o.reduce_only), key=lambda o: o.price)
                 paper.set_price("BTCUSDT", str(close.price + 10))
