@@ -120,6 +120,27 @@ def test_only_levels_more_than_half_a_step_away_are_placed(price, placed):
     assert sorted(intent.ticks for intent in intents if intent.direction is SHORT) == placed
 
 
+@pytest.mark.parametrize(
+    ("tick", "price", "placed"),
+    [
+        # the ladder above in ticks that are no power of ten: 99000 from 99497.487…, 101000 up to 100497.512…
+        ("25", "99497.48", ["101000"]),
+        ("25", "99497.49", ["99000", "101000"]),
+        ("25", "100497.51", ["99000", "101000"]),
+        ("25", "100497.52", ["99000"]),
+        ("0.3", "298.492462", ["303.0"]),
+        ("0.3", "298.492463", ["297.0", "303.0"]),
+        ("0.3", "301.492537", ["297.0", "303.0"]),
+        ("0.3", "301.492538", ["297.0"]),
+    ],
+)
+def test_eligibility_is_exact_for_any_tick(tick, price, placed):
+    made = engine(tick=tick, anchor_price=d("100000") if tick == "25" else d(300))
+    intents = made.on_event(ticker(price), LimitOrders())
+    inner = [intent for intent in intents if intent.level in (1, 3) and intent.direction is LONG]
+    assert [str(made.instrument.price(intent.ticks)) for intent in inner] == placed
+
+
 def test_exactly_half_a_step_is_not_enough():
     # step 4: Buy at 98 with C = 100: 2 % = half a step exactly; Sell at 102 likewise
     levels = tuple(
@@ -381,9 +402,9 @@ def test_a_fill_before_the_first_price_is_kept_and_applied_after_it():
     assert made.on_event(fill("99", ts=3), LimitOrders()) == ()
     assert not made.grid
     assert (made.grid_version, made.state().exchange_ts, made.state().pending) == (1, 3, (d(99),))
-    intents = made.on_event(ticker("100"), LimitOrders())
+    intents = made.on_event(ticker("100", ts=8), LimitOrders())
     assert made.grid.last_fill == d(99)
-    assert made.state().pending == ()
+    assert (made.state().pending, made.state().exchange_ts, made.restore_note) == ((), 8, "")
     assert [intent.ticks for intent in intents[:2]] == [980, 1010], "990 waits for the fill to be left behind"
 
 
@@ -631,6 +652,25 @@ def test_a_repeated_answer_is_the_same_object_while_no_level_joins_or_leaves_it(
     assert [i.ticks for i in made.on_event(ticker("99.4"), orders)] == [1010, 980, 1020] * 2
     assert [i.ticks for i in made.on_event(ticker("100.5"), orders)] == [990, 980, 1020] * 2
     assert made.on_event(ticker("100"), orders) == answer
+
+
+@pytest.mark.parametrize(
+    ("price", "placed"),
+    [
+        ("99.4", [1010, 980, 1020]),  # 990 is eligible above 99.4974…, so 99.5 is the last whole tick
+        ("99.5", [990, 1010, 980, 1020]),
+        ("100.4", [990, 1010, 980, 1020]),  # 1010 is eligible below 100.4975…
+        ("100.5", [990, 980, 1020]),
+        ("98.4", [1010, 1020]),
+        ("101.5", [990, 980]),
+    ],
+)
+def test_a_repeated_answer_ends_where_a_level_leaves_it(price, placed):
+    made, orders = engine(), LimitOrders()
+    answer = made.on_event(ticker("100"), orders)
+    changed = made.on_event(ticker(price), orders)
+    assert [intent.ticks for intent in changed] == placed * 2
+    assert (changed is answer) is (len(placed) == 4)
 
 
 @pytest.mark.parametrize("change", ["version", "holder", "grid"])

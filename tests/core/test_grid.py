@@ -253,6 +253,15 @@ def test_the_top_is_appended_as_a_sell_one_step_above_the_outermost_level():
     assert sides_of(grid) == "BBwSS"
 
 
+def test_a_shift_is_exactly_one_step():
+    # 620001·1.01 = 626201.01; down: 576001 · 0.99 = 570240.99
+    config, rules = GridConfig(4, d(1), d(0)), instrument("0.1")
+    prices = (576_001, 590_000, 600_000, 610_000, 620_001)
+    grid = Grid(config, rules, tuple(Level(ticks, BUY) for ticks in prices), d(60000))
+    assert ticks_of(grid.filled(d(1), d(61500)))[-1] == 626_201
+    assert ticks_of(grid.filled(d(1), d(58000)))[0] == 570_241
+
+
 def test_a_shift_measures_from_the_outermost_level_even_when_it_waits():
     """The old bot measured from the highest Sell: there is none here, and it appended a level at price 0."""
     grid = build("100").filled(d("102"), d("101.9"))
