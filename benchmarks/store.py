@@ -3,8 +3,9 @@
     python benchmarks/store.py            all of it (some minutes, about 4 GB of disk)
     python benchmarks/store.py --quick    a tenth of everything
 
-* throughput: a worker process journals executions and passes them by queue to a writer process, until all are committed;
-  baseline: the same rows inserted one by one, each committed, by the standard library's sqlite3 with WAL, same run
+* throughput: a worker process journals executions and passes them by queue to a writer process, until all are
+  committed; baseline: the same rows inserted one by one, each committed, by sqlite3 with
+  WAL, same run
 * delay: from appending a record to a reader seeing it by SQL, at 200 records a second
 * loop lag of a recording worker while the writer is stopped (SIGSTOP)
 * recovery: a fresh database from the journals
@@ -38,7 +39,7 @@ from gridbot import codec
 from gridbot.journal import Journal, JournalReader, journal_directory
 from gridbot.reading import connect, database_path
 from gridbot.recorder import Recorder
-from gridbot.records import ExecutionRecord, UtcMs
+from gridbot.records import ExecutionRecord, Header, UtcMs
 from supervisor.store.database import Database
 from supervisor.store.writer import Writer, WriterSpec, run_writer
 
@@ -85,14 +86,12 @@ def writer_process(data_dir: Path, queues: dict[str, Any]) -> Iterator[tuple[Any
         process.join()
 
 
-def wait_committed(data_dir: Path, count: int) -> float:
-    """Time at which the file holds `count` records; looked at rarely, not to disturb."""
+def wait_committed(health: Any, count: int) -> float:
+    """Time of the report that says `count` records of alice are committed; reports come each second."""
     while True:
-        with connect(data_dir, timeout_s=60) as con:
-            row = con.execute("SELECT coalesce(sum(seq), 0) FROM ingest_offsets").fetchone()
-        if row and row[0] >= count:
+        message = health.recv()
+        if message.get("committed", {}).get("alice", 0) >= count:
             return time.perf_counter()
-        time.sleep(0.05)
 
 
 # -- throughput -------------------------------------------------------------------------------------------------------
@@ -114,11 +113,11 @@ def record_many(data_dir: Path, count: int, queue: Any, done: Any) -> None:
 def throughput(data_dir: Path, count: int) -> dict[str, Any]:
     queue = CONTEXT.Queue(1000)
     ours, theirs = CONTEXT.Pipe(duplex=False)
-    with writer_process(data_dir, {"alice": queue}):
+    with writer_process(data_dir, {"alice": queue}) as (_, health):
         worker = CONTEXT.Process(target=record_many, args=(data_dir, count, queue, theirs))
         worker.start()
         started, journaled, dropped = ours.recv()
-        committed = wait_committed(data_dir, count)
+        committed = wait_committed(health, count)
         worker.join()
     return {
         "records": count,
@@ -134,7 +133,7 @@ def sqlite_row_by_row(data_dir: Path, count: int) -> dict[str, Any]:
     path = data_dir / "baseline.sqlite"
     con = sqlite3.connect(path, isolation_level=None)
     con.execute("PRAGMA journal_mode = WAL")
-    names = [column.name for column in (*codec.columns(codec.Header), *codec.columns(ExecutionRecord))]
+    names = [column.name for column in (*codec.columns(Header), *codec.columns(ExecutionRecord))]
     con.execute(f"CREATE TABLE executions ({', '.join(names)})")
     body = codec.encode("alice", "run", 1, 1, execution(1))[16:-1]
     row = [str(value) if not isinstance(value, int) else value for value in codec.row_of(orjson.loads(body))]
@@ -214,7 +213,7 @@ async def _lags(recorder: Recorder, rate: int, seconds: float) -> list[float]:
 def loop_lag(data_dir: Path, rate: int, seconds: float) -> dict[str, Any]:
     queue = CONTEXT.Queue(1000)
     figures: dict[str, Any] = {"records_per_s": rate}
-    with writer_process(data_dir, {"alice": queue}) as (process, _):
+    with writer_process(data_dir, {"alice": queue}) as (process, health):
         recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue)
         for name in ("running", "stopped"):
             if name == "stopped":
@@ -226,7 +225,7 @@ def loop_lag(data_dir: Path, rate: int, seconds: float) -> dict[str, Any]:
         os.kill(process.pid, signal.SIGCONT)
         last = recorder.last_seq
         started = time.perf_counter()
-        figures["caught_up_after_s"] = round(wait_committed(data_dir, last) - started, 2)
+        figures["caught_up_after_s"] = round(wait_committed(health, last) - started, 2)
         recorder.close()
     return figures
 
@@ -270,9 +269,12 @@ INSERT INTO executions BY NAME
 SELECT 'account' || (i % 8) AS account, 'run' || (i // 1000000) AS run_id, i // 8 AS seq,
     TIMESTAMP '2025-01-01' + INTERVAL (i * 315 // 100) SECOND AS local_ts, 'grid' || (i % 24) AS strategy,
     ['BTCUSDT', 'ETHUSDT', 'SOLUSDT'][1 + i % 3] AS symbol, uuid()::VARCHAR AS exec_id, uuid()::VARCHAR AS order_id,
-    'g' || i AS order_link_id, IF(i % 2 = 0, 'long', 'short') AS direction, IF(i % 4 < 2, 'Buy', 'Sell') AS side,
-    100000 + (i * 7919 % 20000) / 10 AS price, (1 + i % 50) / 1000 AS qty, 0 AS leaves_qty, 0 AS closed_size,
-    0.02 + (i % 100) / 10000 AS fee, IF(i % 4 < 2, 0, (i * 31 % 400 - 100) / 100) AS realised_pnl, 'Trade' AS exec_type,
+    'g' || i AS order_link_id, IF(i % 2 = 0, 'long', 'short') AS direction,
+    IF(((i // 48) % 2 = 0) = (i % 2 = 0), 'Buy', 'Sell') AS side,
+    100000 + (i * 7919 % 20000) / 10 AS price, 0.012 AS qty, 0 AS leaves_qty,
+    IF((i // 48) % 2 = 0, 0, 0.012) AS closed_size,
+    0.02 + (i % 100) / 10000 AS fee,
+    IF((i // 48) % 2 = 0, 0, (i * 31 % 400 - 100) / 100) AS realised_pnl, 'Trade' AS exec_type,
     true AS is_maker, false AS shadow, 'stream' AS source,
     TIMESTAMP '2025-01-01' + INTERVAL (i * 315 // 100) SECOND AS exchange_ts
 FROM range({first}, {last}) r(i)"""
@@ -288,7 +290,8 @@ FROM range(0, {last}) r(i)"""
 QUERIES = {
     "pnl by strategy and day": "SELECT * FROM pnl_daily",
     "pnl by strategy, whole history": "SELECT * FROM pnl_by_strategy",
-    "pnl by strategy, last 30 days": "SELECT strategy, sum(net_pnl) FROM pnl_daily WHERE day > (SELECT max(exchange_ts) FROM fills) - INTERVAL 30 DAY GROUP BY 1",
+    "pnl by strategy, last 30 days": "SELECT strategy, sum(realised_pnl - fee) FROM fills "
+    "WHERE exchange_ts > (SELECT max(exchange_ts) FROM fills) - INTERVAL 30 DAY GROUP BY 1",
     "latest positions": "SELECT * FROM positions",
     "last 50 fills of an account": "SELECT * FROM fills WHERE account = 'account3' ORDER BY seq DESC LIMIT 50",
     "grid profit by level": "SELECT * FROM grid_levels",
@@ -299,6 +302,7 @@ def queries(data_dir: Path, fills: int) -> dict[str, Any]:
     database = Database(database_path(data_dir))
     database.prepare()
     with duckdb.connect(str(database.path)) as con:
+        con.execute("SET memory_limit = '2GB'")
         for first in range(0, fills, 1_000_000):
             con.execute(HISTORY.format(first=first, last=min(fills, first + 1_000_000)))
         con.execute(POSITIONS.format(last=fills // 5))
@@ -308,11 +312,12 @@ def queries(data_dir: Path, fills: int) -> dict[str, Any]:
         for name, statement in QUERIES.items():
             if statement.rsplit(" ", 1)[-1] == "grid_levels" and "grid_levels" not in views:
                 continue
-            times = []
+            times: list[float] = []
             for _ in range(5):
                 started = time.perf_counter()
                 con.execute(statement).fetchall()
                 times.append((time.perf_counter() - started) * 1000)
+            print(name, round(times[0]), file=sys.stderr, flush=True)
             figures[f"{name}, ms"] = {"first": round(times[0]), "warm": round(statistics.median(times[1:]))}
     return figures
 

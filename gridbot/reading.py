@@ -54,6 +54,11 @@ def is_lock_error(exc: BaseException) -> bool:
     return isinstance(exc, duckdb.IOException) and "Could not set lock on file" in str(exc)
 
 
+def is_damage(exc: BaseException) -> bool:
+    """True for DuckDB's complaint about a file whose content is not what was written."""
+    return any(sign in str(exc) for sign in ("Corrupt database file", "not a valid DuckDB database", "checksum"))
+
+
 def connect(
     data_dir: str | Path = "data",
     *,
@@ -87,8 +92,11 @@ def connect(
                     f"the write-ahead log of {path} is damaged; start the bot (its writer sets the log aside and "
                     f"brings the rows again from the journal). DuckDB says: {_first_line(exc)}"
                 ) from exc
-            if isinstance(exc, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException):
-                raise DatabaseDamaged(f"{path} cannot be opened: {_first_line(exc)}") from exc
+            damaged = isinstance(exc, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
+            if damaged or is_damage(exc):
+                raise DatabaseDamaged(
+                    f"{path} cannot be opened: {_first_line(exc)}. gridbot-supervisor rebuild makes it anew"
+                ) from exc
             raise
 
 

@@ -29,6 +29,7 @@ __all__ = ["Database", "DatabaseHeld", "Rows", "Unreadable"]
 log = logging.getLogger("supervisor.store")
 
 _CONFIG: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
+_UNREADABLE: Final = ("not a valid DuckDB database", "version number", "Corrupt", "corrupt", "checksum", "deserialize")
 _HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
 
 
@@ -83,7 +84,8 @@ class Database:
         if self.wal.exists():  # belongs to a file that is gone
             self._set_wal_aside("its database file is gone")
         new = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
-        new.unlink(missing_ok=True)
+        for left_over in self.path.parent.glob(f"{self.path.name}.new-*"):
+            left_over.unlink()
         with duckdb.connect(config=_CONFIG) as con:
             con.execute(f"ATTACH {quote(str(new))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
             con.execute("USE fresh")
@@ -104,12 +106,12 @@ class Database:
                 if "replaying WAL" in text and self.wal.exists():
                     self._set_wal_aside(text)
                     continue
-                if "No space left" in text or "Could not" in text:
-                    raise
-                raise Unreadable(
-                    f"{self.path} cannot be opened: {text}. Move it away and start again: a new file is made from the "
-                    "journals that are kept"
-                ) from exc
+                if any(sign in text for sign in _UNREADABLE):
+                    raise Unreadable(
+                        f"{self.path} cannot be opened: {text}. Stop the bot and run gridbot-supervisor rebuild, which "
+                        "makes a new file from the journals and keeps the old one"
+                    ) from exc
+                raise
         raise Unreadable(f"{self.path}: the write-ahead log appeared again after it was set aside")
 
     def _set_wal_aside(self, reason: str) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from supervisor.store.schema import STORAGE_VERSION, forget_fingerprint, quote
 from supervisor.store.writer import Writer, WriterSpec, take_writer_lock
 
 __all__ = ["Exported", "IncompleteJournals", "Rebuilt", "backup", "export", "rebuild", "vacuum"]
+
+log = logging.getLogger("supervisor.store")
 
 MANIFEST: Final = "manifest.json"
 
@@ -109,11 +112,16 @@ def _replace(path: Path, fresh: Path) -> Path | None:
 
 
 def _salvage(data_dir: Path, path: Path, fresh: Database) -> int:
-    """Copy what is older than the journals from the old file, when there is one that can be read."""
+    """Copy what is older than the journals from the old file, when there is one that can be read; all or nothing."""
     try:
         connect(path, timeout_s=0).close()
-    except ReadingError:
+        return _copy_older(data_dir, path, fresh)
+    except (ReadingError, duckdb.Error) as exc:
+        log.warning("nothing is taken from the old file: %s", str(exc).splitlines()[0])
         return 0
+
+
+def _copy_older(data_dir: Path, path: Path, fresh: Database) -> int:
     copied = 0
     with duckdb.connect(config={"threads": 2}) as con:
         con.execute(f"ATTACH {quote(str(path))} AS old (READ_ONLY)")

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gridbot.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path
+from gridbot.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path, is_damage
 from supervisor.store import prompt
 
 __all__ = ["Answer", "SqlFailed", "ask", "sql"]
@@ -118,7 +118,8 @@ def _plain_errors(timeout_s: float) -> Iterator[None]:
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as exc:
         raise SqlFailed(_headline(exc), EXIT_USAGE) from exc
     except duckdb.Error as exc:
-        raise SqlFailed(_headline(exc), EXIT_UNEXPECTED) from exc
+        hint = "; gridbot-supervisor rebuild makes the file anew" if is_damage(exc) else ""
+        raise SqlFailed(_headline(exc) + hint, EXIT_UNEXPECTED) from exc
 
 
 def _headline(exc: BaseException) -> str:

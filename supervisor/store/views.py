@@ -43,6 +43,14 @@ _PNL: Final = """
 _LEG: Final = "account, strategy, symbol, direction"
 
 
+def _same_leg(one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in _LEG.split(", "))
+
+
+def _qualified(table: str) -> str:
+    return ", ".join(f"{table}.{name}" for name in _LEG.split(", "))
+
+
 def _fills(shadow: str) -> str:
     return f"SELECT {_FILL_COLUMNS} FROM executions WHERE exec_type = 'Trade' AND {shadow}"
 
@@ -197,38 +205,42 @@ VIEWS: Final = (
         "position (last in, first out), both prices, both fees. profit is before, net_profit after fees.",
         f"""
         WITH steps AS (
-            SELECT {_LEG}, seq, exchange_ts, price, qty, fee, exec_id, order_link_id, closed_size > 0 AS closes,
-                IF(closed_size > 0, -qty, qty) AS change,
+            SELECT {_LEG}, seq, exchange_ts, closed_size > 0 AS closes, IF(closed_size > 0, -qty, qty) AS change,
                 sum(IF(closed_size > 0, -qty, qty)) OVER (PARTITION BY {_LEG} ORDER BY exchange_ts, seq) AS size_after
             FROM fills),
         spans AS (
             SELECT *, least(size_after, size_after - change) AS low, greatest(size_after, size_after - change) AS high
             FROM steps),
         bounds AS (
-            SELECT {_LEG}, bound, lead(bound) OVER (PARTITION BY {_LEG} ORDER BY bound) - bound AS width
-            FROM (SELECT {_LEG}, low AS bound FROM spans UNION SELECT {_LEG}, high FROM spans)),
+            SELECT {_LEG}, bound, row_number() OVER leg AS number, lead(bound) OVER leg - bound AS width
+            FROM (SELECT {_LEG}, low AS bound FROM spans UNION SELECT {_LEG}, high FROM spans)
+            WINDOW leg AS (PARTITION BY {_LEG} ORDER BY bound)),
+        numbered AS (
+            SELECT {_qualified("spans")}, seq, exchange_ts, closes, unnest(range(lows.number, highs.number)) AS number
+            FROM spans
+            JOIN bounds AS lows ON {_same_leg("spans", "lows")} AND spans.low = lows.bound
+            JOIN bounds AS highs ON {_same_leg("spans", "highs")} AND spans.high = highs.bound),
         crossings AS (
-            SELECT spans.*, width, bound,
-                lag(struct_pack(closes := closes, price := price, fee := fee, qty := qty, ts := exchange_ts,
-                    id := exec_id, link := order_link_id))
-                    OVER (PARTITION BY {_LEG}, bound ORDER BY exchange_ts, seq) AS previous
-            FROM spans JOIN bounds USING ({_LEG}) WHERE bound >= low AND bound < high),
-        pairs AS (
-            SELECT {_LEG}, previous.price AS open_price, price AS close_price, sum(width) AS qty,
-                previous.ts AS opened_at, exchange_ts AS closed_at,
-                any_value(previous.fee) AS open_fee, any_value(fee) AS close_fee,
-                any_value(previous.qty) AS open_qty, any_value(crossings.qty) AS close_qty,
-                any_value(previous.link) AS open_link_id, any_value(order_link_id) AS close_link_id,
-                previous.id AS open_exec_id, exec_id AS close_exec_id
-            FROM crossings WHERE closes AND NOT previous.closes
-            GROUP BY {_LEG}, open_price, close_price, opened_at, closed_at, open_exec_id, close_exec_id),
-        priced AS (
             SELECT *,
-                CAST(IF(direction = 'long', close_price - open_price, open_price - close_price) * qty
+                lag(IF(closes, NULL, seq)) OVER (PARTITION BY {_LEG}, number ORDER BY exchange_ts, seq) AS open_seq
+            FROM numbered),
+        pairs AS (
+            SELECT {_LEG}, open_seq, seq AS close_seq, sum(width) AS qty
+            FROM crossings JOIN bounds USING ({_LEG}, number)
+            WHERE closes AND open_seq IS NOT NULL GROUP BY ALL),
+        priced AS (
+            SELECT {_qualified("pairs")}, pairs.qty, opens.price AS open_price, closes.price AS close_price,
+                CAST(IF(pairs.direction = 'long', closes.price - opens.price, opens.price - closes.price) * pairs.qty
                     AS DECIMAL(38, 12)) AS profit,
-                CAST(IF(qty = open_qty, open_fee, open_fee * qty / open_qty)
-                    + IF(qty = close_qty, close_fee, close_fee * qty / close_qty) AS DECIMAL(38, 12)) AS fees
-            FROM pairs)
+                CAST(IF(pairs.qty = opens.qty, opens.fee, opens.fee * pairs.qty / opens.qty)
+                    + IF(pairs.qty = closes.qty, closes.fee, closes.fee * pairs.qty / closes.qty)
+                    AS DECIMAL(38, 12)) AS fees,
+                opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at,
+                opens.order_link_id AS open_link_id, closes.order_link_id AS close_link_id,
+                opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
+            FROM pairs
+            JOIN fills AS opens ON opens.account = pairs.account AND opens.seq = open_seq
+            JOIN fills AS closes ON closes.account = pairs.account AND closes.seq = close_seq)
         SELECT {_LEG}, qty, open_price, close_price, profit, fees, profit - fees AS net_profit, opened_at, closed_at,
             open_link_id, close_link_id, open_exec_id, close_exec_id
         FROM priced""",

@@ -216,6 +216,8 @@ class Writer:
         """A flush failed; ask the file what it has before the next."""
         self._uncertain = True
         text = str(exc).splitlines()[0] if str(exc) else repr(exc)
+        if "orrupt" in text or "checksum" in text:
+            text += "; stop the bot and run gridbot-supervisor rebuild"
         if text != self.state.error:
             log.error("records cannot be written to %s: %s; they wait in the journals", self.database.path, text)
         self.state.error = text
@@ -317,7 +319,8 @@ class _StopFlag:
 def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
     ready, held_wait, next_health, next_trim = False, HELD_WAIT_S[0], 0.0, time.monotonic() + TRIM_FIRST_S
     while not stopping.is_set:
-        again, pause = False, writer.spec.flush_interval
+        again, started = False, time.monotonic()
+        pause = writer.spec.flush_interval
         try:
             again = writer.flush()
             held_wait = HELD_WAIT_S[0]
@@ -335,6 +338,7 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
             _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
             ready = True
         now = time.monotonic()
+        pause -= now - started if pause == writer.spec.flush_interval else 0.0  # a beat, not a rest after each flush
         if now >= next_health:
             _send(health, writer.health())
             next_health = now + HEALTH_S

@@ -57,6 +57,21 @@ def test_rebuild_from_complete_journals_gives_the_same_rows(tmp_path: Path) -> N
     assert sequences(tmp_path)["bob"] == list(range(1, 70, 2))
 
 
+@pytest.mark.parametrize("part", [0.001, 0.1, 0.5, 0.9])
+def test_a_flipped_byte_in_the_database_is_reported_and_rebuilt(tmp_path: Path, part: float) -> None:
+    session(tmp_path, 2000)
+    write_all(tmp_path)
+    path = database_path(tmp_path)
+    damaged = bytearray(path.read_bytes())
+    damaged[int(len(damaged) * part)] ^= 0xFF
+    path.write_bytes(damaged)
+    result = run(maintenance_cli.rebuild, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert sequences(tmp_path)["bob"] == list(range(1, 2000, 2))
+    old = next(tmp_path.glob("gridbot.before-*.duckdb"))
+    assert old.read_bytes() == bytes(damaged)
+
+
 def test_rebuild_takes_from_the_old_file_what_the_journals_no_longer_have(tmp_path: Path) -> None:
     session(tmp_path)
     write_all(tmp_path)
