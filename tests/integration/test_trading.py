@@ -353,6 +353,8 @@ def test_a_position_from_before_is_taken_over_with_its_entry(tmp_path: Path) -> 
                 await desk.until(lambda: desk.size(Direction.LONG) > 0)
             async with trading(second, paper) as desk:  # another installation: no ledger, no grid
                 assert desk.wiring.account.ledger.leg("btc", Direction.LONG) == (D("0.01"), D(49900))
+                await desk.quiet()  # the first grid's orders are withdrawn, the second one's rest
+                paper.set_price("BTCUSDT", "49891")
                 await desk.until(partial(closes, desk.runner().book), "a closing order")
                 await desk.quiet()
                 close = max((o for o in desk.runner().book if o.reduce_only), key=lambda o: o.price)
