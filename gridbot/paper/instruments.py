@@ -73,6 +73,7 @@ def _listing(
     tier: int,
     mm: str,
     launch_ms: int,
+    band: tuple[str, str] = ("0.05", "0.1"),
 ) -> Listing:
     tick_size, qty_step, tiers = Decimal(tick), Decimal(step), _tiers(Decimal(tier), Decimal(mm))
     return Listing(
@@ -93,6 +94,8 @@ def _listing(
         default_price=Decimal(price),
         max_market_qty=Decimal(max_market_qty),
         launch_ms=launch_ms,
+        price_limit_x=Decimal(band[0]),
+        price_limit_y=Decimal(band[1]),
     )
 
 
@@ -138,6 +141,7 @@ _ALL = (
         tier=2_000_000,
         mm="0.005",
         launch_ms=1_584_230_400_000,
+        band=("0.01", "0.02"),
     ),
     _listing(
         "ETHUSDT",
@@ -150,6 +154,7 @@ _ALL = (
         tier=900_000,
         mm="0.005",
         launch_ms=1_615_766_400_000,
+        band=("0.02", "0.04"),
     ),
     _listing(
         "SOLUSDT",
@@ -160,7 +165,7 @@ _ALL = (
         max_market_qty=16000,
         price="150.000",
         tier=300_000,
-        mm="0.01",
+        mm="0.005",
         launch_ms=1_634_256_000_000,
     ),
     _listing(
@@ -196,7 +201,7 @@ _ALL = (
         max_market_qty=480_000,
         price="2.2000",
         tier=200_000,
-        mm="0.01",
+        mm="0.005",
         launch_ms=1_618_790_400_000,
     ),
 )

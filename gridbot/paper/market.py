@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.instruments import Listing
@@ -88,6 +88,8 @@ class SymbolMarket:
         self._averaged_ms = now_ms
         self.seq = now_ms
         self.updated_ms = now_ms
+        self._band = self.last, self.last
+        self._band_of: tuple[Decimal, Decimal] | None = None  # mark and index that the band was computed from
         self.updates = 1
         self.trade_count = 0
         self.trades: deque[PublicTrade] = deque(maxlen=KEEP_TRADES)
@@ -183,11 +185,18 @@ class SymbolMarket:
 
     def price_band(self) -> tuple[Decimal, Decimal]:
         """(highest buy, lowest sell) allowed now (bybit-v5.md 3.8, without the premium average)."""
+        if self._band_of == (self.mark, self.index):
+            return self._band
         x, y = self.listing.price_limit_x, self.listing.price_limit_y
         highest = min(self.mark * (1 + y), max(self.index, self.mark * (1 + x)))
         lowest = max(self.mark * (1 - y), min(self.index, self.mark * (1 - x)))
         tick = self.instrument.tick_size
-        return highest // tick * tick, -(-lowest // tick) * tick
+        self._band_of = self.mark, self.index
+        self._band = (
+            (highest / tick).to_integral_value(ROUND_FLOOR) * tick,
+            (lowest / tick).to_integral_value(ROUND_CEILING) * tick,
+        )
+        return self._band
 
     def _move(self, side: Side, ticks: int) -> None:
         if ticks > self.last_ticks:

@@ -16,6 +16,8 @@ __all__ = ["decimal_field", "integer", "limit_field", "new_order", "order_price"
 
 LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
 TIME_IN_FORCE = frozenset({"GTC", "IOC", "FOK", "PostOnly", "RPI"})
+SIDES = frozenset({"Buy", "Sell"})
+ORDER_TYPES = frozenset({"Limit", "Market"})
 SMP_TYPES = frozenset({"None", "CancelMaker", "CancelTaker", "CancelBoth"})
 WEEK_MS = 7 * 86_400_000
 CONDITIONAL = ("triggerPrice", "takeProfit", "stopLoss")
@@ -110,8 +112,8 @@ def _choice(params: Mapping[str, Any], name: str, allowed: frozenset[str], defau
 
 def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:
     """A create request; what needs the account or the market is checked by the exchange."""
-    side = Side(_choice(params, "side", frozenset({"Buy", "Sell"})))
-    order_type = _choice(params, "orderType", frozenset({"Limit", "Market"}))
+    side = Side(_choice(params, "side", SIDES))
+    order_type = _choice(params, "orderType", ORDER_TYPES)
     time_in_force = _choice(params, "timeInForce", TIME_IN_FORCE, "IOC" if order_type == "Market" else "GTC")
     for name in CONDITIONAL:
         if text(params, name) not in ("", "0"):
