@@ -32,7 +32,7 @@ def stored(con: duckdb.DuckDBPyConnection, fill: Any, table: str, bodies: list[b
     return con.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(records=st.lists(any_record().filter(storable), min_size=1, max_size=5))
 def _same(con: duckdb.DuckDBPyConnection, records: list[Any]) -> None:
     for table in {record.TABLE for record in records}:

@@ -22,16 +22,16 @@ def test_the_database_stops_and_catches_up_when_there_is_room(tmp_path: Path, wh
         size = database_path(tmp_path).stat().st_size if where == "database file" else 20_000
         limits = resource.prlimit(writer.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(writer.process.pid, resource.RLIMIT_FSIZE, (size, limits[1]))
-        for number in range(2, 3001):
+        for number in range(2, 1501):
             recorder.record(execution(number, order_id=os.urandom(60).hex()))
             recorder.flush()
         health = writer.wait_health(lambda m: m.get("error"), "the writer's complaint")
         committed = health["committed"]["alice"]
-        assert committed < 3000
+        assert committed < 1500
         recorder.ack(committed)
         assert writer.process.is_alive()
         resource.prlimit(writer.process.pid, resource.RLIMIT_FSIZE, limits)
-        writer.wait_health(lambda m: m["committed"].get("alice") == 3000 and m["error"] is None, "everything committed")
+        writer.wait_health(lambda m: m["committed"].get("alice") == 1500 and m["error"] is None, "everything committed")
     recorder.close()
-    assert sequences(tmp_path)["alice"] == list(range(1, 3001))
+    assert sequences(tmp_path)["alice"] == list(range(1, 1501))
     assert rows(tmp_path, "SELECT * FROM ingest_gaps") == []

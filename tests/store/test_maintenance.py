@@ -57,7 +57,7 @@ def test_rebuild_from_complete_journals_gives_the_same_rows(tmp_path: Path) -> N
     assert sequences(tmp_path)["bob"] == list(range(1, 70, 2))
 
 
-@pytest.mark.parametrize("part", [0.001, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("part", [0.001, 0.5])
 def test_a_flipped_byte_in_the_database_is_reported_and_rebuilt(tmp_path: Path, part: float) -> None:
     session(tmp_path, 2000)
     write_all(tmp_path)
