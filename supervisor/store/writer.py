@@ -61,7 +61,7 @@ class WriterSpec:
     data_dir: Path
     accounts: tuple[str, ...]
     flush_interval: float = 0.5
-    max_rows: int = 20_000
+    max_rows: int = 60_000
     keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None
 
