@@ -86,14 +86,9 @@ def kline_trades(symbol: str, bar: Bar) -> Iterator[tuple[float, MarketTrade]]:
 
 
 def read_table(path: Path) -> tuple[list[str], Iterator[Sequence[object]]]:
-    """Columns and rows of a .parquet or .feather file; feather needs pyarrow (ImportError without it)."""
+    """Columns and rows of a .parquet or .feather file. Raise OSError, saying what to do, when it cannot be read."""
     if path.suffix == ".feather":
-        from pyarrow import feather
-
-        table = feather.read_table(path)
-        return list(table.column_names), (
-            tuple(row.values()) for batch in table.to_batches(max_chunksize=1000) for row in batch.to_pylist()
-        )
+        return _read_feather(path)
     import duckdb  # slow to import, and few need it here
 
     try:
@@ -101,6 +96,24 @@ def read_table(path: Path) -> tuple[list[str], Iterator[Sequence[object]]]:
     except duckdb.Error as error:
         raise OSError(str(error)) from error
     return [str(column[0]) for column in cursor.description or ()], _fetched(cursor)
+
+
+def _read_feather(path: Path) -> tuple[list[str], Iterator[Sequence[object]]]:
+    try:
+        import pyarrow
+        from pyarrow import feather
+    except ImportError as error:
+        raise OSError(
+            "a .feather file needs the package pyarrow; install it with `pip install 'gridbot[feather]'` "
+            f"(or `pip install pyarrow`), or convert the file to .parquet or .csv ({error})"
+        ) from error
+    try:
+        table = feather.read_table(path)
+    except pyarrow.ArrowException as error:
+        raise OSError(str(error)) from error
+    return list(table.column_names), (
+        tuple(row.values()) for batch in table.to_batches(max_chunksize=1000) for row in batch.to_pylist()
+    )
 
 
 def _fetched(cursor: Any) -> Iterator[Sequence[object]]:

@@ -34,7 +34,7 @@ def read_file(path: Path, symbol: str) -> Iterator[tuple[float, MarketTrade]]:
             yield from _bars(path, symbol, header, rows)
         else:
             yield from _trades(path, symbol, header, rows)
-    except (OSError, EOFError, ImportError) as error:
+    except (OSError, EOFError) as error:
         raise ReplayError(f"{path}: cannot be read: {error}") from error
 
 

@@ -1,7 +1,4 @@
-"""A second client that we did not write: ccxt loads markets, trades and watches on the paper exchange.
-
-ccxt is a development dependency; without it these tests are skipped.
-"""
+"""A second client that we did not write: ccxt loads markets, trades and watches on the paper exchange."""
 
 from __future__ import annotations
 
@@ -9,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import ccxt
 import pytest
 
 from tests.paper.support import ALICE, Venue, manual_config, venue_of
 
-ccxt = pytest.importorskip("ccxt")
 SYMBOL = "BTC/USDT:USDT"
 
 

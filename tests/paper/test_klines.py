@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow
 import pytest
+from pyarrow import feather
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.klines import STEPS, Bar, kline_trades, parse_bar
@@ -66,9 +69,30 @@ def test_parquet_is_read_without_further_packages(tmp_path: Path) -> None:
         list(read_file(tmp_path / "bad.parquet", "BTCUSDT"))
 
 
+def feather_file(path: Path) -> Path:
+    columns = {"date": [datetime(2025, 5, 4, tzinfo=UTC)], "open": [100.5], "high": [110.0], "low": [90.0]}
+    feather.write_feather(pyarrow.table(columns | {"close": [105.0], "volume": [16.0]}), str(path))
+    return path
+
+
+def test_feather_is_read_with_pyarrow(tmp_path: Path) -> None:
+    tape = list(read_file(feather_file(tmp_path / "k.feather"), "BTCUSDT"))
+    assert len(tape) == 3 * STEPS + 1
+    assert (tape[0][1].price, tape[0][0]) == (D("100.5"), datetime(2025, 5, 4, tzinfo=UTC).timestamp())
+    (tmp_path / "bad.feather").write_text("no")
+    with pytest.raises(ReplayError, match="cannot be read"):
+        list(read_file(tmp_path / "bad.feather", "BTCUSDT"))
+
+
+def test_feather_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = feather_file(tmp_path / "k.feather")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # what an import of a package that is not there does
+    with pytest.raises(ReplayError, match=r"k\.feather: .*pip install 'gridbot\[feather\]'"):
+        list(read_file(path, "BTCUSDT"))
+
+
 @pytest.mark.skipif(not KLINES.exists(), reason="needs the shared market data")
 def test_real_klines_of_a_feather_file() -> None:
-    pytest.importorskip("pyarrow")
     path = next(path for path in sorted(KLINES.glob("*.feather")) if "BTC" in path.name)
     tape = read_file(path, "BTCUSDT")
     trades = [next(tape) for _ in range(100)]
