@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from typing import TYPE_CHECKING
-
 import click
 
 from supervisor.cli import place_options
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.places import config_path
-
-if TYPE_CHECKING:
-    from gridbot.paper.spec import PaperSpec
 
 __all__ = ["paper"]
 
@@ -24,36 +17,19 @@ __all__ = ["paper"]
 def paper(config: str | None, data_dir: str | None, port: int | None) -> None:
     """Run the paper exchange of a configuration alone, until Ctrl-C.
 
-    It has the configuration's paper accounts and market. Nothing is written; its state ends with it.
+    It has the configuration's paper accounts and market, and prints how to point pybit and ccxt at it. Its state ends
+    with it, unless the configuration names a paper.state_file.
     """
+    from gridbot.paper.replay import ReplayError
     from gridbot.paper.server import SetupError
+    from gridbot.paper.standalone import run_standalone
     from supervisor.entries import paper_spec
     from supervisor.run import load
 
     spec = paper_spec(load(config_path(config), data_dir), port)
     try:
-        asyncio.run(_serve(spec))
-    except SetupError as error:
+        run_standalone(spec, click.echo)
+    except (SetupError, ReplayError) as error:
         raise CommandError(str(error), ExitCode.CONFIG) from None
     except OSError as error:
         raise CommandError(f"expected to listen on a free port, got: {error}", ExitCode.REFUSED) from None
-
-
-async def _serve(spec: PaperSpec) -> None:
-    from gridbot.paper.server import PaperServer
-
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with PaperServer(spec) as server:
-        click.echo(f"paper exchange: {server.url} (REST), {server.url.replace('http', 'ws', 1)}/v5/... (WebSocket)")
-        for account in spec.accounts:
-            generated = account.api_key == f"paper-{account.name}"  # made from the name: no secret to anybody
-            secret = account.api_secret if generated else "as in the configuration"
-            click.echo(f"  account {account.name}: key {account.api_key}, secret {secret}")
-        click.echo("  stop   Ctrl-C")
-        waits = [asyncio.create_task(stop.wait()), asyncio.create_task(server.ended.wait())]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()

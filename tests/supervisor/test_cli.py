@@ -211,8 +211,7 @@ def test_the_paper_exchange_alone(tmp_path):
     config = "environment: paper\naccounts: [{name: dan}]\n"
     first = paper(tmp_path, config, "--port", "0")
     assert first.stdout is not None
-    url = first.stdout.readline().split()[2]
-    assert "key paper-dan" in first.stdout.readline()
+    url = first.stdout.readline().split()[-1]
     with urllib.request.urlopen(f"{url}/v5/market/time", timeout=30) as answer:
         assert json.load(answer)["retCode"] == 0
     second = paper(tmp_path, config, "--port", url.rsplit(":", 1)[1])
@@ -230,3 +229,12 @@ def test_a_paper_exchange_that_cannot_be(tmp_path):
     said = process.communicate(timeout=30)[1]
     assert process.returncode == 4, said
     assert "WHATUSDT" in said
+
+
+def test_a_replay_that_cannot_be_read(tmp_path):
+    market = "paper: {market: {source: replay, files: {BTCUSDT: nowhere.csv}}}\n"
+    process = paper(tmp_path, "environment: paper\naccounts: [{name: dan}]\n" + market)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 4, said
+    assert "nowhere.csv: cannot be read" in said
+    assert "Traceback" not in said
