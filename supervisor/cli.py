@@ -36,6 +36,7 @@ class LazyGroup(click.Group):
         "rebuild": ("supervisor.store.maintenance_cli:rebuild", "Make the database anew from the journals."),
         "backup": ("supervisor.store.maintenance_cli:backup", "Copy the database to a file, also while it runs."),
         "vacuum": ("supervisor.store.maintenance_cli:vacuum", "Give back the database's free space."),
+        "ledger": ("supervisor.store.ledger_cli:ledger", "Compare balances with executions."),
         "export": ("supervisor.store.maintenance_cli:export", "Write the records as Parquet files."),
     }
 
@@ -50,7 +51,8 @@ class LazyGroup(click.Group):
         module, _, attribute = self.LAZY[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         if module.startswith("supervisor.store.") and not os.environ.get("GRIDBOT_DATA_DIR"):
-            ctx.default_map = {cmd_name: {"data_dir": str(data_directory())}}
+            place = {"data_dir": str(data_directory())}
+            ctx.default_map = {cmd_name: {**place, "check": place}}  # `ledger check` is one level deeper
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

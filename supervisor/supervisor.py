@@ -95,6 +95,7 @@ class Supervisor:
         self._settled = False
         self._stop_mode: str | None = None
         self._forced = False
+        self._writer_asked = False
         self._signalled_at: float | None = None
         self._finished = asyncio.Event()
 
@@ -182,6 +183,8 @@ class Supervisor:
                 continue
             if child.spec.needs_paper and not self._paper:
                 child.state = replace(child.state, reason="waits for the paper exchange")
+            elif child.spec.kind is ChildKind.WORKER and not self._writer_has_been_asked():
+                child.state = replace(child.state, reason="waits for the writer")
             else:
                 self.advance(child, Start())
         if not self._settled and all(self._has_settled(child) for child in self.children):
@@ -199,6 +202,12 @@ class Supervisor:
             return child.spec.kind is not ChildKind.WORKER or "health" in child.health
         paper = self._first(ChildKind.PAPER)
         return child.spec.needs_paper and not self._paper and paper is not None and self._has_settled(paper)
+
+    def _writer_has_been_asked(self) -> bool:
+        """It has noted beside the journals what the database holds already, or it cannot: trading waits no longer."""
+        writer = self._first(ChildKind.WRITER)
+        self._writer_asked = self._writer_asked or writer is None or self._has_settled(writer)
+        return self._writer_asked
 
     def _stop_due(self) -> None:
         for kind in (ChildKind.WORKER, ChildKind.WRITER, ChildKind.PAPER):
