@@ -13,6 +13,7 @@ from gridbot.paper.fault_config import FaultConfig
 
 __all__ = [
     "AtEnd",
+    "CancelFirst",
     "InstrumentConfig",
     "MarketConfig",
     "MatchingModel",
@@ -64,6 +65,15 @@ class PositionMode(StrEnum):
 
     ONE_WAY = "one_way"
     HEDGE = "hedge"
+
+
+class CancelFirst(StrEnum):
+    """Which resting closing order goes first when the position no longer covers them; Bybit does not say."""
+
+    FARTHEST = "farthest"
+    NEAREST = "nearest"
+    NEWEST = "newest"
+    OLDEST = "oldest"
 
 
 class _Model(BaseModel):
@@ -195,6 +205,10 @@ class PaperConfig(_Model):
     default_leverage: Decimal = Field(Decimal(10), ge=1, description="Leverage of a symbol until the account sets it.")
     position_mode: PositionMode = Field(PositionMode.ONE_WAY, description="Mode of each symbol until switched.")
     matching: MatchingModel = Field(MatchingModel.QUEUE, description="When a resting order fills.")
+    reduce_only_cancels: CancelFirst = Field(
+        CancelFirst.FARTHEST,
+        description="Which resting closing order goes first when a position no longer covers them all.",
+    )
     ack_delay_ms: float = Field(3, ge=0, description="From answering a request to pushing its result on the streams.")
     subscribe_delay_ms: float = Field(10, ge=0, description="Before WebSocket acknowledgements; pybit needs 5 or more.")
     ticker_interval_ms: float = Field(100, ge=0, description="Tickers coalesce for this long; 0 pushes each change.")

@@ -6,27 +6,25 @@ streams have to say about it, in the order in which it happened.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
-from gridbot.core.vocabulary import Direction, Side
+from gridbot.core.vocabulary import Side
 from gridbot.paper.account import Account, Leg
 from gridbot.paper.errors import ApiError
 from gridbot.paper.liquidation import Liquidation, liquidate_if_due
 from gridbot.paper.market import PublicTrade, SymbolMarket
 from gridbot.paper.orders import NewOrder, Order
-from gridbot.paper.settlement import Settlement
 from gridbot.paper.state import Push
+from gridbot.paper.taking import Taking
 
 __all__ = ["Exchange", "Push"]
 
 ZERO = Decimal(0)
 MAX_ACTIVE_ORDERS = 500
-MAX_TAKER_LEVELS = 500
 
 
-class Exchange(Settlement):
+class Exchange(Taking):
     """All accounts on all symbols."""
 
     def set_leverage(self, account: Account, symbol: str, leverage: Decimal, now_ms: int) -> None:
@@ -59,13 +57,21 @@ class Exchange(Settlement):
         account.hedge[symbol] = hedge
 
     def place(self, account: Account, request: NewOrder, now_ms: int) -> Order:
-        """Accept an order, let it take liquidity if it may, and rest what is left."""
+        """Accept an order, let it take liquidity if it may, and rest what is left; the first one if it is split."""
         market = self.markets[request.symbol]
         self._check_link_id(account, request.order_link_id, now_ms)
         if len(account.open_by_symbol.get(request.symbol, ())) >= MAX_ACTIVE_ORDERS:
             raise ApiError(110020, "Not allowed to have more than 500 active orders")
         request, closing = self._fit_to_position(account, request)
-        request = self._fit_to_band(account, request, market)
+        first, *others = self._split(self._fit_to_band(account, request, market))
+        placed = self._accept(account, first, closing, market, now_ms)
+        for request in others:
+            if self._closable(account, request) >= request.qty:
+                self._accept(account, request, closing, market, now_ms)
+        self._flush()
+        return placed
+
+    def _accept(self, account: Account, request: NewOrder, closing: bool, market: SymbolMarket, now_ms: int) -> Order:
         order = self._new_order(request, closing, market, now_ms)
         cost = self._cost(account, order)
         if cost > 0:
@@ -74,7 +80,6 @@ class Exchange(Settlement):
             account.reserve(order, cost)
         account.add_open(order)
         self._enter(account, order, market, now_ms)
-        self._flush()
         return order
 
     def amend(self, account: Account, order: Order, *, qty: Decimal | None, price: Decimal | None, now_ms: int) -> None:
@@ -179,113 +184,3 @@ class Exchange(Settlement):
         account.pay(insurance=-account.wallet)
         self._dirt(account)
         self._flush()
-
-    def _check_link_id(self, account: Account, link_id: str, now_ms: int) -> None:
-        known = account.by_link.get(link_id) if link_id else None
-        if known is None:
-            return
-        if known.is_open or now_ms - known.updated_ms < self.config.link_id_retention_s * 1000:
-            raise ApiError(110072, "OrderLinkedID is duplicate")
-
-    def _closable(self, account: Account, request: NewOrder) -> Decimal:
-        """What an order on the closing side may still close: position less resting closing orders."""
-        leg = self.leg(account, request.symbol, request.position_idx)
-        size = leg.size if request.side is leg.direction.close_side else ZERO
-        for other in account.resting_on(request.symbol):
-            if other.closing and other.side is request.side and other.request.position_idx == request.position_idx:
-                size -= other.unfilled
-        return size
-
-    def _fit_to_position(self, account: Account, request: NewOrder) -> tuple[NewOrder, bool]:
-        """Check the position index and clamp a closing order to what it can close."""
-        hedge = self.is_hedge(account, request.symbol)
-        if hedge != (request.position_idx in (1, 2)):
-            raise ApiError(10001, "position idx not match position mode")
-        closing = request.reduce_only or request.close_all
-        if hedge:
-            direction = Direction.from_position_idx(request.position_idx)
-            on_closing_side = request.side is direction.close_side
-            if closing and not on_closing_side:
-                raise ApiError(110017, "Reduce-only rule not satisfied")
-            closing = on_closing_side
-        if not closing:
-            return request, False
-        room = self._closable(account, request)
-        if room <= 0:
-            raise ApiError(110017, "current position is zero, cannot fix reduce-only order qty")
-        qty = room if request.close_all else min(room, request.qty)
-        return (request if qty == request.qty else replace(request, qty=qty)), True
-
-    def _fit_to_band(self, account: Account, request: NewOrder, market: SymbolMarket) -> NewOrder:
-        """Move a limit price into the dynamic band, or refuse it when the account asked for that."""
-        if request.price is None:
-            return request
-        highest, lowest = market.price_band()
-        limit = min(request.price, highest) if request.side is Side.BUY else max(request.price, lowest)
-        if limit == request.price:
-            return request
-        if not account.reprice:
-            raise ApiError(110003, "Order price exceeds the allowable range.")
-        return replace(request, price=limit)
-
-    def _new_order(self, request: NewOrder, closing: bool, market: SymbolMarket, now_ms: int) -> Order:
-        self._number += 1
-        price = request.price
-        if price is None:
-            price = market.ask if request.side is Side.BUY else market.bid
-        return Order(
-            number=self._number,
-            order_id=self._id(self._number),
-            request=request,
-            qty=request.qty,
-            price=price,
-            closing=closing,
-            last_price=market.last,
-            created_ms=now_ms,
-            updated_ms=now_ms,
-        )
-
-    def _enter(self, account: Account, order: Order, market: SymbolMarket, now_ms: int) -> None:
-        """Take liquidity, refuse, or rest: what the matching engine does with an accepted order."""
-        instrument = market.instrument
-        ticks = instrument.ticks(order.price)
-        tif = "IOC" if order.is_market else order.request.time_in_force
-        taken_before = order.cum_qty
-        if market.crosses(order.side, ticks):
-            if tif == "PostOnly":
-                self._end(account, order, OrderStatus.CANCELLED, now_ms, reason="EC_PostOnlyWillTakeLiquidity")
-                return
-            self._take(account, order, market, ticks, tif, now_ms)
-            if not order.is_open:
-                return
-        if tif in ("IOC", "FOK"):
-            reason = "EC_NoImmediateQtyToFill" if tif == "IOC" else "EC_NoEnoughQtyToFill"
-            self._end(account, order, OrderStatus.CANCELLED, now_ms, reason=reason)
-            return
-        self._owners[order.order_id] = (account, order)
-        volume = market.shown_volume(order.side, ticks)
-        self.books[order.symbol].add(order.order_id, order.side, ticks, order.unfilled, volume)
-        if order.cum_qty == taken_before:
-            self._order_changed(account, order)
-
-    def _take(self, account: Account, order: Order, market: SymbolMarket, limit: int, tif: str, now_ms: int) -> None:
-        """Execute against the modelled depth, level by level, up to the limit price (market: as deep as needed)."""
-        steps = self._taker_fills(order, market, None if order.is_market else limit)
-        if tif == "FOK" and sum((qty for _, qty in steps), ZERO) < order.unfilled:
-            return
-        for ticks, qty in steps:
-            self._fill(account, order, qty, market.instrument.price(ticks), maker=False, now_ms=now_ms)
-
-    def _taker_fills(self, order: Order, market: SymbolMarket, limit: int | None) -> list[tuple[int, Decimal]]:
-        left = order.unfilled
-        step = 1 if order.side is Side.BUY else -1
-        ticks = market.ask_ticks if order.side is Side.BUY else market.bid_ticks
-        fills: list[tuple[int, Decimal]] = []
-        for _ in range(MAX_TAKER_LEVELS):
-            if left <= 0 or ticks <= 0 or (limit is not None and (limit - ticks) * step < 0):
-                break
-            qty = min(left, market.level_qty(ticks))
-            fills.append((ticks, qty))
-            left -= qty
-            ticks += step
-        return fills

@@ -33,6 +33,10 @@ class Listing:
     def symbol(self) -> str:
         return self.instrument.symbol
 
+    def max_qty(self, *, market: bool) -> Decimal:
+        """Biggest quantity of one order."""
+        return self.max_market_qty if market else self.instrument.max_order_qty
+
     @property
     def price_scale(self) -> int:
         """Decimals of the tick size."""

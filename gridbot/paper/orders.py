@@ -58,6 +58,7 @@ class Order:
     cancel_type: str = "UNKNOWN"
     reject_reason: str = "EC_NoError"
     reserved: Decimal = ZERO
+    smp_order_id: str = ""
 
     @property
     def symbol(self) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.account import Account, ClosedPnl, Leg, rounded
+from gridbot.paper.config import CancelFirst
 from gridbot.paper.margin import order_cost
 from gridbot.paper.orders import Execution, Order
 from gridbot.paper.state import ExchangeState
@@ -153,7 +154,7 @@ class Settlement(ExchangeState):
         row.fill_count += 1
 
     def _uncover(self, account: Account, leg: Leg, now_ms: int) -> None:
-        """Cancel resting closing orders that the leg no longer covers, farthest from the market first."""
+        """Cancel resting closing orders that the leg no longer covers, in the configured order."""
         closing = [
             order
             for order in account.resting_on(leg.symbol)
@@ -163,7 +164,7 @@ class Settlement(ExchangeState):
         ]
         wanted = sum((order.unfilled for order in closing if order.side is leg.direction.close_side), ZERO)
         last = self.markets[leg.symbol].last
-        for order in sorted(closing, key=lambda each: abs(each.price - last), reverse=True):
+        for order in _in_turn(closing, self.config.reduce_only_cancels, last):
             wrong_side = order.side is not leg.direction.close_side
             if wanted <= leg.size and not wrong_side:
                 break
@@ -201,3 +202,10 @@ class Settlement(ExchangeState):
                 opening = max(ZERO, opening - leg.size)
         leverage = self.leverage(account, order.symbol)
         return rounded(order_cost(order.direction, opening, order.price, leverage, self.config.taker_fee))
+
+
+def _in_turn(orders: list[Order], first: CancelFirst, last: Decimal) -> list[Order]:
+    """Closing orders, the one to be cancelled first before the others."""
+    if first in (CancelFirst.NEWEST, CancelFirst.OLDEST):
+        return sorted(orders, key=lambda order: order.number, reverse=first is CancelFirst.NEWEST)
+    return sorted(orders, key=lambda order: abs(order.price - last), reverse=first is CancelFirst.FARTHEST)

@@ -71,7 +71,7 @@ def decimal_field(params: Mapping[str, Any], name: str) -> Decimal | None:
     return number
 
 
-def order_qty(params: Mapping[str, Any], listing: Listing, *, market: bool) -> Decimal | None:
+def order_qty(params: Mapping[str, Any], listing: Listing, *, market: bool, unlimited: bool = False) -> Decimal | None:
     """Quantity on the step and within the limits, with the step's decimals; None when absent."""
     qty = decimal_field(params, "qty")
     if qty is None:
@@ -79,8 +79,7 @@ def order_qty(params: Mapping[str, Any], listing: Listing, *, market: bool) -> D
     instrument = listing.instrument
     if qty < instrument.min_order_qty or qty % instrument.qty_step:
         raise ApiError(10001, "params error: qty err")
-    maximum = listing.max_market_qty if market else instrument.max_order_qty
-    if qty > maximum:
+    if not unlimited and qty > listing.max_qty(market=market):
         raise ApiError(10001, "The number of contracts exceeds maximum limit allowed: too large")
     return qty.quantize(instrument.qty_step)
 
@@ -123,7 +122,11 @@ def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:
         raise ApiError(10001, "params error: timeInForce invalid, a market order cannot be PostOnly")
     reduce_only, close_on_trigger = boolean(params, "reduceOnly"), boolean(params, "closeOnTrigger")
     close_all = reduce_only and close_on_trigger and decimal_field(params, "qty") == 0
-    qty = listing.instrument.min_order_qty if close_all else order_qty(params, listing, market=market)
+    qty = (
+        listing.instrument.min_order_qty
+        if close_all
+        else order_qty(params, listing, market=market, unlimited=reduce_only)
+    )
     price = None if market else order_price(params, listing)
     if qty is None or (price is None and not market):
         raise ApiError(10001, f"params error: {'qty' if qty is None else 'price'} is required")

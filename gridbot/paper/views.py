@@ -91,7 +91,7 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
         "placeType": "",
         "smpType": request.smp_type,
         "smpGroup": 0,
-        "smpOrderId": "",
+        "smpOrderId": order.smp_order_id,
         "slippageToleranceType": "UNKNOWN",
         "slippageTolerance": "",
         "rpiTakerAccess": False,
