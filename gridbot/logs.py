@@ -44,6 +44,7 @@ _TAGS = {
     "gridbot.orchestrator": "acct",
     "gridbot.orders": "order",
     "gridbot.paper": "paper",
+    "gridbot.keeper": "order",
     "gridbot.reconciler": "recon",
     "gridbot.runner": "grid",
     "gridbot.worker": "acct",

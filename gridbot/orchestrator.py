@@ -141,7 +141,7 @@ class Orchestrator:
         self.account.gate.stopping = True
         for runner in self.runners.values():
             runner.desk.ready = False
-            runner.drop_unsent("stop")
+            runner.orders.drop_unsent("stop")
         await self.account.executor.drain(5.0)
         for task in (*self._tasks, *self._jobs.values()):
             task.cancel()
@@ -251,7 +251,7 @@ class Orchestrator:
             case ExecutionEvent():
                 runner.on_execution(event)
             case OrderUpdateEvent():
-                runner.on_order(event)
+                runner.orders.heard(event)
             case PositionEvent():
                 runner.on_position(event)
 
@@ -286,7 +286,7 @@ class Orchestrator:
         for item in account.retry.due(now_s):
             runner = next((r for r in self.live.values() if r.book.get(item.key) is not None), None)
             if runner is not None:
-                runner.retry(item)
+                runner.orders.retry(item)
         account.executor.pump()
         if self.reconciler.unsettled() and self._due.take("unsettled", REFRESH_MIN_S, now_s):
             self.reconcile("executions of a finished order are missing")

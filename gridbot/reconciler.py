@@ -81,9 +81,9 @@ class Reconciler:
                 runner.book, listing, strat_id=runner.strat_id, instrument=runner.instrument, asked_ms=asked_ms
             )
             for row in (*plan.update, *plan.foreign):
-                runner.on_order(row, source="rest")
+                runner.orders.heard(row, source="rest")
             for row in plan.adopt:
-                runner.adopt(row, "reconcile")
+                runner.orders.adopt(row, "reconcile")
             await asyncio.gather(*(self._ask(runner, order) for order in plan.missing))
             adopted, looked_up = adopted + len(plan.adopt), looked_up + len(plan.missing)
             foreign += len(plan.foreign)
@@ -196,11 +196,11 @@ class Reconciler:
         if found is not None:
             if found.cum_exec_qty > order.exec_qty:
                 await self.backfill()
-            runner.on_order(found, source="rest")
+            runner.orders.heard(found, source="rest")
             if found.status.is_open and order.state is OrderState.PENDING_CANCEL:
-                runner.cancel_did_not_happen(order)
+                runner.orders.cancel_did_not_happen(order)
         elif order.order_id or order.state is OrderState.PENDING_CANCEL:
             await self.backfill()
-            runner.order_is_gone(order)
+            runner.orders.is_gone(order)
         else:
-            runner.order_never_arrived(order)
+            runner.orders.never_arrived(order)

@@ -1,8 +1,8 @@
-"""One strategy, live or shadow: events in, decisions through the gate, orders to the executor.
+"""One strategy, live or shadow: what the market and the exchange say goes in, decisions go through the gate.
 
-The runner owns the strategy's `OrderBook`, its `Desk` (what the gate looks at) and its `Sizer`. It does no I/O: REST,
-streams and files are the orchestrator's. A shadow strategy is the same runner with a `ShadowVenue` in place of the
-executor, so nothing above the wire can behave differently.
+The runner owns the strategy's `Desk` (what the gate looks at), its `Sizer`, and its `OrderKeeper`, which follows the
+orders from there on. It does no I/O: REST, streams and files are the orchestrator's. A shadow strategy is the same
+runner with a `ShadowVenue` in place of the executor, so nothing above the wire can behave differently.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from decimal import Decimal
 
 from gridbot import recording
 from gridbot.account import Account
-from gridbot.bybit.errors import ExchangeError
-from gridbot.bybit.types import OrderAck
 from gridbot.config_models import StrategyConfig
 from gridbot.core import (
     CancelIntent,
@@ -25,21 +23,17 @@ from gridbot.core import (
     GridEngine,
     Instrument,
     Intent,
-    OrderUpdateEvent,
     PlaceLimitIntent,
     PositionEvent,
     TickerEvent,
     WalletEvent,
     client_order_id,
 )
+from gridbot.keeper import OrderKeeper
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breaker import RateCap
 from gridbot.orders.gate import PRICE_BLIND, Caps, Desk, Gate, Leg, Proposal, Refusal, wire_order
-from gridbot.orders.lifecycle import Order, OrderState, Transition
-from gridbot.orders.link_id import client_id_of, wire_id
-from gridbot.orders.outcome import REDUCE_ONLY_ZERO, Next, Verdict, after_cancel, after_place
-from gridbot.orders.reconcile import adopted, owns
-from gridbot.orders.retry import RetryItem
+from gridbot.orders.link_id import client_id_of
 from gridbot.orders.shadow import ShadowVenue
 from gridbot.sizer import Sizer
 
@@ -89,11 +83,11 @@ class StrategyRunner:
             rate=RateCap(config.caps.max_orders_per_minute),
         )
         self._gate.desks[config.strat_id] = self.desk
+        self.orders = OrderKeeper(self.desk, instrument, account, self._gate, log=self.log, venue=venue)
         self.positions: dict[Direction, PositionEvent] = {}
         self.ticker: TickerEvent | None = None
         self._grid_version: int | None = None
         self._refused: dict[tuple[Direction, int], Refusal] = {}
-        self._foreign: set[str] = set()
         self._settled: Sequence[Intent] = ()
         """An answer of which nothing may be sent until the desk's epoch changes: the engine repeats the same object."""
         self._settled_epoch = 0
@@ -110,7 +104,7 @@ class StrategyRunner:
     def on_ticker(self, ticker: TickerEvent) -> None:
         """Decide at a new price. This is the hot path: no disk, no wait."""
         desk = self.desk
-        self.ticker = ticker
+        self.ticker = self.orders.ticker = ticker
         desk.last_price = ticker.last_price
         desk.price_s = self._account.clock_s()
         if self._venue is not None:
@@ -130,7 +124,7 @@ class StrategyRunner:
         refused: dict[tuple[Direction, int], Refusal] = {}
         for intent in intents:
             if isinstance(intent, CancelIntent):
-                self.cancel(intent.key, intent.reason)
+                self.orders.cancel(intent.key, intent.reason)
             elif intent.reduce_only and not self.desk.legs[intent.direction].size:
                 refused[intent.direction, intent.ticks] = Refusal.NOT_COVERED  # half the levels of a flat leg
             else:
@@ -139,7 +133,7 @@ class StrategyRunner:
         for proposal in wire_order(places):
             refusal = self._gate.admit(self.desk, proposal, now_s)
             if refusal is None:
-                self._place(proposal)
+                self.orders.submit(proposal)
             else:
                 refused[proposal.direction, proposal.ticks] = refusal
                 if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
@@ -147,8 +141,7 @@ class StrategyRunner:
         self._refused, self.refusals = refused, Counter(refused.values())
         if len(refused) == len(intents) and self.refusals.keys() <= PRICE_BLIND:
             self._settled, self._settled_epoch = intents, self.desk.epoch
-        if self._venue is None:
-            self._account.executor.pump()
+        self.orders.pump()
 
     def _proposal(self, intent: PlaceLimitIntent) -> Proposal:
         price = self.instrument.price(intent.ticks)
@@ -180,197 +173,7 @@ class StrategyRunner:
             )
         )
 
-    def _place(self, proposal: Proposal) -> None:
-        order = Order(
-            strat_id=self.strat_id,
-            symbol=self.symbol,
-            side=proposal.side,
-            direction=proposal.direction,
-            ticks=proposal.ticks,
-            price=proposal.price,
-            qty=proposal.qty,
-            reduce_only=proposal.reduce_only,
-            client_id=proposal.client_id,
-            link_id=wire_id(proposal.client_id, self._account.generations.next()),
-        )
-        self.book.add(order)
-        self._account.recorder.record(
-            recording.of_proposal(
-                self.strat_id,
-                self.symbol,
-                proposal,
-                verdict="shadow" if self._venue else "sent",
-                link_id=order.link_id,
-                ticker=self.ticker,
-            )
-        )
-        self._account.stages.admitted(order.link_id)
-        if self._venue is None:
-            self._account.executor.place(order, self, proposal.level_distance)
-        else:
-            self.on_order(self._venue.place(order, self._account.clock_ms()))
-
-    # ------------------------------------------------------------------ cancels, from anybody
-
-    def cancel(self, key: str, reason: str) -> None:
-        """Withdraw an order; an order that never left needs no request. Call `Executor.pump` afterwards."""
-        order = self.book.get(key)
-        if order is None or order.state.is_final or order.state is OrderState.PENDING_CANCEL:
-            return
-        self._account.recorder.record(
-            recording.of_cancel(order, verdict="shadow" if self._venue else "sent", reason=reason, ticker=self.ticker)
-        )
-        if self._venue is not None:
-            self._keep(self.book.apply_update(self._venue.cancel(order, self._account.clock_ms())))
-        elif not order.on_wire:
-            self._keep(self.book.drop_unsent(key, reason))
-        elif order.state is not OrderState.UNRESOLVED:  # what may not exist is looked up first
-            self._keep(self.book.ask_cancel(key, reason))
-            self._account.executor.cancel(order, self)
-
-    def cancel_all(self, reason: str) -> None:
-        """Withdraw every live order and send what that takes."""
-        for order in self.book:
-            self.cancel(order.key, reason)
-        if self._venue is None:
-            self._account.executor.pump()
-
-    def drop_unsent(self, reason: str) -> None:
-        """Forget the orders whose turn on the wire has not come."""
-        for order in self.book:
-            self._keep(self.book.drop_unsent(order.key, reason))
-
-    # ------------------------------------------------------------------ answers of the executor
-
-    def sending(self, order: Order) -> None:
-        """Journalled before the request is on the wire."""
-        self._keep(Transition(order, order.state, order.state))
-
-    def placed(self, order: Order, result: OrderAck | ExchangeError) -> None:
-        """The create request was answered."""
-        level = self._gate.level_key(self.desk, order.direction, order.side, order.ticks)
-        if isinstance(result, OrderAck):
-            self.book.acknowledge(order.key, result.order_id)
-            self._gate.auth.succeed()
-            self._gate.breaker.succeed(level)
-            self._account.retry.forget(order.key)
-            return
-        verdict = after_place(result)
-        self.log.warning(
-            "[order] %s %s %s @ %s was not confirmed: %s (%s)",
-            order.direction,
-            order.side,
-            order.qty,
-            order.price,
-            result,
-            verdict.next,
-        )
-        if verdict.next is Next.RETRY and self._account.retry.push(
-            order.key, is_cancel=False, now_s=self._account.clock_s()
-        ):
-            return
-        if verdict.next is Next.LOOK_UP:
-            self._keep(self.book.lose_reply(order.key, str(result)), result.ret_code)
-            self._account.requests.look_up(order)
-        else:
-            self._account.retry.forget(order.key)
-            self._keep(self.book.reject(order.key, str(result)), result.ret_code)
-        if verdict.breaker and self._gate.breaker.fail(level, self._account.clock_s()):
-            self._account.requests.reconcile(f"{order.direction} {order.side} @ {order.price} was refused repeatedly")
-        self._consequences(order, result, verdict)
-
-    def cancelled(self, order: Order, result: OrderAck | ExchangeError) -> None:
-        """The cancel request was answered. An acknowledgement is not the end: the stream's `Cancelled` is."""
-        if isinstance(result, OrderAck):
-            self._gate.auth.succeed()
-            return
-        verdict = after_cancel(result)
-        if verdict.next is Next.RETRY and self._account.retry.push(
-            order.key, is_cancel=True, now_s=self._account.clock_s()
-        ):
-            return
-        if verdict.next is Next.LOOK_UP:
-            self._keep(self.book.lose_reply(order.key, f"cancel: {result}"), result.ret_code)
-            self._account.requests.look_up(order)
-        else:
-            self._keep(self.book.cancel_failed(order.key, f"cancel: {result}"), result.ret_code)
-        self._consequences(order, result, verdict)
-
-    def _consequences(self, order: Order, error: ExchangeError, verdict: Verdict) -> None:
-        requests = self._account.requests
-        if verdict.refresh_positions:
-            if error.ret_code == REDUCE_ONLY_ZERO:
-                leg = self.desk.legs[order.direction]
-                self.desk.legs[order.direction] = Leg(leg.size, leg.entry_price, leg.leverage, unsure=True)
-            requests.refresh_positions(self.symbol)
-        if verdict.refresh_wallet:
-            requests.refresh_wallet()
-        if verdict.auth and self._gate.auth.fail(self._account.clock_s()):
-            self._account.retry.clear()
-            requests.alert("error", "auth", f"orders paused after repeated authentication errors: {error}")
-        if verdict.halt and not self.desk.halted:
-            self.desk.halted = str(error)
-            requests.alert("error", f"halt.{self.symbol}", f"{self.symbol}: the exchange refuses to trade: {error}")
-
-    def retry(self, item: RetryItem) -> None:
-        """Another try of the same order under the same id, through the same gate (lessons L13)."""
-        order = self.book.get(item.key)
-        if order is None or order.state.is_final:
-            self._account.retry.forget(item.key)
-        elif item.is_cancel:
-            if order.state is OrderState.PENDING_CANCEL:
-                self._account.executor.cancel(order, self)
-        elif order.state in (OrderState.PENDING, OrderState.UNRESOLVED):
-            refusal = self._gate.admit(self.desk, _as_proposal(order), self._account.clock_s(), own_level=True)
-            if refusal is None:
-                self._keep(self.book.resend(order.key, "retry"))
-                self._account.executor.place(order, self)
-            elif order.state is OrderState.PENDING:
-                self._account.retry.forget(order.key)
-                self._keep(self.book.reject(order.key, f"not retried: {refusal}"))
-            else:
-                self._account.requests.look_up(order)
-
     # ------------------------------------------------------------------ what the exchange says
-
-    def on_order(self, update: OrderUpdateEvent, *, source: str = "stream") -> None:
-        """Apply an order's news; adopt an order of ours that the book does not know; leave foreign ones alone."""
-        known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
-        if known is not None:
-            self._keep(self.book.apply_update(update))
-            if known.state is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
-                level = self._gate.level_key(self.desk, known.direction, known.side, known.ticks)
-                self._gate.breaker.fail(level, self._account.clock_s())
-        elif update.status.is_open and owns(update, self.strat_id, self.instrument):
-            self.adopt(update, source)
-        elif update.status.is_open and update.order_id not in self._foreign:
-            self._foreign.add(update.order_id)
-            self._account.requests.alert(
-                "warning",
-                f"foreign.{self.symbol}",
-                f"{self.symbol}: an order that is not ours rests on the exchange "
-                f"({update.side} {update.qty} @ {update.price}); it is left alone",
-            )
-
-    def adopt(self, row: OrderUpdateEvent, source: str) -> None:
-        """Take over an order of ours that rests on the exchange: after a restart, or after a lost reply."""
-        order = adopted(row, self.strat_id, self.instrument)
-        transition = self.book.add(order)
-        self._keep(Transition(transition.order, transition.before, transition.after, f"adopted ({source})"))
-        self.log.debug("[order] adopted %s %s %s @ %s", order.direction, order.side, order.qty, order.price)
-
-    def cancel_did_not_happen(self, order: Order) -> None:
-        """The order still rests: the strategy decides again whether it wants it."""
-        self._keep(self.book.cancel_failed(order.key, "still open"))
-
-    def order_is_gone(self, order: Order) -> None:
-        """The exchange neither lists nor remembers it, and its executions are in."""
-        self._keep(self.book.gone(order.key, "not known to the exchange any more"))
-
-    def order_never_arrived(self, order: Order) -> None:
-        """Its request was lost: the same order again, under the same id, or given up when its tries are used."""
-        if not self._account.retry.push(order.key, is_cancel=False, now_s=self._account.clock_s()):
-            self._keep(self.book.reject(order.key, "never reached the exchange"))
 
     def on_execution(self, execution: ExecutionEvent, *, source: str = "stream") -> None:
         """Count an execution once; a complete order moves the grid."""
@@ -385,7 +188,7 @@ class StrategyRunner:
             return
         key = execution.order_link_id or execution.order_id
         order = self.book.get(key)
-        self._keep(self.book.apply_execution(key, execution.qty, execution.leaves_qty, execution.exchange_ts))
+        self.orders.executed(key, execution)
         self.log.info(
             "[fill] %s %s %s @ %s, realised %s, fee %s",
             execution.direction,
@@ -476,23 +279,3 @@ class StrategyRunner:
     def _grid_changed(self, exchange_ts: int) -> None:
         self._grid_version = self.engine.grid_version
         self._save_grid(exchange_ts)
-
-    def _keep(self, transition: Transition | None, ret_code: int | None = None) -> None:
-        """Record a step of an order; the end of one also ends its retries."""
-        if transition is None:
-            return
-        self._account.recorder.record(recording.of_transition(transition, shadow=self.is_shadow, ret_code=ret_code))
-        if transition.after.is_final:
-            self._account.retry.forget(transition.order.key)
-
-
-def _as_proposal(order: Order) -> Proposal:
-    return Proposal(
-        side=order.side,
-        direction=order.direction,
-        ticks=order.ticks,
-        price=order.price,
-        qty=order.qty,
-        reduce_only=order.reduce_only,
-        client_id=order.client_id,
-    )

@@ -31,7 +31,7 @@ async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> lis
     problem = ""
     while clock_s() < deadline:
         for runner in orchestrator.runners.values():
-            runner.cancel_all("stop")
+            runner.orders.cancel_all("stop")
         await asyncio.sleep(POLL_S)
         if any(len(runner.book) for runner in orchestrator.live.values()):
             continue
@@ -103,4 +103,4 @@ def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direct
         post_only=False,
     )
     runner.book.add(order)
-    orchestrator.account.executor.place(order, runner)
+    orchestrator.account.executor.place(order, runner.orders)

@@ -158,7 +158,7 @@ class Wiring:
             self._alert("error", "session_loss_limit", text)
         if gate.loss_latched:
             for runner in self.orchestrator.live.values():
-                runner.cancel_all("session_loss_limit")
+                runner.orders.cancel_all("session_loss_limit")
 
     def clear_latch(self) -> None:
         self.account.gate.loss_latched = ""
@@ -205,8 +205,14 @@ class Wiring:
         return runner
 
     def _streams(self, symbols: Sequence[str], on_wake: Callable[[], None]) -> StreamSet:
-        return StreamSet(self._endpoints, self._credentials, symbols, loop=asyncio.get_running_loop(), on_wake=on_wake,
-            clock_offset_ms=lambda: self._rest.clock_offset_ms,)
+        return StreamSet(
+            self._endpoints,
+            self._credentials,
+            symbols,
+            loop=asyncio.get_running_loop(),
+            on_wake=on_wake,
+            clock_offset_ms=lambda: self._rest.clock_offset_ms,
+        )
 
     def _cap_warning(self, key: str, text: str) -> None:
         self._alert("warning", f"cap.{key}", text)

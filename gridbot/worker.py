@@ -234,7 +234,7 @@ class _Worker:
             for runner in runners:
                 runner.desk.paused = True
                 if args.get("cancel"):
-                    runner.cancel_all("paused")
+                    runner.orders.cancel_all("paused")
             return f"{len(runners)} paused"
         if name == "resume":
             if not args.get("strategy"):

@@ -18,7 +18,7 @@ ZERO = Decimal(0)
 
 
 class Admission(Settlement):
-    """Fits requests to account and market, or refuses them. Nothing here changes anything."""
+    """Fits requests to account and market, or refuses them. Nothing here changes an account."""
 
     def _check_link_id(self, account: Account, link_id: str, now_ms: int) -> None:
         known = account.by_link.get(link_id) if link_id else None
@@ -32,12 +32,14 @@ class Admission(Settlement):
         leg = self.leg(account, request.symbol, request.position_idx)
         size = leg.size if request.side is leg.direction.close_side else ZERO
         for other in account.resting_on(request.symbol):
+            if other.is_waiting:
+                continue
             if other.closing and other.side is request.side and other.request.position_idx == request.position_idx:
                 size -= other.unfilled
         return size
 
-    def _fit_to_position(self, account: Account, request: NewOrder) -> tuple[NewOrder, bool]:
-        """Check the position index and clamp a closing order to what it can close."""
+    def _is_closing(self, account: Account, request: NewOrder) -> bool:
+        """Check position index and reduce-only flag against the mode; True for what may only close."""
         hedge = self.is_hedge(account, request.symbol)
         if hedge != (request.position_idx in (1, 2)):
             raise ApiError(10001, "position idx not match position mode")
@@ -48,7 +50,11 @@ class Admission(Settlement):
             if closing and not on_closing_side:
                 raise ApiError(110017, "Reduce-only rule not satisfied")
             closing = on_closing_side
-        if not closing:
+        return closing
+
+    def _fit_to_position(self, account: Account, request: NewOrder) -> tuple[NewOrder, bool]:
+        """Clamp a closing order to what it can close."""
+        if not self._is_closing(account, request):
             return request, False
         room = self._closable(account, request)
         if room <= 0:
@@ -83,17 +89,20 @@ class Admission(Settlement):
 
     def _new_order(self, request: NewOrder, closing: bool, market: SymbolMarket, now_ms: int) -> Order:
         self._number += 1
-        price = request.price
-        if price is None:
-            price = market.ask if request.side is Side.BUY else market.bid
         return Order(
             number=self._number,
             order_id=self._id(self._number),
             request=request,
             qty=request.qty,
-            price=price,
+            price=self._working_price(request, market),
             closing=closing,
             last_price=market.last,
             created_ms=now_ms,
             updated_ms=now_ms,
         )
+
+    @staticmethod
+    def _working_price(request: NewOrder, market: SymbolMarket) -> Decimal:
+        if request.price is not None:
+            return request.price
+        return market.ask if request.side is Side.BUY else market.bid

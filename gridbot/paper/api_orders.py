@@ -54,10 +54,22 @@ def _find_open(exchange: Exchange, account: Account, params: Params) -> Order:
 
 
 def amend(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    return _amend(exchange, account, _find_open(exchange, account, params), params, now_ms)
+
+
+def _amend_active(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """As an item of a batch, which knows no conditional orders (bybit-v5.md 2.20)."""
     order = _find_open(exchange, account, params)
+    if order.is_waiting:
+        raise ApiError(10001, "params error: conditional orders cannot be amended in a batch")
+    return _amend(exchange, account, order, params, now_ms)
+
+
+def _amend(exchange: Exchange, account: Account, order: Order, params: Params, now_ms: int) -> Result:
     listing = exchange.markets[order.symbol].listing
     qty, price = order_qty(params, listing, market=False), order_price(params, listing)
-    exchange.amend(account, order, qty=qty, price=price, now_ms=now_ms)
+    trigger_price = order_price(params, listing, "triggerPrice")
+    exchange.amend(account, order, qty=qty, price=price, now_ms=now_ms, trigger_price=trigger_price)
     return _ids(order)
 
 
@@ -72,8 +84,11 @@ def cancel_all(exchange: Exchange, account: Account, params: Params, now_ms: int
     symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
     if not (symbol or base or settle):
         raise ApiError(10001, "params error: symbol, baseCoin or settleCoin is required")
-    active = linear and text(params, "orderFilter") in ("", "Order", "OpenOrder")
-    chosen = [order for order in account.open.values() if active and _matches(exchange, order, symbol, base, settle)]
+    chosen = [
+        order
+        for order in account.open.values()
+        if linear and _is_of_kind(order, params) and _matches(exchange, order, symbol, base, settle)
+    ]
     for order in chosen[:500]:
         exchange.cancel(account, order, now_ms)
     return {"list": [_ids(order) for order in chosen[:500]], "success": "1"}
@@ -86,6 +101,14 @@ def _matches(exchange: Exchange, order: Order, symbol: str, base: str, settle: s
     if base:
         return exchange.markets[order.symbol].listing.base_coin == base
     return settle in ("", "USDT")
+
+
+def _is_of_kind(order: Order, params: Params) -> bool:
+    """Filter by `orderFilter`: active orders, conditional ones that wait (or never triggered), all without it."""
+    kind = text(params, "orderFilter")
+    if kind in ("Order", "OpenOrder"):
+        return not order.is_stop
+    return not kind or (kind == "StopOrder" and order.is_stop)
 
 
 Single = Callable[[Exchange, Account, Params, int], Result]
@@ -134,7 +157,7 @@ def create_batch(
 def amend_batch(
     exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None = None
 ) -> tuple[Result, Result]:
-    return _batch(amend, exchange, account, params, now_ms, allowed)
+    return _batch(_amend_active, exchange, account, params, now_ms, allowed)
 
 
 def cancel_batch(
@@ -190,7 +213,10 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
     chosen = [
         order
         for order in source
-        if linear and _matches(exchange, order, symbol, base, settle) and _visible(exchange, order.created_ms, now_ms)
+        if linear
+        and _is_of_kind(order, params)
+        and _matches(exchange, order, symbol, base, settle)
+        and _visible(exchange, order.created_ms, now_ms)
     ]
     chosen.sort(key=lambda order: -order.number)
     return _order_page(exchange, chosen, params)
@@ -210,6 +236,7 @@ def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -
         order
         for order in account.closed.values()
         if linear
+        and _is_of_kind(order, params)
         and _matches(exchange, order, symbol, base, settle)
         and start <= order.created_ms <= end
         and (order.cum_qty or now_ms - order.updated_ms < DAY_MS)

@@ -11,12 +11,12 @@ from decimal import Decimal
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Side
 from gridbot.paper.account import Account, Leg
+from gridbot.paper.conditional import Conditional
 from gridbot.paper.errors import ApiError
 from gridbot.paper.liquidation import Liquidation, liquidate_if_due
 from gridbot.paper.market import PublicTrade, SymbolMarket
 from gridbot.paper.orders import NewOrder, Order
 from gridbot.paper.state import Push
-from gridbot.paper.taking import Taking
 
 __all__ = ["Exchange", "Push"]
 
@@ -24,7 +24,7 @@ ZERO = Decimal(0)
 MAX_ACTIVE_ORDERS = 500
 
 
-class Exchange(Taking):
+class Exchange(Conditional):
     """All accounts on all symbols."""
 
     def set_leverage(self, account: Account, symbol: str, leverage: Decimal, now_ms: int) -> None:
@@ -60,7 +60,11 @@ class Exchange(Taking):
         """Accept an order, let it take liquidity if it may, and rest what is left; the first one if it is split."""
         market = self.markets[request.symbol]
         self._check_link_id(account, request.order_link_id, now_ms)
-        if len(account.open_by_symbol.get(request.symbol, ())) >= MAX_ACTIVE_ORDERS:
+        if request.trigger is not None:
+            return self._place_waiting(account, request, request.trigger, now_ms)
+        if len(account.open_by_symbol.get(request.symbol, ())) >= MAX_ACTIVE_ORDERS + self._waiting_of(
+            account, request
+        ):
             raise ApiError(110020, "Not allowed to have more than 500 active orders")
         request, closing = self._fit_to_position(account, request)
         first, *others = self._split(self._fit_to_band(account, request, market))
@@ -82,8 +86,22 @@ class Exchange(Taking):
         self._enter(account, order, market, now_ms)
         return order
 
-    def amend(self, account: Account, order: Order, *, qty: Decimal | None, price: Decimal | None, now_ms: int) -> None:
+    def amend(
+        self,
+        account: Account,
+        order: Order,
+        *,
+        qty: Decimal | None,
+        price: Decimal | None,
+        now_ms: int,
+        trigger_price: Decimal | None = None,
+    ) -> None:
         """Change total quantity or price. A new price or a bigger quantity goes to the end of the queue."""
+        if order.is_waiting:
+            self._amend_waiting(account, order, qty=qty, price=price, trigger_price=trigger_price, now_ms=now_ms)
+            return
+        if trigger_price is not None:
+            raise ApiError(10001, "params error: triggerPrice invalid, the order does not wait for a trigger")
         market = self.markets[order.symbol]
         new_qty, new_price = qty or order.qty, price or order.price
         if new_qty == order.qty and new_price == order.price:
@@ -138,12 +156,15 @@ class Exchange(Taking):
                 account, order = self._owners[fill.order_id]
                 self._fill_resting(account, order, fill.qty, now_ms)
             self._flush()
+        if self._waiting:
+            self._trigger_due(symbol, now_ms)
         return trade
 
     def on_time(self, now_ms: int) -> None:
         """What time alone brings: marks, fundings that are due, liquidations. Call it several times a second."""
         for symbol, market in self.markets.items():
             market.revalue(now_ms)
+            self._trigger_due(symbol, now_ms)
             while market.funding_due(now_ms):
                 self.settle_funding(symbol, market.funding_rate, now_ms)
         for account in self.accounts.values():
@@ -170,6 +191,10 @@ class Exchange(Taking):
 
     def rest_again(self, account: Account, order: Order) -> None:
         """Take an order of an earlier run back into the book, at the end of its queue."""
+        if order.is_waiting:
+            account.add_open(order)
+            self._wait(account, order)
+            return
         market = self.markets[order.symbol]
         reserved, order.reserved = order.reserved, ZERO
         account.reserve(order, reserved)

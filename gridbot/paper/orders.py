@@ -8,9 +8,21 @@ from decimal import Decimal
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
 
-__all__ = ["Execution", "NewOrder", "Order"]
+__all__ = ["Execution", "NewOrder", "Order", "Trigger"]
 
 ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What a conditional order waits for: that the price `by` rises (direction 1) or falls (2) to `price`."""
+
+    price: Decimal
+    direction: int
+    by: str
+
+    def is_met(self, price: Decimal) -> bool:
+        return price >= self.price if self.direction == 1 else price <= self.price
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,7 @@ class NewOrder:
     smp_type: str = "None"
     close_all: bool = False
     create_type: str = "CreateByUser"
+    trigger: Trigger | None = None
 
 
 @dataclass(slots=True)
@@ -79,6 +92,16 @@ class Order:
     @property
     def is_open(self) -> bool:
         return self.status.is_open
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while it waits for its trigger: it is in no book, locks no margin, covers no position."""
+        return self.status in (OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED)
+
+    @property
+    def is_stop(self) -> bool:
+        """What `orderFilter=StopOrder` means: not triggered (yet, or ever)."""
+        return self.is_waiting or self.status is OrderStatus.DEACTIVATED
 
     @property
     def unfilled(self) -> Decimal:

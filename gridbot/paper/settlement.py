@@ -192,8 +192,8 @@ class Settlement(ExchangeState):
         self._order_changed(account, order)
 
     def _cost(self, account: Account, order: Order) -> Decimal:
-        """Margin that the unfilled rest locks; nothing for what closes."""
-        if order.closing:
+        """Margin that the unfilled rest locks; nothing for what closes or waits."""
+        if order.closing or order.is_waiting:
             return ZERO
         opening = order.unfilled
         if order.request.position_idx == 0:

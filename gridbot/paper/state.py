@@ -60,6 +60,7 @@ class ExchangeState:
         self._run_id = run_id
         self._number = 0
         self._owners: dict[str, tuple[Account, Order]] = {}
+        self._waiting: dict[str, dict[str, tuple[Account, Order]]] = {}
         self._dirty: dict[str, _Dirty] = {}
 
     def add_account(self, name: str, api_key: str, api_secret: str, balance: Decimal) -> Account:

@@ -10,7 +10,7 @@ from typing import Any
 from gridbot.core.vocabulary import Side
 from gridbot.paper.errors import ApiError
 from gridbot.paper.instruments import Listing
-from gridbot.paper.orders import NewOrder
+from gridbot.paper.orders import NewOrder, Trigger
 
 __all__ = ["decimal_field", "integer", "limit_field", "new_order", "order_price", "order_qty", "text", "window"]
 
@@ -20,7 +20,8 @@ SIDES = frozenset({"Buy", "Sell"})
 ORDER_TYPES = frozenset({"Limit", "Market"})
 SMP_TYPES = frozenset({"None", "CancelMaker", "CancelTaker", "CancelBoth"})
 WEEK_MS = 7 * 86_400_000
-CONDITIONAL = ("triggerPrice", "takeProfit", "stopLoss")
+ATTACHED = ("takeProfit", "stopLoss")
+TRIGGER_BY = frozenset({"LastPrice", "MarkPrice", "IndexPrice"})
 
 
 def text(params: Mapping[str, Any], name: str, *, required: bool = False) -> str:
@@ -84,14 +85,14 @@ def order_qty(params: Mapping[str, Any], listing: Listing, *, market: bool, unli
     return qty.quantize(instrument.qty_step)
 
 
-def order_price(params: Mapping[str, Any], listing: Listing) -> Decimal | None:
+def order_price(params: Mapping[str, Any], listing: Listing, name: str = "price") -> Decimal | None:
     """Price on the tick and within the instrument's range, with the tick's decimals; None when absent."""
-    price = decimal_field(params, "price")
+    price = decimal_field(params, name)
     if price is None:
         return None
     instrument = listing.instrument
     if price % instrument.tick_size or not instrument.min_price <= price <= instrument.max_price:
-        raise ApiError(10001, "params error: price invalid")
+        raise ApiError(10001, f"params error: {name} invalid")
     return price.quantize(instrument.tick_size)
 
 
@@ -109,23 +110,35 @@ def _choice(params: Mapping[str, Any], name: str, allowed: frozenset[str], defau
     return value
 
 
+def _trigger(params: Mapping[str, Any], listing: Listing) -> Trigger | None:
+    if text(params, "triggerPrice") in ("", "0"):
+        return None
+    price = order_price(params, listing, "triggerPrice")
+    assert price is not None
+    direction = integer(params, "triggerDirection", 0)
+    if direction not in (1, 2):
+        raise ApiError(10001, "params error: triggerDirection invalid, expected 1 (rises) or 2 (falls)")
+    return Trigger(price, direction, _choice(params, "triggerBy", TRIGGER_BY, "LastPrice"))
+
+
 def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:
     """A create request; what needs the account or the market is checked by the exchange."""
     side = Side(_choice(params, "side", SIDES))
     order_type = _choice(params, "orderType", ORDER_TYPES)
     time_in_force = _choice(params, "timeInForce", TIME_IN_FORCE, "IOC" if order_type == "Market" else "GTC")
-    for name in CONDITIONAL:
+    for name in ATTACHED:
         if text(params, name) not in ("", "0"):
             raise ApiError(10001, f"params error: {name} is not supported by the paper exchange")
     market = order_type == "Market"
     if market and time_in_force == "PostOnly":
         raise ApiError(10001, "params error: timeInForce invalid, a market order cannot be PostOnly")
     reduce_only, close_on_trigger = boolean(params, "reduceOnly"), boolean(params, "closeOnTrigger")
+    trigger = _trigger(params, listing)
     close_all = reduce_only and close_on_trigger and decimal_field(params, "qty") == 0
     qty = (
         listing.instrument.min_order_qty
         if close_all
-        else order_qty(params, listing, market=market, unlimited=reduce_only)
+        else order_qty(params, listing, market=market, unlimited=reduce_only and trigger is None)
     )
     price = None if market else order_price(params, listing)
     if qty is None or (price is None and not market):
@@ -149,6 +162,8 @@ def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:
         close_on_trigger=close_on_trigger,
         smp_type=_choice(params, "smpType", SMP_TYPES, "None"),
         close_all=close_all,
+        create_type="CreateByUser" if trigger is None else "CreateByStopOrder",
+        trigger=trigger,
     )
 
 

@@ -22,6 +22,7 @@ __all__ = ["closed_pnl_row", "execution_row", "fast_execution_row", "order_row",
 
 ZERO = Decimal(0)
 UNIT = Decimal("0.00000001")
+STOP = "CreateByStopOrder"
 
 
 def plain(value: Decimal) -> str:
@@ -44,6 +45,7 @@ def _ms(value: int) -> str:
 def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
     """An order of realtime, history or the order topic."""
     request = order.request
+    trigger = request.trigger
     fee = plain(order.cum_fee)
     leaves = order.leaves
     no_qty = listing.instrument.qty_step * 0
@@ -71,10 +73,10 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
         "cumExecFee": fee,
         "cumFeeDetail": {"USDT": fee} if order.cum_qty else {},
         "orderType": "Market" if order.is_market else "Limit",
-        "stopOrderType": "" if stream else "UNKNOWN",
+        "stopOrderType": "Stop" if trigger else "" if stream else "UNKNOWN",
         "orderIv": "",
         "marketUnit": "",
-        "triggerPrice": "",
+        "triggerPrice": format(trigger.price, "f") if trigger else "",
         "takeProfit": "",
         "stopLoss": "",
         "tpslMode": "",
@@ -83,8 +85,8 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
         "slLimitPrice": "",
         "tpTriggerBy": "",
         "slTriggerBy": "",
-        "triggerDirection": 0,
-        "triggerBy": "",
+        "triggerDirection": trigger.direction if trigger else 0,
+        "triggerBy": trigger.by if trigger else "",
         "lastPriceOnCreated": format(order.last_price, "f"),
         "reduceOnly": request.reduce_only,
         "closeOnTrigger": request.close_on_trigger,
@@ -121,7 +123,7 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
         "leavesQty": format(execution.leaves_qty or no_qty, "f"),
         "createType": execution.create_type,
         "orderType": execution.order_type,
-        "stopOrderType": "UNKNOWN",
+        "stopOrderType": "Stop" if execution.create_type == STOP else "UNKNOWN",
         "execFee": plain(execution.fee),
         "execId": execution.exec_id,
         "execPrice": format(execution.price, "f"),

@@ -166,7 +166,7 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
 
                 rest.place_order = forgetful  # type: ignore[method-assign]
                 victim = next(o for o in desk.runner().book if o.side is Side.BUY)
-                desk.runner().cancel(victim.key, "test")
+                desk.runner().orders.cancel(victim.key, "test")
                 desk.wiring.account.executor.pump()
                 await desk.until(lambda: victim.state is OrderState.CANCELLED)
                 paper.set_price("BTCUSDT", "50001")
@@ -196,7 +196,7 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
 
                 rest.place_order = refuse_once  # type: ignore[method-assign]
                 victim = next(o for o in desk.runner().book if o.side is Side.BUY)
-                desk.runner().cancel(victim.key, "test")
+                desk.runner().orders.cancel(victim.key, "test")
                 desk.wiring.account.executor.pump()
                 await desk.until(lambda: victim.state is OrderState.CANCELLED)
                 paper.set_price("BTCUSDT", "50001")
