@@ -146,6 +146,8 @@ class Account:
         self.uid = uid
         self.api_key = api_key
         self.api_secret = api_secret
+        self.ips: tuple[str, ...] = ()
+        self.rsa_public_key = ""
         self.deposit = balance
         self.wallet = balance
         self.realised = ZERO

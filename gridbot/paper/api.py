@@ -97,8 +97,10 @@ class Api:
         self.exchange = exchange
         self.limiter = EndpointLimiter()
 
-    def handle(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, now_ms: int) -> Reply:
-        """Answer a request; `target` is path and query exactly as sent."""
+    def handle(
+        self, verb: str, target: str, headers: Mapping[str, str], body: bytes, now_ms: int, remote: str = ""
+    ) -> Reply:
+        """Answer a request of an address; `target` is path and query exactly as sent."""
         path, _, query = target.partition("?")
         route = ROUTES.get(path)
         if route is None:
@@ -109,7 +111,7 @@ class Api:
             if route.public is not None:
                 return _reply(route.public(self.exchange, parse_query(query), now_ms), {}, now_ms)
             payload = query.encode() if verb == "GET" else body
-            account = authenticate(self.exchange.by_key, headers, payload, now_ms)
+            account = authenticate(self.exchange.by_key, headers, payload, now_ms, remote)
         except ApiError as error:
             return error_reply(error, now_ms)
         return self._signed(route, path, account, query if verb == "GET" else body, now_ms)

@@ -20,8 +20,19 @@ def sign(secret: str, payload: bytes) -> str:
     return hmac.digest(secret.encode(), payload, hashlib.sha256).hex()
 
 
-def authenticate(accounts: Mapping[str, Account], headers: Mapping[str, str], payload: bytes, now_ms: int) -> Account:
-    """Account of a signed request. `payload` is the raw query or body, exactly as it came."""
+def is_signed(account: Account, signature: str, text: bytes) -> bool:
+    """True when the signature is the account's: HMAC in hex, or with an RSA key PKCS#1 v1.5 over SHA-256 in base64."""
+    if account.rsa_public_key:
+        from gridbot.paper.rsa import is_rsa_signed  # few need it, and it is slow to import
+
+        return is_rsa_signed(account.rsa_public_key, signature, text)
+    return hmac.compare_digest(sign(account.api_secret, text).encode(), signature.lower().encode())
+
+
+def authenticate(
+    accounts: Mapping[str, Account], headers: Mapping[str, str], payload: bytes, now_ms: int, remote: str = ""
+) -> Account:
+    """Account of a signed request from an address. `payload` is the raw query or body, exactly as it came."""
     key = headers.get("X-BAPI-API-KEY", "")
     timestamp = headers.get("X-BAPI-TIMESTAMP", "")
     signature = headers.get("X-BAPI-SIGN", "")
@@ -35,9 +46,11 @@ def authenticate(accounts: Mapping[str, Account], headers: Mapping[str, str], pa
     account = accounts.get(key)
     if account is None:
         raise ApiError(10003, "API key is invalid.")
+    if account.ips and remote not in account.ips:
+        raise ApiError(10010, "Unmatched IP, please check your API key's bound IP addresses.")
     check_time(timestamp, window, now_ms)
     origin = f"{timestamp}{key}{window}".encode() + payload
-    if not hmac.compare_digest(sign(account.api_secret, origin), signature.lower()):
+    if not is_signed(account, signature, origin):
         shown = origin.decode(errors="replace")
         raise ApiError(10004, f"error sign! origin_string[{shown}]")
     return account
@@ -57,7 +70,7 @@ def check_time(timestamp: str, window: str, now_ms: int) -> None:
         )
 
 
-def check_ws_auth(accounts: Mapping[str, Account], args: object, now_ms: int) -> Account | None:
+def check_ws_auth(accounts: Mapping[str, Account], args: object, now_ms: int, remote: str = "") -> Account | None:
     """Account of an `auth` request's args [key, expires, signature], None when it is refused."""
     if not isinstance(args, list) or len(args) != 3:
         return None
@@ -65,5 +78,6 @@ def check_ws_auth(accounts: Mapping[str, Account], args: object, now_ms: int) ->
     account = accounts.get(key)
     if account is None or not expires.isdigit() or int(expires) <= now_ms:
         return None
-    expected = sign(account.api_secret, f"GET/realtime{expires}".encode())
-    return account if hmac.compare_digest(expected, signature.lower()) else None
+    if account.ips and remote not in account.ips:
+        return None
+    return account if is_signed(account, signature, f"GET/realtime{expires}".encode()) else None

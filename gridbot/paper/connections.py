@@ -60,6 +60,12 @@ class Connection:
         self._scheduled = False
         self._touched = self._loop.time()
 
+    @property
+    def remote(self) -> str:
+        """Address of the client."""
+        peer = self.transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
     def touch(self) -> None:
         """Something was read or written."""
         self._touched = self._loop.time()

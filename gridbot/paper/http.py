@@ -62,7 +62,7 @@ class HttpFront:
         now_ms = self._now_ms()
         if not self._addresses.allows(remote, now_ms / 1000):
             return self._banned()
-        reply = self._api.handle(verb, target, headers, body, now_ms)
+        reply = self._api.handle(verb, target, headers, body, now_ms, remote)
         self._deliver()
         return reply
 
@@ -103,7 +103,9 @@ class HttpFront:
         if fault.kind is FaultKind.ERROR:
             return _response(self._error(fault))
         if fault.kind is not FaultKind.LOST_REQUEST:
-            reply = self._api.handle(request.method, target, request.headers, body, self._now_ms())
+            reply = self._api.handle(
+                request.method, target, request.headers, body, self._now_ms(), request.remote or ""
+            )
             self._deliver()
             if fault.kind is FaultKind.ERROR_AFTER:
                 reply = self._error(fault)

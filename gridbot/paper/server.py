@@ -61,7 +61,9 @@ class PaperServer:
         markets = open_markets(config.market, self._model, now_ms)
         self.exchange = Exchange(config, markets, f"{time.time_ns():016x}"[-12:], now_ms)
         for account in spec.accounts:
-            self.exchange.add_account(account.name, account.api_key, account.api_secret, spec.balance_of(account))
+            balance = spec.balance_of(account)
+            added = self.exchange.add_account(account.name, account.api_key, account.api_secret, balance)
+            added.ips, added.rsa_public_key = account.ips, account.rsa_public_key
         if config.state_file is not None:
             read_state(self.exchange, config.state_file)
         self.api = Api(self.exchange)

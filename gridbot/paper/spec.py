@@ -13,12 +13,18 @@ __all__ = ["PaperAccount", "PaperSpec"]
 
 @dataclass(frozen=True, slots=True)
 class PaperAccount:
-    """One account of the exchange. `balance` is USDT, None takes `PaperConfig.default_balance`."""
+    """One account of the exchange. `balance` is USDT, None takes `PaperConfig.default_balance`.
+
+    `ips` binds the key to addresses (others get 10010). With `rsa_public_key`, in PEM, requests are signed with its
+    private half, as with Bybit's self-generated keys, and `api_secret` is not used.
+    """
 
     name: str
     api_key: str
     api_secret: str = field(repr=False)
     balance: Decimal | None = None
+    ips: tuple[str, ...] = ()
+    rsa_public_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ class Channels:
         return frame
 
     def _auth(self, connection: Connection, request: dict[str, Any]) -> None:
-        account = check_ws_auth(self._exchange.by_key, request.get("args"), self._now_ms())
+        account = check_ws_auth(self._exchange.by_key, request.get("args"), self._now_ms(), connection.remote)
         if connection.kind is ChannelKind.PUBLIC:
             account = None
         if account is not None:

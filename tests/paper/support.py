@@ -40,8 +40,8 @@ class Venue(PaperThread):
         session.retry_codes = set()
         return session
 
-    def websocket(self, channel: str, account: PaperAccount | None = None) -> Any:
-        return self._socket(WebSocket, {"channel_type": channel}, account)
+    def websocket(self, channel: str, account: PaperAccount | None = None, **options: Any) -> Any:
+        return self._socket(WebSocket, {"channel_type": channel} | options, account)
 
     def trading_socket(self, account: PaperAccount = ALICE) -> Any:
         return self._socket(WebSocketTrading, {}, account)

@@ -151,7 +151,7 @@ def test_listings_tell_active_from_conditional_orders(venue: Venue) -> None:
 def test_what_does_not_fit_when_it_triggers_ends(venue: Venue) -> None:
     http = venue.http()
     http.place_order(**stop_buy("rich", qty="50"))  # far more than the balance allows
-    close = {"side": "Sell", "reduceOnly": True, "closeOnTrigger": True}
+    close: dict[str, Any] = {"side": "Sell", "reduceOnly": True, "closeOnTrigger": True}
     http.place_order(**stop_buy("nothing", **close))
     venue.set_price("BTCUSDT", "60500.00")
     assert order_of(venue, "rich")["orderStatus"] == "Rejected"
@@ -163,7 +163,12 @@ def test_what_does_not_fit_when_it_triggers_ends(venue: Venue) -> None:
 def test_a_stop_loss_closes_what_is_there(venue: Venue) -> None:
     http = venue.http()
     http.place_order(**LINEAR, side="Buy", orderType="Market", qty="0.010", positionIdx=1)
-    loss = {"triggerPrice": "59000.00", "triggerDirection": 2, "reduceOnly": True, "closeOnTrigger": True}
+    loss: dict[str, Any] = {
+        "triggerPrice": "59000.00",
+        "triggerDirection": 2,
+        "reduceOnly": True,
+        "closeOnTrigger": True,
+    }
     http.place_order(**stop_buy(side="Sell", qty="0", **loss))
     http.place_order(**limit_order("BTCUSDT", "Sell", "0.004", "60900.00", 1, reduceOnly=True))
     venue.set_price("BTCUSDT", "58900.00")
