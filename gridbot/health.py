@@ -55,6 +55,8 @@ def account_health(orchestrator: Orchestrator, *, state: str, started_s: float) 
         "wallet": _text(wallet.wallet_balance if wallet else None),
         "equity": _text(wallet.equity if wallet else None),
         "available": _text(account.gate.funds.available),
+        "auth_cooldowns": account.gate.auth.cycles,
+        "breakers_open": len(account.gate.breaker.open_keys(now_s)),
         "strategies": [_strategy(orchestrator, runner, now_s) for runner in orchestrator.runners.values()],
     }
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 RETRY_WAITS_S = (2.0, 5.0, 10.0)
 MAX_CLOCK_AHEAD_MS = 500
 MAX_CLOCK_BEHIND_MS = 3_000
+KEY_EXPIRES_SOON_DAYS = 7
 HOPELESS = frozenset({ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM})
 
 
@@ -51,6 +52,7 @@ async def gather_facts(
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
     await _check_key(rest, account)
+    await _check_account(rest)
     instruments = {}
     for strategy in strategies:
         instruments[strategy.symbol] = await _prepare_symbol(rest, strategy)
@@ -75,8 +77,19 @@ async def _check_key(rest: BybitRest, account: AccountConfig) -> None:
             f"expected the key permissions Contract: Order and Position, {' and '.join(sorted(missing))} missing; "
             "change the key on Bybit"
         )
+    if not key.is_unified:
+        raise StartRefused("expected a unified trading account, got an older kind; upgrade the account on Bybit")
+    if key.deadline_days is not None and 0 <= key.deadline_days <= KEY_EXPIRES_SOON_DAYS:
+        log.warning("the key expires in %d days; bind it to this machine's address or renew it", key.deadline_days)
     if key.can_withdraw:
         log.warning("the key may withdraw money; a trading bot needs no such key: make one without that permission")
+
+
+async def _check_account(rest: BybitRest) -> None:
+    """Balances, and so every affordability check, are the account's only in cross margin (bybit-v5.md 2.10)."""
+    info = await rest.account_info()
+    if info.margin_mode == "ISOLATED_MARGIN":
+        raise StartRefused("expected cross margin, the account is in isolated margin; switch it to cross on Bybit")
 
 
 async def _prepare_symbol(rest: BybitRest, strategy: StrategyConfig) -> Instrument:

@@ -30,10 +30,6 @@ class Plan:
     missing: tuple[Order, ...]
     foreign: tuple[OrderUpdateEvent, ...]
 
-    @property
-    def differs(self) -> bool:
-        return bool(self.adopt or self.missing)
-
 
 def owns(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> bool:
     """An order is ours when its id says so: the level's hash, made with this strategy's id, stands in front."""
