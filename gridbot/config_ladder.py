@@ -58,6 +58,8 @@ def paper_problems(loc: Loc, strategy: StrategyConfig, paper: PaperConfig) -> It
         section = "files" if market.source is SourceKind.REPLAY else "symbols"
         wanted, do = f"a symbol of the paper market ({shown})", f"add it under paper.market.{section}"
         yield Problem((*loc, "symbol"), wanted, f"`{strategy.symbol}`", do)
+    elif market.instruments_from and strategy.symbol not in market.instruments:
+        return  # its rules are known when the exchange starts
     elif strategy.symbol not in known:
         wanted = f"a symbol whose trading rules the paper exchange knows ({', '.join(known)})"
         do = "choose one of them or describe it under paper.market.instruments"

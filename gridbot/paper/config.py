@@ -148,6 +148,11 @@ class MarketConfig(_Model):
     instruments: dict[str, InstrumentConfig] = Field(
         default_factory=dict, description="Further instruments by symbol, or others in place of the shipped ones."
     )
+    instruments_from: str | None = Field(
+        None,
+        description="Instruments and tiers as the exchange publishes them: a REST address such as "
+        "https://api.bybit.com, or a file of its answers (docs/paper.md). Default: the shipped ones.",
+    )
     seed: int = Field(1, description="Seed of the synthetic market; the same seed gives the same path.")
     speed: Positive = Field(Decimal(1), description="Source seconds per wall second.")
     symbols: dict[str, SymbolConfig] = Field(

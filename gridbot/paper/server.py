@@ -26,7 +26,7 @@ from gridbot.paper.limits import AddressLimiter
 from gridbot.paper.live import LiveSource
 from gridbot.paper.publisher import Publisher
 from gridbot.paper.replay import ReplayError
-from gridbot.paper.setup import SetupError, open_markets, synthetic_model
+from gridbot.paper.setup import SetupError, known_listings, open_markets, synthetic_model
 from gridbot.paper.sources import Market, run_source
 from gridbot.paper.spec import PaperSpec
 from gridbot.paper.state_file import read_state, write_state
@@ -57,8 +57,9 @@ class PaperServer:
         self.stamp = stamp
         config = spec.config
         now_ms = wall_ms()
-        self._model = synthetic_model(config.market)
-        markets = open_markets(config.market, self._model, now_ms)
+        known = known_listings(config.market)
+        self._model = synthetic_model(config.market, known)
+        markets = open_markets(config.market, known, self._model, now_ms)
         self.exchange = Exchange(config, markets, f"{time.time_ns():016x}"[-12:], now_ms)
         for account in spec.accounts:
             balance = spec.balance_of(account)

@@ -4,25 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from pathlib import Path
 
+from gridbot.paper.catalogue import CatalogueError, fetch, read
 from gridbot.paper.config import MarketConfig, SourceKind, SymbolConfig
-from gridbot.paper.instruments import Listing, listings
+from gridbot.paper.instruments import LISTINGS, Listing, listings
 from gridbot.paper.market import SymbolMarket
 from gridbot.paper.replay import first_prices
 from gridbot.paper.synthetic import SyntheticMarket, in_scenario
 
-__all__ = ["SetupError", "open_markets", "synthetic_model"]
+__all__ = ["SetupError", "known_listings", "open_markets", "synthetic_model"]
 
 
 class SetupError(Exception):
     """The paper section cannot be run; the text says what to change."""
 
 
-def synthetic_model(config: MarketConfig) -> SyntheticMarket | None:
+def known_listings(config: MarketConfig) -> dict[str, Listing]:
+    """Every instrument that may be listed: the configuration's before those fetched, those before the shipped ones.
+
+    Reads the file or asks the address of `instruments_from`. Raise SetupError when that fails.
+    """
+    place = config.instruments_from
+    if not place:
+        return listings(config.instruments)
+    try:
+        if place.startswith(("http://", "https://")):
+            fetched = fetch(place, config.symbols or config.files or LISTINGS)
+        else:
+            fetched = read(Path(place))
+    except CatalogueError as error:
+        raise SetupError(f"paper.market.instruments_from: {error}") from error
+    own = listings(config.instruments)
+    return LISTINGS | fetched | {symbol: own[symbol] for symbol in config.instruments}
+
+
+def synthetic_model(config: MarketConfig, known: Mapping[str, Listing]) -> SyntheticMarket | None:
     """The seeded market of a synthetic source, None for the other sources."""
     if config.source is not SourceKind.SYNTHETIC:
         return None
-    known = listings(config.instruments)
     entries = _symbols(config, known)
     return SyntheticMarket(
         config.seed,
@@ -31,9 +51,10 @@ def synthetic_model(config: MarketConfig) -> SyntheticMarket | None:
     )
 
 
-def open_markets(config: MarketConfig, model: SyntheticMarket | None, now_ms: int) -> dict[str, SymbolMarket]:
+def open_markets(
+    config: MarketConfig, known: Mapping[str, Listing], model: SyntheticMarket | None, now_ms: int
+) -> dict[str, SymbolMarket]:
     """Markets at their first price. Raise SetupError for unknown symbols, ReplayError for unreadable files."""
-    known = listings(config.instruments)
     if model is not None:
         prices = model.prices()
     elif config.source is SourceKind.REPLAY:
@@ -58,7 +79,14 @@ def open_markets(config: MarketConfig, model: SyntheticMarket | None, now_ms: in
 
 def _symbols(config: MarketConfig, known: Mapping[str, Listing]) -> dict[str, SymbolConfig]:
     _check_symbols(config.symbols, known)
-    return config.symbols or {symbol: SymbolConfig() for symbol in known}
+    chosen = config.symbols or {symbol: SymbolConfig() for symbol in {*LISTINGS, *config.instruments}}
+    for symbol, entry in chosen.items():
+        if not (entry.price or known[symbol].default_price):
+            raise SetupError(
+                f"paper.market.symbols.{symbol}: expected a price, as `instruments_from` has no ticker of it; "
+                "give one, or add an answer of market/tickers to the file"
+            )
+    return dict(sorted(chosen.items(), key=lambda item: list(known).index(item[0])))
 
 
 def _level_notional(config: MarketConfig, symbol: str) -> Decimal:
