@@ -126,8 +126,12 @@ def raw_request(number: int, account: PaperAccount) -> bytes:
     ).encode() + body
 
 
-def raw_round_trips(count: int, *, listen: bool) -> None:
-    """The same without pybit: a socket that writes prepared requests. Shows the server, not the client."""
+def raw_round_trips(count: int, *, listen: bool = False, pause_s: float = 0.0) -> None:
+    """The same without pybit: a socket that writes prepared requests. Shows the server, not the client.
+
+    With a pause the server falls asleep between requests, as it does while pybit prepares the next one: the difference
+    is what waking up costs.
+    """
     with exchange(configuration()) as (url, process):
         host, port = url.removeprefix("http://").split(":")
         listener = start_listener(url) if listen else None
@@ -143,6 +147,8 @@ def raw_round_trips(count: int, *, listen: bool) -> None:
                     answer = connection.recv(65536)
                     latencies.append(time.perf_counter() - began)
                     assert b'"retCode":0' in answer, answer
+                    while time.perf_counter() < began + pause_s:
+                        pass
                 used += cpu_s(process) - before
                 session = HTTP(api_key="key-0", api_secret="secret-0")
                 session.endpoint = url
@@ -150,7 +156,9 @@ def raw_round_trips(count: int, *, listen: bool) -> None:
         if listener is not None:
             listener.kill()
         report(
-            "create-order over a bare socket" + (", four private topics listening" if listen else ""),
+            "create-order over a bare socket"
+            + (", four private topics listening" if listen else "")
+            + (f", one each {pause_s * 1000:g} ms" if pause_s else ""),
             orders=len(latencies),
             per_second=round(len(latencies) / sum(latencies)),
             p50_us=round(percentile(latencies, 0.5) * 1e6),
@@ -255,7 +263,8 @@ def main() -> None:
     quick = parser.parse_args().quick
     count = 800 if quick else 4000
     pybit_round_trips(count)
-    raw_round_trips(count, listen=False)
+    raw_round_trips(count)
+    raw_round_trips(count, pause_s=0.002)
     raw_round_trips(count, listen=True)
     asyncio.run(fan_out(50, 3 if quick else 10))
     memory(10 if quick else 50, 100)

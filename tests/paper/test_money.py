@@ -16,10 +16,11 @@ from gridbot.paper.errors import ApiError
 from gridbot.paper.exchange import Exchange
 from gridbot.paper.instruments import LISTINGS
 from gridbot.paper.market import SymbolMarket
-from gridbot.paper.orders import NewOrder
+from gridbot.paper.orders import NewOrder, Trigger
 
 D = Decimal
 LISTING = LISTINGS["LTCUSDT"]
+BY = st.sampled_from(("LastPrice", "MarkPrice"))
 
 placing = st.tuples(
     st.just("place"),
@@ -28,6 +29,8 @@ placing = st.tuples(
     st.integers(1, 400),
     st.integers(8300, 8700),
     st.sampled_from(("GTC", "IOC", "FOK", "PostOnly", "Market")),
+    st.sampled_from(("None", "CancelMaker", "CancelTaker", "CancelBoth")),
+    st.none() | st.builds(Trigger, st.integers(8300, 8700).map(lambda t: D(t) / 100), st.sampled_from((1, 2)), BY),
 )
 trading = st.tuples(st.just("trade"), st.sampled_from(Side), st.integers(8300, 8700), st.integers(0, 3000))
 cancelling = st.tuples(st.just("cancel"), st.integers(0, 50))
@@ -47,7 +50,7 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
     account = exchange.accounts["a"]
     orders = list(account.open.values())
     match step:
-        case ("place", side, idx, qty, ticks, kind):
+        case ("place", side, idx, qty, ticks, kind, smp_type, trigger):
             exchange.place(
                 account,
                 NewOrder(
@@ -58,11 +61,14 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
                     idx if mode is PositionMode.HEDGE else 0,
                     "IOC" if kind == "Market" else kind,
                     reduce_only=mode is PositionMode.ONE_WAY and idx == 2,
+                    smp_type=smp_type,
+                    trigger=trigger,
                 ),
                 now_ms,
             )
         case ("trade", side, ticks, size):
             exchange.trade("LTCUSDT", side, ticks, D(size) / 10, now_ms)
+            exchange.on_time(now_ms)
         case ("cancel", number) if orders:
             exchange.cancel(account, orders[number % len(orders)], now_ms)
         case ("amend", number, qty, ticks) if orders:
@@ -75,7 +81,7 @@ def check(exchange: Exchange) -> None:
     executions = account.executions
     fees = sum((e.fee for e in executions), D(0))
     realised = sum((e.realised for e in executions), D(0))
-    assert account.wallet == account.deposit + realised - fees
+    assert account.wallet == account.deposit + realised - fees + account.insurance
     bought = sum((e.value for e in executions if e.side is Side.BUY), D(0))
     sold = sum((e.value for e in executions if e.side is Side.SELL), D(0))
     held = sum((leg.cost * (1 if leg.direction is Direction.LONG else -1) for leg in account.legs.values()), D(0))
@@ -90,13 +96,18 @@ def check(exchange: Exchange) -> None:
         closing = [
             o.unfilled
             for o in account.open.values()
-            if o.closing and o.request.position_idx == leg.position_idx and o.side is leg.direction.close_side
+            if o.closing
+            and not o.is_waiting
+            and o.request.position_idx == leg.position_idx
+            and o.side is leg.direction.close_side
         ]
         assert sum(closing, D(0)) <= leg.size
     net_of_rows = sum((row.net for row in account.closed_pnl.values()), D(0))
     open_fees = sum((leg.open_fees for leg in account.legs.values()), D(0))
     assert abs(net_of_rows - open_fees - (realised - fees)) <= D("0.000001")  # fee shares are rounded per fill
-    assert set(account.open) == {o for o in account.open if o in exchange.books["LTCUSDT"]}
+    for order in account.open.values():
+        assert (order.order_id in exchange.books["LTCUSDT"]) is not order.is_waiting
+        assert not (order.is_waiting and order.reserved)
 
 
 @settings(max_examples=120, deadline=None)
