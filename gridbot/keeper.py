@@ -205,8 +205,8 @@ class OrderKeeper:
 
     # ------------------------------------------------------------------ what the exchange says
 
-    def heard(self, update: OrderUpdateEvent, *, source: str = "stream") -> None:
-        """Apply an order's news; adopt an order of ours that the book does not know; leave foreign ones alone."""
+    def heard(self, update: OrderUpdateEvent) -> None:
+        """Apply an order's news; have an unknown order of ours verified; leave foreign ones alone."""
         known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
         if known is not None:
             self._keep(self.book.apply_update(update))
@@ -214,7 +214,8 @@ class OrderKeeper:
                 level = self._gate.level_key(self._desk, known.direction, known.side, known.ticks)
                 self._gate.breaker.fail(level, self._account.clock_s())
         elif update.status.is_open and owns(update, self.strat_id, self._instrument):
-            self.adopt(update, source)
+            # The stream also repeats what is long past: whether this order rests is for the exchange's list to say.
+            self._account.requests.reconcile("an order of ours that the book does not know")
         elif update.status.is_open and update.order_id not in self._foreign:
             self._foreign.add(update.order_id)
             self._account.requests.alert(
@@ -246,7 +247,11 @@ class OrderKeeper:
 
     def executed(self, key: str, execution: ExecutionEvent) -> None:
         """Account for an execution, counted for the first time, in its order."""
-        self._keep(self.book.apply_execution(key, execution.qty, execution.leaves_qty, execution.exchange_ts))
+        self._keep(
+            self.book.apply_execution(
+                key, execution.qty, execution.leaves_qty, execution.exchange_ts, order_qty=execution.order_qty
+            )
+        )
 
     # ------------------------------------------------------------------ inside
 

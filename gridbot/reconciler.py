@@ -81,7 +81,7 @@ class Reconciler:
                 runner.book, listing, strat_id=runner.strat_id, instrument=runner.instrument, asked_ms=asked_ms
             )
             for row in (*plan.update, *plan.foreign):
-                runner.orders.heard(row, source="rest")
+                runner.orders.heard(row)
             for row in plan.adopt:
                 runner.orders.adopt(row, "reconcile")
             await asyncio.gather(*(self._ask(runner, order) for order in plan.missing))
@@ -196,7 +196,7 @@ class Reconciler:
         if found is not None:
             if found.cum_exec_qty > order.exec_qty:
                 await self.backfill()
-            runner.orders.heard(found, source="rest")
+            runner.orders.heard(found)
             if found.status.is_open and order.state is OrderState.PENDING_CANCEL:
                 runner.orders.cancel_did_not_happen(order)
         elif order.order_id or order.state is OrderState.PENDING_CANCEL:

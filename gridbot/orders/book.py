@@ -176,16 +176,20 @@ class OrderBook:
         reason = event.reject_reason if event.reject_reason not in ("", "EC_NoError") else event.cancel_type
         return self._move(order, after, "" if reason == "UNKNOWN" else reason, event.exchange_ts)
 
-    def apply_execution(self, key: str, qty: Decimal, leaves_qty: Decimal, exchange_ts: int) -> Transition | None:
-        """Account for one execution of `qty`, which left `leaves_qty` on the order. The caller has removed repeats."""
+    def apply_execution(
+        self, key: str, qty: Decimal, leaves_qty: Decimal, exchange_ts: int, *, order_qty: Decimal | None = None
+    ) -> Transition | None:
+        """Account for one execution of `qty`, which left `leaves_qty` on the order. The caller has removed repeats.
+
+        `order_qty` is the order's quantity as the exchange has it, which may be less than we asked for.
+        """
         order = self.get(key)
         if order is None:
             return None
+        order.qty = order_qty or order.qty
         order.exec_qty += qty
-        cum = max(order.cum_exec_qty, order.exec_qty, order.qty - leaves_qty if leaves_qty > 0 else ZERO)
-        if leaves_qty == 0 and not order.state.is_final:
-            cum = order.qty
-        order.cum_exec_qty = min(cum, order.qty)
+        # What is left says how much was executed; the sum of what we saw only says whether we saw it all.
+        order.cum_exec_qty = max(order.cum_exec_qty, order.qty - leaves_qty)
         self._version += 1
         if order.state.is_final:
             if order.is_settled:

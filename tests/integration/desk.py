@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from gridbot.bybit.errors import ExchangeError
 from gridbot.config_models import GridbotConfig
 from gridbot.core import Direction
 from gridbot.journal import JournalReader, journal_directory
@@ -20,6 +21,7 @@ from gridbot.paper.spec import PaperAccount, PaperSpec
 from gridbot.paper.thread import PaperThread
 from gridbot.records import ExecutionRecord, Record
 from gridbot.runner import StrategyRunner
+from gridbot.startup import is_hopeless
 from gridbot.wiring import Wiring
 from gridbot.worker import WorkerSpec
 
@@ -48,8 +50,11 @@ def settings(data_dir: Path, *strategies: dict[str, Any], **more: Any) -> Gridbo
 
 
 @contextlib.contextmanager
-def exchange(config: GridbotConfig, **market: Any) -> Iterator[PaperThread]:
-    """A paper exchange whose market stands still until the test moves it; quick answers, no limits."""
+def exchange(config: GridbotConfig, **more: Any) -> Iterator[PaperThread]:
+    """A paper exchange whose market stands still until the test moves it; quick answers, no limits.
+
+    `more` are further keys of the `paper` section.
+    """
     paper = PaperConfig.model_validate(
         {
             "ticker_interval_ms": 0,
@@ -58,8 +63,8 @@ def exchange(config: GridbotConfig, **market: Any) -> Iterator[PaperThread]:
             "market": {
                 "source": "manual",
                 "symbols": {"BTCUSDT": {"price": str(PRICE)}, "ETHUSDT": {"price": "2500"}},
-                **market,
             },
+            **more,
         }
     )
     accounts = [
@@ -114,7 +119,7 @@ async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = Fa
     wiring = Wiring(spec, None, alert=lambda *alert: alerts.append(alert))
     desk = Desk(wiring, data_dir, alerts)
     try:
-        await wiring.start()
+        await _start(wiring)
         yield desk
     finally:
         if crash:
@@ -122,6 +127,18 @@ async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = Fa
             wiring.recorder.close()
         else:
             await wiring.close("the test is over")
+
+
+async def _start(wiring: Wiring) -> None:
+    """As the worker does it: what passes is tried again (without its waits)."""
+    for _ in range(20):
+        try:
+            return await wiring.start()
+        except ExchangeError as error:
+            await wiring.undo_start()
+            if is_hopeless(error):
+                raise
+    raise AssertionError("the start failed twenty times")
 
 
 def records(data_dir: Path, account: str = "alice") -> list[Record]:

@@ -101,6 +101,24 @@ def test_executions_may_arrive_in_any_order(book: OrderBook) -> None:
     assert not book.has_live(Direction.LONG, 1000)
 
 
+def test_fills_that_were_accounted_for_before_adoption_are_not_added_again(book: OrderBook) -> None:
+    """The listing may be ahead of the execution stream: 0.004 is in the row, and its execution comes afterwards."""
+    order = make_order()
+    order.state, order.cum_exec_qty, order.exec_qty = OrderState.PARTIALLY_FILLED, Decimal("0.004"), Decimal("0.004")
+    book.add(order)
+    book.apply_execution(order.link_id, Decimal("0.004"), Decimal("0.006"), 1)
+    assert (order.state, order.cum_exec_qty) == (OrderState.PARTIALLY_FILLED, Decimal("0.004"))
+
+
+def test_a_clamped_order_is_complete_when_the_exchange_says_so(book: OrderBook) -> None:
+    """A reduce-only order may have been cut; its execution can arrive before the order's own message."""
+    order = make_order(side=Side.SELL, qty="0.020")
+    book.add(order)
+    book.apply_execution(order.link_id, Decimal("0.010"), ZERO, 1, order_qty=Decimal("0.010"))
+    assert order.is_settled
+    assert not book.has_live(Direction.LONG, 1000)
+
+
 def test_the_second_filled_message_of_a_lost_cancel_is_not_news(book: OrderBook) -> None:
     """bybit-v5.md 3.7 no. 4: a cancel that lost the race answers with a second Filled."""
     order = make_order()
