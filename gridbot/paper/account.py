@@ -58,6 +58,8 @@ class Leg:
     opened_ms: int = 0
     updated_ms: int = 0
     status: str = "Normal"
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
 
     @property
     def entry(self) -> Decimal:

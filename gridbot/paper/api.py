@@ -66,6 +66,7 @@ ROUTES: dict[str, Route] = {
     "/v5/position/list": Route("GET", QUERIES, signed=api_account.positions),
     "/v5/position/set-leverage": Route("POST", 10, signed=api_account.set_leverage),
     "/v5/position/switch-mode": Route("POST", 10, signed=api_account.switch_mode),
+    "/v5/position/trading-stop": Route("POST", 10, signed=api_account.trading_stop),
     "/v5/position/closed-pnl": Route("GET", QUERIES, signed=api_account.closed_pnl),
     "/v5/user/query-api": Route("GET", 10, signed=api_account.query_api),
     "/v5/asset/coin/query-info": Route("GET", 5, signed=api_account.coin_info),

@@ -18,7 +18,7 @@ from gridbot.paper.market import SymbolMarket
 from gridbot.paper.orders import NewOrder, Order, Trigger
 from gridbot.paper.taking import Taking
 
-__all__ = ["Conditional"]
+__all__ = ["Conditional", "watched"]
 
 MAX_WAITING = 10
 
@@ -41,9 +41,16 @@ class Conditional(Taking):
         return order
 
     def _waiting_of(self, account: Account, request: NewOrder) -> int:
-        """How many orders of an account wait on the request's symbol."""
+        """How many orders of an account wait on the request's symbol; stops of positions do not count."""
         waiting = self._waiting.get(request.symbol)
-        return sum(owner is account for owner, _ in waiting.values()) if waiting else 0
+        return (
+            sum(
+                owner is account and order.request.create_type == "CreateByStopOrder"
+                for owner, order in waiting.values()
+            )
+            if waiting
+            else 0
+        )
 
     def _wait(self, account: Account, order: Order) -> None:
         self._waiting.setdefault(order.symbol, {})[order.order_id] = account, order
@@ -129,7 +136,8 @@ class Conditional(Taking):
         super()._end(account, order, status, now_ms, cancel_type=cancel_type, reason=reason)
 
 
-def _watched(trigger: Trigger, market: SymbolMarket) -> Decimal:
+def watched(trigger: Trigger, market: SymbolMarket) -> Decimal:
+    """The price that a trigger looks at."""
     if trigger.by == "MarkPrice":
         return market.mark
     return market.index if trigger.by == "IndexPrice" else market.last
@@ -137,12 +145,12 @@ def _watched(trigger: Trigger, market: SymbolMarket) -> Decimal:
 
 def _is_due(order: Order, market: SymbolMarket) -> bool:
     trigger = order.request.trigger
-    return trigger is not None and trigger.is_met(_watched(trigger, market))
+    return trigger is not None and trigger.is_met(watched(trigger, market))
 
 
 def _check_side(trigger: Trigger, market: SymbolMarket) -> None:
     """A trigger that is met already is refused."""
-    price = _watched(trigger, market)
+    price = watched(trigger, market)
     if not trigger.is_met(price):
         return
     rises = trigger.direction == 1

@@ -11,11 +11,11 @@ from decimal import Decimal
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Side
 from gridbot.paper.account import Account, Leg
-from gridbot.paper.conditional import Conditional
 from gridbot.paper.errors import ApiError
 from gridbot.paper.liquidation import Liquidation, liquidate_if_due
 from gridbot.paper.market import PublicTrade, SymbolMarket
 from gridbot.paper.orders import NewOrder, Order
+from gridbot.paper.position_stops import PositionStops
 from gridbot.paper.state import Push
 
 __all__ = ["Exchange", "Push"]
@@ -24,7 +24,7 @@ ZERO = Decimal(0)
 MAX_ACTIVE_ORDERS = 500
 
 
-class Exchange(Conditional):
+class Exchange(PositionStops):
     """All accounts on all symbols."""
 
     def set_leverage(self, account: Account, symbol: str, leverage: Decimal, now_ms: int) -> None:

@@ -12,7 +12,17 @@ from gridbot.paper.errors import ApiError
 from gridbot.paper.instruments import Listing
 from gridbot.paper.orders import NewOrder, Trigger
 
-__all__ = ["decimal_field", "integer", "limit_field", "new_order", "order_price", "order_qty", "text", "window"]
+__all__ = [
+    "decimal_field",
+    "integer",
+    "limit_field",
+    "new_order",
+    "order_price",
+    "order_qty",
+    "text",
+    "trigger_by",
+    "window",
+]
 
 LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
 TIME_IN_FORCE = frozenset({"GTC", "IOC", "FOK", "PostOnly", "RPI"})
@@ -110,6 +120,11 @@ def _choice(params: Mapping[str, Any], name: str, allowed: frozenset[str], defau
     return value
 
 
+def trigger_by(params: Mapping[str, Any], name: str) -> str:
+    """Which price a trigger looks at."""
+    return _choice(params, name, TRIGGER_BY, "LastPrice")
+
+
 def _trigger(params: Mapping[str, Any], listing: Listing) -> Trigger | None:
     if text(params, "triggerPrice") in ("", "0"):
         return None
@@ -118,7 +133,7 @@ def _trigger(params: Mapping[str, Any], listing: Listing) -> Trigger | None:
     direction = integer(params, "triggerDirection", 0)
     if direction not in (1, 2):
         raise ApiError(10001, "params error: triggerDirection invalid, expected 1 (rises) or 2 (falls)")
-    return Trigger(price, direction, _choice(params, "triggerBy", TRIGGER_BY, "LastPrice"))
+    return Trigger(price, direction, trigger_by(params, "triggerBy"))
 
 
 def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:

@@ -22,7 +22,7 @@ __all__ = ["closed_pnl_row", "execution_row", "fast_execution_row", "order_row",
 
 ZERO = Decimal(0)
 UNIT = Decimal("0.00000001")
-STOP = "CreateByStopOrder"
+STOPS = {"CreateByStopOrder": "Stop", "CreateByTakeProfit": "TakeProfit", "CreateByStopLoss": "StopLoss"}
 
 
 def plain(value: Decimal) -> str:
@@ -73,7 +73,7 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
         "cumExecFee": fee,
         "cumFeeDetail": {"USDT": fee} if order.cum_qty else {},
         "orderType": "Market" if order.is_market else "Limit",
-        "stopOrderType": "Stop" if trigger else "" if stream else "UNKNOWN",
+        "stopOrderType": STOPS.get(request.create_type, "Stop") if trigger else "" if stream else "UNKNOWN",
         "orderIv": "",
         "marketUnit": "",
         "triggerPrice": format(trigger.price, "f") if trigger else "",
@@ -123,7 +123,7 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
         "leavesQty": format(execution.leaves_qty or no_qty, "f"),
         "createType": execution.create_type,
         "orderType": execution.order_type,
-        "stopOrderType": "Stop" if execution.create_type == STOP else "UNKNOWN",
+        "stopOrderType": STOPS.get(execution.create_type, "UNKNOWN"),
         "execFee": plain(execution.fee),
         "execId": execution.exec_id,
         "execPrice": format(execution.price, "f"),
@@ -222,8 +222,8 @@ def position_row(
         "positionIM": initial,
         "positionIMByMp": initial,
         "tpslMode": "Full",
-        "takeProfit": no_price,
-        "stopLoss": no_price,
+        "takeProfit": no_price if leg.take_profit is None else format(leg.take_profit, "f"),
+        "stopLoss": no_price if leg.stop_loss is None else format(leg.stop_loss, "f"),
         "trailingStop": "0",
         "unrealisedPnl": plain(leg.unrealised(market.mark)) if held else no_price,
         "curRealisedPnl": plain(leg.current_realised),
