@@ -79,6 +79,7 @@ async def come_to_rest(paper: PaperThread, desk: Desk) -> None:
 
 
 def check_invariants(paper: PaperThread, desk: Desk) -> None:
+    desk.wiring.recorder.flush()
     ours = {order.link_id: order for order in desk.runner().book}
     theirs = {order.link_id: order for order in resting(paper)}
     levels = Counter((order.direction, order.price) for order in theirs.values())
