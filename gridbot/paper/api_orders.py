@@ -108,6 +108,8 @@ def _is_of_kind(order: Order, params: Params) -> bool:
     kind = text(params, "orderFilter")
     if kind in ("Order", "OpenOrder"):
         return not order.is_stop
+    if text(params, "stopOrderType") == "Stop" and order.request.create_type != "CreateByStopOrder":
+        return False  # spares take-profits and stop-losses of positions
     return not kind or (kind == "StopOrder" and order.is_stop)
 
 

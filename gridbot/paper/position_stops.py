@@ -7,6 +7,7 @@ for it; when the position is gone, it goes too (`CancelByTpSlTsClear`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction
@@ -110,6 +111,19 @@ class PositionStops(Conditional):
         if order.status is OrderStatus.UNTRIGGERED:
             self._note(account, order, None)
         super()._end(account, order, status, now_ms, cancel_type=cancel_type, reason=reason)
+
+    def _amend_waiting(
+        self,
+        account: Account,
+        order: Order,
+        *,
+        qty: Decimal | None,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+        now_ms: int,
+    ) -> None:
+        super()._amend_waiting(account, order, qty=qty, price=price, trigger_price=trigger_price, now_ms=now_ms)
+        self._note(account, order, order.request.trigger)
 
     def _uncover(self, account: Account, leg: Leg, now_ms: int) -> None:
         super()._uncover(account, leg, now_ms)

@@ -63,6 +63,18 @@ def test_they_are_moved_removed_and_go_with_the_position(venue: Venue, http: Any
     assert (legs(http)[0], stops(http)) == (("0", "", ""), [])
 
 
+def test_its_order_can_be_amended_and_spared_by_a_cancel_of_all_conditional_ones(http: Any) -> None:
+    http.set_trading_stop(**LINEAR, positionIdx=1, takeProfit="60500.00", stopLoss="59000.00")
+    rows = http.get_open_orders(**LINEAR, orderFilter="StopOrder")["result"]["list"]
+    loss = next(row["orderId"] for row in rows if row["stopOrderType"] == "StopLoss")
+    http.amend_order(**LINEAR, orderId=loss, triggerPrice="59100.00")
+    assert legs(http)[0] == ("0.010", "60500.00", "59100.00")
+    http.cancel_all_orders(**LINEAR, orderFilter="StopOrder", stopOrderType="Stop")
+    assert len(stops(http)) == 2
+    http.cancel_all_orders(**LINEAR)
+    assert (legs(http)[0], stops(http)) == (("0.010", "", ""), [])
+
+
 @pytest.mark.parametrize(
     "params",
     [
