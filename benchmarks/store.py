@@ -36,7 +36,8 @@ import orjson
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from gridbot import codec
-from gridbot.journal import Journal, JournalReader, journal_directory
+from gridbot.journal import Journal
+from gridbot.journal_reader import JournalReader, journal_directory
 from gridbot.reading import connect, database_path
 from gridbot.recorder import Recorder
 from gridbot.records import ExecutionRecord, Header, UtcMs

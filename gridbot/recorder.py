@@ -20,7 +20,8 @@ from typing import Any, Final, Protocol
 
 from gridbot import codec
 from gridbot.codec import CodecError
-from gridbot.journal import Journal, JournalReader
+from gridbot.journal import Journal
+from gridbot.journal_reader import JournalReader
 from gridbot.records import ExecutionRecord, Header, Record, TickerRecord
 
 __all__ = ["Batch", "BatchQueue", "Recorder", "RecorderStats"]

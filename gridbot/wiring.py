@@ -24,7 +24,8 @@ from gridbot.config_models import Durability as ConfiguredDurability
 from gridbot.config_models import StrategyConfig
 from gridbot.core import Direction, GridConfig, GridEngine, Instrument, PositionEvent
 from gridbot.grid_store import GridAnchorStore
-from gridbot.journal import Durability, Journal, journal_directory
+from gridbot.journal import Durability, Journal
+from gridbot.journal_reader import journal_directory
 from gridbot.latch import LossLatch
 from gridbot.orchestrator import Alert, Orchestrator
 from gridbot.orders.executor import Executor

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from gridbot import codec
 from gridbot.codec import CodecError
-from gridbot.journal import Damage, JournalReader
+from gridbot.journal_reader import Damage, JournalReader
 from gridbot.recorder import Batch
 
 __all__ = ["AccountSource", "QueueDrain", "Taken"]

@@ -20,7 +20,7 @@ import duckdb
 import orjson
 
 from gridbot import codec
-from gridbot.journal import journal_directory
+from gridbot.journal_reader import journal_directory
 from gridbot.reading import NoDatabase, ReadingError, connect, database_path
 from supervisor.store.database import Database
 from supervisor.store.schema import STORAGE_VERSION, forget_fingerprint, quote

@@ -13,7 +13,7 @@ from typing import Any
 from gridbot.bybit.errors import ExchangeError
 from gridbot.config_models import GridbotConfig
 from gridbot.core import Direction
-from gridbot.journal import JournalReader, journal_directory
+from gridbot.journal_reader import JournalReader, journal_directory
 from gridbot.paper.account import Account
 from gridbot.paper.config import PaperConfig
 from gridbot.paper.orders import Order

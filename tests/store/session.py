@@ -6,7 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridbot.journal import Journal, journal_directory
+from gridbot.journal import Journal
+from gridbot.journal_reader import journal_directory
 from gridbot.recorder import Recorder
 from gridbot.records import (
     ExecutionRecord,

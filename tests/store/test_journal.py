@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridbot import codec
-from gridbot.journal import Durability, Journal, JournalBusy, JournalReader, read_committed, write_committed
+from gridbot.journal import Durability, Journal, JournalBusy
+from gridbot.journal_reader import JournalReader, read_committed, write_committed
 from tests.store.kit import execution, until
 
 

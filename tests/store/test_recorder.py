@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot import codec
-from gridbot.journal import JournalReader
+from gridbot.journal_reader import JournalReader
 from gridbot.recorder import Recorder
 from gridbot.records import ExecutionRecord
 from tests.store.kit import execution, make_recorder, ticker

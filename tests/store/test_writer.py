@@ -18,7 +18,7 @@ import pytest
 
 from gridbot import codec
 from gridbot.codec import Column, ColumnKind
-from gridbot.journal import JournalReader, journal_directory
+from gridbot.journal_reader import JournalReader, journal_directory
 from gridbot.reading import connect, database_path
 from supervisor.store import schema
 from supervisor.store.database import Database, Rows
