@@ -143,8 +143,11 @@ def crashing_paper(notes, port, report, life):
 
 
 def finite_paper(notes, port, report, life):
-    """A replay that is over at once."""
+    """A replay that is over as soon as somebody keeps records."""
     report.send({"type": "ready", "url": "http://127.0.0.1:4242", "port": 4242, "pid": os.getpid()})
+    while not (Path(notes).exists() and "writer start" in Path(notes).read_text()):
+        if wait([life], BEAT_S):
+            return
 
 
 def odd(account, notes, url, queue, conn):
