@@ -119,7 +119,8 @@ def trade_file(path: Path, prices: list[str]) -> None:
 def test_a_session_on_recorded_trades_fills_where_they_went_through(gridbot: Any, tmp_path: Path) -> None:
     rng = random.Random(7)
     still = [f"{50000 + rng.choice((0, 1, 2)) / 10:.1f}" for _ in range(100)]
-    moves = [f"{50000 - 40 * n}" for n in range(10)] + [f"{49640 + 40 * n}" for n in range(20)]
+    dip_and_rise = [50000 - 40 * n for n in range(10)] + [49640 + 40 * n for n in range(20)]
+    moves = [f"{price}" for price in dip_and_rise for _ in range(10)]  # a second each: time to decide, even at 10x
     trade_file(tmp_path / "BTCUSDT.csv.gz", still + moves)
     session = gridbot.start(
         f"""
