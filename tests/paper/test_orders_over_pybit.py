@@ -39,6 +39,7 @@ def test_volume_at_the_price_fills_in_parts_after_the_queue(venue: Venue, privat
     assert (part["cumExecQty"], part["leavesQty"]) == ("20.0", "30.0")
     venue.trade("LTCUSDT", "84.50", "31.0", "Sell")
     private.wait(lambda row: row["orderStatus"] == "Filled", "order")
+    private.wait(lambda row: row["leavesQty"] == "0.0", "execution")
     assert [row["execQty"] for row in private.rows("execution")] == ["20.0", "30.0"]
 
 
