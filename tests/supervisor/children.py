@@ -29,13 +29,13 @@ def worker(account, notes, url, queue, conn):
     while not stop.is_set():
         seq += 1
         queue.put_nowait(f"{account}:{seq}".encode())
-        conn.send(beat(account, journal_seq=seq))
-        if conn.poll(BEAT_S):
-            try:
-                message = conn.recv()
-            except EOFError:
-                note(notes, f"{account} orphaned {os.getpid()}")
-                return
+        try:
+            conn.send(beat(account, journal_seq=seq))
+            message = conn.recv() if conn.poll(BEAT_S) else None
+        except (EOFError, OSError):  # noticed when it reads, or when it writes, whichever comes first
+            note(notes, f"{account} orphaned {os.getpid()}")
+            return
+        if message is not None:
             note(notes, f"{account} got {message['type']} {message.get('mode', message.get('seq', ''))}")
             if message["type"] == "stop":
                 reason = message["mode"]
@@ -53,7 +53,8 @@ def worker(account, notes, url, queue, conn):
                 )
             if message["type"] == "command" and message["name"] == "alert":
                 conn.send({"type": "alert", "level": "warning", "key": "k", "text": "look here"})
-    conn.send({"type": "bye", "reason": reason, "exit_code": 0})
+    with contextlib.suppress(OSError):  # nobody listens when the supervisor died
+        conn.send({"type": "bye", "reason": reason, "exit_code": 0})
     note(notes, f"{account} end")
     finish(queue, conn)
 
