@@ -234,7 +234,9 @@ class Orchestrator:
         if runner is None:
             return
         self.account.stages.begin(ticker.received_ns)
-        if not runner.desk.halted:
+        if runner.desk.halted:
+            runner.see(ticker)
+        else:
             runner.on_ticker(ticker)
         now_s = self.account.clock_s()
         if self._due.take(f"ticker.{ticker.symbol}", self.settings.storage.ticker_interval, now_s):

@@ -101,12 +101,16 @@ class StrategyRunner:
 
     # ------------------------------------------------------------------ market
 
+    def see(self, ticker: TickerEvent) -> None:
+        """Know the price without deciding: a halted strategy still has positions to value, and perhaps to close."""
+        self.ticker = self.orders.ticker = ticker
+        self.desk.last_price = ticker.last_price
+        self.desk.price_s = self._account.clock_s()
+
     def on_ticker(self, ticker: TickerEvent) -> None:
         """Decide at a new price. This is the hot path: no disk, no wait."""
         desk = self.desk
-        self.ticker = self.orders.ticker = ticker
-        desk.last_price = ticker.last_price
-        desk.price_s = self._account.clock_s()
+        self.see(ticker)
         if self._venue is not None:
             for fill in self._venue.on_ticker(ticker):
                 self.on_execution(fill, source="shadow")

@@ -363,3 +363,30 @@ def test_a_position_from_before_is_taken_over_with_its_entry(tmp_path: Path) -> 
                 await desk.until(lambda: totals.realised == (close.price - D(49900)) * D("0.01"), "the profit")
 
     asyncio.run(run())
+
+
+def test_a_fault_in_one_event_halts_its_strategy_which_still_knows_the_price(tmp_path: Path) -> None:
+    """L59: what goes wrong with one event takes nothing else with it; the position can be closed at today's price."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                runner = desk.runner()
+                paper.set_price("BTCUSDT", "49890")
+                await desk.until(lambda: desk.size(Direction.LONG) > 0)
+
+                def broken(*_: object) -> None:
+                    raise RuntimeError("a fault of ours")
+
+                runner.engine.on_event = broken  # type: ignore[assignment, method-assign]
+                paper.set_price("BTCUSDT", "49889")
+                await desk.until(lambda: runner.desk.halted, "the halt")
+                assert "a fault of ours" in runner.desk.halted
+                paper.set_price("BTCUSDT", "49850")
+                await desk.until(lambda: runner.desk.last_price == D(49850), "the price known all the same")
+                assert await cancel_everything(desk.wiring.orchestrator, 10) == []
+                assert await flatten(desk.wiring.orchestrator, 10) == []
+
+    asyncio.run(run())
