@@ -385,7 +385,7 @@ class Watched(Wiring):
     """A worker's parts, and a look at them after each wake-up of its loop."""
 
     def __init__(self, spec: WorkerSpec, records: Any, look: Callable[[], None]) -> None:
-        super().__init__(spec, records, alert=lambda level, key, text: None)
+        super().__init__(spec, records, alert=lambda level, key, text, strategy="": None)
         self._look = look
 
     def _streams(self, symbols: Sequence[str], on_wake: Callable[[], None]) -> StreamSet:

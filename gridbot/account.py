@@ -12,7 +12,7 @@ from gridbot.orders.gate import Gate
 from gridbot.orders.lifecycle import Order
 from gridbot.orders.link_id import Generations
 from gridbot.orders.retry import RetryQueue
-from gridbot.records import Record
+from gridbot.records import RawMessageRecord, Record
 from gridbot.stages import Stages
 
 __all__ = ["Account", "Requests", "Sink"]
@@ -39,8 +39,8 @@ class Requests(Protocol):
     def reconcile(self, reason: str) -> None:
         """Compare everything with the exchange, soon."""
 
-    def alert(self, level: str, key: str, text: str) -> None:
-        """Tell the operator."""
+    def alert(self, level: str, key: str, text: str, strategy: str = "") -> None:
+        """Tell the operator; `level` is warning or error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +59,10 @@ class Account:
     stages: Stages
     clock_s: Callable[[], float]
     clock_ms: Callable[[], int]
+    keeps_raw: bool = False
+    """Whether the exchange's own words are recorded beside what we read in them."""
+
+    def record_raw(self, record: RawMessageRecord | None) -> None:
+        """Keep the exchange's own words, if there are any and they are wanted."""
+        if record is not None and self.keeps_raw:
+            self.recorder.record(record)

@@ -22,22 +22,21 @@ from pydantic_core import PydanticCustomError
 from gridbot.bybit.environment import Environment
 from gridbot.config_checks import Parts, conflicts
 from gridbot.config_errors import ConfigError, Loc, Problem, problems_of
+from gridbot.config_fields import Limit
 from gridbot.config_ladder import ladder_problems
 from gridbot.config_models import (
     AccountCaps,
     AccountConfig,
-    Durability,
     GridbotConfig,
-    Limit,
     LoggingConfig,
     OnStop,
     RestartConfig,
-    StorageConfig,
     StrategyCaps,
     StrategyConfig,
     SupervisorConfig,
     with_environment,
 )
+from gridbot.config_storage import Durability, StorageConfig
 from gridbot.config_yaml import Document, read_document
 from gridbot.paper.config import PaperConfig
 
@@ -129,6 +128,11 @@ def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
     if config.account(account).environment == "paper":
         snapshot["paper"] = config.paper.model_dump(mode="json")
     return snapshot
+
+
+def fleet_snapshot(config: GridbotConfig) -> dict[str, Any]:
+    """What one supervisor runs: every account's snapshot by name, without secrets."""
+    return {account.name: account_snapshot(config, account.name) for account in config.accounts}
 
 
 def snapshot_sha256(snapshot: Mapping[str, Any]) -> str:

@@ -9,38 +9,25 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    SecretStr,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gridbot.bybit.environment import Environment
 from gridbot.config_errors import expected
-from gridbot.core.sizing import AmountRule
+from gridbot.config_fields import Amount, Cap, Level, Limit, Model, Name, Positive, Seconds, SecondsOrOff, Symbol
+from gridbot.config_storage import StorageConfig
 from gridbot.paper.config import PaperConfig
 
 __all__ = [
     "AccountCaps",
     "AccountConfig",
-    "Durability",
     "GridbotConfig",
-    "Limit",
     "LoggingConfig",
     "OnStop",
     "RestartConfig",
-    "StorageConfig",
     "StrategyCaps",
     "StrategyConfig",
     "SupervisorConfig",
@@ -48,8 +35,6 @@ __all__ = [
     "with_environment",
 ]
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
-_SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT\Z")
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
@@ -62,101 +47,6 @@ class OnStop(StrEnum):
     KEEP = "keep"
     CANCEL = "cancel"
     FLATTEN = "flatten"
-
-
-class Durability(StrEnum):
-    """What the journal survives: the death of the process, or of the machine's power as well (fdatasync)."""
-
-    PROCESS = "process"
-    POWER = "power"
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A cap in USDT: a fixed amount (`"20000"`), or a multiple of the wallet balance (`"x10"`)."""
-
-    value: Decimal
-    of_wallet: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raises ValueError for anything but a positive number, optionally after an x."""
-        of_wallet = text.startswith("x")
-        try:
-            value = Decimal(text[1:] if of_wallet else text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite() or value <= 0:
-            raise ValueError(f"expected USDT such as 20000 or a multiple of the wallet such as x10, got {text!r}")
-        return cls(value, of_wallet)
-
-    def resolve(self, wallet: Decimal) -> Decimal:
-        """USDT at this wallet balance (USDT); a multiple of a negative balance is 0."""
-        return max(self.value * wallet, Decimal(0)) if self.of_wallet else self.value
-
-    def __str__(self) -> str:
-        return f"x{self.value}" if self.of_wallet else str(self.value)
-
-
-def _limit(value: Any) -> Any:
-    if value is None or isinstance(value, Limit):
-        return value
-    text = str(value).strip()
-    if text.lower() in ("off", "none"):
-        return None
-    try:
-        return Limit.parse(text)
-    except ValueError:
-        raise expected("USDT such as 20000, a multiple of the wallet such as x10, or off") from None
-
-
-def _name(value: str) -> str:
-    if not _NAME.match(value):
-        raise expected("1 to 32 letters, digits, _ or -", "choose such a name: it becomes a directory")
-    return value
-
-
-def _symbol(value: str) -> str:
-    if not _SYMBOL.match(value):
-        raise expected("a USDT perpetual such as BTCUSDT", "write the symbol as Bybit does, in capitals")
-    return value
-
-
-def _amount(value: str) -> str:
-    try:
-        return str(AmountRule.parse(value))
-    except ValueError:
-        what = "x0.001 (fraction of the wallet), 100 (USDT) or q0.01 (coins), above zero"
-        raise expected(what, "write one of the three") from None
-
-
-def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
-
-
-def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not values:
-        raise expected("at least one account", "add one: `- name: alice`")
-    return values
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Symbol = Annotated[str, AfterValidator(_symbol)]
-Amount = Annotated[str, BeforeValidator(_text), AfterValidator(_amount)]
-Cap = Annotated[
-    Limit | None, BeforeValidator(_limit), PlainSerializer(lambda limit: None if limit is None else str(limit))
-]
-Positive = Annotated[Decimal, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
-SecondsOrOff = Annotated[float, Field(ge=0)]
-Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    ALIASES: ClassVar[tuple[str, ...]] = ()
-    """Keys that are read besides the fields."""
 
 
 def with_environment(data: Any) -> Any:
@@ -312,21 +202,6 @@ class SupervisorConfig(Model):
     restart: RestartConfig = Field(default_factory=RestartConfig, description="Restarts of children.")
 
 
-class StorageConfig(Model):
-    """What is written, where and when."""
-
-    data_dir: Path = Field(
-        Path("data"),
-        description="Database, journals, state, logs, socket. Relative to the directory that holds conf/.",
-    )
-    flush_interval: Seconds = Field(0.5, description="Seconds between commits of the writer.")
-    ticker_interval: SecondsOrOff = Field(1.0, description="Seconds between stored tickers per symbol; 0 stores none.")
-    durability: Durability = Field(
-        Durability.PROCESS, description="process: survives kill -9; power: also fdatasync, survives a power cut."
-    )
-    keep_journal: bool = Field(False, description="Keep journals after they are in the database.")
-
-
 class LoggingConfig(Model):
     """data/logs/<process>.jsonl and the console."""
 
@@ -334,6 +209,12 @@ class LoggingConfig(Model):
     console_level: Level = Field("INFO", description="Least severe line on the console.")
     max_bytes: int = Field(20_000_000, ge=10_000, description="Size at which a file is rotated.")
     backups: int = Field(5, ge=1, le=100, description="Rotated files kept per process.")
+
+
+def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise expected("at least one account", "add one: `- name: alice`")
+    return values
 
 
 class GridbotConfig(Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from enum import StrEnum
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -11,7 +12,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gridbot.config_models import GridbotConfig, Limit
+from gridbot.config_fields import Limit, age_text
+from gridbot.config_models import GridbotConfig
 
 __all__ = ["reference"]
 
@@ -37,7 +39,7 @@ records.
 `testnet: false`) and the root of the file says `allow_mainnet: true`.
 
 **Numbers** are read as text and kept exact. Limits called *cap* are USDT (`20000`), a multiple of the wallet (`x10`),
-or `off`.
+or `off`. A *duration* is days (`30d`), hours (`12h`), or `off` for ever.
 """
 
 
@@ -97,7 +99,7 @@ def _words(annotation: Any) -> list[str]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return ["section"]
     names = {"SecretStr": "secret", "str": "text", "int": "whole number", "float": "number", "Decimal": "number",
-             "bool": "true, false", "Path": "path", Limit.__name__: "cap"}  # fmt: skip
+             "bool": "true, false", "Path": "path", "timedelta": "duration", Limit.__name__: "cap"}  # fmt: skip
     return [names.get(annotation.__name__, annotation.__name__)]
 
 
@@ -108,7 +110,9 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, BaseModel) or value in ((), {}):
         return ""
     if value is None:
-        return "off" if "cap" in _words(field.annotation) else "none"
+        return "off" if {"cap", "duration"} & set(_words(field.annotation)) else "none"
+    if isinstance(value, timedelta):
+        return f"`{age_text(value)}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     text = "" if type(value).__name__ == "SecretStr" else f"{value:g}" if isinstance(value, float) else str(value)

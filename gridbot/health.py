@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,9 +12,10 @@ import psutil
 from gridbot.core import Direction
 from gridbot.orchestrator import Orchestrator
 from gridbot.orders.gate import Refusal
+from gridbot.records import HealthRecord
 from gridbot.runner import StrategyRunner
 
-__all__ = ["OFFLINE_S", "STALE_S", "account_health"]
+__all__ = ["OFFLINE_S", "STALE_S", "account_health", "sample_of"]
 
 STALE_S = 30.0
 OFFLINE_S = 120.0
@@ -56,9 +58,32 @@ def account_health(orchestrator: Orchestrator, *, state: str, started_s: float) 
         "equity": _text(wallet.equity if wallet else None),
         "available": _text(account.gate.funds.available),
         "auth_cooldowns": account.gate.auth.cycles,
-        "breakers_open": len(account.gate.breaker.open_keys(now_s)),
+        "breakers_open": len(account.gate.breaker.open_until(now_s)),
         "strategies": [_strategy(orchestrator, runner, now_s) for runner in orchestrator.runners.values()],
     }
+
+
+def sample_of(report: Mapping[str, Any]) -> HealthRecord:
+    """What of an `account_health` report is kept."""
+    return HealthRecord(
+        state=report["state"],
+        health=report["health"],
+        freshness=report["freshness"],
+        reasons="; ".join(report["reasons"]),
+        rss=report["rss"],
+        loop_lag_us=round(report["loop_lag_ms"] * 1000),
+        tick_age_ms=_ms(report["last_tick_age_s"]),
+        private_age_ms=_ms(report["private_age_s"]),
+        reconcile_age_ms=_ms(report["last_reconcile_age_s"]),
+        reconnects=report["reconnects"],
+        open_orders=sum(strategy["open_orders"] for strategy in report["strategies"]),
+        unstored=report["journal_seq"] - report["acked_seq"],
+        queue_dropped=report["queue_dropped"],
+    )
+
+
+def _ms(age_s: float | None) -> int | None:
+    return None if age_s is None else round(age_s * 1000)
 
 
 def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:

@@ -182,7 +182,8 @@ class OrderKeeper:
             requests.alert("error", "auth", f"orders paused after repeated authentication errors: {error}")
         if verdict.halt and not self._desk.halted:
             self._desk.halted = str(error)
-            requests.alert("error", f"halt.{self.symbol}", f"{self.symbol}: the exchange refuses to trade: {error}")
+            text = f"{self.symbol}: the exchange refuses to trade: {error}"
+            requests.alert("error", f"halt.{self.symbol}", text, self.strat_id)
 
     def retry(self, item: RetryItem) -> None:
         """Another try of the same order under the same id, through the same gate (lessons L13)."""
@@ -210,6 +211,7 @@ class OrderKeeper:
         known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
         if known is not None:
             self._keep(self.book.apply_update(update))
+            self._account.record_raw(recording.raw_order(self.strat_id, update))
             if known.state is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
                 level = self._gate.level_key(self._desk, known.direction, known.side, known.ticks)
                 self._gate.breaker.fail(level, self._account.clock_s())
@@ -223,6 +225,7 @@ class OrderKeeper:
                 f"foreign.{self.symbol}",
                 f"{self.symbol}: an order that is not ours rests on the exchange "
                 f"({update.side} {update.qty} @ {update.price}); it is left alone",
+                self.strat_id,
             )
 
     def adopt(self, row: OrderUpdateEvent, source: str) -> None:

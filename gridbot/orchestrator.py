@@ -11,8 +11,9 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from typing import Protocol
 
 from gridbot import recording
 from gridbot.account import Account
@@ -21,14 +22,16 @@ from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import StreamSet
 from gridbot.config_models import AccountConfig, GridbotConfig
 from gridbot.core import ExecutionEvent, ImpossibleLadder, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.holds import HoldWatch, holds_of
 from gridbot.ledger import Ledger
 from gridbot.orders.executor import Executor
 from gridbot.orders.gate import Gate
 from gridbot.orders.lifecycle import Order
 from gridbot.orders.link_id import Generations
 from gridbot.orders.retry import RetryQueue
-from gridbot.reconciler import Reconciler
+from gridbot.reconciler import Reconciler, Report
 from gridbot.recorder import Recorder
+from gridbot.records import ReconcileRecord, StreamGapRecord, UtcUs
 from gridbot.runner import StrategyRunner
 
 __all__ = ["Alert", "Orchestrator"]
@@ -42,7 +45,11 @@ FORCED_RECONCILE_MIN_S = 5.0
 CLOCK_S = 3600.0
 ZERO = Decimal(0)
 
-Alert = Callable[[str, str, str], None]
+
+class Alert(Protocol):
+    """Tells the operator: level (warning or error), key for grouping, text, and the strategy it is about ("": none)."""
+
+    def __call__(self, level: str, key: str, text: str, strategy: str = "") -> None: ...
 
 
 @dataclass(slots=True)
@@ -96,6 +103,7 @@ class Orchestrator:
             stages=executor.stages,
             clock_s=time.monotonic,
             clock_ms=lambda: time.time_ns() // 1_000_000,
+            keeps_raw=settings.storage.raw_messages,
         )
         self.runners: dict[str, StrategyRunner] = {}
         self.live: dict[str, StrategyRunner] = {}
@@ -110,6 +118,7 @@ class Orchestrator:
         self._reconcile_wanted: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._holds = HoldWatch()
         self._routing = False
         self._offering: asyncio.TimerHandle | None = None
 
@@ -128,7 +137,7 @@ class Orchestrator:
         """
         self.streams = self._make_streams(list(self.runners), self._wake)
         await self.streams.start()
-        report = await self.reconciler.run()
+        report = await self._compare("start")
         log.info("equal to the exchange: %s", report)
         for runner in self.runners.values():
             runner.begin()
@@ -153,6 +162,7 @@ class Orchestrator:
         self.account.executor.close()
         if self._offering is not None:
             self._offering.cancel()
+        self.record_state()
         self.recorder.flush()
 
     def failed(self) -> BaseException | None:
@@ -176,8 +186,8 @@ class Orchestrator:
     def reconcile(self, reason: str) -> None:
         self._reconcile_wanted = self._reconcile_wanted or reason
 
-    def alert(self, level: str, key: str, text: str) -> None:
-        self._alert(level, key, text)
+    def alert(self, level: str, key: str, text: str, strategy: str = "") -> None:
+        self._alert(level, key, text, strategy)
 
     # ------------------------------------------------------------------ frames
 
@@ -196,10 +206,19 @@ class Orchestrator:
                 self._route(event)
         for gap in drained.gaps:
             log.warning("%s stream was away for %d ms", gap.kind, gap.ended_ts_ms - gap.started_ts_ms)
+            self.recorder.record(
+                StreamGapRecord(
+                    stream=gap.kind,
+                    started_at=UtcUs(gap.started_ts_ms * 1000),
+                    ended_at=UtcUs(gap.ended_ts_ms * 1000),
+                )
+            )
             self.reconcile(f"the {gap.kind} stream reconnected")
         for ticker in drained.tickers:
             with self._isolated(ticker.symbol):
                 self.on_ticker(ticker)
+        for trade in drained.trades:
+            self.recorder.record(recording.of_public_trade(trade))
         if self.recorder.write() and self._offering is None:
             self._offering = asyncio.get_running_loop().call_later(OFFER_S, self._offer)
 
@@ -227,7 +246,7 @@ class Orchestrator:
         runner = self.runners.get(symbol)
         if runner is not None and not runner.desk.halted:
             runner.desk.halted = reason
-            self.alert("error", f"halt.{symbol}", f"{runner.strat_id} is halted: {reason}")
+            self.alert("error", f"halt.{symbol}", f"{runner.strat_id} is halted: {reason}", runner.strat_id)
 
     def on_ticker(self, ticker: TickerEvent) -> None:
         runner = self.runners.get(ticker.symbol)
@@ -279,6 +298,7 @@ class Orchestrator:
             self.loop_lag_s = max(0.0, now_s - planned)
             planned = max(planned + TICK_S, now_s)
             self._tick(now_s)
+            self.record_state()
             self.recorder.flush()
 
     def _tick(self, now_s: float) -> None:
@@ -311,12 +331,38 @@ class Orchestrator:
             self._wallet_wanted = False
             self._job("wallet", self.reconciler.wallet())
 
+    def record_state(self) -> None:
+        """Keep what changed since the last time: grids, and what holds orders back."""
+        account = self.account
+        now_s = account.clock_s()
+        for runner in self.runners.values():
+            runner.record_grid()
+        desks = [runner.desk for runner in self.runners.values()]
+        held = holds_of(account.gate, account.executor, desks, now_s)
+        for change in self._holds.changes(held, now_s, time.time_ns() // 1000):
+            self.recorder.record(change)
+
     async def _measure_clock(self) -> None:
         """Keep the offset to the exchange's clock true: drift is what 10002 is made of (lessons L45)."""
         await self.rest.server_time_ms()
 
+    async def _compare(self, reason: str) -> Report:
+        """One pass of the reconciler, recorded with what came of it."""
+        started_s = self.account.clock_s()
+
+        def took_ms() -> int:
+            return round((self.account.clock_s() - started_s) * 1000)
+
+        try:
+            report = await self.reconciler.run()
+        except ExchangeError as failure:
+            self.recorder.record(ReconcileRecord(reason=reason, ok=False, took_ms=took_ms(), error=str(failure)))
+            raise
+        self.recorder.record(ReconcileRecord(reason=reason, ok=True, took_ms=took_ms(), **asdict(report)))
+        return report
+
     async def _reconcile(self, reason: str) -> None:
-        report = await self.reconciler.run()
+        report = await self._compare(reason)
         level = logging.INFO if report.executions or report.adopted or report.looked_up else logging.DEBUG
         log.log(level, "reconciled (%s): %s", reason, report)
 

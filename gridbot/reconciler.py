@@ -41,12 +41,12 @@ class Report:
     executions: int = 0
     adopted: int = 0
     looked_up: int = 0
-    foreign: int = 0
+    foreign_orders: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.executions} missed executions, {self.adopted} orders adopted, "
-            f"{self.looked_up} looked up, {self.foreign} foreign"
+            f"{self.looked_up} looked up, {self.foreign_orders} foreign"
         )
 
 
@@ -136,6 +136,7 @@ class Reconciler:
                         f"unsettled.{order.key}",
                         f"{order.symbol}: {order.link_id} executed {order.cum_exec_qty} by the order's own account, "
                         f"but the executions list has {order.exec_qty}; going on without the rest",
+                        runner.strat_id,
                     )
         self._unsettled_since = found
         return any(now_s - since > LOOK_UP_AFTER_S for since in found.values())
@@ -176,6 +177,7 @@ class Reconciler:
             self._account.recorder.record(
                 recording.of_execution("", execution, realised, shadow=False, source="backfill")
             )
+            self._account.record_raw(recording.raw_execution("", execution))
 
     async def _look_up_until_known(self, order: Order) -> None:
         wait_s = LOOK_UP_AFTER_S

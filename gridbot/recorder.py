@@ -4,8 +4,8 @@
 sent unrecorded, appends everything to the journal with one system call. `flush()` also offers what has been written to
 the queue; it is called beside the hot path, because a queue wakes a thread that competes with the one that sends the
 order. The queue may be full, broken or absent: the writer notices the missing numbers and reads the journal. Nothing
-here raises into trading, and memory is bounded: when the disk refuses for long, tickers are given up first, executions
-last, without spending a number.
+here raises into trading, and memory is bounded: when the disk refuses for long, samples (tickers, health, grids) are
+given up first, executions last, without spending a number.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from gridbot import codec
 from gridbot.codec import CodecError
 from gridbot.journal import Journal
 from gridbot.journal_reader import JournalReader
-from gridbot.records import ExecutionRecord, Header, Record, TickerRecord
+from gridbot.records import (
+    ExecutionRecord,
+    GridRecord,
+    Header,
+    HealthRecord,
+    PublicTradeRecord,
+    RawMessageRecord,
+    Record,
+    TickerRecord,
+)
 
 __all__ = ["Batch", "BatchQueue", "Recorder", "RecorderStats"]
 
@@ -30,6 +39,7 @@ MEMORY_LIMIT: Final = 32 * 1024 * 1024
 QUEUE_PAYLOAD_LIMIT: Final = 1024 * 1024
 FULL_PAUSE_S: Final = 0.25
 CLOSE_QUEUE_S: Final = 0.3
+_FIRST_TO_GO: Final = (TickerRecord, PublicTradeRecord, HealthRecord, GridRecord, RawMessageRecord)
 
 Batch = tuple[int, int, int, int, bytes]
 """What goes over the queue: first and last number, segment and byte offset behind the batch, frames."""
@@ -131,7 +141,7 @@ class Recorder:
         return seq
 
     def _gives_up(self, record: Record, held: int) -> bool:
-        if isinstance(record, TickerRecord):
+        if isinstance(record, _FIRST_TO_GO):
             return True
         return held > self._memory_limit * (2 if isinstance(record, ExecutionRecord) else 1)
 

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
-from gridbot.core import ExecType, ExecutionEvent, PositionEvent, Side, TickerEvent, WalletEvent
+import orjson
+
+from gridbot.bybit.types import PublicTrade
+from gridbot.core import (
+    ExecType,
+    ExecutionEvent,
+    GridState,
+    OrderStatus,
+    OrderUpdateEvent,
+    PositionEvent,
+    Side,
+    TickerEvent,
+    WalletEvent,
+)
 from gridbot.orders.gate import Proposal
 from gridbot.orders.lifecycle import Order, Transition
 from gridbot.records import (
     ExecutionRecord,
+    GridRecord,
     IntentRecord,
+    Json,
     OrderRecord,
     PositionRecord,
+    PublicTradeRecord,
+    RawMessageRecord,
     TickerRecord,
     UtcMs,
     WalletRecord,
@@ -21,11 +40,15 @@ __all__ = [
     "execution_of",
     "of_cancel",
     "of_execution",
+    "of_grid",
     "of_position",
     "of_proposal",
+    "of_public_trade",
     "of_ticker",
     "of_transition",
     "of_wallet",
+    "raw_execution",
+    "raw_order",
 ]
 
 
@@ -199,3 +222,61 @@ def of_ticker(ticker: TickerEvent) -> TickerRecord:
         funding_rate=ticker.funding_rate,
         exchange_ts=UtcMs(ticker.exchange_ts) if ticker.exchange_ts else None,
     )
+
+
+def of_grid(strategy: str, state: GridState) -> GridRecord:
+    """A ladder as it is now."""
+    levels = [
+        [f"{(ticks * state.tick_size).normalize():f}", "Wait" if side is None else side.value]
+        for ticks, side in state.levels
+    ]
+    return GridRecord(
+        strategy=strategy,
+        symbol=state.symbol,
+        version=state.version,
+        anchor=state.anchor,
+        last_fill=state.last_fill,
+        levels=_json(levels),
+        exchange_ts=UtcMs(state.exchange_ts) if state.exchange_ts else None,
+    )
+
+
+def of_public_trade(trade: PublicTrade) -> PublicTradeRecord:
+    """A trade of the market."""
+    return PublicTradeRecord(
+        symbol=trade.symbol,
+        trade_id=trade.trade_id,
+        side=trade.side,
+        price=trade.price,
+        qty=trade.qty,
+        exchange_ts=UtcMs(trade.exchange_ts),
+    )
+
+
+def raw_execution(strategy: str, execution: ExecutionEvent) -> RawMessageRecord | None:
+    """The exchange's own words about an execution; None for a hypothetical one."""
+    return _raw(strategy, "execution", execution.exec_id, execution)
+
+
+def raw_order(strategy: str, update: OrderUpdateEvent) -> RawMessageRecord | None:
+    """The exchange's own words about an order that it ended without being asked to."""
+    if update.status.is_open or update.status is OrderStatus.FILLED or update.cancel_type == "CancelByUser":
+        return None
+    return _raw(strategy, "order", update.order_id, update)
+
+
+def _raw(strategy: str, topic: str, ref_id: str, event: ExecutionEvent | OrderUpdateEvent) -> RawMessageRecord | None:
+    if event.raw is None:
+        return None
+    return RawMessageRecord(
+        strategy=strategy,
+        symbol=event.symbol,
+        topic=topic,
+        ref_id=ref_id,
+        payload=_json(event.raw),
+        exchange_ts=UtcMs(event.exchange_ts) if event.exchange_ts else None,
+    )
+
+
+def _json(value: list[Any] | Mapping[str, Any]) -> Json:
+    return Json(orjson.dumps(value).decode())

@@ -13,14 +13,23 @@ from decimal import Decimal
 from typing import Any, ClassVar, NewType
 
 __all__ = [
+    "AlertRecord",
+    "CommandRecord",
     "ExecutionRecord",
+    "GridRecord",
     "Header",
+    "HealthRecord",
     "IntentRecord",
     "Json",
+    "LatchRecord",
     "OrderRecord",
     "PositionRecord",
+    "PublicTradeRecord",
+    "RawMessageRecord",
+    "ReconcileRecord",
     "Record",
     "RunRecord",
+    "StreamGapRecord",
     "TickerRecord",
     "UtcMs",
     "UtcUs",
@@ -191,4 +200,151 @@ class TickerRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the ticker.", default=None)
 
 
-Record = RunRecord | IntentRecord | OrderRecord | ExecutionRecord | PositionRecord | WalletRecord | TickerRecord
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicTradeRecord:
+    """Each trade of the market in the symbols of the account; kept only with storage.public_trades."""
+
+    TABLE: ClassVar[str] = "public_trades"
+
+    symbol: str = col("Symbol.")
+    trade_id: str = col("The exchange's id of the trade.")
+    side: str = col("Buy or Sell: who took liquidity.")
+    price: Decimal = col("Price in USDT.")
+    qty: Decimal = col("Quantity in base coin.")
+    exchange_ts: UtcMs = col("Time of the trade on the exchange.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridRecord:
+    """The ladder of a strategy after it changed, the newest at most once a second."""
+
+    TABLE: ClassVar[str] = "grid_snapshots"
+
+    strategy: str = col("strat_id of the strategy.")
+    symbol: str = col("Symbol.")
+    version: int = col("Counts the changes of this grid; versions between two snapshots were not kept.")
+    anchor: Decimal | None = col("Price in USDT that the grid was built around.")
+    last_fill: Decimal | None = col("Price in USDT of the fill that moved it last; empty before the first.")
+    levels: Json = col("The ladder from the lowest price up: [[price, Buy | Sell | Wait], ...], prices as text.")
+    exchange_ts: UtcMs | None = col("Exchange time of the event that changed it.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileRecord:
+    """One comparison with the exchange: at start, after a reconnect, each minute, or because something contradicted."""
+
+    TABLE: ClassVar[str] = "reconciles"
+
+    reason: str = col("Why it was made: start, periodic, or what contradicted.")
+    ok: bool = col("False when the exchange could not be read; then nothing is known to be equal.")
+    executions: int = col("Executions that had been missed and were applied.", default=0)
+    adopted: int = col("Orders of ours that rested there and were unknown here.", default=0)
+    looked_up: int = col("Orders that were known here and not listed there.", default=0)
+    foreign_orders: int = col("Orders that are not ours; left alone.", default=0)
+    took_ms: int = col("How long it took, milliseconds.")
+    error: str = col("What the exchange answered when it could not be read.", default="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatchRecord:
+    """Something that holds orders back was set or let go: a latch, a pause, a breaker, a cooldown, a ban."""
+
+    TABLE: ClassVar[str] = "latches"
+
+    strategy: str = col("strat_id; empty when it holds the whole account.")
+    kind: str = col("session_loss, halted, paused, breaker, auth_cooldown or ip_ban.")
+    level: str = col("For a breaker the level, such as long Buy 60000.1; empty otherwise.", default="")
+    is_set: bool = col("True when it was set, false when it was let go.")
+    reason: str = col("Why it was set.", default="")
+    until: UtcUs | None = col("When it lets go by itself; empty when an operator has to.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRecord:
+    """What an operator should know, as it was sent."""
+
+    TABLE: ClassVar[str] = "alerts"
+
+    strategy: str = col("strat_id; empty when it concerns the account or the machine.", default="")
+    level: str = col("WARNING, ERROR or CRITICAL.")
+    key: str = col("What it is about, for grouping.")
+    text: str = col("The alert.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRecord:
+    """A command of an operator and what came of it."""
+
+    TABLE: ClassVar[str] = "commands"
+
+    strategy: str = col("strat_id it was meant for; empty for all.", default="")
+    name: str = col("pause, resume, reconcile, stop, restart.")
+    args: Json = col("Its arguments.", default=Json("{}"))
+    ok: bool = col("Whether it was carried out.")
+    result: str = col("The answer: what was done, or why not.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRecord:
+    """What a worker said of itself, one report each storage.health_interval."""
+
+    TABLE: ClassVar[str] = "health_samples"
+
+    state: str = col("starting, trading or stopping.")
+    health: str = col("healthy, degraded, auth_cooldown or circuit_open.")
+    freshness: str = col("active, stale or offline: the age of the newest price.")
+    reasons: str = col("Why it is not healthy; several are separated by semicolons.", default="")
+    rss: int = col("Memory of the process, bytes.")
+    loop_lag_us: int = col("How late its event loop was, microseconds.")
+    tick_age_ms: int | None = col("Age of the newest price, milliseconds.", default=None)
+    private_age_ms: int | None = col("Since the last sign of life of the private stream, milliseconds.", default=None)
+    reconcile_age_ms: int | None = col("Since the last complete comparison, milliseconds.", default=None)
+    reconnects: int = col("Reconnects of the streams since the start of the run.")
+    open_orders: int = col("Orders of all its strategies, shadow ones included.")
+    unstored: int = col("Records that were not known to be in the database.")
+    queue_dropped: int = col("Batches that did not fit the record queue since the start; read from the journal.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamGapRecord:
+    """A time in which nobody listened to a stream; what happened meanwhile was asked for by REST."""
+
+    TABLE: ClassVar[str] = "stream_gaps"
+
+    stream: str = col("public or private.")
+    started_at: UtcUs = col("Last sign of life before it.")
+    ended_at: UtcUs = col("When the stream stood again.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawMessageRecord:
+    """The exchange's own words, for when our reading of them is in doubt: executions, and orders it ended by itself."""
+
+    TABLE: ClassVar[str] = "raw_messages"
+
+    strategy: str = col("strat_id; empty when no strategy owns the symbol.")
+    symbol: str = col("Symbol.")
+    topic: str = col("execution or order.")
+    ref_id: str = col("exec_id of the execution, order_id of the order.")
+    payload: Json = col("The row as it came, from stream or REST.")
+    exchange_ts: UtcMs | None = col("Time in it.", default=None)
+
+
+Record = (
+    RunRecord
+    | IntentRecord
+    | OrderRecord
+    | ExecutionRecord
+    | PositionRecord
+    | WalletRecord
+    | TickerRecord
+    | PublicTradeRecord
+    | GridRecord
+    | ReconcileRecord
+    | LatchRecord
+    | AlertRecord
+    | CommandRecord
+    | HealthRecord
+    | StreamGapRecord
+    | RawMessageRecord
+)

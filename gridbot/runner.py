@@ -87,6 +87,7 @@ class StrategyRunner:
         self.positions: dict[Direction, PositionEvent] = {}
         self.ticker: TickerEvent | None = None
         self._grid_version: int | None = None
+        self._snapshot_version: int | None = None
         self._refused: dict[tuple[Direction, int], Refusal] = {}
         self._settled: Sequence[Intent] = ()
         """An answer of which nothing may be sent until the desk's epoch changes: the engine repeats the same object."""
@@ -187,6 +188,7 @@ class StrategyRunner:
         self._account.recorder.record(
             recording.of_execution(self.strat_id, execution, realised, shadow=self.is_shadow, source=source)
         )
+        self._account.record_raw(recording.raw_execution(self.strat_id, execution))
         if execution.exec_type is not ExecType.TRADE:
             self._not_a_fill(execution)
             return
@@ -224,6 +226,7 @@ class StrategyRunner:
                 f"{execution.exec_type}.{self.symbol}",
                 f"{self.symbol}: the exchange reduced our {execution.direction} by {execution.qty} "
                 f"({execution.exec_type}); the strategy is paused",
+                self.strat_id,
             )
 
     def on_position(self, position: PositionEvent, *, source: str = "stream") -> None:
@@ -259,6 +262,12 @@ class StrategyRunner:
         self.sizer.assess(position, self.desk.last_price)
         if self.sizer.rule != before:
             self.log.info("[risk] rule %s -> %s", before or "none", self.sizer.rule or "none")
+
+    def record_grid(self) -> None:
+        """Keep a snapshot of the grid when it has changed since the last one. Not for the hot path."""
+        if self.engine.grid is not None and self.engine.grid_version != self._snapshot_version:
+            self._snapshot_version = self.engine.grid_version
+            self._account.recorder.record(recording.of_grid(self.strat_id, self.engine.state()))
 
     # ------------------------------------------------------------------ inside
 

@@ -11,17 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from gridbot import __version__
 from gridbot.account import Account
 from gridbot.bybit.environment import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import StreamSet
 from gridbot.checkpoint import Checkpoint
-from gridbot.config import account_snapshot, snapshot_sha256
-from gridbot.config_models import Durability as ConfiguredDurability
+from gridbot.config import account_snapshot
 from gridbot.config_models import StrategyConfig
+from gridbot.config_storage import Durability as ConfiguredDurability
 from gridbot.core import Direction, GridConfig, GridEngine, Instrument, PositionEvent
 from gridbot.grid_store import GridAnchorStore
 from gridbot.journal import Durability, Journal
@@ -35,7 +32,8 @@ from gridbot.orders.link_id import Generations
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow import ShadowVenue
 from gridbot.recorder import Recorder
-from gridbot.records import Json, RunRecord, UtcUs
+from gridbot.records import AlertRecord
+from gridbot.run_log import RunLog
 from gridbot.runner import StrategyRunner
 from gridbot.startup import gather_facts
 from gridbot.state import StateFile
@@ -57,7 +55,7 @@ class Wiring:
         self._run_id = f"{spec.run_id[:8]}-{os.urandom(4).hex()}"
         self._config = settings.account(spec.account)
         self._strategies = settings.strategies_of(spec.account)
-        self._alert = alert
+        self._tell = alert
         self.ready = False
         self._state_dir = spec.data_dir / "state" / spec.account
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="state")
@@ -71,8 +69,10 @@ class Wiring:
             records,
             keep_journal=settings.storage.keep_journal,
         )
-        self._run_file = StateFile(self._state_dir / "run.json", self._pool)
-        self._begin_run()
+        snapshot = account_snapshot(settings, spec.account)
+        run_file = StateFile(self._state_dir / "run.json", self._pool)
+        self._run = RunLog(run_file, self.recorder, snapshot, self._config.environment)
+        self._run.begin()
         self.checkpoint = Checkpoint(StateFile(self._state_dir / "ledger.json", self._pool), self.recorder)
         self._ledger = self.checkpoint.load()
         self._generations = _generations(StateFile(self._state_dir / "generation.json", self._pool))
@@ -113,7 +113,7 @@ class Wiring:
             generations=self._generations,
             retry=RetryQueue(),
             run_id=self._run_id,
-            alert=self._alert,
+            alert=self.alert,
             make_streams=self._streams,
         )
         for strategy in self._strategies:
@@ -136,12 +136,11 @@ class Wiring:
             await self.orchestrator.stop()
         if hasattr(self, "_rest"):
             self._rest.close()
-        self.recorder.record(self._run_record("end", self._run_id, reason=reason))
-        self.recorder.flush()
+        self._run.end(reason)
         await self.checkpoint.flush()
         try:
             self.checkpoint.save_now(self._ledger)
-            self._run_file.save_now({"run_id": self._run_id, "ended": True})
+            self._run.confirm()
         except OSError as error:
             log.error("cannot write the state of this run: %s; the next start reads the journal instead", error)
         self.recorder.close()
@@ -150,13 +149,18 @@ class Wiring:
 
     # ------------------------------------------------------------------ what the worker asks for
 
+    def alert(self, level: str, key: str, text: str, strategy: str = "") -> None:
+        """Record an alert and pass it on."""
+        self.recorder.record(AlertRecord(strategy=strategy, level=level.upper(), key=key, text=text))
+        self._tell(level, key, text, strategy)
+
     def guard_losses(self) -> None:
         """Latch the account when its session has lost too much; while latched, keep cancelling until nothing rests."""
         gate = self.account.gate
         text = self._latch.check(self._ledger, gate.funds.wallet_balance, self._unrealised())
         if text and not gate.loss_latched:
             gate.loss_latched = text
-            self._alert("error", "session_loss_limit", text)
+            self.alert("error", "session_loss_limit", text)
         if gate.loss_latched:
             for runner in self.orchestrator.live.values():
                 runner.orders.cancel_all("session_loss_limit")
@@ -212,46 +216,12 @@ class Wiring:
             symbols,
             loop=asyncio.get_running_loop(),
             on_wake=on_wake,
+            public_trades=self._spec.settings.storage.public_trades,
             clock_offset_ms=lambda: self._rest.clock_offset_ms,
         )
 
     def _cap_warning(self, key: str, text: str) -> None:
-        self._alert("warning", f"cap.{key}", text)
-
-    # ------------------------------------------------------------------ the run in the records
-
-    def _begin_run(self) -> None:
-        """Open this run, and close an earlier one that never said goodbye (lessons L34)."""
-        earlier = self._run_file.load()
-        if earlier is not None and not earlier.get("ended"):
-            crashed = str(earlier.get("run_id"))
-            seen = _last_sign_of_life(self.recorder)
-            self.recorder.record(self._run_record("crashed", crashed, reason="it never ended", heartbeat=seen))
-        self._run_file.save_now({"run_id": self._run_id, "ended": False})
-        self.recorder.record(self._run_record("start", self._run_id))
-        self.recorder.flush()
-
-    def _run_record(self, event: str, run_id: str, *, reason: str = "", heartbeat: int | None = None) -> RunRecord:
-        snapshot = account_snapshot(self._spec.settings, self._spec.account)
-        return RunRecord(
-            event=event,
-            about_run_id=run_id,
-            environment=self._config.environment,
-            version=__version__,
-            config_hash=snapshot_sha256(snapshot),
-            config=Json(orjson.dumps(snapshot).decode()),
-            pid=os.getpid(),
-            reason=reason,
-            last_heartbeat=None if heartbeat is None else UtcUs(heartbeat),
-        )
-
-
-def _last_sign_of_life(recorder: Recorder) -> int | None:
-    """Local time (µs) of the newest record of the journal: what a crashed run did last."""
-    newest = None
-    for header, _ in recorder.replay(max(0, recorder.last_seq - 1)):
-        newest = header.local_ts
-    return newest
+        self.alert("warning", f"cap.{key}", text)
 
 
 def _generations(file: StateFile) -> Generations:

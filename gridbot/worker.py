@@ -18,12 +18,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from gridbot import logs
 from gridbot.bybit.errors import ExchangeError
 from gridbot.config_models import GridbotConfig, OnStop
-from gridbot.health import account_health
+from gridbot.health import account_health, sample_of
 from gridbot.journal import JournalBusy
 from gridbot.keylock import KeyBusy, key_lock
+from gridbot.records import CommandRecord, Json
 from gridbot.startup import RETRY_WAITS_S, StartRefused, is_hopeless
 from gridbot.stopping import cancel_everything, flatten
 from gridbot.uplink import Uplink
@@ -101,6 +104,7 @@ class _Worker:
         self._spec = spec
         self._records = records
         self._started_s = time.monotonic()
+        self._sampled_s = float("-inf")
         self._uplink = Uplink(conn)
         self._stop = asyncio.Event()
         self._stop_mode = spec.settings.supervisor.on_stop
@@ -126,7 +130,7 @@ class _Worker:
 
     async def _life(self) -> int:
         report = asyncio.create_task(self._report(), name="report")
-        wiring = self._wiring = Wiring(self._spec, self._records, alert=self._alert)
+        wiring = self._wiring = Wiring(self._spec, self._records, alert=self._tell)
         reason, code = "stopped", EXIT_OK
         try:
             if not await self._start(wiring):
@@ -147,6 +151,7 @@ class _Worker:
         finally:
             report.cancel()
             await wiring.close(reason)
+            self._wiring = None  # its records are complete; what is still to be told only the supervisor can keep
             self._uplink.send({"type": "bye", "reason": reason, "exit_code": code})
         return code
 
@@ -213,11 +218,28 @@ class _Worker:
             case "ack" if self._wiring is not None:
                 self._wiring.recorder.ack(int(message["seq"]))
             case "command":
-                answer = {"type": "answer", "id": message.get("id")}
-                try:
-                    self._uplink.send({**answer, "ok": True, "result": self._operate(message)})
-                except (LookupError, ValueError) as error:
-                    self._uplink.send({**answer, "ok": False, "error": str(error)})
+                self._uplink.send({"type": "answer", "id": message.get("id"), **self._obey(message)})
+
+    def _obey(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Carry out an operator's command, and keep it with what came of it and what it changed."""
+        try:
+            answer = {"ok": True, "result": self._operate(message)}
+        except (LookupError, ValueError) as error:
+            answer = {"ok": False, "error": str(error)}
+        if self._wiring is not None:
+            args = message.get("args") or {}
+            self._wiring.recorder.record(
+                CommandRecord(
+                    strategy=str(args.get("strategy") or ""),
+                    name=str(message.get("name")),
+                    args=Json(orjson.dumps(args).decode()),
+                    ok=bool(answer["ok"]),
+                    result=str(answer.get("result") or answer.get("error")),
+                )
+            )
+            if self._wiring.ready:
+                self._wiring.orchestrator.record_state()
+        return answer
 
     def _operate(self, message: dict[str, Any]) -> str:
         """Operator commands go the same way as everything else: they change what the gate knows."""
@@ -255,8 +277,13 @@ class _Worker:
         return EXIT_REFUSED
 
     def _alert(self, level: str, key: str, text: str) -> None:
+        """Record it where there are records yet; the supervisor hears it in any case."""
+        (self._wiring.alert if self._wiring is not None else self._tell)(level, key, text)
+
+    def _tell(self, level: str, key: str, text: str, strategy: str = "") -> None:
         log.log(logging.ERROR if level == "error" else logging.WARNING, "[alert] %s", text)
-        self._uplink.send({"type": "alert", "account": self._spec.account, "level": level, "key": key, "text": text})
+        message = {"level": level, "key": key, "text": text, "recorded": self._wiring is not None}
+        self._uplink.send({"type": "alert", "account": self._spec.account, **message})
 
     async def _report(self) -> None:
         while True:
@@ -265,7 +292,9 @@ class _Worker:
 
     def _report_now(self) -> None:
         if self._wiring is not None and self._wiring.ready:
-            self._uplink.send(account_health(self._wiring.orchestrator, state=self._state, started_s=self._started_s))
+            report = account_health(self._wiring.orchestrator, state=self._state, started_s=self._started_s)
+            self._uplink.send(report)
+            self._sample(report)
             return
         self._uplink.send(
             {
@@ -277,3 +306,9 @@ class _Worker:
                 "strategies": [],
             }
         )
+
+    def _sample(self, report: dict[str, Any]) -> None:
+        interval_s, now_s = self._spec.settings.storage.health_interval, time.monotonic()
+        if self._wiring is not None and interval_s and now_s - self._sampled_s >= interval_s:
+            self._sampled_s = now_s
+            self._wiring.recorder.record(sample_of(report))

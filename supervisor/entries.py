@@ -14,8 +14,11 @@ from supervisor.plan import ChildLogs
 if TYPE_CHECKING:
     from gridbot.config import GridbotConfig
     from gridbot.paper.spec import PaperSpec
+    from supervisor.store.writer import WriterSpec
 
-__all__ = ["leave_queue", "paper", "paper_spec", "worker", "writer"]
+__all__ = ["leave_queue", "paper", "paper_spec", "worker", "writer", "writer_spec"]
+
+DAY_S = 86_400
 
 QUEUE_FLUSH_S = 2.0
 """How long a worker that ends waits for its queue's feeder thread; the journal has everything anyhow."""
@@ -55,15 +58,22 @@ def writer(
     life: Connection[Any, Any],
 ) -> None:
     """The process that puts records into DuckDB."""
-    from supervisor.store.writer import WriterSpec, run_writer
+    from supervisor.store.writer import run_writer
 
     _set_up_logging("writer", config, logs)
-    spec = WriterSpec(
+    run_writer(writer_spec(config), queues, report, life)
+
+
+def writer_spec(config: GridbotConfig) -> WriterSpec:
+    """What the writer of a configuration does."""
+    from supervisor.store.writer import WriterSpec
+
+    return WriterSpec(
         data_dir=config.storage.data_dir,
         accounts=tuple(account.name for account in config.accounts),
         flush_interval=config.storage.flush_interval,
+        keep_days={table: age.total_seconds() / DAY_S for table, age in config.storage.keep.items()},
     )
-    run_writer(spec, queues, report, life)
 
 
 def paper(

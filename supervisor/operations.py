@@ -39,6 +39,14 @@ class Operations:
         self._waiting: dict[int, asyncio.Future[Json]] = {}
 
     async def handle(self, request: Json) -> Json:
+        answer = await self._answer(request)
+        kept_by_worker = request["op"] == "worker" and answer.get("delivered")
+        if request["op"] in ("stop", "restart", "worker") and not kept_by_worker:
+            name = str(request.get("name", "")) if request["op"] == "worker" else str(request["op"])
+            self._supervisor.diary.command(name, {k: v for k, v in request.items() if k != "op"}, answer)
+        return answer
+
+    async def _answer(self, request: Json) -> Json:
         match request["op"]:
             case "ping":
                 state = self._supervisor.status()["supervisor"]["state"]

@@ -19,7 +19,10 @@ __all__ = ["ChildLogs", "Plan", "plan_of"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`children` in the order they are started; `strategies` per account as shown before a worker has reported."""
+    """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
+
+    `snapshot` is the configuration without secrets, `lag_alert` the seconds the database may be behind.
+    """
 
     data_dir: Path
     children: tuple[ChildSpec, ...]
@@ -27,6 +30,9 @@ class Plan:
     run_id: str = ""
     config_path: str = ""
     on_stop: str = "keep"
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+    keep_journal: bool = False
+    lag_alert: float = 60.0
 
     @property
     def accounts(self) -> list[str]:
@@ -47,6 +53,8 @@ def new_run_id() -> str:
 
 def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file."""
+    from gridbot.config import fleet_snapshot
+
     run_id = new_run_id()
     logs = ChildLogs(console)
     workers = tuple(
@@ -80,6 +88,9 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
         run_id=run_id,
         config_path=config_path,
         on_stop=config.supervisor.on_stop.value,
+        snapshot=fleet_snapshot(config),
+        keep_journal=config.storage.keep_journal,
+        lag_alert=config.storage.lag_alert,
     )
 
 

@@ -18,7 +18,6 @@ import os
 import random
 import signal
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -29,10 +28,12 @@ from gridbot import __version__
 from supervisor.channel import Message
 from supervisor.child import CONTEXT, Child, ChildKind
 from supervisor.control import ControlServer
+from supervisor.diary import SUPERVISOR, Diary
 from supervisor.exit_codes import ExitCode
-from supervisor.health import ChildFacts, SupervisorFacts, build_status
+from supervisor.health import SupervisorFacts
 from supervisor.lock import DirectoryLock
 from supervisor.operations import Operations
+from supervisor.overview import status_of
 from supervisor.plan import Plan
 from supervisor.policy import (
     Alert,
@@ -49,6 +50,7 @@ from supervisor.policy import (
     step,
 )
 from supervisor.queues import QueueLedger, close_queue
+from supervisor.store_watch import StoreWatch
 
 __all__ = ["Supervisor"]
 
@@ -79,6 +81,7 @@ class Supervisor:
     ) -> None:
         self.plan = plan
         self.children: list[Child] = []
+        self.diary = Diary(plan.data_dir, plan.run_id, plan.snapshot, keep_journal=plan.keep_journal)
         self._clock = clock
         self._jitter = jitter
         self._on_settled = on_settled
@@ -91,7 +94,7 @@ class Supervisor:
         self._last_recycle: float | None = None
         self._paper: dict[str, Any] = {}
         self._committed: dict[str, int] = {}
-        self._alerts: deque[dict[str, Any]] = deque(maxlen=50)
+        self._watch = StoreWatch(plan.lag_alert)
         self._settled = False
         self._stop_mode: str | None = None
         self._forced = False
@@ -104,6 +107,7 @@ class Supervisor:
     async def run(self) -> ExitCode:
         """Start, supervise, stop. Raises CommandError when the data directory is taken, OSError without a socket."""
         self._lock.acquire()
+        self.diary.open()
         loop = asyncio.get_running_loop()
         control = ControlServer(self.plan.data_dir, self._operations.handle)
         crash_log = self.plan.data_dir / "logs" / "crash.log"
@@ -119,6 +123,7 @@ class Supervisor:
             for child in self.children:
                 child.kill_now()
             await control.close()
+            self.diary.close()
             self._lock.release()
         log.info("stopped%s", " by force" if self._forced else "")
         return ExitCode.FORCED if self._forced else ExitCode.OK
@@ -139,6 +144,7 @@ class Supervisor:
         now = self._clock()
         if self._stop_mode is None:
             log.info("%s received; a second one ends everything by force", signal.Signals(number).name)
+            self.diary.command("stop", {"signal": signal.Signals(number).name}, {"ok": True})
             self._signalled_at = now
             self.stop()
         elif self._signalled_at is None or now - self._signalled_at > SAME_SIGNAL_S:
@@ -216,6 +222,8 @@ class Supervisor:
                 self.advance(child, Stop(force=self._forced))
             if any(child.state.alive for child in group) and not self._forced:
                 return
+            if kind is ChildKind.WORKER:  # while the writer is there to store it
+                self.diary.end("stopped by force" if self._forced else "stopped")
         if not any(child.state.alive for child in self.children):
             self._finished.set()
 
@@ -302,9 +310,10 @@ class Supervisor:
                 child.health = message
                 self.advance(child, Report())
                 if child.spec.kind is ChildKind.WRITER:
-                    self._on_committed(message.get("committed") or {})
+                    self._on_stored(child, message)
             case "alert":
-                self.alert(child, str(message.get("level", "WARNING")).upper(), str(message.get("text", "")))
+                level, recorded = str(message.get("level", "WARNING")).upper(), bool(message.get("recorded"))
+                self.alert(child, level, str(message.get("text", "")), recorded=recorded)
             case "bye" | "refused":
                 child.bye = str(message.get("reason") or "")
             case "queue":
@@ -323,7 +332,12 @@ class Supervisor:
         elif child.spec.kind is ChildKind.WORKER and child.spec.account in self._committed:
             child.send({"type": "ack", "seq": self._committed[child.spec.account]})
 
-    def _on_committed(self, committed: dict[str, int]) -> None:
+    def _on_stored(self, writer: Child, report: Message) -> None:
+        late = self._watch.heard(report)
+        if late is not None:
+            self.alert(writer, *late)
+        committed = report.get("committed") or {}
+        self.diary.ack(committed.get(SUPERVISOR, 0))
         for child in self.children:
             seq = committed.get(child.spec.account)
             if (
@@ -351,53 +365,30 @@ class Supervisor:
         elif child.spec.kind is ChildKind.WRITER:
             self._queues.writer_ended(in_order=in_order)
 
-    def alert(self, child: Child, level: str, text: str) -> None:
-        """To the log, and to `status` for a while."""
+    def alert(self, child: Child, level: str, text: str, *, recorded: bool = False) -> None:
+        """To the log, to `status` for a while, and to the records unless the child has `recorded` it itself."""
         number = logging.getLevelNamesMapping().get(level, logging.WARNING)
         log.log(number, "%s: %s", child.spec.name, text, extra={"account": child.spec.account})
-        self._alerts.append({"time": _utc_now(), "level": level, "child": child.spec.name, "text": text})
+        self.diary.alert(_utc_now(), level, child.spec.name, text, recorded=recorded)
 
     # --- status -------------------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
         """The model of `supervisor.health`."""
-        state = "stopping" if self._stop_mode else "running" if self._settled else "starting"
         now = self._clock()
         own = SupervisorFacts(
             pid=os.getpid(),
             version=__version__,
-            state=state,
+            state="stopping" if self._stop_mode else "running" if self._settled else "starting",
             uptime_s=now - self._started_at,
             data_dir=str(self.plan.data_dir),
             config=self.plan.config_path,
             run_id=self.plan.run_id,
             rss=psutil.Process().memory_info().rss,
             time=_utc_now(),
-            alerts=list(self._alerts),
+            alerts=list(self.diary.alerts),
         )
-        workers = [self._facts(child) for child in self.children if child.spec.kind is ChildKind.WORKER]
-        writer, paper = self._first(ChildKind.WRITER), self._first(ChildKind.PAPER)
-        return build_status(
-            now,
-            own,
-            workers,
-            self._facts(writer) if writer else None,
-            self._facts(paper) if paper else None,
-            paper_url=self._paper.get("url"),
-        )
-
-    def _facts(self, child: Child) -> ChildFacts:
-        account = child.spec.account
-        return ChildFacts(
-            name=child.spec.name,
-            state=child.state,
-            pid=child.pid,
-            health=child.health,
-            last_exit=child.last_exit,
-            account=account,
-            strategies=[dict(row) for row in self.plan.strategies.get(account, ())],
-            by_queue=bool(account) and self._queues.usable(account),
-        )
+        return status_of(now, own, self.children, self.plan, self._queues, paper_url=self._paper.get("url"))
 
     def _first(self, kind: ChildKind) -> Child | None:
         return next((child for child in self.children if child.spec.kind is kind), None)

@@ -149,7 +149,7 @@ class Link:
 
     def connect(self) -> None:
         """Begin a new life; returns at once."""
-        deliver = self._deliver_tickers(TickerMerger()) if self.kind == "public" else self._deliver_private
+        deliver = self._deliver_public(TickerMerger()) if self.kind == "public" else self._deliver_private
         self._life = Life(self._requests, deliver, self._changed, time.monotonic())
         self.socket = self._make_socket(self._life)
 
@@ -249,9 +249,11 @@ class Link:
             PrivateFrame(topic, frame.get("data"), sent_ms if isinstance(sent_ms, int) else 0, received_ns)
         )
 
-    def _deliver_tickers(self, merger: TickerMerger) -> Callable[[str, dict[str, Any], int], None]:
+    def _deliver_public(self, merger: TickerMerger) -> Callable[[str, dict[str, Any], int], None]:
         def deliver(topic: str, frame: dict[str, Any], received_ns: int) -> None:
             name, _, symbol = topic.partition(".")
+            if name == "publicTrade":
+                self._mailbox.put_trades(frame["data"])
             if name != "tickers":
                 return
             ticker = merger.merge(symbol, frame, received_ns)

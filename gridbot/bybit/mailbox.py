@@ -1,6 +1,7 @@
 """Where pybit's threads leave frames and the loop finds them.
 
 Private frames queue up in order and are never dropped. Tickers coalesce: what counts is the newest state of a symbol.
+The market's trades are for the records only: they wake nobody, and the oldest go when nobody takes them.
 However many frames arrive, the loop is woken once until it looks: a thread appends first and tests the flag then, the
 loop clears the flag before it takes anything out, so no frame can fall between the two.
 """
@@ -9,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gridbot.bybit.parse import TICKER_FIELDS
+
+MAX_TRADES = 20_000
+"""Rows of the market's trades that wait at most: a few seconds of all symbols in a storm."""
 
 __all__ = ["Mailbox", "PrivateFrame", "Ticker", "TickerMerger"]
 
@@ -76,6 +80,7 @@ class Mailbox:
         self._woken = False
         self._private: deque[PrivateFrame] = deque()
         self._tickers: dict[str, Ticker] = {}
+        self._trades: deque[Any] = deque(maxlen=MAX_TRADES)
 
     def put_private(self, frame: PrivateFrame) -> None:
         self._private.append(frame)
@@ -84,6 +89,17 @@ class Mailbox:
     def put_ticker(self, symbol: str, ticker: Ticker) -> None:
         self._tickers[symbol] = ticker
         self.wake()
+
+    def put_trades(self, rows: Iterable[Any]) -> None:
+        """Rows of a `publicTrade` message."""
+        self._trades.extend(rows)
+
+    def take_trades(self) -> list[Any]:
+        """The rows that came since the last call, oldest first."""
+        taken = []
+        while self._trades:
+            taken.append(self._trades.popleft())
+        return taken
 
     def wake(self) -> None:
         """Have `on_wake` called on the loop, once until the next `open`."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
+from gridbot.bybit.types import PublicTrade
 from gridbot.core.events import (
     ExecType,
     ExecutionEvent,
@@ -33,6 +34,7 @@ __all__ = [
     "parse_instrument",
     "parse_order",
     "parse_position",
+    "parse_public_trade",
     "parse_rows",
     "parse_ticker",
     "parse_tiers",
@@ -203,6 +205,7 @@ def parse_order(row: Row) -> OrderUpdateEvent:
         order_type=_text(row, "orderType") or "Limit",
         exchange_ts=_time(row, "updatedTime", "createdTime"),
         created_ts=_time(row, "createdTime"),
+        raw=row,
     )
 
 
@@ -231,6 +234,7 @@ def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
         fee_rate=decimal_or_none(row.get("feeRate")),
         mark_price=decimal_or_none(row.get("markPrice")),
         received_ns=received_ns,
+        raw=row,
     )
 
 
@@ -307,6 +311,22 @@ def parse_ticker(row: Row, exchange_ts: int = 0, received_ns: int = 0) -> Ticker
         funding_rate=decimal_or_none(row.get("fundingRate")),
         next_funding_ts=int_or_none(row.get("nextFundingTime")),
         received_ns=received_ns,
+    )
+
+
+def parse_public_trade(row: Row) -> PublicTrade:
+    """A row of the `publicTrade` topic."""
+    try:
+        side = Side(_text(row, "S"))
+    except ValueError:
+        raise FieldError(f"expected side Buy or Sell, got {row.get('S')!r:.40}") from None
+    return PublicTrade(
+        symbol=_need_text(row, "s"),
+        trade_id=_need_text(row, "i"),
+        side=side,
+        price=_need_decimal(row, "p"),
+        qty=_need_decimal(row, "v"),
+        exchange_ts=_time(row, "T"),
     )
 
 

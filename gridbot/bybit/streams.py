@@ -25,11 +25,13 @@ from gridbot.bybit.parse import (
     parse_execution,
     parse_order,
     parse_position,
+    parse_public_trade,
     parse_rows,
     parse_ticker,
     parse_wallet,
 )
 from gridbot.bybit.socket import BybitSocket, Topics
+from gridbot.bybit.types import PublicTrade
 from gridbot.bybit.watchdog import Limits, LinkState
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 
@@ -50,11 +52,13 @@ class Drained:
 
     `private` in order of arrival, nothing left out; `tickers` one per symbol that moved, the newest; `gaps` of streams
     that are back. A private message that could not be read counts as a gap of its own moment: something was missed.
+    `trades` are the market's, when they are wanted.
     """
 
     tickers: list[TickerEvent]
     private: list[PrivateEvent]
     gaps: list[Gap]
+    trades: list[PublicTrade]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class StreamSet:
     """`on_wake` is called on `loop` when there is something to `drain`, once until it is drained.
 
     `clock_offset_ms` is added to our clock when signing in (give it `rest.clock_offset_ms`); `private_auth_expire` in
-    seconds. `limits` are the watchdog's.
+    seconds. `limits` are the watchdog's. `public_trades`: also hear the market's trades; they wake nobody.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class StreamSet:
         *,
         loop: asyncio.AbstractEventLoop,
         on_wake: Callable[[], None],
+        public_trades: bool = False,
         private_auth_expire: int = 10,
         clock_offset_ms: Callable[[], int] = lambda: 0,
         ping_interval: float = 20.0,
@@ -109,7 +114,8 @@ class StreamSet:
         self._changed = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._missed: list[Gap] = []
-        public_topics: Topics = {"tickers": [f"tickers.{symbol}" for symbol in self._symbols]} if self._symbols else {}
+        public = ("tickers", "publicTrade") if public_trades else ("tickers",)
+        public_topics: Topics = {name: [f"{name}.{symbol}" for symbol in self._symbols] for name in public}
         private_topics: Topics = {topic: [topic] for topic in PRIVATE_TOPICS}
 
         def public_socket(life: Life) -> BybitSocket:
@@ -174,7 +180,8 @@ class StreamSet:
         for link in self._links:
             gaps += link.gaps
             link.gaps.clear()
-        return Drained(list(_read_tickers(tickers)), private, gaps)
+        trades, _ = parse_rows(parse_public_trade, self._mailbox.take_trades(), id_field="i")
+        return Drained(list(_read_tickers(tickers)), private, gaps, trades)
 
     @property
     def health(self) -> StreamHealth:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from gridbot.core.vocabulary import Direction, Side
 
-__all__ = ["AccountInfo", "ApiKeyInfo", "CancelRef", "FeeRate", "OrderAck", "OrderRequest", "RateLimit"]
+__all__ = ["AccountInfo", "ApiKeyInfo", "CancelRef", "FeeRate", "OrderAck", "OrderRequest", "PublicTrade", "RateLimit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,18 @@ class CancelRef:
 
     order_id: str = ""
     order_link_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTrade:
+    """One trade of the market; `side` is the taker's. USDT, base coin, milliseconds UTC."""
+
+    symbol: str
+    trade_id: str
+    side: Side
+    price: Decimal
+    qty: Decimal
+    exchange_ts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,16 @@ The same types come from the streams and from REST: an open order of a listing i
 `position/list` a `PositionEvent`. Prices and quantities are `Decimal` in USDT and base coin, times are integers:
 `exchange_ts` in milliseconds UTC on the exchange's clock, `received_ns` from `time.monotonic_ns()` at the moment the
 frame reached us (0 where nobody measures). None means "the exchange did not say"; zero means zero (lessons L46).
+`raw` is the row an event was read from, where it may be wanted as evidence; nothing decides by it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from gridbot.core.vocabulary import Direction, Side
 
@@ -105,6 +108,7 @@ class ExecutionEvent:
     fee_rate: Decimal | None = None
     mark_price: Decimal | None = None
     received_ns: int = 0
+    raw: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_close(self) -> bool:
@@ -140,6 +144,7 @@ class OrderUpdateEvent:
     order_type: str = "Limit"
     exchange_ts: int = 0
     created_ts: int = 0
+    raw: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

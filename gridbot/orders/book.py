@@ -25,7 +25,7 @@ class OrderBook:
     """Live orders by key, and the last `FINISHED_KEPT` finished ones so that late messages find their order."""
 
     def __init__(self, instrument: Instrument) -> None:
-        self._instrument = instrument
+        self.instrument = instrument
         self._live: dict[str, Order] = {}
         self._finished: OrderedDict[str, Order] = OrderedDict()
         self._key_of_order_id: dict[str, str] = {}
@@ -209,7 +209,7 @@ class OrderBook:
         """Believe the exchange's price and quantity: it re-prices outside its band and clamps reduce-only orders."""
         if event.price > 0 and event.price != order.price:
             self._levels[order.direction, order.ticks] -= 1
-            order.price, order.ticks = event.price, self._instrument.ticks(event.price)
+            order.price, order.ticks = event.price, self.instrument.ticks(event.price)
             self._levels[order.direction, order.ticks] += 1
             self._version += 1
         if event.qty > 0 and event.qty != order.qty:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 __all__ = ["Breaker", "FailureRun", "RateCap"]
+
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(slots=True)
@@ -15,14 +18,14 @@ class _Circuit:
     open_until: float | None = None
 
 
-class Breaker:
+class Breaker(Generic[K]):
     """`threshold` failures of one key within `window_s` open its circuit for `cooldown_s` (lessons L8)."""
 
     def __init__(self, *, threshold: int = 3, window_s: float = 60.0, cooldown_s: float = 60.0) -> None:
         self._threshold, self._window_s, self._cooldown_s = threshold, window_s, cooldown_s
-        self._circuits: dict[Hashable, _Circuit] = {}
+        self._circuits: dict[K, _Circuit] = {}
 
-    def fail(self, key: Hashable, now_s: float) -> bool:
+    def fail(self, key: K, now_s: float) -> bool:
         """Count a failure; True when this very one opens the circuit."""
         circuit = self._circuits.setdefault(key, _Circuit())
         circuit.failures.append(now_s)
@@ -34,15 +37,20 @@ class Breaker:
         circuit.failures.clear()
         return True
 
-    def succeed(self, key: Hashable) -> None:
+    def succeed(self, key: K) -> None:
         self._circuits.pop(key, None)
 
-    def is_open(self, key: Hashable, now_s: float) -> bool:
+    def is_open(self, key: K, now_s: float) -> bool:
         circuit = self._circuits.get(key)
         return circuit is not None and circuit.open_until is not None and now_s < circuit.open_until
 
-    def open_keys(self, now_s: float) -> list[Hashable]:
-        return [key for key in self._circuits if self.is_open(key, now_s)]
+    def open_until(self, now_s: float) -> dict[K, float]:
+        """The open circuits and when each closes."""
+        return {
+            key: circuit.open_until
+            for key, circuit in self._circuits.items()
+            if circuit.open_until is not None and now_s < circuit.open_until
+        }
 
 
 class FailureRun:
@@ -68,6 +76,11 @@ class FailureRun:
 
     def is_cooling(self, now_s: float) -> bool:
         return self._until is not None and now_s < self._until
+
+    @property
+    def until_s(self) -> float | None:
+        """End of the last cooldown; None before the first and after a success."""
+        return self._until
 
 
 class RateCap:

@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from gridbot.config_models import Limit
+from gridbot.config_fields import Limit
 from gridbot.core import Direction, Side
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breaker import Breaker, FailureRun, RateCap
 from gridbot.orders.funds import Funds
 
 __all__ = ["PRICE_BLIND", "Caps", "Desk", "Gate", "Proposal", "Refusal", "wire_order"]
+
+LevelKey = tuple[str, Direction, Side, int]
+"""Strategy, direction, side and price in ticks."""
 
 ZERO = Decimal(0)
 WARN_AT = Decimal("0.8")
@@ -137,7 +140,7 @@ class Gate:
         self.stopping = False
         self.loss_latched = ""
         self.auth = FailureRun()
-        self.breaker = Breaker()
+        self.breaker: Breaker[LevelKey] = Breaker()
         self._account_max_notional = account_max_notional
         self._warn = warn
         self._warned: set[str] = set()
@@ -158,7 +161,7 @@ class Gate:
             desk.rate.count(now_s)
         return refusal
 
-    def level_key(self, desk: Desk, direction: Direction, side: Side, ticks: int) -> tuple[str, Direction, Side, int]:
+    def level_key(self, desk: Desk, direction: Direction, side: Side, ticks: int) -> LevelKey:
         """What the breaker counts refusals of the exchange by."""
         return (desk.strat_id, direction, side, ticks)
 

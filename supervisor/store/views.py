@@ -168,6 +168,18 @@ VIEWS: Final = (
         FROM orders WHERE state = 'rejected' AND NOT shadow GROUP BY ALL""",
     ),
     View(
+        "holds",
+        "What holds orders back now, as of each account's newest run: latches, pauses, breakers, cooldowns, bans.",
+        """
+        SELECT account, strategy, kind, level, reason, local_ts AS since, until
+        FROM (
+            SELECT * FROM latches
+            SEMI JOIN (SELECT account, arg_max(run_id, seq) AS run_id FROM run_events WHERE event = 'start'
+                GROUP BY account) AS newest USING (account, run_id)
+            QUALIFY row_number() OVER (PARTITION BY account, strategy, kind, level ORDER BY seq DESC) = 1)
+        WHERE is_set""",
+    ),
+    View(
         "latency",
         "One row per order of ours: when it was decided, first known to be open, and filled, on our clock; "
         "to_open_ms is the round trip to the exchange.",

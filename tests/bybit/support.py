@@ -206,7 +206,7 @@ class Ears:
 
     def __init__(self, endpoints: Endpoints, symbols: tuple[str, ...] = ("BTCUSDT",), **options: Any) -> None:
         self.wakes = 0
-        self.heard = Drained([], [], [])
+        self.heard = Drained([], [], [], [])
         options = {"limits": QUICK, "luck": lambda: 0.0, **options}
         credentials = options.pop("credentials", CREDENTIALS)
         self.streams = StreamSet(

@@ -116,7 +116,7 @@ async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = Fa
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False)
     alerts: list[tuple[str, str, str]] = []
-    wiring = Wiring(spec, None, alert=lambda *alert: alerts.append(alert))
+    wiring = Wiring(spec, None, alert=lambda level, key, text, strategy="": alerts.append((level, key, text)))
     desk = Desk(wiring, data_dir, alerts)
     try:
         await _start(wiring)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.config_models import Limit
+from gridbot.config_fields import Limit
 from gridbot.core import Direction, OrderStatus, Side, WalletEvent, client_order_id
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breaker import RateCap

@@ -10,12 +10,21 @@ from gridbot.journal import Journal
 from gridbot.journal_reader import journal_directory
 from gridbot.recorder import Recorder
 from gridbot.records import (
+    AlertRecord,
+    CommandRecord,
     ExecutionRecord,
+    GridRecord,
+    HealthRecord,
     IntentRecord,
     Json,
+    LatchRecord,
     OrderRecord,
     PositionRecord,
+    PublicTradeRecord,
+    RawMessageRecord,
+    ReconcileRecord,
     RunRecord,
+    StreamGapRecord,
     TickerRecord,
     UtcMs,
     UtcUs,
@@ -25,6 +34,7 @@ from supervisor.store.writer import Writer, WriterSpec
 
 START_MS = 1_700_000_000_000  # 2023-11-14 22:13:20 UTC
 DAY_MS = 86_400_000
+D = Decimal
 MAKER, TAKER = Decimal("0.0002"), Decimal("0.00055")
 
 
@@ -169,6 +179,7 @@ def make_session(data_dir: Path) -> None:
     alice.position("long", "1")
     alice.position("short", "1")
     alice.wallet("1005")
+    add_what_happened(alice)
     alice.close()
     bob = Session(data_dir, "bob", "run-b")
     bob.run("start")
@@ -179,6 +190,45 @@ def make_session(data_dir: Path) -> None:
     bob.run("end", reason="stopped")
     bob.close()
     write_all(data_dir)
+
+
+def add_what_happened(session: Session) -> None:
+    """A record of each kind that is about the account rather than about its money."""
+    ms = UtcMs(session.now_ms)
+    session.add(ReconcileRecord(reason="start", ok=True, executions=2, adopted=1, took_ms=40))
+    session.add(ReconcileRecord(reason="periodic", ok=False, took_ms=10_000, error="no answer"))
+    levels = Json('[["98.0","Buy"],["99.0","Wait"],["100.0","Sell"]]')
+    session.add(
+        GridRecord(strategy="btc_grid", symbol="BTCUSDT", version=7, anchor=D(99), last_fill=None, levels=levels)
+    )
+    session.add(LatchRecord(strategy="btc_grid", kind="paused", is_set=True))
+    session.add(LatchRecord(strategy="", kind="session_loss", is_set=True, reason="lost 250.00 USDT"))
+    session.add(LatchRecord(strategy="btc_grid", kind="paused", is_set=False))
+    session.add(AlertRecord(level="ERROR", key="session_loss_limit", text="lost 250.00 USDT"))
+    session.add(CommandRecord(name="pause", args=Json('{"strategy":"btc_grid"}'), ok=True, result="1 paused"))
+    ended_at = UtcUs(session.now_ms * 1000)
+    session.add(StreamGapRecord(stream="private", started_at=UtcUs(ended_at - 2_500_000), ended_at=ended_at))
+    session.add(
+        HealthRecord(
+            state="trading",
+            health="healthy",
+            freshness="active",
+            rss=56_000_000,
+            loop_lag_us=900,
+            tick_age_ms=40,
+            reconnects=1,
+            open_orders=14,
+            unstored=3,
+            queue_dropped=0,
+        )
+    )
+    session.add(PublicTradeRecord(symbol="BTCUSDT", trade_id="t-1", side="Buy", price=D(100), qty=D(3), exchange_ts=ms))
+    payload = Json('{"execId":"exec-12","execFee":"0.04"}')
+    session.add(
+        RawMessageRecord(
+            strategy="btc_grid", symbol="BTCUSDT", topic="execution", ref_id="exec-12", payload=payload, exchange_ts=ms
+        )
+    )
 
 
 def write_all(data_dir: Path) -> None:

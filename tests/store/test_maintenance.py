@@ -8,8 +8,12 @@ import click
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import ValidationError
 
+from gridbot.codec import RECORD_TYPES
+from gridbot.config_models import GridbotConfig
 from gridbot.reading import connect, database_path
+from supervisor.entries import writer_spec
 from supervisor.store import maintenance_cli
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
@@ -171,6 +175,22 @@ def test_old_rows_go_where_that_is_wished(tmp_path: Path) -> None:
     assert not writer.flush()
     writer.close()
     assert rows(tmp_path, "SELECT count(*) FROM tickers UNION ALL SELECT count(*) FROM executions") == [(10,), (30,)]
+
+
+def test_how_long_rows_stay_is_configured(tmp_path: Path) -> None:
+    storage = {"data_dir": str(tmp_path), "keep_tickers": "12h", "keep_intents": "90d", "keep_raw_messages": False}
+    accounts = [{"name": "alice", "environment": "paper"}]
+    spec = writer_spec(GridbotConfig.model_validate({"accounts": accounts, "storage": storage}))
+    assert spec.keep_days == {
+        "tickers": 0.5,
+        "public_trades": 7,
+        "health_samples": 30,
+        "grid_snapshots": 30,
+        "intents": 90,
+    }
+    assert spec.keep_days.keys() <= RECORD_TYPES.keys()
+    with pytest.raises(ValidationError, match="days such as 30d, hours such as 12h, or off for ever"):
+        GridbotConfig.model_validate({"accounts": accounts, "storage": {"keep_tickers": "a month"}})
 
 
 @pytest.mark.parametrize("name", ["rebuild", "vacuum", "backup", "export"])

@@ -1,0 +1,219 @@
+"""What a worker writes down besides orders and money: comparisons, gaps, grids, holds, alerts, the exchange's words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+from gridbot.core import Direction
+from gridbot.health import account_health, sample_of
+from gridbot.paper.fault_config import FaultConfig
+from gridbot.records import (
+    AlertRecord,
+    ExecutionRecord,
+    GridRecord,
+    LatchRecord,
+    PublicTradeRecord,
+    RawMessageRecord,
+    ReconcileRecord,
+    Record,
+    StreamGapRecord,
+)
+from tests.integration.desk import Desk, exchange, records, settings, trading
+
+D = Decimal
+R = TypeVar("R", bound=Record)
+
+
+def kept(data_dir: Path, kind: type[R]) -> list[R]:
+    return [record for record in records(data_dir) if isinstance(record, kind)]
+
+
+async def next_snapshot(desk: Desk) -> None:
+    """What the clockwork does each second."""
+    desk.wiring.orchestrator.record_state()
+
+
+def test_the_grid_is_kept_after_it_changed_and_not_again(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                await next_snapshot(desk)
+                await next_snapshot(desk)
+                paper.set_price("BTCUSDT", "49890")
+                await desk.until(lambda: desk.size(Direction.LONG) > 0)
+                await next_snapshot(desk)
+
+    asyncio.run(run())
+    snapshots = kept(tmp_path, GridRecord)
+    assert len({snapshot.version for snapshot in snapshots}) == len(snapshots), "a ladder that stands is kept once"
+    built, moved = snapshots[0], snapshots[-1]
+    assert moved.version > built.version
+    assert (built.last_fill, moved.last_fill) == (None, D(49900))
+    levels = json.loads(built.levels)
+    assert len(levels) == 11
+    assert [side for _, side in levels] == ["Buy"] * 5 + ["Wait"] + ["Sell"] * 5
+    assert [D(price) for price, _ in levels] == sorted(D(price) for price, _ in levels)
+    assert ["49900", "Wait"] in json.loads(moved.levels)
+
+
+def test_comparisons_and_the_gap_before_one(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                drop = FaultConfig.model_validate({"kind": "drop_connections", "mode": "reset", "channel": "private"})
+                paper.call(paper.server.faults.add, drop)
+                await desk.until(lambda: kept(tmp_path, StreamGapRecord), "the gap")
+                await desk.until(lambda: len(kept(tmp_path, ReconcileRecord)) == 2, "the comparison after it")
+
+    asyncio.run(run())
+    first, second = kept(tmp_path, ReconcileRecord)
+    assert (first.reason, first.ok) == ("start", True)
+    assert (second.reason, second.ok) == ("the private stream reconnected", True)
+    [gap] = kept(tmp_path, StreamGapRecord)
+    assert gap.stream == "private"
+    assert 0 < gap.ended_at - gap.started_at < 15e6
+
+
+def test_a_comparison_that_failed_says_why(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                broken = {"kind": "error", "endpoint": "/v5/execution/list", "code": 10016, "times": 1}
+                paper.call(paper.server.faults.add, FaultConfig.model_validate(broken))
+                desk.wiring.orchestrator.reconcile("asked by the operator")
+                await desk.until(lambda: len(kept(tmp_path, ReconcileRecord)) == 2, "the comparison")
+
+    asyncio.run(run())
+    failed = kept(tmp_path, ReconcileRecord)[1]
+    assert (failed.reason, failed.ok) == ("asked by the operator", False)
+    assert "10016" in failed.error
+
+
+def test_every_execution_is_kept_in_the_exchange_s_own_words(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                paper.set_price("BTCUSDT", "49690")  # through more than one level
+                await desk.until(lambda: desk.size(Direction.LONG) > D("0.01"))
+                await desk.quiet()
+
+    asyncio.run(run())
+    executions = {record.exec_id: record for record in kept(tmp_path, ExecutionRecord)}
+    words = {record.ref_id: json.loads(record.payload) for record in kept(tmp_path, RawMessageRecord)}
+    assert len(executions) > 1
+    assert words.keys() == executions.keys()
+    for exec_id, record in executions.items():
+        assert words[exec_id]["execId"] == exec_id
+        assert D(words[exec_id]["execFee"]) == record.fee
+
+
+def test_an_order_that_the_exchange_ended_by_itself_is_kept_in_its_words(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                ended = {order.order_id for order in desk.runner().book}
+                now_ms = time.time_ns() // 1_000_000
+                account = next(iter(paper.server.exchange.accounts.values()))
+                paper.call(paper.server.exchange.cancel_all, account, "CancelByAdmin", now_ms)
+                await desk.until(lambda: {r.ref_id for r in kept(tmp_path, RawMessageRecord)} >= ended, "their words")
+
+    asyncio.run(run())
+    by_admin = [json.loads(record.payload) for record in kept(tmp_path, RawMessageRecord)]
+    assert {row["cancelType"] for row in by_admin} == {"CancelByAdmin"}
+
+
+def test_nothing_raw_where_it_is_not_wanted(tmp_path: Path) -> None:
+    config = settings(tmp_path, storage={"data_dir": str(tmp_path), "raw_messages": False})
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                paper.set_price("BTCUSDT", "49890")
+                await desk.until(lambda: desk.size(Direction.LONG) > 0)
+
+    asyncio.run(run())
+    assert kept(tmp_path, ExecutionRecord)
+    assert kept(tmp_path, RawMessageRecord) == []
+
+
+def test_market_trades_are_kept_where_that_is_wished(tmp_path: Path) -> None:
+    config = settings(tmp_path, storage={"data_dir": str(tmp_path), "public_trades": True})
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                for number in range(1, 4):
+                    paper.trade("BTCUSDT", f"5000{number}", f"0.{number}", "Buy")
+                await desk.until(lambda: len(kept(tmp_path, PublicTradeRecord)) >= 3, "the trades")
+
+    asyncio.run(run())
+    trades = kept(tmp_path, PublicTradeRecord)
+    assert [(t.side, t.price, t.qty) for t in trades[-3:]] == [
+        ("Buy", D(50001), D("0.1")),
+        ("Buy", D(50002), D("0.2")),
+        ("Buy", D(50003), D("0.3")),
+    ]
+    assert len({t.trade_id for t in trades}) == len(trades)
+
+
+def test_a_loss_latch_is_kept_when_it_sets_and_when_it_lets_go_and_so_is_its_alert(tmp_path: Path) -> None:
+    config = settings(tmp_path, accounts=[{"name": "alice", "caps": {"session_loss_limit": "0.01"}}])
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                paper.set_price("BTCUSDT", "49890")
+                await desk.until(lambda: desk.size(Direction.LONG) > 0)  # the fee is a loss of more than a cent
+                desk.wiring.guard_losses()
+                await next_snapshot(desk)
+                desk.wiring.clear_latch()
+                desk.runner().desk.halted = "delisted"
+                await next_snapshot(desk)
+
+    asyncio.run(run())
+    steps = [(r.kind, r.strategy, r.is_set) for r in kept(tmp_path, LatchRecord)]
+    assert steps == [("session_loss", "", True), ("session_loss", "", False), ("halted", "btc", True)]
+    [alert] = [record for record in kept(tmp_path, AlertRecord) if record.key == "session_loss_limit"]
+    assert (alert.level, alert.strategy) == ("ERROR", "")
+    assert "session loss limit" in alert.text
+
+
+def test_a_health_report_becomes_a_sample(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as desk:
+                await desk.quiet()
+                report = account_health(desk.wiring.orchestrator, state="trading", started_s=time.monotonic())
+                sample = sample_of(report)
+                assert (sample.state, sample.health, sample.freshness) == ("trading", "healthy", "active")
+                assert sample.open_orders == 10
+                assert sample.rss > 1_000_000
+                assert sample.unstored == desk.wiring.recorder.last_seq, "there is no writer here"
+                assert sample.tick_age_ms is not None
+
+    asyncio.run(run())
