@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from gridbot import codec
 from gridbot.codec import CodecError
 from gridbot.reading import is_lock_error
 from supervisor.store.bulk import LOAD_FROM, append, load
+from supervisor.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, merge_sqls
 from supervisor.store.schema import STORAGE_VERSION, create_table_sql, ensure_schema, quote
 
 __all__ = ["Database", "DatabaseHeld", "Rows", "Unreadable"]
@@ -152,10 +154,8 @@ class Database:
         con.begin()
         now = datetime.now(UTC).replace(tzinfo=None)
         for table, bodies in rows.tables.items():
-            if bulk and len(bodies) >= LOAD_FROM:
-                load(con, table, bodies)
-            elif bodies:
-                append(con, table, bodies)
+            if bodies:
+                _insert(con, table, bodies, load if bulk and len(bodies) >= LOAD_FROM else append)
         for account, seq in rows.offsets.items():
             con.execute("INSERT OR REPLACE INTO ingest_offsets VALUES (?, ?, ?)", [account, seq, now])
         for gap in rows.gaps:
@@ -169,12 +169,29 @@ class Database:
         if table not in codec.RECORD_TYPES:
             raise ValueError(f"expected one of {', '.join(codec.RECORD_TYPES)}, got {table!r}")
         before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
+        con.begin()
+        if table == REMOVED_SUMS.source:
+            con.execute(REMOVED_SUMS.merge_sql(f"(SELECT * FROM {table} WHERE local_ts < ?)"), [before])
         row = con.execute(f"DELETE FROM {table} WHERE local_ts < ?", [before]).fetchone()
+        con.commit()
         return int(row[0]) if row else 0
 
     def is_checkpointed(self) -> bool:
         """True when nothing of the last commit is in the write-ahead log only."""
         return not self.wal.exists()
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, bodies: list[bytes], fill: Callable[..., None]) -> None:
+    """Put bodies into their table, and what they change into its rollups."""
+    if table not in ROLLUP_SOURCES:
+        fill(con, table, bodies)
+        return
+    fresh = f"fresh_{table}"  # aside first: nothing in the table tells its newest rows from the rest cheaply
+    con.execute(create_table_sql(table, fresh, temporary=True))
+    fill(con, table, bodies, fresh)
+    con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {fresh}")
+    for statement in merge_sqls(table, fresh):
+        con.execute(statement)
 
 
 def _reject_misfits(rows: Rows) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from gridbot import codec
 from gridbot.journal_reader import journal_directory
 from gridbot.reading import NoDatabase, ReadingError, connect, database_path
 from supervisor.store.database import Database
+from supervisor.store.rollups import KEPT_SQLS, ROLLUPS
 from supervisor.store.schema import STORAGE_VERSION, forget_fingerprint, quote
 from supervisor.store.writer import Writer, WriterSpec, take_writer_lock
 
@@ -127,10 +128,13 @@ def _copy_older(data_dir: Path, path: Path, fresh: Database) -> int:
         con.execute(f"ATTACH {quote(str(path))} AS old (READ_ONLY)")
         con.execute(f"ATTACH {quote(str(fresh.path))} AS fresh")
         con.begin()
+        befores: dict[str, int] = {}
         for account, last in con.execute("SELECT account, seq FROM old.ingest_offsets").fetchall():
             before = min(_first_in_journal(data_dir, account), last + 1)
             if before > 1:
                 copied += _copy_account(con, account, before)
+                befores[account] = before
+        _copy_rollups(con, befores)
         con.commit()
     return copied
 
@@ -141,11 +145,27 @@ def _first_in_journal(data_dir: Path, account: str) -> int:
     return next((int(path.stem) for path in names if path.stat().st_size), 2**62)
 
 
+def _old_tables(con: duckdb.DuckDBPyConnection) -> set[str]:
+    tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
+    return {row[0] for row in tables}
+
+
+def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) -> None:
+    """Make the rollups of the copied rows, and bring what the old file knows of rows that went by retention."""
+    con.execute("USE fresh")
+    for rollup in ROLLUPS:
+        con.execute(rollup.merge_sql(rollup.source))
+    known = _old_tables(con)
+    for table, statement in KEPT_SQLS:
+        if table in known:
+            for account, before in befores.items():
+                con.execute(statement, [account, before])
+    con.execute("USE memory")
+
+
 def _copy_account(con: duckdb.DuckDBPyConnection, account: str, before: int) -> int:
     copied = 0
-    known = {
-        row[0] for row in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
-    }
+    known = _old_tables(con)
     for table in codec.RECORD_TYPES:
         if table in known:
             copied += _count(

@@ -17,6 +17,7 @@ import duckdb
 from gridbot import __version__, codec
 from gridbot.codec import Column, ColumnKind
 from gridbot.records import Header
+from supervisor.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
 from supervisor.store.views import VIEWS
 
 __all__ = ["SCHEMA_VERSION", "STORAGE_VERSION", "SchemaTooNew", "ensure_schema", "forget_fingerprint", "table_columns"]
@@ -74,14 +75,14 @@ def sql_type(column: Column) -> str:
     return _SQL_TYPES[column.kind]
 
 
-def create_table_sql(table: str, *, temporary: bool = False) -> str:
-    """CREATE TABLE statement of a record table."""
+def create_table_sql(table: str, name: str = "", *, temporary: bool = False) -> str:
+    """CREATE TABLE statement of a record table, or of one with the same columns under another name."""
     lines = [
         f"    {column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
         for column in table_columns(table)
     ]
-    kind = "TEMP TABLE" if temporary else "TABLE"
-    return f"CREATE {kind} IF NOT EXISTS {table} (\n" + ",\n".join(lines) + "\n)"
+    create = "CREATE OR REPLACE TEMP TABLE" if temporary else "CREATE TABLE IF NOT EXISTS"
+    return f"{create} {name or table} (\n" + ",\n".join(lines) + "\n)"
 
 
 def quote(text: str) -> str:
@@ -92,6 +93,7 @@ def quote(text: str) -> str:
 def fingerprint() -> str:
     """Changes when anything about tables, views or their documentation does."""
     parts: list[object] = [_INTERNAL_TABLES, _INTERNAL_DOCS, [(view.name, view.doc, view.sql) for view in VIEWS]]
+    parts += [*ROLLUPS, REMOVED_SUMS]
     parts += [(table, cls.__doc__, table_columns(table)) for table, cls in codec.RECORD_TYPES.items()]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
@@ -133,16 +135,36 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(sql)
         con.execute(f"COMMENT ON TABLE {table} IS {quote(_INTERNAL_DOCS[table])}")
     for table, cls in codec.RECORD_TYPES.items():
-        con.execute(create_table_sql(table))
-        existing = {row[0] for row in con.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall()}
-        for column in table_columns(table):
-            if column.name not in existing:
-                con.execute(f"ALTER TABLE {table} ADD COLUMN {column.name} {sql_type(column)}")
-            con.execute(f"COMMENT ON COLUMN {table}.{column.name} IS {quote(column.doc)}")
-        con.execute(f"COMMENT ON TABLE {table} IS {quote(' '.join((cls.__doc__ or '').split()))}")
+        _create_record_table(con, table, table, " ".join((cls.__doc__ or "").split()))
+    for rollup in (*ROLLUPS, REMOVED_SUMS):
+        _create_rollup(con, rollup)
     for view in VIEWS:
         con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
         con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")
+
+
+def _create_record_table(con: duckdb.DuckDBPyConnection, table: str, name: str, doc: str) -> None:
+    """Make the table `name` with the columns of a record table, or add those it lacks."""
+    con.execute(create_table_sql(table, name))
+    existing = {row[0] for row in con.execute(f"SELECT name FROM pragma_table_info('{name}')").fetchall()}
+    for column in table_columns(table):
+        if column.name not in existing:
+            con.execute(f"ALTER TABLE {name} ADD COLUMN {column.name} {sql_type(column)}")
+        con.execute(f"COMMENT ON COLUMN {name}.{column.name} IS {quote(column.doc)}")
+    con.execute(f"COMMENT ON TABLE {name} IS {quote(doc)}")
+
+
+def _create_rollup(con: duckdb.DuckDBPyConnection, rollup: Rollup) -> None:
+    """Make a rollup and fill it from the rows that a file has already; one that is there is up to date."""
+    exists = "SELECT 1 FROM duckdb_tables() WHERE table_name = ? AND database_name = current_database()"
+    known = con.execute(exists, [rollup.name]).fetchone()
+    if rollup.columns is None:
+        _create_record_table(con, rollup.source, rollup.name, rollup.doc)
+    else:
+        con.execute(f"CREATE TABLE IF NOT EXISTS {rollup.name} ({rollup.columns})")
+        con.execute(f"COMMENT ON TABLE {rollup.name} IS {quote(rollup.doc)}")
+    if not known and rollup in ROLLUPS:
+        con.execute(rollup.merge_sql(rollup.source))
 
 
 def forget_fingerprint(con: duckdb.DuckDBPyConnection, database: str) -> None:

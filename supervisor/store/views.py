@@ -29,12 +29,9 @@ _POSITION_COLUMNS: Final = """
     account, strategy, symbol, direction, size, entry_price, mark_price, liq_price, leverage, unrealised_pnl, rule,
     multiplier_buy, multiplier_sell, exchange_ts, local_ts, run_id, seq"""
 
-_FINAL_STATES: Final = "'filled', 'cancelled', 'rejected'"
-
-# A product of two DECIMAL(38, 12) has 24 decimals; rounding each row to 12 would cost more than the rest of a query.
 _PNL: Final = """
-    count(*) FILTER (exec_type = 'Trade') AS fills,
-    CAST(coalesce(sum(price * qty) FILTER (exec_type = 'Trade'), 0) AS DECIMAL(38, 12)) AS volume,
+    CAST(coalesce(sum(executions) FILTER (exec_type = 'Trade'), 0) AS BIGINT) AS fills,
+    CAST(coalesce(sum(volume) FILTER (exec_type = 'Trade'), 0) AS DECIMAL(38, 12)) AS volume,
     sum(realised_pnl) AS realised_pnl,
     coalesce(sum(fee) FILTER (exec_type <> 'Funding'), 0) AS fees,
     coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0) AS funding,
@@ -56,8 +53,7 @@ def _fills(shadow: str) -> str:
 
 
 def _positions(shadow: str) -> str:
-    return f"""SELECT {_POSITION_COLUMNS} FROM position_events WHERE {shadow}
-    QUALIFY row_number() OVER (PARTITION BY account, symbol, direction ORDER BY seq DESC) = 1"""
+    return f"SELECT {_POSITION_COLUMNS} FROM latest_positions WHERE {shadow}"
 
 
 VIEWS: Final = (
@@ -83,27 +79,21 @@ VIEWS: Final = (
     View(
         "open_orders",
         "Orders whose newest state is not final, by account and order.",
-        f"""
+        """
         SELECT account, strategy, symbol, direction, side, price, qty, cum_exec_qty, reduce_only, state, order_link_id,
             order_id, attempt, exchange_ts, local_ts, run_id, seq
-        FROM (
-            SELECT * FROM orders WHERE NOT shadow
-            QUALIFY row_number() OVER (
-                PARTITION BY account, coalesce(nullif(order_link_id, ''), order_id) ORDER BY seq DESC) = 1)
-        WHERE lower(state) NOT IN ({_FINAL_STATES})""",
+        FROM live_orders""",
     ),
     View(
         "pnl_by_strategy",
         "Per account, strategy and symbol: fills, volume, realised before fees, fees, funding and what is left. "
         "Funding is positive when paid.",
-        f"SELECT account, strategy, symbol, {_PNL} FROM executions WHERE NOT shadow GROUP BY ALL",
+        f"SELECT account, strategy, symbol, {_PNL} FROM daily_sums WHERE NOT shadow GROUP BY ALL",
     ),
     View(
         "pnl_daily",
         "The same per UTC day of the execution.",
-        f"""
-        SELECT CAST(exchange_ts AS DATE) AS day, account, strategy, symbol, {_PNL}
-        FROM executions WHERE NOT shadow GROUP BY ALL""",
+        f"SELECT day, account, strategy, symbol, {_PNL} FROM daily_sums WHERE NOT shadow GROUP BY ALL",
     ),
     View(
         "equity",
@@ -141,12 +131,13 @@ VIEWS: Final = (
         "fees",
         "Trading fees per UTC day, maker and taker apart; fee_bps is fees over volume in hundredths of a percent.",
         """
-        SELECT CAST(exchange_ts AS DATE) AS day, account, strategy, symbol, count(*) AS fills,
-            count(*) FILTER (is_maker) AS maker_fills, CAST(sum(price * qty) AS DECIMAL(38, 12)) AS volume,
+        SELECT day, account, strategy, symbol, CAST(sum(executions) AS BIGINT) AS fills,
+            CAST(coalesce(sum(executions) FILTER (is_maker), 0) AS BIGINT) AS maker_fills,
+            CAST(sum(volume) AS DECIMAL(38, 12)) AS volume,
             coalesce(sum(fee) FILTER (is_maker), 0) AS maker_fees,
             coalesce(sum(fee) FILTER (NOT is_maker), 0) AS taker_fees, sum(fee) AS fees,
-            round(sum(fee) / sum(price * qty) * 10000, 3) AS fee_bps
-        FROM executions WHERE exec_type = 'Trade' AND NOT shadow GROUP BY ALL""",
+            round(sum(fee) / sum(volume) * 10000, 3) AS fee_bps
+        FROM daily_sums WHERE exec_type = 'Trade' AND NOT shadow GROUP BY ALL""",
     ),
     View(
         "funding",
@@ -269,10 +260,10 @@ VIEWS: Final = (
         "shadow_vs_live",
         "Per UTC day and symbol: what live strategies did beside what shadow strategies would have done.",
         """
-        SELECT CAST(exchange_ts AS DATE) AS day, symbol, count(*) FILTER (NOT shadow) AS live_fills,
-            count(*) FILTER (shadow) AS shadow_fills,
+        SELECT day, symbol, CAST(coalesce(sum(executions) FILTER (NOT shadow), 0) AS BIGINT) AS live_fills,
+            CAST(coalesce(sum(executions) FILTER (shadow), 0) AS BIGINT) AS shadow_fills,
             coalesce(sum(realised_pnl - fee) FILTER (NOT shadow), 0) AS live_net_pnl,
             coalesce(sum(realised_pnl - fee) FILTER (shadow), 0) AS shadow_net_pnl
-        FROM executions WHERE exec_type = 'Trade' GROUP BY ALL""",
+        FROM daily_sums WHERE exec_type = 'Trade' GROUP BY ALL""",
     ),
 )

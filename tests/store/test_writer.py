@@ -160,6 +160,8 @@ def test_kill_9_of_recorders_and_writer_at_random_moments(tmp_path: Path, seed: 
     for account in accounts:
         assert stored[account] == list(range(1, len(stored[account]) + 1))
         assert len(stored[account]) >= noted[account].value > 0
+    counted = rows(tmp_path, "SELECT account, fills, realised_pnl FROM pnl_by_strategy ORDER BY 1")
+    assert counted == [(account, len(stored[account]), len(stored[account]) * Decimal("0.1")) for account in accounts]
     mismatched = "SELECT count(*) FROM executions WHERE exec_id <> 'e-' || seq"
     assert rows(tmp_path, mismatched) == [(0,)]
     assert rows(tmp_path, "SELECT * FROM ingest_gaps") == []
