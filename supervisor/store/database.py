@@ -23,8 +23,9 @@ from gridbot import codec
 from gridbot.codec import CodecError
 from gridbot.reading import is_lock_error
 from supervisor.store.bulk import LOAD_FROM, append, load
+from supervisor.store.migrations import keep_copy
 from supervisor.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, merge_sqls
-from supervisor.store.schema import STORAGE_VERSION, create_table_sql, ensure_schema, quote
+from supervisor.store.schema import SCHEMA_VERSION, STORAGE_VERSION, applied, create_table_sql, ensure_schema, quote
 
 __all__ = ["Database", "DatabaseHeld", "Rows", "Unreadable"]
 
@@ -73,10 +74,17 @@ class Database:
         self.quarantined: list[Path] = []
 
     def prepare(self) -> None:
-        """Make the file when there is none, bring its schema up to date. Raise as `open`, or SchemaTooNew."""
+        """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
+
+        Raise as `open`, or SchemaTooNew, NoRoomForCopy.
+        """
         if not self.path.exists():
             self._make()
             return
+        with self.open() as con:
+            version, _ = applied(con)
+        if 0 < version < SCHEMA_VERSION:
+            keep_copy(self.path, version)
         with self.open() as con:
             ensure_schema(con)
 

@@ -218,6 +218,7 @@ def vacuum(data_dir: Path) -> tuple[int, int]:
     with _only_writer(data_dir) as path:
         if not path.exists():
             raise NoDatabase(f"there is no database at {path}")
+        Database(path).prepare()  # in its own place, so that the copy of an older version lies beside it
         before = path.stat().st_size
         fresh = path.with_name(f"{path.stem}.vacuum{path.suffix}")
         fresh.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 Money is DECIMAL(38, 12), times are TIMESTAMP in UTC. There is no primary key on the record tables: uniqueness comes
 from `ingest_offsets`, which changes in the same transaction as the rows. A record type that got a new field gets a
-new nullable column; anything else needs a new SCHEMA_VERSION and a migration.
+new nullable column; what needs more than that is in `migrations`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ import duckdb
 from gridbot import __version__, codec
 from gridbot.codec import Column, ColumnKind
 from gridbot.records import Header
+from supervisor.store.migrations import SCHEMA_VERSION, statements_from
 from supervisor.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
 from supervisor.store.views import VIEWS
 
-__all__ = ["SCHEMA_VERSION", "STORAGE_VERSION", "SchemaTooNew", "ensure_schema", "forget_fingerprint", "table_columns"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "STORAGE_VERSION",
+    "SchemaTooNew",
+    "applied",
+    "ensure_schema",
+    "forget_fingerprint",
+    "table_columns",
+]
 
-SCHEMA_VERSION: Final = 1
 STORAGE_VERSION: Final = "v1.4.0"
 
 _SQL_TYPES: Final = {
@@ -98,9 +106,10 @@ def fingerprint() -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _applied(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
+def applied(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
     """Version and fingerprint of an open file; (0, "") when it has no schema of ours yet."""
-    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'schema_versions'").fetchone():
+    here = "table_name = 'schema_versions' AND database_name = current_database()"
+    if not con.execute(f"SELECT 1 FROM duckdb_tables() WHERE {here}").fetchone():
         return 0, ""
     newest = "SELECT version, fingerprint FROM schema_versions ORDER BY version DESC, applied_at DESC LIMIT 1"
     row = con.execute(newest).fetchone()
@@ -109,7 +118,7 @@ def _applied(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
 
 def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing, in one transaction. Raise SchemaTooNew for a file of a newer gridbot."""
-    version, known = _applied(con)
+    version, known = applied(con)
     if version > SCHEMA_VERSION:
         raise SchemaTooNew(
             f"the database has schema version {version}, this gridbot ({__version__}) knows versions up to "
@@ -120,6 +129,8 @@ def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
         return
     con.execute("BEGIN")
     try:
+        for statement in statements_from(version) if version else ():
+            con.execute(statement)
         _create(con)
         now = datetime.now(UTC).replace(tzinfo=None)
         con.execute("INSERT INTO schema_versions VALUES (?, ?, ?, ?)", [SCHEMA_VERSION, wanted, __version__, now])

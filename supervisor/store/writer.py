@@ -33,6 +33,7 @@ from gridbot.journal_reader import journal_directory, write_committed
 from gridbot.reading import database_path
 from supervisor.store.database import Database, DatabaseHeld, Rows, Unreadable
 from supervisor.store.ingest import AccountSource, QueueDrain
+from supervisor.store.migrations import NoRoomForCopy
 from supervisor.store.schema import SchemaTooNew
 
 __all__ = ["Writer", "WriterBusy", "WriterSpec", "run_writer"]
@@ -296,7 +297,7 @@ def run_writer(spec: WriterSpec, queues: dict[str, Any], health: Connection, lif
         _refuse(health, str(exc))
     try:
         _serve(writer, stopping, health, life)
-    except (SchemaTooNew, Unreadable) as exc:
+    except (SchemaTooNew, NoRoomForCopy, Unreadable) as exc:
         _refuse(health, str(exc))
     finally:
         writer.close()

@@ -1,0 +1,185 @@
+"""Databases of earlier versions: brought up to date in one step, with a copy of what they were.
+
+`schema_v<N>.sql` are the tables of each version, as DuckDB tells them. For a new version:
+`python -m tests.store.test_migrations > tests/store/schema_v<N>.sql`
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from gridbot.reading import connect, database_path
+from supervisor.store.database import Database
+from supervisor.store.maintenance import vacuum
+from supervisor.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRoomForCopy
+from supervisor.store.schema import STORAGE_VERSION, ensure_schema
+from tests.store.kit import execution, make_recorder, start_writer, until
+from tests.store.session import write_all
+
+HERE = Path(__file__).parent
+D = Decimal
+
+
+def tables_now() -> str:
+    """The tables of a new database, one column a line."""
+    with duckdb.connect() as con:
+        ensure_schema(con)
+        found = con.execute("SELECT sql FROM duckdb_tables() ORDER BY table_name").fetchall()
+    return "".join(sql.replace(", ", ",\n    ").replace("(", "(\n    ", 1) + "\n" for (sql,) in found)
+
+
+def old_database(data_dir: Path, version: int = 1) -> Path:
+    """A file as gridbot of that version left it, with 30 executions, two orders and a position of alice."""
+    path = database_path(data_dir)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as con:
+        con.execute(f"ATTACH '{path}' AS old (STORAGE_VERSION '{STORAGE_VERSION}')")
+        con.execute("USE old")
+        con.execute((HERE / f"schema_v{version}.sql").read_text())
+        con.execute("INSERT INTO schema_versions VALUES (?, 'old', '0.0.9', TIMESTAMP '2026-01-01')", [version])
+        con.execute("INSERT INTO ingest_offsets VALUES ('alice', 33, TIMESTAMP '2026-01-01')")
+        con.execute(
+            """INSERT INTO executions BY NAME
+            SELECT 'alice' AS account, 'r' AS run_id, i AS seq, TIMESTAMP '2026-01-01' + INTERVAL (i) HOUR AS local_ts,
+                'btc' AS strategy, 'BTCUSDT' AS symbol, 'e-' || i AS exec_id, 'o' AS order_id, 'l' AS order_link_id,
+                'long' AS direction, 'Buy' AS side, 100 + i AS price, 0.5 AS qty, 0 AS leaves_qty, 0 AS closed_size,
+                0.01 AS fee, 0.25 AS realised_pnl, 'Trade' AS exec_type, true AS is_maker, false AS shadow,
+                'stream' AS "source", TIMESTAMP '2026-01-01' + INTERVAL (i) HOUR AS exchange_ts
+            FROM range(1, 31) r(i)"""
+        )
+        order = "'alice', 'r', {0}, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'l-{0}', 'o-{0}', 'long', 'Buy', 100, 1, 0, "
+        for seq, state in ((31, "open"), (32, "filled")):
+            con.execute(
+                f"INSERT INTO orders (account, run_id, seq, local_ts, strategy, symbol, order_link_id, order_id, "
+                f"direction, side, price, qty, cum_exec_qty, reduce_only, state, attempt, reason, shadow) "
+                f"VALUES ({order.format(seq)} false, '{state}', 1, '', false)"
+            )
+        con.execute(
+            "INSERT INTO position_events (account, run_id, seq, local_ts, strategy, symbol, direction, size, "
+            "multiplier_buy, multiplier_sell, rule, shadow, source) "
+            "VALUES ('alice', 'r', 33, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'long', 15, 1, 1, '', false, 'rest')"
+        )
+    return path
+
+
+def ask(path: Path, statement: str) -> list[tuple[Any, ...]]:
+    with connect(path) as con:
+        return con.execute(statement).fetchall()
+
+
+def copies(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("gridbot.version-*"))
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_file_of_an_earlier_version_keeps_its_rows_and_answers_like_a_new_one(tmp_path: Path, version: int) -> None:
+    path = old_database(tmp_path, version)
+    before = ask(path, "SELECT * FROM executions ORDER BY seq")
+    Database(path).prepare()
+    assert ask(path, "SELECT * FROM executions ORDER BY seq") == before
+    assert ask(path, "SELECT max(version) FROM schema_versions") == [(SCHEMA_VERSION,)]
+    assert ask(path, "SELECT sum(fills), sum(realised_pnl), sum(fees) FROM pnl_daily") == [(30, D("7.5"), D("0.3"))]
+    assert ask(path, "SELECT size FROM positions") == [(D(15),)]
+    assert ask(path, "SELECT order_link_id FROM open_orders") == [("l-31",)]
+    assert ask(path, "SELECT count(*) FROM alerts") == [(0,)]
+    with duckdb.connect() as con:
+        con.execute(f"ATTACH '{path}' AS ours (READ_ONLY)")
+        ensure_schema(con)  # a new one, in memory, to compare with
+        columns = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = '{}'"
+        extra = con.execute(f"{columns.format('memory')} EXCEPT {columns.format('ours')}").fetchall()
+    assert extra == []
+
+
+def test_a_copy_of_the_file_as_it_was_is_kept_once(tmp_path: Path) -> None:
+    path = old_database(tmp_path)
+    was = path.read_bytes()
+    Database(path).prepare()
+    Database(path).prepare()
+    [copy] = copies(path)
+    assert copy.name.startswith("gridbot.version-1-")
+    assert copy.read_bytes() == was
+    assert ask(copy, "SELECT max(version) FROM schema_versions") == [(1,)]
+
+
+def test_records_go_on_behind_those_of_the_old_file(tmp_path: Path) -> None:
+    path = old_database(tmp_path)
+    recorder = make_recorder(tmp_path)
+    recorder.journal.directory.mkdir(exist_ok=True)
+    for number in range(1, 41):
+        recorder.record(execution(number))
+    recorder.flush()
+    recorder.close()
+    write_all(tmp_path)
+    assert ask(path, "SELECT count(*), count(DISTINCT seq), max(seq) FROM executions") == [(37, 37, 40)]
+    assert ask(path, "SELECT sum(executions) FROM daily_sums") == [(37,)]
+
+
+def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = old_database(tmp_path)
+    bad = Migration(2, "", ("DELETE FROM executions", "DELETE FROM no_such_table"))
+    monkeypatch.setattr("supervisor.store.migrations.MIGRATIONS", (MIGRATIONS[0], bad))
+    with pytest.raises(duckdb.CatalogException):
+        Database(path).prepare()
+    assert ask(path, "SELECT count(*) FROM executions") == [(30,)]
+    assert ask(path, "SELECT max(version) FROM schema_versions") == [(1,)]
+
+
+def test_statements_of_a_step_run_before_what_is_missing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = old_database(tmp_path)
+    step = Migration(2, "", ("UPDATE executions SET fee = fee * 2",))
+    monkeypatch.setattr("supervisor.store.migrations.MIGRATIONS", (MIGRATIONS[0], step))
+    Database(path).prepare()
+    assert ask(path, "SELECT sum(fees) FROM pnl_daily") == [(D("0.6"),)]
+
+
+def test_without_room_for_a_copy_nothing_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = old_database(tmp_path)
+    full = shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr("supervisor.store.migrations.shutil.disk_usage", lambda _: full)
+    with pytest.raises(NoRoomForCopy, match=r"MB free for a copy before that, got 0 MB: make room"):
+        Database(path).prepare()
+    assert ask(path, "SELECT max(version) FROM schema_versions") == [(1,)]
+    assert copies(path) == []
+
+
+def test_the_writer_process_brings_a_file_up_to_date_by_itself(tmp_path: Path) -> None:
+    path = old_database(tmp_path)
+    writer = start_writer(tmp_path)
+    try:
+        until(lambda: writer.poll().get("type") in ("ready", "health"), "the writer")
+        until(lambda: ask(path, "SELECT max(version) FROM schema_versions") == [(SCHEMA_VERSION,)], "the new version")
+    finally:
+        writer.kill()
+    assert len(copies(path)) == 1
+
+
+def test_vacuum_of_an_old_file_keeps_its_copy_beside_it(tmp_path: Path) -> None:
+    path = old_database(tmp_path)
+    vacuum(tmp_path)
+    assert ask(path, "SELECT sum(fills) FROM pnl_daily") == [(30,)]
+    assert len(copies(path)) == 1
+
+
+def test_a_change_of_the_tables_is_a_new_version_or_stands_in_the_file_of_this_one() -> None:
+    """An earlier program of the same version must be able to write beside: new columns nullable, none gone.
+
+    Where that is so, write the newest file again (see the module); otherwise add a Migration.
+    """
+    assert tables_now() == (HERE / f"schema_v{SCHEMA_VERSION}.sql").read_text()
+
+
+def test_versions_are_counted_without_gaps() -> None:
+    assert [step.version for step in MIGRATIONS] == list(range(1, SCHEMA_VERSION + 1))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(tables_now())
