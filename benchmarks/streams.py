@@ -35,7 +35,7 @@ from pybit.unified_trading import WebSocket
 
 from gridbot.bybit.environment import Credentials, Environment, endpoints_for
 from gridbot.bybit.mailbox import Mailbox, Ticker
-from gridbot.bybit.parse import parse_ticker
+from gridbot.bybit.parse_market import parse_ticker
 from gridbot.bybit.streams import StreamSet
 from gridbot.core.events import TickerEvent
 

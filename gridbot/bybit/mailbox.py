@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gridbot.bybit.parse import TICKER_FIELDS
+from gridbot.bybit.parse_market import TICKER_FIELDS
 
 MAX_TRADES = 20_000
 """Rows of the market's trades that wait at most: a few seconds of all symbols in a storm."""

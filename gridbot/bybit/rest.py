@@ -1,86 +1,41 @@
-"""The account's REST interface: every method is one thing to ask or tell, raises `ExchangeError` and nothing else.
-
-Listings come whole or not at all: all pages, every row readable, or `TruncatedListing`. Who compares a listing with his
-own books must never take "cut off" for "gone" (lessons L49, L50).
-"""
+"""The account's REST interface: every method is one thing to ask or tell, raises `ExchangeError` and nothing else."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
-from gridbot.bybit.environment import Credentials, Endpoints
+from gridbot.bybit.calls import LINEAR, Calls, result_of, row_of, rows_of, texts, whole
 from gridbot.bybit.errors import ErrorKind, ExchangeError, TruncatedListing, from_ret_code, make_error
-from gridbot.bybit.parse import (
-    decimal_or_none,
-    int_or_none,
-    parse_execution,
-    parse_instrument,
-    parse_order,
-    parse_position,
-    parse_rows,
-    parse_ticker,
-    parse_tiers,
-    parse_wallet,
+from gridbot.bybit.fields import decimal_or_none, int_or_none
+from gridbot.bybit.parse import parse_execution, parse_order, parse_position, parse_wallet
+from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
+from gridbot.bybit.session import Reply, server_ms_of
+from gridbot.bybit.types import (
+    AccountInfo,
+    ApiKeyInfo,
+    CancelRef,
+    FeeRate,
+    OrderAck,
+    OrderRequest,
 )
-from gridbot.bybit.session import Reply, RestTransport, server_ms_of
-from gridbot.bybit.types import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, RateLimit
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 
-__all__ = ["BATCH_MAX", "MAX_PAGES", "BybitRest"]
-
-T = TypeVar("T")
+__all__ = ["BATCH_MAX", "BybitRest"]
 
 BATCH_MAX = 10
-MAX_PAGES = 100
 WEEK_MS = 7 * 24 * 3600 * 1000
 HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
 """Bybit keeps executions for two years; asking further back only costs requests."""
+SMALLEST_WINDOW_MS = 60_000
 HEDGE_MODE = 3
-LINEAR = "linear"
 SETTLE_COIN = "USDT"
 
 
-class BybitRest:
-    """Call from one asyncio loop; pybit runs in `pool_size` threads of its own. `timeout` in s, `recv_window` in ms.
-
-    After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
-    same kind. A single request in that time would start the ten minutes anew, for every account on this address.
-    """
-
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        credentials: Credentials,
-        *,
-        pool_size: int = 4,
-        timeout: float = 10.0,
-        recv_window: int = 5000,
-        ban_silence_s: float = 600.0,
-    ) -> None:
-        self._transport = RestTransport(
-            endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=recv_window
-        )
-        self._secrets = (credentials.api_secret, credentials.api_key)
-        self._ban_silence_s = ban_silence_s
-        self._banned_until_s = 0.0
-
-    @property
-    def limits(self) -> dict[str, RateLimit]:
-        """Newest rate-limit headers by endpoint, such as `order/create`."""
-        return self._transport.limits
-
-    @property
-    def clock_offset_ms(self) -> int:
-        """What is added to our clock in every signed request; measured with `server_time_ms` and after each 10002."""
-        return self._transport.clock.offset_ms
-
-    def close(self) -> None:
-        """Take no more calls. Requests under way end by themselves; nobody waits for them."""
-        self._transport.close()
+class BybitRest(Calls):
+    """What a worker asks and tells; made and closed as `Calls`."""
 
     # ------------------------------------------------------------------ market
 
@@ -95,7 +50,7 @@ class BybitRest:
     async def instrument(self, symbol: str) -> Instrument:
         """Trading rules and risk tiers of a symbol."""
         envelope = await self._call("market/instruments-info", category=LINEAR, symbol=symbol)
-        row = _row_of(_rows(envelope, "market/instruments-info"), symbol)
+        row = row_of(rows_of(envelope, "market/instruments-info"), symbol)
         if row is None:
             raise make_error(f"expected a linear instrument {symbol}, the exchange has none", ErrorKind.PARAM)
         tiers = [
@@ -110,7 +65,7 @@ class BybitRest:
 
     async def tickers(self, symbol: str) -> TickerEvent:
         envelope = await self._call("market/tickers", category=LINEAR, symbol=symbol)
-        row = _row_of(_rows(envelope, "market/tickers"), symbol)
+        row = row_of(rows_of(envelope, "market/tickers"), symbol)
         if row is None:
             raise make_error(f"expected a ticker of {symbol}, the exchange has none", ErrorKind.PARAM)
         try:
@@ -154,7 +109,7 @@ class BybitRest:
         """All open orders of a symbol or of the account, conditional ones included, each once, newest state."""
         rows = await self._listing("order/realtime", category=LINEAR, limit=50, **_scope(symbol))
         newest: dict[str, OrderUpdateEvent] = {}
-        for event in _whole(parse_order, rows, "order/realtime"):
+        for event in whole(parse_order, rows, "order/realtime"):
             known = newest.get(event.order_id)
             if known is None or event.exchange_ts >= known.exchange_ts:
                 newest[event.order_id] = event
@@ -169,8 +124,8 @@ class BybitRest:
         if order_id:
             ids.pop("orderLinkId", None)
         for endpoint in ("order/realtime", "order/history"):
-            rows = _rows(await self._call(endpoint, category=LINEAR, symbol=symbol, **ids), endpoint)
-            for event in _whole(parse_order, rows, endpoint):
+            rows = rows_of(await self._call(endpoint, category=LINEAR, symbol=symbol, **ids), endpoint)
+            for event in whole(parse_order, rows, endpoint):
                 if (event.order_id == order_id) if order_id else (event.order_link_id == order_link_id):
                     return event
         return None
@@ -193,23 +148,48 @@ class BybitRest:
             if symbol is not None:
                 window["symbol"] = symbol
             rows = await self._listing("execution/list", category=LINEAR, limit=100, **window)
-            for row, event in zip(rows, _whole(parse_execution, rows, "execution/list"), strict=True):
+            for row, event in zip(rows, whole(parse_execution, rows, "execution/list"), strict=True):
                 found[event.exec_id] = (event.exchange_ts, int_or_none(row.get("seq")) or 0, -event.leaves_qty), event
             if is_last:
                 return [event for _, event in sorted(found.values(), key=lambda item: item[0])]
             start_ms = stop_ms + 1
+
+    async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
+        """Every movement of the USDT wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
+
+        A stretch with more rows than a listing may have is asked for in halves.
+        """
+        found: list[Transaction] = []
+        while start_ms <= end_ms:
+            stop_ms = min(end_ms, start_ms + WEEK_MS - 1)
+            found += reversed(await self._transactions(start_ms, stop_ms))
+            start_ms = stop_ms + 1
+        return found
+
+    async def _transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
+        """Newest first, as the exchange lists them; at most seven days."""
+        window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
+        scope = {"accountType": "UNIFIED", "category": LINEAR, "currency": SETTLE_COIN, "limit": 50}
+        try:
+            rows = await self._listing("account/transaction-log", **scope, **window)
+        except TruncatedListing:
+            if end_ms - start_ms < SMALLEST_WINDOW_MS:
+                raise
+            middle_ms = (start_ms + end_ms) // 2
+            return await self._transactions(middle_ms + 1, end_ms) + await self._transactions(start_ms, middle_ms)
+        return whole(parse_transaction, rows, "account/transaction-log")
 
     # ------------------------------------------------------------------ account
 
     async def positions(self, symbol: str | None = None) -> list[PositionEvent]:
         """Hedge-mode legs. With `symbol` both legs, flat ones included; without it only legs that are open."""
         rows = await self._listing("position/list", category=LINEAR, limit=200, **_scope(symbol))
-        return _whole(parse_position, rows, "position/list")
+        return whole(parse_position, rows, "position/list")
 
     async def wallet(self) -> WalletEvent:
         """USDT row and account totals. An account that never held USDT has no row: its balance is zero."""
         envelope = await self._call("account/wallet-balance", accountType="UNIFIED", coin=SETTLE_COIN)
-        rows = _rows(envelope, "account/wallet-balance")
+        rows = rows_of(envelope, "account/wallet-balance")
         exchange_ts = int_or_none(envelope.get("time")) or 0
         if not rows or not isinstance(rows[0], dict):
             raise make_error("expected the account's wallet, got no row", ErrorKind.AMBIGUOUS)
@@ -233,15 +213,15 @@ class BybitRest:
 
     async def api_key_info(self) -> ApiKeyInfo:
         """What the key may do. The demo environment may not have this."""
-        result = _result(await self._call("user/query-api"), "user/query-api")
+        result = result_of(await self._call("user/query-api"), "user/query-api")
         permissions = result.get("permissions")
         permissions = permissions if isinstance(permissions, dict) else {}
         return ApiKeyInfo(
             user_id=str(result.get("userID", "")),
             read_only=result.get("readOnly") == 1,
-            contract_trade=_texts(permissions.get("ContractTrade")),
-            can_withdraw="Withdraw" in _texts(permissions.get("Wallet")),
-            ips=_texts(result.get("ips")),
+            contract_trade=texts(permissions.get("ContractTrade")),
+            can_withdraw="Withdraw" in texts(permissions.get("Wallet")),
+            ips=texts(result.get("ips")),
             is_unified=result.get("uta") == 1,
             expires_at=str(result.get("expiredAt", "")),
             deadline_days=int_or_none(result.get("deadlineDay")),
@@ -249,7 +229,7 @@ class BybitRest:
         )
 
     async def account_info(self) -> AccountInfo:
-        result = _result(await self._call("account/info"), "account/info")
+        result = result_of(await self._call("account/info"), "account/info")
         return AccountInfo(
             margin_mode=str(result.get("marginMode", "")),
             unified_margin_status=int_or_none(result.get("unifiedMarginStatus")),
@@ -258,7 +238,7 @@ class BybitRest:
 
     async def fee_rate(self, symbol: str) -> FeeRate:
         envelope = await self._call("account/fee-rate", category=LINEAR, symbol=symbol)
-        row = _row_of(_rows(envelope, "account/fee-rate"), symbol) or {}
+        row = row_of(rows_of(envelope, "account/fee-rate"), symbol) or {}
         maker, taker = decimal_or_none(row.get("makerFeeRate")), decimal_or_none(row.get("takerFeeRate"))
         if maker is None or taker is None:
             raise make_error(f"expected the fee rates of {symbol}, got none", ErrorKind.AMBIGUOUS)
@@ -266,49 +246,8 @@ class BybitRest:
 
     # ------------------------------------------------------------------ inside
 
-    def _begin(self, endpoint: str, **params: Any) -> Reply | ExchangeError:
-        """Hand a request to the threads now; nothing is sent while the address is banned."""
-        left_s = self._banned_until_s - time.monotonic()
-        if left_s > 0:
-            return make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
-        return self._transport.call(endpoint, **params)
-
-    async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
-        return await self._answer(self._begin(endpoint, **params))
-
     async def _acknowledged(self, begun: Reply | ExchangeError, order_link_id: str, order_id: str = "") -> OrderAck:
         return _ack((await self._answer(begun)).get("result"), order_link_id, order_id)
-
-    async def _answer(self, begun: Reply | ExchangeError) -> dict[str, Any]:
-        """The envelope of the answer."""
-        if isinstance(begun, ExchangeError):
-            raise begun
-        try:
-            return await begun
-        except ExchangeError as error:
-            if error.kind is ErrorKind.IP_BAN:
-                self._banned_until_s = time.monotonic() + self._ban_silence_s
-            raise
-
-    async def _listing(self, endpoint: str, **params: Any) -> list[Any]:
-        """Rows of all pages. Ends at an empty cursor or an empty page; TruncatedListing after `MAX_PAGES`."""
-        rows: list[Any] = []
-        seen: set[str] = set()
-        cursor: dict[str, str] = {}
-        for _ in range(MAX_PAGES):
-            envelope = await self._call(endpoint, **params, **cursor)
-            page = _rows(envelope, endpoint)
-            rows += page
-            following = _result(envelope, endpoint).get("nextPageCursor")
-            if not page or not following:
-                return rows
-            if not isinstance(following, str) or following in seen:
-                raise TruncatedListing(f"{endpoint}: the cursor of page {len(seen) + 1} leads back; nothing was used")
-            seen.add(following)
-            cursor = {"cursor": following}
-        raise TruncatedListing(
-            f"{endpoint}: expected an end within {MAX_PAGES} pages, got more ({len(rows)} rows); nothing was used"
-        )
 
     async def _batch(
         self, endpoint: str, items: list[dict[str, Any]], ids: list[tuple[str, str]]
@@ -337,13 +276,6 @@ class BybitRest:
             return _ack(row, link_id, order_id)
         except ExchangeError as error:
             return error
-
-    async def _unless_noop(self, endpoint: str, **params: Any) -> None:
-        try:
-            await self._call(endpoint, **params)
-        except ExchangeError as error:
-            if error.kind is not ErrorKind.NOOP:
-                raise
 
 
 # ---------------------------------------------------------------------- requests
@@ -383,32 +315,6 @@ def _scope(symbol: str | None) -> dict[str, str]:
 # ---------------------------------------------------------------------- answers
 
 
-def _result(envelope: Mapping[str, Any], endpoint: str) -> dict[str, Any]:
-    result = envelope.get("result")
-    if not isinstance(result, dict):
-        raise make_error(f"{endpoint}: expected a result, got none", ErrorKind.AMBIGUOUS)
-    return result
-
-
-def _rows(envelope: Mapping[str, Any], endpoint: str) -> list[Any]:
-    rows = _result(envelope, endpoint).get("list")
-    if not isinstance(rows, list):
-        raise TruncatedListing(f"{endpoint}: expected a list, got none; nothing was used")
-    return rows
-
-
-def _row_of(rows: list[Any], symbol: str) -> dict[str, Any] | None:
-    return next((row for row in rows if isinstance(row, dict) and row.get("symbol") == symbol), None)
-
-
-def _whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> list[T]:
-    """All rows as events; one that cannot be read spoils the listing, or it would look as if it were not there."""
-    good, problems = parse_rows(parser, rows)
-    if problems:
-        raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")
-    return good
-
-
 def _ack(result: object, order_link_id: str, order_id: str = "") -> OrderAck:
     """AMBIGUOUS when the answer names no order, or another one than ours: then nothing is known about ours."""
     row = result if isinstance(result, dict) else {}
@@ -417,7 +323,3 @@ def _ack(result: object, order_link_id: str, order_id: str = "") -> OrderAck:
     if isinstance(got_id, str) and got_id and is_ours:
         return OrderAck(got_id, order_link_id or str(got_link or ""))
     raise make_error("expected the order's id in the answer, got none or another's", ErrorKind.AMBIGUOUS)
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

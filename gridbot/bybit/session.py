@@ -24,7 +24,7 @@ from pybit.unified_trading import HTTP
 
 from gridbot.bybit.environment import Credentials, Endpoints
 from gridbot.bybit.errors import ErrorKind, ExchangeError, classify, make_error
-from gridbot.bybit.parse import int_or_none
+from gridbot.bybit.fields import int_or_none
 from gridbot.bybit.pool import DaemonPool
 from gridbot.bybit.types import RateLimit
 from gridbot.bybit.wire import WireClient

@@ -17,19 +17,11 @@ from dataclasses import dataclass
 
 from gridbot.bybit.environment import Credentials, Endpoints
 from gridbot.bybit.errors import ErrorKind, make_error
+from gridbot.bybit.fields import Row, RowProblem, parse_rows
 from gridbot.bybit.link import Gap, Life, Link, LinkHealth
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, Ticker
-from gridbot.bybit.parse import (
-    Row,
-    RowProblem,
-    parse_execution,
-    parse_order,
-    parse_position,
-    parse_public_trade,
-    parse_rows,
-    parse_ticker,
-    parse_wallet,
-)
+from gridbot.bybit.parse import parse_execution, parse_order, parse_position, parse_wallet
+from gridbot.bybit.parse_market import parse_public_trade, parse_ticker
 from gridbot.bybit.socket import BybitSocket, Topics
 from gridbot.bybit.types import PublicTrade
 from gridbot.bybit.watchdog import Limits, LinkState

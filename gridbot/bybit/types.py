@@ -7,7 +7,17 @@ from decimal import Decimal
 
 from gridbot.core.vocabulary import Direction, Side
 
-__all__ = ["AccountInfo", "ApiKeyInfo", "CancelRef", "FeeRate", "OrderAck", "OrderRequest", "PublicTrade", "RateLimit"]
+__all__ = [
+    "AccountInfo",
+    "ApiKeyInfo",
+    "CancelRef",
+    "FeeRate",
+    "OrderAck",
+    "OrderRequest",
+    "PublicTrade",
+    "RateLimit",
+    "Transaction",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +109,23 @@ class FeeRate:
     symbol: str
     maker: Decimal
     taker: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A row of the transaction log. Amounts in `currency`: `change` = `cash_flow` + `funding` - `fee`.
+
+    `kind` is Bybit's type (TRADE, SETTLEMENT for funding, LIQUIDATION, TRANSFER_IN, ...), `exec_id` that of the
+    execution where there is one, `balance` the wallet balance afterwards.
+    """
+
+    kind: str
+    symbol: str
+    exec_id: str
+    currency: str
+    cash_flow: Decimal
+    funding: Decimal
+    fee: Decimal
+    change: Decimal
+    balance: Decimal | None
+    exchange_ts: int

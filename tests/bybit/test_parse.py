@@ -10,18 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.bybit.parse import (
-    decimal_or_none,
-    int_or_none,
-    parse_execution,
-    parse_instrument,
-    parse_order,
-    parse_position,
-    parse_rows,
-    parse_ticker,
-    parse_tiers,
-    parse_wallet,
-)
+from gridbot.bybit.fields import decimal_or_none, int_or_none, parse_rows
+from gridbot.bybit.parse import parse_execution, parse_order, parse_position, parse_wallet
+from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.core.events import ExecType, OrderStatus
 from gridbot.core.vocabulary import Direction, Side
 from tests.bybit.support import execution_row, order_row, position_row, wallet_row

@@ -15,8 +15,9 @@ from urllib.parse import parse_qs
 import pytest
 from aiohttp import web
 
+from gridbot.bybit.calls import MAX_PAGES
 from gridbot.bybit.errors import ErrorKind, ExchangeError, Outcome, TruncatedListing
-from gridbot.bybit.rest import MAX_PAGES, WEEK_MS, BybitRest
+from gridbot.bybit.rest import WEEK_MS, BybitRest
 from gridbot.bybit.types import CancelRef, OrderAck, OrderRequest, RateLimit
 from gridbot.core.vocabulary import Direction, Side
 from tests.bybit.support import (

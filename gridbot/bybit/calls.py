@@ -1,0 +1,145 @@
+"""One request to the exchange and all the pages of one: what every method of `BybitRest` stands on.
+
+Listings come whole or not at all: all pages, every row readable, or `TruncatedListing`. Who compares a listing with his
+own books must never take "cut off" for "gone" (lessons L49, L50).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from gridbot.bybit.environment import Credentials, Endpoints
+from gridbot.bybit.errors import ErrorKind, ExchangeError, TruncatedListing, make_error
+from gridbot.bybit.fields import parse_rows
+from gridbot.bybit.session import Reply, RestTransport
+from gridbot.bybit.types import RateLimit
+
+__all__ = ["LINEAR", "MAX_PAGES", "Calls", "result_of", "row_of", "rows_of", "texts", "whole"]
+
+T = TypeVar("T")
+
+MAX_PAGES = 100
+LINEAR = "linear"
+
+
+class Calls:
+    """Call from one asyncio loop; pybit runs in `pool_size` threads of its own. `timeout` in s, `recv_window` in ms.
+
+    After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
+    same kind. A single request in that time would start the ten minutes anew, for every account on this address.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        credentials: Credentials,
+        *,
+        pool_size: int = 4,
+        timeout: float = 10.0,
+        recv_window: int = 5000,
+        ban_silence_s: float = 600.0,
+    ) -> None:
+        self._transport = RestTransport(
+            endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=recv_window
+        )
+        self._secrets = (credentials.api_secret, credentials.api_key)
+        self._ban_silence_s = ban_silence_s
+        self._banned_until_s = 0.0
+
+    @property
+    def limits(self) -> dict[str, RateLimit]:
+        """Newest rate-limit headers by endpoint, such as `order/create`."""
+        return self._transport.limits
+
+    @property
+    def clock_offset_ms(self) -> int:
+        """What is added to our clock in every signed request; measured with `server_time_ms` and after each 10002."""
+        return self._transport.clock.offset_ms
+
+    def close(self) -> None:
+        """Take no more calls. Requests under way end by themselves; nobody waits for them."""
+        self._transport.close()
+
+    def _begin(self, endpoint: str, **params: Any) -> Reply | ExchangeError:
+        """Hand a request to the threads now; nothing is sent while the address is banned."""
+        left_s = self._banned_until_s - time.monotonic()
+        if left_s > 0:
+            return make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
+        return self._transport.call(endpoint, **params)
+
+    async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
+        return await self._answer(self._begin(endpoint, **params))
+
+    async def _answer(self, begun: Reply | ExchangeError) -> dict[str, Any]:
+        """The envelope of the answer."""
+        if isinstance(begun, ExchangeError):
+            raise begun
+        try:
+            return await begun
+        except ExchangeError as error:
+            if error.kind is ErrorKind.IP_BAN:
+                self._banned_until_s = time.monotonic() + self._ban_silence_s
+            raise
+
+    async def _listing(self, endpoint: str, **params: Any) -> list[Any]:
+        """Rows of all pages. Ends at an empty cursor or an empty page; TruncatedListing after `MAX_PAGES`."""
+        rows: list[Any] = []
+        seen: set[str] = set()
+        cursor: dict[str, str] = {}
+        for _ in range(MAX_PAGES):
+            envelope = await self._call(endpoint, **params, **cursor)
+            page = rows_of(envelope, endpoint)
+            rows += page
+            following = result_of(envelope, endpoint).get("nextPageCursor")
+            if not page or not following:
+                return rows
+            if not isinstance(following, str) or following in seen:
+                raise TruncatedListing(f"{endpoint}: the cursor of page {len(seen) + 1} leads back; nothing was used")
+            seen.add(following)
+            cursor = {"cursor": following}
+        raise TruncatedListing(
+            f"{endpoint}: expected an end within {MAX_PAGES} pages, got more ({len(rows)} rows); nothing was used"
+        )
+
+    async def _unless_noop(self, endpoint: str, **params: Any) -> None:
+        try:
+            await self._call(endpoint, **params)
+        except ExchangeError as error:
+            if error.kind is not ErrorKind.NOOP:
+                raise
+
+
+def result_of(envelope: Mapping[str, Any], endpoint: str) -> dict[str, Any]:
+    """`result` of an answer. AMBIGUOUS without one."""
+    result = envelope.get("result")
+    if not isinstance(result, dict):
+        raise make_error(f"{endpoint}: expected a result, got none", ErrorKind.AMBIGUOUS)
+    return result
+
+
+def rows_of(envelope: Mapping[str, Any], endpoint: str) -> list[Any]:
+    """The list in an answer. TruncatedListing without one."""
+    rows = result_of(envelope, endpoint).get("list")
+    if not isinstance(rows, list):
+        raise TruncatedListing(f"{endpoint}: expected a list, got none; nothing was used")
+    return rows
+
+
+def row_of(rows: list[Any], symbol: str) -> dict[str, Any] | None:
+    """The row of a symbol."""
+    return next((row for row in rows if isinstance(row, dict) and row.get("symbol") == symbol), None)
+
+
+def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> list[T]:
+    """All rows as events; one that cannot be read spoils the listing, or it would look as if it were not there."""
+    good, problems = parse_rows(parser, rows)
+    if problems:
+        raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")
+    return good
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """The texts of a list; nothing when it is none."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

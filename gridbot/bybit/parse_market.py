@@ -1,0 +1,112 @@
+"""Bybit's rows about the market: tickers, trades, instruments, risk tiers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from gridbot.bybit.fields import (
+    FieldError,
+    Row,
+    decimal_or_none,
+    int_or_none,
+    need_decimal,
+    need_text,
+    object_of,
+    or_zero,
+    positive_or_none,
+    text_of,
+    time_of,
+)
+from gridbot.bybit.types import PublicTrade
+from gridbot.core.events import TickerEvent
+from gridbot.core.instrument import Instrument, RiskTier
+from gridbot.core.vocabulary import Side
+
+__all__ = ["TICKER_FIELDS", "parse_instrument", "parse_public_trade", "parse_ticker", "parse_tiers"]
+
+TICKER_FIELDS = (
+    "lastPrice",
+    "markPrice",
+    "indexPrice",
+    "bid1Price",
+    "ask1Price",
+    "fundingRate",
+    "nextFundingTime",
+)
+
+
+def parse_ticker(row: Row, exchange_ts: int = 0, received_ns: int = 0) -> TickerEvent:
+    """A row of market/tickers, or a merged `tickers` topic. FieldError (a ValueError) without symbol or last price."""
+    last_price = need_decimal(row, "lastPrice")
+    if last_price <= 0:
+        raise FieldError(f"expected a positive lastPrice, got {last_price}")
+    return TickerEvent(
+        symbol=need_text(row, "symbol"),
+        last_price=last_price,
+        exchange_ts=exchange_ts,
+        mark_price=positive_or_none(row, "markPrice"),
+        index_price=positive_or_none(row, "indexPrice"),
+        bid1_price=positive_or_none(row, "bid1Price"),
+        ask1_price=positive_or_none(row, "ask1Price"),
+        funding_rate=decimal_or_none(row.get("fundingRate")),
+        next_funding_ts=int_or_none(row.get("nextFundingTime")),
+        received_ns=received_ns,
+    )
+
+
+def parse_public_trade(row: Row) -> PublicTrade:
+    """A row of the `publicTrade` topic."""
+    try:
+        side = Side(text_of(row, "S"))
+    except ValueError:
+        raise FieldError(f"expected side Buy or Sell, got {row.get('S')!r:.40}") from None
+    return PublicTrade(
+        symbol=need_text(row, "s"),
+        trade_id=need_text(row, "i"),
+        side=side,
+        price=need_decimal(row, "p"),
+        qty=need_decimal(row, "v"),
+        exchange_ts=time_of(row, "T"),
+    )
+
+
+def parse_instrument(row: Row, tiers: tuple[RiskTier, ...] = ()) -> Instrument:
+    """A row of market/instruments-info. ValueError when tick or step are missing or not positive."""
+    prices, lots, leverage = (
+        object_of(row, "priceFilter"),
+        object_of(row, "lotSizeFilter"),
+        object_of(row, "leverageFilter"),
+    )
+    optional: dict[str, Decimal | None] = {
+        "min_notional": decimal_or_none(lots.get("minNotionalValue")),
+        "min_price": decimal_or_none(prices.get("minPrice")),
+        "max_price": decimal_or_none(prices.get("maxPrice")),
+        "max_leverage": decimal_or_none(leverage.get("maxLeverage")),
+    }
+    return Instrument(
+        symbol=need_text(row, "symbol"),
+        tick_size=need_decimal(prices, "tickSize"),
+        qty_step=need_decimal(lots, "qtyStep"),
+        min_order_qty=need_decimal(lots, "minOrderQty"),
+        max_order_qty=need_decimal(lots, "maxOrderQty"),
+        status=text_of(row, "status") or "Trading",
+        funding_interval_minutes=int_or_none(row.get("fundingInterval")) or 480,
+        tiers=tiers,
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+
+
+def parse_tiers(rows: Iterable[Row]) -> tuple[RiskTier, ...]:
+    """Rows of market/risk-limit for one symbol, lowest tier first. FieldError when a rate or limit is missing."""
+    tiers = [
+        RiskTier(
+            limit=need_decimal(row, "riskLimitValue"),
+            mm_rate=need_decimal(row, "maintenanceMargin"),
+            im_rate=need_decimal(row, "initialMargin"),
+            mm_deduction=or_zero(row, "mmDeduction"),
+            max_leverage=need_decimal(row, "maxLeverage"),
+        )
+        for row in rows
+    ]
+    return tuple(sorted(tiers, key=lambda tier: tier.limit))
