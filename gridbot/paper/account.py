@@ -60,6 +60,12 @@ class Leg:
     status: str = "Normal"
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    trailing_stop: Decimal | None = None
+
+    @property
+    def signed_size(self) -> Decimal:
+        """Size, negative for a short."""
+        return self.size if self.direction is Direction.LONG else -self.size
 
     @property
     def entry(self) -> Decimal:

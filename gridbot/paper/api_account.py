@@ -9,24 +9,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gridbot.paper import views
+from gridbot.paper import stop_params, views
 from gridbot.paper.account import Account
 from gridbot.paper.api_market import is_linear, require_market
 from gridbot.paper.errors import ApiError
 from gridbot.paper.exchange import Exchange
-from gridbot.paper.orders import Trigger
 from gridbot.paper.paging import page_by_name, page_by_number
-from gridbot.paper.position_stops import direction_of
-from gridbot.paper.validate import (
-    boolean,
-    decimal_field,
-    integer,
-    limit_field,
-    order_price,
-    text,
-    trigger_by,
-    window,
-)
+from gridbot.paper.validate import boolean, decimal_field, integer, limit_field, text, window
 
 __all__ = [
     "account_info",
@@ -142,27 +131,13 @@ def switch_mode(exchange: Exchange, account: Account, params: Params, now_ms: in
 
 
 def trading_stop(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Take-profit and stop-loss of a whole position, at the market; 0 removes one."""
+    """Stops of a position: of all of it (set, moved, removed by 0) or of parts of it (added)."""
     market = require_market(exchange, params)
-    for name in ("trailingStop", "tpLimitPrice", "slLimitPrice"):
-        if text(params, name) not in ("", "0"):
-            raise ApiError(10001, f"params error: {name} is not supported by the paper exchange")
-    if text(params, "tpslMode") not in ("", "Full"):
-        raise ApiError(10001, "params error: tpslMode invalid, the paper exchange knows Full only")
     idx = integer(params, "positionIdx", 0)
     legs = {leg.position_idx: leg for leg in exchange.legs(account, market.listing.symbol)}
     if idx not in legs:
         raise ApiError(10001, "position idx not match position mode")
-    leg = legs[idx]
-    wanted: dict[str, Trigger | None] = {}
-    for kind, name, by in (("TakeProfit", "takeProfit", "tpTriggerBy"), ("StopLoss", "stopLoss", "slTriggerBy")):
-        if text(params, name):
-            price = None if decimal_field(params, name) == 0 else order_price(params, market.listing, name)
-            watched = trigger_by(params, by)
-            wanted[kind] = None if price is None else Trigger(price, direction_of(kind, leg.direction), watched)
-    if not wanted:
-        raise ApiError(10001, "params error: takeProfit or stopLoss is required")
-    exchange.set_stops(account, leg, wanted, now_ms)
+    exchange.set_stops(account, legs[idx], stop_params.trading_stop(params, market.listing), now_ms)
     return {}
 
 

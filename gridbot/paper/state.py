@@ -61,6 +61,7 @@ class ExchangeState:
         self._number = 0
         self._owners: dict[str, tuple[Account, Order]] = {}
         self._waiting: dict[str, dict[str, tuple[Account, Order]]] = {}
+        self._stops: dict[tuple[str, str, int], dict[str, Order]] = {}  # waiting ones, by account, symbol, index
         self._dirty: dict[str, _Dirty] = {}
 
     def add_account(self, name: str, api_key: str, api_secret: str, balance: Decimal) -> Account:
