@@ -10,10 +10,11 @@ from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Side
-from gridbot.paper.account import Account, Leg
+from gridbot.paper.account import Account, Leg, Transfer
 from gridbot.paper.amending import Amending
 from gridbot.paper.errors import ApiError
 from gridbot.paper.liquidation import Liquidation, liquidate_if_due
+from gridbot.paper.margin import fee_to_close, tier_for
 from gridbot.paper.market import PublicTrade, SymbolMarket
 from gridbot.paper.orders import NewOrder, Order
 from gridbot.paper.state import Push
@@ -59,10 +60,7 @@ class Exchange(Amending):
     def place(self, account: Account, request: NewOrder, now_ms: int) -> Order:
         """Accept an order, let it take liquidity if it may, and rest what is left; the first one if it is split."""
         market = self.markets[request.symbol]
-        self._check_link_id(account, request.order_link_id, now_ms)
-        if request.attached is not None:
-            self._check_attached(request, request.attached)
-            self._check_count(account, request, request.attached)
+        self._check_request(account, request, now_ms)
         if request.trigger is not None:
             return self._place_waiting(account, request, request.trigger, now_ms)
         self._check_capacity(account, request.symbol)
@@ -74,6 +72,28 @@ class Exchange(Amending):
                 self._accept(account, request, closing, market, now_ms)
         self._flush()
         return placed
+
+    def check(self, account: Account, request: NewOrder, now_ms: int) -> tuple[Order, Decimal, Decimal]:
+        """The order that a request would become, the initial and maintenance margin it would add. Places nothing."""
+        market = self.markets[request.symbol]
+        self._check_request(account, request, now_ms)
+        self._check_capacity(account, request.symbol)
+        request, closing = self._fit_to_position(account, request)
+        request = self._fit_to_band(account, request, market)
+        order = self._new_order(request, closing, market, now_ms)
+        initial = self._cost(account, order)
+        if not initial:
+            return order, initial, initial
+        leverage = self.leverage(account, request.symbol)
+        tier = tier_for(market.instrument.tiers, order.qty * order.price)
+        fee = fee_to_close(order.direction, order.qty, order.price, leverage, self.config.taker_fee)
+        return order, initial, order.qty * order.price * tier.mm_rate + fee
+
+    def _check_request(self, account: Account, request: NewOrder, now_ms: int) -> None:
+        self._check_link_id(account, request.order_link_id, now_ms)
+        if request.attached is not None:
+            self._check_attached(request, request.attached)
+            self._check_count(account, request, request.attached)
 
     def _check_capacity(self, account: Account, symbol: str) -> None:
         """Refuse one more active order than a symbol may have; those that wait for a trigger are not active."""
@@ -172,8 +192,11 @@ class Exchange(Amending):
         volume = market.shown_volume(order.side, ticks)
         self.books[order.symbol].add(order.order_id, order.side, ticks, order.unfilled, volume)
 
-    def insure(self, account: Account) -> None:
+    def insure(self, account: Account, now_ms: int) -> None:
         """Make good what a liquidation lost beyond the wallet."""
-        account.pay(insurance=-account.wallet)
+        loss = -account.wallet
+        account.pay(insurance=loss)
+        self._number += 1
+        account.transfers.append(Transfer(self._number, now_ms, "LIQUIDATION", loss, account.wallet))
         self._dirt(account)
         self._flush()

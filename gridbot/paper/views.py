@@ -19,7 +19,16 @@ from gridbot.paper.orders import Execution, Order
 from gridbot.paper.stops import STOP_OF_CREATE_TYPE, TpslMode
 from gridbot.paper.valuation import Totals, leg_margin, legs_of
 
-__all__ = ["closed_pnl_row", "execution_row", "fast_execution_row", "order_row", "plain", "position_row", "wallet_row"]
+__all__ = [
+    "closed_pnl_row",
+    "exact",
+    "execution_row",
+    "fast_execution_row",
+    "order_row",
+    "plain",
+    "position_row",
+    "wallet_row",
+]
 
 ZERO = Decimal(0)
 UNIT = Decimal("0.00000001")
@@ -37,6 +46,12 @@ def plain(value: Decimal) -> str:
     if decimals > 8:
         text = format(value.quantize(UNIT), "f")
     return text.rstrip("0").rstrip(".")
+
+
+def exact(value: Decimal) -> str:
+    """As `plain`, but with all its decimals: amounts that others add up."""
+    text = format(value, "f")
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
 def _ms(value: int) -> str:
