@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.vocabulary import Direction, Side
+from gridbot.paper.account import Account
 from gridbot.paper.config import MatchingModel, PaperConfig, PositionMode
 from gridbot.paper.errors import ApiError
 from gridbot.paper.exchange import Exchange
 from gridbot.paper.instruments import LISTINGS
+from gridbot.paper.ledger import entries, transaction_row
 from gridbot.paper.market import SymbolMarket
 from gridbot.paper.orders import Amendment, NewOrder, Trigger
 from gridbot.paper.stops import Attached, StopKind, StopPrice, TpslMode
@@ -115,10 +117,22 @@ def check(exchange: Exchange) -> None:
     net_of_rows = sum((row.net for row in account.closed_pnl.values()), D(0))
     open_fees = sum((leg.open_fees for leg in account.legs.values()), D(0))
     assert abs(net_of_rows - open_fees - (realised - fees)) <= D("0.000001")  # fee shares are rounded per fill
+    check_log(account)
     check_stops(exchange)
     for order in account.open.values():
         assert (order.order_id in exchange.books["LTCUSDT"]) is not order.is_waiting
         assert not (order.is_waiting and order.reserved)
+
+
+def check_log(account: Account) -> None:
+    """Each movement leads from one balance to the next, the last one to the wallet."""
+    balance = D(0)
+    for entry in reversed(list(entries(account))):
+        row = transaction_row(account, entry)
+        balance += D(row["change"])
+        assert balance == D(row["cashBalance"])
+        assert D(row["change"]) == D(row["cashFlow"]) + D(row["funding"] or 0) - D(row["fee"] or 0)
+    assert balance == account.wallet
 
 
 def check_stops(exchange: Exchange) -> None:

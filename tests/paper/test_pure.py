@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "gridbot" / "paper"
 _NAMES = """
 account admission amending api api_account api_check api_market api_orders api_position auth conditional errors
-exchange faults instruments ledger limits liquidation margin market market_views matching order_params orders paging
-persistence position_stops rsa settlement state stop_orders stop_params stops synthetic taking validate valuation
-views
+exchange faults instruments ledger limits liquidation margin market market_history market_views matching order_params
+orders paging persistence position_stops rsa settlement state stop_orders stop_params stops synthetic taking validate
+valuation views
 """
 PURE = tuple(_NAMES.split())
 FORBIDDEN = {"asyncio", "aiohttp", "time", "os", "socket", "logging", "threading", "subprocess", "pybit", "pathlib"}
