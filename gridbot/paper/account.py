@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.paper.orders import Execution, Order
 
-__all__ = ["Account", "ClosedPnl", "Leg", "LegChange", "rounded"]
+__all__ = ["Account", "ClosedPnl", "Leg", "LegChange", "Transfer", "rounded"]
 
 ZERO = Decimal(0)
 UNIT = Decimal("0.00000001")
@@ -60,6 +60,12 @@ class Leg:
     status: str = "Normal"
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    trailing_stop: Decimal | None = None
+
+    @property
+    def signed_size(self) -> Decimal:
+        """Size, negative for a short."""
+        return self.size if self.direction is Direction.LONG else -self.size
 
     @property
     def entry(self) -> Decimal:
@@ -117,6 +123,17 @@ class Leg:
         return LegChange(qty, realised, cost, fees)
 
 
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """USDT that came into the wallet other than by an execution; `kind` as the transaction log calls it."""
+
+    number: int
+    time_ms: int
+    kind: str
+    change: Decimal
+    wallet: Decimal
+
+
 @dataclass(slots=True)
 class ClosedPnl:
     """One row of `position/closed-pnl`: a closing order, growing with its fills."""
@@ -166,6 +183,7 @@ class Account:
         self.closed: OrderedDict[str, Order] = OrderedDict()
         self.by_link: OrderedDict[str, Order] = OrderedDict()
         self.executions: deque[Execution] = deque(maxlen=KEEP_EXECUTIONS)
+        self.transfers: list[Transfer] = []
         self.closed_pnl: OrderedDict[str, ClosedPnl] = OrderedDict()
         self.dcp_window_s: int | None = None
         self.cached_from = 0  # closed orders with a smaller number have left the cache of order/realtime

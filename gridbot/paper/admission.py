@@ -11,6 +11,7 @@ from gridbot.paper.errors import ApiError
 from gridbot.paper.market import SymbolMarket
 from gridbot.paper.orders import NewOrder, Order
 from gridbot.paper.settlement import Settlement
+from gridbot.paper.stops import STOP_OF_CREATE_TYPE
 
 __all__ = ["Admission"]
 
@@ -61,6 +62,8 @@ class Admission(Settlement):
             raise ApiError(110017, "current position is zero, cannot fix reduce-only order qty")
         maximum = self.markets[request.symbol].listing.max_qty(market=request.price is None)
         step = self.markets[request.symbol].instrument.qty_step
+        if request.create_type in STOP_OF_CREATE_TYPE:  # a position's stop closes it whatever its size
+            maximum = room
         qty = min(room, maximum if request.close_all else request.qty).quantize(step)
         return (request if qty == request.qty else replace(request, qty=qty)), True
 

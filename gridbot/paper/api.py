@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from gridbot.paper import api_account, api_market, api_orders
+from gridbot.paper import api_account, api_check, api_market, api_orders, api_position
 from gridbot.paper.account import Account
 from gridbot.paper.auth import authenticate
 from gridbot.paper.errors import ApiError
@@ -53,6 +53,10 @@ ROUTES: dict[str, Route] = {
     "/v5/market/tickers": Route("GET", public=api_market.tickers),
     "/v5/market/orderbook": Route("GET", public=api_market.orderbook),
     "/v5/market/kline": Route("GET", public=api_market.kline),
+    "/v5/market/mark-price-kline": Route("GET", public=api_market.mark_price_kline),
+    "/v5/market/index-price-kline": Route("GET", public=api_market.index_price_kline),
+    "/v5/market/premium-index-price-kline": Route("GET", public=api_market.premium_index_price_kline),
+    "/v5/market/open-interest": Route("GET", public=api_market.open_interest),
     "/v5/market/recent-trade": Route("GET", public=api_market.recent_trades),
     "/v5/market/risk-limit": Route("GET", public=api_market.risk_limit),
     "/v5/market/funding/history": Route("GET", public=api_market.funding_history),
@@ -62,18 +66,27 @@ ROUTES: dict[str, Route] = {
     "/v5/account/info": Route("GET", QUERIES, signed=api_account.account_info),
     "/v5/account/user-setting-config": Route("GET", QUERIES, signed=api_account.user_settings),
     "/v5/account/set-limit-px-action": Route("POST", 10, signed=api_account.set_limit_price_action),
+    "/v5/account/set-margin-mode": Route("POST", 5, signed=api_account.set_margin_mode),
+    "/v5/account/transaction-log": Route("GET", 25, signed=api_account.transaction_log),
+    "/v5/account/instruments-info": Route("GET", 10, signed=api_account.instruments_info),
     "/v5/account/fee-rate": Route("GET", 5, signed=api_account.fee_rate),
-    "/v5/position/list": Route("GET", QUERIES, signed=api_account.positions),
-    "/v5/position/set-leverage": Route("POST", 10, signed=api_account.set_leverage),
-    "/v5/position/switch-mode": Route("POST", 10, signed=api_account.switch_mode),
-    "/v5/position/trading-stop": Route("POST", 10, signed=api_account.trading_stop),
-    "/v5/position/closed-pnl": Route("GET", QUERIES, signed=api_account.closed_pnl),
+    "/v5/position/list": Route("GET", QUERIES, signed=api_position.positions),
+    "/v5/position/set-leverage": Route("POST", 10, signed=api_position.set_leverage),
+    "/v5/position/switch-mode": Route("POST", 10, signed=api_position.switch_mode),
+    "/v5/position/trading-stop": Route("POST", 10, signed=api_position.trading_stop),
+    "/v5/position/closed-pnl": Route("GET", QUERIES, signed=api_position.closed_pnl),
+    "/v5/position/set-auto-add-margin": Route("POST", 10, signed=api_position.set_auto_add_margin),
+    "/v5/position/add-margin": Route("POST", 10, signed=api_position.add_margin),
+    "/v5/position/confirm-pending-mmr": Route("POST", 10, signed=api_position.confirm_pending_mmr),
+    "/v5/position/switch-isolated": Route("POST", 10, signed=api_position.switch_isolated),
+    "/v5/position/set-risk-limit": Route("POST", 10, signed=api_position.set_risk_limit),
     "/v5/user/query-api": Route("GET", 10, signed=api_account.query_api),
     "/v5/asset/coin/query-info": Route("GET", 5, signed=api_account.coin_info),
     "/v5/order/create": Route("POST", signed=api_orders.create),
     "/v5/order/amend": Route("POST", signed=api_orders.amend),
     "/v5/order/cancel": Route("POST", signed=api_orders.cancel),
     "/v5/order/cancel-all": Route("POST", signed=api_orders.cancel_all),
+    "/v5/order/pre-check": Route("POST", signed=api_check.pre_check),
     "/v5/order/create-batch": Route("POST", batch=api_orders.create_batch),
     "/v5/order/amend-batch": Route("POST", batch=api_orders.amend_batch),
     "/v5/order/cancel-batch": Route("POST", batch=api_orders.cancel_batch),
@@ -181,6 +194,12 @@ def _reply(
 def error_reply(error: ApiError, now_ms: int, quota: Quota | None = None, account: str = "") -> Reply:
     """The envelope of a refusal."""
     body = orjson.dumps(
-        {"retCode": error.code, "retMsg": error.message, "result": {}, "retExtInfo": {}, "time": now_ms}
+        {
+            "retCode": error.code,
+            "retMsg": error.message,
+            "result": error.result,
+            "retExtInfo": error.extra,
+            "time": now_ms,
+        }
     )
     return Reply(error.http_status, body, _headers(quota, now_ms), account)

@@ -1,4 +1,4 @@
-"""Signed account, position and user endpoints (bybit-v5.md 2.9-2.15, 2.24, 2.26).
+"""Signed account and user endpoints (bybit-v5.md 2.9-2.12, 2.25-2.27).
 
 Each takes (exchange, account, parameters, now) and returns `result`.
 """
@@ -9,44 +9,32 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gridbot.paper import views
-from gridbot.paper.account import Account
+from gridbot.paper import api_market, ledger, views
+from gridbot.paper.account import Account, Transfer
 from gridbot.paper.api_market import is_linear, require_market
 from gridbot.paper.errors import ApiError
 from gridbot.paper.exchange import Exchange
-from gridbot.paper.orders import Trigger
-from gridbot.paper.paging import page_by_name, page_by_number
-from gridbot.paper.position_stops import direction_of
-from gridbot.paper.validate import (
-    boolean,
-    decimal_field,
-    integer,
-    limit_field,
-    order_price,
-    text,
-    trigger_by,
-    window,
-)
+from gridbot.paper.paging import page_by_number
+from gridbot.paper.validate import DAY_MS, boolean, choice, integer, limit_field, text, window
 
 __all__ = [
     "account_info",
-    "closed_pnl",
     "coin_info",
     "dcp_info",
     "fee_rate",
-    "positions",
+    "instruments_info",
     "query_api",
     "set_dcp",
-    "set_leverage",
     "set_limit_price_action",
-    "switch_mode",
-    "trading_stop",
+    "set_margin_mode",
+    "transaction_log",
     "user_settings",
     "wallet_balance",
 ]
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
+MARGIN_MODES = frozenset({"REGULAR_MARGIN", "ISOLATED_MARGIN", "PORTFOLIO_MARGIN"})
 
 
 def wallet_balance(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -64,8 +52,8 @@ def account_info(exchange: Exchange, account: Account, params: Params, now_ms: i
         "marginMode": "REGULAR_MARGIN",
         "updatedTime": str(exchange.started_ms),
         "unifiedMarginStatus": 6,
-        "dcpStatus": "OFF",
-        "timeWindow": 0,
+        "dcpStatus": "OFF" if account.dcp_window_s is None else "ON",
+        "timeWindow": account.dcp_window_s or 0,
         "smpGroup": 0,
         "isMasterTrader": False,
         "spotHedgingStatus": "OFF",
@@ -82,6 +70,39 @@ def set_limit_price_action(exchange: Exchange, account: Account, params: Params,
     return {}
 
 
+def set_margin_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Cross margin is what there is: asking for it succeeds, the other modes are refused as Bybit refuses them."""
+    mode = choice(params, "setMarginMode", MARGIN_MODES)
+    if mode != "REGULAR_MARGIN":
+        reason = {"reasonCode": "3400045", "reasonMsg": f"The paper exchange has cross margin only, got {mode}"}
+        raise ApiError(3400045, "Set margin mode failed", result={"reasons": [reason]})
+    return {"reasons": []}
+
+
+def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Every movement of the wallet, newest first; without times the last day. Transfers have no category."""
+    if text(params, "accountType") not in ("", "UNIFIED"):
+        raise ApiError(10001, "accountType only support UNIFIED.")
+    start, end = window(params, now_ms, DAY_MS)
+    limit = limit_field(params, 20, 50)
+    wanted = text(params, "currency") in ("", "USDT") and (not text(params, "category") or is_linear(params))
+    kind, base, categorised = text(params, "type"), text(params, "baseCoin"), bool(text(params, "category"))
+    rows = (
+        (entry.number, entry)
+        for entry in ledger.entries(account)
+        if wanted
+        and start <= entry.time_ms <= end
+        and kind in ("", ledger.kind_of(entry))
+        and (
+            not (categorised or base)
+            if isinstance(entry, Transfer)
+            else base in ("", exchange.markets[entry.symbol].listing.base_coin)
+        )
+    )
+    chosen, cursor = page_by_number(rows, text(params, "cursor"), limit)
+    return {"list": [ledger.transaction_row(account, entry) for entry in chosen], "nextPageCursor": cursor}
+
+
 def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     symbols = sorted(exchange.markets) if is_linear(params) else []
     if text(params, "symbol"):
@@ -93,94 +114,9 @@ def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) 
     return {"list": [{"symbol": symbol, **rates} for symbol in symbols]}
 
 
-def positions(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """With a symbol flat rows too; with a settle coin open positions only."""
-    linear = is_linear(params)
-    limit = limit_field(params, 20, 200)
-    if text(params, "symbol"):
-        legs = exchange.legs(account, require_market(exchange, params).listing.symbol)
-    elif text(params, "settleCoin"):
-        usdt = linear and text(params, "settleCoin") == "USDT"
-        legs = [leg for _, leg in sorted(account.legs.items()) if leg.size and usdt]
-    else:
-        raise ApiError(10001, "params error: symbol or settleCoin is required")
-    keyed = [(f"{leg.symbol},{leg.position_idx}", leg) for leg in legs]
-    chosen, cursor = page_by_name(keyed, text(params, "cursor"), limit)
-    figures = exchange.totals(account)
-    rows = [exchange.position_row(account, leg, figures) for leg in chosen]
-    return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
-
-
-def set_leverage(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    symbol = require_market(exchange, params).listing.symbol
-    buy, sell = decimal_field(params, "buyLeverage"), decimal_field(params, "sellLeverage")
-    if buy is None or sell is None:
-        raise ApiError(10001, "params error: buyLeverage and sellLeverage are required")
-    if buy != sell:
-        raise ApiError(10001, "buy leverage must equal sell leverage under the cross margin mode")
-    exchange.set_leverage(account, symbol, buy, now_ms)
-    return {}
-
-
-def switch_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    if not is_linear(params):
-        raise ApiError(110029, "The current symbol does not support position mode switching")
-    mode = integer(params, "mode", -1)
-    if mode not in (0, 3):
-        raise ApiError(10001, "params error: mode invalid")
-    if text(params, "symbol"):
-        exchange.switch_mode(account, require_market(exchange, params).listing.symbol, hedge=mode == 3)
-        return {}
-    if text(params, "coin") != "USDT":
-        raise ApiError(10001, "params error: symbol or coin is required")
-    for symbol in exchange.markets:
-        try:
-            exchange.switch_mode(account, symbol, hedge=mode == 3)
-        except ApiError:
-            continue  # by coin, Bybit skips what cannot be switched without a word
-    return {}
-
-
-def trading_stop(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Take-profit and stop-loss of a whole position, at the market; 0 removes one."""
-    market = require_market(exchange, params)
-    for name in ("trailingStop", "tpLimitPrice", "slLimitPrice"):
-        if text(params, name) not in ("", "0"):
-            raise ApiError(10001, f"params error: {name} is not supported by the paper exchange")
-    if text(params, "tpslMode") not in ("", "Full"):
-        raise ApiError(10001, "params error: tpslMode invalid, the paper exchange knows Full only")
-    idx = integer(params, "positionIdx", 0)
-    legs = {leg.position_idx: leg for leg in exchange.legs(account, market.listing.symbol)}
-    if idx not in legs:
-        raise ApiError(10001, "position idx not match position mode")
-    leg = legs[idx]
-    wanted: dict[str, Trigger | None] = {}
-    for kind, name, by in (("TakeProfit", "takeProfit", "tpTriggerBy"), ("StopLoss", "stopLoss", "slTriggerBy")):
-        if text(params, name):
-            price = None if decimal_field(params, name) == 0 else order_price(params, market.listing, name)
-            watched = trigger_by(params, by)
-            wanted[kind] = None if price is None else Trigger(price, direction_of(kind, leg.direction), watched)
-    if not wanted:
-        raise ApiError(10001, "params error: takeProfit or stopLoss is required")
-    exchange.set_stops(account, leg, wanted, now_ms)
-    return {}
-
-
-def closed_pnl(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    is_linear(params)
-    start, end = window(params, now_ms)
-    symbol = text(params, "symbol")
-    rows = (
-        (row.number, row)
-        for row in reversed(account.closed_pnl.values())
-        if symbol in ("", row.order.symbol) and start <= row.updated_ms <= end
-    )
-    chosen, cursor = page_by_number(rows, text(params, "cursor"), limit_field(params, 50, 100))
-    return {
-        "category": "linear",
-        "list": [views.closed_pnl_row(row) for row in chosen],
-        "nextPageCursor": cursor,
-    }
+def instruments_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """The instruments that an account may trade: all of them."""
+    return api_market.instruments_info(exchange, params, now_ms)
 
 
 def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -219,21 +155,21 @@ def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int)
 
 def set_dcp(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Cancel all orders when the connections with `dcp.future` have been gone for `timeWindow` seconds."""
-    window = integer(params, "timeWindow", 10)
-    if not 3 <= window <= 300:
+    seconds = integer(params, "timeWindow", 10)
+    if not 3 <= seconds <= 300:
         raise ApiError(10001, "params error: timeWindow invalid, expected 3 to 300")
     if not exchange.config.dcp:
         raise ApiError(10005, "Permission denied, please check your API key permissions.")
     if text(params, "product") == "DERIVATIVES":  # the default is OPTIONS, which does nothing here
-        account.dcp_window_s = window
+        account.dcp_window_s = seconds
     return {}
 
 
 def dcp_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    window = account.dcp_window_s
-    if window is None:
+    seconds = account.dcp_window_s
+    if seconds is None:
         return {"dcpInfos": []}
-    return {"dcpInfos": [{"product": "DERIVATIVES", "dcpStatus": "ON", "timeWindow": str(window)}]}
+    return {"dcpInfos": [{"product": "DERIVATIVES", "dcpStatus": "ON", "timeWindow": str(seconds)}]}
 
 
 def coin_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:

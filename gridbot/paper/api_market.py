@@ -1,23 +1,28 @@
-"""Public REST endpoints (bybit-v5.md 2.1-2.8). Each takes (exchange, parameters, now) and returns `result`."""
+"""Public REST endpoints (bybit-v5.md 2.1-2.8, 2.27). Each takes (exchange, parameters, now) and returns `result`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gridbot.paper import market_views as views
 from gridbot.paper.errors import ApiError
 from gridbot.paper.exchange import Exchange
 from gridbot.paper.market import SymbolMarket
-from gridbot.paper.paging import page_by_name
-from gridbot.paper.validate import integer, limit_field, text
+from gridbot.paper.market_history import Candle
+from gridbot.paper.paging import page_by_name, page_by_number
+from gridbot.paper.validate import choice, integer, limit_field, text
 from gridbot.paper.views import plain
 
 __all__ = [
     "funding_history",
+    "index_price_kline",
     "instruments_info",
     "kline",
+    "mark_price_kline",
+    "open_interest",
     "orderbook",
+    "premium_index_price_kline",
     "price_limit",
     "recent_trades",
     "risk_limit",
@@ -92,18 +97,56 @@ def orderbook(exchange: Exchange, params: Params, now_ms: int) -> Result:
     }
 
 
-def kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    market = require_market(exchange, params, default_category="linear")
-    interval = views.INTERVALS_MS.get(text(params, "interval", required=True))
-    if interval is None:
-        raise ApiError(10001, "params error: interval invalid")
+def _kline(params: Params, market: SymbolMarket, candles: Sequence[Candle], now_ms: int) -> Result:
+    interval = choice(params, "interval", frozenset(views.INTERVALS))
     rows = views.kline_rows(
-        views.group_candles(market.candles, interval),
+        views.group_candles(candles, interval),
         start=integer(params, "start", 0),
         end=integer(params, "end", now_ms),
         limit=limit_field(params, 200, 1000),
     )
     return {"symbol": market.listing.symbol, "category": "linear", "list": rows}
+
+
+def kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    market = require_market(exchange, params, default_category="linear")
+    return _kline(params, market, market.candles, now_ms)
+
+
+def _price_kline(params: Params, market: SymbolMarket, candles: Sequence[Candle], now_ms: int) -> Result:
+    """Candles of a price that is not traded have no volume."""
+    result = _kline(params, market, candles, now_ms)
+    result["list"] = [row[:5] for row in result["list"]]
+    return result
+
+
+def mark_price_kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    market = require_market(exchange, params, default_category="linear")
+    return _price_kline(params, market, market.mark_candles, now_ms)
+
+
+def index_price_kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    market = require_market(exchange, params, default_category="linear")
+    return _price_kline(params, market, market.index_candles, now_ms)
+
+
+def premium_index_price_kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    market = require_market(exchange, params, default_category="linear")
+    return _price_kline(params, market, market.premium_candles, now_ms)
+
+
+def open_interest(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    """At each interval since the exchange began, newest first."""
+    market = require_market(exchange, params)
+    interval = choice(params, "intervalTime", frozenset(views.INTEREST_INTERVALS_MS))
+    step = views.INTEREST_INTERVALS_MS[interval]
+    first = max(exchange.started_ms, integer(params, "startTime", 0))
+    last = min(now_ms, integer(params, "endTime", now_ms))
+    value = format(views.open_interest(market), "f")
+    stamps = range(last // step * step, first // step * step - 1, -step)
+    rows = ((at_ms, {"openInterest": value, "timestamp": str(at_ms)}) for at_ms in stamps)
+    chosen, cursor = page_by_number(rows, text(params, "cursor"), limit_field(params, 50, 200))
+    return {"symbol": market.listing.symbol, "category": "linear", "list": chosen, "nextPageCursor": cursor}
 
 
 def recent_trades(exchange: Exchange, params: Params, now_ms: int) -> Result:

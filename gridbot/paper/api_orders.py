@@ -13,9 +13,11 @@ from gridbot.paper.account import Account
 from gridbot.paper.api_market import is_linear, require_market
 from gridbot.paper.errors import ApiError
 from gridbot.paper.exchange import Exchange
-from gridbot.paper.orders import Order
+from gridbot.paper.order_params import new_order, with_bbo_price
+from gridbot.paper.orders import Amendment, Order
 from gridbot.paper.paging import page_by_number
-from gridbot.paper.validate import integer, limit_field, new_order, order_price, order_qty, text, window
+from gridbot.paper.stop_params import amended_stops
+from gridbot.paper.validate import integer, limit_field, order_price, order_qty, text, trigger_by, window
 
 __all__ = [
     "amend",
@@ -41,7 +43,8 @@ def _ids(order: Order) -> Result:
 
 
 def create(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    request = new_order(params, require_market(exchange, params).listing)
+    market = require_market(exchange, params)
+    request = new_order(with_bbo_price(params, market), market.listing)
     return _ids(exchange.place(account, request, now_ms))
 
 
@@ -67,9 +70,14 @@ def _amend_active(exchange: Exchange, account: Account, params: Params, now_ms: 
 
 def _amend(exchange: Exchange, account: Account, order: Order, params: Params, now_ms: int) -> Result:
     listing = exchange.markets[order.symbol].listing
-    qty, price = order_qty(params, listing, market=False), order_price(params, listing)
-    trigger_price = order_price(params, listing, "triggerPrice")
-    exchange.amend(account, order, qty=qty, price=price, now_ms=now_ms, trigger_price=trigger_price)
+    change = Amendment(
+        order_qty(params, listing, market=False),
+        order_price(params, listing),
+        order_price(params, listing, "triggerPrice"),
+        trigger_by(params, "triggerBy") if text(params, "triggerBy") else None,
+        amended_stops(params, order.request.attached, listing),
+    )
+    exchange.amend(account, order, change, now_ms)
     return _ids(order)
 
 
@@ -90,7 +98,8 @@ def cancel_all(exchange: Exchange, account: Account, params: Params, now_ms: int
         if linear and _is_of_kind(order, params) and _matches(exchange, order, symbol, base, settle)
     ]
     for order in chosen[:500]:
-        exchange.cancel(account, order, now_ms)
+        if order.is_open:  # a stop goes with the other one of its pair
+            exchange.cancel(account, order, now_ms)
     return {"list": [_ids(order) for order in chosen[:500]], "success": "1"}
 
 

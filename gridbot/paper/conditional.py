@@ -12,13 +12,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
+from gridbot.core.vocabulary import Direction, Side
 from gridbot.paper.account import Account
 from gridbot.paper.errors import ApiError
 from gridbot.paper.market import SymbolMarket
 from gridbot.paper.orders import NewOrder, Order, Trigger
+from gridbot.paper.stops import Trail
 from gridbot.paper.taking import Taking
 
-__all__ = ["Conditional", "watched"]
+__all__ = ["Conditional", "check_trigger", "watched"]
 
 MAX_WAITING = 10
 
@@ -30,7 +32,7 @@ class Conditional(Taking):
         market = self.markets[request.symbol]
         if self._waiting_of(account, request) >= MAX_WAITING:
             raise ApiError(110009, "The number of stop orders exceeds the maximum allowable limit")
-        _check_side(trigger, market)
+        check_trigger(trigger, market)
         closing = self._is_closing(account, request)
         order = self._new_order(request, closing, market, now_ms)
         order.status = OrderStatus.UNTRIGGERED
@@ -55,34 +57,8 @@ class Conditional(Taking):
     def _wait(self, account: Account, order: Order) -> None:
         self._waiting.setdefault(order.symbol, {})[order.order_id] = account, order
 
-    def _amend_waiting(
-        self,
-        account: Account,
-        order: Order,
-        *,
-        qty: Decimal | None,
-        price: Decimal | None,
-        trigger_price: Decimal | None,
-        now_ms: int,
-    ) -> None:
-        trigger = order.request.trigger
-        assert trigger is not None
-        new_trigger = replace(trigger, price=trigger_price or trigger.price)
-        request = replace(
-            order.request,
-            qty=qty or order.qty,
-            price=None if order.is_market else price or order.request.price,
-            trigger=new_trigger,
-        )
-        if request == order.request:
-            raise ApiError(10001, "The order remains unchanged as the parameters entered match the existing ones.")
-        if new_trigger != trigger:
-            _check_side(new_trigger, self.markets[order.symbol])
-        order.request, order.qty = request, request.qty
-        order.price = request.price or order.price
-        order.updated_ms = now_ms
-        self._order_changed(account, order)
-        self._flush()
+    def _unwait(self, account: Account, order: Order) -> None:
+        del self._waiting[order.symbol][order.order_id]
 
     def _trigger_due(self, symbol: str, now_ms: int) -> None:
         """Let in the orders whose price has been reached."""
@@ -90,6 +66,9 @@ class Conditional(Taking):
         if not waiting:
             return
         market = self.markets[symbol]
+        for account, order in waiting.values():
+            if order.request.trail is not None:
+                self._follow(account, order, order.request.trail, market, now_ms)
         due = [(account, order) for account, order in waiting.values() if _is_due(order, market)]
         for account, order in due:
             if order.is_waiting:
@@ -97,8 +76,22 @@ class Conditional(Taking):
         if due:
             self._flush()
 
+    def _follow(self, account: Account, order: Order, trail: Trail, market: SymbolMarket, now_ms: int) -> None:
+        """Let a trailing stop move with the price; only that it begins to follow is pushed, not each step."""
+        trigger = order.request.trigger
+        assert trigger is not None
+        position = Direction.LONG if order.side is Side.SELL else Direction.SHORT
+        moved, price = trail.follow(position, trigger.price, market.last)
+        if price == trigger.price and moved is trail:
+            return
+        order.request = replace(order.request, trail=moved, trigger=replace(trigger, price=price))
+        order.updated_ms = now_ms
+        if moved is not trail:
+            self._order_changed(account, order)
+            self._flush()
+
     def _release(self, account: Account, order: Order, market: SymbolMarket, now_ms: int) -> None:
-        del self._waiting[order.symbol][order.order_id]
+        self._unwait(account, order)
         order.status = OrderStatus.TRIGGERED
         order.updated_ms = now_ms
         self._order_changed(account, order)
@@ -131,26 +124,28 @@ class Conditional(Taking):
         reason: str = "EC_NoError",
     ) -> None:
         if order.status is OrderStatus.UNTRIGGERED:
-            del self._waiting[order.symbol][order.order_id]
+            self._unwait(account, order)
             status = OrderStatus.DEACTIVATED
         super()._end(account, order, status, now_ms, cancel_type=cancel_type, reason=reason)
 
 
-def watched(trigger: Trigger, market: SymbolMarket) -> Decimal:
-    """The price that a trigger looks at."""
-    if trigger.by == "MarkPrice":
+def watched(by: str, market: SymbolMarket) -> Decimal:
+    """The price that a trigger looks at: `LastPrice`, `MarkPrice` or `IndexPrice`."""
+    if by == "MarkPrice":
         return market.mark
-    return market.index if trigger.by == "IndexPrice" else market.last
+    return market.index if by == "IndexPrice" else market.last
 
 
 def _is_due(order: Order, market: SymbolMarket) -> bool:
-    trigger = order.request.trigger
-    return trigger is not None and trigger.is_met(watched(trigger, market))
+    trigger, trail = order.request.trigger, order.request.trail
+    if trigger is None or (trail is not None and not trail.follows):
+        return False
+    return trigger.is_met(watched(trigger.by, market))
 
 
-def _check_side(trigger: Trigger, market: SymbolMarket) -> None:
+def check_trigger(trigger: Trigger, market: SymbolMarket) -> None:
     """A trigger that is met already is refused."""
-    price = watched(trigger, market)
+    price = watched(trigger.by, market)
     if not trigger.is_met(price):
         return
     rises = trigger.direction == 1

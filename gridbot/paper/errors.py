@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 __all__ = ["ApiError"]
 
 
 class ApiError(Exception):
     """A refusal as the client will see it; HTTP 200 unless `http_status` says otherwise.
 
+    A few carry something in `result` or (`extra`) in `retExtInfo`.
+
     Codes and texts: reference/bybit-v5.md 4.2, 4.3 and 4.6.
     """
 
-    def __init__(self, code: int, message: str, *, http_status: int = 200) -> None:
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        http_status: int = 200,
+        result: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"{code} {message}")
         self.code = code
         self.message = message
         self.http_status = http_status
+        self.result = dict(result or {})
+        self.extra = dict(extra or {})

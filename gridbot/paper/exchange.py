@@ -10,12 +10,13 @@ from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Side
-from gridbot.paper.account import Account, Leg
+from gridbot.paper.account import Account, Leg, Transfer
+from gridbot.paper.amending import Amending
 from gridbot.paper.errors import ApiError
 from gridbot.paper.liquidation import Liquidation, liquidate_if_due
+from gridbot.paper.margin import fee_to_close, tier_for
 from gridbot.paper.market import PublicTrade, SymbolMarket
 from gridbot.paper.orders import NewOrder, Order
-from gridbot.paper.position_stops import PositionStops
 from gridbot.paper.state import Push
 
 __all__ = ["Exchange", "Push"]
@@ -24,7 +25,7 @@ ZERO = Decimal(0)
 MAX_ACTIVE_ORDERS = 500
 
 
-class Exchange(PositionStops):
+class Exchange(Amending):
     """All accounts on all symbols."""
 
     def set_leverage(self, account: Account, symbol: str, leverage: Decimal, now_ms: int) -> None:
@@ -59,13 +60,10 @@ class Exchange(PositionStops):
     def place(self, account: Account, request: NewOrder, now_ms: int) -> Order:
         """Accept an order, let it take liquidity if it may, and rest what is left; the first one if it is split."""
         market = self.markets[request.symbol]
-        self._check_link_id(account, request.order_link_id, now_ms)
+        self._check_request(account, request, now_ms)
         if request.trigger is not None:
             return self._place_waiting(account, request, request.trigger, now_ms)
-        if len(account.open_by_symbol.get(request.symbol, ())) >= MAX_ACTIVE_ORDERS + self._waiting_of(
-            account, request
-        ):
-            raise ApiError(110020, "Not allowed to have more than 500 active orders")
+        self._check_capacity(account, request.symbol)
         request, closing = self._fit_to_position(account, request)
         first, *others = self._split(self._fit_to_band(account, request, market))
         placed = self._accept(account, first, closing, market, now_ms)
@@ -74,6 +72,36 @@ class Exchange(PositionStops):
                 self._accept(account, request, closing, market, now_ms)
         self._flush()
         return placed
+
+    def check(self, account: Account, request: NewOrder, now_ms: int) -> tuple[Order, Decimal, Decimal]:
+        """The order that a request would become, the initial and maintenance margin it would add. Places nothing."""
+        market = self.markets[request.symbol]
+        self._check_request(account, request, now_ms)
+        self._check_capacity(account, request.symbol)
+        request, closing = self._fit_to_position(account, request)
+        request = self._fit_to_band(account, request, market)
+        order = self._new_order(request, closing, market, now_ms)
+        initial = self._cost(account, order)
+        if not initial:
+            return order, initial, initial
+        leverage = self.leverage(account, request.symbol)
+        tier = tier_for(market.instrument.tiers, order.qty * order.price)
+        fee = fee_to_close(order.direction, order.qty, order.price, leverage, self.config.taker_fee)
+        return order, initial, order.qty * order.price * tier.mm_rate + fee
+
+    def _check_request(self, account: Account, request: NewOrder, now_ms: int) -> None:
+        self._check_link_id(account, request.order_link_id, now_ms)
+        if request.attached is not None:
+            self._check_attached(request, request.attached)
+            self._check_count(account, request, request.attached)
+
+    def _check_capacity(self, account: Account, symbol: str) -> None:
+        """Refuse one more active order than a symbol may have; those that wait for a trigger are not active."""
+        orders = account.open_by_symbol.get(symbol)
+        if orders is None or len(orders) < MAX_ACTIVE_ORDERS:
+            return
+        if sum(not order.is_waiting for order in orders.values()) >= MAX_ACTIVE_ORDERS:
+            raise ApiError(110020, "Not allowed to have more than 500 active orders")
 
     def _accept(self, account: Account, request: NewOrder, closing: bool, market: SymbolMarket, now_ms: int) -> Order:
         order = self._new_order(request, closing, market, now_ms)
@@ -86,48 +114,6 @@ class Exchange(PositionStops):
         self._enter(account, order, market, now_ms)
         return order
 
-    def amend(
-        self,
-        account: Account,
-        order: Order,
-        *,
-        qty: Decimal | None,
-        price: Decimal | None,
-        now_ms: int,
-        trigger_price: Decimal | None = None,
-    ) -> None:
-        """Change total quantity or price. A new price or a bigger quantity goes to the end of the queue."""
-        if order.is_waiting:
-            self._amend_waiting(account, order, qty=qty, price=price, trigger_price=trigger_price, now_ms=now_ms)
-            return
-        if trigger_price is not None:
-            raise ApiError(10001, "params error: triggerPrice invalid, the order does not wait for a trigger")
-        market = self.markets[order.symbol]
-        new_qty, new_price = qty or order.qty, price or order.price
-        if new_qty == order.qty and new_price == order.price:
-            raise ApiError(10001, "The order remains unchanged as the parameters entered match the existing ones.")
-        if new_qty <= order.cum_qty:
-            raise ApiError(110064, "The modified quantity cannot be less than or equal to the executed quantity")
-        if order.closing and new_qty > order.qty:
-            room = self._closable(account, order.request) + order.unfilled
-            new_qty = min(new_qty, order.cum_qty + room)
-        old = (order.qty, order.price, order.reserved)
-        order.qty, order.price = new_qty, new_price
-        cost = self._cost(account, order)
-        if cost > old[2] and cost - old[2] > self.totals(account).available:
-            order.qty, order.price = old[0], old[1]
-            raise ApiError(110007, "ab not enough for new order")
-        account.reserve(order, cost)
-        order.updated_ms = now_ms
-        if new_price == old[1] and new_qty <= old[0]:
-            self.books[order.symbol].shrink(order.order_id, order.unfilled)
-            self._order_changed(account, order)
-        else:
-            self.books[order.symbol].remove(order.order_id)
-            self._owners.pop(order.order_id, None)
-            self._enter(account, order, market, now_ms)
-        self._flush()
-
     def cancel(
         self,
         account: Account,
@@ -137,7 +123,9 @@ class Exchange(PositionStops):
         cancel_type: str = "CancelByUser",
         reason: str = "EC_PerCancelRequest",
     ) -> None:
+        """End an open order, and with a stop the other one of its pair."""
         self._end(account, order, OrderStatus.CANCELLED, now_ms, cancel_type=cancel_type, reason=reason)
+        self._end_sibling(account, order, cancel_type, now_ms)
         self._flush()
 
     def open_order(self, account: Account, symbol: str, order_id: str, link_id: str) -> Order:
@@ -204,8 +192,11 @@ class Exchange(PositionStops):
         volume = market.shown_volume(order.side, ticks)
         self.books[order.symbol].add(order.order_id, order.side, ticks, order.unfilled, volume)
 
-    def insure(self, account: Account) -> None:
+    def insure(self, account: Account, now_ms: int) -> None:
         """Make good what a liquidation lost beyond the wallet."""
-        account.pay(insurance=-account.wallet)
+        loss = -account.wallet
+        account.pay(insurance=loss)
+        self._number += 1
+        account.transfers.append(Transfer(self._number, now_ms, "LIQUIDATION", loss, account.wallet))
         self._dirt(account)
         self._flush()

@@ -41,7 +41,7 @@ class Liquidator(Protocol):
 
     def take_over(self, account: Account, leg: Leg, qty: Decimal, now_ms: int) -> None: ...
 
-    def insure(self, account: Account) -> None: ...
+    def insure(self, account: Account, now_ms: int) -> None: ...
 
 
 def is_due(figures: Totals) -> bool:
@@ -60,7 +60,7 @@ def liquidate_if_due(exchange: Liquidator, account: Account, now_ms: int) -> boo
                 return True
             exchange.take_over(account, leg, min(qty, leg.size), now_ms)
     if account.wallet < 0:
-        exchange.insure(account)
+        exchange.insure(account, now_ms)
     return True
 
 

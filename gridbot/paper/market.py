@@ -12,13 +12,16 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.instruments import Listing
+from gridbot.paper.market_history import MINUTE_MS, Candle, CandleSeries, RollingMean
 
-__all__ = ["Candle", "PublicTrade", "SymbolMarket"]
+__all__ = ["PublicTrade", "SymbolMarket"]
 
 ZERO = Decimal(0)
-MINUTE_MS = 60_000
+MILLIONTH = Decimal("0.000001")
 KEEP_TRADES = 1000
-KEEP_CANDLES = 3000
+PREMIUM_WINDOW_MS = 30_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +35,6 @@ class PublicTrade:
     time_ms: int
     tick: str
     seq: int
-
-
-@dataclass(slots=True)
-class Candle:
-    """One minute. `start_ms` is its first millisecond."""
-
-    start_ms: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    turnover: Decimal
 
 
 class SymbolMarket:
@@ -71,6 +61,7 @@ class SymbolMarket:
         self.last = self.instrument.price(ticks)
         self.mark = self.last
         self.index = self.last
+        self.first = self.last
         self.prev_24h = self.last
         self.prev_1h = self.last
         self.high = self.last
@@ -89,11 +80,36 @@ class SymbolMarket:
         self.seq = now_ms
         self.updated_ms = now_ms
         self._band = self.last, self.last
-        self._band_of: tuple[Decimal, Decimal] | None = None  # mark and index that the band was computed from
+        self._band_of: tuple[Decimal, Decimal, int] | None = None  # mark, index, premium it was computed from
+        self._premium = RollingMean(PREMIUM_WINDOW_MS)
         self.updates = 1
         self.trade_count = 0
         self.trades: deque[PublicTrade] = deque(maxlen=KEEP_TRADES)
-        self.candles: deque[Candle] = deque(maxlen=KEEP_CANDLES)
+        self._minute = now_ms // MINUTE_MS
+        self._traded = CandleSeries()
+        self._marks = CandleSeries()
+        self._indexes = CandleSeries()
+        self._premiums = CandleSeries()
+
+    @property
+    def candles(self) -> deque[Candle]:
+        """Minutes of the traded price."""
+        return self._traded.candles
+
+    @property
+    def mark_candles(self) -> deque[Candle]:
+        """Minutes of the mark price."""
+        return self._marks.candles
+
+    @property
+    def index_candles(self) -> deque[Candle]:
+        """Minutes of the index price."""
+        return self._indexes.candles
+
+    @property
+    def premium_candles(self) -> deque[Candle]:
+        """Minutes of what the last price is above the index, as a fraction of it."""
+        return self._premiums.candles
 
     @property
     def bid(self) -> Decimal:
@@ -111,8 +127,9 @@ class SymbolMarket:
         """A trade happened: move the prices. None when `size` is zero (the price moved without a trade)."""
         seq = self.next_seq()
         self.updates += 1
-        self.revalue(now_ms)
+        self._revalue(now_ms)
         self._move(side, ticks)
+        self._note_prices(now_ms)
         self.updated_ms = now_ms
         if size <= 0:
             return None
@@ -123,7 +140,7 @@ class SymbolMarket:
         trade_id = f"{self.listing.symbol_id:08x}-0000-5000-8000-{seq:012x}"
         trade = PublicTrade(trade_id, side, self.last, size, now_ms, self.tick, seq)
         self.trades.append(trade)
-        self._add_to_candle(size, value, now_ms)
+        self._traded.add(self.last, now_ms, size, value)
         return trade
 
     def reopen(self, price: Decimal, now_ms: int) -> None:
@@ -131,15 +148,44 @@ class SymbolMarket:
         ticks = self.instrument.ticks(price)
         self.last_ticks, self.bid_ticks, self.ask_ticks = ticks, ticks - 1, ticks + 1
         self.last = self.mark = self.index = self.instrument.price(ticks)
-        self.prev_24h = self.prev_1h = self.high = self.low = self.last
+        self.first = self.prev_24h = self.prev_1h = self.high = self.low = self.last
         self._average, self._averaged_ms = float(self.last), now_ms
+        for series in (self._traded, self._marks, self._indexes, self._premiums):
+            series.clear()
 
     def revalue(self, now_ms: int) -> None:
-        """Let index and mark follow the last price up to now.
+        """Let index and mark follow the last price up to now, and minutes pass."""
+        self._revalue(now_ms)
+        self._note_prices(now_ms)
+        self._traded.roll(now_ms)
+        if now_ms // MINUTE_MS != self._minute:
+            self._minute = now_ms // MINUTE_MS
+            self._roll_day(now_ms)
 
-        The index is an exponential average of the last price; the mark adds the part of the funding rate that is
-        still to come, `index * (1 + rate * time to funding / interval)`. A pinned mark stays where it is.
-        """
+    def _roll_day(self, now_ms: int) -> None:
+        """Let the figures of 24 hours and of one hour forget what is older."""
+        candles = self.candles
+        if not candles or candles[0].start_ms > now_ms - HOUR_MS:
+            return
+        self.prev_1h = next(c.open for c in candles if c.start_ms > now_ms - HOUR_MS)
+        if candles[0].start_ms > now_ms - DAY_MS:
+            return
+        day = [candle for candle in candles if candle.start_ms > now_ms - DAY_MS]
+        self.prev_24h = day[0].open
+        self.high, self.low = max(c.high for c in day), min(c.low for c in day)
+        self.volume = sum((c.volume for c in day), ZERO)
+        self.turnover = sum((c.turnover for c in day), ZERO)
+
+    def _note_prices(self, now_ms: int) -> None:
+        self._marks.add(self.mark, now_ms)
+        self._indexes.add(self.index, now_ms)
+        self._premiums.add(((self.last - self.index) / self.index).quantize(MILLIONTH), now_ms)
+        middle = (self.bid_ticks + self.ask_ticks) / 2 * float(self.instrument.tick_size)
+        self._premium.add(middle - float(self.mark), now_ms)
+
+    def _revalue(self, now_ms: int) -> None:
+        """The index is an exponential average of the last price, the mark is `index * (1 + rate * time to funding /
+        interval)`: it adds the part of the funding rate that is still to come. A pinned mark stays where it is."""
         if not self._halflife_ms:
             self.mark = self.last if self.pinned_mark is None else self.pinned_mark
             return
@@ -184,14 +230,16 @@ class SymbolMarket:
         return bids, asks
 
     def price_band(self) -> tuple[Decimal, Decimal]:
-        """(highest buy, lowest sell) allowed now (bybit-v5.md 3.8, without the premium average)."""
-        if self._band_of == (self.mark, self.index):
+        """(highest buy, lowest sell) allowed now (bybit-v5.md 3.8); the premium is middle less mark over 30 s."""
+        made_of = self.mark, self.index, self._premium.changes
+        if self._band_of == made_of:
             return self._band
         x, y = self.listing.price_limit_x, self.listing.price_limit_y
-        highest = min(self.mark * (1 + y), max(self.index, self.mark * (1 + x)))
-        lowest = max(self.mark * (1 - y), min(self.index, self.mark * (1 - x)))
+        premium = Decimal(self._premium.value)
+        highest = min(self.mark * (1 + y), max(self.index, self.mark * (1 + x) + max(ZERO, premium)))
+        lowest = max(self.mark * (1 - y), min(self.index, self.mark * (1 - x) + min(ZERO, premium)))
         tick = self.instrument.tick_size
-        self._band_of = self.mark, self.index
+        self._band_of = made_of
         self._band = (
             (highest / tick).to_integral_value(ROUND_FLOOR) * tick,
             (lowest / tick).to_integral_value(ROUND_CEILING) * tick,
@@ -219,16 +267,3 @@ class SymbolMarket:
                 self.mark = self.last if self.pinned_mark is None else self.pinned_mark
             self.high = max(self.high, self.last)
             self.low = min(self.low, self.last)
-
-    def _add_to_candle(self, size: Decimal, value: Decimal, now_ms: int) -> None:
-        start = now_ms // MINUTE_MS * MINUTE_MS
-        last = self.last
-        if not self.candles or self.candles[-1].start_ms != start:
-            self.candles.append(Candle(start, last, last, last, last, size, value))
-            return
-        candle = self.candles[-1]
-        candle.high = max(candle.high, last)
-        candle.low = min(candle.low, last)
-        candle.close = last
-        candle.volume += size
-        candle.turnover += value

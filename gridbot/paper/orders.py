@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
+from gridbot.paper.stops import STOP_OF_CREATE_TYPE, Attached, StopKind, Trail
 
-__all__ = ["Execution", "NewOrder", "Order", "Trigger"]
+__all__ = ["Amendment", "Execution", "NewOrder", "Order", "Slippage", "Trigger"]
 
 ZERO = Decimal(0)
 
@@ -26,10 +27,24 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Slippage:
+    """How far from the best price a market order may go: `value` ticks (`TickSize`) or percent (`Percent`)."""
+
+    kind: str
+    value: Decimal
+
+    def furthest(self, side: Side, best: Decimal, tick_size: Decimal) -> Decimal:
+        """Worst price still taken, when `best` is the best one of the other side."""
+        room = self.value * tick_size if self.kind == "TickSize" else best * self.value / 100
+        return best + room if side is Side.BUY else best - room
+
+
+@dataclass(frozen=True, slots=True)
 class NewOrder:
     """A create request that passed the checks which need no account. Price and quantity fit tick and step.
 
-    `price` is None for a market order. `position_idx` is 0 (one-way), 1 (hedge long) or 2 (hedge short).
+    `price` is None for a market order. `position_idx` is 0 (one-way), 1 (hedge long) or 2 (hedge short). A stop that
+    was attached to an order has that order's link id as `parent_link_id`.
     """
 
     symbol: str
@@ -45,6 +60,22 @@ class NewOrder:
     close_all: bool = False
     create_type: str = "CreateByUser"
     trigger: Trigger | None = None
+    trail: Trail | None = None
+    attached: Attached | None = None
+    slippage: Slippage | None = None
+    rpi_taker_access: bool = False
+    parent_link_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What shall change of an open order; None leaves it. An empty `attached` takes its stops away."""
+
+    qty: Decimal | None = None
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    trigger_by: str | None = None
+    attached: Attached | None = None
 
 
 @dataclass(slots=True)
@@ -52,6 +83,7 @@ class Order:
     """One order from acceptance to its end. Times are milliseconds of the exchange's clock.
 
     `number` counts the orders of the exchange: listings are sorted and paged by it. `reserved` is the margin it locks.
+    `children` are the ids of the stops that its fills made, `sibling_id` is the other one of a pair of stops.
     """
 
     number: int
@@ -72,6 +104,8 @@ class Order:
     reject_reason: str = "EC_NoError"
     reserved: Decimal = ZERO
     smp_order_id: str = ""
+    sibling_id: str = ""
+    children: tuple[str, ...] = ()
 
     @property
     def symbol(self) -> str:
@@ -104,6 +138,11 @@ class Order:
         return self.is_waiting or self.status is OrderStatus.DEACTIVATED
 
     @property
+    def stop_kind(self) -> StopKind | None:
+        """Which stop of a position it is; None for orders of the account's own."""
+        return STOP_OF_CREATE_TYPE.get(self.request.create_type)
+
+    @property
     def unfilled(self) -> Decimal:
         """What was not executed; `leaves` shows 0 once the order is closed, this does not."""
         return self.qty - self.cum_qty
@@ -124,7 +163,8 @@ class Order:
 class Execution:
     """One execution. `fee` is positive when paid; for `Funding` it is the payment and there is no order.
 
-    `realised` is the profit of the closed part before fees.
+    `realised` is the profit of the closed part before fees. `position_size` (negative for a short) and `wallet` (USDT)
+    are what position and wallet were afterwards.
     """
 
     number: int
@@ -149,6 +189,13 @@ class Execution:
     order_qty: Decimal = ZERO
     order_type: str = "UNKNOWN"
     create_type: str = ""
+    position_size: Decimal = ZERO
+    wallet: Decimal = ZERO
+
+    @property
+    def change(self) -> Decimal:
+        """What the wallet moved by."""
+        return self.realised - self.fee
 
     @property
     def value(self) -> Decimal:

@@ -12,17 +12,18 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gridbot.paper.account import Account, ClosedPnl, Leg
+from gridbot.paper.account import Account, ClosedPnl, Leg, Transfer
 from gridbot.paper.exchange import Exchange
 from gridbot.paper.orders import Execution, Order
 
 __all__ = ["VERSION", "dump_state", "load_state"]
 
-VERSION = 1
+VERSION = 2
 KEEP = 5000
 MONEY = ("deposit", "wallet", "realised", "fees", "funding", "insurance")
 _ORDERS = TypeAdapter(list[Order])
 _EXECUTIONS = TypeAdapter(list[Execution])
+_TRANSFERS = TypeAdapter(list[Transfer])
 _LEGS = TypeAdapter(list[Leg])
 _CLOSED = TypeAdapter(list[ClosedPnl])
 
@@ -47,6 +48,8 @@ def _dump_account(account: Account) -> dict[str, Any]:
         "open": _ORDERS.dump_python(list(account.open.values()), mode="json"),
         "closed": _ORDERS.dump_python(list(account.closed.values())[-KEEP:], mode="json"),
         "executions": _EXECUTIONS.dump_python(list(account.executions)[-KEEP:], mode="json"),
+        "transfers": _TRANSFERS.dump_python(account.transfers, mode="json"),
+        "dcp_window_s": account.dcp_window_s,
         "closed_pnl": _CLOSED.dump_python(list(account.closed_pnl.values())[-KEEP:], mode="json"),
     }
 
@@ -82,6 +85,8 @@ def _load_account(exchange: Exchange, account: Account, kept: Mapping[str, Any])
         if order.symbol in listed:
             exchange.rest_again(account, order)
     account.executions.extend(e for e in _EXECUTIONS.validate_python(kept["executions"]) if e.symbol in listed)
+    account.transfers = _TRANSFERS.validate_python(kept["transfers"])
+    account.dcp_window_s = kept["dcp_window_s"]
     for row in _CLOSED.validate_python(kept["closed_pnl"]):
         row.order = account.find(row.order.order_id, "") or row.order
         account.closed_pnl[row.order.order_id] = row

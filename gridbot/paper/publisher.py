@@ -12,7 +12,6 @@ from gridbot.paper.connections import Connection, Hub
 from gridbot.paper.fault_shell import Faults
 from gridbot.paper.liquidation import Liquidation
 from gridbot.paper.market import PublicTrade, SymbolMarket
-from gridbot.paper.views import plain
 
 __all__ = ["Publisher"]
 
@@ -35,9 +34,10 @@ class Publisher:
         self._books: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         self._book_u: dict[str, int] = {}
         self._trades: dict[str, list[dict[str, Any]]] = {}
+        self._candles: dict[str, int] = {}  # topic to the start of the candle published last
 
     def topic_exists(self, topic: str) -> bool:
-        """True for tickers.S, publicTrade.S, orderbook.N.S and kline.I.S of symbols listed here."""
+        """True for tickers.S, publicTrade.S, orderbook.N.S, kline.I.S and their kind, of symbols listed here."""
         name, _, rest = topic.partition(".")
         if name in ("tickers", "publicTrade", "priceLimit", "allLiquidation"):
             return rest in self._markets
@@ -46,7 +46,7 @@ class Publisher:
             return False
         if name == "orderbook":
             return middle.isdigit() and int(middle) in BOOK_DEPTHS
-        return name == "kline" and middle in views.INTERVALS_MS
+        return name == "kline" and middle in views.INTERVALS
 
     def changed(self, symbol: str, trade: PublicTrade | None) -> None:
         """The market of a symbol moved, perhaps by a trade."""
@@ -69,6 +69,10 @@ class Publisher:
             bids, asks = self._books[topic]
             frame = self._book_frame(topic, symbol, "snapshot", list(bids.items()), list(asks.items()))
             connection.send(frame, delay_s=delay_s)
+        elif name == "kline" and self._markets[symbol].candles:
+            interval = topic.split(".")[1]
+            newest = self._markets[symbol].candles[-1].start_ms
+            self._candles.setdefault(topic, views.candle_span(interval, newest)[0])
 
     def flush(self) -> None:
         """Publish what changed since the last call."""
@@ -77,7 +81,7 @@ class Publisher:
             self._flush_ticker(symbol)
             for depth in BOOK_DEPTHS:
                 self._flush_book(f"orderbook.{depth}.{symbol}", symbol)
-            for interval in views.INTERVALS_MS:
+            for interval in views.INTERVALS:
                 self._flush_kline(f"kline.{interval}.{symbol}", symbol, interval)
             self._flush_price_limit(symbol)
         self._dirty.clear()
@@ -178,26 +182,34 @@ class Publisher:
             }
         )
 
+    def close_candles(self) -> None:
+        """Say of each candle that is over that it is; call it several times a second."""
+        for topic in list(self._candles):
+            _, interval, symbol = topic.split(".")
+            if self._is_over(topic, interval, symbol):
+                self._flush_kline(topic, symbol, interval)
+
+    def _is_over(self, topic: str, interval: str, symbol: str) -> bool:
+        """True when minutes have begun that are no longer of the candle published last."""
+        candles = self._markets[symbol].candles
+        return bool(candles) and views.candle_span(interval, candles[-1].start_ms)[0] != self._candles[topic]
+
     def _flush_kline(self, topic: str, symbol: str, interval: str) -> None:
-        market = self._markets[symbol]
-        if not self._hub.listeners(topic) or not market.candles:
+        candles = self._markets[symbol].candles
+        if not self._hub.listeners(topic) or not candles:
+            self._candles.pop(topic, None)
             return
-        length = views.INTERVALS_MS[interval]
-        minutes = max(1, length // 60_000)
-        candle = views.group_candles(list(market.candles)[-minutes:], length)[-1]
-        data = {
-            "start": candle.start_ms,
-            "end": candle.start_ms + length - 1,
-            "interval": interval,
-            "open": plain(candle.open),
-            "close": plain(candle.close),
-            "high": plain(candle.high),
-            "low": plain(candle.low),
-            "volume": plain(candle.volume),
-            "turnover": plain(candle.turnover),
-            "confirm": False,
-            "timestamp": market.updated_ms,
-        }
+        if topic in self._candles and self._is_over(topic, interval, symbol):
+            self._publish_candle(topic, symbol, interval, self._candles[topic], confirm=True)
+        self._candles[topic], _ = views.candle_span(interval, candles[-1].start_ms)
+        self._publish_candle(topic, symbol, interval, self._candles[topic], confirm=False)
+
+    def _publish_candle(self, topic: str, symbol: str, interval: str, start_ms: int, *, confirm: bool) -> None:
+        market = self._markets[symbol]
+        candle = views.candle_from(market.candles, interval, start_ms)
+        if candle is None:  # it is longer ago than minutes are kept
+            return
+        data = views.kline_message(candle, interval, confirm=confirm, updated_ms=market.updated_ms)
         frame = {"topic": topic, "type": "snapshot", "ts": self._now_ms(), "data": [data]}
         self._publish(topic, orjson.dumps(frame))
 

@@ -178,6 +178,7 @@ class PaperServer:
             self.exchange.on_time(self.now_ms())
             self._cancel_of_disconnected()
             self._deliver()
+            self._publisher.close_candles()
             if turn % REPEAT_TURNS == 0:
                 self._publisher.repeat_best()
             if turn % IDLE_TURNS == 0:

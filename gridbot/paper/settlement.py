@@ -44,7 +44,7 @@ class Settlement(ExchangeState):
         maker: bool,
         now_ms: int,
         exec_type: str = "Trade",
-    ) -> None:
+    ) -> Execution:
         market = self.markets[order.symbol]
         rate = self.config.maker_fee if maker else self.config.taker_fee
         value = qty * price
@@ -84,6 +84,8 @@ class Settlement(ExchangeState):
             order_qty=order.qty,
             order_type="Market" if order.is_market else "Limit",
             create_type=order.request.create_type,
+            position_size=leg.signed_size,
+            wallet=account.wallet,
         )
         account.executions.append(execution)
         if change.closed:
@@ -97,7 +99,8 @@ class Settlement(ExchangeState):
         for each in self.legs(account, order.symbol):
             self._touch(account, each)
         if change.closed:
-            self._uncover(account, leg, now_ms)
+            self._uncover(account, leg, leg.size, now_ms)
+        return execution
 
     def settle_funding(self, symbol: str, rate: Decimal, now_ms: int) -> None:
         """Longs pay `size * mark * rate`, shorts receive it; each leg gets an execution of type Funding."""
@@ -127,6 +130,8 @@ class Settlement(ExchangeState):
                     seq=seq,
                     mark_price=market.mark,
                     order_id=self._id(self._number),
+                    position_size=leg.signed_size,
+                    wallet=account.wallet,
                 )
                 account.executions.append(execution)
                 self._record(account, execution, None)
@@ -153,8 +158,8 @@ class Settlement(ExchangeState):
         row.realised += execution.realised
         row.fill_count += 1
 
-    def _uncover(self, account: Account, leg: Leg, now_ms: int) -> None:
-        """Cancel resting closing orders that the leg no longer covers, in the configured order."""
+    def _uncover(self, account: Account, leg: Leg, room: Decimal, now_ms: int) -> None:
+        """Cancel resting closing orders of a leg, in the configured order, until they close no more than `room`."""
         closing = [
             order
             for order in account.resting_on(leg.symbol)
@@ -166,7 +171,7 @@ class Settlement(ExchangeState):
         last = self.markets[leg.symbol].last
         for order in _in_turn(closing, self.config.reduce_only_cancels, last):
             wrong_side = order.side is not leg.direction.close_side
-            if wanted <= leg.size and not wrong_side:
+            if wanted <= room and not wrong_side:
                 break
             if not wrong_side:
                 wanted -= order.unfilled

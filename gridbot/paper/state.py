@@ -9,7 +9,7 @@ from typing import Any
 
 from gridbot.core.vocabulary import Direction
 from gridbot.paper import views
-from gridbot.paper.account import Account, Leg
+from gridbot.paper.account import Account, Leg, Transfer
 from gridbot.paper.config import PaperConfig, PositionMode
 from gridbot.paper.liquidation import Liquidation
 from gridbot.paper.market import SymbolMarket
@@ -19,6 +19,7 @@ from gridbot.paper.valuation import Totals, totals
 
 __all__ = ["ExchangeState", "Push"]
 
+DEFAULT_DCP_WINDOW_S = 10
 _VALUED_TOPICS = frozenset({"position", "wallet"})
 
 
@@ -61,10 +62,13 @@ class ExchangeState:
         self._number = 0
         self._owners: dict[str, tuple[Account, Order]] = {}
         self._waiting: dict[str, dict[str, tuple[Account, Order]]] = {}
+        self._stops: dict[tuple[str, str, int], dict[str, Order]] = {}  # waiting ones, by account, symbol, index
         self._dirty: dict[str, _Dirty] = {}
 
     def add_account(self, name: str, api_key: str, api_secret: str, balance: Decimal) -> Account:
         account = Account(name, 9_000_001 + len(self.accounts), api_key, api_secret, balance)
+        account.dcp_window_s = DEFAULT_DCP_WINDOW_S if self.config.dcp else None
+        account.transfers.append(Transfer(0, self.started_ms, "TRANSFER_IN", balance, balance))
         self.accounts[name] = account
         self.by_key[api_key] = account
         return account

@@ -9,7 +9,7 @@ its own account on the other side, and what its setting says happens to the firs
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Side
@@ -35,7 +35,7 @@ class Taking(Admission):
         taken_before = order.cum_qty
         rivals = self._rivals(account, order, market)
         if rivals or market.crosses(order.side, ticks):
-            if tif == "PostOnly":
+            if tif in ("PostOnly", "RPI"):  # retail price improvement is post-only, too
                 self._end(account, order, OrderStatus.CANCELLED, now_ms, reason="EC_PostOnlyWillTakeLiquidity")
                 return
             self._take(account, order, market, rivals, now_ms)
@@ -108,9 +108,9 @@ class Taking(Admission):
 
     def _taker_fills(self, order: Order, market: SymbolMarket) -> list[tuple[int, Decimal]]:
         left = order.unfilled
-        limit = None if order.is_market else market.instrument.ticks(order.price)
         step = 1 if order.side is Side.BUY else -1
         ticks = market.ask_ticks if order.side is Side.BUY else market.bid_ticks
+        limit = _furthest_ticks(order, market)
         fills: list[tuple[int, Decimal]] = []
         for _ in range(MAX_TAKER_LEVELS):
             if left <= 0 or ticks <= 0 or (limit is not None and (limit - ticks) * step < 0):
@@ -120,3 +120,16 @@ class Taking(Admission):
             left -= qty
             ticks += step
         return fills
+
+
+def _furthest_ticks(order: Order, market: SymbolMarket) -> int | None:
+    """Worst price that an order may take, None when any will do."""
+    if not order.is_market:
+        return market.instrument.ticks(order.price)
+    slippage = order.request.slippage
+    if slippage is None:
+        return None
+    buys = order.side is Side.BUY
+    tick_size = market.instrument.tick_size
+    price = slippage.furthest(order.side, market.ask if buys else market.bid, tick_size)
+    return int((price / tick_size).to_integral_value(ROUND_FLOOR if buys else ROUND_CEILING))

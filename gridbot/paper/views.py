@@ -16,13 +16,23 @@ from gridbot.paper.instruments import Listing
 from gridbot.paper.margin import FLAT, pair_liquidation_prices, tier_for
 from gridbot.paper.market import SymbolMarket
 from gridbot.paper.orders import Execution, Order
+from gridbot.paper.stops import STOP_OF_CREATE_TYPE, TpslMode
 from gridbot.paper.valuation import Totals, leg_margin, legs_of
 
-__all__ = ["closed_pnl_row", "execution_row", "fast_execution_row", "order_row", "plain", "position_row", "wallet_row"]
+__all__ = [
+    "closed_pnl_row",
+    "exact",
+    "execution_row",
+    "fast_execution_row",
+    "order_row",
+    "plain",
+    "position_row",
+    "wallet_row",
+]
 
 ZERO = Decimal(0)
 UNIT = Decimal("0.00000001")
-STOPS = {"CreateByStopOrder": "Stop", "CreateByTakeProfit": "TakeProfit", "CreateByStopLoss": "StopLoss"}
+STOPS = {"CreateByStopOrder": "Stop"} | {create_type: kind.value for create_type, kind in STOP_OF_CREATE_TYPE.items()}
 
 
 def plain(value: Decimal) -> str:
@@ -36,6 +46,12 @@ def plain(value: Decimal) -> str:
     if decimals > 8:
         text = format(value.quantize(UNIT), "f")
     return text.rstrip("0").rstrip(".")
+
+
+def exact(value: Decimal) -> str:
+    """As `plain`, but with all its decimals: amounts that others add up."""
+    text = format(value, "f")
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
 def _ms(value: int) -> str:
@@ -53,7 +69,7 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
         "symbol": request.symbol,
         "orderId": order.order_id,
         "orderLinkId": request.order_link_id,
-        "parentOrderLinkId": "",
+        "parentOrderLinkId": request.parent_link_id,
         "blockTradeId": "",
         "side": request.side.value,
         "positionIdx": request.position_idx,
@@ -79,7 +95,7 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
         "triggerPrice": format(trigger.price, "f") if trigger else "",
         "takeProfit": "",
         "stopLoss": "",
-        "tpslMode": "",
+        "tpslMode": _tpsl_mode(order),
         "ocoTriggerBy": "",
         "tpLimitPrice": "",
         "slLimitPrice": "",
@@ -94,13 +110,22 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
         "smpType": request.smp_type,
         "smpGroup": 0,
         "smpOrderId": order.smp_order_id,
-        "slippageToleranceType": "UNKNOWN",
-        "slippageTolerance": "",
-        "rpiTakerAccess": False,
+        "slippageToleranceType": request.slippage.kind if request.slippage else "UNKNOWN",
+        "slippageTolerance": plain(request.slippage.value) if request.slippage else "",
+        "rpiTakerAccess": request.rpi_taker_access,
         "rpiMatchedQty": "0",
         "createdTime": _ms(order.created_ms),
         "updatedTime": _ms(order.updated_ms),
     }
+    if request.attached is not None:
+        for prefix, name, stop in (
+            ("tp", "takeProfit", request.attached.take_profit),
+            ("sl", "stopLoss", request.attached.stop_loss),
+        ):
+            if stop is not None:
+                row[name] = format(stop.price, "f")
+                row[f"{prefix}TriggerBy"] = stop.by
+                row[f"{prefix}LimitPrice"] = "" if stop.limit is None else format(stop.limit, "f")
     if stream:
         row["category"] = "linear"
         row["closedPnl"] = plain(order.closed_pnl)
@@ -108,6 +133,14 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
     else:
         row["extraFees"] = ""
     return row
+
+
+def _tpsl_mode(order: Order) -> str:
+    """Of a stop, or of the stops that an order brings along; empty for any other order."""
+    if order.request.attached is not None:
+        return order.request.attached.mode.value
+    kind = order.stop_kind
+    return "" if kind is None else (TpslMode.PARTIAL if kind.is_partial else TpslMode.FULL).value
 
 
 def execution_row(execution: Execution, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
@@ -224,7 +257,7 @@ def position_row(
         "tpslMode": "Full",
         "takeProfit": no_price if leg.take_profit is None else format(leg.take_profit, "f"),
         "stopLoss": no_price if leg.stop_loss is None else format(leg.stop_loss, "f"),
-        "trailingStop": "0",
+        "trailingStop": "0" if leg.trailing_stop is None else format(leg.trailing_stop, "f"),
         "unrealisedPnl": plain(leg.unrealised(market.mark)) if held else no_price,
         "curRealisedPnl": plain(leg.current_realised),
         "cumRealisedPnl": plain(leg.total_realised),

@@ -22,13 +22,15 @@ __all__ = ["CHANNELS", "Channels"]
 
 CHANNELS = {
     "/v5/public/linear": ChannelKind.PUBLIC,
+    "/v5/public/misc/status": ChannelKind.PUBLIC,
     "/v5/private": ChannelKind.PRIVATE,
     "/v5/trade": ChannelKind.TRADE,
 }
 MAX_ARGS_CHARS = 21_000
+STATUS_TOPIC = "system.status"  # no maintenance is ever announced
 PRIVATE_TOPICS = frozenset(
     name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
-) - {"wallet.linear"} | {"execution.fast", "execution.fast.linear", DCP_TOPIC}
+) - {"wallet.linear"} | {"execution.fast", "execution.fast.linear", "greeks", DCP_TOPIC}
 
 
 class Channels:
@@ -183,6 +185,9 @@ class Channels:
         used = sum(len(topic) for topic in {*connection.topics, *topics})
         if connection.kind is ChannelKind.PUBLIC and used > MAX_ARGS_CHARS:
             problem = f"error:args exceed {MAX_ARGS_CHARS} characters on this connection"
+        mixed = next((topic for topic in topics if f"{topic}.linear" in topics), "")
+        if mixed:
+            problem = f"error:{mixed} and {mixed}.linear in one request,topic:{mixed}.linear"
         fresh: list[str] = []
         for topic in topics if not problem else ():
             if not self._exists(connection, topic):
@@ -202,7 +207,7 @@ class Channels:
     def _exists(self, connection: Connection, topic: str) -> bool:
         if connection.kind is ChannelKind.PRIVATE:
             return topic in PRIVATE_TOPICS
-        return self._publisher.topic_exists(topic)
+        return topic == STATUS_TOPIC or self._publisher.topic_exists(topic)
 
 
 def _max_active_s(text: str) -> float:

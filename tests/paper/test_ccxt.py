@@ -124,6 +124,67 @@ def test_batches_report_the_refused_item(client: Any) -> None:
     assert [order["status"] for order in placed] == [None, "rejected"]
 
 
+def test_orders_bring_their_stops_along(venue: Venue, client: Any) -> None:
+    stops = {"takeProfit": {"triggerPrice": 60500}, "stopLoss": {"triggerPrice": 59000}}
+    order = place(client, "buy", 0.01, 59900, **stops)
+    shown = client.fetch_open_orders(SYMBOL)[0]
+    assert (shown["id"], shown["takeProfitPrice"], shown["stopLossPrice"]) == (order["id"], 60500.0, 59000.0)
+    client.edit_order(order["id"], SYMBOL, "limit", "buy", 0.01, 59900, {"takeProfit": "60600"})
+    venue.set_price("BTCUSDT", "59800")
+    position = next(each for each in client.fetch_positions([SYMBOL]) if each["contracts"])
+    assert (position["takeProfitPrice"], position["stopLossPrice"]) == (60600.0, 59000.0)
+    waiting = client.fetch_open_orders(SYMBOL, params={"orderFilter": "StopOrder"})
+    assert {each["triggerPrice"] for each in waiting} == {60600.0, 59000.0}
+    venue.set_price("BTCUSDT", "60600")
+    assert not [each for each in client.fetch_positions([SYMBOL]) if each["contracts"]]
+    assert client.fetch_open_orders(SYMBOL) == []
+
+
+def test_limit_stops_with_an_order_and_with_a_position(venue: Venue, client: Any) -> None:
+    limit = {"stopLoss": {"triggerPrice": 59000, "price": 58900}}
+    client.create_order(SYMBOL, "market", "buy", 0.02, None, {"hedged": True, **limit})
+    (loss,) = client.fetch_open_orders(SYMBOL, params={"orderFilter": "StopOrder"})
+    assert (loss["type"], loss["price"], loss["info"]["stopOrderType"]) == ("limit", 58900.0, "PartialStopLoss")
+    both = {"takeProfitPrice": 60500, "stopLossPrice": 58000, "positionIdx": 1}
+    client.cancel_order(loss["id"], SYMBOL)
+    client.create_order(SYMBOL, "market", "sell", 0.01, None, both)
+    waiting = client.fetch_open_orders(SYMBOL, params={"orderFilter": "StopOrder"})
+    assert {(each["info"]["stopOrderType"], each["amount"]) for each in waiting} == {
+        ("PartialTakeProfit", 0.01),
+        ("PartialStopLoss", 0.01),
+    }
+
+
+def test_a_trailing_stop(venue: Venue, client: Any) -> None:
+    client.create_order(SYMBOL, "market", "buy", 0.01, None, {"hedged": True})
+    trailing = {"trailingAmount": 100, "trailingTriggerPrice": 60200, "positionIdx": 1}
+    client.create_order(SYMBOL, "market", "sell", 0.01, None, trailing)
+    venue.set_price("BTCUSDT", "60400")
+    (stop,) = client.fetch_open_orders(SYMBOL, params={"orderFilter": "StopOrder"})
+    assert stop["triggerPrice"] == 60300.0
+    venue.set_price("BTCUSDT", "60300")
+    assert client.fetch_open_orders(SYMBOL) == []
+    assert client.fetch_my_trades(SYMBOL)[-1]["info"]["stopOrderType"] == "TrailingStop"
+
+
+def test_the_ledger_is_the_transaction_log(venue: Venue, client: Any) -> None:
+    client.create_order(SYMBOL, "market", "buy", 0.01, None, {"hedged": True})
+    venue.call(venue.server.market.settle_funding, "BTCUSDT", "0.0001")
+    entries = client.fetch_ledger("USDT")
+    assert [entry["info"]["type"] for entry in entries] == ["TRANSFER_IN", "TRADE", "SETTLEMENT"]
+    total = sum(entry["amount"] if entry["direction"] == "in" else -entry["amount"] for entry in entries)
+    assert total == pytest.approx(client.fetch_balance()["USDT"]["total"])
+    assert entries[-1]["after"] == pytest.approx(total)
+
+
+def test_further_public_data(venue: Venue, client: Any) -> None:
+    venue.trade("BTCUSDT", "60100.00", "0.5", "Buy")
+    assert client.fetch_mark_ohlcv(SYMBOL)[0][4] == 60100.0
+    assert client.fetch_index_ohlcv(SYMBOL)[0][4] == 60100.0
+    assert client.fetch_open_interest_history(SYMBOL, "1h")[0]["openInterestAmount"] > 0
+    assert client.fetch_funding_rate(SYMBOL)["fundingRate"] == 0.0001
+
+
 async def first(watch: Callable[..., Awaitable[Any]], *args: Any) -> Any:
     return await asyncio.wait_for(watch(*args), 10)
 

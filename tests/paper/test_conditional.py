@@ -170,9 +170,10 @@ def test_a_stop_loss_closes_what_is_there(venue: Venue) -> None:
         "closeOnTrigger": True,
     }
     http.place_order(**stop_buy(side="Sell", qty="0", **loss))
-    http.place_order(**limit_order("BTCUSDT", "Sell", "0.004", "60900.00", 1, reduceOnly=True))
+    http.place_order(**limit_order("BTCUSDT", "Sell", "0.004", "60900.00", 1, reduceOnly=True, orderLinkId="other"))
     venue.set_price("BTCUSDT", "58900.00")
-    assert order_of(venue, "stop")["cumExecQty"] == "0.006"  # the rest is what the other closing order holds
+    assert order_of(venue, "stop")["cumExecQty"] == "0.010"
+    assert order_of(venue, "other")["cancelType"] == "CancelByReduceOnly"  # closeOnTrigger makes it give way
 
 
 def test_waiting_orders_survive_a_restart(tmp_path: Path) -> None:

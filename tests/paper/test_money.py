@@ -1,4 +1,4 @@
-"""Money is conserved: whatever orders and prices do, wallet = deposit + realised - fees, and nothing appears."""
+"""Money is conserved: whatever orders, stops and prices do, wallet = deposit + realised - fees + funding."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.vocabulary import Direction, Side
+from gridbot.paper.account import Account
 from gridbot.paper.config import MatchingModel, PaperConfig, PositionMode
 from gridbot.paper.errors import ApiError
 from gridbot.paper.exchange import Exchange
 from gridbot.paper.instruments import LISTINGS
+from gridbot.paper.ledger import entries, transaction_row
 from gridbot.paper.market import SymbolMarket
-from gridbot.paper.orders import NewOrder, Trigger
+from gridbot.paper.orders import Amendment, NewOrder, Trigger
+from gridbot.paper.stops import Attached, StopKind, StopPrice, TpslMode
 
 D = Decimal
 LISTING = LISTINGS["LTCUSDT"]
 BY = st.sampled_from(("LastPrice", "MarkPrice"))
+PRICES = st.integers(8300, 8700).map(lambda ticks: D(ticks) / 100)
+STOPS = st.builds(StopPrice, PRICES, BY)
 
 placing = st.tuples(
     st.just("place"),
@@ -30,12 +35,14 @@ placing = st.tuples(
     st.integers(8300, 8700),
     st.sampled_from(("GTC", "IOC", "FOK", "PostOnly", "Market")),
     st.sampled_from(("None", "CancelMaker", "CancelTaker", "CancelBoth")),
-    st.none() | st.builds(Trigger, st.integers(8300, 8700).map(lambda t: D(t) / 100), st.sampled_from((1, 2)), BY),
+    st.none() | st.builds(Trigger, PRICES, st.sampled_from((1, 2)), BY),
+    st.none() | st.builds(Attached, st.sampled_from(TpslMode), st.none() | STOPS, st.none() | STOPS),
 )
 trading = st.tuples(st.just("trade"), st.sampled_from(Side), st.integers(8300, 8700), st.integers(0, 3000))
 cancelling = st.tuples(st.just("cancel"), st.integers(0, 50))
 amending = st.tuples(st.just("amend"), st.integers(0, 50), st.integers(1, 400), st.integers(8300, 8700))
-steps = st.lists(st.one_of(placing, trading, trading, cancelling, amending), max_size=40)
+funding = st.tuples(st.just("fund"), st.integers(-75, 75))
+steps = st.lists(st.one_of(placing, trading, trading, cancelling, amending, funding), max_size=40)
 
 
 def new_exchange(mode: PositionMode) -> Exchange:
@@ -50,7 +57,8 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
     account = exchange.accounts["a"]
     orders = list(account.open.values())
     match step:
-        case ("place", side, idx, qty, ticks, kind, smp_type, trigger):
+        case ("place", side, idx, qty, ticks, kind, smp_type, trigger, attached):
+            closes = idx == 2 if mode is PositionMode.ONE_WAY else (side is Side.BUY) is (idx == 2)
             exchange.place(
                 account,
                 NewOrder(
@@ -63,25 +71,29 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
                     reduce_only=mode is PositionMode.ONE_WAY and idx == 2,
                     smp_type=smp_type,
                     trigger=trigger,
+                    attached=None if closes else attached or None,  # as the request is read
                 ),
                 now_ms,
             )
         case ("trade", side, ticks, size):
             exchange.trade("LTCUSDT", side, ticks, D(size) / 10, now_ms)
             exchange.on_time(now_ms)
+        case ("fund", rate):
+            exchange.settle_funding("LTCUSDT", D(rate) / 10000, now_ms)
         case ("cancel", number) if orders:
             exchange.cancel(account, orders[number % len(orders)], now_ms)
         case ("amend", number, qty, ticks) if orders:
             order = orders[number % len(orders)]
-            exchange.amend(account, order, qty=D(qty) / 10, price=D(ticks) / 100, now_ms=now_ms)
+            exchange.amend(account, order, Amendment(D(qty) / 10, D(ticks) / 100), now_ms)
 
 
 def check(exchange: Exchange) -> None:
     account = exchange.accounts["a"]
-    executions = account.executions
+    funding = -sum((e.fee for e in account.executions if e.exec_type == "Funding"), D(0))
+    executions = [e for e in account.executions if e.exec_type != "Funding"]
     fees = sum((e.fee for e in executions), D(0))
     realised = sum((e.realised for e in executions), D(0))
-    assert account.wallet == account.deposit + realised - fees + account.insurance
+    assert account.wallet == account.deposit + realised - fees + funding + account.insurance
     bought = sum((e.value for e in executions if e.side is Side.BUY), D(0))
     sold = sum((e.value for e in executions if e.side is Side.SELL), D(0))
     held = sum((leg.cost * (1 if leg.direction is Direction.LONG else -1) for leg in account.legs.values()), D(0))
@@ -105,9 +117,47 @@ def check(exchange: Exchange) -> None:
     net_of_rows = sum((row.net for row in account.closed_pnl.values()), D(0))
     open_fees = sum((leg.open_fees for leg in account.legs.values()), D(0))
     assert abs(net_of_rows - open_fees - (realised - fees)) <= D("0.000001")  # fee shares are rounded per fill
+    check_log(account)
+    check_stops(exchange)
     for order in account.open.values():
         assert (order.order_id in exchange.books["LTCUSDT"]) is not order.is_waiting
         assert not (order.is_waiting and order.reserved)
+
+
+def check_log(account: Account) -> None:
+    """Each movement leads from one balance to the next, the last one to the wallet."""
+    balance = D(0)
+    for entry in reversed(list(entries(account))):
+        row = transaction_row(account, entry)
+        balance += D(row["change"])
+        assert balance == D(row["cashBalance"])
+        assert D(row["change"]) == D(row["cashFlow"]) + D(row["funding"] or 0) - D(row["fee"] or 0)
+    assert balance == account.wallet
+
+
+def check_stops(exchange: Exchange) -> None:
+    """No stop without its position; none would turn it around or close more than there is."""
+    account = exchange.accounts["a"]
+    waiting = [order for order in account.open.values() if order.stop_kind is not None and order.is_waiting]
+    for leg in account.legs.values():
+        mine = [order for order in waiting if order.request.position_idx == leg.position_idx]
+        assert exchange.stops_of(account, leg) == mine
+        assert leg.size or not mine
+        by_kind: dict[StopKind, D] = {}
+        for order in mine:
+            kind = order.stop_kind
+            assert kind is not None
+            assert order.side is leg.direction.close_side
+            assert order.qty == order.request.qty
+            assert kind.is_partial or (order.qty == leg.size and kind not in by_kind)
+            by_kind[kind] = by_kind.get(kind, D(0)) + order.qty
+            sibling = account.open.get(order.sibling_id)
+            assert sibling is None or sibling.sibling_id == order.order_id
+        assert all(total <= leg.size for total in by_kind.values())
+        shown = {StopKind.TAKE_PROFIT: leg.take_profit, StopKind.STOP_LOSS: leg.stop_loss}
+        for kind, price in shown.items():
+            assert (price is not None) is (kind in by_kind)
+        assert (leg.trailing_stop is not None) is (StopKind.TRAILING in by_kind)
 
 
 @settings(max_examples=120, deadline=None)

@@ -104,3 +104,46 @@ def test_dcp_cancels_when_the_last_guarded_connection_has_gone() -> None:
         second.exit()
         history = eventually(lambda: http.get_order_history(category="linear")["result"]["list"])
         assert history[0]["cancelType"] == "CancelByDCP"
+
+
+def test_a_candle_that_is_over_is_confirmed(venue: Venue) -> None:
+    inbox = Inbox()
+    socket = venue.websocket("linear")
+    socket.kline_stream(1, "BTCUSDT", inbox)
+    eventually(lambda: venue.call(venue.server.hub.listeners, "kline.1.BTCUSDT"))
+    venue.trade("BTCUSDT", "60100.00", "0.5", "Buy")
+    first = inbox.wait(lambda row: row["close"] == "60100")
+    market = venue.server.exchange.markets["BTCUSDT"]
+    venue.call(market.revalue, first["end"] + 1)  # a minute without trades begins
+    final = inbox.wait(lambda row: row["confirm"])
+    assert (final["start"], final["end"], final["volume"]) == (first["start"], first["end"], "0.5")
+    quiet = inbox.wait(lambda row: row["start"] == first["end"] + 1)
+    assert (quiet["open"], quiet["close"], quiet["volume"], quiet["confirm"]) == ("60100", "60100", "0", False)
+    socket.exit()
+
+
+def test_topics_without_messages_are_accepted(venue: Venue) -> None:
+    subscribe = {"op": "subscribe", "args": ["system.status"]}
+    (frame,) = talk(venue.ws_url + "/v5/public/misc/status", [subscribe], 1)
+    assert frame["success"] is True
+    socket = venue.websocket("private", ALICE)
+    socket.greek_stream(print)
+    eventually(lambda: any("greeks" in each.topics for each in venue.server.hub.connections))
+    socket.exit()
+
+
+def test_a_request_does_not_mix_a_topic_with_its_categorised_one(venue: Venue) -> None:
+    socket = venue.websocket("private", ALICE)
+    eventually(lambda: any(each.account for each in venue.server.hub.connections))
+    (connection,) = venue.server.hub.connections
+    request = {"op": "subscribe", "args": ["order", "order.linear"]}
+    venue.call(venue.server.channels._subscribe, connection, request, "subscribe")
+    assert not connection.topics
+    socket.exit()
+
+
+def test_dcp_has_a_window_as_soon_as_it_is_switched_on() -> None:
+    with venue_of(manual_config(dcp=True)) as venue:
+        http = venue.http()
+        assert http.query_dcp_info()["result"]["dcpInfos"][0]["timeWindow"] == "10"
+        assert http.get_account_info()["result"]["dcpStatus"] == "ON"

@@ -46,7 +46,7 @@ def test_money_positions_orders_and_history_are_there_again(tmp_path: Path) -> N
         assert http.get_positions(**LINEAR)["result"]["list"][0]["size"] == "0.027"
 
 
-@pytest.mark.parametrize("content", [b"no json", orjson.dumps({"version": 99}), orjson.dumps({"version": 1}), b"[]"])
+@pytest.mark.parametrize("content", [b"no json", orjson.dumps({"version": 99}), orjson.dumps({"version": 2}), b"[]"])
 def test_a_file_that_cannot_be_used_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.json"
     path.write_bytes(content)

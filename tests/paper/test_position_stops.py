@@ -82,8 +82,23 @@ def test_its_order_can_be_amended_and_spared_by_a_cancel_of_all_conditional_ones
         {"positionIdx": 2, "stopLoss": "59000.00"},
         {"positionIdx": 0, "stopLoss": "59000.00"},
         {"positionIdx": 1},
-        {"positionIdx": 1, "trailingStop": "50"},
+        {"positionIdx": 1, "trailingStop": "50.005"},
+        {"positionIdx": 1, "trailingStop": "60001"},
+        {"positionIdx": 1, "trailingStop": "50", "activePrice": "59000.00"},
+        {"positionIdx": 1, "activePrice": "61000.00"},
+        {"positionIdx": 1, "stopLoss": "59000.00", "slOrderType": "Market"},
+        {"positionIdx": 1, "stopLoss": "59000.00", "tpslMode": "Full", "slOrderType": "Limit", "slLimitPrice": "58900"},
         {"positionIdx": 1, "stopLoss": "59000.00", "tpslMode": "Partial"},
+        {"positionIdx": 1, "slSize": "0.001", "tpslMode": "Partial"},
+        {"positionIdx": 1, "stopLoss": "59000.00", "slSize": "0.001", "tpslMode": "Partial", "slOrderType": "Limit"},
+        {
+            "positionIdx": 1,
+            "stopLoss": "59000.00",
+            "takeProfit": "61000.00",
+            "slSize": "0.001",
+            "tpSize": "0.002",
+            "tpslMode": "Partial",
+        },
     ],
 )
 def test_what_makes_no_sense_is_refused(http: Any, params: dict[str, Any]) -> None:
@@ -93,3 +108,111 @@ def test_what_makes_no_sense_is_refused(http: Any, params: dict[str, Any]) -> No
 
 def test_without_a_position_there_is_nothing_to_protect(venue: Venue) -> None:
     assert refusal(venue.http(), positionIdx=1, stopLoss="59000.00") == 10001
+
+
+def rows(http: Any) -> list[dict[str, Any]]:
+    return list(http.get_open_orders(**LINEAR, orderFilter="StopOrder")["result"]["list"])
+
+
+def test_moving_one_keeps_its_order_and_the_pair_is_cancelled_together(http: Any) -> None:
+    both = {"takeProfit": "60500.00", "stopLoss": "59000.00", "tpslMode": "Full"}
+    http.set_trading_stop(**LINEAR, positionIdx=1, **both)
+    ids = {row["orderId"] for row in rows(http)}
+    http.set_trading_stop(**LINEAR, positionIdx=1, takeProfit="60600.00", stopLoss="59100.00", slTriggerBy="MarkPrice")
+    assert {row["orderId"] for row in rows(http)} == ids
+    assert {row["triggerBy"] for row in rows(http)} == {"LastPrice", "MarkPrice"}
+    http.cancel_order(**LINEAR, orderId=min(ids))
+    assert (stops(http), legs(http)[0]) == ([], ("0.010", "", ""))
+    http.set_trading_stop(**LINEAR, positionIdx=1, **both)
+    http.set_trading_stop(**LINEAR, positionIdx=1, takeProfit="60600.00")
+    loss = next(row["orderId"] for row in rows(http) if row["stopOrderType"] == "StopLoss")
+    http.cancel_order(**LINEAR, orderId=loss)
+    assert stops(http) == [("TakeProfit", "60600.00")]  # changed alone, it is no pair any more
+
+
+def test_partial_stops_close_their_part_and_take_their_sibling_along(venue: Venue, http: Any, private: Inbox) -> None:
+    part = {"tpslMode": "Partial", "positionIdx": 1, "tpSize": "0.004", "slSize": "0.004"}
+    http.set_trading_stop(**LINEAR, **part, takeProfit="60500.00", stopLoss="59000.00")
+    http.set_trading_stop(**LINEAR, **part, takeProfit="60700.00", stopLoss="58900.00")
+    assert [row["qty"] for row in rows(http)] == ["0.004"] * 4
+    assert refusal(http, **part, takeProfit="60800.00", stopLoss="58800.00") == 110058
+    assert legs(http)[0] == ("0.010", "", "")
+    venue.set_price("BTCUSDT", "60500.00")
+    assert (legs(http)[0][0], len(stops(http))) == ("0.006", 2)
+    fill = private.wait(lambda row: row["stopOrderType"] == "PartialTakeProfit", "execution")
+    assert (fill["createType"], fill["closedSize"]) == ("CreateByPartialTakeProfit", "0.004")
+    gone = private.wait(lambda row: row["orderStatus"] == "Deactivated", "order")
+    assert (gone["stopOrderType"], gone["cancelType"]) == ("PartialStopLoss", "CancelByTpSlTsClear")
+    assert gone["tpslMode"] == "Partial"
+    http.place_order(**LINEAR, side="Sell", orderType="Market", qty="0.003", positionIdx=1)
+    assert [row["qty"] for row in rows(http)] == ["0.003", "0.003"]
+    http.place_order(**LINEAR, side="Sell", orderType="Market", qty="0.003", positionIdx=1)
+    assert stops(http) == []
+
+
+def test_a_limit_stop_becomes_a_limit_order_that_rests(venue: Venue, http: Any) -> None:
+    http.set_trading_stop(
+        **LINEAR,
+        positionIdx=1,
+        tpslMode="Partial",
+        takeProfit="60500.00",
+        tpSize="0.010",
+        tpOrderType="Limit",
+        tpLimitPrice="60550.00",
+    )
+    (row,) = rows(http)
+    assert (row["orderType"], row["price"], row["stopOrderType"]) == ("Limit", "60550.00", "PartialTakeProfit")
+    venue.set_price("BTCUSDT", "60500.00")
+    (row,) = http.get_open_orders(**LINEAR, orderFilter="Order")["result"]["list"]
+    assert (row["orderStatus"], row["price"], row["reduceOnly"]) == ("New", "60550.00", True)
+    venue.set_price("BTCUSDT", "60600.00")
+    assert legs(http)[0][0] == "0"
+    assert http.get_executions(**LINEAR)["result"]["list"][0]["isMaker"] is True
+
+
+def test_no_more_than_twenty_partial_pairs(venue: Venue) -> None:
+    http = venue.http()
+    http.place_order(**LINEAR, side="Buy", orderType="Market", qty="0.030", positionIdx=1)
+    part = {"positionIdx": 1, "tpslMode": "Partial", "slSize": "0.001"}
+    for number in range(20):
+        http.set_trading_stop(**LINEAR, **part, stopLoss=f"{59000 - number}.00")
+    assert refusal(http, **part, stopLoss="58000.00") == 110061
+
+
+@pytest.mark.parametrize(("idx", "sign"), [(1, 1), (2, -1)])
+def test_a_trailing_stop_follows_the_best_price_once_it_is_active(
+    venue: Venue, http: Any, private: Inbox, idx: int, sign: int
+) -> None:
+    def at(distance: int) -> str:
+        return f"{60000 + sign * distance}.00"
+
+    http.set_trading_stop(**LINEAR, positionIdx=idx, trailingStop="100", activePrice=at(300))
+    assert refusal(http, positionIdx=idx, trailingStop="100", activePrice=at(300)) == 34040
+    (row,) = rows(http)
+    assert (row["stopOrderType"], row["createType"], row["triggerPrice"]) == (
+        "TrailingStop",
+        "CreateByTrailingStop",
+        at(200),
+    )
+    assert http.get_positions(**LINEAR)["result"]["list"][idx - 1]["trailingStop"] == "100.00"
+    venue.set_price("BTCUSDT", at(150))  # behind its trigger price, but not active yet
+    assert len(rows(http)) == 1
+    for best, trigger in ((350, 250), (500, 400), (450, 400)):
+        venue.set_price("BTCUSDT", at(best))
+        assert rows(http)[0]["triggerPrice"] == at(trigger)
+    with pytest.raises(InvalidRequestError):
+        http.amend_order(**LINEAR, orderId=row["orderId"], triggerPrice=at(0))
+    venue.set_price("BTCUSDT", at(400))
+    assert http.get_positions(**LINEAR)["result"]["list"][idx - 1]["size"] == "0"
+    assert private.wait(lambda row: row["stopOrderType"] == "TrailingStop", "execution")["closedSize"] != "0"
+
+
+def test_a_trailing_stop_is_changed_and_removed(http: Any) -> None:
+    http.set_trading_stop(**LINEAR, positionIdx=1, trailingStop="100")
+    (row,) = rows(http)
+    assert row["triggerPrice"] == "59900.00"
+    http.set_trading_stop(**LINEAR, positionIdx=1, trailingStop="200", stopLoss="59000.00")
+    assert [(row["orderId"], row["triggerPrice"]) for row in rows(http)][1] == (row["orderId"], "59800.00")
+    http.set_trading_stop(**LINEAR, positionIdx=1, trailingStop="0")
+    assert stops(http) == [("StopLoss", "59000.00")]
+    assert http.get_positions(**LINEAR)["result"]["list"][0]["trailingStop"] == "0"

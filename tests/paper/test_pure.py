@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "gridbot" / "paper"
 _NAMES = """
-account admission api api_account api_market api_orders auth conditional errors exchange faults instruments limits
-liquidation margin market market_views matching orders paging persistence position_stops rsa settlement state
-synthetic taking validate valuation views
+account admission amending api api_account api_check api_market api_orders api_position auth conditional errors
+exchange faults instruments ledger limits liquidation margin market market_history market_views matching order_params
+orders paging persistence position_stops rsa settlement state stop_orders stop_params stops synthetic taking validate
+valuation views
 """
 PURE = tuple(_NAMES.split())
 FORBIDDEN = {"asyncio", "aiohttp", "time", "os", "socket", "logging", "threading", "subprocess", "pybit", "pathlib"}

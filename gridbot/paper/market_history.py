@@ -1,0 +1,96 @@
+"""What a market remembers of its prices: minute candles, and the mean of the last seconds. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from decimal import Decimal
+
+__all__ = ["MINUTE_MS", "Candle", "CandleSeries", "RollingMean"]
+
+ZERO = Decimal(0)
+MINUTE_MS = 60_000
+KEEP_CANDLES = 3000
+SECOND_MS = 1000
+
+
+@dataclass(slots=True)
+class Candle:
+    """Prices of a time that begins at `start_ms`; volume (base coin) and turnover (USDT) when they are of trades."""
+
+    start_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal = ZERO
+    turnover: Decimal = ZERO
+
+
+class CandleSeries:
+    """Minute candles of one price; each opens where the one before closed, so that a quiet minute has one as well."""
+
+    def __init__(self) -> None:
+        self.candles: deque[Candle] = deque(maxlen=KEEP_CANDLES)
+        self._end_ms = 0
+
+    def add(self, price: Decimal, now_ms: int, size: Decimal = ZERO, value: Decimal = ZERO) -> None:
+        """The price is (still) this; `size` and `value` when it was traded at."""
+        candles = self.candles
+        if not candles:
+            self._open(price, now_ms)
+        else:
+            self.roll(now_ms)
+        candle = candles[-1]
+        if price > candle.high:
+            candle.high = price
+        elif price < candle.low:
+            candle.low = price
+        candle.close = price
+        if size:
+            candle.volume += size
+            candle.turnover += value
+
+    def roll(self, now_ms: int) -> None:
+        """Begin the candle of this minute, if there was one before."""
+        if self.candles and now_ms >= self._end_ms:
+            self._open(self.candles[-1].close, now_ms)
+
+    def clear(self) -> None:
+        self.candles.clear()
+
+    def _open(self, price: Decimal, now_ms: int) -> None:
+        start = now_ms // MINUTE_MS * MINUTE_MS
+        self._end_ms = start + MINUTE_MS
+        self.candles.append(Candle(start, price, price, price, price))
+
+
+class RollingMean:
+    """Mean of what was added in the last seconds, forgotten second by second."""
+
+    def __init__(self, window_ms: int) -> None:
+        self._window_ms = window_ms
+        self._seconds: deque[list[float]] = deque()  # second, sum, count
+        self._sum = 0.0
+        self._count = 0.0
+        self.changes = 0
+
+    def add(self, value: float, now_ms: int) -> None:
+        second = now_ms // SECOND_MS
+        seconds = self._seconds
+        if not seconds or seconds[-1][0] != second:
+            seconds.append([second, 0.0, 0.0])
+            while seconds[0][0] * SECOND_MS <= now_ms - self._window_ms:
+                _, total, count = seconds.popleft()
+                self._sum -= total
+                self._count -= count
+        seconds[-1][1] += value
+        seconds[-1][2] += 1.0
+        self._sum += value
+        self._count += 1.0
+        self.changes += 1
+
+    @property
+    def value(self) -> float:
+        """0 when there is nothing."""
+        return self._sum / self._count if self._count else 0.0
