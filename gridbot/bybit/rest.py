@@ -9,17 +9,10 @@ from typing import Any
 from gridbot.bybit.calls import LINEAR, Calls, result_of, row_of, rows_of, texts, whole
 from gridbot.bybit.errors import ErrorKind, ExchangeError, TruncatedListing, from_ret_code, make_error
 from gridbot.bybit.fields import decimal_or_none, int_or_none
-from gridbot.bybit.parse import parse_execution, parse_order, parse_position, parse_wallet
+from gridbot.bybit.parse import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.session import Reply, server_ms_of
-from gridbot.bybit.types import (
-    AccountInfo,
-    ApiKeyInfo,
-    CancelRef,
-    FeeRate,
-    OrderAck,
-    OrderRequest,
-)
+from gridbot.bybit.types import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, Transaction
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 
@@ -169,7 +162,7 @@ class BybitRest(Calls):
     async def _transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
         """Newest first, as the exchange lists them; at most seven days."""
         window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
-        scope = {"accountType": "UNIFIED", "category": LINEAR, "currency": SETTLE_COIN, "limit": 50}
+        scope = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
         try:
             rows = await self._listing("account/transaction-log", **scope, **window)
         except TruncatedListing:

@@ -47,6 +47,7 @@ METHODS = {
     "account/fee-rate": "get_fee_rates",
     "account/wallet-balance": "get_wallet_balance",
     "account/info": "get_account_info",
+    "account/transaction-log": "get_transaction_log",
     "position/list": "get_positions",
     "position/set-leverage": "set_leverage",
     "position/switch-mode": "switch_position_mode",

@@ -69,25 +69,39 @@ def ledger() -> None:
     """Money: what came in, what went out, whether it adds up."""
 
 
+_PLACE: Final = click.Path(path_type=Path)
+
+
 @ledger.command("check")
 @click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=_PLACE,
     envvar="GRIDBOT_DATA_DIR",
     default=Path("data"),
     show_default=True,
     help="Data directory of the bot.",
 )
-def check_command(data_dir: Path) -> None:
+@click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
+@click.option("-c", "--config", envvar="GRIDBOT_CONFIG_PATH", help="With --exchange: the configuration, for the keys.")
+@click.option("--account", "accounts", multiple=True, help="With --exchange: only this account.")
+def check_command(data_dir: Path, exchange: bool, config: str | None, accounts: tuple[str, ...]) -> None:
     """Compare each account's balance with its executions. Exit code 6 when a cent or more is unexplained.
 
-    Deposits, withdrawals and trades made before the first wallet row's records show up as differences.
+    Deposits, withdrawals and trades made before the first wallet row's records show up as differences; with --exchange
+    the transaction log tells them apart from what is missing. Nothing is sent but questions.
     """
     try:
-        balances, lines = check(data_dir)
+        explained = _with_exchange(data_dir, config, accounts) if exchange else _from_records(data_dir)
     except SqlFailed as exc:
         click.echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
+    if not explained:
+        sys.exit(ExitCode.DEGRADED)
+
+
+def _from_records(data_dir: Path) -> bool:
+    """Print the verdict of the records alone; whether every cent is explained. Raise SqlFailed."""
+    balances, lines = check(data_dir)
     if not balances:
         click.echo("no balances are recorded yet")
     for balance in balances:
@@ -98,5 +112,36 @@ def check_command(data_dir: Path) -> None:
         )
     for line in lines:
         click.echo(f"  {line}")
-    if not all(balance.explained for balance in balances):
-        sys.exit(ExitCode.DEGRADED)
+    return all(balance.explained for balance in balances)
+
+
+def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]) -> bool:
+    """Print what the exchange's log and the records tell differently. Raise SqlFailed; exits with 4 without a file."""
+    from gridbot.config import ConfigError, find_config, load_config
+    from supervisor.store.ledger_exchange import check_with_exchange
+
+    try:
+        settings = load_config(find_config(config), data_dir=str(data_dir))
+    except ConfigError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(ExitCode.CONFIG)
+    explained, compared = True, False
+    for found in check_with_exchange(settings, data_dir, accounts):
+        compared = True
+        if found.comparison is None:
+            explained = False
+            click.echo(f"{found.account}: not compared: {found.problem}")
+            continue
+        result = found.comparison
+        verdict = f"UNEXPLAINED {result.unexplained:+.2f} USDT" if result.lines else "explained"
+        later = f", {result.later} newer than the records" if result.later else ""
+        click.echo(
+            f"{found.account}: {result.agree} movements since {found.start:%Y-%m-%d %H:%M:%S} UTC agree with the "
+            f"exchange's log{later}; {len(result.transfers)} are no executions: {verdict}"
+        )
+        for line in (*result.transfers, *result.lines):
+            click.echo(f"  {line}")
+        explained &= not result.lines
+    if not compared:
+        click.echo("no account of the configuration has balances recorded here")
+    return explained

@@ -38,6 +38,7 @@ D = Decimal
 REALTIME = "/v5/order/realtime"
 HISTORY = "/v5/order/history"
 EXECUTIONS = "/v5/execution/list"
+MOVEMENTS = "/v5/account/transaction-log"
 
 
 def listing(*rows: Any, cursor: str = "") -> dict[str, Any]:
@@ -98,6 +99,47 @@ def test_all_pages_are_read_and_cursors_go_back_verbatim():
             assert [parse_qs(a.query).get("settleCoin") for a in exchange.asked] == [["USDT"]] * 3
             assert f"cursor={cursor}&" in exchange.asked[1].query
             assert exchange.asked[0].params["limit"] == "50"
+
+    run(scene())
+
+
+def movement(number: int, **changes: Any) -> dict[str, Any]:
+    """A row of account/transaction-log."""
+    amounts = {"cashFlow": "1.5", "funding": "", "fee": "0.5", "change": "1", "cashBalance": "1000"}
+    what = {"type": "TRADE", "symbol": "BTCUSDT", "tradeId": f"t{number}", "currency": "USDT"}
+    return amounts | what | {"transactionTime": str(number)} | changes
+
+
+def test_movements_of_the_wallet_come_oldest_first_a_week_at_a_time():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[MOVEMENTS] = pages(listing(movement(2), movement(1)), listing(movement(WEEK_MS + 1)))
+            rows = await rest.transactions(1, WEEK_MS + 5)
+            assert [row.exec_id for row in rows] == ["t1", "t2", f"t{WEEK_MS + 1}"]
+            assert (rows[0].cash_flow, rows[0].funding, rows[0].fee, rows[0].change) == (D("1.5"), D(0), D("0.5"), D(1))
+            windows = [(int(a.params["startTime"]), int(a.params["endTime"])) for a in exchange.asked]
+            assert windows == [(1, WEEK_MS), (WEEK_MS + 1, WEEK_MS + 5)]
+            assert {a.params["accountType"] for a in exchange.asked} == {"UNIFIED"}
+            assert "category" not in exchange.asked[0].params, "transfers belong to none"
+
+    run(scene())
+
+
+def test_a_stretch_with_too_many_movements_is_asked_for_in_halves():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            moments = range(0, 400_000, 100)
+
+            def answer(asked: Any) -> dict[str, Any]:
+                start, end = int(asked.params["startTime"]), int(asked.params["endTime"])
+                found = [movement(at) for at in reversed(moments) if start <= at <= end]
+                if len(found) > 1500:
+                    return listing(*found[:50], cursor=f"p{len(exchange.asked)}")  # goes on and on
+                return listing(*found)
+
+            exchange.on[MOVEMENTS] = answer
+            rows = await rest.transactions(0, 400_000)
+            assert [row.exchange_ts for row in rows] == list(moments)
 
     run(scene())
 

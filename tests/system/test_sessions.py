@@ -104,6 +104,30 @@ def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(gri
             assert not any(secret.encode() in content for secret in secrets), f"a secret in {path}"
 
 
+def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(gridbot: Any) -> None:
+    """Over a whole session with the death of a worker in it; while it runs, and afterwards."""
+    session = gridbot.start()
+    session.wait(lambda status: filled(status) > 20, "fills")
+    session.kill("worker-alice")
+    session.wait(lambda status: status["health"] == "healthy" and filled(status) > 40, "more fills")
+
+    def agrees(_: Any) -> bool:  # what happens this moment may stand in one of the two only
+        done = session.run("ledger", "check", "--exchange")
+        return bool(done.returncode == 0 and done.stdout.count(": explained") == 2)
+
+    session.wait(agrees, "an exchange that agrees")
+    session.stop()
+    done = session.run("ledger", "check")
+    assert (done.returncode, done.stdout.count(": explained")) == (0, 2), done.stdout
+    [pnl] = session.sql("SELECT sum(net_pnl) AS net FROM pnl_daily WHERE account = 'alice'")
+    change = "arg_max(wallet_balance, seq) - arg_min(wallet_balance, seq) AS change"
+    [wallet] = session.sql(f"SELECT {change} FROM wallets WHERE account = 'alice'")
+    assert abs(Decimal(str(pnl["net"])) - Decimal(str(wallet["change"]))) < Decimal("0.01")
+    gone = session.run("ledger", "check", "--exchange")
+    assert gone.returncode == 6
+    assert "not compared: no supervisor runs" in gone.stdout
+
+
 def trade_file(path: Path, prices: list[str]) -> None:
     """A dump in the layout of Bybit's public trades: one trade each 100 ms."""
     lines = ["timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional"]

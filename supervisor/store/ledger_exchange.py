@@ -1,0 +1,91 @@
+"""`ledger check --exchange`: reads each account's transaction log and compares it with the records. Only asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from gridbot.bybit.environment import Credentials, Environment, endpoints_for
+from gridbot.bybit.errors import ExchangeError
+from gridbot.bybit.rest import BybitRest
+from gridbot.config import AccountConfig, GridbotConfig
+from supervisor.client import ControlClient, ControlError
+from supervisor.store.sql_cli import ask
+from supervisor.store.transactions import Comparison, Recorded, compare
+
+__all__ = ["AccountCheck", "check_with_exchange"]
+
+MARGIN_MS: Final = 60_000
+
+# Both ends are wallet rows: between them the exchange's log and our executions must tell the same.
+_BOUNDS: Final = """
+    SELECT account, min(ts), max(ts) FROM (
+        SELECT account, coalesce(exchange_ts, local_ts) AS ts FROM wallets WHERE wallet_balance IS NOT NULL)
+    GROUP BY account ORDER BY account"""
+
+_EXECUTIONS: Final = """
+    SELECT exec_id, symbol, exec_type, realised_pnl - fee, epoch_ms(exchange_ts) FROM executions
+    WHERE NOT shadow AND account = '{account}' AND exchange_ts > make_timestamp({start_ms} * 1000)
+        AND exchange_ts <= make_timestamp({end_ms} * 1000)"""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCheck:
+    """One account: what was compared, or why it could not be."""
+
+    account: str
+    start: datetime
+    end: datetime
+    comparison: Comparison | None = None
+    problem: str = ""
+
+
+def check_with_exchange(config: GridbotConfig, data_dir: Path, only: Sequence[str] = ()) -> Iterator[AccountCheck]:
+    """Compare the configured accounts that have records, or those named. Raise SqlFailed."""
+    bounds = {account: (start, end) for account, start, end in ask(data_dir, _BOUNDS).rows}
+    for account in config.accounts:
+        if account.name not in bounds or (only and account.name not in only):
+            continue
+        start, end = bounds[account.name]
+        start_ms, end_ms = _ms(start), _ms(end)
+        statement = _EXECUTIONS.format(account=account.name, start_ms=start_ms - MARGIN_MS, end_ms=end_ms + MARGIN_MS)
+        recorded = {row[0]: Recorded(*row) for row in ask(data_dir, statement).rows}
+        try:
+            comparison = asyncio.run(_compare(account, data_dir, recorded, start_ms, end_ms))
+        except (ExchangeError, ControlError, ValueError) as error:
+            yield AccountCheck(account.name, start, end, problem=str(error))
+        else:
+            yield AccountCheck(account.name, start, end, comparison)
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
+
+
+async def _compare(
+    account: AccountConfig, data_dir: Path, recorded: dict[str, Recorded], start_ms: int, end_ms: int
+) -> Comparison:
+    rest = BybitRest(
+        endpoints_for(account.environment, _paper_url(account, data_dir)),
+        Credentials(account.api_key.get_secret_value(), account.api_secret.get_secret_value()),
+        pool_size=1,
+    )
+    try:
+        now_ms = await rest.server_time_ms()
+        listed = await rest.transactions(start_ms + 1, max(now_ms, end_ms))
+    finally:
+        rest.close()
+    return compare(recorded, listed, since_ms=start_ms, until_ms=end_ms)
+
+
+def _paper_url(account: AccountConfig, data_dir: Path) -> str | None:
+    """Where the account's paper exchange is now. Raises ControlError when the bot does not run."""
+    if account.environment is not Environment.PAPER:
+        return None
+    with ControlClient(data_dir) as client:
+        paper = client.status().get("paper") or {}
+    return paper.get("url")

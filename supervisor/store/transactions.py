@@ -1,0 +1,94 @@
+"""Our executions beside the exchange's own transaction log: does each movement of the wallet stand in both? Pure.
+
+The log's `change` of an execution is what the wallet moved by: realised profit less fee, or funding. What moved it
+otherwise (transfers, interest, a trade in another category) is in the log only, and explains itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+from gridbot.bybit.types import Transaction
+
+__all__ = ["Comparison", "Recorded", "compare"]
+
+ROUNDING: Final = Decimal("0.000001")
+"""USDT by which one movement may differ: the exchange rounds to 8 decimals, average entries have more."""
+OF_EXECUTIONS: Final = frozenset({"TRADE", "SETTLEMENT", "LIQUIDATION", "ADL"})
+ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An execution as we have it: what it moved the wallet by in USDT, and when on the exchange (UTC, ms)."""
+
+    exec_id: str
+    symbol: str
+    kind: str
+    net: Decimal
+    exchange_ts: int
+
+
+@dataclass(slots=True)
+class Comparison:
+    """`lines` say what is in one of the two only, or differs; `unexplained` is what that amounts to in USDT.
+
+    `later` counts what the exchange lists after the newest record: not recorded yet, or the bot does not run.
+    """
+
+    agree: int = 0
+    lines: list[str] = field(default_factory=list)
+    transfers: list[str] = field(default_factory=list)
+    unexplained: Decimal = ZERO
+    later: int = 0
+    balance: Decimal | None = None
+    """Wallet balance after the newest movement that was compared, as the exchange says it."""
+
+
+def compare(
+    recorded: Mapping[str, Recorded], listed: Iterable[Transaction], *, since_ms: int, until_ms: int
+) -> Comparison:
+    """Match by execution id what happened between two moments (UTC, ms). `listed` is in the order of time.
+
+    `recorded` may go beyond them a little: the two clocks of one movement need not agree to the millisecond.
+    """
+    result = Comparison()
+    seen: set[str] = set()
+    for row in listed:
+        if row.exchange_ts > until_ms and row.exec_id not in recorded:
+            result.later += 1
+            continue
+        result.balance = row.balance if row.balance is not None else result.balance
+        ours = recorded.get(row.exec_id)
+        if ours is not None:
+            seen.add(row.exec_id)
+            if abs(ours.net - row.change) <= ROUNDING:
+                result.agree += 1
+            else:
+                text = f"recorded {ours.net:f}, the exchange says {row.change:f} USDT"
+                _add(result, "differs", row.exchange_ts, row.kind, row.symbol, row.exec_id, text, row.change - ours.net)
+        elif row.kind in OF_EXECUTIONS and row.symbol:
+            text = f"{row.change:+f} USDT"
+            _add(result, "not recorded", row.exchange_ts, row.kind, row.symbol, row.exec_id, text, row.change)
+        else:
+            result.transfers.append(f"{_time(row.exchange_ts)} {row.kind} {row.symbol} {row.change:+f} USDT")
+    for exec_id, ours in recorded.items():
+        if exec_id not in seen and since_ms < ours.exchange_ts <= until_ms:
+            text = f"{ours.net:+f} USDT"
+            _add(result, "not listed", ours.exchange_ts, ours.kind, ours.symbol, exec_id, text, -ours.net)
+    return result
+
+
+def _add(
+    result: Comparison, what: str, exchange_ts: int, kind: str, symbol: str, exec_id: str, text: str, amount: Decimal
+) -> None:
+    result.unexplained += amount
+    result.lines.append(f"{what}: {_time(exchange_ts)} {kind} {symbol} {exec_id}: {text}")
+
+
+def _time(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
