@@ -18,19 +18,33 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 SHAPES = SHARED / "bybit-shapes"
 FRAMES = SHARED / "bybit-frames" / "BYBIT.jsonl.zst"
 
+CANCEL_TYPES = """
+UNKNOWN CancelByUser CancelByReduceOnly CancelByPrepareLiq CancelAllBeforeLiq CancelByPrepareAdl CancelAllBeforeAdl
+CancelByAdmin CancelBySettle CancelByTpSlTsClear CancelBySmp CancelByDCP
+"""
+CREATE_TYPES = """
+CreateByUser CreateByAdminClosing CreateBySettle CreateByStopOrder CreateByTakeProfit CreateByPartialTakeProfit
+CreateByStopLoss CreateByPartialStopLoss CreateByTrailingStop CreateByLiq CreateByTakeOver_PassThrough
+CreateByAdl_PassThrough
+"""
+STOP_ORDER_TYPES = "TakeProfit StopLoss TrailingStop Stop PartialTakeProfit PartialStopLoss UNKNOWN"
+
 ENUMS: dict[str, frozenset[str]] = {
-    "side": frozenset({"Buy", "Sell", ""}),
+    "side": frozenset({"Buy", "Sell", "None", ""}),
     "S": frozenset({"Buy", "Sell"}),
     "orderStatus": frozenset(status.value for status in OrderStatus),
     "orderType": frozenset({"Limit", "Market", "UNKNOWN"}),
     "timeInForce": frozenset({"GTC", "IOC", "FOK", "PostOnly", "RPI"}),
-    "cancelType": frozenset(
-        {"UNKNOWN", "CancelByUser", "CancelByReduceOnly", "CancelAllBeforeLiq", "CancelByPrepareLiq", "CancelByDCP"}
-    ),
+    "cancelType": frozenset(CANCEL_TYPES.split()),
     "execType": frozenset({"Trade", "Funding", "BustTrade", "AdlTrade", "Settle", "Delivery", "BlockTrade"}),
     "positionStatus": frozenset({"Normal", "Liq", "Adl"}),
-    "createType": frozenset({"", "CreateByUser", "CreateByLiq"}),
-    "stopOrderType": frozenset({"", "UNKNOWN"}),
+    "createType": frozenset({"", *CREATE_TYPES.split()}),
+    "stopOrderType": frozenset({"", *STOP_ORDER_TYPES.split()}),
+    "tpslMode": frozenset({"Full", "Partial", ""}),
+    "triggerBy": frozenset({"LastPrice", "MarkPrice", "IndexPrice", ""}),
+    "tpTriggerBy": frozenset({"LastPrice", "MarkPrice", "IndexPrice", ""}),
+    "slTriggerBy": frozenset({"LastPrice", "MarkPrice", "IndexPrice", ""}),
+    "slippageToleranceType": frozenset({"TickSize", "Percent", "UNKNOWN"}),
     "smpType": frozenset({"None", "CancelMaker", "CancelTaker", "CancelBoth"}),
     "tickDirection": frozenset({"PlusTick", "ZeroPlusTick", "MinusTick", "ZeroMinusTick"}),
     "L": frozenset({"PlusTick", "ZeroPlusTick", "MinusTick", "ZeroMinusTick"}),
@@ -38,7 +52,7 @@ ENUMS: dict[str, frozenset[str]] = {
     "status": frozenset({"PreLaunch", "Trading", "Delivering", "Closed"}),
     "accountType": frozenset({"UNIFIED"}),
     "marginMode": frozenset({"REGULAR_MARGIN", "ISOLATED_MARGIN", "PORTFOLIO_MARGIN"}),
-    "type": frozenset({"snapshot", "delta"}),
+    "type": frozenset({"snapshot", "delta", "TRANSFER_IN", "TRADE", "SETTLEMENT", "LIQUIDATION"}),
 }
 
 ABSENT_HERE: dict[str, str] = {

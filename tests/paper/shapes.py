@@ -22,9 +22,9 @@ ORDER = fields(
     "cancelType rejectReason avgPrice leavesQty leavesValue cumExecQty cumExecValue cumExecFee timeInForce orderType "
     "stopOrderType orderIv marketUnit triggerPrice takeProfit stopLoss tpslMode tpLimitPrice slLimitPrice tpTriggerBy "
     "slTriggerBy triggerBy lastPriceOnCreated smpType smpOrderId placeType createdTime updatedTime ocoTriggerBy "
-    "slippageToleranceType slippageTolerance",
+    "slippageToleranceType slippageTolerance rpiMatchedQty",
     "positionIdx triggerDirection smpGroup",
-    "reduceOnly closeOnTrigger",
+    "reduceOnly closeOnTrigger rpiTakerAccess",
     cumFeeDetail={},
 )
 EXECUTION = fields(
@@ -108,11 +108,28 @@ ENDPOINTS: dict[str, Any] = {
             )
         ],
     ),
+    "/v5/account/transaction-log": fields(
+        "nextPageCursor",
+        list=[
+            fields(
+                "id symbol category side transactionTime type transSubType qty size currency tradePrice funding fee "
+                "cashFlow change cashBalance feeRate bonusChange tradeId orderId orderLinkId extraFees"
+            )
+        ],
+    ),
+    "/v5/market/mark-price-kline": fields("symbol category", list=[["1", "1", "1", "1", "1"]]),
+    "/v5/market/index-price-kline": fields("symbol category", list=[["1", "1", "1", "1", "1"]]),
+    "/v5/market/premium-index-price-kline": fields("symbol category", list=[["1", "1", "1", "1", "1"]]),
+    "/v5/market/open-interest": fields("symbol category nextPageCursor", list=[fields("openInterest timestamp")]),
+    "/v5/position/trading-stop": fields(),
+    "/v5/order/pre-check": fields("orderId orderLinkId", "preImrE4 preMmrE4 postImrE4 postMmrE4"),
     "/v5/order/create": fields("orderId orderLinkId"),
     "/v5/order/amend": fields("orderId orderLinkId"),
     "/v5/order/cancel": fields("orderId orderLinkId"),
     "/v5/order/cancel-all": fields("success", list=[fields("orderId orderLinkId")]),
     "/v5/order/create-batch": {"list": [fields("category symbol orderId orderLinkId createAt")]},
+    "/v5/order/amend-batch": {"list": [fields("category symbol orderId orderLinkId")]},
+    "/v5/order/cancel-batch": {"list": [fields("category symbol orderId orderLinkId")]},
     "/v5/order/realtime": fields("category nextPageCursor", list=[ORDER]),
     "/v5/order/history": fields("category nextPageCursor", list=[ORDER | fields("extraFees")]),
     "/v5/execution/list": fields("category nextPageCursor", list=[EXECUTION | fields("extraFees")]),

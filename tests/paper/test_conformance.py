@@ -60,7 +60,20 @@ class Session:
         self.answers["/v5/order/cancel"] = http.cancel_order(**LINEAR, orderLinkId="s2")
         batch = [limit_order("BTCUSDT", "Buy", "0.001", "50000.00", 1), {"symbol": "BTCUSDT"}]
         self.answers["/v5/order/create-batch"] = http.place_batch_order(category="linear", request=batch)
+        stops = {"takeProfit": "60500.00", "stopLoss": "40000.00", "tpslMode": "Partial"}
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "50000.00", 1, orderLinkId="s3", **stops))
+        item = {"symbol": "BTCUSDT", "orderLinkId": "s3"}
+        self.answers["/v5/order/amend-batch"] = http.amend_batch_order(
+            category="linear", request=[{**item, "price": "50100.00"}]
+        )
+        self.answers["/v5/position/trading-stop"] = http.set_trading_stop(
+            **LINEAR, positionIdx=1, takeProfit="70000.00", stopLoss="50000.00", trailingStop="5000"
+        )
+        self.answers["/v5/order/pre-check"] = http.pre_check_order(
+            **limit_order("BTCUSDT", "Buy", "0.001", "50000.00", 1)
+        )
         self.answers["/v5/order/realtime"] = http.get_open_orders(**LINEAR)
+        self.answers["/v5/order/cancel-batch"] = http.cancel_batch_order(category="linear", request=[item])
         self.answers["/v5/order/cancel-all"] = http.cancel_all_orders(**LINEAR)
 
     def _query(self, venue: Venue) -> None:
@@ -72,6 +85,11 @@ class Session:
             "/v5/market/tickers": lambda: http.get_tickers(**LINEAR),
             "/v5/market/orderbook": lambda: http.get_orderbook(**LINEAR),
             "/v5/market/kline": lambda: http.get_kline(**LINEAR, interval="1"),
+            "/v5/market/mark-price-kline": lambda: http.get_mark_price_kline(**LINEAR, interval="1"),
+            "/v5/market/index-price-kline": lambda: http.get_index_price_kline(**LINEAR, interval="1"),
+            "/v5/market/premium-index-price-kline": lambda: http.get_premium_index_price_kline(**LINEAR, interval="1"),
+            "/v5/market/open-interest": lambda: http.get_open_interest(**LINEAR, intervalTime="5min"),
+            "/v5/account/transaction-log": http.get_transaction_log,
             "/v5/market/recent-trade": lambda: http.get_public_trade_history(**LINEAR),
             "/v5/market/risk-limit": lambda: http.get_risk_limit(**LINEAR),
             "/v5/market/funding/history": lambda: http.get_funding_rate_history(**LINEAR),
@@ -140,6 +158,15 @@ FILES = {
     "Trading/CancelOrder.txt": "/v5/order/cancel",
     "Trading/CancelAllOrder.txt": "/v5/order/cancel-all",
     "Trading/PlaceMultipleOrders.txt": "/v5/order/create-batch",
+    "Trading/EditMultipleOrders.txt": "/v5/order/amend-batch",
+    "Trading/CancelMultipleOrders.txt": "/v5/order/cancel-batch",
+    "Trading/SetTradingStop.txt": "/v5/position/trading-stop",
+    "Trading/PreCheckOrder.txt": "/v5/order/pre-check",
+    "Account/GetTransactionHistory.txt": "/v5/account/transaction-log",
+    "ExchangeData/GetMarkPriceKlines.txt": "/v5/market/mark-price-kline",
+    "ExchangeData/GetIndexPriceKlines.txt": "/v5/market/index-price-kline",
+    "ExchangeData/GetPremiumIndexPriceKlines.txt": "/v5/market/premium-index-price-kline",
+    "ExchangeData/GetOpenInterest.txt": "/v5/market/open-interest",
     "Account/GetBalances.txt": "/v5/account/wallet-balance",
     "Account/GetFeeRate.txt": "/v5/account/fee-rate",
     "Account/GetMarginAccountInfo.txt": "/v5/account/info",
