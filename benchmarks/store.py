@@ -102,10 +102,14 @@ def record_many(data_dir: Path, count: int, queue: Any, done: Any) -> None:
     samples = [execution(number) for number in range(1000)]
     recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue)
     started = time.perf_counter()
+    offered = started
     for number in range(count):
         recorder.record(samples[number % 1000])
         if number % BATCH == BATCH - 1:
-            recorder.flush()
+            recorder.write()
+            if time.perf_counter() - offered > 0.05:
+                recorder.flush()
+                offered = time.perf_counter()
     recorder.flush()
     done.send((started, time.perf_counter(), recorder.stats.queue_dropped))
     recorder.close()

@@ -53,7 +53,10 @@ class WriterBusy(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class WriterSpec:
-    """What the supervisor gives the writer. `flush_interval` in seconds; `max_rows` bounds one transaction.
+    """What the supervisor gives the writer. `flush_interval` in seconds.
+
+    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes; the rows are a row group of DuckDB's,
+    because a table's last one is written anew with each transaction until it is full.
 
     `keep_days` says after how many days rows of a table go (by `local_ts`), such as {"tickers": 30}; the rest stays.
     """
@@ -61,7 +64,8 @@ class WriterSpec:
     data_dir: Path
     accounts: tuple[str, ...]
     flush_interval: float = 0.5
-    max_rows: int = 60_000
+    max_rows: int = 122_880
+    max_bytes: int = 96 * 1024 * 1024
     keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None
 
@@ -94,6 +98,7 @@ class Writer:
         self._lock_fd = take_writer_lock(self.database.path)
         self._sources: dict[str, AccountSource] = {}
         self._rows = Rows()
+        self._bytes = 0
         self._oldest: dict[str, int] = {}
         self._uncertain = True
         self._more = False
@@ -108,7 +113,7 @@ class Writer:
         """Collect and commit what there is. True when there may be more right now. Raise as `Database.open`."""
         if self._uncertain:
             self._synchronise()
-        if self._rows.count < self.spec.max_rows:
+        if self._rows.count < self.spec.max_rows and self._bytes < self.spec.max_bytes:
             self._collect(idle=idle)
         if not self._rows:
             self.state.error = None
@@ -142,7 +147,7 @@ class Writer:
         state.committed.update(rows.offsets)
         state.error = None
         self._released()
-        self._rows, self._oldest = Rows(), {}
+        self._forget_rows()
         return self._more
 
     def _released(self) -> None:
@@ -162,8 +167,11 @@ class Writer:
             self._sources[account] = AccountSource(account, directory)
         for account, source in self._sources.items():
             source.reset(offsets.get(account, 0))
-        self._rows, self._oldest = Rows(), {}
+        self._forget_rows()
         self._uncertain = False
+
+    def _forget_rows(self) -> None:
+        self._rows, self._oldest, self._bytes = Rows(), {}, 0
 
     def _require_checkpoint(self) -> None:
         """The file itself must hold what is called committed; until it does, the journals stay."""
@@ -180,9 +188,11 @@ class Writer:
     def _collect(self, *, idle: bool) -> None:
         rows = self._rows
         self._more = False
-        share = max(1, self.spec.max_rows // max(1, len(self._sources)))  # a busy account must not keep others waiting
+        accounts = max(1, len(self._sources))  # a busy account must not keep others waiting
+        share, share_bytes = max(1, self.spec.max_rows // accounts), self.spec.max_bytes // accounts
         for account, source in self._sources.items():
-            taken = source.take(share, idle=idle)
+            taken = source.take(share, share_bytes, idle=idle)
+            self._bytes += taken.size
             self._more |= taken.more
             for kind, bodies in taken.bodies.items():
                 rows.tables.setdefault(kind, []).extend(bodies)
