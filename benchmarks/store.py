@@ -42,7 +42,8 @@ from gridbot.reading import connect, database_path
 from gridbot.recorder import Recorder
 from gridbot.records import ExecutionRecord, Header, UtcMs
 from supervisor.store.database import Database
-from supervisor.store.writer import Writer, WriterSpec, run_writer
+from supervisor.store.writer import Writer, WriterSpec
+from supervisor.store.writer_process import run_writer
 
 CONTEXT = multiprocessing.get_context("spawn")
 BATCH = 25

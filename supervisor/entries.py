@@ -55,7 +55,8 @@ def writer(
     life: Connection[Any, Any],
 ) -> None:
     """The process that puts records into DuckDB."""
-    from supervisor.store.writer import WriterSpec, run_writer
+    from supervisor.store.writer import WriterSpec
+    from supervisor.store.writer_process import run_writer
 
     _set_up_logging("writer", config, logs)
     spec = WriterSpec(
