@@ -60,7 +60,8 @@ from gridbot.paper.spec import PaperAccount, PaperSpec
 from gridbot.stages import Stage
 from gridbot.wiring import Wiring
 from gridbot.worker import WorkerSpec
-from supervisor.store.writer import WriterSpec, run_writer
+from supervisor.store.writer import WriterSpec
+from supervisor.store.writer_process import run_writer
 
 BLOCK = 50
 START_TIMEOUT_S = 60.0

@@ -42,7 +42,8 @@ from gridbot.reading import connect, database_path
 from gridbot.recorder import Recorder
 from gridbot.records import ExecutionRecord, Header, UtcMs
 from supervisor.store.database import Database
-from supervisor.store.writer import Writer, WriterSpec, run_writer
+from supervisor.store.writer import Writer, WriterSpec
+from supervisor.store.writer_process import run_writer
 
 CONTEXT = multiprocessing.get_context("spawn")
 BATCH = 25
@@ -102,10 +103,14 @@ def record_many(data_dir: Path, count: int, queue: Any, done: Any) -> None:
     samples = [execution(number) for number in range(1000)]
     recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue)
     started = time.perf_counter()
+    offered = started
     for number in range(count):
         recorder.record(samples[number % 1000])
         if number % BATCH == BATCH - 1:
-            recorder.flush()
+            recorder.write()
+            if time.perf_counter() - offered > 0.05:
+                recorder.flush()
+                offered = time.perf_counter()
     recorder.flush()
     done.send((started, time.perf_counter(), recorder.stats.queue_dropped))
     recorder.close()

@@ -29,6 +29,7 @@ from gridbot.records import Header, Record
 
 __all__ = [
     "FRAME_OVERHEAD",
+    "KIND_KEY",
     "MAX_BODY",
     "RECORD_TYPES",
     "CodecError",
@@ -50,6 +51,7 @@ __all__ = [
 PREFIX: Final = 16  # "LLLLLL CCCCCCCC "
 FRAME_OVERHEAD: Final = PREFIX + 1
 MAX_BODY: Final = 0xFFFFFF
+KIND_KEY: Final = b'{"kind":"'
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP columns are naive UTC
 
 
@@ -224,7 +226,7 @@ def decode(frame: bytes) -> tuple[Header, Record]:
 def peek(body: bytes) -> tuple[str, int]:
     """Kind and number of the record in a body, without parsing the rest. Raise CodecError when it has none."""
     try:
-        if body.startswith(b'{"kind":"'):
+        if body.startswith(KIND_KEY):
             at = body.index(b',"seq":') + 7  # cannot occur inside a text before it: quotes there are escaped
             return body[9 : body.index(b'"', 9)].decode(), int(body[at : body.index(b",", at)])
         doc = parse(body)

@@ -58,7 +58,7 @@ def writer(
     life: Connection[Any, Any],
 ) -> None:
     """The process that puts records into DuckDB."""
-    from supervisor.store.writer import run_writer
+    from supervisor.store.writer_process import run_writer
 
     _set_up_logging("writer", config, logs)
     run_writer(writer_spec(config), queues, report, life)

@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import orjson
@@ -28,6 +28,8 @@ __all__ = ["LOAD_FROM", "append", "load"]
 LOAD_FROM: Final = 200
 """Number of rows from which `load` is faster (measured: 8 against 11 ms)."""
 
+_LINES_AT_ONCE: Final = 2000
+
 
 def append(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], into: str = "") -> None:
     """Put bodies of a record table into it, or into another table with its columns.
@@ -41,26 +43,31 @@ def append(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], 
 
 def load(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], into: str = "") -> None:
     """As `append`. Raise duckdb.Error when a body fits no row of the table, OSError when there is no memory file."""
-    with _memory_file(b"\n".join(bodies)) as path:
+    with _memory_file(bodies) as path:
         con.execute(_load_sql(table, into or table).replace("$path", quote(path), 1))
 
 
 @contextmanager
-def _memory_file(content: bytes) -> Iterator[str]:
-    """A path under which DuckDB can read the content; in memory where the system can do that."""
+def _memory_file(bodies: Sequence[bytes]) -> Iterator[str]:
+    """A path under which DuckDB can read the bodies, a line each; in memory where the system can do that."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("gridbot-ingest", os.MFD_CLOEXEC)
         try:
             with open(fd, "wb", closefd=False) as file:
-                file.write(content)
+                _write_lines(file, bodies)
             yield f"/proc/self/fd/{fd}"
         finally:
             os.close(fd)
         return
     with tempfile.NamedTemporaryFile(prefix="gridbot-ingest", suffix=".ndjson") as temporary:
-        temporary.write(content)
+        _write_lines(temporary, bodies)
         temporary.flush()
         yield temporary.name
+
+
+def _write_lines(file: Any, bodies: Sequence[bytes]) -> None:
+    for first in range(0, len(bodies), _LINES_AT_ONCE):  # not all in one: that would be one more copy of everything
+        file.write(b"\n".join([*bodies[first : first + _LINES_AT_ONCE], b""]))
 
 
 @functools.cache

@@ -29,6 +29,8 @@ __all__ = ["AccountSource", "QueueDrain", "Taken"]
 log = logging.getLogger("supervisor.store")
 
 WAITING_LIMIT: Final = 8 * 1024 * 1024
+_SEQ_KEY: Final = b',"seq":'
+_HEADS_LIMIT: Final = 64
 _POLL_S: Final = 0.2
 
 
@@ -79,15 +81,28 @@ class QueueDrain:
 
 @dataclass(slots=True)
 class Taken:
-    """Records of one account for one transaction: bodies by kind in order, what was wrong, whether more is at hand."""
+    """Records of one account for one transaction: bodies by kind in order, what was wrong, whether more is at hand.
+
+    `size` is in bytes, damaged and known ones included.
+    """
 
     count: int = 0
+    size: int = 0
     first: bytes = b""
     bodies: dict[str, list[bytes]] = field(default_factory=dict)
     gaps: list[tuple[int, int, str]] = field(default_factory=list)
     rejects: list[tuple[int | None, str | None, str, str]] = field(default_factory=list)
     last_seq: int = 0
     more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    count: int
+    size: int
+
+    def __call__(self, taken: Taken) -> bool:
+        return taken.count >= self.count or taken.size >= self.size
 
 
 class AccountSource:
@@ -104,6 +119,8 @@ class AccountSource:
         self._damage_notes: list[str] = []
         self._recent_damage: list[str] = []
         self._reported: set[str] = set()
+        self._heads: dict[bytes, str] = {}
+        """Kind by what bodies of this account begin with, up to their number: the same bytes within a run."""
 
     def reset(self, committed: int) -> None:
         """Go on behind the number that is in the database."""
@@ -114,42 +131,46 @@ class AccountSource:
         self._damage_notes = []
         self._recent_damage = []
 
-    def take(self, limit: int, *, idle: bool = True) -> Taken:
-        """About `limit` records or fewer. `idle`: this is a regular look, so compare with the journal's length too."""
+    def take(self, limit: int, max_bytes: int, *, idle: bool = True) -> Taken:
+        """About `limit` records or `max_bytes`, or fewer.
+
+        `idle`: this is a regular look, so compare with the journal's length too.
+        """
         taken = Taken(last_seq=self.next_seq - 1)
         if self.drain and not self._batches:
             self._batches.extend(self.drain.take())
         arrived = bool(self._batches)
-        while self._batches and taken.count < limit:
+        full = _Limit(limit, max_bytes)
+        while self._batches and not full(taken):
             first, last, segment, offset, frames = self._batches[0]
             if last < self.next_seq:
                 self._batches.popleft()
             elif first <= self.next_seq:
                 self._batches.popleft()
-                self._accept(frames, taken)
+                self._accept(codec.split(frames, complete=True)[0], taken)
                 self._reader.move(segment, offset)
-            elif not self._read_journal(limit, taken):
+            elif not self._read_journal(full, taken):
                 self._note_gap(self.next_seq, first - 1, taken, "its journal does not hold them")
                 self.next_seq = first
         if not arrived:
-            self._look_at_journal(limit, taken, idle=idle)
-        taken.more = taken.count >= limit
+            self._look_at_journal(full, taken, idle=idle)
+        taken.more = full(taken)
         taken.last_seq = self.next_seq - 1
         return taken
 
-    def _look_at_journal(self, limit: int, taken: Taken, *, idle: bool) -> None:
+    def _look_at_journal(self, full: _Limit, taken: Taken, *, idle: bool) -> None:
         """Without batches: read on, once it is clear that the bytes are not just about to come by queue."""
         if not self._reader.has_more():
             self._suspect = False
         elif self.drain is None or self._suspect:
-            self._read_journal(limit, taken)
+            self._read_journal(full, taken)
         elif idle:
             self._suspect = True
 
-    def _read_journal(self, limit: int, taken: Taken) -> bool:
-        """Read up to `limit` records; False when the journal had none that is new."""
+    def _read_journal(self, full: _Limit, taken: Taken) -> bool:
+        """Read until `taken` is full; False when the journal had none that is new."""
         before = self.next_seq
-        while taken.count < limit:
+        while not full(taken):
             chunk = self._reader.read()
             found = [self._report(damage) for damage in chunk.damages]
             self._damage_notes = self._recent_damage + found  # a gap may show in the chunk after the damage
@@ -158,15 +179,23 @@ class AccountSource:
                 if not chunk.damages:
                     break
                 continue
-            for body in chunk.bodies:
-                self._accept_body(body, taken)
+            self._accept(chunk.bodies, taken)
         self.from_journal += self.next_seq - before
         return self.next_seq > before
 
-    def _accept(self, frames: bytes, taken: Taken) -> None:
-        bodies, _, _ = codec.split(frames, complete=True)
+    def _accept(self, bodies: list[bytes], taken: Taken) -> None:
+        """Sort bodies by kind; what begins as others did and has the next number takes the short way."""
+        heads, by_kind = self._heads, taken.bodies
+        taken.size += sum(map(len, bodies))
         for body in bodies:
-            self._accept_body(body, taken)
+            at = body.find(_SEQ_KEY) + len(_SEQ_KEY)
+            kind = heads.get(body[:at])
+            if kind in by_kind and body.startswith(b"%d," % self.next_seq, at):
+                by_kind[kind].append(body)
+                self.next_seq += 1
+                taken.count += 1
+            else:
+                self._accept_body(body, taken)
 
     def _accept_body(self, body: bytes, taken: Taken) -> None:
         try:
@@ -186,11 +215,12 @@ class AccountSource:
             taken.rejects.append((seq, kind, text, body.decode(errors="replace")))
             return
         taken.first = taken.first or body
-        bodies = taken.bodies.get(kind)
-        if bodies is None:
-            taken.bodies[kind] = [body]
-        else:
-            bodies.append(body)
+        taken.bodies.setdefault(kind, []).append(body)
+        at = body.find(_SEQ_KEY)
+        if at >= 0 and body.startswith(codec.KIND_KEY):
+            if len(self._heads) >= _HEADS_LIMIT:
+                self._heads.clear()
+            self._heads[body[: at + len(_SEQ_KEY)]] = kind
 
     def _note_gap(self, first: int, last: int, taken: Taken, reason: str) -> None:
         taken.gaps.append((first, last, reason))

@@ -6,8 +6,8 @@ as the rows they come from, so they are exactly as complete as those: after kill
     latest_positions  the newest row of each leg: behind positions
     live_orders       the newest row of each order that is not over: behind open_orders
 
-Sums are DECIMAL, volume with 18 decimals: exact for every instrument there is. An amount that no market has (value of
-10^14, fee or profit of 10^20 USDT) is left out of the sums; it must not stop the writer.
+Sums are DECIMAL, volume with 18 decimals: exact for every instrument there is. An amount that no market has (an
+execution of 500 million USDT, a fee or profit of 10^20) is left out of the sums: an overflow would stop the writer.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ class Rollup:
         return f"MERGE INTO {self.name} USING ({self.select.format(rows=rows)}) AS new ON {self.on} {self.actions}"
 
 
+_MOST_VALUE: Final = "CAST(500000000 AS DECIMAL(38, 24))"
+"""A product of two DECIMAL(38, 12) has 24 decimals, its sum holds 10^14. Rounding each costs more than all the rest."""
+
+_MOST_MONEY: Final = "CAST(1e20 AS DECIMAL(38, 12))"
+
 _SUM_KEYS: Final = ("day", "account", "strategy", "symbol", "direction", "shadow", "exec_type", "is_maker")
 _SUMS: Final = ("executions", "volume", "realised_pnl", "fee")
 
@@ -56,9 +61,10 @@ def _sums(name: str, doc: str) -> Rollup:
         doc,
         select=f"""
             SELECT CAST(exchange_ts AS DATE) AS day, {", ".join(_SUM_KEYS[1:])}, count(*) AS executions,
-                coalesce(sum(TRY(CAST(price * qty AS DECIMAL(38, 18)))), 0) AS volume,
-                coalesce(sum(realised_pnl) FILTER (abs(realised_pnl) < 1e20::DECIMAL(38, 12)), 0) AS realised_pnl,
-                coalesce(sum(fee) FILTER (abs(fee) < 1e20::DECIMAL(38, 12)), 0) AS fee, max(seq) AS last_seq
+                CAST(coalesce(sum(TRY(price * qty)) FILTER (abs(TRY(price * qty)) < {_MOST_VALUE}), 0)
+                    AS DECIMAL(38, 18)) AS volume,
+                coalesce(sum(realised_pnl) FILTER (abs(realised_pnl) < {_MOST_MONEY}), 0) AS realised_pnl,
+                coalesce(sum(fee) FILTER (abs(fee) < {_MOST_MONEY}), 0) AS fee, max(seq) AS last_seq
             FROM {{rows}} GROUP BY ALL""",
         on=" AND ".join(f"{name}.{key} = new.{key}" for key in _SUM_KEYS),
         actions=f"""

@@ -1,4 +1,4 @@
-"""The store's writer process: takes the accounts' records and puts them into the database, each exactly once.
+"""The store's writer: takes the accounts' records and puts them into the database, each exactly once.
 
 One transaction per flush holds the rows and the last number of each account, so a crash leaves both or neither. A
 number is reported as committed (and acknowledged to its worker) only when the file itself has it, not just its
@@ -15,15 +15,11 @@ import contextlib
 import fcntl
 import logging
 import os
-import select
-import signal
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 import psutil
@@ -31,21 +27,12 @@ import psutil
 from gridbot import codec
 from gridbot.journal_reader import journal_directory, write_committed
 from gridbot.reading import database_path
-from supervisor.store.database import Database, DatabaseHeld, Rows, Unreadable
+from supervisor.store.database import Database, Rows
 from supervisor.store.ingest import AccountSource, QueueDrain
-from supervisor.store.migrations import NoRoomForCopy
-from supervisor.store.schema import SchemaTooNew
 
-__all__ = ["Writer", "WriterBusy", "WriterSpec", "run_writer"]
+__all__ = ["Writer", "WriterBusy", "WriterSpec", "take_writer_lock"]
 
 log = logging.getLogger("supervisor.store")
-
-EXIT_REFUSED: Final = 7
-HELD_WAIT_S: Final = (0.02, 0.25)
-FAILED_WAIT_S: Final = 1.0
-FINAL_FLUSH_S: Final = 1.2
-HEALTH_S: Final = 1.0
-TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
 class WriterBusy(RuntimeError):
@@ -54,7 +41,10 @@ class WriterBusy(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class WriterSpec:
-    """What the supervisor gives the writer. `flush_interval` in seconds; `max_rows` bounds one transaction.
+    """What the supervisor gives the writer. `flush_interval` in seconds.
+
+    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes; the rows are a row group of DuckDB's,
+    because a table's last one is written anew with each transaction until it is full.
 
     `keep_days` says after how many days rows of a table go (by `local_ts`), such as {"tickers": 30}; the rest stays.
     """
@@ -62,7 +52,8 @@ class WriterSpec:
     data_dir: Path
     accounts: tuple[str, ...]
     flush_interval: float = 0.5
-    max_rows: int = 60_000
+    max_rows: int = 122_880
+    max_bytes: int = 96 * 1024 * 1024
     keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None
 
@@ -95,6 +86,7 @@ class Writer:
         self._lock_fd = take_writer_lock(self.database.path)
         self._sources: dict[str, AccountSource] = {}
         self._rows = Rows()
+        self._bytes = 0
         self._oldest: dict[str, int] = {}
         self._uncertain = True
         self._more = False
@@ -109,7 +101,7 @@ class Writer:
         """Collect and commit what there is. True when there may be more right now. Raise as `Database.open`."""
         if self._uncertain:
             self._synchronise()
-        if self._rows.count < self.spec.max_rows:
+        if self._rows.count < self.spec.max_rows and self._bytes < self.spec.max_bytes:
             self._collect(idle=idle)
         if not self._rows:
             self.state.error = None
@@ -143,7 +135,7 @@ class Writer:
         state.committed.update(rows.offsets)
         state.error = None
         self._released()
-        self._rows, self._oldest = Rows(), {}
+        self._forget_rows()
         return self._more
 
     def _released(self) -> None:
@@ -163,8 +155,11 @@ class Writer:
             self._sources[account] = AccountSource(account, directory)
         for account, source in self._sources.items():
             source.reset(offsets.get(account, 0))
-        self._rows, self._oldest = Rows(), {}
+        self._forget_rows()
         self._uncertain = False
+
+    def _forget_rows(self) -> None:
+        self._rows, self._oldest, self._bytes = Rows(), {}, 0
 
     def _require_checkpoint(self) -> None:
         """The file itself must hold what is called committed; until it does, the journals stay."""
@@ -181,9 +176,11 @@ class Writer:
     def _collect(self, *, idle: bool) -> None:
         rows = self._rows
         self._more = False
-        share = max(1, self.spec.max_rows // max(1, len(self._sources)))  # a busy account must not keep others waiting
+        accounts = max(1, len(self._sources))  # a busy account must not keep others waiting
+        share, share_bytes = max(1, self.spec.max_rows // accounts), self.spec.max_bytes // accounts
         for account, source in self._sources.items():
-            taken = source.take(share, idle=idle)
+            taken = source.take(share, share_bytes, idle=idle)
+            self._bytes += taken.size
             self._more |= taken.more
             for kind, bodies in taken.bodies.items():
                 rows.tables.setdefault(kind, []).extend(bodies)
@@ -281,104 +278,3 @@ def take_writer_lock(database: Path) -> int:
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
-
-
-# -- the process ------------------------------------------------------------------------------------------------------
-
-
-def run_writer(spec: WriterSpec, queues: dict[str, Any], health: Connection, life: Connection) -> None:
-    """Entry of the writer process. Ends with SystemExit(7) when it cannot do its work at all."""
-    stopping = _StopFlag()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, stopping.set)
-    try:
-        writer = Writer(spec, queues)
-    except (WriterBusy, OSError) as exc:
-        _refuse(health, str(exc))
-    try:
-        _serve(writer, stopping, health, life)
-    except (SchemaTooNew, NoRoomForCopy, Unreadable) as exc:
-        _refuse(health, str(exc))
-    finally:
-        writer.close()
-
-
-def _refuse(health: Connection, reason: str) -> None:
-    log.error("the writer does not start: %s", reason)
-    _send(health, {"type": "refused", "reason": reason})
-    sys.exit(EXIT_REFUSED)
-
-
-class _StopFlag:
-    def __init__(self) -> None:
-        self.is_set = False
-
-    def set(self, *_: object) -> None:
-        self.is_set = True
-
-
-def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
-    ready, held_wait, next_health, next_trim = False, HELD_WAIT_S[0], 0.0, time.monotonic() + TRIM_FIRST_S
-    while not stopping.is_set:
-        again, started = False, time.monotonic()
-        pause = writer.spec.flush_interval
-        try:
-            again = writer.flush()
-            held_wait = HELD_WAIT_S[0]
-            if time.monotonic() >= next_trim:
-                next_trim = time.monotonic() + TRIM_S
-                writer.trim()
-        except DatabaseHeld as exc:
-            writer.held(exc.holder)
-            pause, held_wait = held_wait, min(held_wait * 2, HELD_WAIT_S[1])
-        except (duckdb.Error, OSError) as exc:
-            writer.failed(exc)
-            pause = FAILED_WAIT_S
-        if not ready:  # also while somebody else has the file: the workers shall start, their journals take it all
-            writer.note_committed()
-            _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
-            ready = True
-        now = time.monotonic()
-        pause -= now - started if pause == writer.spec.flush_interval else 0.0  # a beat, not a rest after each flush
-        if now >= next_health:
-            _send(health, writer.health())
-            next_health = now + HEALTH_S
-        if life in wait([life], 0 if again else _until(now, pause, next_health)) and _ended(life):
-            break
-    _last_flush(writer)
-    _send(health, writer.health())
-
-
-def _until(now: float, pause: float, next_health: float) -> float:
-    return max(0.0, min(pause, next_health - now))
-
-
-def _ended(life: Connection) -> bool:
-    try:
-        life.recv()
-    except (EOFError, OSError):
-        return True
-    return False
-
-
-def _last_flush(writer: Writer) -> None:
-    """Commit what is there, as far as it goes in the time that is left; the journals have the rest."""
-    deadline = time.monotonic() + FINAL_FLUSH_S
-    looks = 0
-    while time.monotonic() < deadline and looks < 2:
-        try:
-            if not writer.flush():
-                looks += 1  # the second look reads what the first found to be in a journal only
-        except DatabaseHeld as exc:
-            writer.held(exc.holder)
-            time.sleep(HELD_WAIT_S[0])
-        except (duckdb.Error, OSError) as exc:
-            writer.failed(exc)
-            return
-
-
-def _send(connection: Connection, message: dict[str, Any]) -> None:
-    """Tell the supervisor, unless it does not listen: the writer never waits for it."""
-    with contextlib.suppress(OSError, ValueError):
-        if select.select([], [connection], [], 0)[1]:
-            connection.send(message)

@@ -19,7 +19,8 @@ from gridbot.journal_reader import journal_directory
 from gridbot.reading import connect, database_path
 from gridbot.recorder import Recorder
 from gridbot.records import ExecutionRecord, TickerRecord, UtcMs
-from supervisor.store.writer import WriterSpec, run_writer
+from supervisor.store.writer import WriterSpec
+from supervisor.store.writer_process import run_writer
 
 CONTEXT = multiprocessing.get_context("spawn")
 WAIT_S = 30.0

@@ -1,0 +1,132 @@
+"""The process around the writer: a flush each half second, health each second, an end in order.
+
+It ends when the supervisor's end of the life pipe is gone, or at SIGTERM; Ctrl-C is the supervisor's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from multiprocessing.connection import Connection, wait
+from typing import Any, Final
+
+import duckdb
+
+from supervisor.store.database import DatabaseHeld, Unreadable
+from supervisor.store.migrations import NoRoomForCopy
+from supervisor.store.schema import SchemaTooNew
+from supervisor.store.writer import Writer, WriterBusy, WriterSpec
+
+__all__ = ["run_writer"]
+
+log = logging.getLogger("supervisor.store")
+
+EXIT_REFUSED: Final = 7
+HELD_WAIT_S: Final = (0.02, 0.25)
+FAILED_WAIT_S: Final = 1.0
+FINAL_FLUSH_S: Final = 1.2
+HEALTH_S: Final = 1.0
+TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
+
+
+def run_writer(spec: WriterSpec, queues: dict[str, Any], health: Connection, life: Connection) -> None:
+    """Entry of the writer process. Ends with SystemExit(7) when it cannot do its work at all."""
+    stopping = _StopFlag()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, stopping.set)
+    try:
+        writer = Writer(spec, queues)
+    except (WriterBusy, OSError) as exc:
+        _refuse(health, str(exc))
+    try:
+        _serve(writer, stopping, health, life)
+    except (SchemaTooNew, NoRoomForCopy, Unreadable) as exc:
+        _refuse(health, str(exc))
+    finally:
+        writer.close()
+
+
+def _refuse(health: Connection, reason: str) -> None:
+    log.error("the writer does not start: %s", reason)
+    _send(health, {"type": "refused", "reason": reason})
+    sys.exit(EXIT_REFUSED)
+
+
+class _StopFlag:
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self, *_: object) -> None:
+        self.is_set = True
+
+
+def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
+    ready, held_wait, next_health, next_trim = False, HELD_WAIT_S[0], 0.0, time.monotonic() + TRIM_FIRST_S
+    while not stopping.is_set:
+        again, started = False, time.monotonic()
+        pause = writer.spec.flush_interval
+        try:
+            again = writer.flush()
+            held_wait = HELD_WAIT_S[0]
+            if time.monotonic() >= next_trim:
+                next_trim = time.monotonic() + TRIM_S
+                writer.trim()
+        except DatabaseHeld as exc:
+            writer.held(exc.holder)
+            pause, held_wait = held_wait, min(held_wait * 2, HELD_WAIT_S[1])
+        except (duckdb.Error, OSError) as exc:
+            writer.failed(exc)
+            pause = FAILED_WAIT_S
+        if not ready:  # also while somebody else has the file: the workers shall start, their journals take it all
+            writer.note_committed()
+            _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
+            ready = True
+        now = time.monotonic()
+        pause -= now - started if pause == writer.spec.flush_interval else 0.0  # a beat, not a rest after each flush
+        if now >= next_health:
+            _send(health, writer.health())
+            next_health = now + HEALTH_S
+        if life in wait([life], 0 if again else _until(now, pause, next_health)) and _ended(life):
+            break
+    _last_flush(writer)
+    _send(health, writer.health())
+
+
+def _until(now: float, pause: float, next_health: float) -> float:
+    return max(0.0, min(pause, next_health - now))
+
+
+def _ended(life: Connection) -> bool:
+    try:
+        life.recv()
+    except (EOFError, OSError):
+        return True
+    return False
+
+
+def _last_flush(writer: Writer) -> None:
+    """Commit what is there, as far as it goes in the time that is left; the journals have the rest."""
+    deadline = time.monotonic() + FINAL_FLUSH_S
+    looks = 0
+    while time.monotonic() < deadline and looks < 2:
+        try:
+            if not writer.flush():
+                looks += 1  # the second look reads what the first found to be in a journal only
+        except DatabaseHeld as exc:
+            writer.held(exc.holder)
+            time.sleep(HELD_WAIT_S[0])
+        except (duckdb.Error, OSError) as exc:
+            writer.failed(exc)
+            return
+
+
+def _send(connection: Connection, message: dict[str, Any]) -> None:
+    """Tell the supervisor, unless it does not listen: the writer never waits for it."""
+    with contextlib.suppress(OSError, ValueError):
+        if select.select([], [connection], [], 0)[1]:
+            connection.send(message)
