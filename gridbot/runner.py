@@ -246,7 +246,8 @@ class StrategyRunner:
         )
         self.desk.epoch += 1
         self._assess(position)
-        if before is None or (before.size, before.entry_price) != (position.size, position.entry_price):
+        changed = before is None or (before.size, before.entry_price) != (position.size, position.entry_price)
+        if changed or source == "rest":
             self._record_position(position, source)
 
     def on_wallet(self, wallet: WalletEvent) -> None:

@@ -243,8 +243,9 @@ class Exported:
 def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s: float = 30.0) -> Exported:
     """Write the record tables as Parquet below `target`, one file per table and UTC day of `local_ts`.
 
-    Days whose rows have not changed since the last export are not written again. The database is opened once per
-    file, so a running writer gets its turn in between.
+    Days that have no more rows than at the last export are not written again, nor those of which retention has removed
+    some since: an export keeps what the database forgets. The database is opened once per file, so a running writer
+    gets its turn in between.
     """
     manifest_path = target / MANIFEST
     manifest: dict[str, int] = orjson.loads(manifest_path.read_bytes()) if manifest_path.exists() else {}
@@ -255,7 +256,7 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
             found = con.execute(days).fetchall()
         for day, count in found:
             key = f"{table}/day={day}"
-            if manifest.get(key) == count:
+            if manifest.get(key, 0) >= count:
                 done.skipped += 1
                 continue
             done.written.append(_export_day(data_dir, target / key, table, day, wait_s))

@@ -257,6 +257,19 @@ VIEWS: Final = (
         FROM grid_trades GROUP BY ALL""",
     ),
     View(
+        "statement",
+        "Per strategy what the account's money is made of, USDT: realised (of which matched in the grid), fees, "
+        "funding, what is left of them, and what the open positions would bring at the mark price.",
+        """
+        SELECT account, strategy, symbol, realised_pnl, coalesce(grid_profit, 0) AS grid_profit, fees, funding, net_pnl,
+            coalesce(open_pnl, 0) AS unrealised_pnl, net_pnl + coalesce(open_pnl, 0) AS total_pnl
+        FROM pnl_by_strategy
+        LEFT JOIN (SELECT account, strategy, symbol, sum(profit) AS grid_profit FROM grid_trades GROUP BY ALL)
+            USING (account, strategy, symbol)
+        LEFT JOIN (SELECT account, strategy, symbol, sum(unrealised_pnl) AS open_pnl FROM positions GROUP BY ALL)
+            USING (account, strategy, symbol)""",
+    ),
+    View(
         "shadow_vs_live",
         "Per UTC day and symbol: what live strategies did beside what shadow strategies would have done.",
         """

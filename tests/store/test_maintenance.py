@@ -164,6 +164,25 @@ def test_export_writes_days_once(tmp_path: Path) -> None:
     assert [(str(day), count) for day, count in found] == [("2023-11-14", 20), ("2023-11-15", 30)]
 
 
+def test_an_export_keeps_what_the_database_has_forgotten(tmp_path: Path) -> None:
+    data_dir, target = tmp_path / "data", tmp_path / "export"
+    now = time.time_ns() // 1000
+    day = 86_400_000_000
+    session(data_dir, 20, clock_us=lambda: now - 40 * day)
+    write_all(data_dir)
+    run(maintenance_cli.export, data_dir, str(target))
+    writer = Writer(WriterSpec(data_dir, (), keep_days={"tickers": 30}), {})
+    assert writer.trim() == 20
+    writer.close()
+    session(data_dir, 24, clock_us=lambda: now - 40 * day)  # a straggler of that day
+    write_all(data_dir)
+    run(maintenance_cli.export, data_dir, str(target))
+    with duckdb.connect() as con:
+        count = "SELECT count(*) FROM read_parquet(?)"
+        assert con.execute(count, [str(target / "tickers" / "*" / "*.parquet")]).fetchone() == (20,)
+        assert con.execute(count, [str(target / "executions" / "*" / "*.parquet")]).fetchone() == (24,)
+
+
 def test_old_rows_go_where_that_is_wished(tmp_path: Path) -> None:
     now = time.time_ns() // 1000
     session(tmp_path, 20, clock_us=lambda: now - 40 * 86_400_000_000)

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from gridbot.reading import connect
+from gridbot.records import LatchRecord
 from supervisor.store.views import VIEWS
 from tests.store.session import Session, make_session, write_all
 
@@ -99,6 +100,33 @@ def test_grid_trades_match_last_in_first_out_with_both_fees(con: duckdb.DuckDBPy
         ("long", D(100), 1, D("1.9239")),
         ("short", D(101), 1, D("3.92")),
     ]
+
+
+def test_the_statement_says_what_the_money_is_made_of(con: duckdb.DuckDBPyConnection) -> None:
+    ((account, grid, net, unrealised, total),) = ask(
+        con, "SELECT account, grid_profit, net_pnl, unrealised_pnl, total_pnl FROM statement"
+    )
+    assert (account, grid, unrealised) == ("alice", D(7), D(-3))
+    assert net == D("6.333333333334") - D("0.2357") - D("0.05")
+    assert total == net - 3
+
+
+def test_holds_are_those_of_the_newest_run_that_were_not_let_go(tmp_path: Path) -> None:
+    session = Session(tmp_path, "alice")
+    session.run("start")
+    session.add(LatchRecord(strategy="a", kind="halted", is_set=True, reason="of a run that is over"))
+    session.recorder.run_id = session.run_id = "run-2"
+    session.run("start")
+    session.add(LatchRecord(strategy="a", kind="paused", is_set=True))
+    session.add(LatchRecord(strategy="a", kind="breaker", level="long Buy 99", is_set=True, reason="once"))
+    session.add(LatchRecord(strategy="a", kind="breaker", level="long Buy 98", is_set=True))
+    session.add(LatchRecord(strategy="a", kind="breaker", level="long Buy 98", is_set=False))
+    session.add(LatchRecord(strategy="a", kind="breaker", level="long Buy 99", is_set=True, reason="again"))
+    session.close()
+    write_all(tmp_path)
+    with connect(tmp_path) as con:
+        found = ask(con, "SELECT kind, level, reason FROM holds ORDER BY ALL")
+    assert found == [("breaker", "long Buy 99", "again"), ("paused", "", "")]
 
 
 def test_one_close_over_two_opens_is_two_pairs(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import socket
 
 import pytest
 
+from tests.store.kit import hold
+
 from .conftest import DEMO
 
 pytestmark = pytest.mark.system
@@ -47,6 +49,36 @@ def test_deaths_of_worker_and_writer_and_the_end_of_everything_with_the_supervis
     assert session.interrupt() == 0
     session.assert_nothing_left()
     assert session.sql("SELECT account FROM fills GROUP BY 1 HAVING count(*) <> count(DISTINCT exec_id)") == []
+
+
+def test_a_reader_that_never_closes_makes_the_database_lag_is_named_and_costs_nothing(gridbot):
+    session = gridbot.start(DEMO + "\nstorage: {lag_alert: 1}\n")
+    reader = hold(session.data_dir, "ro")
+    try:
+        session.wait(lambda status: f"pid {reader.pid}" in (status["writer"]["held_by"] or ""), "who holds it")
+        shown = session.run("status").stdout
+        assert f"(pid {reader.pid})" in shown
+        before = fills(session.status())
+
+        def told(status):
+            return [alert["text"] for alert in status["alerts"] if "behind" in alert["text"]]
+
+        status = session.wait(told, "the alert")
+        assert "trading goes on and nothing is lost" in told(status)[0]
+        session.wait(lambda status: fills(status)["alice-eth"] > before["alice-eth"], "trading all the while")
+    finally:
+        reader.kill()
+        reader.wait()
+    caught_up = "the database has caught up"
+    session.wait(lambda status: any(a["text"] == caught_up for a in status["alerts"]), "the file to be let go")
+    session.stop()
+    texts = [row["text"] for row in session.sql("SELECT text FROM alerts WHERE account = '_supervisor' ORDER BY seq")]
+    assert "behind" in texts[0]
+    assert texts[-1] == caught_up
+    counts = "SELECT account FROM fills GROUP BY 1 HAVING count(*) <> count(DISTINCT exec_id)"
+    assert session.sql(counts) == []
+    [gaps] = session.sql("SELECT count(*) AS n FROM ingest_gaps")
+    assert gaps["n"] == 0
 
 
 def test_a_start_that_fails_at_first_is_told_in_words_and_tried_again(gridbot):
