@@ -154,7 +154,9 @@ class MarketConfig(_Model):
         "https://api.bybit.com, or a file of its answers (docs/paper.md). Default: the shipped ones.",
     )
     seed: int = Field(1, description="Seed of the synthetic market; the same seed gives the same path.")
-    speed: Positive = Field(Decimal(1), description="Source seconds per wall second.")
+    speed: NotNegative = Field(
+        Decimal(1), description="Source seconds per wall second; 0 is as fast as the listeners read."
+    )
     symbols: dict[str, SymbolConfig] = Field(
         default_factory=dict, description="Symbols of the synthetic or manual market; none means all shipped ones."
     )

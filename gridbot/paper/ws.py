@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from gridbot.paper.api import Api
 from gridbot.paper.auth import check_ws_auth
 from gridbot.paper.connections import DCP_TOPIC, ChannelKind, Connection, Hub, Stamp
 from gridbot.paper.exchange import Push
+from gridbot.paper.fault_config import FaultConfig, FaultKind
 from gridbot.paper.fault_shell import Faults
 from gridbot.paper.publisher import Publisher
 from gridbot.paper.ws_trade import TradeDesk
@@ -132,14 +134,22 @@ class Channels:
         elif op == "auth":
             self._auth(connection, request)
         elif connection.kind is ChannelKind.TRADE:
-            answer = self._trade_desk.answer(connection, request)
-            self.push(self._exchange.take_outbox())
-            if answer is not None:
-                self._answer(connection, answer)
+            fault = self._trade_desk.fault_of(connection, request)
+            if fault is not None and fault.kind is FaultKind.DELAY:
+                loop = asyncio.get_running_loop()
+                loop.call_later(fault.delay_ms / 1000, self._order_entry, connection, request, None)
+            else:
+                self._order_entry(connection, request, fault)
         elif op in ("subscribe", "unsubscribe"):
             self._subscribe(connection, request, str(op))
         else:
             self._answer(connection, self._ack(connection, request, f"error:unknown op {op}", str(op)))
+
+    def _order_entry(self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None) -> None:
+        answer = self._trade_desk.answer(connection, request, fault)
+        self.push(self._exchange.take_outbox())
+        if answer is not None:
+            self._answer(connection, answer)
 
     def _answer(self, connection: Connection, frame: dict[str, Any]) -> None:
         connection.send(orjson.dumps(frame), delay_s=self._ack_delay_s)

@@ -30,11 +30,16 @@ class TradeDesk:
         self._now_ms = now_ms
         self._recent: dict[str, dict[str, None]] = {}
 
-    def answer(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any] | None:
+    def fault_of(self, connection: Connection, request: dict[str, Any]) -> FaultConfig | None:
+        """The fault that strikes a request; ask once for each."""
+        account = connection.account
+        return self._faults.on_request(str(request.get("op", "")), account.name if account is not None else "")
+
+    def answer(
+        self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None
+    ) -> dict[str, Any] | None:
         """Reply of a request; None when a fault loses it."""
         op, now_ms = str(request.get("op", "")), self._now_ms()
-        account = connection.account
-        fault = self._faults.on_request(op, account.name if account is not None else "")
         if fault is not None and fault.kind is FaultKind.LOST_REQUEST:
             return None
         reply = _reply(connection, request, op, now_ms)

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from gridbot.paper.auth import sign
+from gridbot.paper.fault_config import FaultConfig
 from tests.paper.support import ALICE, Inbox, Venue, eventually, limit_order
 from tests.paper.test_streams import talk
 
@@ -37,6 +38,21 @@ def test_batches_answer_item_by_item(venue: Venue) -> None:
     order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId="same")
     reply = ask(socket.place_batch_order, category="linear", request=[order, order])
     assert [item["code"] for item in reply["retExtInfo"]["list"]] == [0, 110072]
+    socket.exit()
+
+
+def test_a_delayed_request_is_overtaken_by_the_next_one(venue: Venue) -> None:
+    fault = FaultConfig.model_validate({"kind": "delay", "endpoint": "order.create", "delay_ms": 100})
+    venue.call(venue.server.faults.add, fault)
+    socket = venue.trading_socket()
+    answers: list[dict[str, Any]] = []
+    for link_id in ("late", "next"):
+        order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId=link_id)
+        socket.place_order(answers.append, answers.append, **order)
+    eventually(lambda: len(answers) == 2)
+    assert [answer["data"]["orderLinkId"] for answer in answers] == ["next", "late"]
+    rows = venue.http().get_open_orders(category="linear", symbol="BTCUSDT")["result"]["list"]
+    assert [row["orderLinkId"] for row in rows] == ["late", "next"]  # newest first
     socket.exit()
 
 
