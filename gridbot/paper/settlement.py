@@ -143,9 +143,8 @@ class Settlement(ExchangeState):
     ) -> None:
         row = account.closed_pnl.get(order.order_id)
         if row is None:
-            row = ClosedPnl(
-                execution.number, order, self.leverage(account, order.symbol), execution.time_ms, execution.time_ms
-            )
+            leverage, now_ms = self.leverage(account, order.symbol), execution.time_ms
+            row = ClosedPnl(execution.number, order, leverage, now_ms, now_ms, execution.exec_type)
             account.closed_pnl[order.order_id] = row
             if len(account.closed_pnl) > 20_000:
                 account.closed_pnl.popitem(last=False)

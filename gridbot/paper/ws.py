@@ -17,6 +17,7 @@ from gridbot.paper.connections import DCP_TOPIC, ChannelKind, Connection, Hub, S
 from gridbot.paper.exchange import Push
 from gridbot.paper.fault_config import FaultConfig, FaultKind
 from gridbot.paper.fault_shell import Faults
+from gridbot.paper.limits import RollingLimit
 from gridbot.paper.publisher import Publisher
 from gridbot.paper.ws_trade import TradeDesk
 
@@ -29,6 +30,7 @@ CHANNELS = {
     "/v5/trade": ChannelKind.TRADE,
 }
 MAX_ARGS_CHARS = 21_000
+CONNECTION_WINDOW_S = 300.0
 STATUS_TOPIC = "system.status"  # no maintenance is ever announced
 PRIVATE_TOPICS = frozenset(
     name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
@@ -56,6 +58,7 @@ class Channels:
         self._now_ms = now_ms
         self._stamp = stamp
         self._numbers = itertools.count(1)
+        self._connections = RollingLimit(self._exchange.config.limits.ws_connections, CONNECTION_WINDOW_S)
         config = self._exchange.config
         self._ack_delay_s = config.subscribe_delay_ms / 1000
         self._push_delay_s = config.ack_delay_ms / 1000
@@ -64,6 +67,8 @@ class Channels:
         """Serve one connection until it ends."""
         if self._faults.plan.refuses(kind.value, self._faults.elapsed_s()):
             return web.Response(status=503)
+        if not self._connections.allows(f"{kind.value} {request.remote}", self._now_ms() / 1000):
+            return web.Response(status=403, text="too many connections")
         socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, autoping=False)
         await socket.prepare(request)
         transport = request.transport

@@ -6,9 +6,12 @@ import json
 import time
 from typing import Any
 
+import aiohttp
+import pytest
+
 from gridbot.paper.auth import sign
 from gridbot.paper.fault_config import FaultConfig
-from tests.paper.support import ALICE, Inbox, Venue, eventually, limit_order
+from tests.paper.support import ALICE, Inbox, Venue, eventually, limit_order, manual_config, venue_of
 from tests.paper.test_streams import talk
 
 
@@ -67,4 +70,26 @@ def test_requests_before_auth_unknown_ops_and_repeated_ids_are_refused(venue: Ve
     }
     frames = talk(venue.ws_url + "/v5/trade", [order, auth, order, order, order | {"reqId": "2", "op": "order.fly"}], 5)
     assert [frame["retCode"] for frame in frames] == [10004, 0, 0, 20006, 10404]
+    (_, frame) = talk(venue.ws_url + "/v5/trade", [auth, order | {"reqId": "3" * 37}], 2)
+    assert frame["retCode"] == 10001
     assert json.dumps(frames).count(ALICE.api_secret) == 0
+
+
+def test_too_many_requests_and_connections_of_an_address_are_refused() -> None:
+    limits = {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0}
+    limits |= {"ws_trade_requests": 2, "ws_connections": 2}
+    with venue_of(manual_config(limits=limits)) as venue:
+        socket = venue.trading_socket()
+        target = {"category": "linear", "symbol": "BTCUSDT", "orderLinkId": "none"}
+        answers: list[dict[str, Any]] = []
+        for _ in range(20):
+            socket.cancel_order(answers.append, answers.append, **target)
+        eventually(lambda: len(answers) == 20)
+        codes = [answer["retCode"] for answer in answers]
+        assert (codes[:2], set(codes)) == ([110001, 110001], {110001, 10403})
+        other = {"op": "ping"}
+        talk(venue.ws_url + "/v5/trade", [other], 1)
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            talk(venue.ws_url + "/v5/trade", [other], 1)
+        assert talk(venue.ws_url + "/v5/private", [other], 1)
+        socket.exit()
