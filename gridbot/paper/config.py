@@ -154,7 +154,9 @@ class MarketConfig(_Model):
         "https://api.bybit.com, or a file of its answers (docs/paper.md). Default: the shipped ones.",
     )
     seed: int = Field(1, description="Seed of the synthetic market; the same seed gives the same path.")
-    speed: Positive = Field(Decimal(1), description="Source seconds per wall second.")
+    speed: NotNegative = Field(
+        Decimal(1), description="Source seconds per wall second; 0 is as fast as the listeners read."
+    )
     symbols: dict[str, SymbolConfig] = Field(
         default_factory=dict, description="Symbols of the synthetic or manual market; none means all shipped ones."
     )
@@ -196,6 +198,8 @@ class RateLimitConfig(_Model):
     )
     queries_per_second: int = Field(50, ge=0, description="Per account and signed query endpoint.")
     ip_requests: int = Field(600, ge=0, description="HTTP requests per 5 s from one address, all accounts together.")
+    ws_connections: int = Field(500, ge=0, description="New WebSockets per 5 minutes from one address and channel.")
+    ws_trade_requests: int = Field(3000, ge=0, description="Requests per second over trade WebSockets of one address.")
     ip_ban_s: float = Field(600, ge=0, description="Seconds of HTTP 403 after the address limit was broken.")
 
 

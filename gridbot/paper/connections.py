@@ -74,6 +74,10 @@ class Connection:
         """True when neither side has said anything for too long."""
         return self._loop.time() - self._touched > self.max_idle_s
 
+    def is_drained(self) -> bool:
+        """True when the system has taken every frame from us; its own buffers are all that the other side is behind."""
+        return not self._queue and not self.transport.get_write_buffer_size()
+
     def send(self, frame: bytes, *, delay_s: float = 0.0, ticker: str = "") -> None:
         """Queue a frame. `ticker` names the symbol of a ticker frame, for the stamp."""
         if self.muted:
@@ -137,6 +141,10 @@ class Hub:
         self._public: dict[str, set[Connection]] = {}
         self._private: dict[str, set[Connection]] = {}
         self._unguarded_since: dict[str, float] = {}
+
+    def is_drained(self) -> bool:
+        """True when the listeners have taken all frames that there were."""
+        return all(connection.is_drained() for connection in self.connections)
 
     def add(self, connection: Connection) -> None:
         self.connections.add(connection)

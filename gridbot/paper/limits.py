@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from gridbot.paper.config import RateLimitConfig
 
-__all__ = ["AddressLimiter", "EndpointLimiter", "Quota"]
+__all__ = ["AddressLimiter", "EndpointLimiter", "Quota", "RollingLimit"]
 
-ADDRESS_WINDOW_S = 5.0
+REQUEST_WINDOW_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +49,42 @@ class EndpointLimiter:
         return Quota(granted, limit, remaining, reset_ms)
 
 
+class RollingLimit:
+    """At most so many of something in any window of some seconds, by key. A limit of 0 allows all."""
+
+    def __init__(self, limit: int, window_s: float) -> None:
+        self._limit = limit
+        self._window_s = window_s
+        self._times: dict[str, deque[float]] = {}
+
+    def allows(self, key: str, now_s: float) -> bool:
+        """Count one more, unless it is one too many."""
+        if not self._limit:
+            return True
+        times = self._times.setdefault(key, deque())
+        while times and times[0] <= now_s - self._window_s:
+            times.popleft()
+        if len(times) >= self._limit:
+            return False
+        times.append(now_s)
+        return True
+
+
 class AddressLimiter:
-    """Requests of one address; beyond the limit it is banned for a while."""
+    """HTTP requests of one address; beyond the limit it is banned for a while."""
 
     def __init__(self, config: RateLimitConfig) -> None:
-        self._limit = config.ip_requests
+        self._requests = RollingLimit(config.ip_requests, REQUEST_WINDOW_S)
         self._ban_s = config.ip_ban_s
-        self._times: dict[str, deque[float]] = {}
         self._banned_until: dict[str, float] = {}
 
     def allows(self, address: str, now_s: float) -> bool:
         if now_s < self._banned_until.get(address, 0.0):
             return False
-        if not self._limit:
+        if self._requests.allows(address, now_s):
             return True
-        times = self._times.setdefault(address, deque())
-        while times and times[0] <= now_s - ADDRESS_WINDOW_S:
-            times.popleft()
-        if len(times) >= self._limit:
-            self.ban(address, now_s + self._ban_s)
-            return False
-        times.append(now_s)
-        return True
+        self.ban(address, now_s + self._ban_s)
+        return False
 
     def ban(self, address: str, until_s: float) -> None:
         self._banned_until[address] = until_s

@@ -1,4 +1,4 @@
-"""Bybit's public mainnet stream as the market: its trades move our prices. Needs a network, no keys."""
+"""Bybit's public mainnet stream as the market: its trades and tickers move our prices. Needs a network, no keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger("gridbot.paper")
 
 
 class LiveSource:
-    """Follows publicTrade of the symbols; the ticker's snapshot gives the first price."""
+    """Follows publicTrade of the symbols; their tickers give the first price, mark, index, and the funding."""
 
     def __init__(self, url: str, symbols: list[str], market: Market) -> None:
         self._url = url
@@ -74,8 +74,12 @@ class LiveSource:
                         trade = MarketTrade(row["s"], Side(row["S"]), Decimal(row["p"]), Decimal(row["v"]))
                         self._market.feed(trade)
                 self._market.flush_trades(topic.partition(".")[2])
-            elif topic.startswith("tickers.") and "lastPrice" in frame["data"]:
-                self._open(frame["data"]["symbol"], Decimal(frame["data"]["lastPrice"]))
+            elif topic.startswith("tickers."):
+                symbol = frame["data"]["symbol"]
+                if "lastPrice" in frame["data"]:
+                    self._open(symbol, Decimal(frame["data"]["lastPrice"]))
+                if symbol not in self._waiting:
+                    self._market.follow(symbol, frame["data"])
         except (KeyError, ValueError, InvalidOperation) as error:
             log.warning("live market: a frame of %s was not understood: %r", topic, error)
 

@@ -70,6 +70,7 @@ class SymbolMarket:
         self.turnover = ZERO
         self.tick = "ZeroPlusTick"
         self.pinned_mark: Decimal | None = None
+        self.pinned_index: Decimal | None = None
         self.funding_rate = funding_rate
         self.funding_interval_ms = (funding_interval_minutes or self.instrument.funding_interval_minutes) * MINUTE_MS
         self.next_funding_ms = (now_ms // self.funding_interval_ms + 1) * self.funding_interval_ms
@@ -185,16 +186,18 @@ class SymbolMarket:
 
     def _revalue(self, now_ms: int) -> None:
         """The index is an exponential average of the last price, the mark is `index * (1 + rate * time to funding /
-        interval)`: it adds the part of the funding rate that is still to come. A pinned mark stays where it is."""
+        interval)`: it adds the part of the funding rate that is still to come. What is pinned stays where it is."""
         if not self._halflife_ms:
             self.mark = self.last if self.pinned_mark is None else self.pinned_mark
+            self.index = self.last if self.pinned_index is None else self.pinned_index
             return
         elapsed = max(0, now_ms - self._averaged_ms)
         self._averaged_ms = now_ms
         self._average += (float(self.last) - self._average) * (1.0 - 0.5 ** (elapsed / self._halflife_ms))
         to_come = float(self.funding_rate) * (self.next_funding_ms - now_ms) / self.funding_interval_ms
         unit = Decimal(1).scaleb(-self.listing.price_scale)
-        self.index = Decimal(self._average).quantize(unit)
+        index = Decimal(self._average).quantize(unit)
+        self.index = index if self.pinned_index is None else self.pinned_index
         mark = Decimal(self._average * (1.0 + to_come)).quantize(unit)
         self.mark = mark if self.pinned_mark is None else self.pinned_mark
 
@@ -263,7 +266,7 @@ class SymbolMarket:
             self.last_ticks = ticks
             self.last = self.instrument.price(ticks)
             if not self._halflife_ms:
-                self.index = self.last
+                self.index = self.last if self.pinned_index is None else self.pinned_index
                 self.mark = self.last if self.pinned_mark is None else self.pinned_mark
             self.high = max(self.high, self.last)
             self.low = min(self.low, self.last)

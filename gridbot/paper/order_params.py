@@ -102,7 +102,7 @@ def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:
         trigger=trigger,
         attached=attached,
         slippage=slippage,
-        rpi_taker_access=boolean(params, "rpiTakerAccess"),
+        rpi_taker_access="rpiTakerAccess" in params and boolean(params, "rpiTakerAccess"),
     )
 
 
@@ -111,7 +111,7 @@ def with_bbo_price(params: Mapping[str, Any], market: SymbolMarket) -> Mapping[s
 
     `Queue` is the order's own side of the book, `Counterparty` the other one; level 1 is the best price.
     """
-    if not text(params, "bboSideType"):
+    if "bboSideType" not in params or not text(params, "bboSideType"):
         return params
     own_side = choice(params, "bboSideType", BBO_SIDES) == "Queue"
     level = integer(params, "bboLevel", 0)

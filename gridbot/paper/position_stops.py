@@ -109,26 +109,15 @@ class PositionStops(StopOrders):
         if len(pairs) + coming >= MAX_PARTS:
             raise ApiError(110061, f"Not allowed to have more than {MAX_PARTS} TP/SLs under Partial tpSlMode")
 
-    def _fill(
-        self,
-        account: Account,
-        order: Order,
-        qty: Decimal,
-        price: Decimal,
-        *,
-        maker: bool,
-        now_ms: int,
-        exec_type: str = "Trade",
-    ) -> Execution:
-        execution = super()._fill(account, order, qty, price, maker=maker, now_ms=now_ms, exec_type=exec_type)
-        attached = order.request.attached
-        if attached is not None and qty > execution.closed_size:
-            leg = self.leg(account, order.symbol, order.request.position_idx)
-            if attached.mode is TpslMode.PARTIAL:
-                self._attach_part(account, leg, order, attached, qty - execution.closed_size, now_ms)
-            elif not order.children:
-                self._attach_whole(account, leg, order, attached, now_ms)
-        return execution
+    def _filled(self, account: Account, order: Order, leg: Leg, execution: Execution) -> None:
+        super()._filled(account, order, leg, execution)
+        attached, opened = order.request.attached, execution.qty - execution.closed_size
+        if attached is None or not opened:
+            return
+        if attached.mode is TpslMode.PARTIAL:
+            self._attach_part(account, leg, order, attached, opened, execution.time_ms)
+        elif not order.children:
+            self._attach_whole(account, leg, order, attached, execution.time_ms)
 
     def _attach_whole(self, account: Account, leg: Leg, parent: Order, attached: Attached, now_ms: int) -> None:
         stops = []

@@ -166,7 +166,7 @@ class PaperServer:
 
     async def _run_market(self) -> None:
         try:
-            await run_source(self.spec.config.market, self.market, self._model)
+            await run_source(self.spec.config.market, self.market, self._model, self.hub.is_drained)
         except ReplayError as error:
             log.error("the replay ends here, the last prices are held: %s", error)
             return

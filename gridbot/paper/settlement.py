@@ -44,7 +44,7 @@ class Settlement(ExchangeState):
         maker: bool,
         now_ms: int,
         exec_type: str = "Trade",
-    ) -> Execution:
+    ) -> None:
         market = self.markets[order.symbol]
         rate = self.config.maker_fee if maker else self.config.taker_fee
         value = qty * price
@@ -100,7 +100,10 @@ class Settlement(ExchangeState):
             self._touch(account, each)
         if change.closed:
             self._uncover(account, leg, leg.size, now_ms)
-        return execution
+        self._filled(account, order, leg, execution)
+
+    def _filled(self, account: Account, order: Order, leg: Leg, execution: Execution) -> None:
+        """What else a fill brings, once it is booked; for those who build on this."""
 
     def settle_funding(self, symbol: str, rate: Decimal, now_ms: int) -> None:
         """Longs pay `size * mark * rate`, shorts receive it; each leg gets an execution of type Funding."""
@@ -143,9 +146,8 @@ class Settlement(ExchangeState):
     ) -> None:
         row = account.closed_pnl.get(order.order_id)
         if row is None:
-            row = ClosedPnl(
-                execution.number, order, self.leverage(account, order.symbol), execution.time_ms, execution.time_ms
-            )
+            leverage, now_ms = self.leverage(account, order.symbol), execution.time_ms
+            row = ClosedPnl(execution.number, order, leverage, now_ms, now_ms, execution.exec_type)
             account.closed_pnl[order.order_id] = row
             if len(account.closed_pnl) > 20_000:
                 account.closed_pnl.popitem(last=False)

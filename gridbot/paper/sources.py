@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from gridbot.core.vocabulary import Side
@@ -18,6 +18,7 @@ __all__ = ["Market", "run_source"]
 MAX_BATCH = 200
 MAX_SLEEP_S = 0.05
 MAX_LAG_S = 2.0
+SLOW_READER_S = 0.001
 
 
 class Market:
@@ -67,6 +68,20 @@ class Market:
         self._exchange.markets[symbol].reopen(price, self._now_ms())
         self._publisher.changed(symbol, None)
 
+    def follow(self, symbol: str, ticker: Mapping[str, str]) -> None:
+        """Take mark and index price, funding rate and funding time from a ticker, as far as it has them."""
+        market = self._exchange.markets[symbol]
+        if "markPrice" in ticker:
+            market.pinned_mark = Decimal(ticker["markPrice"])
+        if "indexPrice" in ticker:
+            market.pinned_index = Decimal(ticker["indexPrice"])
+        if "fundingRate" in ticker:
+            market.funding_rate = Decimal(ticker["fundingRate"])
+        if int(ticker.get("nextFundingTime", 0)) > self._now_ms():
+            market.next_funding_ms = int(ticker["nextFundingTime"])
+        market.revalue(self._now_ms())
+        self._publisher.changed(symbol, None)
+
     def feed(self, trade: MarketTrade) -> None:
         """Apply a trade of a source; publishing waits for the ticker interval unless it is zero."""
         market = self._exchange.markets[trade.symbol]
@@ -85,16 +100,40 @@ class Market:
         self._publisher.flush_trades(symbol)
 
 
-async def run_source(config: MarketConfig, market: Market, model: SyntheticMarket | None) -> None:
-    """Feed the market until cancelled; returns only at the end of a replay with `at_end: stop`."""
+async def run_source(
+    config: MarketConfig, market: Market, model: SyntheticMarket | None, consumed: Callable[[], bool]
+) -> None:
+    """Feed the market until cancelled; returns only at the end of a replay with `at_end: stop`.
+
+    At speed 0 the next trade comes when `consumed` says that the listeners have what there was.
+    """
     if config.source is SourceKind.SYNTHETIC and model is not None:
-        await _run_synthetic(model, market, float(config.speed))
+        await _run_synthetic(model, market, float(config.speed), consumed)
     elif config.source is SourceKind.REPLAY:
-        await _run_replay(config, market)
+        await _run_replay(config, market, consumed)
     await asyncio.Event().wait() if config.at_end is not AtEnd.STOP else None
 
 
-async def _run_synthetic(model: SyntheticMarket, market: Market, speed: float) -> None:
+async def _turn(consumed: Callable[[], bool]) -> None:
+    """Let the others work, and wait for slow listeners."""
+    await asyncio.sleep(0)
+    while not consumed():
+        await asyncio.sleep(SLOW_READER_S)
+
+
+def _step(model: SyntheticMarket, market: Market) -> None:
+    symbols = set()
+    for trade in model.step():
+        market.feed(trade)
+        symbols.add(trade.symbol)
+    for symbol in symbols:
+        market.flush_trades(symbol)
+
+
+async def _run_synthetic(model: SyntheticMarket, market: Market, speed: float, consumed: Callable[[], bool]) -> None:
+    while not speed:
+        _step(model, market)
+        await _turn(consumed)
     loop = asyncio.get_running_loop()
     period = STEP_S / speed
     due = loop.time() + period
@@ -102,12 +141,7 @@ async def _run_synthetic(model: SyntheticMarket, market: Market, speed: float) -
         for _ in range(MAX_BATCH):
             if due > loop.time():
                 break
-            symbols = set()
-            for trade in model.step():
-                market.feed(trade)
-                symbols.add(trade.symbol)
-            for symbol in symbols:
-                market.flush_trades(symbol)
+            _step(model, market)
             due += period
         late = loop.time() - due
         if late > MAX_LAG_S:
@@ -115,24 +149,26 @@ async def _run_synthetic(model: SyntheticMarket, market: Market, speed: float) -
         await asyncio.sleep(max(0.0, min(due - loop.time(), MAX_SLEEP_S)))
 
 
-async def _run_replay(config: MarketConfig, market: Market) -> None:
+async def _run_replay(config: MarketConfig, market: Market, consumed: Callable[[], bool]) -> None:
     speed = float(config.speed)
     while True:
-        await _replay_once(config, market, speed)
+        await _replay_once(config, market, speed, consumed)
         if config.at_end is not AtEnd.LOOP:
             return
 
 
-async def _replay_once(config: MarketConfig, market: Market, speed: float) -> None:
+async def _replay_once(config: MarketConfig, market: Market, speed: float, consumed: Callable[[], bool]) -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
     first: float | None = None
     for fed, (at, trade) in enumerate(read_files(config.files), start=1):
         first = at if first is None else first
-        due = started + (at - first) / speed
+        due = started + (at - first) / speed if speed else started
         while (wait := due - loop.time()) > 0:
             await asyncio.sleep(min(wait, MAX_SLEEP_S))
         market.feed(trade)
         market.flush_trades(trade.symbol)
-        if fed % MAX_BATCH == 0:
+        if not speed:
+            await _turn(consumed)
+        elif fed % MAX_BATCH == 0:
             await asyncio.sleep(0)

@@ -131,21 +131,10 @@ class StopOrders(Conditional):
             elif wanted != order.qty:
                 self._resize(account, order, wanted, now_ms)
 
-    def _fill(
-        self,
-        account: Account,
-        order: Order,
-        qty: Decimal,
-        price: Decimal,
-        *,
-        maker: bool,
-        now_ms: int,
-        exec_type: str = "Trade",
-    ) -> Execution:
-        execution = super()._fill(account, order, qty, price, maker=maker, now_ms=now_ms, exec_type=exec_type)
+    def _filled(self, account: Account, order: Order, leg: Leg, execution: Execution) -> None:
+        super()._filled(account, order, leg, execution)
         if self._stops:
-            self._fit_stops(account, self.leg(account, order.symbol, order.request.position_idx), now_ms)
-        return execution
+            self._fit_stops(account, leg, execution.time_ms)
 
     def _wait(self, account: Account, order: Order) -> None:
         super()._wait(account, order)

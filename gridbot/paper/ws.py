@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,9 @@ from gridbot.paper.api import Api
 from gridbot.paper.auth import check_ws_auth
 from gridbot.paper.connections import DCP_TOPIC, ChannelKind, Connection, Hub, Stamp
 from gridbot.paper.exchange import Push
+from gridbot.paper.fault_config import FaultConfig, FaultKind
 from gridbot.paper.fault_shell import Faults
+from gridbot.paper.limits import RollingLimit
 from gridbot.paper.publisher import Publisher
 from gridbot.paper.ws_trade import TradeDesk
 
@@ -27,6 +30,7 @@ CHANNELS = {
     "/v5/trade": ChannelKind.TRADE,
 }
 MAX_ARGS_CHARS = 21_000
+CONNECTION_WINDOW_S = 300.0
 STATUS_TOPIC = "system.status"  # no maintenance is ever announced
 PRIVATE_TOPICS = frozenset(
     name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
@@ -54,6 +58,7 @@ class Channels:
         self._now_ms = now_ms
         self._stamp = stamp
         self._numbers = itertools.count(1)
+        self._connections = RollingLimit(self._exchange.config.limits.ws_connections, CONNECTION_WINDOW_S)
         config = self._exchange.config
         self._ack_delay_s = config.subscribe_delay_ms / 1000
         self._push_delay_s = config.ack_delay_ms / 1000
@@ -62,6 +67,8 @@ class Channels:
         """Serve one connection until it ends."""
         if self._faults.plan.refuses(kind.value, self._faults.elapsed_s()):
             return web.Response(status=503)
+        if not self._connections.allows(f"{kind.value} {request.remote}", self._now_ms() / 1000):
+            return web.Response(status=403, text="too many connections")
         socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, autoping=False)
         await socket.prepare(request)
         transport = request.transport
@@ -132,14 +139,22 @@ class Channels:
         elif op == "auth":
             self._auth(connection, request)
         elif connection.kind is ChannelKind.TRADE:
-            answer = self._trade_desk.answer(connection, request)
-            self.push(self._exchange.take_outbox())
-            if answer is not None:
-                self._answer(connection, answer)
+            fault = self._trade_desk.fault_of(connection, request)
+            if fault is not None and fault.kind is FaultKind.DELAY:
+                loop = asyncio.get_running_loop()
+                loop.call_later(fault.delay_ms / 1000, self._order_entry, connection, request, None)
+            else:
+                self._order_entry(connection, request, fault)
         elif op in ("subscribe", "unsubscribe"):
             self._subscribe(connection, request, str(op))
         else:
             self._answer(connection, self._ack(connection, request, f"error:unknown op {op}", str(op)))
+
+    def _order_entry(self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None) -> None:
+        answer = self._trade_desk.answer(connection, request, fault)
+        self.push(self._exchange.take_outbox())
+        if answer is not None:
+            self._answer(connection, answer)
 
     def _answer(self, connection: Connection, frame: dict[str, Any]) -> None:
         connection.send(orjson.dumps(frame), delay_s=self._ack_delay_s)

@@ -11,6 +11,7 @@ from gridbot.paper.connections import Connection
 from gridbot.paper.errors import ApiError
 from gridbot.paper.fault_config import FaultConfig, FaultKind
 from gridbot.paper.fault_shell import Faults
+from gridbot.paper.limits import RollingLimit
 
 __all__ = ["TradeDesk"]
 
@@ -19,6 +20,7 @@ OPERATIONS = {
     for name in ("create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch")
 }
 KEEP_IDS = 10_000
+MAX_ID_CHARS = 36
 
 
 class TradeDesk:
@@ -29,12 +31,18 @@ class TradeDesk:
         self._faults = faults
         self._now_ms = now_ms
         self._recent: dict[str, dict[str, None]] = {}
+        self._requests = RollingLimit(api.exchange.config.limits.ws_trade_requests, 1.0)
 
-    def answer(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any] | None:
+    def fault_of(self, connection: Connection, request: dict[str, Any]) -> FaultConfig | None:
+        """The fault that strikes a request; ask once for each."""
+        account = connection.account
+        return self._faults.on_request(str(request.get("op", "")), account.name if account is not None else "")
+
+    def answer(
+        self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None
+    ) -> dict[str, Any] | None:
         """Reply of a request; None when a fault loses it."""
         op, now_ms = str(request.get("op", "")), self._now_ms()
-        account = connection.account
-        fault = self._faults.on_request(op, account.name if account is not None else "")
         if fault is not None and fault.kind is FaultKind.LOST_REQUEST:
             return None
         reply = _reply(connection, request, op, now_ms)
@@ -58,6 +66,8 @@ class TradeDesk:
         account = connection.account
         if account is None:
             raise ApiError(10004, "Request not authorized")
+        if not self._requests.allows(connection.remote, now_ms / 1000):
+            raise ApiError(10403, "Exceeded the IP rate limit: too many requests over WebSocket")
         path, args = OPERATIONS.get(op), request.get("args")
         if path is None:
             raise ApiError(10404, f"op type is not found: {op}")
@@ -73,6 +83,8 @@ class TradeDesk:
         req_id = str(request.get("reqId", ""))
         if not req_id:
             return
+        if len(req_id) > MAX_ID_CHARS:
+            raise ApiError(10001, f"params error: reqId invalid, at most {MAX_ID_CHARS} characters")
         recent = self._recent.setdefault(connection.conn_id, {})
         if req_id in recent:
             raise ApiError(20006, "reqId is duplicated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import statistics
 import time
 from decimal import Decimal
@@ -16,7 +17,7 @@ from gridbot.paper.instruments import LISTINGS
 from gridbot.paper.replay import ReplayError, read_files
 from gridbot.paper.server import SetupError
 from gridbot.paper.synthetic import STEP_S, MarketTrade, SyntheticMarket, in_scenario
-from tests.paper.support import Venue, eventually, limit_order, manual_config, venue_of
+from tests.paper.support import Inbox, Venue, eventually, limit_order, manual_config, venue_of
 
 HEADER = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional\n"
 
@@ -166,6 +167,35 @@ def test_a_replay_may_loop_or_stop(tmp_path: Path) -> None:
         eventually(venue.server.ended.is_set)
 
 
+def test_a_replay_may_be_as_fast_as_it_is_read(tmp_path: Path) -> None:
+    rows = [(1_600_000_000.0 + number, "Buy", "0.1", f"{60000 + number}.00") for number in range(3000)]
+    config = replaying(write(tmp_path / "a.csv", rows), speed=0)
+    with venue_of(config) as venue:
+        eventually(lambda: venue.server.market.trade_count == 3000)  # fifty minutes of the file
+
+
+def test_a_reader_that_is_slow_holds_a_fast_market_up() -> None:
+    config = manual_config(market={"source": "synthetic", "symbols": {"BTCUSDT": {}}, "speed": 0})
+    with venue_of(config) as venue:
+        inbox = Inbox()
+        socket = venue.websocket("linear")
+        socket.trade_stream("BTCUSDT", inbox)
+        eventually(lambda: len(inbox.messages) > 20)
+        (connection,) = venue.server.hub.connections
+
+        def block() -> int:
+            connection._queue.append((math.inf, b"", ""))  # a frame that never gets its turn
+            connection._scheduled = True
+            return venue.server.market.trade_count
+
+        blocked = venue.call(block)
+        venue.http(None).get_server_time()
+        assert venue.server.market.trade_count - blocked < 50
+        venue.call(connection.mute)
+        eventually(lambda: venue.server.market.trade_count > blocked + 200)
+        socket.exit()
+
+
 def test_an_unknown_symbol_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="NOSUCHUSDT"):
         venue_of(manual_config(market={"symbols": {"NOSUCHUSDT": {}}})).__enter__()
@@ -201,3 +231,8 @@ def test_a_live_market_follows_another_exchange() -> None:
             assert last_price(venue) == "63890.00"
             ticker = venue.http(None).get_tickers(category="linear", symbol="BTCUSDT")["result"]["list"][0]
             assert ticker["lowPrice24h"] == "63890.00"
+            upstream.server.exchange.markets["BTCUSDT"].funding_rate = Decimal("0.0003")
+            upstream.call(upstream.server.market.set_mark, "BTCUSDT", "63950.00")
+            market_here = venue.server.exchange.markets["BTCUSDT"]
+            eventually(lambda: (market_here.mark, market_here.funding_rate) == (63950, Decimal("0.0003")))
+            assert market_here.next_funding_ms == upstream.server.exchange.markets["BTCUSDT"].next_funding_ms
