@@ -24,7 +24,7 @@ from gridbot.records import (
     Record,
     StreamGapRecord,
 )
-from tests.integration.desk import Desk, exchange, records, settings, trading
+from tests.integration.desk import Desk, account_of, exchange, records, settings, trading
 from tests.store.session import write_all
 
 D = Decimal
@@ -212,7 +212,7 @@ def test_a_loss_latch_is_kept_when_it_sets_and_when_it_lets_go_and_so_is_its_ale
 
 
 def test_the_equity_is_what_the_executions_and_the_positions_say(tmp_path: Path) -> None:
-    """With both legs open at a price that stands still: wallet, executions and unrealised PnL meet to the cent."""
+    """With legs open at a price that stands still: wallet, executions, funding and unrealised PnL meet to the cent."""
     config = settings(tmp_path)
     market = {"source": "manual", "symbols": {"BTCUSDT": {"price": "50000"}}, "mark_halflife_s": 0}
 
@@ -220,14 +220,13 @@ def test_the_equity_is_what_the_executions_and_the_positions_say(tmp_path: Path)
         with exchange(config, market=market) as paper:
             async with trading(config, paper) as desk:
                 await desk.quiet()
-                paper.set_price("BTCUSDT", "49690")  # opens long at several levels
-                await desk.until(lambda: desk.size(Direction.LONG) > D("0.01"))
-                await desk.quiet()
-                paper.set_price("BTCUSDT", "50310")  # closes some of it, opens short
-                await desk.until(lambda: desk.size(Direction.SHORT) > 0)
-                await desk.quiet()
+                paper.set_price("BTCUSDT", "49890")  # opens long
+                await desk.until(lambda: desk.size(Direction.LONG) > 0, "the long leg")
+                paper.set_price("BTCUSDT", "50110")  # opens short
+                await desk.until(lambda: desk.size(Direction.SHORT) > 0, "the short leg")
+                legs = paper.call(lambda: sum(leg.size > 0 for leg in account_of(paper).legs.values()))
                 paper.call(paper.server.exchange.settle_funding, "BTCUSDT", D("0.001"), time.time_ns() // 1_000_000)
-                await desk.until(lambda: fundings(tmp_path) == 2, "the funding of both legs")
+                await desk.until(lambda: fundings(tmp_path) == legs, "the funding of each leg that is open")
                 await desk.wiring.orchestrator.reconciler.run()
 
     asyncio.run(run())
