@@ -13,7 +13,7 @@ from gridbot.account import Account
 from gridbot.bybit.errors import ExchangeError
 from gridbot.bybit.types import OrderAck
 from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent, TickerEvent
-from gridbot.orders.gate import Desk, Gate, Leg, Proposal
+from gridbot.orders.gate import Desk, Gate, Leg, Producer, Proposal
 from gridbot.orders.lifecycle import Order, OrderState, Transition
 from gridbot.orders.link_id import wire_id
 from gridbot.orders.outcome import REDUCE_ONLY_ZERO, Next, Verdict, after_cancel, after_place
@@ -60,6 +60,7 @@ class OrderKeeper:
             reduce_only=proposal.reduce_only,
             client_id=proposal.client_id,
             link_id=wire_id(proposal.client_id, self._account.generations.next()),
+            post_only=proposal.post_only,
         )
         self.book.add(order)
         self._account.recorder.record(
@@ -194,7 +195,7 @@ class OrderKeeper:
             if order.state is OrderState.PENDING_CANCEL:
                 self._account.executor.cancel(order, self)
         elif order.state in (OrderState.PENDING, OrderState.UNRESOLVED):
-            refusal = self._gate.admit(self._desk, _as_proposal(order), self._account.clock_s(), own_level=True)
+            refusal = self._gate.admit(self._desk, _as_proposal(order), self._account.clock_s(), Producer.RETRY)
             if refusal is None:
                 self._keep(self.book.resend(order.key, "retry"))
                 self._account.executor.place(order, self)
@@ -278,4 +279,5 @@ def _as_proposal(order: Order) -> Proposal:
         qty=order.qty,
         reduce_only=order.reduce_only,
         client_id=order.client_id,
+        post_only=order.post_only,
     )

@@ -1,7 +1,8 @@
 """Leaving nothing behind, when asked to: cancel what rests, close what is held, and say what could not be done.
 
-Latched first: the gate lets no strategy order out any more, so nothing is placed behind our back. Then each step is
-confirmed by the exchange's own list, not by an acknowledgement (users' pain no. 13).
+Latched first: the gate lets no strategy order out any more, so nothing is placed behind our back; what closes goes
+through the same gate, as an operator's. Each step is confirmed by the exchange's own list, not by an acknowledgement
+(users' pain no. 13).
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from decimal import Decimal
 from gridbot.bybit.errors import ExchangeError
 from gridbot.core import Direction, Side, client_order_id
 from gridbot.orchestrator import Orchestrator
-from gridbot.orders.lifecycle import Order
-from gridbot.orders.link_id import wire_id
+from gridbot.orders.gate import Producer, Proposal
 from gridbot.runner import StrategyRunner
 
 __all__ = ["cancel_everything", "flatten"]
 
 POLL_S = 0.2
+AGAIN_S = 3.0
 CROSS = Decimal("0.005")
 """A closing order goes this far through the last price, so that it trades at once and no worse than that."""
 
@@ -50,7 +51,7 @@ async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> lis
 
 
 async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
-    """Close both legs of every symbol; what is left after the timeout, in words."""
+    """Close both legs of every symbol; what is left after the timeout, in words. After `cancel_everything`."""
     clock_s = orchestrator.account.clock_s
     deadline = clock_s() + timeout_s
     sent: dict[tuple[str, Direction], float] = {}
@@ -65,9 +66,11 @@ async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
             return []
         for runner, direction in open_legs:
             last = sent.get((runner.symbol, direction))
-            if last is None or clock_s() - last > 3.0:
+            if last is None and _close(orchestrator, runner, direction):
                 sent[runner.symbol, direction] = clock_s()
-                _close(orchestrator, runner, direction)
+            elif last is not None and clock_s() - last > AGAIN_S:  # the price ran away from it
+                del sent[runner.symbol, direction]
+                runner.orders.cancel_all("flatten")
         orchestrator.account.executor.pump()
         await asyncio.sleep(POLL_S)
         for runner, _ in open_legs:
@@ -80,27 +83,24 @@ async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
     ]
 
 
-def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direction) -> None:
-    """One reduce-only order over the whole leg, priced to trade at once."""
-    last = runner.desk.last_price
-    if last is None:
-        return
+def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direction) -> bool:
+    """One reduce-only order over the whole leg, priced to trade at once; False when the gate keeps it for now."""
+    account, desk = orchestrator.account, runner.desk
+    if desk.last_price is None:
+        return False
     side = direction.close_side
-    limit = last * (1 + CROSS if side is Side.BUY else 1 - CROSS)
-    ticks = runner.instrument.ticks(limit)
-    client_id = client_order_id(runner.strat_id, runner.symbol, side, ticks, direction)
-    order = Order(
-        strat_id=runner.strat_id,
-        symbol=runner.symbol,
+    ticks = runner.instrument.ticks(desk.last_price * (1 + CROSS if side is Side.BUY else 1 - CROSS))
+    proposal = Proposal(
         side=side,
         direction=direction,
         ticks=ticks,
         price=runner.instrument.price(ticks),
-        qty=min(runner.desk.legs[direction].size, runner.instrument.max_order_qty),
+        qty=min(desk.legs[direction].size, runner.instrument.max_order_qty),
         reduce_only=True,
-        client_id=client_id,
-        link_id=wire_id(client_id, orchestrator.account.generations.next()),
+        client_id=client_order_id(runner.strat_id, runner.symbol, side, ticks, direction),
         post_only=False,
     )
-    runner.book.add(order)
-    orchestrator.account.executor.place(order, runner.orders)
+    if account.gate.admit(desk, proposal, account.clock_s(), Producer.CLOSE) is not None:
+        return False
+    runner.orders.submit(proposal)
+    return True

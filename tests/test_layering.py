@@ -210,3 +210,40 @@ def test_the_configuration_can_be_read_without_pybit_or_a_server():
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+# Lessons L13: one gate stands between any producer of an order and the wire, and these are all producers there are.
+PRODUCERS = {
+    "gridbot.runner._act": "the strategy",
+    "gridbot.keeper.retry": "the retry queue",
+    "gridbot.stopping._close": "an operator's stop",
+}
+
+
+def _calls(function: ast.AST, owner: str, name: str) -> bool:
+    """Whether a function calls `...owner.name(...)`."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == name
+        and ast.unparse(node.func.value).rsplit(".", 1)[-1].lstrip("_") == owner
+        for node in ast.walk(function)
+    )
+
+
+def _functions_that_call(owner: str, name: str) -> dict[str, ast.AST]:
+    found: dict[str, ast.AST] = {}
+    for module, path in _modules("gridbot").items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _calls(node, owner, name):
+                found[f"{module}.{node.name}"] = node
+    return found
+
+
+def test_every_producer_of_an_order_asks_the_gate() -> None:
+    sends = _functions_that_call("executor", "place")
+    assert sends.keys() == {"gridbot.keeper.submit", "gridbot.keeper.retry"}
+    submits = _functions_that_call("orders", "submit")
+    producers = {**submits, "gridbot.keeper.retry": sends["gridbot.keeper.retry"]}
+    assert producers.keys() == PRODUCERS.keys()
+    assert all(_calls(function, "gate", "admit") for function in producers.values())

@@ -18,7 +18,7 @@ from gridbot.orders.book import OrderBook
 from gridbot.orders.breaker import Breaker, FailureRun, RateCap
 from gridbot.orders.funds import Funds
 
-__all__ = ["PRICE_BLIND", "Caps", "Desk", "Gate", "Proposal", "Refusal", "wire_order"]
+__all__ = ["PRICE_BLIND", "Caps", "Desk", "Gate", "Producer", "Proposal", "Refusal", "wire_order"]
 
 LevelKey = tuple[str, Direction, Side, int]
 """Strategy, direction, side and price in ticks."""
@@ -49,6 +49,14 @@ class Refusal(StrEnum):
     MAX_MARGIN = "max_margin"
     FUNDS = "insufficient_balance"
     LOSS_LIMIT = "session_loss_limit"
+
+
+class Producer(StrEnum):
+    """Who wants an order. A RETRY holds its level and was paid for already; an operator's CLOSE may only reduce."""
+
+    STRATEGY = "strategy"
+    RETRY = "retry"
+    CLOSE = "close"
 
 
 PRICE_BLIND = frozenset(
@@ -114,6 +122,7 @@ class Proposal:
     reduce_only: bool
     client_id: str
     level_distance: Decimal = ZERO
+    post_only: bool = True
 
     @property
     def notional(self) -> Decimal:
@@ -145,21 +154,32 @@ class Gate:
         self._warn = warn
         self._warned: set[str] = set()
 
-    def admit(self, desk: Desk, proposal: Proposal, now_s: float, *, own_level: bool = False) -> Refusal | None:
+    def admit(
+        self, desk: Desk, proposal: Proposal, now_s: float, producer: Producer = Producer.STRATEGY
+    ) -> Refusal | None:
         """Let an order through (then it counts against caps and funds) or say why not.
 
-        `own_level` is for a retry: the order already holds its level and was already paid for.
+        A CLOSE passes whatever stops or holds the strategies, never what keeps an order from closing more than there
+        is. ValueError when it would open something.
         """
-        refusal = (
+        if producer is Producer.CLOSE:
+            if not proposal.reduce_only:
+                raise ValueError(f"expected a close to be reduce-only, got {proposal}")
+            refusal = self._size(desk, proposal, own_level=False)
+        else:
+            refusal = self._admit(desk, proposal, now_s, own_level=producer is Producer.RETRY)
+        if refusal is None:
+            desk.rate.count(now_s)
+        return refusal
+
+    def _admit(self, desk: Desk, proposal: Proposal, now_s: float, *, own_level: bool) -> Refusal | None:
+        return (
             self._may_trade(desk, now_s)
             or self._level(desk, proposal, now_s, own_level)
             or self._size(desk, proposal, own_level)
             or (None if own_level else self._caps(desk, proposal, now_s))
             or (None if own_level or proposal.reduce_only else self._money(desk, proposal, now_s))
         )
-        if refusal is None:
-            desk.rate.count(now_s)
-        return refusal
 
     def level_key(self, desk: Desk, direction: Direction, side: Side, ticks: int) -> LevelKey:
         """What the breaker counts refusals of the exchange by."""

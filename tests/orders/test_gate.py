@@ -11,7 +11,7 @@ from gridbot.core import Direction, OrderStatus, Side, WalletEvent, client_order
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breaker import RateCap
 from gridbot.orders.funds import FRESH_S, PROBE_S, Funds
-from gridbot.orders.gate import STALE_PRICE_S, Caps, Desk, Gate, Leg, Proposal, Refusal, wire_order
+from gridbot.orders.gate import STALE_PRICE_S, Caps, Desk, Gate, Leg, Producer, Proposal, Refusal, wire_order
 from tests.orders.test_book import INSTRUMENT, make_order, update
 
 D = Decimal
@@ -222,9 +222,30 @@ def test_a_retry_keeps_its_level_and_is_not_paid_twice() -> None:
     order = make_order()
     bench.desk.book.add(order)
     bench.funds.update(wallet(available="0", ts=2), NOW)
-    assert bench.gate.admit(bench.desk, proposal(), NOW, own_level=True) is None
+    assert bench.gate.admit(bench.desk, proposal(), NOW, Producer.RETRY) is None
     bench.desk.paused = True
-    assert bench.gate.admit(bench.desk, proposal(), NOW, own_level=True) is Refusal.PAUSED
+    assert bench.gate.admit(bench.desk, proposal(), NOW, Producer.RETRY) is Refusal.PAUSED
+
+
+def test_an_operator_s_close_passes_what_holds_the_strategies() -> None:
+    bench = Bench(Caps(max_open_orders=0))
+    bench.gate.stopping, bench.gate.loss_latched = True, "lost too much"
+    bench.desk.paused, bench.desk.halted, bench.desk.ready = True, "delisted", False
+    bench.desk.legs[Direction.LONG] = Leg(D("0.1"), D(100), D(10))
+    close = proposal(1000, Side.SELL, Direction.LONG, qty="0.1")
+    assert bench.gate.admit(bench.desk, close, NOW, Producer.CLOSE) is None
+
+
+def test_an_operator_s_close_never_closes_more_than_there_is_and_opens_nothing() -> None:
+    bench = Bench()
+    bench.desk.legs[Direction.LONG] = Leg(D("0.1"), D(100), D(10))
+    too_much = proposal(1000, Side.SELL, Direction.LONG, qty="0.2")
+    assert bench.gate.admit(bench.desk, too_much, NOW, Producer.CLOSE) is Refusal.NOT_COVERED
+    bench.desk.legs[Direction.LONG] = Leg(D("0.1"), D(100), D(10), unsure=True)
+    close = proposal(1000, Side.SELL, Direction.LONG, qty="0.1")
+    assert bench.gate.admit(bench.desk, close, NOW, Producer.CLOSE) is Refusal.POSITION_UNSURE
+    with pytest.raises(ValueError, match="reduce-only"):
+        bench.gate.admit(bench.desk, proposal(), NOW, Producer.CLOSE)
 
 
 def test_a_warning_comes_once_on_the_way_up() -> None:
