@@ -130,6 +130,22 @@ def test_a_limit_of_a_partial_stop_is_amended(venue: Venue) -> None:
     assert refusal(http.amend_order, **LINEAR, orderId=child["orderId"], qty="0.020") == 110058
 
 
+def test_a_resting_order_has_no_trigger_to_amend(venue: Venue) -> None:
+    http = venue.http()
+    http.place_order(**buy(orderLinkId="x"))
+    assert refusal(http.amend_order, **LINEAR, orderLinkId="x", triggerPrice="60100.00") == 10001
+    assert refusal(http.amend_order, **LINEAR, orderLinkId="x", triggerBy="MarkPrice") == 10001
+    http.amend_order(**LINEAR, orderLinkId="x", takeProfit="60500.00")
+    assert order_of(http, "x")["tpslMode"] == "Full"
+
+
+def test_what_closes_cannot_get_stops_by_an_amend(venue: Venue) -> None:
+    http = venue.http()
+    http.place_order(**LINEAR, side="Buy", orderType="Market", qty="0.010", positionIdx=1)
+    http.place_order(**limit_order("BTCUSDT", "Sell", "0.010", "60900.00", 1, orderLinkId="x"))
+    assert refusal(http.amend_order, **LINEAR, orderLinkId="x", stopLoss="61000.00") == 10001
+
+
 def test_conditional_orders_bring_them_along_too(venue: Venue) -> None:
     http = venue.http()
     stop = {"triggerPrice": "60500.00", "triggerDirection": 1, "orderLinkId": "stop"}
