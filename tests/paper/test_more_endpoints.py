@@ -146,6 +146,10 @@ def test_klines_of_mark_index_and_premium(venue: Venue) -> None:
         assert refusal(call, **LINEAR, interval=2) == 10001
 
 
+def test_no_maintenance_is_announced(venue: Venue) -> None:
+    assert venue.http(None).get_system_status()["result"] == {"list": []}
+
+
 def test_open_interest_is_listed_by_interval(venue: Venue) -> None:
     http = venue.http()
     ticker = http.get_tickers(**LINEAR)["result"]["list"][0]
