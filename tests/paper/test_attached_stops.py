@@ -98,6 +98,29 @@ def test_partial_makes_a_pair_for_what_was_filled(venue: Venue, private: Inbox) 
     assert part["createType"] == "CreateByPartialStopLoss"
 
 
+def test_only_the_first_fill_sets_the_stops_of_the_whole_position(venue: Venue) -> None:
+    http = venue.http()
+    http.place_order(**buy("0.300", "59990.00", **BOTH))
+    venue.trade("BTCUSDT", "59990.00", "0.200", "Sell")
+    assert 0 < float(size(http)) < 0.3
+    http.set_trading_stop(**LINEAR, positionIdx=1, takeProfit="0", stopLoss="59100.00")
+    venue.set_price("BTCUSDT", "59800.00")
+    assert size(http) == "0.300"
+    assert [(row["stopOrderType"], row["triggerPrice"]) for row in stops(http)] == [("StopLoss", "59100.00")]
+
+
+def test_an_order_that_turns_a_position_protects_what_it_opened() -> None:
+    with venue_of(manual_config(position_mode="one_way")) as venue:
+        http = venue.http()
+        market = {**LINEAR, "orderType": "Market", "tpslMode": "Partial"}
+        http.place_order(**market, side="Buy", qty="0.010", takeProfit="60500.00")
+        http.place_order(**market, side="Sell", qty="0.004", stopLoss="61000.00")
+        assert [(row["stopOrderType"], row["qty"]) for row in stops(http)] == [("PartialTakeProfit", "0.006")]
+        http.place_order(**market, side="Sell", qty="0.011", stopLoss="61000.00")
+        (row,) = stops(http)
+        assert (row["stopOrderType"], row["side"], row["qty"]) == ("PartialStopLoss", "Buy", "0.005")
+
+
 def test_an_amend_changes_removes_and_adds(venue: Venue) -> None:
     http = venue.http()
     http.place_order(**buy(**BOTH, orderLinkId="x"))
