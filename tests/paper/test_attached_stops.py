@@ -70,6 +70,8 @@ def test_full_moves_the_stops_of_the_whole_position(venue: Venue) -> None:
     assert (loss["triggerPrice"], loss["parentOrderLinkId"]) == ("59500.00", "second")
     assert (profit["triggerPrice"], profit["parentOrderLinkId"]) == ("60500.00", "")
     assert {loss["qty"], profit["qty"]} == {"0.015"}
+    http.cancel_order(**LINEAR, orderId=profit["orderId"])  # no longer one of a pair
+    assert [row["orderId"] for row in stops(http)] == [loss["orderId"]]
     venue.set_price("BTCUSDT", "59500.00")
     assert (size(http), stops(http)) == ("0", [])
 
