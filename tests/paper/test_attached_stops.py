@@ -111,6 +111,19 @@ def test_only_the_first_fill_sets_the_stops_of_the_whole_position(venue: Venue) 
     assert [(row["stopOrderType"], row["triggerPrice"]) for row in stops(http)] == [("StopLoss", "59100.00")]
 
 
+def test_a_stop_closes_more_than_one_order_may() -> None:
+    rules = {"price": 10, "tick_size": "0.01", "qty_step": 1, "max_order_qty": 100}
+    market = {"source": "manual", "symbols": {"XYZUSDT": {}}, "instruments": {"XYZUSDT": rules}, "mark_halflife_s": 0}
+    with venue_of(manual_config(market=market)) as venue:
+        http = venue.http()
+        order = {"category": "linear", "symbol": "XYZUSDT", "side": "Buy", "orderType": "Market", "positionIdx": 1}
+        for _ in range(3):
+            http.place_order(**order, qty="100", stopLoss="9.00")
+        venue.set_price("XYZUSDT", "9.00")
+        (leg, _) = http.get_positions(category="linear", symbol="XYZUSDT")["result"]["list"]
+        assert leg["size"] == "0"
+
+
 def test_an_order_that_turns_a_position_protects_what_it_opened() -> None:
     with venue_of(manual_config(position_mode="one_way")) as venue:
         http = venue.http()
@@ -121,6 +134,20 @@ def test_an_order_that_turns_a_position_protects_what_it_opened() -> None:
         http.place_order(**market, side="Sell", qty="0.011", stopLoss="61000.00")
         (row,) = stops(http)
         assert (row["stopOrderType"], row["side"], row["qty"]) == ("PartialStopLoss", "Buy", "0.005")
+
+
+def test_an_order_counts_as_a_pair_only_until_it_has_one(venue: Venue) -> None:
+    http = venue.http()
+    http.place_order(**LINEAR, side="Buy", orderType="Market", qty="0.030", positionIdx=1)
+    part = {"positionIdx": 1, "tpslMode": "Partial", "slSize": "0.001"}
+    for number in range(18):
+        http.set_trading_stop(**LINEAR, **part, stopLoss=f"{59000 - number}.00")
+    http.place_order(**buy("0.300", "59990.00", **PARTIAL))
+    venue.trade("BTCUSDT", "59990.00", "0.200", "Sell")
+    assert len(stops(http)) == 18 + 2
+    http.place_order(**buy(**PARTIAL, orderLinkId="twentieth"))
+    assert refusal(http.place_order, **buy(**PARTIAL)) == 110061
+    http.amend_order(**LINEAR, orderLinkId="twentieth", takeProfit="60600.00")  # it counts already
 
 
 def test_an_amend_changes_removes_and_adds(venue: Venue) -> None:
