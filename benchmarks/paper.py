@@ -1,4 +1,4 @@
-"""What the paper exchange costs: `bin/bench benchmarks/paper.py`, or `python benchmarks/paper.py [--quick]`.
+"""What the paper exchange costs: `bin/bench paper`, or `python benchmarks/paper.py [--quick]`.
 
 The exchange runs in a process of its own; its CPU time is read from outside, so the client's is never in it.
 """
