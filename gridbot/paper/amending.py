@@ -25,11 +25,14 @@ class Amending(PositionStops):
         if change.trigger_price is not None or change.trigger_by is not None:
             raise ApiError(10001, "params error: triggerPrice invalid, the order does not wait for a trigger")
         market = self.markets[order.symbol]
-        new_qty, new_price = change.qty or order.qty, change.price or order.price
+        new_qty, new_price = change.qty or order.qty, order.price
+        if change.price is not None:
+            wanted = replace(order.request, price=change.price)
+            new_price = self._fit_to_band(account, wanted, market).price or change.price
         limit = None if order.is_market else new_price
         request = replace(order.request, attached=_attached_after(order, change))
         if new_qty == order.qty and new_price == order.price and request == order.request:
-            raise UNCHANGED
+            raise _unchanged()
         if new_qty <= order.cum_qty:
             raise ApiError(110064, "The modified quantity cannot be less than or equal to the executed quantity")
         self._check_amended(account, order, replace(request, price=limit))
@@ -68,7 +71,7 @@ class Amending(PositionStops):
             attached=_attached_after(order, change),
         )
         if request == order.request:
-            raise UNCHANGED
+            raise _unchanged()
         if new_trigger != trigger:
             check_trigger(new_trigger, self.markets[order.symbol])
         if kind is not None and change.qty is not None:
@@ -93,7 +96,8 @@ class Amending(PositionStops):
             self._check_count(account, request, new)
 
 
-UNCHANGED = ApiError(10001, "The order remains unchanged as the parameters entered match the existing ones.")
+def _unchanged() -> ApiError:
+    return ApiError(10001, "The order remains unchanged as the parameters entered match the existing ones.")
 
 
 def _attached_after(order: Order, change: Amendment) -> Attached | None:

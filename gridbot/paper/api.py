@@ -79,6 +79,7 @@ ROUTES: dict[str, Route] = {
     "/v5/position/add-margin": Route("POST", 10, signed=api_position.add_margin),
     "/v5/position/confirm-pending-mmr": Route("POST", 10, signed=api_position.confirm_pending_mmr),
     "/v5/position/switch-isolated": Route("POST", 10, signed=api_position.switch_isolated),
+    "/v5/position/set-tpsl-mode": Route("POST", 10, signed=api_position.set_tpsl_mode),
     "/v5/position/set-risk-limit": Route("POST", 10, signed=api_position.set_risk_limit),
     "/v5/user/query-api": Route("GET", 10, signed=api_account.query_api),
     "/v5/asset/coin/query-info": Route("GET", 5, signed=api_account.coin_info),

@@ -11,7 +11,7 @@ from gridbot.paper.api_market import is_linear, require_market
 from gridbot.paper.errors import ApiError
 from gridbot.paper.exchange import Exchange
 from gridbot.paper.paging import page_by_name, page_by_number
-from gridbot.paper.validate import decimal_field, integer, limit_field, text, window
+from gridbot.paper.validate import choice, decimal_field, integer, limit_field, text, window
 
 __all__ = [
     "add_margin",
@@ -21,6 +21,7 @@ __all__ = [
     "set_auto_add_margin",
     "set_leverage",
     "set_risk_limit",
+    "set_tpsl_mode",
     "switch_isolated",
     "switch_mode",
     "trading_stop",
@@ -133,6 +134,12 @@ def confirm_pending_mmr(exchange: Exchange, account: Account, params: Params, no
 def switch_isolated(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Margin mode is of the whole account on a unified one (bybit-v5.md 2.11)."""
     raise ApiError(100028, "unified account is forbidden")
+
+
+def set_tpsl_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Without effect: the mode is of each order and of each call of trading-stop."""
+    require_market(exchange, params)
+    return {"tpSlMode": choice(params, "tpSlMode", stop_params.MODES)}
 
 
 def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:

@@ -126,6 +126,8 @@ class Publisher:
         self._tickers.clear()
         self._books.clear()
         self._book_u.clear()
+        for market in self._markets.values():
+            market.updates = 1
 
     def _ticker_frame(self, symbol: str, kind: str, data: Mapping[str, str]) -> bytes:
         market = self._markets[symbol]
@@ -146,22 +148,25 @@ class Publisher:
         self._tickers[symbol] = row
         self._publish(topic, self._ticker_frame(symbol, "delta", {"symbol": symbol, **delta}), ticker=symbol)
 
-    def _take_book(self, topic: str, symbol: str) -> None:
-        depth = int(topic.split(".")[1])
-        bids, asks = views.book_rows(self._markets[symbol], depth)
-        self._books[topic] = (dict(bids), dict(asks))
-        self._book_u[topic] = self._book_u.get(topic, 0) + 1
+    def _take_book(self, topic: str, symbol: str) -> bool:
+        """Take the book as it is now; False when it is as it was. The deepest one has the update id of REST."""
+        depth, market = int(topic.split(".")[1]), self._markets[symbol]
+        bids, asks = views.book_rows(market, depth)
+        book = dict(bids), dict(asks)
+        if self._books.get(topic) == book:
+            return False
+        self._books[topic] = book
+        self._book_u[topic] = market.updates if depth == BOOK_DEPTHS[-1] else self._book_u.get(topic, 0) + 1
+        return True
 
     def _flush_book(self, topic: str, symbol: str) -> None:
         if not self._hub.listeners(topic):
             self._books.pop(topic, None)
             return
         old_bids, old_asks = self._books.get(topic, ({}, {}))
-        self._take_book(topic, symbol)
-        bids, asks = self._books[topic]
-        if (bids, asks) == (old_bids, old_asks):
-            self._book_u[topic] -= 1
+        if not self._take_book(topic, symbol):
             return
+        bids, asks = self._books[topic]
         if topic.startswith("orderbook.1."):
             frame = self._book_frame(topic, symbol, "snapshot", list(bids.items()), list(asks.items()))
         else:

@@ -15,7 +15,7 @@ from gridbot.paper.instruments import Listing
 from gridbot.paper.stops import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
 from gridbot.paper.validate import choice, decimal_field, order_price, order_qty, text, trigger_by
 
-__all__ = ["amended_stops", "attached_stops", "trading_stop"]
+__all__ = ["MODES", "amended_stops", "attached_stops", "trading_stop"]
 
 Params = Mapping[str, Any]
 MODES = frozenset(mode.value for mode in TpslMode)

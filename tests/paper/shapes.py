@@ -149,6 +149,13 @@ TOPICS: dict[str, Any] = {
     | {"data": [EXECUTION | fields("category isLeverage marketUnit execPnl") | {"extraFees": []}]},
     "position": ENVELOPE | {"data": [POSITION | fields("category entryPrice")]},
     "wallet": ENVELOPE | {"data": [WALLET]},
+    "execution.fast": fields(
+        "topic",
+        "creationTime",
+        data=[fields("category symbol execId execPrice execQty orderId orderLinkId side execTime", "seq", "isMaker")],
+    ),
+    "priceLimit snapshot": fields("topic", "ts", data=fields("symbol buyLmt sellLmt")),
+    "allLiquidation snapshot": fields("topic type", "ts", data=[fields("s S v p", "T")]),
     "tickers snapshot": fields("topic type", "cs ts", data=TICKER | fields("tickDirection")),
     "orderbook snapshot": fields("topic type", "ts cts", data=fields("s", "u seq", b=[["1", "1"]], a=[["1", "1"]])),
     "publicTrade snapshot": fields("topic type", "ts", data=[fields("s S v p L i", "T seq", "BT RPI")]),

@@ -70,6 +70,8 @@ def test_full_moves_the_stops_of_the_whole_position(venue: Venue) -> None:
     assert (loss["triggerPrice"], loss["parentOrderLinkId"]) == ("59500.00", "second")
     assert (profit["triggerPrice"], profit["parentOrderLinkId"]) == ("60500.00", "")
     assert {loss["qty"], profit["qty"]} == {"0.015"}
+    http.cancel_order(**LINEAR, orderId=profit["orderId"])  # no longer one of a pair
+    assert [row["orderId"] for row in stops(http)] == [loss["orderId"]]
     venue.set_price("BTCUSDT", "59500.00")
     assert (size(http), stops(http)) == ("0", [])
 
@@ -96,6 +98,56 @@ def test_partial_makes_a_pair_for_what_was_filled(venue: Venue, private: Inbox) 
     assert (size(http), stops(http)) == ("0", [])
     part = private.wait(lambda row: row["stopOrderType"] == "PartialStopLoss", "execution")
     assert part["createType"] == "CreateByPartialStopLoss"
+
+
+def test_only_the_first_fill_sets_the_stops_of_the_whole_position(venue: Venue) -> None:
+    http = venue.http()
+    http.place_order(**buy("0.300", "59990.00", **BOTH))
+    venue.trade("BTCUSDT", "59990.00", "0.200", "Sell")
+    assert 0 < float(size(http)) < 0.3
+    http.set_trading_stop(**LINEAR, positionIdx=1, takeProfit="0", stopLoss="59100.00")
+    venue.set_price("BTCUSDT", "59800.00")
+    assert size(http) == "0.300"
+    assert [(row["stopOrderType"], row["triggerPrice"]) for row in stops(http)] == [("StopLoss", "59100.00")]
+
+
+def test_a_stop_closes_more_than_one_order_may() -> None:
+    rules = {"price": 10, "tick_size": "0.01", "qty_step": 1, "max_order_qty": 100}
+    market = {"source": "manual", "symbols": {"XYZUSDT": {}}, "instruments": {"XYZUSDT": rules}, "mark_halflife_s": 0}
+    with venue_of(manual_config(market=market)) as venue:
+        http = venue.http()
+        order = {"category": "linear", "symbol": "XYZUSDT", "side": "Buy", "orderType": "Market", "positionIdx": 1}
+        for _ in range(3):
+            http.place_order(**order, qty="100", stopLoss="9.00")
+        venue.set_price("XYZUSDT", "9.00")
+        (leg, _) = http.get_positions(category="linear", symbol="XYZUSDT")["result"]["list"]
+        assert leg["size"] == "0"
+
+
+def test_an_order_that_turns_a_position_protects_what_it_opened() -> None:
+    with venue_of(manual_config(position_mode="one_way")) as venue:
+        http = venue.http()
+        market = {**LINEAR, "orderType": "Market", "tpslMode": "Partial"}
+        http.place_order(**market, side="Buy", qty="0.010", takeProfit="60500.00")
+        http.place_order(**market, side="Sell", qty="0.004", stopLoss="61000.00")
+        assert [(row["stopOrderType"], row["qty"]) for row in stops(http)] == [("PartialTakeProfit", "0.006")]
+        http.place_order(**market, side="Sell", qty="0.011", stopLoss="61000.00")
+        (row,) = stops(http)
+        assert (row["stopOrderType"], row["side"], row["qty"]) == ("PartialStopLoss", "Buy", "0.005")
+
+
+def test_an_order_counts_as_a_pair_only_until_it_has_one(venue: Venue) -> None:
+    http = venue.http()
+    http.place_order(**LINEAR, side="Buy", orderType="Market", qty="0.030", positionIdx=1)
+    part = {"positionIdx": 1, "tpslMode": "Partial", "slSize": "0.001"}
+    for number in range(18):
+        http.set_trading_stop(**LINEAR, **part, stopLoss=f"{59000 - number}.00")
+    http.place_order(**buy("0.300", "59990.00", **PARTIAL))
+    venue.trade("BTCUSDT", "59990.00", "0.200", "Sell")
+    assert len(stops(http)) == 18 + 2
+    http.place_order(**buy(**PARTIAL, orderLinkId="twentieth"))
+    assert refusal(http.place_order, **buy(**PARTIAL)) == 110061
+    http.amend_order(**LINEAR, orderLinkId="twentieth", takeProfit="60600.00")  # it counts already
 
 
 def test_an_amend_changes_removes_and_adds(venue: Venue) -> None:
@@ -128,6 +180,22 @@ def test_a_limit_of_a_partial_stop_is_amended(venue: Venue) -> None:
     http.amend_order(**LINEAR, orderId=child["orderId"], qty="0.004", price="58700.00")
     assert (stops(http)[0]["qty"], stops(http)[0]["price"]) == ("0.004", "58700.00")
     assert refusal(http.amend_order, **LINEAR, orderId=child["orderId"], qty="0.020") == 110058
+
+
+def test_a_resting_order_has_no_trigger_to_amend(venue: Venue) -> None:
+    http = venue.http()
+    http.place_order(**buy(orderLinkId="x"))
+    assert refusal(http.amend_order, **LINEAR, orderLinkId="x", triggerPrice="60100.00") == 10001
+    assert refusal(http.amend_order, **LINEAR, orderLinkId="x", triggerBy="MarkPrice") == 10001
+    http.amend_order(**LINEAR, orderLinkId="x", takeProfit="60500.00")
+    assert order_of(http, "x")["tpslMode"] == "Full"
+
+
+def test_what_closes_cannot_get_stops_by_an_amend(venue: Venue) -> None:
+    http = venue.http()
+    http.place_order(**LINEAR, side="Buy", orderType="Market", qty="0.010", positionIdx=1)
+    http.place_order(**limit_order("BTCUSDT", "Sell", "0.010", "60900.00", 1, orderLinkId="x"))
+    assert refusal(http.amend_order, **LINEAR, orderLinkId="x", stopLoss="61000.00") == 10001
 
 
 def test_conditional_orders_bring_them_along_too(venue: Venue) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from gridbot.core.vocabulary import Side
 from gridbot.paper import market_views
 from gridbot.paper.instruments import LISTINGS
+from gridbot.paper.liquidation import Liquidation
 from tests.paper import shapes
 from tests.paper.conformance import FRAMES, SHAPES, captured, compare, endpoint_file, topic_file, wrong_enums
 from tests.paper.support import ALICE, Inbox, Venue, eventually, limit_order, manual_config, venue_of
@@ -26,8 +29,9 @@ class Session:
         self._sockets(venue, public, private)
         self._trade(venue)
         self._query(venue)
-        eventually(lambda: {m["topic"] for m in private.messages} == {"order", "execution", "position", "wallet"})
-        eventually(lambda: len({m["topic"] for m in public.messages}) == 4)
+        topics = {"order", "execution", "execution.fast", "position", "wallet"}
+        eventually(lambda: {m["topic"] for m in private.messages} == topics)
+        eventually(lambda: len({m["topic"] for m in public.messages}) == 6)
         for message in private.messages:
             self.messages[message["topic"]] = message
         for message in public.messages:
@@ -39,11 +43,16 @@ class Session:
         stream.trade_stream("BTCUSDT", public)
         stream.orderbook_stream(50, "BTCUSDT", public)
         stream.kline_stream(1, "BTCUSDT", public)
+        stream.price_limit_stream("BTCUSDT", public)
+        stream.all_liquidation_stream("BTCUSDT", public)
         for subscribe in (account.order_stream, account.execution_stream, account.position_stream):
             subscribe(private)
+        account.fast_execution_stream(private)
         account.wallet_stream(private)
         eventually(lambda: len(venue.server.exchange.accounts["alice"].listening) == 4)
-        eventually(lambda: venue.call(venue.server.hub.listeners, "kline.1.BTCUSDT"))
+        for topic in ("kline.1.BTCUSDT", "priceLimit.BTCUSDT", "allLiquidation.BTCUSDT"):
+            eventually(lambda topic=topic: venue.call(venue.server.hub.listeners, topic))  # type: ignore[misc]
+        eventually(lambda: any("execution.fast" in each.topics for each in venue.server.hub.connections))
         self.close = lambda: (stream.exit(), account.exit())
 
     def _trade(self, venue: Venue) -> None:
@@ -54,6 +63,8 @@ class Session:
         venue.trade("BTCUSDT", "59000.00", "1.000", "Sell")
         http.place_order(**limit_order("BTCUSDT", "Sell", "0.005", "59500.00", 1, reduceOnly=True))
         venue.trade("BTCUSDT", "59600.00", "1.000", "Buy")
+        liquidation = Liquidation("BTCUSDT", Side.BUY, Decimal("0.300"), Decimal("58500.00"), venue.server.now_ms())
+        venue.call(venue.server._publisher.liquidated, [liquidation])
         venue.call(venue.server.market.settle_funding, "BTCUSDT", "0.0001")
         venue.server.exchange.markets["BTCUSDT"].funding_due(2**50)
         http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "50000.00", 1, orderLinkId="s2"))
@@ -196,6 +207,9 @@ def test_answers_have_the_shapes_of_the_reference(session: Session, name: str) -
     [
         ("Private/Order.txt", "order"),
         ("Private/UserTrades.txt", "execution"),
+        ("Private/MinimalUserTrades.txt", "execution.fast"),
+        ("Linear/Liquidations.txt", "allLiquidation snapshot"),
+        ("Spot/PriceLimit.txt", "priceLimit snapshot"),
         ("Private/Position.txt", "position"),
         ("Private/Balance.txt", "wallet"),
         ("Linear/Ticker.txt", "tickers snapshot"),

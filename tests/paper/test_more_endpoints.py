@@ -120,6 +120,17 @@ def test_margin_is_cross(venue: Venue) -> None:
     assert http.get_account_instruments_info(category="linear")["result"]["list"][0]["symbol"] == "BTCUSDT"
 
 
+def test_older_calls_are_answered_as_a_unified_account_answers_them(venue: Venue) -> None:
+    http = venue.http()
+    tier = http.set_risk_limit(**LINEAR, riskId=999, positionIdx=1)["result"]
+    row = http.get_positions(**LINEAR)["result"]["list"][0]
+    assert tier == {"category": "linear", "riskId": row["riskId"], "riskLimitValue": row["riskLimitValue"]}
+    assert refusal(http.set_risk_limit, **LINEAR, riskId=999, positionIdx=0) == 10001
+    assert refusal(http.switch_margin_mode, **LINEAR, tradeMode=1, buyLeverage="10", sellLeverage="10") == 100028
+    assert http.set_tp_sl_mode(**LINEAR, tpSlMode="Partial")["result"] == {"tpSlMode": "Partial"}
+    assert refusal(http.set_tp_sl_mode, **LINEAR, tpSlMode="Half") == 10001
+
+
 def test_klines_of_mark_index_and_premium(venue: Venue) -> None:
     http = venue.http()
     venue.trade("BTCUSDT", "60100.00", "0.5", "Buy")
@@ -133,6 +144,10 @@ def test_klines_of_mark_index_and_premium(venue: Venue) -> None:
         result = call(**LINEAR, interval=1)["result"]
         assert (result["symbol"], len(result["list"][0]), result["list"][0][4]) == ("BTCUSDT", 5, close)
         assert refusal(call, **LINEAR, interval=2) == 10001
+
+
+def test_no_maintenance_is_announced(venue: Venue) -> None:
+    assert venue.http(None).get_system_status()["result"] == {"list": []}
 
 
 def test_open_interest_is_listed_by_interval(venue: Venue) -> None:

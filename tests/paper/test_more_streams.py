@@ -52,6 +52,18 @@ def test_the_best_level_is_repeated_with_the_same_u(venue: Venue) -> None:
     socket.exit()
 
 
+def test_the_deepest_book_has_the_update_id_of_rest(venue: Venue) -> None:
+    updates: list[int] = []
+    socket = venue.websocket("linear")
+    socket.orderbook_stream(1000, "BTCUSDT", lambda message: updates.append(message["data"]["u"]))
+    eventually(lambda: updates)
+    for price in ("60010", "60020"):
+        venue.set_price("BTCUSDT", price)
+        wanted = venue.http(None).get_orderbook(category="linear", symbol="BTCUSDT")["result"]["u"]
+        eventually(lambda wanted=wanted: updates[-1] == wanted)  # type: ignore[misc]
+    socket.exit()
+
+
 def test_too_many_topics_on_one_connection_are_refused(venue: Venue) -> None:
     topics = [f"kline.1.{'X' * 200}{number}" for number in range(110)]
     (frame,) = talk(venue.ws_url + "/v5/public/linear", [{"op": "subscribe", "args": topics}], 1)

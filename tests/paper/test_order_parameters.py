@@ -116,3 +116,14 @@ def test_waiting_stops_take_no_place_of_active_orders(venue: Venue) -> None:
         answer = http.place_batch_order(category="linear", request=items)
         assert {each["code"] for each in answer["retExtInfo"]["list"]} == {0}
     assert refusal(http.place_order, **limit_order("BTCUSDT", "Buy", "0.001", "49000.00", 1)) == 110020
+
+
+def test_a_leverage_that_cannot_be_paid_changes_nothing(venue: Venue) -> None:
+    http = venue.http()
+    http.set_leverage(**LINEAR, buyLeverage="50", sellLeverage="50")
+    http.place_order(**MARKET, qty="2.000")
+    http.place_order(**limit_order("BTCUSDT", "Buy", "2.000", "59000.00", 1))
+    before = http.get_wallet_balance(accountType="UNIFIED")["result"]
+    assert refusal(http.set_leverage, **LINEAR, buyLeverage="2", sellLeverage="2") == 110007
+    assert http.get_wallet_balance(accountType="UNIFIED")["result"] == before
+    assert http.get_positions(**LINEAR)["result"]["list"][0]["leverage"] == "50"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pybit.exceptions import InvalidRequestError
 
+from gridbot.core.vocabulary import Direction
+from gridbot.paper.stops import Trail
 from tests.paper.support import Inbox, Venue, limit_order
 
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
@@ -150,6 +155,15 @@ def test_partial_stops_close_their_part_and_take_their_sibling_along(venue: Venu
     assert stops(http) == []
 
 
+def test_a_partial_stop_takes_no_more_room_than_it_needs(venue: Venue, http: Any) -> None:
+    for link_id, qty, price in (("near", "0.003", "60800.00"), ("far", "0.004", "60900.00")):
+        http.place_order(**limit_order("BTCUSDT", "Sell", qty, price, 1, reduceOnly=True, orderLinkId=link_id))
+    http.set_trading_stop(**LINEAR, positionIdx=1, tpslMode="Partial", stopLoss="59000.00", slSize="0.005")
+    venue.set_price("BTCUSDT", "59000.00")
+    assert legs(http)[0][0] == "0.005"
+    assert [row["orderLinkId"] for row in http.get_open_orders(**LINEAR)["result"]["list"]] == ["near"]
+
+
 def test_a_limit_stop_becomes_a_limit_order_that_rests(venue: Venue, http: Any) -> None:
     http.set_trading_stop(
         **LINEAR,
@@ -216,3 +230,26 @@ def test_a_trailing_stop_is_changed_and_removed(http: Any) -> None:
     http.set_trading_stop(**LINEAR, positionIdx=1, trailingStop="0")
     assert stops(http) == [("StopLoss", "59000.00")]
     assert http.get_positions(**LINEAR)["result"]["list"][0]["trailingStop"] == "0"
+
+
+@given(
+    st.sampled_from(Direction),
+    st.integers(1, 50),
+    st.none() | st.integers(950, 1050),
+    st.lists(st.integers(900, 1100), min_size=1, max_size=30),
+)
+def test_a_trailing_stop_keeps_its_distance_to_the_best_price_it_has_seen(
+    position: Direction, distance: int, active: int | None, prices: list[int]
+) -> None:
+    sign = 1 if position is Direction.LONG else -1
+    trail = Trail(Decimal(distance), None if active is None else Decimal(active), follows=active is None)
+    trigger = trail.first_trigger(position, Decimal(prices[0]))
+    seen: list[int] = [prices[0]] if active is None else []
+    for price in prices:
+        trail, trigger = trail.follow(position, trigger, Decimal(price))
+        if seen or active is None or (price - active) * sign >= 0:
+            seen.append(price)
+        assert trail.follows is bool(seen)
+        if seen:
+            best = max(seen) if sign > 0 else min(seen)
+            assert trigger == best - sign * distance

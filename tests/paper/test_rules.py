@@ -45,6 +45,21 @@ def test_a_price_outside_the_band_is_moved_into_it_or_refused_when_asked(venue: 
     http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "30000.00", 1))  # far below is always legal
 
 
+def test_an_amended_price_is_moved_into_the_band_as_well(venue: Venue, private: Inbox) -> None:
+    http = venue.http()
+    band = http.get_price_limit(**LINEAR)["result"]
+    order = limit_order("BTCUSDT", "Buy", "0.001", "59000.00", 1, timeInForce="GTC", orderLinkId="x")
+    http.place_order(**order)
+    http.set_limit_price_action(category="linear", modifyEnable=False)
+    with pytest.raises(InvalidRequestError) as caught:
+        http.amend_order(**LINEAR, orderLinkId="x", price="90000.00")
+    assert caught.value.status_code == 110003
+    http.set_limit_price_action(category="linear", modifyEnable=True)
+    http.amend_order(**LINEAR, orderLinkId="x", price="90000.00")
+    row = private.wait(lambda row: row["orderLinkId"] == "x" and row["orderStatus"] == "Filled", "order")
+    assert row["price"] == band["buyLmt"]
+
+
 def test_resting_reduce_only_orders_go_when_the_position_goes() -> None:
     """In one-way mode an order of the other side may close what a reduce-only order waits for."""
     with venue_of(manual_config(position_mode="one_way")) as venue:
