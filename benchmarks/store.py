@@ -281,11 +281,11 @@ def flush_cost(data_dir: Path, history: int) -> Figures:
     figures = []
     for count in (5, 100, 5000):
         times: dict[bool, list[float]] = {True: [], False: []}
-        for turn in range(30):
+        for _ in range(30):
             for with_rollups in times:  # by turns, so that both meet the same weather
                 sources = ROLLUP_SOURCES if with_rollups else frozenset()
                 with mock.patch.object(database_module, "ROLLUP_SOURCES", sources):
-                    times[with_rollups].append(_flush(store, count, turn))
+                    times[with_rollups].append(_flush(store, count))
         with_them, without = statistics.median(times[True]), statistics.median(times[False])
         figures += [
             Figure(f"flush of {count} executions and orders, 2 positions", with_them, "ms", "planning statements"),
@@ -301,11 +301,11 @@ def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(statement)
 
 
-def _flush(store: Database, count: int, turn: int) -> float:
+def _flush(store: Database, count: int) -> float:
     """Processor milliseconds of one transaction."""
     records: dict[str, list[Any]] = {
         "executions": [execution(number, time.time_ns() // 1_000_000) for number in range(count)],
-        "orders": [order(number + turn * count // 2) for number in range(count)],
+        "orders": [order(number) for number in range(count)],
         "position_events": [position(side) for side in ("long", "short")],
     }
     tables = {
@@ -447,8 +447,8 @@ def queries(data_dir: Path, fills: int) -> Figures:
     database.prepare()
     with duckdb.connect(str(database.path), config={"memory_limit": "2GB"}) as con:
         for statement in (HISTORY, POSITIONS, ORDERS):
-            for first in range(0, fills, 1_000_000):
-                con.execute(statement.format(first=first, last=min(fills, first + 1_000_000), all=fills))
+            for number in range(0, fills, 1_000_000):
+                con.execute(statement.format(first=number, last=min(fills, number + 1_000_000), all=fills))
         began = time.perf_counter()
         make_rollups(con)
         made = time.perf_counter() - began
