@@ -1,37 +1,47 @@
 """The record path's published figures, each measured against what it replaces.
 
-    python benchmarks/store.py            all of it (some minutes, about 4 GB of disk)
+    python benchmarks/store.py            all of it (some ten minutes, about 6 GB of disk)
     python benchmarks/store.py --quick    a tenth of everything
 
-* throughput: a worker process journals executions and passes them by queue to a writer process, until all are
-  committed; baseline: the same rows inserted one by one, each committed, by sqlite3 with
-  WAL, same run
+* throughput: a worker process journals executions as fast as it can, and offers them to the queue every 50 ms as a
+  worker does, until a writer process has committed all; baseline: the same rows inserted one by one, each committed, by
+  sqlite3 with WAL, same run
 * delay: from appending a record to a reader seeing it by SQL, at 200 records a second
-* loop lag of a recording worker while the writer is stopped (SIGSTOP)
-* recovery: a fresh database from the journals
-* queries over a history of fills
+* lag: the loop of a recording worker while the writer runs, and while it is stopped (SIGSTOP)
+* flush: processor time of one transaction with and without the rollups, beside a million older executions
+* recovery: a fresh database from the journals, and its size
+* queries: over a history of fills, orders and position rows; cold (not in the page cache), first and warm in a
+  connection, and beside the rollups the same answer from all rows
+
+Every figure depends on what else the machine does: compare those of one run.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import multiprocessing
 import os
+import resource
 import signal
 import sqlite3
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import duckdb
 import orjson
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -40,13 +50,29 @@ from gridbot.journal import Journal
 from gridbot.journal_reader import JournalReader, journal_directory
 from gridbot.reading import connect, database_path
 from gridbot.recorder import Recorder
-from gridbot.records import ExecutionRecord, Header, UtcMs
-from supervisor.store.database import Database
+from gridbot.records import ExecutionRecord, Header, OrderRecord, PositionRecord, UtcMs
+from supervisor.store import database as database_module
+from supervisor.store.database import Database, Rows
+from supervisor.store.rollups import ROLLUP_SOURCES, ROLLUPS
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 
 CONTEXT = multiprocessing.get_context("spawn")
 BATCH = 25
+OFFER_S = 0.05
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A line of the table: what was measured, how much of what, and what stops it from being better."""
+
+    what: str
+    value: float
+    unit: str
+    limit: str = ""
+
+
+Figures = list[Figure]
 
 
 def execution(number: int, now_ms: int = 1_700_000_000_000) -> ExecutionRecord:
@@ -102,42 +128,54 @@ def wait_committed(health: Any, count: int) -> float:
 def record_many(data_dir: Path, count: int, queue: Any, done: Any) -> None:
     samples = [execution(number) for number in range(1000)]
     recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue)
-    started = time.perf_counter()
-    offered = started
+    started = offered = time.perf_counter()
     for number in range(count):
         recorder.record(samples[number % 1000])
         if number % BATCH == BATCH - 1:
             recorder.write()
-            if time.perf_counter() - offered > 0.05:
+            if time.perf_counter() - offered > OFFER_S:
                 recorder.flush()
                 offered = time.perf_counter()
     recorder.flush()
-    done.send((started, time.perf_counter(), recorder.stats.queue_dropped))
+    done.send((started, time.perf_counter(), processor_s()))
     recorder.close()
 
 
-def throughput(data_dir: Path, count: int) -> dict[str, Any]:
+def processor_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def throughput(data_dir: Path, count: int) -> Figures:
     queue = CONTEXT.Queue(1000)
     ours, theirs = CONTEXT.Pipe(duplex=False)
-    with writer_process(data_dir, {"alice": queue}) as (_, health):
+    with writer_process(data_dir, {"alice": queue}) as (writer, health):
         worker = CONTEXT.Process(target=record_many, args=(data_dir, count, queue, theirs))
         worker.start()
-        started, journaled, dropped = ours.recv()
+        started, journaled, worker_s = ours.recv()
         committed = wait_committed(health, count)
+        writer_usage = psutil.Process(writer.pid)
+        writer_s = sum(writer_usage.cpu_times()[:2])
+        peak_rss = int(Path(f"/proc/{writer.pid}/status").read_text().split("VmHWM:")[1].split()[0]) / 1000
         worker.join()
-    return {
-        "records": count,
-        "journaled_per_s": round(count / (journaled - started)),
-        "committed_per_s": round(count / (committed - started)),
-        "batches_not_by_queue": dropped,
-        "bytes_per_million_executions": round(database_path(data_dir).stat().st_size / count * 1e6),
-    }
+    ours_per_s = count / (committed - started)
+    baseline = sqlite_row_by_row(data_dir, max(1000, count // 10))
+    return [
+        Figure("worker: journaled", count / (journaled - started), "records/s", "one core: JSON, checksum, write()"),
+        Figure("worker: processor time", worker_s / count * 1e6, "us/record"),
+        Figure("worker to committed", ours_per_s, "records/s", "the writer's one core; two cores shared with the rest"),
+        Figure(
+            "writer: processor time", writer_s / count * 1e6, "us/record", "DuckDB two thirds: parse JSON, compress"
+        ),
+        Figure("writer: memory at most", peak_rss, "MB", "one transaction: 122,880 records or 96 MB"),
+        Figure("sqlite3, WAL, row by row", baseline, "records/s", "a commit, an fsync, a statement for each"),
+        Figure("ratio to sqlite3", ours_per_s / baseline, "x"),
+    ]
 
 
-def sqlite_row_by_row(data_dir: Path, count: int) -> dict[str, Any]:
-    """The plain way: each record inserted and committed by itself, money as text to keep it exact."""
-    path = data_dir / "baseline.sqlite"
-    con = sqlite3.connect(path, isolation_level=None)
+def sqlite_row_by_row(data_dir: Path, count: int) -> float:
+    """The plain way: each record inserted and committed by itself, money as text to keep it exact. Records a second."""
+    con = sqlite3.connect(data_dir / "baseline.sqlite", isolation_level=None)
     con.execute("PRAGMA journal_mode = WAL")
     names = [column.name for column in (*codec.columns(Header), *codec.columns(ExecutionRecord))]
     con.execute(f"CREATE TABLE executions ({', '.join(names)})")
@@ -150,11 +188,7 @@ def sqlite_row_by_row(data_dir: Path, count: int) -> dict[str, Any]:
         con.execute(statement, row)
     took = time.perf_counter() - started
     con.close()
-    return {
-        "records": count,
-        "committed_per_s": round(count / took),
-        "bytes_per_million_executions": round(path.stat().st_size / count * 1e6),
-    }
+    return count / took
 
 
 # -- delay ------------------------------------------------------------------------------------------------------------
@@ -172,9 +206,9 @@ def record_paced(data_dir: Path, rate: int, seconds: float, queue: Any) -> None:
     recorder.close()
 
 
-def delay(data_dir: Path, rate: int, seconds: float) -> dict[str, Any]:
+def delay(data_dir: Path, rate: int, seconds: float) -> Figures:
     queue = CONTEXT.Queue(1000)
-    seen, delays, reads = 0, [], 0
+    seen, delays = 0, []
     with writer_process(data_dir, {"alice": queue}):
         worker = CONTEXT.Process(target=record_paced, args=(data_dir, rate, seconds, queue))
         worker.start()
@@ -184,16 +218,14 @@ def delay(data_dir: Path, rate: int, seconds: float) -> dict[str, Any]:
             now = time.time_ns() // 1000
             delays += [(now - stamp) / 1000 for _, stamp in rows]
             seen = max([seen, *(seq for seq, _ in rows)])
-            reads += 1
             time.sleep(0.05)
         worker.join()
-    return {
-        "records_per_s": rate,
-        "reads": reads,
-        "p50_ms": round(quantile(delays, 0.5)),
-        "p99_ms": round(quantile(delays, 0.99)),
-        "max_ms": round(max(delays)),
-    }
+    beat = "the writer's beat of 0.5 s, its flush, the reader's look each 50 ms"
+    return [
+        Figure(f"delay to SQL at {rate}/s, p50", quantile(delays, 0.5), "ms", beat),
+        Figure("p99", quantile(delays, 0.99), "ms"),
+        Figure("max", max(delays), "ms"),
+    ]
 
 
 def quantile(values: Sequence[float], q: float) -> float:
@@ -216,51 +248,125 @@ async def _lags(recorder: Recorder, rate: int, seconds: float) -> list[float]:
     return lags
 
 
-def loop_lag(data_dir: Path, rate: int, seconds: float) -> dict[str, Any]:
+def loop_lag(data_dir: Path, rate: int, seconds: float) -> Figures:
     queue = CONTEXT.Queue(1000)
-    figures: dict[str, Any] = {"records_per_s": rate}
+    figures = []
     with writer_process(data_dir, {"alice": queue}) as (process, health):
         recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue)
         for name in ("running", "stopped"):
             if name == "stopped":
                 os.kill(process.pid, signal.SIGSTOP)
             lags = asyncio.run(_lags(recorder, rate, seconds))
-            figures[f"writer_{name}_p50_ms"] = round(statistics.median(lags), 2)
-            figures[f"writer_{name}_p99_ms"] = round(quantile(lags, 0.99), 2)
-        figures["batches_not_by_queue"] = recorder.stats.queue_dropped
+            figures += [
+                Figure(f"loop lag at {rate}/s, writer {name}, p50", statistics.median(lags), "ms"),
+                Figure("p99", quantile(lags, 0.99), "ms", "other processes; nothing waits for the writer"),
+            ]
         os.kill(process.pid, signal.SIGCONT)
         last = recorder.last_seq
         started = time.perf_counter()
-        figures["caught_up_after_s"] = round(wait_committed(health, last) - started, 2)
+        figures.append(Figure("caught up after", wait_committed(health, last) - started, "s", "a report each second"))
         recorder.close()
     return figures
+
+
+# -- what a flush costs -----------------------------------------------------------------------------------------------
+
+
+def flush_cost(data_dir: Path, history: int) -> Figures:
+    store = Database(database_path(data_dir))
+    store.prepare()
+    with duckdb.connect(str(store.path)) as con:
+        con.execute(HISTORY.format(first=0, last=history))
+        make_rollups(con)
+    figures = []
+    for count in (5, 100, 5000):
+        times: dict[bool, list[float]] = {True: [], False: []}
+        for _ in range(30):
+            for with_rollups in times:  # by turns, so that both meet the same weather
+                sources = ROLLUP_SOURCES if with_rollups else frozenset()
+                with mock.patch.object(database_module, "ROLLUP_SOURCES", sources):
+                    times[with_rollups].append(_flush(store, count))
+        with_them, without = statistics.median(times[True]), statistics.median(times[False])
+        figures += [
+            Figure(f"flush of {count} executions and orders, 2 positions", with_them, "ms", "planning statements"),
+            Figure("without rollups", without, "ms", "open, commit, close: some 30 ms at any size"),
+        ]
+    return figures
+
+
+def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
+    """As the first start with an older file does."""
+    for rollup in ROLLUPS:
+        for statement in rollup.statements(rollup.source):
+            con.execute(statement)
+
+
+def _flush(store: Database, count: int) -> float:
+    """Processor milliseconds of one transaction."""
+    records: dict[str, list[Any]] = {
+        "executions": [execution(number, time.time_ns() // 1_000_000) for number in range(count)],
+        "orders": [order(number) for number in range(count)],
+        "position_events": [position(side) for side in ("long", "short")],
+    }
+    tables = {
+        table: [codec.encode("alice", "run", seq, 1, record)[16:-1] for seq, record in enumerate(found, start=1)]
+        for table, found in records.items()
+    }
+    started = processor_s()
+    with store.open() as con:
+        store.write(con, Rows(tables, {"alice": count}))
+    return (processor_s() - started) * 1000
+
+
+def order(number: int) -> OrderRecord:
+    return OrderRecord(
+        strategy="btc_grid",
+        symbol="BTCUSDT",
+        order_link_id=f"g1a2b3c-{number:08d}",
+        order_id=f"c0f4a2b1-9a44-4d52-{number:012d}",
+        direction="long",
+        side="Buy",
+        price=Decimal("104233.10"),
+        qty=Decimal("0.012"),
+        cum_exec_qty=Decimal(0),
+        reduce_only=False,
+        state="open" if number % 2 else "filled",
+    )
+
+
+def position(direction: str) -> PositionRecord:
+    return PositionRecord(strategy="btc_grid", symbol="BTCUSDT", direction=direction, size=Decimal("0.1"))
 
 
 # -- recovery and queries ---------------------------------------------------------------------------------------------
 
 
-def recovery(data_dir: Path, count: int) -> dict[str, Any]:
+def recovery(data_dir: Path, count: int) -> Figures:
     recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "process"))
-    samples = [execution(number) for number in range(1000)]
+    sample = execution(0)
     for number in range(count):
-        recorder.record(samples[number % 1000])
+        ids: dict[str, Any] = {"exec_id": str(uuid.uuid4()), "order_id": str(uuid.uuid4())}
+        stamp = UtcMs(1_700_000_000_000 + number * 30)
+        recorder.record(dataclasses.replace(sample, **ids, order_link_id=f"g1a2b3c-{number:08d}", exchange_ts=stamp))
         if number % 1000 == 999:
             recorder.flush()
     recorder.close()
     started = time.perf_counter()
-    read = _read_all(data_dir)
+    assert _read_all(data_dir) == count
     checked = time.perf_counter()
     writer = Writer(WriterSpec(data_dir, ("alice",)), {})
     while writer.flush():
         pass
     took = time.perf_counter() - checked
     writer.close()
-    return {
-        "records": read,
-        "read_and_checked_s": round(checked - started, 2),
-        "database_from_journals_s": round(took, 1),
-        "records_per_s": round(count / took),
-    }
+    size = database_path(data_dir).stat().st_size / count
+    return [
+        Figure(f"{count:,} journaled records, read and checked", checked - started, "s", "one core: checksums"),
+        Figure("a new database from them", took, "s", "one core: as the writer above"),
+        Figure("rate", count / took, "records/s"),
+        Figure("database, per million executions", size, "MB", "three ids of which two are random; DuckDB compresses"),
+        Figure("journal, per million executions", recorder.stats.bytes_written / count, "MB", "JSON with its keys"),
+    ]
 
 
 def _read_all(data_dir: Path) -> int:
@@ -291,66 +397,122 @@ SELECT 'account' || (i % 8) AS account, 'run' AS run_id, i // 8 AS seq,
     TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS local_ts, 'grid' || (i % 24) AS strategy,
     ['BTCUSDT', 'ETHUSDT', 'SOLUSDT'][1 + i % 3] AS symbol, IF(i % 2 = 0, 'long', 'short') AS direction,
     (i % 900) / 1000 AS size, 1 AS multiplier_buy, 1 AS multiplier_sell, '' AS rule, false AS shadow, 'stream' AS source
-FROM range(0, {last}) r(i)"""
+FROM range({first}, {last}) r(i)"""
+
+ORDERS = """
+INSERT INTO orders BY NAME
+SELECT 'account' || (i % 8) AS account, 'run' AS run_id, i // 8 AS seq,
+    TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS local_ts, 'grid' || (i % 24) AS strategy, 'BTCUSDT' AS symbol,
+    'g' || (i // 24) || '-' || (i % 8) AS order_link_id, uuid()::VARCHAR AS order_id, 'long' AS direction,
+    'Buy' AS side, 100000 + (i * 7919 % 20000) / 10 AS price, 0.012 AS qty, 0 AS cum_exec_qty, false AS reduce_only,
+    IF((i // 8) % 3 < 2 OR i > {all} - 4000, 'open', 'filled') AS state, 1 AS attempt, '' AS reason, false AS shadow
+FROM range({first}, {last}) r(i)"""
 
 QUERIES = {
-    "pnl by strategy and day": "SELECT * FROM pnl_daily",
-    "pnl by strategy, whole history": "SELECT * FROM pnl_by_strategy",
-    "pnl by strategy, last 30 days": "SELECT strategy, sum(realised_pnl - fee) FROM fills "
-    "WHERE exchange_ts > (SELECT max(exchange_ts) FROM fills) - INTERVAL 30 DAY GROUP BY 1",
-    "latest positions": "SELECT * FROM positions",
-    "last 50 fills of an account": "SELECT * FROM fills WHERE account = 'account3' ORDER BY seq DESC LIMIT 50",
-    "grid profit by level": "SELECT * FROM grid_levels",
+    "PnL by strategy and day": ("SELECT * FROM pnl_daily", "its 8,760 rows on their way to Python"),
+    "the same from all fills": (
+        "SELECT CAST(exchange_ts AS DATE), account, strategy, symbol, count(*), sum(price * qty), sum(realised_pnl), "
+        "sum(fee) FILTER (exec_type <> 'Funding'), sum(fee) FILTER (exec_type = 'Funding') FROM executions "
+        "WHERE NOT shadow GROUP BY ALL",
+        "adding up 128-bit amounts",
+    ),
+    "PnL by strategy": ("SELECT * FROM pnl_by_strategy", "planning"),
+    "PnL by strategy, last 30 days, from fills": (
+        "SELECT strategy, sum(realised_pnl - fee) FROM fills "
+        "WHERE exchange_ts > (SELECT max(exchange_ts) FROM fills) - INTERVAL 30 DAY GROUP BY 1",
+        "the rows of these days",
+    ),
+    "latest positions": ("SELECT * FROM positions", "planning"),
+    "the same from all rows": (
+        "SELECT * FROM position_events WHERE NOT shadow "
+        "QUALIFY row_number() OVER (PARTITION BY account, symbol, direction ORDER BY seq DESC) = 1",
+        "grouping by text",
+    ),
+    "open orders": ("SELECT * FROM open_orders", "their rows on their way to Python"),
+    "the same from all transitions": (
+        "SELECT * FROM (SELECT * FROM orders WHERE NOT shadow QUALIFY row_number() OVER (PARTITION BY account, "
+        "coalesce(nullif(order_link_id, ''), order_id) ORDER BY seq DESC) = 1) WHERE state <> 'filled'",
+        "sorting by order",
+    ),
+    "last 50 fills of an account": (
+        "SELECT * FROM fills WHERE account = 'account3' ORDER BY seq DESC LIMIT 50",
+        "a look at every number",
+    ),
+    "grid profit by level": ("SELECT * FROM grid_levels", "sorting all fills by leg and time, twice; nothing is kept"),
 }
 
 
-def queries(data_dir: Path, fills: int) -> dict[str, Any]:
+def queries(data_dir: Path, fills: int) -> Figures:
     database = Database(database_path(data_dir))
     database.prepare()
-    with duckdb.connect(str(database.path)) as con:
-        con.execute("SET memory_limit = '2GB'")
-        for first in range(0, fills, 1_000_000):
-            con.execute(HISTORY.format(first=first, last=min(fills, first + 1_000_000)))
-        con.execute(POSITIONS.format(last=fills // 5))
-    figures: dict[str, Any] = {"fills": fills, "bytes": database.path.stat().st_size}
-    with connect(data_dir) as con:
-        views = {row[0] for row in con.execute("SELECT view_name FROM duckdb_views()").fetchall()}
-        for name, statement in QUERIES.items():
-            if statement.rsplit(" ", 1)[-1] == "grid_levels" and "grid_levels" not in views:
-                continue
-            times: list[float] = []
-            for _ in range(5):
-                started = time.perf_counter()
-                con.execute(statement).fetchall()
-                times.append((time.perf_counter() - started) * 1000)
-                if times[0] > 10_000:
-                    break  # once is enough
-            print(name, round(times[0]), file=sys.stderr, flush=True)
-            figures[f"{name}, ms"] = {"first": round(times[0]), "warm": round(statistics.median(times[1:] or times))}
+    with duckdb.connect(str(database.path), config={"memory_limit": "2GB"}) as con:
+        for statement in (HISTORY, POSITIONS, ORDERS):
+            for number in range(0, fills, 1_000_000):
+                con.execute(statement.format(first=number, last=min(fills, number + 1_000_000), all=fills))
+        began = time.perf_counter()
+        make_rollups(con)
+        made = time.perf_counter() - began
+    figures = [
+        Figure(f"{fills:,} fills, orders, positions: file", database.path.stat().st_size / 1e6, "MB"),
+        Figure("rollups made from them, once", made, "s", "an older file's first start: newest row of each order"),
+    ]
+    for name, (statement, limit) in QUERIES.items():
+        with database.path.open("rb") as file:  # nobody has the database open here
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        cold = _times(data_dir, statement, 1)[0]
+        first, *warm = _times(data_dir, statement, 2 if cold > 5000 else 6)
+        figures += [
+            Figure(f"{name}: warm", statistics.median(warm), "ms", limit),
+            Figure("first / cold", first, f"/ {cold:.0f} ms"),
+        ]
+        print(name, round(statistics.median(warm)), file=sys.stderr, flush=True)
     return figures
+
+
+def _times(data_dir: Path, statement: str, times: int) -> list[float]:
+    """Milliseconds of the statement in a connection of its own, each time."""
+    found = []
+    with connect(data_dir) as con:
+        for _ in range(times):
+            started = time.perf_counter()
+            con.execute(statement).fetchall()
+            found.append((time.perf_counter() - started) * 1000)
+    return found
+
+
+def show(figures: Figures) -> None:
+    for figure in figures:
+        value = f"{figure.value:,.0f}" if figure.value >= 100 else f"{figure.value:.3g}"
+        print(f"{figure.what:<58} {value:>10} {figure.unit:<12} {figure.limit}".rstrip(), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
-    parser.add_argument("--only", choices=["throughput", "delay", "lag", "recovery", "queries"])
+    parser.add_argument("--only", choices=["throughput", "delay", "lag", "flush", "recovery", "queries"])
+    parser.add_argument("--json", action="store_true", help="one JSON object for each part instead of the table")
     options = parser.parse_args()
     part = 10 if options.quick else 1
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        steps = {
-            "throughput": lambda: {
-                "gridbot": throughput(root / "throughput", 1_000_000 // part),
-                "sqlite3 row by row": sqlite_row_by_row(root / "throughput", 100_000 // part),
-            },
-            "delay": lambda: delay(root / "delay", 200, 30 / part),
+        steps: dict[str, Callable[[], Figures]] = {
+            "throughput": lambda: throughput(root / "throughput", 2_000_000 // part),
+            "delay": lambda: delay(root / "delay", 200, 60 / part),
             "lag": lambda: loop_lag(root / "lag", 1000, 20 / part),
+            "flush": lambda: flush_cost(root / "flush", 1_000_000 // part),
             "recovery": lambda: recovery(root / "recovery", 1_000_000 // part),
             "queries": lambda: queries(root / "queries", 10_000_000 // part),
         }
         for name, step in steps.items():
             if options.only in (None, name):
-                print(orjson.dumps({name: step()}, option=orjson.OPT_INDENT_2).decode(), flush=True)
+                before = os.getloadavg()[0]
+                figures = step()
+                if options.json:
+                    print(orjson.dumps({name: figures}).decode(), flush=True)
+                    continue
+                print(f"\n{name} (load {before:.1f} before, {os.getloadavg()[0]:.1f} after)")
+                show(figures)
 
 
 if __name__ == "__main__":

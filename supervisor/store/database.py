@@ -24,7 +24,7 @@ from gridbot.codec import CodecError
 from gridbot.reading import is_lock_error
 from supervisor.store.bulk import LOAD_FROM, append, load
 from supervisor.store.migrations import keep_copy
-from supervisor.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, merge_sqls
+from supervisor.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
 from supervisor.store.schema import SCHEMA_VERSION, STORAGE_VERSION, applied, create_table_sql, ensure_schema, quote
 
 __all__ = ["Database", "DatabaseHeld", "Rows", "Unreadable"]
@@ -179,7 +179,8 @@ class Database:
         before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
         con.begin()
         if table == REMOVED_SUMS.source:
-            con.execute(REMOVED_SUMS.merge_sql(f"(SELECT * FROM {table} WHERE local_ts < ?)"), [before])
+            for statement in REMOVED_SUMS.statements(f"(SELECT * FROM {table} WHERE local_ts < ?)"):
+                con.execute(statement, [before])
         row = con.execute(f"DELETE FROM {table} WHERE local_ts < ?", [before]).fetchone()
         con.commit()
         return int(row[0]) if row else 0
@@ -198,8 +199,10 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, bodies: list[bytes], fil
     con.execute(create_table_sql(table, fresh, temporary=True))
     fill(con, table, bodies, fresh)
     con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {fresh}")
-    for statement in merge_sqls(table, fresh):
-        con.execute(statement)
+    for rollup in ROLLUPS:
+        if rollup.source == table:
+            for statement in rollup.statements(fresh):
+                con.execute(statement)
 
 
 def _reject_misfits(rows: Rows) -> None:

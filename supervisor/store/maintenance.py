@@ -154,7 +154,8 @@ def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) ->
     """Make the rollups of the copied rows, and bring what the old file knows of rows that went by retention."""
     con.execute("USE fresh")
     for rollup in ROLLUPS:
-        con.execute(rollup.merge_sql(rollup.source))
+        for statement in rollup.statements(rollup.source):
+            con.execute(statement)
     known = _old_tables(con)
     for table, statement in KEPT_SQLS:
         if table in known:

@@ -175,7 +175,8 @@ def _create_rollup(con: duckdb.DuckDBPyConnection, rollup: Rollup) -> None:
         con.execute(f"CREATE TABLE IF NOT EXISTS {rollup.name} ({rollup.columns})")
         con.execute(f"COMMENT ON TABLE {rollup.name} IS {quote(rollup.doc)}")
     if not known and rollup in ROLLUPS:
-        con.execute(rollup.merge_sql(rollup.source))
+        for statement in rollup.statements(rollup.source):
+            con.execute(statement)
 
 
 def forget_fingerprint(con: duckdb.DuckDBPyConnection, database: str) -> None:
