@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Final
 from gridbot.bybit.environment import Credentials, Environment, endpoints_for
 from gridbot.bybit.errors import ExchangeError
 from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.types import Transaction
 from gridbot.config import AccountConfig, GridbotConfig
 from supervisor.client import ControlClient, ControlError
 from supervisor.store.sql_cli import ask
@@ -20,6 +22,8 @@ from supervisor.store.transactions import Comparison, Recorded, compare
 __all__ = ["AccountCheck", "check_with_exchange"]
 
 MARGIN_MS: Final = 60_000
+LOOKS: Final = 3
+FLUSH_S: Final = 1.0
 
 # Both ends are wallet rows: between them the exchange's log and our executions must tell the same.
 _BOUNDS: Final = """
@@ -52,23 +56,31 @@ def check_with_exchange(config: GridbotConfig, data_dir: Path, only: Sequence[st
             continue
         start, end = bounds[account.name]
         start_ms, end_ms = _ms(start), _ms(end)
-        statement = _EXECUTIONS.format(account=account.name, start_ms=start_ms - MARGIN_MS, end_ms=end_ms + MARGIN_MS)
-        recorded = {row[0]: Recorded(*row) for row in ask(data_dir, statement).rows}
         try:
-            comparison = asyncio.run(_compare(account, data_dir, recorded, start_ms, end_ms))
+            listed = asyncio.run(_listed(account, data_dir, start_ms, end_ms))
         except (ExchangeError, ControlError, ValueError) as error:
             yield AccountCheck(account.name, start, end, problem=str(error))
-        else:
-            yield AccountCheck(account.name, start, end, comparison)
+            continue
+        for left in range(LOOKS, 0, -1):
+            recorded = _recorded(data_dir, account.name, start_ms, end_ms)
+            comparison = compare(recorded, listed, since_ms=start_ms, until_ms=end_ms)
+            if not comparison.lines or left == 1:
+                break
+            time.sleep(FLUSH_S)  # a wallet row may be stored a flush before the execution it is of
+        yield AccountCheck(account.name, start, end, comparison)
+
+
+def _recorded(data_dir: Path, account: str, start_ms: int, end_ms: int) -> dict[str, Recorded]:
+    statement = _EXECUTIONS.format(account=account, start_ms=start_ms - MARGIN_MS, end_ms=end_ms + MARGIN_MS)
+    return {row[0]: Recorded(*row) for row in ask(data_dir, statement).rows}
 
 
 def _ms(moment: datetime) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-async def _compare(
-    account: AccountConfig, data_dir: Path, recorded: dict[str, Recorded], start_ms: int, end_ms: int
-) -> Comparison:
+async def _listed(account: AccountConfig, data_dir: Path, start_ms: int, end_ms: int) -> list[Transaction]:
+    """The account's log from behind `start_ms` to now."""
     rest = BybitRest(
         endpoints_for(account.environment, _paper_url(account, data_dir)),
         Credentials(account.api_key.get_secret_value(), account.api_secret.get_secret_value()),
@@ -76,10 +88,9 @@ async def _compare(
     )
     try:
         now_ms = await rest.server_time_ms()
-        listed = await rest.transactions(start_ms + 1, max(now_ms, end_ms))
+        return await rest.transactions(start_ms + 1, max(now_ms, end_ms))
     finally:
         rest.close()
-    return compare(recorded, listed, since_ms=start_ms, until_ms=end_ms)
 
 
 def _paper_url(account: AccountConfig, data_dir: Path) -> str | None:

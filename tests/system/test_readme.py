@@ -46,6 +46,7 @@ def test_the_commands_of_the_readme_work_in_their_order(gridbot: Any, root: Path
         shown[command.split()[1]] = done.stdout
     assert {"alice", "bob", "alice-btc", "bob-ltc-shadow", "writer", "paper"} <= set(shown["status"].split())
     assert {"Buy", "Sell", "BTCUSDT", "SOLUSDT"} <= set(shown["sql"].split())
+    assert shown["ledger"].count(": explained") == 2
     assert "nothing is left running" in shown["stop"]
     assert "alice-btc" in shown["check"]
     session.assert_nothing_left()
