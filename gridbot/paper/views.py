@@ -79,7 +79,7 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
         "rejectReason": order.reject_reason,
         "timeInForce": "IOC" if order.is_market else request.time_in_force,
         "isLeverage": "",
-        "price": format(order.price, "f"),
+        "price": "0" if request.price is None and order.is_stop else format(order.price, "f"),
         "qty": format(order.qty, "f"),
         "avgPrice": plain(order.cum_value / order.cum_qty) if order.cum_qty else "",
         "leavesQty": format(leaves or no_qty, "f"),

@@ -12,7 +12,7 @@ from pybit.exceptions import InvalidRequestError
 
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.stops import Trail
-from tests.paper.support import Inbox, Venue, limit_order
+from tests.paper.support import BOB, Inbox, Venue, limit_order, manual_config, venue_of
 
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 
@@ -162,6 +162,38 @@ def test_a_partial_stop_takes_no_more_room_than_it_needs(venue: Venue, http: Any
     venue.set_price("BTCUSDT", "59000.00")
     assert legs(http)[0][0] == "0.005"
     assert [row["orderLinkId"] for row in http.get_open_orders(**LINEAR)["result"]["list"]] == ["near"]
+
+
+def test_a_waiting_market_stop_has_no_price_yet(venue: Venue, http: Any) -> None:
+    http.set_trading_stop(**LINEAR, positionIdx=1, stopLoss="59000.00")
+    (row,) = rows(http)
+    assert (row["orderType"], row["price"], row["triggerPrice"]) == ("Market", "0", "59000.00")
+    venue.set_price("BTCUSDT", "59000.00")
+    (filled,) = http.get_open_orders(**LINEAR, orderId=row["orderId"])["result"]["list"]
+    assert (filled["orderStatus"], filled["price"] != "0") == ("Filled", True)
+
+
+def test_a_liquidation_takes_the_stops_along() -> None:
+    with venue_of(manual_config(default_leverage=50)) as venue:
+        http = venue.http(BOB)
+        http.place_order(
+            **LINEAR,
+            side="Buy",
+            orderType="Market",
+            qty="0.300",
+            positionIdx=1,
+            takeProfit="70000.00",
+            stopLoss="1000.00",
+        )
+        http.set_trading_stop(**LINEAR, positionIdx=1, trailingStop="20000")
+        part = {"tpslMode": "Partial", "tpSize": "0.100", "slSize": "0.100"}
+        http.set_trading_stop(**LINEAR, positionIdx=1, takeProfit="65000.00", stopLoss="2000.00", **part)
+        assert len(stops(http)) == 5
+        venue.set_price("BTCUSDT", "58500")
+        assert (legs(http)[0], stops(http)) == (("0", "", ""), [])
+        ended = http.get_order_history(**LINEAR)["result"]["list"]
+        cancelled = [row["cancelType"] for row in ended if row["stopOrderType"] != "UNKNOWN"]
+        assert cancelled == ["CancelAllBeforeLiq"] * 5
 
 
 def test_a_limit_stop_becomes_a_limit_order_that_rests(venue: Venue, http: Any) -> None:
