@@ -30,9 +30,11 @@ SHELLS = frozenset(
 PURE_PAPER = frozenset(
     f"gridbot.paper.{name}"
     for name in (
-        *("account", "api", "api_account", "api_market", "api_orders", "auth", "errors", "exchange", "faults"),
-        *("instruments", "limits", "liquidation", "margin", "market", "market_views", "matching", "orders", "paging"),
-        *("settlement", "synthetic", "validate", "valuation", "views"),
+        *("account", "admission", "amending", "api", "api_account", "api_check", "api_market", "api_orders"),
+        *("api_position", "auth", "conditional", "errors", "exchange", "faults", "instruments", "ledger", "limits"),
+        *("liquidation", "margin", "market", "market_history", "market_views", "matching", "order_params", "orders"),
+        *("paging", "position_stops", "settlement", "state", "stop_orders", "stop_params", "stops", "synthetic"),
+        *("taking", "validate", "valuation", "views"),
     )
 )
 IMPURE = frozenset(
