@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +33,8 @@ log = logging.getLogger("supervisor.store")
 
 _CONFIG: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 _UNREADABLE: Final = ("not a valid DuckDB database", "version number", "Corrupt", "corrupt", "checksum", "deserialize")
+_NAME: Final = "store"
+"""What the file is called inside the engine; statements use plain table names."""
 _HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
 
 
@@ -66,12 +68,13 @@ class Rows:
 
 
 class Database:
-    """The file at `path`. No method keeps it open."""
+    """The file at `path`, open only within `open`. `close` at the end gives back the engine's memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.wal = path.with_name(path.name + ".wal")
         self.quarantined: list[Path] = []
+        self._engine: duckdb.DuckDBPyConnection | None = None
 
     def prepare(self) -> None:
         """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
@@ -104,14 +107,40 @@ class Database:
             con.execute("DETACH fresh")
         os.replace(new, self.path)
 
-    def open(self) -> duckdb.DuckDBPyConnection:
-        """Open for writing. Raise DatabaseHeld, Unreadable; set a damaged write-ahead log aside and open without it."""
+    @contextlib.contextmanager
+    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The file, open for writing while the block runs; nobody else can open it meanwhile.
+
+        Raise DatabaseHeld, Unreadable; set a damaged write-ahead log aside and open without it. The engine stays: it
+        takes longer to start than a flush takes. Except after an error, when nobody knows what state it is in.
+        """
+        con = self._attached()
+        try:
+            con.execute(f"USE {_NAME}")
+            yield con
+            con.execute("USE memory")
+            con.execute(f"DETACH {_NAME}")  # writes the log into the file and lets go of both
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of everything. The next `open` begins anew."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            with contextlib.suppress(duckdb.Error):
+                engine.close()
+
+    def _attached(self) -> duckdb.DuckDBPyConnection:
         for _ in range(2):
+            engine = self._engine = self._engine or duckdb.connect(config=_CONFIG)
             try:
-                return duckdb.connect(str(self.path), config=_CONFIG)
+                engine.execute(f"ATTACH {quote(str(self.path))} AS {_NAME}")
+                return engine
             except duckdb.Error as exc:
                 if is_lock_error(exc):
                     raise DatabaseHeld(_holder_of(str(exc))) from exc
+                self.close()
                 text = str(exc).splitlines()[0]
                 if "replaying WAL" in text and self.wal.exists():
                     self._set_wal_aside(text)
@@ -203,6 +232,7 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, bodies: list[bytes], fil
         if rollup.source == table:
             for statement in rollup.statements(fresh):
                 con.execute(statement)
+    con.execute(f"DROP TABLE temp.{fresh}")
 
 
 def _reject_misfits(rows: Rows) -> None:

@@ -219,7 +219,7 @@ def vacuum(data_dir: Path) -> tuple[int, int]:
     with _only_writer(data_dir) as path:
         if not path.exists():
             raise NoDatabase(f"there is no database at {path}")
-        Database(path).prepare()  # in its own place, so that the copy of an older version lies beside it
+        _prepare(path)  # in its own place, so that the copy of an older version lies beside it
         before = path.stat().st_size
         fresh = path.with_name(f"{path.stem}.vacuum{path.suffix}")
         fresh.unlink(missing_ok=True)
@@ -228,9 +228,14 @@ def vacuum(data_dir: Path) -> tuple[int, int]:
             con.execute(f"ATTACH {quote(str(fresh))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
             con.execute("COPY FROM DATABASE old TO fresh")
             forget_fingerprint(con, "fresh")
-        Database(fresh).prepare()
+        _prepare(fresh)
         os.replace(fresh, path)
         return before, path.stat().st_size
+
+
+def _prepare(path: Path) -> None:
+    with contextlib.closing(Database(path)) as database:
+        database.prepare()
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ write-ahead log.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import logging
 import os
@@ -108,17 +107,12 @@ class Writer:
             self._released()
             return False
         started = time.monotonic()
-        con = self.database.open()
-        try:
+        with self.database.open() as con:
+            self._uncertain = True  # until the file itself has it
             if not self._matches(self.database.offsets(con)):
                 raise duckdb.IOException("the offsets in the database are not those of the last commit")
             self.database.write(con, self._rows)
-        except BaseException:
-            self._uncertain = True
-            with contextlib.suppress(duckdb.Error):
-                con.close()
-            raise
-        con.close()
+        self._uncertain = False
         return self._committed(started)
 
     def _matches(self, offsets: Mapping[str, int]) -> bool:
@@ -250,6 +244,7 @@ class Writer:
         for source in self._sources.values():
             if source.drain:
                 source.drain.stop(max(0.0, deadline - time.monotonic()))
+        self.database.close()
         os.close(self._lock_fd)
 
 
