@@ -1,4 +1,4 @@
-"""The database file, as only the writer touches it: made, opened for one transaction, closed.
+"""The database file, as only the writer touches it: made, attached for one transaction, detached.
 
 Between two commits nobody holds the file, so any DuckDB tool can open it read-only. This process must never open it by
 other means than DuckDB, not even to read a byte: closing such a descriptor drops the POSIX lock under DuckDB's feet.
