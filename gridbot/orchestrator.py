@@ -119,6 +119,7 @@ class Orchestrator:
         self._tasks: list[asyncio.Task[None]] = []
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._holds = HoldWatch()
+        self._journal_error = ""
         self._routing = False
         self._offering: asyncio.TimerHandle | None = None
 
@@ -298,6 +299,7 @@ class Orchestrator:
             self.loop_lag_s = max(0.0, now_s - planned)
             planned = max(planned + TICK_S, now_s)
             self._tick(now_s)
+            self._watch_journal()
             self.record_state()
             self.recorder.flush()
 
@@ -330,6 +332,15 @@ class Orchestrator:
         if self._wallet_wanted and self._due.take("wallet", REFRESH_MIN_S, now_s):
             self._wallet_wanted = False
             self._job("wallet", self.reconciler.wallet())
+
+    def _watch_journal(self) -> None:
+        """One alert when the records cannot be written, one when they can again; trading does not wait for them."""
+        error, self._journal_error = self._journal_error, self.recorder.stats.journal_error or ""
+        if self._journal_error and not error:
+            text = f"the journal cannot be written: {self._journal_error}; trading goes on, its records wait in memory"
+            self.alert("error", "journal", text)
+        elif error and not self._journal_error:
+            self.alert("warning", "journal", "the journal is written again; everything that waited is in it")
 
     def record_state(self) -> None:
         """Keep what changed since the last time: grids, and what holds orders back."""
