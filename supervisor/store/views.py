@@ -1,7 +1,8 @@
 """The public face of the database: views people think in. `docs/sql.md` shows each with an example.
 
 Amounts are USDT unless a column says otherwise; shadow strategies have views of their own and appear in no other.
-Within an account `seq` orders everything, so "newest" means highest `seq`.
+Within an account `seq` orders everything, so "newest" means highest `seq`. Users' tools may be as old as DuckDB 1.4, the
+format of the file: only functions that it has, and no IF(), which 2.0 stores in a way that older ones do not know.
 """
 
 from __future__ import annotations
@@ -180,8 +181,8 @@ VIEWS: Final = (
                 NULL AS filled_at, NULL AS attempts
             FROM intents WHERE action = 'place' AND verdict = 'sent' AND order_link_id <> ''
             UNION ALL
-            SELECT account, strategy, symbol, order_link_id, NULL, IF(state = 'open', local_ts, NULL),
-                IF(state = 'filled', local_ts, NULL), attempt
+            SELECT account, strategy, symbol, order_link_id, NULL, CASE WHEN state = 'open' THEN local_ts END,
+                CASE WHEN state = 'filled' THEN local_ts END, attempt
             FROM orders WHERE NOT shadow AND order_link_id <> '')
         GROUP BY ALL HAVING min(decided_at) IS NOT NULL""",
     ),
@@ -209,7 +210,7 @@ VIEWS: Final = (
             FROM (SELECT DISTINCT {_LEG} FROM daily_sums WHERE exec_type = 'Trade' AND NOT shadow)),
         trades AS (
             SELECT leg, executions.rowid AS row, exchange_ts, seq, closed_size > 0 AS closes,
-                IF(closed_size > 0, -qty, qty) AS change
+                CASE WHEN closed_size > 0 THEN -qty ELSE qty END AS change
             FROM executions JOIN legs USING ({_LEG}) WHERE exec_type = 'Trade' AND NOT shadow),
         steps AS (
             SELECT leg, row, closes, change, row_number() OVER time AS step,
@@ -230,7 +231,7 @@ VIEWS: Final = (
             JOIN bounds AS highs ON spans.leg = highs.leg AND spans.high = highs.bound),
         crossings AS (
             SELECT leg, row, closes, number,
-                lag(IF(closes, NULL, row)) OVER (PARTITION BY leg, number ORDER BY step) AS open_row
+                lag(CASE WHEN NOT closes THEN row END) OVER (PARTITION BY leg, number ORDER BY step) AS open_row
             FROM numbered),
         pairs AS (
             SELECT open_row, row AS close_row, sum(width) AS qty
@@ -238,10 +239,11 @@ VIEWS: Final = (
             WHERE closes AND open_row IS NOT NULL GROUP BY ALL),
         priced AS (
             SELECT {_qualified("closes")}, pairs.qty, opens.price AS open_price, closes.price AS close_price,
-                CAST(IF(closes.direction = 'long', closes.price - opens.price, opens.price - closes.price) * pairs.qty
+                CAST(CASE WHEN closes.direction = 'long' THEN closes.price - opens.price
+                    ELSE opens.price - closes.price END * pairs.qty
                     AS DECIMAL(38, 12)) AS profit,
-                CAST(IF(pairs.qty = opens.qty, opens.fee, opens.fee * pairs.qty / opens.qty)
-                    + IF(pairs.qty = closes.qty, closes.fee, closes.fee * pairs.qty / closes.qty)
+                CAST(CASE WHEN pairs.qty = opens.qty THEN opens.fee ELSE opens.fee * pairs.qty / opens.qty END
+                    + CASE WHEN pairs.qty = closes.qty THEN closes.fee ELSE closes.fee * pairs.qty / closes.qty END
                     AS DECIMAL(38, 12)) AS fees,
                 opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at,
                 opens.order_link_id AS open_link_id, closes.order_link_id AS close_link_id,
