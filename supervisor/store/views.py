@@ -1,8 +1,8 @@
 """The public face of the database: views people think in. `docs/sql.md` shows each with an example.
 
 Amounts are USDT unless a column says otherwise; shadow strategies have views of their own and appear in no other.
-Within an account `seq` orders everything, so "newest" means highest `seq`. Users' tools may be as old as DuckDB 1.4, the
-format of the file: only functions that it has, and no IF(), which 2.0 stores in a way that older ones do not know.
+Within an account `seq` orders everything, so "newest" means highest `seq`. Users' tools may be as old as DuckDB 1.4,
+the format of the file: only functions that it has, and no IF(), which 2.0 stores in a way that older ones do not know.
 """
 
 from __future__ import annotations
