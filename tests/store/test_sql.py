@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.reading import DatabaseDamaged, DatabaseLocked, NoDatabase, connect, database_path
-from supervisor.store.sql_cli import sql
+from supervisor.store.sql_cli import _fair_memory, sql
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, hold, make_recorder
 
@@ -114,6 +114,11 @@ def test_limits_of_time_and_memory(data_dir: Path) -> None:
     result = run(data_dir, "--memory", "30MB", big)
     assert result.exit_code == 1
     assert "--memory" in result.stderr
+
+
+@pytest.mark.parametrize(("machine", "given"), [(1, "1GB"), (8, "2GB"), (12, "3GB"), (64, "4GB")])
+def test_a_statement_gets_a_fair_share_of_the_machine(machine: int, given: str) -> None:
+    assert _fair_memory(machine * 1024**3) == given
 
 
 def test_no_database_yet(tmp_path: Path) -> None:
