@@ -33,7 +33,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.store_history import HISTORY, Figure, Figures, make_rollups, queries
 from gridbot import codec
 from gridbot.journal import Journal
 from gridbot.journal_reader import JournalReader, journal_directory
@@ -53,26 +53,13 @@ from gridbot.recorder import Recorder
 from gridbot.records import ExecutionRecord, Header, OrderRecord, PositionRecord, UtcMs
 from supervisor.store import database as database_module
 from supervisor.store.database import Database, Rows
-from supervisor.store.rollups import ROLLUP_SOURCES, ROLLUPS
+from supervisor.store.rollups import ROLLUP_SOURCES
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 
 CONTEXT = multiprocessing.get_context("spawn")
 BATCH = 25
 OFFER_S = 0.05
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A line of the table: what was measured, how much of what, and what stops it from being better."""
-
-    what: str
-    value: float
-    unit: str
-    limit: str = ""
-
-
-Figures = list[Figure]
 
 
 def execution(number: int, now_ms: int = 1_700_000_000_000) -> ExecutionRecord:
@@ -294,13 +281,6 @@ def flush_cost(data_dir: Path, history: int) -> Figures:
     return figures
 
 
-def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
-    """As the first start with an older file does."""
-    for rollup in ROLLUPS:
-        for statement in rollup.statements(rollup.source):
-            con.execute(statement)
-
-
 def _flush(store: Database, count: int) -> float:
     """Processor milliseconds of one transaction."""
     records: dict[str, list[Any]] = {
@@ -338,7 +318,7 @@ def position(direction: str) -> PositionRecord:
     return PositionRecord(strategy="btc_grid", symbol="BTCUSDT", direction=direction, size=Decimal("0.1"))
 
 
-# -- recovery and queries ---------------------------------------------------------------------------------------------
+# -- recovery ------------------------------------------------------------------------------------------------------
 
 
 def recovery(data_dir: Path, count: int) -> Figures:
@@ -374,111 +354,6 @@ def _read_all(data_dir: Path) -> int:
     while bodies := reader.read().bodies:
         read += len(bodies)
     return read
-
-
-HISTORY = """
-INSERT INTO executions BY NAME
-SELECT 'account' || (i % 8) AS account, 'run' || (i // 1000000) AS run_id, i // 8 AS seq,
-    TIMESTAMP '2025-01-01' + INTERVAL (i * 315 // 100) SECOND AS local_ts, 'grid' || (i % 24) AS strategy,
-    ['BTCUSDT', 'ETHUSDT', 'SOLUSDT'][1 + i % 3] AS symbol, uuid()::VARCHAR AS exec_id, uuid()::VARCHAR AS order_id,
-    'g' || i AS order_link_id, IF(i % 2 = 0, 'long', 'short') AS direction,
-    IF(((i // 48) % 2 = 0) = (i % 2 = 0), 'Buy', 'Sell') AS side,
-    100000 + (i * 7919 % 20000) / 10 AS price, 0.012 AS qty, 0 AS leaves_qty,
-    IF((i // 48) % 2 = 0, 0, 0.012) AS closed_size,
-    0.02 + (i % 100) / 10000 AS fee,
-    IF((i // 48) % 2 = 0, 0, (i * 31 % 400 - 100) / 100) AS realised_pnl, 'Trade' AS exec_type,
-    true AS is_maker, false AS shadow, 'stream' AS source,
-    TIMESTAMP '2025-01-01' + INTERVAL (i * 315 // 100) SECOND AS exchange_ts
-FROM range({first}, {last}) r(i)"""
-
-POSITIONS = """
-INSERT INTO position_events BY NAME
-SELECT 'account' || (i % 8) AS account, 'run' AS run_id, i // 8 AS seq,
-    TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS local_ts, 'grid' || (i % 24) AS strategy,
-    ['BTCUSDT', 'ETHUSDT', 'SOLUSDT'][1 + i % 3] AS symbol, IF(i % 2 = 0, 'long', 'short') AS direction,
-    (i % 900) / 1000 AS size, 1 AS multiplier_buy, 1 AS multiplier_sell, '' AS rule, false AS shadow, 'stream' AS source
-FROM range({first}, {last}) r(i)"""
-
-ORDERS = """
-INSERT INTO orders BY NAME
-SELECT 'account' || (i % 8) AS account, 'run' AS run_id, i // 8 AS seq,
-    TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS local_ts, 'grid' || (i % 24) AS strategy, 'BTCUSDT' AS symbol,
-    'g' || (i // 24) || '-' || (i % 8) AS order_link_id, uuid()::VARCHAR AS order_id, 'long' AS direction,
-    'Buy' AS side, 100000 + (i * 7919 % 20000) / 10 AS price, 0.012 AS qty, 0 AS cum_exec_qty, false AS reduce_only,
-    IF((i // 8) % 3 < 2 OR i > {all} - 4000, 'open', 'filled') AS state, 1 AS attempt, '' AS reason, false AS shadow
-FROM range({first}, {last}) r(i)"""
-
-QUERIES = {
-    "PnL by strategy and day": ("SELECT * FROM pnl_daily", "its 8,760 rows on their way to Python"),
-    "the same from all fills": (
-        "SELECT CAST(exchange_ts AS DATE), account, strategy, symbol, count(*), sum(price * qty), sum(realised_pnl), "
-        "sum(fee) FILTER (exec_type <> 'Funding'), sum(fee) FILTER (exec_type = 'Funding') FROM executions "
-        "WHERE NOT shadow GROUP BY ALL",
-        "adding up 128-bit amounts",
-    ),
-    "PnL by strategy": ("SELECT * FROM pnl_by_strategy", "planning"),
-    "PnL by strategy, last 30 days, from fills": (
-        "SELECT strategy, sum(realised_pnl - fee) FROM fills "
-        "WHERE exchange_ts > (SELECT max(exchange_ts) FROM fills) - INTERVAL 30 DAY GROUP BY 1",
-        "the rows of these days",
-    ),
-    "latest positions": ("SELECT * FROM positions", "planning"),
-    "the same from all rows": (
-        "SELECT * FROM position_events WHERE NOT shadow "
-        "QUALIFY row_number() OVER (PARTITION BY account, symbol, direction ORDER BY seq DESC) = 1",
-        "grouping by text",
-    ),
-    "open orders": ("SELECT * FROM open_orders", "their rows on their way to Python"),
-    "the same from all transitions": (
-        "SELECT * FROM (SELECT * FROM orders WHERE NOT shadow QUALIFY row_number() OVER (PARTITION BY account, "
-        "coalesce(nullif(order_link_id, ''), order_id) ORDER BY seq DESC) = 1) WHERE state <> 'filled'",
-        "sorting by order",
-    ),
-    "last 50 fills of an account": (
-        "SELECT * FROM fills WHERE account = 'account3' ORDER BY seq DESC LIMIT 50",
-        "a look at every number",
-    ),
-    "grid profit by level": ("SELECT * FROM grid_levels", "sorting all fills by leg and time, twice; nothing is kept"),
-}
-
-
-def queries(data_dir: Path, fills: int) -> Figures:
-    database = Database(database_path(data_dir))
-    database.prepare()
-    with duckdb.connect(str(database.path), config={"memory_limit": "2GB"}) as con:
-        for statement in (HISTORY, POSITIONS, ORDERS):
-            for number in range(0, fills, 1_000_000):
-                con.execute(statement.format(first=number, last=min(fills, number + 1_000_000), all=fills))
-        began = time.perf_counter()
-        make_rollups(con)
-        made = time.perf_counter() - began
-    figures = [
-        Figure(f"{fills:,} fills, orders, positions: file", database.path.stat().st_size / 1e6, "MB"),
-        Figure("rollups made from them, once", made, "s", "an older file's first start: newest row of each order"),
-    ]
-    for name, (statement, limit) in QUERIES.items():
-        with database.path.open("rb") as file:  # nobody has the database open here
-            os.fsync(file.fileno())
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        cold = _times(data_dir, statement, 1)[0]
-        first, *warm = _times(data_dir, statement, 2 if cold > 5000 else 6)
-        figures += [
-            Figure(f"{name}: warm", statistics.median(warm), "ms", limit),
-            Figure("first / cold", first, f"/ {cold:.0f} ms"),
-        ]
-        print(name, round(statistics.median(warm)), file=sys.stderr, flush=True)
-    return figures
-
-
-def _times(data_dir: Path, statement: str, times: int) -> list[float]:
-    """Milliseconds of the statement in a connection of its own, each time."""
-    found = []
-    with connect(data_dir) as con:
-        for _ in range(times):
-            started = time.perf_counter()
-            con.execute(statement).fetchall()
-            found.append((time.perf_counter() - started) * 1000)
-    return found
 
 
 def show(figures: Figures) -> None:

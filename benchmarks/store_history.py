@@ -1,0 +1,143 @@
+"""Questions to a long history, for `benchmarks/store.py`: how it is made, what is asked, what a figure is."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from gridbot.reading import connect, database_path
+from supervisor.store.database import Database
+from supervisor.store.rollups import ROLLUPS
+
+__all__ = ["HISTORY", "Figure", "Figures", "make_rollups", "queries"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A line of the table: what was measured, how much of what, and what stops it from being better."""
+
+    what: str
+    value: float
+    unit: str
+    limit: str = ""
+
+
+Figures = list[Figure]
+
+
+def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
+    """As the first start with an older file does."""
+    for rollup in ROLLUPS:
+        for statement in rollup.statements(rollup.source):
+            con.execute(statement)
+
+
+HISTORY = """
+INSERT INTO executions BY NAME
+SELECT 'account' || (i % 8) AS account, 'run' || (i // 1000000) AS run_id, i // 8 AS seq,
+    TIMESTAMP '2025-01-01' + INTERVAL (i * 315 // 100) SECOND AS local_ts, 'grid' || (i % 24) AS strategy,
+    ['BTCUSDT', 'ETHUSDT', 'SOLUSDT'][1 + i % 3] AS symbol, uuid()::VARCHAR AS exec_id, uuid()::VARCHAR AS order_id,
+    'g' || i AS order_link_id, IF(i % 2 = 0, 'long', 'short') AS direction,
+    IF(((i // 48) % 2 = 0) = (i % 2 = 0), 'Buy', 'Sell') AS side,
+    100000 + (i * 7919 % 20000) / 10 AS price, 0.012 AS qty, 0 AS leaves_qty,
+    IF((i // 48) % 2 = 0, 0, 0.012) AS closed_size,
+    0.02 + (i % 100) / 10000 AS fee,
+    IF((i // 48) % 2 = 0, 0, (i * 31 % 400 - 100) / 100) AS realised_pnl, 'Trade' AS exec_type,
+    true AS is_maker, false AS shadow, 'stream' AS source,
+    TIMESTAMP '2025-01-01' + INTERVAL (i * 315 // 100) SECOND AS exchange_ts
+FROM range({first}, {last}) r(i)"""
+
+POSITIONS = """
+INSERT INTO position_events BY NAME
+SELECT 'account' || (i % 8) AS account, 'run' AS run_id, i // 8 AS seq,
+    TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS local_ts, 'grid' || (i % 24) AS strategy,
+    ['BTCUSDT', 'ETHUSDT', 'SOLUSDT'][1 + i % 3] AS symbol, IF(i % 2 = 0, 'long', 'short') AS direction,
+    (i % 900) / 1000 AS size, 1 AS multiplier_buy, 1 AS multiplier_sell, '' AS rule, false AS shadow, 'stream' AS source
+FROM range({first}, {last}) r(i)"""
+
+ORDERS = """
+INSERT INTO orders BY NAME
+SELECT 'account' || (i % 8) AS account, 'run' AS run_id, i // 8 AS seq,
+    TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS local_ts, 'grid' || (i % 24) AS strategy, 'BTCUSDT' AS symbol,
+    'g' || (i // 24) || '-' || (i % 8) AS order_link_id, uuid()::VARCHAR AS order_id, 'long' AS direction,
+    'Buy' AS side, 100000 + (i * 7919 % 20000) / 10 AS price, 0.012 AS qty, 0 AS cum_exec_qty, false AS reduce_only,
+    IF((i // 8) % 3 < 2 OR i > {all} - 4000, 'open', 'filled') AS state, 1 AS attempt, '' AS reason, false AS shadow
+FROM range({first}, {last}) r(i)"""
+
+QUERIES = {
+    "PnL by strategy and day": ("SELECT * FROM pnl_daily", "its 8,760 rows on their way to Python"),
+    "the same from all fills": (
+        "SELECT CAST(exchange_ts AS DATE), account, strategy, symbol, count(*), sum(price * qty), sum(realised_pnl), "
+        "sum(fee) FILTER (exec_type <> 'Funding'), sum(fee) FILTER (exec_type = 'Funding') FROM executions "
+        "WHERE NOT shadow GROUP BY ALL",
+        "adding up 128-bit amounts",
+    ),
+    "PnL by strategy": ("SELECT * FROM pnl_by_strategy", "planning"),
+    "PnL by strategy, last 30 days, from fills": (
+        "SELECT strategy, sum(realised_pnl - fee) FROM fills "
+        "WHERE exchange_ts > (SELECT max(exchange_ts) FROM fills) - INTERVAL 30 DAY GROUP BY 1",
+        "the rows of these days",
+    ),
+    "latest positions": ("SELECT * FROM positions", "planning"),
+    "the same from all rows": (
+        "SELECT * FROM position_events WHERE NOT shadow "
+        "QUALIFY row_number() OVER (PARTITION BY account, symbol, direction ORDER BY seq DESC) = 1",
+        "grouping by text",
+    ),
+    "open orders": ("SELECT * FROM open_orders", "their rows on their way to Python"),
+    "the same from all transitions": (
+        "SELECT * FROM (SELECT * FROM orders WHERE NOT shadow QUALIFY row_number() OVER (PARTITION BY account, "
+        "coalesce(nullif(order_link_id, ''), order_id) ORDER BY seq DESC) = 1) WHERE state <> 'filled'",
+        "sorting by order",
+    ),
+    "last 50 fills of an account": (
+        "SELECT * FROM fills WHERE account = 'account3' ORDER BY seq DESC LIMIT 50",
+        "a look at every number",
+    ),
+    "grid profit by level": ("SELECT * FROM grid_levels", "sorting all fills by leg and time, twice; nothing is kept"),
+}
+
+
+def queries(data_dir: Path, fills: int) -> Figures:
+    database = Database(database_path(data_dir))
+    database.prepare()
+    with duckdb.connect(str(database.path), config={"memory_limit": "2GB"}) as con:
+        for statement in (HISTORY, POSITIONS, ORDERS):
+            for number in range(0, fills, 1_000_000):
+                con.execute(statement.format(first=number, last=min(fills, number + 1_000_000), all=fills))
+        began = time.perf_counter()
+        make_rollups(con)
+        made = time.perf_counter() - began
+    figures = [
+        Figure(f"{fills:,} fills, orders, positions: file", database.path.stat().st_size / 1e6, "MB"),
+        Figure("rollups made from them, once", made, "s", "an older file's first start: newest row of each order"),
+    ]
+    for name, (statement, limit) in QUERIES.items():
+        with database.path.open("rb") as file:  # nobody has the database open here
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        cold = _times(data_dir, statement, 1)[0]
+        first, *warm = _times(data_dir, statement, 2 if cold > 5000 else 6)
+        figures += [
+            Figure(f"{name}: warm", statistics.median(warm), "ms", limit),
+            Figure("first / cold", first, f"/ {cold:.0f} ms"),
+        ]
+        print(name, round(statistics.median(warm)), file=sys.stderr, flush=True)
+    return figures
+
+
+def _times(data_dir: Path, statement: str, times: int) -> list[float]:
+    """Milliseconds of the statement in a connection of its own, each time."""
+    found = []
+    with connect(data_dir) as con:
+        for _ in range(times):
+            started = time.perf_counter()
+            con.execute(statement).fetchall()
+            found.append((time.perf_counter() - started) * 1000)
+    return found
