@@ -259,7 +259,7 @@ def loop_lag(data_dir: Path, rate: int, seconds: float) -> Figures:
 # -- what a flush costs -----------------------------------------------------------------------------------------------
 
 
-def flush_cost(data_dir: Path, history: int) -> Figures:
+def flush_cost(data_dir: Path, history: int, rounds: int) -> Figures:
     store = Database(database_path(data_dir))
     store.prepare()
     with duckdb.connect(str(store.path)) as con:
@@ -268,7 +268,7 @@ def flush_cost(data_dir: Path, history: int) -> Figures:
     figures = []
     for count in (5, 100, 5000):
         times: dict[bool, list[float]] = {True: [], False: []}
-        for _ in range(30):
+        for _ in range(rounds):
             for with_rollups in times:  # by turns, so that both meet the same weather
                 sources = ROLLUP_SOURCES if with_rollups else frozenset()
                 with mock.patch.object(database_module, "ROLLUP_SOURCES", sources):
@@ -364,18 +364,19 @@ def show(figures: Figures) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument("--quick", action="store_const", const=10, dest="part", help="a tenth of everything")
+    parser.add_argument("--part", type=int, default=1, help="or another part: 1000 is a thousandth, no figure at all")
     parser.add_argument("--only", choices=["throughput", "delay", "lag", "flush", "recovery", "queries"])
     parser.add_argument("--json", action="store_true", help="one JSON object for each part instead of the table")
     options = parser.parse_args()
-    part = 10 if options.quick else 1
+    part = options.part
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         steps: dict[str, Callable[[], Figures]] = {
             "throughput": lambda: throughput(root / "throughput", 2_000_000 // part),
             "delay": lambda: delay(root / "delay", 200, 60 / part),
             "lag": lambda: loop_lag(root / "lag", 1000, 20 / part),
-            "flush": lambda: flush_cost(root / "flush", 1_000_000 // part),
+            "flush": lambda: flush_cost(root / "flush", 1_000_000 // part, max(2, 30 // part)),
             "recovery": lambda: recovery(root / "recovery", 1_000_000 // part),
             "queries": lambda: queries(root / "queries", 10_000_000 // part),
         }

@@ -41,3 +41,19 @@ def test_latency_refuses_to_measure_nothing() -> None:
     )
     assert done.returncode == 2
     assert "expected at least one order" in done.stderr
+
+
+def test_the_store_s_figures_are_all_there() -> None:
+    """A thousandth of the real thing: whether it runs, not how fast."""
+    command = [sys.executable, "benchmarks/store.py", "--part", "1000", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    parts: dict[str, Any] = {}
+    for line in done.stdout.splitlines():
+        parts |= json.loads(line)
+    assert parts.keys() == {"throughput", "delay", "lag", "flush", "recovery", "queries"}
+    for figures in parts.values():
+        assert all(figure["value"] >= 0 and figure["unit"] for figure in figures)
+    what = " ".join(figure["what"] for figures in parts.values() for figure in figures)
+    for wanted in ("worker to committed", "sqlite3", "p99", "writer stopped", "PnL by strategy and day", "grid profit"):
+        assert wanted in what
