@@ -286,11 +286,11 @@ class CommandRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRecord:
-    """What a worker said of itself, one report each storage.health_interval."""
+    """What a worker said of itself, and the supervisor of the fleet, one report each storage.health_interval."""
 
     TABLE: ClassVar[str] = "health_samples"
 
-    state: str = col("starting, trading or stopping.")
+    state: str = col("starting, trading or stopping; running for the supervisor.")
     health: str = col("healthy, degraded, auth_cooldown or circuit_open.")
     freshness: str = col("active, stale or offline: the age of the newest price.")
     reasons: str = col("Why it is not healthy; several are separated by semicolons.", default="")

@@ -1,4 +1,4 @@
-"""The supervisor's own records: its runs, its alerts, the commands it was given. A journal like any account's.
+"""The supervisor's own records: its runs, its health, its alerts, its commands. A journal like any account's.
 
 The account is called `_supervisor`; configured ones begin with a letter or a digit. The writer finds the journal on the
 disk, there is no queue. A diary that cannot be kept is no reason not to trade: it says so once and keeps nothing.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -18,9 +17,10 @@ import orjson
 from gridbot.journal import Durability, Journal, JournalBusy
 from gridbot.journal_reader import journal_directory
 from gridbot.recorder import Recorder
-from gridbot.records import AlertRecord, CommandRecord, Json, Record
+from gridbot.records import AlertRecord, CommandRecord, HealthRecord, Json, Record
 from gridbot.run_log import RunLog
 from gridbot.state import StateFile
+from supervisor.plan import Plan
 
 __all__ = ["SUPERVISOR", "Diary"]
 
@@ -31,13 +31,11 @@ ALERTS_SHOWN: Final = 50
 
 
 class Diary:
-    """Kept from `open` to `close`; nothing raises in between. `snapshot` says what the supervisor runs."""
+    """Kept from `open` to `close`; nothing raises in between."""
 
-    def __init__(self, data_dir: Path, run_id: str, snapshot: Mapping[str, Any], *, keep_journal: bool = False) -> None:
-        self._data_dir = data_dir
-        self._run_id = run_id
-        self._snapshot = snapshot
-        self._keep_journal = keep_journal
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._sampled_s = float("-inf")
         self._recorder: Recorder | None = None
         self._run: RunLog | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="diary")  # starts no thread until it is used
@@ -47,11 +45,11 @@ class Diary:
     def open(self) -> None:
         """Begin a run, and close an earlier one that was cut off."""
         try:
-            directory = journal_directory(self._data_dir, SUPERVISOR)
-            journal = Journal(directory, SUPERVISOR, Durability.PROCESS)
-            recorder = Recorder(SUPERVISOR, self._run_id, journal, keep_journal=self._keep_journal)
-            file = StateFile(self._data_dir / "state" / SUPERVISOR / "run.json", self._pool)
-            self._run = RunLog(file, recorder, self._snapshot, "")
+            plan = self._plan
+            journal = Journal(journal_directory(plan.data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
+            recorder = Recorder(SUPERVISOR, plan.run_id, journal, keep_journal=plan.keep_journal)
+            file = StateFile(plan.data_dir / "state" / SUPERVISOR / "run.json", self._pool)
+            self._run = RunLog(file, recorder, plan.snapshot, "")
             self._recorder = recorder
             self._run.begin()
         except (JournalBusy, OSError) as error:
@@ -68,6 +66,29 @@ class Diary:
         ok = bool(answer.get("ok"))
         result = "done" if ok else str(answer.get("error", ""))
         self._record(CommandRecord(name=name, args=Json(orjson.dumps(args).decode()), ok=ok, result=result))
+
+    def sample(self, now_s: float, late_s: float, status: Callable[[], Mapping[str, Any]]) -> None:
+        """Keep how the fleet is, one report each `health_interval`: also a sign of life, should this process die."""
+        interval_s = self._plan.health_interval
+        if self._recorder is None or not interval_s or now_s - self._sampled_s < interval_s:
+            return
+        self._sampled_s = now_s
+        model, stats = status(), self._recorder.stats
+        strategies = [strategy for account in model["accounts"] for strategy in account["strategies"]]
+        self._record(
+            HealthRecord(
+                state=model["supervisor"]["state"],
+                health=model["health"],
+                freshness=_stalest(model["accounts"]),
+                reasons="; ".join(model["reasons"]),
+                rss=model["supervisor"]["rss"],
+                loop_lag_us=round(late_s * 1e6),
+                reconnects=sum(account["reconnects"] or 0 for account in model["accounts"]),
+                open_orders=sum(strategy.get("open_orders") or 0 for strategy in strategies),
+                unstored=stats.last_seq - stats.acked_seq,
+                queue_dropped=sum(account["queue_dropped"] or 0 for account in model["accounts"]),
+            )
+        )
 
     def ack(self, seq: int) -> None:
         """The database has everything up to `seq`."""
@@ -95,3 +116,9 @@ class Diary:
         if self._recorder is not None:
             self._recorder.record(record)
             self._recorder.flush()
+
+
+def _stalest(accounts: Sequence[Mapping[str, Any]]) -> str:
+    """The worst freshness of all accounts."""
+    words = {str(account["freshness"]) for account in accounts}
+    return next((word for word in ("offline", "stale") if word in words), "active")

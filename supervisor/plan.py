@@ -21,7 +21,8 @@ __all__ = ["ChildLogs", "Plan", "plan_of"]
 class Plan:
     """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
 
-    `snapshot` is the configuration without secrets, `lag_alert` the seconds the database may be behind.
+    `snapshot` is the configuration without secrets, `lag_alert` the seconds the database may be behind,
+    `health_interval` the seconds between two kept reports on the fleet (0: none).
     """
 
     data_dir: Path
@@ -33,6 +34,7 @@ class Plan:
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     keep_journal: bool = False
     lag_alert: float = 60.0
+    health_interval: float = 10.0
 
     @property
     def accounts(self) -> list[str]:
@@ -91,6 +93,7 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
         snapshot=fleet_snapshot(config),
         keep_journal=config.storage.keep_journal,
         lag_alert=config.storage.lag_alert,
+        health_interval=config.storage.health_interval,
     )
 
 

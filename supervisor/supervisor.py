@@ -81,7 +81,7 @@ class Supervisor:
     ) -> None:
         self.plan = plan
         self.children: list[Child] = []
-        self.diary = Diary(plan.data_dir, plan.run_id, plan.snapshot, keep_journal=plan.keep_journal)
+        self.diary = Diary(plan)
         self._clock = clock
         self._jitter = jitter
         self._on_settled = on_settled
@@ -161,9 +161,10 @@ class Supervisor:
             log.warning("this process did not run for %.1f s; children get that time on top", now - self._last_tick)
             for child in self.children:
                 self.advance(child, Report())
-        self._last_tick = now
+        late_s, self._last_tick = max(0.0, now - self._last_tick - self._pause), now
         try:
             self._tend()
+            self.diary.sample(now, late_s, self.status)
             self._pause = TICK_S
         except Exception:  # the fleet trades on without us for a while; silence would be worse than a late tick
             self._pause = min(LONGEST_PAUSE_S, max(1.0, 2 * self._pause))

@@ -6,13 +6,15 @@ import json
 import os
 import signal
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from gridbot.journal_reader import JournalReader, journal_directory
-from gridbot.records import AlertRecord, CommandRecord, RunRecord
+from gridbot.records import AlertRecord, CommandRecord, HealthRecord, RunRecord
 from supervisor.control import Refused
 from supervisor.diary import SUPERVISOR, Diary
+from supervisor.plan import Plan
 from supervisor.store_watch import StoreWatch
 from tests.store.kit import rows
 from tests.store.session import write_all
@@ -75,7 +77,7 @@ def test_a_signal_is_a_command(rig):
 
 def test_a_diary_that_cannot_be_kept_stops_nobody(tmp_path, caplog):
     (tmp_path / "journal").write_text("a file where a directory should be")
-    diary = Diary(tmp_path, "r", {})
+    diary = Diary(Plan(tmp_path, (), run_id="r"))
     diary.open()
     diary.alert("now", "WARNING", "writer", "look here")
     diary.command("stop", {}, {"ok": True})
@@ -84,8 +86,32 @@ def test_a_diary_that_cannot_be_kept_stops_nobody(tmp_path, caplog):
     assert [alert["text"] for alert in diary.alerts] == ["look here"]
 
 
+def test_how_the_fleet_is_is_kept_now_and_then(tmp_path):
+    account = {"freshness": "stale", "reconnects": 2, "queue_dropped": None, "strategies": [{"open_orders": 7}, {}]}
+    model: dict[str, Any] = {
+        "health": "degraded",
+        "reasons": ["a", "b"],
+        "supervisor": {"state": "running", "rss": 45_000_000},
+    }
+    model["accounts"] = [account, {**account, "freshness": "active", "strategies": []}]
+    diary = Diary(Plan(tmp_path, (), run_id="r", health_interval=10.0))
+    diary.open()
+    for now_s in (0.0, 0.2, 9.9, 10.1, 15.0, 20.2):
+        diary.sample(now_s, 0.003, lambda: model)
+    diary.close()
+    samples = kept(tmp_path, HealthRecord)
+    assert len(samples) == 3
+    assert (samples[0].health, samples[0].freshness, samples[0].reasons) == ("degraded", "stale", "a; b")
+    assert (samples[0].open_orders, samples[0].reconnects, samples[0].loop_lag_us) == (7, 4, 3000)
+    silent = Diary(Plan(tmp_path / "other", (), run_id="r", health_interval=0.0))
+    silent.open()
+    silent.sample(0.0, 0.0, lambda: model)
+    silent.close()
+    assert kept(tmp_path / "other", HealthRecord) == []
+
+
 def test_what_a_child_has_kept_is_not_kept_twice(tmp_path):
-    diary = Diary(tmp_path, "r", {})
+    diary = Diary(Plan(tmp_path, (), run_id="r"))
     diary.open()
     diary.alert("now", "WARNING", "worker-a", "kept there", recorded=True)
     diary.alert("now", "WARNING", "worker-a", "kept here")
