@@ -111,8 +111,9 @@ class Database:
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """The file, open for writing while the block runs; nobody else can open it meanwhile.
 
-        Raise DatabaseHeld, Unreadable; set a damaged write-ahead log aside and open without it. The engine stays: it
-        takes longer to start than a flush takes. Except after an error, when nobody knows what state it is in.
+        Raise DatabaseHeld, Unreadable, and duckdb.IOException when there is no file (see `prepare`); set a damaged
+        write-ahead log aside and open without it. The engine stays: it takes longer to start than a flush takes.
+        Except after an error, when nobody knows what state it is in.
         """
         con = self._attached()
         try:
@@ -132,6 +133,8 @@ class Database:
                 engine.close()
 
     def _attached(self) -> duckdb.DuckDBPyConnection:
+        if not self.path.exists():  # DuckDB would make one, in its newest format and without our tables
+            raise duckdb.IOException(f"{self.path} is gone; it is made anew from what the journals hold")
         for _ in range(2):
             engine = self._engine = self._engine or duckdb.connect(config=_CONFIG)
             try:

@@ -140,6 +140,24 @@ def test_a_new_database_takes_what_the_journals_still_have(tmp_path: Path) -> No
     assert rows(tmp_path, "SELECT from_seq, to_seq FROM ingest_gaps") == [(1, stored[0] - 1)]
 
 
+def test_a_file_that_disappears_under_a_running_writer_is_made_anew_as_it_was(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    with writing(tmp_path) as writer:
+        for number in range(1, 21):
+            recorder.record(execution(number))
+        recorder.flush()
+        writer.wait_committed("alice", 20)
+        database_path(tmp_path).unlink()
+        for number in range(21, 41):
+            recorder.record(execution(number))
+        recorder.flush()
+        writer.wait_committed("alice", 40)
+    recorder.close()
+    assert sequences(tmp_path)["alice"] == list(range(1, 41)), "the journal still had what went with the file"
+    tags = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'gridbot'"
+    assert rows(tmp_path, tags)[0][0].startswith("v1.4")
+
+
 def test_journals_that_were_deleted_go_on_above_the_database(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
     for number in range(1, 11):
