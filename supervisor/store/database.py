@@ -136,7 +136,7 @@ class Database:
         if not self.path.exists():  # DuckDB would make one, in its newest format and without our tables
             raise duckdb.IOException(f"{self.path} is gone; it is made anew from what the journals hold")
         for _ in range(2):
-            engine = self._engine = self._engine or duckdb.connect(config=_CONFIG)
+            engine = self._engine = self._engine or self._start_engine()
             try:
                 engine.execute(f"ATTACH {quote(str(self.path))} AS {_NAME}")
                 return engine
@@ -155,6 +155,10 @@ class Database:
                     ) from exc
                 raise
         raise Unreadable(f"{self.path}: the write-ahead log appeared again after it was set aside")
+
+    def _start_engine(self) -> duckdb.DuckDBPyConnection:
+        # What does not fit its memory goes beside the file, not into the working directory of whoever started us.
+        return duckdb.connect(config={**_CONFIG, "temp_directory": f"{self.path}.tmp"})
 
     def _set_wal_aside(self, reason: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
