@@ -152,7 +152,6 @@ def parse_transaction(row: Row) -> Transaction:
         funding=or_zero(row, "funding"),
         fee=or_zero(row, "fee"),
         change=need_decimal(row, "change"),
-        balance=decimal_or_none(row.get("cashBalance")),
         exchange_ts=time_of(row, "transactionTime"),
     )
 

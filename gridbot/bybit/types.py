@@ -116,7 +116,7 @@ class Transaction:
     """A row of the transaction log. Amounts in `currency`: `change` = `cash_flow` + `funding` - `fee`.
 
     `kind` is Bybit's type (TRADE, SETTLEMENT for funding, LIQUIDATION, TRANSFER_IN, ...), `exec_id` that of the
-    execution where there is one, `balance` the wallet balance afterwards.
+    execution where there is one.
     """
 
     kind: str
@@ -127,5 +127,4 @@ class Transaction:
     funding: Decimal
     fee: Decimal
     change: Decimal
-    balance: Decimal | None
     exchange_ts: int

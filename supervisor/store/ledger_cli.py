@@ -134,10 +134,11 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
             continue
         result = found.comparison
         verdict = f"UNEXPLAINED {result.unexplained:+.2f} USDT" if result.lines else "explained"
-        later = f", {result.later} newer than the records" if result.later else ""
+        apart = f", {result.later} newer than the records" if result.later else ""
+        apart += f", {result.older} of ours older than the log" if result.older else ""
         click.echo(
             f"{found.account}: {result.agree} movements since {found.start:%Y-%m-%d %H:%M:%S} UTC agree with the "
-            f"exchange's log{later}; {len(result.transfers)} are no executions: {verdict}"
+            f"exchange's log{apart}; {len(result.transfers)} are no executions: {verdict}"
         )
         for line in (*result.transfers, *result.lines):
             click.echo(f"  {line}")

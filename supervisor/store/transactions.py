@@ -37,7 +37,8 @@ class Recorded:
 class Comparison:
     """`lines` say what is in one of the two only, or differs; `unexplained` is what that amounts to in USDT.
 
-    `later` counts what the exchange lists after the newest record: not recorded yet, or the bot does not run.
+    `later` counts what the exchange lists after the newest record: not recorded yet, or the bot does not run. `older`
+    counts what we have from before the first movement it lists: its log does not reach back that far.
     """
 
     agree: int = 0
@@ -45,8 +46,7 @@ class Comparison:
     transfers: list[str] = field(default_factory=list)
     unexplained: Decimal = ZERO
     later: int = 0
-    balance: Decimal | None = None
-    """Wallet balance after the newest movement that was compared, as the exchange says it."""
+    older: int = 0
 
 
 def compare(
@@ -58,11 +58,13 @@ def compare(
     """
     result = Comparison()
     seen: set[str] = set()
+    first_ms: int | None = None
     for row in listed:
+        if first_ms is None:
+            first_ms = row.exchange_ts
         if row.exchange_ts > until_ms and row.exec_id not in recorded:
             result.later += 1
             continue
-        result.balance = row.balance if row.balance is not None else result.balance
         ours = recorded.get(row.exec_id)
         if ours is not None:
             seen.add(row.exec_id)
@@ -77,7 +79,11 @@ def compare(
         else:
             result.transfers.append(f"{_time(row.exchange_ts)} {row.kind} {row.symbol} {row.change:+f} USDT")
     for exec_id, ours in recorded.items():
-        if exec_id not in seen and since_ms < ours.exchange_ts <= until_ms:
+        if exec_id in seen or not since_ms < ours.exchange_ts <= until_ms:
+            continue
+        if first_ms is None or ours.exchange_ts < first_ms:
+            result.older += 1
+        else:
             text = f"{ours.net:+f} USDT"
             _add(result, "not listed", ours.exchange_ts, ours.kind, ours.symbol, exec_id, text, -ours.net)
     return result
