@@ -33,6 +33,8 @@ log = logging.getLogger("supervisor.store")
 
 _CONFIG: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 _UNREADABLE: Final = ("not a valid DuckDB database", "version number", "Corrupt", "corrupt", "checksum", "deserialize")
+ENGINE_USES: Final = 500
+"""Then a new engine is started: one that attaches and detaches for ever takes more and more memory (5 kB each time)."""
 _NAME: Final = "store"
 """What the file is called inside the engine; statements use plain table names."""
 _HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
@@ -75,6 +77,7 @@ class Database:
         self.wal = path.with_name(path.name + ".wal")
         self.quarantined: list[Path] = []
         self._engine: duckdb.DuckDBPyConnection | None = None
+        self._uses = 0
 
     def prepare(self) -> None:
         """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
@@ -124,10 +127,13 @@ class Database:
         except BaseException:
             self.close()
             raise
+        self._uses += 1
+        if self._uses >= ENGINE_USES:
+            self.close()
 
     def close(self) -> None:
         """Let go of everything. The next `open` begins anew."""
-        engine, self._engine = self._engine, None
+        engine, self._engine, self._uses = self._engine, None, 0
         if engine is not None:
             with contextlib.suppress(duckdb.Error):
                 engine.close()

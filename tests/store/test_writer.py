@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from gridbot.journal_reader import journal_directory
+from gridbot.reading import database_path
+from supervisor.store.database import Database
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import (
     CONTEXT,
@@ -315,3 +317,15 @@ def test_a_writer_that_is_away_for_long_costs_nobody_memory_and_is_caught_up_wit
         assert len(list(recorder.journal.directory.glob("*.journal"))) == 1, "and given back when it is stored"
     recorder.close()
     assert sequences(tmp_path)["alice"] == list(range(1, 5001))
+
+
+def test_the_engine_is_started_anew_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("supervisor.store.database.ENGINE_USES", 3)
+    engines = []
+    database = Database(database_path(tmp_path))
+    database.prepare()
+    for _ in range(8):
+        with database.open() as con:
+            engines.append(con)
+    database.close()
+    assert len({id(engine) for engine in engines}) == 3
