@@ -6,6 +6,7 @@ own books must never take "cut off" for "gone" (lessons L49, L50).
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -83,8 +84,11 @@ class Calls:
                 self._banned_until_s = time.monotonic() + self._ban_silence_s
             raise
 
-    async def _listing(self, endpoint: str, **params: Any) -> list[Any]:
-        """Rows of all pages. Ends at an empty cursor or an empty page; TruncatedListing after `MAX_PAGES`."""
+    async def _listing(self, endpoint: str, *, pause_s: float = 0.0, **params: Any) -> list[Any]:
+        """Rows of all pages. Ends at an empty cursor or an empty page; TruncatedListing after `MAX_PAGES`.
+
+        `pause_s` between two pages keeps a long listing below the endpoint's limit.
+        """
         rows: list[Any] = []
         seen: set[str] = set()
         cursor: dict[str, str] = {}
@@ -99,6 +103,7 @@ class Calls:
                 raise TruncatedListing(f"{endpoint}: the cursor of page {len(seen) + 1} leads back; nothing was used")
             seen.add(following)
             cursor = {"cursor": following}
+            await asyncio.sleep(pause_s)
         raise TruncatedListing(
             f"{endpoint}: expected an end within {MAX_PAGES} pages, got more ({len(rows)} rows); nothing was used"
         )

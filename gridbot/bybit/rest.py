@@ -23,6 +23,8 @@ WEEK_MS = 7 * 24 * 3600 * 1000
 HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
 """Bybit keeps executions for two years; asking further back only costs requests."""
 SMALLEST_WINDOW_MS = 60_000
+TRANSACTIONS_PAUSE_S = 0.05
+"""Bybit allows 25 of these requests a second."""
 HEDGE_MODE = 3
 SETTLE_COIN = "USDT"
 
@@ -162,9 +164,9 @@ class BybitRest(Calls):
     async def _transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
         """Newest first, as the exchange lists them; at most seven days."""
         window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
-        scope = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
+        scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
         try:
-            rows = await self._listing("account/transaction-log", **scope, **window)
+            rows = await self._listing("account/transaction-log", pause_s=TRANSACTIONS_PAUSE_S, **scope, **window)
         except TruncatedListing:
             if end_ms - start_ms < SMALLEST_WINDOW_MS:
                 raise
@@ -301,7 +303,7 @@ def _ids(order_id: str, order_link_id: str) -> dict[str, str]:
     return given
 
 
-def _scope(symbol: str | None) -> dict[str, str]:
+def _scope(symbol: str | None) -> dict[str, Any]:
     return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
 
 

@@ -43,13 +43,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def paper() -> AsyncIterator[Scene]:
-    """A market that only the test moves, an account, and both streams."""
+async def paper(**limits: int) -> AsyncIterator[Scene]:
+    """A market that only the test moves, an account, and both streams; without limits but those that are named."""
     config = PaperConfig.model_validate(
         {
             "position_mode": "one_way",
             "ticker_interval_ms": 0,
-            "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0},
+            "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0, **limits},
             "market": {"source": "manual", "mark_halflife_s": 0, "symbols": {SYMBOL: {"price": 60000}}},
         }
     )
@@ -204,5 +204,24 @@ def test_events_flow_again_after_the_exchange_dropped_everybody():
             await eventually(lambda: OrderStatus.FILLED in it.statuses("g1"))
             await eventually(lambda: it.ears.heard.tickers[-1].last_price == 58999)
             assert it.ears.streams.problems() == []
+
+    run(scene())
+
+
+def test_a_long_log_of_movements_is_read_within_its_limit():
+    """1500 fundings are 31 pages; Bybit answers 25 a second, then 10006."""
+
+    async def scene() -> None:
+        async with paper(queries_per_second=50) as it:
+            await it.rest.place_order(order("g1"))
+            await it.trade("58999")
+            await eventually(lambda: it.of(ExecutionEvent))
+            now_ms = await it.rest.server_time_ms()
+            for _ in range(1500):
+                it.server.exchange.settle_funding(SYMBOL, D("0.0001"), now_ms)
+            rows = await it.rest.transactions(now_ms - 3_600_000, now_ms + 60_000)
+            assert [row.kind for row in rows] == ["TRANSFER_IN", "TRADE", *["SETTLEMENT"] * 1500]
+            account = next(iter(it.server.exchange.accounts.values()))
+            assert sum((row.change for row in rows), D(0)) == account.wallet
 
     run(scene())
