@@ -362,13 +362,17 @@ def show(figures: Figures) -> None:
         print(f"{figure.what:<58} {value:>10} {figure.unit:<12} {figure.limit}".rstrip(), flush=True)
 
 
-def main() -> None:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_const", const=10, dest="part", help="a tenth of everything")
+    parser.add_argument("--quick", action="store_const", const=10, default=1, dest="part", help="a tenth of everything")
     parser.add_argument("--part", type=int, default=1, help="or another part: 1000 is a thousandth, no figure at all")
     parser.add_argument("--only", choices=["throughput", "delay", "lag", "flush", "recovery", "queries"])
     parser.add_argument("--json", action="store_true", help="one JSON object for each part instead of the table")
-    options = parser.parse_args()
+    return parser.parse_args(given)
+
+
+def main() -> None:
+    options = arguments()
     part = options.part
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.store import arguments
+
 ROOT = Path(__file__).parents[1]
 STAGES = {"frame -> event", "decide", "gate and journal", "request"}
 
@@ -41,6 +43,10 @@ def test_latency_refuses_to_measure_nothing() -> None:
     )
     assert done.returncode == 2
     assert "expected at least one order" in done.stderr
+
+
+def test_the_store_is_measured_whole_unless_told_otherwise() -> None:
+    assert [arguments(given).part for given in ([], ["--quick"], ["--part", "1000"])] == [1, 10, 1000]
 
 
 def test_the_store_s_figures_are_all_there() -> None:
