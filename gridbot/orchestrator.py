@@ -335,12 +335,14 @@ class Orchestrator:
 
     def _watch_journal(self) -> None:
         """One alert when the records cannot be written, one when they can again; trading does not wait for them."""
-        error, self._journal_error = self._journal_error, self.recorder.stats.journal_error or ""
+        stats = self.recorder.stats
+        error, self._journal_error = self._journal_error, stats.journal_error or ""
         if self._journal_error and not error:
             text = f"the journal cannot be written: {self._journal_error}; trading goes on, its records wait in memory"
             self.alert("error", "journal", text)
         elif error and not self._journal_error:
-            self.alert("warning", "journal", "the journal is written again; everything that waited is in it")
+            lost = f"; {stats.records_refused} records found no room in memory" if stats.records_refused else ""
+            self.alert("warning", "journal", f"the journal is written again, with what waited in memory{lost}")
 
     def record_state(self) -> None:
         """Keep what changed since the last time: grids, and what holds orders back."""

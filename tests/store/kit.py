@@ -14,12 +14,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pytest
+
 from gridbot.journal import Journal
 from gridbot.journal_reader import journal_directory
 from gridbot.reading import connect, database_path
 from gridbot.recorder import Recorder
 from gridbot.records import ExecutionRecord, TickerRecord, UtcMs
-from supervisor.store.writer import WriterSpec
+from supervisor.store.database import Database, Rows
+from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 
 CONTEXT = multiprocessing.get_context("spawn")
@@ -131,6 +135,20 @@ def writing(data_dir: Path, *args: Any, **kwargs: Any) -> Iterator[WriterProcess
         yield writer
     finally:
         writer.kill()
+
+
+def flush_without_an_answer(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush whose commit is done while the writer must believe that it failed."""
+    real = Database.write
+
+    def write_and_fail(self: Database, con: duckdb.DuckDBPyConnection, batch: Rows) -> None:
+        real(self, con, batch)
+        raise duckdb.IOException("the answer got lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "write", write_and_fail)
+        with pytest.raises(duckdb.IOException):
+            writer.flush()
 
 
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == 'ro'); print(1, flush=True)"

@@ -16,11 +16,12 @@ from gridbot.codec import Column, ColumnKind
 from gridbot.journal_reader import JournalReader, journal_directory
 from gridbot.reading import connect, database_path
 from supervisor.store import schema
-from supervisor.store.database import Database, Rows
+from supervisor.store.database import Database
 from supervisor.store.schema import SCHEMA_VERSION, ensure_schema
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import (
     execution,
+    flush_without_an_answer,
     make_recorder,
     rows,
     sequences,
@@ -234,16 +235,7 @@ def test_a_commit_whose_answer_got_lost_is_not_repeated(tmp_path: Path, monkeypa
         recorder.record(execution(number))
     recorder.close()
     writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
-    real = Database.write
-
-    def write_and_fail(self: Database, con: duckdb.DuckDBPyConnection, batch: Rows) -> None:
-        real(self, con, batch)
-        raise duckdb.IOException("the answer got lost")
-
-    monkeypatch.setattr(Database, "write", write_and_fail)
-    with pytest.raises(duckdb.IOException):
-        writer.flush()
-    monkeypatch.undo()
+    flush_without_an_answer(writer, monkeypatch)
     while writer.flush():
         pass
     assert writer.state.committed == {"alice": 10}

@@ -17,12 +17,11 @@ from gridbot.journal_reader import journal_directory, write_committed
 from gridbot.reading import connect, database_path
 from gridbot.records import OrderRecord, PositionRecord, UtcMs
 from supervisor.store.bulk import LOAD_FROM
-from supervisor.store.database import Database, Rows
 from supervisor.store.maintenance import rebuild, vacuum
 from supervisor.store.rollups import REMOVED_SUMS, ROLLUPS
 from supervisor.store.schema import ensure_schema
 from supervisor.store.writer import Writer, WriterSpec
-from tests.store.kit import execution, make_recorder, rows
+from tests.store.kit import execution, flush_without_an_answer, make_recorder, rows
 from tests.store.session import make_session, write_all
 
 DAY_MS = 86_400_000
@@ -161,16 +160,7 @@ def test_the_way_of_many_rows_adds_up_too(tmp_path: Path) -> None:
 def test_a_commit_whose_answer_got_lost_is_added_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record_all(tmp_path, (("alice", execution(number)) for number in range(1, 11)))
     writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
-    real = Database.write
-
-    def write_and_fail(self: Database, con: duckdb.DuckDBPyConnection, batch: Rows) -> None:
-        real(self, con, batch)
-        raise duckdb.IOException("the answer got lost")
-
-    monkeypatch.setattr(Database, "write", write_and_fail)
-    with pytest.raises(duckdb.IOException):
-        writer.flush()
-    monkeypatch.undo()
+    flush_without_an_answer(writer, monkeypatch)
     while writer.flush():
         pass
     writer.close()
