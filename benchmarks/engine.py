@@ -36,15 +36,14 @@ from gridbot.core import (  # noqa: E402
     CancelIntent,
     Direction,
     ExecutionEvent,
-    GridConfig,
-    GridEngine,
     Instrument,
     LimitOrder,
     LimitOrders,
     Side,
     TickerEvent,
 )
-from tests.core.reference import NaiveEngine, as_tuple  # noqa: E402
+from gridbot.strategies.grid import GridConfig, GridEngine  # noqa: E402
+from tests.strategies.grid.reference import NaiveEngine, as_tuple  # noqa: E402
 
 SYMBOL = "BTCUSDT"
 TICK = Decimal("0.1")

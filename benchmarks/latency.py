@@ -44,22 +44,22 @@ from pybit.unified_trading import HTTP, WebSocket
 from rich.console import Console
 from rich.table import Table
 
-from gridbot import logs
+from gridbot import logging_setup
 from gridbot.bybit.environment import Credentials, Environment, endpoints_for
-from gridbot.bybit.errors import ExchangeError
+from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.bybit.session import Clock, make_session
-from gridbot.bybit.socket import BybitSocket
+from gridbot.bybit.stream_socket import BybitSocket
 from gridbot.bybit.streams import StreamSet
-from gridbot.config_models import GridbotConfig
-from gridbot.orders.lifecycle import OrderState
-from gridbot.paper.account import Account
-from gridbot.paper.config import PaperConfig
-from gridbot.paper.orders import Order
-from gridbot.paper.server import PaperServer
-from gridbot.paper.spec import PaperAccount, PaperSpec
-from gridbot.stages import Stage
-from gridbot.wiring import Wiring
-from gridbot.worker import WorkerSpec
+from gridbot.config.models import GridbotConfig
+from gridbot.execution.latency_trace import Stage
+from gridbot.orders.order import OrderState
+from gridbot.paper.engine.account import Account
+from gridbot.paper.engine.paper_orders import Order
+from gridbot.paper.server.paper_server import PaperServer
+from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
+from gridbot.paper.settings import PaperConfig
+from gridbot.worker.assembly import Wiring
+from gridbot.worker.main import WorkerSpec
 from supervisor.store.writer import WriterSpec
 from supervisor.store.writer_process import run_writer
 
@@ -354,10 +354,12 @@ def worker_process(
 ) -> None:
     """Entry: a worker as the supervisor would start it, with its stages switched on."""
     settings = worker_settings(subject, data_dir)
-    logs.setup_logging(f"worker-{subject.name}", settings.logging, data_dir, console=False, account=subject.name)
+    logging_setup.setup_logging(
+        f"worker-{subject.name}", settings.logging, data_dir, console=False, account=subject.name
+    )
     spec = WorkerSpec(subject.name, settings, data_dir, "0123456789abcdef", url, console=False)
     _run(_worker(spec, subject, records, signals, control), control)
-    logs.stop_logging()
+    logging_setup.stop_logging()
 
 
 def worker_settings(subject: Subject, data_dir: Path) -> GridbotConfig:

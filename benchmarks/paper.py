@@ -21,14 +21,14 @@ import aiohttp
 import psutil
 from pybit.unified_trading import HTTP
 
-from gridbot.paper.api import Api
-from gridbot.paper.auth import sign
-from gridbot.paper.config import PaperConfig
-from gridbot.paper.exchange import Exchange
-from gridbot.paper.instruments import LISTINGS
-from gridbot.paper.market import SymbolMarket
-from gridbot.paper.process import run_paper_exchange
-from gridbot.paper.spec import PaperAccount, PaperSpec
+from gridbot.paper.api.auth import sign
+from gridbot.paper.api.dispatch import Api
+from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.market.instruments import LISTINGS
+from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.server.paper_process import run_paper_exchange
+from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
+from gridbot.paper.settings import PaperConfig
 
 ACCOUNTS = tuple(PaperAccount(f"a{n}", f"key-{n}", f"secret-{n}", Decimal(1_000_000)) for n in range(50))
 

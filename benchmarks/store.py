@@ -45,15 +45,15 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.store_history import HISTORY, Figure, Figures, make_rollups, queries
-from gridbot import codec
-from gridbot.journal import Journal
-from gridbot.journal_reader import JournalReader, journal_directory
-from gridbot.reading import connect, database_path
-from gridbot.recorder import Recorder
-from gridbot.records import ExecutionRecord, Header, OrderRecord, PositionRecord, UtcMs
-from supervisor.store import database as database_module
-from supervisor.store.database import Database, Rows
-from supervisor.store.rollups import ROLLUP_SOURCES
+from gridbot.records import codec
+from gridbot.records.journal import Journal
+from gridbot.records.journal_reader import JournalReader, journal_directory
+from gridbot.records.record_types import ExecutionRecord, Header, OrderRecord, PositionRecord, UtcMs
+from gridbot.records.recorder import Recorder
+from gridbot.store import database as database_module
+from gridbot.store.database import Database, Rows
+from gridbot.store.reading import connect, database_path
+from gridbot.store.rollups import ROLLUP_SOURCES
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 
-from gridbot.reading import connect, database_path
-from supervisor.store.database import Database
-from supervisor.store.rollups import ROLLUPS
+from gridbot.store.database import Database
+from gridbot.store.reading import connect, database_path
+from gridbot.store.rollups import ROLLUPS
 
 __all__ = ["HISTORY", "Figure", "Figures", "make_rollups", "queries"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gridbot.reading import connect as connect
+    from gridbot.store.reading import connect as connect
 
 __version__ = "0.1.0"
 
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """`connect`, imported when it is asked for: DuckDB is no business of a trading process."""
     if name == "connect":
-        from gridbot.reading import connect
+        from gridbot.store.reading import connect
 
         return connect
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

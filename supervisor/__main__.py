@@ -1,6 +1,6 @@
 """`python -m supervisor` is `gridbot-supervisor`."""
 
-from supervisor.cli import main
+from supervisor.cli.main import main
 
 if __name__ == "__main__":
     main()

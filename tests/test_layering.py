@@ -19,22 +19,33 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # Whole packages are pure, so that a new module of them is until it is named here as a shell.
-PURE_PACKAGES = ("gridbot.core", "gridbot.orders", "supervisor.policy")
+PURE_PACKAGES = (
+    "gridbot.core",
+    "gridbot.orders",
+    "gridbot.risk.funds",
+    "gridbot.risk.gate",
+    "gridbot.strategies",
+    "gridbot.rolling_limit",
+    "supervisor.process.policy",
+)
 SHELLS = frozenset(
     {
-        "gridbot.orders.executor",
-        "gridbot.orders.outcome",  # reads the exceptions of the wire, and so knows their libraries
+        "gridbot.orders.outcomes",  # reads the exceptions of the wire, and so knows their libraries
     }
 )
 # Of the paper exchange, the exchange itself; its servers, files and process are shells.
 PURE_PAPER = frozenset(
     f"gridbot.paper.{name}"
     for name in (
-        *("account", "admission", "amending", "api", "api_account", "api_check", "api_market", "api_orders"),
-        *("api_position", "auth", "conditional", "errors", "exchange", "faults", "instruments", "ledger", "limits"),
-        *("liquidation", "margin", "market", "market_history", "market_views", "matching", "order_params", "orders"),
-        *("paging", "position_stops", "settlement", "state", "stop_orders", "stop_params", "stops", "synthetic"),
-        *("taking", "validate", "valuation", "views"),
+        *("api.account_calls", "api.api_error", "api.auth", "api.dispatch", "api.market_calls"),
+        *("api.order_calls", "api.order_params", "api.paging", "api.position_calls", "api.precheck_call"),
+        *("api.validate", "engine.account", "engine.admission", "engine.amending", "engine.exchange"),
+        *("engine.exchange_state", "engine.liquidation", "engine.matching", "engine.pair_margin"),
+        *("engine.paper_orders", "engine.settlement", "engine.taking", "engine.valuation"),
+        *("faults.fault_plan", "market.instruments", "market.market_history", "market.symbol_market"),
+        *("market.synthetic", "rows.market_rows", "rows.private_rows", "rows.transaction_rows"),
+        *("server.request_limits", "stops.conditional", "stops.position_stops", "stops.stop_kinds"),
+        *("stops.stop_orders", "stops.stop_params"),
     )
 )
 IMPURE = frozenset(
@@ -151,7 +162,12 @@ _CACHE: list[frozenset[str]] = []
 
 def test_the_lists_are_up_to_date():
     assert [module for module in SHELLS | PURE_PAPER if module not in MODULES] == []
-    assert {"gridbot.core.engine", "gridbot.orders.gate", "gridbot.paper.matching", "supervisor.policy"} <= set(PURE)
+    assert {
+        "gridbot.strategies.grid.engine",
+        "gridbot.risk.gate",
+        "gridbot.paper.engine.matching",
+        "supervisor.process.policy",
+    } <= set(PURE)
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.partition(".")[0] == "gridbot"])
@@ -184,7 +200,7 @@ def test_nobody_depends_on_the_tests():
         ("import random\nx = random.random()", "uses random.random"),
         ("from random import choice", "imports random.choice"),
         ("import urllib.request", "imports urllib.request"),
-        ("from gridbot import journal", "imports gridbot.journal, which is not pure"),
+        ("from gridbot.records import journal", "imports gridbot.records.journal, which is not pure"),
         ("def f():\n    import socket", "imports socket"),
         ("import datetime\nx = datetime.datetime.now()", "reads the clock by datetime.datetime.now()"),
         ("print(1)", "calls print()"),
@@ -207,7 +223,9 @@ def test_imports_for_types_only_are_allowed(tmp_path, monkeypatch):
 def test_the_configuration_can_be_read_without_pybit_or_a_server():
     import subprocess
 
-    program = "import sys, gridbot.config; print([m for m in ('pybit', 'aiohttp', 'duckdb') if m in sys.modules])"
+    program = (
+        "import sys, gridbot.config.loading; print([m for m in ('pybit', 'aiohttp', 'duckdb') if m in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
@@ -216,9 +234,9 @@ def test_the_configuration_can_be_read_without_pybit_or_a_server():
 
 # Lessons L13: one gate stands between any producer of an order and the wire, and these are all producers there are.
 PRODUCERS = {
-    "gridbot.runner._act": "the strategy",
-    "gridbot.keeper.retry": "the retry queue",
-    "gridbot.stopping._close": "an operator's stop",
+    "gridbot.worker.strategy_runner._act": "the strategy",
+    "gridbot.worker.order_manager.retry": "the retry queue",
+    "gridbot.worker.shutdown._close": "an operator's stop",
 }
 
 
@@ -244,8 +262,8 @@ def _functions_that_call(owner: str, name: str) -> dict[str, ast.AST]:
 
 def test_every_producer_of_an_order_asks_the_gate() -> None:
     sends = _functions_that_call("executor", "place")
-    assert sends.keys() == {"gridbot.keeper.submit", "gridbot.keeper.retry"}
+    assert sends.keys() == {"gridbot.worker.order_manager.submit", "gridbot.worker.order_manager.retry"}
     submits = _functions_that_call("orders", "submit")
-    producers = {**submits, "gridbot.keeper.retry": sends["gridbot.keeper.retry"]}
+    producers = {**submits, "gridbot.worker.order_manager.retry": sends["gridbot.worker.order_manager.retry"]}
     assert producers.keys() == PRODUCERS.keys()
     assert all(_calls(function, "gate", "admit") for function in producers.values())

@@ -125,7 +125,7 @@ def _pyproject() -> dict[str, Any]:
 def test_the_package_says_what_it_is():
     project = _pyproject()["project"]
     assert project["requires-python"] == ">=3.11"
-    assert project["scripts"] == {"gridbot-supervisor": "supervisor.cli:main"}
+    assert project["scripts"] == {"gridbot-supervisor": "supervisor.cli.main:main"}
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from gridbot.bybit.environment import Credentials, Endpoints
-from gridbot.bybit.errors import ErrorKind, ExchangeError, TruncatedListing, make_error
-from gridbot.bybit.fields import parse_rows
+from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, TruncatedListing, make_error
+from gridbot.bybit.raw_fields import parse_rows
 from gridbot.bybit.session import Reply, RestTransport
-from gridbot.bybit.types import RateLimit
+from gridbot.exchange.requests import RateLimit
 
 __all__ = ["LINEAR", "MAX_PAGES", "Calls", "result_of", "row_of", "rows_of", "texts", "whole"]
 

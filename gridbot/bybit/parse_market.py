@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from gridbot.bybit.fields import (
+from gridbot.bybit.raw_fields import (
     FieldError,
     Row,
     decimal_or_none,
@@ -18,10 +18,10 @@ from gridbot.bybit.fields import (
     text_of,
     time_of,
 )
-from gridbot.bybit.types import PublicTrade
 from gridbot.core.events import TickerEvent
 from gridbot.core.instrument import Instrument, RiskTier
 from gridbot.core.vocabulary import Side
+from gridbot.exchange.requests import PublicTrade
 
 __all__ = ["TICKER_FIELDS", "parse_instrument", "parse_public_trade", "parse_ticker", "parse_tiers"]
 

@@ -22,12 +22,12 @@ from typing import Any
 
 from pybit.unified_trading import HTTP
 
+from gridbot.bybit.call_pool import DaemonPool
 from gridbot.bybit.environment import Credentials, Endpoints
-from gridbot.bybit.errors import ErrorKind, ExchangeError, classify, make_error
-from gridbot.bybit.fields import int_or_none
-from gridbot.bybit.pool import DaemonPool
-from gridbot.bybit.types import RateLimit
-from gridbot.bybit.wire import WireClient
+from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, classify, make_error
+from gridbot.bybit.http_client import WireClient
+from gridbot.bybit.raw_fields import int_or_none
+from gridbot.exchange.requests import RateLimit
 
 __all__ = ["Clock", "Reply", "RestTransport", "server_ms_of"]
 

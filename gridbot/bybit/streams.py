@@ -16,16 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gridbot.bybit.environment import Credentials, Endpoints
-from gridbot.bybit.errors import ErrorKind, make_error
-from gridbot.bybit.fields import Row, RowProblem, parse_rows
-from gridbot.bybit.link import Gap, Life, Link, LinkHealth
+from gridbot.bybit.error_mapping import ErrorKind, make_error
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, Ticker
-from gridbot.bybit.parse import parse_execution, parse_order, parse_position, parse_wallet
+from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_public_trade, parse_ticker
-from gridbot.bybit.socket import BybitSocket, Topics
-from gridbot.bybit.types import PublicTrade
+from gridbot.bybit.raw_fields import Row, RowProblem, parse_rows
+from gridbot.bybit.stream_connection import Gap, Life, Link, LinkHealth
+from gridbot.bybit.stream_socket import BybitSocket, Topics
 from gridbot.bybit.watchdog import Limits, LinkState
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.exchange.requests import PublicTrade
 
 __all__ = ["Drained", "Gap", "PrivateEvent", "StreamHealth", "StreamSet"]
 

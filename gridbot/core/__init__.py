@@ -1,11 +1,10 @@
-"""The strategy: pure decisions about one symbol's grid. No I/O, no clock, no randomness anywhere below here.
+"""What every strategy shares, pure: no I/O, no clock, no randomness anywhere below here.
 
-Words (`vocabulary`), what happens (`events`), what is wanted (`intents`), what the exchange allows (`instrument`), the
-ladder (`grid`), the decisions (`engine`), what survives a restart (`state`), quantities (`sizing`), the rules on them
-(`risk`, `position`), and the money (`pnl`, `margin`). `docs/core.md` tells the invariants.
+Words (`vocabulary`), what happens (`events`), what is wanted (`intents`), what the exchange allows (`instrument`),
+quantities (`sizing`), the rules on them (`risk_rules`, `position`), and the money (`pnl`, `margin`,
+`execution_ledger`). `docs/core.md` tells the invariants.
 """
 
-from gridbot.core.engine import GridEngine
 from gridbot.core.events import (
     Event,
     ExecType,
@@ -16,7 +15,6 @@ from gridbot.core.events import (
     TickerEvent,
     WalletEvent,
 )
-from gridbot.core.grid import WAIT, Grid, GridConfig, ImpossibleLadder, Level, ladder, smallest_step
 from gridbot.core.instrument import Instrument, RiskTier
 from gridbot.core.intents import CancelIntent, Intent, LimitOrder, LimitOrders, PlaceLimitIntent, client_order_id
 from gridbot.core.margin import (
@@ -32,7 +30,7 @@ from gridbot.core.margin import (
 )
 from gridbot.core.pnl import GridTrade, GridTrades, price_gain, roe_percent, unrealised_pnl
 from gridbot.core.position import Position
-from gridbot.core.risk import (
+from gridbot.core.risk_rules import (
     LegState,
     Multipliers,
     RiskConfig,
@@ -43,11 +41,9 @@ from gridbot.core.risk import (
     risk_multipliers,
 )
 from gridbot.core.sizing import AmountKind, AmountRule, closable, quantity_for
-from gridbot.core.state import GridState
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = [
-    "WAIT",
     "AmountKind",
     "AmountRule",
     "CancelIntent",
@@ -55,18 +51,12 @@ __all__ = [
     "Event",
     "ExecType",
     "ExecutionEvent",
-    "Grid",
-    "GridConfig",
-    "GridEngine",
-    "GridState",
     "GridTrade",
     "GridTrades",
-    "ImpossibleLadder",
     "Instrument",
     "Intent",
     "LegMargin",
     "LegState",
-    "Level",
     "LimitOrder",
     "LimitOrders",
     "Multipliers",
@@ -89,7 +79,6 @@ __all__ = [
     "imbalance_multiplier",
     "initial_margin",
     "is_low_balance",
-    "ladder",
     "maintenance_margin",
     "margin_percent",
     "pair_liquidation",
@@ -98,7 +87,6 @@ __all__ = [
     "quantity_for",
     "risk_multipliers",
     "roe_percent",
-    "smallest_step",
     "tier_for",
     "unrealised_pnl",
 ]

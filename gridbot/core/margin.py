@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from gridbot.core.exact import WIDE
 from gridbot.core.instrument import RiskTier
-from gridbot.core.risk import LegState
+from gridbot.core.risk_rules import LegState
 from gridbot.core.vocabulary import Direction
 
 __all__ = [

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from gridbot.core.events import PositionEvent
 from gridbot.core.exact import WIDE
-from gridbot.core.risk import (
+from gridbot.core.risk_rules import (
     LegState,
     Multipliers,
     RiskConfig,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from gridbot.core import Direction, Instrument, LimitOrder, LimitOrders, OrderUpdateEvent
-from gridbot.orders.lifecycle import LEGAL, IllegalTransition, Order, OrderState, Transition, state_of
+from gridbot.orders.order import LEGAL, IllegalTransition, Order, OrderState, Transition, state_of
 
 __all__ = ["OrderBook"]
 

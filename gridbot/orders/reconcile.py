@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from gridbot.core import OrderUpdateEvent, client_order_id
 from gridbot.core.instrument import Instrument
 from gridbot.orders.book import OrderBook
-from gridbot.orders.lifecycle import Order, OrderState, state_of
-from gridbot.orders.link_id import client_id_of
+from gridbot.orders.ids import client_id_of
+from gridbot.orders.order import Order, OrderState, state_of
 
 __all__ = ["GRACE_MS", "Plan", "adopted", "compare", "owns"]
 

@@ -6,11 +6,11 @@ import argparse
 import hashlib
 import sys
 
-from gridbot.paper.config import PaperConfig
-from gridbot.paper.replay import ReplayError
-from gridbot.paper.server import SetupError
-from gridbot.paper.spec import PaperAccount, PaperSpec
-from gridbot.paper.standalone import run_standalone
+from gridbot.paper.market.replay import ReplayError
+from gridbot.paper.server.paper_server import SetupError
+from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
+from gridbot.paper.server.standalone import run_standalone
+from gridbot.paper.settings import PaperConfig
 
 
 def main() -> int:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.bybit.environment import Credentials, Environment, endpoints_for
-from gridbot.bybit.errors import ExchangeError
+from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.bybit.rest import BybitRest
-from gridbot.bybit.types import Transaction
-from gridbot.config import AccountConfig, GridbotConfig
-from supervisor.client import ControlClient, ControlError
-from supervisor.store.sql_cli import ask
+from gridbot.config.loading import AccountConfig, GridbotConfig
+from gridbot.exchange.requests import Transaction
+from supervisor.cli.sql import ask
+from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.store.transactions import Comparison, Recorded, compare
 
 __all__ = ["AccountCheck", "check_with_exchange"]

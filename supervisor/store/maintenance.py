@@ -19,12 +19,12 @@ from typing import Final
 import duckdb
 import orjson
 
-from gridbot import codec
-from gridbot.journal_reader import journal_directory
-from gridbot.reading import NoDatabase, ReadingError, connect, database_path
-from supervisor.store.database import Database
-from supervisor.store.rollups import KEPT_SQLS, ROLLUPS
-from supervisor.store.schema import STORAGE_VERSION, forget_fingerprint, quote
+from gridbot.records import codec
+from gridbot.records.journal_reader import journal_directory
+from gridbot.store.database import Database
+from gridbot.store.reading import NoDatabase, ReadingError, connect, database_path
+from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
+from gridbot.store.schema import STORAGE_VERSION, forget_fingerprint, quote
 from supervisor.store.writer import Writer, WriterSpec, take_writer_lock
 
 __all__ = ["Exported", "IncompleteJournals", "Rebuilt", "backup", "export", "rebuild", "vacuum"]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
-from gridbot.bybit.types import Transaction
+from gridbot.exchange.requests import Transaction
 
 __all__ = ["Comparison", "Recorded", "compare"]
 

@@ -23,11 +23,11 @@ from typing import Any
 import duckdb
 import psutil
 
-from gridbot import codec
-from gridbot.journal_reader import journal_directory, write_committed
-from gridbot.reading import database_path
-from supervisor.store.database import Database, Rows
-from supervisor.store.ingest import AccountSource, QueueDrain
+from gridbot.records import codec
+from gridbot.records.journal_reader import journal_directory, write_committed
+from gridbot.store.database import Database, Rows
+from gridbot.store.ingest import AccountSource, QueueDrain
+from gridbot.store.reading import database_path
 
 __all__ = ["Writer", "WriterBusy", "WriterSpec", "take_writer_lock"]
 
@@ -162,7 +162,7 @@ class Writer:
             raise duckdb.IOException("what is in the write-ahead log could not be written into the database file")
 
     def note_committed(self) -> None:
-        """Tell the journals what the database holds (see `gridbot.journal_reader.write_committed`)."""
+        """Tell the journals what the database holds (see `gridbot.records.journal_reader.write_committed`)."""
         committed = self.database.offsets_if_readable() if self._uncertain else self.state.committed
         for account, seq in committed.items():
             write_committed(journal_directory(self.spec.data_dir, account), seq)

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import duckdb
 
-from supervisor.store.database import DatabaseHeld, Unreadable
-from supervisor.store.migrations import NoRoomForCopy
-from supervisor.store.schema import SchemaTooNew
+from gridbot.store.database import DatabaseHeld, Unreadable
+from gridbot.store.migrations import NoRoomForCopy
+from gridbot.store.schema import SchemaTooNew
 from supervisor.store.writer import Writer, WriterBusy, WriterSpec
 
 __all__ = ["run_writer"]

@@ -56,7 +56,8 @@ def test_credentials_do_not_show_themselves():
 def test_words_errors_and_parsing_come_without_pybit():
     code = (
         "import sys\n"
-        "import gridbot.bybit.environment, gridbot.bybit.types, gridbot.bybit.errors, gridbot.bybit.parse\n"
+        "import gridbot.bybit.environment, gridbot.exchange.requests\n"
+        "import gridbot.bybit.error_mapping, gridbot.bybit.parse_account\n"
         "import gridbot.bybit.watchdog, gridbot.bybit.mailbox\n"
         "assert 'pybit' not in sys.modules and 'websocket' not in sys.modules\n"
     )

@@ -10,14 +10,14 @@ from decimal import Decimal
 import pytest
 
 from gridbot.bybit.environment import Credentials, Environment, endpoints_for
-from gridbot.bybit.errors import ErrorKind, ExchangeError
+from gridbot.bybit.error_mapping import ErrorKind, ExchangeError
 from gridbot.bybit.rest import BybitRest
-from gridbot.bybit.types import CancelRef, OrderAck, OrderRequest
 from gridbot.core.events import ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.config import PaperConfig
-from gridbot.paper.server import PaperServer
-from gridbot.paper.spec import PaperAccount, PaperSpec
+from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest
+from gridbot.paper.server.paper_server import PaperServer
+from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
+from gridbot.paper.settings import PaperConfig
 from tests.bybit.support import Ears, eventually, run
 
 D = Decimal

@@ -16,10 +16,10 @@ import pytest
 from aiohttp import web
 
 from gridbot.bybit.calls import MAX_PAGES
-from gridbot.bybit.errors import ErrorKind, ExchangeError, Outcome, TruncatedListing
+from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, Outcome, TruncatedListing
 from gridbot.bybit.rest import WEEK_MS, BybitRest
-from gridbot.bybit.types import CancelRef, OrderAck, OrderRequest, RateLimit
 from gridbot.core.vocabulary import Direction, Side
+from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
 from tests.bybit.support import (
     KEY,
     SECRET,

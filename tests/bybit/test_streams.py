@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gridbot.bybit.environment import Credentials, Environment, endpoints_for
-from gridbot.bybit.errors import ErrorKind, ExchangeError
+from gridbot.bybit.error_mapping import ErrorKind, ExchangeError
 from gridbot.bybit.streams import Gap, StreamSet
 from gridbot.bybit.watchdog import Limits
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent

@@ -6,18 +6,8 @@ import os
 from decimal import Decimal
 from typing import Any
 
-from gridbot.core import (
-    CancelIntent,
-    Direction,
-    ExecutionEvent,
-    GridConfig,
-    GridEngine,
-    Instrument,
-    LimitOrder,
-    LimitOrders,
-    Side,
-    TickerEvent,
-)
+from gridbot.core import CancelIntent, Direction, ExecutionEvent, Instrument, LimitOrder, LimitOrders, Side, TickerEvent
+from gridbot.strategies.grid import GridConfig, GridEngine
 
 SYMBOL = "XUSDT"
 EXAMPLES = int(os.environ.get("GRIDBOT_EXAMPLES", "40"))

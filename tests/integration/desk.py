@@ -10,20 +10,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridbot.bybit.errors import ExchangeError
-from gridbot.config_models import GridbotConfig
+from gridbot.bybit.error_mapping import ExchangeError
+from gridbot.config.models import GridbotConfig
 from gridbot.core import Direction
-from gridbot.journal_reader import JournalReader, journal_directory
-from gridbot.paper.account import Account
-from gridbot.paper.config import PaperConfig
-from gridbot.paper.orders import Order
-from gridbot.paper.spec import PaperAccount, PaperSpec
-from gridbot.paper.thread import PaperThread
-from gridbot.records import ExecutionRecord, Record
-from gridbot.runner import StrategyRunner
-from gridbot.startup import is_hopeless
-from gridbot.wiring import Wiring
-from gridbot.worker import WorkerSpec
+from gridbot.paper.engine.account import Account
+from gridbot.paper.engine.paper_orders import Order
+from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
+from gridbot.paper.server.paper_thread import PaperThread
+from gridbot.paper.settings import PaperConfig
+from gridbot.records.journal_reader import JournalReader, journal_directory
+from gridbot.records.record_types import ExecutionRecord, Record
+from gridbot.worker.assembly import Wiring
+from gridbot.worker.main import WorkerSpec
+from gridbot.worker.startup import is_hopeless
+from gridbot.worker.strategy_runner import StrategyRunner
 
 WAIT_S = 15.0
 BTC: dict[str, Any] = {

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from gridbot.bybit.errors import ExchangeError
+from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.core import Direction
-from gridbot.paper.thread import PaperThread
+from gridbot.paper.server.paper_thread import PaperThread
 from tests.integration.desk import PRICE, Desk, account_of, exchange, executions, resting, settings, trading
 
 CREATE, CREATE_BATCH = "/v5/order/create", "/v5/order/create-batch"

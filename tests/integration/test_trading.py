@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from gridbot.bybit.errors import ErrorKind, ExchangeError, Outcome
-from gridbot.bybit.types import OrderAck, OrderRequest
+from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, Outcome
 from gridbot.core import Direction, Side
+from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.orders.book import OrderBook
-from gridbot.orders.lifecycle import OrderState
-from gridbot.records import IntentRecord, OrderRecord, RunRecord
-from gridbot.startup import StartRefused
-from gridbot.stopping import cancel_everything, flatten
+from gridbot.orders.order import OrderState
+from gridbot.records.record_types import IntentRecord, OrderRecord, RunRecord
+from gridbot.worker.shutdown import cancel_everything, flatten
+from gridbot.worker.startup import StartRefused
 from tests.integration.desk import (
     BTC,
     account_of,

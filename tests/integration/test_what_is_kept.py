@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from gridbot.core import Direction
-from gridbot.health import account_health, sample_of
-from gridbot.paper.fault_config import FaultConfig
-from gridbot.reading import connect
-from gridbot.records import (
+from gridbot.paper.faults.fault_config import FaultConfig
+from gridbot.records.record_types import (
     AlertRecord,
     ExecutionRecord,
     GridRecord,
@@ -24,6 +22,8 @@ from gridbot.records import (
     Record,
     StreamGapRecord,
 )
+from gridbot.store.reading import connect
+from gridbot.worker.health import account_health, sample_of
 from tests.integration.desk import Desk, account_of, exchange, records, settings, trading
 from tests.store.session import write_all
 

@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gridbot.core import Direction, Instrument, OrderStatus, OrderUpdateEvent, Side, client_order_id
 from gridbot.orders.book import OrderBook
-from gridbot.orders.lifecycle import LEGAL, IllegalTransition, Order, OrderState, Transition
-from gridbot.orders.link_id import wire_id
+from gridbot.orders.ids import wire_id
+from gridbot.orders.order import LEGAL, IllegalTransition, Order, OrderState, Transition
 
 INSTRUMENT = Instrument("BTCUSDT", Decimal("0.1"), Decimal("0.001"), Decimal("0.001"), Decimal(100))
 ZERO = Decimal(0)

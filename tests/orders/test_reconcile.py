@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from gridbot.core import Direction, OrderStatus, Side, TickerEvent
 from gridbot.orders.book import OrderBook
-from gridbot.orders.lifecycle import OrderState
+from gridbot.orders.order import OrderState
 from gridbot.orders.reconcile import GRACE_MS, Plan, adopted, compare, owns
-from gridbot.orders.shadow import ShadowVenue
+from gridbot.orders.shadow_venue import ShadowVenue
 from tests.orders.test_book import INSTRUMENT, make_order, update
 
 D = Decimal

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.bybit.errors import ErrorKind, ExchangeError, Outcome
-from gridbot.orders.breaker import Breaker, FailureRun
-from gridbot.orders.link_id import MAX_LENGTH, Generations, client_id_of, wire_id
-from gridbot.orders.outcome import Next, after_cancel, after_place
-from gridbot.orders.rate import RollingLimit
+from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, Outcome
+from gridbot.orders.breakers import Breaker, FailureRun
+from gridbot.orders.ids import MAX_LENGTH, Generations, client_id_of, wire_id
+from gridbot.orders.outcomes import Next, after_cancel, after_place
 from gridbot.orders.retry import MAX_TRIES, WINDOW_S, RetryQueue
+from gridbot.rolling_limit import RollingLimit
 
 HEX16 = st.text("0123456789abcdef", min_size=16, max_size=16)
 

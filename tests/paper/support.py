@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from pybit.unified_trading import HTTP, WebSocket, WebSocketTrading
 
-from gridbot.paper.config import PaperConfig
-from gridbot.paper.spec import PaperAccount, PaperSpec
-from gridbot.paper.thread import PaperThread
+from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
+from gridbot.paper.server.paper_thread import PaperThread
+from gridbot.paper.settings import PaperConfig
 
 T = TypeVar("T")
 ALICE = PaperAccount("alice", "paper-alice", "secret-of-alice", Decimal(10000))

@@ -17,12 +17,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from gridbot.journal import Journal
-from gridbot.journal_reader import journal_directory
-from gridbot.reading import connect, database_path
-from gridbot.recorder import Recorder
-from gridbot.records import ExecutionRecord, TickerRecord, UtcMs
-from supervisor.store.database import Database, Rows
+from gridbot.records.journal import Journal
+from gridbot.records.journal_reader import journal_directory
+from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
+from gridbot.records.recorder import Recorder
+from gridbot.store.database import Database, Rows
+from gridbot.store.reading import connect, database_path
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 

@@ -6,10 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridbot.journal import Journal
-from gridbot.journal_reader import journal_directory
-from gridbot.recorder import Recorder
-from gridbot.records import (
+from gridbot.records.journal import Journal
+from gridbot.records.journal_reader import journal_directory
+from gridbot.records.record_types import (
     AlertRecord,
     CommandRecord,
     ExecutionRecord,
@@ -30,6 +29,7 @@ from gridbot.records import (
     UtcUs,
     WalletRecord,
 )
+from gridbot.records.recorder import Recorder
 from supervisor.store.writer import Writer, WriterSpec
 
 START_MS = 1_700_000_000_000  # 2023-11-14 22:13:20 UTC

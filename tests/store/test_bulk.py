@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot import codec
-from gridbot.codec import CodecError, ColumnKind
-from supervisor.store.bulk import LOAD_FROM, append, load
-from supervisor.store.database import Database, Rows
-from supervisor.store.schema import create_table_sql
+from gridbot.records import codec
+from gridbot.records.codec import CodecError, ColumnKind
+from gridbot.store.bulk import LOAD_FROM, append, load
+from gridbot.store.database import Database, Rows
+from gridbot.store.schema import create_table_sql
+from tests.records.test_codec import any_record
 from tests.store.kit import execution
-from tests.store.test_codec import any_record
 
 
 def storable(record: Any) -> bool:

@@ -15,11 +15,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from gridbot.reading import connect, database_path
-from supervisor.store.database import Database
+from gridbot.store.database import Database
+from gridbot.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRoomForCopy
+from gridbot.store.reading import connect, database_path
+from gridbot.store.schema import STORAGE_VERSION, ensure_schema
 from supervisor.store.maintenance import vacuum
-from supervisor.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRoomForCopy
-from supervisor.store.schema import STORAGE_VERSION, ensure_schema
 from tests.store.kit import execution, make_recorder, start_writer, until
 from tests.store.session import write_all
 
@@ -124,7 +124,7 @@ def test_records_go_on_behind_those_of_the_old_file(tmp_path: Path) -> None:
 def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = old_database(tmp_path)
     bad = Migration(2, "", ("DELETE FROM executions", "DELETE FROM no_such_table"))
-    monkeypatch.setattr("supervisor.store.migrations.MIGRATIONS", (MIGRATIONS[0], bad))
+    monkeypatch.setattr("gridbot.store.migrations.MIGRATIONS", (MIGRATIONS[0], bad))
     with pytest.raises(duckdb.CatalogException):
         Database(path).prepare()
     assert ask(path, "SELECT count(*) FROM executions") == [(30,)]
@@ -136,7 +136,7 @@ def test_statements_of_a_step_run_before_what_is_missing_is_made(
 ) -> None:
     path = old_database(tmp_path)
     step = Migration(2, "", ("UPDATE executions SET fee = fee * 2",))
-    monkeypatch.setattr("supervisor.store.migrations.MIGRATIONS", (MIGRATIONS[0], step))
+    monkeypatch.setattr("gridbot.store.migrations.MIGRATIONS", (MIGRATIONS[0], step))
     Database(path).prepare()
     assert ask(path, "SELECT sum(fees) FROM pnl_daily") == [(D("0.6"),)]
 
@@ -144,7 +144,7 @@ def test_statements_of_a_step_run_before_what_is_missing_is_made(
 def test_without_room_for_a_copy_nothing_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = old_database(tmp_path)
     full = shutil.disk_usage(tmp_path)._replace(free=100)
-    monkeypatch.setattr("supervisor.store.migrations.shutil.disk_usage", lambda _: full)
+    monkeypatch.setattr("gridbot.store.migrations.shutil.disk_usage", lambda _: full)
     with pytest.raises(NoRoomForCopy, match=r"MB free for a copy before that, got 0 MB: make room"):
         Database(path).prepare()
     assert ask(path, "SELECT max(version) FROM schema_versions") == [(1,)]

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.journal_reader import journal_directory, write_committed
-from gridbot.reading import connect, database_path
-from gridbot.records import OrderRecord, PositionRecord, UtcMs
-from supervisor.store.bulk import LOAD_FROM
+from gridbot.records.journal_reader import journal_directory, write_committed
+from gridbot.records.record_types import OrderRecord, PositionRecord, UtcMs
+from gridbot.store.bulk import LOAD_FROM
+from gridbot.store.reading import connect, database_path
+from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
+from gridbot.store.schema import ensure_schema
 from supervisor.store.maintenance import rebuild, vacuum
-from supervisor.store.rollups import REMOVED_SUMS, ROLLUPS
-from supervisor.store.schema import ensure_schema
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, flush_without_an_answer, make_recorder, rows
 from tests.store.session import make_session, write_all

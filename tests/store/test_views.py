@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from gridbot.reading import connect
-from gridbot.records import LatchRecord
-from supervisor.store.views import VIEWS
+from gridbot.records.record_types import LatchRecord
+from gridbot.store.reading import connect
+from gridbot.store.views import VIEWS
 from tests.store.session import Session, make_session, write_all
 
 D = Decimal

@@ -8,11 +8,11 @@ import logging
 import sys
 from pathlib import Path
 
-from supervisor.child import ChildKind, ChildSpec
 from supervisor.exit_codes import CommandError
-from supervisor.plan import Plan
-from supervisor.policy import RestartPolicy
-from supervisor.supervisor import Supervisor
+from supervisor.process.child import ChildKind, ChildSpec
+from supervisor.process.launch_plan import Plan
+from supervisor.process.loop import Supervisor
+from supervisor.process.policy import RestartPolicy
 
 
 def child(row, defaults):

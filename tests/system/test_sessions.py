@@ -14,7 +14,7 @@ import pytest
 
 from gridbot.bybit.environment import Credentials, Environment, endpoints_for
 from gridbot.bybit.rest import BybitRest
-from gridbot.config import load_config
+from gridbot.config.loading import load_config
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 
 pytestmark = pytest.mark.system

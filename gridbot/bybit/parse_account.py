@@ -1,0 +1,161 @@
+"""Bybit's rows of orders, executions, positions, wallets and money, of REST and of streams alike, as values. Pure.
+
+Positions go by positionIdx, never by side, which is "" for a flat leg (lessons L24).
+"""
+
+from __future__ import annotations
+
+from gridbot.bybit.raw_fields import (
+    FieldError,
+    Row,
+    decimal_or_none,
+    int_or_none,
+    need_decimal,
+    need_text,
+    or_zero,
+    positive_or_none,
+    side_of,
+    text_of,
+    time_of,
+)
+from gridbot.core.events import ExecType, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.core.vocabulary import Direction
+from gridbot.exchange.requests import Transaction
+
+__all__ = ["parse_execution", "parse_order", "parse_position", "parse_transaction", "parse_wallet"]
+
+
+def parse_order(row: Row) -> OrderUpdateEvent:
+    """A row of order/realtime, order/history or the `order` topic."""
+    status = text_of(row, "orderStatus")
+    try:
+        order_status = OrderStatus(status)
+    except ValueError:
+        raise FieldError(f"expected a known orderStatus, got {row.get('orderStatus')!r:.40}") from None
+    index = int_or_none(row.get("positionIdx"))
+    return OrderUpdateEvent(
+        symbol=need_text(row, "symbol"),
+        order_id=need_text(row, "orderId"),
+        order_link_id=text_of(row, "orderLinkId"),
+        side=side_of(row),
+        direction=Direction.from_position_idx(index) if index in (1, 2) else None,
+        price=or_zero(row, "price"),  # market orders have none
+        qty=need_decimal(row, "qty"),
+        status=order_status,
+        cum_exec_qty=or_zero(row, "cumExecQty"),
+        leaves_qty=or_zero(row, "leavesQty"),
+        avg_price=positive_or_none(row, "avgPrice"),
+        reduce_only=row.get("reduceOnly") is True,
+        cancel_type=text_of(row, "cancelType"),
+        reject_reason=text_of(row, "rejectReason"),
+        order_type=text_of(row, "orderType") or "Limit",
+        exchange_ts=time_of(row, "updatedTime", "createdTime"),
+        created_ts=time_of(row, "createdTime"),
+        raw=row,
+    )
+
+
+def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
+    """A row of execution/list or the `execution` topic, of any execType."""
+    try:
+        exec_type = ExecType(text_of(row, "execType"))
+    except ValueError:
+        exec_type = ExecType.OTHER
+    return ExecutionEvent(
+        symbol=need_text(row, "symbol"),
+        exec_id=need_text(row, "execId"),
+        order_id=text_of(row, "orderId"),
+        order_link_id=text_of(row, "orderLinkId"),
+        side=side_of(row),
+        price=need_decimal(row, "execPrice"),
+        qty=need_decimal(row, "execQty"),
+        leaves_qty=or_zero(row, "leavesQty"),
+        fee=or_zero(row, "execFee"),
+        closed_size=or_zero(row, "closedSize"),
+        exec_type=exec_type,
+        is_maker=row.get("isMaker") is True,
+        exchange_ts=time_of(row, "execTime"),
+        order_qty=decimal_or_none(row.get("orderQty")),
+        order_price=decimal_or_none(row.get("orderPrice")),
+        fee_rate=decimal_or_none(row.get("feeRate")),
+        mark_price=decimal_or_none(row.get("markPrice")),
+        received_ns=received_ns,
+        raw=row,
+    )
+
+
+def parse_position(row: Row) -> PositionEvent | None:
+    """A row of position/list (`avgPrice`) or the `position` topic (`entryPrice`); None for a one-way row.
+
+    A flat leg's entry price is None: there is no entry, whatever number the exchange fills in.
+    """
+    index = int_or_none(row.get("positionIdx"))
+    if index == 0:
+        return None
+    if index not in (1, 2):
+        raise FieldError(f"expected positionIdx 0, 1 or 2, got {row.get('positionIdx')!r:.40}")
+    size = need_decimal(row, "size")
+    entry = decimal_or_none(row.get("entryPrice"))
+    if entry is None:
+        entry = decimal_or_none(row.get("avgPrice"))
+    return PositionEvent(
+        symbol=need_text(row, "symbol"),
+        direction=Direction.from_position_idx(index),
+        size=abs(size),
+        entry_price=entry if size and entry else None,
+        mark_price=positive_or_none(row, "markPrice"),
+        liq_price=positive_or_none(row, "liqPrice"),
+        leverage=decimal_or_none(row.get("leverage")),
+        unrealised_pnl=decimal_or_none(row.get("unrealisedPnl")),
+        position_im=decimal_or_none(row.get("positionIM")),
+        position_mm=decimal_or_none(row.get("positionMM")),
+        cum_realised_pnl=decimal_or_none(row.get("cumRealisedPnl")),
+        status=text_of(row, "positionStatus") or "Normal",
+        seq=_seq(row),
+        exchange_ts=time_of(row, "updatedTime", "createdTime"),
+    )
+
+
+def parse_wallet(row: Row, exchange_ts: int = 0, coin: str = "USDT") -> WalletEvent | None:
+    """An account row of account/wallet-balance or the `wallet` topic; None when a frame does not mention `coin`.
+
+    Frames hold only the coins that changed (lessons L47). Rows carry no time of their own: `exchange_ts` is the
+    envelope's.
+    """
+    coins = row.get("coin")
+    for entry in coins if isinstance(coins, list) else ():
+        if isinstance(entry, dict) and entry.get("coin") == coin:
+            return WalletEvent(
+                coin=coin,
+                wallet_balance=decimal_or_none(entry.get("walletBalance")),
+                equity=decimal_or_none(entry.get("equity")),
+                available_balance=decimal_or_none(row.get("totalAvailableBalance")),
+                unrealised_pnl=decimal_or_none(entry.get("unrealisedPnl")),
+                total_equity=decimal_or_none(row.get("totalEquity")),
+                total_initial_margin=decimal_or_none(row.get("totalInitialMargin")),
+                total_maintenance_margin=decimal_or_none(row.get("totalMaintenanceMargin")),
+                account_im_rate=decimal_or_none(row.get("accountIMRate")),
+                account_mm_rate=decimal_or_none(row.get("accountMMRate")),
+                exchange_ts=exchange_ts,
+            )
+    return None
+
+
+def parse_transaction(row: Row) -> Transaction:
+    """A row of account/transaction-log: how the wallet moved, and what it was afterwards."""
+    return Transaction(
+        kind=need_text(row, "type"),
+        symbol=text_of(row, "symbol"),
+        exec_id=text_of(row, "tradeId"),
+        currency=text_of(row, "currency"),
+        cash_flow=or_zero(row, "cashFlow"),
+        funding=or_zero(row, "funding"),
+        fee=or_zero(row, "fee"),
+        change=need_decimal(row, "change"),
+        exchange_ts=time_of(row, "transactionTime"),
+    )
+
+
+def _seq(row: Row) -> int:
+    value = int_or_none(row.get("seq"))
+    return -1 if value is None else value

@@ -1,0 +1,111 @@
+"""Rules that involve more than one key: references, uniqueness, real money, and ladders that cannot exist.
+
+They look at the raw entries, not at validated ones, so that one run shows every problem of a file: a wrong step in a
+strategy does not hide that its account does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gridbot.bybit.environment import Environment
+from gridbot.config.errors import Loc, Problem
+from gridbot.config.models import missing_keys
+
+__all__ = ["Parts", "conflicts"]
+
+Entry = Mapping[str, Any]
+Entries = dict[int, Entry]
+
+
+@dataclass(slots=True)
+class Parts:
+    """The entries of a file that are mappings, by their index in it; `environment` is resolved in each account."""
+
+    accounts: Entries = field(default_factory=dict)
+    strategies: Entries = field(default_factory=dict)
+    allow_mainnet: bool = False
+
+    def names(self) -> list[str]:
+        return list(dict.fromkeys(str(account["name"]) for account in self.accounts.values() if account.get("name")))
+
+
+def conflicts(parts: Parts) -> Iterator[Problem]:
+    """Everything that does not fit together. The caller fills in the lines."""
+    yield from _accounts(parts)
+    yield from _strategies(parts)
+    for index, account in parts.accounts.items():
+        yield from _account(("accounts", index), account, parts)
+
+
+def _accounts(parts: Parts) -> Iterator[Problem]:
+    yield from _twice(
+        "accounts", parts.accounts, "name", lambda account: _folded(account.get("name")),
+        "a name no other account has", "choose another name",
+    )  # fmt: skip
+    yield from _twice(
+        "accounts", parts.accounts, "api_key", lambda account: str(account["api_key"]), "a key no other account uses",
+        "give each account its own API key: two workers on one account would trade against each other",
+    )  # fmt: skip
+
+
+def _strategies(parts: Parts) -> Iterator[Problem]:
+    yield from _twice(
+        "strategies", parts.strategies, "strat_id", lambda strategy: _folded(strategy.get("strat_id")),
+        "a strat_id no other strategy has", "choose another: orders and saved grids belong to it",
+    )  # fmt: skip
+    yield from _twice(
+        "strategies", parts.strategies, "symbol", _market,
+        "one strategy per account and symbol", "use another account: the two would share one position",
+    )  # fmt: skip
+    names = parts.names()
+    for index, strategy in parts.strategies.items():
+        name = strategy.get("account")
+        if name is not None and str(name) not in names:
+            wanted = f"the name of an account ({', '.join(names) or 'there is none'})"
+            do = "correct the name or add the account"
+            yield Problem(("strategies", index, "account"), wanted, f"`{name}`", do)
+
+
+def _account(loc: Loc, account: Entry, parts: Parts) -> Iterator[Problem]:
+    environment = str(account.get("environment"))
+    if environment == Environment.MAINNET.value and not parts.allow_mainnet:
+        yield Problem(
+            (*loc, "environment"),
+            "`allow_mainnet: true` at the root of the file for an account with real money",
+            "no such permission",
+            "nothing is sent to mainnet by default: add it, or use paper, testnet or demo",
+        )
+    if (problem := missing_keys(str(account.get("name")), environment, account)) is not None:
+        key, what, do = problem
+        yield Problem((*loc, key), what, "nothing", do)
+    if account.get("balance") is not None and environment != Environment.PAPER.value:
+        do = "remove it: the exchange knows the balance"
+        yield Problem((*loc, "balance"), "a balance on paper accounts only", f"environment {environment}", do)
+
+
+def _twice(
+    section: str, entries: Entries, key: str, identity: Callable[[Entry], Hashable], wanted: str, do: str
+) -> Iterator[Problem]:
+    """A problem for each entry whose identity an earlier one has; entries without one are reported elsewhere."""
+    first: dict[Hashable, int] = {}
+    for index, entry in entries.items():
+        mine = identity(entry) if isinstance(entry.get(key), str) and entry[key] else None
+        if mine is None:
+            continue
+        if mine in first:
+            value = "the same" if key == "api_key" else f"`{entry[key]}`"
+            yield Problem((section, index, key), wanted, f"{value} as {section}[{first[mine]}]", do)
+        first.setdefault(mine, index)
+
+
+def _folded(name: Any) -> str | None:
+    """Names become directories, and some file systems do not tell capitals apart."""
+    return None if name is None else str(name).lower()
+
+
+def _market(strategy: Entry) -> tuple[str, str] | None:
+    account, symbol = strategy.get("account"), strategy.get("symbol")
+    return None if account is None or symbol is None else (str(account), str(symbol))

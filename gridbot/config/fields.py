@@ -1,0 +1,138 @@
+"""Kinds of values in `gridbot.yaml`, for the models of its sections: names, caps, durations. Each knows its bounds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from gridbot.config.errors import expected
+from gridbot.core.sizing import AmountRule
+
+__all__ = [
+    "Amount",
+    "Cap",
+    "KeepFor",
+    "Level",
+    "Limit",
+    "Model",
+    "Name",
+    "Positive",
+    "Seconds",
+    "SecondsOrOff",
+    "Symbol",
+    "age_text",
+]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
+_SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT\Z")
+_AGE = re.compile(r"(\d{1,5})([dh])\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A cap in USDT: a fixed amount (`"20000"`), or a multiple of the wallet balance (`"x10"`)."""
+
+    value: Decimal
+    of_wallet: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError for anything but a positive number, optionally after an x."""
+        of_wallet = text.startswith("x")
+        try:
+            value = Decimal(text[1:] if of_wallet else text)
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if not value.is_finite() or value <= 0:
+            raise ValueError(f"expected USDT such as 20000 or a multiple of the wallet such as x10, got {text!r}")
+        return cls(value, of_wallet)
+
+    def resolve(self, wallet: Decimal) -> Decimal:
+        """USDT at this wallet balance (USDT); a multiple of a negative balance is 0."""
+        return max(self.value * wallet, Decimal(0)) if self.of_wallet else self.value
+
+    def __str__(self) -> str:
+        return f"x{self.value}" if self.of_wallet else str(self.value)
+
+
+def _limit(value: Any) -> Any:
+    if value is None or isinstance(value, Limit):
+        return value
+    text = str(value).strip()
+    if text.lower() in ("off", "none"):
+        return None
+    try:
+        return Limit.parse(text)
+    except ValueError:
+        raise expected("USDT such as 20000, a multiple of the wallet such as x10, or off") from None
+
+
+def _name(value: str) -> str:
+    if not _NAME.match(value):
+        what = "1 to 32 letters, digits, _ or -, the first a letter or digit"
+        raise expected(what, "choose such a name: it becomes a directory")
+    return value
+
+
+def _symbol(value: str) -> str:
+    if not _SYMBOL.match(value):
+        raise expected("a USDT perpetual such as BTCUSDT", "write the symbol as Bybit does, in capitals")
+    return value
+
+
+def _amount(value: str) -> str:
+    try:
+        return str(AmountRule.parse(value))
+    except ValueError:
+        what = "x0.001 (fraction of the wallet), 100 (USDT) or q0.01 (coins), above zero"
+        raise expected(what, "write one of the three") from None
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
+
+
+def _keep_for(value: Any) -> Any:
+    """`30d` and `12h` as a duration; `off` is for ever."""
+    if value is None or isinstance(value, timedelta):
+        return value
+    text = str(value).strip().lower()
+    if text in ("off", "none", "false"):  # YAML reads a bare `off` as false
+        return None
+    found = _AGE.match(text)
+    if found is None or not int(found[1]):
+        raise expected("days such as 30d, hours such as 12h, or off for ever", "write one of them")
+    return timedelta(**{{"d": "days", "h": "hours"}[found[2]]: int(found[1])})
+
+
+def age_text(age: timedelta | None) -> str:
+    """A duration as the file writes it: `30d`, `12h` or `off`."""
+    if age is None:
+        return "off"
+    hours = int(age.total_seconds()) // 3600
+    return f"{hours}h" if hours % 24 else f"{hours // 24}d"
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Symbol = Annotated[str, AfterValidator(_symbol)]
+Amount = Annotated[str, BeforeValidator(_text), AfterValidator(_amount)]
+Cap = Annotated[
+    Limit | None, BeforeValidator(_limit), PlainSerializer(lambda limit: None if limit is None else str(limit))
+]
+KeepFor = Annotated[timedelta | None, BeforeValidator(_keep_for), PlainSerializer(age_text)]
+Positive = Annotated[Decimal, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+SecondsOrOff = Annotated[float, Field(ge=0)]
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    ALIASES: ClassVar[tuple[str, ...]] = ()
+    """Keys that are read besides the fields."""

@@ -1,0 +1,220 @@
+"""Configuration: find the file, read it, and either give it back whole and checked or say everything that is wrong.
+
+Paths: a relative `data_dir` (and a relative file of a replay) is meant from the project's root, the directory that
+holds `conf/`; for a file that does not stand in a directory named `conf`, from the file's own directory. What gridbot
+writes besides (`paper.state_file`) is meant from the data directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from gridbot.bybit.environment import Environment
+from gridbot.config.checks import Parts, conflicts
+from gridbot.config.errors import ConfigError, Loc, Problem, problems_of
+from gridbot.config.fields import Limit
+from gridbot.config.ladder_report import ladder_problems
+from gridbot.config.models import (
+    AccountCaps,
+    AccountConfig,
+    GridbotConfig,
+    LoggingConfig,
+    OnStop,
+    RestartConfig,
+    StrategyCaps,
+    StrategyConfig,
+    SupervisorConfig,
+    with_environment,
+)
+from gridbot.config.storage import Durability, StorageConfig
+from gridbot.config.yaml_nodes import Document, read_document
+from gridbot.paper.settings import PaperConfig
+
+__all__ = [
+    "AccountCaps",
+    "AccountConfig",
+    "ConfigError",
+    "Durability",
+    "GridbotConfig",
+    "Limit",
+    "LoggingConfig",
+    "OnStop",
+    "PaperConfig",
+    "Problem",
+    "RestartConfig",
+    "StorageConfig",
+    "StrategyCaps",
+    "StrategyConfig",
+    "SupervisorConfig",
+    "account_snapshot",
+    "find_config",
+    "load_config",
+    "project_root",
+    "snapshot_sha256",
+]
+
+CONFIG_VARIABLE = "GRIDBOT_CONFIG_PATH"
+DATA_DIR_VARIABLE = "GRIDBOT_DATA_DIR"
+
+
+def find_config(option: str | Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Path:
+    """The file to use: the option, else GRIDBOT_CONFIG_PATH, else conf/demo.yaml of this checkout or directory."""
+    named = option or environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    checkout = Path(__file__).resolve().parents[2] / "conf" / "demo.yaml"
+    return checkout if checkout.is_file() else Path.cwd() / "conf" / "demo.yaml"
+
+
+def project_root(config_path: Path) -> Path:
+    """The directory relative paths of the file are meant from."""
+    home = config_path.resolve().parent
+    return home.parent if home.name == "conf" else home
+
+
+def load_config(
+    path: str | Path,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    data_dir: str | Path | None = None,
+) -> GridbotConfig:
+    """Read, expand and check the file at `path`.
+
+    `storage.data_dir` of the result is absolute: `data_dir` (the command line), else GRIDBOT_DATA_DIR, both relative to
+    the working directory, else the file's own. Raises ConfigError with every problem of the file.
+    """
+    file = Path(path)
+    document = read_document(_text_of(file), environ)
+    problems = list(document.problems)
+    broken = {problem.loc for problem in problems}
+    config: GridbotConfig | None = None
+    if isinstance(document.data, dict):
+        data, contradictions = _with_environments(document.data)
+        try:
+            config = GridbotConfig.model_validate(data)
+        except ValidationError as error:
+            problems += problems_of(error, GridbotConfig, document.raw)
+        parts = _parts(data)
+        problems += [*contradictions, *conflicts(parts), *_ladders(data, parts)]
+        problems = [p for p in problems if p.line is not None or p.loc not in broken]
+    elif not problems:
+        got = "an empty file" if document.data is None else "something else"
+        problems.append(Problem((), "keys with values", got, "start from conf/gridbot.yaml.example"))
+    if problems or config is None:
+        raise ConfigError(str(path), [_with_line(problem, document) for problem in problems])
+    return _with_paths(config, project_root(file), data_dir or environ.get(DATA_DIR_VARIABLE) or None)
+
+
+def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
+    """What one worker runs with, as JSON values without secrets: the record of the run. Raises KeyError.
+
+    Where files lie and how logs are written is left out: it does not change what is traded.
+    """
+    exclude: dict[str, Any] = dict.fromkeys(("accounts", "strategies", "paper", "logging"), True)
+    shared = config.model_dump(mode="json", exclude={**exclude, "storage": {"data_dir"}})
+    mine = config.account(account).model_dump(mode="json", exclude={"api_key", "api_secret"})
+    strategies = [strategy.model_dump(mode="json") for strategy in config.strategies_of(account)]
+    snapshot = {**shared, "account": mine, "strategies": strategies}
+    if config.account(account).environment == "paper":
+        snapshot["paper"] = config.paper.model_dump(mode="json")
+    return snapshot
+
+
+def fleet_snapshot(config: GridbotConfig) -> dict[str, Any]:
+    """What one supervisor runs: every account's snapshot by name, without secrets."""
+    return {account.name: account_snapshot(config, account.name) for account in config.accounts}
+
+
+def snapshot_sha256(snapshot: Mapping[str, Any]) -> str:
+    """SHA-256 in hex of the snapshot's canonical JSON: equal configurations, equal digests."""
+    text = json.dumps(snapshot, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        problem = Problem((), "text in UTF-8", "other bytes", "save the file as UTF-8")
+    except OSError as error:
+        got = error.strerror or type(error).__name__
+        problem = Problem((), "a readable configuration file", got, f"name one with -c or {CONFIG_VARIABLE}")
+    raise ConfigError(str(file), [problem])
+
+
+def _with_environments(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """`testnet` as `environment`, at the root and in each account, and every account's environment spelled out."""
+    problems: list[Problem] = []
+
+    def resolved(entry: dict[str, Any], loc: Loc) -> dict[str, Any]:
+        try:
+            return dict(with_environment(entry))
+        except PydanticCustomError as error:
+            context = error.context or {}
+            key = str(context["key"])
+            got = str(context["got"]) or f"`{entry[key]}`"
+            problems.append(Problem((*loc, key), str(context["what"]), got, str(context["do"])))
+            return {key: value for key, value in entry.items() if key != "testnet"}
+
+    root = resolved(data, ())
+    if isinstance(accounts := root.get("accounts"), list):
+        default = root.get("environment") or Environment.TESTNET.value
+        entries = [
+            resolved(account, ("accounts", index)) if isinstance(account, dict) else account
+            for index, account in enumerate(accounts)
+        ]
+        root["accounts"] = [
+            {"environment": default, **entry} if isinstance(entry, dict) else entry for entry in entries
+        ]
+    return root, problems
+
+
+def _parts(data: Mapping[str, Any]) -> Parts:
+    def entries(section: str) -> dict[int, Mapping[str, Any]]:
+        values = data.get(section)
+        return (
+            {i: entry for i, entry in enumerate(values) if isinstance(entry, dict)} if isinstance(values, list) else {}
+        )
+
+    allowed = str(data.get("allow_mainnet")).lower() in ("true", "yes", "on", "1")
+    return Parts(entries("accounts"), entries("strategies"), allowed)
+
+
+def _ladders(data: Mapping[str, Any], parts: Parts) -> list[Problem]:
+    """Checked for each strategy that is valid by itself, whatever is wrong elsewhere."""
+    environments = {str(account.get("name")): str(account["environment"]) for account in parts.accounts.values()}
+    problems: list[Problem] = []
+    with contextlib.suppress(ValidationError):
+        paper = PaperConfig.model_validate(data.get("paper") or {})
+        for index, raw in parts.strategies.items():
+            with contextlib.suppress(ValidationError):
+                strategy = StrategyConfig.model_validate(raw)
+                environment = environments.get(strategy.account)
+                problems += ladder_problems(("strategies", index), strategy, environment, paper)
+    return problems
+
+
+def _with_line(problem: Problem, document: Document) -> Problem:
+    return problem if problem.line is not None else replace(problem, line=document.line_of(problem.loc))
+
+
+def _with_paths(config: GridbotConfig, root: Path, data_dir: str | Path | None) -> GridbotConfig:
+    home = Path(data_dir).expanduser().absolute() if data_dir else root / config.storage.data_dir.expanduser()
+    home = Path(os.path.normpath(home))
+    market, state = config.paper.market, config.paper.state_file
+    files = {symbol: root / path.expanduser() for symbol, path in market.files.items()}
+    changes: dict[str, Any] = {"market": market.model_copy(update={"files": files})}
+    if state is not None:
+        changes["state_file"] = home / state.expanduser()
+    storage = config.storage.model_copy(update={"data_dir": home})
+    return config.model_copy(update={"storage": storage, "paper": config.paper.model_copy(update=changes)})

@@ -1,0 +1,165 @@
+"""YAML to plain data, with the line of everything in it.
+
+Scalars stay text: the models know what each key should be, so `0.1` never becomes a float, `no` never a bool where a
+name is wanted, and `0010` never an octal number. Only an empty or `null` plain scalar becomes None. `${VAR}` is
+replaced after parsing, so a variable in a comment is a comment and a value can never change the structure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gridbot.config.errors import Loc, Problem, looks_secret
+
+__all__ = ["Document", "read_document"]
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}|\$\{")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+@dataclass(slots=True)
+class Document:
+    """One parsed file: `data` with variables expanded, `raw` scalar texts before that, `lines` of keys and items."""
+
+    data: Any = None
+    raw: dict[Loc, str] = field(default_factory=dict)
+    lines: dict[Loc, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line_of(self, loc: Loc) -> int | None:
+        """Line of the value at `loc`, or of the nearest thing around it."""
+        for end in range(len(loc), -1, -1):
+            if (line := self.lines.get(loc[:end])) is not None:
+                return line
+        return None
+
+
+def read_document(text: str, environ: Mapping[str, str]) -> Document:
+    """Parse `text`; whatever is wrong with it is in `problems`, and `data` holds all that could be read."""
+    document = Document()
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            document.lines[()] = node.start_mark.line + 1
+            document.data = _Reader(document, environ).read(node, ())
+    except yaml.YAMLError as error:
+        document.problems.append(_syntax_problem(error))
+    except RecursionError:
+        problem = Problem((), "a few levels of nesting", "hundreds", "close the brackets that were left open")
+        document.problems.append(problem)
+    return document
+
+
+def _syntax_problem(error: yaml.YAMLError) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    line = mark.line + 1 if mark is not None else None
+    return Problem((), "valid YAML", what, "check the indentation, colons and quotes around this line", line)
+
+
+class _Reader:
+    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+        self._document = document
+        self._environ = environ
+        self._open: set[int] = set()
+
+    def read(self, node: yaml.Node, loc: Loc) -> Any:
+        if id(node) in self._open:
+            self._problem(node, loc, "a tree of values", "an alias inside its own anchor", "write the value out")
+            return None
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, loc)
+            if isinstance(node, yaml.SequenceNode):
+                return self._sequence(node, loc)
+            return self._scalar(node, loc)
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                merged = {**self._merge(value_node, loc), **merged}
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._problem(key_node, loc, "a name as key", "a list or mapping", "write `name: value`")
+                continue
+            key = str(key_node.value)
+            place = (*loc, key)
+            if key in own:
+                first = self._document.lines[place]
+                self._document.problems.append(
+                    Problem(place, "each key once", f"it twice (first in line {first})", "remove one of the two", line)
+                )
+                continue
+            self._document.lines[place] = line
+            own[key] = self.read(value_node, place)
+        return {**merged, **own}
+
+    def _merge(self, node: yaml.Node, loc: Loc) -> dict[str, Any]:
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        merged: dict[str, Any] = {}
+        for part in parts:
+            value = self.read(part, loc)
+            if isinstance(value, dict):
+                merged = {**value, **merged}
+            else:
+                self._problem(part, loc, "a mapping after `<<:`", "something else", "merge an anchored mapping")
+        return merged
+
+    def _sequence(self, node: yaml.SequenceNode, loc: Loc) -> list[Any]:
+        values = []
+        for index, item in enumerate(node.value):
+            place = (*loc, index)
+            self._document.lines[place] = item.start_mark.line + 1
+            values.append(self.read(item, place))
+        return values
+
+    def _scalar(self, node: yaml.Node, loc: Loc) -> str | None:
+        text = str(node.value)
+        self._document.raw[loc] = text
+        if getattr(node, "style", None) is None and text in _NULL:
+            return None
+        return _VARIABLE.sub(lambda match: self._variable(match, node, loc), text)
+
+    def _variable(self, match: re.Match[str], node: yaml.Node, loc: Loc) -> str:
+        name = match.group(1)
+        if name is None or not _NAME.match(name):
+            got = match.group(0) if not looks_secret(loc) else "something else"
+            self._problem(node, loc, "a variable as ${NAME}", got, "use letters, digits and _ between the braces")
+            return ""
+        value, reason = _lookup(name, self._environ)
+        if not value:
+            self._problem(
+                node, loc, f"a value in the environment variable {name}", reason,
+                f"set it before starting: export {name}=... (or {name}_FILE=/path/of/a/file with the value)",
+            )  # fmt: skip
+        return value
+
+    def _problem(self, node: yaml.Node, loc: Loc, expected: str, got: str, do: str) -> None:
+        self._document.problems.append(Problem(loc, expected, got, do, node.start_mark.line + 1))
+
+
+def _lookup(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Value of a variable, or "" and why. `NAME_FILE` names a file with the value: mounted secrets of containers."""
+    if name in environ:
+        return environ[name], "an empty value"
+    path = environ.get(f"{name}_FILE")
+    if not path:
+        return "", "no such variable"
+    try:
+        return Path(path).read_text(encoding="utf-8").strip(), f"an empty file {path}"
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        return "", f"an unreadable file {path} ({reason})"

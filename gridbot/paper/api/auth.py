@@ -1,0 +1,83 @@
+"""Signatures and the timestamp window (bybit-v5.md 1.2, 1.3, 5.1). Pure: time is given."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from gridbot.paper.api.api_error import ApiError
+from gridbot.paper.engine.account import Account
+
+__all__ = ["authenticate", "check_ws_auth", "sign"]
+
+DEFAULT_RECV_WINDOW = 5000
+AHEAD_MS = 1000
+
+
+def sign(secret: str, payload: bytes) -> str:
+    """HMAC-SHA256 in lower-case hex."""
+    return hmac.digest(secret.encode(), payload, hashlib.sha256).hex()
+
+
+def is_signed(account: Account, signature: str, text: bytes) -> bool:
+    """True when the signature is the account's: HMAC in hex, or with an RSA key PKCS#1 v1.5 over SHA-256 in base64."""
+    if account.rsa_public_key:
+        from gridbot.paper.api.rsa_signature import is_rsa_signed  # few need it, and it is slow to import
+
+        return is_rsa_signed(account.rsa_public_key, signature, text)
+    return hmac.compare_digest(sign(account.api_secret, text).encode(), signature.lower().encode())
+
+
+def authenticate(
+    accounts: Mapping[str, Account], headers: Mapping[str, str], payload: bytes, now_ms: int, remote: str = ""
+) -> Account:
+    """Account of a signed request from an address. `payload` is the raw query or body, exactly as it came."""
+    key = headers.get("X-BAPI-API-KEY", "")
+    timestamp = headers.get("X-BAPI-TIMESTAMP", "")
+    signature = headers.get("X-BAPI-SIGN", "")
+    window = headers.get("X-BAPI-RECV-WINDOW", "")
+    if not (key and timestamp and signature):
+        raise ApiError(
+            10001,
+            f"empty value: apiTimestamp[{timestamp}] apiKey[{key}] apiSignature[{signature}]: "
+            "openapi sign params error!",
+        )
+    account = accounts.get(key)
+    if account is None:
+        raise ApiError(10003, "API key is invalid.")
+    if account.ips and remote not in account.ips:
+        raise ApiError(10010, "Unmatched IP, please check your API key's bound IP addresses.")
+    check_time(timestamp, window, now_ms)
+    origin = f"{timestamp}{key}{window}".encode() + payload
+    if not is_signed(account, signature, origin):
+        shown = origin.decode(errors="replace")
+        raise ApiError(10004, f"error sign! origin_string[{shown}]")
+    return account
+
+
+def check_time(timestamp: str, window: str, now_ms: int) -> None:
+    """`server - recv_window <= timestamp < server + 1000`; the window never widens the forward allowance."""
+    try:
+        stamp, recv_window = int(timestamp), int(window or DEFAULT_RECV_WINDOW)
+    except ValueError:
+        raise ApiError(10001, "params error: timestamp or recv_window is not a number") from None
+    if not now_ms - recv_window <= stamp < now_ms + AHEAD_MS:
+        raise ApiError(
+            10002,
+            "invalid request, please check your server timestamp or recv_window param. "
+            f"req_timestamp[{stamp}],server_timestamp[{now_ms}],recv_window[{recv_window}]",
+        )
+
+
+def check_ws_auth(accounts: Mapping[str, Account], args: object, now_ms: int, remote: str = "") -> Account | None:
+    """Account of an `auth` request's args [key, expires, signature], None when it is refused."""
+    if not isinstance(args, list) or len(args) != 3:
+        return None
+    key, expires, signature = (str(arg) for arg in args)
+    account = accounts.get(key)
+    if account is None or not expires.isdigit() or int(expires) <= now_ms:
+        return None
+    if account.ips and remote not in account.ips:
+        return None
+    return account if is_signed(account, signature, f"GET/realtime{expires}".encode()) else None

@@ -1,0 +1,260 @@
+"""Public rows as Bybit sends them: instruments, tickers, books, trades, candles, risk limits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import takewhile
+from typing import Any
+
+from gridbot.paper.market.instruments import Listing
+from gridbot.paper.market.market_history import Candle
+from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
+from gridbot.paper.rows.private_rows import plain
+
+__all__ = ["book_rows", "instrument_row", "kline_rows", "public_trade", "recent_trade", "risk_rows", "ticker_row"]
+
+MINUTES = (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)
+DAY_MS = 86_400_000
+INTERVALS = (*map(str, MINUTES), "D", "W", "M")
+INTEREST_INTERVALS_MS = {
+    "5min": 300_000,
+    "15min": 900_000,
+    "30min": 1_800_000,
+    "1h": 3_600_000,
+    "4h": 14_400_000,
+    "1d": DAY_MS,
+}
+MONDAY_MS = 4 * DAY_MS  # the first one after the epoch
+
+
+def candle_span(interval: str, at_ms: int) -> tuple[int, int]:
+    """(first, last) millisecond of the candle that holds a time. Weeks begin on Monday, months on the first, in UTC."""
+    if interval == "M":
+        moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+        start = datetime(moment.year, moment.month, 1, tzinfo=UTC)
+        end = datetime(moment.year + moment.month // 12, moment.month % 12 + 1, 1, tzinfo=UTC)
+        return int(start.timestamp()) * 1000, int(end.timestamp()) * 1000 - 1
+    if interval == "W":
+        first = (at_ms - MONDAY_MS) // (7 * DAY_MS) * 7 * DAY_MS + MONDAY_MS
+        return first, first + 7 * DAY_MS - 1
+    length = DAY_MS if interval == "D" else int(interval) * 60_000
+    first = at_ms // length * length
+    return first, first + length - 1
+
+
+def instrument_row(listing: Listing) -> dict[str, Any]:
+    instrument = listing.instrument
+    qty, market_qty = plain(instrument.max_order_qty), plain(listing.max_market_qty)
+    return {
+        "symbol": listing.symbol,
+        "symbolId": listing.symbol_id,
+        "contractType": "LinearPerpetual",
+        "status": instrument.status,
+        "baseCoin": listing.base_coin,
+        "quoteCoin": "USDT",
+        "settleCoin": "USDT",
+        "symbolType": "",
+        "launchTime": str(listing.launch_ms),
+        "deliveryTime": "0",
+        "deliveryFeeRate": "",
+        "priceScale": str(listing.price_scale),
+        "leverageFilter": {
+            "minLeverage": "1",
+            "maxLeverage": format(instrument.max_leverage, "f"),
+            "leverageStep": "0.01",
+        },
+        "priceFilter": {
+            "minPrice": format(instrument.min_price, "f"),
+            "maxPrice": format(instrument.max_price, "f"),
+            "tickSize": format(instrument.tick_size, "f"),
+        },
+        "lotSizeFilter": {
+            "maxOrderQty": qty,
+            "minOrderQty": format(instrument.min_order_qty, "f"),
+            "qtyStep": format(instrument.qty_step, "f"),
+            "postOnlyMaxOrderQty": qty,
+            "maxMktOrderQty": market_qty,
+            "minNotionalValue": plain(instrument.min_notional),
+        },
+        "unifiedMarginTrade": True,
+        "fundingInterval": instrument.funding_interval_minutes,
+        "copyTrading": "both",
+        "upperFundingRate": plain(listing.funding_cap),
+        "lowerFundingRate": plain(-listing.funding_cap),
+        "displayName": "",
+        "forbidUplWithdrawal": False,
+        "riskParameters": {
+            "priceLimitRatioX": plain(listing.price_limit_x),
+            "priceLimitRatioY": plain(listing.price_limit_y),
+        },
+        "isPreListing": False,
+        "preListingInfo": None,
+    }
+
+
+def open_interest(market: SymbolMarket) -> Decimal:
+    """Base coin; modelled, and the same all the time: what 100 million USDT bought when the market began."""
+    return (Decimal(100_000_000) / market.first).quantize(market.instrument.qty_step)
+
+
+def ticker_row(market: SymbolMarket, *, stream: bool = False) -> dict[str, str]:
+    """All ticker fields; the stream has a tick direction, REST has the fields of dated contracts."""
+    price_format = format
+    interest = open_interest(market)
+    row = {
+        "symbol": market.listing.symbol,
+        "lastPrice": price_format(market.last, "f"),
+        "indexPrice": price_format(market.index, "f"),
+        "markPrice": price_format(market.mark, "f"),
+        "prevPrice24h": price_format(market.prev_24h, "f"),
+        "price24hPcnt": plain(((market.last - market.prev_24h) / market.prev_24h).quantize(Decimal("0.000001"))),
+        "highPrice24h": price_format(market.high, "f"),
+        "lowPrice24h": price_format(market.low, "f"),
+        "prevPrice1h": price_format(market.prev_1h, "f"),
+        "openInterest": format(interest, "f"),
+        "openInterestValue": plain((interest * market.mark).quantize(Decimal("0.01"))),
+        "singleOpenInterest": format(interest / 2, "f"),
+        "singleOpenInterestValue": plain((interest * market.mark / 2).quantize(Decimal("0.01"))),
+        "turnover24h": format(market.turnover.quantize(Decimal("0.0001")), "f"),
+        "volume24h": format(market.volume.quantize(Decimal("0.0001")), "f"),
+        "fundingRate": plain(market.funding_rate),
+        "nextFundingTime": str(market.next_funding_ms),
+        "ask1Price": price_format(market.ask, "f"),
+        "ask1Size": format(market.level_qty(market.ask_ticks), "f"),
+        "bid1Price": price_format(market.bid, "f"),
+        "bid1Size": format(market.level_qty(market.bid_ticks), "f"),
+        "preOpenPrice": "",
+        "preQty": "",
+        "curPreListingPhase": "",
+        "fundingIntervalHour": str(max(1, market.funding_interval_ms // 3_600_000)),
+        "fundingCap": plain(market.listing.funding_cap),
+    }
+    if stream:
+        row["tickDirection"] = market.tick
+    else:
+        row.update(
+            dict.fromkeys(("predictedDeliveryPrice", "basisRate", "basis", "basisRateYear", "deliveryFeeRate"), "")
+        )
+        row["deliveryTime"] = "0"
+    return row
+
+
+def book_rows(market: SymbolMarket, depth: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(bids, asks) as price and size text."""
+    instrument = market.instrument
+    bids, asks = market.book(depth)
+
+    def rows(levels: list[tuple[int, Decimal]]) -> list[tuple[str, str]]:
+        return [(format(instrument.price(ticks), "f"), format(qty, "f")) for ticks, qty in levels]
+
+    return rows(bids), rows(asks)
+
+
+def recent_trade(trade: PublicTrade, symbol: str) -> dict[str, Any]:
+    return {
+        "execId": trade.trade_id,
+        "symbol": symbol,
+        "price": format(trade.price, "f"),
+        "size": format(trade.size, "f"),
+        "side": trade.side.value,
+        "time": str(trade.time_ms),
+        "isBlockTrade": False,
+        "isRPITrade": False,
+        "seq": str(trade.seq),
+    }
+
+
+def public_trade(trade: PublicTrade, symbol: str) -> dict[str, Any]:
+    return {
+        "T": trade.time_ms,
+        "s": symbol,
+        "S": trade.side.value,
+        "v": format(trade.size, "f"),
+        "p": format(trade.price, "f"),
+        "L": trade.tick,
+        "i": trade.trade_id,
+        "BT": False,
+        "RPI": False,
+        "seq": trade.seq,
+    }
+
+
+def group_candles(candles: Iterable[Candle], interval: str) -> list[Candle]:
+    """Minute candles to longer ones, ascending."""
+    groups: list[Candle] = []
+    end = -1
+    for candle in candles:
+        if candle.start_ms > end:
+            start, end = candle_span(interval, candle.start_ms)
+            groups.append(
+                Candle(start, candle.open, candle.high, candle.low, candle.close, candle.volume, candle.turnover)
+            )
+            continue
+        group = groups[-1]
+        group.high = max(group.high, candle.high)
+        group.low = min(group.low, candle.low)
+        group.close = candle.close
+        group.volume += candle.volume
+        group.turnover += candle.turnover
+    return groups
+
+
+def candle_from(candles: Sequence[Candle], interval: str, start_ms: int) -> Candle | None:
+    """The longer candle that begins at a time, made of the newest minutes; None when there is none of them."""
+    _, end = candle_span(interval, start_ms)
+    minutes = takewhile(lambda candle: candle.start_ms >= start_ms, reversed(candles))
+    groups = group_candles(reversed([candle for candle in minutes if candle.start_ms <= end]), interval)
+    return groups[0] if groups else None
+
+
+def kline_rows(candles: Sequence[Candle], *, start: int, end: int, limit: int) -> list[list[str]]:
+    """Newest first."""
+    rows = [candle for candle in reversed(candles) if start <= candle.start_ms <= end][:limit]
+    return [
+        [
+            str(c.start_ms),
+            format(c.open, "f"),
+            format(c.high, "f"),
+            format(c.low, "f"),
+            format(c.close, "f"),
+            plain(c.volume),
+            plain(c.turnover),
+        ]
+        for c in rows
+    ]
+
+
+def kline_message(candle: Candle, interval: str, *, confirm: bool, updated_ms: int) -> dict[str, Any]:
+    """The data of a kline topic; `confirm` says that the candle is over."""
+    start, end = candle_span(interval, candle.start_ms)
+    return {
+        "start": start,
+        "end": end,
+        "interval": interval,
+        "open": plain(candle.open),
+        "close": plain(candle.close),
+        "high": plain(candle.high),
+        "low": plain(candle.low),
+        "volume": plain(candle.volume),
+        "turnover": plain(candle.turnover),
+        "confirm": confirm,
+        "timestamp": updated_ms,
+    }
+
+
+def risk_rows(listing: Listing) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": listing.symbol_id * 10 + number,
+            "symbol": listing.symbol,
+            "riskLimitValue": plain(tier.limit),
+            "maintenanceMargin": plain(tier.mm_rate),
+            "initialMargin": plain(tier.im_rate),
+            "isLowestRisk": 1 if number == 1 else 0,
+            "maxLeverage": format(tier.max_leverage, "f"),
+            "mmDeduction": plain(tier.mm_deduction) if tier.mm_deduction else "",
+        }
+        for number, tier in enumerate(listing.instrument.tiers, start=1)
+    ]

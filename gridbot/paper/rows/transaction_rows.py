@@ -1,0 +1,76 @@
+"""The transaction log of an account: every movement of its wallet, with what it was afterwards. Pure.
+
+The log is the account's executions and transfers by number. Each row's `change` is what the wallet moved by, so the
+rows add up to the wallet to the last digit: `change = cashFlow + funding - fee`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from heapq import merge
+from typing import Any
+
+from gridbot.paper.engine.account import Account, Transfer
+from gridbot.paper.engine.paper_orders import Execution
+from gridbot.paper.rows.private_rows import exact
+
+__all__ = ["entries", "kind_of", "transaction_row"]
+
+KINDS = {"Trade": "TRADE", "Funding": "SETTLEMENT", "BustTrade": "LIQUIDATION"}
+
+
+def entries(account: Account) -> Iterator[Execution | Transfer]:
+    """Movements of the wallet, newest first."""
+    rows: Iterator[Execution | Transfer] = merge(
+        reversed(account.executions), reversed(account.transfers), key=lambda row: -row.number
+    )
+    return rows
+
+
+def kind_of(entry: Execution | Transfer) -> str:
+    """Bybit's `type`."""
+    return entry.kind if isinstance(entry, Transfer) else KINDS[entry.exec_type]
+
+
+def transaction_row(account: Account, entry: Execution | Transfer) -> dict[str, Any]:
+    """A row of account/transaction-log. `funding` is positive when received, unlike an execution's fee."""
+    row: dict[str, Any] = {
+        "id": f"{account.uid}_{entry.number}",
+        "transactionTime": str(entry.time_ms),
+        "type": kind_of(entry),
+        "transSubType": "",
+        "currency": "USDT",
+        "change": exact(entry.change),
+        "cashBalance": exact(entry.wallet),
+        "bonusChange": "",
+        "extraFees": "",
+    }
+    if isinstance(entry, Transfer):
+        blank = ("symbol", "category", "orderId", "orderLinkId", "tradeId", "tradePrice", "funding", "fee", "feeRate")
+        return (
+            row
+            | dict.fromkeys(blank, "")
+            | {
+                "side": "None",
+                "qty": exact(entry.change),
+                "size": "0",
+                "cashFlow": exact(entry.change),
+            }
+        )
+    funding = entry.exec_type == "Funding"
+    return row | {
+        "symbol": entry.symbol,
+        "category": "linear",
+        "side": entry.side.value,
+        "qty": format(entry.qty, "f"),
+        "size": format(entry.position_size, "f"),
+        "tradePrice": format(entry.price, "f"),
+        "funding": exact(-entry.fee) if funding else "",
+        "fee": exact(Decimal(0) if funding else entry.fee),
+        "cashFlow": exact(entry.realised),
+        "feeRate": exact(entry.fee_rate),
+        "tradeId": entry.exec_id,
+        "orderId": entry.order_id if not funding else "",
+        "orderLinkId": entry.order_link_id,
+    }

@@ -1,0 +1,112 @@
+"""The short way for plain requests: parsed and answered in one go, without a task or a response object.
+
+aiohttp's server costs about 140 us of CPU a request, more than the exchange itself. A connection begins here; whatever
+is not a plain API request (WebSocket upgrade, control, chunked body, faults to inject) goes to aiohttp together
+with its connection, which stays there.
+
+    connected ── plain request: answered, header and body in one write ──> connected
+        └─────── anything else: `set_protocol(aiohttp's)`, bytes handed on ──> aiohttp
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from gridbot.paper.api.dispatch import Reply
+
+__all__ = ["Answer", "FastHttp", "parse_head"]
+
+MAX_HEAD = 16_384
+MAX_BODY = 1 << 20
+
+Answer = Callable[[str, str, dict[str, str], bytes, str], Reply | None]
+"""(verb, target, headers with upper-case names, body, remote address) to a reply, or None: not for the short way."""
+
+
+def parse_head(head: bytes) -> tuple[str, str, dict[str, str]] | None:
+    """(verb, target, headers) of an HTTP/1.1 request head; None when it is anything unusual."""
+    lines = head.decode("latin-1").split("\r\n")
+    parts = lines[0].split(" ")
+    if len(parts) != 3 or parts[2] != "HTTP/1.1" or not parts[1].startswith("/v5/"):
+        return None
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if not colon:
+            return None
+        headers[name.upper()] = value.strip()
+    if "UPGRADE" in headers or "TRANSFER-ENCODING" in headers or "EXPECT" in headers:
+        return None
+    if headers.get("CONNECTION", "keep-alive").lower() != "keep-alive":
+        return None
+    return parts[0], parts[1], headers
+
+
+class FastHttp(asyncio.Protocol):
+    """One connection until it turns out to need aiohttp."""
+
+    def __init__(self, answer: Answer, aiohttp_server: web.Server, open_ones: set[asyncio.Transport]) -> None:
+        self._answer = answer
+        self._aiohttp_server = aiohttp_server
+        self._open = open_ones
+        self._buffer = b""
+        self._head: tuple[str, str, dict[str, str]] | None = None  # parsed, while its body is still coming
+        self._transport: asyncio.Transport | None = None
+        self._remote = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._open.add(transport)
+        peer = transport.get_extra_info("peername")
+        self._remote = str(peer[0]) if peer else ""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._open.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while self._buffer:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                if len(self._buffer) > MAX_HEAD:
+                    self._hand_over()
+                return
+            request = self._head or parse_head(self._buffer[:end])
+            length = "" if request is None else request[2].get("CONTENT-LENGTH", "0")
+            if request is None or not length.isdigit() or int(length) > MAX_BODY:
+                self._hand_over()
+                return
+            total = end + 4 + int(length)
+            if len(self._buffer) < total:
+                self._head = request
+                return
+            self._head = None
+            reply = self._answer(*request, self._buffer[end + 4 : total], self._remote)
+            if reply is None:
+                self._hand_over()
+                return
+            self._buffer = self._buffer[total:]
+            self._write(reply)
+
+    def _write(self, reply: Reply) -> None:
+        assert self._transport is not None
+        head = f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Error')}\r\nContent-Type: application/json\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
+        self._transport.write(f"{head}Content-Length: {len(reply.body)}\r\n\r\n".encode() + reply.body)
+
+    def _hand_over(self) -> None:
+        assert self._transport is not None
+        protocol = self._aiohttp_server()
+        self._open.discard(self._transport)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(self._buffer)
+        self._buffer = b""
+
+
+_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found"}

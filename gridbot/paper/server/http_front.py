@@ -1,0 +1,125 @@
+"""HTTP requests on their way to the API and back, with the faults on the way. One handler, no router."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from gridbot.paper.api.api_error import ApiError
+from gridbot.paper.api.dispatch import Api, Reply, error_reply
+from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
+from gridbot.paper.faults.fault_injector import Faults, cut
+from gridbot.paper.server.paper_control import CONTROL_PATH, Control
+from gridbot.paper.server.request_limits import AddressLimiter, Quota
+from gridbot.paper.streams.channels import CHANNELS, Channels
+from gridbot.paper.streams.connections import Stamp
+
+__all__ = ["HttpFront"]
+
+LOOPBACK = ("127.0.0.1", "::1")
+TEXTS = {
+    10000: "Server Timeout",
+    10006: "Too many visits! Exceeded the API Rate Limit.",
+    10016: "System error. Please try again later.",
+    429: "The trading service is experiencing a high server load. Please retry if you encounter this issue.",
+}
+
+
+class HttpFront:
+    """Takes every request of the port; WebSocket upgrades go on to the channels."""
+
+    def __init__(
+        self,
+        api: Api,
+        channels: Channels,
+        addresses: AddressLimiter,
+        faults: Faults,
+        control: Control | None,
+        now_ms: Callable[[], int],
+        deliver: Callable[[], None],
+        stamp: Stamp,
+    ) -> None:
+        self._api = api
+        self._channels = channels
+        self._addresses = addresses
+        self._faults = faults
+        self._control = control
+        self._now_ms = now_ms
+        self._deliver = deliver
+        self._stamp = stamp
+
+    def answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply | None:
+        """Answer a plain request at once; None when it needs the long way (faults, control)."""
+        if self._faults.plan:
+            return None
+        if target == "/v5/order/create":
+            self._stamp("create", "")
+        return self._answer(verb, target, headers, body, remote)
+
+    def _answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply:
+        now_ms = self._now_ms()
+        if not self._addresses.allows(remote, now_ms / 1000):
+            return self._banned()
+        reply = self._api.handle(verb, target, headers, body, now_ms, remote)
+        self._deliver()
+        return reply
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        target = request.raw_path
+        path = target.partition("?")[0]
+        kind = CHANNELS.get(path)
+        if kind is not None and "Upgrade" in request.headers:
+            return await self._channels.accept(request, kind)
+        body = await request.read() if request.can_read_body else b""
+        if path == "/v5/order/create":
+            self._stamp("create", "")
+        if path == CONTROL_PATH and self._control is not None and request.remote in LOOPBACK:
+            return _response(self._control.handle(body, self._now_ms()))
+        fault = self._fault_of(request, path) if self._faults.plan else None
+        if fault is None:
+            return _response(self._answer(request.method, target, request.headers, body, request.remote or ""))
+        return await self._spoiled(request, target, body, fault)
+
+    def _banned(self) -> Reply:
+        return error_reply(ApiError(10018, "access too frequent", http_status=403), self._now_ms())
+
+    def _fault_of(self, request: web.BaseRequest, path: str) -> FaultConfig | None:
+        account = self._api.exchange.by_key.get(request.headers.get("X-BAPI-API-KEY", ""))
+        return self._faults.on_request(path, account.name if account is not None else "")
+
+    async def _spoiled(
+        self, request: web.BaseRequest, target: str, body: bytes, fault: FaultConfig
+    ) -> web.StreamResponse:
+        """Answer a request the way a fault wants it."""
+        if fault.kind is FaultKind.IP_BAN:
+            until_s = self._now_ms() / 1000 + (fault.for_s or self._api.exchange.config.limits.ip_ban_s)
+            self._addresses.ban(request.remote or "", until_s)
+            return _response(self._banned())
+        if fault.kind is FaultKind.DELAY:
+            await asyncio.sleep(fault.delay_ms / 1000)
+        if fault.kind is FaultKind.ERROR:
+            return _response(self._error(fault))
+        if fault.kind is not FaultKind.LOST_REQUEST:
+            reply = self._api.handle(
+                request.method, target, request.headers, body, self._now_ms(), request.remote or ""
+            )
+            self._deliver()
+            if fault.kind is FaultKind.ERROR_AFTER:
+                reply = self._error(fault)
+            if fault.kind is not FaultKind.LOST_REPLY:
+                return _response(reply)
+        cut(request.transport)
+        return web.Response(status=500)
+
+    def _error(self, fault: FaultConfig) -> Reply:
+        now_ms = self._now_ms()
+        text = fault.message or TEXTS.get(fault.code, "System error. Please try again later.")
+        quota = Quota(0, 10, 0, now_ms + 1000) if fault.code == 10006 else None
+        return error_reply(ApiError(fault.code, text, http_status=fault.http_status), now_ms, quota)
+
+
+def _response(reply: Reply) -> web.Response:
+    return web.Response(status=reply.status, body=reply.body, headers=reply.headers, content_type="application/json")

@@ -1,0 +1,64 @@
+"""The control endpoint: faults and prices on command, for tests and trials. Off unless configured, loopback only.
+
+`POST /paper/control` with one JSON object; `action` is one of `inject` (with `fault`), `clear`, `list`, `trade`
+(`symbol`, `price`, `size`, `side`), `set_price` and `set_mark` (`symbol`, `price`), `settle_funding` (`symbol`,
+`rate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import InvalidOperation
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from gridbot.paper.api.api_error import ApiError
+from gridbot.paper.api.dispatch import Reply, error_reply, parse_body
+from gridbot.paper.faults.fault_config import FaultConfig
+from gridbot.paper.faults.fault_injector import Faults
+from gridbot.paper.market.sources import Market
+
+__all__ = ["CONTROL_PATH", "Control"]
+
+CONTROL_PATH = "/paper/control"
+
+
+class Control:
+    """Carries out commands."""
+
+    def __init__(self, faults: Faults, market: Market) -> None:
+        self._faults = faults
+        self._market = market
+
+    def handle(self, body: bytes, now_ms: int) -> Reply:
+        """Answer with `{"ok": true, "faults": [...]}` or Bybit's error envelope."""
+        try:
+            self._do(parse_body(body))
+        except ApiError as error:
+            return error_reply(error, now_ms)
+        except ValidationError as error:
+            return error_reply(ApiError(10001, f"fault not understood: {error}"), now_ms)
+        except (KeyError, ValueError, InvalidOperation) as error:
+            return error_reply(ApiError(10001, f"command not understood: {error!r}"), now_ms)
+        return Reply(200, orjson.dumps({"ok": True, "faults": self._faults.plan.report()}))
+
+    def _do(self, command: Mapping[str, Any]) -> None:
+        match command.get("action"):
+            case "inject":
+                self._faults.add(FaultConfig.model_validate(command["fault"]))
+            case "clear":
+                self._faults.plan.clear()
+            case "list":
+                pass
+            case "trade":
+                self._market.trade(command["symbol"], command["price"], command["size"], command["side"])
+            case "set_price":
+                self._market.set_price(command["symbol"], command["price"])
+            case "set_mark":
+                self._market.set_mark(command["symbol"], command["price"])
+            case "settle_funding":
+                self._market.settle_funding(command["symbol"], command["rate"])
+            case other:
+                raise ApiError(10001, f"unknown action {other!r}: expected inject, clear, list, trade, set_price, ...")

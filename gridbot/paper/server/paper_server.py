@@ -1,0 +1,213 @@
+"""The exchange as a server: one port for HTTP and WebSocket. `async with PaperServer(spec) as server: server.url`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from pathlib import Path
+from types import TracebackType
+
+from aiohttp import web
+
+from gridbot.paper.api.dispatch import Api
+from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.faults.fault_config import FaultKind
+from gridbot.paper.faults.fault_injector import Faults
+from gridbot.paper.faults.fault_plan import FaultPlan
+from gridbot.paper.market.live import LiveSource
+from gridbot.paper.market.market_setup import SetupError, known_listings, open_markets, synthetic_model
+from gridbot.paper.market.replay import ReplayError
+from gridbot.paper.market.sources import Market, run_source
+from gridbot.paper.server.fast_http import FastHttp
+from gridbot.paper.server.http_front import HttpFront
+from gridbot.paper.server.paper_control import Control
+from gridbot.paper.server.paper_spec import PaperSpec
+from gridbot.paper.server.request_limits import AddressLimiter
+from gridbot.paper.server.state_file import read_state, write_state
+from gridbot.paper.settings import SourceKind
+from gridbot.paper.streams.channels import Channels
+from gridbot.paper.streams.connections import Hub, Stamp
+from gridbot.paper.streams.publisher import Publisher
+
+__all__ = ["PaperServer", "SetupError"]
+
+CLOCK_INTERVAL_S = 0.1
+REPEAT_TURNS = 30  # of the clock: 3 s
+IDLE_TURNS = 300  # 30 s
+LIVE_TIMEOUT_S = 15.0
+log = logging.getLogger("gridbot.paper")
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class PaperServer:
+    """A running paper exchange in this event loop.
+
+    `exchange` is its state, `market` pushes trades (`market.trade`, `market.set_price`), `stamp` is called as
+    described at `connections.Stamp`. `ended` is set when a replay with `at_end: stop` is over.
+    """
+
+    def __init__(self, spec: PaperSpec, *, stamp: Stamp | None = None) -> None:
+        self.spec = spec
+        self.stamp = stamp
+        config = spec.config
+        now_ms = wall_ms()
+        known = known_listings(config.market)
+        self._model = synthetic_model(config.market, known)
+        markets = open_markets(config.market, known, self._model, now_ms)
+        self.exchange = Exchange(config, markets, f"{time.time_ns():016x}"[-12:], now_ms)
+        for account in spec.accounts:
+            balance = spec.balance_of(account)
+            added = self.exchange.add_account(account.name, account.api_key, account.api_secret, balance)
+            added.ips, added.rsa_public_key = account.ips, account.rsa_public_key
+        if config.state_file is not None:
+            read_state(self.exchange, config.state_file)
+        self.api = Api(self.exchange)
+        self.hub = Hub()
+        self.faults = Faults(FaultPlan(config.fault_seed, config.faults))
+        self._publisher = Publisher(self.exchange.markets, self.hub, self.faults, self.now_ms)
+        self.channels = Channels(self.api, self.hub, self._publisher, self.faults, self.now_ms, self._stamped)
+        self.market = Market(self.exchange, self._publisher, self.now_ms, self._deliver)
+        self.market.publish_each = config.ticker_interval_ms == 0
+        control = Control(self.faults, self.market) if config.control else None
+        addresses = AddressLimiter(config.limits)
+        self.front = HttpFront(
+            self.api, self.channels, addresses, self.faults, control, self.now_ms, self._deliver, self._stamped
+        )
+        self.ended = asyncio.Event()
+        self.port = 0
+        self._web: web.Server | None = None
+        self._plain: set[asyncio.Transport] = set()
+        self._listener: asyncio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def host(self) -> str:
+        return self.spec.host or self.spec.config.host
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://{self.host}:{self.port}"
+
+    def now_ms(self) -> int:
+        """The exchange's clock: UTC milliseconds."""
+        return wall_ms() + self.faults.skew_ms()
+
+    async def __aenter__(self) -> PaperServer:
+        loop = asyncio.get_running_loop()
+        wanted = self.spec.config.port if self.spec.port is None else self.spec.port
+        if self.spec.config.market.source is SourceKind.LIVE:
+            await self._open_live()
+        self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=3600)
+        aiohttp_server = self._web
+        self._listener = await loop.create_server(
+            lambda: FastHttp(self.front.answer, aiohttp_server, self._plain), self.host, wanted
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._tasks += [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
+        self._tasks.append(asyncio.create_task(self._run_clock()))
+        if self.spec.config.state_file is not None:
+            self._tasks.append(asyncio.create_task(self._run_state_file(self.spec.config.state_file)))
+        return self
+
+    async def _open_live(self) -> None:
+        """Wait for real prices before anybody can trade."""
+        url = self.spec.config.market.live_url
+        live = LiveSource(url, list(self.exchange.markets), self.market)
+        task = asyncio.create_task(live.run())
+        try:
+            await asyncio.wait_for(live.opened.wait(), LIVE_TIMEOUT_S)
+        except TimeoutError:
+            task.cancel()
+            raise SetupError(
+                f"paper.market.source live: expected prices from {url} within {LIVE_TIMEOUT_S:.0f} s, got none; "
+                "is there a network?"
+            ) from None
+        self._tasks.append(task)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
+        for transport in list(self._plain):
+            transport.close()
+        for connection in list(self.hub.connections):
+            with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+                await asyncio.wait_for(connection.socket.close(code=1001), 0.2)
+        if self._web is not None:
+            await self._web.shutdown(0.2)
+        if self.spec.config.state_file is not None:
+            write_state(self.exchange, self.spec.config.state_file)
+
+    def _stamped(self, what: str, key: str) -> None:
+        if self.stamp is not None:
+            self.stamp(what, key)
+
+    def _deliver(self) -> None:
+        """Hand what the exchange has to say to the private streams."""
+        if self.exchange.liquidations:
+            self._publisher.liquidated(self.exchange.liquidations)
+            self.exchange.liquidations.clear()
+        if self.exchange.outbox:
+            self.channels.push(self.exchange.take_outbox())
+
+    async def _run_market(self) -> None:
+        try:
+            await run_source(self.spec.config.market, self.market, self._model, self.hub.is_drained)
+        except ReplayError as error:
+            log.error("the replay ends here, the last prices are held: %s", error)
+            return
+        self.ended.set()
+
+    async def _run_clock(self) -> None:
+        for turn in itertools.count(1):
+            await asyncio.sleep(CLOCK_INTERVAL_S)
+            self.exchange.on_time(self.now_ms())
+            self._cancel_of_disconnected()
+            self._deliver()
+            self._publisher.close_candles()
+            if turn % REPEAT_TURNS == 0:
+                self._publisher.repeat_best()
+            if turn % IDLE_TURNS == 0:
+                for connection in [each for each in self.hub.connections if each.is_idle()]:
+                    connection.transport.close()
+            for fault in self.faults.plan.due(self.faults.elapsed_s()) if self.faults.plan else ():
+                if fault.kind is FaultKind.RESTART:
+                    self._forget()
+                await self.faults.drop(self.hub, fault)
+
+    def _cancel_of_disconnected(self) -> None:
+        accounts = self.exchange.accounts
+        windows = {n: float(a.dcp_window_s) for n, a in accounts.items() if a.dcp_window_s is not None}
+        for name in self.hub.take_unguarded(windows) if windows else ():
+            self.exchange.cancel_all(accounts[name], "CancelByDCP", self.now_ms())
+
+    async def _run_state_file(self, path: Path) -> None:
+        while True:
+            await asyncio.sleep(self.spec.config.state_interval_s)
+            write_state(self.exchange, path)
+
+    def _forget(self) -> None:
+        """What a restart of Bybit's services forgets: the cache of closed orders, the counters of the books."""
+        for account in self.exchange.accounts.values():
+            account.cached_from = self.exchange.last_number + 1
+        self._publisher.restart()
+
+    async def _run_publisher(self) -> None:
+        interval_s = self.spec.config.ticker_interval_ms / 1000
+        while interval_s:
+            await asyncio.sleep(interval_s)
+            self._publisher.flush()

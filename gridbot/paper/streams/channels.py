@@ -1,0 +1,232 @@
+"""WebSocket channels: public, private, trade. Reads requests of one connection strictly in order (bybit-v5.md 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from gridbot.paper.api.auth import check_ws_auth
+from gridbot.paper.api.dispatch import Api
+from gridbot.paper.engine.exchange import Push
+from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
+from gridbot.paper.faults.fault_injector import Faults
+from gridbot.paper.rows import private_rows
+from gridbot.paper.server.request_limits import RollingLimit
+from gridbot.paper.streams.connections import DCP_TOPIC, ChannelKind, Connection, Hub, Stamp
+from gridbot.paper.streams.publisher import Publisher
+from gridbot.paper.streams.trade_channel import TradeDesk
+
+__all__ = ["CHANNELS", "Channels"]
+
+CHANNELS = {
+    "/v5/public/linear": ChannelKind.PUBLIC,
+    "/v5/public/misc/status": ChannelKind.PUBLIC,
+    "/v5/private": ChannelKind.PRIVATE,
+    "/v5/trade": ChannelKind.TRADE,
+}
+MAX_ARGS_CHARS = 21_000
+CONNECTION_WINDOW_S = 300.0
+STATUS_TOPIC = "system.status"  # no maintenance is ever announced
+PRIVATE_TOPICS = frozenset(
+    name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
+) - {"wallet.linear"} | {"execution.fast", "execution.fast.linear", "greeks", DCP_TOPIC}
+
+
+class Channels:
+    """Accepts sockets and answers their requests."""
+
+    def __init__(
+        self,
+        api: Api,
+        hub: Hub,
+        publisher: Publisher,
+        faults: Faults,
+        now_ms: Callable[[], int],
+        stamp: Stamp | None = None,
+    ) -> None:
+        self._api = api
+        self._exchange = api.exchange
+        self._hub = hub
+        self._publisher = publisher
+        self._faults = faults
+        self._trade_desk = TradeDesk(api, faults, now_ms)
+        self._now_ms = now_ms
+        self._stamp = stamp
+        self._numbers = itertools.count(1)
+        self._connections = RollingLimit(self._exchange.config.limits.ws_connections, CONNECTION_WINDOW_S)
+        config = self._exchange.config
+        self._ack_delay_s = config.subscribe_delay_ms / 1000
+        self._push_delay_s = config.ack_delay_ms / 1000
+
+    async def accept(self, request: web.BaseRequest, kind: ChannelKind) -> web.StreamResponse:
+        """Serve one connection until it ends."""
+        if self._faults.plan.refuses(kind.value, self._faults.elapsed_s()):
+            return web.Response(status=503)
+        if not self._connections.allows(f"{kind.value} {request.remote}", self._now_ms() / 1000):
+            return web.Response(status=403, text="too many connections")
+        socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, autoping=False)
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp, transport)
+        connection.max_idle_s = _max_active_s(request.query.get("max_active_time", ""))
+        self._hub.add(connection)
+        try:
+            async for message in socket:
+                connection.touch()
+                if connection.muted:
+                    continue
+                if message.type is WSMsgType.TEXT:
+                    self._receive(connection, message.data)
+                elif message.type is WSMsgType.PING:
+                    await socket.pong(message.data)
+        finally:
+            self._hub.remove(connection)
+            self._trade_desk.forget(connection)
+        return socket
+
+    def push(self, pushes: list[Push]) -> None:
+        """Send private rows to the account's listeners, after the acknowledgement delay."""
+        for push in pushes:
+            now_ms = self._now_ms()
+            for connection in self._hub.of_account(push.account):
+                for topic in (push.topic, f"{push.topic}.linear"):
+                    if topic in connection.topics:
+                        frame = {
+                            "id": f"{push.account}_{topic}_{next(self._numbers)}",
+                            "topic": topic,
+                            "creationTime": now_ms,
+                            "data": push.rows,
+                        }
+                        self._push_frame(connection, topic, push.account, orjson.dumps(frame))
+                if push.topic == "execution":
+                    self._push_fast(connection, push, now_ms)
+
+    def _push_fast(self, connection: Connection, push: Push, now_ms: int) -> None:
+        rows = [private_rows.fast_execution_row(row) for row in push.rows if row["execType"] == "Trade"]
+        for topic in ("execution.fast", "execution.fast.linear"):
+            if rows and topic in connection.topics:
+                frame = {"topic": topic, "creationTime": now_ms, "data": rows}
+                self._push_frame(connection, topic, push.account, orjson.dumps(frame))
+
+    def _push_frame(self, connection: Connection, topic: str, account: str, frame: bytes) -> None:
+        if not self._faults.plan:
+            connection.send(frame, delay_s=self._push_delay_s)
+            return
+        for out in self._faults.frames(topic, account, frame):
+            if out.delay_s:
+                connection.send_late(out.data, self._push_delay_s + out.delay_s)
+            else:
+                connection.send(out.data, delay_s=self._push_delay_s)
+
+    def _receive(self, connection: Connection, text: str) -> None:
+        try:
+            request = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            request = None
+        if not isinstance(request, dict):
+            self._answer(connection, {"success": False, "ret_msg": "error:invalid JSON", "op": ""})
+            return
+        op = request.get("op")
+        if op == "ping":
+            self._answer(connection, self._pong(connection, request))
+        elif op == "auth":
+            self._auth(connection, request)
+        elif connection.kind is ChannelKind.TRADE:
+            fault = self._trade_desk.fault_of(connection, request)
+            if fault is not None and fault.kind is FaultKind.DELAY:
+                loop = asyncio.get_running_loop()
+                loop.call_later(fault.delay_ms / 1000, self._order_entry, connection, request, None)
+            else:
+                self._order_entry(connection, request, fault)
+        elif op in ("subscribe", "unsubscribe"):
+            self._subscribe(connection, request, str(op))
+        else:
+            self._answer(connection, self._ack(connection, request, f"error:unknown op {op}", str(op)))
+
+    def _order_entry(self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None) -> None:
+        answer = self._trade_desk.answer(connection, request, fault)
+        self.push(self._exchange.take_outbox())
+        if answer is not None:
+            self._answer(connection, answer)
+
+    def _answer(self, connection: Connection, frame: dict[str, Any]) -> None:
+        connection.send(orjson.dumps(frame), delay_s=self._ack_delay_s)
+
+    def _ack(self, connection: Connection, request: dict[str, Any], problem: str, op: str) -> dict[str, Any]:
+        frame = {"success": not problem, "ret_msg": problem, "conn_id": connection.conn_id, "op": op}
+        if "req_id" in request or connection.kind is ChannelKind.PUBLIC:
+            frame["req_id"] = str(request.get("req_id", ""))
+        return frame
+
+    def _pong(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        stamp = str(self._now_ms())
+        if connection.kind is ChannelKind.PUBLIC:
+            req_id = str(request.get("req_id", ""))
+            return {"success": True, "ret_msg": "pong", "conn_id": connection.conn_id, "req_id": req_id, "op": "ping"}
+        if connection.kind is ChannelKind.TRADE:
+            return {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [stamp], "connId": connection.conn_id}
+        frame = {"op": "pong", "args": [stamp], "conn_id": connection.conn_id}
+        if "req_id" in request:
+            frame["req_id"] = str(request["req_id"])
+        return frame
+
+    def _auth(self, connection: Connection, request: dict[str, Any]) -> None:
+        account = check_ws_auth(self._exchange.by_key, request.get("args"), self._now_ms(), connection.remote)
+        if connection.kind is ChannelKind.PUBLIC:
+            account = None
+        if account is not None:
+            self._hub.authorise(connection, account)
+        if connection.kind is ChannelKind.TRADE:
+            code, text = (0, "OK") if account is not None else (10004, "Invalid sign")
+            frame = {"retCode": code, "retMsg": text, "op": "auth", "connId": connection.conn_id}
+        else:
+            problem = "" if account is not None else "Params Error"
+            frame = self._ack(connection, request, problem, "auth")
+        self._answer(connection, frame)
+
+    def _subscribe(self, connection: Connection, request: dict[str, Any], op: str) -> None:
+        args = request.get("args")
+        topics = [str(topic) for topic in args] if isinstance(args, list) else []
+        problem = "" if topics else "error:no topics"
+        if connection.kind is ChannelKind.PRIVATE and connection.account is None:
+            problem = "Request not authorized"
+        used = sum(len(topic) for topic in {*connection.topics, *topics})
+        if connection.kind is ChannelKind.PUBLIC and used > MAX_ARGS_CHARS:
+            problem = f"error:args exceed {MAX_ARGS_CHARS} characters on this connection"
+        mixed = next((topic for topic in topics if f"{topic}.linear" in topics), "")
+        if mixed:
+            problem = f"error:{mixed} and {mixed}.linear in one request,topic:{mixed}.linear"
+        fresh: list[str] = []
+        for topic in topics if not problem else ():
+            if not self._exists(connection, topic):
+                problem = f"error:handler not found,topic:{topic}"
+            elif op == "unsubscribe":
+                self._hub.unsubscribe(connection, topic)
+            elif topic in connection.topics:
+                problem = f"error:already subscribed,topic:{topic}"
+            else:
+                fresh.append(topic)
+                self._hub.subscribe(connection, topic)
+        self._answer(connection, self._ack(connection, request, problem, op))
+        if connection.kind is ChannelKind.PUBLIC:
+            for topic in fresh:
+                self._publisher.greet(connection, topic, self._ack_delay_s)
+
+    def _exists(self, connection: Connection, topic: str) -> bool:
+        if connection.kind is ChannelKind.PRIVATE:
+            return topic in PRIVATE_TOPICS
+        return topic == STATUS_TOPIC or self._publisher.topic_exists(topic)
+
+
+def _max_active_s(text: str) -> float:
+    """Seconds of `?max_active_time=`, such as 30s or 5m; ten minutes when it is absent or out of range."""
+    number, unit = text[:-1], text[-1:]
+    seconds = int(number) * (60 if unit == "m" else 1) if number.isdigit() and unit in ("s", "m") else 0
+    return float(seconds) if 30 <= seconds <= 600 else 600.0

@@ -1,0 +1,202 @@
+"""WebSocket connections and who listens to what. The only module that writes frames."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+from aiohttp import web
+
+from gridbot.paper.engine.account import Account
+
+__all__ = ["DCP_TOPIC", "ChannelKind", "Connection", "Hub", "Stamp"]
+
+log = logging.getLogger("gridbot.paper")
+DCP_TOPIC = "dcp.future"
+MAX_BACKLOG = 20_000
+MAX_UNSENT = 16 << 20
+TIMER_SLACK_S = 0.0005
+
+Stamp = Callable[[str, str], None]
+"""Called with ("ticker", symbol) when a ticker frame is given to the socket, and ("create", account) when a
+create-order request has been read. Take the time in it."""
+
+
+class ChannelKind(StrEnum):
+    PUBLIC = "public"
+    PRIVATE = "private"
+    TRADE = "trade"
+
+
+class Connection:
+    """One socket. Frames leave strictly in the order in which they were queued, none before its time.
+
+    Frames that are due together leave in one write, straight to the transport: no task, no compression.
+    """
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        kind: ChannelKind,
+        conn_id: str,
+        stamp: Stamp | None,
+        transport: asyncio.Transport,
+    ) -> None:
+        self.socket = socket
+        self.transport = transport
+        self.kind = kind
+        self.conn_id = conn_id
+        self.account: Account | None = None
+        self.topics: set[str] = set()
+        self.muted = False
+        self.max_idle_s = 600.0
+        self._loop = asyncio.get_running_loop()
+        self._stamp = stamp
+        self._queue: deque[tuple[float, bytes, str]] = deque()
+        self._scheduled = False
+        self._touched = self._loop.time()
+
+    @property
+    def remote(self) -> str:
+        """Address of the client."""
+        peer = self.transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
+    def touch(self) -> None:
+        """Something was read or written."""
+        self._touched = self._loop.time()
+
+    def is_idle(self) -> bool:
+        """True when neither side has said anything for too long."""
+        return self._loop.time() - self._touched > self.max_idle_s
+
+    def is_drained(self) -> bool:
+        """True when the system has taken every frame from us; its own buffers are all that the other side is behind."""
+        return not self._queue and not self.transport.get_write_buffer_size()
+
+    def send(self, frame: bytes, *, delay_s: float = 0.0, ticker: str = "") -> None:
+        """Queue a frame. `ticker` names the symbol of a ticker frame, for the stamp."""
+        if self.muted:
+            return
+        if len(self._queue) >= MAX_BACKLOG or self.transport.get_write_buffer_size() > MAX_UNSENT:
+            log.warning("%s connection %s reads too slowly and is cut", self.kind.value, self.conn_id)
+            self.mute()
+            self.transport.abort()
+            return
+        due = self._loop.time() + delay_s
+        self._queue.append((due, frame, ticker))
+        if not self._scheduled:
+            self._schedule(due)
+
+    def send_late(self, frame: bytes, late_s: float) -> None:
+        """Queue a frame only after a while: those queued meanwhile overtake it."""
+        self._loop.call_later(late_s, self.send, frame)
+
+    def mute(self) -> None:
+        """Say nothing any more, not even pongs, and leave the connection open."""
+        self.muted = True
+        self._queue.clear()
+
+    def _schedule(self, due: float) -> None:
+        self._scheduled = True
+        if due <= self._loop.time():
+            self._loop.call_soon(self._flush)
+        else:
+            self._loop.call_at(due, self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        now, queue = self._loop.time() + TIMER_SLACK_S, self._queue
+        frames: list[bytes] = []
+        while queue and queue[0][0] <= now:
+            _, frame, ticker = queue.popleft()
+            if ticker and self._stamp is not None:
+                self._stamp("ticker", ticker)
+            frames += (_frame_head(len(frame)), frame)
+        if frames and not self.transport.is_closing() and not self.socket.closed:
+            self.transport.write(b"".join(frames))
+            self._touched = now
+        if queue:
+            self._schedule(queue[0][0])
+
+
+def _frame_head(length: int) -> bytes:
+    """Head of an unmasked, final text frame (RFC 6455 5.2)."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65536:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")
+
+
+class Hub:
+    """All connections, by what they listen to."""
+
+    def __init__(self) -> None:
+        self.connections: set[Connection] = set()
+        self._public: dict[str, set[Connection]] = {}
+        self._private: dict[str, set[Connection]] = {}
+        self._unguarded_since: dict[str, float] = {}
+
+    def is_drained(self) -> bool:
+        """True when the listeners have taken all frames that there were."""
+        return all(connection.is_drained() for connection in self.connections)
+
+    def add(self, connection: Connection) -> None:
+        self.connections.add(connection)
+
+    def remove(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        for topic in list(connection.topics):
+            self.unsubscribe(connection, topic)
+        if connection.account is not None:
+            self._private.get(connection.account.name, set()).discard(connection)
+
+    def authorise(self, connection: Connection, account: Account) -> None:
+        connection.account = account
+        if connection.kind is ChannelKind.PRIVATE:
+            self._private.setdefault(account.name, set()).add(connection)
+
+    def subscribe(self, connection: Connection, topic: str) -> None:
+        connection.topics.add(topic)
+        if topic == DCP_TOPIC and connection.account is not None:
+            self._unguarded_since[connection.account.name] = math.inf
+        if connection.account is None:
+            self._public.setdefault(topic, set()).add(connection)
+        else:
+            connection.account.listening.add(topic.partition(".")[0])
+
+    def unsubscribe(self, connection: Connection, topic: str) -> None:
+        connection.topics.discard(topic)
+        if connection.account is None:
+            self._public.get(topic, set()).discard(connection)
+            return
+        others = self._private.get(connection.account.name, set())
+        if topic == DCP_TOPIC and not any(DCP_TOPIC in other.topics for other in others):
+            self._unguarded_since[connection.account.name] = asyncio.get_running_loop().time()
+        base = topic.partition(".")[0]
+        if not any(name.partition(".")[0] == base for other in others for name in other.topics):
+            connection.account.listening.discard(base)
+
+    def take_unguarded(self, windows: Mapping[str, float]) -> list[str]:
+        """Accounts whose last connection with `dcp.future` has been gone for longer than their window, each once."""
+        now = asyncio.get_running_loop().time()
+        due = [name for name, since in self._unguarded_since.items() if now - since > windows.get(name, math.inf)]
+        for name in due:
+            del self._unguarded_since[name]
+        return due
+
+    def listeners(self, topic: str) -> set[Connection]:
+        """Connections subscribed to a public topic."""
+        return self._public.get(topic, _NOBODY)
+
+    def of_account(self, name: str) -> set[Connection]:
+        """Authorised private connections of an account."""
+        return self._private.get(name, _NOBODY)
+
+
+_NOBODY: set[Connection] = set()

@@ -1,0 +1,108 @@
+"""Order entry over WebSocket (bybit-v5.md 5.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gridbot.paper.api.api_error import ApiError
+from gridbot.paper.api.auth import check_time
+from gridbot.paper.api.dispatch import ROUTES, Api, TooManyVisits
+from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
+from gridbot.paper.faults.fault_injector import Faults
+from gridbot.paper.server.request_limits import RollingLimit
+from gridbot.paper.streams.connections import Connection
+
+__all__ = ["TradeDesk"]
+
+OPERATIONS = {
+    f"order.{name}": f"/v5/order/{name}"
+    for name in ("create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch")
+}
+KEEP_IDS = 10_000
+MAX_ID_CHARS = 36
+
+
+class TradeDesk:
+    """Answers the requests of trade connections. Order events go to the private streams as always."""
+
+    def __init__(self, api: Api, faults: Faults, now_ms: Callable[[], int]) -> None:
+        self._api = api
+        self._faults = faults
+        self._now_ms = now_ms
+        self._recent: dict[str, dict[str, None]] = {}
+        self._requests = RollingLimit(api.exchange.config.limits.ws_trade_requests, 1.0)
+
+    def fault_of(self, connection: Connection, request: dict[str, Any]) -> FaultConfig | None:
+        """The fault that strikes a request; ask once for each."""
+        account = connection.account
+        return self._faults.on_request(str(request.get("op", "")), account.name if account is not None else "")
+
+    def answer(
+        self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None
+    ) -> dict[str, Any] | None:
+        """Reply of a request; None when a fault loses it."""
+        op, now_ms = str(request.get("op", "")), self._now_ms()
+        if fault is not None and fault.kind is FaultKind.LOST_REQUEST:
+            return None
+        reply = _reply(connection, request, op, now_ms)
+        try:
+            if fault is not None and fault.kind is FaultKind.ERROR:
+                raise _error_of(fault)
+            result, extra, headers = self._execute(connection, request, op, now_ms)
+            if fault is not None and fault.kind is FaultKind.ERROR_AFTER:
+                raise _error_of(fault)
+            reply |= {"retCode": 0, "retMsg": "OK", "data": result, "retExtInfo": extra}
+            reply["header"] |= headers
+        except ApiError as error:
+            reply |= {"retCode": error.code, "retMsg": error.message, "data": {}, "retExtInfo": {}}
+            if isinstance(error, TooManyVisits):
+                reply["header"] |= error.quota.headers()
+        return None if fault is not None and fault.kind is FaultKind.LOST_REPLY else reply
+
+    def _execute(
+        self, connection: Connection, request: dict[str, Any], op: str, now_ms: int
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        account = connection.account
+        if account is None:
+            raise ApiError(10004, "Request not authorized")
+        if not self._requests.allows(connection.remote, now_ms / 1000):
+            raise ApiError(10403, "Exceeded the IP rate limit: too many requests over WebSocket")
+        path, args = OPERATIONS.get(op), request.get("args")
+        if path is None:
+            raise ApiError(10404, f"op type is not found: {op}")
+        if not isinstance(args, list) or len(args) != 1 or not isinstance(args[0], dict):
+            raise ApiError(10001, "params error: args must hold exactly one object")
+        self._check_id(connection, request)
+        header = request.get("header") or {}
+        check_time(str(header.get("X-BAPI-TIMESTAMP", "")), str(header.get("X-BAPI-RECV-WINDOW", "") or ""), now_ms)
+        result, extra, quota = self._api.call(ROUTES[path], path, account, args[0], now_ms)
+        return result, extra, quota.headers()
+
+    def _check_id(self, connection: Connection, request: dict[str, Any]) -> None:
+        req_id = str(request.get("reqId", ""))
+        if not req_id:
+            return
+        if len(req_id) > MAX_ID_CHARS:
+            raise ApiError(10001, f"params error: reqId invalid, at most {MAX_ID_CHARS} characters")
+        recent = self._recent.setdefault(connection.conn_id, {})
+        if req_id in recent:
+            raise ApiError(20006, "reqId is duplicated")
+        recent[req_id] = None
+        if len(recent) > KEEP_IDS:
+            del recent[next(iter(recent))]
+
+    def forget(self, connection: Connection) -> None:
+        self._recent.pop(connection.conn_id, None)
+
+
+def _reply(connection: Connection, request: dict[str, Any], op: str, now_ms: int) -> dict[str, Any]:
+    reply: dict[str, Any] = {"op": op, "connId": connection.conn_id, "header": {}}
+    reply["header"] = {"Timenow": str(now_ms), "Traceid": f"{now_ms:032x}"}
+    if request.get("reqId"):
+        reply["reqId"] = str(request["reqId"])
+    return reply
+
+
+def _error_of(fault: FaultConfig) -> ApiError:
+    return ApiError(fault.code, fault.message or "System error. Please try again later.")

@@ -1,0 +1,50 @@
+"""Arrow schemas of the record tables, for those who read an export with pyarrow, Polars or pandas.
+
+Derived from the record types, as the database's tables are. An export's older files lack the columns that came later;
+read with this schema, such columns are null there. Needs pyarrow (`pip install gridbot[arrow]`); nothing in the bot
+does: DuckDB's own JSON reader fills tables as fast as Arrow's (3 µs a record each), without another 26 MB in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from gridbot.records import codec
+from gridbot.records.codec import ColumnKind
+from gridbot.records.record_types import Header
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["schema_of"]
+
+PRECISION: Final = (38, 12)
+"""Digits in all and behind the point of each amount, as in the database."""
+
+
+def schema_of(table: str) -> pyarrow.Schema:
+    """Schema of a record table such as "executions"; the fields carry their documentation as metadata `doc`.
+
+    Raise ValueError for a name that is none, ImportError without pyarrow.
+    """
+    import pyarrow as pa
+
+    record = codec.RECORD_TYPES.get(table)
+    if record is None:
+        raise ValueError(f"expected one of {', '.join(codec.RECORD_TYPES)}, got {table!r}")
+    types: dict[ColumnKind, Any] = {
+        ColumnKind.TEXT: pa.string(),
+        ColumnKind.INTEGER: pa.int64(),
+        ColumnKind.BOOLEAN: pa.bool_(),
+        ColumnKind.DECIMAL: pa.decimal128(*PRECISION),
+        ColumnKind.UTC_MS: pa.timestamp("us"),
+        ColumnKind.UTC_US: pa.timestamp("us"),
+        ColumnKind.JSON: pa.string(),
+    }
+    return pa.schema(
+        [
+            pa.field(column.name, types[column.kind], nullable=column.nullable, metadata={"doc": column.doc})
+            for column in codec.columns(Header) + codec.columns(record)
+        ],
+        metadata={"doc": " ".join((record.__doc__ or "").split())},
+    )

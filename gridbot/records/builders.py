@@ -1,0 +1,282 @@
+"""From what happened to what is kept: the records a strategy writes, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from gridbot.core import (
+    ExecType,
+    ExecutionEvent,
+    OrderStatus,
+    OrderUpdateEvent,
+    PositionEvent,
+    Side,
+    TickerEvent,
+    WalletEvent,
+)
+from gridbot.exchange.requests import PublicTrade
+from gridbot.orders.order import Order, Transition
+from gridbot.records.record_types import (
+    ExecutionRecord,
+    GridRecord,
+    IntentRecord,
+    Json,
+    OrderRecord,
+    PositionRecord,
+    PublicTradeRecord,
+    RawMessageRecord,
+    TickerRecord,
+    UtcMs,
+    WalletRecord,
+)
+from gridbot.risk.gate import Proposal
+from gridbot.strategies.grid import GridState
+
+__all__ = [
+    "execution_of",
+    "of_cancel",
+    "of_execution",
+    "of_grid",
+    "of_position",
+    "of_proposal",
+    "of_public_trade",
+    "of_ticker",
+    "of_transition",
+    "of_wallet",
+    "raw_execution",
+    "raw_order",
+]
+
+
+def of_proposal(
+    strategy: str,
+    symbol: str,
+    proposal: Proposal,
+    *,
+    verdict: str,
+    reason: str = "",
+    link_id: str = "",
+    ticker: TickerEvent | None,
+) -> IntentRecord:
+    """What the strategy wanted placed, and what became of the wish."""
+    return IntentRecord(
+        strategy=strategy,
+        symbol=symbol,
+        action="place",
+        direction=proposal.direction,
+        side=proposal.side,
+        price=proposal.price,
+        qty=proposal.qty,
+        reduce_only=proposal.reduce_only,
+        verdict=verdict,
+        reason=reason,
+        order_link_id=link_id,
+        last_price=ticker.last_price if ticker else None,
+        exchange_ts=UtcMs(ticker.exchange_ts) if ticker else None,
+    )
+
+
+def of_cancel(order: Order, *, verdict: str, reason: str, ticker: TickerEvent | None) -> IntentRecord:
+    """A cancel that was decided, and why."""
+    return IntentRecord(
+        strategy=order.strat_id,
+        symbol=order.symbol,
+        action="cancel",
+        direction=order.direction,
+        side=order.side,
+        price=order.price,
+        reduce_only=order.reduce_only,
+        verdict=verdict,
+        reason=reason,
+        order_link_id=order.link_id,
+        last_price=ticker.last_price if ticker else None,
+        exchange_ts=UtcMs(ticker.exchange_ts) if ticker else None,
+    )
+
+
+def of_transition(transition: Transition, *, shadow: bool, ret_code: int | None = None) -> OrderRecord:
+    """One step in the life of an order."""
+    order = transition.order
+    return OrderRecord(
+        strategy=order.strat_id,
+        symbol=order.symbol,
+        order_link_id=order.link_id,
+        order_id=order.order_id,
+        direction=order.direction,
+        side=order.side,
+        price=order.price,
+        qty=order.qty,
+        cum_exec_qty=order.cum_exec_qty,
+        reduce_only=order.reduce_only,
+        state=transition.after,
+        attempt=order.attempt,
+        ret_code=ret_code,
+        reason=transition.reason,
+        shadow=shadow,
+        exchange_ts=UtcMs(transition.exchange_ts) if transition.exchange_ts else None,
+    )
+
+
+def of_execution(
+    strategy: str, execution: ExecutionEvent, realised: Decimal, *, shadow: bool, source: str
+) -> ExecutionRecord:
+    """One execution, counted for the first time."""
+    return ExecutionRecord(
+        strategy=strategy,
+        symbol=execution.symbol,
+        exec_id=execution.exec_id,
+        order_id=execution.order_id,
+        order_link_id=execution.order_link_id,
+        direction=execution.direction,
+        side=execution.side,
+        price=execution.price,
+        qty=execution.qty,
+        leaves_qty=execution.leaves_qty,
+        closed_size=execution.closed_size,
+        fee=execution.fee,
+        realised_pnl=realised,
+        exec_type=execution.exec_type,
+        is_maker=execution.is_maker,
+        shadow=shadow,
+        source=source,
+        exchange_ts=UtcMs(execution.exchange_ts),
+    )
+
+
+def execution_of(record: ExecutionRecord) -> ExecutionEvent:
+    """The event back from its record, for folding the journal at start."""
+    return ExecutionEvent(
+        symbol=record.symbol,
+        exec_id=record.exec_id,
+        order_id=record.order_id,
+        order_link_id=record.order_link_id,
+        side=Side(record.side),
+        price=record.price,
+        qty=record.qty,
+        leaves_qty=record.leaves_qty,
+        fee=record.fee,
+        closed_size=record.closed_size,
+        exec_type=ExecType(record.exec_type),
+        is_maker=record.is_maker,
+        exchange_ts=record.exchange_ts,
+    )
+
+
+def of_position(
+    strategy: str,
+    position: PositionEvent,
+    *,
+    multipliers: tuple[Decimal, Decimal],
+    rule: str,
+    shadow: bool,
+    source: str,
+) -> PositionRecord:
+    """A leg as it is now, with the (Buy, Sell) multipliers and the risk rule in force."""
+    return PositionRecord(
+        strategy=strategy,
+        symbol=position.symbol,
+        direction=position.direction,
+        size=position.size,
+        entry_price=position.entry_price,
+        mark_price=position.mark_price,
+        liq_price=position.liq_price,
+        leverage=position.leverage,
+        unrealised_pnl=position.unrealised_pnl,
+        multiplier_buy=multipliers[0],
+        multiplier_sell=multipliers[1],
+        rule=rule,
+        shadow=shadow,
+        source=source,
+        exchange_ts=UtcMs(position.exchange_ts) if position.exchange_ts else None,
+    )
+
+
+def of_wallet(wallet: WalletEvent, *, source: str) -> WalletRecord:
+    """The settle coin after a change."""
+    return WalletRecord(
+        coin=wallet.coin,
+        wallet_balance=wallet.wallet_balance,
+        equity=wallet.equity,
+        available_balance=wallet.available_balance,
+        unrealised_pnl=wallet.unrealised_pnl,
+        total_initial_margin=wallet.total_initial_margin,
+        total_maintenance_margin=wallet.total_maintenance_margin,
+        source=source,
+        exchange_ts=UtcMs(wallet.exchange_ts) if wallet.exchange_ts else None,
+    )
+
+
+def of_ticker(ticker: TickerEvent) -> TickerRecord:
+    """A sampled price."""
+    return TickerRecord(
+        symbol=ticker.symbol,
+        last_price=ticker.last_price,
+        mark_price=ticker.mark_price,
+        index_price=ticker.index_price,
+        bid1_price=ticker.bid1_price,
+        ask1_price=ticker.ask1_price,
+        funding_rate=ticker.funding_rate,
+        exchange_ts=UtcMs(ticker.exchange_ts) if ticker.exchange_ts else None,
+    )
+
+
+def of_grid(strategy: str, state: GridState) -> GridRecord:
+    """A ladder as it is now."""
+    levels = [
+        [f"{(ticks * state.tick_size).normalize():f}", "Wait" if side is None else side.value]
+        for ticks, side in state.levels
+    ]
+    return GridRecord(
+        strategy=strategy,
+        symbol=state.symbol,
+        version=state.version,
+        anchor=state.anchor,
+        last_fill=state.last_fill,
+        levels=_json(levels),
+        exchange_ts=UtcMs(state.exchange_ts) if state.exchange_ts else None,
+    )
+
+
+def of_public_trade(trade: PublicTrade) -> PublicTradeRecord:
+    """A trade of the market."""
+    return PublicTradeRecord(
+        symbol=trade.symbol,
+        trade_id=trade.trade_id,
+        side=trade.side,
+        price=trade.price,
+        qty=trade.qty,
+        exchange_ts=UtcMs(trade.exchange_ts),
+    )
+
+
+def raw_execution(strategy: str, execution: ExecutionEvent) -> RawMessageRecord | None:
+    """The exchange's own words about an execution; None for a hypothetical one."""
+    return _raw(strategy, "execution", execution.exec_id, execution)
+
+
+def raw_order(strategy: str, update: OrderUpdateEvent) -> RawMessageRecord | None:
+    """The exchange's own words about an order that it ended without being asked to."""
+    if update.status.is_open or update.status is OrderStatus.FILLED or update.cancel_type == "CancelByUser":
+        return None
+    return _raw(strategy, "order", update.order_id, update)
+
+
+def _raw(strategy: str, topic: str, ref_id: str, event: ExecutionEvent | OrderUpdateEvent) -> RawMessageRecord | None:
+    if event.raw is None:
+        return None
+    return RawMessageRecord(
+        strategy=strategy,
+        symbol=event.symbol,
+        topic=topic,
+        ref_id=ref_id,
+        payload=_json(event.raw),
+        exchange_ts=UtcMs(event.exchange_ts) if event.exchange_ts else None,
+    )
+
+
+def _json(value: list[Any] | Mapping[str, Any]) -> Json:
+    return Json(orjson.dumps(value).decode())

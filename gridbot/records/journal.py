@@ -1,0 +1,333 @@
+"""The account's append-only record journal: what was recorded, before anyone else knows of it.
+
+    data/journal/<account>/
+        00000000000000000001.journal     segments; the name is the number of the first record inside
+        00000000000000034127.journal     the newest is the one being appended to
+        committed                        number that the database holds (written by the store's writer at its start)
+        damaged/                         bytes that were cut out of a segment, kept for inspection
+        lock                             held while somebody appends
+
+Frames are those of `gridbot.records.codec`. One `write()` per flush puts them where kill -9 cannot reach; with
+`Durability.POWER` a helper thread also calls `fdatasync`, soon after an execution and each second otherwise, and never
+on the caller's time. A disk that refuses writes never raises into the caller: the frames wait in memory and go first at
+the next attempt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import os
+import threading
+import time
+from collections import deque
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from gridbot.records import codec
+from gridbot.records.journal_reader import Damage, read_committed, segment_numbers, segment_path
+
+__all__ = ["Durability", "Journal", "JournalBusy"]
+
+SEGMENT_BYTES: Final = 8 * 1024 * 1024
+
+
+class Durability(StrEnum):
+    """What a record survives: the death of the process, or the loss of power too."""
+
+    PROCESS = "process"
+    POWER = "power"
+
+
+class JournalBusy(RuntimeError):
+    """Another process appends to this journal."""
+
+
+class Journal:
+    """The appending side; one per account at a time (held by a lock).
+
+    Raise JournalBusy when another process appends, OSError when the directory cannot be made or read. After that
+    nothing raises: see `error`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        account: str,
+        durability: Durability | str = Durability.POWER,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        sync_interval: float = 1.0,
+    ) -> None:
+        self.directory = directory
+        self.account = account
+        self.durability = Durability(durability)
+        self.damages: list[Damage] = []
+        self.error: str | None = None
+        self.bytes_written = 0
+        self._segment_bytes = segment_bytes
+        self._backlog: deque[tuple[bytes, int, bool]] = deque()  # frames, number of the last, urgent
+        self._backlog_bytes = 0
+        self._torn = False
+        self._keep_above: int | None = None
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lock_fd = self._take_lock()
+        try:
+            self._last_seq = self._recover()
+        except BaseException:
+            os.close(self._lock_fd)
+            raise
+        self._written_seq = self._last_seq
+        self._syncer = None
+        if self.durability is Durability.POWER:
+            os.fdatasync(self._fd)
+            self._syncer = _Syncer(self._last_seq, sync_interval)
+
+    # -- opening
+
+    def _take_lock(self) -> int:
+        fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(fd)
+            raise JournalBusy(
+                f"the journal of account {self.account!r} in {self.directory} is in use by process {holder}; "
+                "stop that one first"
+            ) from exc
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        return fd
+
+    def _recover(self) -> int:
+        """Open the newest segment behind its last whole frame; return the number of the last record."""
+        committed = read_committed(self.directory)
+        segments = segment_numbers(self.directory)
+        if not segments:
+            self._open_segment(committed + 1)
+            return committed
+        first = segments[-1]
+        path = segment_path(self.directory, first)
+        buffer = path.read_bytes()
+        bodies, damaged, done = codec.split(buffer, complete=False)
+        last = codec.seq_of(bodies[-1]) if bodies else first - 1
+        for span in damaged:
+            self.damages.append(self._set_aside(path, buffer, span.start, span.end))
+            if span.end == done:  # at the end: these numbers may be known elsewhere, do not give them again
+                last += max(1, buffer.count(b"\n", span.start, span.end))
+        if done < len(buffer):
+            self.damages.append(self._set_aside(path, buffer, done, len(buffer)))
+            os.truncate(path, done)
+        last = max(last, committed)
+        self._segment_first = first
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._size = done
+        return last
+
+    def _set_aside(self, path: Path, buffer: bytes, start: int, end: int) -> Damage:
+        kept = self.directory / "damaged" / f"{path.stem}-{start}"
+        try:
+            kept.parent.mkdir(exist_ok=True)
+            kept.write_bytes(buffer[start:end])
+        except OSError:  # a full disk must not keep the account from starting
+            return Damage(path, start, end - start)
+        return Damage(path, start, end - start, kept)
+
+    def _open_segment(self, first: int) -> None:
+        path = segment_path(self.directory, first)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._segment_first = first
+        self._size = 0
+
+    # -- appending
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last record at the time of opening, or given to `append` since."""
+        return self._last_seq
+
+    @property
+    def written_seq(self) -> int:
+        """Number up to which records are in the file (and survive the death of this process)."""
+        return self._written_seq
+
+    @property
+    def synced_seq(self) -> int:
+        """Number up to which records survive a loss of power; equals `written_seq` when nobody asked for that."""
+        return self._syncer.synced_seq if self._syncer else self._written_seq
+
+    @property
+    def sync_error(self) -> str | None:
+        """Why the last fdatasync failed; None when it did not."""
+        return self._syncer.error if self._syncer else None
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that the disk has not taken yet."""
+        return self._backlog_bytes
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Segment and byte offset behind the last written frame."""
+        return self._segment_first, self._size
+
+    def append(self, frames: bytes, last_seq: int, *, urgent: bool = False) -> bool:
+        """Write whole frames with one `write()`; True when they, and all before them, are in the file.
+
+        `urgent` asks for an early fdatasync (executions). False: kept in memory and tried again at the next call, see
+        `error`. `append(b"", last_seq)` only tries again.
+        """
+        if frames:
+            self._backlog.append((frames, last_seq, urgent))
+            self._backlog_bytes += len(frames)
+            self._last_seq = last_seq
+        while self._backlog:
+            try:
+                self._write_first()
+            except OSError as exc:
+                self.error = f"{exc.strerror or exc} ({self.directory})"
+                return False
+        self.error = None
+        return True
+
+    def _write_first(self) -> None:
+        frames, last_seq, urgent = self._backlog[0]
+        if self._size and not self._torn and self._size + len(frames) > self._segment_bytes:
+            self._rotate(self._written_seq + 1)
+        written = os.write(self._fd, frames)
+        self._size += written
+        self.bytes_written += written
+        self._backlog_bytes -= written
+        if written < len(frames):  # the disk became full in the middle: the rest must follow right here
+            self._torn = True
+            self._backlog[0] = (frames[written:], last_seq, urgent)
+            return
+        self._torn = False
+        self._backlog.popleft()
+        self._written_seq = last_seq
+        if self._syncer:
+            self._syncer.wrote(self._fd, last_seq, urgent=urgent)
+
+    def _rotate(self, first: int) -> None:
+        old = self._fd
+        self._open_segment(first)  # raises before anything changed when the disk is full
+        if self._syncer:
+            self._syncer.retire(old, self.directory)
+        else:
+            os.close(old)
+
+    # -- removing
+
+    def keep_above(self, seq: int | None) -> None:
+        """Never remove segments with records above `seq`, even acknowledged ones (None: no such wish)."""
+        self._keep_above = seq
+
+    def remove_through(self, seq: int) -> int:
+        """Remove whole segments whose records are all numbered `seq` or lower; return how many."""
+        limit = seq if self._keep_above is None else min(seq, self._keep_above)
+        segments = segment_numbers(self.directory)
+        removed = 0
+        for first, following in itertools.pairwise(segments):
+            if following - 1 > limit:
+                break
+            with contextlib.suppress(OSError):
+                os.unlink(segment_path(self.directory, first))
+                removed += 1
+        return removed
+
+    def close(self) -> None:
+        """Write what is left if the disk takes it, sync, and give up the lock. Harmless when called twice."""
+        if self._lock_fd < 0:
+            return
+        self.append(b"", self._last_seq)
+        if self._syncer:
+            self._syncer.stop()
+        os.close(self._fd)
+        os.close(self._lock_fd)
+        self._lock_fd = -1
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Syncer:
+    """Calls fdatasync in its own thread: at once after urgent frames, within `interval` after others."""
+
+    def __init__(self, synced_seq: int, interval: float) -> None:
+        self.synced_seq = synced_seq
+        self.error: str | None = None
+        self._interval = interval
+        self._wake = threading.Condition()
+        self._fd = -1
+        self._seq = synced_seq
+        self._urgent = False
+        self._dirty_since: float | None = None
+        self._retired: list[tuple[int, Path]] = []
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
+        self._thread.start()
+
+    def wrote(self, fd: int, seq: int, *, urgent: bool) -> None:
+        with self._wake:
+            self._fd, self._seq = fd, seq
+            if self._dirty_since is None:
+                self._dirty_since = time.monotonic()
+            if urgent and not self._urgent:
+                self._urgent = True
+                self._wake.notify()
+
+    def retire(self, fd: int, directory: Path) -> None:
+        """Sync and close a finished segment."""
+        with self._wake:
+            self._retired.append((fd, directory))
+            self._fd = -1
+            self._wake.notify()
+
+    def stop(self) -> None:
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _due(self) -> bool:
+        if self._urgent or self._retired:
+            return True
+        return self._dirty_since is not None and time.monotonic() - self._dirty_since >= self._interval
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._stopping and not self._due():
+                    self._wake.wait(self._interval)
+                stopping = self._stopping
+                fd, seq, retired = self._fd, self._seq, self._retired
+                self._retired, self._urgent, self._dirty_since = [], False, None
+            try:
+                for old, directory in retired:
+                    _sync_and_close(old, directory)
+                if fd >= 0:
+                    os.fdatasync(fd)
+                self.synced_seq, self.error = seq, None
+            except OSError as exc:
+                self.error = f"fdatasync: {exc.strerror or exc}"
+            if stopping:
+                return
+
+
+def _sync_and_close(fd: int, directory: Path) -> None:
+    """Sync a finished segment and the directory that names its successor."""
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
+    folder = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

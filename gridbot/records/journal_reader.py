@@ -1,0 +1,180 @@
+"""Where an account's journal lies and how it is read, by its writer's successor, the store and tools.
+
+The layout and who writes it: `gridbot.records.journal`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gridbot.records import codec
+from gridbot.records.codec import CodecError
+from gridbot.records.record_types import Header, Record
+
+__all__ = [
+    "Chunk",
+    "Damage",
+    "JournalReader",
+    "journal_directory",
+    "read_committed",
+    "segment_numbers",
+    "segment_path",
+    "write_committed",
+]
+
+SUFFIX: Final = ".journal"
+READ_BYTES: Final = 2 * 1024 * 1024
+COMMITTED: Final = "committed"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A part of a segment that holds no valid frame."""
+
+    path: Path
+    offset: int
+    length: int
+    kept_at: Path | None = None
+
+    def __str__(self) -> str:
+        kept = f", kept in {self.kept_at}" if self.kept_at else ""
+        return (
+            f"{self.path}: {self.length} bytes at offset {self.offset} are no valid records (damaged on disk or "
+            f"never wholly written){kept}; everything else in the journal is used"
+        )
+
+
+def journal_directory(data_dir: Path, account: str) -> Path:
+    """Directory of an account's journal below the data directory."""
+    return data_dir / "journal" / account
+
+
+def segment_numbers(directory: Path) -> list[int]:
+    """First numbers of the segments, oldest first."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    return sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX) and name[:-8].isdigit())
+
+
+def segment_path(directory: Path, first: int) -> Path:
+    return directory / f"{first:020d}{SUFFIX}"
+
+
+def write_committed(directory: Path, seq: int) -> None:
+    """Note beside a journal that the database holds everything up to `seq`.
+
+    A journal that lost its tail (power) or its files (somebody tidied up) then goes on above it, instead of giving
+    numbers twice: the database would take the new records for old ones.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    temporary = directory / f"{COMMITTED}.{os.getpid()}"
+    temporary.write_text(f"{seq}\n")
+    os.replace(temporary, directory / COMMITTED)
+
+
+def read_committed(directory: Path) -> int:
+    """Number noted by `write_committed`; 0 when there is none."""
+    try:
+        return int((directory / COMMITTED).read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+class JournalReader:
+    """Reads a journal in order, while it grows or afterwards. Not for two threads at once."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._segment = 0
+        self._offset = 0
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Segment (its first number; 0 before anything was found) and byte offset of what comes next."""
+        return self._segment, self._offset
+
+    def move(self, segment: int, offset: int) -> None:
+        """Go on from a known frame boundary."""
+        self._segment, self._offset = segment, offset
+
+    def seek(self, seq: int) -> None:
+        """Go to the segment that holds `seq`; earlier records of that segment are read again."""
+        before = [first for first in segment_numbers(self.directory) if first <= seq]
+        self._segment, self._offset = (before[-1] if before else 0), 0
+
+    def has_more(self) -> bool:
+        """True when the journal holds bytes behind the position (perhaps not yet a whole frame)."""
+        segments = segment_numbers(self.directory)
+        if not segments:
+            return False
+        if segments[-1] > self._segment:
+            return True
+        try:
+            return os.stat(segment_path(self.directory, self._segment)).st_size > self._offset
+        except FileNotFoundError:
+            return False
+
+    def read(self, max_bytes: int = READ_BYTES) -> Chunk:
+        """Bodies of the next frames, about `max_bytes` of them. Empty when there is no whole frame more."""
+        while True:
+            segments = segment_numbers(self.directory)
+            if not segments:
+                return Chunk([], [])
+            if self._segment not in segments:
+                # Removed behind our back, or nothing read yet: go on with the next that exists.
+                later = [first for first in segments if first > self._segment]
+                if not later:
+                    return Chunk([], [])
+                self._segment, self._offset = later[0], 0
+            path = segment_path(self.directory, self._segment)
+            final = segments[-1] != self._segment  # listed before reading: nobody appends to it any more
+            try:
+                buffer, at_end = _read_at(path, self._offset, max_bytes)
+            except FileNotFoundError:
+                continue
+            bodies, damaged, done = codec.split(buffer, complete=final and at_end)
+            if done == 0 and not at_end:
+                max_bytes *= 2  # one frame is longer than that
+                continue
+            damages = [Damage(path, self._offset + span.start, span.end - span.start) for span in damaged]
+            self._offset += done
+            if bodies or damages or not (final and at_end):
+                return Chunk(bodies, damages)
+            self._segment, self._offset = next(first for first in segments if first > self._segment), 0
+
+    def read_from(self, seq: int) -> Iterator[tuple[Header, Record]]:
+        """Decoded records from number `seq` on, until the end as it is now. Unknown kinds are passed over."""
+        self.seek(seq)
+        while True:
+            chunk = self.read()
+            if not chunk.bodies and not chunk.damages:
+                return
+            for body in chunk.bodies:
+                with contextlib.suppress(CodecError):
+                    header, record = codec.decode_body(body)
+                    if header.seq >= seq:
+                        yield header, record
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bodies of valid frames in order, and the damage found among them."""
+
+    bodies: list[bytes]
+    damages: list[Damage]
+
+
+def _read_at(path: Path, offset: int, size: int) -> tuple[bytes, bool]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        buffer = os.pread(fd, size, offset)
+        return buffer, len(buffer) < size
+    finally:
+        os.close(fd)

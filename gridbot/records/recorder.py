@@ -1,0 +1,270 @@
+"""The worker's pen: gives each record its number, journals it, and passes the same bytes to the store's writer.
+
+`record()` only encodes into memory. `write()`, called at the end of a loop turn and before any request that must not be
+sent unrecorded, appends everything to the journal with one system call. `flush()` also offers what has been written to
+the queue; it is called beside the hot path, because a queue wakes a thread that competes with the one that sends the
+order. The queue may be full, broken or absent: the writer notices the missing numbers and reads the journal. Nothing
+here raises into trading, and memory is bounded: when the disk refuses for long, samples (tickers, health, grids) are
+given up first, executions last, without spending a number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import queue as queues
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from gridbot.records import codec
+from gridbot.records.codec import CodecError
+from gridbot.records.journal import Journal
+from gridbot.records.journal_reader import JournalReader
+from gridbot.records.record_types import (
+    ExecutionRecord,
+    GridRecord,
+    Header,
+    HealthRecord,
+    PublicTradeRecord,
+    RawMessageRecord,
+    Record,
+    TickerRecord,
+)
+
+__all__ = ["Batch", "BatchQueue", "Recorder", "RecorderStats"]
+
+MEMORY_LIMIT: Final = 32 * 1024 * 1024
+QUEUE_PAYLOAD_LIMIT: Final = 1024 * 1024
+FULL_PAUSE_S: Final = 0.25
+CLOSE_QUEUE_S: Final = 0.3
+_FIRST_TO_GO: Final = (TickerRecord, PublicTradeRecord, HealthRecord, GridRecord, RawMessageRecord)
+
+Batch = tuple[int, int, int, int, bytes]
+"""What goes over the queue: first and last number, segment and byte offset behind the batch, frames."""
+
+
+class BatchQueue(Protocol):
+    """The part of multiprocessing.Queue that is used."""
+
+    def put_nowait(self, obj: Any, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderStats:
+    """Counts since the start of the worker; ages in seconds."""
+
+    last_seq: int
+    written_seq: int
+    synced_seq: int
+    acked_seq: int
+    queue_dropped: int
+    records_refused: int
+    bytes_written: int
+    backlog_bytes: int
+    journal_age_s: float
+    journal_error: str | None
+    damages: tuple[str, ...]
+
+
+def _clock_us() -> int:
+    return time.time_ns() // 1000
+
+
+class Recorder:
+    """Recorder of one account. Not thread safe: it belongs to the worker's loop.
+
+    `queue` is the worker's own multiprocessing queue, or None. `clock_us` gives microseconds UTC.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        run_id: str,
+        journal: Journal,
+        queue: BatchQueue | None = None,
+        clock_us: Callable[[], int] = _clock_us,
+        *,
+        keep_journal: bool = False,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> None:
+        self.account = account
+        self.run_id = run_id
+        self.journal = journal
+        self.queue = queue
+        self._clock_us = clock_us
+        self._keep_journal = keep_journal
+        self._memory_limit = memory_limit
+        self._next_seq = journal.last_seq + 1
+        self._acked_seq = 0
+        self._buffer: list[bytes] = []
+        self._buffer_bytes = 0
+        self._buffer_first = self._next_seq
+        self._unoffered: list[bytes] = []
+        self._unoffered_first = self._next_seq
+        self._unoffered_end = (0, 0, 0)
+        """Number of the last one, and segment and byte offset behind it."""
+        self._urgent = False
+        self._last_write = time.monotonic()
+        self._queue_dropped = 0
+        self._queue_pause_until: float | None = None
+        self._refused = 0
+        self._closed = False
+        cancel_join = getattr(queue, "cancel_join_thread", None)
+        if cancel_join is not None:
+            cancel_join()  # the journal has it all: never hang at exit for a queue that nobody reads
+
+    # -- recording
+
+    def record(self, record: Record) -> int:
+        """Number the record and keep it for the next `flush`. 0 when it was given up (see `stats.records_refused`)."""
+        held = self._buffer_bytes + self.journal.backlog_bytes
+        if held > self._memory_limit // 2 and self._gives_up(record, held):
+            self._refused += 1
+            return 0
+        seq = self._next_seq
+        local_ts = self._clock_us()
+        try:
+            frame = codec.encode(self.account, self.run_id, seq, local_ts, record)
+        except CodecError:
+            try:
+                frame = codec.encode(self.account, self.run_id, seq, local_ts, _sanitised(record))
+            except CodecError:
+                self._refused += 1
+                return 0
+        self._next_seq = seq + 1
+        self._buffer.append(frame)
+        self._buffer_bytes += len(frame)
+        if type(record) is ExecutionRecord:
+            self._urgent = True
+        return seq
+
+    def _gives_up(self, record: Record, held: int) -> bool:
+        if isinstance(record, _FIRST_TO_GO):
+            return True
+        return held > self._memory_limit * (2 if isinstance(record, ExecutionRecord) else 1)
+
+    def write(self) -> bool:
+        """Write what was recorded since the last call; True while something waits for `flush` to offer it."""
+        if not self._buffer:
+            if self.journal.backlog_bytes:
+                self.journal.append(b"", self.journal.last_seq)
+            return bool(self._unoffered)
+        frames = b"".join(self._buffer)
+        first, last = self._buffer_first, self._next_seq - 1
+        urgent = self._urgent
+        self._buffer, self._buffer_bytes, self._buffer_first, self._urgent = [], 0, self._next_seq, False
+        if self.journal.append(frames, last, urgent=urgent):
+            self._last_write = time.monotonic()
+            if not self._unoffered:
+                self._unoffered_first = first
+            self._unoffered.append(frames)
+            self._unoffered_end = (last, *self.journal.position)
+        else:
+            self._offer()  # what comes next does not follow on it: the queue's batches have no gaps inside
+        return bool(self._unoffered)
+
+    def flush(self) -> None:
+        """Write, and offer to the queue what is in the journal since the last call."""
+        self.write()
+        self._offer()
+
+    def _offer(self) -> None:
+        if not self._unoffered:
+            return
+        frames = b"".join(self._unoffered)
+        self._unoffered = []
+        if self.queue is None:
+            return
+        if self._queue_pause_until is not None:
+            if self._last_write < self._queue_pause_until:
+                self._queue_dropped += 1
+                return
+            self._queue_pause_until = None
+        try:
+            if len(frames) > QUEUE_PAYLOAD_LIMIT:
+                raise queues.Full  # a thousand of these would be memory without bound
+            self.queue.put_nowait((self._unoffered_first, *self._unoffered_end, frames))
+        except (queues.Full, ValueError, OSError):
+            self._queue_dropped += 1
+            self._queue_pause_until = self._last_write + FULL_PAUSE_S
+
+    # -- acknowledgement
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last record; 0 before the first of the account's life."""
+        return self._next_seq - 1
+
+    @property
+    def acked_seq(self) -> int:
+        """Number up to which the database has everything, as far as this worker was told."""
+        return self._acked_seq
+
+    def ack(self, seq: int) -> None:
+        """The database holds everything up to `seq`: remove whole segments below it, unless they are to be kept."""
+        if seq <= self._acked_seq:
+            return
+        self._acked_seq = seq
+        if not self._keep_journal:
+            self.journal.remove_through(min(seq, self.journal.written_seq))
+
+    def keep_above(self, seq: int | None) -> None:
+        """Records above `seq` are still needed by `replay` (a checkpoint is behind): keep their segments."""
+        self.journal.keep_above(seq)
+
+    def replay(self, after_seq: int = 0) -> Iterator[tuple[Header, Record]]:
+        """Records of this account numbered above `after_seq` that are in the journal, in order; also earlier runs'."""
+        return JournalReader(self.journal.directory).read_from(after_seq + 1)
+
+    # -- state
+
+    @property
+    def stats(self) -> RecorderStats:
+        journal = self.journal
+        return RecorderStats(
+            last_seq=self.last_seq,
+            written_seq=journal.written_seq,
+            synced_seq=journal.synced_seq,
+            acked_seq=self._acked_seq,
+            queue_dropped=self._queue_dropped,
+            records_refused=self._refused,
+            bytes_written=journal.bytes_written,
+            backlog_bytes=self._buffer_bytes + journal.backlog_bytes,
+            journal_age_s=time.monotonic() - self._last_write,
+            journal_error=journal.error or journal.sync_error,
+            damages=tuple(str(damage) for damage in journal.damages),
+        )
+
+    def close(self) -> None:
+        """Flush and give up the journal. Harmless when called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self.flush()
+        self._close_queue()
+        self.journal.close()
+
+    def _close_queue(self) -> None:
+        """Let the queue's feeder thread finish, so that the queue stays usable, if that is quick."""
+        close, feeder = getattr(self.queue, "close", None), getattr(self.queue, "_thread", None)
+        if close is None:
+            return
+        close()
+        if feeder is not None:
+            feeder.join(CLOSE_QUEUE_S)
+
+
+def _sanitised(record: Record) -> Record:
+    """The record with values made storable that JSON refuses: lone surrogates, integers beyond 64 bits, odd types."""
+    changes: dict[str, Any] = {}
+    for column in codec.columns(type(record)):
+        value = getattr(record, column.name)
+        if isinstance(value, str):
+            changes[column.name] = str(value).encode("utf-8", "backslashreplace").decode()
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            changes[column.name] = 2**63 - 1 if value > 0 else -(2**63)
+        elif value is not None and not isinstance(value, int | Decimal):
+            changes[column.name] = repr(value)
+    return dataclasses.replace(record, **changes)

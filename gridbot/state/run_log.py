@@ -1,0 +1,70 @@
+"""The lives of a process in its records: each has a start and an end; one that was cut off is closed by the next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gridbot import __version__
+from gridbot.config.loading import snapshot_sha256
+from gridbot.records.record_types import Json, RunRecord, UtcUs
+from gridbot.records.recorder import Recorder
+from gridbot.state.documents import StateFile
+
+__all__ = ["RunLog"]
+
+
+class RunLog:
+    """`snapshot` is the configuration without secrets; `file` remembers the run while it lasts (lessons L34)."""
+
+    def __init__(self, file: StateFile, recorder: Recorder, snapshot: Mapping[str, Any], environment: str) -> None:
+        self._file = file
+        self._recorder = recorder
+        self._environment = environment
+        self._config = Json(orjson.dumps(snapshot).decode())
+        self._config_hash = snapshot_sha256(snapshot)
+
+    def begin(self) -> None:
+        """Open this run, and close an earlier one that never said goodbye. Raises OSError."""
+        earlier = self._file.load()
+        if earlier is not None and not earlier.get("ended"):
+            heartbeat = _last_sign_of_life(self._recorder)
+            self._add("crashed", str(earlier.get("run_id")), reason="it never ended", heartbeat=heartbeat)
+        self._file.save_now({"run_id": self._recorder.run_id, "ended": False})
+        self._add("start", self._recorder.run_id)
+        self._recorder.flush()
+
+    def end(self, reason: str) -> None:
+        """Record that this run ends; `confirm` afterwards."""
+        self._add("end", self._recorder.run_id, reason=reason)
+        self._recorder.flush()
+
+    def confirm(self) -> None:
+        """The end is in the journal: the next start need not look for it. Raises OSError."""
+        self._file.save_now({"run_id": self._recorder.run_id, "ended": True})
+
+    def _add(self, event: str, about: str, *, reason: str = "", heartbeat: int | None = None) -> None:
+        self._recorder.record(
+            RunRecord(
+                event=event,
+                about_run_id=about,
+                environment=self._environment,
+                version=__version__,
+                config_hash=self._config_hash,
+                config=self._config,
+                pid=os.getpid(),
+                reason=reason,
+                last_heartbeat=None if heartbeat is None else UtcUs(heartbeat),
+            )
+        )
+
+
+def _last_sign_of_life(recorder: Recorder) -> int | None:
+    """Local time (µs) of the newest record of the journal: what a crashed run did last."""
+    newest = None
+    for header, _ in recorder.replay(max(0, recorder.last_seq - 1)):
+        newest = header.local_ts
+    return newest

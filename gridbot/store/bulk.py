@@ -1,0 +1,100 @@
+"""Two ways to put bodies of frames into a table, inside the caller's transaction.
+
+`append` converts row by row in Python and uses DuckDB's appender: best for the few rows of an ordinary flush. `load`
+hands the bodies to DuckDB's JSON reader as they are: three to five times faster when there is much to catch up with.
+Both give the same rows; `load` may refuse what `append` takes (an older frame without a newer field), then the caller
+uses that.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import duckdb
+import orjson
+
+from gridbot.records import codec
+from gridbot.records.codec import Column, ColumnKind
+from gridbot.records.record_types import Header
+from gridbot.store.schema import quote, sql_type, table_columns
+
+__all__ = ["LOAD_FROM", "append", "load"]
+
+LOAD_FROM: Final = 200
+"""Number of rows from which `load` is faster (measured: 8 against 11 ms)."""
+
+_LINES_AT_ONCE: Final = 2000
+
+
+def append(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], into: str = "") -> None:
+    """Put bodies of a record table into it, or into another table with its columns.
+
+    Raise CodecError or duckdb.Error when a body fits no row of the table.
+    """
+    names = [column.name for column in table_columns(table)]
+    with con.appender(into or table, columns=names) as appender:
+        appender.append_rows([codec.row_of(orjson.loads(body)) for body in bodies])
+
+
+def load(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], into: str = "") -> None:
+    """As `append`. Raise duckdb.Error when a body fits no row of the table, OSError when there is no memory file."""
+    with _memory_file(bodies) as path:
+        con.execute(_load_sql(table, into or table).replace("$path", quote(path), 1))
+
+
+@contextmanager
+def _memory_file(bodies: Sequence[bytes]) -> Iterator[str]:
+    """A path under which DuckDB can read the bodies, a line each; in memory where the system can do that."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("gridbot-ingest", os.MFD_CLOEXEC)
+        try:
+            with open(fd, "wb", closefd=False) as file:
+                _write_lines(file, bodies)
+            yield f"/proc/self/fd/{fd}"
+        finally:
+            os.close(fd)
+        return
+    with tempfile.NamedTemporaryFile(prefix="gridbot-ingest", suffix=".ndjson") as temporary:
+        _write_lines(temporary, bodies)
+        temporary.flush()
+        yield temporary.name
+
+
+def _write_lines(file: Any, bodies: Sequence[bytes]) -> None:
+    for first in range(0, len(bodies), _LINES_AT_ONCE):  # not all in one: that would be one more copy of everything
+        file.write(b"\n".join([*bodies[first : first + _LINES_AT_ONCE], b""]))
+
+
+@functools.cache
+def _load_sql(table: str, into: str) -> str:
+    header, own = codec.columns(Header), table_columns(table)[len(codec.columns(Header)) :]
+    outer = [f"{column.name}: {quote(_json_type(column))}" for column in header]
+    inner = ", ".join(f'"{column.name}" {_json_type(column)}' for column in own)
+    outer.append(f"data: {quote(f'STRUCT({inner})')}")
+    values = [_value(column, column.name) for column in header]
+    values += [_value(column, f'data."{column.name}"') for column in own]
+    names = ", ".join(f'"{column.name}"' for column in table_columns(table))
+    return (
+        f"INSERT INTO {into} ({names}) SELECT {', '.join(values)} FROM read_json($path, "
+        f"format = 'newline_delimited', compression = 'none', columns = {{{', '.join(outer)}}})"
+    )
+
+
+def _json_type(column: Column) -> str:
+    """Type in which the JSON reader takes a value."""
+    if column.kind in (ColumnKind.UTC_MS, ColumnKind.UTC_US):
+        return "BIGINT"
+    return "VARCHAR" if column.kind is ColumnKind.JSON else sql_type(column)
+
+
+def _value(column: Column, name: str) -> str:
+    if column.kind is ColumnKind.UTC_MS:
+        return f"make_timestamp({name} * 1000)"
+    if column.kind is ColumnKind.UTC_US:
+        return f"make_timestamp({name})"
+    return f"CAST({name} AS JSON)" if column.kind is ColumnKind.JSON else name

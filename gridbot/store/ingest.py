@@ -1,0 +1,234 @@
+"""One account's records on their way to the database: by queue while that works, by journal whenever it does not.
+
+    number expected next == first of the batch   -> take it (the batch says where the journal goes on)
+    batch starts later                            -> something was missed: read the journal, then compare again
+    batch ends earlier                            -> known already, throw it away
+    no batch, but the journal is longer than known -> the queue is gone or was full: read the journal
+    the journal itself jumps                      -> those records are lost to us: note the gap, go on
+
+So the queue may lose, repeat or withhold anything; the result is each number once and in order.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue as queues
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from gridbot.records import codec
+from gridbot.records.codec import CodecError
+from gridbot.records.journal_reader import Damage, JournalReader
+from gridbot.records.recorder import Batch
+
+__all__ = ["AccountSource", "QueueDrain", "Taken"]
+
+log = logging.getLogger("gridbot.store")
+
+WAITING_LIMIT: Final = 8 * 1024 * 1024
+_SEQ_KEY: Final = b',"seq":'
+_HEADS_LIMIT: Final = 64
+_POLL_S: Final = 0.2
+
+
+class QueueDrain:
+    """Thread that empties one queue into bounded memory, so that a stuck queue holds up nobody else.
+
+    What does not fit is thrown away: the journal has it.
+    """
+
+    def __init__(self, account: str, queue: Any) -> None:
+        self._queue = queue
+        self._waiting: deque[Batch] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self.wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"queue-{account}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                batch = self._queue.get(timeout=_POLL_S)
+            except queues.Empty:
+                continue
+            except (OSError, EOFError, ValueError):
+                return
+            except Exception as exc:  # noqa: BLE001 - a producer killed in mid-write leaves any garbage to unpickle
+                log.warning("unreadable batch on a record queue (%s); its journal is read instead", exc)
+                return
+            with self._lock:
+                if self._bytes <= WAITING_LIMIT:
+                    self._waiting.append(batch)
+                    self._bytes += len(batch[4])
+
+    def take(self) -> list[Batch]:
+        """Everything that has arrived."""
+        with self._lock:
+            batches, self._waiting, self._bytes = list(self._waiting), deque(), 0
+        return batches
+
+    def stop(self, timeout_s: float) -> bool:
+        """Leave the queue's locks free. False when the thread is stuck in a half-written message."""
+        self._stopping.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+
+@dataclass(slots=True)
+class Taken:
+    """Records of one account for one transaction: bodies by kind in order, what was wrong, whether more is at hand.
+
+    `size` is in bytes, damaged and known ones included.
+    """
+
+    count: int = 0
+    size: int = 0
+    first: bytes = b""
+    bodies: dict[str, list[bytes]] = field(default_factory=dict)
+    gaps: list[tuple[int, int, str]] = field(default_factory=list)
+    rejects: list[tuple[int | None, str | None, str, str]] = field(default_factory=list)
+    last_seq: int = 0
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    count: int
+    size: int
+
+    def __call__(self, taken: Taken) -> bool:
+        return taken.count >= self.count or taken.size >= self.size
+
+
+class AccountSource:
+    """Hands out the records of one account that follow those handed out before, from queue and journal."""
+
+    def __init__(self, account: str, directory: Path, drain: QueueDrain | None = None) -> None:
+        self.account = account
+        self.drain = drain
+        self.next_seq = 1
+        self.from_journal = 0
+        self._reader = JournalReader(directory)
+        self._batches: deque[Batch] = deque()
+        self._suspect = False
+        self._damage_notes: list[str] = []
+        self._recent_damage: list[str] = []
+        self._reported: set[str] = set()
+        self._heads: dict[bytes, str] = {}
+        """Kind by what bodies of this account begin with, up to their number: the same bytes within a run."""
+
+    def reset(self, committed: int) -> None:
+        """Go on behind the number that is in the database."""
+        self.next_seq = committed + 1
+        self._reader.seek(self.next_seq)
+        self._batches.clear()
+        self._suspect = False
+        self._damage_notes = []
+        self._recent_damage = []
+
+    def take(self, limit: int, max_bytes: int, *, idle: bool = True) -> Taken:
+        """About `limit` records or `max_bytes`, or fewer.
+
+        `idle`: this is a regular look, so compare with the journal's length too.
+        """
+        taken = Taken(last_seq=self.next_seq - 1)
+        if self.drain and not self._batches:
+            self._batches.extend(self.drain.take())
+        arrived = bool(self._batches)
+        full = _Limit(limit, max_bytes)
+        while self._batches and not full(taken):
+            first, last, segment, offset, frames = self._batches[0]
+            if last < self.next_seq:
+                self._batches.popleft()
+            elif first <= self.next_seq:
+                self._batches.popleft()
+                self._accept(codec.split(frames, complete=True)[0], taken)
+                self._reader.move(segment, offset)
+            elif not self._read_journal(full, taken):
+                self._note_gap(self.next_seq, first - 1, taken, "its journal does not hold them")
+                self.next_seq = first
+        if not arrived:
+            self._look_at_journal(full, taken, idle=idle)
+        taken.more = full(taken)
+        taken.last_seq = self.next_seq - 1
+        return taken
+
+    def _look_at_journal(self, full: _Limit, taken: Taken, *, idle: bool) -> None:
+        """Without batches: read on, once it is clear that the bytes are not just about to come by queue."""
+        if not self._reader.has_more():
+            self._suspect = False
+        elif self.drain is None or self._suspect:
+            self._read_journal(full, taken)
+        elif idle:
+            self._suspect = True
+
+    def _read_journal(self, full: _Limit, taken: Taken) -> bool:
+        """Read until `taken` is full; False when the journal had none that is new."""
+        before = self.next_seq
+        while not full(taken):
+            chunk = self._reader.read()
+            found = [self._report(damage) for damage in chunk.damages]
+            self._damage_notes = self._recent_damage + found  # a gap may show in the chunk after the damage
+            self._recent_damage = found
+            if not chunk.bodies:
+                if not chunk.damages:
+                    break
+                continue
+            self._accept(chunk.bodies, taken)
+        self.from_journal += self.next_seq - before
+        return self.next_seq > before
+
+    def _accept(self, bodies: list[bytes], taken: Taken) -> None:
+        """Sort bodies by kind; what begins as others did and has the next number takes the short way."""
+        heads, by_kind = self._heads, taken.bodies
+        taken.size += sum(map(len, bodies))
+        for body in bodies:
+            at = body.find(_SEQ_KEY) + len(_SEQ_KEY)
+            kind = heads.get(body[:at])
+            if kind in by_kind and body.startswith(b"%d," % self.next_seq, at):
+                by_kind[kind].append(body)
+                self.next_seq += 1
+                taken.count += 1
+            else:
+                self._accept_body(body, taken)
+
+    def _accept_body(self, body: bytes, taken: Taken) -> None:
+        try:
+            kind, seq = codec.peek(body)
+        except CodecError as exc:
+            taken.rejects.append((None, None, str(exc), body.decode(errors="replace")))
+            return
+        if seq < self.next_seq:
+            return
+        if seq > self.next_seq:
+            reason = "; ".join(self._damage_notes) or "the journal no longer holds them"
+            self._note_gap(self.next_seq, seq - 1, taken, reason)
+        self.next_seq = seq + 1
+        taken.count += 1
+        if kind not in codec.RECORD_TYPES:
+            text = f"record kind {kind!r} is not known; was it written by a newer gridbot?"
+            taken.rejects.append((seq, kind, text, body.decode(errors="replace")))
+            return
+        taken.first = taken.first or body
+        taken.bodies.setdefault(kind, []).append(body)
+        at = body.find(_SEQ_KEY)
+        if at >= 0 and body.startswith(codec.KIND_KEY):
+            if len(self._heads) >= _HEADS_LIMIT:
+                self._heads.clear()
+            self._heads[body[: at + len(_SEQ_KEY)]] = kind
+
+    def _note_gap(self, first: int, last: int, taken: Taken, reason: str) -> None:
+        taken.gaps.append((first, last, reason))
+        log.error("account %s: records %d to %d are missing: %s", self.account, first, last, reason)
+
+    def _report(self, damage: Damage) -> str:
+        text = str(damage)
+        if text not in self._reported:
+            self._reported.add(text)
+            log.error("account %s: %s", self.account, text)
+        return text

@@ -1,0 +1,72 @@
+"""What a database of an earlier gridbot becomes, one version after the other, and the copy that is kept before.
+
+A new record type or a new field needs nothing here: `schema.ensure_schema` makes what is missing. A version is for
+what an earlier program must not write beside, or for rows that have to change. `tests/store/schema_v<N>.sql` holds the
+tables of each version; a test compares the newest with the code, so that no change goes by unnoticed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+__all__ = ["MIGRATIONS", "SCHEMA_VERSION", "Migration", "NoRoomForCopy", "keep_copy", "statements_from"]
+
+log = logging.getLogger("gridbot.store")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The step to `version`: statements that run before what is missing is made, in the same transaction."""
+
+    version: int
+    doc: str
+    statements: tuple[str, ...] = ()
+
+
+MIGRATIONS: Final = (
+    Migration(1, "The first."),
+    # Made and filled by `ensure_schema`. An earlier program would add rows and leave these tables as they are.
+    Migration(2, "Sums per day, latest positions and live orders are kept beside the rows."),
+)
+
+SCHEMA_VERSION: Final = MIGRATIONS[-1].version
+
+
+class NoRoomForCopy(RuntimeError):
+    """The disk has no room for a copy of the database, and nothing is changed without one."""
+
+
+def statements_from(version: int) -> list[str]:
+    """What brings a file of `version` (at least 1) to the newest."""
+    return [statement for step in MIGRATIONS if step.version > version for statement in step.statements]
+
+
+def keep_copy(path: Path, version: int) -> Path:
+    """Copy the database file of `version` beside itself and return where. Raise NoRoomForCopy, OSError.
+
+    No connection of this process may be open (see `gridbot.store.database`), and nobody else may write.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    target = path.with_name(f"{path.stem}.version-{version}-{stamp}{path.suffix}")
+    needed, free = os.stat(path).st_size, shutil.disk_usage(path.parent).free
+    if free < needed * 1.2:
+        raise NoRoomForCopy(
+            f"{path} is of version {version} and has to be brought to version {SCHEMA_VERSION}; expected "
+            f"{needed * 1.2 / 1e6:.0f} MB free for a copy before that, got {free / 1e6:.0f} MB: make room, then start "
+            "again (accounts trade meanwhile, their journals keep everything)"
+        )
+    partial = target.with_name(target.name + ".part")
+    shutil.copyfile(path, partial)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, target)
+    log.warning(
+        "the database is brought from version %d to %d; a copy of it as it was is %s", version, SCHEMA_VERSION, target
+    )
+    return target

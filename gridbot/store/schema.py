@@ -1,0 +1,185 @@
+"""The database's tables, derived from the record types, and how an existing file is brought up to date.
+
+Money is DECIMAL(38, 12), times are TIMESTAMP in UTC. There is no primary key on the record tables: uniqueness comes
+from `ingest_offsets`, which changes in the same transaction as the rows. A record type that got a new field gets a
+new nullable column; what needs more than that is in `migrations`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from datetime import UTC, datetime
+from typing import Final
+
+import duckdb
+
+from gridbot import __version__
+from gridbot.records import codec
+from gridbot.records.codec import Column, ColumnKind
+from gridbot.records.record_types import Header
+from gridbot.store.migrations import SCHEMA_VERSION, statements_from
+from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
+from gridbot.store.views import VIEWS
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "STORAGE_VERSION",
+    "SchemaTooNew",
+    "applied",
+    "ensure_schema",
+    "forget_fingerprint",
+    "table_columns",
+]
+
+STORAGE_VERSION: Final = "v1.4.0"
+
+_SQL_TYPES: Final = {
+    ColumnKind.TEXT: "VARCHAR",
+    ColumnKind.INTEGER: "BIGINT",
+    ColumnKind.BOOLEAN: "BOOLEAN",
+    ColumnKind.DECIMAL: "DECIMAL(38, 12)",
+    ColumnKind.UTC_MS: "TIMESTAMP",
+    ColumnKind.UTC_US: "TIMESTAMP",
+    ColumnKind.JSON: "JSON",
+}
+
+_INTERNAL_TABLES: Final = {
+    "schema_versions": """
+        CREATE TABLE IF NOT EXISTS schema_versions (
+            version INTEGER NOT NULL, fingerprint VARCHAR NOT NULL, gridbot VARCHAR NOT NULL,
+            applied_at TIMESTAMP NOT NULL)""",
+    "ingest_offsets": """
+        CREATE TABLE IF NOT EXISTS ingest_offsets (
+            account VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, updated_at TIMESTAMP NOT NULL)""",
+    "ingest_gaps": """
+        CREATE TABLE IF NOT EXISTS ingest_gaps (
+            account VARCHAR NOT NULL, from_seq BIGINT NOT NULL, to_seq BIGINT NOT NULL, reason VARCHAR NOT NULL,
+            detected_at TIMESTAMP NOT NULL)""",
+    "ingest_rejects": """
+        CREATE TABLE IF NOT EXISTS ingest_rejects (
+            account VARCHAR NOT NULL, seq BIGINT, kind VARCHAR, error VARCHAR NOT NULL, body VARCHAR NOT NULL,
+            detected_at TIMESTAMP NOT NULL)""",
+}
+
+_INTERNAL_DOCS: Final = {
+    "schema_versions": "Versions of this schema that the file has had; the newest counts.",
+    "ingest_offsets": "Number of the last record of each account that is in this file.",
+    "ingest_gaps": "Record numbers that could not be had: the journal was damaged or removed.",
+    "ingest_rejects": "Records that fit no table, as they were; nothing is thrown away.",
+}
+
+
+class SchemaTooNew(RuntimeError):
+    """The file was made by a newer program."""
+
+
+def table_columns(table: str) -> tuple[Column, ...]:
+    """Columns of a record table: the header's, then the record's own."""
+    return codec.columns(Header) + codec.columns(codec.RECORD_TYPES[table])
+
+
+def sql_type(column: Column) -> str:
+    """DuckDB type of a column."""
+    return _SQL_TYPES[column.kind]
+
+
+def create_table_sql(table: str, name: str = "", *, temporary: bool = False) -> str:
+    """CREATE TABLE statement of a record table, or of one with the same columns under another name."""
+    lines = [
+        f"    {column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
+        for column in table_columns(table)
+    ]
+    create = "CREATE OR REPLACE TEMP TABLE" if temporary else "CREATE TABLE IF NOT EXISTS"
+    return f"{create} {name or table} (\n" + ",\n".join(lines) + "\n)"
+
+
+def quote(text: str) -> str:
+    """SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def fingerprint() -> str:
+    """Changes when anything about tables, views or their documentation does."""
+    parts: list[object] = [_INTERNAL_TABLES, _INTERNAL_DOCS, [(view.name, view.doc, view.sql) for view in VIEWS]]
+    parts += [*ROLLUPS, REMOVED_SUMS]
+    parts += [(table, cls.__doc__, table_columns(table)) for table, cls in codec.RECORD_TYPES.items()]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def applied(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
+    """Version and fingerprint of an open file; (0, "") when it has no schema of ours yet."""
+    here = "table_name = 'schema_versions' AND database_name = current_database()"
+    if not con.execute(f"SELECT 1 FROM duckdb_tables() WHERE {here}").fetchone():
+        return 0, ""
+    newest = "SELECT version, fingerprint FROM schema_versions ORDER BY version DESC, applied_at DESC LIMIT 1"
+    row = con.execute(newest).fetchone()
+    return (int(row[0]), str(row[1])) if row else (0, "")
+
+
+def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing, in one transaction. Raise SchemaTooNew for a file of a newer gridbot."""
+    version, known = applied(con)
+    if version > SCHEMA_VERSION:
+        raise SchemaTooNew(
+            f"the database has schema version {version}, this gridbot ({__version__}) knows versions up to "
+            f"{SCHEMA_VERSION}: use the newer gridbot, or another --data-dir"
+        )
+    wanted = fingerprint()
+    if (version, known) == (SCHEMA_VERSION, wanted):
+        return
+    con.execute("BEGIN")
+    try:
+        for statement in statements_from(version) if version else ():
+            con.execute(statement)
+        _create(con)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        con.execute("INSERT INTO schema_versions VALUES (?, ?, ?, ?)", [SCHEMA_VERSION, wanted, __version__, now])
+        con.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(duckdb.Error):  # a commit that failed has left no transaction
+            con.execute("ROLLBACK")
+        raise
+
+
+def _create(con: duckdb.DuckDBPyConnection) -> None:
+    for table, sql in _INTERNAL_TABLES.items():
+        con.execute(sql)
+        con.execute(f"COMMENT ON TABLE {table} IS {quote(_INTERNAL_DOCS[table])}")
+    for table, cls in codec.RECORD_TYPES.items():
+        _create_record_table(con, table, table, " ".join((cls.__doc__ or "").split()))
+    for rollup in (*ROLLUPS, REMOVED_SUMS):
+        _create_rollup(con, rollup)
+    for view in VIEWS:
+        con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+        con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")
+
+
+def _create_record_table(con: duckdb.DuckDBPyConnection, table: str, name: str, doc: str) -> None:
+    """Make the table `name` with the columns of a record table, or add those it lacks."""
+    con.execute(create_table_sql(table, name))
+    existing = {row[0] for row in con.execute(f"SELECT name FROM pragma_table_info('{name}')").fetchall()}
+    for column in table_columns(table):
+        if column.name not in existing:
+            con.execute(f"ALTER TABLE {name} ADD COLUMN {column.name} {sql_type(column)}")
+        con.execute(f"COMMENT ON COLUMN {name}.{column.name} IS {quote(column.doc)}")
+    con.execute(f"COMMENT ON TABLE {name} IS {quote(doc)}")
+
+
+def _create_rollup(con: duckdb.DuckDBPyConnection, rollup: Rollup) -> None:
+    """Make a rollup and fill it from the rows that a file has already; one that is there is up to date."""
+    exists = "SELECT 1 FROM duckdb_tables() WHERE table_name = ? AND database_name = current_database()"
+    known = con.execute(exists, [rollup.name]).fetchone()
+    if rollup.columns is None:
+        _create_record_table(con, rollup.source, rollup.name, rollup.doc)
+    else:
+        con.execute(f"CREATE TABLE IF NOT EXISTS {rollup.name} ({rollup.columns})")
+        con.execute(f"COMMENT ON TABLE {rollup.name} IS {quote(rollup.doc)}")
+    if not known and rollup in ROLLUPS:
+        for statement in rollup.statements(rollup.source):
+            con.execute(statement)
+
+
+def forget_fingerprint(con: duckdb.DuckDBPyConnection, database: str) -> None:
+    """Have the next `ensure_schema` make everything again, such as comments that a copy left out."""
+    con.execute(f"UPDATE {database}.schema_versions SET fingerprint = ''")

@@ -1,0 +1,59 @@
+"""What the engine works out once per grid, so that a decision is one walk over ready lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.core.intents import PlaceLimitIntent
+from gridbot.core.vocabulary import Direction, Side
+from gridbot.strategies.grid.ladder import WAIT, Grid, Level
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`walk` are the levels with a side, in the order they are placed: (index, ticks, side, whether it is a Buy).
+
+    `sides` is the side of every level by its ticks, `wanted` the same without those that wait. `intents` are the
+    placements made so far by direction and level index. `lowest` and `highest` are the ticks of the outermost levels,
+    `low` and `high` their prices.
+    """
+
+    grid: Grid
+    walk: tuple[tuple[int, int, Side, bool], ...]
+    sides: dict[int, Side | None]
+    wanted: dict[int, Side]
+    intents: dict[Direction, list[PlaceLimitIntent | None]]
+    lowest: int
+    highest: int
+    low: Decimal
+    high: Decimal
+
+    @classmethod
+    def of(cls, grid: Grid) -> Plan:
+        centre = _centre(grid.levels)
+        indexes = sorted(range(len(grid.levels)), key=lambda index: (abs(index - centre), index))
+        walk = []
+        for index in indexes:
+            ticks, side = grid.levels[index]
+            if side is not WAIT:
+                walk.append((index, ticks, side, side is Side.BUY))
+        return cls(
+            grid=grid,
+            walk=tuple(walk),
+            sides=dict(grid.levels),
+            wanted={ticks: side for _, ticks, side, _ in walk},
+            intents={direction: [None] * len(grid.levels) for direction in Direction},
+            lowest=grid.levels[0].ticks,
+            highest=grid.levels[-1].ticks,
+            low=grid.low,
+            high=grid.high,
+        )
+
+
+def _centre(levels: tuple[Level, ...]) -> int:
+    """Index of the integer middle of the WAIT band, or of the ladder if nothing waits."""
+    waiting = [index for index, level in enumerate(levels) if level.side is WAIT]
+    return (waiting[0] + waiting[-1]) // 2 if waiting else len(levels) // 2

@@ -1,0 +1,197 @@
+"""What a worker says about itself each second. The supervisor, `status` and the pages only repeat it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import psutil
+
+from gridbot.core import Direction
+from gridbot.records.record_types import HealthRecord
+from gridbot.risk.gate import Refusal
+from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.strategy_runner import StrategyRunner
+
+__all__ = ["OFFLINE_S", "STALE_S", "account_health", "sample_of"]
+
+STALE_S = 30.0
+OFFLINE_S = 120.0
+LAG_DEGRADED_S = 0.5
+RECONCILE_LATE = 3
+_PROCESS = psutil.Process()
+
+
+def account_health(orchestrator: Orchestrator, *, state: str, started_s: float) -> dict[str, Any]:
+    """The `health` message: JSON-able, money as text in USDT, ages in seconds, sizes in bytes."""
+    account = orchestrator.account
+    now_s = account.clock_s()
+    streams = orchestrator.streams.health if orchestrator.streams is not None else None
+    stats = orchestrator.recorder.stats
+    wallet = account.gate.funds.wallet
+    tick_age = streams.last_tick_age_s if streams is not None else None
+    reasons = _reasons(orchestrator, now_s)
+    return {
+        "type": "health",
+        "account": account.name,
+        "pid": os.getpid(),
+        "run_id": account.run_id,
+        "environment": orchestrator.config.environment,
+        "state": state,
+        "health": _word(orchestrator, reasons, now_s),
+        "reasons": reasons,
+        "freshness": _freshness(tick_age),
+        "uptime_s": round(now_s - started_s, 1),
+        "rss": _PROCESS.memory_info().rss,
+        "loop_lag_ms": round(orchestrator.loop_lag_s * 1000, 1),
+        "last_tick_age_s": tick_age,
+        "private_age_s": streams.private_age_s if streams is not None else None,
+        "reconnects": streams.reconnects if streams is not None else 0,
+        "last_reconcile_age_s": _age(orchestrator.reconciler.last_s, now_s),
+        "journal_seq": stats.last_seq,
+        "acked_seq": stats.acked_seq,
+        "journal_error": stats.journal_error,
+        "queue_dropped": stats.queue_dropped,
+        "wallet": _text(wallet.wallet_balance if wallet else None),
+        "equity": _text(wallet.equity if wallet else None),
+        "available": _text(account.gate.funds.available),
+        "auth_cooldowns": account.gate.auth.cycles,
+        "breakers_open": len(account.gate.breaker.open_until(now_s)),
+        "strategies": [_strategy(orchestrator, runner, now_s) for runner in orchestrator.runners.values()],
+    }
+
+
+def sample_of(report: Mapping[str, Any]) -> HealthRecord:
+    """What of an `account_health` report is kept."""
+    return HealthRecord(
+        state=report["state"],
+        health=report["health"],
+        freshness=report["freshness"],
+        reasons="; ".join(report["reasons"]),
+        rss=report["rss"],
+        loop_lag_us=round(report["loop_lag_ms"] * 1000),
+        tick_age_ms=_ms(report["last_tick_age_s"]),
+        private_age_ms=_ms(report["private_age_s"]),
+        reconcile_age_ms=_ms(report["last_reconcile_age_s"]),
+        reconnects=report["reconnects"],
+        open_orders=sum(strategy["open_orders"] for strategy in report["strategies"]),
+        unstored=report["journal_seq"] - report["acked_seq"],
+        queue_dropped=report["queue_dropped"],
+    )
+
+
+def _ms(age_s: float | None) -> int | None:
+    return None if age_s is None else round(age_s * 1000)
+
+
+def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:
+    gate = orchestrator.account.gate
+    if gate.loss_latched:
+        return "circuit_open"
+    if gate.auth.is_cooling(now_s):
+        return "auth_cooldown"
+    return "degraded" if reasons else "healthy"
+
+
+def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
+    reasons = []
+    account = orchestrator.account
+    if account.gate.loss_latched:
+        reasons.append(account.gate.loss_latched)
+    if account.gate.auth.is_cooling(now_s):
+        reasons.append("orders paused after repeated authentication errors")
+    banned = account.executor.ip_banned_until_s
+    if banned is not None and now_s < banned:
+        reasons.append(f"the exchange bans this address for {banned - now_s:.0f} s more (403)")
+    if orchestrator.streams is not None:
+        reasons.extend(orchestrator.streams.problems())
+    if orchestrator.loop_lag_s > LAG_DEGRADED_S:
+        reasons.append(f"the loop is {orchestrator.loop_lag_s:.1f} s late")
+    interval = orchestrator.settings.order_sync_interval
+    age = _age(orchestrator.reconciler.last_s, now_s)
+    if interval > 0 and age is not None and age > RECONCILE_LATE * interval:
+        reasons.append(f"last equal to the exchange {age:.0f} s ago")
+    error = orchestrator.recorder.stats.journal_error
+    if error:
+        reasons.append(f"the journal cannot be written: {error}")
+    for runner in orchestrator.runners.values():
+        if runner.desk.halted:
+            reasons.append(f"{runner.strat_id} halted: {runner.desk.halted}")
+    return reasons
+
+
+def _freshness(tick_age_s: float | None) -> str:
+    if tick_age_s is None or tick_age_s > OFFLINE_S:
+        return "offline"
+    return "stale" if tick_age_s > STALE_S else "active"
+
+
+def _strategy(orchestrator: Orchestrator, runner: StrategyRunner, now_s: float) -> dict[str, Any]:
+    totals = orchestrator.account.ledger.of(runner.strat_id)
+    engine = runner.engine
+    waiting = {reason: n for reason, n in runner.refusals.items() if reason is not Refusal.LEVEL_TAKEN}
+    unrealised = sum((_upnl(runner, direction) or Decimal(0) for direction in Direction), Decimal(0))
+    return {
+        "strat_id": runner.strat_id,
+        "symbol": runner.symbol,
+        "mode": "shadow" if runner.is_shadow else "live",
+        "state": _state(runner),
+        "last_price": _text(runner.desk.last_price),
+        **{direction.value: _leg(runner, direction) for direction in Direction},
+        "open_orders": len(runner.book),
+        "levels": len(engine.grid.levels) if engine.grid is not None else 0,
+        "fills": totals.fills,
+        "realised": _text(totals.realised),
+        "fees": _text(totals.fees),
+        "funding": _text(totals.funding),
+        "unrealised": _text(unrealised),
+        "rule": runner.sizer.rule,
+        "multipliers": {
+            direction.value: [_text(m) for m in runner.sizer.multipliers(direction)] for direction in Direction
+        },
+        "waiting": {str(reason): n for reason, n in waiting.items()},
+        "reason": runner.desk.halted or ("paused by the operator" if runner.desk.paused else ""),
+    }
+
+
+def _state(runner: StrategyRunner) -> str:
+    if runner.desk.halted:
+        return "halted"
+    if runner.desk.paused:
+        return "paused"
+    return "active"
+
+
+def _leg(runner: StrategyRunner, direction: Direction) -> dict[str, Any]:
+    position = runner.positions.get(direction)
+    leg = runner.desk.legs[direction]
+    return {
+        "size": _text(leg.size),
+        "entry": _text(leg.entry_price),
+        "upnl": _text(_upnl(runner, direction)),
+        "liq": _text(position.liq_price if position else None),
+    }
+
+
+def _upnl(runner: StrategyRunner, direction: Direction) -> Decimal | None:
+    """At the mark price when known, else at the last price."""
+    leg = runner.desk.legs[direction]
+    ticker = runner.ticker
+    if leg.size == 0:
+        return Decimal(0)
+    price = (ticker.mark_price or ticker.last_price) if ticker else None
+    if price is None or leg.entry_price is None:
+        return None
+    move = price - leg.entry_price if direction is Direction.LONG else leg.entry_price - price
+    return move * leg.size
+
+
+def _age(at_s: float | None, now_s: float) -> float | None:
+    return None if at_s is None else round(now_s - at_s, 1)
+
+
+def _text(value: Decimal | None) -> str | None:
+    """Plain digits, at most eight decimals, no trailing zeros."""
+    return None if value is None else f"{round(value, 8).normalize():f}"

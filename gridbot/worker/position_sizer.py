@@ -1,0 +1,96 @@
+"""How much one strategy's next order is for: the amount rule, the wallet, and the risk rules in force.
+
+The arithmetic is the core's; here it meets what is known now. Quantities are remembered per level until the wallet or a
+multiplier changes, since a level that cannot be placed is asked for at every tick.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from gridbot.config.models import StrategyConfig
+from gridbot.core import (
+    AmountRule,
+    Direction,
+    Instrument,
+    Position,
+    PositionEvent,
+    RiskConfig,
+    Side,
+    WalletEvent,
+    closable,
+    quantity_for,
+)
+from gridbot.core.risk_rules import RiskInputs
+
+__all__ = ["Sizer"]
+
+REMEMBERED = 2_000
+
+
+class Sizer:
+    """Sizes in base coin. Until both legs and the price are known, every multiplier is 1."""
+
+    def __init__(self, config: StrategyConfig, instrument: Instrument) -> None:
+        self._amount = AmountRule.parse(config.amount)
+        self._instrument = instrument
+        self.risk = RiskConfig(
+            min_liq_ratio=config.min_liq_ratio,
+            max_liq_ratio=config.max_liq_ratio,
+            min_total_margin=config.min_total_margin,
+            increase_same_position_on_low_margin=config.increase_same_position_on_low_margin,
+            early_imbalance_multiplier=config.early_imbalance_multiplier,
+            low_balance_fraction=config.low_balance_fraction,
+            max_margin=config.max_margin,
+        )
+        self.long, self.short = Position.linked_pair(self.risk)
+        self._wallet: Decimal | None = None
+        self._available: Decimal | None = None
+        self._known: dict[tuple[Direction, Side, Decimal], Decimal] = {}
+
+    @property
+    def rule(self) -> str:
+        """The risk rules in force, such as `long_2,short_5`; empty when none."""
+        return self.long.multipliers.rule
+
+    def multipliers(self, direction: Direction) -> tuple[Decimal, Decimal]:
+        """The factors on (Buy, Sell) orders of one leg."""
+        position = self.position(direction)
+        return position.multiplier(Side.BUY), position.multiplier(Side.SELL)
+
+    def position(self, direction: Direction) -> Position:
+        return self.long if direction is Direction.LONG else self.short
+
+    def set_wallet(self, wallet: WalletEvent) -> None:
+        """Balances in USDT; a figure the exchange left out is unknown, not zero."""
+        if wallet.wallet_balance != self._wallet:
+            self._known.clear()
+        self._wallet, self._available = wallet.wallet_balance, wallet.available_balance
+
+    def assess(self, position: PositionEvent, last_price: Decimal | None) -> None:
+        """Take in a leg and evaluate the risk rules for orders placed from now on."""
+        leg = self.position(position.direction)
+        before = (leg.multipliers, leg.imbalance_multiplier)
+        leg.update(position, RiskInputs(last_price, self._wallet, self._available))
+        if (leg.multipliers, leg.imbalance_multiplier) != before:
+            self._known.clear()
+
+    def quantity(self, direction: Direction, side: Side, price: Decimal, *, resting_close: Decimal) -> Decimal:
+        """What to send at `price` (USDT); for a close, no more than the position covers beside `resting_close`."""
+        key = (direction, side, price)
+        qty = self._known.get(key)
+        position = self.position(direction)
+        reduce_only = side is direction.close_side
+        if qty is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            qty = self._known[key] = quantity_for(
+                self._amount,
+                price,
+                self._instrument,
+                self._wallet,
+                multiplier=position.multiplier(side),
+                imbalance_multiplier=position.imbalance_multiplier,
+                reduce_only=reduce_only,
+            )
+        return closable(position.size, qty, resting_close) if reduce_only else qty

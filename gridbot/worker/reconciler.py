@@ -1,0 +1,208 @@
+"""Keeps us equal to the exchange: at start, after every reconnect, each minute, and whenever something contradicts.
+
+The order is the promise: executions since the last one seen are paged and applied *first*, in exchange order, then the
+complete list of open orders is compared, then positions and the wallet are read. A fill in the gap therefore reaches
+the grid before anyone can take its order for cancelled (lessons L18).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.bybit.error_mapping import ExchangeError
+from gridbot.bybit.rest import BybitRest
+from gridbot.core import ExecutionEvent, PositionEvent, WalletEvent
+from gridbot.orders.order import Order, OrderState
+from gridbot.orders.reconcile import compare
+from gridbot.records import builders
+from gridbot.worker.context import Account
+from gridbot.worker.strategy_runner import StrategyRunner
+
+__all__ = ["Reconciler", "Report"]
+
+log = logging.getLogger(__name__)
+
+OVERLAP_MS = 60_000
+LOOK_UP_AFTER_S = 1.0
+LOOK_UP_MAX_S = 30.0
+SETTLE_AFTER_S = 60.0
+SETTLED_MS = 5_000
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one pass found and changed."""
+
+    executions: int = 0
+    adopted: int = 0
+    looked_up: int = 0
+    foreign_orders: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.executions} missed executions, {self.adopted} orders adopted, "
+            f"{self.looked_up} looked up, {self.foreign_orders} foreign"
+        )
+
+
+class Reconciler:
+    """One per account; `runners` are the live strategies by symbol."""
+
+    def __init__(
+        self,
+        rest: BybitRest,
+        runners: Mapping[str, StrategyRunner],
+        account: Account,
+        *,
+        on_wallet: Callable[[WalletEvent, str], None],
+    ) -> None:
+        self._rest = rest
+        self._runners = runners
+        self._account = account
+        self._on_wallet = on_wallet
+        self._looking: dict[str, asyncio.Task[None]] = {}
+        self._unsettled_since: dict[str, float] = {}
+        self.last_s: float | None = None
+        """When the last complete pass ended, on the account's monotonic clock."""
+
+    async def run(self) -> Report:
+        """One full pass. Raises ExchangeError; then nothing beyond what was applied so far has changed."""
+        executions = await self.backfill()
+        asked_ms = self._account.clock_ms()
+        listing = await self._rest.open_orders()
+        adopted = looked_up = foreign = 0
+        for runner in self._runners.values():
+            plan = compare(
+                runner.book, listing, strat_id=runner.strat_id, instrument=runner.instrument, asked_ms=asked_ms
+            )
+            for row in (*plan.update, *plan.foreign):
+                runner.orders.heard(row)
+            for row in plan.adopt:
+                runner.orders.adopt(row, "reconcile")
+            await asyncio.gather(*(self._ask(runner, order) for order in plan.missing))
+            adopted, looked_up = adopted + len(plan.adopt), looked_up + len(plan.missing)
+            foreign += len(plan.foreign)
+        for symbol in self._runners:
+            await self.positions(symbol)
+        await self.wallet()
+        self.last_s = self._account.clock_s()
+        return Report(executions, adopted, looked_up, foreign)
+
+    async def backfill(self) -> int:
+        """Apply executions we have not seen, oldest first; how many were new."""
+        ledger = self._account.ledger
+        rows = await self._rest.executions(max(0, ledger.last_exec_ts - OVERLAP_MS))
+        fresh = [row for row in rows if ledger.is_new(row.exec_id)]
+        for row in fresh:
+            self._apply(row)
+        return len(fresh)
+
+    async def positions(self, symbol: str) -> None:
+        """Read both legs of a symbol; what REST says clears doubt."""
+        runner = self._runners[symbol]
+        for row in await self._rest.positions(symbol):
+            runner.on_position(row, source="rest")
+            self._align(runner, row)
+
+    async def wallet(self) -> None:
+        self._on_wallet(await self._rest.wallet(), "rest")
+
+    def look_up(self, order: Order) -> None:
+        """Find out about one order in the background; repeated calls for the same order are one."""
+        if order.key not in self._looking:
+            task = asyncio.get_running_loop().create_task(self._look_up_until_known(order))
+            self._looking[order.key] = task
+            task.add_done_callback(lambda _: self._looking.pop(order.key, None))
+
+    def unsettled(self) -> bool:
+        """Whether an order is over while executions of it are still missing here after a moment (they will be paged).
+
+        After a minute in which the exchange's own list did not have them either, the order is settled as it is.
+        """
+        now_s = self._account.clock_s()
+        found: dict[str, float] = {}
+        for runner in self._runners.values():
+            for order in runner.book.unsettled():
+                since = found[order.key] = self._unsettled_since.get(order.key, now_s)
+                if now_s - since > SETTLE_AFTER_S:
+                    runner.book.settle(order.key)
+                    self._account.requests.alert(
+                        "error",
+                        f"unsettled.{order.key}",
+                        f"{order.symbol}: {order.link_id} executed {order.cum_exec_qty} by the order's own account, "
+                        f"but the executions list has {order.exec_qty}; going on without the rest",
+                        runner.strat_id,
+                    )
+        self._unsettled_since = found
+        return any(now_s - since > LOOK_UP_AFTER_S for since in found.values())
+
+    async def stop(self) -> None:
+        for task in list(self._looking.values()):
+            task.cancel()
+        await asyncio.gather(*self._looking.values(), return_exceptions=True)
+
+    # ------------------------------------------------------------------ inside
+
+    def _align(self, runner: StrategyRunner, row: PositionEvent) -> None:
+        """Believe the exchange's leg where our executions do not add up to it: it was held before our first one.
+
+        Not while executions are coming in: the listing may be ahead of the stream.
+        """
+        ledger = self._account.ledger
+        size, entry = ledger.leg(runner.strat_id, row.direction)
+        settled = self.last_s is None or self._account.clock_ms() - ledger.last_exec_ts > SETTLED_MS
+        if settled and (size != row.size or (row.size > 0 and entry == 0)):
+            log.info(
+                "%s %s: executions add up to %s, the exchange says %s @ %s; going on from there",
+                runner.strat_id,
+                row.direction,
+                size,
+                row.size,
+                row.entry_price,
+            )
+            ledger.set_leg(runner.strat_id, row.direction, row.size, row.entry_price)
+
+    def _apply(self, execution: ExecutionEvent) -> None:
+        runner = self._runners.get(execution.symbol)
+        if runner is not None:
+            runner.on_execution(execution, source="backfill")
+            return
+        realised = self._account.ledger.apply("", execution)
+        if realised is not None:
+            self._account.recorder.record(
+                builders.of_execution("", execution, realised, shadow=False, source="backfill")
+            )
+            self._account.record_raw(builders.raw_execution("", execution))
+
+    async def _look_up_until_known(self, order: Order) -> None:
+        wait_s = LOOK_UP_AFTER_S
+        while not order.state.is_final:
+            await asyncio.sleep(wait_s)
+            try:
+                await self._ask(self._runners[order.symbol], order)
+                return
+            except ExchangeError as error:
+                wait_s = min(wait_s * 2, LOOK_UP_MAX_S)
+                log.warning("%s: look-up of %s failed, again in %.0f s: %s", order.symbol, order.key, wait_s, error)
+
+    async def _ask(self, runner: StrategyRunner, order: Order) -> None:
+        """Ask for one order by its id and act on the answer."""
+        if order.state.is_final or order.key in self._account.retry:
+            return
+        found = await self._rest.find_order(order.symbol, order_link_id=order.link_id, order_id=order.order_id)
+        if found is not None:
+            if found.cum_exec_qty > order.exec_qty:
+                await self.backfill()
+            runner.orders.heard(found)
+            if found.status.is_open and order.state is OrderState.PENDING_CANCEL:
+                runner.orders.cancel_did_not_happen(order)
+        elif order.order_id or order.state is OrderState.PENDING_CANCEL:
+            await self.backfill()
+            runner.orders.is_gone(order)
+        else:
+            runner.orders.never_arrived(order)

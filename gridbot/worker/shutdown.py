@@ -1,0 +1,106 @@
+"""Leaving nothing behind, when asked to: cancel what rests, close what is held, and say what could not be done.
+
+Latched first: the gate lets no strategy order out any more, so nothing is placed behind our back; what closes goes
+through the same gate, as an operator's. Each step is confirmed by the exchange's own list, not by an acknowledgement
+(users' pain no. 13).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+from gridbot.bybit.error_mapping import ExchangeError
+from gridbot.core import Direction, Side, client_order_id
+from gridbot.risk.gate import Producer, Proposal
+from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.strategy_runner import StrategyRunner
+
+__all__ = ["cancel_everything", "flatten"]
+
+POLL_S = 0.2
+AGAIN_S = 3.0
+CROSS = Decimal("0.005")
+"""A closing order goes this far through the last price, so that it trades at once and no worse than that."""
+
+
+async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
+    """Cancel every order of ours until the exchange lists none; what is left after the timeout, in words."""
+    orchestrator.account.gate.stopping = True
+    clock_s = orchestrator.account.clock_s
+    deadline = clock_s() + timeout_s
+    problem = ""
+    while clock_s() < deadline:
+        for runner in orchestrator.runners.values():
+            runner.orders.cancel_all("stop")
+        await asyncio.sleep(POLL_S)
+        if any(len(runner.book) for runner in orchestrator.live.values()):
+            continue
+        try:
+            await orchestrator.reconciler.run()
+        except ExchangeError as error:
+            problem = f" ({error})"
+            continue
+        if not any(len(runner.book) for runner in orchestrator.live.values()):
+            return []
+    return [
+        f"{runner.symbol}: {len(runner.book)} orders could not be confirmed as cancelled{problem}; check the exchange"
+        for runner in orchestrator.live.values()
+        if len(runner.book)
+    ]
+
+
+async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
+    """Close both legs of every symbol; what is left after the timeout, in words. After `cancel_everything`."""
+    clock_s = orchestrator.account.clock_s
+    deadline = clock_s() + timeout_s
+    sent: dict[tuple[str, Direction], float] = {}
+    while clock_s() < deadline:
+        open_legs = [
+            (runner, direction)
+            for runner in orchestrator.live.values()
+            for direction, leg in runner.desk.legs.items()
+            if leg.size > 0
+        ]
+        if not open_legs:
+            return []
+        for runner, direction in open_legs:
+            last = sent.get((runner.symbol, direction))
+            if last is None and _close(orchestrator, runner, direction):
+                sent[runner.symbol, direction] = clock_s()
+            elif last is not None and clock_s() - last > AGAIN_S:  # the price ran away from it
+                del sent[runner.symbol, direction]
+                runner.orders.cancel_all("flatten")
+        orchestrator.account.executor.pump()
+        await asyncio.sleep(POLL_S)
+        for runner, _ in open_legs:
+            orchestrator.refresh_positions(runner.symbol)
+    return [
+        f"{runner.symbol}: {leg.size} {direction} is still open; close it by hand"
+        for runner in orchestrator.live.values()
+        for direction, leg in runner.desk.legs.items()
+        if leg.size > 0
+    ]
+
+
+def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direction) -> bool:
+    """One reduce-only order over the whole leg, priced to trade at once; False when the gate keeps it for now."""
+    account, desk = orchestrator.account, runner.desk
+    if desk.last_price is None:
+        return False
+    side = direction.close_side
+    ticks = runner.instrument.ticks(desk.last_price * (1 + CROSS if side is Side.BUY else 1 - CROSS))
+    proposal = Proposal(
+        side=side,
+        direction=direction,
+        ticks=ticks,
+        price=runner.instrument.price(ticks),
+        qty=min(desk.legs[direction].size, runner.instrument.max_order_qty),
+        reduce_only=True,
+        client_id=client_order_id(runner.strat_id, runner.symbol, side, ticks, direction),
+        post_only=False,
+    )
+    if account.gate.admit(desk, proposal, account.clock_s(), Producer.CLOSE) is not None:
+        return False
+    runner.orders.submit(proposal)
+    return True

@@ -1,0 +1,120 @@
+"""Everything that must be known and right before the first order. Fail closed.
+
+Each step raises: an `ExchangeError` when the exchange did not answer (tried again), a `StartRefused` when its answer
+makes trading unsafe (not tried again). Nothing here sends an order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gridbot.bybit.environment import Environment
+from gridbot.bybit.error_mapping import ErrorKind, ExchangeError
+from gridbot.bybit.rest import BybitRest
+from gridbot.config.models import AccountConfig, StrategyConfig
+from gridbot.core import Instrument
+
+__all__ = ["RETRY_WAITS_S", "Facts", "StartRefused", "gather_facts", "is_hopeless"]
+
+log = logging.getLogger(__name__)
+
+RETRY_WAITS_S = (2.0, 5.0, 10.0)
+MAX_CLOCK_AHEAD_MS = 500
+MAX_CLOCK_BEHIND_MS = 3_000
+KEY_EXPIRES_SOON_DAYS = 7
+HOPELESS = frozenset({ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM})
+
+
+class StartRefused(Exception):
+    """Trading would be unsafe; the text says what was expected, what came and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the start learned: instruments by symbol, and our clock's lead over the exchange's, in ms."""
+
+    instruments: dict[str, Instrument]
+    clock_ahead_ms: int
+
+
+def is_hopeless(error: ExchangeError) -> bool:
+    """Whether trying again in a few seconds cannot help."""
+    return error.kind in HOPELESS
+
+
+async def gather_facts(
+    rest: BybitRest, account: AccountConfig, strategies: Sequence[StrategyConfig], now_ms: int
+) -> Facts:
+    """Check clock, key, account and each symbol; set hedge mode and the configured leverage."""
+    ahead = now_ms - await rest.server_time_ms()
+    if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
+        log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
+    await _check_key(rest, account)
+    await _check_account(rest)
+    instruments = {}
+    for strategy in strategies:
+        instruments[strategy.symbol] = await _prepare_symbol(rest, strategy)
+    return Facts(instruments, ahead)
+
+
+async def _check_key(rest: BybitRest, account: AccountConfig) -> None:
+    try:
+        key = await rest.api_key_info()
+    except ExchangeError as error:
+        if account.environment is Environment.DEMO and error.kind is not ErrorKind.AUTH:
+            log.info("the demo environment does not tell about keys (%s); going on", error)
+            return
+        raise
+    if key.read_only:
+        raise StartRefused(
+            "expected a key that may trade, got a read-only one; make a key with Contract: Orders, Positions"
+        )
+    missing = {"Order", "Position"} - set(key.contract_trade)
+    if missing:
+        raise StartRefused(
+            f"expected the key permissions Contract: Order and Position, {' and '.join(sorted(missing))} missing; "
+            "change the key on Bybit"
+        )
+    if not key.is_unified:
+        raise StartRefused("expected a unified trading account, got an older kind; upgrade the account on Bybit")
+    if key.deadline_days is not None and 0 <= key.deadline_days <= KEY_EXPIRES_SOON_DAYS:
+        log.warning("the key expires in %d days; bind it to this machine's address or renew it", key.deadline_days)
+    if key.can_withdraw:
+        log.warning("the key may withdraw money; a trading bot needs no such key: make one without that permission")
+
+
+async def _check_account(rest: BybitRest) -> None:
+    """Balances, and so every affordability check, are the account's only in cross margin (bybit-v5.md 2.10)."""
+    info = await rest.account_info()
+    if info.margin_mode == "ISOLATED_MARGIN":
+        raise StartRefused("expected cross margin, the account is in isolated margin; switch it to cross on Bybit")
+
+
+async def _prepare_symbol(rest: BybitRest, strategy: StrategyConfig) -> Instrument:
+    symbol = strategy.symbol
+    instrument = await rest.instrument(symbol)
+    if instrument.status != "Trading":
+        raise StartRefused(
+            f"expected {symbol} to be Trading, the exchange says {instrument.status}; remove the strategy"
+        )
+    if strategy.tick_size is not None and strategy.tick_size != instrument.tick_size:
+        raise StartRefused(
+            f"expected tick_size {strategy.tick_size} for {symbol} as configured, the exchange has "
+            f"{instrument.tick_size}; correct it or leave the key out"
+        )
+    if strategy.shadow_mode:
+        return instrument
+    try:
+        await rest.ensure_hedge_mode(symbol)
+    except ExchangeError as error:
+        if error.kind is ErrorKind.RESYNC:
+            raise StartRefused(
+                f"expected {symbol} in hedge mode, and it cannot be switched: {error}; "
+                "close its position and orders, or switch it by hand"
+            ) from error
+        raise
+    if strategy.leverage is not None:
+        await rest.set_leverage(symbol, strategy.leverage)
+    return instrument

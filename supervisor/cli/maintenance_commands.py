@@ -1,0 +1,96 @@
+"""`gridbot-supervisor rebuild`, `backup`, `vacuum` and `export`: commands around `maintenance`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import duckdb
+
+from gridbot.records import codec
+from gridbot.store.database import DatabaseHeld, Unreadable
+from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError
+from supervisor.exit_codes import ExitCode
+from supervisor.store import maintenance
+from supervisor.store.maintenance import IncompleteJournals
+from supervisor.store.writer import WriterBusy
+
+__all__ = ["backup", "export", "rebuild", "vacuum"]
+
+_data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="GRIDBOT_DATA_DIR",
+    default=Path("data"),
+    show_default=True,
+    help="Data directory of the bot.",
+)
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    code = ExitCode.UNEXPECTED
+    try:
+        yield
+        return
+    except NoDatabase as exc:
+        text, code = str(exc), ExitCode.NOT_RUNNING
+    except (DatabaseLocked, DatabaseHeld) as exc:
+        text, code = str(exc), ExitCode.TIMEOUT
+    except (WriterBusy, IncompleteJournals) as exc:
+        text, code = str(exc), ExitCode.REFUSED
+    except FileExistsError as exc:
+        text, code = str(exc), ExitCode.USAGE
+    except (ReadingError, Unreadable, OSError) as exc:
+        text = str(exc)
+    except duckdb.Error as exc:
+        text = " ".join(str(exc).split())
+    click.echo(f"error: {text}", err=True)
+    sys.exit(code)
+
+
+@click.command("rebuild")
+@_data_dir
+@click.option("--accept-loss", is_flag=True, help="Go on although some records are in no journal.")
+def rebuild(data_dir: Path, accept_loss: bool) -> None:
+    """Make a new database file from the journals (bot stopped); the old file is kept beside it."""
+    with _plain_errors():
+        done = maintenance.rebuild(data_dir, accept_loss=accept_loss)
+        click.echo(f"{done.from_journals} records from journals, {done.from_old_file} older ones from the old file")
+        for account, first, last, reason in done.gaps:
+            click.echo(f"missing: records {first} to {last} of account {account}: {reason}")
+        if done.old_file:
+            click.echo(f"the old file is {done.old_file}")
+
+
+@click.command("backup")
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+@_data_dir
+def backup(target: Path, data_dir: Path) -> None:
+    """Copy the database to the file TARGET, while the bot runs or not."""
+    with _plain_errors():
+        size = maintenance.backup(data_dir, target)
+        click.echo(f"{target}: {size} bytes")
+
+
+@click.command("vacuum")
+@_data_dir
+def vacuum(data_dir: Path) -> None:
+    """Write the database anew without its free space (bot stopped)."""
+    with _plain_errors():
+        before, after = maintenance.vacuum(data_dir)
+        click.echo(f"{before} bytes before, {after} after")
+
+
+@click.command("export")
+@click.argument("target", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--table", "tables", multiple=True, type=click.Choice(list(codec.RECORD_TYPES)), help="Only this table.")
+@_data_dir
+def export(target: Path, tables: tuple[str, ...], data_dir: Path) -> None:
+    """Write the records as Parquet files below TARGET, by table and UTC day; only what is new since the last time."""
+    with _plain_errors():
+        done = maintenance.export(data_dir, target, tables=tables)
+        click.echo(f"{len(done.written)} files written, {done.skipped} were up to date")

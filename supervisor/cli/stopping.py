@@ -1,0 +1,88 @@
+"""`stop`: ask, wait until every process is gone, and say what happened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from supervisor.control.control_client import ControlClient, NotRunning, Unanswered
+from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.process.directory_lock import holder
+
+__all__ = ["processes_of", "stop_supervisor"]
+
+POLL_S = 0.02
+FORCE_GRACE_S = 5.0
+
+
+def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | None) -> str:
+    """What happened, as a sentence. Raises CommandError: 3 nothing runs, 5 not all ended in time."""
+    began = time.monotonic()
+    pid = holder(data_dir)
+    if pid is None:
+        raise CommandError(f"no supervisor runs in {data_dir}", ExitCode.NOT_RUNNING)
+    everyone: list[psutil.Process] = []
+    try:
+        with ControlClient(data_dir) as client:
+            everyone = processes_of(client.status())
+            client.stop(mode=mode, force=force)
+            gone = client.wait_closed(timeout)
+    except (NotRunning, Unanswered) as error:
+        gone = _without_answer(data_dir, pid, force, str(error))
+    left = _outlasting(everyone, max(0.5, timeout - (time.monotonic() - began)) if gone else 0.0)
+    if not gone or left:
+        pids = ", ".join(str(process.pid) for process in left)
+        raise CommandError(
+            f"still running after {timeout:g} s: pid {pids or pid}; wait longer with --timeout, or use --force",
+            ExitCode.TIMEOUT,
+        )
+    how = "by force" if force else "in order"
+    return f"stopped {how} in {time.monotonic() - began:.1f} s; nothing is left running"
+
+
+def processes_of(status: dict[str, Any]) -> list[psutil.Process]:
+    """The supervisor and its children, as handles that no later process with the same pid can be mistaken for."""
+    rows = [row["process"]["pid"] for row in (*status["accounts"], status["writer"], status["paper"]) if row]
+    found = []
+    for pid in (status["supervisor"]["pid"], *rows):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if pid is not None:
+                found.append(psutil.Process(pid))
+    return found
+
+
+def _without_answer(data_dir: Path, pid: int, force: bool, text: str) -> bool:
+    """The lock is held but nobody answers: kill it when asked to, its children follow within two seconds."""
+    if not force:
+        raise CommandError(f"{text}, although pid {pid} holds its lock; --force kills it", ExitCode.TIMEOUT)
+    with contextlib.suppress(ProcessLookupError):
+        if pid > 0:
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + FORCE_GRACE_S
+    while holder(data_dir) is not None and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return holder(data_dir) is None
+
+
+def _outlasting(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Those that still do something after `timeout` seconds. A zombie does nothing: its parent is slow to notice."""
+    deadline = time.monotonic() + timeout
+    alive = [process for process in processes if _really_alive(process)]
+    while alive and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+        alive = [process for process in alive if _really_alive(process)]
+    return alive
+
+
+def _really_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,147 @@
+"""The client of a supervisor's control socket (see `control_server`). Loads no asyncio, to keep `status` quick."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+__all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered", "socket_path"]
+
+Json = dict[str, Any]
+
+LONGEST_PATH = 100
+"""Bytes a socket's path may have; the kernel's limit is a little above."""
+
+SOCKET_NAME = "control.sock"
+PATH_NAME = "control.path"
+
+
+class ControlError(Exception):
+    """Base of what a client can meet."""
+
+
+class NotRunning(ControlError):
+    """No supervisor listens for this data directory."""
+
+
+class Unanswered(ControlError):
+    """A supervisor is there, but no answer came in time."""
+
+
+class Refused(ControlError):
+    """The supervisor answered that it will not or cannot do it."""
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where a client has to look. The file need not exist."""
+    direct = data_dir.absolute() / SOCKET_NAME
+    if len(os.fsencode(direct)) <= LONGEST_PATH:
+        return direct
+    with contextlib.suppress(OSError, ValueError):
+        return Path((data_dir / PATH_NAME).read_text(encoding="utf-8").strip())
+    return direct
+
+
+class ControlClient:
+    """A blocking connection to the supervisor of `data_dir`; opened at the first request, usable in `with`."""
+
+    def __init__(self, data_dir: Path | str, *, timeout: float = 5.0) -> None:
+        self._data_dir = Path(data_dir)
+        self._timeout = timeout
+        self._socket: socket.socket | None = None
+        self._buffer = bytearray()
+
+    def request(self, op: str, *, timeout: float | None = None, **fields: Any) -> Json:
+        """Send and wait for the answer, `timeout` seconds if not the client's own timeout.
+
+        Raises NotRunning, Unanswered or Refused (with the supervisor's words).
+        """
+        connection = self._connect()
+        connection.settimeout(self._timeout if timeout is None else timeout)
+        try:
+            connection.sendall(json.dumps({"op": op, **fields}).encode() + b"\n")
+            answer = json.loads(self._line(connection))
+        except TimeoutError:
+            self.close()
+            raise Unanswered(f"the supervisor in {self._data_dir} did not answer {op!r} in time") from None
+        except OSError as error:
+            self.close()
+            raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
+        if not answer.get("ok"):
+            raise Refused(str(answer.get("error", "refused without a reason")))
+        return dict(answer)
+
+    def ping(self) -> Json:
+        return self.request("ping")
+
+    def status(self) -> Json:
+        """The status model of `supervisor.status.model`."""
+        return dict(self.request("status")["status"])
+
+    def stop(self, *, mode: str | None = None, force: bool = False) -> Json:
+        """Ask for the end; returns at once. `wait_closed` waits for it."""
+        return self.request("stop", mode=mode, force=force)
+
+    def worker(self, account: str, name: str, args: Json | None = None, *, wait_s: float = 5.0) -> Json:
+        """A command for the worker of one account, such as pause; the worker gets `wait_s` seconds to answer."""
+        fields = {"account": account, "name": name, "args": args or {}, "wait_s": wait_s}
+        return self.request("worker", timeout=wait_s + self._timeout, **fields)
+
+    def wait_closed(self, timeout: float) -> bool:
+        """Whether the supervisor closed this connection within `timeout` seconds: its children are gone by then."""
+        if self._socket is None:
+            return True
+        self._socket.settimeout(timeout)
+        try:
+            while self._socket.recv(1 << 16):
+                pass
+        except TimeoutError:
+            return False
+        except OSError:
+            pass
+        self.close()
+        return True
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self._buffer.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _connect(self) -> socket.socket:
+        if self._socket is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(self._timeout)
+            try:
+                connection.connect(str(socket_path(self._data_dir)))
+            except TimeoutError:
+                connection.close()
+                raise Unanswered(f"the supervisor in {self._data_dir} does not answer") from None
+            except OSError as error:
+                connection.close()
+                raise NotRunning(f"no supervisor runs in {self._data_dir}") from error
+            self._socket = connection
+        return self._socket
+
+    def _line(self, connection: socket.socket) -> bytes:
+        while (end := self._buffer.find(b"\n")) < 0:
+            data = connection.recv(1 << 16)
+            if not data:
+                raise ConnectionResetError("connection closed")
+            self._buffer += data
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line

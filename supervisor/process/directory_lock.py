@@ -1,0 +1,83 @@
+"""One supervisor per data directory: a lock that the kernel frees when its holder dies.
+
+The pid in the file is for humans and for `stop --force`; only the `flock` decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from supervisor.exit_codes import CommandError, ExitCode
+
+__all__ = ["DirectoryLock", "holder"]
+
+FILE_NAME = "supervisor.process.directory_lock"
+
+
+class DirectoryLock:
+    """Held from `acquire` to `release` or the end of the process. Spawned children do not inherit it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / FILE_NAME
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Raises CommandError (exit code 7) when another supervisor has it, or the directory cannot be written."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            text = f"expected a data directory that can be written, got: {error}; choose another one with --data-dir"
+            raise CommandError(text, ExitCode.REFUSED) from error
+        if not _lock(fd):
+            pid = _read_pid(fd)
+            os.close(fd)
+            text = (
+                f"another gridbot-supervisor (pid {pid or 'unknown'}) already works in {self.path.parent}: "
+                f"`gridbot-supervisor stop --data-dir {self.path.parent}` ends it, or start this one with another "
+                "--data-dir"
+            )
+            raise CommandError(text, ExitCode.REFUSED)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        if self._fd is not None:
+            os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = None
+
+
+def holder(data_dir: Path) -> int | None:
+    """The pid of the supervisor that works in this directory (0 if it has not written it yet), None if none does."""
+    with contextlib.suppress(OSError):
+        fd = os.open(data_dir / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _read_pid(fd)
+        finally:
+            os.close(fd)
+    return None
+
+
+def _lock(fd: int) -> bool:
+    """Tries for a moment: a client that looks whether somebody holds the lock holds it itself while it looks."""
+    for _ in range(6):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+def _read_pid(fd: int) -> int:
+    text = os.pread(fd, 32, 0).decode(errors="replace").strip()
+    return int(text) if text.isdigit() else 0

@@ -1,0 +1,124 @@
+"""The supervisor's own records: its runs, its health, its alerts, its commands. A journal like any account's.
+
+The account is called `_supervisor`; configured ones begin with a letter or a digit. The writer finds the journal on the
+disk, there is no queue. A diary that cannot be kept is no reason not to trade: it says so once and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import orjson
+
+from gridbot.records.journal import Durability, Journal, JournalBusy
+from gridbot.records.journal_reader import journal_directory
+from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record
+from gridbot.records.recorder import Recorder
+from gridbot.state.documents import StateFile
+from gridbot.state.run_log import RunLog
+from supervisor.process.launch_plan import Plan
+
+__all__ = ["SUPERVISOR", "Diary"]
+
+log = logging.getLogger("supervisor")
+
+SUPERVISOR: Final = "_supervisor"
+ALERTS_SHOWN: Final = 50
+
+
+class Diary:
+    """Kept from `open` to `close`; nothing raises in between."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._sampled_s = float("-inf")
+        self._recorder: Recorder | None = None
+        self._run: RunLog | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="diary")  # starts no thread until it is used
+        self.alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_SHOWN)
+        """The newest, for `status`."""
+
+    def open(self) -> None:
+        """Begin a run, and close an earlier one that was cut off."""
+        try:
+            plan = self._plan
+            journal = Journal(journal_directory(plan.data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
+            recorder = Recorder(SUPERVISOR, plan.run_id, journal, keep_journal=plan.keep_journal)
+            file = StateFile(plan.data_dir / "state" / SUPERVISOR / "run.json", self._pool)
+            self._run = RunLog(file, recorder, plan.snapshot, "")
+            self._recorder = recorder
+            self._run.begin()
+        except (JournalBusy, OSError) as error:
+            log.warning("the supervisor keeps no records of its own: %s", error)
+
+    def alert(self, time: str, level: str, child: str, text: str, *, recorded: bool = False) -> None:
+        """An alert about a child; `recorded` when the child has kept it itself."""
+        self.alerts.append({"time": time, "level": level, "child": child, "text": text})
+        if not recorded:
+            self._record(AlertRecord(level=level, key=child, text=text))
+
+    def command(self, name: str, args: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """A command and its answer, as the control socket gives it."""
+        ok = bool(answer.get("ok"))
+        result = "done" if ok else str(answer.get("error", ""))
+        self._record(CommandRecord(name=name, args=Json(orjson.dumps(args).decode()), ok=ok, result=result))
+
+    def sample(self, now_s: float, late_s: float, status: Callable[[], Mapping[str, Any]]) -> None:
+        """Keep how the fleet is, one report each `health_interval`: also a sign of life, should this process die."""
+        interval_s = self._plan.health_interval
+        if self._recorder is None or not interval_s or now_s - self._sampled_s < interval_s:
+            return
+        self._sampled_s = now_s
+        model, stats = status(), self._recorder.stats
+        strategies = [strategy for account in model["accounts"] for strategy in account["strategies"]]
+        self._record(
+            HealthRecord(
+                state=model["supervisor"]["state"],
+                health=model["health"],
+                freshness=_stalest(model["accounts"]),
+                reasons="; ".join(model["reasons"]),
+                rss=model["supervisor"]["rss"],
+                loop_lag_us=round(late_s * 1e6),
+                reconnects=sum(account["reconnects"] or 0 for account in model["accounts"]),
+                open_orders=sum(strategy.get("open_orders") or 0 for strategy in strategies),
+                unstored=stats.last_seq - stats.acked_seq,
+                queue_dropped=sum(account["queue_dropped"] or 0 for account in model["accounts"]),
+            )
+        )
+
+    def ack(self, seq: int) -> None:
+        """The database has everything up to `seq`."""
+        if self._recorder is not None:
+            self._recorder.ack(seq)
+
+    def end(self, reason: str) -> None:
+        """Record the end of the run while the writer can still store it. Harmless when called twice."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.end(reason)
+            try:
+                run.confirm()
+            except OSError as error:
+                log.warning("the end of this run is not on the disk: %s", error)
+
+    def close(self) -> None:
+        self.end("stopped")
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
+        self._pool.shutdown(wait=False)
+
+    def _record(self, record: Record) -> None:
+        if self._recorder is not None:
+            self._recorder.record(record)
+            self._recorder.flush()
+
+
+def _stalest(accounts: Sequence[Mapping[str, Any]]) -> str:
+    """The worst freshness of all accounts."""
+    words = {str(account["freshness"]) for account in accounts}
+    return next((word for word in ("offline", "stale") if word in words), "active")

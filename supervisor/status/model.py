@@ -1,0 +1,215 @@
+"""The status model: what `status --json`, the web process and tests see. Pure: facts in, one JSON-able dict out.
+
+Four axes, never blurred into one another:
+
+| axis      | where                         | values                                                              |
+|-----------|-------------------------------|---------------------------------------------------------------------|
+| process   | `process.state` of each child | STARTING RUNNING BACKOFF STOPPING STOPPED FATAL (supervisor.policy)   |
+| health    | `health` of an account        | healthy degraded auth_cooldown circuit_open; null: no report          |
+| strategy  | `state` of a strategy         | active paused reducing halted out_of_range; null: no report           |
+| freshness | `freshness` of an account     | active stale offline (offline also when its process does not report)  |
+
+The model's own `health` and `reasons` sum them up for humans and exit codes: `healthy` only when every process is
+RUNNING and every account is healthy and active. `format` changes when a field changes its meaning or goes away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from supervisor.process.policy import ChildState, ProcessState
+
+__all__ = ["FORMAT", "AccountHealth", "ChildFacts", "Freshness", "StrategyState", "SupervisorFacts", "build_status"]
+
+FORMAT = 1
+
+LAG_DEGRADED_S = 30.0
+"""Seconds the database may be behind the journals before that counts as degraded."""
+
+Json = dict[str, Any]
+
+
+class AccountHealth(StrEnum):
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    AUTH_COOLDOWN = "auth_cooldown"
+    CIRCUIT_OPEN = "circuit_open"
+
+
+class StrategyState(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    REDUCING = "reducing"
+    HALTED = "halted"
+    OUT_OF_RANGE = "out_of_range"
+
+
+class Freshness(StrEnum):
+    ACTIVE = "active"
+    STALE = "stale"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFacts:
+    """What the supervisor knows of one child. `health` is its newest health message, {} if none of this process."""
+
+    name: str
+    state: ChildState
+    pid: int | None
+    health: Mapping[str, Any]
+    last_exit: str = ""
+    account: str = ""
+    strategies: Sequence[Json] = ()
+    by_queue: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorFacts:
+    """What the supervisor knows of itself; `state` is starting, running or stopping."""
+
+    pid: int
+    version: str
+    state: str
+    uptime_s: float
+    data_dir: str
+    config: str
+    run_id: str
+    rss: int
+    time: str
+    alerts: Sequence[Json] = field(default=())
+
+
+def build_status(
+    now: float,
+    supervisor: SupervisorFacts,
+    accounts: Sequence[ChildFacts],
+    writer: ChildFacts | None,
+    paper: ChildFacts | None,
+    *,
+    paper_url: str | None,
+) -> Json:
+    """The whole model. `now` is the clock of the children's states."""
+    reasons: list[str] = []
+    rows = [_account(now, facts, reasons) for facts in accounts]
+    status: Json = {
+        "format": FORMAT,
+        "time": supervisor.time,
+        "health": "",
+        "reasons": reasons,
+        "supervisor": {
+            "pid": supervisor.pid,
+            "version": supervisor.version,
+            "state": supervisor.state,
+            "uptime_s": round(supervisor.uptime_s, 1),
+            "rss": supervisor.rss,
+            "data_dir": supervisor.data_dir,
+            "config": supervisor.config,
+            "run_id": supervisor.run_id,
+        },
+        "accounts": rows,
+        "writer": None if writer is None else _writer(now, writer, accounts, reasons),
+        "paper": None if paper is None else _paper(now, paper, paper_url, reasons),
+        "alerts": list(supervisor.alerts),
+    }
+    status["health"] = AccountHealth.DEGRADED.value if reasons else AccountHealth.HEALTHY.value
+    return status
+
+
+def _process(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
+    state = facts.state
+    if state.process is not ProcessState.RUNNING:
+        text = f"{facts.name} is {state.process}" + (f": {state.reason}" if state.reason else "")
+        reasons.append(text if state.due is None else f"{text}; next start in {max(0.0, state.due - now):.0f} s")
+    return {
+        "name": facts.name,
+        "state": state.process.value,
+        "pid": facts.pid,
+        "uptime_s": round(now - state.since, 1) if state.process is ProcessState.RUNNING else None,
+        "since_s": round(now - state.since, 1),
+        "restarts": state.restarts,
+        "rss": facts.health.get("rss") if state.alive else None,
+        "reason": state.reason,
+        "last_exit": facts.last_exit,
+        "next_start_s": None if state.due is None else round(max(0.0, state.due - now), 1),
+        "report_age_s": round(now - state.last_report, 1) if state.alive else None,
+    }
+
+
+def _account(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
+    reported = facts.health if facts.state.alive else {}
+    process = _process(now, facts, reasons)
+    health, freshness = reported.get("health"), reported.get("freshness", Freshness.OFFLINE.value)
+    own = [str(reason) for reason in reported.get("reasons", ())]
+    if process["state"] == ProcessState.RUNNING.value:
+        if health != AccountHealth.HEALTHY.value:
+            reasons.append(f"{facts.account} is {health or 'not reporting'}" + (f": {'; '.join(own)}" if own else ""))
+        elif freshness != Freshness.ACTIVE.value:
+            reasons.append(f"{facts.account}: market data is {freshness}")
+    row: Json = {
+        "account": facts.account,
+        "process": process,
+        "health": health,
+        "freshness": freshness,
+        "reasons": own,
+        "records": "queue" if facts.by_queue else "journal",
+        "strategies": _strategies(facts.strategies, reported.get("strategies", ())),
+    }
+    return {**dict.fromkeys(_ACCOUNT_FIGURES), **_figures(reported), **row}
+
+
+_ACCOUNT_FIGURES = (
+    "loop_lag_ms",
+    "last_tick_age_s",
+    "private_age_s",
+    "last_reconcile_age_s",
+    "journal_seq",
+    "acked_seq",
+    "queue_dropped",
+    "reconnects",
+    "wallet",
+    "equity",
+)
+_WRITER_FIGURES = ("lag_s", "rows", "held_by", "held_s", "error")
+_PAPER_FIGURES = ("orders", "trades", "connections", "market")
+_OWN_KEYS = frozenset({"type", "pid", "rss", "uptime_s", "state", "run_id"})
+
+
+def _figures(reported: Mapping[str, Any]) -> Json:
+    """What a child says beyond what the supervisor knows better itself."""
+    return {key: value for key, value in reported.items() if key not in _OWN_KEYS}
+
+
+def _strategies(configured: Sequence[Json], reported: Sequence[Json]) -> list[Json]:
+    """Each configured strategy with what the worker says of it; unreported ones have the state null."""
+    by_id = {row.get("strat_id"): row for row in reported}
+    rows = [{**row, "state": None, **by_id.pop(row["strat_id"], {})} for row in configured]
+    return rows + list(by_id.values())
+
+
+def _writer(now: float, facts: ChildFacts, accounts: Sequence[ChildFacts], reasons: list[str]) -> Json:
+    reported = facts.health if facts.state.alive else {}
+    committed = dict(reported.get("committed") or {})
+    waiting = {}
+    for account in accounts:
+        written = account.health.get("journal_seq")
+        if isinstance(written, int) and account.account in committed:
+            waiting[account.account] = max(0, written - int(committed[account.account]))
+    process = _process(now, facts, reasons)
+    lag = reported.get("lag_s") or 0.0
+    if reported.get("error"):
+        reasons.append(f"the writer cannot write: {reported['error']}")
+    elif lag > LAG_DEGRADED_S:
+        holder = f"; the database is held by {reported['held_by']}" if reported.get("held_by") else ""
+        reasons.append(f"the database is {lag:.0f} s behind{holder}")
+    own = {"process": process, "committed": committed, "waiting": waiting}
+    return {**dict.fromkeys(_WRITER_FIGURES), **_figures(reported), **own}
+
+
+def _paper(now: float, facts: ChildFacts, url: str | None, reasons: list[str]) -> Json:
+    reported = facts.health if facts.state.alive else {}
+    own = {"process": _process(now, facts, reasons), "url": url}
+    return {**dict.fromkeys(_PAPER_FIGURES), **_figures(reported), **own}

@@ -1,0 +1,66 @@
+"""The threads of the REST client."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from gridbot.bybit.call_pool import DaemonPool
+
+
+def test_jobs_give_results_and_exceptions():
+    pool = DaemonPool(2, "test")
+    assert pool.submit(pow, 2, 3).result(5) == 8
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(divmod, 1, 0).result(5)
+    pool.shutdown(wait=True)
+
+
+def test_no_more_threads_than_asked_for():
+    pool = DaemonPool(2, "test")
+    names = {pool.submit(lambda: threading.current_thread().name).result(5) for _ in range(20)}
+    assert names <= {"test-0", "test-1"}
+    pool.shutdown(wait=True)
+
+
+def test_after_shutdown_waiting_jobs_fail_and_new_ones_are_refused():
+    pool = DaemonPool(1, "test")
+    started, release = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        started.set()
+        return release.wait(5)
+
+    under_way = pool.submit(work)
+    assert started.wait(5)
+    waiting = pool.submit(pow, 1, 1)
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="closed"):
+        waiting.result(5)
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit(pow, 1, 1)
+    release.set()
+    assert under_way.result(5)
+
+
+def test_a_process_can_end_while_a_request_hangs():
+    """`ThreadPoolExecutor` would wait for the request's ten minutes; the timeout of this test is the proof."""
+    code = """
+import asyncio, socket
+from gridbot.bybit.environment import Credentials, Environment, endpoints_for
+from gridbot.bybit.rest import BybitRest
+server = socket.create_server(("127.0.0.1", 0))
+rest = BybitRest(endpoints_for(Environment.PAPER, f"http://127.0.0.1:{server.getsockname()[1]}"),
+                 Credentials("k", "s"), timeout=600)
+async def main():
+    call = asyncio.create_task(rest.open_orders())
+    await asyncio.get_running_loop().run_in_executor(None, server.accept)
+    rest.close()
+    call.cancel()
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,241 @@
+"""Rows to events: fields that are empty, missing or nonsense, and rows that are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
+from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
+from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows
+from gridbot.core.events import ExecType, OrderStatus
+from gridbot.core.vocabulary import Direction, Side
+from tests.bybit.support import execution_row, order_row, position_row, wallet_row
+
+D = Decimal
+TICKER = {
+    "symbol": "BTCUSDT",
+    "lastPrice": "60000.10",
+    "markPrice": "60000.00",
+    "indexPrice": "59999.90",
+    "bid1Price": "60000.00",
+    "ask1Price": "60000.10",
+    "fundingRate": "-0.0001",
+    "nextFundingTime": "1760025600000",
+}
+WALLET = wallet_row({"coin": "BTC", "walletBalance": ""}, {"coin": "USDT", "walletBalance": "999.95", "equity": "0"})
+ROWS: list[tuple[Callable[[Any], Any], dict[str, Any]]] = [
+    (parse_order, order_row()),
+    (parse_execution, execution_row()),
+    (parse_position, position_row(1, size="0.10", avgPrice="60000")),
+    (parse_wallet, WALLET),
+    (parse_ticker, TICKER),
+]
+
+
+@pytest.mark.parametrize(
+    "nothing", ["", None, " ", "abc", "NaN", "Infinity", "-Infinity", "1e999", "sNaN", [], {}, True]
+)
+def test_what_is_no_number_is_none(nothing: object):
+    assert decimal_or_none(nothing) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("0", D(0)), ("0.00", D(0)), ("-1.5", D("-1.5")), (7, D(7)), (0.5, D("0.5"))]
+)
+def test_zero_is_zero_and_numbers_are_numbers(text: object, number: Decimal):
+    assert decimal_or_none(text) == number
+
+
+@pytest.mark.parametrize("nothing", ["", None, "1.5", "x", 1.5, True, "9" * 5000])
+def test_what_is_no_whole_number_is_none(nothing: object):
+    assert int_or_none(nothing) is None
+
+
+junk = st.one_of(
+    st.none(),
+    st.just(""),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["0", "-0", "1e-9", "NaN", "1e400", "Infinity", "0x10", "1_000"]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_field_can_make_a_parser_raise(data: st.DataObject):
+    parser, row = data.draw(st.sampled_from(ROWS))
+    broken = dict(row)
+    for field in data.draw(st.lists(st.sampled_from(sorted(row)), max_size=6, unique=True)):
+        if data.draw(st.booleans()):
+            broken.pop(field)
+        else:
+            broken[field] = data.draw(junk)
+    good, problems = parse_rows(parser, [row, broken, row])
+    assert not [problem for problem in problems if problem.index != 1], "the neighbours came to harm"
+    assert len(good) in (2, 3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=junk | st.lists(junk, max_size=4))
+def test_no_list_of_rows_can_make_it_raise(rows: object):
+    for parser, _ in ROWS:
+        good, problems = parse_rows(parser, rows)
+        assert isinstance(good, list)
+        assert all(str(problem) for problem in problems)
+
+
+OPTIONAL: list[tuple[Callable[[Any], Any], dict[str, Any], dict[str, str]]] = [
+    (parse_order, order_row(), {"avgPrice": "avg_price"}),
+    (
+        parse_execution,
+        execution_row(),
+        {"orderQty": "order_qty", "orderPrice": "order_price", "feeRate": "fee_rate", "markPrice": "mark_price"},
+    ),
+    (
+        parse_position,
+        position_row(1),
+        {
+            "markPrice": "mark_price",
+            "liqPrice": "liq_price",
+            "leverage": "leverage",
+            "unrealisedPnl": "unrealised_pnl",
+            "positionIM": "position_im",
+            "positionMM": "position_mm",
+            "cumRealisedPnl": "cum_realised_pnl",
+        },
+    ),
+    (parse_wallet, WALLET, {"totalEquity": "total_equity", "totalAvailableBalance": "available_balance"}),
+    (parse_ticker, TICKER, {"markPrice": "mark_price", "fundingRate": "funding_rate", "bid1Price": "bid1_price"}),
+]
+
+
+@pytest.mark.parametrize(("parser", "row", "fields"), OPTIONAL)
+def test_empty_and_missing_are_none(parser: Callable[[Any], Any], row: dict[str, Any], fields: dict[str, str]):
+    for wire, attribute in fields.items():
+        assert getattr(parser({**row, wire: ""}), attribute) is None, wire
+        assert getattr(parser({key: value for key, value in row.items() if key != wire}), attribute) is None, wire
+        assert getattr(parser({**row, wire: "12.5"}), attribute) == D("12.5"), wire
+
+
+def test_zero_stays_zero_where_zero_is_an_amount():
+    assert parse_position(position_row(1, unrealisedPnl="0", cumRealisedPnl="0")).unrealised_pnl == 0  # type: ignore[union-attr]
+    assert parse_wallet(WALLET).equity == 0  # type: ignore[union-attr]
+    assert parse_ticker({**TICKER, "fundingRate": "0"}).funding_rate == 0
+
+
+def test_an_order_of_the_open_list():
+    order = parse_order(order_row())
+    assert (order.order_id, order.order_link_id, order.side, order.direction) == (
+        "o1",
+        "link-o1",
+        Side.BUY,
+        Direction.LONG,
+    )
+    assert (order.price, order.qty, order.leaves_qty, order.cum_exec_qty) == (D("60000"), D("0.01"), D("0.01"), D(0))
+    assert order.status is OrderStatus.NEW
+    assert order.avg_price is None
+    assert (order.exchange_ts, order.created_ts) == (1760000000703, 1760000000700)
+
+
+def test_an_order_in_one_way_mode_has_no_direction():
+    assert parse_order(order_row(positionIdx=0)).direction is None
+
+
+def test_an_order_with_an_unknown_status_is_a_problem_that_names_itself():
+    good, problems = parse_rows(parse_order, [order_row("o1", orderStatus="Active"), order_row("o2")])
+    assert [order.order_id for order in good] == ["o2"]
+    assert "BTCUSDT o1" in str(problems[0])
+    assert "Active" in str(problems[0])
+
+
+def test_an_execution_and_what_follows_from_it():
+    fill = parse_execution(execution_row(), received_ns=5)
+    assert (fill.price, fill.qty, fill.leaves_qty, fill.fee) == (D("60000"), D("0.004"), D("0.006"), D("0.048"))
+    assert not fill.is_close
+    assert fill.direction is Direction.LONG
+    assert fill.received_ns == 5
+    closing = parse_execution(execution_row(side="Buy", closedSize="0.004"))
+    assert closing.direction is Direction.SHORT
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("Funding", ExecType.FUNDING), ("BustTrade", ExecType.BUST), ("New", ExecType.OTHER)]
+)
+def test_execution_types(text: str, kind: ExecType):
+    assert parse_execution(execution_row(execType=text)).exec_type is kind
+
+
+def test_position_rows_of_rest_and_stream_are_the_same_event():
+    rest = parse_position(position_row(1, size="0.10", avgPrice="60000.5", side="Buy"))
+    row = position_row(1, size="0.10", entryPrice="60000.5", side="Buy")
+    del row["avgPrice"]
+    assert rest == parse_position(row)
+    assert rest is not None
+    assert rest.entry_price == D("60000.5")
+
+
+def test_a_flat_leg_is_an_event_of_its_leg_although_it_has_no_side():
+    for index, direction in ((1, Direction.LONG), (2, Direction.SHORT)):
+        flat = parse_position(position_row(index))
+        assert flat is not None
+        assert (flat.direction, flat.size, flat.entry_price) == (direction, D(0), None)
+
+
+def test_a_one_way_row_is_neither_an_event_nor_a_problem():
+    assert parse_rows(parse_position, [position_row(0), position_row(2)]) == ([parse_position(position_row(2))], [])
+
+
+def test_the_wallet_takes_its_coin_and_its_time_from_the_envelope():
+    wallet = parse_wallet(WALLET, 1760000000905)
+    assert wallet is not None
+    assert (wallet.coin, wallet.wallet_balance, wallet.exchange_ts) == ("USDT", D("999.95"), 1760000000905)
+
+
+def test_a_wallet_frame_about_other_coins_says_nothing():
+    row = wallet_row({"coin": "BTC", "walletBalance": "1"}, "nonsense")  # type: ignore[arg-type]
+    assert parse_rows(parse_wallet, [row]) == ([], [])
+
+
+@pytest.mark.parametrize("price", ["", "0", "-1", None])
+def test_a_ticker_without_a_price_is_none(price: str | None):
+    with pytest.raises(ValueError, match="lastPrice"):
+        parse_ticker({**TICKER, "lastPrice": price})
+
+
+INSTRUMENT = {
+    "symbol": "BTCUSDT",
+    "status": "Trading",
+    "fundingInterval": 240,
+    "leverageFilter": {"maxLeverage": "100.00"},
+    "priceFilter": {"minPrice": "0.10", "maxPrice": "1999999.80", "tickSize": "0.10"},
+    "lotSizeFilter": {"maxOrderQty": "1190", "minOrderQty": "0.001", "qtyStep": "0.001", "minNotionalValue": ""},
+}
+TIER = {"riskLimitValue": "900", "maintenanceMargin": "0.005", "initialMargin": "0.01", "maxLeverage": "100"}
+
+
+def test_an_instrument():
+    instrument = parse_instrument(INSTRUMENT)
+    assert (instrument.tick_size, instrument.qty_step, instrument.max_order_qty) == (D("0.10"), D("0.001"), D(1190))
+    assert instrument.min_notional == 5, "the default where the exchange says nothing"
+    assert instrument.funding_interval_minutes == 240
+
+
+@pytest.mark.parametrize("tick", ["", "0", None, "-1"])
+def test_an_instrument_without_a_tick_is_refused(tick: str | None):
+    with pytest.raises(ValueError, match="expected"):
+        parse_instrument({**INSTRUMENT, "priceFilter": {"tickSize": tick}})
+
+
+def test_tiers_come_lowest_first_and_without_a_deduction_where_there_is_none():
+    tiers = parse_tiers([{**TIER, "riskLimitValue": "1800", "mmDeduction": "4"}, {**TIER, "mmDeduction": ""}])
+    assert [(tier.limit, tier.mm_deduction) for tier in tiers] == [(D(900), D(0)), (D(1800), D(4))]

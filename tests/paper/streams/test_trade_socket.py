@@ -1,0 +1,95 @@
+"""Order entry over WebSocket through pybit's own trading class."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gridbot.paper.api.auth import sign
+from gridbot.paper.faults.fault_config import FaultConfig
+from tests.paper.streams.test_streams import talk
+from tests.paper.support import ALICE, Inbox, Venue, eventually, limit_order, manual_config, venue_of
+
+
+def ask(call: Any, **params: Any) -> dict[str, Any]:
+    answers: list[dict[str, Any]] = []
+    call(answers.append, answers.append, **params)
+    return eventually(lambda: answers[0] if answers else {})
+
+
+def test_orders_are_placed_amended_and_cancelled(venue: Venue, private: Inbox) -> None:
+    socket = venue.trading_socket()
+    reply = ask(socket.place_order, **limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId="w1"))
+    assert (reply["retCode"], reply["op"], reply["data"]["orderLinkId"]) == (0, "order.create", "w1")
+    assert reply["header"]["X-Bapi-Limit"]
+    private.wait(lambda row: row["orderStatus"] == "New", "order")
+    target = {"category": "linear", "symbol": "BTCUSDT", "orderLinkId": "w1"}
+    assert ask(socket.amend_order, **target, price="59800.00")["retCode"] == 0
+    private.wait(lambda row: row["price"] == "59800.00", "order")
+    assert ask(socket.cancel_order, **target)["retCode"] == 0
+    private.wait(lambda row: row["orderStatus"] == "Cancelled", "order")
+    assert ask(socket.cancel_order, **target)["retCode"] == 110001
+    socket.exit()
+
+
+def test_batches_answer_item_by_item(venue: Venue) -> None:
+    socket = venue.trading_socket()
+    order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId="same")
+    reply = ask(socket.place_batch_order, category="linear", request=[order, order])
+    assert [item["code"] for item in reply["retExtInfo"]["list"]] == [0, 110072]
+    socket.exit()
+
+
+def test_a_delayed_request_is_overtaken_by_the_next_one(venue: Venue) -> None:
+    fault = FaultConfig.model_validate({"kind": "delay", "endpoint": "order.create", "delay_ms": 100})
+    venue.call(venue.server.faults.add, fault)
+    socket = venue.trading_socket()
+    answers: list[dict[str, Any]] = []
+    for link_id in ("late", "next"):
+        order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId=link_id)
+        socket.place_order(answers.append, answers.append, **order)
+    eventually(lambda: len(answers) == 2)
+    assert [answer["data"]["orderLinkId"] for answer in answers] == ["next", "late"]
+    rows = venue.http().get_open_orders(category="linear", symbol="BTCUSDT")["result"]["list"]
+    assert [row["orderLinkId"] for row in rows] == ["late", "next"]  # newest first
+    socket.exit()
+
+
+def test_requests_before_auth_unknown_ops_and_repeated_ids_are_refused(venue: Venue) -> None:
+    expires = int(time.time() * 1000) + 10_000
+    auth = {"op": "auth", "args": [ALICE.api_key, expires, sign(ALICE.api_secret, f"GET/realtime{expires}".encode())]}
+    order = {
+        "op": "order.create",
+        "reqId": "1",
+        "header": {"X-BAPI-TIMESTAMP": str(int(time.time() * 1000))},
+        "args": [limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1)],
+    }
+    frames = talk(venue.ws_url + "/v5/trade", [order, auth, order, order, order | {"reqId": "2", "op": "order.fly"}], 5)
+    assert [frame["retCode"] for frame in frames] == [10004, 0, 0, 20006, 10404]
+    (_, frame) = talk(venue.ws_url + "/v5/trade", [auth, order | {"reqId": "3" * 37}], 2)
+    assert frame["retCode"] == 10001
+    assert json.dumps(frames).count(ALICE.api_secret) == 0
+
+
+def test_too_many_requests_and_connections_of_an_address_are_refused() -> None:
+    limits = {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0}
+    limits |= {"ws_trade_requests": 2, "ws_connections": 2}
+    with venue_of(manual_config(limits=limits)) as venue:
+        socket = venue.trading_socket()
+        target = {"category": "linear", "symbol": "BTCUSDT", "orderLinkId": "none"}
+        answers: list[dict[str, Any]] = []
+        for _ in range(20):
+            socket.cancel_order(answers.append, answers.append, **target)
+        eventually(lambda: len(answers) == 20)
+        codes = [answer["retCode"] for answer in answers]
+        assert (codes[:2], set(codes)) == ([110001, 110001], {110001, 10403})
+        other = {"op": "ping"}
+        talk(venue.ws_url + "/v5/trade", [other], 1)
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            talk(venue.ws_url + "/v5/trade", [other], 1)
+        assert talk(venue.ws_url + "/v5/private", [other], 1)
+        socket.exit()

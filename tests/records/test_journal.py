@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gridbot.records import codec
+from gridbot.records.journal import Durability, Journal, JournalBusy
+from gridbot.records.journal_reader import JournalReader, read_committed, write_committed
+from tests.store.kit import execution, until
+
+
+def frame(seq: int) -> bytes:
+    return codec.encode("alice", "run", seq, seq, execution(seq))
+
+
+def fill(journal: Journal, count: int, each: int = 1) -> None:
+    for _ in range(count):
+        first = journal.last_seq + 1
+        data = b"".join(frame(seq) for seq in range(first, first + each))
+        assert journal.append(data, first + each - 1)
+
+
+def seqs(directory: Path, start: int = 1) -> list[int]:
+    return [header.seq for header, _ in JournalReader(directory).read_from(start)]
+
+
+def segment_files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.journal"))
+
+
+def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
+    for _ in range(3):
+        with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+            fill(journal, 5, each=2)
+    assert seqs(tmp_path) == list(range(1, 31))
+    assert seqs(tmp_path, 28) == [28, 29, 30]
+
+
+def test_a_flush_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[int] = []
+    real = os.write
+
+    def counted(fd: int, data: bytes) -> int:
+        writes.append(len(data))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", counted)
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        fill(journal, 1, each=50)
+    assert len(writes) == 1
+
+
+def test_segments_are_bounded_and_removed_when_acknowledged(tmp_path: Path) -> None:
+    with Journal(tmp_path, "alice", Durability.POWER, segment_bytes=2000) as journal:
+        fill(journal, 40)
+        files = segment_files(tmp_path)
+        assert len(files) > 5
+        assert all(path.stat().st_size <= 2000 for path in files)
+        assert seqs(tmp_path) == list(range(1, 41))
+        journal.keep_above(10)
+        journal.remove_through(30)
+        assert seqs(tmp_path)[0] <= 11
+        assert set(range(11, 41)) <= set(seqs(tmp_path))
+        journal.keep_above(None)
+        journal.remove_through(40)
+        assert len(segment_files(tmp_path)) == 1  # the newest stays: it knows the number
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        assert journal.last_seq == 40
+
+
+def test_a_torn_tail_is_cut_and_its_number_given_again(tmp_path: Path) -> None:
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        fill(journal, 5)
+    path = segment_files(tmp_path)[0]
+    os.truncate(path, path.stat().st_size - 7)
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        assert journal.last_seq == 4
+        (damage,) = journal.damages
+        assert damage.kept_at is not None
+        assert damage.kept_at.read_bytes() == frame(5)[:-7]
+        assert "everything else in the journal is used" in str(damage)
+        fill(journal, 2)
+    assert seqs(tmp_path) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_damaged_last_frame_keeps_its_number(tmp_path: Path) -> None:
+    """It was whole once, so the database may know that number: a second record must not get it."""
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        fill(journal, 5)
+    path = segment_files(tmp_path)[0]
+    content = bytearray(path.read_bytes())
+    content[-30] ^= 1
+    path.write_bytes(content)
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        assert journal.last_seq == 5
+        assert journal.damages
+        fill(journal, 1)
+    assert seqs(tmp_path) == [1, 2, 3, 4, 6]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), count=st.integers(1, 8))
+def test_recovery_keeps_every_intact_frame(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, count: int
+) -> None:
+    directory = tmp_path_factory.mktemp("journal")
+    with Journal(directory, "alice", Durability.PROCESS) as journal:
+        fill(journal, count)
+    path = segment_files(directory)[0]
+    content = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1), label="position")
+    if data.draw(st.booleans(), label="cut"):
+        del content[at:]
+        intact = at
+    else:
+        content[at] ^= data.draw(st.integers(1, 255), label="flip")
+        intact = -1
+    path.write_bytes(content)
+    ends, end = [], 0
+    for seq in range(1, count + 1):
+        end += len(frame(seq))
+        ends.append(end)
+    if intact >= 0:
+        survivors = [seq for seq, end in enumerate(ends, start=1) if end <= intact]
+    else:
+        survivors = [seq for seq, end in enumerate(ends, start=1) if not end - len(frame(seq)) <= at < end]
+    with Journal(directory, "alice", Durability.PROCESS) as journal:
+        before = journal.last_seq
+        fill(journal, 2)
+    found = seqs(directory)
+    assert set(survivors) <= set(found)
+    assert found[-2:] == [before + 1, before + 2]
+    assert found == sorted(set(found))
+
+
+def test_the_reader_follows_a_growing_journal_over_segments(tmp_path: Path) -> None:
+    reader = JournalReader(tmp_path)
+    assert not reader.has_more()
+    got: list[int] = []
+    with Journal(tmp_path, "alice", Durability.PROCESS, segment_bytes=3000) as journal:
+        for _ in range(30):
+            fill(journal, 1, each=3)
+            assert reader.has_more()
+            while chunk := reader.read().bodies:
+                got += [codec.seq_of(body) for body in chunk]
+            assert not reader.has_more()
+    assert got == list(range(1, 91))
+    assert len(segment_files(tmp_path)) > 5
+
+
+def test_the_reader_waits_for_the_rest_of_a_frame(tmp_path: Path) -> None:
+    path = tmp_path / f"{1:020d}.journal"
+    whole = frame(1) + frame(2)
+    path.write_bytes(whole[:-5])
+    reader = JournalReader(tmp_path)
+    assert [codec.seq_of(body) for body in reader.read().bodies] == [1]
+    assert reader.read().bodies == []
+    path.write_bytes(whole)
+    assert [codec.seq_of(body) for body in reader.read().bodies] == [2]
+
+
+def test_a_frame_longer_than_the_reading_buffer(tmp_path: Path) -> None:
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        big = codec.encode("alice", "run", 1, 1, execution(1, order_id="x" * 5000))
+        journal.append(big, 1)
+        fill(journal, 1)
+    reader = JournalReader(tmp_path)
+    assert [codec.seq_of(body) for _ in range(3) for body in reader.read(max_bytes=64).bodies] == [1, 2]
+
+
+def test_the_number_never_falls_behind_the_database(tmp_path: Path) -> None:
+    """The journal's tail or all of its files may be gone; the database is not."""
+    write_committed(tmp_path, 100)
+    assert read_committed(tmp_path) == 100
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        assert journal.last_seq == 100
+        fill(journal, 3)
+    write_committed(tmp_path, 500)
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        assert journal.last_seq == 500
+        fill(journal, 1)
+    assert seqs(tmp_path) == [101, 102, 103, 501]
+
+
+def test_a_second_appender_is_refused(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from gridbot.records.journal import Journal, JournalBusy
+try:
+    Journal(Path({str(tmp_path)!r}), "alice")
+except JournalBusy as exc:
+    sys.exit(str(exc))
+"""
+    with Journal(tmp_path, "alice", Durability.PROCESS):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert f"in use by process {os.getpid()}" in done.stderr
+        with pytest.raises(JournalBusy):
+            Journal(tmp_path, "alice", Durability.PROCESS)
+    Journal(tmp_path, "alice", Durability.PROCESS).close()
+
+
+def test_durable_soon_after_an_execution_and_within_the_interval_otherwise(tmp_path: Path) -> None:
+    with Journal(tmp_path, "alice", Durability.POWER, sync_interval=3600) as journal:
+        fill(journal, 1)
+        journal.append(frame(2), 2, urgent=True)
+        until(lambda: journal.synced_seq == 2, "the sync of an urgent frame")
+    with Journal(tmp_path, "alice", Durability.POWER, sync_interval=0.05, segment_bytes=600) as journal:
+        fill(journal, 10)
+        until(lambda: journal.synced_seq == 12, "the sync by interval")
+        assert journal.sync_error is None

@@ -1,0 +1,225 @@
+"""The grid store with real files: whole or not at all, newest wins, torn and foreign files set aside."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from gridbot.core import Direction, Instrument, LimitOrders, TickerEvent
+from gridbot.core.vocabulary import Side
+from gridbot.state import grid_store
+from gridbot.state.grid_store import GridAnchorStore
+from gridbot.strategies.grid import GridConfig, GridEngine, GridState
+from gridbot.strategies.grid.ladder import Level
+from tests.core.helpers import SYMBOL, d, engine, fill, ticker
+
+
+def state(version: int = 1, anchor: str = "100") -> GridState:
+    levels = tuple(Level(ticks, Side.BUY) for ticks in (980, 990, 1000, 1010, 1020))
+    return GridState(SYMBOL, 4, d(1), d("0.1"), levels, d("99.1"), d(anchor), version, 1_700_000_000_000)
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def store(tmp_path, problems):
+    made = GridAnchorStore(tmp_path / "grids", problems.append)
+    yield made
+    made.close()
+
+
+def test_what_was_saved_is_loaded_by_the_next_process(store, tmp_path, problems):
+    made = engine()
+    made.on_event(ticker("100"), LimitOrders())
+    made.on_event(fill("99", ts=5), LimitOrders())
+    store.save("btc-1", made.state())
+    assert store.close()
+    again = GridAnchorStore(tmp_path / "grids").load("btc-1")
+    assert again == made.state()
+    assert engine(restored=again).grid == made.grid
+    assert problems == []
+
+
+def test_nothing_saved_is_nothing_loaded(store, problems):
+    assert store.load("btc-1") is None
+    assert problems == []
+
+
+def test_strategies_do_not_share_files(store):
+    for number, name in enumerate(("a", "b", "A", "a/b", "..", "a b", "x" * 200, "")):
+        store.save(name, state(number))
+    assert store.flush()
+    for number, name in enumerate(("a", "b", "A", "a/b", "..", "a b", "x" * 200, "")):
+        assert store.load(name).version == number
+        assert store.path(name).parent == store.path("a").parent
+
+
+def test_the_newest_of_many_wins(store):
+    for version in range(300):
+        store.save("btc-1", state(version))
+    assert store.flush()
+    assert store.load("btc-1").version == 299
+    assert [path.name for path in store.path("btc-1").parent.iterdir()] == ["btc-1.grid.json"], (
+        "no temporary file stays"
+    )
+
+
+def test_a_reader_always_finds_a_whole_file(store, problems):
+    done = threading.Event()
+
+    def write() -> None:
+        for version in range(200):
+            store.save("btc-1", state(version))
+            store.flush()
+        done.set()
+
+    store.save("btc-1", state(0))
+    assert store.flush()
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = []
+    while not done.is_set():
+        seen.append(store.load("btc-1").version)
+    writer.join()
+    assert problems == []
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "expected a JSON object, got a torn or foreign file"),
+        (lambda text: b"", "torn or foreign"),
+        (lambda text: b"\xff\xfe\x00", "torn or foreign"),
+        (lambda text: b"[1]", "expected a JSON object, got list"),
+        (lambda text: b"{}", "expected a checksum that fits the content"),
+        (lambda text: text.replace(b"980", b"981"), "expected a checksum that fits the content"),
+    ],
+)
+def test_a_damaged_file_is_set_aside_and_reported(store, problems, damage, message):
+    store.save("btc-1", state())
+    store.flush()
+    path = store.path("btc-1")
+    for number in (1, 2):
+        damaged = damage(path.read_bytes() if path.exists() else path.with_name(f"{path.name}.bad-1").read_bytes())
+        path.write_bytes(damaged)
+        assert store.load("btc-1") is None
+        aside = path.with_name(f"{path.name}.bad-{number}")
+        assert aside.read_bytes() == damaged, "kept for whoever wants to look"
+        assert not path.exists()
+        assert message in problems[-1]
+        assert f"{path}: " in problems[-1]
+        assert f"set aside as {aside.name}, the grid is built anew" in problems[-1]
+        store.save("btc-1", state(number))
+        store.flush()
+        assert store.load("btc-1").version == number
+    assert len(problems) == 2
+
+
+def rewrite(path: Path, **changes) -> None:
+    """Change fields and keep the checksum right: a file of somebody else, not a torn one."""
+    body = {**json.loads(path.read_bytes()), **changes}
+    del body["checksum"]
+    path.write_text(json.dumps({**body, "checksum": grid_store._checksum(body)}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strat_id": "eth-1"}, "expected strat_id 'btc-1', got 'eth-1'"),
+        ({"format": 2}, "expected format 1, got 2"),
+        ({"grid": None}, "expected an object in grid, got None"),
+        ({"grid": {}}, "grid state: expected the field symbol"),
+    ],
+)
+def test_a_foreign_file_is_set_aside_and_reported(store, problems, changes, message):
+    store.save("btc-1", state())
+    store.flush()
+    rewrite(store.path("btc-1"), **changes)
+    assert store.load("btc-1") is None
+    assert message in problems[0]
+
+
+def test_a_file_that_cannot_be_read_is_reported_and_stays(store, problems):
+    store.path("btc-1").mkdir()
+    assert store.load("btc-1") is None
+    assert "expected a readable grid file" in problems[0]
+    assert store.path("btc-1").is_dir()
+
+
+def test_a_write_that_fails_is_reported_once_and_tried_again(store, problems, monkeypatch):
+    monkeypatch.setattr(grid_store, "_RETRY_S", 0.01)
+    blocker = store.path("btc-1")
+    blocker.mkdir()
+    (blocker / "file").touch()  # a directory that is not empty cannot be replaced by a file
+    store.save("btc-1", state(1))
+    assert store.flush(timeout=0.2) is False
+    store.save("btc-1", state(2))
+    store.save("eth-1", state(3))
+    (blocker / "file").unlink()
+    blocker.rmdir()
+    assert store.flush()
+    assert (store.load("btc-1").version, store.load("eth-1").version) == (2, 3)
+    assert len(problems) == 1
+    assert "expected to write the grid, got" in problems[0]
+
+
+def test_closing_gives_up_on_a_disk_that_does_not_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(grid_store, "_RETRY_S", 0.01)
+    store = GridAnchorStore(tmp_path)
+    (store.path("btc-1") / "file").mkdir(parents=True)
+    store.save("btc-1", state())
+    assert store.close(timeout=0.2) is False
+
+
+def test_saving_never_waits_for_the_disk(store, monkeypatch):
+    held, release = threading.Event(), threading.Event()
+    real = os.fsync
+
+    def slow(fd: int) -> None:
+        held.set()
+        release.wait(10)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    store.save("btc-1", state(1))
+    assert held.wait(10)
+    for version in (2, 3):
+        store.save("btc-1", state(version))  # returns while the first write hangs in fsync
+    assert store.flush(timeout=0.01) is False
+    assert not store.path("btc-1").exists(), "not renamed before it is synced"
+    release.set()
+    assert store.flush()
+    assert store.load("btc-1").version == 3
+
+
+def test_after_closing_nothing_is_saved(store):
+    assert store.close()
+    assert store.close()
+    with pytest.raises(RuntimeError, match="expected an open grid store"):
+        store.save("btc-1", state())
+
+
+def test_a_grid_goes_on_where_it_was_after_a_restart(tmp_path):
+    rules = Instrument(SYMBOL, d("0.1"), d("0.001"), d("0.001"), d(100))
+    config = GridConfig(10, d("0.5"))
+    store = GridAnchorStore(tmp_path)
+    first = GridEngine(SYMBOL, rules, config, "btc-1")
+    first.on_event(TickerEvent(SYMBOL, d("1234.5"), 1), LimitOrders())
+    for price in ("1240.7", "1246.9", "1240.7"):
+        first.on_event(TickerEvent(SYMBOL, d(price), 2), LimitOrders())
+        first.on_event(fill(price, ts=3), LimitOrders())
+    store.save("btc-1", first.state())
+    store.close()
+    second = GridEngine(SYMBOL, rules, config, "btc-1", restored=GridAnchorStore(tmp_path).load("btc-1"))
+    probe = TickerEvent(SYMBOL, d("1238.2"), 4)
+    assert second.on_event(probe, LimitOrders()) == first.on_event(probe, LimitOrders())
+    assert second.state() == first.state()
+    assert {intent.direction for intent in second.on_event(probe, LimitOrders())} == set(Direction)

@@ -1,0 +1,243 @@
+"""The command line: exit codes, sentences instead of tracebacks, help, places, logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from supervisor.cli import main as cli_module
+from supervisor.cli.detach import outcome
+from supervisor.cli.log_tail import human, last_lines
+from supervisor.cli.places import config_path, data_directory
+from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.process.child import exit_text
+from supervisor.process.directory_lock import DirectoryLock, holder
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def run(*args, **env):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
+    return subprocess.run(
+        [sys.executable, "-m", "supervisor", *args],
+        cwd=ROOT,
+        env={**environment, "PYTHONPATH": str(ROOT), **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_exit_codes_are_the_published_ones():
+    published = {
+        "OK": 0,
+        "UNEXPECTED": 1,
+        "USAGE": 2,
+        "NOT_RUNNING": 3,
+        "CONFIG": 4,
+        "TIMEOUT": 5,
+        "DEGRADED": 6,
+        "REFUSED": 7,
+        "FORCED": 130,
+    }
+    assert {code.name: code.value for code in ExitCode} == published
+
+
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["stop"], ["stop", "--force"], ["restart", "a"]])
+def test_nothing_runs(tmp_path, command):
+    done = run(*command, "--data-dir", str(tmp_path))
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"gridbot-supervisor: no supervisor runs in {tmp_path}")
+    assert done.stdout == ""
+
+
+def test_usage_and_version():
+    assert run("dance").returncode == 2
+    assert run("status", "--loud").returncode == 2
+    assert run("--version").stdout.startswith("gridbot ")
+    helped = run("--help")
+    assert helped.returncode == 0
+    for command in ("start", "stop", "status", "restart", "logs", "sql", "check"):
+        assert f"  {command} " in helped.stdout
+
+
+def test_start_with_a_configuration_that_is_not_there(tmp_path):
+    for how in ([], ["--detach"]):
+        done = run("start", *how, "-c", str(tmp_path / "no.yaml"), "--data-dir", str(tmp_path))
+        assert done.returncode == 4
+        assert "no.yaml" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_start_in_a_taken_directory(tmp_path):
+    lock = DirectoryLock(tmp_path)
+    lock.acquire()
+    assert holder(tmp_path) == os.getpid()
+    for how in ([], ["--detach"]):
+        done = run("start", *how, "-c", str(ROOT / "conf" / "demo.yaml"), "--data-dir", str(tmp_path))
+        assert done.returncode == 7, done.stderr
+        assert f"(pid {os.getpid()}) already works in {tmp_path}" in done.stderr
+    done = run("stop", "--data-dir", str(tmp_path))
+    assert done.returncode == 5
+    assert "--force kills it" in done.stderr
+    with pytest.raises(CommandError):
+        DirectoryLock(tmp_path).acquire()
+    lock.release()
+    assert holder(tmp_path) is None
+
+
+def test_a_directory_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("start", "-c", str(ROOT / "conf" / "demo.yaml"), "--data-dir", str(tmp_path / "file" / "data"))
+    assert done.returncode == 7
+    assert "expected a data directory that can be written" in done.stderr
+
+
+def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, capsys):
+    def broken(*args):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(cli_module, "data_directory", lambda *args: tmp_path)
+    monkeypatch.setattr(cli_module, "_client", broken)
+    monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "status"])
+    with pytest.raises(SystemExit) as end:
+        cli_module.main()
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert "unexpected ZeroDivisionError: oops" in said
+    assert "Traceback" not in said
+    log = tmp_path / "logs" / "gridbot-error.log"
+    assert str(log) in said
+    assert "Traceback" in log.read_text()
+
+
+def test_status_imports_nothing_heavy():
+    probe = (
+        "import supervisor.cli.main, supervisor.control.control_client, supervisor.status.tables, sys\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    heavy = {"duckdb", "aiohttp", "asyncio", "pydantic", "pybit", "requests", "psutil", "gridbot.config.loading"}
+    assert heavy & set(loaded.split()) == set()
+
+
+def test_where_things_are(tmp_path):
+    conf = tmp_path / "conf" / "mine.yaml"
+    conf.parent.mkdir()
+    conf.write_text("storage: {data_dir: run/data}\naccounts: {broken")
+    assert data_directory(None, str(conf), {}) == tmp_path / "data"
+    conf.write_text("storage: {data_dir: run/data}")
+    assert data_directory(None, str(conf), {}) == tmp_path / "run" / "data"
+    assert data_directory(None, None, {"GRIDBOT_CONFIG_PATH": str(conf)}) == tmp_path / "run" / "data"
+    assert data_directory(None, str(conf), {"GRIDBOT_DATA_DIR": "/e"}) == Path("/e")
+    assert data_directory("/o", str(conf), {"GRIDBOT_DATA_DIR": "/e"}) == Path("/o")
+    assert config_path(None, {}) == ROOT / "conf" / "demo.yaml"
+    assert config_path("x", {"GRIDBOT_CONFIG_PATH": "y"}) == Path("x")
+
+
+def test_places_agree_with_the_configuration(tmp_path):
+    from gridbot.config.loading import load_config
+
+    demo = ROOT / "conf" / "demo.yaml"
+    assert load_config(demo, environ={}).storage.data_dir == data_directory(None, str(demo), {})
+
+
+def test_logs(tmp_path):
+    line = {
+        "time": "2026-01-02T03:04:05.678901Z",
+        "level": "WARNING",
+        "process": "worker-a",
+        "account": "a",
+        "strategy": "s1",
+        "message": "look",
+    }
+    path = tmp_path / "logs" / "worker-a.jsonl"
+    path.parent.mkdir()
+    lines = [json.dumps({**line, "message": f"line {number}"}) for number in range(5)]
+    path.write_text("\n".join(["not json", *lines]) + "\n")
+    assert human(lines[0]) == "2026-01-02 03:04:05.678 WARNING worker-a     a/s1: line 0"
+    assert human(lines[0], 40) is None
+    assert last_lines(path, 99)[0] == "not json"
+    runner = CliRunner()
+    shown = runner.invoke(cli_module.cli, ["logs", "a", "-n", "2", "--data-dir", str(tmp_path)])
+    assert [text.rsplit(" ", 1)[1] for text in shown.output.splitlines()] == ["3", "4"]
+    with pytest.raises(CommandError, match="there are: a"):
+        runner.invoke(cli_module.cli, ["logs", "b", "--data-dir", str(tmp_path)], catch_exceptions=False)
+
+
+def test_outcome_of_a_detached_start():
+    def row(name, state, reason=""):
+        return {"process": {"name": name, "state": state, "reason": reason}}
+
+    well = {"accounts": [row("worker-a", "RUNNING")], "writer": row("writer", "RUNNING"), "paper": None}
+    assert outcome(well) == (ExitCode.OK, "")
+    code, text = outcome({**well, "accounts": [row("worker-a", "FATAL", "refused its configuration")]})
+    assert code is ExitCode.DEGRADED
+    assert "worker-a is FATAL: refused its configuration" in text
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(0, "in order"), (1, "crash.log"), (4, "configuration"), (7, "refused"), (99, "exit code 99"), (-9, "memory")],
+)
+def test_exits_in_words(code, words):
+    assert words in exit_text(code)
+
+
+def test_exits_by_signal_in_words():
+    assert "SIGSEGV" in exit_text(-11)
+    assert "SIGUSR1" in exit_text(-10)
+    assert "signal 64" in exit_text(-64) or "SIGRTMAX" in exit_text(-64)
+
+
+def paper(tmp_path, config, *arguments):
+    path = tmp_path / "paper.yaml"
+    path.write_text(config)
+    return subprocess.Popen(
+        [sys.executable, "-m", "supervisor", "paper", "-c", str(path), *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_paper_exchange_alone(tmp_path):
+    config = "environment: paper\naccounts: [{name: dan}]\n"
+    first = paper(tmp_path, config, "--port", "0")
+    assert first.stdout is not None
+    url = first.stdout.readline().split()[-1]
+    with urllib.request.urlopen(f"{url}/v5/market/time", timeout=30) as answer:
+        assert json.load(answer)["retCode"] == 0
+    second = paper(tmp_path, config, "--port", url.rsplit(":", 1)[1])
+    said = second.communicate(timeout=30)[1]
+    assert second.returncode == 7
+    assert "expected to listen on a free port" in said
+    first.send_signal(signal.SIGINT)
+    assert first.communicate(timeout=30)[1] == ""
+    assert first.returncode == 0
+
+
+def test_a_paper_exchange_that_cannot_be(tmp_path):
+    market = "paper: {market: {symbols: {WHATUSDT: {price: 1}}}}\n"
+    process = paper(tmp_path, "environment: paper\naccounts: [{name: dan}]\n" + market)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 4, said
+    assert "WHATUSDT" in said
+
+
+def test_a_replay_that_cannot_be_read(tmp_path):
+    market = "paper: {market: {source: replay, files: {BTCUSDT: nowhere.csv}}}\n"
+    process = paper(tmp_path, "environment: paper\naccounts: [{name: dan}]\n" + market)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 4, said
+    assert "nowhere.csv: cannot be read" in said
+    assert "Traceback" not in said

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner, Result
+
+from gridbot.store.reading import DatabaseDamaged, DatabaseLocked, NoDatabase, connect, database_path
+from supervisor.cli.sql import _fair_memory, sql
+from supervisor.store.writer import Writer, WriterSpec
+from tests.store.kit import execution, hold, make_recorder
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stopped session with 100 fills of alice."""
+    directory = tmp_path_factory.mktemp("data")
+    recorder = make_recorder(directory)
+    for number in range(1, 101):
+        recorder.record(execution(number))
+    recorder.close()
+    writer = Writer(WriterSpec(directory, ("alice",)), {})
+    writer.flush()
+    writer.close()
+    return directory
+
+
+def run(data_dir: Path, *args: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(sql, ["--data-dir", str(data_dir), *args], input=stdin)
+
+
+def test_table(data_dir: Path) -> None:
+    result = run(data_dir, "SELECT account, price, qty, is_maker, exchange_ts FROM fills WHERE seq <= 2 ORDER BY seq")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "account     price    qty  is_maker  exchange_ts",
+        "alice    104233.1  0.001  true      2023-11-14 22:13:20.001",
+        "alice    104233.1  0.002  true      2023-11-14 22:13:20.002",
+    ]
+
+
+def test_csv_and_json_keep_money_exact(data_dir: Path) -> None:
+    statement = "SELECT price, qty, NULL AS nothing, exchange_ts FROM fills WHERE seq = 3"
+    as_csv = list(csv.DictReader(io.StringIO(run(data_dir, "--format", "csv", statement).stdout)))
+    assert as_csv == [{"price": "104233.1", "qty": "0.003", "nothing": "", "exchange_ts": "2023-11-14 22:13:20.003"}]
+    as_json = json.loads(run(data_dir, "--format", "json", statement).stdout)
+    expected = {"price": "104233.1", "qty": "0.003", "nothing": None, "exchange_ts": "2023-11-14T22:13:20.003000Z"}
+    assert as_json == [expected]
+
+
+def test_out_and_parquet(data_dir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fills.csv"
+    assert run(data_dir, "--format", "csv", "--out", str(out), "SELECT seq FROM fills ORDER BY seq").stdout == ""
+    assert out.read_text().splitlines() == ["seq", *map(str, range(1, 101))]
+    out = tmp_path / "it's fills.parquet"
+    assert run(data_dir, "--format", "parquet", "--out", str(out), "SELECT * FROM fills;").exit_code == 0
+    with duckdb.connect() as con:
+        assert con.execute("SELECT count(*), max(seq) FROM read_parquet(?)", [str(out)]).fetchone() == (100, 100)
+    assert "needs --out" in run(data_dir, "--format", "parquet", "SELECT 1").stderr
+
+
+def test_a_statement_may_come_from_standard_input(data_dir: Path) -> None:
+    assert run(data_dir, "--format", "csv", stdin="SELECT count(*) AS n FROM fills\n;\n").stdout == "n\n100\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("SELECT * FRM fills", "syntax error"),
+        ("SELECT * FROM fill", "Did you mean"),
+        ("SELECT nope FROM fills", "nope"),
+        ("SELECT CAST('x' AS INTEGER)", "Could not convert"),
+        ("", "expected one SQL statement, got 0"),
+        ("SELECT 1; DROP TABLE executions", "got 2"),
+        ("DROP TABLE executions", "only reads"),
+        ("DELETE FROM executions", "only reads"),
+        ("SET threads = 64", "only reads"),
+        ("ATTACH 'other.duckdb'", "only reads"),
+        ("COPY executions TO 'x.csv'", "only reads"),
+        ("SELECT * FROM read_csv('/etc/passwd')", "only the records can be read"),
+        ("SELECT * FROM '/etc/passwd'", ""),
+        ("SELECT * FROM glob('/etc/*')", "only the records can be read"),
+        ("SELECT * FROM read_text('/etc/hostname')", "only the records can be read"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(data_dir: Path, statement: str, says: str) -> None:
+    result = run(data_dir, statement)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert says in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_parquet_output_opens_no_other_file(data_dir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.parquet"
+    result = run(data_dir, "--format", "parquet", "--out", str(out), "SELECT * FROM read_text('/etc/passwd')")
+    assert result.exit_code == 2
+    assert "only the records can be read" in result.stderr
+
+
+def test_limits_of_time_and_memory(data_dir: Path) -> None:
+    endless = "SELECT count(*) FROM range(100000000000) a WHERE a.range % 7 = 3"
+    result = run(data_dir, "--timeout", "0.05", endless)
+    assert result.exit_code == 5
+    assert "--timeout" in result.stderr
+    big = (
+        "SELECT a.exec_id, b.exec_id, c.exec_id FROM fills a, fills b, fills c ORDER BY a.qty * b.qty * c.qty, 1, 2, 3"
+    )
+    result = run(data_dir, "--memory", "30MB", big)
+    assert result.exit_code == 1
+    assert "--memory" in result.stderr
+
+
+@pytest.mark.parametrize(("machine", "given"), [(1, "1GB"), (8, "2GB"), (12, "3GB"), (64, "4GB")])
+def test_a_statement_gets_a_fair_share_of_the_machine(machine: int, given: str) -> None:
+    assert _fair_memory(machine * 1024**3) == given
+
+
+def test_no_database_yet(tmp_path: Path) -> None:
+    result = run(tmp_path, "SELECT 1")
+    assert result.exit_code == 3
+    assert "start the bot first" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(NoDatabase):
+        connect(tmp_path)
+
+
+def test_a_file_that_stays_locked_is_a_timeout(data_dir: Path) -> None:
+    holder = hold(data_dir, "rw")
+    try:
+        result = run(data_dir, "--wait", "0.1", "SELECT 1")
+        assert result.exit_code == 5
+        assert f"PID {holder.pid}" in result.stderr
+        with pytest.raises(DatabaseLocked):
+            connect(data_dir, timeout_s=0)
+    finally:
+        holder.kill()
+        holder.wait()
+    assert run(data_dir, "SELECT 1").exit_code == 0
+
+
+def test_a_connection_from_python_is_read_only(data_dir: Path) -> None:
+    with connect(data_dir) as con:
+        assert con.execute("SELECT count(*) FROM fills").fetchone() == (100,)
+        with pytest.raises(duckdb.InvalidInputException, match="read-only"):
+            con.execute("DELETE FROM executions")
+    with connect(database_path(data_dir)) as con:
+        assert con.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
+    database_path(tmp_path).write_bytes(b"not a database" * 1000)
+    with pytest.raises(DatabaseDamaged, match="cannot be opened"):
+        connect(tmp_path)
+    assert run(tmp_path, "SELECT 1").exit_code == 1

@@ -1,0 +1,276 @@
+"""The supervisor with real processes, pipes and signals: deaths of every kind, and what the others notice of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+
+import psutil
+import pytest
+
+from supervisor.control.control_server import Refused
+from supervisor.process.launch_plan import Plan
+from supervisor.process.loop import Supervisor
+from tests.supervisor.conftest import wait_for
+
+
+def kill(process, number=signal.SIGKILL):
+    os.kill(process["pid"], number)
+
+
+def queues_of_writers(rig):
+    """The accounts whose queues each writer so far was given."""
+    return [note.split(" ")[-1] for note in rig.notes() if note.startswith("writer start")]
+
+
+def test_order_of_start_and_stop(rig):
+    supervisor = rig.start(
+        rig.paper(), rig.writer(), rig.worker("a", needs_paper=True), rig.worker("b"), heartbeat_timeout=10.0
+    )
+    status = rig.status()
+    assert status["format"] == 1
+    assert status["health"] == "healthy", status["reasons"]
+    assert [row["process"]["state"] for row in status["accounts"]] == ["RUNNING", "RUNNING"]
+    assert status["accounts"][0]["strategies"] == [
+        {"strat_id": "s1", "symbol": "BTCUSDT", "mode": "live", "state": None}
+    ]
+    wait_for(lambda: any(note.startswith("a got ack") for note in rig.notes()), "an acknowledgement")
+    with rig.client() as client:
+        client.stop(mode="cancel")
+        assert client.wait_closed(30)
+    assert supervisor.wait(10) == 0
+    rig.nothing_left()
+    notes = rig.notes()
+    first = {name: next(i for i, n in enumerate(notes) if n.startswith(f"{name} start")) for name in ("paper", "a")}
+    assert first["paper"] < first["a"]
+    assert any(note.startswith("a start") and note.endswith("http://127.0.0.1:4242") for note in notes)
+    assert any(note.startswith("b start") and note.endswith("None") for note in notes)
+    assert {"a got stop cancel", "b got stop cancel"} <= set(notes)
+    ends = [note for note in notes if note.endswith(" end")]
+    assert sorted(ends[:2]) == ["a end", "b end"]
+    assert ends[2:] == ["writer end", "paper end"]
+    assert not (rig.data_dir / "control.sock").exists()
+
+
+def test_a_killed_worker_comes_back_with_a_queue_and_the_others_do_not_notice(rig):
+    rig.start(rig.writer(), rig.worker("a"), rig.worker("b"))
+    a, b = rig.process_of("a"), rig.process_of("b")
+    kill(a)
+    wait_for(lambda: rig.process_of("a")["restarts"] == 1 and rig.process_of("a")["state"] == "RUNNING", "a's return")
+    again = rig.process_of("a")
+    assert again["pid"] != a["pid"]
+    assert "SIGKILL" in again["last_exit"]
+    assert rig.process_of("b")["pid"] == b["pid"]
+    wait_for(lambda: len(queues_of_writers(rig)) == 2, "a writer with a's new queue")
+    assert queues_of_writers(rig) == ["a,b", "a,b"]
+    assert rig.account("a")["records"] == "queue"
+    assert rig.process_of("writer")["restarts"] == 0
+    wait_for(lambda: rig.status()["writer"]["committed"].keys() == {"a", "b"}, "records of both")
+
+
+def test_a_killed_writer_comes_back_at_once_without_the_spoilt_queues(rig):
+    rig.start(rig.writer(policy={"first_at_once": True}), rig.worker("a"))
+    a, writer = rig.process_of("a"), rig.process_of("writer")
+    kill(writer)
+    wait_for(lambda: rig.process_of("writer")["restarts"] == 1, "the writer's return")
+    wait_for(lambda: rig.process_of("writer")["state"] == "RUNNING", "the writer")
+    assert rig.process_of("a")["pid"] == a["pid"]
+    assert rig.account("a")["records"] == "journal"
+    assert queues_of_writers(rig) == ["a", ""]
+    kill(rig.process_of("a"))
+    wait_for(lambda: rig.account("a")["records"] == "queue", "a queue for a's next process")
+
+
+def test_a_hanging_worker_is_killed_and_its_stack_kept(rig):
+    rig.start(rig.writer(), rig.worker("a", "hanging", policy={"heartbeat_timeout": 0.5}), rig.worker("b"))
+    pid = rig.process_of("a")["pid"]
+    wait_for(lambda: rig.process_of("a")["restarts"] >= 1, "the restart of a hanging worker")
+    wait_for(lambda: psutil.pid_exists(pid) is False, "the end of the hanging one")
+    assert "no report" in rig.log()
+    assert "in hanging" in (rig.data_dir / "logs" / "crash.log").read_text()
+    assert rig.process_of("b")["restarts"] == 0
+
+
+def test_a_crash_loop_ends_fatal_for_one_child_only(rig):
+    rig.start(rig.writer(), rig.worker("a", "crashing", args=[]), rig.worker("b"))
+    wait_for(lambda: rig.process_of("a")["state"] == "FATAL", "the end of a's restarts")
+    failed = rig.process_of("a")
+    assert failed["restarts"] == 5
+    assert "the wheel came off" in failed["reason"]
+    assert "6 times" in failed["reason"]
+    status = rig.status()
+    assert status["health"] == "degraded"
+    assert any("worker-a is FATAL" in reason for reason in status["reasons"])
+    assert any(alert["level"] == "CRITICAL" and alert["child"] == "worker-a" for alert in status["alerts"])
+    assert rig.process_of("b")["state"] == "RUNNING"
+    assert "in crashing" in (rig.data_dir / "logs" / "crash.log").read_text()
+    assert "Traceback" not in rig.log()
+    with rig.client() as client:
+        assert client.request("restart", child="a")["child"] == "worker-a"
+    assert rig.process_of("a")["state"] != "FATAL"
+
+
+def test_exit_codes_of_workers(rig):
+    rig.start(
+        rig.writer(),
+        rig.worker("config", "exits", args=[4]),
+        rig.worker("refused", "exits", args=[7], policy={"backoff_initial": 60.0}),
+    )
+    assert rig.process_of("config")["state"] == "FATAL"
+    refused = rig.process_of("refused")
+    assert refused["state"] == "BACKOFF"
+    assert refused["next_start_s"] > 0
+    assert "refused to start" in refused["reason"]
+
+
+def test_children_follow_a_killed_supervisor(rig):
+    supervisor = rig.start(
+        rig.paper(), rig.writer(), rig.worker("a"), rig.worker("deaf", "deaf"), rig.worker("stuck", "hanging")
+    )
+    assert len(rig.seen) == 5
+    supervisor.kill()
+    supervisor.wait()
+    rig.nothing_left()
+    assert any(note.startswith("a orphaned") or note == "a end" for note in rig.notes())
+    # and the next one finds the way free: the lock, and a socket nobody listens on
+    assert (rig.data_dir / "control.sock").exists()
+    rig.start(rig.writer(), rig.worker("a"))
+    assert rig.status()["health"] == "healthy"
+
+
+def test_a_second_supervisor_is_refused(rig):
+    first = rig.start(rig.writer())
+    second = rig.launch(rig.writer())
+    assert second.wait(20) == 7
+    assert f"another gridbot-supervisor (pid {first.pid}) already works in {rig.data_dir}" in rig.log()
+    assert rig.status()["supervisor"]["pid"] == first.pid
+
+
+def test_a_deaf_worker_is_killed_at_the_deadline(rig):
+    supervisor = rig.start(rig.writer(), rig.worker("a"), rig.worker("deaf", "deaf", policy={"stop_timeout": 0.5}))
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(20) == 0
+    rig.nothing_left()
+    assert "worker-deaf: did not stop in time; it is killed" in rig.log()
+    assert rig.notes()[-1] == "writer end"
+
+
+def test_a_second_signal_ends_all_by_force(rig):
+    supervisor = rig.start(rig.writer(), rig.worker("deaf", "deaf", policy={"stop_timeout": 600.0}))
+    supervisor.send_signal(signal.SIGHUP)
+    supervisor.send_signal(signal.SIGINT)
+    wait_for(lambda: "a second one ends everything by force" in rig.log(), "the first signal")
+
+    def forced() -> bool:  # the same request twice within a moment counts once, so insist
+        if "stopping by force" in rig.log():
+            return True
+        supervisor.send_signal(signal.SIGTERM)
+        return False
+
+    wait_for(forced, "the second signal to be taken for one")
+    assert supervisor.wait(20) == 130
+    rig.nothing_left()
+    assert "SIGHUP received and ignored" in rig.log()
+
+
+def test_ctrl_c_in_the_terminal_reaches_the_supervisor_only(rig):
+    supervisor = rig.start(rig.writer(), rig.worker("a"))
+    os.killpg(supervisor.pid, signal.SIGINT)
+    assert supervisor.wait(20) == 0
+    rig.nothing_left()
+    assert "a got stop keep" in rig.notes()
+    assert "KeyboardInterrupt" not in rig.log()
+
+
+def test_a_lost_paper_exchange_returns_on_its_port(rig):
+    rig.start(
+        rig.paper(policy={"first_at_once": True}),
+        rig.writer(),
+        rig.worker("a", needs_paper=True),
+    )
+    a = rig.process_of("a")
+    kill(rig.process_of("paper"))
+    wait_for(lambda: rig.process_of("paper")["restarts"] == 1, "the exchange's return")
+    wait_for(lambda: rig.process_of("paper")["state"] == "RUNNING", "the exchange")
+    assert [n.split(" ")[-1] for n in rig.notes() if n.startswith("paper start")] == ["4242", "4242"]
+    assert rig.process_of("a")["pid"] == a["pid"]
+    assert "the orders, positions and balances of its accounts" in rig.log()
+
+
+def test_accounts_elsewhere_do_not_wait_for_the_paper_exchange(rig):
+    rig.start(
+        rig.paper("crashing_paper", policy={"max_restarts": 0}),
+        rig.writer(),
+        rig.worker("a", needs_paper=True),
+        rig.worker("live"),
+    )
+    assert rig.process_of("paper")["state"] == "FATAL"
+    assert rig.process_of("a")["state"] == "STOPPED"
+    assert rig.process_of("live")["state"] == "RUNNING"
+
+
+def test_the_end_of_a_replay_ends_the_session(rig):
+    supervisor = rig.launch(
+        rig.paper("finite_paper", ends_session=True), rig.writer(), rig.worker("a", needs_paper=True)
+    )
+    assert supervisor.wait(30) == 0
+    assert rig.notes()[-1] == "writer end"
+
+
+def test_commands_to_workers(rig):
+    rig.start(rig.writer(), rig.worker("a"), rig.worker("b", "exits", args=[4]))
+    with rig.client() as client:
+        assert client.worker("a", "pause")["result"] == "done"
+        with pytest.raises(Refused, match="bad is not good"):
+            client.worker("a", "bad")
+        silent = client.worker("a", "silence", wait_s=0.05)
+        assert (silent["delivered"], silent["answered"]) == (True, False)
+        with pytest.raises(Refused, match="no process or account 'zoe' here; there are writer, a, b"):
+            client.worker("zoe", "pause")
+        with pytest.raises(Refused, match="is FATAL"):
+            client.worker("b", "pause")
+        with pytest.raises(Refused, match="expected a mode of keep, cancel, flatten, got 'sell'"):
+            client.stop(mode="sell")
+        with pytest.raises(Refused, match="unknown request 'dance'"):
+            client.request("dance")
+        client.worker("a", "alert")
+        wait_for(lambda: any(alert["text"] == "look here" for alert in client.status()["alerts"]), "the alert")
+        assert client.ping()["state"] == "running"
+
+
+def test_the_socket_is_private_and_short(rig):
+    rig.data_dir = rig.data_dir / ("deep" * 15) / ("deeper" * 15)
+    rig.start(rig.writer())
+    recorded = (rig.data_dir / "control.path").read_text().strip()
+    assert len(recorded) <= 100
+    assert stat.S_IMODE(os.stat(recorded).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(os.path.dirname(recorded)).st_mode) == 0o700
+    with rig.client() as client:
+        client.stop()
+        assert client.wait_closed(20)
+    wait_for(lambda: not os.path.exists(os.path.dirname(recorded)), "the end of the private directory")
+
+
+def test_a_failing_loop_backs_off_and_recovers(tmp_path, monkeypatch):
+    pauses: list[float] = []
+    loop = asyncio.new_event_loop()
+    monkeypatch.setattr(loop, "call_later", lambda pause, *call: pauses.append(pause))
+    supervisor = Supervisor(Plan(tmp_path, ()))
+    with monkeypatch.context() as broken:
+        broken.setattr(supervisor, "_tend", lambda: 1 / 0)
+        for _ in range(7):
+            supervisor._tick(loop)
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    supervisor.stop()
+    supervisor._tick(loop)
+    assert len(pauses) == 7, "finished: there is nothing to stop"
+    loop.close()
+
+
+def test_an_odd_message_costs_nothing_but_itself(rig):
+    rig.start(rig.writer(), rig.worker("a", "odd"))
+    assert rig.process_of("a")["restarts"] == 0
+    assert "could not be used: 'answer'" in rig.log()
+    assert "unknown type 'poem'" in rig.log()

@@ -1,0 +1,138 @@
+"""The status tables: width, no escape codes in a pipe, and a note for everything that is not well."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from supervisor.exit_codes import ExitCode
+from supervisor.status.tables import duration, exit_code, leg, money, render, seconds, select, size
+
+STRATEGY = {
+    "strat_id": "alice-bitcoin-grid",
+    "symbol": "BTCUSDT",
+    "mode": "shadow",
+    "state": "out_of_range",
+    "last_price": "61234.50",
+    "long": {"size": "0.012", "entry": "60999.1234567", "upnl": "2.1"},
+    "short": {"size": "0", "entry": None, "upnl": None},
+    "open_orders": 18,
+    "wanted": 20,
+    "fills": 1234,
+    "realised": "-12345.678",
+    "unrealised": "2.1",
+    "reason": "price left the grid",
+}
+
+
+def process(name, state="RUNNING", **more):
+    return {
+        "name": name,
+        "state": state,
+        "pid": 1,
+        "uptime_s": 192.0 if state == "RUNNING" else None,
+        "restarts": 2,
+        "rss": 61_400_000,
+        "reason": "",
+        "next_start_s": None,
+        **more,
+    }
+
+
+def account(name, health="healthy", state="RUNNING", strategies=()):
+    return {
+        "account": name,
+        "process": process(f"worker-{name}", state),
+        "health": health,
+        "freshness": "active" if health else "offline",
+        "reasons": [],
+        "last_tick_age_s": 0.12 if health else None,
+        "equity": "10000.5" if health else None,
+        "strategies": list(strategies),
+    }
+
+
+@pytest.fixture
+def status():
+    unknown = {"strat_id": "bob-sol", "symbol": "SOLUSDT", "mode": "live", "state": None}
+    return {
+        "health": "degraded",
+        "reasons": ["worker-bob is BACKOFF: killed by SIGKILL; next start in 3 s"],
+        "supervisor": {"version": "0.1.0", "state": "running", "uptime_s": 200, "pid": 9, "rss": 1e6, "data_dir": "/d"},
+        "accounts": [account("alice", strategies=[STRATEGY]), account("bob", None, "BACKOFF", [unknown])],
+        "writer": {"process": process("writer"), "lag_s": 0.4, "rows": 12345, "held_by": "DBeaver (pid 77)"},
+        "paper": {
+            "process": process("paper"),
+            "url": "http://127.0.0.1:40001",
+            "orders": 60,
+            "trades": 999,
+            "connections": 4,
+            "market": "synthetic x1",
+        },
+    }
+
+
+def text_of(status):
+    stream = io.StringIO()
+    render(status, stream)
+    return stream.getvalue()
+
+
+def test_in_a_pipe_it_is_plain_and_fits(status, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    text = text_of(status)
+    assert "\x1b" not in text
+    lines = text.splitlines()
+    assert max(len(line) for line in lines) <= 120
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert "…" not in text
+
+
+def test_lines_say_what_they_should(status):
+    lines = text_of(status).splitlines()
+    alice, bob, grid, sol, writer, paper = (
+        next(line.split() for line in lines if line.startswith(start))
+        for start in ("alice ", "bob ", "alice-bitcoin", "bob-sol", "writer", "paper")
+    )
+    assert alice == ["alice", "RUNNING", "healthy", "active", "3m12s", "2", "61", "MB", "0.1", "s", "10,000.50"]
+    assert bob[:5] == ["bob", "BACKOFF", "-", "offline", "-"]
+    assert " ".join(grid) == (
+        "alice-bitcoin-grid BTCUSDT shadow out_of_range 61234.50 0.012 @ 60999.12 0 18/20 1234 -12,345.68 2.10"
+    )
+    assert sol[3:] == ["-"] * 8
+    assert "lag 0.4 s, 12345 rows, held by DBeaver (pid 77)" in " ".join(writer)
+    assert "http://127.0.0.1:40001, 60 orders, 999 trades, 4 connections, synthetic x1" in " ".join(paper)
+    assert "! alice-bitcoin-grid: price left the grid" in lines
+    assert "! worker-bob is BACKOFF: killed by SIGKILL; next start in 3 s" in lines
+
+
+def test_no_writer_and_no_paper_before_they_exist(status):
+    assert "paper" not in text_of({**status, "paper": None})
+
+
+def test_select_one_account(status: dict[str, Any]):
+    assert select(status, None) is status
+    assert select(status, "zoe") is None
+    alice, bob = select(status, "alice"), select(status, "bob")
+    assert alice is not None
+    assert bob is not None
+    assert (exit_code(alice), exit_code(bob)) == (ExitCode.OK, ExitCode.DEGRADED)
+    assert [row["account"] for row in bob["accounts"]] == ["bob"]
+    assert bob["reasons"] == ["bob is not healthy"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0.4, "0s"), (59.9, "59s"), (60, "1m00s"), (3599, "59m59s"), (7500, "2h05m"), (273600, "3d04h")],
+)
+def test_duration(value, text):
+    assert duration(value) == text
+
+
+def test_small_forms():
+    assert [seconds(value) for value in (None, 0.04, 99.9, 150)] == ["-", "0.0 s", "99.9 s", "2m30s"]
+    assert [size(None), size(1_500_000)] == ["-", "2 MB"]
+    assert [money(None), money("-0.004"), money("1234567.891")] == ["-", "-0.00", "1,234,567.89"]
+    assert [leg(None), leg({"size": "0.000"}), leg({"size": "5", "entry": None})] == ["-", "0", "5"]

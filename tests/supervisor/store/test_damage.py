@@ -1,0 +1,244 @@
+"""Damaged, missing, foreign and older files: what is whole is stored once, what is not is set aside and said."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zlib
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from gridbot.records import codec
+from gridbot.records.codec import Column, ColumnKind
+from gridbot.records.journal_reader import JournalReader, journal_directory
+from gridbot.store import schema
+from gridbot.store.database import Database
+from gridbot.store.reading import connect, database_path
+from gridbot.store.schema import SCHEMA_VERSION, ensure_schema
+from supervisor.store.writer import Writer, WriterSpec
+from tests.store.kit import (
+    execution,
+    flush_without_an_answer,
+    make_recorder,
+    rows,
+    sequences,
+    start_writer,
+    writing,
+)
+
+
+def test_a_damaged_write_ahead_log_is_set_aside_and_its_rows_come_again(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    for number in range(1, 31):
+        recorder.record(execution(number))
+    recorder.flush()
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 30)
+    _leave_a_log(tmp_path)
+    wal = database_path(tmp_path).with_name("gridbot.duckdb.wal")
+    content = bytearray(wal.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    wal.write_bytes(content)
+    for number in range(31, 61):
+        recorder.record(execution(number))
+    recorder.flush()
+    with writing(tmp_path) as writer:
+        health = writer.wait_committed("alice", 60)
+        assert len(health["quarantined"]) == 1
+        assert Path(health["quarantined"][0]).read_bytes() == bytes(content)
+    recorder.close()
+    assert sequences(tmp_path)["alice"] == list(range(1, 61))
+
+
+def _leave_a_log(data_dir: Path) -> None:
+    """Commit rows 31..40 with their offset and die before the checkpoint, as a killed writer may."""
+    code = f"""
+import os, duckdb
+con = duckdb.connect({str(database_path(data_dir))!r})
+con.execute("BEGIN")
+con.execute("INSERT INTO executions SELECT * REPLACE (seq + 10 AS seq) FROM executions WHERE seq > 20")
+con.execute("UPDATE ingest_offsets SET seq = 40")
+con.execute("COMMIT")
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert database_path(data_dir).with_name("gridbot.duckdb.wal").exists()
+
+
+def test_an_intact_left_over_log_counts(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    for number in range(1, 41):
+        recorder.record(execution(number))
+    recorder.flush()
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 40)
+    with duckdb.connect(str(database_path(tmp_path))) as con:
+        con.execute("DELETE FROM executions WHERE seq > 30")
+        con.execute("UPDATE ingest_offsets SET seq = 30")
+    _leave_a_log(tmp_path)
+    recorder.record(execution(41))
+    recorder.close()
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 41)
+    assert sequences(tmp_path)["alice"] == list(range(1, 42))
+
+
+def test_a_flipped_byte_in_the_journal_costs_that_record_and_is_noted(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    for number in range(1, 11):
+        recorder.record(execution(number))
+    recorder.close()
+    path = next(journal_directory(tmp_path, "alice").glob("*.journal"))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"e-5", b"e_5"))
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 10)
+    assert sequences(tmp_path)["alice"] == [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    ((account, first, last, reason),) = rows(tmp_path, "SELECT account, from_seq, to_seq, reason FROM ingest_gaps")
+    assert (account, first, last) == ("alice", 5, 5)
+    assert "no valid records" in reason
+    assert path.name in reason
+
+
+def test_a_record_that_fits_no_column_is_kept_apart(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    for number in range(1, 6):
+        recorder.record(execution(number, price=Decimal("1e30") if number == 3 else Decimal(1)))
+    unknown = codec.encode("alice", "r", 6, 1, execution(6)).replace(b'"executions"', b'"dividendos"')
+    body = unknown[16:-1]
+    frame = b"%06x %08x %b\n" % (len(body), zlib.crc32(body, len(body)), body)
+    recorder.flush()
+    recorder.journal.append(frame, 6)
+    recorder.close()
+    with writing(tmp_path) as writer:
+        health = writer.wait_committed("alice", 6)
+        assert health["rejects"] == 2
+    assert sequences(tmp_path)["alice"] == [1, 2, 4, 5]
+    rejects = rows(tmp_path, "SELECT seq, kind, error, body FROM ingest_rejects ORDER BY seq")
+    assert [(seq, kind) for seq, kind, _, _ in rejects] == [(3, "executions"), (6, "dividendos")]
+    assert "1E+30" in rejects[0][3]
+
+
+def test_a_new_database_takes_what_the_journals_still_have(tmp_path: Path) -> None:
+    """The file was moved away: everything kept comes again, what was removed is noted."""
+    recorder = make_recorder(tmp_path, segment_bytes=2000)
+    for number in range(1, 41):
+        recorder.record(execution(number))
+        recorder.flush()
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 40)
+    recorder.ack(20)
+    database_path(tmp_path).unlink()
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 40)
+    recorder.close()
+    stored = sequences(tmp_path)["alice"]
+    assert stored == list(range(stored[0], 41))
+    assert 1 < stored[0] <= 21
+    assert rows(tmp_path, "SELECT from_seq, to_seq FROM ingest_gaps") == [(1, stored[0] - 1)]
+
+
+def test_a_file_that_disappears_under_a_running_writer_is_made_anew_as_it_was(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    with writing(tmp_path) as writer:
+        for number in range(1, 21):
+            recorder.record(execution(number))
+        recorder.flush()
+        writer.wait_committed("alice", 20)
+        database_path(tmp_path).unlink()
+        for number in range(21, 41):
+            recorder.record(execution(number))
+        recorder.flush()
+        writer.wait_committed("alice", 40)
+    recorder.close()
+    assert sequences(tmp_path)["alice"] == list(range(1, 41)), "the journal still had what went with the file"
+    tags = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'gridbot'"
+    assert rows(tmp_path, tags)[0][0].startswith("v1.4")
+
+
+def test_journals_that_were_deleted_go_on_above_the_database(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    for number in range(1, 11):
+        recorder.record(execution(number))
+    recorder.close()
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 10)
+    for path in journal_directory(tmp_path, "alice").iterdir():
+        path.unlink()
+    with writing(tmp_path) as writer:
+        recorder = make_recorder(tmp_path)
+        assert recorder.record(execution(11)) == 11
+        recorder.close()
+        writer.wait_committed("alice", 11)
+    assert sequences(tmp_path)["alice"] == list(range(1, 12))
+
+
+def test_the_file_is_in_the_older_format_and_documents_itself(tmp_path: Path) -> None:
+    with writing(tmp_path) as writer:
+        assert writer.stop() == 0
+    tags = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'gridbot'"
+    assert rows(tmp_path, tags)[0][0].startswith("v1.4")
+    undocumented = """
+        SELECT table_name, column_name FROM duckdb_columns()
+        WHERE NOT internal AND comment IS NULL AND table_name IN (SELECT unnest(?))"""
+    with connect(tmp_path) as con:
+        assert con.execute(undocumented, [list(codec.RECORD_TYPES)]).fetchall() == []
+        views = "SELECT count(*) FROM duckdb_views() WHERE NOT internal AND comment IS NULL"
+        assert con.execute(views).fetchone() == (0,)
+        floats = """
+            SELECT count(*) FROM duckdb_columns()
+            WHERE data_type IN ('DOUBLE', 'FLOAT') AND table_name IN (SELECT table_name FROM duckdb_tables())"""
+        assert con.execute(floats).fetchone() == (0,)
+
+
+def test_a_file_of_a_newer_gridbot_is_refused_in_plain_words(tmp_path: Path) -> None:
+    Database(database_path(tmp_path)).prepare()
+    with duckdb.connect(str(database_path(tmp_path))) as con:
+        con.execute("INSERT INTO schema_versions VALUES (?, 'x', '9.0', now()::TIMESTAMP)", [SCHEMA_VERSION + 1])
+    writer = start_writer(tmp_path)
+    assert writer.health.poll(20)
+    message = writer.health.recv()
+    writer.process.join(20)
+    assert message["type"] == "refused"
+    assert "use the newer gridbot" in message["reason"]
+    assert writer.process.exitcode == 7
+
+
+def test_a_new_field_becomes_a_new_column_of_an_existing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(database_path(tmp_path))
+    database.prepare()
+    more = Column("mood", ColumnKind.TEXT, True, "How it felt.", None)
+    known = schema.table_columns
+    monkeypatch.setattr(schema, "table_columns", lambda table: (*known(table), more))
+    with database.open() as con:
+        ensure_schema(con)
+        assert con.execute("SELECT mood FROM tickers").fetchall() == []
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    database_path(tmp_path).write_bytes(b"this is a letter, not a database" * 1000)
+    writer = start_writer(tmp_path)
+    assert writer.health.poll(20)
+    message = writer.health.recv()
+    writer.process.join(20)
+    assert "gridbot-supervisor rebuild" in message["reason"]
+    assert writer.process.exitcode == 7
+    assert database_path(tmp_path).read_bytes().startswith(b"this is a letter")
+
+
+def test_a_commit_whose_answer_got_lost_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = make_recorder(tmp_path)
+    for number in range(1, 11):
+        recorder.record(execution(number))
+    recorder.close()
+    writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
+    flush_without_an_answer(writer, monkeypatch)
+    while writer.flush():
+        pass
+    assert writer.state.committed == {"alice": 10}
+    writer.close()
+    assert sequences(tmp_path)["alice"] == list(range(1, 11))
+    assert len(list(JournalReader(journal_directory(tmp_path, "alice")).read_from(1))) == 10

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import duckdb
+import pytest
+from click.testing import CliRunner, Result
+from pydantic import ValidationError
+
+from gridbot.config.models import GridbotConfig
+from gridbot.records.codec import RECORD_TYPES
+from gridbot.store.reading import connect, database_path
+from supervisor.cli import maintenance_commands
+from supervisor.process.entry_points import writer_spec
+from supervisor.store.writer import Writer, WriterSpec
+from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
+from tests.store.session import write_all
+
+
+def run(command: click.Command, data_dir: Path, *args: str) -> Result:
+    return CliRunner().invoke(command, ["--data-dir", str(data_dir), *args])
+
+
+def session(data_dir: Path, count: int = 60, *, acked: int = 0, **kwargs: Any) -> None:
+    """A stopped session of alice and bob; segments up to `acked` were removed."""
+    for account in ("alice", "bob"):
+        recorder = make_recorder(data_dir, account, segment_bytes=4000, **kwargs)
+        for number in range(recorder.last_seq + 1, count + 1):
+            recorder.record(execution(number) if number % 2 else ticker(number))
+            recorder.flush()
+        recorder.journal.remove_through(acked)
+        recorder.close()
+
+
+def content(path: Path) -> list[Any]:
+    with connect(path) as con:
+        return [
+            con.execute(f"SELECT * FROM {table} ORDER BY account, seq").fetchall()
+            for table in ("executions", "tickers")
+        ]
+
+
+def test_rebuild_from_complete_journals_gives_the_same_rows(tmp_path: Path) -> None:
+    session(tmp_path)
+    write_all(tmp_path)
+    before = content(database_path(tmp_path))
+    database_path(tmp_path).write_bytes(b"scrambled" * 5000)
+    result = run(maintenance_commands.rebuild, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "120 records from journals, 0 older ones" in result.output
+    assert content(database_path(tmp_path)) == before
+    old = next(tmp_path.glob("gridbot.before-*.duckdb"))
+    assert old.read_bytes().startswith(b"scrambled")
+    session(tmp_path, 70)
+    with writing(tmp_path) as writer:  # and the bot goes on with it
+        writer.wait_committed("alice", 70)
+        writer.wait_committed("bob", 70)
+    assert sequences(tmp_path)["bob"] == list(range(1, 70, 2))
+
+
+@pytest.mark.parametrize("part", [0.001, 0.5])
+def test_a_flipped_byte_in_the_database_is_reported_and_rebuilt(tmp_path: Path, part: float) -> None:
+    session(tmp_path, 2000)
+    write_all(tmp_path)
+    path = database_path(tmp_path)
+    damaged = bytearray(path.read_bytes())
+    damaged[int(len(damaged) * part)] ^= 0xFF
+    path.write_bytes(damaged)
+    result = run(maintenance_commands.rebuild, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert sequences(tmp_path)["bob"] == list(range(1, 2000, 2))
+    old = next(tmp_path.glob("gridbot.before-*.duckdb"))
+    assert old.read_bytes() == bytes(damaged)
+
+
+def test_rebuild_takes_from_the_old_file_what_the_journals_no_longer_have(tmp_path: Path) -> None:
+    session(tmp_path)
+    write_all(tmp_path)
+    before = content(database_path(tmp_path))
+    session(tmp_path, acked=40)
+    result = run(maintenance_commands.rebuild, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "missing" not in result.output
+    assert content(database_path(tmp_path)) == before
+    assert rows(tmp_path, "SELECT account, seq FROM ingest_offsets ORDER BY ALL") == [("alice", 60), ("bob", 60)]
+
+
+def test_rebuild_refuses_to_lose_records_unless_told(tmp_path: Path) -> None:
+    session(tmp_path)
+    write_all(tmp_path)
+    session(tmp_path, acked=40)
+    database_path(tmp_path).write_bytes(b"scrambled" * 5000)
+    result = run(maintenance_commands.rebuild, tmp_path)
+    assert result.exit_code == 7
+    assert "of account alice are in no journal" in result.output
+    assert database_path(tmp_path).read_bytes().startswith(b"scrambled")
+    result = run(maintenance_commands.rebuild, tmp_path, "--accept-loss")
+    assert result.exit_code == 0, result.output
+    assert "missing: records 1 to" in result.output
+    assert sequences(tmp_path)["alice"][-1] == 59
+
+
+def test_what_replaces_the_file_is_refused_while_a_writer_runs(tmp_path: Path) -> None:
+    with writing(tmp_path) as writer:
+        for command in (maintenance_commands.rebuild, maintenance_commands.vacuum):
+            result = run(command, tmp_path)
+            assert result.exit_code == 7
+            assert f"already has a writer, process {writer.process.pid}" in result.output
+
+
+def test_backup_beside_a_running_writer(tmp_path: Path) -> None:
+    data_dir, target = tmp_path / "data", tmp_path / "copy.db"
+    session(data_dir)
+    with writing(data_dir) as writer:
+        writer.wait_committed("bob", 60)
+        assert run(maintenance_commands.backup, data_dir, str(target)).exit_code == 0
+        session(data_dir, 80)
+        writer.wait_committed("bob", 80)
+    assert len(content(target)[0]) == 60
+    result = run(maintenance_commands.backup, data_dir, str(target))
+    assert result.exit_code == 2
+    assert "exists" in result.output
+    assert run(maintenance_commands.backup, tmp_path, str(tmp_path / "x")).exit_code == 3
+
+
+def test_vacuum_keeps_everything_and_gives_room_back(tmp_path: Path) -> None:
+    session(tmp_path, 400)
+    write_all(tmp_path)
+    with duckdb.connect(str(database_path(tmp_path))) as con:
+        con.execute("CREATE TABLE ballast AS SELECT uuid()::VARCHAR AS x FROM range(200000)")
+        con.execute("DROP TABLE ballast")
+    before = content(database_path(tmp_path))
+    described = "SELECT count(*) FROM duckdb_columns() WHERE comment IS NOT NULL AND NOT internal"
+    comments = rows(tmp_path, described)
+    assert run(maintenance_commands.vacuum, tmp_path).exit_code == 0
+    assert content(database_path(tmp_path)) == before
+    assert rows(tmp_path, described) == comments
+    assert database_path(tmp_path).stat().st_size < 4_000_000
+    assert (
+        rows(tmp_path, "SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal")[0][0] == "v1.4.0+"
+    )
+    session(tmp_path, 410)
+    write_all(tmp_path)
+    assert rows(tmp_path, "SELECT seq FROM ingest_offsets") == [(410,), (410,)]
+
+
+def test_export_writes_days_once(tmp_path: Path) -> None:
+    data_dir, target = tmp_path / "data", tmp_path / "export"
+    day = 86_400_000_000
+    session(data_dir, 20, clock_us=lambda: 1_700_000_000_000_000)
+    session(data_dir, 40, clock_us=lambda: 1_700_000_000_000_000 + day)
+    write_all(data_dir)
+    assert "4 files written, 0 were" in run(maintenance_commands.export, data_dir, str(target)).output
+    assert "0 files written, 4 were" in run(maintenance_commands.export, data_dir, str(target)).output
+    session(data_dir, 50, clock_us=lambda: 1_700_000_000_000_000 + day)
+    write_all(data_dir)
+    assert "2 files written, 2 were" in run(maintenance_commands.export, data_dir, str(target)).output
+    with duckdb.connect() as con:
+        pattern = str(target / "executions" / "*" / "*.parquet")
+        found = con.execute("SELECT day, count(*) FROM read_parquet(?) GROUP BY 1 ORDER BY 1", [pattern]).fetchall()
+    assert [(str(day), count) for day, count in found] == [("2023-11-14", 20), ("2023-11-15", 30)]
+
+
+def test_an_export_keeps_what_the_database_has_forgotten(tmp_path: Path) -> None:
+    data_dir, target = tmp_path / "data", tmp_path / "export"
+    now = time.time_ns() // 1000
+    day = 86_400_000_000
+    session(data_dir, 20, clock_us=lambda: now - 40 * day)
+    write_all(data_dir)
+    run(maintenance_commands.export, data_dir, str(target))
+    writer = Writer(WriterSpec(data_dir, (), keep_days={"tickers": 30}), {})
+    assert writer.trim() == 20
+    writer.close()
+    session(data_dir, 24, clock_us=lambda: now - 40 * day)  # a straggler of that day
+    write_all(data_dir)
+    run(maintenance_commands.export, data_dir, str(target))
+    with duckdb.connect() as con:
+        count = "SELECT count(*) FROM read_parquet(?)"
+        assert con.execute(count, [str(target / "tickers" / "*" / "*.parquet")]).fetchone() == (20,)
+        assert con.execute(count, [str(target / "executions" / "*" / "*.parquet")]).fetchone() == (24,)
+
+
+def test_old_rows_go_where_that_is_wished(tmp_path: Path) -> None:
+    now = time.time_ns() // 1000
+    session(tmp_path, 20, clock_us=lambda: now - 40 * 86_400_000_000)
+    session(tmp_path, 30, clock_us=lambda: now)
+    write_all(tmp_path)
+    writer = Writer(WriterSpec(tmp_path, (), keep_days={"tickers": 30}), {})
+    assert writer.trim() == 20
+    assert writer.trim() == 0
+    assert not writer.flush()
+    writer.close()
+    assert rows(tmp_path, "SELECT count(*) FROM tickers UNION ALL SELECT count(*) FROM executions") == [(10,), (30,)]
+
+
+def test_how_long_rows_stay_is_configured(tmp_path: Path) -> None:
+    storage = {"data_dir": str(tmp_path), "keep_tickers": "12h", "keep_intents": "90d", "keep_raw_messages": False}
+    accounts = [{"name": "alice", "environment": "paper"}]
+    spec = writer_spec(GridbotConfig.model_validate({"accounts": accounts, "storage": storage}))
+    assert spec.keep_days == {
+        "tickers": 0.5,
+        "public_trades": 7,
+        "health_samples": 30,
+        "grid_snapshots": 30,
+        "intents": 90,
+    }
+    assert spec.keep_days.keys() <= RECORD_TYPES.keys()
+    with pytest.raises(ValidationError, match="days such as 30d, hours such as 12h, or off for ever"):
+        GridbotConfig.model_validate({"accounts": accounts, "storage": {"keep_tickers": "a month"}})
+
+
+@pytest.mark.parametrize("name", ["rebuild", "vacuum", "backup", "export"])
+def test_every_command_explains_itself(name: str) -> None:
+    result = CliRunner().invoke(getattr(maintenance_commands, name), ["--help"])
+    assert result.exit_code == 0
+    assert "GRIDBOT_DATA_DIR" in result.output or "--data-dir" in result.output

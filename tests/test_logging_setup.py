@@ -1,0 +1,223 @@
+"""Log files, console lines, redaction, and that a logging call never waits."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot import logging_setup
+from gridbot.config.loading import LoggingConfig
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    root = logging.getLogger()
+    level = root.level
+    yield
+    logging_setup.stop_logging()
+    root.setLevel(level)
+    logging_setup._secrets.clear()
+
+
+def _lines(data_dir: Path, process: str = "worker-alice") -> list[dict[str, Any]]:
+    logging_setup.stop_logging()
+    return [json.loads(line) for line in logging_setup.log_path(process, data_dir).read_text().splitlines()]
+
+
+def _start(data_dir: Path, **changes: Any) -> io.StringIO:
+    screen = io.StringIO()
+    logging_setup.setup_logging(
+        "worker-alice", LoggingConfig(**changes), data_dir, True, account="alice", stream=screen
+    )
+    return screen
+
+
+def test_a_line_has_time_level_process_account_strategy_logger_and_message(tmp_path):
+    screen = _start(tmp_path)
+    log = logging_setup.for_strategy("alice", "btc", name="gridbot.worker.strategy_runner")
+    log.info("filled %s", "0.01", extra={"tag": "fill", "orderLinkId": "x-1"})
+    (line,) = _lines(tmp_path)
+    assert line["time"].endswith("Z")
+    assert "T" in line["time"]
+    assert {key: line[key] for key in ("level", "process", "account", "strategy", "logger", "message")} == {
+        "level": "INFO",
+        "process": "worker-alice",
+        "account": "alice",
+        "strategy": "btc",
+        "logger": "gridbot.worker.strategy_runner",
+        "message": "filled 0.01",
+    }
+    assert line["orderLinkId"] == "x-1"
+    assert isinstance(line["pid"], int)
+    text = screen.getvalue()
+    assert "INFO" in text
+    assert "worker-alice" in text
+    assert text.endswith("[fill] alice/btc: filled 0.01\n")
+
+
+def test_a_message_may_begin_with_its_tag(tmp_path):
+    screen = _start(tmp_path)
+    logging_setup.for_strategy("alice", "btc", name="gridbot.worker.strategy_runner").info("[risk] rule none -> long_4")
+    logging_setup.stop_logging()
+    assert screen.getvalue().endswith("[risk] alice/btc: rule none -> long_4\n")
+
+
+@pytest.mark.parametrize(
+    ("logger", "tag"),
+    [
+        ("gridbot.core.execution_ledger", "acct"),
+        ("gridbot.bybit.streams.public", "ws"),
+        ("supervisor.store.writer", "store"),
+        ("ccxt.base", "ccxt"),
+    ],
+)
+def test_a_logger_has_a_short_tag(tmp_path, logger, tag):
+    screen = _start(tmp_path)
+    logging.getLogger(logger).warning("x")
+    logging_setup.stop_logging()
+    assert f" [{tag}] " in screen.getvalue()
+
+
+def test_every_line_carries_the_account_of_its_process(tmp_path):
+    _start(tmp_path)
+    logging.getLogger("somebody.else").warning("plain")
+    (line,) = _lines(tmp_path)
+    assert (line["account"], line["strategy"]) == ("alice", "")
+
+
+def test_context_marks_lines_of_any_logger_inside_it(tmp_path):
+    _start(tmp_path)
+    with logging_setup.context("alice", "eth"):
+        logging.getLogger("gridbot.execution.executor").info("inside")
+    logging.getLogger("gridbot.execution.executor").info("outside")
+    assert [line["strategy"] for line in _lines(tmp_path)] == ["eth", ""]
+
+
+def test_arguments_are_formatted_when_logged_not_when_written(tmp_path):
+    _start(tmp_path)
+    levels = [1, 2]
+    logging.getLogger("gridbot").info("levels %s", levels)
+    levels.clear()
+    assert _lines(tmp_path)[0]["message"] == "levels [1, 2]"
+
+
+@pytest.mark.parametrize("secret", ["s3cr3t-value", 'with"quote\\and/slash', "töken-ü-123"])
+def test_registered_secrets_appear_nowhere(tmp_path, secret):
+    screen = _start(tmp_path)
+    logging_setup.register_secret(secret)
+    log = logging.getLogger("gridbot")
+    log.info("key %s", secret)
+    log.info("extra", extra={"url": f"https://host/?api_key={secret}"})
+    try:
+        raise ValueError(f"refused {secret}")
+    except ValueError:
+        log.exception("failed")
+    logging_setup.stop_logging()
+    for text in (logging_setup.log_path("worker-alice", tmp_path).read_text(), screen.getvalue()):
+        assert secret not in text
+        assert json.dumps(secret)[1:-1] not in text
+        assert "********" in text
+
+
+def test_a_traceback_goes_to_the_file_and_one_line_to_the_console(tmp_path):
+    screen = _start(tmp_path)
+    try:
+        raise RuntimeError("boom")
+    except RuntimeError:
+        logging.getLogger("gridbot").exception("step failed")
+    (line,) = _lines(tmp_path)
+    assert "Traceback" in line["exc_info"]
+    assert len(screen.getvalue().splitlines()) == 1
+    assert "RuntimeError: boom" in screen.getvalue()
+
+
+def test_levels_of_file_and_console_are_independent(tmp_path):
+    screen = _start(tmp_path, level="DEBUG", console_level="WARNING")
+    logging.getLogger("gridbot").debug("detail")
+    logging.getLogger("gridbot").warning("careful")
+    assert [line["message"] for line in _lines(tmp_path)] == ["detail", "careful"]
+    assert "detail" not in screen.getvalue()
+    assert "careful" in screen.getvalue()
+
+
+def test_files_are_bounded_and_rotated(tmp_path):
+    _start(tmp_path, max_bytes=10_000, backups=2)
+    log = logging.getLogger("gridbot")
+    for number in range(400):
+        log.info("line %d %s", number, "x" * 60)
+    logging_setup.stop_logging()
+    files = sorted((tmp_path / "logs").iterdir())
+    assert len(files) == 3
+    assert all(file.stat().st_size <= 10_000 for file in files)
+
+
+def test_libraries_that_narrate_are_tamed(tmp_path):
+    screen = _start(tmp_path, level="DEBUG", console_level="DEBUG")
+    for name in ("pybit._http_manager", "urllib3.connectionpool", "aiohttp.access", "asyncio"):
+        logging.getLogger(name).info("chatter")
+    logging.getLogger("websocket").setLevel(logging.DEBUG)  # as its enableTrace(False) does
+    logging.getLogger("websocket").error("chatter: goodbye")
+    logging.getLogger("pybit._http_manager").warning("a real problem")
+    assert [line["message"] for line in _lines(tmp_path)] == ["a real problem"]
+    assert "chatter" not in screen.getvalue()
+
+
+class _Stuck(io.StringIO):
+    """A console that hangs until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = threading.Event()
+        self.release = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.entered.set()
+        assert self.release.wait(30)
+        return super().write(text)
+
+
+def test_a_hanging_output_neither_blocks_the_caller_nor_grows_without_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(logging_setup, "QUEUE_LINES", 50)
+    screen = _Stuck()
+    logging_setup.setup_logging("worker-alice", LoggingConfig(), tmp_path, True, stream=screen)
+    log = logging.getLogger("gridbot")
+    log.info("first")
+    assert screen.entered.wait(10)
+    for number in range(500):  # would wait for ever if any of these waited for the output
+        log.info("line %d", number)
+    screen.release.set()
+    logging_setup.stop_logging()
+    assert screen.getvalue().count("line ") == 50
+
+
+def test_dropped_lines_are_counted_in_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(logging_setup, "QUEUE_LINES", 0)
+    _start(tmp_path)
+    log = logging.getLogger("gridbot")
+    log.info("lost")
+    log.info("lost too")
+    monkeypatch.setattr(logging_setup, "QUEUE_LINES", 10)
+    log.info("kept")
+    (line,) = _lines(tmp_path)
+    assert (line["message"], line["lines_dropped_before"]) == ("kept", 2)
+
+
+def test_a_process_that_just_ends_has_written_its_lines(tmp_path):
+    program = (
+        "import logging, sys, pathlib\n"
+        "from gridbot import logging_setup\n"
+        "from gridbot.config.loading import LoggingConfig\n"
+        "logging_setup.setup_logging('p', LoggingConfig(), pathlib.Path(sys.argv[1]), False)\n"
+        "logging.getLogger('gridbot').info('last words')\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)
+    assert _lines(tmp_path, "p")[0]["message"] == "last words"

@@ -1,0 +1,113 @@
+"""What must be right before the first order, asked of an exchange that gives the answers a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+import pytest
+
+from gridbot.bybit.environment import Environment
+from gridbot.bybit.error_mapping import ErrorKind, ExchangeError
+from gridbot.config.models import AccountConfig, StrategyConfig
+from gridbot.core import Instrument
+from gridbot.exchange.requests import AccountInfo, ApiKeyInfo
+from gridbot.worker.startup import StartRefused, gather_facts, is_hopeless
+
+D = Decimal
+KEY = ApiKeyInfo(user_id="1", read_only=False, contract_trade=("Order", "Position"), can_withdraw=False)
+BTC = Instrument("BTCUSDT", D("0.1"), D("0.001"), D("0.001"), D(100))
+
+
+@dataclass
+class Exchange:
+    """Answers of the exchange; `done` is what it was told to change."""
+
+    key: ApiKeyInfo | ExchangeError = KEY
+    margin_mode: str = "REGULAR_MARGIN"
+    instrument_row: Instrument = BTC
+    hedge: ExchangeError | None = None
+    clock_ms: int = 1_000_000
+    done: list[str] = field(default_factory=list)
+
+    async def server_time_ms(self) -> int:
+        return self.clock_ms
+
+    async def api_key_info(self) -> ApiKeyInfo:
+        if isinstance(self.key, ExchangeError):
+            raise self.key
+        return self.key
+
+    async def account_info(self) -> AccountInfo:
+        return AccountInfo(self.margin_mode)
+
+    async def instrument(self, symbol: str) -> Instrument:
+        return self.instrument_row
+
+    async def ensure_hedge_mode(self, symbol: str) -> None:
+        if self.hedge is not None:
+            raise self.hedge
+        self.done.append(f"hedge {symbol}")
+
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        self.done.append(f"leverage {leverage}")
+
+
+def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Exchange:
+    account = AccountConfig.model_validate(
+        {"name": "alice", "environment": environment, "api_key": "k" * 18, "api_secret": "s" * 36}
+    )
+    grid = StrategyConfig.model_validate({"strat_id": "s", "account": "alice", "symbol": "BTCUSDT", **strategy})
+    asyncio.run(gather_facts(exchange, account, [grid], 1_000_000))  # type: ignore[arg-type]
+    return exchange
+
+
+def test_a_good_account_is_prepared() -> None:
+    assert gather(Exchange(), leverage=10).done == ["hedge BTCUSDT", "leverage 10"]
+
+
+def test_a_shadow_strategy_changes_nothing_on_the_account() -> None:
+    assert gather(Exchange(), leverage=10, shadow_mode=True).done == []
+
+
+@pytest.mark.parametrize(
+    ("exchange", "text"),
+    [
+        (Exchange(key=replace(KEY, read_only=True)), "read-only"),
+        (Exchange(key=replace(KEY, contract_trade=("Position",))), "Order missing"),
+        (Exchange(key=replace(KEY, is_unified=False)), "unified trading account"),
+        (Exchange(margin_mode="ISOLATED_MARGIN"), "expected cross margin"),
+        (Exchange(instrument_row=replace(BTC, status="Closed")), "expected BTCUSDT to be Trading"),
+        (Exchange(hedge=ExchangeError("position exists", kind=ErrorKind.RESYNC)), "cannot be switched"),
+    ],
+)
+def test_what_makes_trading_unsafe_refuses_the_start_in_words(exchange: Exchange, text: str) -> None:
+    with pytest.raises(StartRefused, match=text):
+        gather(exchange)
+    assert not any("leverage" in step for step in exchange.done)
+
+
+def test_what_is_only_unwise_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    gather(Exchange(key=replace(KEY, can_withdraw=True, deadline_days=3), clock_ms=990_000))
+    said = caplog.text
+    assert "may withdraw" in said
+    assert "expires in 3 days" in said
+    assert "10000 ms off" in said
+
+
+def test_an_environment_that_does_not_tell_about_keys_is_tolerated_where_documented() -> None:
+    silent = ExchangeError("not found", kind=ErrorKind.PARAM)
+    gather(Exchange(key=silent), Environment.DEMO)
+    with pytest.raises(ExchangeError):
+        gather(Exchange(key=silent), Environment.TESTNET)
+    refused = ExchangeError("invalid key", kind=ErrorKind.AUTH)
+    with pytest.raises(ExchangeError):
+        gather(Exchange(key=refused), Environment.DEMO)
+
+
+def test_only_passing_troubles_are_tried_again() -> None:
+    hopeless = {kind for kind in ErrorKind if is_hopeless(ExchangeError("no", kind=kind))}
+    assert hopeless == {ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM}
