@@ -58,7 +58,7 @@ from gridbot.paper.engine.paper_orders import Order
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig
-from gridbot.worker.assembly import Wiring
+from gridbot.worker.assembly import Assembly
 from gridbot.worker.main import WorkerSpec
 from supervisor.store.writer import WriterSpec
 from supervisor.store.writer_process import run_writer
@@ -384,7 +384,7 @@ def worker_settings(subject: Subject, data_dir: Path) -> GridbotConfig:
     )
 
 
-class Watched(Wiring):
+class Watched(Assembly):
     """A worker's parts, and a look at them after each wake-up of its loop."""
 
     def __init__(self, spec: WorkerSpec, records: Any, look: Callable[[], None]) -> None:
@@ -407,28 +407,28 @@ async def _worker(spec: WorkerSpec, subject: Subject, records: Any, signals: Con
     def look() -> None:
         """Tell the driver, once, when all is answered and the book is whole (at first) or lacks the withdrawn order."""
         nonlocal told
-        if not wiring.ready:
+        if not assembly.ready:
             return
-        runner = wiring.orchestrator.runners[subject.symbol]
-        state = len(wiring.account.stages.traces), len(runner.book)
+        runner = assembly.orchestrator.runners[subject.symbol]
+        state = len(assembly.context.trace.traces), len(runner.book)
         wanted = (subject.levels, subject.levels - 1) if state[0] == 0 else (subject.levels - 1,)
         if state == told or state[1] not in wanted or any(o.state is not OrderState.OPEN for o in runner.book):
             return
-        if not wiring.account.executor.idle:
+        if not assembly.context.executor.idle:
             loop.call_later(0.0005, look)
             return
         told = state
-        wiring.account.stages.on = True
+        assembly.context.trace.on = True
         signals.send_bytes(b"!")
 
-    wiring = Watched(spec, records, look)
-    await wiring.start()
+    assembly = Watched(spec, records, look)
+    await assembly.start()
     loop.add_reader(control.fileno(), over.set)
     await over.wait()
     with contextlib.suppress(EOFError, OSError):
         control.recv()
-        control.send({"traces": wiring.account.stages.traces})
-    await wiring.close("the benchmark is over")
+        control.send({"traces": assembly.context.trace.traces})
+    await assembly.close("the benchmark is over")
 
 
 def _run(main: Any, control: Connection) -> None:

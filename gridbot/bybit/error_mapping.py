@@ -225,7 +225,7 @@ def _from_requests(exc: requests.exceptions.RequestException) -> ExchangeError:
 
 
 def _from_urllib3(exc: HTTPError) -> ExchangeError:
-    """The same for what comes from below requests (`wire.WireClient`)."""
+    """The same for what comes from below requests (`wire.HttpClient`)."""
     if isinstance(exc, ConnectTimeoutError):  # also when refused, or the name is unknown
         return make_error("no connection to the exchange", ErrorKind.RETRY)
     if isinstance(exc, WireTimeout):

@@ -22,7 +22,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
 
-__all__ = ["Answer", "Outgoing", "WireClient"]
+__all__ = ["Answer", "HttpClient", "Outgoing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Answer:
         return orjson.loads(self.content)
 
 
-class WireClient:
+class HttpClient:
     """Requests to one host (`base_url`), one after another: not thread safe. `headers` go with every request.
 
     Raises urllib3's exceptions; `errors.classify` knows them.

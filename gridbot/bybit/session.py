@@ -6,7 +6,7 @@ What is done about pybit 5.17 (reference/bybit-v5.md 6.3):
   after construction (an empty argument would mean the default set);
 * it adds a log handler per instance when the root logger has none: they are taken away again;
 * requests costs more than all the rest on the way of an order, and looks up proxies and netrc for every call: pybit's
-  `client` is a `WireClient`;
+  `client` is a `HttpClient`;
 * it stamps requests with the local clock: `_prepare_headers` adds the measured offset, or 10002 could not be cured;
 * its exceptions carry request bodies and what the exchange echoed: they end here, as `ExchangeError` without a chain.
 """
@@ -25,7 +25,7 @@ from pybit.unified_trading import HTTP
 from gridbot.bybit.call_pool import DaemonPool
 from gridbot.bybit.environment import Credentials, Endpoints
 from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, classify, make_error
-from gridbot.bybit.http_client import WireClient
+from gridbot.bybit.http_client import HttpClient
 from gridbot.bybit.raw_fields import int_or_none
 from gridbot.exchange.requests import RateLimit
 
@@ -120,7 +120,7 @@ def make_session(
     session.clock = clock
     session.endpoint = endpoints.rest
     session.retry_codes = set()
-    session.client = WireClient(endpoints.rest, {**session.client.headers})
+    session.client = HttpClient(endpoints.rest, {**session.client.headers})
     return session
 
 

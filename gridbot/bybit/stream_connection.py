@@ -1,7 +1,7 @@
 """One stream across its connections: who listens now, since when nobody did, when to try again.
 
-A `Life` is what is known of one connection; pybit's threads write to it, the loop reads it. A `Link` goes from life to
-life. An abandoned life may still be written to by a thread that has not noticed; nobody reads it any more.
+A `Life` is what is known of one connection; pybit's threads write to it, the loop reads it. A `StreamConnection` goes
+from life to life. An abandoned life may still be written to by a thread that has not noticed; nobody reads it any more.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Literal
 from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, make_error
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, TickerMerger
 from gridbot.bybit.stream_socket import BybitSocket, Topics
-from gridbot.bybit.watchdog import Limits, LinkState, LinkView, backoff_s, why_dead
+from gridbot.bybit.watchdog import ConnectionState, ConnectionView, Limits, backoff_s, why_dead
 
-__all__ = ["Gap", "Life", "Link", "LinkHealth"]
+__all__ = ["ConnectionHealth", "Gap", "Life", "StreamConnection"]
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +37,11 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkHealth:
+class ConnectionHealth:
     """Ages in seconds, None before the first message; `error` is why the last connection ended."""
 
     is_ready: bool
-    state: LinkState
+    state: ConnectionState
     message_age_s: float | None
     alive_age_s: float | None
     reconnects: int
@@ -59,7 +59,7 @@ class Life:
         changed: Callable[[], None],
         now_s: float,
     ) -> None:
-        self.state = LinkState.CONNECTING
+        self.state = ConnectionState.CONNECTING
         self.state_s = now_s
         self.alive_s = now_s
         self.message_s: float | None = None
@@ -74,7 +74,7 @@ class Life:
 
     def on_open(self) -> None:
         self.on_alive()
-        self._become(LinkState.SUBSCRIBING)
+        self._become(ConnectionState.SUBSCRIBING)
 
     def on_frame(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
         if self.is_over:
@@ -91,21 +91,21 @@ class Life:
             request_id = next(iter(self._unconfirmed), "")
         self._unconfirmed.pop(request_id, None)
         if not self._unconfirmed:
-            self._become(LinkState.READY)
+            self._become(ConnectionState.READY)
 
     def on_lost(self, error: ExchangeError) -> None:
         if self.error is None:  # the first reason is the reason; what follows are its consequences
             self.error = error
-        self._become(LinkState.LOST)
+        self._become(ConnectionState.LOST)
 
-    def _become(self, state: LinkState) -> None:
-        if self.state is LinkState.LOST:
+    def _become(self, state: ConnectionState) -> None:
+        if self.state is ConnectionState.LOST:
             return
         self.state, self.state_s = state, time.monotonic()
         self._changed()
 
 
-class Link:
+class StreamConnection:
     """`kind` and how to make a socket for it; everything here runs on the loop.
 
     `step` does what is due and says how many seconds later it wants to be called again at the latest.
@@ -144,8 +144,8 @@ class Link:
     # ------------------------------------------------------------------ on the loop
 
     @property
-    def state(self) -> LinkState:
-        return self._life.state if self._life is not None else LinkState.LOST
+    def state(self) -> ConnectionState:
+        return self._life.state if self._life is not None else ConnectionState.LOST
 
     def connect(self) -> None:
         """Begin a new life; returns at once."""
@@ -165,7 +165,7 @@ class Link:
         if reason is not None:
             self._lose(life, reason, now_s)
             return self._retry_s - now_s
-        if life.state is LinkState.READY:
+        if life.state is ConnectionState.READY:
             if self._down_since_ms is not None:
                 self._is_back()
             if now_s - life.state_s > self._limits.settled_s:
@@ -186,11 +186,11 @@ class Link:
         self._life, left, self.socket = None, self.socket, None
         return left
 
-    def health(self, now_s: float) -> LinkHealth:
+    def health(self, now_s: float) -> ConnectionHealth:
         life = self._life
         message_s = life.message_s if life is not None else None
-        return LinkHealth(
-            is_ready=self.state is LinkState.READY,
+        return ConnectionHealth(
+            is_ready=self.state is ConnectionState.READY,
             state=self.state,
             message_age_s=None if message_s is None else max(0.0, now_s - message_s),
             alive_age_s=None if life is None else max(0.0, now_s - life.alive_s),
@@ -204,8 +204,8 @@ class Link:
     def _requests_topics(self) -> list[str]:
         return [topic for topics in self._requests.values() for topic in topics]
 
-    def _view(self, life: Life, now_s: float) -> LinkView:
-        return LinkView(
+    def _view(self, life: Life, now_s: float) -> ConnectionView:
+        return ConnectionView(
             state=life.state,
             is_connected=self.socket is not None and self.socket.is_connected(),
             state_age_s=now_s - life.state_s,
@@ -217,7 +217,7 @@ class Link:
 
     def _lose(self, life: Life, reason: str, now_s: float) -> None:
         heard_s = life.alive_s if self.kind == "private" else life.message_s or life.state_s
-        was_silent = life.state is LinkState.READY and self._view(life, now_s).is_connected
+        was_silent = life.state is ConnectionState.READY and self._view(life, now_s).is_connected
         self.error = life.error
         socket = self.close()
         if socket is not None:

@@ -21,9 +21,9 @@ from gridbot.bybit.mailbox import Mailbox, PrivateFrame, Ticker
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_public_trade, parse_ticker
 from gridbot.bybit.raw_fields import Row, RowProblem, parse_rows
-from gridbot.bybit.stream_connection import Gap, Life, Link, LinkHealth
+from gridbot.bybit.stream_connection import ConnectionHealth, Gap, Life, StreamConnection
 from gridbot.bybit.stream_socket import BybitSocket, Topics
-from gridbot.bybit.watchdog import Limits, LinkState
+from gridbot.bybit.watchdog import ConnectionState, Limits
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.exchange.requests import PublicTrade
 
@@ -57,8 +57,8 @@ class Drained:
 class StreamHealth:
     """Ages in seconds. `ticker_age_s` by symbol, None where none has come yet."""
 
-    public: LinkHealth
-    private: LinkHealth
+    public: ConnectionHealth
+    private: ConnectionHealth
     ticker_age_s: dict[str, float | None]
 
     @property
@@ -128,8 +128,8 @@ class StreamSet:
             )
 
         shared = (self._mailbox, self._tell_changed, self._limits, luck)
-        self._public = Link("public", public_topics, public_socket, *shared)
-        self._private = Link("private", private_topics, private_socket, *shared)
+        self._public = StreamConnection("public", public_topics, public_socket, *shared)
+        self._private = StreamConnection("private", private_topics, private_socket, *shared)
         self._links = (self._public, self._private) if self._symbols else (self._private,)
 
     # ------------------------------------------------------------------ life
@@ -221,9 +221,9 @@ class StreamSet:
         while True:
             self._changed.clear()
             for link in self._links:
-                if link.state is LinkState.LOST:
+                if link.state is ConnectionState.LOST:
                     raise link.failure()
-            if all(link.state is LinkState.READY for link in self._links):
+            if all(link.state is ConnectionState.READY for link in self._links):
                 return
             try:
                 async with asyncio.timeout(deadline_s - time.monotonic()):

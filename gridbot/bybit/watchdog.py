@@ -13,12 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Limits", "LinkState", "LinkView", "backoff_s", "why_dead"]
+__all__ = ["ConnectionState", "ConnectionView", "Limits", "backoff_s", "why_dead"]
 
 SILENCE_FACTOR_MAX = 8
 
 
-class LinkState(StrEnum):
+class ConnectionState(StrEnum):
     """How far one socket has come."""
 
     CONNECTING = "connecting"
@@ -44,14 +44,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkView:
+class ConnectionView:
     """What is known of a socket at one moment; ages in seconds.
 
     `quiet_rebuilds` counts the last rebuilds in a row that were made only for silence and brought nothing but a
     snapshot: then it is the market that is silent, and the patience doubles each time, up to eightfold.
     """
 
-    state: LinkState
+    state: ConnectionState
     is_connected: bool
     state_age_s: float
     alive_age_s: float
@@ -60,11 +60,11 @@ class LinkView:
     quiet_rebuilds: int = 0
 
 
-def why_dead(view: LinkView, limits: Limits) -> str | None:
+def why_dead(view: ConnectionView, limits: Limits) -> str | None:
     """Reason to give this socket up, None while it is fine."""
-    if view.state is LinkState.LOST:
+    if view.state is ConnectionState.LOST:
         return "connection lost"
-    if view.state is not LinkState.READY:
+    if view.state is not ConnectionState.READY:
         return f"not ready after {view.state_age_s:.0f} s" if view.state_age_s > limits.connect_s else None
     if not view.is_connected:
         return "socket closed"

@@ -16,11 +16,11 @@ from typing import Protocol
 
 from gridbot.bybit.error_mapping import ErrorKind, ExchangeError
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
-from gridbot.execution.latency_trace import Stages
-from gridbot.orders.order import Order, OrderState
+from gridbot.execution.latency_trace import LatencyTrace
+from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.rolling_limit import RollingLimit
 
-__all__ = ["Executor", "OrderOwner", "OrderWire"]
+__all__ = ["Executor", "OrderGateway", "OrderOwner"]
 
 BATCH = 10
 ORDERS_PER_S = 10
@@ -30,7 +30,7 @@ ZERO = Decimal(0)
 _Answers = list[OrderAck | ExchangeError]
 
 
-class OrderWire(Protocol):
+class OrderGateway(Protocol):
     """The part of `BybitRest` that orders need."""
 
     @property
@@ -45,9 +45,9 @@ class OrderWire(Protocol):
 class OrderOwner(Protocol):
     """Whoever an order belongs to (a strategy runner): told before it leaves and when the answer is there."""
 
-    def sending(self, order: Order) -> None: ...
-    def placed(self, order: Order, result: OrderAck | ExchangeError) -> None: ...
-    def cancelled(self, order: Order, result: OrderAck | ExchangeError) -> None: ...
+    def sending(self, order: TrackedOrder) -> None: ...
+    def placed(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None: ...
+    def cancelled(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None: ...
 
 
 class _Lane:
@@ -55,7 +55,7 @@ class _Lane:
 
     def __init__(self, single: str, batch: str) -> None:
         self.single, self.batch = single, batch
-        self.heap: list[tuple[int, Decimal, int, Order, OrderOwner]] = []
+        self.heap: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
         self.buckets = {single: RollingLimit(ORDERS_PER_S), batch: RollingLimit(ORDERS_PER_S)}
 
 
@@ -64,15 +64,15 @@ class Executor:
 
     def __init__(
         self,
-        wire: OrderWire,
+        wire: OrderGateway,
         *,
         before_send: Callable[[], object],
         clock_s: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         max_in_flight: int = 4,
-        stages: Stages | None = None,
+        trace: LatencyTrace | None = None,
     ) -> None:
-        self.stages = stages or Stages()
+        self.trace = trace or LatencyTrace()
         self._wire = wire
         self._before_send = before_send
         self._clock_s, self._clock_ms = clock_s, clock_ms
@@ -89,11 +89,11 @@ class Executor:
         """Nothing waits and nothing is under way."""
         return not (self._tasks or self._cancels.heap or self._places.heap)
 
-    def place(self, order: Order, owner: OrderOwner, distance: Decimal = ZERO) -> None:
+    def place(self, order: TrackedOrder, owner: OrderOwner, distance: Decimal = ZERO) -> None:
         rank = 0 if order.reduce_only else 1
         heapq.heappush(self._places.heap, (rank, distance, next(self._count), order, owner))
 
-    def cancel(self, order: Order, owner: OrderOwner) -> None:
+    def cancel(self, order: TrackedOrder, owner: OrderOwner) -> None:
         heapq.heappush(self._cancels.heap, (0, ZERO, next(self._count), order, owner))
 
     def pump(self) -> None:
@@ -156,7 +156,7 @@ class Executor:
                 return
             heapq.heappop(lane.heap)
 
-    def _launch(self, lane: _Lane, endpoint: str, entries: list[tuple[Order, OrderOwner]]) -> None:
+    def _launch(self, lane: _Lane, endpoint: str, entries: list[tuple[TrackedOrder, OrderOwner]]) -> None:
         wanted = OrderState.PENDING if lane is self._places else OrderState.PENDING_CANCEL
         entries = [(order, owner) for order, owner in entries if order.state is wanted]
         if not entries:
@@ -168,7 +168,7 @@ class Executor:
                 order.sent_ms = self._clock_ms()
                 owner.sending(order)
         self._before_send()
-        self.stages.journalled(order.link_id for order, _ in entries)
+        self.trace.journalled(order.link_id for order, _ in entries)
         self._free -= 1
         answer = self._send([order for order, _ in entries], is_place=lane is self._places)
         task = asyncio.get_running_loop().create_task(self._take_in(lane, endpoint, entries, answer))
@@ -182,7 +182,7 @@ class Executor:
             task.result()
             self.pump()
 
-    def _send(self, orders: list[Order], *, is_place: bool) -> Awaitable[OrderAck | _Answers]:
+    def _send(self, orders: list[TrackedOrder], *, is_place: bool) -> Awaitable[OrderAck | _Answers]:
         """A single request is on its way when this returns: a turn of the loop earlier than from within a task."""
         if is_place:
             requests = [_request(order) for order in orders]
@@ -196,7 +196,7 @@ class Executor:
         self,
         lane: _Lane,
         endpoint: str,
-        entries: list[tuple[Order, OrderOwner]],
+        entries: list[tuple[TrackedOrder, OrderOwner]],
         answer: Awaitable[OrderAck | _Answers],
     ) -> None:
         """Wait for the answer to a request and hand each order's part of it to its owner."""
@@ -214,7 +214,7 @@ class Executor:
                 self._hold_back(lane.buckets[endpoint], result)
             (owner.placed if lane is self._places else owner.cancelled)(order, result)
 
-    async def _cancel_by_symbol(self, orders: list[Order]) -> _Answers:
+    async def _cancel_by_symbol(self, orders: list[TrackedOrder]) -> _Answers:
         """One batch per symbol; answers in the order of `orders`."""
         answers: dict[str, OrderAck | ExchangeError] = {}
         for symbol in dict.fromkeys(order.symbol for order in orders):
@@ -235,7 +235,7 @@ class Executor:
             self.ip_banned_until_s = now_s + IP_BAN_S
 
 
-def _request(order: Order) -> OrderRequest:
+def _request(order: TrackedOrder) -> OrderRequest:
     return OrderRequest(
         symbol=order.symbol,
         side=order.side,

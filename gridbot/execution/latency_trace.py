@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from enum import StrEnum
 
-__all__ = ["Stage", "Stages"]
+__all__ = ["LatencyTrace", "Stage"]
 
 
 class Stage(StrEnum):
@@ -29,7 +29,7 @@ class Stage(StrEnum):
     JOURNALLED = "journalled"
 
 
-class Stages:
+class LatencyTrace:
     """Stamps in ns of `time.monotonic_ns`, which all processes of a machine share. `traces` grows while `on`."""
 
     __slots__ = ("_decision", "on", "traces")

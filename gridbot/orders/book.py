@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from gridbot.core import Direction, Instrument, LimitOrder, LimitOrders, OrderUpdateEvent
-from gridbot.orders.order import LEGAL, IllegalTransition, Order, OrderState, Transition, state_of
+from gridbot.orders.order import LEGAL, IllegalTransition, OrderState, TrackedOrder, Transition, state_of
 
 __all__ = ["OrderBook"]
 
@@ -26,8 +26,8 @@ class OrderBook:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
-        self._live: dict[str, Order] = {}
-        self._finished: OrderedDict[str, Order] = OrderedDict()
+        self._live: dict[str, TrackedOrder] = {}
+        self._finished: OrderedDict[str, TrackedOrder] = OrderedDict()
         self._key_of_order_id: dict[str, str] = {}
         self._levels: Counter[tuple[Direction, int]] = Counter()
         self._version = 0
@@ -39,7 +39,7 @@ class OrderBook:
         """Orders that may still execute."""
         return sum(1 for order in self._live.values() if not order.state.is_final)
 
-    def __iter__(self) -> Iterator[Order]:
+    def __iter__(self) -> Iterator[TrackedOrder]:
         """Every order that is not settled, oldest first."""
         return iter(list(self._live.values()))
 
@@ -61,7 +61,7 @@ class OrderBook:
             view.version = self._version
         return view
 
-    def get(self, key: str) -> Order | None:
+    def get(self, key: str) -> TrackedOrder | None:
         """The order with this wire id or exchange id, live or recently finished."""
         key = self._key_of_order_id.get(key, key)
         return self._live.get(key) or self._finished.get(key)
@@ -79,13 +79,13 @@ class OrderBook:
         legs = Direction if direction is None else (direction,)
         return sum((self._sum(leg, closing=False) for leg in legs), ZERO)
 
-    def unsettled(self) -> list[Order]:
+    def unsettled(self) -> list[TrackedOrder]:
         """Orders that are over on the exchange while executions of theirs are missing here."""
         return [o for o in self._live.values() if o.state.is_final]
 
     # ------------------------------------------------------------------ our own acts
 
-    def add(self, order: Order) -> Transition:
+    def add(self, order: TrackedOrder) -> Transition:
         """Take in a new or an adopted order, in whatever state it is."""
         if order.key in self._live or order.key in self._finished:
             raise IllegalTransition(f"{order.key}: expected an id that was never used, got one the book knows")
@@ -205,7 +205,7 @@ class OrderBook:
 
     # ------------------------------------------------------------------ inside
 
-    def _take_terms(self, order: Order, event: OrderUpdateEvent) -> None:
+    def _take_terms(self, order: TrackedOrder, event: OrderUpdateEvent) -> None:
         """Believe the exchange's price and quantity: it re-prices outside its band and clamps reduce-only orders."""
         if event.price > 0 and event.price != order.price:
             self._levels[order.direction, order.ticks] -= 1
@@ -229,11 +229,13 @@ class OrderBook:
             self._sums, self._sums_version = sums, self._version
         return self._sums[direction, closing]
 
-    def _open(self, key: str) -> Order | None:
+    def _open(self, key: str) -> TrackedOrder | None:
         order = self._live.get(self._key_of_order_id.get(key, key))
         return None if order is None or order.state.is_final else order
 
-    def _move(self, order: Order | None, after: OrderState, reason: str, exchange_ts: int = 0) -> Transition | None:
+    def _move(
+        self, order: TrackedOrder | None, after: OrderState, reason: str, exchange_ts: int = 0
+    ) -> Transition | None:
         if order is None:
             return None
         before = order.state
@@ -245,7 +247,7 @@ class OrderBook:
             self._retire(order)
         return Transition(order, before, after, reason, exchange_ts)
 
-    def _retire(self, order: Order) -> None:
+    def _retire(self, order: TrackedOrder) -> None:
         if self._live.pop(order.key, None) is None:
             return
         self._levels[order.direction, order.ticks] -= 1

@@ -22,7 +22,7 @@ from enum import StrEnum
 
 from gridbot.core import Direction, OrderStatus, Side
 
-__all__ = ["LEGAL", "IllegalTransition", "Order", "OrderState", "Transition", "state_of"]
+__all__ = ["LEGAL", "IllegalTransition", "OrderState", "TrackedOrder", "Transition", "state_of"]
 
 ZERO = Decimal(0)
 
@@ -65,7 +65,7 @@ class IllegalTransition(Exception):
 
 
 @dataclass(slots=True)
-class Order:
+class TrackedOrder:
     """One order of ours, from the decision to its end. Quantities in base coin, `price` in USDT, times in ms UTC.
 
     `link_id` is the id on the wire; `client_id` the stable id of the level. `exchange_ts` is the newest exchange time
@@ -114,7 +114,7 @@ class Order:
 class Transition:
     """An order that has changed, from which state, and why: what gets recorded."""
 
-    order: Order
+    order: TrackedOrder
     before: OrderState
     after: OrderState
     reason: str = ""

@@ -14,7 +14,7 @@ from gridbot.core import OrderUpdateEvent, client_order_id
 from gridbot.core.instrument import Instrument
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import client_id_of
-from gridbot.orders.order import Order, OrderState, state_of
+from gridbot.orders.order import OrderState, TrackedOrder, state_of
 
 __all__ = ["GRACE_MS", "Plan", "adopted", "compare", "owns"]
 
@@ -27,7 +27,7 @@ class Plan:
 
     update: tuple[OrderUpdateEvent, ...]
     adopt: tuple[OrderUpdateEvent, ...]
-    missing: tuple[Order, ...]
+    missing: tuple[TrackedOrder, ...]
     foreign: tuple[OrderUpdateEvent, ...]
 
 
@@ -40,14 +40,14 @@ def owns(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> bool:
     return claimed == client_order_id(strat_id, row.symbol, row.side, ticks, row.direction)
 
 
-def adopted(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> Order:
+def adopted(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> TrackedOrder:
     """Our record of an order that rests on the exchange and that we did not know (any more).
 
     What it has executed so far counts as accounted for: executions are paged before listings are compared.
     """
     if row.direction is None:
         raise ValueError(f"{row.order_id}: expected a hedge-mode order, got one without a leg")
-    return Order(
+    return TrackedOrder(
         strat_id=strat_id,
         symbol=row.symbol,
         side=row.side,
@@ -94,7 +94,7 @@ def compare(
     return Plan(tuple(update), tuple(adopt), tuple(_missing(book, listed, asked_ms)), tuple(foreign))
 
 
-def _missing(book: OrderBook, listed: set[str], asked_ms: int) -> Sequence[Order]:
+def _missing(book: OrderBook, listed: set[str], asked_ms: int) -> Sequence[TrackedOrder]:
     """Orders that should have been listed: sent long enough before the question, and not known to be over."""
     missing = []
     for order in book:

@@ -19,7 +19,7 @@ from gridbot.core import (
     Side,
     TickerEvent,
 )
-from gridbot.orders.order import Order
+from gridbot.orders.order import TrackedOrder
 
 __all__ = ["ShadowVenue"]
 
@@ -39,17 +39,17 @@ class ShadowVenue:
         self._symbol = symbol
         self._run_id = run_id
         self._maker_fee = maker_fee
-        self._resting: dict[str, Order] = {}
+        self._resting: dict[str, TrackedOrder] = {}
         self._legs = {Direction.LONG: _Leg(), Direction.SHORT: _Leg()}
         self._count = 0
 
-    def place(self, order: Order, now_ms: int) -> OrderUpdateEvent:
+    def place(self, order: TrackedOrder, now_ms: int) -> OrderUpdateEvent:
         self._count += 1
         order.order_id = f"shadow-{self._run_id}-{self._count}"
         self._resting[order.key] = order
         return _update(order, OrderStatus.NEW, ZERO, now_ms)
 
-    def cancel(self, order: Order, now_ms: int) -> OrderUpdateEvent:
+    def cancel(self, order: TrackedOrder, now_ms: int) -> OrderUpdateEvent:
         self._resting.pop(order.key, None)
         return _update(order, OrderStatus.CANCELLED, ZERO, now_ms)
 
@@ -80,7 +80,7 @@ class ShadowVenue:
             for direction, leg in self._legs.items()
         ]
 
-    def _fill(self, order: Order, now_ms: int) -> ExecutionEvent | None:
+    def _fill(self, order: TrackedOrder, now_ms: int) -> ExecutionEvent | None:
         del self._resting[order.key]
         leg = self._legs[order.direction]
         qty = min(order.qty, leg.size) if order.reduce_only else order.qty
@@ -107,13 +107,13 @@ class ShadowVenue:
         )
 
 
-def _reached(order: Order, ticker: TickerEvent) -> bool:
+def _reached(order: TrackedOrder, ticker: TickerEvent) -> bool:
     if order.side is Side.BUY:
         return ticker.last_price < order.price or (ticker.ask1_price is not None and ticker.ask1_price <= order.price)
     return ticker.last_price > order.price or (ticker.bid1_price is not None and ticker.bid1_price >= order.price)
 
 
-def _update(order: Order, status: OrderStatus, cum: Decimal, now_ms: int) -> OrderUpdateEvent:
+def _update(order: TrackedOrder, status: OrderStatus, cum: Decimal, now_ms: int) -> OrderUpdateEvent:
     return OrderUpdateEvent(
         symbol=order.symbol,
         order_id=order.order_id,

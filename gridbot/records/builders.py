@@ -19,7 +19,7 @@ from gridbot.core import (
     WalletEvent,
 )
 from gridbot.exchange.requests import PublicTrade
-from gridbot.orders.order import Order, Transition
+from gridbot.orders.order import TrackedOrder, Transition
 from gridbot.records.record_types import (
     ExecutionRecord,
     GridRecord,
@@ -80,7 +80,7 @@ def of_proposal(
     )
 
 
-def of_cancel(order: Order, *, verdict: str, reason: str, ticker: TickerEvent | None) -> IntentRecord:
+def of_cancel(order: TrackedOrder, *, verdict: str, reason: str, ticker: TickerEvent | None) -> IntentRecord:
     """A cancel that was decided, and why."""
     return IntentRecord(
         strategy=order.strat_id,

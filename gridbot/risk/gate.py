@@ -1,8 +1,8 @@
 """The only door to the wire. Whoever wants an order or a cancel (strategy, retry, healing, operator) asks here.
 
-Pure: the gate sees a `Desk` (one strategy's book, position, price and limits), the account's `Funds` and the time, and
-answers with the reason it refuses, or None. It decides; it sends nothing. Checks run from "may anything be sent at all"
-to "can it be paid for", so that the first reason is the one an operator has to remove first.
+Pure: the gate sees a `StrategyRiskState` (one strategy's book, position, price and limits), the account's `Funds` and
+the time, and answers with the reason it refuses, or None. It decides; it sends nothing. Checks run from "may anything
+be sent at all" to "can it be paid for", so that the first reason is the one an operator has to remove first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gridbot.orders.book import OrderBook
 from gridbot.orders.breakers import Breaker, FailureRun, RateCap
 from gridbot.risk.funds import Funds
 
-__all__ = ["PRICE_BLIND", "Caps", "Desk", "Gate", "Producer", "Proposal", "Refusal", "wire_order"]
+__all__ = ["PRICE_BLIND", "Caps", "Gate", "Producer", "Proposal", "Refusal", "StrategyRiskState", "wire_order"]
 
 LevelKey = tuple[str, Direction, Side, int]
 """Strategy, direction, side and price in ticks."""
@@ -86,7 +86,7 @@ class Leg:
 
 
 @dataclass(slots=True)
-class Desk:
+class StrategyRiskState:
     """What the gate looks at for one strategy; its runner keeps it true."""
 
     strat_id: str
@@ -145,7 +145,7 @@ class Gate:
         warn: Callable[[str, str], None] = lambda key, text: None,
     ) -> None:
         self.funds = funds
-        self.desks: dict[str, Desk] = {}
+        self.strategies: dict[str, StrategyRiskState] = {}
         self.stopping = False
         self.loss_latched = ""
         self.auth = FailureRun()
@@ -155,7 +155,7 @@ class Gate:
         self._warned: set[str] = set()
 
     def admit(
-        self, desk: Desk, proposal: Proposal, now_s: float, producer: Producer = Producer.STRATEGY
+        self, state: StrategyRiskState, proposal: Proposal, now_s: float, producer: Producer = Producer.STRATEGY
     ) -> Refusal | None:
         """Let an order through (then it counts against caps and funds) or say why not.
 
@@ -165,91 +165,93 @@ class Gate:
         if producer is Producer.CLOSE:
             if not proposal.reduce_only:
                 raise ValueError(f"expected a close to be reduce-only, got {proposal}")
-            refusal = self._size(desk, proposal, own_level=False)
+            refusal = self._size(state, proposal, own_level=False)
         else:
-            refusal = self._admit(desk, proposal, now_s, own_level=producer is Producer.RETRY)
+            refusal = self._admit(state, proposal, now_s, own_level=producer is Producer.RETRY)
         if refusal is None:
-            desk.rate.count(now_s)
+            state.rate.count(now_s)
         return refusal
 
-    def _admit(self, desk: Desk, proposal: Proposal, now_s: float, *, own_level: bool) -> Refusal | None:
+    def _admit(self, state: StrategyRiskState, proposal: Proposal, now_s: float, *, own_level: bool) -> Refusal | None:
         return (
-            self._may_trade(desk, now_s)
-            or self._level(desk, proposal, now_s, own_level)
-            or self._size(desk, proposal, own_level)
-            or (None if own_level else self._caps(desk, proposal, now_s))
-            or (None if own_level or proposal.reduce_only else self._money(desk, proposal, now_s))
+            self._may_trade(state, now_s)
+            or self._level(state, proposal, now_s, own_level)
+            or self._size(state, proposal, own_level)
+            or (None if own_level else self._caps(state, proposal, now_s))
+            or (None if own_level or proposal.reduce_only else self._money(state, proposal, now_s))
         )
 
-    def level_key(self, desk: Desk, direction: Direction, side: Side, ticks: int) -> LevelKey:
+    def level_key(self, state: StrategyRiskState, direction: Direction, side: Side, ticks: int) -> LevelKey:
         """What the breaker counts refusals of the exchange by."""
-        return (desk.strat_id, direction, side, ticks)
+        return (state.strat_id, direction, side, ticks)
 
     # ------------------------------------------------------------------ the checks, in their order
 
-    def _may_trade(self, desk: Desk, now_s: float) -> Refusal | None:
+    def _may_trade(self, state: StrategyRiskState, now_s: float) -> Refusal | None:
         if self.stopping:
             return Refusal.STOPPING
-        if not desk.ready:
+        if not state.ready:
             return Refusal.NOT_READY
         if self.loss_latched:
             return Refusal.LOSS_LIMIT
-        if desk.halted:
+        if state.halted:
             return Refusal.HALTED
-        if desk.paused:
+        if state.paused:
             return Refusal.PAUSED
         if self.auth.is_cooling(now_s):
             return Refusal.AUTH_COOLDOWN
-        if desk.last_price is None or desk.price_s is None or now_s - desk.price_s > STALE_PRICE_S:
+        if state.last_price is None or state.price_s is None or now_s - state.price_s > STALE_PRICE_S:
             return Refusal.STALE_PRICE
         return None
 
-    def _level(self, desk: Desk, proposal: Proposal, now_s: float, own_level: bool) -> Refusal | None:
-        if not own_level and desk.book.has_live(proposal.direction, proposal.ticks):
+    def _level(self, state: StrategyRiskState, proposal: Proposal, now_s: float, own_level: bool) -> Refusal | None:
+        if not own_level and state.book.has_live(proposal.direction, proposal.ticks):
             return Refusal.LEVEL_TAKEN
-        key = self.level_key(desk, proposal.direction, proposal.side, proposal.ticks)
+        key = self.level_key(state, proposal.direction, proposal.side, proposal.ticks)
         return Refusal.BREAKER_OPEN if self.breaker.is_open(key, now_s) else None
 
-    def _size(self, desk: Desk, proposal: Proposal, own_level: bool) -> Refusal | None:
+    def _size(self, state: StrategyRiskState, proposal: Proposal, own_level: bool) -> Refusal | None:
         if proposal.qty <= 0:
             return Refusal.NOT_COVERED if proposal.reduce_only else Refusal.TOO_SMALL
         if not proposal.reduce_only:
             return None
-        leg = desk.legs[proposal.direction]
+        leg = state.legs[proposal.direction]
         if leg.unsure:
             return Refusal.POSITION_UNSURE
-        resting = desk.book.resting_close_qty(proposal.direction) - (proposal.qty if own_level else ZERO)
+        resting = state.book.resting_close_qty(proposal.direction) - (proposal.qty if own_level else ZERO)
         return None if leg.size >= proposal.qty + resting else Refusal.NOT_COVERED
 
-    def _caps(self, desk: Desk, proposal: Proposal, now_s: float) -> Refusal | None:
-        caps = desk.caps
+    def _caps(self, state: StrategyRiskState, proposal: Proposal, now_s: float) -> Refusal | None:
+        caps = state.caps
         if caps.max_open_orders is not None:
-            count = Decimal(len(desk.book) + 1)
-            if self._exceeds(f"{desk.strat_id}.max_open_orders", count, Decimal(caps.max_open_orders)):
+            count = Decimal(len(state.book) + 1)
+            if self._exceeds(f"{state.strat_id}.max_open_orders", count, Decimal(caps.max_open_orders)):
                 return Refusal.MAX_OPEN_ORDERS
-        if desk.rate.per_minute is not None:
-            used = Decimal(desk.rate.used(now_s) + 1)
-            if self._exceeds(f"{desk.strat_id}.max_orders_per_minute", used, Decimal(desk.rate.per_minute)):
+        if state.rate.per_minute is not None:
+            used = Decimal(state.rate.used(now_s) + 1)
+            if self._exceeds(f"{state.strat_id}.max_orders_per_minute", used, Decimal(state.rate.per_minute)):
                 return Refusal.MAX_ORDERS_PER_MINUTE
         return None
 
-    def _money(self, desk: Desk, proposal: Proposal, now_s: float) -> Refusal | None:
+    def _money(self, state: StrategyRiskState, proposal: Proposal, now_s: float) -> Refusal | None:
         wallet = self.funds.wallet_balance
-        leg = desk.legs[proposal.direction]
-        if desk.caps.max_margin is not None:
-            entry = leg.entry_price or desk.last_price or proposal.price
-            value = leg.size * entry + desk.book.opening_notional(proposal.direction) + proposal.notional
+        leg = state.legs[proposal.direction]
+        if state.caps.max_margin is not None:
+            entry = leg.entry_price or state.last_price or proposal.price
+            value = leg.size * entry + state.book.opening_notional(proposal.direction) + proposal.notional
             if wallet <= 0:
                 return Refusal.MAX_MARGIN
-            if self._exceeds(f"{desk.strat_id}.max_margin.{proposal.direction}", value / wallet, desk.caps.max_margin):
+            if self._exceeds(
+                f"{state.strat_id}.max_margin.{proposal.direction}", value / wallet, state.caps.max_margin
+            ):
                 return Refusal.MAX_MARGIN
-        if desk.caps.max_notional is not None:
-            limit = desk.caps.max_notional.resolve(wallet)
-            if self._exceeds(f"{desk.strat_id}.max_notional", desk.notional() + proposal.notional, limit):
+        if state.caps.max_notional is not None:
+            limit = state.caps.max_notional.resolve(wallet)
+            if self._exceeds(f"{state.strat_id}.max_notional", state.notional() + proposal.notional, limit):
                 return Refusal.MAX_NOTIONAL
         if self._account_max_notional is not None:
             limit = self._account_max_notional.resolve(wallet)
-            total: Decimal = sum((d.notional() for d in self.desks.values()), ZERO)
+            total: Decimal = sum((d.notional() for d in self.strategies.values()), ZERO)
             if self._exceeds("account.max_notional", total + proposal.notional, limit):
                 return Refusal.ACCOUNT_MAX_NOTIONAL
         need = self.funds.needed(proposal.notional, leg.leverage)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from gridbot.execution.executor import Executor
 from gridbot.records.record_types import LatchRecord, UtcUs
-from gridbot.risk.gate import Desk, Gate
+from gridbot.risk.gate import Gate, StrategyRiskState
 
-__all__ = ["Hold", "HoldWatch", "Reason", "holds_of"]
+__all__ = ["Halt", "HaltWatch", "Reason", "halts_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Halt:
     """What is held: a strategy ("" is the account) and, for a breaker, the level."""
 
     strategy: str
@@ -33,36 +33,38 @@ class Reason:
     until_s: float | None = None
 
 
-def holds_of(gate: Gate, executor: Executor, desks: Iterable[Desk], now_s: float) -> dict[Hold, Reason]:
+def halts_of(
+    gate: Gate, executor: Executor, risk_states: Iterable[StrategyRiskState], now_s: float
+) -> dict[Halt, Reason]:
     """Everything that holds orders of an account back at `now_s`, the monotonic clock."""
-    found: dict[Hold, Reason] = {}
+    found: dict[Halt, Reason] = {}
     if gate.loss_latched:
-        found[Hold("", "session_loss")] = Reason(gate.loss_latched)
+        found[Halt("", "session_loss")] = Reason(gate.loss_latched)
     if gate.auth.is_cooling(now_s):
-        found[Hold("", "auth_cooldown")] = Reason("repeated authentication errors", gate.auth.until_s)
+        found[Halt("", "auth_cooldown")] = Reason("repeated authentication errors", gate.auth.until_s)
     banned = executor.ip_banned_until_s
     if banned is not None and now_s < banned:
-        found[Hold("", "ip_ban")] = Reason("the exchange bans this address (403)", banned)
+        found[Halt("", "ip_ban")] = Reason("the exchange bans this address (403)", banned)
     for (strategy, direction, side, ticks), until_s in gate.breaker.open_until(now_s).items():
-        desk = gate.desks[strategy]
-        price = desk.book.instrument.price(ticks)
-        hold = Hold(strategy, "breaker", f"{direction} {side} {price}")
+        risk_state = gate.strategies[strategy]
+        price = risk_state.book.instrument.price(ticks)
+        hold = Halt(strategy, "breaker", f"{direction} {side} {price}")
         found[hold] = Reason("the exchange refused this level repeatedly", until_s)
-    for desk in desks:
-        if desk.halted:
-            found[Hold(desk.strat_id, "halted")] = Reason(desk.halted)
-        if desk.paused:
-            found[Hold(desk.strat_id, "paused")] = Reason("")
+    for risk_state in risk_states:
+        if risk_state.halted:
+            found[Halt(risk_state.strat_id, "halted")] = Reason(risk_state.halted)
+        if risk_state.paused:
+            found[Halt(risk_state.strat_id, "paused")] = Reason("")
     return found
 
 
-class HoldWatch:
+class HaltWatch:
     """Remembers what held at the last look."""
 
     def __init__(self) -> None:
-        self._held: Mapping[Hold, Reason] = {}
+        self._held: Mapping[Halt, Reason] = {}
 
-    def changes(self, held: Mapping[Hold, Reason], now_s: float, now_us: int) -> Iterator[LatchRecord]:
+    def changes(self, held: Mapping[Halt, Reason], now_s: float, now_us: int) -> Iterator[LatchRecord]:
         """A record for each hold that is new, has another reason, or is gone. Times: monotonic s, and UTC µs."""
         before, self._held = self._held, dict(held)
         for hold in before.keys() - held.keys():

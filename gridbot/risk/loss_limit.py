@@ -14,12 +14,12 @@ from gridbot.core.execution_ledger import Ledger
 from gridbot.risk.gate import Gate
 from gridbot.state.documents import StateFile
 
-__all__ = ["LossLatch"]
+__all__ = ["LossLimit"]
 
 ZERO = Decimal(0)
 
 
-class LossLatch:
+class LossLimit:
     """USDT throughout."""
 
     def __init__(self, file: StateFile, caps: AccountCaps, strategies: Sequence[StrategyConfig]) -> None:

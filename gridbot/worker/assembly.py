@@ -28,13 +28,13 @@ from gridbot.records.record_types import AlertRecord
 from gridbot.records.recorder import Recorder
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
-from gridbot.risk.loss_limit import LossLatch
+from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StateFile
 from gridbot.state.grid_store import GridAnchorStore
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.strategies.grid import GridConfig, GridEngine
-from gridbot.worker.context import Account
+from gridbot.worker.context import WorkerContext
 from gridbot.worker.orchestrator import Alert, Orchestrator
 from gridbot.worker.startup import gather_facts
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -42,12 +42,12 @@ from gridbot.worker.strategy_runner import StrategyRunner
 if TYPE_CHECKING:
     from gridbot.worker.main import WorkerSpec
 
-__all__ = ["Wiring"]
+__all__ = ["Assembly"]
 
 log = logging.getLogger(__name__)
 
 
-class Wiring:
+class Assembly:
     """Made once per process; `start` may be tried again after `undo_start`. `close` always ends it."""
 
     def __init__(self, spec: WorkerSpec, records: Any, *, alert: Alert) -> None:
@@ -82,13 +82,13 @@ class Wiring:
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
         self._endpoints = endpoints_for(self._config.environment, spec.paper_url)
-        self._latch = LossLatch(
+        self._latch = LossLimit(
             StateFile(self._state_dir / "latch.json", self._pool), self._config.caps, self._strategies
         )
 
     @property
-    def account(self) -> Account:
-        return self.orchestrator.account
+    def context(self) -> WorkerContext:
+        return self.orchestrator.context
 
     # ------------------------------------------------------------------ start and stop
 
@@ -118,7 +118,7 @@ class Wiring:
             make_streams=self._streams,
         )
         for strategy in self._strategies:
-            orchestrator.add(self._runner(strategy, facts.instruments[strategy.symbol], orchestrator.account))
+            orchestrator.add(self._runner(strategy, facts.instruments[strategy.symbol], orchestrator.context))
         self.orchestrator = orchestrator
         self._latch.load(gate, self._ledger)
         self.ready = True
@@ -157,7 +157,7 @@ class Wiring:
 
     def guard_losses(self) -> None:
         """Latch the account when its session has lost too much; while latched, keep cancelling until nothing rests."""
-        gate = self.account.gate
+        gate = self.orchestrator.context.gate
         text = self._latch.check(self._ledger, gate.funds.wallet_balance, self._unrealised())
         if text and not gate.loss_latched:
             gate.loss_latched = text
@@ -167,16 +167,16 @@ class Wiring:
                 runner.orders.cancel_all("session_loss_limit")
 
     def clear_latch(self) -> None:
-        self.account.gate.loss_latched = ""
+        self.orchestrator.context.gate.loss_latched = ""
         self._latch.clear(self._ledger)
 
     def _unrealised(self) -> Decimal:
-        wallet = self.account.gate.funds.wallet
+        wallet = self.orchestrator.context.gate.funds.wallet
         return (wallet.unrealised_pnl if wallet else None) or Decimal(0)
 
     # ------------------------------------------------------------------ parts
 
-    def _runner(self, strategy: StrategyConfig, instrument: Instrument, account: Account) -> StrategyRunner:
+    def _runner(self, strategy: StrategyConfig, instrument: Instrument, account: WorkerContext) -> StrategyRunner:
         name = strategy.strat_id
         engine = GridEngine(
             strategy.symbol,

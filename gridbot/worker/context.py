@@ -8,14 +8,14 @@ from typing import Protocol
 
 from gridbot.core.execution_ledger import Ledger
 from gridbot.execution.executor import Executor
-from gridbot.execution.latency_trace import Stages
+from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.orders.ids import Generations
-from gridbot.orders.order import Order
+from gridbot.orders.order import TrackedOrder
 from gridbot.orders.retry import RetryQueue
 from gridbot.records.record_types import RawMessageRecord, Record
 from gridbot.risk.gate import Gate
 
-__all__ = ["Account", "Requests", "Sink"]
+__all__ = ["Requests", "Sink", "WorkerContext"]
 
 
 class Sink(Protocol):
@@ -27,7 +27,7 @@ class Sink(Protocol):
 class Requests(Protocol):
     """What a strategy may ask of its orchestrator; each returns at once and is done when the time is right."""
 
-    def look_up(self, order: Order) -> None:
+    def look_up(self, order: TrackedOrder) -> None:
         """Ask the exchange what became of this order."""
 
     def refresh_positions(self, symbol: str) -> None:
@@ -44,7 +44,7 @@ class Requests(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class WorkerContext:
     """The shared parts, wired once by the orchestrator."""
 
     name: str
@@ -56,7 +56,7 @@ class Account:
     retry: RetryQueue
     recorder: Sink
     requests: Requests
-    stages: Stages
+    trace: LatencyTrace
     clock_s: Callable[[], float]
     clock_ms: Callable[[], int]
     keeps_raw: bool = False

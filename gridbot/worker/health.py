@@ -26,18 +26,18 @@ _PROCESS = psutil.Process()
 
 def account_health(orchestrator: Orchestrator, *, state: str, started_s: float) -> dict[str, Any]:
     """The `health` message: JSON-able, money as text in USDT, ages in seconds, sizes in bytes."""
-    account = orchestrator.account
-    now_s = account.clock_s()
+    context = orchestrator.context
+    now_s = context.clock_s()
     streams = orchestrator.streams.health if orchestrator.streams is not None else None
     stats = orchestrator.recorder.stats
-    wallet = account.gate.funds.wallet
+    wallet = context.gate.funds.wallet
     tick_age = streams.last_tick_age_s if streams is not None else None
     reasons = _reasons(orchestrator, now_s)
     return {
         "type": "health",
-        "account": account.name,
+        "account": context.name,
         "pid": os.getpid(),
-        "run_id": account.run_id,
+        "run_id": context.run_id,
         "environment": orchestrator.config.environment,
         "state": state,
         "health": _word(orchestrator, reasons, now_s),
@@ -56,9 +56,9 @@ def account_health(orchestrator: Orchestrator, *, state: str, started_s: float) 
         "queue_dropped": stats.queue_dropped,
         "wallet": _text(wallet.wallet_balance if wallet else None),
         "equity": _text(wallet.equity if wallet else None),
-        "available": _text(account.gate.funds.available),
-        "auth_cooldowns": account.gate.auth.cycles,
-        "breakers_open": len(account.gate.breaker.open_until(now_s)),
+        "available": _text(context.gate.funds.available),
+        "auth_cooldowns": context.gate.auth.cycles,
+        "breakers_open": len(context.gate.breaker.open_until(now_s)),
         "strategies": [_strategy(orchestrator, runner, now_s) for runner in orchestrator.runners.values()],
     }
 
@@ -87,7 +87,7 @@ def _ms(age_s: float | None) -> int | None:
 
 
 def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:
-    gate = orchestrator.account.gate
+    gate = orchestrator.context.gate
     if gate.loss_latched:
         return "circuit_open"
     if gate.auth.is_cooling(now_s):
@@ -97,12 +97,12 @@ def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:
 
 def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     reasons = []
-    account = orchestrator.account
-    if account.gate.loss_latched:
-        reasons.append(account.gate.loss_latched)
-    if account.gate.auth.is_cooling(now_s):
+    context = orchestrator.context
+    if context.gate.loss_latched:
+        reasons.append(context.gate.loss_latched)
+    if context.gate.auth.is_cooling(now_s):
         reasons.append("orders paused after repeated authentication errors")
-    banned = account.executor.ip_banned_until_s
+    banned = context.executor.ip_banned_until_s
     if banned is not None and now_s < banned:
         reasons.append(f"the exchange bans this address for {banned - now_s:.0f} s more (403)")
     if orchestrator.streams is not None:
@@ -117,8 +117,8 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     if error:
         reasons.append(f"the journal cannot be written: {error}")
     for runner in orchestrator.runners.values():
-        if runner.desk.halted:
-            reasons.append(f"{runner.strat_id} halted: {runner.desk.halted}")
+        if runner.risk_state.halted:
+            reasons.append(f"{runner.strat_id} halted: {runner.risk_state.halted}")
     return reasons
 
 
@@ -129,7 +129,7 @@ def _freshness(tick_age_s: float | None) -> str:
 
 
 def _strategy(orchestrator: Orchestrator, runner: StrategyRunner, now_s: float) -> dict[str, Any]:
-    totals = orchestrator.account.ledger.of(runner.strat_id)
+    totals = orchestrator.context.ledger.of(runner.strat_id)
     engine = runner.engine
     waiting = {reason: n for reason, n in runner.refusals.items() if reason is not Refusal.LEVEL_TAKEN}
     unrealised = sum((_upnl(runner, direction) or Decimal(0) for direction in Direction), Decimal(0))
@@ -138,7 +138,7 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner, now_s: float) 
         "symbol": runner.symbol,
         "mode": "shadow" if runner.is_shadow else "live",
         "state": _state(runner),
-        "last_price": _text(runner.desk.last_price),
+        "last_price": _text(runner.risk_state.last_price),
         **{direction.value: _leg(runner, direction) for direction in Direction},
         "open_orders": len(runner.book),
         "levels": len(engine.grid.levels) if engine.grid is not None else 0,
@@ -152,21 +152,21 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner, now_s: float) 
             direction.value: [_text(m) for m in runner.sizer.multipliers(direction)] for direction in Direction
         },
         "waiting": {str(reason): n for reason, n in waiting.items()},
-        "reason": runner.desk.halted or ("paused by the operator" if runner.desk.paused else ""),
+        "reason": runner.risk_state.halted or ("paused by the operator" if runner.risk_state.paused else ""),
     }
 
 
 def _state(runner: StrategyRunner) -> str:
-    if runner.desk.halted:
+    if runner.risk_state.halted:
         return "halted"
-    if runner.desk.paused:
+    if runner.risk_state.paused:
         return "paused"
     return "active"
 
 
 def _leg(runner: StrategyRunner, direction: Direction) -> dict[str, Any]:
     position = runner.positions.get(direction)
-    leg = runner.desk.legs[direction]
+    leg = runner.risk_state.legs[direction]
     return {
         "size": _text(leg.size),
         "entry": _text(leg.entry_price),
@@ -177,7 +177,7 @@ def _leg(runner: StrategyRunner, direction: Direction) -> dict[str, Any]:
 
 def _upnl(runner: StrategyRunner, direction: Direction) -> Decimal | None:
     """At the mark price when known, else at the last price."""
-    leg = runner.desk.legs[direction]
+    leg = runner.risk_state.legs[direction]
     ticker = runner.ticker
     if leg.size == 0:
         return Decimal(0)

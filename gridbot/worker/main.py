@@ -1,4 +1,4 @@
-"""The process of one account: wiring, a report each second, commands, signals.
+"""The process of one account: assembly, a report each second, commands, signals.
 
 `run_worker` is what the supervisor spawns. It returns by ending the process: 0 after an orderly stop, 4 for a
 configuration it cannot trade, 7 when the start was refused (nothing was sent), 1 for anything unexpected.
@@ -26,9 +26,9 @@ from gridbot.config.models import GridbotConfig, OnStop
 from gridbot.records.journal import JournalBusy
 from gridbot.records.record_types import CommandRecord, Json
 from gridbot.state.key_lock import KeyBusy, key_lock
-from gridbot.worker.assembly import Wiring
+from gridbot.worker.assembly import Assembly
 from gridbot.worker.health import account_health, sample_of
-from gridbot.worker.pipe import Uplink
+from gridbot.worker.pipe import SupervisorPipe
 from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.startup import RETRY_WAITS_S, StartRefused, is_hopeless
 
@@ -105,17 +105,17 @@ class _Worker:
         self._records = records
         self._started_s = time.monotonic()
         self._sampled_s = float("-inf")
-        self._uplink = Uplink(conn)
+        self._pipe = SupervisorPipe(conn)
         self._stop = asyncio.Event()
         self._stop_mode = spec.settings.supervisor.on_stop
         self._orphaned = False
         self._state = "starting"
-        self._wiring: Wiring | None = None
+        self._assembly: Assembly | None = None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        self._uplink.listen(loop, self._command, self._supervisor_gone)
+        self._pipe.listen(loop, self._command, self._supervisor_gone)
         account = self._spec.settings.account(self._spec.account)
         scope = self._spec.paper_url or str(account.environment)
         try:
@@ -126,39 +126,39 @@ class _Worker:
         except OSError as error:
             return self._refuse(f"expected to write state and journal in {self._spec.data_dir}, got: {error}")
         finally:
-            self._uplink.close()
+            self._pipe.close()
 
     async def _life(self) -> int:
         report = asyncio.create_task(self._report(), name="report")
-        wiring = self._wiring = Wiring(self._spec, self._records, alert=self._tell)
+        assembly = self._assembly = Assembly(self._spec, self._records, alert=self._tell)
         reason, code = "stopped", EXIT_OK
         try:
-            if not await self._start(wiring):
+            if not await self._start(assembly):
                 reason, code = (reason, EXIT_OK) if self._stop.is_set() else ("start refused", EXIT_REFUSED)
                 return code
             self._state = "trading"
             self._report_now()
-            self._uplink.send({"type": "ready", "account": self._spec.account, "pid": os.getpid()})
-            await self._until_stopped(wiring)
-            failure = wiring.orchestrator.failed()
+            self._pipe.send({"type": "ready", "account": self._spec.account, "pid": os.getpid()})
+            await self._until_stopped(assembly)
+            failure = assembly.orchestrator.failed()
             if failure is not None:
                 raise failure
             self._state = "stopping"
-            await self._wind_down(wiring)
+            await self._wind_down(assembly)
         except BaseException as error:
             reason = f"{type(error).__name__}: {error}"
             raise
         finally:
             report.cancel()
-            await wiring.close(reason)
-            self._wiring = None  # its records are complete; what is still to be told only the supervisor can keep
-            self._uplink.send({"type": "bye", "reason": reason, "exit_code": code})
+            await assembly.close(reason)
+            self._assembly = None  # its records are complete; what is still to be told only the supervisor can keep
+            self._pipe.send({"type": "bye", "reason": reason, "exit_code": code})
         return code
 
-    async def _start(self, wiring: Wiring) -> bool:
+    async def _start(self, assembly: Assembly) -> bool:
         """Four tries; each takes down what it opened. False when stopped meanwhile or when all failed."""
         for wait_s in (*RETRY_WAITS_S, None):
-            started = asyncio.create_task(wiring.start())
+            started = asyncio.create_task(assembly.start())
             stopped = asyncio.create_task(self._stop.wait())
             await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
@@ -171,7 +171,7 @@ class _Worker:
                 started.result()
                 return True
             except ExchangeError as error:
-                await wiring.undo_start()
+                await assembly.undo_start()
                 if wait_s is None or is_hopeless(error):
                     self._refuse(f"the exchange could not be read, no order was sent: {error}")
                     return False
@@ -181,25 +181,25 @@ class _Worker:
                     return False
         return False
 
-    async def _until_stopped(self, wiring: Wiring) -> None:
+    async def _until_stopped(self, assembly: Assembly) -> None:
         last_checkpoint = time.monotonic()
-        while not self._stop.is_set() and wiring.orchestrator.failed() is None:
+        while not self._stop.is_set() and assembly.orchestrator.failed() is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), 0.5)
-            wiring.guard_losses()
+            assembly.guard_losses()
             if time.monotonic() - last_checkpoint > CHECKPOINT_S:
                 last_checkpoint = time.monotonic()
-                wiring.checkpoint.written()
-                wiring.checkpoint.save(wiring.account.ledger)
+                assembly.checkpoint.written()
+                assembly.checkpoint.save(assembly.context.ledger)
 
-    async def _wind_down(self, wiring: Wiring) -> None:
+    async def _wind_down(self, assembly: Assembly) -> None:
         """What becomes of the orders. An orphan leaves them: it has two seconds, and its successor adopts them."""
         if self._orphaned or self._stop_mode is OnStop.KEEP:
             return
         deadline_s = max(2.0, self._spec.settings.supervisor.stop_timeout - 5.0)
-        left = await cancel_everything(wiring.orchestrator, deadline_s / 2)
+        left = await cancel_everything(assembly.orchestrator, deadline_s / 2)
         if self._stop_mode is OnStop.FLATTEN:
-            left += await flatten(wiring.orchestrator, deadline_s / 2)
+            left += await flatten(assembly.orchestrator, deadline_s / 2)
         for text in left:
             self._alert("error", "stop", text)
 
@@ -215,10 +215,10 @@ class _Worker:
             case "stop":
                 self._stop_mode = OnStop(message.get("mode") or self._stop_mode)
                 self._stop.set()
-            case "ack" if self._wiring is not None:
-                self._wiring.recorder.ack(int(message["seq"]))
+            case "ack" if self._assembly is not None:
+                self._assembly.recorder.ack(int(message["seq"]))
             case "command":
-                self._uplink.send({"type": "answer", "id": message.get("id"), **self._obey(message)})
+                self._pipe.send({"type": "answer", "id": message.get("id"), **self._obey(message)})
 
     def _obey(self, message: dict[str, Any]) -> dict[str, Any]:
         """Carry out an operator's command, and keep it with what came of it and what it changed."""
@@ -226,9 +226,9 @@ class _Worker:
             answer = {"ok": True, "result": self._operate(message)}
         except (LookupError, ValueError) as error:
             answer = {"ok": False, "error": str(error)}
-        if self._wiring is not None:
+        if self._assembly is not None:
             args = message.get("args") or {}
-            self._wiring.recorder.record(
+            self._assembly.recorder.record(
                 CommandRecord(
                     strategy=str(args.get("strategy") or ""),
                     name=str(message.get("name")),
@@ -237,53 +237,53 @@ class _Worker:
                     result=str(answer.get("result") or answer.get("error")),
                 )
             )
-            if self._wiring.ready:
-                self._wiring.orchestrator.record_state()
+            if self._assembly.ready:
+                self._assembly.orchestrator.record_state()
         return answer
 
     def _operate(self, message: dict[str, Any]) -> str:
         """Operator commands go the same way as everything else: they change what the gate knows."""
-        if self._wiring is None or self._state != "trading":
+        if self._assembly is None or self._state != "trading":
             raise ValueError(f"expected a trading worker, it is {self._state}; try again in a moment")
         name, args = message.get("name"), message.get("args") or {}
-        wiring = self._wiring
-        runners = list(wiring.orchestrator.runners.values())
+        assembly = self._assembly
+        runners = list(assembly.orchestrator.runners.values())
         if args.get("strategy"):
             runners = [runner for runner in runners if runner.strat_id == args["strategy"]]
             if not runners:
                 raise LookupError(f"expected a strategy of {self._spec.account}, got {args['strategy']!r}")
         if name == "pause":
             for runner in runners:
-                runner.desk.paused = True
+                runner.risk_state.paused = True
                 if args.get("cancel"):
                     runner.orders.cancel_all("paused")
             return f"{len(runners)} paused"
         if name == "resume":
             if not args.get("strategy"):
-                wiring.clear_latch()
+                assembly.clear_latch()
             for runner in runners:
-                runner.desk.paused, runner.desk.halted = False, ""
-                runner.desk.epoch += 1
+                runner.risk_state.paused, runner.risk_state.halted = False, ""
+                runner.risk_state.epoch += 1
             return f"{len(runners)} active"
         if name == "reconcile":
-            wiring.orchestrator.reconcile("asked by the operator")
+            assembly.orchestrator.reconcile("asked by the operator")
             return "under way"
         raise ValueError(f"expected pause, resume or reconcile, got {name!r}")
 
     def _refuse(self, text: str) -> int:
         log.error("start refused: %s", text)
         self._alert("error", "start", text)
-        self._uplink.send({"type": "bye", "reason": text, "exit_code": EXIT_REFUSED})
+        self._pipe.send({"type": "bye", "reason": text, "exit_code": EXIT_REFUSED})
         return EXIT_REFUSED
 
     def _alert(self, level: str, key: str, text: str) -> None:
         """Record it where there are records yet; the supervisor hears it in any case."""
-        (self._wiring.alert if self._wiring is not None else self._tell)(level, key, text)
+        (self._assembly.alert if self._assembly is not None else self._tell)(level, key, text)
 
     def _tell(self, level: str, key: str, text: str, strategy: str = "") -> None:
         log.log(logging.ERROR if level == "error" else logging.WARNING, "[alert] %s", text)
-        message = {"level": level, "key": key, "text": text, "recorded": self._wiring is not None}
-        self._uplink.send({"type": "alert", "account": self._spec.account, **message})
+        message = {"level": level, "key": key, "text": text, "recorded": self._assembly is not None}
+        self._pipe.send({"type": "alert", "account": self._spec.account, **message})
 
     async def _report(self) -> None:
         while True:
@@ -291,12 +291,12 @@ class _Worker:
             await asyncio.sleep(REPORT_S)
 
     def _report_now(self) -> None:
-        if self._wiring is not None and self._wiring.ready:
-            report = account_health(self._wiring.orchestrator, state=self._state, started_s=self._started_s)
-            self._uplink.send(report)
+        if self._assembly is not None and self._assembly.ready:
+            report = account_health(self._assembly.orchestrator, state=self._state, started_s=self._started_s)
+            self._pipe.send(report)
             self._sample(report)
             return
-        self._uplink.send(
+        self._pipe.send(
             {
                 "type": "health",
                 "account": self._spec.account,
@@ -309,6 +309,6 @@ class _Worker:
 
     def _sample(self, report: dict[str, Any]) -> None:
         interval_s, now_s = self._spec.settings.storage.health_interval, time.monotonic()
-        if self._wiring is not None and interval_s and now_s - self._sampled_s >= interval_s:
+        if self._assembly is not None and interval_s and now_s - self._sampled_s >= interval_s:
             self._sampled_s = now_s
-            self._wiring.recorder.record(sample_of(report))
+            self._assembly.recorder.record(sample_of(report))

@@ -23,15 +23,15 @@ from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, Ticker
 from gridbot.core.execution_ledger import Ledger
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations
-from gridbot.orders.order import Order
+from gridbot.orders.order import TrackedOrder
 from gridbot.orders.retry import RetryQueue
 from gridbot.records import builders
 from gridbot.records.record_types import ReconcileRecord, StreamGapRecord, UtcUs
 from gridbot.records.recorder import Recorder
 from gridbot.risk.gate import Gate
-from gridbot.risk.halts import HoldWatch, holds_of
+from gridbot.risk.halts import HaltWatch, halts_of
 from gridbot.strategies.grid import ImpossibleLadder
-from gridbot.worker.context import Account
+from gridbot.worker.context import WorkerContext
 from gridbot.worker.reconciler import Reconciler, Report
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -91,7 +91,7 @@ class Orchestrator:
         self.settings = settings
         self.rest = rest
         self.recorder = recorder
-        self.account = Account(
+        self.context = WorkerContext(
             name=config.name,
             run_id=run_id,
             gate=gate,
@@ -101,14 +101,14 @@ class Orchestrator:
             retry=retry,
             recorder=recorder,
             requests=self,
-            stages=executor.stages,
+            trace=executor.trace,
             clock_s=time.monotonic,
             clock_ms=lambda: time.time_ns() // 1_000_000,
             keeps_raw=settings.storage.raw_messages,
         )
         self.runners: dict[str, StrategyRunner] = {}
         self.live: dict[str, StrategyRunner] = {}
-        self.reconciler = Reconciler(rest, self.live, self.account, on_wallet=self.on_wallet)
+        self.reconciler = Reconciler(rest, self.live, self.context, on_wallet=self.on_wallet)
         self.streams: StreamSet | None = None
         self.loop_lag_s = 0.0
         self._alert = alert
@@ -119,7 +119,7 @@ class Orchestrator:
         self._reconcile_wanted: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._jobs: dict[str, asyncio.Task[None]] = {}
-        self._holds = HoldWatch()
+        self._holds = HaltWatch()
         self._journal_error = ""
         self._routing = False
         self._offering: asyncio.TimerHandle | None = None
@@ -149,11 +149,11 @@ class Orchestrator:
 
     async def stop(self) -> None:
         """Let nothing new out, settle what is under way, close the streams."""
-        self.account.gate.stopping = True
+        self.context.gate.stopping = True
         for runner in self.runners.values():
-            runner.desk.ready = False
+            runner.risk_state.ready = False
             runner.orders.drop_unsent("stop")
-        await self.account.executor.drain(5.0)
+        await self.context.executor.drain(5.0)
         for task in (*self._tasks, *self._jobs.values()):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._jobs.values(), return_exceptions=True)
@@ -161,7 +161,7 @@ class Orchestrator:
         if self.streams is not None:
             self._drain()
             await self.streams.stop()
-        self.account.executor.close()
+        self.context.executor.close()
         if self._offering is not None:
             self._offering.cancel()
         self.record_state()
@@ -176,7 +176,7 @@ class Orchestrator:
 
     # ------------------------------------------------------------------ what a strategy may ask (`Requests`)
 
-    def look_up(self, order: Order) -> None:
+    def look_up(self, order: TrackedOrder) -> None:
         self.reconciler.look_up(order)
 
     def refresh_positions(self, symbol: str) -> None:
@@ -246,20 +246,20 @@ class Orchestrator:
 
     def _halt(self, symbol: str, reason: str) -> None:
         runner = self.runners.get(symbol)
-        if runner is not None and not runner.desk.halted:
-            runner.desk.halted = reason
+        if runner is not None and not runner.risk_state.halted:
+            runner.risk_state.halted = reason
             self.alert("error", f"halt.{symbol}", f"{runner.strat_id} is halted: {reason}", runner.strat_id)
 
     def on_ticker(self, ticker: TickerEvent) -> None:
         runner = self.runners.get(ticker.symbol)
         if runner is None:
             return
-        self.account.stages.begin(ticker.received_ns)
-        if runner.desk.halted:
+        self.context.trace.begin(ticker.received_ns)
+        if runner.risk_state.halted:
             runner.see(ticker)
         else:
             runner.on_ticker(ticker)
-        now_s = self.account.clock_s()
+        now_s = self.context.clock_s()
         if self._due.take(f"ticker.{ticker.symbol}", self.settings.storage.ticker_interval, now_s):
             self.recorder.record(builders.of_ticker(ticker))
 
@@ -280,9 +280,9 @@ class Orchestrator:
 
     def on_wallet(self, wallet: WalletEvent, source: str) -> None:
         """The newest figure of either source counts, for all strategies of the account."""
-        funds = self.account.gate.funds
+        funds = self.context.gate.funds
         before = funds.wallet
-        if not funds.update(wallet, self.account.clock_s()):
+        if not funds.update(wallet, self.context.clock_s()):
             return
         for runner in self.runners.values():
             runner.on_wallet(wallet)
@@ -293,10 +293,10 @@ class Orchestrator:
 
     async def _clockwork(self) -> None:
         """Each second, whatever happens: a job that fails is logged by name and due again at its next turn."""
-        planned = self.account.clock_s() + TICK_S
+        planned = self.context.clock_s() + TICK_S
         while True:
-            await asyncio.sleep(max(0.0, planned - self.account.clock_s()))
-            now_s = self.account.clock_s()
+            await asyncio.sleep(max(0.0, planned - self.context.clock_s()))
+            now_s = self.context.clock_s()
             self.loop_lag_s = max(0.0, now_s - planned)
             planned = max(planned + TICK_S, now_s)
             self._tick(now_s)
@@ -305,14 +305,14 @@ class Orchestrator:
             self.recorder.flush()
 
     def _tick(self, now_s: float) -> None:
-        account = self.account
+        context = self.context
         if self.streams is not None and self.streams.private_alive:
-            account.gate.funds.confirm(now_s)
-        for item in account.retry.due(now_s):
+            context.gate.funds.confirm(now_s)
+        for item in context.retry.due(now_s):
             runner = next((r for r in self.live.values() if r.book.get(item.key) is not None), None)
             if runner is not None:
                 runner.orders.retry(item)
-        account.executor.pump()
+        context.executor.pump()
         if self.reconciler.unsettled() and self._due.take("unsettled", REFRESH_MIN_S, now_s):
             self.reconcile("executions of a finished order are missing")
         if self._due.take("order_sync", self.settings.order_sync_interval, now_s):
@@ -347,12 +347,12 @@ class Orchestrator:
 
     def record_state(self) -> None:
         """Keep what changed since the last time: grids, and what holds orders back."""
-        account = self.account
-        now_s = account.clock_s()
+        context = self.context
+        now_s = context.clock_s()
         for runner in self.runners.values():
             runner.record_grid()
-        desks = [runner.desk for runner in self.runners.values()]
-        held = holds_of(account.gate, account.executor, desks, now_s)
+        risk_states = [runner.risk_state for runner in self.runners.values()]
+        held = halts_of(context.gate, context.executor, risk_states, now_s)
         for change in self._holds.changes(held, now_s, time.time_ns() // 1000):
             self.recorder.record(change)
 
@@ -362,10 +362,10 @@ class Orchestrator:
 
     async def _compare(self, reason: str) -> Report:
         """One pass of the reconciler, recorded with what came of it."""
-        started_s = self.account.clock_s()
+        started_s = self.context.clock_s()
 
         def took_ms() -> int:
-            return round((self.account.clock_s() - started_s) * 1000)
+            return round((self.context.clock_s() - started_s) * 1000)
 
         try:
             report = await self.reconciler.run()

@@ -12,34 +12,41 @@ from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent, TickerEvent
 from gridbot.exchange.requests import OrderAck
 from gridbot.orders.ids import wire_id
-from gridbot.orders.order import Order, OrderState, Transition
+from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.outcomes import REDUCE_ONLY_ZERO, Next, Verdict, after_cancel, after_place
 from gridbot.orders.reconcile import adopted, owns
 from gridbot.orders.retry import RetryItem
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records import builders
-from gridbot.risk.gate import Desk, Gate, Leg, Producer, Proposal
-from gridbot.worker.context import Account
+from gridbot.risk.gate import Gate, Leg, Producer, Proposal, StrategyRiskState
+from gridbot.worker.context import WorkerContext
 
-__all__ = ["OrderKeeper"]
+__all__ = ["OrderManager"]
 
 Log = logging.LoggerAdapter[logging.Logger]
 
 
-class OrderKeeper:
-    """See the module. `desk.book` is the book it keeps; `log` carries account and strategy."""
+class OrderManager:
+    """See the module. `risk_state.book` is the book it keeps; `log` carries account and strategy."""
 
     def __init__(
-        self, desk: Desk, instrument: Instrument, account: Account, gate: Gate, *, log: Log, venue: ShadowVenue | None
+        self,
+        risk_state: StrategyRiskState,
+        instrument: Instrument,
+        context: WorkerContext,
+        gate: Gate,
+        *,
+        log: Log,
+        venue: ShadowVenue | None,
     ) -> None:
-        self.book = desk.book
-        self.strat_id = desk.strat_id
-        self.symbol = desk.symbol
+        self.book = risk_state.book
+        self.strat_id = risk_state.strat_id
+        self.symbol = risk_state.symbol
         self.ticker: TickerEvent | None = None
         """What the decisions of now are made at; kept with what is recorded about them."""
-        self._desk = desk
+        self._risk_state = risk_state
         self._instrument = instrument
-        self._account = account
+        self._context = context
         self._gate = gate
         self._log = log
         self._venue = venue
@@ -49,7 +56,7 @@ class OrderKeeper:
 
     def submit(self, proposal: Proposal) -> None:
         """An order that the gate has let through begins its life. Call `pump` after the last one of a batch."""
-        order = Order(
+        order = TrackedOrder(
             strat_id=self.strat_id,
             symbol=self.symbol,
             side=proposal.side,
@@ -59,11 +66,11 @@ class OrderKeeper:
             qty=proposal.qty,
             reduce_only=proposal.reduce_only,
             client_id=proposal.client_id,
-            link_id=wire_id(proposal.client_id, self._account.generations.next()),
+            link_id=wire_id(proposal.client_id, self._context.generations.next()),
             post_only=proposal.post_only,
         )
         self.book.add(order)
-        self._account.recorder.record(
+        self._context.recorder.record(
             builders.of_proposal(
                 self.strat_id,
                 self.symbol,
@@ -73,11 +80,11 @@ class OrderKeeper:
                 ticker=self.ticker,
             )
         )
-        self._account.stages.admitted(order.link_id)
+        self._context.trace.admitted(order.link_id)
         if self._venue is None:
-            self._account.executor.place(order, self, proposal.level_distance)
+            self._context.executor.place(order, self, proposal.level_distance)
         else:
-            self.heard(self._venue.place(order, self._account.clock_ms()))
+            self.heard(self._venue.place(order, self._context.clock_ms()))
 
     # ------------------------------------------------------------------ cancels, from anybody
 
@@ -86,16 +93,16 @@ class OrderKeeper:
         order = self.book.get(key)
         if order is None or order.state.is_final or order.state is OrderState.PENDING_CANCEL:
             return
-        self._account.recorder.record(
+        self._context.recorder.record(
             builders.of_cancel(order, verdict="shadow" if self._venue else "sent", reason=reason, ticker=self.ticker)
         )
         if self._venue is not None:
-            self._keep(self.book.apply_update(self._venue.cancel(order, self._account.clock_ms())))
+            self._keep(self.book.apply_update(self._venue.cancel(order, self._context.clock_ms())))
         elif not order.on_wire:
             self._keep(self.book.drop_unsent(key, reason))
         elif order.state is not OrderState.UNRESOLVED:  # what may not exist is looked up first
             self._keep(self.book.ask_cancel(key, reason))
-            self._account.executor.cancel(order, self)
+            self._context.executor.cancel(order, self)
 
     def cancel_all(self, reason: str) -> None:
         """Withdraw every live order and send what that takes."""
@@ -106,7 +113,7 @@ class OrderKeeper:
     def pump(self) -> None:
         """Send what was submitted and withdrawn."""
         if self._venue is None:
-            self._account.executor.pump()
+            self._context.executor.pump()
 
     def drop_unsent(self, reason: str) -> None:
         """Forget the orders whose turn on the wire has not come."""
@@ -115,18 +122,18 @@ class OrderKeeper:
 
     # ------------------------------------------------------------------ answers of the executor
 
-    def sending(self, order: Order) -> None:
+    def sending(self, order: TrackedOrder) -> None:
         """Journalled before the request is on the wire."""
         self._keep(Transition(order, order.state, order.state))
 
-    def placed(self, order: Order, result: OrderAck | ExchangeError) -> None:
+    def placed(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None:
         """The create request was answered."""
-        level = self._gate.level_key(self._desk, order.direction, order.side, order.ticks)
+        level = self._gate.level_key(self._risk_state, order.direction, order.side, order.ticks)
         if isinstance(result, OrderAck):
             self.book.acknowledge(order.key, result.order_id)
             self._gate.auth.succeed()
             self._gate.breaker.succeed(level)
-            self._account.retry.forget(order.key)
+            self._context.retry.forget(order.key)
             return
         verdict = after_place(result)
         self._log.warning(
@@ -138,51 +145,51 @@ class OrderKeeper:
             result,
             verdict.next,
         )
-        if verdict.next is Next.RETRY and self._account.retry.push(
-            order.key, is_cancel=False, now_s=self._account.clock_s()
+        if verdict.next is Next.RETRY and self._context.retry.push(
+            order.key, is_cancel=False, now_s=self._context.clock_s()
         ):
             return
         if verdict.next is Next.LOOK_UP:
             self._keep(self.book.lose_reply(order.key, str(result)), result.ret_code)
-            self._account.requests.look_up(order)
+            self._context.requests.look_up(order)
         else:
-            self._account.retry.forget(order.key)
+            self._context.retry.forget(order.key)
             self._keep(self.book.reject(order.key, str(result)), result.ret_code)
-        if verdict.breaker and self._gate.breaker.fail(level, self._account.clock_s()):
-            self._account.requests.reconcile(f"{order.direction} {order.side} @ {order.price} was refused repeatedly")
+        if verdict.breaker and self._gate.breaker.fail(level, self._context.clock_s()):
+            self._context.requests.reconcile(f"{order.direction} {order.side} @ {order.price} was refused repeatedly")
         self._consequences(order, result, verdict)
 
-    def cancelled(self, order: Order, result: OrderAck | ExchangeError) -> None:
+    def cancelled(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None:
         """The cancel request was answered. An acknowledgement is not the end: the stream's `Cancelled` is."""
         if isinstance(result, OrderAck):
             self._gate.auth.succeed()
             return
         verdict = after_cancel(result)
-        if verdict.next is Next.RETRY and self._account.retry.push(
-            order.key, is_cancel=True, now_s=self._account.clock_s()
+        if verdict.next is Next.RETRY and self._context.retry.push(
+            order.key, is_cancel=True, now_s=self._context.clock_s()
         ):
             return
         if verdict.next is Next.LOOK_UP:
             self._keep(self.book.lose_reply(order.key, f"cancel: {result}"), result.ret_code)
-            self._account.requests.look_up(order)
+            self._context.requests.look_up(order)
         else:
             self._keep(self.book.cancel_failed(order.key, f"cancel: {result}"), result.ret_code)
         self._consequences(order, result, verdict)
 
-    def _consequences(self, order: Order, error: ExchangeError, verdict: Verdict) -> None:
-        requests = self._account.requests
+    def _consequences(self, order: TrackedOrder, error: ExchangeError, verdict: Verdict) -> None:
+        requests = self._context.requests
         if verdict.refresh_positions:
             if error.ret_code == REDUCE_ONLY_ZERO:
-                leg = self._desk.legs[order.direction]
-                self._desk.legs[order.direction] = Leg(leg.size, leg.entry_price, leg.leverage, unsure=True)
+                leg = self._risk_state.legs[order.direction]
+                self._risk_state.legs[order.direction] = Leg(leg.size, leg.entry_price, leg.leverage, unsure=True)
             requests.refresh_positions(self.symbol)
         if verdict.refresh_wallet:
             requests.refresh_wallet()
-        if verdict.auth and self._gate.auth.fail(self._account.clock_s()):
-            self._account.retry.clear()
+        if verdict.auth and self._gate.auth.fail(self._context.clock_s()):
+            self._context.retry.clear()
             requests.alert("error", "auth", f"orders paused after repeated authentication errors: {error}")
-        if verdict.halt and not self._desk.halted:
-            self._desk.halted = str(error)
+        if verdict.halt and not self._risk_state.halted:
+            self._risk_state.halted = str(error)
             text = f"{self.symbol}: the exchange refuses to trade: {error}"
             requests.alert("error", f"halt.{self.symbol}", text, self.strat_id)
 
@@ -190,20 +197,20 @@ class OrderKeeper:
         """Another try of the same order under the same id, through the same gate (lessons L13)."""
         order = self.book.get(item.key)
         if order is None or order.state.is_final:
-            self._account.retry.forget(item.key)
+            self._context.retry.forget(item.key)
         elif item.is_cancel:
             if order.state is OrderState.PENDING_CANCEL:
-                self._account.executor.cancel(order, self)
+                self._context.executor.cancel(order, self)
         elif order.state in (OrderState.PENDING, OrderState.UNRESOLVED):
-            refusal = self._gate.admit(self._desk, _as_proposal(order), self._account.clock_s(), Producer.RETRY)
+            refusal = self._gate.admit(self._risk_state, _as_proposal(order), self._context.clock_s(), Producer.RETRY)
             if refusal is None:
                 self._keep(self.book.resend(order.key, "retry"))
-                self._account.executor.place(order, self)
+                self._context.executor.place(order, self)
             elif order.state is OrderState.PENDING:
-                self._account.retry.forget(order.key)
+                self._context.retry.forget(order.key)
                 self._keep(self.book.reject(order.key, f"not retried: {refusal}"))
             else:
-                self._account.requests.look_up(order)
+                self._context.requests.look_up(order)
 
     # ------------------------------------------------------------------ what the exchange says
 
@@ -212,16 +219,16 @@ class OrderKeeper:
         known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
         if known is not None:
             self._keep(self.book.apply_update(update))
-            self._account.record_raw(builders.raw_order(self.strat_id, update))
+            self._context.record_raw(builders.raw_order(self.strat_id, update))
             if known.state is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
-                level = self._gate.level_key(self._desk, known.direction, known.side, known.ticks)
-                self._gate.breaker.fail(level, self._account.clock_s())
+                level = self._gate.level_key(self._risk_state, known.direction, known.side, known.ticks)
+                self._gate.breaker.fail(level, self._context.clock_s())
         elif update.status.is_open and owns(update, self.strat_id, self._instrument):
             # The stream also repeats what is long past: whether this order rests is for the exchange's list to say.
-            self._account.requests.reconcile("an order of ours that the book does not know")
+            self._context.requests.reconcile("an order of ours that the book does not know")
         elif update.status.is_open and update.order_id not in self._foreign:
             self._foreign.add(update.order_id)
-            self._account.requests.alert(
+            self._context.requests.alert(
                 "warning",
                 f"foreign.{self.symbol}",
                 f"{self.symbol}: an order that is not ours rests on the exchange "
@@ -236,17 +243,17 @@ class OrderKeeper:
         self._keep(Transition(transition.order, transition.before, transition.after, f"adopted ({source})"))
         self._log.debug("[order] adopted %s %s %s @ %s", order.direction, order.side, order.qty, order.price)
 
-    def cancel_did_not_happen(self, order: Order) -> None:
+    def cancel_did_not_happen(self, order: TrackedOrder) -> None:
         """The order still rests: the strategy decides again whether it wants it."""
         self._keep(self.book.cancel_failed(order.key, "still open"))
 
-    def is_gone(self, order: Order) -> None:
+    def is_gone(self, order: TrackedOrder) -> None:
         """The exchange neither lists nor remembers it, and its executions are in."""
         self._keep(self.book.gone(order.key, "not known to the exchange any more"))
 
-    def never_arrived(self, order: Order) -> None:
+    def never_arrived(self, order: TrackedOrder) -> None:
         """Its request was lost: the same order again, under the same id, or given up when its tries are used."""
-        if not self._account.retry.push(order.key, is_cancel=False, now_s=self._account.clock_s()):
+        if not self._context.retry.push(order.key, is_cancel=False, now_s=self._context.clock_s()):
             self._keep(self.book.reject(order.key, "never reached the exchange"))
 
     def executed(self, key: str, execution: ExecutionEvent) -> None:
@@ -263,14 +270,14 @@ class OrderKeeper:
         """Record a step of an order; the end of one also ends its retries."""
         if transition is None:
             return
-        self._account.recorder.record(
+        self._context.recorder.record(
             builders.of_transition(transition, shadow=self._venue is not None, ret_code=ret_code)
         )
         if transition.after.is_final:
-            self._account.retry.forget(transition.order.key)
+            self._context.retry.forget(transition.order.key)
 
 
-def _as_proposal(order: Order) -> Proposal:
+def _as_proposal(order: TrackedOrder) -> Proposal:
     return Proposal(
         side=order.side,
         direction=order.direction,

@@ -10,18 +10,18 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["Uplink"]
+__all__ = ["SupervisorPipe"]
 
 Message = dict[str, Any]
 
 
-class Uplink:
+class SupervisorPipe:
     """Messages out through a thread (a supervisor that does not read costs messages, not trading), in on the loop."""
 
     def __init__(self, conn: Connection[Any, Any], *, backlog: int = 100) -> None:
         self._conn = conn
         self._out: queue.Queue[Message | None] = queue.Queue(backlog)
-        self._thread = threading.Thread(target=self._send_all, name="uplink", daemon=True)
+        self._thread = threading.Thread(target=self._send_all, name="pipe", daemon=True)
         self._thread.start()
         self._loop: asyncio.AbstractEventLoop | None = None
 

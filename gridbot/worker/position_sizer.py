@@ -23,12 +23,12 @@ from gridbot.core import (
 )
 from gridbot.core.risk_rules import RiskInputs
 
-__all__ = ["Sizer"]
+__all__ = ["PositionSizer"]
 
 REMEMBERED = 2_000
 
 
-class Sizer:
+class PositionSizer:
     """Sizes in base coin. Until both legs and the price are known, every multiplier is 1."""
 
     def __init__(self, config: StrategyConfig, instrument: Instrument) -> None:

@@ -16,10 +16,10 @@ from decimal import Decimal
 from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.bybit.rest import BybitRest
 from gridbot.core import ExecutionEvent, PositionEvent, WalletEvent
-from gridbot.orders.order import Order, OrderState
+from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import compare
 from gridbot.records import builders
-from gridbot.worker.context import Account
+from gridbot.worker.context import WorkerContext
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Reconciler", "Report"]
@@ -57,13 +57,13 @@ class Reconciler:
         self,
         rest: BybitRest,
         runners: Mapping[str, StrategyRunner],
-        account: Account,
+        context: WorkerContext,
         *,
         on_wallet: Callable[[WalletEvent, str], None],
     ) -> None:
         self._rest = rest
         self._runners = runners
-        self._account = account
+        self._context = context
         self._on_wallet = on_wallet
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._unsettled_since: dict[str, float] = {}
@@ -73,7 +73,7 @@ class Reconciler:
     async def run(self) -> Report:
         """One full pass. Raises ExchangeError; then nothing beyond what was applied so far has changed."""
         executions = await self.backfill()
-        asked_ms = self._account.clock_ms()
+        asked_ms = self._context.clock_ms()
         listing = await self._rest.open_orders()
         adopted = looked_up = foreign = 0
         for runner in self._runners.values():
@@ -90,12 +90,12 @@ class Reconciler:
         for symbol in self._runners:
             await self.positions(symbol)
         await self.wallet()
-        self.last_s = self._account.clock_s()
+        self.last_s = self._context.clock_s()
         return Report(executions, adopted, looked_up, foreign)
 
     async def backfill(self) -> int:
         """Apply executions we have not seen, oldest first; how many were new."""
-        ledger = self._account.ledger
+        ledger = self._context.ledger
         rows = await self._rest.executions(max(0, ledger.last_exec_ts - OVERLAP_MS))
         fresh = [row for row in rows if ledger.is_new(row.exec_id)]
         for row in fresh:
@@ -112,7 +112,7 @@ class Reconciler:
     async def wallet(self) -> None:
         self._on_wallet(await self._rest.wallet(), "rest")
 
-    def look_up(self, order: Order) -> None:
+    def look_up(self, order: TrackedOrder) -> None:
         """Find out about one order in the background; repeated calls for the same order are one."""
         if order.key not in self._looking:
             task = asyncio.get_running_loop().create_task(self._look_up_until_known(order))
@@ -124,14 +124,14 @@ class Reconciler:
 
         After a minute in which the exchange's own list did not have them either, the order is settled as it is.
         """
-        now_s = self._account.clock_s()
+        now_s = self._context.clock_s()
         found: dict[str, float] = {}
         for runner in self._runners.values():
             for order in runner.book.unsettled():
                 since = found[order.key] = self._unsettled_since.get(order.key, now_s)
                 if now_s - since > SETTLE_AFTER_S:
                     runner.book.settle(order.key)
-                    self._account.requests.alert(
+                    self._context.requests.alert(
                         "error",
                         f"unsettled.{order.key}",
                         f"{order.symbol}: {order.link_id} executed {order.cum_exec_qty} by the order's own account, "
@@ -153,9 +153,9 @@ class Reconciler:
 
         Not while executions are coming in: the listing may be ahead of the stream.
         """
-        ledger = self._account.ledger
+        ledger = self._context.ledger
         size, entry = ledger.leg(runner.strat_id, row.direction)
-        settled = self.last_s is None or self._account.clock_ms() - ledger.last_exec_ts > SETTLED_MS
+        settled = self.last_s is None or self._context.clock_ms() - ledger.last_exec_ts > SETTLED_MS
         if settled and (size != row.size or (row.size > 0 and entry == 0)):
             log.info(
                 "%s %s: executions add up to %s, the exchange says %s @ %s; going on from there",
@@ -172,14 +172,14 @@ class Reconciler:
         if runner is not None:
             runner.on_execution(execution, source="backfill")
             return
-        realised = self._account.ledger.apply("", execution)
+        realised = self._context.ledger.apply("", execution)
         if realised is not None:
-            self._account.recorder.record(
+            self._context.recorder.record(
                 builders.of_execution("", execution, realised, shadow=False, source="backfill")
             )
-            self._account.record_raw(builders.raw_execution("", execution))
+            self._context.record_raw(builders.raw_execution("", execution))
 
-    async def _look_up_until_known(self, order: Order) -> None:
+    async def _look_up_until_known(self, order: TrackedOrder) -> None:
         wait_s = LOOK_UP_AFTER_S
         while not order.state.is_final:
             await asyncio.sleep(wait_s)
@@ -190,9 +190,9 @@ class Reconciler:
                 wait_s = min(wait_s * 2, LOOK_UP_MAX_S)
                 log.warning("%s: look-up of %s failed, again in %.0f s: %s", order.symbol, order.key, wait_s, error)
 
-    async def _ask(self, runner: StrategyRunner, order: Order) -> None:
+    async def _ask(self, runner: StrategyRunner, order: TrackedOrder) -> None:
         """Ask for one order by its id and act on the answer."""
-        if order.state.is_final or order.key in self._account.retry:
+        if order.state.is_final or order.key in self._context.retry:
             return
         found = await self._rest.find_order(order.symbol, order_link_id=order.link_id, order_id=order.order_id)
         if found is not None:

@@ -26,8 +26,8 @@ CROSS = Decimal("0.005")
 
 async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
     """Cancel every order of ours until the exchange lists none; what is left after the timeout, in words."""
-    orchestrator.account.gate.stopping = True
-    clock_s = orchestrator.account.clock_s
+    orchestrator.context.gate.stopping = True
+    clock_s = orchestrator.context.clock_s
     deadline = clock_s() + timeout_s
     problem = ""
     while clock_s() < deadline:
@@ -52,14 +52,14 @@ async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> lis
 
 async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
     """Close both legs of every symbol; what is left after the timeout, in words. After `cancel_everything`."""
-    clock_s = orchestrator.account.clock_s
+    clock_s = orchestrator.context.clock_s
     deadline = clock_s() + timeout_s
     sent: dict[tuple[str, Direction], float] = {}
     while clock_s() < deadline:
         open_legs = [
             (runner, direction)
             for runner in orchestrator.live.values()
-            for direction, leg in runner.desk.legs.items()
+            for direction, leg in runner.risk_state.legs.items()
             if leg.size > 0
         ]
         if not open_legs:
@@ -71,36 +71,36 @@ async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
             elif last is not None and clock_s() - last > AGAIN_S:  # the price ran away from it
                 del sent[runner.symbol, direction]
                 runner.orders.cancel_all("flatten")
-        orchestrator.account.executor.pump()
+        orchestrator.context.executor.pump()
         await asyncio.sleep(POLL_S)
         for runner, _ in open_legs:
             orchestrator.refresh_positions(runner.symbol)
     return [
         f"{runner.symbol}: {leg.size} {direction} is still open; close it by hand"
         for runner in orchestrator.live.values()
-        for direction, leg in runner.desk.legs.items()
+        for direction, leg in runner.risk_state.legs.items()
         if leg.size > 0
     ]
 
 
 def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direction) -> bool:
     """One reduce-only order over the whole leg, priced to trade at once; False when the gate keeps it for now."""
-    account, desk = orchestrator.account, runner.desk
-    if desk.last_price is None:
+    context, risk_state = orchestrator.context, runner.risk_state
+    if risk_state.last_price is None:
         return False
     side = direction.close_side
-    ticks = runner.instrument.ticks(desk.last_price * (1 + CROSS if side is Side.BUY else 1 - CROSS))
+    ticks = runner.instrument.ticks(risk_state.last_price * (1 + CROSS if side is Side.BUY else 1 - CROSS))
     proposal = Proposal(
         side=side,
         direction=direction,
         ticks=ticks,
         price=runner.instrument.price(ticks),
-        qty=min(desk.legs[direction].size, runner.instrument.max_order_qty),
+        qty=min(risk_state.legs[direction].size, runner.instrument.max_order_qty),
         reduce_only=True,
         client_id=client_order_id(runner.strat_id, runner.symbol, side, ticks, direction),
         post_only=False,
     )
-    if account.gate.admit(desk, proposal, account.clock_s(), Producer.CLOSE) is not None:
+    if context.gate.admit(risk_state, proposal, context.clock_s(), Producer.CLOSE) is not None:
         return False
     runner.orders.submit(proposal)
     return True

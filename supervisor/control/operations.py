@@ -43,7 +43,7 @@ class Operations:
         kept_by_worker = request["op"] == "worker" and answer.get("delivered")
         if request["op"] in ("stop", "restart", "worker") and not kept_by_worker:
             name = str(request.get("name", "")) if request["op"] == "worker" else str(request["op"])
-            self._supervisor.diary.command(name, {k: v for k, v in request.items() if k != "op"}, answer)
+            self._supervisor.journal.command(name, {k: v for k, v in request.items() if k != "op"}, answer)
         return answer
 
     async def _answer(self, request: Json) -> Json:

@@ -23,7 +23,7 @@ from typing import Any
 
 from supervisor.exit_codes import ExitCode
 from supervisor.process.bootstrap import Boot, child_main
-from supervisor.process.pipe import Channel, Message
+from supervisor.process.pipe import ChildPipe, Message
 from supervisor.process.policy import ChildState, RestartPolicy
 
 __all__ = ["CONTEXT", "Child", "ChildKind", "ChildSpec", "exit_text"]
@@ -126,7 +126,7 @@ class Child:
         self._crash_log = crash_log
         self._on_message = on_message
         self._on_exit = on_exit
-        self._channel: Channel | None = None
+        self._channel: ChildPipe | None = None
 
     @property
     def pid(self) -> int | None:
@@ -150,7 +150,7 @@ class Child:
         for end in theirs:  # or its end of file would never come
             end.close()
         self.process = process
-        self._channel = Channel(
+        self._channel = ChildPipe(
             self._loop, ours[0], ours[1], lambda message: self._on_message(self, message), lambda text: None
         )
         self._loop.add_reader(process.sentinel, self._ended)

@@ -48,7 +48,7 @@ from supervisor.process.policy import (
 )
 from supervisor.process.queues import QueueLedger, close_queue
 from supervisor.process.store_watch import StoreWatch
-from supervisor.process.supervisor_journal import SUPERVISOR, Diary
+from supervisor.process.supervisor_journal import SUPERVISOR, SupervisorJournal
 from supervisor.status.collection import status_of
 from supervisor.status.model import SupervisorFacts
 
@@ -81,7 +81,7 @@ class Supervisor:
     ) -> None:
         self.plan = plan
         self.children: list[Child] = []
-        self.diary = Diary(plan)
+        self.journal = SupervisorJournal(plan)
         self._clock = clock
         self._jitter = jitter
         self._on_settled = on_settled
@@ -107,7 +107,7 @@ class Supervisor:
     async def run(self) -> ExitCode:
         """Start, supervise, stop. Raises CommandError when the data directory is taken, OSError without a socket."""
         self._lock.acquire()
-        self.diary.open()
+        self.journal.open()
         loop = asyncio.get_running_loop()
         control = ControlServer(self.plan.data_dir, self._operations.handle)
         crash_log = self.plan.data_dir / "logs" / "crash.log"
@@ -123,7 +123,7 @@ class Supervisor:
             for child in self.children:
                 child.kill_now()
             await control.close()
-            self.diary.close()
+            self.journal.close()
             self._lock.release()
         log.info("stopped%s", " by force" if self._forced else "")
         return ExitCode.FORCED if self._forced else ExitCode.OK
@@ -144,7 +144,7 @@ class Supervisor:
         now = self._clock()
         if self._stop_mode is None:
             log.info("%s received; a second one ends everything by force", signal.Signals(number).name)
-            self.diary.command("stop", {"signal": signal.Signals(number).name}, {"ok": True})
+            self.journal.command("stop", {"signal": signal.Signals(number).name}, {"ok": True})
             self._signalled_at = now
             self.stop()
         elif self._signalled_at is None or now - self._signalled_at > SAME_SIGNAL_S:
@@ -164,7 +164,7 @@ class Supervisor:
         late_s, self._last_tick = max(0.0, now - self._last_tick - self._pause), now
         try:
             self._tend()
-            self.diary.sample(now, late_s, self.status)
+            self.journal.sample(now, late_s, self.status)
             self._pause = TICK_S
         except Exception:  # the fleet trades on without us for a while; silence would be worse than a late tick
             self._pause = min(LONGEST_PAUSE_S, max(1.0, 2 * self._pause))
@@ -224,7 +224,7 @@ class Supervisor:
             if any(child.state.alive for child in group) and not self._forced:
                 return
             if kind is ChildKind.WORKER:  # while the writer is there to store it
-                self.diary.end("stopped by force" if self._forced else "stopped")
+                self.journal.end("stopped by force" if self._forced else "stopped")
         if not any(child.state.alive for child in self.children):
             self._finished.set()
 
@@ -338,7 +338,7 @@ class Supervisor:
         if late is not None:
             self.alert(writer, *late)
         committed = report.get("committed") or {}
-        self.diary.ack(committed.get(SUPERVISOR, 0))
+        self.journal.ack(committed.get(SUPERVISOR, 0))
         for child in self.children:
             seq = committed.get(child.spec.account)
             if (
@@ -370,7 +370,7 @@ class Supervisor:
         """To the log, to `status` for a while, and to the records unless the child has `recorded` it itself."""
         number = logging.getLevelNamesMapping().get(level, logging.WARNING)
         log.log(number, "%s: %s", child.spec.name, text, extra={"account": child.spec.account})
-        self.diary.alert(_utc_now(), level, child.spec.name, text, recorded=recorded)
+        self.journal.alert(_utc_now(), level, child.spec.name, text, recorded=recorded)
 
     # --- status -------------------------------------------------------------------------------------------------
 
@@ -387,7 +387,7 @@ class Supervisor:
             run_id=self.plan.run_id,
             rss=psutil.Process().memory_info().rss,
             time=_utc_now(),
-            alerts=list(self.diary.alerts),
+            alerts=list(self.journal.alerts),
         )
         return status_of(now, own, self.children, self.plan, self._queues, paper_url=self._paper.get("url"))
 

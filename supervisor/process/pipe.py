@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["Channel", "FrameReader", "frame"]
+__all__ = ["ChildPipe", "FrameReader", "frame"]
 
 Message = dict[str, Any]
 
@@ -64,7 +64,7 @@ class FrameReader:
         return message
 
 
-class Channel:
+class ChildPipe:
     """Reads from `incoming`, writes to `outgoing` (the same object for a duplex pipe). Owns and closes both.
 
     `on_message` is called on the loop for each message, `on_closed` once, when the child closed its end or sent

@@ -1,7 +1,7 @@
 """The supervisor's own records: its runs, its health, its alerts, its commands. A journal like any account's.
 
 The account is called `_supervisor`; configured ones begin with a letter or a digit. The writer finds the journal on the
-disk, there is no queue. A diary that cannot be kept is no reason not to trade: it says so once and keeps nothing.
+disk, there is no queue. A journal that cannot be kept is no reason not to trade: it says so once and keeps nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
 from supervisor.process.launch_plan import Plan
 
-__all__ = ["SUPERVISOR", "Diary"]
+__all__ = ["SUPERVISOR", "SupervisorJournal"]
 
 log = logging.getLogger("supervisor")
 
@@ -30,7 +30,7 @@ SUPERVISOR: Final = "_supervisor"
 ALERTS_SHOWN: Final = 50
 
 
-class Diary:
+class SupervisorJournal:
     """Kept from `open` to `close`; nothing raises in between."""
 
     def __init__(self, plan: Plan) -> None:
@@ -38,7 +38,7 @@ class Diary:
         self._sampled_s = float("-inf")
         self._recorder: Recorder | None = None
         self._run: RunLog | None = None
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="diary")  # starts no thread until it is used
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="journal")  # starts no thread until it is used
         self.alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_SHOWN)
         """The newest, for `status`."""
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from gridbot.bybit.watchdog import Limits, LinkState, LinkView, backoff_s, why_dead
+from gridbot.bybit.watchdog import ConnectionState, ConnectionView, Limits, backoff_s, why_dead
 
 LIMITS = Limits()
-FINE = LinkView(LinkState.READY, True, 100, 1, 1, watch_silence=True)
+FINE = ConnectionView(ConnectionState.READY, True, 100, 1, 1, watch_silence=True)
 
 
 def test_a_talking_stream_is_alive():
@@ -19,15 +19,15 @@ def test_a_talking_stream_is_alive():
 @pytest.mark.parametrize(
     ("view", "word"),
     [
-        (replace(FINE, state=LinkState.LOST), "lost"),
+        (replace(FINE, state=ConnectionState.LOST), "lost"),
         (replace(FINE, is_connected=False), "closed"),
         (replace(FINE, alive_age_s=46), "pong"),
         (replace(FINE, message_age_s=31), "message"),
-        (replace(FINE, state=LinkState.CONNECTING, state_age_s=16), "ready"),
-        (replace(FINE, state=LinkState.SUBSCRIBING, state_age_s=16), "ready"),
+        (replace(FINE, state=ConnectionState.CONNECTING, state_age_s=16), "ready"),
+        (replace(FINE, state=ConnectionState.SUBSCRIBING, state_age_s=16), "ready"),
     ],
 )
-def test_reasons_to_give_up(view: LinkView, word: str):
+def test_reasons_to_give_up(view: ConnectionView, word: str):
     assert word in (why_dead(view, LIMITS) or "")
 
 
@@ -40,7 +40,7 @@ def test_a_private_stream_without_pongs_is_dead():
 
 
 def test_a_stream_that_is_being_set_up_has_time():
-    assert why_dead(replace(FINE, state=LinkState.CONNECTING, is_connected=False, state_age_s=14), LIMITS) is None
+    assert why_dead(replace(FINE, state=ConnectionState.CONNECTING, is_connected=False, state_age_s=14), LIMITS) is None
 
 
 def test_patience_doubles_while_the_market_itself_is_silent():

@@ -18,7 +18,16 @@ import pytest
 from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.core import Direction
 from gridbot.paper.server.paper_thread import PaperThread
-from tests.integration.desk import PRICE, Desk, account_of, exchange, executions, resting, settings, trading
+from tests.integration.worker_bench import (
+    PRICE,
+    WorkerBench,
+    account_of,
+    exchange,
+    executions,
+    resting,
+    settings,
+    trading,
+)
 
 CREATE, CREATE_BATCH = "/v5/order/create", "/v5/order/create-batch"
 CANCEL, CANCEL_BATCH = "/v5/order/cancel", "/v5/order/cancel-batch"
@@ -39,7 +48,7 @@ FAULTS: list[dict[str, Any]] = [
 SEEDS = range(1, 1 + int(os.environ.get("GRIDBOT_CAMPAIGNS", "3")))
 
 
-async def run_about(paper: PaperThread, desk: Desk, rng: random.Random, steps: int) -> None:
+async def run_about(paper: PaperThread, bench: WorkerBench, rng: random.Random, steps: int) -> None:
     """Move the price by fractions of a grid step, fast enough that fills and decisions overlap."""
     price = PRICE
     for _ in range(steps):
@@ -48,23 +57,23 @@ async def run_about(paper: PaperThread, desk: Desk, rng: random.Random, steps: i
         await asyncio.sleep(rng.choice((0.0, 0.005, 0.03)))
 
 
-async def come_to_rest(paper: PaperThread, desk: Desk) -> None:
+async def come_to_rest(paper: PaperThread, bench: WorkerBench) -> None:
     """No more faults, a price that only trembles; until the worker believes that it is equal to the exchange.
 
     The exchange moves orders outside its price band, several of them to one price (bybit-v5.md 3.8): the next decisions
     have to put that right, too.
     """
     paper.call(paper.server.faults.plan.clear)
-    account = desk.wiring.account
+    account = bench.assembly.context
 
     async def settled() -> bool:
-        last = desk.runner().desk.last_price or PRICE
+        last = bench.runner().risk_state.last_price or PRICE
         await asyncio.to_thread(paper.set_price, "BTCUSDT", str(last + Decimal("0.1")))
         try:
-            await desk.wiring.orchestrator.reconciler.run()
+            await bench.assembly.orchestrator.reconciler.run()
         except ExchangeError:
             return False
-        runner = desk.runner()
+        runner = bench.runner()
         states = {order.state for order in runner.book}
         levels = Counter((order.direction, order.ticks) for order in runner.book)
         quiet = account.executor.idle and len(account.retry) == 0
@@ -73,25 +82,25 @@ async def come_to_rest(paper: PaperThread, desk: Desk) -> None:
     deadline = asyncio.get_running_loop().time() + 45
     while not await settled():
         assert asyncio.get_running_loop().time() < deadline, [
-            (order.key, order.state, order.sent_ms) for order in desk.runner().book
+            (order.key, order.state, order.sent_ms) for order in bench.runner().book
         ]
         await asyncio.sleep(0.2)
 
 
-def check_invariants(paper: PaperThread, desk: Desk) -> None:
-    desk.wiring.recorder.flush()
-    ours = {order.link_id: order for order in desk.runner().book}
+def check_invariants(paper: PaperThread, bench: WorkerBench) -> None:
+    bench.assembly.recorder.flush()
+    ours = {order.link_id: order for order in bench.runner().book}
     theirs = {order.link_id: order for order in resting(paper)}
     levels = Counter((order.direction, order.price) for order in theirs.values())
     assert all(count == 1 for count in levels.values()), "at most one live order per (direction, price)"
     assert ours.keys() == theirs.keys()
     assert all(ours[link].cum_exec_qty == order.cum_qty for link, order in theirs.items())
     made = paper.call(lambda: {execution.exec_id for execution in account_of(paper).executions})
-    kept = Counter(execution.exec_id for execution in executions(desk.data_dir))
+    kept = Counter(execution.exec_id for execution in executions(bench.data_dir))
     assert kept.keys() == made, "no execution is lost, none is invented"
     assert set(kept.values()) <= {1}, "each counts once"
     legs = paper.call(lambda: {idx: leg.size for (_, idx), leg in account_of(paper).legs.items()})
-    assert {direction.position_idx: desk.size(direction) for direction in Direction if desk.size(direction)} == {
+    assert {direction.position_idx: bench.size(direction) for direction in Direction if bench.size(direction)} == {
         idx: size for idx, size in legs.items() if size
     }
 
@@ -104,11 +113,11 @@ def test_whatever_the_exchange_does_nothing_is_doubled_lost_or_forgotten(tmp_pat
 
     async def run() -> None:
         with exchange(config, fault_seed=seed, faults=faults) as paper:
-            async with trading(config, paper, crash=True) as desk:
-                await run_about(paper, desk, rng, 60)
-            async with trading(config, paper) as desk:
-                await run_about(paper, desk, rng, 60)
-                await come_to_rest(paper, desk)
-                check_invariants(paper, desk)
+            async with trading(config, paper, crash=True) as bench:
+                await run_about(paper, bench, rng, 60)
+            async with trading(config, paper) as bench:
+                await run_about(paper, bench, rng, 60)
+                await come_to_rest(paper, bench)
+                check_invariants(paper, bench)
 
     asyncio.run(run())

@@ -18,7 +18,7 @@ from gridbot.orders.order import OrderState
 from gridbot.records.record_types import IntentRecord, OrderRecord, RunRecord
 from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.startup import StartRefused
-from tests.integration.desk import (
+from tests.integration.worker_bench import (
     BTC,
     account_of,
     ever,
@@ -43,16 +43,16 @@ def test_a_ladder_is_placed_once_and_each_step_is_recorded(tmp_path: Path) -> No
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 orders = resting(paper)
                 # 5 levels on each side of the price; without a position only the opening half of each pair rests
                 assert Counter(o.side for o in orders) == {Side.BUY: 5, Side.SELL: 5}
                 assert all(o.request.time_in_force == "PostOnly" and not o.request.reduce_only for o in orders)
                 assert len({(o.side, o.price) for o in orders}) == 10
-                assert {o.link_id for o in orders} == {o.link_id for o in desk.runner().book}
+                assert {o.link_id for o in orders} == {o.link_id for o in bench.runner().book}
                 paper.set_price("BTCUSDT", "50001")
-                await desk.until(lambda: desk.runner().desk.last_price == D(50001))
+                await bench.until(lambda: bench.runner().risk_state.last_price == D(50001))
                 assert ever(paper) == 10
 
     asyncio.run(run())
@@ -68,23 +68,23 @@ def test_a_fill_moves_the_grid_and_opens_the_way_back(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
-                runner = desk.runner()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                runner = bench.runner()
                 paper.set_price("BTCUSDT", "49890")  # through the first Buy at 49900
-                await desk.until(lambda: desk.size(Direction.LONG) == D("0.01"), "the long position")
+                await bench.until(lambda: bench.size(Direction.LONG) == D("0.01"), "the long position")
                 paper.set_price("BTCUSDT", "49950")
-                await desk.until(partial(closes, runner.book), "a closing order")
-                await desk.quiet()
+                await bench.until(partial(closes, runner.book), "a closing order")
+                await bench.quiet()
                 assert runner.engine.grid is not None
                 assert runner.engine.grid.last_fill == D(49900)
                 assert not any(o.ticks == 499000 for o in runner.book), "the level of the last fill waits"
                 [close] = [o for o in runner.book if o.reduce_only]
                 assert (close.side, close.direction, close.qty) == (Side.SELL, Direction.LONG, D("0.01"))
                 paper.set_price("BTCUSDT", str(close.price + 10))
-                await desk.until(lambda: desk.size(Direction.LONG) == 0, "the position closed")
-                totals = desk.wiring.account.ledger.of("btc")
-                await desk.until(lambda: totals.realised == (close.price - D(49900)) * D("0.01"), "the profit")
+                await bench.until(lambda: bench.size(Direction.LONG) == 0, "the position closed")
+                totals = bench.assembly.context.ledger.of("btc")
+                await bench.until(lambda: totals.realised == (close.price - D(49900)) * D("0.01"), "the profit")
 
     asyncio.run(run())
     fills = executions(tmp_path)
@@ -98,18 +98,18 @@ def test_a_restart_adopts_every_order_and_doubles_none(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
-                grid = desk.runner().engine.grid
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                grid = bench.runner().engine.grid
                 before = {o.link_id for o in resting(paper)}
             for crash in (True, False):
-                async with trading(config, paper, crash=crash) as desk:
-                    await desk.quiet()
+                async with trading(config, paper, crash=crash) as bench:
+                    await bench.quiet()
                     paper.set_price("BTCUSDT", "50002" if crash else "50003")
-                    await desk.until(lambda: desk.runner().desk.last_price in (D(50002), D(50003)))
-                    await desk.quiet()
-                    assert {o.link_id for o in desk.runner().book} == before
-                    assert desk.runner().engine.grid == grid
+                    await bench.until(lambda: bench.runner().risk_state.last_price in (D(50002), D(50003)))
+                    await bench.quiet()
+                    assert {o.link_id for o in bench.runner().book} == before
+                    assert bench.runner().engine.grid == grid
             assert {o.link_id for o in resting(paper)} == before
             assert ever(paper) == 10
 
@@ -125,18 +125,18 @@ def test_a_fill_while_nobody_watched_reaches_grid_and_ledger_once(tmp_path: Path
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper, crash=True) as desk:
-                await desk.quiet()
+            async with trading(config, paper, crash=True) as bench:
+                await bench.quiet()
             paper.set_price("BTCUSDT", "49890")
             paper.set_price("BTCUSDT", "49950")
             for _ in range(2):
-                async with trading(config, paper) as desk:
-                    runner = desk.runner()
-                    assert desk.wiring.account.ledger.of("btc").fills == 1
-                    assert desk.size(Direction.LONG) == D("0.01")
+                async with trading(config, paper) as bench:
+                    runner = bench.runner()
+                    assert bench.assembly.context.ledger.of("btc").fills == 1
+                    assert bench.size(Direction.LONG) == D("0.01")
                     book = runner.book
-                    await desk.until(partial(closes, book), "a closing order")
-                    await desk.quiet()
+                    await bench.until(partial(closes, book), "a closing order")
+                    await bench.quiet()
                     assert runner.engine.grid is not None
                     assert runner.engine.grid.last_fill == D(49900)
                     assert not any(o.side is Side.BUY and o.ticks == 499000 for o in book)
@@ -152,9 +152,9 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
-                rest = desk.wiring.orchestrator.rest
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                rest = bench.assembly.orchestrator.rest
                 really, lost = rest.place_order, []
 
                 async def forgetful(order: OrderRequest) -> OrderAck:
@@ -165,13 +165,13 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
                     raise ExchangeError("timed out", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
 
                 rest.place_order = forgetful  # type: ignore[method-assign]
-                victim = next(o for o in desk.runner().book if o.side is Side.BUY)
-                desk.runner().orders.cancel(victim.key, "test")
-                desk.wiring.account.executor.pump()
-                await desk.until(lambda: victim.state is OrderState.CANCELLED)
+                victim = next(o for o in bench.runner().book if o.side is Side.BUY)
+                bench.runner().orders.cancel(victim.key, "test")
+                bench.assembly.context.executor.pump()
+                await bench.until(lambda: victim.state is OrderState.CANCELLED)
                 paper.set_price("BTCUSDT", "50001")
-                await desk.until(lambda: lost, "the lost reply")
-                await desk.quiet()
+                await bench.until(lambda: lost, "the lost reply")
+                await bench.quiet()
                 assert [o.link_id for o in resting(paper) if o.price == victim.price] == lost
                 assert len(resting(paper)) == 10
 
@@ -183,9 +183,9 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
-                rest = desk.wiring.orchestrator.rest
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                rest = bench.assembly.orchestrator.rest
                 really, tried = rest.place_order, []
 
                 async def refuse_once(order: OrderRequest) -> OrderAck:
@@ -195,13 +195,13 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
                     return await really(order)
 
                 rest.place_order = refuse_once  # type: ignore[method-assign]
-                victim = next(o for o in desk.runner().book if o.side is Side.BUY)
-                desk.runner().orders.cancel(victim.key, "test")
-                desk.wiring.account.executor.pump()
-                await desk.until(lambda: victim.state is OrderState.CANCELLED)
+                victim = next(o for o in bench.runner().book if o.side is Side.BUY)
+                bench.runner().orders.cancel(victim.key, "test")
+                bench.assembly.context.executor.pump()
+                await bench.until(lambda: victim.state is OrderState.CANCELLED)
                 paper.set_price("BTCUSDT", "50001")
-                await desk.until(lambda: len(tried) == 2, "the second try")
-                await desk.quiet()
+                await bench.until(lambda: len(tried) == 2, "the second try")
+                await bench.quiet()
                 assert len(set(tried)) == 1
                 assert len(resting(paper)) == 10
 
@@ -214,8 +214,8 @@ def test_an_order_that_vanished_is_asked_for_and_placed_again(tmp_path: Path) ->
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
 
                 def cancel_silently() -> str:
                     account = account_of(paper)
@@ -225,16 +225,16 @@ def test_an_order_that_vanished_is_asked_for_and_placed_again(tmp_path: Path) ->
                     return order.link_id
 
                 gone = paper.call(cancel_silently)
-                for order in desk.runner().book:
+                for order in bench.runner().book:
                     order.sent_ms = 0  # long ago
-                report = await desk.wiring.orchestrator.reconciler.run()
+                report = await bench.assembly.orchestrator.reconciler.run()
                 assert report.looked_up == 1
-                found = desk.runner().book.get(gone)
+                found = bench.runner().book.get(gone)
                 assert found is not None
                 assert found.state is OrderState.CANCELLED
                 paper.set_price("BTCUSDT", "50001")
-                await desk.until(lambda: len(desk.runner().book) == 10, "the level placed again")
-                await desk.quiet()
+                await bench.until(lambda: len(bench.runner().book) == 10, "the level placed again")
+                await bench.quiet()
                 assert gone not in {o.link_id for o in resting(paper)}
 
     asyncio.run(run())
@@ -246,16 +246,16 @@ def test_a_manual_order_is_left_alone_and_reported(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
-                rest = desk.wiring.orchestrator.rest
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                rest = bench.assembly.orchestrator.rest
                 by_hand = OrderRequest(
                     "BTCUSDT", Side.BUY, Direction.LONG, D("0.01"), D(45000), "my-own-order", reduce_only=False
                 )
                 await rest.place_order(by_hand)
-                await desk.until(lambda: any(key == "foreign.BTCUSDT" for _, key, _ in desk.alerts), "the alert")
-                await desk.wiring.orchestrator.reconciler.run()
-                await cancel_everything(desk.wiring.orchestrator, 10)
+                await bench.until(lambda: any(key == "foreign.BTCUSDT" for _, key, _ in bench.alerts), "the alert")
+                await bench.assembly.orchestrator.reconciler.run()
+                await cancel_everything(bench.assembly.orchestrator, 10)
                 assert [o.link_id for o in resting(paper)] == ["my-own-order"]
 
     asyncio.run(run())
@@ -266,15 +266,15 @@ def test_flatten_leaves_neither_orders_nor_positions(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 paper.set_price("BTCUSDT", "49890")
-                await desk.until(lambda: desk.size(Direction.LONG) > 0)
+                await bench.until(lambda: bench.size(Direction.LONG) > 0)
                 paper.set_price("BTCUSDT", "50110")
-                await desk.until(lambda: desk.size(Direction.SHORT) > 0)
-                assert await cancel_everything(desk.wiring.orchestrator, 10) == []
+                await bench.until(lambda: bench.size(Direction.SHORT) > 0)
+                assert await cancel_everything(bench.assembly.orchestrator, 10) == []
                 assert resting(paper) == []
-                assert await flatten(desk.wiring.orchestrator, 10) == []
+                assert await flatten(bench.assembly.orchestrator, 10) == []
                 assert all(leg.size == 0 for leg in paper.call(lambda: list(account_of(paper).legs.values())))
 
     asyncio.run(run())
@@ -285,18 +285,18 @@ def test_a_shadow_strategy_decides_and_sends_nothing(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                runner = desk.runner()
-                await desk.until(lambda: len(runner.book) == 10, "the hypothetical ladder")
+            async with trading(config, paper) as bench:
+                runner = bench.runner()
+                await bench.until(lambda: len(runner.book) == 10, "the hypothetical ladder")
                 paper.set_price("BTCUSDT", "49890")
-                await desk.until(lambda: desk.size(Direction.LONG) == D("0.01"), "the hypothetical position")
-                assert desk.wiring.account.ledger.of("btc").fills == 1
+                await bench.until(lambda: bench.size(Direction.LONG) == D("0.01"), "the hypothetical position")
+                assert bench.assembly.context.ledger.of("btc").fills == 1
                 assert ever(paper) == 0
-            async with trading(config, paper) as desk:
-                assert desk.wiring.account.ledger.of("btc").fills == 1
+            async with trading(config, paper) as bench:
+                assert bench.assembly.context.ledger.of("btc").fills == 1
                 paper.set_price("BTCUSDT", "49880")
-                await desk.until(lambda: len(desk.runner().book) > 0)
-                await desk.until(lambda: desk.size(Direction.LONG) >= D("0.01"), "the position of the earlier run")
+                await bench.until(lambda: len(bench.runner().book) > 0)
+                await bench.until(lambda: bench.size(Direction.LONG) >= D("0.01"), "the position of the earlier run")
 
     asyncio.run(run())
     assert executions(tmp_path)[0].shadow
@@ -322,21 +322,21 @@ def test_the_loss_limit_latches_cancels_and_survives_a_restart(tmp_path: Path) -
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 paper.set_price("BTCUSDT", "49890")
-                await desk.until(lambda: desk.size(Direction.LONG) > 0)
-                desk.wiring.guard_losses()  # the fee of one fill is more than a cent
-                assert desk.wiring.account.gate.loss_latched
-                await desk.until(lambda: not resting(paper), "nothing rests any more")
-            async with trading(config, paper) as desk:
+                await bench.until(lambda: bench.size(Direction.LONG) > 0)
+                bench.assembly.guard_losses()  # the fee of one fill is more than a cent
+                assert bench.assembly.context.gate.loss_latched
+                await bench.until(lambda: not resting(paper), "nothing rests any more")
+            async with trading(config, paper) as bench:
                 paper.set_price("BTCUSDT", "49891")
-                await desk.until(lambda: desk.runner().desk.last_price == D(49891))
-                assert desk.wiring.account.gate.loss_latched
+                await bench.until(lambda: bench.runner().risk_state.last_price == D(49891))
+                assert bench.assembly.context.gate.loss_latched
                 assert resting(paper) == []
-                desk.wiring.clear_latch()
+                bench.assembly.clear_latch()
                 paper.set_price("BTCUSDT", "49892")
-                await desk.until(lambda: len(resting(paper)) > 0, "trading again after an operator looked")
+                await bench.until(lambda: len(resting(paper)) > 0, "trading again after an operator looked")
 
     asyncio.run(run())
 
@@ -347,20 +347,20 @@ def test_a_position_from_before_is_taken_over_with_its_entry(tmp_path: Path) -> 
 
     async def run() -> None:
         with exchange(first) as paper:
-            async with trading(first, paper) as desk:
-                await desk.quiet()
+            async with trading(first, paper) as bench:
+                await bench.quiet()
                 paper.set_price("BTCUSDT", "49890")
-                await desk.until(lambda: desk.size(Direction.LONG) > 0)
-            async with trading(second, paper) as desk:  # another installation: no ledger, no grid
-                assert desk.wiring.account.ledger.leg("btc", Direction.LONG) == (D("0.01"), D(49900))
-                await desk.quiet()  # the first grid's orders are withdrawn, the second one's rest
+                await bench.until(lambda: bench.size(Direction.LONG) > 0)
+            async with trading(second, paper) as bench:  # another installation: no ledger, no grid
+                assert bench.assembly.context.ledger.leg("btc", Direction.LONG) == (D("0.01"), D(49900))
+                await bench.quiet()  # the first grid's orders are withdrawn, the second one's rest
                 paper.set_price("BTCUSDT", "49891")
-                await desk.until(partial(closes, desk.runner().book), "a closing order")
-                await desk.quiet()
-                close = max((o for o in desk.runner().book if o.reduce_only), key=lambda o: o.price)
+                await bench.until(partial(closes, bench.runner().book), "a closing order")
+                await bench.quiet()
+                close = max((o for o in bench.runner().book if o.reduce_only), key=lambda o: o.price)
                 paper.set_price("BTCUSDT", str(close.price + 10))
-                totals = desk.wiring.account.ledger.of("btc")
-                await desk.until(lambda: totals.realised == (close.price - D(49900)) * D("0.01"), "the profit")
+                totals = bench.assembly.context.ledger.of("btc")
+                await bench.until(lambda: totals.realised == (close.price - D(49900)) * D("0.01"), "the profit")
 
     asyncio.run(run())
 
@@ -371,22 +371,22 @@ def test_a_fault_in_one_event_halts_its_strategy_which_still_knows_the_price(tmp
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
-                runner = desk.runner()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                runner = bench.runner()
                 paper.set_price("BTCUSDT", "49890")
-                await desk.until(lambda: desk.size(Direction.LONG) > 0)
+                await bench.until(lambda: bench.size(Direction.LONG) > 0)
 
                 def broken(*_: object) -> None:
                     raise RuntimeError("a fault of ours")
 
                 runner.engine.on_event = broken  # type: ignore[assignment, method-assign]
                 paper.set_price("BTCUSDT", "49889")
-                await desk.until(lambda: runner.desk.halted, "the halt")
-                assert "a fault of ours" in runner.desk.halted
+                await bench.until(lambda: runner.risk_state.halted, "the halt")
+                assert "a fault of ours" in runner.risk_state.halted
                 paper.set_price("BTCUSDT", "49850")
-                await desk.until(lambda: runner.desk.last_price == D(49850), "the price known all the same")
-                assert await cancel_everything(desk.wiring.orchestrator, 10) == []
-                assert await flatten(desk.wiring.orchestrator, 10) == []
+                await bench.until(lambda: runner.risk_state.last_price == D(49850), "the price known all the same")
+                assert await cancel_everything(bench.assembly.orchestrator, 10) == []
+                assert await flatten(bench.assembly.orchestrator, 10) == []
 
     asyncio.run(run())

@@ -24,7 +24,7 @@ from gridbot.records.record_types import (
 )
 from gridbot.store.reading import connect
 from gridbot.worker.health import account_health, sample_of
-from tests.integration.desk import Desk, account_of, exchange, records, settings, trading
+from tests.integration.worker_bench import WorkerBench, account_of, exchange, records, settings, trading
 from tests.store.session import write_all
 
 D = Decimal
@@ -45,9 +45,9 @@ def fundings(data_dir: Path) -> int:
     return sum(record.exec_type == "Funding" for record in kept(data_dir, ExecutionRecord))
 
 
-async def next_snapshot(desk: Desk) -> None:
+async def next_snapshot(bench: WorkerBench) -> None:
     """What the clockwork does each second."""
-    desk.wiring.orchestrator.record_state()
+    bench.assembly.orchestrator.record_state()
 
 
 def test_the_grid_is_kept_after_it_changed_and_not_again(tmp_path: Path) -> None:
@@ -55,13 +55,13 @@ def test_the_grid_is_kept_after_it_changed_and_not_again(tmp_path: Path) -> None
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
-                await next_snapshot(desk)
-                await next_snapshot(desk)
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                await next_snapshot(bench)
+                await next_snapshot(bench)
                 paper.set_price("BTCUSDT", "49890")
-                await desk.until(lambda: desk.size(Direction.LONG) > 0)
-                await next_snapshot(desk)
+                await bench.until(lambda: bench.size(Direction.LONG) > 0)
+                await next_snapshot(bench)
 
     asyncio.run(run())
     snapshots = kept(tmp_path, GridRecord)
@@ -81,12 +81,12 @@ def test_comparisons_and_the_gap_before_one(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 drop = FaultConfig.model_validate({"kind": "drop_connections", "mode": "reset", "channel": "private"})
                 paper.call(paper.server.faults.add, drop)
-                await desk.until(lambda: kept(tmp_path, StreamGapRecord), "the gap")
-                await desk.until(lambda: AFTER_A_GAP in reasons(tmp_path), "the comparison after it")
+                await bench.until(lambda: kept(tmp_path, StreamGapRecord), "the gap")
+                await bench.until(lambda: AFTER_A_GAP in reasons(tmp_path), "the comparison after it")
 
     asyncio.run(run())
     assert reasons(tmp_path)[0] == "start"
@@ -101,12 +101,12 @@ def test_a_comparison_that_failed_says_why(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 broken = {"kind": "error", "endpoint": "/v5/execution/list", "code": 10016, "times": 1}
                 paper.call(paper.server.faults.add, FaultConfig.model_validate(broken))
-                desk.wiring.orchestrator.reconcile("asked by the operator")
-                await desk.until(lambda: any(not r.ok for r in kept(tmp_path, ReconcileRecord)), "the comparison")
+                bench.assembly.orchestrator.reconcile("asked by the operator")
+                await bench.until(lambda: any(not r.ok for r in kept(tmp_path, ReconcileRecord)), "the comparison")
 
     asyncio.run(run())
     [failed] = [record for record in kept(tmp_path, ReconcileRecord) if not record.ok]
@@ -118,11 +118,11 @@ def test_every_execution_is_kept_in_the_exchange_s_own_words(tmp_path: Path) -> 
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 paper.set_price("BTCUSDT", "49690")  # through more than one level
-                await desk.until(lambda: desk.size(Direction.LONG) > D("0.01"))
-                await desk.quiet()
+                await bench.until(lambda: bench.size(Direction.LONG) > D("0.01"))
+                await bench.quiet()
 
     asyncio.run(run())
     executions = {record.exec_id: record for record in kept(tmp_path, ExecutionRecord)}
@@ -139,13 +139,13 @@ def test_an_order_that_the_exchange_ended_by_itself_is_kept_in_its_words(tmp_pat
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
-                ended = {order.order_id for order in desk.runner().book}
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                ended = {order.order_id for order in bench.runner().book}
                 now_ms = time.time_ns() // 1_000_000
                 account = next(iter(paper.server.exchange.accounts.values()))
                 paper.call(paper.server.exchange.cancel_all, account, "CancelByAdmin", now_ms)
-                await desk.until(lambda: {r.ref_id for r in kept(tmp_path, RawMessageRecord)} >= ended, "their words")
+                await bench.until(lambda: {r.ref_id for r in kept(tmp_path, RawMessageRecord)} >= ended, "their words")
 
     asyncio.run(run())
     by_admin = [json.loads(record.payload) for record in kept(tmp_path, RawMessageRecord)]
@@ -157,10 +157,10 @@ def test_nothing_raw_where_it_is_not_wanted(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 paper.set_price("BTCUSDT", "49890")
-                await desk.until(lambda: desk.size(Direction.LONG) > 0)
+                await bench.until(lambda: bench.size(Direction.LONG) > 0)
 
     asyncio.run(run())
     assert kept(tmp_path, ExecutionRecord)
@@ -172,11 +172,11 @@ def test_market_trades_are_kept_where_that_is_wished(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 for number in range(1, 4):
                     paper.trade("BTCUSDT", f"5000{number}", f"0.{number}", "Buy")
-                await desk.until(lambda: len(kept(tmp_path, PublicTradeRecord)) >= 3, "the trades")
+                await bench.until(lambda: len(kept(tmp_path, PublicTradeRecord)) >= 3, "the trades")
 
     asyncio.run(run())
     trades = kept(tmp_path, PublicTradeRecord)
@@ -193,15 +193,15 @@ def test_a_loss_latch_is_kept_when_it_sets_and_when_it_lets_go_and_so_is_its_ale
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 paper.set_price("BTCUSDT", "49890")
-                await desk.until(lambda: desk.size(Direction.LONG) > 0)  # the fee is a loss of more than a cent
-                desk.wiring.guard_losses()
-                await next_snapshot(desk)
-                desk.wiring.clear_latch()
-                desk.runner().desk.halted = "delisted"
-                await next_snapshot(desk)
+                await bench.until(lambda: bench.size(Direction.LONG) > 0)  # the fee is a loss of more than a cent
+                bench.assembly.guard_losses()
+                await next_snapshot(bench)
+                bench.assembly.clear_latch()
+                bench.runner().risk_state.halted = "delisted"
+                await next_snapshot(bench)
 
     asyncio.run(run())
     steps = [(r.kind, r.strategy, r.is_set) for r in kept(tmp_path, LatchRecord)]
@@ -218,16 +218,16 @@ def test_the_equity_is_what_the_executions_and_the_positions_say(tmp_path: Path)
 
     async def run() -> None:
         with exchange(config, market=market) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
+            async with trading(config, paper) as bench:
+                await bench.quiet()
                 paper.set_price("BTCUSDT", "49890")  # opens long
-                await desk.until(lambda: desk.size(Direction.LONG) > 0, "the long leg")
+                await bench.until(lambda: bench.size(Direction.LONG) > 0, "the long leg")
                 paper.set_price("BTCUSDT", "50110")  # opens short
-                await desk.until(lambda: desk.size(Direction.SHORT) > 0, "the short leg")
+                await bench.until(lambda: bench.size(Direction.SHORT) > 0, "the short leg")
                 legs = paper.call(lambda: sum(leg.size > 0 for leg in account_of(paper).legs.values()))
                 paper.call(paper.server.exchange.settle_funding, "BTCUSDT", D("0.001"), time.time_ns() // 1_000_000)
-                await desk.until(lambda: fundings(tmp_path) == legs, "the funding of each leg that is open")
-                await desk.wiring.orchestrator.reconciler.run()
+                await bench.until(lambda: fundings(tmp_path) == legs, "the funding of each leg that is open")
+                await bench.assembly.orchestrator.reconciler.run()
 
     asyncio.run(run())
     write_all(tmp_path)
@@ -248,14 +248,14 @@ def test_a_health_report_becomes_a_sample(tmp_path: Path) -> None:
 
     async def run() -> None:
         with exchange(config) as paper:
-            async with trading(config, paper) as desk:
-                await desk.quiet()
-                report = account_health(desk.wiring.orchestrator, state="trading", started_s=time.monotonic())
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                report = account_health(bench.assembly.orchestrator, state="trading", started_s=time.monotonic())
                 sample = sample_of(report)
                 assert (sample.state, sample.health, sample.freshness) == ("trading", "healthy", "active")
                 assert sample.open_orders == 10
                 assert sample.rss > 1_000_000
-                assert sample.unstored == desk.wiring.recorder.last_seq, "there is no writer here"
+                assert sample.unstored == bench.assembly.recorder.last_seq, "there is no writer here"
                 assert sample.tick_age_ms is not None
 
     asyncio.run(run())

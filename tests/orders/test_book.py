@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from gridbot.core import Direction, Instrument, OrderStatus, OrderUpdateEvent, Side, client_order_id
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import wire_id
-from gridbot.orders.order import LEGAL, IllegalTransition, Order, OrderState, Transition
+from gridbot.orders.order import LEGAL, IllegalTransition, OrderState, TrackedOrder, Transition
 
 INSTRUMENT = Instrument("BTCUSDT", Decimal("0.1"), Decimal("0.001"), Decimal("0.001"), Decimal(100))
 ZERO = Decimal(0)
@@ -25,9 +25,9 @@ def make_order(
     side: Side = Side.BUY,
     direction: Direction = Direction.LONG,
     qty: str = "0.010",
-) -> Order:
+) -> TrackedOrder:
     client = client_order_id("s1", "BTCUSDT", side, ticks, direction)
-    return Order(
+    return TrackedOrder(
         strat_id="s1",
         symbol="BTCUSDT",
         side=side,
@@ -42,7 +42,9 @@ def make_order(
     )
 
 
-def update(order: Order, status: OrderStatus, cum: str = "0", ts: int = 1, **changes: object) -> OrderUpdateEvent:
+def update(
+    order: TrackedOrder, status: OrderStatus, cum: str = "0", ts: int = 1, **changes: object
+) -> OrderUpdateEvent:
     values: dict[str, object] = {
         "symbol": order.symbol,
         "order_id": f"x-{order.link_id}",
@@ -213,7 +215,7 @@ class Exchange(RuleBasedStateMachine):
         super().__init__()
         self.book = OrderBook(INSTRUMENT)
         self.count = 0
-        self.orders: list[Order] = []
+        self.orders: list[TrackedOrder] = []
         self.filled: dict[str, Decimal] = {}
         self.over: dict[str, OrderStatus] = {}
         self.updates: list[OrderUpdateEvent] = []
@@ -235,10 +237,10 @@ class Exchange(RuleBasedStateMachine):
         self.orders.append(order)
         self.filled[order.key] = ZERO
 
-    def still_open(self) -> list[Order]:
+    def still_open(self) -> list[TrackedOrder]:
         return [order for order in self.orders if order.key not in self.over]
 
-    def say(self, order: Order, status: OrderStatus) -> None:
+    def say(self, order: TrackedOrder, status: OrderStatus) -> None:
         self.clock += 1
         self.updates.append(update(order, status, str(self.filled[order.key]), self.clock))
 

@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 from gridbot.core import Direction, Side
 from gridbot.execution.executor import Executor
 from gridbot.records.record_types import LatchRecord
-from gridbot.risk.halts import Hold, HoldWatch, Reason, holds_of
+from gridbot.risk.halts import Halt, HaltWatch, Reason, halts_of
 from tests.risk.test_gate import NOW, Bench
 
 NOW_US = 1_700_000_000_000_000
 
 
 class Bank:
-    """As much of an executor as `holds_of` looks at is a real one that never sends."""
+    """As much of an executor as `halts_of` looks at is a real one that never sends."""
 
     def __init__(self) -> None:
         self.bench = Bench()
         self.executor = Executor(None, before_send=lambda: None)  # type: ignore[arg-type]
-        self.bench.gate.desks[self.bench.desk.strat_id] = self.bench.desk
+        self.bench.gate.strategies[self.bench.risk_state.strat_id] = self.bench.risk_state
 
-    def held(self, now_s: float = NOW) -> Mapping[Hold, Reason]:
-        return holds_of(self.bench.gate, self.executor, [self.bench.desk], now_s)
+    def held(self, now_s: float = NOW) -> Mapping[Halt, Reason]:
+        return halts_of(self.bench.gate, self.executor, [self.bench.risk_state], now_s)
 
 
 def test_nothing_holds_a_healthy_account() -> None:
@@ -34,12 +34,12 @@ def test_nothing_holds_a_healthy_account() -> None:
 
 def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -> None:
     bank = Bank()
-    gate, desk = bank.bench.gate, bank.bench.desk
+    gate, risk_state = bank.bench.gate, bank.bench.risk_state
     gate.loss_latched = "lost too much"
-    desk.halted, desk.paused = "delisted", True
+    risk_state.halted, risk_state.paused = "delisted", True
     assert [gate.auth.fail(NOW) for _ in range(5)][-1]
     bank.executor.ip_banned_until_s = NOW + 600
-    key = gate.level_key(desk, Direction.LONG, Side.BUY, 1000)
+    key = gate.level_key(risk_state, Direction.LONG, Side.BUY, 1000)
     assert [gate.breaker.fail(key, NOW) for _ in range(3)][-1]
     held = bank.held()
     assert {hold.kind for hold in held} == {
@@ -50,7 +50,7 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
         "ip_ban",
         "breaker",
     }
-    assert held[Hold("", "ip_ban")].until_s == NOW + 600
+    assert held[Halt("", "ip_ban")].until_s == NOW + 600
     [breaker] = [hold for hold in held if hold.kind == "breaker"]
     assert breaker.level.startswith("long Buy ")
     assert held[breaker].until_s == NOW + 60
@@ -59,8 +59,8 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
 
 
 def test_a_record_says_when_it_ends_on_the_wall_clock() -> None:
-    watch = HoldWatch()
-    [record] = watch.changes({Hold("", "ip_ban"): Reason("banned", NOW + 600)}, NOW, NOW_US)
+    watch = HaltWatch()
+    [record] = watch.changes({Halt("", "ip_ban"): Reason("banned", NOW + 600)}, NOW, NOW_US)
     assert record.is_set
     assert record.until == NOW_US + 600_000_000
     [record] = watch.changes({}, NOW + 600, NOW_US)
@@ -68,19 +68,19 @@ def test_a_record_says_when_it_ends_on_the_wall_clock() -> None:
 
 
 HOLDS = st.dictionaries(
-    st.builds(Hold, st.sampled_from(["", "a"]), st.sampled_from(["halted", "paused"])),
+    st.builds(Halt, st.sampled_from(["", "a"]), st.sampled_from(["halted", "paused"])),
     st.builds(Reason, st.sampled_from(["x", "y"])),
 )
 
 
 @given(st.lists(HOLDS))
-def test_the_records_alone_tell_what_holds(looks: list[dict[Hold, Reason]]) -> None:
-    watch, told = HoldWatch(), {}
+def test_the_records_alone_tell_what_holds(looks: list[dict[Halt, Reason]]) -> None:
+    watch, told = HaltWatch(), {}
     for held in looks:
         changes: list[LatchRecord] = list(watch.changes(held, NOW, NOW_US))
         assert len({(c.strategy, c.kind, c.level) for c in changes}) == len(changes), "one record a change"
         for change in changes:
-            hold = Hold(change.strategy, change.kind, change.level)
+            hold = Halt(change.strategy, change.kind, change.level)
             assert (told.get(hold) != change.reason) if change.is_set else (hold in told)
             if change.is_set:
                 told[hold] = change.reason

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.process.pipe import Channel, FrameReader, frame
+from supervisor.process.pipe import ChildPipe, FrameReader, frame
 
 MESSAGES = st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=50)), max_size=6)
 
@@ -63,7 +63,7 @@ class Ends:
         self.closed = asyncio.Event()
         self.got = asyncio.Event()
         loop = asyncio.get_running_loop()
-        self.channel = Channel(loop, ours, ours, self._message, lambda text: self.closed.set())
+        self.channel = ChildPipe(loop, ours, ours, self._message, lambda text: self.closed.set())
 
     def _message(self, message):
         self.messages.append(message)

@@ -15,7 +15,7 @@ from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecor
 from supervisor.control.control_server import Refused
 from supervisor.process.launch_plan import Plan
 from supervisor.process.store_watch import StoreWatch
-from supervisor.process.supervisor_journal import SUPERVISOR, Diary
+from supervisor.process.supervisor_journal import SUPERVISOR, SupervisorJournal
 from tests.store.kit import rows
 from tests.store.session import write_all
 from tests.supervisor.conftest import wait_for
@@ -76,13 +76,13 @@ def test_a_signal_is_a_command(rig):
 
 def test_a_diary_that_cannot_be_kept_stops_nobody(tmp_path, caplog):
     (tmp_path / "journal").write_text("a file where a directory should be")
-    diary = Diary(Plan(tmp_path, (), run_id="r"))
-    diary.open()
-    diary.alert("now", "WARNING", "writer", "look here")
-    diary.command("stop", {}, {"ok": True})
-    diary.close()
+    journal = SupervisorJournal(Plan(tmp_path, (), run_id="r"))
+    journal.open()
+    journal.alert("now", "WARNING", "writer", "look here")
+    journal.command("stop", {}, {"ok": True})
+    journal.close()
     assert "keeps no records of its own" in caplog.text
-    assert [alert["text"] for alert in diary.alerts] == ["look here"]
+    assert [alert["text"] for alert in journal.alerts] == ["look here"]
 
 
 def test_how_the_fleet_is_is_kept_now_and_then(tmp_path):
@@ -93,16 +93,16 @@ def test_how_the_fleet_is_is_kept_now_and_then(tmp_path):
         "supervisor": {"state": "running", "rss": 45_000_000},
     }
     model["accounts"] = [account, {**account, "freshness": "active", "strategies": []}]
-    diary = Diary(Plan(tmp_path, (), run_id="r", health_interval=10.0))
-    diary.open()
+    journal = SupervisorJournal(Plan(tmp_path, (), run_id="r", health_interval=10.0))
+    journal.open()
     for now_s in (0.0, 0.2, 9.9, 10.1, 15.0, 20.2):
-        diary.sample(now_s, 0.003, lambda: model)
-    diary.close()
+        journal.sample(now_s, 0.003, lambda: model)
+    journal.close()
     samples = kept(tmp_path, HealthRecord)
     assert len(samples) == 3
     assert (samples[0].health, samples[0].freshness, samples[0].reasons) == ("degraded", "stale", "a; b")
     assert (samples[0].open_orders, samples[0].reconnects, samples[0].loop_lag_us) == (7, 4, 3000)
-    silent = Diary(Plan(tmp_path / "other", (), run_id="r", health_interval=0.0))
+    silent = SupervisorJournal(Plan(tmp_path / "other", (), run_id="r", health_interval=0.0))
     silent.open()
     silent.sample(0.0, 0.0, lambda: model)
     silent.close()
@@ -110,11 +110,11 @@ def test_how_the_fleet_is_is_kept_now_and_then(tmp_path):
 
 
 def test_what_a_child_has_kept_is_not_kept_twice(tmp_path):
-    diary = Diary(Plan(tmp_path, (), run_id="r"))
-    diary.open()
-    diary.alert("now", "WARNING", "worker-a", "kept there", recorded=True)
-    diary.alert("now", "WARNING", "worker-a", "kept here")
-    diary.close()
+    journal = SupervisorJournal(Plan(tmp_path, (), run_id="r"))
+    journal.open()
+    journal.alert("now", "WARNING", "worker-a", "kept there", recorded=True)
+    journal.alert("now", "WARNING", "worker-a", "kept here")
+    journal.close()
     assert [alert.text for alert in kept(tmp_path, AlertRecord)] == ["kept here"]
 
 

@@ -1,4 +1,4 @@
-"""A whole worker without its process: real wiring, real pybit, the real paper exchange, a market the test moves."""
+"""A whole worker without its process: real assembly, real pybit, the real paper exchange, a market the test moves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.paper.settings import PaperConfig
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord, Record
-from gridbot.worker.assembly import Wiring
+from gridbot.worker.assembly import Assembly
 from gridbot.worker.main import WorkerSpec
 from gridbot.worker.startup import is_hopeless
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -75,15 +75,15 @@ def exchange(config: GridbotConfig, **more: Any) -> Iterator[PaperThread]:
 
 
 @dataclass
-class Desk:
+class WorkerBench:
     """One worker's life."""
 
-    wiring: Wiring
+    assembly: Assembly
     data_dir: Path
     alerts: list[tuple[str, str, str]] = field(default_factory=list)
 
     def runner(self, symbol: str = "BTCUSDT") -> StrategyRunner:
-        return self.wiring.orchestrator.runners[symbol]
+        return self.assembly.orchestrator.runners[symbol]
 
     async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
         deadline = asyncio.get_running_loop().time() + WAIT_S
@@ -95,7 +95,7 @@ class Desk:
     async def quiet(self, symbol: str = "BTCUSDT") -> None:
         """Until everything the strategy asked for has been answered by the exchange."""
         runner = self.runner(symbol)
-        executor = self.wiring.account.executor
+        executor = self.assembly.context.executor
         await self.until(
             lambda: (
                 runner.ticker is not None
@@ -107,35 +107,35 @@ class Desk:
         )
 
     def size(self, direction: Direction, symbol: str = "BTCUSDT") -> Decimal:
-        return self.runner(symbol).desk.legs[direction].size
+        return self.runner(symbol).risk_state.legs[direction].size
 
 
 @contextlib.asynccontextmanager
-async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = False) -> AsyncIterator[Desk]:
+async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = False) -> AsyncIterator[WorkerBench]:
     """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files."""
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False)
     alerts: list[tuple[str, str, str]] = []
-    wiring = Wiring(spec, None, alert=lambda level, key, text, strategy="": alerts.append((level, key, text)))
-    desk = Desk(wiring, data_dir, alerts)
+    assembly = Assembly(spec, None, alert=lambda level, key, text, strategy="": alerts.append((level, key, text)))
+    bench = WorkerBench(assembly, data_dir, alerts)
     try:
-        await _start(wiring)
-        yield desk
+        await _start(assembly)
+        yield bench
     finally:
         if crash:
-            await wiring.orchestrator.stop()
-            wiring.recorder.close()
+            await assembly.orchestrator.stop()
+            assembly.recorder.close()
         else:
-            await wiring.close("the test is over")
+            await assembly.close("the test is over")
 
 
-async def _start(wiring: Wiring) -> None:
+async def _start(assembly: Assembly) -> None:
     """As the worker does it: what passes is tried again (without its waits)."""
     for _ in range(20):
         try:
-            return await wiring.start()
+            return await assembly.start()
         except ExchangeError as error:
-            await wiring.undo_start()
+            await assembly.undo_start()
             if is_hopeless(error):
                 raise
     raise AssertionError("the start failed twenty times")
