@@ -7,7 +7,7 @@ from collections import deque
 __all__ = ["WINDOW_S", "RollingLimit"]
 
 WINDOW_S = 1.05
-"""Bybit counts in a rolling second (bybit-v5.md 1.5); a little more, since requests do not all travel equally long."""
+"""Bybit counts in a rolling second (docs/bybit.md 1.5); a little more, since requests travel at different speeds."""
 
 
 class RollingLimit:

@@ -232,7 +232,7 @@ def test_the_configuration_can_be_read_without_pybit_or_a_server():
     assert done.stdout.strip() == "[]"
 
 
-# Lessons L13: one gate stands between any producer of an order and the wire, and these are all producers there are.
+# incident L13: one gate stands between any producer of an order and the wire, and these are all producers there are.
 PRODUCERS = {
     "gridbot.worker.strategy_runner._act": "the strategy",
     "gridbot.worker.order_manager.retry": "the retry queue",

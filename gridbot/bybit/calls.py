@@ -1,7 +1,7 @@
 """One request to the exchange and all the pages of one: what every method of `BybitRest` stands on.
 
 Listings come whole or not at all: all pages, every row readable, or `TruncatedListing`. Who compares a listing with his
-own books must never take "cut off" for "gone" (lessons L49, L50).
+own books must never take "cut off" for "gone" (incidents L49, L50).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where each environment lives, and the keys to it. Importable without pybit: the configuration needs these words.
 
-Hosts are those of reference/bybit-v5.md 1.1. `endpoints_for` is the only place in the project that maps an
+Hosts are those of docs/bybit.md 1.1. `endpoints_for` is the only place in the project that maps an
 environment to addresses; everything else is handed `Endpoints`.
 """
 

@@ -89,7 +89,7 @@ class AccountError(ExchangeError):
 
 
 class TruncatedListing(ExchangeError):
-    """A listing did not come whole; no part of it may be used (lessons L49, L50)."""
+    """A listing did not come whole; no part of it may be used (incidents L49, L50)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, kind=ErrorKind.AMBIGUOUS)
@@ -110,7 +110,7 @@ _LEAVES: dict[ErrorKind, type[ExchangeError]] = {
     ErrorKind.HALT: AccountError,
 }
 
-# What the texts of 10001 say (bybit-v5.md 4.6), in lower case; anything else is a wrong parameter.
+# What the texts of 10001 say (docs/bybit.md 4.4), in lower case; anything else is a wrong parameter.
 _TEXTS_OF_10001 = (
     ("position idx", ErrorKind.RESYNC),
     ("openapi sign params error", ErrorKind.AUTH),

@@ -42,7 +42,7 @@ class Ticker:
 
 
 class TickerMerger:
-    """Snapshots and deltas of one connection to whole tickers (lessons L28). Used by one thread.
+    """Snapshots and deltas of one connection to whole tickers (incident L28). Used by one thread.
 
     A field a delta leaves out is unchanged. A new connection starts with a new merger: nothing old survives. Deltas
     before the first snapshot, and messages older than what is known, are counted in `ignored`.

@@ -1,6 +1,6 @@
 """Bybit's rows of orders, executions, positions, wallets and money, of REST and of streams alike, as values. Pure.
 
-Positions go by positionIdx, never by side, which is "" for a flat leg (lessons L24).
+Positions go by positionIdx, never by side, which is "" for a flat leg (incident L24).
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def parse_position(row: Row) -> PositionEvent | None:
 def parse_wallet(row: Row, exchange_ts: int = 0, coin: str = "USDT") -> WalletEvent | None:
     """An account row of account/wallet-balance or the `wallet` topic; None when a frame does not mention `coin`.
 
-    Frames hold only the coins that changed (lessons L47). Rows carry no time of their own: `exchange_ts` is the
+    Frames hold only the coins that changed (incident L47). Rows carry no time of their own: `exchange_ts` is the
     envelope's.
     """
     coins = row.get("coin")

@@ -1,4 +1,4 @@
-"""Fields of Bybit's JSON rows, read one by one and never by truthiness (lessons L46). Pure.
+"""Fields of Bybit's JSON rows, read one by one and never by truthiness (incident L46). Pure.
 
 `""`, null, a missing field or text that is no number is None, `"0"` is zero. Only the few fields an event cannot be
 without are required; a row that lacks one is a `RowProblem` and leaves its neighbours alone.

@@ -113,7 +113,7 @@ class BybitRest(Calls):
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
         """One order, open or closed: from order/realtime, else from the history. None when neither knows it.
 
-        The history lags and forgets orders cancelled without a fill after 24 h (bybit-v5.md 2.22).
+        The history lags and forgets orders cancelled without a fill after 24 h (docs/bybit.md 3.10).
         """
         ids = _ids(order_id, order_link_id)
         if order_id:

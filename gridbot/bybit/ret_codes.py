@@ -1,4 +1,4 @@
-"""Bybit's return codes and what each asks of us (reference/bybit-v5.md 4.2-4.5). A table, nothing else."""
+"""Bybit's return codes and what each asks of us (docs/bybit.md 4.1-4.3). A table, nothing else."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ErrorKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Whether the order a failed request was about exists (lessons L3)."""
+    """Whether the order a failed request was about exists (incident L3)."""
 
     NOT_CREATED = "not_created"
     UNKNOWN = "unknown"

@@ -1,6 +1,6 @@
 """pybit's HTTP client as this house uses it: one per thread, no retries of its own, our clock offset, our errors.
 
-What is done about pybit 5.17 (reference/bybit-v5.md 6.3):
+What is done about pybit 5.17 (docs/platform.md 1):
 
 * its retry loop blocks for seconds, sleeps a negative time on 10006, loses the retCode when it gives up: it is emptied
   after construction (an empty argument would mean the default set);

@@ -1,6 +1,6 @@
 """pybit's WebSocket, kept to what it does well: addresses, authentication, keep-alive.
 
-One object is one connection; it never comes back to life. What is done about pybit 5.17 (reference/bybit-v5.md 6.4,
+One object is one connection; it never comes back to life. What is done about pybit 5.17 (docs/platform.md 2,
 numbers are its defects):
 
 * `_connect` is replaced. pybit's waits inside the constructor, gives up within 90 ms of refusals (4) or hammers at 95

@@ -2,7 +2,7 @@
 
 pybit's threads put frames into the `Mailbox`; `drain`, on the loop, turns them into events. A watchdog on the loop
 gives up a dead connection and makes a new one after a back-off; when that stands, a `Gap` tells how long nobody
-listened. Bybit replays nothing: whoever sees a `Gap` asks by REST what happened meanwhile (bybit-v5.md 5.5).
+listened. Bybit replays nothing: whoever sees a `Gap` asks by REST what happened meanwhile (docs/bybit.md 5.5).
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
         │                      │                                  │
         └────── error, refusal, timeout, silence, close ──────────┴──► LOST (final: a new socket is made)
 
-Silence is death only on the public stream, where something moves every second (lessons L20). A private stream may
-have nothing to say for hours (L21); there only the socket and its pongs count, which must come every `ping_interval`.
+Silence is death only on the public stream, where something moves every second (incident L20). A private stream may
+have nothing to say for hours (incident L21); there only the socket and its pongs count, one every
+`ping_interval`.
 """
 
 from __future__ import annotations

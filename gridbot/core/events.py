@@ -3,7 +3,7 @@
 The same types come from the streams and from REST: an open order of a listing is an `OrderUpdateEvent`, a row of
 `position/list` a `PositionEvent`. Prices and quantities are `Decimal` in USDT and base coin, times are integers:
 `exchange_ts` in milliseconds UTC on the exchange's clock, `received_ns` from `time.monotonic_ns()` at the moment the
-frame reached us (0 where nobody measures). None means "the exchange did not say"; zero means zero (lessons L46).
+frame reached us (0 where nobody measures). None means "the exchange did not say"; zero means zero (incident L46).
 `raw` is the row an event was read from, where it may be wanted as evidence; nothing decides by it.
 """
 
@@ -32,7 +32,7 @@ ZERO = Decimal(0)
 
 
 class OrderStatus(StrEnum):
-    """Bybit's `orderStatus` for linear contracts (reference/bybit-v5.md 3.1)."""
+    """Bybit's `orderStatus` for linear contracts (docs/bybit.md 3.1)."""
 
     NEW = "New"
     PARTIALLY_FILLED = "PartiallyFilled"
@@ -149,7 +149,7 @@ class OrderUpdateEvent:
 
 @dataclass(frozen=True, slots=True)
 class PositionEvent:
-    """One leg of a symbol; `size` 0 is a flat leg and as much an event as any other (lessons L24)."""
+    """One leg of a symbol; `size` 0 is a flat leg and as much an event as any other (incident L24)."""
 
     symbol: str
     direction: Direction
@@ -168,7 +168,7 @@ class PositionEvent:
 
     @property
     def entry_value(self) -> Decimal:
-        """size × entry in USDT; Bybit's own `positionValue` is mark-based on some paths (lessons L48)."""
+        """size × entry in USDT; Bybit's own `positionValue` is mark-based on some paths (incident L48)."""
         return self.size * self.entry_price if self.entry_price is not None else ZERO
 
 

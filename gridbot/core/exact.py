@@ -30,7 +30,7 @@ def ceil_div(numerator: int, denominator: int) -> int:
 
 
 def require_decimal(name: str, value: object) -> None:
-    """Raise TypeError unless `value` is a Decimal: a float has lost its digits before it gets here (lessons L40)."""
+    """Raise TypeError unless `value` is a Decimal: a float has lost its digits before it gets here (incident L40)."""
     if not isinstance(value, Decimal):
         raise TypeError(
             f"{name}: expected a Decimal, got {type(value).__name__} {value!r}; write Decimal({str(value)!r})"

@@ -1,6 +1,6 @@
 """What an account's executions add up to: each counted once, ever. Pure; the journal and a checkpoint make it durable.
 
-Realised PnL and fees come from executions alone, never from position rows (lessons L26, L27), at average entry. The
+Realised PnL and fees come from executions alone, never from position rows (incidents L26, L27), at average entry. The
 entry of each leg is kept from our own executions and set right when the exchange's position differs.
 """
 

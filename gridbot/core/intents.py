@@ -78,7 +78,7 @@ Intent = PlaceLimitIntent | CancelIntent
 
 
 def client_order_id(strat_id: str, symbol: str, side: Side, ticks: int, direction: Direction) -> str:
-    """Stable 16 hex digits of one level of one strategy (reference/strategy.md 3).
+    """Stable 16 hex digits of one level of one strategy (docs/strategy.md 3.1).
 
     Quantity, level index and reduceOnly are left out, so that an order survives a shift of the grid. The price goes in
     as whole ticks: `84.5` and `84.50` are one level.

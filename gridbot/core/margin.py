@@ -1,4 +1,6 @@
-"""Margin of a hedge pair and where it would be liquidated (reference/strategy.md 7, lessons 7.4-7.6). USDT throughout.
+"""Margin of a hedge pair and where it would be liquidated. USDT throughout.
+
+Rules: docs/strategy.md 7; figures: docs/incidents-operations.md 7.4-7.6.
 
 Margins by tiers are the exchange's published rule. The pair's liquidation price and the per-leg hedge margins are fits
 to a real account: they serve for checks and what-ifs, the exchange's own figures come first. They know one symbol only.
@@ -32,7 +34,7 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 
 HEDGE_FACTOR = Decimal("5.657")
-"""Fitted buffer of the smaller leg (lessons 7.6); nobody knows why."""
+"""Fitted buffer of the smaller leg (docs/incidents-operations.md 7.6); nobody knows why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ def margin_percent(margin: Decimal, margin_balance: Decimal) -> Decimal | None:
 def pair_liquidation(
     long: LegState, short: LegState, total_equity: Decimal, tiers: Sequence[RiskTier]
 ) -> tuple[Decimal | None, Decimal | None]:
-    """Liquidation prices (long, short) in cross margin and hedge mode (lessons 7.5); only the bigger leg has one.
+    """Liquidation prices (long, short) in cross margin and hedge mode; only the bigger leg has one.
+
+    Source: docs/incidents-operations.md 7.5.
 
     What the account can lose, `total_equity` less the maintenance margin of both legs together (no relief for the
     hedge), is spread over the surplus of the bigger leg. Nothing left to lose means liquidation at the entry price.
@@ -111,7 +115,7 @@ def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Dec
 def pair_margins(
     long: LegState, short: LegState, mark: Decimal, tiers: Sequence[RiskTier], taker_fee: Decimal
 ) -> tuple[LegMargin, LegMargin]:
-    """Margins (long, short) the exchange shows for each leg of a hedged pair (lessons 7.6).
+    """Margins (long, short) the exchange shows for each leg of a hedged pair (docs/incidents-operations.md 7.6).
 
     The bigger leg (long if they are equal) carries the initial margin of its whole mark value and the maintenance
     margin of what the other does not hedge, at the tier of that part. The smaller leg carries a buffer for the distance

@@ -1,7 +1,7 @@
-"""Profit and loss of a leg and of matched grid trades (reference/strategy.md 7). USDT throughout.
+"""Profit and loss of a leg and of matched grid trades (docs/strategy.md 7). USDT throughout.
 
 Realised figures come from executions only; the exchange's position rows mean other things by the same words
-(lessons L27).
+(incident L27).
 """
 
 from __future__ import annotations

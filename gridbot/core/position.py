@@ -28,7 +28,7 @@ ZERO = Decimal(0)
 class Position:
     """One leg of a pair, kept up to date by its owner; both legs share the multipliers of the pair.
 
-    Nothing is evaluated before both legs are known (lessons L23): until then all factors are 1.
+    Nothing is evaluated before both legs are known (incident L23): until then all factors are 1.
     """
 
     direction: Direction

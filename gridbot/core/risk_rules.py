@@ -1,4 +1,4 @@
-"""The rules that make the orders of a pair of positions bigger or smaller (reference/strategy.md 5).
+"""The rules that make the orders of a pair of positions bigger or smaller (docs/strategy.md 5).
 
 The rules are two tables. Each is read from the top and the first rule that holds wins; the long table comes first, so
 that a short rule may overrule what a long rule did to the other leg (rule 2 works across). Ratios are exact fractions.
@@ -87,7 +87,7 @@ class LegState:
 
 @dataclass(frozen=True, slots=True)
 class RiskInputs:
-    """What the rules need besides the legs: USDT per coin, USDT. None means unknown (lessons L25)."""
+    """What the rules need besides the legs: USDT per coin, USDT. None means unknown (incident L25)."""
 
     last_price: Decimal | None
     wallet_balance: Decimal | None
@@ -128,7 +128,7 @@ class Multipliers:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """The quantities the tables speak of (strategy.md 5), exact."""
+    """The quantities the tables speak of (docs/strategy.md 5.2), exact."""
 
     long: LegState
     short: LegState
@@ -169,7 +169,7 @@ def risk_multipliers(long: LegState, short: LegState, inputs: RiskInputs, risk: 
     """Evaluate both tables. Without a last price or a positive wallet balance nothing can be said: all factors are 1.
 
     A leg without an entry price has no rule. Under low balance (available below `low_balance_fraction` of the total
-    position value) a rule that would shrink closes still holds but leaves them alone (lessons L10).
+    position value) a rule that would shrink closes still holds but leaves them alone (incident L10).
     """
     facts = _facts(long, short, inputs, risk)
     if facts is None:

@@ -1,4 +1,4 @@
-"""How much an order is for (reference/strategy.md 4). Exact: fractions inside, rounded to `qty_step` upwards only."""
+"""How much an order is for (docs/strategy.md 4). Exact: fractions inside, rounded to `qty_step` upwards only."""
 
 from __future__ import annotations
 

@@ -57,6 +57,6 @@ class Direction(StrEnum):
 
     @classmethod
     def of_order(cls, side: Side, *, reduce_only: bool) -> Direction:
-        """Leg an order works on, from its side and whether it closes (lessons L41)."""
+        """Leg an order works on, from its side and whether it closes (incident L41)."""
         opens_long = side is Side.BUY
         return cls.LONG if opens_long != reduce_only else cls.SHORT

@@ -39,7 +39,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class OrderAck:
-    """The request was accepted. That is all it means: the truth comes by stream or listing (bybit-v5.md 3.7)."""
+    """The request was accepted. That is all it means: the truth comes by stream or listing (docs/bybit.md 3.12)."""
 
     order_id: str
     order_link_id: str

@@ -159,7 +159,7 @@ class OrderBook:
     # ------------------------------------------------------------------ what the exchange says
 
     def apply_update(self, event: OrderUpdateEvent) -> Transition | None:
-        """Apply a stream message or a listing's row; old and repeated news change nothing (bybit-v5.md 3.7)."""
+        """Apply a stream message or a listing's row; old and repeated news change nothing (docs/bybit.md 3.12)."""
         order = self.get(event.order_link_id) or self.get(event.order_id)
         if order is None or order.state.is_final:
             return None

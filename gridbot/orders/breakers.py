@@ -19,7 +19,7 @@ class _Circuit:
 
 
 class Breaker(Generic[K]):
-    """`threshold` failures of one key within `window_s` open its circuit for `cooldown_s` (lessons L8)."""
+    """`threshold` failures of one key within `window_s` open its circuit for `cooldown_s` (incident L8)."""
 
     def __init__(self, *, threshold: int = 3, window_s: float = 60.0, cooldown_s: float = 60.0) -> None:
         self._threshold, self._window_s, self._cooldown_s = threshold, window_s, cooldown_s
@@ -54,7 +54,7 @@ class Breaker(Generic[K]):
 
 
 class FailureRun:
-    """`threshold` failures in a row (no success between) pause everything for `cooldown_s` (auth: lessons L42)."""
+    """`threshold` failures in a row (no success between) pause everything for `cooldown_s` (auth: incident L42)."""
 
     def __init__(self, *, threshold: int = 5, cooldown_s: float = 1800.0) -> None:
         self._threshold, self._cooldown_s = threshold, cooldown_s
@@ -84,7 +84,10 @@ class FailureRun:
 
 
 class RateCap:
-    """At most `per_minute` acts in any 60 s; attempts count, not only successes (lessons 5.2 no. 15)."""
+    """At most `per_minute` acts in any 60 s; attempts count, not only successes.
+
+    Source: docs/incidents-operations.md 5.2 no. 15.
+    """
 
     def __init__(self, per_minute: int | None) -> None:
         self.per_minute = per_minute

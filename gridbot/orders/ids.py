@@ -1,7 +1,7 @@
 """The id an order carries on the wire: which level it is, and which life of that level.
 
 `<16 hex of the level>-<generation in base 36>`. The exchange remembers an id for hours after the order is gone, so a
-generation is used once per account, ever (lessons L1-L3); the first one of a fresh state directory starts at the
+generation is used once per account, ever (incidents L1-L3); the first one of a fresh state directory starts at the
 clock, above anything an earlier installation can have used.
 """
 

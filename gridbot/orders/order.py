@@ -11,7 +11,7 @@
 
 `pending` is on its way (or waiting for its turn), `unresolved` means that a reply was lost: the order may or may not
 exist, so its level stays taken until a look-up by orderLinkId has answered. The state follows the cumulative executed
-quantity, never a single message (lessons L17).
+quantity, never a single message (incident L17).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an answer of the exchange means for the order it was about. A table, pure.
 
 Four outcomes: *confirmed* (an acknowledgement), *rejected* (proved not created), *denied* (by our own gate, which never
-gets here) and *unresolved* (the reply was lost). Nothing becomes rejected because a reply was lost (lessons L2, L3).
+gets here) and *unresolved* (the reply was lost). Nothing becomes rejected because a reply was lost (incidents L2, L3).
 """
 
 from __future__ import annotations

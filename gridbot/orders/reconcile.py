@@ -1,8 +1,8 @@
 """Compare what we believe with what the exchange lists. Pure: a complete listing in, a plan out.
 
 "Not listed" never means "cancelled": it means "ask for this order by its id", after a grace for requests that are
-acknowledged before they are listed (bybit-v5.md 3.7 no. 3, lessons L18). A listing that may be cut short is not passed
-in at all.
+acknowledged before they are listed (docs/bybit.md 3.12 no. 3, incident L18). A listing that may be cut short is not
+passed in at all.
 """
 
 from __future__ import annotations

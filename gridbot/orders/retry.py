@@ -2,7 +2,7 @@
 
 At most `MAX_TRIES` within `WINDOW_S` seconds of the first failure, waiting 1, 2 and 4 s. Only transient failures come
 here; "insufficient balance" and "position is zero" never do, since the strategy asks again when it still wants the
-order (lessons L8, L9). Time is an argument, in seconds on any monotonic clock.
+order (incidents L8, L9). Time is an argument, in seconds on any monotonic clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the account can still afford: one ledger for all its strategies (lessons L9, L56). Pure.
+"""What the account can still afford: one ledger for all its strategies (incidents L9, L56). Pure.
 
 The exchange's available balance is the truth as long as it is fresh; every opening order let through since then is
 taken off it at once, so that one batch cannot spend the same money twice. When the figure is old or unknown, one order

@@ -1,7 +1,7 @@
 """The session-loss latch: an account that has lost too much opens nothing more until an operator says so.
 
 The loss counts from the last time the latch was clear, from executions, fees and funding (and unrealised PnL when
-configured), so it survives restarts together with the ledger (lessons L26, 5.2 no. 14).
+configured), so it survives restarts together with the ledger (incidents L26, 5.2 no. 14).
 """
 
 from __future__ import annotations

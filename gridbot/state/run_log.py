@@ -18,7 +18,7 @@ __all__ = ["RunLog"]
 
 
 class RunLog:
-    """`snapshot` is the configuration without secrets; `file` remembers the run while it lasts (lessons L34)."""
+    """`snapshot` is the configuration without secrets; `file` remembers the run while it lasts (incident L34)."""
 
     def __init__(self, file: StateFile, recorder: Recorder, snapshot: Mapping[str, Any], environment: str) -> None:
         self._file = file

@@ -55,12 +55,12 @@ class Alert(Protocol):
 
 @dataclass(slots=True)
 class _Due:
-    """When each periodic job ran last, on the monotonic clock; None is never (lessons L36)."""
+    """When each periodic job ran last, on the monotonic clock; None is never (incident L36)."""
 
     at: dict[str, float] = field(default_factory=dict)
 
     def take(self, job: str, every_s: float, now_s: float) -> bool:
-        """True when the job is due; it counts as done from now, so that a failing one is not hammered (lessons L59)."""
+        """True when the job is due; it counts as done from now: a failing one is not hammered (incident L59)."""
         last = self.at.get(job)
         if every_s <= 0 or (last is not None and now_s - last < every_s):
             return False
@@ -231,7 +231,7 @@ class Orchestrator:
 
     @contextlib.contextmanager
     def _isolated(self, symbol: str) -> Iterator[None]:
-        """What goes wrong with one event must not take the others with it (lessons L59).
+        """What goes wrong with one event must not take the others with it (incident L59).
 
         The strategy it belongs to decides nothing more until an operator has looked; its orders are still followed.
         """
@@ -357,7 +357,7 @@ class Orchestrator:
             self.recorder.record(change)
 
     async def _measure_clock(self) -> None:
-        """Keep the offset to the exchange's clock true: drift is what 10002 is made of (lessons L45)."""
+        """Keep the offset to the exchange's clock true: drift is what 10002 is made of (incident L45)."""
         await self.rest.server_time_ms()
 
     async def _compare(self, reason: str) -> Report:

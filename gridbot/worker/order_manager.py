@@ -194,7 +194,7 @@ class OrderManager:
             requests.alert("error", f"halt.{self.symbol}", text, self.strat_id)
 
     def retry(self, item: RetryItem) -> None:
-        """Another try of the same order under the same id, through the same gate (lessons L13)."""
+        """Another try of the same order under the same id, through the same gate (incident L13)."""
         order = self.book.get(item.key)
         if order is None or order.state.is_final:
             self._context.retry.forget(item.key)

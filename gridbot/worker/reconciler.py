@@ -2,7 +2,7 @@
 
 The order is the promise: executions since the last one seen are paged and applied *first*, in exchange order, then the
 complete list of open orders is compared, then positions and the wallet are read. A fill in the gap therefore reaches
-the grid before anyone can take its order for cancelled (lessons L18).
+the grid before anyone can take its order for cancelled (incident L18).
 """
 
 from __future__ import annotations

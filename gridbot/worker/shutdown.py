@@ -2,7 +2,7 @@
 
 Latched first: the gate lets no strategy order out any more, so nothing is placed behind our back; what closes goes
 through the same gate, as an operator's. Each step is confirmed by the exchange's own list, not by an acknowledgement
-(users' pain no. 13).
+(docs/strategy.md 6.6).
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ async def _check_key(rest: BybitRest, account: AccountConfig) -> None:
 
 
 async def _check_account(rest: BybitRest) -> None:
-    """Balances, and so every affordability check, are the account's only in cross margin (bybit-v5.md 2.10)."""
+    """Balances, and so every affordability check, are the account's only in cross margin (docs/bybit.md 2.5)."""
     info = await rest.account_info()
     if info.margin_mode == "ISOLATED_MARGIN":
         raise StartRefused("expected cross margin, the account is in isolated margin; switch it to cross on Bybit")

@@ -170,7 +170,7 @@ class StrategyRunner:
         )
 
     def _record_refusal(self, proposal: Proposal, refusal: Refusal) -> None:
-        """Only the first time in a row for a level: a refusal each tick would drown everything else (lessons L12)."""
+        """Only the first time in a row for a level: a refusal each tick would drown everything else (incident L12)."""
         if refusal in (Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED):
             return  # the everyday ones: the level waits for its own order to go, or for a position to close
         self._context.recorder.record(
@@ -218,7 +218,7 @@ class StrategyRunner:
         return client_id_of(execution.order_link_id) == expected
 
     def _not_a_fill(self, execution: ExecutionEvent) -> None:
-        """Funding is a ledger row; being liquidated or deleveraged needs a human (lessons L51)."""
+        """Funding is a ledger row; being liquidated or deleveraged needs a human (incident L51)."""
         if execution.exec_type in (ExecType.BUST, ExecType.ADL):
             self.risk_state.paused = True
             self._context.requests.refresh_positions(self.symbol)
@@ -259,7 +259,7 @@ class StrategyRunner:
             self._gate.funds.update(wallet, self._context.clock_s())
 
     def _assess(self, position: PositionEvent) -> None:
-        """Recompute the risk multipliers from what is known now; unknown is not zero (lessons L25)."""
+        """Recompute the risk multipliers from what is known now; unknown is not zero (incident L25)."""
         before = self.sizer.rule
         self.sizer.assess(position, self.risk_state.last_price)
         if self.sizer.rule != before:

@@ -38,7 +38,7 @@ def execution(
 
 
 def test_a_burst_of_redeliveries_counts_once() -> None:
-    """L15: 48 copies of a fill within one second after a reconnect."""
+    """incident L15: 48 copies of a fill within one second after a reconnect."""
     ledger = Ledger()
     results = [ledger.apply("s", execution(1, fee="0.02")) for _ in range(48)]
     assert results == [D(0)] + [None] * 47

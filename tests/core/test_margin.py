@@ -1,4 +1,4 @@
-"""Margins by tiers, pair liquidation and per-leg hedge margins (lessons 7.4-7.6), worked out by hand."""
+"""Margins by tiers, pair liquidation and per-leg hedge margins, worked out by hand."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_long_rules(long, short, last, risk, rule, expected):
         (leg("1.5"), leg(liq="120"), "100", RISK, "", {}),
         (leg("1.5"), leg(liq="50"), "100", RISK, "short_1", {"short_buy": "1.5"}),  # beyond it already
         (leg("1.5"), leg(liq="50"), "100", RiskConfig(max_liq_ratio=d("0.51")), "short_2", {"long_sell": "0.5"}),
-        (leg("1.5"), leg(liq="270"), "100", RISK, "", {}),  # lessons L52: far away is safe
+        (leg("1.5"), leg(liq="270"), "100", RISK, "", {}),  # incident L52: far away is safe
         (leg("1.5"), leg(), "100", RISK, "", {}),
         # 3
         (leg("0.1"), leg("0.1"), "100", RISK, "short_3", {"long_sell": "0.5", "short_buy": "0.5"}),
@@ -205,7 +205,7 @@ def test_without_a_short_the_ratio_stands_on_a_ten_thousandth():
     "known", [inputs(last=None), inputs(wallet=None), inputs(last="0"), inputs(wallet="0"), inputs(wallet="-1")]
 )
 def test_what_is_unknown_changes_nothing(known):
-    """Lessons L25: an unknown price once counted as zero and poisoned every factor."""
+    """incident L25: an unknown price once counted as zero and poisoned every factor."""
     assert risk_multipliers(leg(liq="99"), leg(liq="101"), known, RISK) == Multipliers()
     assert not is_low_balance(leg(), leg(), known, RISK)
 
@@ -286,7 +286,7 @@ def test_without_positions_no_balance_is_low():
     ],
 )
 def test_under_low_balance_no_close_is_shrunk(long, short, rule):
-    """Lessons L10: closes are what frees the margin."""
+    """incident L10: closes are what frees the margin."""
     assert set(factors(risk_multipliers(long, short, inputs(), RISK)).values()) == {"0.5"}
     result = risk_multipliers(long, short, inputs(available="0.1"), RISK)
     assert (result.rule, factors(result)) == (rule, {})

@@ -62,7 +62,7 @@ def test_limit_orders_are_copied_and_answer_by_direction():
 
 
 def test_every_part_of_an_identity_counts():
-    """Quantity, level index and reduceOnly are no arguments at all (reference/strategy.md 3)."""
+    """Quantity, level index and reduceOnly are no arguments at all (docs/strategy.md 3.1)."""
     base: list[Any] = ["grid-1", SYMBOL, BUY, 990, LONG]
     other: list[Any] = ["grid-2", "YUSDT", SELL, 991, SHORT]
 

@@ -93,7 +93,7 @@ def test_a_fill_moves_the_grid_and_opens_the_way_back(tmp_path: Path) -> None:
 
 
 def test_a_restart_adopts_every_order_and_doubles_none(tmp_path: Path) -> None:
-    """Pain no. 1 of the field."""
+    """incident L2, incident L29: no order is doubled over a restart."""
     config = settings(tmp_path)
 
     async def run() -> None:
@@ -120,7 +120,7 @@ def test_a_restart_adopts_every_order_and_doubles_none(tmp_path: Path) -> None:
 
 
 def test_a_fill_while_nobody_watched_reaches_grid_and_ledger_once(tmp_path: Path) -> None:
-    """L18: what was filled in the gap moves the grid before its order can be taken for cancelled."""
+    """incident L18: what was filled in the gap moves the grid before its order can be taken for cancelled."""
     config = settings(tmp_path)
 
     async def run() -> None:
@@ -147,7 +147,7 @@ def test_a_fill_while_nobody_watched_reaches_grid_and_ledger_once(tmp_path: Path
 
 
 def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
-    """L2: the exchange took the order and the answer was lost; it used to be sent again under a new id."""
+    """incident L2: the exchange took the order and the answer was lost; it used to be sent again under a new id."""
     config = settings(tmp_path)
 
     async def run() -> None:
@@ -241,7 +241,7 @@ def test_an_order_that_vanished_is_asked_for_and_placed_again(tmp_path: Path) ->
 
 
 def test_a_manual_order_is_left_alone_and_reported(tmp_path: Path) -> None:
-    """L6: foreign orders are listed, never touched."""
+    """incident L6: foreign orders are listed, never touched."""
     config = settings(tmp_path)
 
     async def run() -> None:
@@ -304,7 +304,7 @@ def test_a_shadow_strategy_decides_and_sends_nothing(tmp_path: Path) -> None:
 
 
 def test_a_wrong_tick_refuses_the_start_before_any_order(tmp_path: Path) -> None:
-    """L30."""
+    """incident L30."""
     config = settings(tmp_path, {**BTC, "tick_size": "0.5"})
 
     async def run() -> None:
@@ -366,7 +366,7 @@ def test_a_position_from_before_is_taken_over_with_its_entry(tmp_path: Path) -> 
 
 
 def test_a_fault_in_one_event_halts_its_strategy_which_still_knows_the_price(tmp_path: Path) -> None:
-    """L59: what goes wrong with one event takes nothing else with it; the position can be closed at today's price."""
+    """Incident L59: what goes wrong with one event takes nothing else with it; the position can still be closed."""
     config = settings(tmp_path)
 
     async def run() -> None:

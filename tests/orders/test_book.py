@@ -66,7 +66,7 @@ def book() -> OrderBook:
 
 
 def test_a_filled_order_keeps_its_level_until_its_execution_is_in(book: OrderBook) -> None:
-    """The order stream may run ahead of the execution stream (bybit-v5.md 3.7 no. 5)."""
+    """The order stream may run ahead of the execution stream (docs/bybit.md 3.12 no. 5)."""
     order = make_order()
     book.add(order)
     book.apply_update(update(order, OrderStatus.FILLED, "0.010"))
@@ -81,7 +81,7 @@ def test_a_filled_order_keeps_its_level_until_its_execution_is_in(book: OrderBoo
 
 
 def test_partial_fills_leave_the_rest_managed(book: OrderBook) -> None:
-    """L17: any execution used to mark the order filled and nobody owned the remainder."""
+    """incident L17: any execution used to mark the order filled and nobody owned the remainder."""
     order = make_order()
     book.add(order)
     book.apply_execution(order.link_id, Decimal("0.004"), Decimal("0.006"), 1)
@@ -122,7 +122,7 @@ def test_a_clamped_order_is_complete_when_the_exchange_says_so(book: OrderBook) 
 
 
 def test_the_second_filled_message_of_a_lost_cancel_is_not_news(book: OrderBook) -> None:
-    """bybit-v5.md 3.7 no. 4: a cancel that lost the race answers with a second Filled."""
+    """docs/bybit.md 3.12 no. 4: a cancel that lost the race answers with a second Filled."""
     order = make_order()
     book.add(order)
     book.apply_execution(order.link_id, Decimal("0.010"), ZERO, 5)
@@ -156,14 +156,14 @@ def test_a_cancel_hides_the_order_from_the_engine_and_keeps_its_level(book: Orde
     assert book.ask_cancel(order.key, "outside_grid") is not None
     assert book.limit_orders.long == []
     assert book.has_live(Direction.LONG, 1000)
-    assert book.ask_cancel(order.key, "outside_grid") is None, "one cancel at a time (L14)"
+    assert book.ask_cancel(order.key, "outside_grid") is None, "one cancel at a time (incident L14)"
     assert book.cancel_failed(order.key, "busy") is not None
     assert order.state is OrderState.OPEN
     assert len(book.limit_orders.long) == 1
 
 
 def test_the_exchanges_price_and_quantity_are_believed(book: OrderBook) -> None:
-    """It re-prices silently outside its band (bybit-v5.md 3.8) and clamps reduce-only orders."""
+    """It re-prices silently outside its band (docs/bybit.md 3.13) and clamps reduce-only orders."""
     order = make_order(side=Side.SELL)
     book.add(order)
     book.apply_update(update(order, OrderStatus.NEW, price=Decimal("101.5"), qty=Decimal("0.007")))

@@ -21,7 +21,7 @@ def run(book: OrderBook, *rows: object) -> Plan:
 
 
 def test_our_resting_order_is_adopted_once_with_its_fills_accounted_for() -> None:
-    """A restart finds the ladder on the exchange: taken over, never doubled (L2, L29)."""
+    """A restart finds the ladder on the exchange: taken over, never doubled (incident L2, incident L29)."""
     row = update(make_order(7), OrderStatus.PARTIALLY_FILLED, "0.004", 9)
     book = OrderBook(INSTRUMENT)
     plan = run(book, row)
@@ -34,7 +34,7 @@ def test_our_resting_order_is_adopted_once_with_its_fills_accounted_for() -> Non
 
 
 def test_another_strategys_and_manual_orders_are_foreign() -> None:
-    """L4, L6, L7: ownership is the id's stable part, made with this strategy's own id."""
+    """incidents L4, L6, L7: ownership is the id's stable part, made with this strategy's own id."""
     mine = update(make_order(7), OrderStatus.NEW)
     manual = replace(mine, order_link_id="", order_id="m1")
     other = replace(mine, order_link_id="0" * 16 + "-7", order_id="m2")

@@ -166,7 +166,7 @@ def test_every_kind_of_error_has_its_answer(kind: ErrorKind) -> None:
 
 @pytest.mark.parametrize("kind", list(ErrorKind))
 def test_a_lost_reply_never_becomes_a_rejection(kind: ErrorKind) -> None:
-    """L2: a create that timed out after the exchange took it was repeated under a new id."""
+    """incident L2: a create that timed out after the exchange took it was repeated under a new id."""
     assert after_place(error(kind, Outcome.UNKNOWN)).next is Next.LOOK_UP
 
 

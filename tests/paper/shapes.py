@@ -1,4 +1,4 @@
-"""Field sets of our own, from reference/bybit-v5.md section 2 and 5: name to example of its kind.
+"""Field sets of our own, from docs/bybit.md 2.7: name to example of its kind.
 
 `t` is text, `i` a number, `b` a boolean; they stand for values of that kind.
 """

@@ -15,7 +15,7 @@ from gridbot.risk.gate import STALE_PRICE_S, Caps, Gate, Leg, Producer, Proposal
 from tests.orders.test_book import INSTRUMENT, make_order, update
 
 D = Decimal
-NOW = 1.0  # a clock that has just started: nothing may look like "long ago" (L36)
+NOW = 1.0  # a clock that has just started: nothing may look like "long ago" (incident L36)
 
 
 def wallet(balance: str = "1000", available: str | None = "1000", ts: int = 1) -> WalletEvent:
@@ -113,7 +113,7 @@ def test_a_taken_level_is_refused_until_its_order_is_settled() -> None:
 
 
 def test_three_refusals_of_a_level_open_its_breaker_for_a_minute() -> None:
-    """L8: 535 rejections in 90 minutes; at most 3 a minute and level now."""
+    """incident L8: 535 rejections in 90 minutes; at most 3 a minute and level now."""
     bench = Bench()
     key = bench.gate.level_key(bench.risk_state, Direction.LONG, Side.BUY, 1000)
     tripped = [bench.gate.breaker.fail(key, NOW + n) for n in range(3)]
@@ -144,7 +144,7 @@ def test_a_doubtful_position_closes_nothing_until_it_was_read_again() -> None:
 
 
 def test_one_batch_cannot_spend_the_same_money_twice() -> None:
-    """L9 no. 6, L56: each order let through is taken off what is available."""
+    """incidents L9, L56: each order let through is taken off what is available."""
     bench = Bench()
     bench.funds.update(wallet(available="25", ts=2), NOW)
     big = proposal(qty="2")  # 200 USDT at 10x and 5 % on top: 21 USDT

@@ -1,4 +1,4 @@
-"""Signed account and user endpoints (bybit-v5.md 2.9-2.12, 2.25-2.27).
+"""Signed account and user endpoints (docs/bybit.md 2.4, 2.5).
 
 Each takes (exchange, account, parameters, now) and returns `result`.
 """

@@ -13,7 +13,7 @@ class ApiError(Exception):
 
     A few carry something in `result` or (`extra`) in `retExtInfo`.
 
-    Codes and texts: reference/bybit-v5.md 4.2, 4.3 and 4.6.
+    Codes and texts: docs/bybit.md 4.2 and 4.4.
     """
 
     def __init__(

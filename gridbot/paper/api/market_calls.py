@@ -1,4 +1,4 @@
-"""Public REST endpoints (bybit-v5.md 2.1-2.8, 2.27). Each takes (exchange, parameters, now) and returns `result`."""
+"""Public REST endpoints (docs/bybit.md 2.2, 2.3). Each takes (exchange, parameters, now) and returns `result`."""
 
 from __future__ import annotations
 

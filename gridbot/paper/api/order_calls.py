@@ -1,4 +1,4 @@
-"""Signed order and execution endpoints (bybit-v5.md 2.16-2.23).
+"""Signed order and execution endpoints (docs/bybit.md 3.2-3.11).
 
 Each takes (exchange, account, parameters, now) and returns `result`; batches return (result, retExtInfo).
 """
@@ -61,7 +61,7 @@ def amend(exchange: Exchange, account: Account, params: Params, now_ms: int) -> 
 
 
 def _amend_active(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """As an item of a batch, which knows no conditional orders (bybit-v5.md 2.20)."""
+    """As an item of a batch, which knows no conditional orders (docs/bybit.md 3.8)."""
     order = _find_open(exchange, account, params)
     if order.is_waiting:
         raise ApiError(10001, "params error: conditional orders cannot be amended in a batch")
@@ -128,7 +128,7 @@ Single = Callable[[Exchange, Account, Params, int], Result]
 def _batch(
     single: Single, exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None
 ) -> tuple[Result, Result]:
-    """Run a call for each item; an item that fails leaves the others alone (bybit-v5.md 2.20)."""
+    """Run a call for each item; an item that fails leaves the others alone (docs/bybit.md 3.8)."""
     if not is_linear(params):
         raise ApiError(10001, "params error: Category is invalid")
     items = params.get("request")
@@ -234,7 +234,7 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
 
 
 def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Closed orders; those without a fill are forgotten after a day (bybit-v5.md 2.22)."""
+    """Closed orders; those without a fill are forgotten after a day (docs/bybit.md 3.10)."""
     linear = is_linear(params)
     named = _named(account, params)
     if named is not None:

@@ -1,4 +1,4 @@
-"""Create-order parameters to a `NewOrder` (bybit-v5.md 2.16, 3.6). Pure; refuses with `ApiError` 10001 and the like."""
+"""Create-order parameters to a `NewOrder` (docs/bybit.md 3.2). Pure; refuses with `ApiError` 10001 and the like."""
 
 from __future__ import annotations
 

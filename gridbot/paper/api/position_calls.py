@@ -1,4 +1,4 @@
-"""Signed position endpoints (bybit-v5.md 2.13-2.15, 2.24, 2.27). Each takes (exchange, account, parameters, now)."""
+"""Signed position endpoints (docs/bybit.md 2.6). Each takes (exchange, account, parameters, now)."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def confirm_pending_mmr(exchange: Exchange, account: Account, params: Params, no
 
 
 def switch_isolated(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Margin mode is of the whole account on a unified one (bybit-v5.md 2.11)."""
+    """Margin mode is of the whole account on a unified one (docs/bybit.md 2.5)."""
     raise ApiError(100028, "unified account is forbidden")
 
 
@@ -144,7 +144,7 @@ def set_tpsl_mode(exchange: Exchange, account: Account, params: Params, now_ms: 
 
 
 def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Without effect, the tier follows the position (bybit-v5.md 2.7): answers the tier in force."""
+    """Without effect, the tier follows the position (docs/bybit.md 2.3): answers the tier in force."""
     market = require_market(exchange, params)
     leg = next(
         (

@@ -1,4 +1,4 @@
-"""Signatures of self-generated keys (bybit-v5.md 1.2). Pure. pycryptodome comes with pybit, which signs with it."""
+"""Signatures of self-generated keys (docs/bybit.md 1.2). Pure. pycryptodome comes with pybit, which signs with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an amend changes, of orders that rest and of orders that wait (bybit-v5.md 2.17). Pure."""
+"""What an amend changes, of orders that rest and of orders that wait (docs/bybit.md 3.6). Pure."""
 
 from __future__ import annotations
 

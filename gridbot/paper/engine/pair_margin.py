@@ -1,6 +1,6 @@
 """Margin arithmetic of a cross-margin hedge-mode pair. Pure functions, Decimal, USDT.
 
-Sources: reference/bybit-v5.md 3.9 (single leg, fitted to a real capture) and reference/lessons.md 7.4-7.6 (the pair).
+Sources: docs/bybit.md 6.1 (single leg, fitted to a real capture) and docs/incidents-operations.md 7.4-7.6 (the pair).
 A leg's `size` is absolute; `mark` and `entry` are prices; `taker` is the fee fraction.
 """
 
@@ -26,7 +26,7 @@ __all__ = [
 
 ZERO = Decimal(0)
 HEDGED_FACTOR = Decimal("5.657")
-"""Empirical factor on the hedged part (lessons 7.6): close to 4*sqrt(2), without a derivation."""
+"""Empirical factor on the hedged part (docs/incidents-operations.md 7.6): close to 4*sqrt(2), without a derivation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ def pair_margins(
 ) -> tuple[LegMargin, LegMargin]:
     """Margins of (long, short). The bigger leg pays for its value, the smaller one for the hedged part only.
 
-    With one leg flat this is the single-leg arithmetic of 3.9. The long leg counts as the bigger one of an equal pair.
+    With one leg flat this is the single-leg arithmetic of docs/bybit.md 6.1. The long leg counts as the bigger one
+    of an equal pair.
     """
     if not long_size and not short_size:
         return FLAT, FLAT
@@ -112,7 +113,7 @@ def pair_liquidation_prices(
     equity: Decimal,
     tiers: Sequence[RiskTier],
 ) -> tuple[Decimal | None, Decimal | None]:
-    """Estimated liquidation prices of (long, short); None where there is none (lessons 7.5).
+    """Estimated liquidation prices of (long, short); None where there is none (docs/incidents-operations.md 7.5).
 
     Maintenance margin counts at the full rate on the gross value, without relief for the hedge. Other symbols are
     not seen here.

@@ -152,7 +152,7 @@ def _spoil(config: FaultConfig, frame: bytes, earlier: bytes | None) -> list[Out
 
 
 def _second_filled(frame: bytes) -> bytes:
-    """The second `Filled` of a cancel that lost its race with a fill (bybit-v5.md 3.7)."""
+    """The second `Filled` of a cancel that lost its race with a fill (docs/bybit.md 3.12)."""
     message = orjson.loads(frame)
     for row in message["data"]:
         if row.get("orderStatus") == "Filled":

@@ -233,7 +233,7 @@ class SymbolMarket:
         return bids, asks
 
     def price_band(self) -> tuple[Decimal, Decimal]:
-        """(highest buy, lowest sell) allowed now (bybit-v5.md 3.8); the premium is middle less mark over 30 s."""
+        """(highest buy, lowest sell) allowed now (docs/bybit.md 3.13); the premium is middle less mark over 30 s."""
         made_of = self.mark, self.index, self._premium.changes
         if self._band_of == made_of:
             return self._band

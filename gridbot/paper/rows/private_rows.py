@@ -1,6 +1,6 @@
 """Rows as Bybit sends them: orders, executions, positions, wallets, tickers. Pure.
 
-Field sets follow reference/bybit-v5.md section 2 (REST) and 5.2, 5.3 (streams); `stream=True` gives the stream's
+Field sets follow docs/bybit.md 2.7 (names) and 2, 3, 5.2, 5.3 (meaning); `stream=True` gives the stream's
 names where they differ. Numbers are text, unknown ones are the empty string.
 """
 
@@ -188,7 +188,7 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
 
 
 def fast_execution_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The few fields of execution.fast; a maker's link id is withheld there (bybit-v5.md 5.3)."""
+    """The few fields of execution.fast; a maker's link id is withheld there (docs/bybit.md 5.3)."""
     names = ("category", "symbol", "execId", "execPrice", "execQty", "orderId", "isMaker", "side", "execTime", "seq")
     return {name: row[name] for name in names} | {"orderLinkId": "" if row["isMaker"] else row["orderLinkId"]}
 

@@ -1,4 +1,4 @@
-"""Request limits (bybit-v5.md 1.5): per account and endpoint over a second, per address over five. Pure."""
+"""Request limits (docs/bybit.md 1.5): per account and endpoint over a second, per address over five. Pure."""
 
 from __future__ import annotations
 

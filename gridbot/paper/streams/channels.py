@@ -1,4 +1,4 @@
-"""WebSocket channels: public, private, trade. Reads requests of one connection strictly in order (bybit-v5.md 5)."""
+"""WebSocket channels: public, private, trade. Reads requests of one connection strictly in order (docs/bybit.md 5)."""
 
 from __future__ import annotations
 

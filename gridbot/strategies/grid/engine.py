@@ -1,4 +1,4 @@
-"""Events in, intents out: the decisions of one strategy (reference/strategy.md 2).
+"""Events in, intents out: the decisions of one strategy (docs/strategy.md 2).
 
 `GridEngine.on_event` is pure but for the engine's own memory: no I/O, no clock, no logging. What it remembers is the
 last price, the grid, and one answer with the prices at which it stays the same.

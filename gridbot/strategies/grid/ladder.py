@@ -1,4 +1,4 @@
-"""The grid: price levels with sides, built around a price and moved by fills (reference/strategy.md 1).
+"""The grid: price levels with sides, built around a price and moved by fills (docs/strategy.md 1).
 
 A `Grid` is a value: nothing changes one, `filled` gives the next. Prices are whole ticks. Prices that come from the
 market (the last price C, a fill F, the price P a grid is built around) are exact Decimals and are compared exactly,

@@ -1,4 +1,4 @@
-"""What of a grid survives a restart, and when it may be taken back (reference/strategy.md 1, lessons L32, L33)."""
+"""What of a grid survives a restart, and when it may be taken back (docs/strategy.md 1.6, incidents L32, L33)."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_a_gap_beyond_the_wallet_is_made_good_and_never_more() -> None:
 
 
 def test_the_liquidation_estimate_is_near_the_price_that_liquidates() -> None:
-    """For one leg: lessons 7.5 with the equity of the moment before."""
+    """For one leg: docs/incidents-operations.md 7.5 with the equity of the moment before."""
     exchange = new_exchange()
     account = exchange.accounts["a"]
     take(exchange, "LTCUSDT", Side.BUY, 1, "400")

@@ -1,4 +1,4 @@
-"""Margin arithmetic against the figures of reference/bybit-v5.md and lessons 7.5, 7.6."""
+"""Margin arithmetic against the figures of docs/bybit.md 6 and docs/incidents-operations.md 7.5, 7.6."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strategy once more, naively: reference/strategy.md sentence by sentence, with fractions, on every tick.
+"""The strategy once more, naively: docs/strategy.md sentence by sentence, with fractions, on every tick.
 
 It shares nothing with `gridbot.core` but the words for events. Prices are `Fraction`s in USDT, levels are small lists,
 everything is looked up by scanning. It exists to be compared with, and to be slow.

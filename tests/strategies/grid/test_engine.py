@@ -462,7 +462,7 @@ def test_a_fill_after_a_failed_first_build_builds_around_the_market():
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.tuples(st.integers(97_000, 103_000), st.booleans()), max_size=40))
 def test_inside_the_bounds_and_without_a_fill_the_grid_is_unchanged(path):
-    """Lessons L19: a correction at every tick caused real duplicate fills."""
+    """incident L19: a correction at every tick caused real duplicate fills."""
     made, book = settled(tick="0.01", count=12, step="0.6")
     made.on_event(fill("99.41"), book.orders)
     before, version = made.grid, made.grid_version

@@ -1,4 +1,4 @@
-"""The ladder: built, filled, shifted and refused, on numbers worked out by hand from reference/strategy.md 1."""
+"""The ladder: built, filled, shifted and refused, on numbers worked out by hand from docs/strategy.md 1."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_the_outermost_values_are_allowed():
 
 
 def test_an_impossible_ladder_names_tick_step_and_a_step_that_works():
-    """The LTC case of lessons L31: 0.2 % of 44 USDT is less than a tick of 0.1."""
+    """The LTC case of incident L31: 0.2 % of 44 USDT is less than a tick of 0.1."""
     ltc = instrument("0.1")
     with pytest.raises(ImpossibleLadder) as caught:
         ladder(GridConfig(20, d("0.2")), ltc, d("44.06"))
