@@ -45,12 +45,13 @@ from rich.console import Console
 from rich.table import Table
 
 from gridbot import logging_setup
-from gridbot.bybit.environment import Credentials, Environment, endpoints_for
-from gridbot.bybit.error_mapping import ExchangeError
+from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.session import Clock, make_session
 from gridbot.bybit.stream_socket import BybitSocket
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.models import GridbotConfig
+from gridbot.exchange.environment import Environment
+from gridbot.exchange.failures import ExchangeError
 from gridbot.execution.latency_trace import Stage
 from gridbot.orders.order import OrderState
 from gridbot.paper.engine.account import Account

@@ -33,11 +33,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from aiohttp import WSMsgType, web
 from pybit.unified_trading import WebSocket
 
-from gridbot.bybit.environment import Credentials, Environment, endpoints_for
+from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.mailbox import Mailbox, Ticker
 from gridbot.bybit.parse_market import parse_ticker
 from gridbot.bybit.streams import StreamSet
 from gridbot.core.events import TickerEvent
+from gridbot.exchange.environment import Environment
 
 SYMBOL = "BTCUSDT"
 SNAPSHOT = {

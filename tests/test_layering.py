@@ -28,11 +28,7 @@ PURE_PACKAGES = (
     "gridbot.rolling_limit",
     "supervisor.process.policy",
 )
-SHELLS = frozenset(
-    {
-        "gridbot.orders.outcomes",  # reads the exceptions of the wire, and so knows their libraries
-    }
-)
+SHELLS: frozenset[str] = frozenset()
 # Of the paper exchange, the exchange itself; its servers, files and process are shells.
 PURE_PAPER = frozenset(
     f"gridbot.paper.{name}"

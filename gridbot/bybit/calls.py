@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from gridbot.bybit.environment import Credentials, Endpoints
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, TruncatedListing, make_error
+from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.raw_fields import parse_rows
 from gridbot.bybit.session import Reply, RestTransport
+from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.requests import RateLimit
 
 __all__ = ["LINEAR", "MAX_PAGES", "Calls", "result_of", "row_of", "rows_of", "texts", "whole"]

@@ -1,11 +1,4 @@
-"""Everything that can go wrong with the exchange, as one tree, and the function that sorts it.
-
-    ExchangeError            kind (what it is), outcome (what became of the order it was about)
-    ├─ TransientError        RATE_LIMIT, IP_BAN, RETRY: the same request may be sent again later, same orderLinkId
-    ├─ UnresolvedError       AMBIGUOUS, DUPLICATE: ask by orderLinkId before anything else happens
-    ├─ RefusedError          RESYNC, NOT_FOUND, BALANCE, PARAM, NOOP: never send the same again unchanged
-    ├─ AccountError          AUTH, HALT: stop opening and tell the operator
-    └─ TruncatedListing      a listing was incomplete and has been discarded (kind AMBIGUOUS: nothing is known)
+"""Which failure a code, an HTTP status or an exception of the transport is (`gridbot.exchange.failures`).
 
 Numbers decide, texts never, except for 10001, Bybit's catch-all, whose meaning is only in its text. This module needs
 no pybit: its exceptions are known by their class name and the attributes they carry.
@@ -21,94 +14,11 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as WireTimeout
 
-from gridbot.bybit.ret_codes import OUTCOMES_BY_CODE, OUTCOMES_BY_KIND, RET_CODES, ErrorKind, Outcome
+from gridbot.bybit.ret_codes import OUTCOMES_BY_CODE, RET_CODES
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 
-__all__ = [
-    "AccountError",
-    "ErrorKind",
-    "ExchangeError",
-    "Outcome",
-    "RefusedError",
-    "TransientError",
-    "TruncatedListing",
-    "UnresolvedError",
-    "classify",
-    "from_http_status",
-    "from_ret_code",
-    "make_error",
-    "scrub",
-]
+__all__ = ["classify", "from_http_status", "from_ret_code", "scrub"]
 
-
-class ExchangeError(Exception):
-    """The exchange refused, failed or could not be reached.
-
-    `ret_code` is Bybit's number (None when its application did not answer), `http_status` the HTTP status when that was
-    not 200. `message` never holds a secret or a signature text. `outcome` says whether an order that was to be created
-    exists now; without one given it follows from `kind`.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        kind: ErrorKind,
-        outcome: Outcome | None = None,
-        ret_code: int | None = None,
-        http_status: int | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.kind = kind
-        self.outcome = OUTCOMES_BY_KIND[kind] if outcome is None else outcome
-        self.ret_code = ret_code
-        self.http_status = http_status
-
-    def __str__(self) -> str:
-        if self.ret_code is not None:
-            return f"{self.message} (retCode {self.ret_code}, {self.kind})"
-        if self.http_status is not None:
-            return f"{self.message} (HTTP {self.http_status}, {self.kind})"
-        return f"{self.message} ({self.kind})"
-
-
-class TransientError(ExchangeError):
-    """Passing and without effect: the same request may be sent again after a wait."""
-
-
-class UnresolvedError(ExchangeError):
-    """What was asked for may have happened, now or by an earlier try: look it up before anything else."""
-
-
-class RefusedError(ExchangeError):
-    """The request is not possible as it stands; repeating it unchanged only repeats the answer."""
-
-
-class AccountError(ExchangeError):
-    """The key, the account or the symbol may not do this; an operator has to act."""
-
-
-class TruncatedListing(ExchangeError):
-    """A listing did not come whole; no part of it may be used (incidents L49, L50)."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, kind=ErrorKind.AMBIGUOUS)
-
-
-_LEAVES: dict[ErrorKind, type[ExchangeError]] = {
-    ErrorKind.RATE_LIMIT: TransientError,
-    ErrorKind.IP_BAN: TransientError,
-    ErrorKind.RETRY: TransientError,
-    ErrorKind.AMBIGUOUS: UnresolvedError,
-    ErrorKind.DUPLICATE: UnresolvedError,
-    ErrorKind.RESYNC: RefusedError,
-    ErrorKind.NOT_FOUND: RefusedError,
-    ErrorKind.BALANCE: RefusedError,
-    ErrorKind.PARAM: RefusedError,
-    ErrorKind.NOOP: RefusedError,
-    ErrorKind.AUTH: AccountError,
-    ErrorKind.HALT: AccountError,
-}
 
 # What the texts of 10001 say (docs/bybit.md 4.4), in lower case; anything else is a wrong parameter.
 _TEXTS_OF_10001 = (
@@ -138,18 +48,6 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
         if secret:
             text = text.replace(secret, "***")
     return _ECHOES.sub(r"\1\2***", _SIGNED_TEXT.sub("origin_string[***]", text))
-
-
-def make_error(
-    message: str,
-    kind: ErrorKind,
-    *,
-    outcome: Outcome | None = None,
-    ret_code: int | None = None,
-    http_status: int | None = None,
-) -> ExchangeError:
-    """The leaf of the tree that belongs to `kind`."""
-    return _LEAVES[kind](message, kind=kind, outcome=outcome, ret_code=ret_code, http_status=http_status)
 
 
 def from_ret_code(code: int, text: str, *, secrets: Iterable[str] = ()) -> ExchangeError:

@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.bybit.calls import LINEAR, Calls, result_of, row_of, rows_of, texts, whole
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, TruncatedListing, from_ret_code, make_error
+from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.raw_fields import decimal_or_none, int_or_none
 from gridbot.bybit.session import Reply, server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
+from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, Transaction
 
 __all__ = ["BATCH_MAX", "BybitRest"]

@@ -2,46 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from gridbot.exchange.failures import ErrorKind, Outcome
 
-__all__ = ["OUTCOMES_BY_CODE", "OUTCOMES_BY_KIND", "RET_CODES", "ErrorKind", "Outcome"]
-
-
-class ErrorKind(StrEnum):
-    """What an error is, and with that who may do what about it."""
-
-    RATE_LIMIT = "rate_limit"
-    """This account was too fast on one endpoint: wait for the window (`X-Bapi-Limit-Reset-Timestamp`)."""
-    IP_BAN = "ip_ban"
-    """This address was too fast: every account on it stays silent for ten minutes."""
-    RETRY = "retry"
-    """Passing, and nothing was done: the same request may be sent again."""
-    AMBIGUOUS = "ambiguous"
-    """The answer was lost: what was asked for may have happened. Look it up first."""
-    RESYNC = "resync"
-    """Our picture of orders or positions is wrong: read them again, then decide."""
-    AUTH = "auth"
-    """The key is wrong, expired or lacks a permission."""
-    DUPLICATE = "duplicate"
-    """This id was used before: look it up, it is probably ours from an earlier try."""
-    NOT_FOUND = "not_found"
-    """The order is not open any more (it probably filled): read it again."""
-    BALANCE = "balance"
-    """Not enough margin."""
-    PARAM = "param"
-    """The request is wrong as it stands: never send it unchanged."""
-    NOOP = "noop"
-    """Already so; a success."""
-    HALT = "halt"
-    """The account or the symbol is restricted: stop opening and tell the operator."""
-
-
-class Outcome(StrEnum):
-    """Whether the order a failed request was about exists (incident L3)."""
-
-    NOT_CREATED = "not_created"
-    UNKNOWN = "unknown"
-    EXISTS = "exists"
+__all__ = ["OUTCOMES_BY_CODE", "RET_CODES"]
 
 
 def _codes(text: str) -> set[int]:
@@ -81,12 +44,6 @@ _BY_KIND = {
 }
 
 RET_CODES: dict[int, ErrorKind] = {code: kind for kind, text in _BY_KIND.items() for code in _codes(text)}
-
-OUTCOMES_BY_KIND: dict[ErrorKind, Outcome] = {
-    **dict.fromkeys(ErrorKind, Outcome.NOT_CREATED),
-    ErrorKind.AMBIGUOUS: Outcome.UNKNOWN,
-    ErrorKind.DUPLICATE: Outcome.EXISTS,
-}
 
 OUTCOMES_BY_CODE: dict[int, Outcome] = {
     # The gateway says that it saw this request before, not what became of it.

@@ -23,10 +23,11 @@ from typing import Any
 from pybit.unified_trading import HTTP
 
 from gridbot.bybit.call_pool import DaemonPool
-from gridbot.bybit.environment import Credentials, Endpoints
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, classify, make_error
+from gridbot.bybit.endpoints import Credentials, Endpoints
+from gridbot.bybit.error_mapping import classify
 from gridbot.bybit.http_client import HttpClient
 from gridbot.bybit.raw_fields import int_or_none
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import RateLimit
 
 __all__ = ["Clock", "Reply", "RestTransport", "server_ms_of"]

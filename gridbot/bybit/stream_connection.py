@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, make_error
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, TickerMerger
 from gridbot.bybit.stream_socket import BybitSocket, Topics
 from gridbot.bybit.watchdog import ConnectionState, ConnectionView, Limits, backoff_s, why_dead
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 
 __all__ = ["ConnectionHealth", "Gap", "Life", "StreamConnection"]
 

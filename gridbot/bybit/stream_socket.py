@@ -37,8 +37,9 @@ from pybit._http_manager import generate_signature
 from pybit.unified_trading import WebSocket
 from websocket._dispatcher import DispatcherBase
 
-from gridbot.bybit.environment import Credentials
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, from_http_status, make_error, scrub
+from gridbot.bybit.endpoints import Credentials
+from gridbot.bybit.error_mapping import from_http_status, scrub
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 
 __all__ = ["BybitSocket", "SocketListener", "Topics"]
 

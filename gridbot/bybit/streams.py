@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gridbot.bybit.environment import Credentials, Endpoints
-from gridbot.bybit.error_mapping import ErrorKind, make_error
+from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, Ticker
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_public_trade, parse_ticker
@@ -25,6 +24,7 @@ from gridbot.bybit.stream_connection import ConnectionHealth, Gap, Life, StreamC
 from gridbot.bybit.stream_socket import BybitSocket, Topics
 from gridbot.bybit.watchdog import ConnectionState, Limits
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.requests import PublicTrade
 
 __all__ = ["Drained", "Gap", "PrivateEvent", "StreamHealth", "StreamSet"]

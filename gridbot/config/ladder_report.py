@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from gridbot.bybit.environment import Environment
 from gridbot.config.errors import Loc, Problem
 from gridbot.config.models import StrategyConfig
 from gridbot.core.instrument import Instrument
+from gridbot.exchange.environment import Environment
 from gridbot.paper.market.instruments import LISTINGS, listings
 from gridbot.paper.settings import PaperConfig, SourceKind
 from gridbot.strategies.grid.ladder import GridConfig, ImpossibleLadder, ladder

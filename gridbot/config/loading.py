@@ -19,7 +19,6 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from gridbot.bybit.environment import Environment
 from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem, problems_of
 from gridbot.config.fields import Limit
@@ -38,6 +37,7 @@ from gridbot.config.models import (
 )
 from gridbot.config.storage import Durability, StorageConfig
 from gridbot.config.yaml_nodes import Document, read_document
+from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 
 __all__ = [

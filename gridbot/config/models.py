@@ -15,10 +15,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from gridbot.bybit.environment import Environment
 from gridbot.config.errors import expected
 from gridbot.config.fields import Amount, Cap, Level, Limit, Model, Name, Positive, Seconds, SecondsOrOff, Symbol
 from gridbot.config.storage import StorageConfig
+from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 
 __all__ = [

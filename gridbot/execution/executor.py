@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
 from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.orders.order import OrderState, TrackedOrder

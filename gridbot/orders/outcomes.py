@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, Outcome
+from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
 
 __all__ = ["Next", "Verdict", "after_cancel", "after_place"]
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from gridbot.bybit.environment import Credentials, endpoints_for
+from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.loading import account_snapshot

@@ -21,8 +21,8 @@ from typing import Any
 import orjson
 
 from gridbot import logging_setup
-from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.config.models import GridbotConfig, OnStop
+from gridbot.exchange.failures import ExchangeError
 from gridbot.records.journal import JournalBusy
 from gridbot.records.record_types import CommandRecord, Json
 from gridbot.state.key_lock import KeyBusy, key_lock

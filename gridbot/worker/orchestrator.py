@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
-from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.models import AccountConfig, GridbotConfig
 from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.execution_ledger import Ledger
+from gridbot.exchange.failures import ExchangeError
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations
 from gridbot.orders.order import TrackedOrder

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent, TickerEvent
+from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import OrderAck
 from gridbot.orders.ids import wire_id
 from gridbot.orders.order import OrderState, TrackedOrder, Transition

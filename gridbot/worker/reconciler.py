@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.bybit.rest import BybitRest
 from gridbot.core import ExecutionEvent, PositionEvent, WalletEvent
+from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import compare
 from gridbot.records import builders

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.core import Direction, Side, client_order_id
+from gridbot.exchange.failures import ExchangeError
 from gridbot.risk.gate import Producer, Proposal
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.strategy_runner import StrategyRunner

@@ -10,11 +10,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gridbot.bybit.environment import Environment
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
+from gridbot.exchange.environment import Environment
+from gridbot.exchange.failures import ErrorKind, ExchangeError
 
 __all__ = ["RETRY_WAITS_S", "Facts", "StartRefused", "gather_facts", "is_hopeless"]
 

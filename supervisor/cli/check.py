@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gridbot.bybit.environment import Environment
 from gridbot.config.loading import ConfigError, GridbotConfig, find_config, load_config
+from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import SourceKind
 from supervisor.cli.check_report import LadderReport, ladder_report, warnings
 from supervisor.exit_codes import ExitCode

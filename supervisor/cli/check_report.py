@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from gridbot.bybit.environment import Environment
 from gridbot.config.ladder_report import grid_config, offline_instrument, paper_start_price
 from gridbot.config.loading import AccountConfig, GridbotConfig, StrategyConfig
 from gridbot.core import AmountKind, AmountRule, Instrument, Side, quantity_for
+from gridbot.exchange.environment import Environment
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.strategies.grid import ImpossibleLadder, Level, ladder
 

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from gridbot.bybit.environment import Credentials, Environment, endpoints_for
-from gridbot.bybit.error_mapping import ExchangeError
+from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.loading import AccountConfig, GridbotConfig
+from gridbot.exchange.environment import Environment
+from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import Transaction
 from supervisor.cli.sql import ask
 from supervisor.control.control_client import ControlClient, ControlError

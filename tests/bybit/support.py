@@ -11,10 +11,11 @@ from typing import Any, Self, TypeVar
 
 from aiohttp import WSMsgType, web
 
-from gridbot.bybit.environment import Credentials, Endpoints, Environment, endpoints_for
+from gridbot.bybit.endpoints import Credentials, Endpoints, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import Drained, StreamSet
 from gridbot.bybit.watchdog import Limits
+from gridbot.exchange.environment import Environment
 
 T = TypeVar("T")
 KEY = "TESTKEY0123456789"

@@ -50,7 +50,8 @@ def test_a_process_can_end_while_a_request_hangs():
     """`ThreadPoolExecutor` would wait for the request's ten minutes; the timeout of this test is the proof."""
     code = """
 import asyncio, socket
-from gridbot.bybit.environment import Credentials, Environment, endpoints_for
+from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.exchange.environment import Environment
 from gridbot.bybit.rest import BybitRest
 server = socket.create_server(("127.0.0.1", 0))
 rest = BybitRest(endpoints_for(Environment.PAPER, f"http://127.0.0.1:{server.getsockname()[1]}"),

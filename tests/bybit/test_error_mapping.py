@@ -9,7 +9,9 @@ import traceback
 import pytest
 from aiohttp import web
 
-from gridbot.bybit.error_mapping import (
+from gridbot.bybit.error_mapping import classify, from_ret_code, scrub
+from gridbot.bybit.ret_codes import RET_CODES
+from gridbot.exchange.failures import (
     AccountError,
     ErrorKind,
     ExchangeError,
@@ -18,11 +20,7 @@ from gridbot.bybit.error_mapping import (
     TransientError,
     TruncatedListing,
     UnresolvedError,
-    classify,
-    from_ret_code,
-    scrub,
 )
-from gridbot.bybit.ret_codes import RET_CODES
 from tests.bybit.support import KEY, SECRET, Asked, FakeExchange, envelope, run
 
 CREATE = "/v5/order/create"

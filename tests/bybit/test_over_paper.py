@@ -9,11 +9,12 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.bybit.environment import Credentials, Environment, endpoints_for
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError
+from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.core.events import ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.core.vocabulary import Direction, Side
+from gridbot.exchange.environment import Environment
+from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec

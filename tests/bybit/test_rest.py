@@ -16,9 +16,9 @@ import pytest
 from aiohttp import web
 
 from gridbot.bybit.calls import MAX_PAGES
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, Outcome, TruncatedListing
 from gridbot.bybit.rest import WEEK_MS, BybitRest
 from gridbot.core.vocabulary import Direction, Side
+from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome, TruncatedListing
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
 from tests.bybit.support import (
     KEY,

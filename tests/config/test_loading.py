@@ -15,7 +15,6 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from gridbot.bybit.environment import Environment
 from gridbot.config.loading import (
     AccountConfig,
     ConfigError,
@@ -28,6 +27,7 @@ from gridbot.config.loading import (
     snapshot_sha256,
 )
 from gridbot.config.reference import reference
+from gridbot.exchange.environment import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "conf" / "gridbot.yaml.example"

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.core import Direction
+from gridbot.exchange.failures import ExchangeError
 from gridbot.paper.server.paper_thread import PaperThread
 from tests.integration.worker_bench import (
     PRICE,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, Outcome
 from gridbot.core import Direction, Side
+from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
 from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState

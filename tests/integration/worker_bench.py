@@ -10,9 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridbot.bybit.error_mapping import ExchangeError
 from gridbot.config.models import GridbotConfig
 from gridbot.core import Direction
+from gridbot.exchange.failures import ExchangeError
 from gridbot.paper.engine.account import Account
 from gridbot.paper.engine.paper_orders import Order
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError, Outcome
+from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
 from gridbot.orders.breakers import Breaker, FailureRun
 from gridbot.orders.ids import MAX_LENGTH, Generations, client_id_of, wire_id
 from gridbot.orders.outcomes import Next, after_cancel, after_place

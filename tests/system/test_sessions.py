@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from gridbot.bybit.environment import Credentials, Environment, endpoints_for
+from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.loading import load_config
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
+from gridbot.exchange.environment import Environment
 
 pytestmark = pytest.mark.system
 

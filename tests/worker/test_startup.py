@@ -9,10 +9,10 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.bybit.environment import Environment
-from gridbot.bybit.error_mapping import ErrorKind, ExchangeError
 from gridbot.config.models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
+from gridbot.exchange.environment import Environment
+from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo
 from gridbot.worker.startup import StartRefused, gather_facts, is_hopeless
 

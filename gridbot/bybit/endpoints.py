@@ -1,4 +1,4 @@
-"""Where each environment lives, and the keys to it. Importable without pybit: the configuration needs these words.
+"""Where each environment lives, and the keys to it. Importable without pybit.
 
 Hosts are those of docs/bybit.md 1.1. `endpoints_for` is the only place in the project that maps an
 environment to addresses; everything else is handed `Endpoints`.
@@ -7,23 +7,15 @@ environment to addresses; everything else is handed `Endpoints`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from urllib.parse import urlsplit
 
-__all__ = ["Credentials", "Endpoints", "Environment", "endpoints_for"]
+from gridbot.exchange.environment import Environment
+
+__all__ = ["Credentials", "Endpoints", "endpoints_for"]
 
 PUBLIC_PATH = "/v5/public/linear"
 PRIVATE_PATH = "/v5/private"
 TRADE_PATH = "/v5/trade"
-
-
-class Environment(StrEnum):
-    """Which exchange an account trades on. A key belongs to exactly one of them (anywhere else it is 10003)."""
-
-    PAPER = "paper"
-    TESTNET = "testnet"
-    DEMO = "demo"
-    MAINNET = "mainnet"
 
 
 @dataclass(frozen=True, slots=True)

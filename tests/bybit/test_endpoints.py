@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from gridbot.bybit.environment import Credentials, Environment, endpoints_for
+from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.exchange.environment import Environment
 
 
 def test_live_environments_have_bybits_addresses():
@@ -56,7 +57,7 @@ def test_credentials_do_not_show_themselves():
 def test_words_errors_and_parsing_come_without_pybit():
     code = (
         "import sys\n"
-        "import gridbot.bybit.environment, gridbot.exchange.requests\n"
+        "import gridbot.bybit.endpoints, gridbot.exchange.requests\n"
         "import gridbot.bybit.error_mapping, gridbot.bybit.parse_account\n"
         "import gridbot.bybit.watchdog, gridbot.bybit.mailbox\n"
         "assert 'pybit' not in sys.modules and 'websocket' not in sys.modules\n"
