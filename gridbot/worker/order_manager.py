@@ -1,33 +1,49 @@
-"""What becomes of one strategy's orders: sent, answered, heard of, retried, withdrawn, and each step recorded.
+"""The life of one strategy's orders: sent, answered, updated, retried, withdrawn, and each step recorded.
 
-The keeper owns the strategy's `OrderBook` and is the owner the executor answers to. It decides nothing about levels or
-prices (its runner does) and does no I/O. For a shadow strategy a `ShadowVenue` stands where the executor would.
+The order manager owns the strategy's `OrderBook`, and the executor answers to it. It decides nothing about levels or
+prices (the runner does) and does no I/O. For a shadow strategy a `ShadowVenue` stands where the executor would.
 """
 
 from __future__ import annotations
 
 import logging
+from enum import Enum, auto
 
-from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent, TickerEvent
+from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import OrderAck
 from gridbot.orders.ids import wire_id
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
-from gridbot.orders.outcomes import REDUCE_ONLY_ZERO, Next, Verdict, after_cancel, after_place
+from gridbot.orders.outcomes import Next, after_cancel, after_place
+from gridbot.orders.proposal import Proposal, proposal_of
 from gridbot.orders.reconcile import adopted, owns
 from gridbot.orders.retry import RetryItem
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records import builders
-from gridbot.risk.gate import Gate, Leg, Producer, Proposal, StrategyRiskState
+from gridbot.risk.gate import Gate
+from gridbot.risk.refusals import Producer
+from gridbot.risk.strategy_state import StrategyRiskState
+from gridbot.worker.consequences import draw_consequences
 from gridbot.worker.context import WorkerContext
 
-__all__ = ["OrderManager"]
+__all__ = ["LookUp", "OrderManager"]
 
 Log = logging.LoggerAdapter[logging.Logger]
 
 
+class LookUp(Enum):
+    """What a look-up by id found about an order of which no message has told the end."""
+
+    STILL_OPEN = auto()
+    """It rests, although we asked for its cancel."""
+    GONE = auto()
+    """The exchange neither lists nor remembers it, and its executions are in."""
+    NEVER_ARRIVED = auto()
+    """The exchange does not know it, and never acknowledged it."""
+
+
 class OrderManager:
-    """See the module. `risk_state.book` is the book it keeps; `log` carries account and strategy."""
+    """See the module. `risk_state.book` is the book it owns; `log` carries account and strategy."""
 
     def __init__(
         self,
@@ -42,8 +58,6 @@ class OrderManager:
         self.book = risk_state.book
         self.strat_id = risk_state.strat_id
         self.symbol = risk_state.symbol
-        self.ticker: TickerEvent | None = None
-        """What the decisions of now are made at; kept with what is recorded about them."""
         self._risk_state = risk_state
         self._instrument = instrument
         self._context = context
@@ -77,16 +91,16 @@ class OrderManager:
                 proposal,
                 verdict="shadow" if self._venue else "sent",
                 link_id=order.link_id,
-                ticker=self.ticker,
+                ticker=self._risk_state.ticker,
             )
         )
         self._context.trace.admitted(order.link_id)
         if self._venue is None:
             self._context.executor.place(order, self, proposal.level_distance)
         else:
-            self.heard(self._venue.place(order, self._context.clock_ms()))
+            self.on_order_update(self._venue.place(order, self._context.clock.wall_ms()))
 
-    # ------------------------------------------------------------------ cancels, from anybody
+    # ------------------------------------------------------------------ cancels
 
     def cancel(self, key: str, reason: str) -> None:
         """Withdraw an order; an order that never left needs no request. Call `pump` afterwards."""
@@ -94,10 +108,12 @@ class OrderManager:
         if order is None or order.state.is_final or order.state is OrderState.PENDING_CANCEL:
             return
         self._context.recorder.record(
-            builders.of_cancel(order, verdict="shadow" if self._venue else "sent", reason=reason, ticker=self.ticker)
+            builders.of_cancel(
+                order, verdict="shadow" if self._venue else "sent", reason=reason, ticker=self._risk_state.ticker
+            )
         )
         if self._venue is not None:
-            self._keep(self.book.apply_update(self._venue.cancel(order, self._context.clock_ms())))
+            self._keep(self.book.apply_update(self._venue.cancel(order, self._context.clock.wall_ms())))
         elif not order.on_wire:
             self._keep(self.book.drop_unsent(key, reason))
         elif order.state is not OrderState.UNRESOLVED:  # what may not exist is looked up first
@@ -128,11 +144,9 @@ class OrderManager:
 
     def placed(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None:
         """The create request was answered."""
-        level = self._gate.level_key(self._risk_state, order.direction, order.side, order.ticks)
         if isinstance(result, OrderAck):
             self.book.acknowledge(order.key, result.order_id)
-            self._gate.auth.succeed()
-            self._gate.breaker.succeed(level)
+            self._gate.accepted(order)
             self._context.retry.forget(order.key)
             return
         verdict = after_place(result)
@@ -146,7 +160,7 @@ class OrderManager:
             verdict.next,
         )
         if verdict.next is Next.RETRY and self._context.retry.push(
-            order.key, is_cancel=False, now_s=self._context.clock_s()
+            order.key, is_cancel=False, now_s=self._context.clock.monotonic_s()
         ):
             return
         if verdict.next is Next.LOOK_UP:
@@ -155,18 +169,18 @@ class OrderManager:
         else:
             self._context.retry.forget(order.key)
             self._keep(self.book.reject(order.key, str(result)), result.ret_code)
-        if verdict.breaker and self._gate.breaker.fail(level, self._context.clock_s()):
+        if verdict.breaker and self._gate.refused(order, self._context.clock.monotonic_s()):
             self._context.requests.reconcile(f"{order.direction} {order.side} @ {order.price} was refused repeatedly")
-        self._consequences(order, result, verdict)
+        draw_consequences(order, result, verdict, self._risk_state, self._gate, self._context)
 
     def cancelled(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None:
         """The cancel request was answered. An acknowledgement is not the end: the stream's `Cancelled` is."""
         if isinstance(result, OrderAck):
-            self._gate.auth.succeed()
+            self._gate.auth_succeeded()
             return
         verdict = after_cancel(result)
         if verdict.next is Next.RETRY and self._context.retry.push(
-            order.key, is_cancel=True, now_s=self._context.clock_s()
+            order.key, is_cancel=True, now_s=self._context.clock.monotonic_s()
         ):
             return
         if verdict.next is Next.LOOK_UP:
@@ -174,24 +188,7 @@ class OrderManager:
             self._context.requests.look_up(order)
         else:
             self._keep(self.book.cancel_failed(order.key, f"cancel: {result}"), result.ret_code)
-        self._consequences(order, result, verdict)
-
-    def _consequences(self, order: TrackedOrder, error: ExchangeError, verdict: Verdict) -> None:
-        requests = self._context.requests
-        if verdict.refresh_positions:
-            if error.ret_code == REDUCE_ONLY_ZERO:
-                leg = self._risk_state.legs[order.direction]
-                self._risk_state.legs[order.direction] = Leg(leg.size, leg.entry_price, leg.leverage, unsure=True)
-            requests.refresh_positions(self.symbol)
-        if verdict.refresh_wallet:
-            requests.refresh_wallet()
-        if verdict.auth and self._gate.auth.fail(self._context.clock_s()):
-            self._context.retry.clear()
-            requests.alert("error", "auth", f"orders paused after repeated authentication errors: {error}")
-        if verdict.halt and not self._risk_state.halted:
-            self._risk_state.halted = str(error)
-            text = f"{self.symbol}: the exchange refuses to trade: {error}"
-            requests.alert("error", f"halt.{self.symbol}", text, self.strat_id)
+        draw_consequences(order, result, verdict, self._risk_state, self._gate, self._context)
 
     def retry(self, item: RetryItem) -> None:
         """Another try of the same order under the same id, through the same gate (incident L13)."""
@@ -202,7 +199,9 @@ class OrderManager:
             if order.state is OrderState.PENDING_CANCEL:
                 self._context.executor.cancel(order, self)
         elif order.state in (OrderState.PENDING, OrderState.UNRESOLVED):
-            refusal = self._gate.admit(self._risk_state, _as_proposal(order), self._context.clock_s(), Producer.RETRY)
+            refusal = self._gate.admit(
+                self._risk_state, proposal_of(order), self._context.clock.monotonic_s(), Producer.RETRY
+            )
             if refusal is None:
                 self._keep(self.book.resend(order.key, "retry"))
                 self._context.executor.place(order, self)
@@ -212,23 +211,22 @@ class OrderManager:
             else:
                 self._context.requests.look_up(order)
 
-    # ------------------------------------------------------------------ what the exchange says
+    # ------------------------------------------------------------------ what the exchange reports
 
-    def heard(self, update: OrderUpdateEvent) -> None:
+    def on_order_update(self, update: OrderUpdateEvent) -> None:
         """Apply an order's news; have an unknown order of ours verified; leave foreign ones alone."""
         known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
         if known is not None:
             self._keep(self.book.apply_update(update))
             self._context.record_raw(builders.raw_order(self.strat_id, update))
             if known.state is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
-                level = self._gate.level_key(self._risk_state, known.direction, known.side, known.ticks)
-                self._gate.breaker.fail(level, self._context.clock_s())
+                self._gate.refused(known, self._context.clock.monotonic_s())
         elif update.status.is_open and owns(update, self.strat_id, self._instrument):
             # The stream also repeats what is long past: whether this order rests is for the exchange's list to say.
             self._context.requests.reconcile("an order of ours that the book does not know")
         elif update.status.is_open and update.order_id not in self._foreign:
             self._foreign.add(update.order_id)
-            self._context.requests.alert(
+            self._context.alert(
                 "warning",
                 f"foreign.{self.symbol}",
                 f"{self.symbol}: an order that is not ours rests on the exchange "
@@ -243,20 +241,22 @@ class OrderManager:
         self._keep(Transition(transition.order, transition.before, transition.after, f"adopted ({source})"))
         self._log.debug("[order] adopted %s %s %s @ %s", order.direction, order.side, order.qty, order.price)
 
-    def cancel_did_not_happen(self, order: TrackedOrder) -> None:
-        """The order still rests: the strategy decides again whether it wants it."""
-        self._keep(self.book.cancel_failed(order.key, "still open"))
+    def on_look_up(self, order: TrackedOrder, found: LookUp) -> None:
+        """What asking for one order by its id has shown.
 
-    def is_gone(self, order: TrackedOrder) -> None:
-        """The exchange neither lists nor remembers it, and its executions are in."""
-        self._keep(self.book.gone(order.key, "not known to the exchange any more"))
+        One that never arrived is sent again under the same id, or given up when its tries are used.
+        """
+        match found:
+            case LookUp.STILL_OPEN:
+                self._keep(self.book.cancel_failed(order.key, "still open"))
+            case LookUp.GONE:
+                self._keep(self.book.gone(order.key, "not known to the exchange any more"))
+            case LookUp.NEVER_ARRIVED:
+                now_s = self._context.clock.monotonic_s()
+                if not self._context.retry.push(order.key, is_cancel=False, now_s=now_s):
+                    self._keep(self.book.reject(order.key, "never reached the exchange"))
 
-    def never_arrived(self, order: TrackedOrder) -> None:
-        """Its request was lost: the same order again, under the same id, or given up when its tries are used."""
-        if not self._context.retry.push(order.key, is_cancel=False, now_s=self._context.clock_s()):
-            self._keep(self.book.reject(order.key, "never reached the exchange"))
-
-    def executed(self, key: str, execution: ExecutionEvent) -> None:
+    def on_execution(self, key: str, execution: ExecutionEvent) -> None:
         """Account for an execution, counted for the first time, in its order."""
         self._keep(
             self.book.apply_execution(
@@ -275,16 +275,3 @@ class OrderManager:
         )
         if transition.after.is_final:
             self._context.retry.forget(transition.order.key)
-
-
-def _as_proposal(order: TrackedOrder) -> Proposal:
-    return Proposal(
-        side=order.side,
-        direction=order.direction,
-        ticks=order.ticks,
-        price=order.price,
-        qty=order.qty,
-        reduce_only=order.reduce_only,
-        client_id=order.client_id,
-        post_only=order.post_only,
-    )
