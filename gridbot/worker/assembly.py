@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
@@ -33,6 +32,7 @@ from gridbot.state.documents import StateFile
 from gridbot.state.grid_store import GridAnchorStore
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
+from gridbot.state.state_files import StateFiles
 from gridbot.strategies.grid import GridConfig, GridEngine
 from gridbot.worker.alerts import Alerts
 from gridbot.worker.context import Alert, WorkerContext
@@ -63,8 +63,6 @@ class Assembly:
         self._strategies = settings.strategies_of(spec.account)
         self.ready = False
         """Whether there is an orchestrator."""
-        self._state_dir = spec.data_dir / "state" / spec.account
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="state")
         durability = (
             Durability.POWER if settings.storage.durability is ConfiguredDurability.POWER else Durability.PROCESS
         )
@@ -78,13 +76,14 @@ class Assembly:
         )
         self.alerts = Alerts(self.recorder, alert)
         snapshot = account_snapshot(settings, spec.account)
-        run_file = StateFile(self._state_dir / "run.json", self._pool)
-        self._run = RunLog(run_file, self.recorder, snapshot, self._config.environment)
+        # After the journal: its lock says that nobody else writes the account's state.
+        self._files = StateFiles(spec.data_dir / "state" / spec.account)
+        self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
-        self.checkpoint = Checkpoint(StateFile(self._state_dir / "ledger.json", self._pool), self.recorder)
+        self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder)
         self._ledger = self.checkpoint.load()
-        self._generations = _generations(StateFile(self._state_dir / "generation.json", self._pool), clock)
-        self._grids = GridAnchorStore(self._state_dir / "grids", log.warning)
+        self._generations = _generations(StateFile(self._files, "generation.json"), clock)
+        self._grids = GridAnchorStore(self._files)
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
@@ -135,15 +134,13 @@ class Assembly:
         if hasattr(self, "rest"):
             self.rest.close()
         self._run.end(reason)
-        await self.checkpoint.flush()
         try:
             self.checkpoint.save_now(self._ledger)
             self._run.confirm()
         except OSError as error:
             log.error("cannot write the state of this run: %s; the next start reads the journal instead", error)
         self.recorder.close()
-        self._grids.close()
-        self._pool.shutdown(wait=True)
+        self._files.close()
 
     # ------------------------------------------------------------------ parts
 
@@ -180,7 +177,7 @@ class Assembly:
         caps = self._config.caps
         limit = LossLimit(caps.session_loss_limit, includes_unrealised=caps.session_loss_includes_unrealised)
         live = [strategy.strat_id for strategy in self._strategies if not strategy.shadow_mode]
-        return LossGuard(limit, StateFile(self._state_dir / "latch.json", self._pool), context, live)
+        return LossGuard(limit, StateFile(self._files, "latch.json"), context, live)
 
     def _runner(self, strategy: StrategyConfig, instrument: Instrument, context: WorkerContext) -> StrategyRunner:
         name = strategy.strat_id
