@@ -79,9 +79,12 @@ class BybitRest(Calls):
         begun = self._begin("order/create", category=LINEAR, **_order_params(order))
         return self._acknowledged(begun, order.order_link_id)
 
-    async def place_orders(self, orders: Sequence[OrderRequest]) -> list[OrderAck | ExchangeError]:
-        """Create up to `BATCH_MAX` orders; one result per order, in their order. Raises when the whole call failed."""
-        return await self._batch(
+    def place_orders(self, orders: Sequence[OrderRequest]) -> Awaitable[list[OrderAck | ExchangeError]]:
+        """Create up to `BATCH_MAX` orders; one result per order, in their order. Raises when the whole call failed.
+
+        The request is on its way when this returns. Raises ValueError at once for a batch that is too long.
+        """
+        return self._batch(
             "order/create-batch",
             [_order_params(order) for order in orders],
             [("", order.order_link_id) for order in orders],
@@ -93,9 +96,9 @@ class BybitRest(Calls):
         begun = self._begin("order/cancel", category=LINEAR, symbol=symbol, **params)
         return self._acknowledged(begun, order_link_id, order_id)
 
-    async def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> list[OrderAck | ExchangeError]:
-        """Cancel up to `BATCH_MAX` orders of a symbol; one result per ref, in their order."""
-        return await self._batch(
+    def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> Awaitable[list[OrderAck | ExchangeError]]:
+        """Cancel up to `BATCH_MAX` orders of a symbol; one result per ref, in their order. Sent at once, too."""
+        return self._batch(
             "order/cancel-batch",
             [{"symbol": symbol, **_ids(ref.order_id, ref.order_link_id)} for ref in refs],
             [(ref.order_id, ref.order_link_id) for ref in refs],
@@ -245,20 +248,26 @@ class BybitRest(Calls):
     async def _acknowledged(self, begun: Reply | ExchangeError, order_link_id: str, order_id: str = "") -> OrderAck:
         return _ack((await self._answer(begun)).get("result"), order_link_id, order_id)
 
-    async def _batch(
+    def _batch(
         self, endpoint: str, items: list[dict[str, Any]], ids: list[tuple[str, str]]
-    ) -> list[OrderAck | ExchangeError]:
-        if not items:
-            return []
+    ) -> Awaitable[list[OrderAck | ExchangeError]]:
         if len(items) > BATCH_MAX:
             raise ValueError(f"expected at most {BATCH_MAX} orders in a batch, got {len(items)}")
-        envelope = await self._call(endpoint, category=LINEAR, request=items)
+        begun = self._begin(endpoint, category=LINEAR, request=items) if items else None
+        return self._batch_items(endpoint, begun, ids)
+
+    async def _batch_items(
+        self, endpoint: str, begun: Reply | ExchangeError | None, ids: list[tuple[str, str]]
+    ) -> list[OrderAck | ExchangeError]:
+        if begun is None:
+            return []
+        envelope = await self._answer(begun)
         result, extra = envelope.get("result"), envelope.get("retExtInfo")
         rows = result.get("list") if isinstance(result, dict) else None
         codes = extra.get("list") if isinstance(extra, dict) else None
-        if not isinstance(rows, list) or not isinstance(codes, list) or not len(rows) == len(codes) == len(items):
+        if not isinstance(rows, list) or not isinstance(codes, list) or not len(rows) == len(codes) == len(ids):
             raise make_error(
-                f"{endpoint}: expected {len(items)} results, got an answer without them", ErrorKind.AMBIGUOUS
+                f"{endpoint}: expected {len(ids)} results, got an answer without them", ErrorKind.AMBIGUOUS
             )
         return [self._batch_item(row, code, *wanted) for row, code, wanted in zip(rows, codes, ids, strict=True)]
 

@@ -145,12 +145,7 @@ class Assembly:
     # ------------------------------------------------------------------ parts
 
     def _make_context(self) -> WorkerContext:
-        executor = Executor(
-            self.rest,
-            before_send=self.recorder.write,
-            clock_s=self._clock.monotonic_s,
-            clock_ms=self._clock.wall_ms,
-        )
+        executor = Executor(self.rest, self._clock, before_send=self.recorder.write)
         gate = Gate(
             Funds(),
             account_max_notional=self._config.caps.max_notional,

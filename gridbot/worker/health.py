@@ -18,6 +18,7 @@ STALE_S = 30.0
 OFFLINE_S = 120.0
 LAG_DEGRADED_S = 0.5
 RECONCILE_LATE = 3
+RETRYING_MAX = 5
 ZERO = Decimal(0)
 
 
@@ -150,8 +151,23 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, A
             direction.value: [_text(m) for m in runner.sizer.multipliers(direction)] for direction in Direction
         },
         "waiting": {str(reason): n for reason, n in waiting.items()},
+        "retrying": _retrying(orchestrator, runner),
         "reason": state.halted or ("paused by the operator" if state.paused else ""),
     }
+
+
+def _retrying(orchestrator: Orchestrator, runner: StrategyRunner) -> list[dict[str, Any]]:
+    """Requests that failed and will be tried again, the next one first; a few of them if there are many."""
+    items = [item for item in orchestrator.context.retry.items() if runner.book.get(item.key) is not None]
+    return [
+        {
+            "order": item.key,
+            "request": "cancel" if item.is_cancel else "create",
+            "attempt": item.tries + 1,
+            "error": item.last_error,
+        }
+        for item in sorted(items, key=lambda item: item.due_s)[:RETRYING_MAX]
+    ]
 
 
 def _state(runner: StrategyRunner) -> str:

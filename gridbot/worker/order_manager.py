@@ -1,7 +1,8 @@
 """The life of one strategy's orders: sent, answered, updated, retried, withdrawn, and each step recorded.
 
-The order manager owns the strategy's `OrderBook`, and the executor answers to it. It decides nothing about levels or
-prices (the runner does) and does no I/O. For a shadow strategy a `ShadowVenue` stands where the executor would.
+The order manager owns the strategy's `OrderBook`; the executor's answers go to its `OrderAnswers`. It decides nothing
+about levels or prices (the runner does) and does no I/O. For a shadow strategy a `ShadowVenue` stands where the
+executor would.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ import logging
 from enum import Enum, auto
 
 from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent
-from gridbot.exchange.failures import ExchangeError
-from gridbot.exchange.requests import OrderAck
 from gridbot.orders.ids import wire_id
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
-from gridbot.orders.outcomes import Next, after_cancel, after_place
+from gridbot.orders.outcomes import OrderResult
 from gridbot.orders.proposal import Proposal, proposal_of
 from gridbot.orders.reconcile import adopted, owns
 from gridbot.orders.retry import RetryItem
@@ -23,8 +22,9 @@ from gridbot.records import builders
 from gridbot.risk.gate import Gate
 from gridbot.risk.refusals import Producer
 from gridbot.risk.strategy_state import StrategyRiskState
-from gridbot.worker.consequences import draw_consequences
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.order_answers import OrderAnswers
+from gridbot.worker.order_steps import OrderSteps
 
 __all__ = ["LookUp", "OrderManager"]
 
@@ -65,6 +65,8 @@ class OrderManager:
         self._log = log
         self._venue = venue
         self._foreign: set[str] = set()
+        self._steps = OrderSteps(context, is_shadow=venue is not None)
+        self.answers = OrderAnswers(risk_state, context, gate, self._steps, log)
 
     # ------------------------------------------------------------------ new orders
 
@@ -96,7 +98,7 @@ class OrderManager:
         )
         self._context.trace.admitted(order.link_id)
         if self._venue is None:
-            self._context.executor.place(order, self, proposal.level_distance)
+            self._context.executor.place(order, self.answers, proposal.level_distance)
         else:
             self.on_order_update(self._venue.place(order, self._context.clock.wall_ms()))
 
@@ -113,12 +115,12 @@ class OrderManager:
             )
         )
         if self._venue is not None:
-            self._keep(self.book.apply_update(self._venue.cancel(order, self._context.clock.wall_ms())))
+            self._steps.keep(self.book.apply_update(self._venue.cancel(order, self._context.clock.wall_ms())))
         elif not order.on_wire:
-            self._keep(self.book.drop_unsent(key, reason))
+            self._steps.keep(self.book.drop_unsent(key, reason))
         elif order.state is not OrderState.UNRESOLVED:  # what may not exist is looked up first
-            self._keep(self.book.ask_cancel(key, reason))
-            self._context.executor.cancel(order, self)
+            self._steps.keep(self.book.ask_cancel(key, reason))
+            self._context.executor.cancel(order, self.answers)
 
     def cancel_all(self, reason: str) -> None:
         """Withdraw every live order and send what that takes."""
@@ -134,61 +136,9 @@ class OrderManager:
     def drop_unsent(self, reason: str) -> None:
         """Forget the orders whose turn on the wire has not come."""
         for order in self.book:
-            self._keep(self.book.drop_unsent(order.key, reason))
+            self._steps.keep(self.book.drop_unsent(order.key, reason))
 
-    # ------------------------------------------------------------------ answers of the executor
-
-    def sending(self, order: TrackedOrder) -> None:
-        """Journalled before the request is on the wire."""
-        self._keep(Transition(order, order.state, order.state))
-
-    def placed(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None:
-        """The create request was answered."""
-        if isinstance(result, OrderAck):
-            self.book.acknowledge(order.key, result.order_id)
-            self._gate.accepted(order)
-            self._context.retry.forget(order.key)
-            return
-        verdict = after_place(result)
-        self._log.warning(
-            "[order] %s %s %s @ %s was not confirmed: %s (%s)",
-            order.direction,
-            order.side,
-            order.qty,
-            order.price,
-            result,
-            verdict.next,
-        )
-        if verdict.next is Next.RETRY and self._context.retry.push(
-            order.key, is_cancel=False, now_s=self._context.clock.monotonic_s()
-        ):
-            return
-        if verdict.next is Next.LOOK_UP:
-            self._keep(self.book.lose_reply(order.key, str(result)), result.ret_code)
-            self._context.requests.look_up(order)
-        else:
-            self._context.retry.forget(order.key)
-            self._keep(self.book.reject(order.key, str(result)), result.ret_code)
-        if verdict.breaker and self._gate.refused(order, self._context.clock.monotonic_s()):
-            self._context.requests.reconcile(f"{order.direction} {order.side} @ {order.price} was refused repeatedly")
-        draw_consequences(order, result, verdict, self._risk_state, self._gate, self._context)
-
-    def cancelled(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None:
-        """The cancel request was answered. An acknowledgement is not the end: the stream's `Cancelled` is."""
-        if isinstance(result, OrderAck):
-            self._gate.auth_succeeded()
-            return
-        verdict = after_cancel(result)
-        if verdict.next is Next.RETRY and self._context.retry.push(
-            order.key, is_cancel=True, now_s=self._context.clock.monotonic_s()
-        ):
-            return
-        if verdict.next is Next.LOOK_UP:
-            self._keep(self.book.lose_reply(order.key, f"cancel: {result}"), result.ret_code)
-            self._context.requests.look_up(order)
-        else:
-            self._keep(self.book.cancel_failed(order.key, f"cancel: {result}"), result.ret_code)
-        draw_consequences(order, result, verdict, self._risk_state, self._gate, self._context)
+    # ------------------------------------------------------------------ another try
 
     def retry(self, item: RetryItem) -> None:
         """Another try of the same order under the same id, through the same gate (incident L13)."""
@@ -197,17 +147,16 @@ class OrderManager:
             self._context.retry.forget(item.key)
         elif item.is_cancel:
             if order.state is OrderState.PENDING_CANCEL:
-                self._context.executor.cancel(order, self)
+                self._context.executor.cancel(order, self.answers)
         elif order.state in (OrderState.PENDING, OrderState.UNRESOLVED):
             refusal = self._gate.admit(
                 self._risk_state, proposal_of(order), self._context.clock.monotonic_s(), Producer.RETRY
             )
             if refusal is None:
-                self._keep(self.book.resend(order.key, "retry"))
-                self._context.executor.place(order, self)
+                self._steps.keep(self.book.resend(order.key, "retry"))
+                self._context.executor.place(order, self.answers)
             elif order.state is OrderState.PENDING:
-                self._context.retry.forget(order.key)
-                self._keep(self.book.reject(order.key, f"not retried: {refusal}"))
+                self.answers.placed(order, OrderResult.denied(f"not retried: {refusal}"))
             else:
                 self._context.requests.look_up(order)
 
@@ -217,7 +166,7 @@ class OrderManager:
         """Apply an order's news; have an unknown order of ours verified; leave foreign ones alone."""
         known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
         if known is not None:
-            self._keep(self.book.apply_update(update))
+            self._steps.keep(self.book.apply_update(update))
             self._context.record_raw(builders.raw_order(self.strat_id, update))
             if known.state is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
                 self._gate.refused(known, self._context.clock.monotonic_s())
@@ -238,7 +187,7 @@ class OrderManager:
         """Take over an order of ours that rests on the exchange: after a restart, or after a lost reply."""
         order = adopted(row, self.strat_id, self._instrument)
         transition = self.book.add(order)
-        self._keep(Transition(transition.order, transition.before, transition.after, f"adopted ({source})"))
+        self._steps.keep(Transition(transition.order, transition.before, transition.after, f"adopted ({source})"))
         self._log.debug("[order] adopted %s %s %s @ %s", order.direction, order.side, order.qty, order.price)
 
     def on_look_up(self, order: TrackedOrder, found: LookUp) -> None:
@@ -248,30 +197,19 @@ class OrderManager:
         """
         match found:
             case LookUp.STILL_OPEN:
-                self._keep(self.book.cancel_failed(order.key, "still open"))
+                self._steps.keep(self.book.cancel_failed(order.key, "still open"))
             case LookUp.GONE:
-                self._keep(self.book.gone(order.key, "not known to the exchange any more"))
+                self._steps.keep(self.book.gone(order.key, "not known to the exchange any more"))
             case LookUp.NEVER_ARRIVED:
                 now_s = self._context.clock.monotonic_s()
-                if not self._context.retry.push(order.key, is_cancel=False, now_s=now_s):
-                    self._keep(self.book.reject(order.key, "never reached the exchange"))
+                error = "the exchange does not know the order: its request was lost"
+                if not self._context.retry.push(order.key, is_cancel=False, now_s=now_s, error=error):
+                    self._steps.keep(self.book.reject(order.key, "never reached the exchange"))
 
     def on_execution(self, key: str, execution: ExecutionEvent) -> None:
         """Account for an execution, counted for the first time, in its order."""
-        self._keep(
+        self._steps.keep(
             self.book.apply_execution(
                 key, execution.qty, execution.leaves_qty, execution.exchange_ts, order_qty=execution.order_qty
             )
         )
-
-    # ------------------------------------------------------------------ inside
-
-    def _keep(self, transition: Transition | None, ret_code: int | None = None) -> None:
-        """Record a step of an order; the end of one also ends its retries."""
-        if transition is None:
-            return
-        self._context.recorder.record(
-            builders.of_transition(transition, shadow=self._venue is not None, ret_code=ret_code)
-        )
-        if transition.after.is_final:
-            self._context.retry.forget(transition.order.key)

@@ -11,8 +11,8 @@ from gridbot.core import Direction, OrderStatus, Side, WalletEvent, client_order
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breakers import RateCap
 from gridbot.orders.proposal import Proposal, wire_order
-from gridbot.risk.funds import FRESH_S, PROBE_S, Funds
 from gridbot.risk.caps import Caps
+from gridbot.risk.funds import FRESH_S, PROBE_S, Funds
 from gridbot.risk.gate import STALE_PRICE_S, Gate, LevelKey
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
