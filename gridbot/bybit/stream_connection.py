@@ -9,44 +9,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, TickerMerger
 from gridbot.bybit.stream_socket import BybitSocket, Topics
-from gridbot.bybit.watchdog import ConnectionState, ConnectionView, Limits, backoff_s, why_dead
+from gridbot.bybit.watchdog import ConnectionView, Limits, backoff_s, why_dead
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.stream_news import ConnectionHealth, ConnectionState, Gap, StreamKind
 
-__all__ = ["ConnectionHealth", "Gap", "Life", "StreamConnection"]
+__all__ = ["Life", "StreamConnection"]
 
 log = logging.getLogger(__name__)
-
-Kind = Literal["public", "private"]
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Nobody listened to a stream from `started_ts_ms` to `ended_ts_ms` (UTC, our clock).
-
-    The start is the last sign of life of the old connection, so the gap is never shorter than the truth.
-    """
-
-    kind: Kind
-    started_ts_ms: int
-    ended_ts_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionHealth:
-    """Ages in seconds, None before the first message; `error` is why the last connection ended."""
-
-    is_ready: bool
-    state: ConnectionState
-    message_age_s: float | None
-    alive_age_s: float | None
-    reconnects: int
-    down_s: float
-    error: str
 
 
 class Life:
@@ -113,7 +86,7 @@ class StreamConnection:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: StreamKind,
         requests: Topics,
         make_socket: Callable[[Life], BybitSocket],
         mailbox: Mailbox,

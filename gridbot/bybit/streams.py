@@ -13,67 +13,26 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, Ticker
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_public_trade, parse_ticker
 from gridbot.bybit.raw_fields import Row, RowProblem, parse_rows
-from gridbot.bybit.stream_connection import ConnectionHealth, Gap, Life, StreamConnection
+from gridbot.bybit.stream_connection import Life, StreamConnection
 from gridbot.bybit.stream_socket import BybitSocket, Topics
-from gridbot.bybit.watchdog import ConnectionState, Limits
-from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.bybit.watchdog import Limits
+from gridbot.core.events import ExecutionEvent, TickerEvent, WalletEvent
 from gridbot.exchange.failures import ErrorKind, make_error
-from gridbot.exchange.requests import PublicTrade
+from gridbot.exchange.stream_news import ConnectionState, Drained, Gap, PrivateEvent, StreamHealth
 
-__all__ = ["Drained", "Gap", "PrivateEvent", "StreamHealth", "StreamSet"]
+__all__ = ["StreamSet"]
 
 log = logging.getLogger(__name__)
 
 PRIVATE_TOPICS = ("order", "execution", "position", "wallet")
 STOP_S = 1.5
 TICKER_LATE_S = 30.0
-
-PrivateEvent = OrderUpdateEvent | ExecutionEvent | PositionEvent | WalletEvent
-
-
-@dataclass(frozen=True, slots=True)
-class Drained:
-    """What arrived since the last look.
-
-    `private` in order of arrival, nothing left out; `tickers` one per symbol that moved, the newest; `gaps` of streams
-    that are back. A private message that could not be read counts as a gap of its own moment: something was missed.
-    `trades` are the market's, when they are wanted.
-    """
-
-    tickers: list[TickerEvent]
-    private: list[PrivateEvent]
-    gaps: list[Gap]
-    trades: list[PublicTrade]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamHealth:
-    """Ages in seconds. `ticker_age_s` by symbol, None where none has come yet."""
-
-    public: ConnectionHealth
-    private: ConnectionHealth
-    ticker_age_s: dict[str, float | None]
-
-    @property
-    def last_tick_age_s(self) -> float | None:
-        """Age of the newest ticker of any symbol."""
-        return min((age for age in self.ticker_age_s.values() if age is not None), default=None)
-
-    @property
-    def private_age_s(self) -> float | None:
-        """Since the last message or pong of the private stream; None while it is down."""
-        return self.private.alive_age_s
-
-    @property
-    def reconnects(self) -> int:
-        return self.public.reconnects + self.private.reconnects
 
 
 class StreamSet:

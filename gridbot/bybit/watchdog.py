@@ -12,20 +12,12 @@ have nothing to say for hours (incident L21); there only the socket and its pong
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-__all__ = ["ConnectionState", "ConnectionView", "Limits", "backoff_s", "why_dead"]
+from gridbot.exchange.stream_news import ConnectionState
+
+__all__ = ["ConnectionView", "Limits", "backoff_s", "why_dead"]
 
 SILENCE_FACTOR_MAX = 8
-
-
-class ConnectionState(StrEnum):
-    """How far one socket has come."""
-
-    CONNECTING = "connecting"
-    SUBSCRIBING = "subscribing"
-    READY = "ready"
-    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)

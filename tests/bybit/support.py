@@ -13,9 +13,10 @@ from aiohttp import WSMsgType, web
 
 from gridbot.bybit.endpoints import Credentials, Endpoints, endpoints_for
 from gridbot.bybit.rest import BybitRest
-from gridbot.bybit.streams import Drained, StreamSet
+from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.watchdog import Limits
 from gridbot.exchange.environment import Environment
+from gridbot.exchange.stream_news import Drained
 
 T = TypeVar("T")
 KEY = "TESTKEY0123456789"

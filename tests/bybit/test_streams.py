@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.streams import Gap, StreamSet
+from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.watchdog import Limits
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.exchange.stream_news import Gap
 from tests.bybit.support import (
     CREDENTIALS,
     KEY,
