@@ -7,7 +7,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from gridbot.state.documents import StateFile
 from gridbot.state.grid_store import GridAnchorStore
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
+from gridbot.state.state_files import StateFiles
 from gridbot.strategies.grid import GridConfig, GridEngine
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.orchestrator import Alert, Orchestrator
@@ -59,8 +59,6 @@ class Assembly:
         self._strategies = settings.strategies_of(spec.account)
         self._tell = alert
         self.ready = False
-        self._state_dir = spec.data_dir / "state" / spec.account
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="state")
         durability = (
             Durability.POWER if settings.storage.durability is ConfiguredDurability.POWER else Durability.PROCESS
         )
@@ -72,20 +70,19 @@ class Assembly:
             keep_journal=settings.storage.keep_journal,
         )
         snapshot = account_snapshot(settings, spec.account)
-        run_file = StateFile(self._state_dir / "run.json", self._pool)
-        self._run = RunLog(run_file, self.recorder, snapshot, self._config.environment)
+        # After the journal: its lock says that nobody else writes the account's state.
+        self._files = StateFiles(spec.data_dir / "state" / spec.account)
+        self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
-        self.checkpoint = Checkpoint(StateFile(self._state_dir / "ledger.json", self._pool), self.recorder)
+        self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder)
         self._ledger = self.checkpoint.load()
-        self._generations = _generations(StateFile(self._state_dir / "generation.json", self._pool))
-        self._grids = GridAnchorStore(self._state_dir / "grids", log.warning)
+        self._generations = _generations(StateFile(self._files, "generation.json"))
+        self._grids = GridAnchorStore(self._files)
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
         self._endpoints = endpoints_for(self._config.environment, spec.paper_url)
-        self._latch = LossLimit(
-            StateFile(self._state_dir / "latch.json", self._pool), self._config.caps, self._strategies
-        )
+        self._latch = LossLimit(StateFile(self._files, "latch.json"), self._config.caps, self._strategies)
 
     @property
     def context(self) -> WorkerContext:
@@ -139,15 +136,13 @@ class Assembly:
         if hasattr(self, "_rest"):
             self._rest.close()
         self._run.end(reason)
-        await self.checkpoint.flush()
         try:
             self.checkpoint.save_now(self._ledger)
             self._run.confirm()
         except OSError as error:
             log.error("cannot write the state of this run: %s; the next start reads the journal instead", error)
         self.recorder.close()
-        self._grids.close()
-        self._pool.shutdown(wait=True)
+        self._files.close()
 
     # ------------------------------------------------------------------ what the worker asks for
 

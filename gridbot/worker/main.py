@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import signal
-import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -23,9 +22,10 @@ import orjson
 from gridbot import logging_setup
 from gridbot.config.models import GridbotConfig, OnStop
 from gridbot.exchange.failures import ExchangeError
+from gridbot.process_guard import exit_with_parent, exit_within
 from gridbot.records.journal import JournalBusy
 from gridbot.records.record_types import CommandRecord, Json
-from gridbot.state.key_lock import KeyBusy, key_lock
+from gridbot.state.key_lock import KeyRefused, key_lock
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.health import account_health, sample_of
 from gridbot.worker.pipe import SupervisorPipe
@@ -37,7 +37,6 @@ __all__ = ["WorkerSpec", "run_worker"]
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_REFUSED = 0, 1, 7
-ORPHAN_DEADLINE_S = 1.5
 LEAVE_S = 3.0
 REPORT_S = 1.0
 CHECKPOINT_S = 10.0
@@ -64,37 +63,15 @@ def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
     logging_setup.setup_logging(
         f"worker-{spec.account}", spec.settings.logging, spec.data_dir, console=spec.console, account=spec.account
     )
-    _watch_parent(os.getppid())
+    exit_with_parent(os.getppid(), exit_code=EXIT_UNEXPECTED)  # also when the loop is stuck
     try:
         code = asyncio.run(_Worker(spec, records, conn).run())
     except Exception:
         log.exception("the worker ends because of something unexpected")
         code = EXIT_UNEXPECTED
     logging_setup.stop_logging()
-    _leave_in_time(code)
+    exit_within(LEAVE_S, exit_code=code)
     raise SystemExit(code)
-
-
-def _leave_in_time(code: int) -> None:
-    """Threads that hang in a dead socket must not keep the process."""
-
-    def leave() -> None:
-        time.sleep(LEAVE_S)
-        os._exit(code)
-
-    threading.Thread(target=leave, name="leave", daemon=True).start()
-
-
-def _watch_parent(parent: int) -> None:
-    """Backstop for a loop that is stuck when the supervisor dies: leave anyway."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.25)
-        time.sleep(ORPHAN_DEADLINE_S)
-        os._exit(EXIT_UNEXPECTED)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 class _Worker:
@@ -121,7 +98,7 @@ class _Worker:
         try:
             with key_lock(account.api_key.get_secret_value(), scope):
                 return await self._life()
-        except (KeyBusy, JournalBusy, StartRefused) as refusal:
+        except (KeyRefused, JournalBusy, StartRefused) as refusal:
             return self._refuse(str(refusal))
         except OSError as error:
             return self._refuse(f"expected to write state and journal in {self._spec.data_dir}, got: {error}")
