@@ -145,7 +145,7 @@ class Assembly:
     # ------------------------------------------------------------------ parts
 
     def _make_context(self) -> WorkerContext:
-        executor = Executor(self.rest, self._clock, before_send=self.recorder.write)
+        executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write)
         gate = Gate(
             Funds(),
             account_max_notional=self._config.caps.max_notional,
