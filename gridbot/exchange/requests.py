@@ -80,7 +80,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyInfo:
-    """What the key may do (`user/query-api`). `user_id` is the account's UID; the key itself is deliberately left out."""
+    """What the key may do (`user/query-api`). `user_id` is the account's UID; the key itself is left out."""
 
     user_id: str
     read_only: bool
