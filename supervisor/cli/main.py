@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from gridbot import __version__
+        from gridbot.version import __version__
 
         click.echo(f"gridbot {__version__}")
         ctx.exit()

@@ -15,7 +15,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from gridbot import __version__
+from gridbot.version import __version__
 from supervisor.process.child import Child, ChildKind
 from supervisor.process.policy import ProcessState, Restart
 

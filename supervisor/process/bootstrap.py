@@ -1,8 +1,7 @@
 """The first code of every child process: ties it to its supervisor's life, then runs its entry function.
 
 In order: own process group (Ctrl-C in the terminal reaches the supervisor only, which stops its children in order),
-SIGINT ignored, SIGTERM from the kernel when the supervisor dies (PR_SET_PDEATHSIG, cleared if the parent was faster),
-a thread that ends the process for good if it still lives 1.5 s after that, and `faulthandler`, so that the supervisor's
+SIGINT ignored, an end with the supervisor's end (`gridbot.process_guard`), and `faulthandler`, so that the supervisor's
 SIGABRT writes the stacks of a hanging process to `logs/crash.log`.
 
 Imports nothing heavy: what a child needs, its entry function imports.
@@ -16,29 +15,23 @@ import datetime
 import faulthandler
 import importlib
 import logging
-import multiprocessing
 import os
 import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["Boot", "child_main", "resolve"]
 
-ORPHAN_GRACE = 1.5
-"""Seconds a child has to end in order after its supervisor died."""
-
 CRASH_LOG_LIMIT = 5_000_000
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
 
@@ -66,7 +59,9 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
-    _die_with(boot)
+    ask_to_stop_with_parent()
+    exit_with_parent(boot.supervisor_pid, exit_code=ExitCode.FORCED)
+    _name_process(boot.name)
     _make_room(boot.crash_log)
     with boot.crash_log.open("a", encoding="utf-8") as crash_log:
         faulthandler.enable(file=crash_log, all_threads=True)
@@ -108,20 +103,6 @@ def _write_crash(boot: Boot, error: BaseException) -> None:
         file.write(f"--- {now} {boot.name} (pid {os.getpid()})\n{details}\n")
 
 
-def _die_with(boot: Boot) -> None:
-    with contextlib.suppress(OSError, AttributeError):  # Linux only; elsewhere the thread below has to do
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        libc.prctl(_PR_SET_NAME, f"gb:{boot.name}".encode()[:15], 0, 0, 0)
-    if os.getppid() != boot.supervisor_pid:
-        os._exit(ExitCode.FORCED)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        watch = threading.Thread(target=_outlive, args=(parent.sentinel,), name="life", daemon=True)
-        watch.start()
-
-
-def _outlive(sentinel: int) -> None:
-    wait([sentinel])
-    time.sleep(ORPHAN_GRACE)
-    os._exit(ExitCode.FORCED)
+def _name_process(name: str) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # Linux only
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, f"gb:{name}".encode()[:15], 0, 0, 0)

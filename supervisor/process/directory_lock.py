@@ -15,7 +15,7 @@ from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["DirectoryLock", "holder"]
 
-FILE_NAME = "supervisor.process.directory_lock"
+FILE_NAME = "supervisor.lock"
 
 
 class DirectoryLock:

@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from gridbot import __version__
+from gridbot.version import __version__
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import ExitCode

@@ -53,7 +53,7 @@ def run_supervisor(config_file: Path, data_dir: str | None, *, console: bool) ->
 
 
 def _greeting(config: GridbotConfig, plan: Plan) -> str:
-    from gridbot import __version__
+    from gridbot.version import __version__
 
     names = ", ".join(f"{account.name} ({account.environment})" for account in config.accounts)
     grids = len(config.strategies)

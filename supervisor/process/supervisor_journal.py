@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import orjson
@@ -20,6 +19,7 @@ from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecor
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
+from gridbot.state.state_files import StateFiles
 from supervisor.process.launch_plan import Plan
 
 __all__ = ["SUPERVISOR", "SupervisorJournal"]
@@ -38,7 +38,6 @@ class SupervisorJournal:
         self._sampled_s = float("-inf")
         self._recorder: Recorder | None = None
         self._run: RunLog | None = None
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="journal")  # starts no thread until it is used
         self.alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_SHOWN)
         """The newest, for `status`."""
 
@@ -48,7 +47,7 @@ class SupervisorJournal:
             plan = self._plan
             journal = Journal(journal_directory(plan.data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
             recorder = Recorder(SUPERVISOR, plan.run_id, journal, keep_journal=plan.keep_journal)
-            file = StateFile(plan.data_dir / "state" / SUPERVISOR / "run.json", self._pool)
+            file = StateFile(StateFiles(plan.data_dir / "state" / SUPERVISOR), "run.json")
             self._run = RunLog(file, recorder, plan.snapshot, "")
             self._recorder = recorder
             self._run.begin()
@@ -110,7 +109,6 @@ class SupervisorJournal:
         if self._recorder is not None:
             self._recorder.close()
             self._recorder = None
-        self._pool.shutdown(wait=False)
 
     def _record(self, record: Record) -> None:
         if self._recorder is not None:
