@@ -12,6 +12,7 @@ from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.loading import account_snapshot
 from gridbot.config.models import StrategyConfig
@@ -215,7 +216,7 @@ class Assembly:
             symbols,
             loop=asyncio.get_running_loop(),
             on_wake=on_wake,
-            public_trades=self._spec.settings.storage.public_trades,
+            settings=StreamSettings(public_trades=self._spec.settings.storage.public_trades),
             clock_offset_ms=lambda: self.rest.clock_offset_ms,
         )
 
