@@ -51,7 +51,8 @@ from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord, Header, OrderRecord, PositionRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store import database as database_module
-from gridbot.store.database import Database, Rows
+from gridbot.store.commit import Rows, commit
+from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUP_SOURCES
 from supervisor.store.writer import Writer, WriterSpec
@@ -294,7 +295,7 @@ def _flush(store: Database, count: int) -> float:
     }
     started = processor_s()
     with store.open() as con:
-        store.write(con, Rows(tables, {"alice": count}))
+        commit(con, Rows(tables, {"alice": count}))
     return (processor_s() - started) * 1000
 
 

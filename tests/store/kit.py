@@ -21,7 +21,7 @@ from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
-from gridbot.store.database import Database, Rows
+from gridbot.store.commit import Rows, commit
 from gridbot.store.reading import connect, database_path
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
@@ -139,14 +139,13 @@ def writing(data_dir: Path, *args: Any, **kwargs: Any) -> Iterator[WriterProcess
 
 def flush_without_an_answer(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush whose commit is done while the writer must believe that it failed."""
-    real = Database.write
 
-    def write_and_fail(self: Database, con: duckdb.DuckDBPyConnection, batch: Rows) -> None:
-        real(self, con, batch)
+    def write_and_fail(con: duckdb.DuckDBPyConnection, batch: Rows) -> None:
+        commit(con, batch)
         raise duckdb.IOException("the answer got lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "write", write_and_fail)
+        patch.setattr("supervisor.store.writer.commit", write_and_fail)
         with pytest.raises(duckdb.IOException):
             writer.flush()
 
