@@ -15,13 +15,12 @@ from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.loading import account_snapshot
 from gridbot.config.models import StrategyConfig
-from gridbot.config.storage import Durability as ConfiguredDurability
 from gridbot.core import Direction, Instrument, PositionEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
-from gridbot.records.journal import Durability, Journal
+from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import AlertRecord
 from gridbot.records.recorder import Recorder
@@ -59,13 +58,10 @@ class Assembly:
         self._strategies = settings.strategies_of(spec.account)
         self._tell = alert
         self.ready = False
-        durability = (
-            Durability.POWER if settings.storage.durability is ConfiguredDurability.POWER else Durability.PROCESS
-        )
         self.recorder = Recorder(
             spec.account,
             self._run_id,
-            Journal(journal_directory(spec.data_dir, spec.account), spec.account, durability),
+            Journal(journal_directory(spec.data_dir, spec.account), spec.account, settings.storage.durability),
             records,
             keep_journal=settings.storage.keep_journal,
         )

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from gridbot.records.journal import Durability, Journal, JournalBusy
+from gridbot.records.durability import Durability
+from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record
 from gridbot.records.recorder import Recorder
