@@ -63,6 +63,7 @@ class Assembly:
             self._run_id,
             Journal(journal_directory(spec.data_dir, spec.account), spec.account, settings.storage.durability),
             records,
+            clock=SystemClock(),
             keep_journal=settings.storage.keep_journal,
         )
         snapshot = account_snapshot(settings, spec.account)

@@ -23,6 +23,7 @@ from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows, commit
 from gridbot.store.reading import connect, database_path
+from gridbot.worker.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 
@@ -68,11 +69,23 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S) ->
         time.sleep(0.02)
 
 
+class WallClock(SystemClock):
+    """The machine's time, but `wall_us` says what the wall clock shows."""
+
+    def __init__(self, wall_us: Callable[[], int]) -> None:
+        self._wall_us = wall_us
+
+    def wall_us(self) -> int:
+        return self._wall_us()
+
+
 def make_recorder(data_dir: Path, account: str = "alice", queue: Any = None, **kwargs: Any) -> Recorder:
     durability = kwargs.pop("durability", "process")
     segment_bytes = kwargs.pop("segment_bytes", 8 * 1024 * 1024)
     journal = Journal(journal_directory(data_dir, account), account, durability, segment_bytes=segment_bytes)
-    return Recorder(account, f"run-{os.getpid()}", journal, queue, **kwargs)
+    clock_us = kwargs.pop("clock_us", None)
+    clock = WallClock(clock_us) if clock_us else SystemClock()
+    return Recorder(account, f"run-{os.getpid()}", journal, queue, clock=clock, **kwargs)
 
 
 @dataclass

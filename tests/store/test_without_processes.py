@@ -22,9 +22,10 @@ from gridbot.store.commit import Rows, commit, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.ingest import AccountSource
 from gridbot.store.reading import database_path
+from gridbot.worker.system_ports import SystemClock
 
 data_dir, count = Path(sys.argv[1]), int(sys.argv[2])
-recorder = Recorder("alice", "run-1", Journal(journal_directory(data_dir, "alice"), "alice"))
+recorder = Recorder("alice", "run-1", Journal(journal_directory(data_dir, "alice"), "alice"), clock=SystemClock())
 for number in range(1, count + 1):
     recorder.record(ExecutionRecord(
         strategy="btc", symbol="BTCUSDT", exec_id=f"e-{number}", order_id="o", order_link_id="l", direction="long",
