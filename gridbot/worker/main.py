@@ -16,7 +16,7 @@ from typing import Any
 from gridbot import logging_setup
 from gridbot.process_guard import exit_with_parent, exit_within
 from gridbot.records.journal import JournalBusy
-from gridbot.state.key_lock import KeyBusy, key_lock
+from gridbot.state.key_lock import KeyRefused, key_lock
 from gridbot.worker.pipe import SupervisorPipe
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
@@ -65,7 +65,7 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
     try:
         with key_lock(account.api_key.get_secret_value(), scope):
             return await session.run()
-    except (KeyBusy, JournalBusy, StartRefused) as refusal:
+    except (KeyRefused, JournalBusy, StartRefused) as refusal:
         return session.refuse(str(refusal))
     except OSError as error:
         return session.refuse(f"expected to write state and journal in {spec.data_dir}, got: {error}")

@@ -17,7 +17,7 @@ from tests.execution.support import settle
 from tests.worker.account_bench import BTC, PRICE, AccountBench, position, strategy, ticker, wallet
 
 D = Decimal
-IMPOSSIBLE = ImpossibleLadder(GridConfig(grid_count=4, grid_step=0.2), BTC, PRICE, "no room")
+IMPOSSIBLE = ImpossibleLadder(GridConfig(grid_count=4, grid_step=D("0.2")), BTC, PRICE, "no room")
 
 
 class Bench:
