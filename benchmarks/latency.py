@@ -60,7 +60,8 @@ from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig
 from gridbot.worker.assembly import Assembly
-from gridbot.worker.main import WorkerSpec
+from gridbot.worker.spec import WorkerSpec
+from gridbot.worker.system_ports import SystemClock, SystemIds
 from supervisor.store.writer import WriterSpec
 from supervisor.store.writer_process import run_writer
 
@@ -389,7 +390,9 @@ class Watched(Assembly):
     """A worker's parts, and a look at them after each wake-up of its loop."""
 
     def __init__(self, spec: WorkerSpec, records: Any, look: Callable[[], None]) -> None:
-        super().__init__(spec, records, alert=lambda level, key, text, strategy="": None)
+        super().__init__(
+            spec, records, alert=lambda level, key, text, strategy="": None, clock=SystemClock(), ids=SystemIds()
+        )
         self._look = look
 
     def _streams(self, symbols: Sequence[str], on_wake: Callable[[], None]) -> StreamSet:

@@ -22,8 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PURE_PACKAGES = (
     "gridbot.core",
     "gridbot.orders",
-    "gridbot.risk.funds",
-    "gridbot.risk.gate",
+    "gridbot.risk",
     "gridbot.strategies",
     "gridbot.rolling_limit",
     "supervisor.process.policy",
@@ -230,7 +229,7 @@ def test_the_configuration_can_be_read_without_pybit_or_a_server():
 
 # incident L13: one gate stands between any producer of an order and the wire, and these are all producers there are.
 PRODUCERS = {
-    "gridbot.worker.strategy_runner._act": "the strategy",
+    "gridbot.worker.placement.act": "the strategy",
     "gridbot.worker.order_manager.retry": "the retry queue",
     "gridbot.worker.shutdown._close": "an operator's stop",
 }
