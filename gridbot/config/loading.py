@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem, problems_of
 from gridbot.config.fields import Limit
-from gridbot.config.ladder_report import ladder_problems
+from gridbot.config.ladder_problems import ladder_problems
 from gridbot.config.models import (
     AccountCaps,
     AccountConfig,

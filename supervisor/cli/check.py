@@ -21,7 +21,7 @@ from rich.text import Text
 from gridbot.config.loading import ConfigError, GridbotConfig, find_config, load_config
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import SourceKind
-from supervisor.cli.check_report import LadderReport, ladder_report, warnings
+from gridbot.config.ladder_report import LadderReport, ladder_report, warnings
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["check"]

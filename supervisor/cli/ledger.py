@@ -118,7 +118,7 @@ def _from_records(data_dir: Path) -> bool:
 def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]) -> bool:
     """Print what the exchange's log and the records tell differently. Raise SqlFailed; exits with 4 without a file."""
     from gridbot.config.loading import ConfigError, find_config, load_config
-    from supervisor.store.ledger_exchange import check_with_exchange
+    from supervisor.store.exchange_ledger import check_with_exchange
 
     try:
         settings = load_config(find_config(config), data_dir=str(data_dir))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from supervisor.cli.places import config_path, data_directory
+from gridbot.config.paths import config_path, data_directory
 from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class LazyGroup(click.Group):
     LAZY: dict[str, tuple[str, str]] = {  # noqa: RUF012 - filled once, here
         "sql": ("supervisor.cli.sql:sql", "Ask the records a question in SQL, also while it runs."),
         "check": ("supervisor.cli.check:check", "Read the configuration and print what would be traded."),
-        "pause": ("supervisor.cli.operator:pause", "Send no new orders for an account or a strategy."),
-        "resume": ("supervisor.cli.operator:resume", "Let a paused, halted or latched account trade again."),
+        "pause": ("supervisor.cli.pause_resume:pause", "Send no new orders for an account or a strategy."),
+        "resume": ("supervisor.cli.pause_resume:resume", "Let a paused, halted or latched account trade again."),
         "paper": ("supervisor.cli.paper:paper", "Run the paper exchange alone, for other programs."),
         "rebuild": ("supervisor.cli.maintenance_commands:rebuild", "Make the database anew from the journals."),
         "backup": ("supervisor.cli.maintenance_commands:backup", "Copy the database to a file, also while it runs."),
@@ -106,10 +106,10 @@ def start(config: str | None, data_dir: str | None, detach: bool, timeout: float
     In the foreground Ctrl-C stops it in order, a second Ctrl-C by force.
     """
     if detach:
-        from supervisor.cli.detach import start_detached
+        from supervisor.cli.detached_start import start_detached
 
         raise SystemExit(start_detached(config_path(config), data_dir, timeout))
-    from supervisor.process.run import run_supervisor
+    from supervisor.cli.start import run_supervisor
 
     raise SystemExit(run_supervisor(config_path(config), data_dir, console=not detached))
 
@@ -123,7 +123,7 @@ def start(config: str | None, data_dir: str | None, detach: bool, timeout: float
 )
 def stop(config: str | None, data_dir: str | None, timeout: float, force: bool, orders: str | None) -> None:
     """Stop the supervisor and wait until all its processes have ended."""
-    from supervisor.cli.stopping import stop_supervisor
+    from supervisor.cli.stop import stop_supervisor
 
     click.echo(stop_supervisor(data_directory(data_dir, config), timeout=timeout, force=force, mode=orders))
 
@@ -181,7 +181,7 @@ def restart(config: str | None, data_dir: str | None, process: str) -> None:
 @click.option("--level", default="DEBUG", show_default=True, help="Least severe level to show.")
 def logs(config: str | None, data_dir: str | None, process: str, follow: bool, lines: int, level: str) -> None:
     """Show the log of a process: supervisor, writer, paper, or an account's name."""
-    from supervisor.cli.log_tail import show_log
+    from supervisor.cli.logs import show_log
 
     with contextlib.suppress(KeyboardInterrupt):
         show_log(data_directory(data_dir, config), process, lines=lines, follow=follow, level=level)

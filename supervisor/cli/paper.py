@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from supervisor.cli.main import place_options
-from supervisor.cli.places import config_path
+from gridbot.config.paths import config_path
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["paper"]
@@ -23,8 +23,8 @@ def paper(config: str | None, data_dir: str | None, port: int | None) -> None:
     from gridbot.paper.market.replay import ReplayError
     from gridbot.paper.server.paper_server import SetupError
     from gridbot.paper.server.standalone import run_standalone
-    from supervisor.process.entry_points import paper_spec
-    from supervisor.process.run import load
+    from supervisor.children.entry_points import paper_spec
+    from supervisor.cli.start import load
 
     spec = paper_spec(load(config_path(config), data_dir), port)
     try:

@@ -16,8 +16,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from gridbot.version import __version__
-from supervisor.process.child import Child, ChildKind
-from supervisor.process.policy import ProcessState, Restart
+from supervisor.children.child import Child, ChildKind
+from supervisor.children.policy import ProcessState, Restart
 
 if TYPE_CHECKING:
     from supervisor.process.loop import Supervisor

@@ -6,7 +6,7 @@ what that wants done is done here.
 
 Start: paper exchange, then the writer, then the workers; those that trade on the paper exchange when it has told its
 address. Stop: workers, then the writer when the last of them is gone (so that it commits everything), then the paper
-exchange. Record queues: see `supervisor.process.queues`.
+exchange. Record queues: see `supervisor.children.queues`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from gridbot.version import __version__
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import ExitCode
-from supervisor.process.child import CONTEXT, Child, ChildKind
+from supervisor.children.child import CONTEXT, Child, ChildKind
 from supervisor.process.directory_lock import DirectoryLock
-from supervisor.process.launch_plan import Plan
-from supervisor.process.pipe import Message
-from supervisor.process.policy import (
+from supervisor.children.launch_plan import Plan
+from supervisor.children.pipe import Message
+from supervisor.children.policy import (
     Alert,
     Do,
     Event,
@@ -46,9 +46,9 @@ from supervisor.process.policy import (
     Stop,
     step,
 )
-from supervisor.process.queues import QueueLedger, close_queue
-from supervisor.process.store_watch import StoreWatch
-from supervisor.process.supervisor_journal import SUPERVISOR, SupervisorJournal
+from supervisor.children.queues import QueueLedger, close_queue
+from supervisor.store.store_watch import StoreWatch
+from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 from supervisor.status.collection import status_of
 from supervisor.status.model import SupervisorFacts
 

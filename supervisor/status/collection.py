@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from supervisor.process.child import Child, ChildKind
-from supervisor.process.launch_plan import Plan
-from supervisor.process.queues import QueueLedger
+from supervisor.children.child import Child, ChildKind
+from supervisor.children.launch_plan import Plan
+from supervisor.children.queues import QueueLedger
 from supervisor.status.model import ChildFacts, SupervisorFacts, build_status
 
 __all__ = ["status_of"]

@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 import pytest
 
-from supervisor.cli.stopping import processes_of
+from supervisor.cli.stop import processes_of
 from supervisor.control.control_server import ControlClient, ControlError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from supervisor.cli import main as cli_module
-from supervisor.cli.detach import outcome
-from supervisor.cli.log_tail import human, last_lines
-from supervisor.cli.places import config_path, data_directory
+from supervisor.cli.detached_start import outcome
+from supervisor.cli.logs import human, last_lines
+from gridbot.config.paths import config_path, data_directory
 from supervisor.exit_codes import CommandError, ExitCode
-from supervisor.process.child import exit_text
+from supervisor.children.child import exit_text
 from supervisor.process.directory_lock import DirectoryLock, holder
 
 ROOT = Path(__file__).resolve().parents[3]

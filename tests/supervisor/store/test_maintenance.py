@@ -14,7 +14,7 @@ from gridbot.config.models import GridbotConfig
 from gridbot.records.codec import RECORD_TYPES
 from gridbot.store.reading import connect, database_path
 from supervisor.cli import maintenance_commands
-from supervisor.process.entry_points import writer_spec
+from supervisor.children.entry_points import writer_spec
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
 from tests.store.session import write_all

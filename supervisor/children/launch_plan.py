@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supervisor.process.child import ChildKind, ChildSpec
-from supervisor.process.policy import RestartPolicy
+from supervisor.children.child import ChildKind, ChildSpec
+from supervisor.children.policy import RestartPolicy
 
 if TYPE_CHECKING:
     from gridbot.config.loading import GridbotConfig
@@ -63,7 +63,7 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
         ChildSpec(
             name=f"worker-{account.name}",
             kind=ChildKind.WORKER,
-            entry="supervisor.process.entry_points:worker",
+            entry="supervisor.children.entry_points:worker",
             args=(account.name, config, run_id, logs),
             account=account.name,
             needs_paper=account.environment == "paper",
@@ -73,13 +73,13 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
     )
     at_once = _policy(config, first_at_once=True)
     writer = ChildSpec(
-        "writer", ChildKind.WRITER, "supervisor.process.entry_points:writer", (config, logs), policy=at_once
+        "writer", ChildKind.WRITER, "supervisor.children.entry_points:writer", (config, logs), policy=at_once
     )
     market = config.paper.market
     paper = ChildSpec(
         name="paper",
         kind=ChildKind.PAPER,
-        entry="supervisor.process.entry_points:paper",
+        entry="supervisor.children.entry_points:paper",
         args=(config, logs),
         ends_session=market.source == "replay" and market.at_end == "stop",
         policy=at_once,

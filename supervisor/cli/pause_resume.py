@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from supervisor.cli.places import data_directory
+from gridbot.config.paths import data_directory
 from supervisor.control.control_server import ControlClient
 from supervisor.exit_codes import CommandError, ExitCode
 

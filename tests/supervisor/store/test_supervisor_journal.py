@@ -13,9 +13,9 @@ import pytest
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, RunRecord
 from supervisor.control.control_server import Refused
-from supervisor.process.launch_plan import Plan
-from supervisor.process.store_watch import StoreWatch
-from supervisor.process.supervisor_journal import SUPERVISOR, SupervisorJournal
+from supervisor.children.launch_plan import Plan
+from supervisor.store.store_watch import StoreWatch
+from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 from tests.store.kit import rows
 from tests.store.session import write_all
 from tests.supervisor.conftest import wait_for

@@ -13,7 +13,7 @@ from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from gridbot.config.loading import GridbotConfig
-    from supervisor.process.launch_plan import Plan
+    from supervisor.children.launch_plan import Plan
 
 __all__ = ["load", "run_supervisor"]
 
@@ -31,7 +31,7 @@ def load(config_file: Path, data_dir: str | None) -> GridbotConfig:
 def run_supervisor(config_file: Path, data_dir: str | None, *, console: bool) -> ExitCode:
     """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
     from gridbot import logging_setup
-    from supervisor.process.launch_plan import plan_of
+    from supervisor.children.launch_plan import plan_of
     from supervisor.process.loop import Supervisor
 
     config = load(config_file, data_dir)

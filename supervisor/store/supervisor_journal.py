@@ -20,7 +20,7 @@ from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
-from supervisor.process.launch_plan import Plan
+from supervisor.children.launch_plan import Plan
 
 __all__ = ["SUPERVISOR", "SupervisorJournal"]
 

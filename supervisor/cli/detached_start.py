@@ -13,11 +13,11 @@ from typing import IO, Any
 
 import click
 
-from supervisor.cli import places
+from gridbot.config import paths as places
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.process.directory_lock import holder
-from supervisor.process.run import load
+from supervisor.cli.start import load
 
 __all__ = ["outcome", "start_detached"]
 
@@ -128,7 +128,7 @@ def _since(path: Path, offset: int) -> str:
 
 
 def _last_lines(home: Path, errors: Path) -> str:
-    from supervisor.cli.log_tail import last_lines
+    from supervisor.cli.logs import last_lines
 
     lines = last_lines(home / "logs" / "supervisor.jsonl", LOG_LINES)
     return "\n".join(f"  {line}" for line in lines) or f"  (none; see {errors})"

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from supervisor.exit_codes import ExitCode
-from supervisor.process.launch_plan import ChildLogs
+from supervisor.children.launch_plan import ChildLogs
 
 if TYPE_CHECKING:
     from gridbot.config.loading import GridbotConfig

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.exit_codes import ExitCode
-from supervisor.process.bootstrap import Boot, child_main
-from supervisor.process.pipe import ChildPipe, Message
-from supervisor.process.policy import ChildState, RestartPolicy
+from supervisor.children.bootstrap import Boot, child_main
+from supervisor.children.pipe import ChildPipe, Message
+from supervisor.children.policy import ChildState, RestartPolicy
 
 __all__ = ["CONTEXT", "Child", "ChildKind", "ChildSpec", "exit_text"]
 
