@@ -21,10 +21,10 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from supervisor.exit_codes import ExitCode
 from supervisor.children.bootstrap import Boot, child_main
 from supervisor.children.pipe import ChildPipe, Message
 from supervisor.children.policy import ChildState, RestartPolicy
+from supervisor.exit_codes import ExitCode
 
 __all__ = ["CONTEXT", "Child", "ChildKind", "ChildSpec", "exit_text"]
 

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gridbot.config.ladder_report import LadderReport, ladder_report, warnings
 from gridbot.config.loading import ConfigError, GridbotConfig, find_config, load_config
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import SourceKind
-from gridbot.config.ladder_report import LadderReport, ladder_report, warnings
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["check"]

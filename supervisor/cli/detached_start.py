@@ -14,10 +14,10 @@ from typing import IO, Any
 import click
 
 from gridbot.config import paths as places
+from supervisor.cli.start import load
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.process.directory_lock import holder
-from supervisor.cli.start import load
 
 __all__ = ["outcome", "start_detached"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from supervisor.cli.main import place_options
 from gridbot.config.paths import config_path
+from supervisor.cli.main import place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["paper"]

@@ -25,11 +25,7 @@ from typing import Any
 import psutil
 
 from gridbot.version import __version__
-from supervisor.control.control_server import ControlServer
-from supervisor.control.operations import Operations
-from supervisor.exit_codes import ExitCode
 from supervisor.children.child import CONTEXT, Child, ChildKind
-from supervisor.process.directory_lock import DirectoryLock
 from supervisor.children.launch_plan import Plan
 from supervisor.children.pipe import Message
 from supervisor.children.policy import (
@@ -47,10 +43,14 @@ from supervisor.children.policy import (
     step,
 )
 from supervisor.children.queues import QueueLedger, close_queue
-from supervisor.store.store_watch import StoreWatch
-from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
+from supervisor.control.control_server import ControlServer
+from supervisor.control.operations import Operations
+from supervisor.exit_codes import ExitCode
+from supervisor.process.directory_lock import DirectoryLock
 from supervisor.status.collection import status_of
 from supervisor.status.model import SupervisorFacts
+from supervisor.store.store_watch import StoreWatch
+from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 
 __all__ = ["Supervisor"]
 

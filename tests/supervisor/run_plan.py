@@ -8,11 +8,11 @@ import logging
 import sys
 from pathlib import Path
 
-from supervisor.exit_codes import CommandError
 from supervisor.children.child import ChildKind, ChildSpec
 from supervisor.children.launch_plan import Plan
-from supervisor.process.loop import Supervisor
 from supervisor.children.policy import RestartPolicy
+from supervisor.exit_codes import CommandError
+from supervisor.process.loop import Supervisor
 
 
 def child(row, defaults):

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from gridbot.config.models import GridbotConfig
 from gridbot.records.codec import RECORD_TYPES
 from gridbot.store.reading import connect, database_path
-from supervisor.cli import maintenance_commands
 from supervisor.children.entry_points import writer_spec
+from supervisor.cli import maintenance_commands
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
 from tests.store.session import write_all

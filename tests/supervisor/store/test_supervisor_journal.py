@@ -12,8 +12,8 @@ import pytest
 
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, RunRecord
-from supervisor.control.control_server import Refused
 from supervisor.children.launch_plan import Plan
+from supervisor.control.control_server import Refused
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 from tests.store.kit import rows
