@@ -13,81 +13,22 @@ import os
 import signal
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 from supervisor.children.bootstrap import Boot, child_main
+from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import ChildPipe, Message
-from supervisor.children.policy import ChildState, RestartPolicy
-from supervisor.exit_codes import ExitCode
+from supervisor.children.policy import Action, ChildState, Event, step
+from supervisor.exit_codes import exit_text
 
-__all__ = ["CONTEXT", "Child", "ChildKind", "ChildSpec", "exit_text"]
+__all__ = ["CONTEXT", "Child"]
 
 CONTEXT = multiprocessing.get_context("spawn")
-
-
-class ChildKind(StrEnum):
-    """What a child is, which decides its pipes and the arguments it gets after those of its spec.
-
-    PAPER:  entry(*args, port, report, life)      port: 0 at first, afterwards the one it had
-    WRITER: entry(*args, queues, report, life)    queues: {account: queue}
-    WORKER: entry(*args, paper_url, queue, conn)  paper_url: None unless `needs_paper`
-
-    `report` is written by the child, `life` only ever ends (when the supervisor is gone), `conn` is both.
-    """
-
-    PAPER = "paper"
-    WRITER = "writer"
-    WORKER = "worker"
-
-
-@dataclass(frozen=True, slots=True)
-class ChildSpec:
-    """A child to be run. `entry` is "package.module:function"; `args` must survive pickling.
-
-    With `ends_session`, its own end with exit code 0 stops everything: a replay is over.
-    """
-
-    name: str
-    kind: ChildKind
-    entry: str
-    args: tuple[Any, ...] = ()
-    account: str = ""
-    needs_paper: bool = False
-    ends_session: bool = False
-    policy: RestartPolicy = field(default_factory=RestartPolicy)
-
-
-def exit_text(code: int) -> str:
-    """How a process ended, in words. `code` as in `Process.exitcode`: negative is the signal that ended it."""
-    if code >= 0:
-        return _BY_CODE.get(code, f"ended with exit code {code}")
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return _BY_SIGNAL.get(-code, f"ended by {name}")
-
-
-_BY_CODE: dict[int, str] = {
-    ExitCode.OK: "ended in order (exit code 0)",
-    ExitCode.UNEXPECTED: "ended by an unexpected error (exit code 1; see logs/crash.log)",
-    ExitCode.CONFIG: "refused its configuration (exit code 4)",
-    ExitCode.REFUSED: "refused to start (exit code 7)",
-    ExitCode.FORCED: "ended by force (exit code 130)",
-}
-_BY_SIGNAL: dict[int, str] = {
-    signal.SIGKILL: "killed by SIGKILL (kill -9, or the kernel for want of memory: see dmesg)",
-    signal.SIGABRT: "aborted (SIGABRT; its stacks are in logs/crash.log)",
-    signal.SIGSEGV: "crashed in native code (SIGSEGV; see logs/crash.log)",
-    signal.SIGBUS: "crashed in native code (SIGBUS, a full disk is a usual cause; see logs/crash.log)",
-    signal.SIGTERM: "ended by SIGTERM before it could stop in order",
-}
 
 
 @contextlib.contextmanager
@@ -104,37 +45,58 @@ def _quiet_spawn() -> Iterator[None]:
 
 
 class Child:
-    """See the module. `on_message(child, message)` and `on_exit(child, code)` are called on the loop."""
+    """One child: its spec, its process, what it last said, and its state under the restart policy.
+
+    `on_message(child, message)` and `on_exit(child, code)` are called on the loop, after the child has noted what they
+    say about itself.
+    """
 
     def __init__(
         self,
         spec: ChildSpec,
-        loop: asyncio.AbstractEventLoop,
         crash_log: Path,
         on_message: Callable[[Child, Message], None],
         on_exit: Callable[[Child, int], None],
     ) -> None:
         self.spec = spec
-        self.state = ChildState()
-        self.health: Message = {}
-        self.ready: Message = {}
-        self.bye = ""
         self.last_exit = ""
-        self.queue_clean = False
-        self.process: SpawnProcess | None = None
-        self._loop = loop
+        """How the newest process ended, in words; "" before the first end."""
+        self._state = ChildState()
+        self._said = _Said()
         self._crash_log = crash_log
         self._on_message = on_message
         self._on_exit = on_exit
-        self._channel: ChildPipe | None = None
+        self._process: SpawnProcess | None = None
+        self._pipe: ChildPipe | None = None
+
+    @property
+    def state(self) -> ChildState:
+        """Changed by `advance` only."""
+        return self._state
 
     @property
     def pid(self) -> int | None:
-        return self.process.pid if self.process is not None else None
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def health(self) -> Message:
+        """The newest health report of the current process; {} before the first."""
+        return self._said.health
+
+    @property
+    def queue_clean(self) -> bool:
+        """Whether a worker has reported that it left its record queue in order."""
+        return self._said.queue_clean
+
+    def advance(self, now: float, events: Iterable[Event], *, jitter: float) -> list[Action]:
+        """Apply events, then the time, to the state; what has to be done is for the caller to do."""
+        self._state, actions = step(now, self._state, events, policy=self.spec.policy, jitter=jitter)
+        return actions
 
     def spawn(self, extra: tuple[Any, ...]) -> None:
         """Start a process with the spec's arguments, `extra` and the pipe ends. Raises OSError, nothing left behind."""
-        self.health, self.ready, self.bye, self.queue_clean = {}, {}, "", False
+        self._said = _Said()
+        loop = asyncio.get_running_loop()
         ours, theirs = self._pipes()
         boot = Boot(self.spec.name, self.spec.entry, self._crash_log, os.getpid())
         process = CONTEXT.Process(
@@ -147,30 +109,32 @@ class Child:
             for end in {*ours, *theirs}:
                 end.close()
             raise
-        for end in theirs:  # or its end of file would never come
+        for end in theirs:  # with a copy open here we would never see its end of file
             end.close()
-        self.process = process
-        self._channel = ChildPipe(
-            self._loop, ours[0], ours[1], lambda message: self._on_message(self, message), lambda text: None
-        )
-        self._loop.add_reader(process.sentinel, self._ended)
+        self._process = process
+        self._pipe = ChildPipe(loop, ours[0], ours[1], self._take, lambda text: None)
+        loop.add_reader(process.sentinel, self._ended, loop)
 
     def send(self, message: Message) -> bool:
-        """False when the child is not there or does not read."""
-        return self._channel is not None and self._channel.send(message)
+        """False when there is no process or it does not read."""
+        return self._pipe is not None and self._pipe.send(message)
 
     def signal(self, number: signal.Signals) -> None:
-        """To the process, if it is there. The pid cannot be another's: it is not reaped before `_ended`."""
-        if self.process is not None and self.process.pid is not None:
+        """Send a signal to the process, if there is one. Its pid cannot have been reused: `_ended` reaps it."""
+        if self._process is not None and self._process.pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, number)
+                os.kill(self._process.pid, number)
 
     def kill_now(self) -> None:
-        """SIGKILL and wait until it is gone. For the last resort, when the loop does not run any more."""
+        """SIGKILL and wait until it is gone. The last resort, for when the loop no longer turns."""
         self.signal(signal.SIGKILL)
-        if self.process is not None:
-            self.process.join()
-            self._forget()
+        if self._process is not None:
+            self._process.join()
+            self._forget(asyncio.get_running_loop())
+
+    def _take(self, message: Message) -> None:
+        self._said.note(message)
+        self._on_message(self, message)
 
     def _pipes(self) -> tuple[tuple[Connection[Any, Any], Connection[Any, Any]], tuple[Connection[Any, Any], ...]]:
         """Our (incoming, outgoing) ends and the child's ends."""
@@ -181,26 +145,45 @@ class Child:
         life_in, life_out = CONTEXT.Pipe(duplex=False)
         return (report_in, life_out), (report_out, life_in)
 
-    def _ended(self) -> None:
-        process = self.process
+    def _ended(self, loop: asyncio.AbstractEventLoop) -> None:
+        process = self._process
         if process is None:
             return
-        self._loop.remove_reader(process.sentinel)
+        loop.remove_reader(process.sentinel)
         code = process.exitcode
         if code is None:  # its descriptors are closed a moment before it can be reaped
-            self._loop.call_later(0.005, self._ended)
+            loop.call_later(0.005, self._ended, loop)
             return
-        if self._channel is not None:
-            self._channel.drain()
-        self._forget()
-        self.last_exit = f"{exit_text(code)}: {self.bye}" if self.bye else exit_text(code)
+        if self._pipe is not None:
+            self._pipe.drain()
+        self._forget(loop)
+        bye = self._said.bye
+        self.last_exit = f"{exit_text(code)}: {bye}" if bye else exit_text(code)
         self._on_exit(self, code)
 
-    def _forget(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-        if self.process is not None:
-            self._loop.remove_reader(self.process.sentinel)
-            self.process.close()
-            self.process = None
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+        if self._process is not None:
+            loop.remove_reader(self._process.sentinel)
+            self._process.close()
+            self._process = None
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the current process has said about itself."""
+
+    health: Message = field(default_factory=dict)
+    bye: str = ""
+    queue_clean: bool = False
+
+    def note(self, message: Message) -> None:
+        match message.get("type"):
+            case "health":
+                self.health = message
+            case "bye" | "refused":
+                self.bye = str(message.get("reason") or "")
+            case "queue":
+                self.queue_clean = bool(message.get("clean"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supervisor.children.child import ChildKind, ChildSpec
+from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy import RestartPolicy
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gridbot.config.paths import data_directory
-from supervisor.control.control_server import ControlClient
+from supervisor.control.control_client import ControlClient
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["pause", "resume"]

@@ -8,7 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
-from supervisor.children.child import ChildKind, ChildSpec
+from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy import RestartPolicy
 from supervisor.exit_codes import CommandError

@@ -14,11 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from gridbot.config.paths import config_path, data_directory
-from supervisor.children.child import exit_text
 from supervisor.cli import main as cli_module
 from supervisor.cli.detached_start import outcome
 from supervisor.cli.logs import human, last_lines
-from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.exit_codes import CommandError, ExitCode, exit_text
 from supervisor.process.directory_lock import DirectoryLock, holder
 
 ROOT = Path(__file__).resolve().parents[3]
