@@ -6,8 +6,8 @@
 Both sync the content before the rename and the directory after it. A process that is killed in between leaves a
 temporary file `<name>.<pid>-<n>.tmp` behind, which whoever owns the place removes at the next start:
 
-    remove_temporary_files(directory)    where a lock says that nobody else writes
-    remove_abandoned(path)               where there is no lock: only files whose process has ended
+    remove_temporary_files(directory)    all in a directory that we have locked
+    remove_abandoned(path)               those of one file; without a lock only of processes that have ended
 
 Stands at the top of the package because every room that keeps files uses it, also those that know nothing of each
 other: records, store, state, paper and the supervisor.
@@ -62,29 +62,33 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}{_SUFFIX}")
 
 
-def remove_temporary_files(directory: Path, pattern: str = "*") -> None:
-    """Remove the temporary files in a directory, and those of earlier versions. Call it with the directory's lock held.
-
-    `pattern` limits it to the temporary files of names that fit. Never raises: a file that stays does no harm.
-    """
-    with contextlib.suppress(OSError):
-        for path in directory.glob(f"{pattern}{_SUFFIX}"):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def remove_abandoned(path: Path) -> None:
-    """Remove the temporary files of `path` whose process has ended, and our own: call it before the first write.
+def remove_temporary_files(directory: Path) -> None:
+    """Remove all temporary files in a directory, and those of earlier versions. Call it with a lock on the directory.
 
     Never raises: a file that stays does no harm.
     """
-    owned = re.compile(rf"{re.escape(path.name)}\.(\d+)-\d+{re.escape(_SUFFIX)}")
+    with contextlib.suppress(OSError):
+        for path in directory.glob(f"*{_SUFFIX}"):
+            _remove(path)
+
+
+def remove_abandoned(path: Path, *, locked: bool = False) -> None:
+    """Remove the temporary files of `path`, and what a library made beside them, before the first write.
+
+    Those of other processes that live stay, unless `locked`: then a lock says that nobody else writes. Never raises: a
+    file that stays does no harm.
+    """
+    ours = re.compile(rf"{re.escape(path.name)}\.(\d+)-\d+{re.escape(_SUFFIX)}(\..+)?")
     with contextlib.suppress(OSError):
         for entry in path.parent.iterdir():
-            found = owned.fullmatch(entry.name)
-            if found and (int(found[1]) == os.getpid() or not _lives(int(found[1]))):
-                with contextlib.suppress(OSError):
-                    entry.unlink()
+            found = ours.fullmatch(entry.name)
+            if found and (locked or int(found[1]) == os.getpid() or not _lives(int(found[1]))):
+                _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _rename(temporary: Path, path: Path) -> None:

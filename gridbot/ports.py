@@ -56,11 +56,11 @@ class Ids(Protocol):
 
 
 class OrderGateway(Protocol):
-    """Creates and cancels orders. Every call raises ExchangeError and nothing else.
+    """Creates and cancels orders. Awaiting an answer raises ExchangeError and nothing else.
 
-    `place_order` and `cancel_order` have sent their request when they return, not only when the result is awaited. The
-    batch calls take at most ten orders and answer with one result per order, in their order; they raise when the whole
-    call failed.
+    A request has left when the call returns, not only when its answer is awaited: so requests leave in the order of the
+    calls. The batch calls take at most ten orders and answer with one result per order, in their order; they raise when
+    the whole call failed.
     """
 
     @property
@@ -68,9 +68,9 @@ class OrderGateway(Protocol):
         """The exchange's newest quota by endpoint, such as `order/create`."""
 
     def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]: ...
-    async def place_orders(self, orders: Sequence[OrderRequest]) -> list[OrderAck | ExchangeError]: ...
+    def place_orders(self, orders: Sequence[OrderRequest]) -> Awaitable[list[OrderAck | ExchangeError]]: ...
     def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> Awaitable[OrderAck]: ...
-    async def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> list[OrderAck | ExchangeError]: ...
+    def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> Awaitable[list[OrderAck | ExchangeError]]: ...
 
 
 class ExchangeQueries(Protocol):

@@ -1,21 +1,23 @@
-"""How many requests may leave now. Pure; times in seconds on a monotonic clock."""
+"""How many of something may happen now. Pure; times in seconds on a clock that never goes back."""
 
 from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["WINDOW_S", "RollingLimit"]
-
-WINDOW_S = 1.05
-"""Bybit counts in a rolling second (docs/bybit.md 1.5); a little more, since requests travel at different speeds."""
+__all__ = ["RollingLimit"]
 
 
 class RollingLimit:
-    """At most `rate` in any window: a token bucket would let twice that through after a pause."""
+    """At most `rate` in any window of `window_s` seconds. A token bucket would let twice that through after a pause.
 
-    def __init__(self, rate: int) -> None:
+    `rate` is at least 1.
+    """
+
+    def __init__(self, rate: int, window_s: float) -> None:
         self.rate = rate
+        self._window_s = window_s
         self._taken: deque[tuple[float, int]] = deque()
+        self._used = 0
         self._blocked_until_s: float | None = None
 
     def take(self, wanted: int, now_s: float) -> int:
@@ -24,28 +26,30 @@ class RollingLimit:
             if now_s < self._blocked_until_s:
                 return 0
             self._blocked_until_s = None
-        granted = max(0, min(wanted, self.rate - self._used(now_s)))
+        self._forget_old(now_s)
+        granted = max(0, min(wanted, self.rate - self._used))
         if granted:
             self._taken.append((now_s, granted))
+            self._used += granted
         return granted
 
     def wait_s(self, now_s: float) -> float:
-        """Seconds until at least one more may go."""
-        blocked = 0.0 if self._blocked_until_s is None else max(0.0, self._blocked_until_s - now_s)
-        if self._used(now_s) < self.rate or not self._taken:
-            return blocked
-        return max(blocked, self._taken[0][0] + WINDOW_S - now_s + 1e-6)  # past the rounding of floats
+        """Seconds until at least one more may be taken."""
+        blocked_s = 0.0 if self._blocked_until_s is None else max(0.0, self._blocked_until_s - now_s)
+        self._forget_old(now_s)
+        if self._used < self.rate or not self._taken:
+            return blocked_s
+        return max(blocked_s, self._taken[0][0] + self._window_s - now_s + 1e-6)  # past the rounding of floats
 
     def block(self, until_s: float) -> None:
-        """The exchange said "too many": nothing until then."""
+        """Grant nothing until then."""
         self._blocked_until_s = max(until_s, self._blocked_until_s or until_s)
 
     def correct(self, rate: int) -> None:
-        """Take the quota the exchange's own header states."""
+        """Replace the rate; one below 1 is ignored."""
         if rate > 0:
             self.rate = rate
 
-    def _used(self, now_s: float) -> int:
-        while self._taken and now_s - self._taken[0][0] >= WINDOW_S:
-            self._taken.popleft()
-        return sum(n for _, n in self._taken)
+    def _forget_old(self, now_s: float) -> None:
+        while self._taken and now_s - self._taken[0][0] >= self._window_s:
+            self._used -= self._taken.popleft()[1]

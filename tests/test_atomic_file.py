@@ -131,7 +131,11 @@ def test_a_file_that_another_process_is_writing_stays(tmp_path: Path) -> None:
         each.touch()
     remove_abandoned(path)
     assert set(tmp_path.iterdir()) == {living, other}
-    remove_temporary_files(tmp_path, "another.*")
-    assert set(tmp_path.iterdir()) == {living}
+    beside = tmp_path / f"{living.name}.wal"
+    beside.touch()
+    remove_abandoned(path, locked=True)
+    assert set(tmp_path.iterdir()) == {other}
+    remove_temporary_files(tmp_path)
+    assert not list(tmp_path.iterdir())
     remove_temporary_files(tmp_path / "no such directory")
     remove_abandoned(tmp_path / "no such directory" / "state.json")

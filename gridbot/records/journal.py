@@ -26,6 +26,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from gridbot.atomic_file import write_atomic
 from gridbot.records import codec
 from gridbot.records.journal_reader import Damage, read_committed, segment_numbers, segment_path
 
@@ -130,8 +131,7 @@ class Journal:
     def _set_aside(self, path: Path, buffer: bytes, start: int, end: int) -> Damage:
         kept = self.directory / "damaged" / f"{path.stem}-{start}"
         try:
-            kept.parent.mkdir(exist_ok=True)
-            kept.write_bytes(buffer[start:end])
+            write_atomic(kept, buffer[start:end])  # on the disk before it is cut out of the segment
         except OSError:  # a full disk must not keep the account from starting
             return Damage(path, start, end - start)
         return Damage(path, start, end - start, kept)

@@ -8,6 +8,7 @@ other means than DuckDB, not even to read a byte: closing such a descriptor drop
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 import duckdb
 
+from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.store.bulk import LOAD_FROM, append, load
@@ -82,8 +84,10 @@ class Database:
     def prepare(self) -> None:
         """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
 
-        Raise as `open`, or SchemaTooNew, NoRoomForCopy.
+        Only for who has the writer's lock: what a killed predecessor left beside the file is removed. Raise as `open`,
+        or SchemaTooNew, NoRoomForCopy.
         """
+        self.remove_left_overs()
         if not self.path.exists():
             self._make()
             return
@@ -99,16 +103,26 @@ class Database:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.wal.exists():  # belongs to a file that is gone
             self._set_wal_aside("its database file is gone")
-        new = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
-        for left_over in self.path.parent.glob(f"{self.path.name}.new-*"):
-            left_over.unlink()
+        new = temporary_beside(self.path)
         with duckdb.connect(config=_CONFIG) as con:
             con.execute(f"ATTACH {quote(str(new))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
             con.execute("USE fresh")
             ensure_schema(con)
             con.execute("USE memory")
             con.execute("DETACH fresh")
-        os.replace(new, self.path)
+        put_in_place(new, self.path)
+
+    def remove_left_overs(self) -> None:
+        """Remove what a killed process has left: half-made files and copies, also as earlier versions named them.
+
+        Only for who has the writer's lock.
+        """
+        remove_abandoned(self.path, locked=True)
+        name, stem = glob.escape(self.path.name), glob.escape(self.path.stem)
+        patterns = (f"{stem}.version-*.tmp", f"{name}.new-*", f"{stem}.version-*.part")
+        for left_over in (path for pattern in patterns for path in self.path.parent.glob(pattern)):
+            with contextlib.suppress(OSError):
+                left_over.unlink()
 
     @contextlib.contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:

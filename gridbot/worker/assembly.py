@@ -38,6 +38,7 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.orchestrator import Alert, Orchestrator
 from gridbot.worker.startup import gather_facts
 from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.system_ports import SystemClock
 
 if TYPE_CHECKING:
     from gridbot.worker.main import WorkerSpec
@@ -97,7 +98,7 @@ class Assembly:
         if self._ledger.last_exec_ts == 0:
             # A ledger that begins: what was executed before is nobody's business here.
             self._ledger.last_exec_ts = await self._rest.server_time_ms()
-        executor = Executor(self._rest, before_send=self.recorder.write)
+        executor = Executor(self._rest.orders, SystemClock(), before_send=self.recorder.write)
         gate = Gate(Funds(), account_max_notional=self._config.caps.max_notional, warn=self._cap_warning)
         gate.auth = type(gate.auth)(cooldown_s=settings.auth_cooldown_minutes * 60)
         orchestrator = Orchestrator(

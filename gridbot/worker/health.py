@@ -21,6 +21,7 @@ STALE_S = 30.0
 OFFLINE_S = 120.0
 LAG_DEGRADED_S = 0.5
 RECONCILE_LATE = 3
+RETRYING_MAX = 5
 _PROCESS = psutil.Process()
 
 
@@ -152,8 +153,23 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner, now_s: float) 
             direction.value: [_text(m) for m in runner.sizer.multipliers(direction)] for direction in Direction
         },
         "waiting": {str(reason): n for reason, n in waiting.items()},
+        "retrying": _retrying(orchestrator, runner),
         "reason": runner.risk_state.halted or ("paused by the operator" if runner.risk_state.paused else ""),
     }
+
+
+def _retrying(orchestrator: Orchestrator, runner: StrategyRunner) -> list[dict[str, Any]]:
+    """Requests that failed and will be tried again, the next one first; a few of them if there are many."""
+    items = [item for item in orchestrator.context.retry.items() if runner.book.get(item.key) is not None]
+    return [
+        {
+            "order": item.key,
+            "request": "cancel" if item.is_cancel else "create",
+            "attempt": item.tries + 1,
+            "error": item.last_error,
+        }
+        for item in sorted(items, key=lambda item: item.due_s)[:RETRYING_MAX]
+    ]
 
 
 def _state(runner: StrategyRunner) -> str:

@@ -25,7 +25,7 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.process_guard import exit_with_parent, exit_within
 from gridbot.records.journal import JournalBusy
 from gridbot.records.record_types import CommandRecord, Json
-from gridbot.state.key_lock import KeyBusy, key_lock
+from gridbot.state.key_lock import KeyRefused, key_lock
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.health import account_health, sample_of
 from gridbot.worker.pipe import SupervisorPipe
@@ -98,7 +98,7 @@ class _Worker:
         try:
             with key_lock(account.api_key.get_secret_value(), scope):
                 return await self._life()
-        except (KeyBusy, JournalBusy, StartRefused) as refusal:
+        except (KeyRefused, JournalBusy, StartRefused) as refusal:
             return self._refuse(str(refusal))
         except OSError as error:
             return self._refuse(f"expected to write state and journal in {self._spec.data_dir}, got: {error}")

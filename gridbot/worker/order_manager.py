@@ -10,15 +10,14 @@ import logging
 
 from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent, TickerEvent
 from gridbot.exchange.failures import ExchangeError
-from gridbot.exchange.requests import OrderAck
 from gridbot.orders.ids import wire_id
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
-from gridbot.orders.outcomes import REDUCE_ONLY_ZERO, Next, Verdict, after_cancel, after_place
+from gridbot.orders.outcomes import REDUCE_ONLY_ZERO, Next, OrderResult, Verdict, after_cancel, after_place
 from gridbot.orders.reconcile import adopted, owns
 from gridbot.orders.retry import RetryItem
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records import builders
-from gridbot.risk.gate import Gate, Leg, Producer, Proposal, StrategyRiskState
+from gridbot.risk.gate import Gate, Leg, LevelKey, Producer, Proposal, StrategyRiskState
 from gridbot.worker.context import WorkerContext
 
 __all__ = ["OrderManager"]
@@ -126,55 +125,63 @@ class OrderManager:
         """Journalled before the request is on the wire."""
         self._keep(Transition(order, order.state, order.state))
 
-    def placed(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None:
-        """The create request was answered."""
-        level = self._gate.level_key(self._risk_state, order.direction, order.side, order.ticks)
-        if isinstance(result, OrderAck):
-            self.book.acknowledge(order.key, result.order_id)
+    def placed(self, order: TrackedOrder, result: OrderResult) -> None:
+        """The create request was answered, or denied by us."""
+        if result.ack is not None:
+            self.book.acknowledge(order.key, result.ack.order_id)
             self._gate.auth.succeed()
-            self._gate.breaker.succeed(level)
+            self._gate.breaker.succeed(self._level(order))
             self._context.retry.forget(order.key)
-            return
-        verdict = after_place(result)
+        elif result.error is not None:
+            self._not_placed(order, result.error)
+        else:
+            self._context.retry.forget(order.key)
+            self._keep(self.book.reject(order.key, result.reason))
+
+    def _not_placed(self, order: TrackedOrder, error: ExchangeError) -> None:
+        verdict = after_place(error)
         self._log.warning(
             "[order] %s %s %s @ %s was not confirmed: %s (%s)",
             order.direction,
             order.side,
             order.qty,
             order.price,
-            result,
+            error,
             verdict.next,
         )
         if verdict.next is Next.RETRY and self._context.retry.push(
-            order.key, is_cancel=False, now_s=self._context.clock_s()
+            order.key, is_cancel=False, now_s=self._context.clock_s(), error=str(error)
         ):
             return
         if verdict.next is Next.LOOK_UP:
-            self._keep(self.book.lose_reply(order.key, str(result)), result.ret_code)
+            self._keep(self.book.lose_reply(order.key, str(error)), error.ret_code)
             self._context.requests.look_up(order)
         else:
             self._context.retry.forget(order.key)
-            self._keep(self.book.reject(order.key, str(result)), result.ret_code)
-        if verdict.breaker and self._gate.breaker.fail(level, self._context.clock_s()):
+            self._keep(self.book.reject(order.key, str(error)), error.ret_code)
+        if verdict.breaker and self._gate.breaker.fail(self._level(order), self._context.clock_s()):
             self._context.requests.reconcile(f"{order.direction} {order.side} @ {order.price} was refused repeatedly")
-        self._consequences(order, result, verdict)
+        self._consequences(order, error, verdict)
 
-    def cancelled(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None:
+    def cancelled(self, order: TrackedOrder, result: OrderResult) -> None:
         """The cancel request was answered. An acknowledgement is not the end: the stream's `Cancelled` is."""
-        if isinstance(result, OrderAck):
+        if result.ack is not None:
             self._gate.auth.succeed()
-            return
-        verdict = after_cancel(result)
+        elif result.error is not None:
+            self._not_cancelled(order, result.error)
+
+    def _not_cancelled(self, order: TrackedOrder, error: ExchangeError) -> None:
+        verdict = after_cancel(error)
         if verdict.next is Next.RETRY and self._context.retry.push(
-            order.key, is_cancel=True, now_s=self._context.clock_s()
+            order.key, is_cancel=True, now_s=self._context.clock_s(), error=str(error)
         ):
             return
         if verdict.next is Next.LOOK_UP:
-            self._keep(self.book.lose_reply(order.key, f"cancel: {result}"), result.ret_code)
+            self._keep(self.book.lose_reply(order.key, f"cancel: {error}"), error.ret_code)
             self._context.requests.look_up(order)
         else:
-            self._keep(self.book.cancel_failed(order.key, f"cancel: {result}"), result.ret_code)
-        self._consequences(order, result, verdict)
+            self._keep(self.book.cancel_failed(order.key, f"cancel: {error}"), error.ret_code)
+        self._consequences(order, error, verdict)
 
     def _consequences(self, order: TrackedOrder, error: ExchangeError, verdict: Verdict) -> None:
         requests = self._context.requests
@@ -207,8 +214,7 @@ class OrderManager:
                 self._keep(self.book.resend(order.key, "retry"))
                 self._context.executor.place(order, self)
             elif order.state is OrderState.PENDING:
-                self._context.retry.forget(order.key)
-                self._keep(self.book.reject(order.key, f"not retried: {refusal}"))
+                self.placed(order, OrderResult.denied(f"not retried: {refusal}"))
             else:
                 self._context.requests.look_up(order)
 
@@ -253,7 +259,8 @@ class OrderManager:
 
     def never_arrived(self, order: TrackedOrder) -> None:
         """Its request was lost: the same order again, under the same id, or given up when its tries are used."""
-        if not self._context.retry.push(order.key, is_cancel=False, now_s=self._context.clock_s()):
+        error = "the exchange does not know the order: its request was lost"
+        if not self._context.retry.push(order.key, is_cancel=False, now_s=self._context.clock_s(), error=error):
             self._keep(self.book.reject(order.key, "never reached the exchange"))
 
     def executed(self, key: str, execution: ExecutionEvent) -> None:
@@ -265,6 +272,9 @@ class OrderManager:
         )
 
     # ------------------------------------------------------------------ inside
+
+    def _level(self, order: TrackedOrder) -> LevelKey:
+        return self._gate.level_key(self._risk_state, order.direction, order.side, order.ticks)
 
     def _keep(self, transition: Transition | None, ret_code: int | None = None) -> None:
         """Record a step of an order; the end of one also ends its retries."""

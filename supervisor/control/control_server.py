@@ -33,7 +33,10 @@ Handler = Callable[[Json], Awaitable[Json]]
 
 
 class ControlServer:
-    """Listens from `open` to `close`. `handler` answers one request; only the holder of the directory's lock may open it."""
+    """Listens from `open` to `close`; `handler` answers one request.
+
+    Only the holder of the data directory's lock may open it.
+    """
 
     def __init__(self, data_dir: Path, handler: Handler) -> None:
         self._data_dir = data_dir

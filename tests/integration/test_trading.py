@@ -155,7 +155,7 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
             async with trading(config, paper) as bench:
                 await bench.quiet()
                 rest = bench.assembly.orchestrator.rest
-                really, lost = rest.place_order, []
+                really, lost = rest.orders.place_order, []
 
                 async def forgetful(order: OrderRequest) -> OrderAck:
                     ack = await really(order)
@@ -164,7 +164,7 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
                     lost.append(order.order_link_id)
                     raise ExchangeError("timed out", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
 
-                rest.place_order = forgetful  # type: ignore[method-assign]
+                rest.orders.place_order = forgetful  # type: ignore[method-assign]
                 victim = next(o for o in bench.runner().book if o.side is Side.BUY)
                 bench.runner().orders.cancel(victim.key, "test")
                 bench.assembly.context.executor.pump()
@@ -186,7 +186,7 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
             async with trading(config, paper) as bench:
                 await bench.quiet()
                 rest = bench.assembly.orchestrator.rest
-                really, tried = rest.place_order, []
+                really, tried = rest.orders.place_order, []
 
                 async def refuse_once(order: OrderRequest) -> OrderAck:
                     tried.append(order.order_link_id)
@@ -194,7 +194,7 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
                         raise ExchangeError("connection reset", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
                     return await really(order)
 
-                rest.place_order = refuse_once  # type: ignore[method-assign]
+                rest.orders.place_order = refuse_once  # type: ignore[method-assign]
                 victim = next(o for o in bench.runner().book if o.side is Side.BUY)
                 bench.runner().orders.cancel(victim.key, "test")
                 bench.assembly.context.executor.pump()
@@ -252,7 +252,7 @@ def test_a_manual_order_is_left_alone_and_reported(tmp_path: Path) -> None:
                 by_hand = OrderRequest(
                     "BTCUSDT", Side.BUY, Direction.LONG, D("0.01"), D(45000), "my-own-order", reduce_only=False
                 )
-                await rest.place_order(by_hand)
+                await rest.orders.place_order(by_hand)
                 await bench.until(lambda: any(key == "foreign.BTCUSDT" for _, key, _ in bench.alerts), "the alert")
                 await bench.assembly.orchestrator.reconciler.run()
                 await cancel_everything(bench.assembly.orchestrator, 10)

@@ -7,7 +7,7 @@ import json
 import time
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gridbot.core import Direction
 from gridbot.paper.faults.fault_config import FaultConfig
@@ -257,5 +257,35 @@ def test_a_health_report_becomes_a_sample(tmp_path: Path) -> None:
                 assert sample.rss > 1_000_000
                 assert sample.unstored == bench.assembly.recorder.last_seq, "there is no writer here"
                 assert sample.tick_age_ms is not None
+
+    asyncio.run(run())
+
+
+def test_the_health_report_says_what_is_tried_again_and_why(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                retry = bench.assembly.context.retry
+
+                def reported() -> list[dict[str, Any]]:
+                    report = account_health(bench.assembly.orchestrator, state="trading", started_s=0.0)
+                    found: list[dict[str, Any]] = report["strategies"][0]["retrying"]
+                    return found
+
+                assert reported() == []
+                fault = FaultConfig.model_validate({"kind": "error", "endpoint": "/v5/order/cancel", "code": 10006})
+                paper.call(paper.server.faults.plan.add, fault, 0.0)
+                victim = next(iter(bench.runner().book))
+                bench.runner().orders.cancel(victim.key, "test")
+                bench.runner().orders.pump()
+                await bench.until(lambda: len(retry), "the refused cancel")
+                [item] = reported()
+                assert (item["order"], item["request"], item["attempt"]) == (victim.key, "cancel", 1)
+                assert "10006" in item["error"]
+                await bench.until(lambda: victim.state.is_final, "the second try")
+                assert reported() == []
 
     asyncio.run(run())

@@ -11,6 +11,7 @@ from gridbot.core import Direction, Side
 from gridbot.execution.executor import Executor
 from gridbot.records.record_types import LatchRecord
 from gridbot.risk.halts import Halt, HaltWatch, Reason, halts_of
+from gridbot.worker.system_ports import SystemClock
 from tests.risk.test_gate import NOW, Bench
 
 NOW_US = 1_700_000_000_000_000
@@ -21,7 +22,7 @@ class Bank:
 
     def __init__(self) -> None:
         self.bench = Bench()
-        self.executor = Executor(None, before_send=lambda: None)  # type: ignore[arg-type]
+        self.executor = Executor(None, SystemClock(), before_send=lambda: None)  # type: ignore[arg-type]
         self.bench.gate.strategies[self.bench.risk_state.strat_id] = self.bench.risk_state
 
     def held(self, now_s: float = NOW) -> Mapping[Halt, Reason]:
@@ -38,7 +39,7 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
     gate.loss_latched = "lost too much"
     risk_state.halted, risk_state.paused = "delisted", True
     assert [gate.auth.fail(NOW) for _ in range(5)][-1]
-    bank.executor.ip_banned_until_s = NOW + 600
+    bank.executor.budget.ip_banned_until_s = NOW + 600
     key = gate.level_key(risk_state, Direction.LONG, Side.BUY, 1000)
     assert [gate.breaker.fail(key, NOW) for _ in range(3)][-1]
     held = bank.held()
