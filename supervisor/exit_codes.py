@@ -18,7 +18,7 @@ from __future__ import annotations
 import signal
 from enum import IntEnum
 
-__all__ = ["CommandError", "ExitCode", "exit_text"]
+__all__ = ["CommandError", "ExitCode", "exit_text", "unwritable"]
 
 
 class ExitCode(IntEnum):
@@ -42,6 +42,12 @@ class CommandError(Exception):
         super().__init__(text)
         self.text = text
         self.code = code
+
+
+def unwritable(error: OSError) -> CommandError:
+    """The refusal of a data directory that cannot be written."""
+    text = f"expected a data directory that can be written, got: {error}; choose another one with --data-dir"
+    return CommandError(text, ExitCode.REFUSED)
 
 
 def exit_text(code: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import StreamSet
-from gridbot.config.loading import account_snapshot
+from gridbot.config.snapshots import account_snapshot
 from gridbot.config.models import StrategyConfig
 from gridbot.config.storage import Durability as ConfiguredDurability
 from gridbot.core import Direction, Instrument, PositionEvent

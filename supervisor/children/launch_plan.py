@@ -55,7 +55,7 @@ def new_run_id() -> str:
 
 def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file."""
-    from gridbot.config.loading import fleet_snapshot
+    from gridbot.config.snapshots import fleet_snapshot
 
     run_id = new_run_id()
     logs = ChildLogs(console)

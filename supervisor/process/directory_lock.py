@@ -10,7 +10,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.waiting import wait_until
 
 __all__ = ["DirectoryLock", "holder"]
@@ -32,8 +32,7 @@ class DirectoryLock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            text = f"expected a data directory that can be written, got: {error}; choose another one with --data-dir"
-            raise CommandError(text, ExitCode.REFUSED) from error
+            raise unwritable(error) from error
         if not _lock(fd):
             pid = _read_pid(fd)
             os.close(fd)
