@@ -1,14 +1,14 @@
 """The supervisor's own records: its runs, its health, its alerts, its commands. A journal like any account's.
 
 The account is called `_supervisor`; configured ones begin with a letter or a digit. The writer finds the journal on the
-disk, there is no queue. A journal that cannot be kept is no reason not to trade: it says so once and keeps nothing.
+disk; there is no queue. When the journal cannot be opened, trading goes on: one warning, and nothing is recorded.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -22,45 +22,40 @@ from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
 from gridbot.worker.system_ports import SystemClock
-from supervisor.process.launch_plan import Plan
 
 __all__ = ["SUPERVISOR", "SupervisorJournal"]
 
 log = logging.getLogger("supervisor")
 
 SUPERVISOR: Final = "_supervisor"
-ALERTS_SHOWN: Final = 50
 
 
 class SupervisorJournal:
-    """Kept from `open` to `close`; nothing raises in between."""
+    """Records from `open` to `close`; nothing raises in between."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, data_dir: Path, run_id: str, *, keep_journal: bool = False) -> None:
+        self._data_dir = data_dir
+        self._run_id = run_id
+        self._keep_journal = keep_journal
         self._sampled_s = float("-inf")
         self._recorder: Recorder | None = None
         self._run: RunLog | None = None
-        self.alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_SHOWN)
-        """The newest, for `status`."""
 
-    def open(self) -> None:
-        """Begin a run, and close an earlier one that was cut off."""
+    def open(self, snapshot: Mapping[str, Any]) -> None:
+        """Begin a run with this configuration, and close an earlier one that was cut off."""
         try:
-            plan = self._plan
-            journal = Journal(journal_directory(plan.data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
-            recorder = Recorder(SUPERVISOR, plan.run_id, journal, clock=SystemClock(), keep_journal=plan.keep_journal)
-            file = StateFile(StateFiles(plan.data_dir / "state" / SUPERVISOR), "run.json")
-            self._run = RunLog(file, recorder, plan.snapshot, "")
+            journal = Journal(journal_directory(self._data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
+            recorder = Recorder(SUPERVISOR, self._run_id, journal, clock=SystemClock(), keep_journal=self._keep_journal)
+            file = StateFile(StateFiles(self._data_dir / "state" / SUPERVISOR), "run.json")
+            self._run = RunLog(file, recorder, snapshot, "")
             self._recorder = recorder
             self._run.begin()
         except (JournalBusy, OSError) as error:
             log.warning("the supervisor keeps no records of its own: %s", error)
 
-    def alert(self, time: str, level: str, child: str, text: str, *, recorded: bool = False) -> None:
-        """An alert about a child; `recorded` when the child has kept it itself."""
-        self.alerts.append({"time": time, "level": level, "child": child, "text": text})
-        if not recorded:
-            self._record(AlertRecord(level=level, key=child, text=text))
+    def alert(self, level: str, child: str, text: str) -> None:
+        """An alert about a child."""
+        self._record(AlertRecord(level=level, key=child, text=text))
 
     def command(self, name: str, args: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """A command and its answer, as the control socket gives it."""
@@ -68,9 +63,10 @@ class SupervisorJournal:
         result = "done" if ok else str(answer.get("error", ""))
         self._record(CommandRecord(name=name, args=Json(orjson.dumps(args).decode()), ok=ok, result=result))
 
-    def sample(self, now_s: float, late_s: float, status: Callable[[], Mapping[str, Any]]) -> None:
-        """Keep how the fleet is, one report each `health_interval`: also a sign of life, should this process die."""
-        interval_s = self._plan.health_interval
+    def sample(self, now_s: float, late_s: float, interval_s: float, status: Callable[[], Mapping[str, Any]]) -> None:
+        """Record how all children are, at most once in `interval_s` (0: never). Should this process die, the newest
+        one tells until when it lived.
+        """
         if self._recorder is None or not interval_s or now_s - self._sampled_s < interval_s:
             return
         self._sampled_s = now_s

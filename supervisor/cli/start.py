@@ -1,4 +1,4 @@
-"""`start` in the foreground: read the configuration, say what is going to happen, run the loop."""
+"""`gridbot-supervisor start`: read the configuration, print what is going to happen, run the supervisor."""
 
 from __future__ import annotations
 
@@ -9,40 +9,48 @@ from typing import TYPE_CHECKING
 
 import click
 
-from supervisor.exit_codes import CommandError, ExitCode
+from gridbot.config.paths import find_config
+from supervisor.cli.options import load_or_refuse, place_options
+from supervisor.exit_codes import ExitCode, unwritable
 
 if TYPE_CHECKING:
     from gridbot.config.loading import GridbotConfig
-    from supervisor.process.launch_plan import Plan
+    from supervisor.children.launch_plan import Plan
 
-__all__ = ["load", "run_supervisor"]
+__all__ = ["run_supervisor", "start"]
 
 
-def load(config_file: Path, data_dir: str | None) -> GridbotConfig:
-    """The checked configuration. Raises CommandError (exit code 4) with every problem of the file."""
-    from gridbot.config.loading import ConfigError, load_config
+@click.command()
+@place_options()
+@click.option("--detach", is_flag=True, help="Run in the background; return when it works or has failed.")
+@click.option("--timeout", default=90.0, show_default=True, help="With --detach: seconds to wait for it.")
+@click.option("--detached", is_flag=True, hidden=True)
+def start(config: str | None, data_dir: str | None, detach: bool, timeout: float, detached: bool) -> None:
+    """Start the supervisor: paper exchange (if used), writer, one worker per account.
 
-    try:
-        return load_config(config_file, data_dir=data_dir)
-    except ConfigError as error:
-        raise CommandError(str(error), ExitCode.CONFIG) from None
+    In the foreground Ctrl-C stops it in order, a second Ctrl-C by force.
+    """
+    if detach:
+        from supervisor.cli.detached_start import start_detached
+
+        raise SystemExit(start_detached(find_config(config), data_dir, timeout))
+    raise SystemExit(run_supervisor(find_config(config), data_dir, console=not detached))
 
 
 def run_supervisor(config_file: Path, data_dir: str | None, *, console: bool) -> ExitCode:
     """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
     from gridbot import logging_setup
-    from supervisor.process.launch_plan import plan_of
+    from supervisor.children.launch_plan import plan_of
     from supervisor.process.loop import Supervisor
 
-    config = load(config_file, data_dir)
+    config = load_or_refuse(config_file, data_dir)
     plan = plan_of(config, str(config_file.absolute()), console=console)
     for secret in config.secrets():
         logging_setup.register_secret(secret)
     try:
         logging_setup.setup_logging("supervisor", config.logging, plan.data_dir, console=console)
     except OSError as error:
-        text = f"expected a data directory that can be written, got: {error}; choose another one with --data-dir"
-        raise CommandError(text, ExitCode.REFUSED) from None
+        raise unwritable(error) from None
     if console:
         click.echo(_greeting(config, plan), err=True)
     try:

@@ -1,4 +1,4 @@
-"""`stop`: ask, wait until every process is gone, and say what happened."""
+"""`gridbot-supervisor stop`: ask, wait until every process is gone, and print what happened."""
 
 from __future__ import annotations
 
@@ -10,16 +10,31 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import click
 import psutil
 
+from gridbot.config.paths import data_directory
+from supervisor.cli.options import place_options
 from supervisor.control.control_client import ControlClient, NotRunning, Unanswered
+from supervisor.control.socket_protocol import STOP_MODES
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.process.directory_lock import holder
+from supervisor.waiting import wait_until
 
-__all__ = ["processes_of", "stop_supervisor"]
+__all__ = ["processes_of", "stop", "stop_supervisor"]
 
 POLL_S = 0.02
 FORCE_GRACE_S = 5.0
+
+
+@click.command()
+@place_options()
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait until everything has ended.")
+@click.option("--force", is_flag=True, help="Kill everything at once; resting orders stay on the exchange.")
+@click.option("--orders", type=click.Choice(STOP_MODES), help="What becomes of orders [default: on_stop].")
+def stop(config: str | None, data_dir: str | None, timeout: float, force: bool, orders: str | None) -> None:
+    """Stop the supervisor and wait until all its processes have ended."""
+    click.echo(stop_supervisor(data_directory(data_dir, config), timeout=timeout, force=force, mode=orders))
 
 
 def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | None) -> str:
@@ -59,26 +74,24 @@ def processes_of(status: dict[str, Any]) -> list[psutil.Process]:
 
 
 def _without_answer(data_dir: Path, pid: int, force: bool, text: str) -> bool:
-    """The lock is held but nobody answers: kill it when asked to, its children follow within two seconds."""
+    """The lock is held but nobody answers: kill its holder when `force`; the children follow within two seconds."""
     if not force:
         raise CommandError(f"{text}, although pid {pid} holds its lock; --force kills it", ExitCode.TIMEOUT)
     with contextlib.suppress(ProcessLookupError):
         if pid > 0:
             os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + FORCE_GRACE_S
-    while holder(data_dir) is not None and time.monotonic() < deadline:
-        time.sleep(POLL_S)
-    return holder(data_dir) is None
+    return wait_until(lambda: holder(data_dir) is None, timeout_s=FORCE_GRACE_S, every_s=POLL_S)
 
 
 def _outlasting(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
     """Those that still do something after `timeout` seconds. A zombie does nothing: its parent is slow to notice."""
-    deadline = time.monotonic() + timeout
-    alive = [process for process in processes if _really_alive(process)]
-    while alive and time.monotonic() < deadline:
-        time.sleep(POLL_S)
-        alive = [process for process in alive if _really_alive(process)]
-    return alive
+    everyone = list(processes)
+
+    def alive() -> list[psutil.Process]:
+        return [process for process in everyone if _really_alive(process)]
+
+    wait_until(lambda: not alive(), timeout_s=timeout, every_s=POLL_S)
+    return alive()
 
 
 def _really_alive(process: psutil.Process) -> bool:

@@ -6,19 +6,26 @@ import json
 import os
 import signal
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, RunRecord
-from supervisor.control.control_server import Refused
-from supervisor.process.launch_plan import Plan
-from supervisor.process.store_watch import StoreWatch
-from supervisor.process.supervisor_journal import SUPERVISOR, SupervisorJournal
+from supervisor.children.child import Child
+from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.control.control_client import Refused
+from supervisor.process.alerts import Alerts
+from supervisor.store.store_watch import StoreWatch
+from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 from tests.store.kit import rows
 from tests.store.session import write_all
 from tests.supervisor.conftest import wait_for
+
+
+def child(name, kind):
+    return Child(ChildSpec(name, kind, "nowhere:nothing"), Path("crash.log"), lambda *_: None, lambda *_: None)
 
 
 def kept(data_dir, kind=object):
@@ -74,15 +81,16 @@ def test_a_signal_is_a_command(rig):
     assert (command.name, json.loads(command.args)) == ("stop", {"signal": "SIGTERM"})
 
 
-def test_a_diary_that_cannot_be_kept_stops_nobody(tmp_path, caplog):
+def test_a_journal_that_cannot_be_opened_stops_nobody(tmp_path, caplog):
     (tmp_path / "journal").write_text("a file where a directory should be")
-    journal = SupervisorJournal(Plan(tmp_path, (), run_id="r"))
-    journal.open()
-    journal.alert("now", "WARNING", "writer", "look here")
+    journal = SupervisorJournal(tmp_path, "r")
+    alerts = Alerts(journal)
+    journal.open({})
+    alerts.add(child("writer", ChildKind.WRITER), "WARNING", "look here")
     journal.command("stop", {}, {"ok": True})
     journal.close()
     assert "keeps no records of its own" in caplog.text
-    assert [alert["text"] for alert in journal.alerts] == ["look here"]
+    assert [(alert["child"], alert["text"]) for alert in alerts.newest] == [("writer", "look here")]
 
 
 def test_how_the_fleet_is_is_kept_now_and_then(tmp_path):
@@ -93,27 +101,28 @@ def test_how_the_fleet_is_is_kept_now_and_then(tmp_path):
         "supervisor": {"state": "running", "rss": 45_000_000},
     }
     model["accounts"] = [account, {**account, "freshness": "active", "strategies": []}]
-    journal = SupervisorJournal(Plan(tmp_path, (), run_id="r", health_interval=10.0))
-    journal.open()
+    journal = SupervisorJournal(tmp_path, "r")
+    journal.open({})
     for now_s in (0.0, 0.2, 9.9, 10.1, 15.0, 20.2):
-        journal.sample(now_s, 0.003, lambda: model)
+        journal.sample(now_s, 0.003, 10.0, lambda: model)
     journal.close()
     samples = kept(tmp_path, HealthRecord)
     assert len(samples) == 3
     assert (samples[0].health, samples[0].freshness, samples[0].reasons) == ("degraded", "stale", "a; b")
     assert (samples[0].open_orders, samples[0].reconnects, samples[0].loop_lag_us) == (7, 4, 3000)
-    silent = SupervisorJournal(Plan(tmp_path / "other", (), run_id="r", health_interval=0.0))
-    silent.open()
-    silent.sample(0.0, 0.0, lambda: model)
+    silent = SupervisorJournal(tmp_path / "other", "r")
+    silent.open({})
+    silent.sample(0.0, 0.0, 0.0, lambda: model)
     silent.close()
     assert kept(tmp_path / "other", HealthRecord) == []
 
 
 def test_what_a_child_has_kept_is_not_kept_twice(tmp_path):
-    journal = SupervisorJournal(Plan(tmp_path, (), run_id="r"))
-    journal.open()
-    journal.alert("now", "WARNING", "worker-a", "kept there", recorded=True)
-    journal.alert("now", "WARNING", "worker-a", "kept here")
+    journal = SupervisorJournal(tmp_path, "r")
+    journal.open({})
+    worker = child("worker-a", ChildKind.WORKER)
+    Alerts(journal).add(worker, "WARNING", "kept there", recorded=True)
+    Alerts(journal).add(worker, "WARNING", "kept here")
     journal.close()
     assert [alert.text for alert in kept(tmp_path, AlertRecord)] == ["kept here"]
 

@@ -9,7 +9,9 @@ import threading
 
 import pytest
 
-from supervisor.control.control_server import ControlClient, ControlServer, NotRunning, Refused, Unanswered, socket_path
+from supervisor.control.control_client import ControlClient, NotRunning, Refused, Unanswered
+from supervisor.control.control_server import ControlServer
+from supervisor.control.socket_protocol import socket_path
 
 
 async def echo(request):

@@ -1,4 +1,4 @@
-"""`start --detach`: the same program again in a session of its own; wait until it works or has clearly failed."""
+"""`start --detach`: run the same program in a session of its own; wait until it works or has clearly failed."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from supervisor.cli import places
+from supervisor.cli.logs import last_lines
+from supervisor.cli.options import load_or_refuse
 from supervisor.control.control_client import ControlClient, ControlError
-from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.process.directory_lock import holder
-from supervisor.process.run import load
+from supervisor.waiting import wait_until
 
 __all__ = ["outcome", "start_detached"]
 
@@ -27,8 +27,8 @@ STDERR_LIMIT = 5_000_000
 
 
 def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> ExitCode:
-    """Start it, tell how it went. Raises CommandError when it did not start."""
-    config = load(config_file, data_dir)  # its problems are shown here, not in a file
+    """Start it and print how it went. Raises CommandError when it did not start."""
+    config = load_or_refuse(config_file, data_dir)  # its problems are shown here, not in a file
     home = config.storage.data_dir
     running = holder(home)
     if running is not None:
@@ -37,19 +37,10 @@ def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> E
             ExitCode.REFUSED,
         )
     errors = home / "logs" / "stderr.log"
+    where = ("-c", str(config_file), "--data-dir", str(home))
     with _opened(errors) as stream:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "supervisor",
-                "start",
-                "--detached",
-                "-c",
-                str(config_file),
-                "--data-dir",
-                str(home),
-            ],
+            [sys.executable, "-m", "supervisor", "start", "--detached", *where],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
@@ -57,7 +48,7 @@ def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> E
             env=_environment(),
         )
         began = stream.tell()
-    status = _wait(process, home, timeout, errors, began)
+    status = _started(process, home, timeout, errors, began)
     code, text = outcome(status)
     click.echo(f"gridbot-supervisor runs in the background (pid {process.pid}), data in {home}")
     if text:
@@ -77,26 +68,36 @@ def outcome(status: Mapping[str, Any]) -> tuple[ExitCode, str]:
     return ExitCode.DEGRADED, "\n".join([*lines, "  the others work on; the supervisor tries again what can be tried"])
 
 
-def _wait(process: subprocess.Popen[bytes], home: Path, timeout: float, errors: Path, began: int) -> Mapping[str, Any]:
+def _started(
+    process: subprocess.Popen[bytes], home: Path, timeout: float, errors: Path, began: int
+) -> Mapping[str, Any]:
     """The status once everything has started or failed. Raises CommandError when the process ends or time is up."""
-    deadline = time.monotonic() + timeout
-    while True:
+
+    def look() -> Mapping[str, Any] | None:
         with contextlib.suppress(ControlError), ControlClient(home) as client:
             status = client.status()
             if status["supervisor"]["pid"] == process.pid and status["supervisor"]["state"] != "starting":
                 return status
         code = process.poll()
         if code is not None:
-            words = "" if code < 0 else _since(errors, began).removeprefix("gridbot-supervisor: ")
-            text = words or f"the supervisor ended with exit code {code}; its last lines:\n{_last_lines(home, errors)}"
-            raise CommandError(text, ExitCode(code) if code in set(ExitCode) and code else ExitCode.UNEXPECTED)
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"not everything has started within {timeout:g} s (pid {process.pid} goes on trying; "
-                f"`gridbot-supervisor status` shows what is missing); last lines:\n{_last_lines(home, errors)}",
-                ExitCode.TIMEOUT,
-            )
-        time.sleep(POLL_S)
+            raise _ended(code, home, errors, began)
+        return None
+
+    status = wait_until(look, timeout_s=timeout, every_s=POLL_S)
+    if status is None:
+        raise CommandError(
+            f"not everything has started within {timeout:g} s (pid {process.pid} goes on trying; "
+            f"`gridbot-supervisor status` shows what is missing); last lines:\n{_last_lines(home, errors)}",
+            ExitCode.TIMEOUT,
+        )
+    return status
+
+
+def _ended(code: int, home: Path, errors: Path, began: int) -> CommandError:
+    """Why the new process ended: its own words if it left any, else the newest lines of the log."""
+    words = "" if code < 0 else _since(errors, began).removeprefix("gridbot-supervisor: ")
+    text = words or f"the supervisor ended with exit code {code}; its last lines:\n{_last_lines(home, errors)}"
+    return CommandError(text, ExitCode(code) if code in set(ExitCode) and code else ExitCode.UNEXPECTED)
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -107,13 +108,12 @@ def _opened(path: Path) -> IO[bytes]:
             path.replace(path.with_suffix(".log.1"))
         return path.open("ab")
     except OSError as error:
-        text = f"expected a data directory that can be written, got: {error}; choose another one with --data-dir"
-        raise CommandError(text, ExitCode.REFUSED) from None
+        raise unwritable(error) from None
 
 
 def _environment() -> dict[str, str]:
     """Ours, with this package findable from any working directory."""
-    root = str(Path(places.__file__).resolve().parents[2])
+    root = str(Path(__file__).resolve().parents[2])
     paths = (
         [root, os.environ.get("PYTHONPATH", "")] if "site-packages" not in root else [os.environ.get("PYTHONPATH", "")]
     )
@@ -128,7 +128,5 @@ def _since(path: Path, offset: int) -> str:
 
 
 def _last_lines(home: Path, errors: Path) -> str:
-    from supervisor.cli.log_tail import last_lines
-
     lines = last_lines(home / "logs" / "supervisor.jsonl", LOG_LINES)
     return "\n".join(f"  {line}" for line in lines) or f"  (none; see {errors})"

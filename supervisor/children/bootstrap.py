@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import datetime
 import faulthandler
 import importlib
 import logging
@@ -27,6 +26,7 @@ from typing import Any
 
 from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent
 from supervisor.exit_codes import ExitCode
+from supervisor.utc_time import utc_now
 
 __all__ = ["Boot", "child_main", "resolve"]
 
@@ -97,10 +97,9 @@ def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ..
 
 
 def _write_crash(boot: Boot, error: BaseException) -> None:
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     details = "".join(traceback.format_exception(error))
     with contextlib.suppress(OSError), boot.crash_log.open("a", encoding="utf-8") as file:
-        file.write(f"--- {now} {boot.name} (pid {os.getpid()})\n{details}\n")
+        file.write(f"--- {utc_now()} {boot.name} (pid {os.getpid()})\n{details}\n")
 
 
 def _name_process(name: str) -> None:

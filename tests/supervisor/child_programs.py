@@ -60,7 +60,7 @@ def worker(account, notes, url, queue, conn):
 
 
 def finish(queue, conn):
-    from supervisor.process.entry_points import leave_queue
+    from supervisor.children.entry_points import leave_queue
 
     leave_queue(queue, conn)
 

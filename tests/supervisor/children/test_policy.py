@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from supervisor.process.policy import (
+from supervisor.children.policy import (
     TRANSITIONS,
     Alert,
     ChildState,

@@ -1,10 +1,13 @@
-"""`ledger check --exchange`: reads each account's transaction log and compares it with the records. Only asks."""
+"""Compares the records of each account with the exchange's transaction log, for `ledger check --exchange`.
+
+Sends nothing but queries.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +19,7 @@ from gridbot.config.loading import AccountConfig, GridbotConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import Transaction
-from supervisor.cli.sql import ask
-from supervisor.control.control_client import ControlClient, ControlError
+from supervisor.store.query import ask
 from supervisor.store.transactions import Comparison, Recorded, compare
 
 __all__ = ["AccountCheck", "check_with_exchange"]
@@ -49,8 +51,13 @@ class AccountCheck:
     problem: str = ""
 
 
-def check_with_exchange(config: GridbotConfig, data_dir: Path, only: Sequence[str] = ()) -> Iterator[AccountCheck]:
-    """Compare the configured accounts that have records, or those named. Raise SqlFailed."""
+def check_with_exchange(
+    config: GridbotConfig, data_dir: Path, only: Sequence[str], paper_url: Callable[[], str | None]
+) -> Iterator[AccountCheck]:
+    """Compare the configured accounts that have records (of those in `only`, if any). Raise SqlFailed.
+
+    `paper_url` says where the paper exchange answers; it raises LookupError when none runs.
+    """
     bounds = {account: (start, end) for account, start, end in ask(data_dir, _BOUNDS).rows}
     for account in config.accounts:
         if account.name not in bounds or (only and account.name not in only):
@@ -58,8 +65,8 @@ def check_with_exchange(config: GridbotConfig, data_dir: Path, only: Sequence[st
         start, end = bounds[account.name]
         start_ms, end_ms = _ms(start), _ms(end)
         try:
-            listed = asyncio.run(_listed(account, data_dir, start_ms, end_ms))
-        except (ExchangeError, ControlError, ValueError) as error:
+            listed = asyncio.run(_listed(account, paper_url, start_ms, end_ms))
+        except (ExchangeError, LookupError, ValueError) as error:
             yield AccountCheck(account.name, start, end, problem=str(error))
             continue
         for left in range(LOOKS, 0, -1):
@@ -80,10 +87,12 @@ def _ms(moment: datetime) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-async def _listed(account: AccountConfig, data_dir: Path, start_ms: int, end_ms: int) -> list[Transaction]:
-    """The account's log from behind `start_ms` to now."""
+async def _listed(
+    account: AccountConfig, paper_url: Callable[[], str | None], start_ms: int, end_ms: int
+) -> list[Transaction]:
+    """The account's transaction log after `start_ms` (UTC, ms) up to now."""
     rest = BybitRest(
-        endpoints_for(account.environment, _paper_url(account, data_dir)),
+        endpoints_for(account.environment, paper_url() if account.environment is Environment.PAPER else None),
         Credentials(account.api_key.get_secret_value(), account.api_secret.get_secret_value()),
         pool_size=1,
     )
@@ -92,12 +101,3 @@ async def _listed(account: AccountConfig, data_dir: Path, start_ms: int, end_ms:
         return await rest.transactions(start_ms + 1, max(now_ms, end_ms))
     finally:
         rest.close()
-
-
-def _paper_url(account: AccountConfig, data_dir: Path) -> str | None:
-    """Where the account's paper exchange is now. Raises ControlError when the bot does not run."""
-    if account.environment is not Environment.PAPER:
-        return None
-    with ControlClient(data_dir) as client:
-        paper = client.status().get("paper") or {}
-    return paper.get("url")

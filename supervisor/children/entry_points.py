@@ -8,8 +8,8 @@ from __future__ import annotations
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
-from supervisor.process.launch_plan import ChildLogs
 
 if TYPE_CHECKING:
     from gridbot.config.loading import GridbotConfig

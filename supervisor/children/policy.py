@@ -48,6 +48,7 @@ __all__ = [
     "SpawnFailed",
     "Start",
     "Stop",
+    "Wait",
     "step",
 ]
 
@@ -132,6 +133,13 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """It cannot start yet, and why. Only a STOPPED child shows the reason; nothing else changes."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """It shall end: in order, or by SIGKILL when `force`."""
 
@@ -170,7 +178,7 @@ class SpawnFailed:
     text: str
 
 
-Event = Start | Stop | Restart | Ready | Report | Exited | SpawnFailed
+Event = Start | Wait | Stop | Restart | Ready | Report | Exited | SpawnFailed
 
 
 class Do(StrEnum):
@@ -264,6 +272,9 @@ def _on_event(
         case Start():
             if state.process in (ProcessState.STOPPED, ProcessState.FATAL):
                 return _spawn(now, replace(state, failures=0, recent=()), "", actions)
+        case Wait(reason=reason):
+            if state.process is ProcessState.STOPPED:
+                return replace(state, reason=reason)
         case Stop(force=force):
             return _on_stop(now, state, force, policy, actions)
         case Restart(reason=reason):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.process.pipe import ChildPipe, FrameReader, frame
+from supervisor.children.pipe import ChildPipe, FrameReader, frame
 
 MESSAGES = st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=50)), max_size=6)
 

@@ -1,20 +1,23 @@
-"""Where a command finds the data directory, without loading and checking a whole configuration first."""
+"""Where the configuration and the data directory are, found without loading and checking a whole configuration.
+
+Imports nothing heavy: `status` uses it.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["CONFIG_VARIABLE", "DATA_DIR_VARIABLE", "config_path", "data_directory"]
+__all__ = ["CONFIG_VARIABLE", "DATA_DIR_VARIABLE", "data_directory", "find_config", "project_root"]
 
-CONFIG_VARIABLE = "GRIDBOT_CONFIG_PATH"
-DATA_DIR_VARIABLE = "GRIDBOT_DATA_DIR"
+CONFIG_VARIABLE: Final = "GRIDBOT_CONFIG_PATH"
+DATA_DIR_VARIABLE: Final = "GRIDBOT_DATA_DIR"
 
 
-def config_path(option: str | None, environ: Mapping[str, str] = os.environ) -> Path:
-    """The configuration file: the option, else GRIDBOT_CONFIG_PATH, else conf/demo.yaml of this checkout."""
+def find_config(option: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The file to use: the option, else GRIDBOT_CONFIG_PATH, else conf/demo.yaml of this checkout or directory."""
     named = option or environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
@@ -22,20 +25,24 @@ def config_path(option: str | None, environ: Mapping[str, str] = os.environ) -> 
     return checkout if checkout.is_file() else Path.cwd() / "conf" / "demo.yaml"
 
 
+def project_root(config_path: Path) -> Path:
+    """The directory that relative paths in the file start from."""
+    home = config_path.resolve().parent
+    return home.parent if home.name == "conf" else home
+
+
 def data_directory(
     data_dir: str | None = None, config: str | None = None, environ: Mapping[str, str] = os.environ
 ) -> Path:
     """The option, else GRIDBOT_DATA_DIR, else `storage.data_dir` of the configuration file, else its `data`.
 
-    The same answer as `gridbot.config.loading.load_config` gives, also for a file that would be refused otherwise.
+    The same as `gridbot.config.loading.load_config` finds, also for a file which that refuses.
     """
     named = data_dir or environ.get(DATA_DIR_VARIABLE)
     if named:
         return Path(named).expanduser().absolute()
-    path = config_path(config, environ)
-    home = path.resolve().parent
-    root = home.parent if home.name == "conf" else home
-    return Path(os.path.normpath(root / Path(_stored(path)).expanduser()))
+    path = find_config(config, environ)
+    return Path(os.path.normpath(project_root(path) / Path(_stored(path)).expanduser()))
 
 
 def _stored(path: Path) -> str:

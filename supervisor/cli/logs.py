@@ -1,7 +1,8 @@
-"""`logs`: the JSON lines of a process in the form the console has."""
+"""`gridbot-supervisor logs`: the JSON lines of a process in the form that the console has."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -12,11 +13,25 @@ from pathlib import Path
 
 import click
 
+from gridbot.config.paths import data_directory
+from supervisor.cli.options import place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
-__all__ = ["human", "last_lines", "show_log"]
+__all__ = ["human", "last_lines", "logs", "show_log"]
 
 POLL_S = 0.2
+
+
+@click.command()
+@place_options()
+@click.argument("process", required=False, default="supervisor")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
+@click.option("-n", "--lines", default=40, show_default=True, help="How many of the last lines to show.")
+@click.option("--level", default="DEBUG", show_default=True, help="Least severe level to show.")
+def logs(config: str | None, data_dir: str | None, process: str, follow: bool, lines: int, level: str) -> None:
+    """Show the log of a process: supervisor, writer, paper, or an account's name."""
+    with contextlib.suppress(KeyboardInterrupt):
+        show_log(data_directory(data_dir, config), process, lines=lines, follow=follow, level=level)
 
 
 def show_log(data_dir: Path, process: str, *, lines: int, follow: bool, level: str) -> None:
@@ -46,7 +61,7 @@ def last_lines(path: Path, count: int, least: int = 0) -> list[str]:
 
 
 def human(line: str, least: int = 0) -> str | None:
-    """One JSON line as the console would have shown it; None below the level `least`. Rubbish stays as it is."""
+    """One JSON line as the console would have shown it; None below the level `least`. Other lines stay as they are."""
     try:
         entry = json.loads(line)
         level = str(entry["level"])

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supervisor.process.child import ChildKind, ChildSpec
-from supervisor.process.policy import RestartPolicy
+from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.policy import RestartPolicy
 
 if TYPE_CHECKING:
     from gridbot.config.loading import GridbotConfig
@@ -55,7 +55,7 @@ def new_run_id() -> str:
 
 def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file."""
-    from gridbot.config.loading import fleet_snapshot
+    from gridbot.config.snapshots import fleet_snapshot
 
     run_id = new_run_id()
     logs = ChildLogs(console)
@@ -63,7 +63,7 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
         ChildSpec(
             name=f"worker-{account.name}",
             kind=ChildKind.WORKER,
-            entry="supervisor.process.entry_points:worker",
+            entry="supervisor.children.entry_points:worker",
             args=(account.name, config, run_id, logs),
             account=account.name,
             needs_paper=account.environment == "paper",
@@ -73,13 +73,13 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
     )
     at_once = _policy(config, first_at_once=True)
     writer = ChildSpec(
-        "writer", ChildKind.WRITER, "supervisor.process.entry_points:writer", (config, logs), policy=at_once
+        "writer", ChildKind.WRITER, "supervisor.children.entry_points:writer", (config, logs), policy=at_once
     )
     market = config.paper.market
     paper = ChildSpec(
         name="paper",
         kind=ChildKind.PAPER,
-        entry="supervisor.process.entry_points:paper",
+        entry="supervisor.children.entry_points:paper",
         args=(config, logs),
         ends_session=market.source == "replay" and market.at_end == "stop",
         policy=at_once,

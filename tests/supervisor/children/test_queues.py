@@ -7,8 +7,8 @@ import itertools
 
 import pytest
 
-from supervisor.process.child import CONTEXT
-from supervisor.process.queues import QueueLedger, close_queue
+from supervisor.children.child import CONTEXT
+from supervisor.children.queues import QueueLedger, close_queue
 
 
 class Stock:
