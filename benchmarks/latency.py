@@ -54,8 +54,8 @@ from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
 from gridbot.execution.latency_trace import Stage
 from gridbot.orders.order import OrderState
-from gridbot.paper.engine.account import Account
-from gridbot.paper.engine.paper_orders import Order
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig

@@ -20,7 +20,7 @@ def paper(config: str | None, data_dir: str | None, port: int | None) -> None:
     It has the configuration's paper accounts and market, and prints how to point pybit and ccxt at it. Its state ends
     with it, unless the configuration names a paper.state_file.
     """
-    from gridbot.paper.market.replay import ReplayError
+    from gridbot.paper.feed.replay import ReplayError
     from gridbot.paper.server.paper_server import SetupError
     from gridbot.paper.server.standalone import run_standalone
     from supervisor.process.entry_points import paper_spec

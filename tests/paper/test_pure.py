@@ -12,13 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "gridbot" / "paper"
 _NAMES = """
-api.account_calls api.api_error api.auth api.dispatch api.market_calls api.order_calls api.order_params
-api.paging api.position_calls api.precheck_call api.rsa_signature api.validate engine.account engine.admission
-engine.amending engine.exchange engine.exchange_state engine.liquidation engine.matching engine.pair_margin
-engine.paper_orders engine.settlement engine.taking engine.valuation faults.fault_plan market.instruments
-market.market_history market.symbol_market market.synthetic rows.market_rows rows.private_rows
-rows.transaction_rows server.persistence server.request_limits stops.conditional stops.position_stops
-stops.stop_kinds stops.stop_orders stops.stop_params
+api.auth api.dispatch api.request_limits api.rsa_signature api_error calls.account_calls calls.market_calls
+calls.order_calls calls.position_calls calls.precheck_call params.order_params params.paging params.stop_params
+params.validate accounts.account engine.admission engine.amending engine.exchange ledger.exchange_state
+engine.liquidation ledger.matching engine.pair_margin accounts.exchange_order ledger.settlement engine.taking
+accounts.valuation faults.fault_plan market.instruments market.market_history market.symbol_market market.synthetic
+rows.market_rows rows.private_rows rows.transaction_rows server.persistence engine.conditional
+stops.position_stops accounts.stop_kinds stops.stop_orders
 """
 PURE = tuple(_NAMES.split())
 FORBIDDEN = {"asyncio", "aiohttp", "time", "os", "socket", "logging", "threading", "subprocess", "pybit", "pathlib"}
@@ -39,7 +39,7 @@ def test_pure_modules(module: str) -> None:
     names = imported(module)
     assert not names & FORBIDDEN
     inside = {name.removeprefix("gridbot.paper.") for name in names if name.startswith("gridbot.paper.")}
-    assert inside <= {*PURE, "settings", "faults.fault_config", "api", "rows", "stops"}
+    assert inside <= {*PURE, "settings", "faults.fault_config", "calls", "rows", "params"}
     text = (PAPER / f"{module.replace('.', '/')}.py").read_text()
     assert "datetime.now" not in text
     assert ".utcnow" not in text

@@ -6,12 +6,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account
-from gridbot.paper.engine.paper_orders import NewOrder, Order
-from gridbot.paper.engine.settlement import Settlement
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import NewOrder, Order
+from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.ledger.settlement import Settlement
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.stops.stop_kinds import STOP_OF_CREATE_TYPE
 
 __all__ = ["Admission"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account
-from gridbot.paper.engine.paper_orders import Amendment, NewOrder, Order
-from gridbot.paper.stops.conditional import check_trigger
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Amendment, NewOrder, Order
+from gridbot.paper.accounts.stop_kinds import Attached, StopKind, TpslMode
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.engine.conditional import check_trigger
 from gridbot.paper.stops.position_stops import PositionStops
-from gridbot.paper.stops.stop_kinds import Attached, StopKind, TpslMode
 
 __all__ = ["Amending"]
 

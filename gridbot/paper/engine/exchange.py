@@ -10,13 +10,13 @@ from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Side
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account, Leg, Transfer
+from gridbot.paper.accounts.account import Account, Leg, Transfer
+from gridbot.paper.accounts.exchange_order import NewOrder, Order
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.amending import Amending
-from gridbot.paper.engine.exchange_state import Push
 from gridbot.paper.engine.liquidation import Liquidation, liquidate_if_due
 from gridbot.paper.engine.pair_margin import fee_to_close, tier_for
-from gridbot.paper.engine.paper_orders import NewOrder, Order
+from gridbot.paper.ledger.exchange_state import Push
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 
 __all__ = ["Exchange", "Push"]

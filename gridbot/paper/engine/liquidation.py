@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from gridbot.core.vocabulary import Side
-from gridbot.paper.engine.account import Account, Leg
-from gridbot.paper.engine.valuation import Totals, legs_of
+from gridbot.paper.accounts.account import Account, Leg
+from gridbot.paper.accounts.valuation import Totals, legs_of
 
 __all__ = ["Liquidation", "Liquidator", "is_due", "liquidate_if_due"]
 

@@ -13,9 +13,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Side
-from gridbot.paper.engine.account import Account
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.engine.admission import Admission
-from gridbot.paper.engine.paper_orders import Order
 from gridbot.paper.market.symbol_market import SymbolMarket
 
 __all__ = ["Taking"]

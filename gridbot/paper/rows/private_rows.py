@@ -11,13 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.core.vocabulary import Direction
-from gridbot.paper.engine.account import Account, ClosedPnl, Leg
+from gridbot.paper.accounts.account import Account, ClosedPnl, Leg
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, TpslMode
+from gridbot.paper.accounts.valuation import Totals, leg_margin, legs_of
 from gridbot.paper.engine.pair_margin import FLAT, pair_liquidation_prices, tier_for
-from gridbot.paper.engine.paper_orders import Execution, Order
-from gridbot.paper.engine.valuation import Totals, leg_margin, legs_of
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.stops.stop_kinds import STOP_OF_CREATE_TYPE, TpslMode
 
 __all__ = [
     "closed_pnl_row",

@@ -13,19 +13,19 @@ from types import TracebackType
 from aiohttp import web
 
 from gridbot.paper.api.dispatch import Api
+from gridbot.paper.api.request_limits import AddressLimiter
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.faults.fault_config import FaultKind
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.faults.fault_plan import FaultPlan
-from gridbot.paper.market.live import LiveSource
-from gridbot.paper.market.market_setup import SetupError, known_listings, open_markets, synthetic_model
-from gridbot.paper.market.replay import ReplayError
-from gridbot.paper.market.sources import Market, run_source
+from gridbot.paper.feed.live import LiveSource
+from gridbot.paper.feed.market_setup import SetupError, known_listings, open_markets, synthetic_model
+from gridbot.paper.feed.replay import ReplayError
+from gridbot.paper.feed.sources import Market, run_source
 from gridbot.paper.server.fast_http import FastHttp
 from gridbot.paper.server.http_front import HttpFront
 from gridbot.paper.server.paper_control import Control
 from gridbot.paper.server.paper_spec import PaperSpec
-from gridbot.paper.server.request_limits import AddressLimiter
 from gridbot.paper.server.state_file import read_state, write_state
 from gridbot.paper.settings import SourceKind
 from gridbot.paper.streams.channels import Channels

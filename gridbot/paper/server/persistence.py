@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gridbot.paper.engine.account import Account, ClosedPnl, Leg, Transfer
+from gridbot.paper.accounts.account import Account, ClosedPnl, Leg, Transfer
+from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.engine.paper_orders import Execution, Order
 
 __all__ = ["VERSION", "dump_state", "load_state"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.market.market_setup import SetupError
+from gridbot.paper.feed.market_setup import SetupError
 from gridbot.paper.server.persistence import dump_state, load_state
 
 __all__ = ["read_state", "write_state"]

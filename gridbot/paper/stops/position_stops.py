@@ -11,12 +11,12 @@ from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account, Leg
-from gridbot.paper.engine.paper_orders import Execution, NewOrder, Order
+from gridbot.paper.accounts.account import Account, Leg
+from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order
+from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.engine.conditional import watched
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.stops.conditional import watched
-from gridbot.paper.stops.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
 from gridbot.paper.stops.stop_orders import StopOrders
 
 __all__ = ["PositionStops"]

@@ -15,12 +15,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account, Leg
-from gridbot.paper.engine.paper_orders import Execution, NewOrder, Order, Trigger
+from gridbot.paper.accounts.account import Account, Leg
+from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order, Trigger
+from gridbot.paper.accounts.stop_kinds import StopKind, StopPrice, Trail
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.engine.conditional import Conditional
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.stops.conditional import Conditional
-from gridbot.paper.stops.stop_kinds import StopKind, StopPrice, Trail
 
 __all__ = ["StopOrders"]
 

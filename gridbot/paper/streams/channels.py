@@ -12,11 +12,11 @@ from aiohttp import WSMsgType, web
 
 from gridbot.paper.api.auth import check_ws_auth
 from gridbot.paper.api.dispatch import Api
+from gridbot.paper.api.request_limits import RollingLimit
 from gridbot.paper.engine.exchange import Push
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.rows import private_rows
-from gridbot.paper.server.request_limits import RollingLimit
 from gridbot.paper.streams.connections import DCP_TOPIC, ChannelKind, Connection, Hub, Stamp
 from gridbot.paper.streams.publisher import Publisher
 from gridbot.paper.streams.trade_channel import TradeDesk

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gridbot.paper.api.api_error import ApiError
 from gridbot.paper.api.auth import check_time
 from gridbot.paper.api.dispatch import ROUTES, Api, TooManyVisits
+from gridbot.paper.api.request_limits import RollingLimit
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
 from gridbot.paper.faults.fault_injector import Faults
-from gridbot.paper.server.request_limits import RollingLimit
 from gridbot.paper.streams.connections import Connection
 
 __all__ = ["TradeDesk"]

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core.vocabulary import Side
+from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.engine.paper_orders import NewOrder
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.settings import PaperConfig, PositionMode

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Amendment, NewOrder, Trigger
+from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, TpslMode
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.engine.paper_orders import Amendment, NewOrder, Trigger
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.transaction_rows import entries, transaction_row
 from gridbot.paper.settings import MatchingModel, PaperConfig, PositionMode
-from gridbot.paper.stops.stop_kinds import Attached, StopKind, StopPrice, TpslMode
 
 D = Decimal
 LISTING = LISTINGS["LTCUSDT"]

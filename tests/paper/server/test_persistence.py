@@ -9,7 +9,7 @@ import orjson
 import pytest
 from pybit.exceptions import InvalidRequestError
 
-from gridbot.paper.market.market_setup import SetupError
+from gridbot.paper.feed.market_setup import SetupError
 from gridbot.paper.server.persistence import dump_state
 from tests.paper.support import limit_order, manual_config, venue_of
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.api.api_error import ApiError
+from gridbot.paper.accounts.exchange_order import Amendment, NewOrder
+from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.engine.paper_orders import Amendment, NewOrder
 from gridbot.paper.server.persistence import dump_state, load_state
 from gridbot.paper.settings import PositionMode
-from gridbot.paper.stops.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
 from tests.paper.engine.test_money import BY, check, new_exchange
 
 D = Decimal

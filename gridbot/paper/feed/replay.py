@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from gridbot.core.vocabulary import Side
-from gridbot.paper.market.klines import is_kline_header, kline_trades, parse_bar, read_table
+from gridbot.paper.feed.klines import is_kline_header, kline_trades, parse_bar, read_table
 from gridbot.paper.market.synthetic import MarketTrade
 
 __all__ = ["ReplayError", "first_prices", "read_file", "read_files"]

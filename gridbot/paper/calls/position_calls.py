@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.api.market_calls import is_linear, require_market
-from gridbot.paper.api.paging import page_by_name, page_by_number
-from gridbot.paper.api.validate import choice, decimal_field, integer, limit_field, text, window
-from gridbot.paper.engine.account import Account
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.params import stop_params
+from gridbot.paper.params.paging import page_by_name, page_by_number
+from gridbot.paper.params.validate import choice, decimal_field, integer, limit_field, text, window
 from gridbot.paper.rows import private_rows
-from gridbot.paper.stops import stop_params
 
 __all__ = [
     "add_margin",

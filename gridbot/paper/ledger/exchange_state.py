@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.core.vocabulary import Direction
-from gridbot.paper.engine.account import Account, Leg, Transfer
+from gridbot.paper.accounts.account import Account, Leg, Transfer
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.valuation import Totals, totals
 from gridbot.paper.engine.liquidation import Liquidation
-from gridbot.paper.engine.matching import RestingBook
-from gridbot.paper.engine.paper_orders import Execution, Order
-from gridbot.paper.engine.valuation import Totals, totals
+from gridbot.paper.ledger.matching import RestingBook
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows import private_rows
 from gridbot.paper.settings import PaperConfig, PositionMode

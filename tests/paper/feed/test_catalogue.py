@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from gridbot.config.loading import ConfigError, load_config
-from gridbot.paper.market.market_setup import SetupError
+from gridbot.paper.feed.market_setup import SetupError
 from tests.paper.support import Venue, limit_order, manual_config, venue_of
 
 RULES = {

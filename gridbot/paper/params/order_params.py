@@ -8,12 +8,21 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.core.vocabulary import Side
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.api.validate import boolean, choice, decimal_field, integer, order_price, order_qty, text, trigger_by
-from gridbot.paper.engine.paper_orders import NewOrder, Slippage, Trigger
+from gridbot.paper.accounts.exchange_order import NewOrder, Slippage, Trigger
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.stops.stop_params import attached_stops
+from gridbot.paper.params.stop_params import attached_stops
+from gridbot.paper.params.validate import (
+    boolean,
+    choice,
+    decimal_field,
+    integer,
+    order_price,
+    order_qty,
+    text,
+    trigger_by,
+)
 
 __all__ = ["new_order", "with_bbo_price"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.api.paging import page_by_name, page_by_number
-from gridbot.paper.api.validate import choice, integer, limit_field, text
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.market_history import Candle
 from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.params.paging import page_by_name, page_by_number
+from gridbot.paper.params.validate import choice, integer, limit_field, text
 from gridbot.paper.rows import market_rows as views
 from gridbot.paper.rows.private_rows import plain
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.api.market_calls import is_linear, require_market
-from gridbot.paper.api.order_params import new_order, with_bbo_price
-from gridbot.paper.api.paging import page_by_number
-from gridbot.paper.api.validate import integer, limit_field, order_price, order_qty, text, trigger_by, window
-from gridbot.paper.engine.account import Account
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Amendment, Order
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.engine.paper_orders import Amendment, Order
+from gridbot.paper.params.order_params import new_order, with_bbo_price
+from gridbot.paper.params.paging import page_by_number
+from gridbot.paper.params.stop_params import amended_stops
+from gridbot.paper.params.validate import integer, limit_field, order_price, order_qty, text, trigger_by, window
 from gridbot.paper.rows import private_rows
-from gridbot.paper.stops.stop_params import amended_stops
 
 __all__ = [
     "amend",

@@ -13,12 +13,12 @@ from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account
-from gridbot.paper.engine.paper_orders import NewOrder, Order, Trigger
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import NewOrder, Order, Trigger
+from gridbot.paper.accounts.stop_kinds import Trail
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.stops.stop_kinds import Trail
 
 __all__ = ["Conditional", "check_trigger", "watched"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.core.vocabulary import Direction
-from gridbot.paper.engine.account import Account, Leg
+from gridbot.paper.accounts.account import Account, Leg
 from gridbot.paper.engine.pair_margin import FLAT, LegMargin, pair_margins
 from gridbot.paper.market.symbol_market import SymbolMarket
 

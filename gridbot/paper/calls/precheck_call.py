@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.api.market_calls import require_market
-from gridbot.paper.api.order_params import new_order, with_bbo_price
-from gridbot.paper.engine.account import Account
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.calls.market_calls import require_market
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.params.order_params import new_order, with_bbo_price
 
 __all__ = ["pre_check"]
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.stops.stop_kinds import STOP_OF_CREATE_TYPE, Attached, StopKind, Trail
+from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, StopKind, Trail
 
 __all__ = ["Amendment", "Execution", "NewOrder", "Order", "Slippage", "Trigger"]
 

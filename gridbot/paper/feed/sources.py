@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.market.replay import read_files
+from gridbot.paper.feed.replay import read_files
 from gridbot.paper.market.synthetic import STEP_S, MarketTrade, SyntheticMarket
 from gridbot.paper.settings import AtEnd, MarketConfig, SourceKind
 from gridbot.paper.streams.publisher import Publisher

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.engine.paper_orders import Execution, Order
+from gridbot.paper.accounts.exchange_order import Execution, Order
 
 __all__ = ["Account", "ClosedPnl", "Leg", "LegChange", "Transfer", "rounded"]
 

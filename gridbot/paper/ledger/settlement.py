@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction
-from gridbot.paper.engine.account import Account, ClosedPnl, Leg, rounded
-from gridbot.paper.engine.exchange_state import ExchangeState
+from gridbot.paper.accounts.account import Account, ClosedPnl, Leg, rounded
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.valuation import legs_of
 from gridbot.paper.engine.pair_margin import order_cost
-from gridbot.paper.engine.paper_orders import Execution, Order
-from gridbot.paper.engine.valuation import legs_of
+from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.settings import CancelFirst
 
 __all__ = ["Settlement"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from gridbot.paper.api.api_error import ApiError
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.market.instruments import Listing
 
 __all__ = [

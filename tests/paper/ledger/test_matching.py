@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.vocabulary import Side
-from gridbot.paper.engine.matching import Fill, RestingBook
+from gridbot.paper.ledger.matching import Fill, RestingBook
 from gridbot.paper.settings import MatchingModel
 
 D = Decimal

@@ -13,8 +13,8 @@ import pytest
 from pyarrow import feather
 
 from gridbot.core.vocabulary import Side
-from gridbot.paper.market.klines import STEPS, Bar, kline_trades, parse_bar
-from gridbot.paper.market.replay import ReplayError, read_file
+from gridbot.paper.feed.klines import STEPS, Bar, kline_trades, parse_bar
+from gridbot.paper.feed.replay import ReplayError, read_file
 
 D = Decimal
 HEADER = ["date", "open", "high", "low", "close", "volume"]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
-from gridbot.paper.market.catalogue import CatalogueError, fetch, read
+from gridbot.paper.feed.catalogue import CatalogueError, fetch, read
+from gridbot.paper.feed.replay import first_prices
 from gridbot.paper.market.instruments import LISTINGS, Listing, listings
-from gridbot.paper.market.replay import first_prices
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.market.synthetic import SyntheticMarket, in_scenario
 from gridbot.paper.settings import MarketConfig, SourceKind, SymbolConfig

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.api.validate import choice, decimal_field, order_price, order_qty, text, trigger_by
+from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.market.instruments import Listing
-from gridbot.paper.stops.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
+from gridbot.paper.params.validate import choice, decimal_field, order_price, order_qty, text, trigger_by
 
 __all__ = ["MODES", "amended_stops", "attached_stops", "trading_stop"]
 

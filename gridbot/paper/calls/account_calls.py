@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gridbot.paper.api import market_calls
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.api.market_calls import is_linear, require_market
-from gridbot.paper.api.paging import page_by_number
-from gridbot.paper.api.validate import DAY_MS, boolean, choice, integer, limit_field, text, window
-from gridbot.paper.engine.account import Account, Transfer
+from gridbot.paper.accounts.account import Account, Transfer
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.calls import market_calls
+from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.params.paging import page_by_number
+from gridbot.paper.params.validate import DAY_MS, boolean, choice, integer, limit_field, text, window
 from gridbot.paper.rows import private_rows, transaction_rows
 
 __all__ = [

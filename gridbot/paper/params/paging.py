@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
-from gridbot.paper.api.api_error import ApiError
+from gridbot.paper.api_error import ApiError
 
 __all__ = ["decode_cursor", "encode_cursor", "page_by_name", "page_by_number"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gridbot.paper.feed.replay import ReplayError, read_files
 from gridbot.paper.market.instruments import LISTINGS
-from gridbot.paper.market.replay import ReplayError, read_files
 from gridbot.paper.market.synthetic import STEP_S, MarketTrade, SyntheticMarket, in_scenario
 from gridbot.paper.server.paper_server import SetupError
 from gridbot.paper.settings import PaperConfig, Scenario, SymbolConfig

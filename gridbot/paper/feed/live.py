@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 
 from gridbot.core.vocabulary import Side
-from gridbot.paper.market.sources import Market
+from gridbot.paper.feed.sources import Market
 from gridbot.paper.market.synthetic import MarketTrade
 
 __all__ = ["LiveSource"]
