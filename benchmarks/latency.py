@@ -214,7 +214,7 @@ class Driver:
 
     def _withdraw(self, lane: Lane, order: Order) -> None:
         self.server.exchange.cancel(lane.account, order, self.server.now_ms())
-        self.server.channels.push(self.server.exchange.take_outbox())
+        self.server.channels.push(self.server.exchange.outbox.take())
 
 
 def _near(level: Decimal, sign: int) -> Decimal:

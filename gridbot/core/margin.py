@@ -1,9 +1,13 @@
-"""Margin of a hedge pair and where it would be liquidated. USDT throughout.
+"""Margins of positions and orders, and where a hedge pair would be liquidated. USDT throughout.
 
-Rules: docs/strategy.md 7; figures: docs/incidents-operations.md 7.4-7.6.
+The one margin arithmetic: the paper exchange, checks and what-ifs use it alike. Rules: docs/strategy.md 7; captured
+figures: docs/bybit.md 6, which tests/core/test_margin.py holds.
 
-Margins by tiers are the exchange's published rule. The pair's liquidation price and the per-leg hedge margins are fits
-to a real account: they serve for checks and what-ifs, the exchange's own figures come first. They know one symbol only.
+Margins by tiers, of one leg and of orders are the exchange's published rules. The pair's liquidation price and the
+margins of its legs are fits to a real account; the exchange's own figures come first. They know one symbol only.
+
+A rate and its deduction always belong to the tier of the value they are applied to. The margin is then continuous and
+grows with the value; with the tier of another value it would jump, or fall as the position grows.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ __all__ = [
     "initial_margin",
     "maintenance_margin",
     "margin_percent",
+    "order_cost",
     "pair_liquidation",
     "pair_margins",
     "tier_for",
@@ -34,7 +39,7 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 
 HEDGE_FACTOR = Decimal("5.657")
-"""Fitted buffer of the smaller leg (docs/incidents-operations.md 7.6); nobody knows why."""
+"""Fitted factor in the smaller leg's buffer (docs/bybit.md 6.4): close to 4 * sqrt(2), without a derivation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ def pair_liquidation(
 ) -> tuple[Decimal | None, Decimal | None]:
     """Liquidation prices (long, short) in cross margin and hedge mode; only the bigger leg has one.
 
-    Source: docs/incidents-operations.md 7.5.
+    Source: docs/bybit.md 6.3.
 
     What the account can lose, `total_equity` less the maintenance margin of both legs together (no relief for the
     hedge), is spread over the surplus of the bigger leg. Nothing left to lose means liquidation at the entry price.
@@ -105,21 +110,29 @@ def pair_liquidation(
 
 def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Decimal:
     """Taker fee to close a leg at its bankruptcy price: 1/leverage below the entry for long, above it for short."""
-    if leg.entry_price is None:
-        return ZERO
     with localcontext(WIDE):
-        distance = 1 / leg.leverage
-        return leg.value * (1 - distance if direction is Direction.LONG else 1 + distance) * taker_fee
+        return _fee_to_close(direction, leg.value, leg.leverage, taker_fee)
+
+
+def order_cost(direction: Direction, value: Decimal, leverage: Decimal, taker_fee: Decimal) -> Decimal:
+    """What an opening order of this value (quantity · limit price) locks: initial margin, fees to open and to close."""
+    with localcontext(WIDE):
+        return value / leverage + value * taker_fee + _fee_to_close(direction, value, leverage, taker_fee)
+
+
+def _fee_to_close(direction: Direction, value: Decimal, leverage: Decimal, taker_fee: Decimal) -> Decimal:
+    distance = 1 / leverage
+    return value * (1 - distance if direction is Direction.LONG else 1 + distance) * taker_fee
 
 
 def pair_margins(
     long: LegState, short: LegState, mark: Decimal, tiers: Sequence[RiskTier], taker_fee: Decimal
 ) -> tuple[LegMargin, LegMargin]:
-    """Margins (long, short) the exchange shows for each leg of a hedged pair (docs/incidents-operations.md 7.6).
+    """Margins (long, short) the exchange shows for each leg of a hedged pair (docs/bybit.md 6.4).
 
     The bigger leg (long if they are equal) carries the initial margin of its whole mark value and the maintenance
     margin of what the other does not hedge, at the tier of that part. The smaller leg carries a buffer for the distance
-    of the two entries.
+    of the two entries, at the same rate. A leg alone has the margins of a single position (docs/bybit.md 6.1).
     """
     with localcontext(WIDE):
         fees = (fee_to_close(Direction.LONG, long, taker_fee), fee_to_close(Direction.SHORT, short, taker_fee))

@@ -1,7 +1,6 @@
 """One account's ledger: wallet, legs, open and closed orders. Pure.
 
-Money is exact: a leg keeps its cost (not a rounded average), fees and released cost are rounded once to 1e-8 USDT, and
-each of them moves the wallet by exactly the amount that is recorded. So at any time
+Each amount moves the wallet by exactly what is recorded of it, so at any time
 `wallet = deposit + realised - fees + funding + insurance`, to the last digit; insurance is paid only in a liquidation.
 """
 
@@ -9,118 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
-from gridbot.core.vocabulary import Direction, Side
+from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.leg import Leg, LegChange, rounded
 
-__all__ = ["Account", "ClosedPnl", "Leg", "LegChange", "Transfer", "rounded"]
+__all__ = ["Account", "ClosedPnl", "Transfer"]
 
 ZERO = Decimal(0)
-UNIT = Decimal("0.00000001")
 KEEP_ORDERS = 20_000
 KEEP_EXECUTIONS = 50_000
-
-
-def rounded(amount: Decimal) -> Decimal:
-    """To the exchange's money unit, 1e-8 USDT."""
-    return amount.quantize(UNIT, ROUND_HALF_EVEN)
-
-
-@dataclass(frozen=True, slots=True)
-class LegChange:
-    """What a fill did to a leg: quantity closed, profit of it before fees, its cost and its share of opening fees."""
-
-    closed: Decimal = ZERO
-    realised: Decimal = ZERO
-    released_cost: Decimal = ZERO
-    released_fee: Decimal = ZERO
-
-
-@dataclass(slots=True)
-class Leg:
-    """One row of `position/list`. `size` is absolute; `direction` tells the sign and changes only in one-way mode.
-
-    `cost` is what the present size cost in USDT, `open_fees` what was paid to open it. `current_realised` is for the
-    present holding, `total_realised` for all time; both are net of fees.
-    """
-
-    symbol: str
-    position_idx: int
-    direction: Direction
-    created_ms: int
-    size: Decimal = ZERO
-    cost: Decimal = ZERO
-    open_fees: Decimal = ZERO
-    current_realised: Decimal = ZERO
-    total_realised: Decimal = ZERO
-    seq: int = -1
-    opened_ms: int = 0
-    updated_ms: int = 0
-    status: str = "Normal"
-    take_profit: Decimal | None = None
-    stop_loss: Decimal | None = None
-    trailing_stop: Decimal | None = None
-
-    @property
-    def signed_size(self) -> Decimal:
-        """Size, negative for a short."""
-        return self.size if self.direction is Direction.LONG else -self.size
-
-    @property
-    def entry(self) -> Decimal:
-        """Average entry price, 0 when flat."""
-        return self.cost / self.size if self.size else ZERO
-
-    def unrealised(self, mark: Decimal) -> Decimal:
-        value = self.size * mark
-        return value - self.cost if self.direction is Direction.LONG else self.cost - value
-
-    def apply(self, side: Side, qty: Decimal, price: Decimal, fee: Decimal, now_ms: int, seq: int) -> LegChange:
-        """Book a fill. A leg of a hedge pair is never turned around; a one-way leg may be."""
-        change = LegChange()
-        closing = min(qty, self.size) if side is self.direction.close_side else ZERO
-        if closing:
-            change = self._close(closing, price)
-        opening = qty - closing
-        self.current_realised += change.realised
-        self.total_realised += change.realised - fee
-        if opening:
-            if self.position_idx == 0 and not self.size:
-                self.direction = Direction.LONG if side is Side.BUY else Direction.SHORT
-            elif side is self.direction.close_side:
-                raise ValueError(f"{self.symbol} {self.direction}: expected to close at most {closing}, got {qty}")
-            if not self.size:
-                self.opened_ms = now_ms
-                self.current_realised = ZERO
-            open_fee = rounded(fee * opening / qty)
-            self.size += opening
-            self.cost += opening * price
-            self.open_fees += open_fee
-        self.current_realised -= fee
-        if not self.size:
-            self.current_realised = ZERO
-            self.opened_ms = 0
-        self.seq = seq
-        self.updated_ms = now_ms
-        return change
-
-    def pay_funding(self, payment: Decimal, now_ms: int, seq: int) -> None:
-        self.current_realised -= payment
-        self.total_realised -= payment
-        self.seq = seq
-        self.updated_ms = now_ms
-
-    def _close(self, qty: Decimal, price: Decimal) -> LegChange:
-        whole = qty == self.size
-        cost = self.cost if whole else rounded(self.cost * qty / self.size)
-        fees = self.open_fees if whole else rounded(self.open_fees * qty / self.size)
-        self.size -= qty
-        self.cost -= cost
-        self.open_fees -= fees
-        value = qty * price
-        realised = value - cost if self.direction is Direction.LONG else cost - value
-        return LegChange(qty, realised, cost, fees)
+KEEP_CLOSED_PNL = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +57,16 @@ class ClosedPnl:
 
 
 class Account:
-    """State of one account. The exchange changes it; views read it."""
+    """State of one account, USDT throughout. The exchange changes it; rows read it."""
 
-    def __init__(self, name: str, uid: int, api_key: str, api_secret: str, balance: Decimal) -> None:
+    def __init__(
+        self, name: str, uid: int, api_key: str, api_secret: str, balance: Decimal, *, opened_ms: int = 0
+    ) -> None:
         self.name = name
         self.uid = uid
         self.api_key = api_key
         self.api_secret = api_secret
+        self.opened_ms = opened_ms
         self.ips: tuple[str, ...] = ()
         self.rsa_public_key = ""
         self.deposit = balance
@@ -206,6 +108,49 @@ class Account:
         """Set the margin that an open order locks."""
         self.order_margin += amount - order.reserved
         order.reserved = amount
+
+    def transfer(self, number: int, kind: str, change: Decimal, now_ms: int) -> None:
+        """Note an amount that has come into the wallet other than by an execution."""
+        self.transfers.append(Transfer(number, now_ms, kind, change, self.wallet))
+
+    def leg(self, symbol: str, idx: int) -> Leg:
+        """The row of a position index, made when it is first asked for."""
+        leg = self.legs.get((symbol, idx))
+        if leg is None:
+            direction = Direction.SHORT if idx == 2 else Direction.LONG
+            leg = Leg(symbol, idx, direction, self.opened_ms, updated_ms=self.opened_ms)
+            self.legs[(symbol, idx)] = leg
+        return leg
+
+    def held(self, symbol: str) -> tuple[Leg | None, Leg | None]:
+        """(long, short) legs that hold something, whatever the mode."""
+        long = short = None
+        for idx in (0, 1, 2):
+            leg = self.legs.get((symbol, idx))
+            if leg is not None and leg.size:
+                if leg.direction is Direction.LONG:
+                    long = leg
+                else:
+                    short = leg
+        return long, short
+
+    def book_closed_pnl(self, order: Order, change: LegChange, execution: Execution, leverage: Decimal) -> None:
+        """Add what an execution closed to the row of its order."""
+        row = self.closed_pnl.get(order.order_id)
+        if row is None:
+            now_ms = execution.time_ms
+            row = ClosedPnl(execution.number, order, leverage, now_ms, now_ms, execution.exec_type)
+            self.closed_pnl[order.order_id] = row
+            if len(self.closed_pnl) > KEEP_CLOSED_PNL:
+                self.closed_pnl.popitem(last=False)
+        row.updated_ms = execution.time_ms
+        row.closed_size += execution.closed_size
+        row.entry_value += change.released_cost
+        row.exit_value += execution.closed_size * execution.price
+        row.open_fee += change.released_fee
+        row.close_fee += rounded(execution.fee * execution.closed_size / execution.qty)
+        row.realised += execution.realised
+        row.fill_count += 1
 
     def add_open(self, order: Order) -> None:
         self.open[order.order_id] = order

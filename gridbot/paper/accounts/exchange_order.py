@@ -1,4 +1,4 @@
-"""Orders and executions as the exchange keeps them."""
+"""Orders and executions as the exchange keeps them. Pure."""
 
 from __future__ import annotations
 
@@ -150,6 +150,15 @@ class Order:
     @property
     def leaves(self) -> Decimal:
         return self.unfilled if self.is_open else ZERO
+
+    def add_fill(self, qty: Decimal, value: Decimal, fee: Decimal, realised: Decimal, now_ms: int) -> None:
+        """Count a fill of `value` USDT; the order is closed when nothing is left."""
+        self.cum_qty += qty
+        self.cum_value += value
+        self.cum_fee += fee
+        self.closed_pnl += realised
+        self.updated_ms = now_ms
+        self.status = OrderStatus.FILLED if self.unfilled <= 0 else OrderStatus.PARTIALLY_FILLED
 
     @property
     def direction(self) -> Direction:

@@ -1,4 +1,7 @@
-"""An account's figures at the present mark prices: margins, equity, what is available. Pure."""
+"""What an account is worth at the present mark prices: margins, equity, what is available. Pure.
+
+The arithmetic is `gridbot.core.margin`; here it is applied to accounts and markets.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from gridbot.core.margin import LegMargin, order_cost, pair_liquidation, pair_margins
+from gridbot.core.risk_rules import LegState
 from gridbot.core.vocabulary import Direction
-from gridbot.paper.accounts.account import Account, Leg
-from gridbot.paper.engine.pair_margin import FLAT, LegMargin, pair_margins
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Order
+from gridbot.paper.accounts.leg import Leg, rounded
 from gridbot.paper.market.symbol_market import SymbolMarket
 
-__all__ = ["Totals", "leg_margin", "legs_of", "symbol_margins", "totals"]
+__all__ = ["Totals", "Valuation"]
 
 ZERO = Decimal(0)
+NO_MARGIN = LegMargin(ZERO, ZERO)
+NO_LEG = LegState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,54 +47,64 @@ class Totals:
         return self.equity - self.initial
 
 
-def legs_of(account: Account, symbol: str) -> tuple[Leg | None, Leg | None]:
-    """(long, short) legs that hold something, whatever the mode."""
-    long = short = None
-    for idx in (0, 1, 2):
-        leg = account.legs.get((symbol, idx))
-        if leg is not None and leg.size:
-            if leg.direction is Direction.LONG:
-                long = leg
-            else:
-                short = leg
-    return long, short
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """Markets by symbol, the leverage of a symbol until an account sets it, and the taker fee as a fraction."""
+
+    markets: Mapping[str, SymbolMarket]
+    default_leverage: Decimal
+    taker_fee: Decimal
+
+    def leverage(self, account: Account, symbol: str) -> Decimal:
+        return account.leverage.get(symbol, self.default_leverage)
+
+    def margins(self, account: Account, symbol: str) -> tuple[LegMargin, LegMargin]:
+        """Margins of the (long, short) legs of one symbol."""
+        long, short = account.held(symbol)
+        if long is None and short is None:
+            return NO_MARGIN, NO_MARGIN
+        leverage, market = self.leverage(account, symbol), self.markets[symbol]
+        return pair_margins(
+            _state(long, leverage), _state(short, leverage), market.mark, market.instrument.tiers, self.taker_fee
+        )
+
+    def leg_margin(self, account: Account, leg: Leg) -> LegMargin:
+        if not leg.size:
+            return NO_MARGIN
+        long, short = self.margins(account, leg.symbol)
+        return long if leg.direction is Direction.LONG else short
+
+    def liquidation_price(self, account: Account, leg: Leg, equity: Decimal) -> Decimal | None:
+        """An estimate for the symbol alone; None when the leg has none."""
+        leverage, tiers = self.leverage(account, leg.symbol), self.markets[leg.symbol].instrument.tiers
+        long, short = (_state(each, leverage) for each in account.held(leg.symbol))
+        prices = pair_liquidation(long, short, equity, tiers)
+        return prices[0] if leg.direction is Direction.LONG else prices[1]
+
+    def order_margin(self, account: Account, order: Order) -> Decimal:
+        """Margin that the unfilled rest of an order locks; 0 for what closes or waits."""
+        if order.closing or order.is_waiting:
+            return ZERO
+        opening = order.unfilled
+        if order.request.position_idx == 0:
+            leg = account.leg(order.symbol, 0)
+            if order.side is leg.direction.close_side:
+                opening = max(ZERO, opening - leg.size)
+        leverage = self.leverage(account, order.symbol)
+        return rounded(order_cost(order.direction, opening * order.price, leverage, self.taker_fee))
+
+    def totals(self, account: Account) -> Totals:
+        """Everything the wallet row shows."""
+        unrealised = initial = maintenance = ZERO
+        for symbol in dict.fromkeys(symbol for (symbol, _), leg in account.legs.items() if leg.size):
+            mark = self.markets[symbol].mark
+            for leg, margin in zip(account.held(symbol), self.margins(account, symbol), strict=True):
+                if leg is not None:
+                    unrealised += leg.unrealised(mark)
+                    initial += margin.initial
+                    maintenance += margin.maintenance
+        return Totals(account.wallet, unrealised, initial, maintenance, account.order_margin)
 
 
-def symbol_margins(
-    account: Account, market: SymbolMarket, leverage: Decimal, taker: Decimal
-) -> tuple[LegMargin, LegMargin]:
-    """Margins of the (long, short) legs of one symbol."""
-    long, short = legs_of(account, market.listing.symbol)
-    if long is None and short is None:
-        return FLAT, FLAT
-    return pair_margins(
-        long.size if long else ZERO,
-        long.entry if long else ZERO,
-        short.size if short else ZERO,
-        short.entry if short else ZERO,
-        mark=market.mark,
-        leverage=leverage,
-        taker=taker,
-        tiers=market.instrument.tiers,
-    )
-
-
-def leg_margin(account: Account, leg: Leg, market: SymbolMarket, leverage: Decimal, taker: Decimal) -> LegMargin:
-    if not leg.size:
-        return FLAT
-    long, short = symbol_margins(account, market, leverage, taker)
-    return long if leg.direction is Direction.LONG else short
-
-
-def totals(account: Account, markets: Mapping[str, SymbolMarket], default_leverage: Decimal, taker: Decimal) -> Totals:
-    """Everything the wallet row shows."""
-    unrealised = initial = maintenance = ZERO
-    for symbol in dict.fromkeys(symbol for (symbol, _), leg in account.legs.items() if leg.size):
-        market = markets[symbol]
-        leverage = account.leverage.get(symbol, default_leverage)
-        for leg, margin in zip(legs_of(account, symbol), symbol_margins(account, market, leverage, taker), strict=True):
-            if leg is not None:
-                unrealised += leg.unrealised(market.mark)
-                initial += margin.initial
-                maintenance += margin.maintenance
-    return Totals(account.wallet, unrealised, initial, maintenance, account.order_margin)
+def _state(leg: Leg | None, leverage: Decimal) -> LegState:
+    return NO_LEG if leg is None else LegState(leg.size, leg.entry, leverage=leverage)

@@ -16,7 +16,9 @@ from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.paging import page_by_number
 from gridbot.paper.params.validate import DAY_MS, boolean, choice, integer, limit_field, text, window
-from gridbot.paper.rows import private_rows, transaction_rows
+from gridbot.paper.rows import transaction_rows
+from gridbot.paper.rows.account_rows import wallet_row
+from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
     "account_info",
@@ -41,7 +43,7 @@ MARGIN_MODES = frozenset({"REGULAR_MARGIN", "ISOLATED_MARGIN", "PORTFOLIO_MARGIN
 def wallet_balance(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     if text(params, "accountType", required=True) != "UNIFIED":
         raise ApiError(10001, "accountType only support UNIFIED.")
-    row = private_rows.wallet_row(account, exchange.totals(account))
+    row = wallet_row(account, exchange.totals(account))
     coins = text(params, "coin")
     if coins and "USDT" not in coins.split(","):
         row["coin"] = []
@@ -109,8 +111,8 @@ def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) 
     if text(params, "symbol"):
         symbols = [require_market(exchange, params).listing.symbol]
     rates = {
-        "takerFeeRate": private_rows.plain(exchange.config.taker_fee),
-        "makerFeeRate": private_rows.plain(exchange.config.maker_fee),
+        "takerFeeRate": plain(exchange.config.taker_fee),
+        "makerFeeRate": plain(exchange.config.maker_fee),
     }
     return {"list": [{"symbol": symbol, **rates} for symbol in symbols]}
 

@@ -11,8 +11,8 @@ from gridbot.paper.market.market_history import Candle
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.params.paging import page_by_name, page_by_number
 from gridbot.paper.params.validate import choice, integer, limit_field, text
-from gridbot.paper.rows import market_rows as views
-from gridbot.paper.rows.private_rows import plain
+from gridbot.paper.rows import candle_rows, market_rows
+from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
     "funding_history",
@@ -69,7 +69,7 @@ def instruments_info(exchange: Exchange, params: Params, now_ms: int) -> Result:
     markets = _chosen(exchange, params)
     status, base = text(params, "status") or "Trading", text(params, "baseCoin")
     rows = [
-        (market.listing.symbol, views.instrument_row(market.listing))
+        (market.listing.symbol, market_rows.instrument_row(market.listing))
         for market in markets
         if market.instrument.status == status and base in ("", market.listing.base_coin)
     ]
@@ -78,13 +78,13 @@ def instruments_info(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def tickers(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    rows = [views.ticker_row(market) for market in _chosen(exchange, params)]
+    rows = [market_rows.ticker_row(market) for market in _chosen(exchange, params)]
     return {"category": text(params, "category"), "list": rows}
 
 
 def orderbook(exchange: Exchange, params: Params, now_ms: int) -> Result:
     market = require_market(exchange, params)
-    bids, asks = views.book_rows(market, limit_field(params, 25, 1000))
+    bids, asks = market_rows.book_rows(market, limit_field(params, 25, 1000))
     seq = market.seq
     return {
         "s": market.listing.symbol,
@@ -98,9 +98,9 @@ def orderbook(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def _kline(params: Params, market: SymbolMarket, candles: Sequence[Candle], now_ms: int) -> Result:
-    interval = choice(params, "interval", frozenset(views.INTERVALS))
-    rows = views.kline_rows(
-        views.group_candles(candles, interval),
+    interval = choice(params, "interval", frozenset(candle_rows.INTERVALS))
+    rows = candle_rows.kline_rows(
+        candle_rows.group_candles(candles, interval),
         start=integer(params, "start", 0),
         end=integer(params, "end", now_ms),
         limit=limit_field(params, 200, 1000),
@@ -138,11 +138,11 @@ def premium_index_price_kline(exchange: Exchange, params: Params, now_ms: int) -
 def open_interest(exchange: Exchange, params: Params, now_ms: int) -> Result:
     """At each interval since the exchange began, newest first."""
     market = require_market(exchange, params)
-    interval = choice(params, "intervalTime", frozenset(views.INTEREST_INTERVALS_MS))
-    step = views.INTEREST_INTERVALS_MS[interval]
+    interval = choice(params, "intervalTime", frozenset(market_rows.INTEREST_INTERVALS_MS))
+    step = market_rows.INTEREST_INTERVALS_MS[interval]
     first = max(exchange.started_ms, integer(params, "startTime", 0))
     last = min(now_ms, integer(params, "endTime", now_ms))
-    value = format(views.open_interest(market), "f")
+    value = format(market_rows.open_interest(market), "f")
     stamps = range(last // step * step, first // step * step - 1, -step)
     rows = ((at_ms, {"openInterest": value, "timestamp": str(at_ms)}) for at_ms in stamps)
     chosen, cursor = page_by_number(rows, text(params, "cursor"), limit_field(params, 50, 200))
@@ -153,13 +153,13 @@ def recent_trades(exchange: Exchange, params: Params, now_ms: int) -> Result:
     market = require_market(exchange, params)
     limit = limit_field(params, 500, 1000)
     trades = list(market.trades)[-limit:]
-    rows = [views.recent_trade(trade, market.listing.symbol) for trade in reversed(trades)]
+    rows = [market_rows.recent_trade(trade, market.listing.symbol) for trade in reversed(trades)]
     return {"category": "linear", "list": rows}
 
 
 def risk_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:
     markets = _chosen(exchange, params)
-    groups = [(market.listing.symbol, views.risk_rows(market.listing)) for market in markets]
+    groups = [(market.listing.symbol, market_rows.risk_rows(market.listing)) for market in markets]
     chosen, cursor = page_by_name(groups, text(params, "cursor"), 15)
     rows = [row for group in chosen for row in group]
     return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}

@@ -17,7 +17,7 @@ from gridbot.paper.params.order_params import new_order, with_bbo_price
 from gridbot.paper.params.paging import page_by_number
 from gridbot.paper.params.stop_params import amended_stops
 from gridbot.paper.params.validate import integer, limit_field, order_price, order_qty, text, trigger_by, window
-from gridbot.paper.rows import private_rows
+from gridbot.paper.rows.order_rows import execution_row, order_row
 
 __all__ = [
     "amend",
@@ -49,11 +49,15 @@ def create(exchange: Exchange, account: Account, params: Params, now_ms: int) ->
 
 
 def _find_open(exchange: Exchange, account: Account, params: Params) -> Order:
+    """The open order meant by a cancel or amend; 110001 when there is none."""
     symbol = require_market(exchange, params).listing.symbol
     order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
     if not order_id and not link_id:
         raise ApiError(10001, "params error: orderId or orderLinkId is required")
-    return exchange.open_order(account, symbol, order_id, link_id)
+    order = account.find(order_id, link_id)
+    if order is None or not order.is_open or order.symbol != symbol:
+        raise ApiError(110001, "order not exists or too late to cancel")
+    return order
 
 
 def amend(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -182,7 +186,7 @@ def _order_page(
 ) -> Result:
     keyed = ((order.number, order) for order in orders)
     chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit_field(params, default, maximum))
-    rows = [private_rows.order_row(order, exchange.markets[order.symbol].listing) for order in chosen]
+    rows = [order_row(order, exchange.markets[order.symbol].listing) for order in chosen]
     return {"category": "linear", "list": rows, "nextPageCursor": cursor}
 
 
@@ -279,6 +283,6 @@ def executions(exchange: Exchange, account: Account, params: Params, now_ms: int
     chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit)
     return {
         "category": "linear",
-        "list": [private_rows.execution_row(e, exchange.markets[e.symbol].listing) for e in chosen],
+        "list": [execution_row(e, exchange.markets[e.symbol].listing) for e in chosen],
         "nextPageCursor": cursor,
     }

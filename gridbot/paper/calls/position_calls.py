@@ -12,7 +12,8 @@ from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params import stop_params
 from gridbot.paper.params.paging import page_by_name, page_by_number
 from gridbot.paper.params.validate import choice, decimal_field, integer, limit_field, text, window
-from gridbot.paper.rows import private_rows
+from gridbot.paper.rows.account_rows import position_row
+from gridbot.paper.rows.order_rows import closed_pnl_row
 
 __all__ = [
     "add_margin",
@@ -37,7 +38,7 @@ def positions(exchange: Exchange, account: Account, params: Params, now_ms: int)
     linear = is_linear(params)
     limit = limit_field(params, 20, 200)
     if text(params, "symbol"):
-        legs = exchange.legs(account, require_market(exchange, params).listing.symbol)
+        legs = exchange.state.legs(account, require_market(exchange, params).listing.symbol)
     elif text(params, "settleCoin"):
         usdt = linear and text(params, "settleCoin") == "USDT"
         legs = [leg for _, leg in sorted(account.legs.items()) if leg.size and usdt]
@@ -46,7 +47,7 @@ def positions(exchange: Exchange, account: Account, params: Params, now_ms: int)
     keyed = [(f"{leg.symbol},{leg.position_idx}", leg) for leg in legs]
     chosen, cursor = page_by_name(keyed, text(params, "cursor"), limit)
     figures = exchange.totals(account)
-    rows = [exchange.position_row(account, leg, figures) for leg in chosen]
+    rows = [position_row(account, leg, exchange.state.valuation, figures.equity) for leg in chosen]
     return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
 
 
@@ -57,7 +58,7 @@ def set_leverage(exchange: Exchange, account: Account, params: Params, now_ms: i
         raise ApiError(10001, "params error: buyLeverage and sellLeverage are required")
     if buy != sell:
         raise ApiError(10001, "buy leverage must equal sell leverage under the cross margin mode")
-    exchange.set_leverage(account, symbol, buy, now_ms)
+    exchange.positions.set_leverage(account, symbol, buy, now_ms)
     return {}
 
 
@@ -68,13 +69,13 @@ def switch_mode(exchange: Exchange, account: Account, params: Params, now_ms: in
     if mode not in (0, 3):
         raise ApiError(10001, "params error: mode invalid")
     if text(params, "symbol"):
-        exchange.switch_mode(account, require_market(exchange, params).listing.symbol, hedge=mode == 3)
+        exchange.positions.switch_mode(account, require_market(exchange, params).listing.symbol, hedge=mode == 3)
         return {}
     if text(params, "coin") != "USDT":
         raise ApiError(10001, "params error: symbol or coin is required")
     for symbol in exchange.markets:
         try:
-            exchange.switch_mode(account, symbol, hedge=mode == 3)
+            exchange.positions.switch_mode(account, symbol, hedge=mode == 3)
         except ApiError:
             continue  # by coin, Bybit skips what cannot be switched without a word
     return {}
@@ -84,7 +85,7 @@ def trading_stop(exchange: Exchange, account: Account, params: Params, now_ms: i
     """Stops of a position: of all of it (set, moved, removed by 0) or of parts of it (added)."""
     market = require_market(exchange, params)
     idx = integer(params, "positionIdx", 0)
-    legs = {leg.position_idx: leg for leg in exchange.legs(account, market.listing.symbol)}
+    legs = {leg.position_idx: leg for leg in exchange.state.legs(account, market.listing.symbol)}
     if idx not in legs:
         raise ApiError(10001, "position idx not match position mode")
     exchange.set_stops(account, legs[idx], stop_params.trading_stop(params, market.listing), now_ms)
@@ -103,7 +104,7 @@ def closed_pnl(exchange: Exchange, account: Account, params: Params, now_ms: int
     chosen, cursor = page_by_number(rows, text(params, "cursor"), limit_field(params, 50, 100))
     return {
         "category": "linear",
-        "list": [private_rows.closed_pnl_row(row) for row in chosen],
+        "list": [closed_pnl_row(row) for row in chosen],
         "nextPageCursor": cursor,
     }
 
@@ -149,12 +150,12 @@ def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms:
     leg = next(
         (
             leg
-            for leg in exchange.legs(account, market.listing.symbol)
+            for leg in exchange.state.legs(account, market.listing.symbol)
             if leg.position_idx == integer(params, "positionIdx", 0)
         ),
         None,
     )
     if leg is None:
         raise ApiError(10001, "position idx not match position mode")
-    row = exchange.position_row(account, leg, exchange.totals(account))
+    row = position_row(account, leg, exchange.state.valuation, exchange.totals(account).equity)
     return {"category": "linear", "riskId": row["riskId"], "riskLimitValue": row["riskLimitValue"]}

@@ -13,7 +13,7 @@ from typing import Any
 
 from gridbot.paper.accounts.account import Account, Transfer
 from gridbot.paper.accounts.exchange_order import Execution
-from gridbot.paper.rows.private_rows import exact
+from gridbot.paper.rows.row_numbers import exact
 
 __all__ = ["entries", "kind_of", "transaction_row"]
 

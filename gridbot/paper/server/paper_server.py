@@ -63,7 +63,7 @@ class PaperServer:
         self.exchange = Exchange(config, markets, f"{time.time_ns():016x}"[-12:], now_ms)
         for account in spec.accounts:
             balance = spec.balance_of(account)
-            added = self.exchange.add_account(account.name, account.api_key, account.api_secret, balance)
+            added = self.exchange.state.add_account(account.name, account.api_key, account.api_secret, balance)
             added.ips, added.rsa_public_key = account.ips, account.rsa_public_key
         if config.state_file is not None:
             read_state(self.exchange, config.state_file)
@@ -158,11 +158,9 @@ class PaperServer:
 
     def _deliver(self) -> None:
         """Hand what the exchange has to say to the private streams."""
-        if self.exchange.liquidations:
-            self._publisher.liquidated(self.exchange.liquidations)
-            self.exchange.liquidations.clear()
+        self._publisher.liquidated(self.exchange.liquidator.take())
         if self.exchange.outbox:
-            self.channels.push(self.exchange.take_outbox())
+            self.channels.push(self.exchange.outbox.take())
 
     async def _run_market(self) -> None:
         try:
@@ -203,7 +201,7 @@ class PaperServer:
     def _forget(self) -> None:
         """What a restart of Bybit's services forgets: the cache of closed orders, the counters of the books."""
         for account in self.exchange.accounts.values():
-            account.cached_from = self.exchange.last_number + 1
+            account.cached_from = self.exchange.state.ids.last + 1
         self._publisher.restart()
 
     async def _run_publisher(self) -> None:

@@ -49,7 +49,7 @@ def new_exchange(mode: PositionMode) -> Exchange:
     config = PaperConfig(position_mode=mode, matching=MatchingModel.QUEUE)
     market = SymbolMarket(LISTING, D(85), D(10000), 0)
     exchange = Exchange(config, {"LTCUSDT": market}, "0123456789ab", 0)
-    exchange.add_account("a", "k", "s", D(1000))
+    exchange.state.add_account("a", "k", "s", D(1000))
     return exchange
 
 
@@ -120,7 +120,7 @@ def check(exchange: Exchange) -> None:
     check_log(account)
     check_stops(exchange)
     for order in account.open.values():
-        assert (order.order_id in exchange.books["LTCUSDT"]) is not order.is_waiting
+        assert (order in exchange.resting) is not order.is_waiting
         assert not (order.is_waiting and order.reserved)
 
 
@@ -179,4 +179,4 @@ def test_a_refused_order_leaves_no_trace() -> None:
             exchange.place(account, request, 1)
     assert not account.open
     assert not account.order_margin
-    assert not exchange.take_outbox()
+    assert not exchange.outbox.take()

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.paper.rows.private_rows import plain
+from gridbot.paper.rows.row_numbers import plain
 
 
 @pytest.mark.parametrize(
