@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from itertools import pairwise
 
 from gridbot.core.exact import WIDE
@@ -65,7 +65,10 @@ def tier_for(tiers: Sequence[RiskTier], value: Decimal) -> RiskTier:
     """The first tier whose limit covers a position value; the last is open-ended. Raise ValueError without tiers."""
     if not tiers:
         raise ValueError("expected at least one risk tier; load them from market/risk-limit")
-    return next((tier for tier in tiers if value <= tier.limit), tiers[-1])
+    for tier in tiers:
+        if value <= tier.limit:
+            return tier
+    return tiers[-1]
 
 
 def initial_margin(value: Decimal, tiers: Sequence[RiskTier], leverage: Decimal = ONE) -> Decimal:
@@ -77,7 +80,10 @@ def initial_margin(value: Decimal, tiers: Sequence[RiskTier], leverage: Decimal 
 
 def maintenance_margin(value: Decimal, tiers: Sequence[RiskTier]) -> Decimal:
     """value · the tier's maintenance rate − its deduction, never below 0."""
-    tier = tier_for(tiers, value)
+    return _maintenance(value, tier_for(tiers, value))
+
+
+def _maintenance(value: Decimal, tier: RiskTier) -> Decimal:
     return max(ZERO, WIDE.subtract(WIDE.multiply(value, tier.mm_rate), tier.mm_deduction))
 
 
@@ -98,31 +104,32 @@ def pair_liquidation(
     What the account can lose, `total_equity` less the maintenance margin of both legs together (no relief for the
     hedge), is spread over the surplus of the bigger leg. Nothing left to lose means liquidation at the entry price.
     """
-    with localcontext(WIDE):
-        pool = total_equity - maintenance_margin(long.value + short.value, tiers)
-        surplus = long.size - short.size
-        if surplus > 0 and long.entry_price is not None:
-            return (max(ZERO, long.entry_price - pool / surplus) if pool > 0 else long.entry_price), None
-        if surplus < 0 and short.entry_price is not None:
-            return None, (short.entry_price - pool / surplus if pool > 0 else short.entry_price)
-    return None, None
+    entry, surplus = long.entry_price, WIDE.subtract(long.size, short.size)
+    if surplus < 0:
+        entry = short.entry_price
+    if not surplus or entry is None:
+        return None, None
+    pool = WIDE.subtract(total_equity, maintenance_margin(WIDE.add(long.value, short.value), tiers))
+    price = entry if pool <= 0 else WIDE.subtract(entry, WIDE.divide(pool, surplus))
+    return (max(ZERO, price), None) if surplus > 0 else (None, price)
 
 
 def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Decimal:
     """Taker fee to close a leg at its bankruptcy price: 1/leverage below the entry for long, above it for short."""
-    with localcontext(WIDE):
-        return _fee_to_close(direction, leg.value, leg.leverage, taker_fee)
+    value = leg.value
+    return WIDE.multiply(_bankrupt_value(direction, value, WIDE.divide(value, leg.leverage)), taker_fee)
 
 
 def order_cost(direction: Direction, value: Decimal, leverage: Decimal, taker_fee: Decimal) -> Decimal:
     """What an opening order of this value (quantity · limit price) locks: initial margin, fees to open and to close."""
-    with localcontext(WIDE):
-        return value / leverage + value * taker_fee + _fee_to_close(direction, value, leverage, taker_fee)
+    initial = WIDE.divide(value, leverage)
+    traded = WIDE.add(value, _bankrupt_value(direction, value, initial))
+    return WIDE.add(initial, WIDE.multiply(traded, taker_fee))
 
 
-def _fee_to_close(direction: Direction, value: Decimal, leverage: Decimal, taker_fee: Decimal) -> Decimal:
-    distance = 1 / leverage
-    return value * (1 - distance if direction is Direction.LONG else 1 + distance) * taker_fee
+def _bankrupt_value(direction: Direction, value: Decimal, initial: Decimal) -> Decimal:
+    """A leg's value at the price where its initial margin is gone."""
+    return WIDE.subtract(value, initial) if direction is Direction.LONG else WIDE.add(value, initial)
 
 
 def pair_margins(
@@ -134,19 +141,18 @@ def pair_margins(
     margin of what the other does not hedge, at the tier of that part. The smaller leg carries a buffer for the distance
     of the two entries, at the same rate. A leg alone has the margins of a single position (docs/bybit.md 6.1).
     """
-    with localcontext(WIDE):
-        fees = (fee_to_close(Direction.LONG, long, taker_fee), fee_to_close(Direction.SHORT, short, taker_fee))
-        long_is_bigger = long.size >= short.size
-        big, small = (long, short) if long_is_bigger else (short, long)
-        big_fee, small_fee = fees if long_is_bigger else (fees[1], fees[0])
-        bare_value = (big.size - small.size) * mark
-        bigger = LegMargin(
-            initial=big.size * mark / big.leverage + big_fee,
-            maintenance=maintenance_margin(bare_value, tiers) + big_fee,
-        )
-        buffer = small_fee
-        if small.size > 0 and big.entry_price is not None and small.entry_price is not None:
-            rate = tier_for(tiers, bare_value).mm_rate
-            buffer += rate * small.size * abs(big.entry_price - small.entry_price) * HEDGE_FACTOR
-        smaller = LegMargin(initial=buffer, maintenance=buffer)
+    fees = fee_to_close(Direction.LONG, long, taker_fee), fee_to_close(Direction.SHORT, short, taker_fee)
+    long_is_bigger = long.size >= short.size
+    big, small = (long, short) if long_is_bigger else (short, long)
+    big_fee, small_fee = fees if long_is_bigger else (fees[1], fees[0])
+    bare_value = WIDE.multiply(WIDE.subtract(big.size, small.size), mark)
+    tier = tier_for(tiers, bare_value)
+    initial = WIDE.divide(WIDE.multiply(big.size, mark), big.leverage)
+    bigger = LegMargin(WIDE.add(initial, big_fee), WIDE.add(_maintenance(bare_value, tier), big_fee))
+    buffer = small_fee
+    if small.size > 0 and big.entry_price is not None and small.entry_price is not None:
+        distance = WIDE.abs(WIDE.subtract(big.entry_price, small.entry_price))
+        factor = WIDE.multiply(tier.mm_rate, HEDGE_FACTOR)
+        buffer = WIDE.add(buffer, WIDE.multiply(WIDE.multiply(factor, small.size), distance))
+    smaller = LegMargin(initial=buffer, maintenance=buffer)
     return (bigger, smaller) if long_is_bigger else (smaller, bigger)

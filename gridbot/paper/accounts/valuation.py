@@ -26,13 +26,20 @@ NO_LEG = LegState()
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Account figures in USDT. `position_initial` contains the fees to close."""
+    """Account figures in USDT. `position_initial` contains the fees to close; `margins` are (long, short) by symbol."""
 
     wallet: Decimal
     unrealised: Decimal
     position_initial: Decimal
     maintenance: Decimal
     order_initial: Decimal
+    margins: Mapping[str, tuple[LegMargin, LegMargin]]
+
+    def margin_of(self, leg: Leg) -> LegMargin:
+        if not leg.size:
+            return NO_MARGIN
+        long, short = self.margins[leg.symbol]
+        return long if leg.direction is Direction.LONG else short
 
     @property
     def equity(self) -> Decimal:
@@ -58,22 +65,6 @@ class Valuation:
     def leverage(self, account: Account, symbol: str) -> Decimal:
         return account.leverage.get(symbol, self.default_leverage)
 
-    def margins(self, account: Account, symbol: str) -> tuple[LegMargin, LegMargin]:
-        """Margins of the (long, short) legs of one symbol."""
-        long, short = account.held(symbol)
-        if long is None and short is None:
-            return NO_MARGIN, NO_MARGIN
-        leverage, market = self.leverage(account, symbol), self.markets[symbol]
-        return pair_margins(
-            _state(long, leverage), _state(short, leverage), market.mark, market.instrument.tiers, self.taker_fee
-        )
-
-    def leg_margin(self, account: Account, leg: Leg) -> LegMargin:
-        if not leg.size:
-            return NO_MARGIN
-        long, short = self.margins(account, leg.symbol)
-        return long if leg.direction is Direction.LONG else short
-
     def liquidation_price(self, account: Account, leg: Leg, equity: Decimal) -> Decimal | None:
         """An estimate for the symbol alone; None when the leg has none."""
         leverage, tiers = self.leverage(account, leg.symbol), self.markets[leg.symbol].instrument.tiers
@@ -96,15 +87,22 @@ class Valuation:
     def totals(self, account: Account) -> Totals:
         """Everything the wallet row shows."""
         unrealised = initial = maintenance = ZERO
-        for symbol in dict.fromkeys(symbol for (symbol, _), leg in account.legs.items() if leg.size):
-            mark = self.markets[symbol].mark
-            for leg, margin in zip(account.held(symbol), self.margins(account, symbol), strict=True):
-                if leg is not None:
-                    unrealised += leg.unrealised(mark)
-                    initial += margin.initial
-                    maintenance += margin.maintenance
-        return Totals(account.wallet, unrealised, initial, maintenance, account.order_margin)
+        margins: dict[str, tuple[LegMargin, LegMargin]] = {}
+        for (symbol, _), leg in account.legs.items():
+            if not leg.size:
+                continue
+            market = self.markets[symbol]
+            unrealised += leg.unrealised(market.mark)
+            if symbol in margins:
+                continue
+            leverage = self.leverage(account, symbol)
+            long, short = (_state(each, leverage) for each in account.held(symbol))
+            margins[symbol] = pair = pair_margins(long, short, market.mark, market.instrument.tiers, self.taker_fee)
+            for margin in pair:
+                initial += margin.initial
+                maintenance += margin.maintenance
+        return Totals(account.wallet, unrealised, initial, maintenance, account.order_margin, margins)
 
 
 def _state(leg: Leg | None, leverage: Decimal) -> LegState:
-    return NO_LEG if leg is None else LegState(leg.size, leg.entry, leverage=leverage)
+    return NO_LEG if leg is None else LegState(leg.size, leg.entry, None, leverage)

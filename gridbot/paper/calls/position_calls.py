@@ -47,7 +47,7 @@ def positions(exchange: Exchange, account: Account, params: Params, now_ms: int)
     keyed = [(f"{leg.symbol},{leg.position_idx}", leg) for leg in legs]
     chosen, cursor = page_by_name(keyed, text(params, "cursor"), limit)
     figures = exchange.totals(account)
-    rows = [position_row(account, leg, exchange.state.valuation, figures.equity) for leg in chosen]
+    rows = [position_row(account, leg, exchange.state.valuation, figures) for leg in chosen]
     return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
 
 
@@ -157,5 +157,5 @@ def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms:
     )
     if leg is None:
         raise ApiError(10001, "position idx not match position mode")
-    row = position_row(account, leg, exchange.state.valuation, exchange.totals(account).equity)
+    row = position_row(account, leg, exchange.state.valuation, exchange.totals(account))
     return {"category": "linear", "riskId": row["riskId"], "riskLimitValue": row["riskLimitValue"]}

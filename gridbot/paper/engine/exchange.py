@@ -142,4 +142,4 @@ class Exchange:
         if order.is_waiting:
             self._waiting.add(account, order)
         else:
-            self.resting.add(account, order)
+            self.resting.add(account, order, self.markets[order.symbol].instrument.ticks(order.price))

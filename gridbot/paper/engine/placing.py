@@ -78,9 +78,10 @@ class Placing:
 
     def _accept(self, account: Account, request: NewOrder, now_ms: int, *, closing: bool) -> Order:
         order = self._state.new_order(request, now_ms, closing=closing)
-        margin = self._state.valuation.order_margin(account, order)
+        valuation = self._state.valuation
+        margin = valuation.order_margin(account, order)
         if margin > 0:
-            if margin > self._state.valuation.totals(account).available:
+            if margin > valuation.totals(account).available:
                 raise ApiError(110007, "ab not enough for new order")
             account.reserve(order, margin)
         account.add_open(order)

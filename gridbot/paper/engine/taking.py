@@ -42,10 +42,11 @@ class Taking:
     def enter(self, account: Account, order: Order, now_ms: int) -> None:
         """Take liquidity, refuse, or rest: what the matching engine does with an accepted order."""
         market = self._state.markets[order.symbol]
+        ticks = market.instrument.ticks(order.price)
         tif = "IOC" if order.is_market else order.request.time_in_force
         taken_before = order.cum_qty
         rivals = self._rivals(account, order, market)
-        if rivals or market.crosses(order.side, market.instrument.ticks(order.price)):
+        if rivals or market.crosses(order.side, ticks):
             if tif in ("PostOnly", "RPI"):  # retail price improvement is post-only, too
                 self._settlement.end(account, order, now_ms, reason="EC_PostOnlyWillTakeLiquidity")
                 return
@@ -56,7 +57,7 @@ class Taking:
             reason = "EC_NoImmediateQtyToFill" if tif == "IOC" else "EC_NoEnoughQtyToFill"
             self._settlement.end(account, order, now_ms, reason=reason)
             return
-        self._resting.add(account, order)
+        self._resting.add(account, order, ticks)
         if order.cum_qty == taken_before:
             self._outbox.order_changed(account, order)
 

@@ -74,10 +74,11 @@ class ExchangeState:
 
     def new_order(self, request: NewOrder, now_ms: int, *, closing: bool) -> Order:
         """An order with the next number; `closing` says that it may only close."""
-        market, number = self.markets[request.symbol], self.ids.take()
+        market, ids = self.markets[request.symbol], self.ids
+        number = ids.take()
         return Order(
             number=number,
-            order_id=self.ids.text(number),
+            order_id=ids.text(number),
             request=request,
             qty=request.qty,
             price=working_price(request, market),

@@ -26,13 +26,12 @@ class RestingOrders:
     def __contains__(self, order: Order) -> bool:
         return order.order_id in self._books[order.symbol]
 
-    def add(self, account: Account, order: Order) -> None:
-        """Put what is left of an order at the end of the queue of its price."""
-        market = self._markets[order.symbol]
-        ticks = market.instrument.ticks(order.price)
+    def add(self, account: Account, order: Order, ticks: int) -> None:
+        """Put what is left of an order at the end of the queue of its price, which is `ticks` whole ticks."""
+        symbol, side = order.symbol, order.side
         self._owners[order.order_id] = (account, order)
-        volume = market.shown_volume(order.side, ticks)
-        self._books[order.symbol].add(order.order_id, order.side, ticks, order.unfilled, volume)
+        volume = self._markets[symbol].shown_volume(side, ticks)
+        self._books[symbol].add(order.order_id, side, ticks, order.unfilled, volume)
 
     def shrink(self, order: Order) -> None:
         """The order has less left than before; it keeps its place."""

@@ -32,11 +32,14 @@ def _liquidation_price(account: Account, leg: Leg, valuation: Valuation, equity:
 
 
 def position_row(
-    account: Account, leg: Leg, valuation: Valuation, equity: Decimal, *, stream: bool = False
+    account: Account, leg: Leg, valuation: Valuation, figures: Totals, *, stream: bool = False
 ) -> dict[str, Any]:
-    """A row of position/list or of the position topic; a flat leg has an empty side."""
+    """A row of position/list or of the position topic, with the account's present figures.
+
+    A flat leg has an empty side.
+    """
     held = bool(leg.size)
-    market, margin = valuation.markets[leg.symbol], valuation.leg_margin(account, leg)
+    market, margin = valuation.markets[leg.symbol], figures.margin_of(leg)
     tier = tier_for(market.instrument.tiers, leg.cost)
     sign = 1 if leg.direction is Direction.LONG else -1
     break_even = ""
@@ -62,7 +65,7 @@ def position_row(
         "breakEvenPrice": break_even or no_price,
         "positionBalance": "0",
         "markPrice": format(market.mark, "f"),
-        "liqPrice": _liquidation_price(account, leg, valuation, equity) if held else "",
+        "liqPrice": _liquidation_price(account, leg, valuation, figures.equity) if held else "",
         "bustPrice": "",
         "positionMM": maintenance,
         "positionMMByMp": maintenance,

@@ -95,8 +95,7 @@ class Outbox:
             figures = self._valuation.totals(account)
             if "position" in listening and changes.legs:
                 rows = [
-                    position_row(account, leg, self._valuation, figures.equity, stream=True)
-                    for leg in changes.legs.values()
+                    position_row(account, leg, self._valuation, figures, stream=True) for leg in changes.legs.values()
                 ]
                 self._pushes.append(Push(account.name, "position", rows))
             if "wallet" in listening:

@@ -101,8 +101,9 @@ class StopOrders:
 
     def fit(self, account: Account, leg: Leg, now_ms: int) -> None:
         """After a fill: end the stops of what is no longer held, and let the others close no more than there is."""
-        free = dict.fromkeys(StopKind, leg.size)
-        for order in self._waiting.stops_of(account, leg):
+        stops = self._waiting.stops_of(account, leg)
+        free = dict.fromkeys(StopKind, leg.size) if stops else {}
+        for order in stops:
             kind = order.stop_kind
             assert kind is not None
             wanted = min(order.qty, free[kind]) if kind.is_partial else leg.size

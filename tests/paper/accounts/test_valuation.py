@@ -51,7 +51,7 @@ def order(side: Side, qty: str, price: str, *, idx: int, closing: bool = False) 
 
 def test_a_single_long_as_in_the_worked_example() -> None:
     valuation, account = valuation_at("2501.20"), account_with(long=("0.10", "2500"))
-    long, short = valuation.margins(account, SYMBOL)
+    long, short = valuation.totals(account).margins[SYMBOL]
     assert (long.initial, long.maintenance) == (D("25.13575"), D("1.37435"))
     assert short == NO_MARGIN
     figures = valuation.totals(account)
@@ -83,10 +83,10 @@ def test_in_one_way_mode_only_what_turns_the_position_around_locks_margin() -> N
 
 def test_margins_of_a_pair_as_fitted() -> None:
     valuation, account = valuation_at("2501.2"), account_with(long=("2", "2500"), short=("1", "2600"))
-    long, short = valuation.margins(account, SYMBOL)
+    long, short = valuation.totals(account).margins[SYMBOL]
     assert (long.initial, long.maintenance) == (D("502.715"), D("14.981"))
     assert (short.initial, short.maintenance) == (D("4.4015"), D("4.4015"))
-    assert valuation.leg_margin(account, legs(account)[1]) == short
+    assert valuation.totals(account).margin_of(legs(account)[1]) == short
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_rate_is_that_of_the_part_that_is_not_hedged(
     long: tuple[str, str], short: tuple[str, str], maintenance: Decimal
 ) -> None:
     valuation = valuation_at("60000", symbol="BTCUSDT")
-    bigger, smaller = valuation.margins(account_with(long, short, "BTCUSDT"), "BTCUSDT")
+    bigger, smaller = valuation.totals(account_with(long, short, "BTCUSDT")).margins["BTCUSDT"]
     assert bigger.maintenance == maintenance
     assert smaller.initial == smaller.maintenance == D(short[0]) * 60000 * D("1.1") * TAKER
 

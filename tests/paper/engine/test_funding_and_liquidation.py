@@ -122,7 +122,7 @@ def test_the_liquidation_estimate_is_near_the_price_that_liquidates() -> None:
     account = exchange.accounts["a"]
     take(exchange, "LTCUSDT", Side.BUY, 1, "400")
     leg = account.legs[("LTCUSDT", 1)]
-    estimate = D(position_row(account, leg, exchange.state.valuation, exchange.totals(account).equity)["liqPrice"])
+    estimate = D(position_row(account, leg, exchange.state.valuation, exchange.totals(account))["liqPrice"])
     ticks = 8500
     while leg.size:
         ticks -= 1
