@@ -29,6 +29,7 @@ from gridbot.paper.server.paper_spec import PaperSpec
 from gridbot.paper.server.state_file import read_state, write_state
 from gridbot.paper.settings import SourceKind
 from gridbot.paper.streams.channels import Channels
+from gridbot.paper.streams.connection_faults import drop_connections
 from gridbot.paper.streams.connections import Hub, Stamp
 from gridbot.paper.streams.publisher import Publisher
 
@@ -185,7 +186,7 @@ class PaperServer:
             for fault in self.faults.plan.due(self.faults.elapsed_s()) if self.faults.plan else ():
                 if fault.kind is FaultKind.RESTART:
                     self._forget()
-                await self.faults.drop(self.hub, fault)
+                await drop_connections(self.hub, fault)
 
     def _cancel_of_disconnected(self) -> None:
         accounts = self.exchange.accounts
