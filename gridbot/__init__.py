@@ -1,20 +1,20 @@
 """gridbot: what one account's worker is made of. See docs/architecture.md for the map.
 
-`gridbot.connect(data_dir)` opens the records of a data directory for reading, also while it runs.
+`gridbot.connect(data_dir)` opens the records of a data directory for reading, also while the bot runs.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gridbot.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from gridbot.store.reading import connect as connect
 
-__version__ = "0.1.0"
-
 
 def __getattr__(name: str) -> object:
-    """`connect`, imported when it is asked for: DuckDB is no business of a trading process."""
+    """Import `connect` when it is first used: a trading process does without DuckDB."""
     if name == "connect":
         from gridbot.store.reading import connect
 

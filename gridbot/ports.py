@@ -1,23 +1,31 @@
-"""What a worker needs of the outside, as small protocols. Everything behind them can be replaced: by virtual time, by
-another transport, by files in memory.
+"""What a worker needs from outside, as small protocols. Each can be replaced: by virtual time, by another transport,
+by files in memory.
 
-    Clock                       monotonic and wall time, sleeping, timers
-    Ids                         names that nobody else has
-    OrderGateway                create and cancel orders
-    ExchangeQueries             listings, facts and settings of the account
-    MarketStream, AccountStream what happens, pushed
-    Files                       the small documents that survive a restart
+    Clock             monotonic and wall time, sleeping, timers
+    Ids               randomness for names that must be unique
+    OrderGateway      create and cancel orders
+    ExchangeQueries   listings, facts and settings of the account
+    Streams           the market's prices and the account's events, pushed
+    Files             small documents that survive a restart
 
-`gridbot.bybit` implements the exchange's side, `gridbot.state` the files, `gridbot.worker.system_ports` the rest for a
-real process.
+`gridbot.bybit` implements the exchange's side, `gridbot.state` the files, `gridbot.worker.system_ports` the clock and
+the randomness of a real process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Clock", "Ids", "Timer"]
+from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.core.instrument import Instrument
+from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, CancelRef, OrderAck, OrderRequest, RateLimit
+from gridbot.exchange.stream_news import Drained, StreamHealth
+
+__all__ = ["Clock", "ExchangeQueries", "Files", "Ids", "OpenStreams", "OrderGateway", "Streams", "Timer"]
 
 
 class Timer(Protocol):
@@ -35,14 +43,130 @@ class Clock(Protocol):
     def wall_us(self) -> int: ...
 
     async def sleep(self, seconds: float) -> None:
-        """Let others run for so long."""
+        """Suspend this task for `seconds`."""
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
-        """Call on the running loop after `delay_s` seconds unless cancelled before."""
+        """Call `callback` on the running loop after `delay_s` seconds, unless cancelled before."""
 
 
 class Ids(Protocol):
-    """Randomness, where a name has to be unlike any other."""
+    """Randomness, for names that must be unique."""
 
     def token(self, digits: int) -> str:
-        """So many random hex digits."""
+        """`digits` random hex digits."""
+
+
+class OrderGateway(Protocol):
+    """Creates and cancels orders. Awaiting an answer raises ExchangeError and nothing else.
+
+    A request has left when the call returns, not only when its answer is awaited: so requests leave in the order of the
+    calls. The batch calls take at most ten orders and answer with one result per order, in their order; they raise when
+    the whole call failed.
+    """
+
+    @property
+    def limits(self) -> dict[str, RateLimit]:
+        """The exchange's newest quota by endpoint, such as `order/create`."""
+
+    def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]: ...
+    def place_orders(self, orders: Sequence[OrderRequest]) -> Awaitable[list[OrderAck | ExchangeError]]: ...
+    def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> Awaitable[OrderAck]: ...
+    def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> Awaitable[list[OrderAck | ExchangeError]]: ...
+
+
+class ExchangeQueries(Protocol):
+    """Reads the account and sets up its symbols. Every call raises ExchangeError and nothing else.
+
+    A listing is complete or raises TruncatedListing. Times are UTC milliseconds.
+    """
+
+    async def server_time_ms(self) -> int:
+        """The exchange's clock; the offset to ours is measured on the way."""
+
+    async def instrument(self, symbol: str) -> Instrument:
+        """Trading rules and risk tiers of a symbol."""
+
+    async def open_orders(self, symbol: str | None = None) -> list[OrderUpdateEvent]:
+        """All open orders of a symbol, or of the account."""
+
+    async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
+        """One order, open or closed; None when the exchange does not know it."""
+
+    async def executions(
+        self, start_ms: int, end_ms: int | None = None, symbol: str | None = None
+    ) -> list[ExecutionEvent]:
+        """Executions from `start_ms` to `end_ms` or now, each once, oldest first."""
+
+    async def positions(self, symbol: str | None = None) -> list[PositionEvent]:
+        """With `symbol` both legs, flat ones included; without it only legs that are open."""
+
+    async def wallet(self) -> WalletEvent:
+        """The USDT wallet and the account's totals."""
+
+    async def api_key_info(self) -> ApiKeyInfo:
+        """What the key may do."""
+
+    async def account_info(self) -> AccountInfo:
+        """The account's margin mode."""
+
+    async def ensure_hedge_mode(self, symbol: str) -> None:
+        """Two legs for the symbol. RESYNC when an open position or order prevents the switch."""
+
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        """The same leverage for both legs."""
+
+
+class Streams(Protocol):
+    """The market's public stream and the account's private one. They reconnect by themselves.
+
+    One object for both because `drain` must give what happened to the account before the prices that came after it.
+    """
+
+    async def start(self) -> None:
+        """Returns when every topic is confirmed. Raises ExchangeError, with everything closed again."""
+
+    async def stop(self) -> None:
+        """Close both, within two seconds."""
+
+    def drain(self) -> Drained:
+        """Take everything that has arrived since the last call."""
+
+    @property
+    def health(self) -> StreamHealth: ...
+
+    @property
+    def private_alive(self) -> bool:
+        """Whether private events reach us now."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the streams, in sentences; empty when all is well."""
+
+
+OpenStreams = Callable[[Sequence[str], Callable[[], None]], Streams]
+"""Make the streams for some symbols, not started yet. The callback runs on the loop when there is something to drain,
+once until it is drained."""
+
+
+class Files(Protocol):
+    """The small documents of one account, by name. A name may have a folder before it: "grids/btc.grid.json"."""
+
+    def path(self, name: str) -> Path:
+        """Where a document is, for messages."""
+
+    def read(self, name: str) -> bytes | None:
+        """The whole document; None when there is none. Raises OSError."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace a document now: after a crash it is the old one or the new one. Blocks. Raises OSError.
+
+        What still waits for that name in `write_soon` is dropped.
+        """
+
+    def write_soon(self, name: str, encode: Callable[[], bytes], written: Callable[[], None] | None = None) -> None:
+        """Replace a document by what `encode` gives, without blocking; of several that wait the newest wins.
+
+        Tried again until it works. Both functions may be called in another thread, `written` when the document is safe.
+        """
+
+    def set_aside(self, name: str) -> str:
+        """Rename a document that cannot be used, so that nothing reads it again; its new name. Raises OSError."""

@@ -20,56 +20,35 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Whole packages are pure, so that a new module of them is until it is named here as a shell.
 PURE_PACKAGES = (
+    "gridbot.bybit.parse_account",
+    "gridbot.bybit.parse_market",
+    "gridbot.bybit.raw_fields",
+    "gridbot.bybit.ret_codes",
+    "gridbot.bybit.watchdog",
     "gridbot.core",
+    "gridbot.exchange",
+    "gridbot.execution.latency_trace",
+    "gridbot.execution.rate_budget",
+    "gridbot.execution.send_queue",
     "gridbot.orders",
-    "gridbot.risk.funds",
-    "gridbot.risk.gate",
+    "gridbot.paper.accounts",
+    "gridbot.paper.api",
+    "gridbot.paper.calls",
+    "gridbot.paper.engine",
+    "gridbot.paper.ledger",
+    "gridbot.paper.market",
+    "gridbot.paper.params",
+    "gridbot.paper.rows",
+    "gridbot.paper.stops",
+    "gridbot.ports",
+    "gridbot.risk",
     "gridbot.strategies",
     "gridbot.rolling_limit",
-    "supervisor.process.policy",
+    "supervisor.children.policy",
 )
 SHELLS: frozenset[str] = frozenset()
-# Of the paper exchange, the exchange itself; its servers, files and process are shells.
-PURE_PAPER = frozenset(
-    f"gridbot.paper.{name}"
-    for name in (
-        "api.auth",
-        "api.dispatch",
-        "api.request_limits",
-        "api_error",
-        "calls.account_calls",
-        "calls.market_calls",
-        "calls.order_calls",
-        "calls.position_calls",
-        "calls.precheck_call",
-        "params.order_params",
-        "params.paging",
-        "params.stop_params",
-        "params.validate",
-        "accounts.account",
-        "engine.admission",
-        "engine.amending",
-        "engine.exchange",
-        "ledger.exchange_state",
-        "engine.liquidation",
-        "ledger.matching",
-        "accounts.exchange_order",
-        "ledger.settlement",
-        "engine.taking",
-        "accounts.valuation",
-        "faults.fault_plan",
-        "market.instruments",
-        "market.market_history",
-        "market.symbol_market",
-        "market.synthetic",
-        "rows.market_rows",
-        "rows.transaction_rows",
-        "engine.conditional",
-        "stops.position_stops",
-        "accounts.stop_kinds",
-        "stops.stop_orders",
-    )
-)
+# Of the paper exchange; its servers, feeds and streams are shells (tests/paper/test_pure.py goes into more detail).
+PURE_PAPER = frozenset({"gridbot.paper.api_error", "gridbot.paper.faults.fault_plan"})
 IMPURE = frozenset(
     """
     asyncio aiohttp concurrent ctypes duckdb fcntl glob gzip http io logging mmap multiprocessing os platform psutil
@@ -188,7 +167,7 @@ def test_the_lists_are_up_to_date():
         "gridbot.strategies.grid.engine",
         "gridbot.risk.gate",
         "gridbot.paper.ledger.matching",
-        "supervisor.process.policy",
+        "supervisor.children.policy",
     } <= set(PURE)
 
 
@@ -256,7 +235,7 @@ def test_the_configuration_can_be_read_without_pybit_or_a_server():
 
 # incident L13: one gate stands between any producer of an order and the wire, and these are all producers there are.
 PRODUCERS = {
-    "gridbot.worker.strategy_runner._act": "the strategy",
+    "gridbot.worker.placement.act": "the strategy",
     "gridbot.worker.order_manager.retry": "the retry queue",
     "gridbot.worker.shutdown._close": "an operator's stop",
 }
@@ -280,6 +259,12 @@ def _functions_that_call(owner: str, name: str) -> dict[str, ast.AST]:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _calls(node, owner, name):
                 found[f"{module}.{node.name}"] = node
     return found
+
+
+@pytest.mark.parametrize("request_now", ["execute_place", "execute_cancel", "execute_batch"])
+def test_only_the_executor_sends_past_its_queue(request_now: str) -> None:
+    assert _functions_that_call("self", request_now).keys() == {"gridbot.execution.executor._execute"}
+    assert _functions_that_call("executor", request_now).keys() == set()
 
 
 def test_every_producer_of_an_order_asks_the_gate() -> None:

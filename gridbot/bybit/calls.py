@@ -1,17 +1,18 @@
-"""One request to the exchange and all the pages of one: what every method of `BybitRest` stands on.
+"""One REST request, and all the pages of a listing.
 
-Listings come whole or not at all: all pages, every row readable, or `TruncatedListing`. Who compares a listing with his
-own books must never take "cut off" for "gone" (incidents L49, L50).
+A listing is complete, with all its pages and every row readable, or it raises `TruncatedListing`: whoever compares it
+with the order book must never take "cut off" for "gone" (incidents L49, L50).
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from gridbot.bybit.clocks import monotonic_s
 from gridbot.bybit.endpoints import Credentials, Endpoints
+from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.bybit.raw_fields import parse_rows
 from gridbot.bybit.session import Reply, RestTransport
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
@@ -29,7 +30,7 @@ class Calls:
     """Call from one asyncio loop; pybit runs in `pool_size` threads of its own. `timeout` in s, `recv_window` in ms.
 
     After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
-    same kind. A single request in that time would start the ten minutes anew, for every account on this address.
+    same kind. A single request in that time would restart the ten minutes for every account on this address.
     """
 
     def __init__(
@@ -56,36 +57,40 @@ class Calls:
 
     @property
     def clock_offset_ms(self) -> int:
-        """What is added to our clock in every signed request; measured with `server_time_ms` and after each 10002."""
+        """Added to our clock in every signed request; measured with `server_time_ms` and after each 10002."""
         return self._transport.clock.offset_ms
 
     def close(self) -> None:
-        """Take no more calls. Requests under way end by themselves; nobody waits for them."""
+        """Take no more calls. Requests under way run to their end in their threads; `close` does not wait for them."""
         self._transport.close()
 
-    def _begin(self, endpoint: str, **params: Any) -> Reply | ExchangeError:
-        """Hand a request to the threads now; nothing is sent while the address is banned."""
-        left_s = self._banned_until_s - time.monotonic()
+    def begin(self, endpoint: str, **params: Any) -> Reply | ExchangeError:
+        """Start a request now and give its pending answer; the error instead while the address is banned."""
+        left_s = self._banned_until_s - monotonic_s()
         if left_s > 0:
             return make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
         return self._transport.call(endpoint, **params)
 
-    async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
-        return await self._answer(self._begin(endpoint, **params))
+    def refusal(self, ret_code: int, text: str) -> ExchangeError:
+        """The error for a code inside an answer, such as that of one order of a batch."""
+        return from_ret_code(ret_code, text, secrets=self._secrets)
 
-    async def _answer(self, begun: Reply | ExchangeError) -> dict[str, Any]:
-        """The envelope of the answer."""
+    async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
+        return await self.answer(self.begin(endpoint, **params))
+
+    async def answer(self, begun: Reply | ExchangeError) -> dict[str, Any]:
+        """The envelope of the answer to a request that was begun. Raises ExchangeError."""
         if isinstance(begun, ExchangeError):
             raise begun
         try:
             return await begun
         except ExchangeError as error:
             if error.kind is ErrorKind.IP_BAN:
-                self._banned_until_s = time.monotonic() + self._ban_silence_s
+                self._banned_until_s = monotonic_s() + self._ban_silence_s
             raise
 
     async def _listing(self, endpoint: str, *, pause_s: float = 0.0, **params: Any) -> list[Any]:
-        """Rows of all pages. Ends at an empty cursor or an empty page; TruncatedListing after `MAX_PAGES`.
+        """Rows of all pages: up to an empty cursor or an empty page. TruncatedListing after `MAX_PAGES`.
 
         `pause_s` between two pages keeps a long listing below the endpoint's limit.
         """
@@ -138,7 +143,7 @@ def row_of(rows: list[Any], symbol: str) -> dict[str, Any] | None:
 
 
 def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> list[T]:
-    """All rows as events; one that cannot be read spoils the listing, or it would look as if it were not there."""
+    """All rows as events. An unreadable row makes the listing incomplete: left out, it would seem to be gone."""
     good, problems = parse_rows(parser, rows)
     if problems:
         raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")
@@ -146,5 +151,5 @@ def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endp
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """The texts of a list; nothing when it is none."""
+    """The texts in a list; empty for anything else."""
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

@@ -1,25 +1,24 @@
-"""The account's REST interface: every method is one thing to ask or tell, raises `ExchangeError` and nothing else."""
+"""The account's REST interface. Every call raises ExchangeError and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from gridbot.bybit.calls import LINEAR, Calls, result_of, row_of, rows_of, texts, whole
-from gridbot.bybit.error_mapping import from_ret_code
+from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.raw_fields import decimal_or_none, int_or_none
-from gridbot.bybit.session import Reply, server_ms_of
+from gridbot.bybit.session import server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
-from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
-from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, Transaction
+from gridbot.exchange.failures import ErrorKind, TruncatedListing, make_error
+from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
 
-__all__ = ["BATCH_MAX", "BybitRest"]
+__all__ = ["BybitRest"]
 
-BATCH_MAX = 10
 WEEK_MS = 7 * 24 * 3600 * 1000
 HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
 """Bybit keeps executions for two years; asking further back only costs requests."""
@@ -31,7 +30,15 @@ SETTLE_COIN = "USDT"
 
 
 class BybitRest(Calls):
-    """What a worker asks and tells; made and closed as `Calls`."""
+    """Queries and settings of the account (`ports.ExchangeQueries`); `orders` creates and cancels.
+
+    Constructor and `close` are those of `Calls`.
+    """
+
+    @cached_property
+    def orders(self) -> BybitOrderGateway:
+        """Creates and cancels orders over the same connections."""
+        return BybitOrderGateway(self)
 
     # ------------------------------------------------------------------ market
 
@@ -60,6 +67,7 @@ class BybitRest(Calls):
             raise make_error(f"{symbol}: unreadable instrument: {error}", ErrorKind.AMBIGUOUS) from None
 
     async def tickers(self, symbol: str) -> TickerEvent:
+        """The newest ticker of a symbol."""
         envelope = await self._call("market/tickers", category=LINEAR, symbol=symbol)
         row = row_of(rows_of(envelope, "market/tickers"), symbol)
         if row is None:
@@ -71,38 +79,8 @@ class BybitRest(Calls):
 
     # ------------------------------------------------------------------ orders
 
-    def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]:
-        """Create one limit order. The acknowledgement only says that the request was accepted.
-
-        The request is on its way when this returns, not only when the result is awaited.
-        """
-        begun = self._begin("order/create", category=LINEAR, **_order_params(order))
-        return self._acknowledged(begun, order.order_link_id)
-
-    async def place_orders(self, orders: Sequence[OrderRequest]) -> list[OrderAck | ExchangeError]:
-        """Create up to `BATCH_MAX` orders; one result per order, in their order. Raises when the whole call failed."""
-        return await self._batch(
-            "order/create-batch",
-            [_order_params(order) for order in orders],
-            [("", order.order_link_id) for order in orders],
-        )
-
-    def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> Awaitable[OrderAck]:
-        """Ask for the end of one order; with both ids the exchange goes by `order_id`. Sent at once, too."""
-        params = _ids(order_id, order_link_id)
-        begun = self._begin("order/cancel", category=LINEAR, symbol=symbol, **params)
-        return self._acknowledged(begun, order_link_id, order_id)
-
-    async def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> list[OrderAck | ExchangeError]:
-        """Cancel up to `BATCH_MAX` orders of a symbol; one result per ref, in their order."""
-        return await self._batch(
-            "order/cancel-batch",
-            [{"symbol": symbol, **_ids(ref.order_id, ref.order_link_id)} for ref in refs],
-            [(ref.order_id, ref.order_link_id) for ref in refs],
-        )
-
     async def open_orders(self, symbol: str | None = None) -> list[OrderUpdateEvent]:
-        """All open orders of a symbol or of the account, conditional ones included, each once, newest state."""
+        """All open orders of a symbol or of the account, conditional ones included, each once in its newest state."""
         rows = await self._listing("order/realtime", category=LINEAR, limit=50, **_scope(symbol))
         newest: dict[str, OrderUpdateEvent] = {}
         for event in whole(parse_order, rows, "order/realtime"):
@@ -112,11 +90,11 @@ class BybitRest(Calls):
         return [event for event in newest.values() if event.status.is_open]
 
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
-        """One order, open or closed: from order/realtime, else from the history. None when neither knows it.
+        """One order, open or closed: from order/realtime, else from the history. None when neither has it.
 
         The history lags and forgets orders cancelled without a fill after 24 h (docs/bybit.md 3.10).
         """
-        ids = _ids(order_id, order_link_id)
+        ids = ids_of(order_id, order_link_id)
         if order_id:
             ids.pop("orderLinkId", None)
         for endpoint in ("order/realtime", "order/history"):
@@ -131,8 +109,8 @@ class BybitRest(Calls):
     ) -> list[ExecutionEvent]:
         """Executions of every type from `start_ms` (UTC) to `end_ms` or now, each once, oldest first.
 
-        Bybit answers for at most seven days at a time, so a long stretch is several listings. Several executions in
-        one millisecond are ordered by sequence number, then by how much their order had left.
+        Bybit lists at most seven days at a time, so a long period takes several listings. Executions in the same
+        millisecond are ordered by sequence number, then by how much their order had left.
         """
         now_ms = self._transport.clock.now_ms()
         start_ms = max(start_ms, now_ms - HISTORY_MS)
@@ -153,27 +131,14 @@ class BybitRest(Calls):
     async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
         """Every movement of the USDT wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
-        A stretch with more rows than a listing may have is asked for in halves.
+        A period with more rows than a listing may have is read in halves.
         """
         found: list[Transaction] = []
         while start_ms <= end_ms:
             stop_ms = min(end_ms, start_ms + WEEK_MS - 1)
-            found += reversed(await self._transactions(start_ms, stop_ms))
+            found += reversed(await _transactions(self, start_ms, stop_ms))
             start_ms = stop_ms + 1
         return found
-
-    async def _transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
-        """Newest first, as the exchange lists them; at most seven days."""
-        window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
-        scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
-        try:
-            rows = await self._listing("account/transaction-log", pause_s=TRANSACTIONS_PAUSE_S, **scope, **window)
-        except TruncatedListing:
-            if end_ms - start_ms < SMALLEST_WINDOW_MS:
-                raise
-            middle_ms = (start_ms + end_ms) // 2
-            return await self._transactions(middle_ms + 1, end_ms) + await self._transactions(start_ms, middle_ms)
-        return whole(parse_transaction, rows, "account/transaction-log")
 
     # ------------------------------------------------------------------ account
 
@@ -197,18 +162,18 @@ class BybitRest(Calls):
         return found
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
-        """Same leverage for both legs; nothing happens when it is set already."""
-        text = _plain(leverage)
+        """The same leverage for both legs. Succeeds when it is set already."""
+        text = plain(leverage)
         await self._unless_noop(
             "position/set-leverage", category=LINEAR, symbol=symbol, buyLeverage=text, sellLeverage=text
         )
 
     async def ensure_hedge_mode(self, symbol: str) -> None:
-        """Two legs for the symbol. RESYNC when an open position or order stands in the way of the switch."""
+        """Two legs for the symbol. RESYNC when an open position or order prevents the switch."""
         await self._unless_noop("position/switch-mode", category=LINEAR, symbol=symbol, mode=HEDGE_MODE)
 
     async def api_key_info(self) -> ApiKeyInfo:
-        """What the key may do. The demo environment may not have this."""
+        """What the key may do. The demo environment may lack this."""
         result = result_of(await self._call("user/query-api"), "user/query-api")
         permissions = result.get("permissions")
         permissions = permissions if isinstance(permissions, dict) else {}
@@ -225,6 +190,7 @@ class BybitRest(Calls):
         )
 
     async def account_info(self) -> AccountInfo:
+        """The account's margin mode."""
         result = result_of(await self._call("account/info"), "account/info")
         return AccountInfo(
             margin_mode=str(result.get("marginMode", "")),
@@ -233,6 +199,7 @@ class BybitRest(Calls):
         )
 
     async def fee_rate(self, symbol: str) -> FeeRate:
+        """The account's fees for a symbol."""
         envelope = await self._call("account/fee-rate", category=LINEAR, symbol=symbol)
         row = row_of(rows_of(envelope, "account/fee-rate"), symbol) or {}
         maker, taker = decimal_or_none(row.get("makerFeeRate")), decimal_or_none(row.get("takerFeeRate"))
@@ -240,82 +207,20 @@ class BybitRest(Calls):
             raise make_error(f"expected the fee rates of {symbol}, got none", ErrorKind.AMBIGUOUS)
         return FeeRate(symbol, maker, taker)
 
-    # ------------------------------------------------------------------ inside
-
-    async def _acknowledged(self, begun: Reply | ExchangeError, order_link_id: str, order_id: str = "") -> OrderAck:
-        return _ack((await self._answer(begun)).get("result"), order_link_id, order_id)
-
-    async def _batch(
-        self, endpoint: str, items: list[dict[str, Any]], ids: list[tuple[str, str]]
-    ) -> list[OrderAck | ExchangeError]:
-        if not items:
-            return []
-        if len(items) > BATCH_MAX:
-            raise ValueError(f"expected at most {BATCH_MAX} orders in a batch, got {len(items)}")
-        envelope = await self._call(endpoint, category=LINEAR, request=items)
-        result, extra = envelope.get("result"), envelope.get("retExtInfo")
-        rows = result.get("list") if isinstance(result, dict) else None
-        codes = extra.get("list") if isinstance(extra, dict) else None
-        if not isinstance(rows, list) or not isinstance(codes, list) or not len(rows) == len(codes) == len(items):
-            raise make_error(
-                f"{endpoint}: expected {len(items)} results, got an answer without them", ErrorKind.AMBIGUOUS
-            )
-        return [self._batch_item(row, code, *wanted) for row, code, wanted in zip(rows, codes, ids, strict=True)]
-
-    def _batch_item(self, row: object, code: object, order_id: str, link_id: str) -> OrderAck | ExchangeError:
-        number = int_or_none(code.get("code")) if isinstance(code, dict) else None
-        if number is None or not isinstance(code, dict):
-            return make_error("expected a code for each order of a batch, got none", ErrorKind.AMBIGUOUS)
-        if number != 0:
-            return from_ret_code(number, str(code.get("msg", "")), secrets=self._secrets)
-        try:
-            return _ack(row, link_id, order_id)
-        except ExchangeError as error:
-            return error
-
-
-# ---------------------------------------------------------------------- requests
-
-
-def _plain(number: Decimal) -> str:
-    """Digits without an exponent: pybit would send what `str` says, and Bybit refuses `1E-5`."""
-    return format(number, "f")
-
-
-def _order_params(order: OrderRequest) -> dict[str, Any]:
-    return {
-        "symbol": order.symbol,
-        "side": str(order.side),
-        "orderType": "Limit",
-        "qty": _plain(order.qty),
-        "price": _plain(order.price),
-        "timeInForce": "PostOnly" if order.post_only else "GTC",
-        "positionIdx": order.direction.position_idx,
-        "orderLinkId": order.order_link_id,
-        "reduceOnly": order.reduce_only,
-    }
-
-
-def _ids(order_id: str, order_link_id: str) -> dict[str, str]:
-    ids = {"orderId": order_id, "orderLinkId": order_link_id}
-    given = {name: value for name, value in ids.items() if value}
-    if not given:
-        raise ValueError("expected an order_id or an order_link_id, got neither")
-    return given
-
 
 def _scope(symbol: str | None) -> dict[str, Any]:
     return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
 
 
-# ---------------------------------------------------------------------- answers
-
-
-def _ack(result: object, order_link_id: str, order_id: str = "") -> OrderAck:
-    """AMBIGUOUS when the answer names no order, or another one than ours: then nothing is known about ours."""
-    row = result if isinstance(result, dict) else {}
-    got_id, got_link = row.get("orderId"), row.get("orderLinkId")
-    is_ours = order_id in ("", got_id) and (not got_link or order_link_id in ("", got_link))
-    if isinstance(got_id, str) and got_id and is_ours:
-        return OrderAck(got_id, order_link_id or str(got_link or ""))
-    raise make_error("expected the order's id in the answer, got none or another's", ErrorKind.AMBIGUOUS)
+async def _transactions(rest: BybitRest, start_ms: int, end_ms: int) -> list[Transaction]:
+    """Newest first, as the exchange lists them; at most seven days."""
+    window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
+    scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
+    try:
+        rows = await rest._listing("account/transaction-log", pause_s=TRANSACTIONS_PAUSE_S, **scope, **window)
+    except TruncatedListing:
+        if end_ms - start_ms < SMALLEST_WINDOW_MS:
+            raise
+        middle_ms = (start_ms + end_ms) // 2
+        return await _transactions(rest, middle_ms + 1, end_ms) + await _transactions(rest, start_ms, middle_ms)
+    return whole(parse_transaction, rows, "account/transaction-log")

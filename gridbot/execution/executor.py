@@ -1,179 +1,176 @@
-"""Turns admitted orders into calls: cancels first, then closes, then opens, on the account's rate budget.
+"""Turns admitted orders into requests: cancels first, then closes, then opens, on the account's rate budget.
 
-An order is *journalled before it is sent* (`before_send` appends everything recorded so far). What comes back goes to
-the order's owner as it is, an acknowledgement or an `ExchangeError`; what to do about it is `orders/outcome.py`.
+Every order is journalled before its request leaves (`before_send` writes all that was recorded so far). The answer goes
+to the order's owner as an `OrderResult`; what the owner does about a failure stands in `orders/outcomes.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
-import time
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
-from typing import Protocol
 
-from gridbot.exchange.failures import ErrorKind, ExchangeError
-from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
+from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest
 from gridbot.execution.latency_trace import LatencyTrace
-from gridbot.orders.order import OrderState, TrackedOrder
-from gridbot.rolling_limit import RollingLimit
+from gridbot.execution.rate_budget import RateBudget
+from gridbot.execution.send_queue import Lane, OrderOwner, RequestKind, Send, next_step
+from gridbot.orders.order import TrackedOrder
+from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_place
+from gridbot.ports import Clock, OrderGateway, Timer
 
-__all__ = ["Executor", "OrderGateway", "OrderOwner"]
+__all__ = ["Executor", "OrderOwner"]
 
-BATCH = 10
-ORDERS_PER_S = 10
-IP_BAN_S = 600.0
+log = logging.getLogger(__name__)
+
+DRAIN_POLL_S = 0.01
+TIMER_MIN_S = 0.001
 ZERO = Decimal(0)
 
 _Answers = list[OrderAck | ExchangeError]
 
 
-class OrderGateway(Protocol):
-    """The part of `BybitRest` that orders need."""
-
-    @property
-    def limits(self) -> dict[str, RateLimit]: ...
-
-    def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]: ...
-    async def place_orders(self, orders: Sequence[OrderRequest]) -> list[OrderAck | ExchangeError]: ...
-    def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> Awaitable[OrderAck]: ...
-    async def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> list[OrderAck | ExchangeError]: ...
-
-
-class OrderOwner(Protocol):
-    """Whoever an order belongs to (a strategy runner): told before it leaves and when the answer is there."""
-
-    def sending(self, order: TrackedOrder) -> None: ...
-    def placed(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None: ...
-    def cancelled(self, order: TrackedOrder, result: OrderAck | ExchangeError) -> None: ...
-
-
-class _Lane:
-    """Orders of one kind that wait for their turn, and the budgets of the two endpoints that take them."""
-
-    def __init__(self, single: str, batch: str) -> None:
-        self.single, self.batch = single, batch
-        self.heap: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
-        self.buckets = {single: RollingLimit(ORDERS_PER_S), batch: RollingLimit(ORDERS_PER_S)}
-
-
 class Executor:
-    """One per account. Call `pump` after a batch of `place`/`cancel`; it sends what the budget allows."""
+    """One per account. Queue with `place` and `cancel`, then call `pump`, which sends what the budget allows.
+
+    `max_in_flight` requests may be unanswered at a time.
+    """
 
     def __init__(
-        self,
-        wire: OrderGateway,
-        *,
-        before_send: Callable[[], object],
-        clock_s: Callable[[], float] = time.monotonic,
-        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        max_in_flight: int = 4,
-        trace: LatencyTrace | None = None,
+        self, gateway: OrderGateway, clock: Clock, *, before_send: Callable[[], object], max_in_flight: int = 4
     ) -> None:
-        self.trace = trace or LatencyTrace()
-        self._wire = wire
+        self.trace = LatencyTrace(clock.monotonic_ns)
+        self.budget = RateBudget(endpoint for kind in RequestKind for endpoint in kind.endpoints)
+        self._gateway = gateway
+        self._clock = clock
         self._before_send = before_send
-        self._clock_s, self._clock_ms = clock_s, clock_ms
         self._free = max_in_flight
-        self._cancels = _Lane("order/cancel", "order/cancel-batch")
-        self._places = _Lane("order/create", "order/create-batch")
-        self._count = itertools.count()
+        self._cancels = Lane(RequestKind.CANCEL)
+        self._places = Lane(RequestKind.PLACE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self.ip_banned_until_s: float | None = None
+        self._timer: Timer | None = None
 
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing is under way."""
-        return not (self._tasks or self._cancels.heap or self._places.heap)
+        return not (self._tasks or self._cancels or self._places)
+
+    @property
+    def ip_banned_until_s(self) -> float | None:
+        """Monotonic time at which the last ban of our address ends; it may be over."""
+        return self.budget.ip_banned_until_s
+
+    # ------------------------------------------------------------------ the queue
 
     def place(self, order: TrackedOrder, owner: OrderOwner, distance: Decimal = ZERO) -> None:
-        rank = 0 if order.reduce_only else 1
-        heapq.heappush(self._places.heap, (rank, distance, next(self._count), order, owner))
+        """Queue an order to be created; of several opens, or closes, the one with the smaller `distance` goes first."""
+        self._places.push(order, owner, rank=0 if order.reduce_only else 1, distance=distance)
 
     def cancel(self, order: TrackedOrder, owner: OrderOwner) -> None:
-        heapq.heappush(self._cancels.heap, (0, ZERO, next(self._count), order, owner))
+        """Queue an order to be cancelled."""
+        self._cancels.push(order, owner)
 
     def pump(self) -> None:
-        """Send what may be sent now; come back by itself when the budget allows more."""
+        """Send what may be sent now; run again by itself when the budget allows more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        now_s = self._clock.monotonic_s()
         wait_s: float | None = None
         for lane in (self._cancels, self._places):
-            lane_wait = self._pump_lane(lane)
-            if lane_wait is not None:
-                wait_s = lane_wait if wait_s is None else min(wait_s, lane_wait)
+            while self._free > 0:
+                step = next_step(lane, self.budget, now_s)
+                if isinstance(step, Send):
+                    self._launch(step)
+                    continue
+                if step is not None:
+                    wait_s = step.seconds if wait_s is None else min(wait_s, step.seconds)
+                break
         if wait_s is not None:
-            self._timer = asyncio.get_running_loop().call_later(max(wait_s, 0.001), self.pump)
+            self._timer = self._clock.call_later(max(wait_s, TIMER_MIN_S), self.pump)
 
     async def drain(self, timeout_s: float) -> bool:
-        """Wait until nothing is under way; False when that took too long."""
-        deadline = self._clock_s() + timeout_s
-        while not self.idle and self._clock_s() < deadline:
+        """Send what waits and wait for the answers; False when that took longer than `timeout_s`."""
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        while not self.idle and self._clock.monotonic_s() < deadline_s:
             self.pump()
-            await asyncio.sleep(0.01)
+            await self._clock.sleep(DRAIN_POLL_S)
         return self.idle
 
     def close(self) -> None:
-        """Drop what waits; requests under way are left to finish in their threads."""
+        """Drop what waits. Requests under way go on in their threads; their answers are dropped."""
         if self._timer is not None:
             self._timer.cancel()
-        self._cancels.heap.clear()
-        self._places.heap.clear()
+        self._cancels.clear()
+        self._places.clear()
         for task in self._tasks:
             task.cancel()
 
+    # ------------------------------------------------------------------ requests
+
+    def execute_place(self, order: TrackedOrder) -> Awaitable[OrderResult]:
+        """Create one order, past queue and budget. The request has left when this returns."""
+        return _result(self._gateway.place_order(_request(order)), result_of_place)
+
+    def execute_cancel(self, order: TrackedOrder) -> Awaitable[OrderResult]:
+        """Cancel one order, past queue and budget. The request has left when this returns."""
+        answer = self._gateway.cancel_order(order.symbol, order_id=order.order_id, order_link_id=order.link_id)
+        return _result(answer, result_of_cancel)
+
+    def execute_batch(self, kind: RequestKind, orders: Sequence[TrackedOrder]) -> Awaitable[list[OrderResult]]:
+        """Create, or cancel, up to ten orders in one request (cancels: one per symbol), past queue and budget.
+
+        The requests have left when this returns; the results are in the order of `orders`.
+        """
+        if kind is RequestKind.PLACE:
+            answers = self._gateway.place_orders([_request(order) for order in orders])
+            return _results([(orders, answers)], orders, result_of_place)
+        begun: list[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]] = []
+        for symbol in dict.fromkeys(order.symbol for order in orders):
+            mine = [order for order in orders if order.symbol == symbol]
+            refs = [CancelRef(order_id=order.order_id, order_link_id=order.link_id) for order in mine]
+            begun.append((mine, self._gateway.cancel_orders(symbol, refs)))
+        return _results(begun, orders, result_of_cancel)
+
     # ------------------------------------------------------------------ inside
 
-    def _pump_lane(self, lane: _Lane) -> float | None:
-        """Send from one lane; seconds to wait when the budget stopped it, None when it is empty or the pool is full."""
-        now_s = self._clock_s()
-        if self.ip_banned_until_s is not None and now_s < self.ip_banned_until_s:
-            return self.ip_banned_until_s - now_s if lane.heap else None
-        while lane.heap and self._free > 0:
-            self._drop_stale(lane)
-            if not lane.heap:
-                return None
-            endpoint = lane.batch if len(lane.heap) > 1 else lane.single
-            bucket = lane.buckets[endpoint]
-            granted = bucket.take(min(BATCH, len(lane.heap)), now_s)
-            if granted == 0:
-                return bucket.wait_s(now_s)
-            entries = [heapq.heappop(lane.heap) for _ in range(granted)]
-            self._launch(lane, endpoint, [(order, owner) for *_, order, owner in entries])
-        return None
-
-    def _drop_stale(self, lane: _Lane) -> None:
-        """Skip orders that nobody wants sent any more: dropped before their turn, or over in the meantime."""
-        while lane.heap:
-            order = lane.heap[0][3]
-            if lane is self._places and order.state is OrderState.PENDING:
-                return
-            if lane is self._cancels and order.state is OrderState.PENDING_CANCEL:
-                return
-            heapq.heappop(lane.heap)
-
-    def _launch(self, lane: _Lane, endpoint: str, entries: list[tuple[TrackedOrder, OrderOwner]]) -> None:
-        wanted = OrderState.PENDING if lane is self._places else OrderState.PENDING_CANCEL
-        entries = [(order, owner) for order, owner in entries if order.state is wanted]
-        if not entries:
-            return
-        if lane is self._places:
-            for order, owner in entries:
+    def _launch(self, send: Send) -> None:
+        if send.kind is RequestKind.PLACE:
+            sent_ms = self._clock.wall_ms()
+            for order, owner in send.entries:
                 order.on_wire = True
                 order.attempt += 1
-                order.sent_ms = self._clock_ms()
+                order.sent_ms = sent_ms
                 owner.sending(order)
         self._before_send()
-        self.trace.journalled(order.link_id for order, _ in entries)
+        self.trace.journalled(order.link_id for order, _ in send.entries)
         self._free -= 1
-        answer = self._send([order for order, _ in entries], is_place=lane is self._places)
-        task = asyncio.get_running_loop().create_task(self._take_in(lane, endpoint, entries, answer))
+        task = asyncio.get_running_loop().create_task(self._take_in(send, self._execute(send)))
         self._tasks.add(task)
         task.add_done_callback(self._landed)
+
+    def _execute(self, send: Send) -> Awaitable[OrderResult | list[OrderResult]]:
+        """The request has left when this returns: a turn of the loop earlier than from within a task, and in order."""
+        if send.endpoint == send.kind.batch:
+            return self.execute_batch(send.kind, [order for order, _ in send.entries])
+        [(order, _)] = send.entries
+        return self.execute_place(order) if send.kind is RequestKind.PLACE else self.execute_cancel(order)
+
+    async def _take_in(self, send: Send, answer: Awaitable[OrderResult | list[OrderResult]]) -> None:
+        """Wait for the answer to a request and give each order's part of it to its owner."""
+        given = await answer
+        results = given if isinstance(given, list) else [given]
+        self.budget.learn(send.endpoint, self._gateway.limits.get(send.endpoint))
+        now_s = self._clock.monotonic_s()
+        for (order, owner), result in zip(send.entries, results, strict=True):
+            if result.error is not None:
+                self.budget.failed(send.endpoint, result.error, now_s)
+            try:
+                (owner.placed if send.kind is RequestKind.PLACE else owner.cancelled)(order, result)
+            except Exception:
+                # The other orders of the batch need their answers; this one is found by the next reconciliation.
+                log.exception("%s: the answer about %s could not be handled", order.symbol, order.key)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -182,57 +179,30 @@ class Executor:
             task.result()
             self.pump()
 
-    def _send(self, orders: list[TrackedOrder], *, is_place: bool) -> Awaitable[OrderAck | _Answers]:
-        """A single request is on its way when this returns: a turn of the loop earlier than from within a task."""
-        if is_place:
-            requests = [_request(order) for order in orders]
-            return self._wire.place_order(requests[0]) if len(requests) == 1 else self._wire.place_orders(requests)
-        if len(orders) > 1:
-            return self._cancel_by_symbol(orders)
-        [order] = orders
-        return self._wire.cancel_order(order.symbol, order_id=order.order_id, order_link_id=order.link_id)
 
-    async def _take_in(
-        self,
-        lane: _Lane,
-        endpoint: str,
-        entries: list[tuple[TrackedOrder, OrderOwner]],
-        answer: Awaitable[OrderAck | _Answers],
-    ) -> None:
-        """Wait for the answer to a request and hand each order's part of it to its owner."""
-        results: _Answers
+async def _result(
+    answer: Awaitable[OrderAck], result_of: Callable[[OrderAck | ExchangeError], OrderResult]
+) -> OrderResult:
+    try:
+        return result_of(await answer)
+    except ExchangeError as error:
+        return result_of(error)
+
+
+async def _results(
+    begun: Sequence[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]],
+    orders: Sequence[TrackedOrder],
+    result_of: Callable[[OrderAck | ExchangeError], OrderResult],
+) -> list[OrderResult]:
+    """Results of some batches in the order of `orders`; when a whole call failed, its error for each of its orders."""
+    results: dict[str, OrderResult] = {}
+    for mine, waiting in begun:
         try:
-            given = await answer
-            results = given if isinstance(given, list) else [given]
+            answers = await waiting
         except ExchangeError as error:
-            results = [error] * len(entries)
-        limit = self._wire.limits.get(endpoint)
-        if limit is not None and limit.limit:
-            lane.buckets[endpoint].correct(limit.limit)
-        for (order, owner), result in zip(entries, results, strict=True):
-            if isinstance(result, ExchangeError):
-                self._hold_back(lane.buckets[endpoint], result)
-            (owner.placed if lane is self._places else owner.cancelled)(order, result)
-
-    async def _cancel_by_symbol(self, orders: list[TrackedOrder]) -> _Answers:
-        """One batch per symbol; answers in the order of `orders`."""
-        answers: dict[str, OrderAck | ExchangeError] = {}
-        for symbol in dict.fromkeys(order.symbol for order in orders):
-            mine = [order for order in orders if order.symbol == symbol]
-            refs = [CancelRef(order_id=order.order_id, order_link_id=order.link_id) for order in mine]
-            try:
-                results = await self._wire.cancel_orders(symbol, refs)
-            except ExchangeError as error:
-                results = [error] * len(mine)
-            answers.update((order.key, result) for order, result in zip(mine, results, strict=True))
-        return [answers[order.key] for order in orders]
-
-    def _hold_back(self, bucket: RollingLimit, error: ExchangeError) -> None:
-        now_s = self._clock_s()
-        if error.kind is ErrorKind.RATE_LIMIT:
-            bucket.block(now_s + 1.0)
-        elif error.kind is ErrorKind.IP_BAN:
-            self.ip_banned_until_s = now_s + IP_BAN_S
+            answers = [error] * len(mine)
+        results.update((order.key, result_of(answer)) for order, answer in zip(mine, answers, strict=True))
+    return [results[order.key] for order in orders]
 
 
 def _request(order: TrackedOrder) -> OrderRequest:

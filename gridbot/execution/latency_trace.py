@@ -1,9 +1,9 @@
 """Where the time of one order goes, from the frame that caused it to its request: stamps along the hot path.
 
-Off unless somebody measures (`benchmarks/latency.py`), and then one test per mark. A ticker begins a decision; each
-order that comes of it takes the decision's stamps along under its orderLinkId and adds its own::
+Off unless somebody measures (`benchmarks/latency.py`), at the cost of one test per mark. A ticker begins a decision;
+each order that results from it takes over the decision's stamps, under its orderLinkId, and adds its own::
 
-    received   the frame reached our callback, in pybit's thread
+    received   the frame arrived, in the thread of its connection
     event      it is a `TickerEvent`, on the loop
     decided    the engine has answered
     admitted   sized, let through by the gate, recorded
@@ -12,8 +12,7 @@ order that comes of it takes the decision's stamps along under its orderLinkId a
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 __all__ = ["LatencyTrace", "Stage"]
@@ -30,11 +29,12 @@ class Stage(StrEnum):
 
 
 class LatencyTrace:
-    """Stamps in ns of `time.monotonic_ns`, which all processes of a machine share. `traces` grows while `on`."""
+    """Stamps in ns of the monotonic clock, which all processes of a machine share. `traces` grows while `on`."""
 
-    __slots__ = ("_decision", "on", "traces")
+    __slots__ = ("_decision", "_now_ns", "on", "traces")
 
-    def __init__(self) -> None:
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
         self.on = False
         self.traces: dict[str, dict[Stage, int]] = {}
         """Stamps by orderLinkId."""
@@ -43,21 +43,21 @@ class LatencyTrace:
     def begin(self, received_ns: int) -> None:
         """A decision begins, because of a frame that came at `received_ns`."""
         if self.on:
-            self._decision = {Stage.RECEIVED: received_ns, Stage.EVENT: time.monotonic_ns()}
+            self._decision = {Stage.RECEIVED: received_ns, Stage.EVENT: self._now_ns()}
 
     def decided(self) -> None:
         """The engine has answered."""
         if self.on:
-            self._decision[Stage.DECIDED] = time.monotonic_ns()
+            self._decision[Stage.DECIDED] = self._now_ns()
 
     def admitted(self, link_id: str) -> None:
-        """An order has come of the decision under way."""
+        """The decision under way has resulted in an order."""
         if self.on:
-            self.traces[link_id] = {**self._decision, Stage.ADMITTED: time.monotonic_ns()}
+            self.traces[link_id] = {**self._decision, Stage.ADMITTED: self._now_ns()}
 
     def journalled(self, link_ids: Iterable[str]) -> None:
         """Everything about these orders is in the journal; a further try of an order is not followed."""
         if self.on:
-            now_ns = time.monotonic_ns()
+            now_ns = self._now_ns()
             for link_id in link_ids:
                 self.traces.get(link_id, {}).setdefault(Stage.JOURNALLED, now_ns)

@@ -1,17 +1,29 @@
-"""What an answer of the exchange means for the order it was about. A table, pure.
+"""What the answer to a request means for the order it was about. Tables, pure.
 
-Four outcomes: *confirmed* (an acknowledgement), *rejected* (proved not created), *denied* (by our own gate, which never
-gets here) and *unresolved* (the reply was lost). Nothing becomes rejected because a reply was lost (incidents L2, L3).
+A request has one of four outcomes: *confirmed* (acknowledged), *rejected* (refused, and proved to have had no effect),
+*denied* (by us, before it left) and *unresolved* (the reply was lost, or contradicts what we know). Nothing becomes
+rejected because a reply was lost (incidents L2, L3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
+from gridbot.exchange.requests import OrderAck
 
-__all__ = ["Next", "Verdict", "after_cancel", "after_place"]
+__all__ = [
+    "Next",
+    "OrderOutcome",
+    "OrderResult",
+    "Verdict",
+    "after_cancel",
+    "after_place",
+    "result_of_cancel",
+    "result_of_place",
+]
 
 REDUCE_ONLY_ZERO = 110017
 
@@ -31,7 +43,7 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`next` for the order; the flags are for the rest of the house."""
+    """`next` for the order itself; the flags say what else has to be done."""
 
     next: Next
     breaker: bool = False
@@ -83,3 +95,51 @@ def after_place(error: ExchangeError) -> Verdict:
 def after_cancel(error: ExchangeError) -> Verdict:
     """What to do about a refused or lost cancel request."""
     return _CANCEL[error.kind]
+
+
+class OrderOutcome(StrEnum):
+    """What became of one request to create, or cancel, an order."""
+
+    CONFIRMED = "confirmed"
+    """The exchange accepted it. The order's own news come by stream or listing."""
+    REJECTED = "rejected"
+    """The exchange refused it, and it had no effect."""
+    DENIED = "denied"
+    """We did not send it."""
+    UNRESOLVED = "unresolved"
+    """It may have had its effect: look the order up first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResult:
+    """The outcome of one request.
+
+    `ack` is set when it was confirmed, `error` when it was rejected or is unresolved; `reason` says why it was denied.
+    """
+
+    outcome: OrderOutcome
+    ack: OrderAck | None = None
+    error: ExchangeError | None = None
+    reason: str = ""
+
+    @classmethod
+    def denied(cls, reason: str) -> OrderResult:
+        """Of a request that we did not send."""
+        return cls(OrderOutcome.DENIED, reason=reason)
+
+
+def result_of_place(answer: OrderAck | ExchangeError) -> OrderResult:
+    """The outcome of a create request."""
+    return _result(answer, after_place)
+
+
+def result_of_cancel(answer: OrderAck | ExchangeError) -> OrderResult:
+    """The outcome of a cancel request."""
+    return _result(answer, after_cancel)
+
+
+def _result(answer: OrderAck | ExchangeError, judge: Callable[[ExchangeError], Verdict]) -> OrderResult:
+    if isinstance(answer, OrderAck):
+        return OrderResult(OrderOutcome.CONFIRMED, ack=answer)
+    is_open = judge(answer).next is Next.LOOK_UP
+    return OrderResult(OrderOutcome.UNRESOLVED if is_open else OrderOutcome.REJECTED, error=answer)

@@ -20,6 +20,7 @@ from gridbot.core import (
 )
 from gridbot.exchange.requests import PublicTrade
 from gridbot.orders.order import TrackedOrder, Transition
+from gridbot.orders.proposal import Proposal
 from gridbot.records.record_types import (
     ExecutionRecord,
     GridRecord,
@@ -33,7 +34,6 @@ from gridbot.records.record_types import (
     UtcMs,
     WalletRecord,
 )
-from gridbot.risk.gate import Proposal
 from gridbot.strategies.grid import GridState
 
 __all__ = [

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gridbot.atomic_file import write_atomic
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.record_types import Header, Record
@@ -71,12 +72,12 @@ def write_committed(directory: Path, seq: int) -> None:
     """Note beside a journal that the database holds everything up to `seq`.
 
     A journal that lost its tail (power) or its files (somebody tidied up) then goes on above it, instead of giving
-    numbers twice: the database would take the new records for old ones.
+    numbers twice: the database would take the new records for old ones. Raises OSError.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f"{COMMITTED}.{os.getpid()}"
-    temporary.write_text(f"{seq}\n")
-    os.replace(temporary, directory / COMMITTED)
+    with contextlib.suppress(OSError):  # of an earlier writer that was killed: there is only one at a time
+        for left_over in directory.glob(f"{COMMITTED}.*"):
+            left_over.unlink()
+    write_atomic(directory / COMMITTED, f"{seq}\n".encode())
 
 
 def read_committed(directory: Path) -> int:

@@ -59,7 +59,7 @@ class Funds:
         return notional / (leverage if leverage else Decimal(1)) * BUFFER
 
     def affords(self, need: Decimal, now_s: float) -> bool:
-        """Say whether an opening order may go; a fresh zero is zero."""
+        """Whether an opening order may go; a fresh zero is zero."""
         available = self.available
         if available is None or self._known_s is None or now_s - self._known_s > FRESH_S:
             if self._probe_s is not None and now_s - self._probe_s < PROBE_S:
@@ -69,4 +69,5 @@ class Funds:
         return need <= available
 
     def promise(self, need: Decimal) -> None:
+        """An opening order goes: count its margin as spent."""
         self._promised += need

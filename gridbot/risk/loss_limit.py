@@ -1,18 +1,16 @@
-"""The session-loss latch: an account that has lost too much opens nothing more until an operator says so.
+"""The session loss limit: an account that has lost too much opens nothing more until an operator says so. Pure.
 
 The loss counts from the last time the latch was clear, from executions, fees and funding (and unrealised PnL when
-configured), so it survives restarts together with the ledger (incidents L26, 5.2 no. 14).
+configured). Baseline and latch are saved with the ledger, so that they outlive a restart (incidents L26, 5.2 no. 14).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
-from gridbot.config.models import AccountCaps, StrategyConfig
-from gridbot.core.execution_ledger import Ledger
-from gridbot.risk.gate import Gate
-from gridbot.state.documents import StateFile
+from gridbot.config.fields import Limit
 
 __all__ = ["LossLimit"]
 
@@ -20,50 +18,49 @@ ZERO = Decimal(0)
 
 
 class LossLimit:
-    """USDT throughout."""
+    """USDT throughout; `net` is what the live strategies have made so far: realised less fees and funding.
 
-    def __init__(self, file: StateFile, caps: AccountCaps, strategies: Sequence[StrategyConfig]) -> None:
-        self._file = file
-        self._caps = caps
-        self._live = [strategy.strat_id for strategy in strategies if not strategy.shadow_mode]
+    ::
+
+        clear ──(loss above the limit)──► latched ──(an operator resumes)──► clear, with a new baseline
+    """
+
+    def __init__(self, limit: Limit | None, *, includes_unrealised: bool) -> None:
+        self._limit = limit
+        self._includes_unrealised = includes_unrealised
         self._baseline = ZERO
-        self._text = ""
+        self.latched = ""
+        """Why the account opens nothing more; empty while it may."""
 
-    def load(self, gate: Gate, ledger: Ledger) -> None:
-        """Take up the latch where an earlier run left it."""
-        document = self._file.load()
-        if document is None:
-            self._baseline = self._net(ledger)
-            self._save()
-        else:
-            self._baseline, self._text = Decimal(document["baseline"]), str(document["latched"])
-        gate.loss_latched = self._text
+    def begin(self, net: Decimal) -> None:
+        """Count from here: there is no earlier run."""
+        self._baseline, self.latched = net, ""
 
-    def check(self, ledger: Ledger, wallet_balance: Decimal, unrealised: Decimal) -> str:
-        """The reason when the limit is passed (then it is latched), else an empty string."""
-        if self._text or self._caps.session_loss_limit is None or wallet_balance <= 0:
-            return self._text
-        result = self._net(ledger) - self._baseline
-        if self._caps.session_loss_includes_unrealised:
+    def restore(self, document: Mapping[str, Any]) -> None:
+        """Go on where an earlier run stopped, from its `to_document`."""
+        self._baseline, self.latched = Decimal(document["baseline"]), str(document["latched"])
+
+    def to_document(self) -> dict[str, Any]:
+        """What `restore` needs, JSON-able."""
+        return {"baseline": str(self._baseline), "latched": self.latched}
+
+    def check(self, net: Decimal, wallet_balance: Decimal, unrealised: Decimal) -> bool:
+        """Compare with the limit; True when the latch closes now."""
+        if self.latched or self._limit is None or wallet_balance <= 0:
+            return False
+        result = net - self._baseline
+        if self._includes_unrealised:
             result += unrealised
         # The wallet has shrunk by the loss already: the limit is a share of what it was.
-        limit = self._caps.session_loss_limit.resolve(wallet_balance - min(result, ZERO))
+        limit = self._limit.resolve(wallet_balance - min(result, ZERO))
         if -result <= limit:
-            return ""
-        self._text = (
+            return False
+        self.latched = (
             f"lost {-result:.2f} USDT since the latch was clear, the session loss limit is {limit:.2f}; "
             "nothing is opened until `resume`"
         )
-        self._save()
-        return self._text
+        return True
 
-    def clear(self, ledger: Ledger) -> None:
+    def clear(self, net: Decimal) -> None:
         """An operator has looked: count from here."""
-        self._text, self._baseline = "", self._net(ledger)
-        self._save()
-
-    def _net(self, ledger: Ledger) -> Decimal:
-        return sum((ledger.of(name).net for name in self._live), ZERO)
-
-    def _save(self) -> None:
-        self._file.save_now({"baseline": str(self._baseline), "latched": self._text})
+        self.begin(net)

@@ -51,10 +51,6 @@ class Checkpoint:
         self._recorder.flush()
         self._file.save(self._document(ledger))
 
-    async def flush(self) -> None:
-        """Wait for a save that is under way."""
-        await self._file.flush()
-
     def save_now(self, ledger: Ledger) -> None:
         """At an orderly stop, after the last flush."""
         self._file.save_now(self._document(ledger))
@@ -75,5 +71,5 @@ class Checkpoint:
         try:
             return Ledger.from_dict(document["ledger"]), int(document["seq"])
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            log.warning("%s is no ledger (%s); rebuilding it from the journal alone", self._file.path, error)
+            log.warning("%s is no ledger (%s); rebuilding it from the journal alone", self._file, error)
             return Ledger(), 0

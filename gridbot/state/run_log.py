@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from gridbot import __version__
-from gridbot.config.loading import snapshot_sha256
+from gridbot.config.snapshots import snapshot_sha256
 from gridbot.records.record_types import Json, RunRecord, UtcUs
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
+from gridbot.version import __version__
 
 __all__ = ["RunLog"]
 

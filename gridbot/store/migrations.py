@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from gridbot.atomic_file import put_in_place, temporary_beside
+
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION", "Migration", "NoRoomForCopy", "keep_copy", "statements_from"]
 
 log = logging.getLogger("gridbot.store")
@@ -61,11 +63,9 @@ def keep_copy(path: Path, version: int) -> Path:
             f"{needed * 1.2 / 1e6:.0f} MB free for a copy before that, got {free / 1e6:.0f} MB: make room, then start "
             "again (accounts trade meanwhile, their journals keep everything)"
         )
-    partial = target.with_name(target.name + ".part")
+    partial = temporary_beside(target)
     shutil.copyfile(path, partial)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, target)
+    put_in_place(partial, target)
     log.warning(
         "the database is brought from version %d to %d; a copy of it as it was is %s", version, SCHEMA_VERSION, target
     )

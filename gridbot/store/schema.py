@@ -14,13 +14,13 @@ from typing import Final
 
 import duckdb
 
-from gridbot import __version__
 from gridbot.records import codec
 from gridbot.records.codec import Column, ColumnKind
 from gridbot.records.record_types import Header
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
 from gridbot.store.views import VIEWS
+from gridbot.version import __version__
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -73,8 +73,14 @@ def render(status: Json, stream: IO[str]) -> None:
     for _, strategy in strategies:
         if strategy.get("reason"):
             console.print(Text(f"! {strategy['strat_id']}: {strategy['reason']}", style="yellow"))
+        for item in strategy.get("retrying", ()):
+            console.print(Text(f"! {strategy['strat_id']}: {_retry(item)}", style="yellow"))
     for reason in status["reasons"]:
         console.print(Text(f"! {reason}", style="yellow"))
+
+
+def _retry(item: Json) -> str:
+    return f"retry {item['attempt']} of the {item['request']} request for {item['order']} is due: {item['error']}"
 
 
 def _lines(console: Console, table: Table, terminal: bool) -> None:

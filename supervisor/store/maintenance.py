@@ -19,10 +19,11 @@ from typing import Final
 import duckdb
 import orjson
 
+from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside, write_atomic
 from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory
 from gridbot.store.database import Database
-from gridbot.store.reading import NoDatabase, ReadingError, connect, database_path
+from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
 from gridbot.store.schema import STORAGE_VERSION, forget_fingerprint, quote
 from supervisor.store.writer import Writer, WriterSpec, take_writer_lock
@@ -32,6 +33,7 @@ __all__ = ["Exported", "IncompleteJournals", "Rebuilt", "backup", "export", "reb
 log = logging.getLogger("supervisor.store")
 
 MANIFEST: Final = "manifest.json"
+COPY_BYTES: Final = 1024 * 1024
 
 
 class IncompleteJournals(RuntimeError):
@@ -70,9 +72,8 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
     """
     done = Rebuilt()
     with _only_writer(data_dir) as path:
-        fresh = Database(path.with_name(f"{path.stem}.rebuild{path.suffix}"))
-        for left_over in (fresh.path, fresh.wal):
-            left_over.unlink(missing_ok=True)
+        Database(path).remove_left_overs()
+        fresh = Database(temporary_beside(path))
         fresh.prepare()
         done.from_old_file = _salvage(data_dir, path, fresh)
         writer = Writer(WriterSpec(data_dir, ()), {}, fresh)
@@ -85,17 +86,19 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
         with connect(fresh.path) as con:
             gaps = con.execute("SELECT account, from_seq, to_seq, reason FROM ingest_gaps ORDER BY ALL").fetchall()
         done.gaps = gaps
+        fresh.path.with_name(fresh.path.name + ".writer").unlink(missing_ok=True)
         if any(first == 1 for _, first, _, _ in gaps) and not accept_loss:
+            kept = path.with_name(f"{path.stem}.rebuild{path.suffix}")
+            put_in_place(fresh.path, kept)
             raise IncompleteJournals(
                 "; ".join(
                     f"records 1 to {last} of account {name} are in no journal"
                     for name, first, last, _ in gaps
                     if first == 1
                 )
-                + f". The new file without them is {fresh.path}; nothing was replaced. Use --accept-loss to go on"
+                + f". The new file without them is {kept}; nothing was replaced. Use --accept-loss to go on"
             )
         done.old_file = _replace(path, fresh.path)
-        fresh.path.with_name(fresh.path.name + ".writer").unlink(missing_ok=True)
     return done
 
 
@@ -108,7 +111,7 @@ def _replace(path: Path, fresh: Path) -> Path | None:
         if wal.exists():
             os.replace(wal, old.with_name(old.name + ".wal"))
         os.replace(path, old)
-    os.replace(fresh, path)
+    put_in_place(fresh, path)
     return old
 
 
@@ -199,19 +202,35 @@ def backup(data_dir: Path, target: Path, *, wait_s: float = 30.0) -> int:
     """
     if target.exists():
         raise FileExistsError(f"{target} exists; expected a new name for the backup")
-    path = database_path(data_dir)
-    partial = target.with_name(target.name + ".part")
-    with connect(path, timeout_s=wait_s) as con:
+    remove_abandoned(target)
+    partial = temporary_beside(target)
+    wal = partial.with_name(partial.name + ".wal")
+    try:
+        _copy_held(database_path(data_dir), partial, wal, wait_s)
+        connect(partial, timeout_s=0).close()  # a backup that cannot be opened is none
+        if wal.exists():
+            put_in_place(wal, target.with_name(target.name + ".wal"))
+        put_in_place(partial, target)
+    except BaseException:
+        for half in (partial, wal):
+            half.unlink(missing_ok=True)
+        raise
+    return target.stat().st_size
+
+
+def _copy_held(path: Path, target: Path, target_wal: Path, wait_s: float) -> None:
+    """Copy the database file and its write-ahead log while DuckDB's lock keeps the writer out."""
+    connect(path, timeout_s=wait_s).close()  # says what is wrong when there is none, or it is damaged
+    # Opened before DuckDB has it and closed afterwards: closing any descriptor of the file drops DuckDB's lock.
+    with path.open("rb") as source, connect(path, timeout_s=wait_s) as con:
         con.execute("SELECT count(*) FROM ingest_offsets")
-        shutil.copyfile(path, partial)
+        if not os.path.samestat(os.fstat(source.fileno()), os.stat(path)):
+            raise DatabaseLocked(f"{path} was replaced by another file just now; try again")
         wal = path.with_name(path.name + ".wal")
         if wal.exists():
-            shutil.copyfile(wal, target.with_name(target.name + ".wal"))
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, target)
-    connect(target, timeout_s=0).close()  # a backup that cannot be opened is none
-    return target.stat().st_size
+            shutil.copyfile(wal, target_wal)
+        with target.open("xb") as file:
+            shutil.copyfileobj(source, file, COPY_BYTES)
 
 
 def vacuum(data_dir: Path) -> tuple[int, int]:
@@ -221,15 +240,14 @@ def vacuum(data_dir: Path) -> tuple[int, int]:
             raise NoDatabase(f"there is no database at {path}")
         _prepare(path)  # in its own place, so that the copy of an older version lies beside it
         before = path.stat().st_size
-        fresh = path.with_name(f"{path.stem}.vacuum{path.suffix}")
-        fresh.unlink(missing_ok=True)
+        fresh = temporary_beside(path)
         with duckdb.connect(config={"threads": 2}) as con:
             con.execute(f"ATTACH {quote(str(path))} AS old")
             con.execute(f"ATTACH {quote(str(fresh))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
             con.execute("COPY FROM DATABASE old TO fresh")
             forget_fingerprint(con, "fresh")
         _prepare(fresh)
-        os.replace(fresh, path)
+        put_in_place(fresh, path)
         return before, path.stat().st_size
 
 
@@ -256,6 +274,7 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
     manifest_path = target / MANIFEST
     manifest: dict[str, int] = orjson.loads(manifest_path.read_bytes()) if manifest_path.exists() else {}
     done = Exported()
+    remove_abandoned(manifest_path)
     for table in tables or tuple(codec.RECORD_TYPES):
         days = f"SELECT CAST(local_ts AS DATE)::VARCHAR, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
         with connect(data_dir, timeout_s=wait_s) as con:
@@ -267,22 +286,17 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
                 continue
             done.written.append(_export_day(data_dir, target / key, table, day, wait_s))
             manifest[key] = count
-            _write_atomically(manifest_path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+            write_atomic(manifest_path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
     return done
 
 
 def _export_day(data_dir: Path, folder: Path, table: str, day: str, wait_s: float) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{table}.parquet"
-    partial = path.with_name(path.name + ".part")
+    remove_abandoned(path)
+    partial = temporary_beside(path)
     rows = f"SELECT * FROM {table} WHERE local_ts >= DATE '{day}' AND local_ts < DATE '{day}' + INTERVAL 1 DAY"
     with connect(data_dir, timeout_s=wait_s) as con:
         con.execute(f"COPY ({rows}) TO {quote(str(partial))} (FORMAT parquet, COMPRESSION zstd)")
-    os.replace(partial, path)
+    put_in_place(partial, path)
     return path
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -31,7 +31,7 @@ async def failure(exchange: FakeExchange, **options: float) -> ExchangeError:
     rest = exchange.rest(**{"timeout": 5, **options})
     try:
         with pytest.raises(ExchangeError) as caught:
-            await rest.cancel_order("BTCUSDT", order_link_id="g1")
+            await rest.orders.cancel_order("BTCUSDT", order_link_id="g1")
     finally:
         rest.close()
     return caught.value

@@ -74,7 +74,7 @@ def order(link: str, price: str = "59000", qty: str = "0.010", **changes: object
 def test_an_order_from_request_to_fill():
     async def scene() -> None:
         async with paper() as it:
-            ack = await it.rest.place_order(order("g1"))
+            ack = await it.rest.orders.place_order(order("g1"))
             assert ack.order_link_id == "g1"
             assert [o.order_id for o in await it.rest.open_orders()] == [ack.order_id]
             await it.trade("58999")
@@ -101,11 +101,11 @@ def test_an_order_from_request_to_fill():
 def test_a_batch_with_a_duplicate_and_a_cancel_batch_with_a_stranger():
     async def scene() -> None:
         async with paper() as it:
-            good, twin = await it.rest.place_orders([order("g1"), order("g1", "58000")])
+            good, twin = await it.rest.orders.place_orders([order("g1"), order("g1", "58000")])
             assert isinstance(good, OrderAck)
             assert isinstance(twin, ExchangeError)
             assert twin.kind is ErrorKind.DUPLICATE
-            gone, stranger = await it.rest.cancel_orders(
+            gone, stranger = await it.rest.orders.cancel_orders(
                 SYMBOL, [CancelRef(good.order_id), CancelRef(order_link_id="x")]
             )
             assert isinstance(gone, OrderAck)
@@ -119,7 +119,7 @@ def test_a_batch_with_a_duplicate_and_a_cancel_batch_with_a_stranger():
 def test_a_post_only_order_that_would_take_is_acknowledged_then_cancelled():
     async def scene() -> None:
         async with paper() as it:
-            await it.rest.place_order(order("g1", "61000"))
+            await it.rest.orders.place_order(order("g1", "61000"))
             await eventually(lambda: it.statuses("g1") == [OrderStatus.CANCELLED])
 
     run(scene())
@@ -129,7 +129,7 @@ def test_reduce_only_without_a_position_is_a_matter_of_resync():
     async def scene() -> None:
         async with paper() as it:
             with pytest.raises(ExchangeError) as caught:
-                await it.rest.place_order(order("g1", "61000", side=Side.SELL, reduce_only=True))
+                await it.rest.orders.place_order(order("g1", "61000", side=Side.SELL, reduce_only=True))
             assert (caught.value.ret_code, caught.value.kind) == (110017, ErrorKind.RESYNC)
 
     run(scene())
@@ -141,7 +141,7 @@ def test_listings_longer_than_a_page_come_whole():
             wanted = {f"g{number}" for number in range(120)}
             for first in range(0, 120, 10):
                 batch = [order(f"g{n}", str(50000 + n), "0.001") for n in range(first, first + 10)]
-                assert all(isinstance(result, OrderAck) for result in await it.rest.place_orders(batch))
+                assert all(isinstance(result, OrderAck) for result in await it.rest.orders.place_orders(batch))
             assert {o.order_link_id for o in await it.rest.open_orders()} == wanted
             await it.trade("49000", "100")
             await eventually(lambda: len(it.of(ExecutionEvent)) == 120)
@@ -196,7 +196,7 @@ def test_wrong_secrets_are_an_auth_error_on_both_ways():
 def test_events_flow_again_after_the_exchange_dropped_everybody():
     async def scene() -> None:
         async with paper() as it:
-            await it.rest.place_order(order("g1"))
+            await it.rest.orders.place_order(order("g1"))
             await eventually(lambda: it.statuses("g1"))
             for connection in list(it.server.hub.connections):
                 await connection.socket.close(code=1001)
@@ -214,7 +214,7 @@ def test_a_long_log_of_movements_is_read_within_its_limit():
 
     async def scene() -> None:
         async with paper(queries_per_second=50) as it:
-            await it.rest.place_order(order("g1"))
+            await it.rest.orders.place_order(order("g1"))
             await it.trade("58999")
             await eventually(lambda: it.of(ExecutionEvent))
             now_ms = await it.rest.server_time_ms()

@@ -272,7 +272,7 @@ def test_a_create_request_says_exactly_what_is_wanted():
         async with Session() as (exchange, rest):
             exchange.on["/v5/order/create"] = envelope({"orderId": "o1", "orderLinkId": "g1"})
             tiny = order(qty=D("1E-7"), side=Side.SELL, reduce_only=True, post_only=False)
-            assert await rest.place_order(tiny) == OrderAck("o1", "g1")
+            assert await rest.orders.place_order(tiny) == OrderAck("o1", "g1")
             assert exchange.asked[0].body == {
                 "category": "linear",
                 "symbol": "BTCUSDT",
@@ -308,7 +308,7 @@ def test_an_acknowledgement_without_our_order_is_none(result: Any):
         async with Session() as (exchange, rest):
             exchange.on["/v5/order/create"] = {**envelope(), "result": result}
             with pytest.raises(ExchangeError) as caught:
-                await rest.place_order(order())
+                await rest.orders.place_order(order())
             assert caught.value.kind is ErrorKind.AMBIGUOUS
 
     run(scene())
@@ -335,7 +335,7 @@ def test_each_order_of_a_batch_has_its_own_result():
                     ]
                 },
             )
-            first, *failed = await rest.place_orders([order(f"g{n}") for n in (1, 2, 3, 4)])
+            first, *failed = await rest.orders.place_orders([order(f"g{n}") for n in (1, 2, 3, 4)])
             assert first == OrderAck("o1", "g1")
             kinds = [error.kind for error in failed if isinstance(error, ExchangeError)]
             assert kinds == [ErrorKind.DUPLICATE, ErrorKind.RATE_LIMIT, ErrorKind.AMBIGUOUS]
@@ -354,13 +354,13 @@ def test_a_batch_answer_with_missing_codes_confirms_nothing_it_does_not_name(ext
             rows = [{"orderId": "o1", "orderLinkId": "g1"}, {"orderId": "o2", "orderLinkId": "g2"}]
             exchange.on["/v5/order/create-batch"] = {**envelope({"list": rows}), "retExtInfo": extra}
             if extra and len(extra["list"]) == 2:
-                results = await rest.place_orders([order("g1"), order("g2")])
+                results = await rest.orders.place_orders([order("g1"), order("g2")])
                 assert isinstance(results[0], OrderAck)
                 assert isinstance(results[1], ExchangeError)
                 assert results[1].kind is ErrorKind.AMBIGUOUS
             else:
                 with pytest.raises(ExchangeError) as caught:
-                    await rest.place_orders([order("g1"), order("g2")])
+                    await rest.orders.place_orders([order("g1"), order("g2")])
                 assert caught.value.kind is ErrorKind.AMBIGUOUS
 
     run(scene())
@@ -373,7 +373,9 @@ def test_cancels_in_a_batch_name_the_orders_by_the_ids_they_have():
                 {"list": [{"orderId": "o1", "orderLinkId": ""}, {"orderId": "", "orderLinkId": "g2"}]},
                 extra={"list": [{"code": 0, "msg": "OK"}, {"code": 110001, "msg": "order not exists"}]},
             )
-            results = await rest.cancel_orders("BTCUSDT", [CancelRef(order_id="o1"), CancelRef(order_link_id="g2")])
+            results = await rest.orders.cancel_orders(
+                "BTCUSDT", [CancelRef(order_id="o1"), CancelRef(order_link_id="g2")]
+            )
             assert results[0] == OrderAck("o1", "")
             assert isinstance(results[1], ExchangeError)
             assert results[1].kind is ErrorKind.NOT_FOUND
@@ -388,12 +390,12 @@ def test_cancels_in_a_batch_name_the_orders_by_the_ids_they_have():
 def test_batches_have_a_limit_and_an_empty_one_asks_nothing():
     async def scene() -> None:
         async with Session() as (exchange, rest):
-            assert await rest.place_orders([]) == []
-            assert await rest.cancel_orders("BTCUSDT", []) == []
+            assert await rest.orders.place_orders([]) == []
+            assert await rest.orders.cancel_orders("BTCUSDT", []) == []
             with pytest.raises(ValueError, match="at most 10"):
-                await rest.place_orders([order(f"g{n}") for n in range(11)])
+                await rest.orders.place_orders([order(f"g{n}") for n in range(11)])
             with pytest.raises(ValueError, match="neither"):
-                await rest.cancel_order("BTCUSDT")
+                await rest.orders.cancel_order("BTCUSDT")
             assert exchange.asked == []
 
     run(scene())

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from gridbot.bybit.watchdog import ConnectionState, ConnectionView, Limits, backoff_s, why_dead
+from gridbot.bybit.watchdog import ConnectionView, Limits, backoff_s, why_dead
+from gridbot.exchange.stream_news import ConnectionState
 
 LIMITS = Limits()
 FINE = ConnectionView(ConnectionState.READY, True, 100, 1, 1, watch_silence=True)

@@ -154,8 +154,8 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rest = bench.assembly.orchestrator.rest
-                really, lost = rest.place_order, []
+                rest = bench.assembly.rest
+                really, lost = rest.orders.place_order, []
 
                 async def forgetful(order: OrderRequest) -> OrderAck:
                     ack = await really(order)
@@ -164,7 +164,7 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
                     lost.append(order.order_link_id)
                     raise ExchangeError("timed out", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
 
-                rest.place_order = forgetful  # type: ignore[method-assign]
+                rest.orders.place_order = forgetful  # type: ignore[method-assign]
                 victim = next(o for o in bench.runner().book if o.side is Side.BUY)
                 bench.runner().orders.cancel(victim.key, "test")
                 bench.assembly.context.executor.pump()
@@ -185,8 +185,8 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rest = bench.assembly.orchestrator.rest
-                really, tried = rest.place_order, []
+                rest = bench.assembly.rest
+                really, tried = rest.orders.place_order, []
 
                 async def refuse_once(order: OrderRequest) -> OrderAck:
                     tried.append(order.order_link_id)
@@ -194,7 +194,7 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
                         raise ExchangeError("connection reset", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
                     return await really(order)
 
-                rest.place_order = refuse_once  # type: ignore[method-assign]
+                rest.orders.place_order = refuse_once  # type: ignore[method-assign]
                 victim = next(o for o in bench.runner().book if o.side is Side.BUY)
                 bench.runner().orders.cancel(victim.key, "test")
                 bench.assembly.context.executor.pump()
@@ -248,11 +248,11 @@ def test_a_manual_order_is_left_alone_and_reported(tmp_path: Path) -> None:
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rest = bench.assembly.orchestrator.rest
+                rest = bench.assembly.rest
                 by_hand = OrderRequest(
                     "BTCUSDT", Side.BUY, Direction.LONG, D("0.01"), D(45000), "my-own-order", reduce_only=False
                 )
-                await rest.place_order(by_hand)
+                await rest.orders.place_order(by_hand)
                 await bench.until(lambda: any(key == "foreign.BTCUSDT" for _, key, _ in bench.alerts), "the alert")
                 await bench.assembly.orchestrator.reconciler.run()
                 await cancel_everything(bench.assembly.orchestrator, 10)
@@ -326,7 +326,7 @@ def test_the_loss_limit_latches_cancels_and_survives_a_restart(tmp_path: Path) -
                 await bench.quiet()
                 paper.set_price("BTCUSDT", "49890")
                 await bench.until(lambda: bench.size(Direction.LONG) > 0)
-                bench.assembly.guard_losses()  # the fee of one fill is more than a cent
+                bench.assembly.orchestrator.guard_losses()  # the fee of one fill is more than a cent
                 assert bench.assembly.context.gate.loss_latched
                 await bench.until(lambda: not resting(paper), "nothing rests any more")
             async with trading(config, paper) as bench:
@@ -334,7 +334,7 @@ def test_the_loss_limit_latches_cancels_and_survives_a_restart(tmp_path: Path) -
                 await bench.until(lambda: bench.runner().risk_state.last_price == D(49891))
                 assert bench.assembly.context.gate.loss_latched
                 assert resting(paper) == []
-                bench.assembly.clear_latch()
+                bench.assembly.orchestrator.losses.clear()
                 paper.set_price("BTCUSDT", "49892")
                 await bench.until(lambda: len(resting(paper)) > 0, "trading again after an operator looked")
 

@@ -11,8 +11,9 @@ import pytest
 
 from gridbot.core import Direction, Instrument, LimitOrders, TickerEvent
 from gridbot.core.vocabulary import Side
-from gridbot.state import grid_store
+from gridbot.state import grid_store, state_files
 from gridbot.state.grid_store import GridAnchorStore
+from gridbot.state.state_files import StateFiles
 from gridbot.strategies.grid import GridConfig, GridEngine, GridState
 from gridbot.strategies.grid.ladder import Level
 from tests.core.helpers import SYMBOL, d, engine, fill, ticker
@@ -29,19 +30,30 @@ def problems() -> list[str]:
 
 
 @pytest.fixture
-def store(tmp_path, problems):
-    made = GridAnchorStore(tmp_path / "grids", problems.append)
+def files(tmp_path, problems):
+    made = StateFiles(tmp_path, problems.append)
     yield made
     made.close()
 
 
-def test_what_was_saved_is_loaded_by_the_next_process(store, tmp_path, problems):
+@pytest.fixture
+def store(files, problems):
+    return GridAnchorStore(files, problems.append)
+
+
+@pytest.fixture
+def path_of(files, store):
+    """Of the file of a strategy."""
+    return lambda strat_id: files.path(store.name(strat_id))
+
+
+def test_what_was_saved_is_loaded_by_the_next_process(store, files, tmp_path, problems):
     made = engine()
     made.on_event(ticker("100"), LimitOrders())
     made.on_event(fill("99", ts=5), LimitOrders())
     store.save("btc-1", made.state())
-    assert store.close()
-    again = GridAnchorStore(tmp_path / "grids").load("btc-1")
+    assert files.close()
+    again = GridAnchorStore(StateFiles(tmp_path)).load("btc-1")
     assert again == made.state()
     assert engine(restored=again).grid == made.grid
     assert problems == []
@@ -52,36 +64,34 @@ def test_nothing_saved_is_nothing_loaded(store, problems):
     assert problems == []
 
 
-def test_strategies_do_not_share_files(store):
+def test_strategies_do_not_share_files(store, files, path_of):
     for number, name in enumerate(("a", "b", "A", "a/b", "..", "a b", "x" * 200, "")):
         store.save(name, state(number))
-    assert store.flush()
+    assert files.flush()
     for number, name in enumerate(("a", "b", "A", "a/b", "..", "a b", "x" * 200, "")):
         assert store.load(name).version == number
-        assert store.path(name).parent == store.path("a").parent
+        assert path_of(name).parent == path_of("a").parent
 
 
-def test_the_newest_of_many_wins(store):
+def test_the_newest_of_many_wins(store, files, path_of):
     for version in range(300):
         store.save("btc-1", state(version))
-    assert store.flush()
+    assert files.flush()
     assert store.load("btc-1").version == 299
-    assert [path.name for path in store.path("btc-1").parent.iterdir()] == ["btc-1.grid.json"], (
-        "no temporary file stays"
-    )
+    assert [path.name for path in path_of("btc-1").parent.iterdir()] == ["btc-1.grid.json"], "no temporary file stays"
 
 
-def test_a_reader_always_finds_a_whole_file(store, problems):
+def test_a_reader_always_finds_a_whole_file(store, files, problems):
     done = threading.Event()
 
     def write() -> None:
         for version in range(200):
             store.save("btc-1", state(version))
-            store.flush()
+            files.flush()
         done.set()
 
     store.save("btc-1", state(0))
-    assert store.flush()
+    assert files.flush()
     writer = threading.Thread(target=write)
     writer.start()
     seen = []
@@ -103,10 +113,10 @@ def test_a_reader_always_finds_a_whole_file(store, problems):
         (lambda text: text.replace(b"980", b"981"), "expected a checksum that fits the content"),
     ],
 )
-def test_a_damaged_file_is_set_aside_and_reported(store, problems, damage, message):
+def test_a_damaged_file_is_set_aside_and_reported(store, files, problems, damage, message, path_of):
     store.save("btc-1", state())
-    store.flush()
-    path = store.path("btc-1")
+    files.flush()
+    path = path_of("btc-1")
     for number in (1, 2):
         damaged = damage(path.read_bytes() if path.exists() else path.with_name(f"{path.name}.bad-1").read_bytes())
         path.write_bytes(damaged)
@@ -118,7 +128,7 @@ def test_a_damaged_file_is_set_aside_and_reported(store, problems, damage, messa
         assert f"{path}: " in problems[-1]
         assert f"set aside as {aside.name}, the grid is built anew" in problems[-1]
         store.save("btc-1", state(number))
-        store.flush()
+        files.flush()
         assert store.load("btc-1").version == number
     assert len(problems) == 2
 
@@ -139,47 +149,48 @@ def rewrite(path: Path, **changes) -> None:
         ({"grid": {}}, "grid state: expected the field symbol"),
     ],
 )
-def test_a_foreign_file_is_set_aside_and_reported(store, problems, changes, message):
+def test_a_foreign_file_is_set_aside_and_reported(store, files, problems, changes, message, path_of):
     store.save("btc-1", state())
-    store.flush()
-    rewrite(store.path("btc-1"), **changes)
+    files.flush()
+    rewrite(path_of("btc-1"), **changes)
     assert store.load("btc-1") is None
     assert message in problems[0]
 
 
-def test_a_file_that_cannot_be_read_is_reported_and_stays(store, problems):
-    store.path("btc-1").mkdir()
+def test_a_file_that_cannot_be_read_is_reported_and_stays(store, problems, path_of):
+    path_of("btc-1").mkdir(parents=True)
     assert store.load("btc-1") is None
     assert "expected a readable grid file" in problems[0]
-    assert store.path("btc-1").is_dir()
+    assert path_of("btc-1").is_dir()
 
 
-def test_a_write_that_fails_is_reported_once_and_tried_again(store, problems, monkeypatch):
-    monkeypatch.setattr(grid_store, "_RETRY_S", 0.01)
-    blocker = store.path("btc-1")
-    blocker.mkdir()
+def test_a_write_that_fails_is_reported_once_and_tried_again(store, files, problems, monkeypatch, path_of):
+    monkeypatch.setattr(state_files, "_RETRY_S", 0.01)
+    blocker = path_of("btc-1")
+    blocker.mkdir(parents=True)
     (blocker / "file").touch()  # a directory that is not empty cannot be replaced by a file
     store.save("btc-1", state(1))
-    assert store.flush(timeout=0.2) is False
+    assert files.flush(timeout_s=0.2) is False
     store.save("btc-1", state(2))
     store.save("eth-1", state(3))
     (blocker / "file").unlink()
     blocker.rmdir()
-    assert store.flush()
+    assert files.flush()
     assert (store.load("btc-1").version, store.load("eth-1").version) == (2, 3)
     assert len(problems) == 1
-    assert "expected to write the grid, got" in problems[0]
+    assert "expected to write the file, got" in problems[0]
 
 
 def test_closing_gives_up_on_a_disk_that_does_not_write(tmp_path, monkeypatch):
-    monkeypatch.setattr(grid_store, "_RETRY_S", 0.01)
-    store = GridAnchorStore(tmp_path)
-    (store.path("btc-1") / "file").mkdir(parents=True)
+    monkeypatch.setattr(state_files, "_RETRY_S", 0.01)
+    files = StateFiles(tmp_path)
+    store = GridAnchorStore(files)
+    (files.path(store.name("btc-1")) / "file").mkdir(parents=True)
     store.save("btc-1", state())
-    assert store.close(timeout=0.2) is False
+    assert files.close(timeout_s=0.2) is False
 
 
-def test_saving_never_waits_for_the_disk(store, monkeypatch):
+def test_saving_never_waits_for_the_disk(store, files, monkeypatch, path_of):
     held, release = threading.Event(), threading.Event()
     real = os.fsync
 
@@ -193,32 +204,33 @@ def test_saving_never_waits_for_the_disk(store, monkeypatch):
     assert held.wait(10)
     for version in (2, 3):
         store.save("btc-1", state(version))  # returns while the first write hangs in fsync
-    assert store.flush(timeout=0.01) is False
-    assert not store.path("btc-1").exists(), "not renamed before it is synced"
+    assert files.flush(timeout_s=0.01) is False
+    assert not path_of("btc-1").exists(), "not renamed before it is synced"
     release.set()
-    assert store.flush()
+    assert files.flush()
     assert store.load("btc-1").version == 3
 
 
-def test_after_closing_nothing_is_saved(store):
-    assert store.close()
-    assert store.close()
-    with pytest.raises(RuntimeError, match="expected an open grid store"):
+def test_after_closing_nothing_is_saved(store, files):
+    assert files.close()
+    assert files.close()
+    with pytest.raises(RuntimeError, match="expected open state files"):
         store.save("btc-1", state())
 
 
 def test_a_grid_goes_on_where_it_was_after_a_restart(tmp_path):
     rules = Instrument(SYMBOL, d("0.1"), d("0.001"), d("0.001"), d(100))
     config = GridConfig(10, d("0.5"))
-    store = GridAnchorStore(tmp_path)
+    files = StateFiles(tmp_path)
+    store = GridAnchorStore(files)
     first = GridEngine(SYMBOL, rules, config, "btc-1")
     first.on_event(TickerEvent(SYMBOL, d("1234.5"), 1), LimitOrders())
     for price in ("1240.7", "1246.9", "1240.7"):
         first.on_event(TickerEvent(SYMBOL, d(price), 2), LimitOrders())
         first.on_event(fill(price, ts=3), LimitOrders())
     store.save("btc-1", first.state())
-    store.close()
-    second = GridEngine(SYMBOL, rules, config, "btc-1", restored=GridAnchorStore(tmp_path).load("btc-1"))
+    files.close()
+    second = GridEngine(SYMBOL, rules, config, "btc-1", restored=GridAnchorStore(StateFiles(tmp_path)).load("btc-1"))
     probe = TickerEvent(SYMBOL, d("1238.2"), 4)
     assert second.on_event(probe, LimitOrders()) == first.on_event(probe, LimitOrders())
     assert second.state() == first.state()

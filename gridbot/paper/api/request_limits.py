@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 from gridbot.paper.settings import RateLimitConfig
+from gridbot.rolling_limit import RollingLimit
 
-__all__ = ["AddressLimiter", "EndpointLimiter", "Quota", "RollingLimit"]
+__all__ = ["AddressLimiter", "EndpointLimiter", "KeyedLimit", "Quota"]
 
+ENDPOINT_WINDOW_MS = 1000
 REQUEST_WINDOW_S = 5.0
 
 
@@ -33,48 +34,43 @@ class EndpointLimiter:
     """Rolling one-second window per (account, endpoint). A limit of 0 counts nothing and grants all."""
 
     def __init__(self) -> None:
-        self._used: dict[tuple[str, str], deque[int]] = {}
+        self._limits: dict[tuple[str, str], RollingLimit] = {}
 
     def take(self, account: str, endpoint: str, limit: int, units: int, now_ms: int) -> Quota:
         """Ask for `units`; fewer may be granted. When none is left the reset time lies in the future."""
         if not limit:
             return Quota(units, 1000, 999, now_ms)
-        used = self._used.setdefault((account, endpoint), deque())
-        while used and used[0] <= now_ms - 1000:
-            used.popleft()
-        granted = min(units, limit - len(used))
-        used.extend([now_ms] * granted)
-        remaining = limit - len(used)
-        reset_ms = now_ms if granted == units else used[0] + 1001
-        return Quota(granted, limit, remaining, reset_ms)
+        rolling = self._limits.get((account, endpoint))
+        if rolling is None:  # in milliseconds: whole numbers
+            rolling = self._limits[(account, endpoint)] = RollingLimit(limit, ENDPOINT_WINDOW_MS)
+        granted = rolling.take(units, now_ms)
+        reset_ms = now_ms if granted == units else now_ms + int(rolling.wait_s(now_ms)) + 1
+        return Quota(granted, limit, rolling.left(now_ms), reset_ms)
 
 
-class RollingLimit:
-    """At most so many of something in any window of some seconds, by key. A limit of 0 allows all."""
+class KeyedLimit:
+    """At most so many of something in any window of some seconds, for each key. A limit of 0 allows all."""
 
     def __init__(self, limit: int, window_s: float) -> None:
         self._limit = limit
         self._window_s = window_s
-        self._times: dict[str, deque[float]] = {}
+        self._limits: dict[str, RollingLimit] = {}
 
     def allows(self, key: str, now_s: float) -> bool:
         """Count one more, unless it is one too many."""
         if not self._limit:
             return True
-        times = self._times.setdefault(key, deque())
-        while times and times[0] <= now_s - self._window_s:
-            times.popleft()
-        if len(times) >= self._limit:
-            return False
-        times.append(now_s)
-        return True
+        rolling = self._limits.get(key)
+        if rolling is None:
+            rolling = self._limits[key] = RollingLimit(self._limit, self._window_s)
+        return rolling.take(1, now_s) == 1
 
 
 class AddressLimiter:
     """HTTP requests of one address; beyond the limit it is banned for a while."""
 
     def __init__(self, config: RateLimitConfig) -> None:
-        self._requests = RollingLimit(config.ip_requests, REQUEST_WINDOW_S)
+        self._requests = KeyedLimit(config.ip_requests, REQUEST_WINDOW_S)
         self._ban_s = config.ip_ban_s
         self._banned_until: dict[str, float] = {}
 

@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import logging
 import time
-from pathlib import Path
 from types import TracebackType
 
 from aiohttp import web
@@ -26,7 +25,7 @@ from gridbot.paper.server.fast_http import FastHttp
 from gridbot.paper.server.http_front import HttpFront
 from gridbot.paper.server.paper_control import Control
 from gridbot.paper.server.paper_spec import PaperSpec
-from gridbot.paper.server.state_file import read_state, write_state
+from gridbot.paper.server.state_file import ExchangeFile
 from gridbot.paper.settings import SourceKind
 from gridbot.paper.streams.channels import Channels
 from gridbot.paper.streams.connection_faults import drop_connections
@@ -66,8 +65,9 @@ class PaperServer:
             balance = spec.balance_of(account)
             added = self.exchange.state.add_account(account.name, account.api_key, account.api_secret, balance)
             added.ips, added.rsa_public_key = account.ips, account.rsa_public_key
-        if config.state_file is not None:
-            read_state(self.exchange, config.state_file)
+        self._file = ExchangeFile(config.state_file) if config.state_file is not None else None
+        if self._file is not None:
+            self._file.read(self.exchange)
         self.api = Api(self.exchange)
         self.hub = Hub()
         self.faults = Faults(FaultPlan(config.fault_seed, config.faults))
@@ -116,8 +116,9 @@ class PaperServer:
         self.port = self._listener.sockets[0].getsockname()[1]
         self._tasks += [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
         self._tasks.append(asyncio.create_task(self._run_clock()))
-        if self.spec.config.state_file is not None:
-            self._tasks.append(asyncio.create_task(self._run_state_file(self.spec.config.state_file)))
+        if self._file is not None:
+            interval_s = self.spec.config.state_interval_s
+            self._tasks.append(asyncio.create_task(self._file.keep(self.exchange, interval_s)))
         return self
 
     async def _open_live(self) -> None:
@@ -150,8 +151,8 @@ class PaperServer:
                 await asyncio.wait_for(connection.socket.close(code=1001), 0.2)
         if self._web is not None:
             await self._web.shutdown(0.2)
-        if self.spec.config.state_file is not None:
-            write_state(self.exchange, self.spec.config.state_file)
+        if self._file is not None:
+            self._file.write(self.exchange)
 
     def _stamped(self, what: str, key: str) -> None:
         if self.stamp is not None:
@@ -193,11 +194,6 @@ class PaperServer:
         windows = {n: float(a.dcp_window_s) for n, a in accounts.items() if a.dcp_window_s is not None}
         for name in self.hub.take_unguarded(windows) if windows else ():
             self.exchange.cancel_all(accounts[name], "CancelByDCP", self.now_ms())
-
-    async def _run_state_file(self, path: Path) -> None:
-        while True:
-            await asyncio.sleep(self.spec.config.state_interval_s)
-            write_state(self.exchange, path)
 
     def _forget(self) -> None:
         """What a restart of Bybit's services forgets: the cache of closed orders, the counters of the books."""

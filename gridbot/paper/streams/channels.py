@@ -12,7 +12,7 @@ from aiohttp import WSMsgType, web
 
 from gridbot.paper.api.auth import check_ws_auth
 from gridbot.paper.api.dispatch import Api
-from gridbot.paper.api.request_limits import RollingLimit
+from gridbot.paper.api.request_limits import KeyedLimit
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.rows.order_rows import fast_execution_row
@@ -58,7 +58,7 @@ class Channels:
         self._now_ms = now_ms
         self._stamp = stamp
         self._numbers = itertools.count(1)
-        self._connections = RollingLimit(self._exchange.config.limits.ws_connections, CONNECTION_WINDOW_S)
+        self._connections = KeyedLimit(self._exchange.config.limits.ws_connections, CONNECTION_WINDOW_S)
         config = self._exchange.config
         self._ack_delay_s = config.subscribe_delay_ms / 1000
         self._push_delay_s = config.ack_delay_ms / 1000

@@ -108,6 +108,15 @@ def test_lines_say_what_they_should(status):
     assert "! worker-bob is BACKOFF: killed by SIGKILL; next start in 3 s" in lines
 
 
+def test_a_request_that_is_tried_again_is_shown_with_its_last_error(status):
+    item = {"order": "0123456789abcdef-1z", "request": "create", "attempt": 2, "error": "too many visits"}
+    status["accounts"][0]["strategies"] = [{**STRATEGY, "reason": "", "retrying": [item]}]
+    notes = [line for line in text_of(status).splitlines() if line.startswith("! alice-bitcoin-grid")]
+    assert notes == [
+        "! alice-bitcoin-grid: retry 2 of the create request for 0123456789abcdef-1z is due: too many visits"
+    ]
+
+
 def test_no_writer_and_no_paper_before_they_exist(status):
     assert "paper" not in text_of({**status, "paper": None})
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,8 +17,9 @@ from pydantic import ValidationError
 from gridbot.config.models import GridbotConfig
 from gridbot.records.codec import RECORD_TYPES
 from gridbot.store.reading import connect, database_path
+from supervisor.children.entry_points import writer_spec
 from supervisor.cli import maintenance_commands
-from supervisor.process.entry_points import writer_spec
+from supervisor.store import maintenance
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
 from tests.store.session import write_all
@@ -217,3 +222,68 @@ def test_every_command_explains_itself(name: str) -> None:
     result = CliRunner().invoke(getattr(maintenance_commands, name), ["--help"])
     assert result.exit_code == 0
     assert "GRIDBOT_DATA_DIR" in result.output or "--data-dir" in result.output
+
+
+def locked_by(path: Path) -> bool:
+    """Whether another process could not open the file for writing now."""
+    program = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"
+    return subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=False).returncode != 0
+
+
+def test_the_writer_is_kept_out_until_the_backup_has_read_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing a descriptor of the file anywhere in the process would drop DuckDB's lock in the middle."""
+    session(tmp_path)
+    write_all(tmp_path)
+    held: list[bool] = []
+    copy = shutil.copyfileobj
+
+    def copy_and_look(source: Any, target: Any, length: int) -> None:
+        held.append(locked_by(database_path(tmp_path)))
+        copy(source, target, length)
+        held.append(locked_by(database_path(tmp_path)))
+
+    monkeypatch.setattr("supervisor.store.maintenance.shutil.copyfileobj", copy_and_look)
+    maintenance.backup(tmp_path, tmp_path / "copy.duckdb")
+    assert held == [True, True]
+    assert not locked_by(database_path(tmp_path))
+    assert content(tmp_path / "copy.duckdb") == content(database_path(tmp_path))
+
+
+def test_a_backup_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session(tmp_path / "data")
+    write_all(tmp_path / "data")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("supervisor.store.maintenance.shutil.copyfileobj", full)
+    (tmp_path / "backups").mkdir()
+    with pytest.raises(OSError, match="No space left"):
+        maintenance.backup(tmp_path / "data", tmp_path / "backups" / "copy.duckdb")
+    assert not list((tmp_path / "backups").iterdir())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from supervisor.store import maintenance
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+{call}
+"""
+
+
+@pytest.mark.parametrize("call", ["rebuild(Path(sys.argv[1]))", "vacuum(Path(sys.argv[1]))"])
+def test_killed_before_the_new_file_has_its_name_the_old_one_is_there(tmp_path: Path, call: str) -> None:
+    session(tmp_path)
+    write_all(tmp_path)
+    before = content(database_path(tmp_path))
+    names = {path.name for path in tmp_path.iterdir()}
+    program = KILLED.format(call=f"maintenance.{call}")
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert {path.name for path in tmp_path.iterdir()} > names
+    write_all(tmp_path)  # the next writer tidies up
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert content(database_path(tmp_path)) == before

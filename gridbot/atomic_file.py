@@ -1,0 +1,122 @@
+"""Replaces a file as a whole: after a crash or a power cut there is the old file or the new one, never half of either.
+
+    write_atomic(path, data)         for what fits in memory
+    put_in_place(temporary, path)    for a file that another library has written at `temporary_beside(path)`
+
+Both sync the content before the rename and the directory after it. A process that is killed in between leaves a
+temporary file `<name>.<pid>-<n>.tmp` behind, which whoever owns the place removes at the next start:
+
+    remove_temporary_files(directory)    all in a directory that we have locked
+    remove_abandoned(path)               those of one file; without a lock only of processes that have ended
+
+Stands at the top of the package because every room that keeps files uses it, also those that know nothing of each
+other: records, store, state, paper and the supervisor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+__all__ = [
+    "put_in_place",
+    "remove_abandoned",
+    "remove_temporary_files",
+    "sync_directory",
+    "temporary_beside",
+    "write_atomic",
+]
+
+_SUFFIX: Final = ".tmp"
+_numbers = itertools.count(1)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace the content of `path`; makes the directory when there is none. Raises OSError: the old file is intact."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, in place of what had it. Raises OSError.
+
+    Nobody may have `temporary` open any more: closing it here would drop the lock of a library such as DuckDB.
+    """
+    descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    _rename(temporary, path)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names of new files in a directory survive a loss of power. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A new name in the directory of `path`, which no other process and no other call uses."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}{_SUFFIX}")
+
+
+def remove_temporary_files(directory: Path) -> None:
+    """Remove all temporary files in a directory, and those of earlier versions. Call it with a lock on the directory.
+
+    Never raises: a file that stays does no harm.
+    """
+    with contextlib.suppress(OSError):
+        for path in directory.glob(f"*{_SUFFIX}"):
+            _remove(path)
+
+
+def remove_abandoned(path: Path, *, locked: bool = False) -> None:
+    """Remove the temporary files of `path`, and what a library made beside them, before the first write.
+
+    Those of other processes that live stay, unless `locked`: then a lock says that nobody else writes. Never raises: a
+    file that stays does no harm.
+    """
+    ours = re.compile(rf"{re.escape(path.name)}\.(\d+)-\d+{re.escape(_SUFFIX)}(\..+)?")
+    with contextlib.suppress(OSError):
+        for entry in path.parent.iterdir():
+            found = ours.fullmatch(entry.name)
+            if found and (locked or int(found[1]) == os.getpid() or not _lives(int(found[1]))):
+                _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    os.replace(temporary, path)
+    sync_directory(path.parent)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -1,0 +1,88 @@
+"""What an account's streams report: events, gaps and their own health. Values, whatever carries them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.exchange.requests import PublicTrade
+
+__all__ = ["ConnectionHealth", "ConnectionState", "Drained", "Gap", "PrivateEvent", "StreamHealth", "StreamKind"]
+
+PrivateEvent = OrderUpdateEvent | ExecutionEvent | PositionEvent | WalletEvent
+StreamKind = Literal["public", "private"]
+
+
+class ConnectionState(StrEnum):
+    """The state of one connection. LOST is final: a new connection is made."""
+
+    CONNECTING = "connecting"
+    SUBSCRIBING = "subscribing"
+    READY = "ready"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stream was not received from `started_ts_ms` to `ended_ts_ms` (UTC, our clock).
+
+    The start is the last sign of life of the old connection, so the gap is never reported shorter than it was.
+    """
+
+    kind: StreamKind
+    started_ts_ms: int
+    ended_ts_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What arrived since the last call.
+
+    `private` is complete and in order of arrival; `tickers` holds the newest ticker of each symbol that moved; `gaps`
+    those of streams that are back. A private message that could not be read counts as a gap too, since something was
+    missed. `trades` are the market's public trades, if they were asked for.
+    """
+
+    tickers: list[TickerEvent]
+    private: list[PrivateEvent]
+    gaps: list[Gap]
+    trades: list[PublicTrade]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionHealth:
+    """Health of one stream. Ages in seconds, None before the first message; `error` says why the last one ended."""
+
+    is_ready: bool
+    state: ConnectionState
+    message_age_s: float | None
+    alive_age_s: float | None
+    reconnects: int
+    down_s: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """Health of both streams. Ages in seconds. `ticker_age_s` by symbol, None before a symbol's first ticker."""
+
+    public: ConnectionHealth
+    private: ConnectionHealth
+    ticker_age_s: dict[str, float | None]
+
+    @property
+    def last_tick_age_s(self) -> float | None:
+        """Age of the newest ticker of any symbol."""
+        return min((age for age in self.ticker_age_s.values() if age is not None), default=None)
+
+    @property
+    def private_age_s(self) -> float | None:
+        """Since the last message or pong of the private stream; None while it is down."""
+        return self.private.alive_age_s
+
+    @property
+    def reconnects(self) -> int:
+        """Of both streams together."""
+        return self.public.reconnects + self.private.reconnects

@@ -1,0 +1,56 @@
+"""How many orders an account may send now: a limit per endpoint, and silence while its address is banned. Pure.
+
+Times are seconds on the monotonic clock. The limits are Bybit's (docs/bybit.md 1.5): they count orders, not requests,
+over a rolling second, for each endpoint on its own. The quota that an answer states replaces the one we start with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.exchange.requests import RateLimit
+from gridbot.rolling_limit import RollingLimit
+
+__all__ = ["IP_BAN_S", "ORDERS_PER_S", "PAUSE_S", "WINDOW_S", "RateBudget"]
+
+ORDERS_PER_S = 10
+"""The smallest quota an account can have, until an answer states the real one."""
+WINDOW_S = 1.05
+"""Bybit's second and a little more, since requests travel at different speeds."""
+PAUSE_S = 1.0
+"""How long an endpoint rests after it answered "too many" (10006)."""
+IP_BAN_S = 600.0
+"""How long the address stays silent after a 403, as Bybit demands."""
+
+
+class RateBudget:
+    """One per account, for the endpoints that take orders."""
+
+    def __init__(self, endpoints: Iterable[str]) -> None:
+        self.ip_banned_until_s: float | None = None
+        """End of the last ban of our address; it may be over."""
+        self._limits = {endpoint: RollingLimit(ORDERS_PER_S, WINDOW_S) for endpoint in endpoints}
+
+    def take(self, endpoint: str, wanted: int, now_s: float) -> int:
+        """Take up to `wanted` orders for a request that leaves now; how many it may hold, 0 when it has to wait."""
+        return 0 if self._ban_left_s(now_s) > 0 else self._limits[endpoint].take(wanted, now_s)
+
+    def wait_s(self, endpoint: str, now_s: float) -> float:
+        """Seconds until the endpoint may take at least one more order."""
+        return max(self._ban_left_s(now_s), self._limits[endpoint].wait_s(now_s))
+
+    def learn(self, endpoint: str, limit: RateLimit | None) -> None:
+        """Use the quota that the exchange stated in its last answer, if it did."""
+        if limit is not None:
+            self._limits[endpoint].correct(limit.limit)
+
+    def failed(self, endpoint: str, error: ExchangeError, now_s: float) -> None:
+        """Hold back when a request failed because there were too many; other failures change nothing."""
+        if error.kind is ErrorKind.RATE_LIMIT:
+            self._limits[endpoint].block(now_s + PAUSE_S)
+        elif error.kind is ErrorKind.IP_BAN:
+            self.ip_banned_until_s = now_s + IP_BAN_S
+
+    def _ban_left_s(self, now_s: float) -> float:
+        return 0.0 if self.ip_banned_until_s is None else self.ip_banned_until_s - now_s

@@ -1,0 +1,53 @@
+"""One order that somebody wants to place: what the gate is asked about, before an order exists. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.core import Direction, Side
+from gridbot.orders.order import TrackedOrder
+
+__all__ = ["Proposal", "proposal_of", "wire_order"]
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`price` in USDT, `qty` in base coin. `level_distance` is a ratio to the last price: opens go nearest first."""
+
+    side: Side
+    direction: Direction
+    ticks: int
+    price: Decimal
+    qty: Decimal
+    reduce_only: bool
+    client_id: str
+    level_distance: Decimal = ZERO
+    post_only: bool = True
+
+    @property
+    def notional(self) -> Decimal:
+        """Value at its own price, in USDT."""
+        return self.qty * self.price
+
+
+def proposal_of(order: TrackedOrder) -> Proposal:
+    """The proposal that an order came from, for another try of the same order."""
+    return Proposal(
+        side=order.side,
+        direction=order.direction,
+        ticks=order.ticks,
+        price=order.price,
+        qty=order.qty,
+        reduce_only=order.reduce_only,
+        client_id=order.client_id,
+        post_only=order.post_only,
+    )
+
+
+def wire_order(proposals: Iterable[Proposal]) -> list[Proposal]:
+    """Closes before opens, nearest price first. (Cancels go before all of them.)"""
+    return sorted(proposals, key=lambda p: (not p.reduce_only, p.level_distance))

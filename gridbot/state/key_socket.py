@@ -1,0 +1,73 @@
+"""A lock without a file: a Unix socket with an abstract name, which the kernel frees with its process.
+
+It needs no directory, so it works where the home directory is missing, read-only, or another one for each of two
+processes. It is seen by all processes of the machine (of the network namespace), also by those of other users. One of
+them might take a name to get in our way, so a socket of another user is reported and does not decide.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import sys
+import time
+
+from gridbot.state.lock_directory import LockHeld
+
+__all__ = ["ForeignHolder", "take_socket"]
+
+_ATTEMPTS = 10
+_RETRY_S = 0.02
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+
+
+class ForeignHolder(Exception):
+    """A process of another user has the name, or one that does not say whose it is."""
+
+
+def take_socket(name: str) -> socket.socket | None:
+    """Hold `name` until the socket is closed; None where the system has no such sockets.
+
+    Raises LockHeld when a process of this user has it, ForeignHolder when another one has it, OSError.
+    """
+    if sys.platform != "linux":
+        return None
+    for _ in range(_ATTEMPTS):
+        taken = _bound(name)
+        if taken is not None:
+            return taken
+        holder = _holder(name)
+        if holder is not None:
+            pid, uid = holder
+            if uid != os.geteuid():
+                raise ForeignHolder(f"process {pid or 'unknown'} of uid {uid}")
+            raise LockHeld(str(pid or "unknown"))
+        time.sleep(_RETRY_S)  # it ended just now, or does not listen yet
+    raise ForeignHolder("a process that does not answer")
+
+
+def _bound(name: str) -> socket.socket | None:
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        lock.bind(f"\0{name}")
+        lock.listen(8)  # so that the kernel tells others who we are
+    except OSError as error:
+        lock.close()
+        if error.errno == errno.EADDRINUSE:
+            return None
+        raise
+    return lock
+
+
+def _holder(name: str) -> tuple[int, int] | None:
+    """Process (0: in another container) and user of who has the name; None when nobody answers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(f"\0{name}")
+        except OSError:
+            return None
+        pid, uid, _ = _CREDENTIALS.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+        return pid, uid

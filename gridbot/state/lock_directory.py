@@ -1,0 +1,135 @@
+"""Lock files in a directory of this user: held by `flock`, checked to have kept the name, removed at the end.
+
+The kernel frees a lock with its process. A file can lose its name while somebody waits to lock it, so whoever got the
+lock compares what it has locked with what has the name now, and begins again when the two differ. With that check a
+holder may remove its own file, and anybody the file of a process that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["FileLock", "LockDirectory", "LockHeld"]
+
+_SUFFIX = ".lock"
+_ATTEMPTS = 10
+_RETRY_S = 0.02
+_ABANDONED_S = 3600.0
+
+
+class LockHeld(Exception):
+    """Another process holds the lock; `holder` is its pid, or "unknown"."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"held by process {holder}")
+        self.holder = holder
+
+
+@dataclass(frozen=True, slots=True)
+class FileLock:
+    """A lock that is held until `release`, or the end of the process."""
+
+    directory_fd: int
+    descriptor: int
+    name: str
+    keep_file: bool
+
+    def release(self) -> None:
+        """Remove the file while it is locked, because then it is nobody else's, and let go."""
+        if not self.keep_file:
+            with contextlib.suppress(OSError):
+                os.unlink(self.name, dir_fd=self.directory_fd)
+        os.close(self.descriptor)
+
+
+class LockDirectory:
+    """A directory that only this user can write; made when there is none. `close` it after its locks.
+
+    Raises OSError when it cannot be made or opened, or is a link; PermissionError when it belongs to somebody else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(self._fd)
+            if found.st_uid != os.geteuid():
+                raise PermissionError(
+                    f"expected the directory {path} to belong to uid {os.geteuid()}, got uid {found.st_uid}; "
+                    "remove it, or give it to this user"
+                )
+            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                os.fchmod(self._fd, 0o700)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def lock(self, name: str, *, keep_file: bool = False) -> FileLock:
+        """Take the lock called `name`. Raises LockHeld, OSError.
+
+        `keep_file` is for a file that others lock without comparing: it must keep its name when it is released.
+        """
+        for attempt in range(_ATTEMPTS):
+            descriptor = self._open(name)
+            try:
+                self._take(descriptor, name)
+                return FileLock(self._fd, descriptor, name + _SUFFIX, keep_file)
+            except LockHeld:
+                os.close(descriptor)
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            except BaseException:
+                os.close(descriptor)
+                raise
+            time.sleep(_RETRY_S)  # `remove_abandoned` of another process, or one that is about to end
+        raise AssertionError("unreachable")
+
+    def remove_abandoned(self) -> None:
+        """Remove files that nobody has locked for an hour: their processes were killed. Never raises."""
+        with contextlib.suppress(OSError):
+            before = time.time() - _ABANDONED_S
+            for name in os.listdir(self._fd):
+                if name.endswith(_SUFFIX) and os.stat(name, dir_fd=self._fd).st_mtime < before:
+                    self._remove_abandoned(name.removesuffix(_SUFFIX))
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _remove_abandoned(self, name: str) -> None:
+        descriptor = self._open(name)
+        try:
+            self._take(descriptor, name)
+            os.unlink(name + _SUFFIX, dir_fd=self._fd)
+        except LockHeld:
+            pass
+        finally:
+            os.close(descriptor)
+
+    def _open(self, name: str) -> int:
+        file = name + _SUFFIX
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(file, dir_fd=self._fd, follow_symlinks=False)
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+                os.unlink(file, dir_fd=self._fd)  # from a time when others could write here
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=self._fd)
+
+    def _take(self, descriptor: int, name: str) -> None:
+        """Lock the open file and write our pid into it. Raises LockHeld, also when it has lost its name meanwhile."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockHeld(os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown") from None
+        try:
+            named = os.stat(name + _SUFFIX, dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            raise LockHeld("unknown") from None
+        if not os.path.samestat(os.fstat(descriptor), named):
+            raise LockHeld("unknown")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

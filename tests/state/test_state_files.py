@@ -1,0 +1,138 @@
+"""The files of an account: order of writes, failures, left-overs, and a process that is killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from gridbot.state import state_files
+from gridbot.state.state_files import StateFiles
+
+WRITES_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from gridbot.state.state_files import StateFiles
+files = StateFiles(Path(sys.argv[1]))
+for number in itertools.count():
+    data = f"{number:09d}".encode() * 5000
+    files.write_soon("ledger.json", lambda: data)
+    files.write_soon("grids/btc.grid.json", lambda: data)
+    files.write("generation.json", data)
+    if number == 5:
+        files.flush()
+        print("goes", flush=True)
+"""
+
+
+def hold_first_sync(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Have the next sync wait; (it waits now, let it go on)."""
+    held, release = threading.Event(), threading.Event()
+    real = os.fsync
+
+    def slow(fd: int) -> None:
+        if not held.is_set():
+            held.set()
+            release.wait(10)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    return held, release
+
+
+def test_a_write_now_supersedes_what_waits_and_what_is_under_way(tmp_path, monkeypatch):
+    files = StateFiles(tmp_path)
+    held, release = hold_first_sync(monkeypatch)
+    safe: list[int] = []
+    files.write_soon("ledger.json", lambda: b"1", lambda: safe.append(1))
+    assert held.wait(10)
+    files.write_soon("ledger.json", lambda: b"2", lambda: safe.append(2))
+    threading.Timer(0.05, release.set).start()
+    files.write("ledger.json", b"3")
+    assert files.close()
+    assert files.read("ledger.json") == b"3"
+    assert safe == [1]
+
+
+def test_what_failed_before_a_write_now_is_not_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(state_files, "_RETRY_S", 0.05)
+    problems: list[str] = []
+    files = StateFiles(tmp_path, problems.append)
+    blocker = files.path("ledger.json")
+    (blocker / "file").mkdir(parents=True)
+    files.write_soon("ledger.json", lambda: b"old")
+    assert not files.flush(timeout_s=0.02)
+    with pytest.raises(OSError, match="Is a directory"):
+        files.write("ledger.json", b"new")
+    assert files.flush(), "nothing waits any more"
+    (blocker / "file").rmdir()
+    blocker.rmdir()
+    files.write("ledger.json", b"new")
+    assert files.close()
+    assert files.read("ledger.json") == b"new"
+    assert len(problems) == 1
+
+
+def test_a_file_that_fails_does_not_hold_up_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(state_files, "_RETRY_S", 0.01)
+    problems: list[str] = []
+    files = StateFiles(tmp_path, problems.append)
+    (files.path("bad.json") / "file").mkdir(parents=True)
+    files.write_soon("bad.json", lambda: b"never")
+    safe = threading.Event()
+    files.write_soon("good.json", lambda: b"well", safe.set)
+    assert safe.wait(10)
+    assert not files.flush(timeout_s=0.1)
+    assert len(problems) == 1, "many attempts, one sentence"
+    assert problems[0].startswith(f"{tmp_path / 'bad.json'}: expected to write the file, got Is a directory; trading")
+
+
+def test_content_that_cannot_be_encoded_is_given_up(tmp_path, caplog):
+    files = StateFiles(tmp_path)
+    files.write_soon("bad.json", lambda: bytes("\ud800", "utf-8"))
+    files.write_soon("good.json", lambda: b"well")
+    assert files.close()
+    assert files.read("good.json") == b"well"
+    assert files.read("bad.json") is None
+    assert "cannot be encoded" in caplog.text
+
+
+def test_a_killed_process_leaves_whole_files_and_the_next_one_tidies_up(tmp_path: Path):
+    for name in ("ledger.json.4711.tmp", "grids/btc.grid.json.tmp"):  # as earlier versions called them
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for _ in range(3):
+        writer = subprocess.Popen([sys.executable, "-c", WRITES_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        assert writer.stdout.readline()
+        writer.kill()
+        writer.wait()
+        files = StateFiles(tmp_path)
+        names = ["ledger.json", "generation.json", "grids/btc.grid.json"]
+        for name in names:
+            content = files.read(name)
+            assert content is not None
+            assert content == content[:9] * 5000
+        found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+        assert found == set(names)
+
+
+def test_files_set_aside_do_not_overwrite_each_other(tmp_path):
+    files = StateFiles(tmp_path)
+    for number in (1, 2):
+        files.write("latch.json", b"%d" % number)
+        assert files.set_aside("latch.json") == f"latch.json.bad-{number}"
+        assert files.read("latch.json") is None
+    assert [(tmp_path / f"latch.json.bad-{number}").read_bytes() for number in (1, 2)] == [b"1", b"2"]
+
+
+def test_no_thread_without_a_write_in_the_background(tmp_path):
+    before = threading.active_count()
+    files = StateFiles(tmp_path)
+    files.write("run.json", b"{}")
+    assert threading.active_count() == before
+    assert files.close()

@@ -1,0 +1,37 @@
+"""Every module that a page of docs/ names is there, and nothing in docs points outside the repository."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = next(parent for parent in Path(__file__).resolve().parents if (parent / "pyproject.toml").exists())
+PAGES = [path for path in (*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md") if path.name != "moved.md"]
+# A page may leave the package out: `core/pnl.py` is gridbot/core/pnl.py.
+PREFIXES = ("", "gridbot", "gridbot/paper", "supervisor", "docs")
+MOVED = re.findall(
+    r"^\| `([^`]+)` \| (`[^|]+`) \|$", (ROOT / "docs" / "moved.md").read_text(encoding="utf-8"), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    named = set(re.findall(r"[`(]([\w./-]+\.(?:py|md|sql|yaml))[`)#]", page.read_text(encoding="utf-8")))
+    # `name.yaml` and the like stand for files of the reader's own.
+    wanted = {name for name in named if "/" in name and not name.startswith(("/", "data/", "http"))}
+    missing = {n for n in wanted if not any((ROOT / p / n).exists() or (page.parent / n).exists() for p in PREFIXES)}
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_no_page_points_outside_the_repository(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"\.\./shared|\breference/|lessons\.md|bybit-v5|/work/", text)
+
+
+def test_the_page_of_moves_names_modules_that_exist() -> None:
+    assert len(MOVED) > 100
+    places = {place for _, cell in MOVED for place in re.findall(r"`([^`]+)`", cell)}
+    assert {place for place in places if not (ROOT / place).exists()} == set()
