@@ -21,6 +21,9 @@ PURE_ROOMS = (
     *("gridbot.bybit.parse_account", "gridbot.bybit.parse_market", "gridbot.bybit.raw_fields"),
     *("gridbot.bybit.ret_codes", "gridbot.bybit.watchdog"),
     *("gridbot.store.rollups", "gridbot.store.views"),
+    *("gridbot.paper.accounts", "gridbot.paper.api", "gridbot.paper.calls", "gridbot.paper.engine"),
+    *("gridbot.paper.ledger", "gridbot.paper.market", "gridbot.paper.params", "gridbot.paper.rows"),
+    *("gridbot.paper.stops", "gridbot.paper.settings", "gridbot.paper.api_error", "gridbot.paper.faults.fault_plan"),
     *("supervisor.children.policy", "supervisor.exit_codes"),
 )
 SHELLS: frozenset[str] = frozenset()

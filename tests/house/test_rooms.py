@@ -54,7 +54,7 @@ SUPERVISOR = {
     "status": "gridbot.version children exit_codes utc_time",
     "control": "gridbot.version children",
     "process": "children control status store exit_codes utc_time waiting",
-    "cli": "gridbot.config gridbot.exchange gridbot.logging_setup gridbot.paper.market gridbot.paper.server"
+    "cli": "gridbot.config gridbot.exchange gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
     " gridbot.paper.settings gridbot.records gridbot.store gridbot.version children control process status store"
     " exit_codes utc_time waiting",
     "__main__": "cli",
@@ -104,6 +104,13 @@ def test_a_room_imports_only_what_the_table_allows(here):
 def test_the_table_allows_no_more_than_is_needed():
     unused = [f"{here} -> {other}" for here, others in ALLOWED.items() for other in sorted(others - ARROWS[here])]
     assert unused == []
+
+
+def test_the_paper_exchange_stands_apart():
+    """Its own rooms are drawn and checked in `gridbot/paper/__init__.py` and tests/paper/test_pure.py."""
+    outside = {other for here, others in arrows().items() if here.startswith("gridbot.paper") for other in others}
+    others = {other for other in outside if not other.startswith("gridbot.paper")}
+    assert others == {"gridbot.core", "gridbot.rolling_limit", "gridbot.atomic_file"}
 
 
 def test_the_known_exceptions_are_not_stale():
