@@ -24,7 +24,8 @@ PURE_ROOMS = (
     *("gridbot.paper.accounts", "gridbot.paper.api", "gridbot.paper.calls", "gridbot.paper.engine"),
     *("gridbot.paper.ledger", "gridbot.paper.market", "gridbot.paper.params", "gridbot.paper.rows"),
     *("gridbot.paper.stops", "gridbot.paper.settings", "gridbot.paper.api_error", "gridbot.paper.faults.fault_plan"),
-    *("supervisor.children.policy", "supervisor.exit_codes"),
+    *("supervisor.children.policy", "supervisor.children.policy_types", "supervisor.exit_codes"),
+    *("supervisor.status.model", "supervisor.store.store_watch", "supervisor.store.transactions"),
 )
 SHELLS: frozenset[str] = frozenset()
 IMPURE = frozenset(
