@@ -24,7 +24,7 @@ from supervisor.children.bootstrap import Boot, child_main
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import ChildPipe, Message
 from supervisor.children.policy import Action, ChildState, Event, step
-from supervisor.exit_codes import exit_text
+from supervisor.children.exit_text import exit_text
 
 __all__ = ["CONTEXT", "Child"]
 

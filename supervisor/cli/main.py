@@ -83,7 +83,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush is quiet
         code = ExitCode.OK
     except Exception as error:  # noqa: BLE001 - the outermost shell
-        from supervisor.cli.failures import explain
+        from supervisor.cli.error_report import explain
 
         code = explain(error)
     sys.exit(int(code) if isinstance(code, int) else ExitCode.OK if code is None else ExitCode.UNEXPECTED)
