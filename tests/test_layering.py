@@ -27,6 +27,10 @@ PURE_PACKAGES = (
     "gridbot.strategies",
     "gridbot.rolling_limit",
     "supervisor.children.policy",
+    "supervisor.children.policy_types",
+    "supervisor.status.model",
+    "supervisor.store.store_watch",
+    "supervisor.store.transactions",
 )
 SHELLS: frozenset[str] = frozenset()
 # Of the paper exchange, the exchange itself; its servers, files and process are shells.

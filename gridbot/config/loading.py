@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from gridbot.config.checks import Parts, conflicts
-from gridbot.config.errors import ConfigError, Loc, Problem, problems_of
+from gridbot.config.errors import ConfigError, Loc, Problem
 from gridbot.config.fields import Limit
 from gridbot.config.ladder_problems import ladder_problems
 from gridbot.config.models import (
@@ -35,6 +35,7 @@ from gridbot.config.models import (
 )
 from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE, find_config, project_root
 from gridbot.config.storage import Durability, StorageConfig
+from gridbot.config.validation_problems import problems_of
 from gridbot.config.yaml_nodes import Document, read_document
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig

@@ -22,9 +22,10 @@ from typing import Any
 
 from supervisor.children.bootstrap import Boot, child_main
 from supervisor.children.child_spec import ChildKind, ChildSpec
-from supervisor.children.pipe import ChildPipe, Message
-from supervisor.children.policy import Action, ChildState, Event, step
 from supervisor.children.exit_text import exit_text
+from supervisor.children.pipe import ChildPipe, Message
+from supervisor.children.policy import step
+from supervisor.children.policy_types import Action, ChildState, Event
 
 __all__ = ["CONTEXT", "Child"]
 

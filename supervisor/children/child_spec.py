@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from supervisor.children.policy import RestartPolicy
+from supervisor.children.policy_types import RestartPolicy
 
 __all__ = ["ChildKind", "ChildSpec"]
 

@@ -15,7 +15,7 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.pipe import Message
-from supervisor.children.policy import Alert, Do, Event, ProcessState, SpawnFailed
+from supervisor.children.policy_types import Alert, Do, Event, ProcessState, SpawnFailed
 
 __all__ = ["Fleet", "FleetEvents"]
 

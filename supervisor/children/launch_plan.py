@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from supervisor.children.child_spec import ChildKind, ChildSpec
-from supervisor.children.policy import RestartPolicy
+from supervisor.children.policy_types import RestartPolicy
 
 if TYPE_CHECKING:
     from gridbot.config.loading import GridbotConfig

@@ -10,7 +10,7 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.pipe import Message
-from supervisor.children.policy import Ready, Report
+from supervisor.children.policy_types import Ready, Report
 from supervisor.process.alerts import Alerts
 from supervisor.process.commit_relay import CommitRelay
 

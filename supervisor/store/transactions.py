@@ -48,6 +48,12 @@ class Comparison:
     later: int = 0
     older: int = 0
 
+    def add(self, what: str, movement: Recorded | Transaction, text: str, amount: Decimal) -> None:
+        """A movement that is in one of the two only, or differs by `amount` (USDT)."""
+        self.unexplained += amount
+        moment = _time(movement.exchange_ts)
+        self.lines.append(f"{what}: {moment} {movement.kind} {movement.symbol} {movement.exec_id}: {text}")
+
 
 def compare(
     recorded: Mapping[str, Recorded], listed: Iterable[Transaction], *, since_ms: int, until_ms: int
@@ -72,10 +78,9 @@ def compare(
                 result.agree += 1
             else:
                 text = f"recorded {ours.net:f}, the exchange says {row.change:f} USDT"
-                _add(result, "differs", row.exchange_ts, row.kind, row.symbol, row.exec_id, text, row.change - ours.net)
+                result.add("differs", row, text, row.change - ours.net)
         elif row.kind in OF_EXECUTIONS and row.symbol:
-            text = f"{row.change:+f} USDT"
-            _add(result, "not recorded", row.exchange_ts, row.kind, row.symbol, row.exec_id, text, row.change)
+            result.add("not recorded", row, f"{row.change:+f} USDT", row.change)
         else:
             result.transfers.append(f"{_time(row.exchange_ts)} {row.kind} {row.symbol} {row.change:+f} USDT")
     for exec_id, ours in recorded.items():
@@ -84,16 +89,8 @@ def compare(
         if first_ms is None or ours.exchange_ts < first_ms:
             result.older += 1
         else:
-            text = f"{ours.net:+f} USDT"
-            _add(result, "not listed", ours.exchange_ts, ours.kind, ours.symbol, exec_id, text, -ours.net)
+            result.add("not listed", ours, f"{ours.net:+f} USDT", -ours.net)
     return result
-
-
-def _add(
-    result: Comparison, what: str, exchange_ts: int, kind: str, symbol: str, exec_id: str, text: str, amount: Decimal
-) -> None:
-    result.unexplained += amount
-    result.lines.append(f"{what}: {_time(exchange_ts)} {kind} {symbol} {exec_id}: {text}")
 
 
 def _time(ms: int) -> str:

@@ -11,7 +11,6 @@ write-ahead log.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import time
@@ -28,24 +27,21 @@ from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.store.database import Database, Rows
 from gridbot.store.ingest import AccountSource, QueueDrain
 from gridbot.store.reading import database_path
+from supervisor.store.writer_lock import take_writer_lock
 
-__all__ = ["Writer", "WriterBusy", "WriterSpec", "take_writer_lock"]
+__all__ = ["Writer", "WriterSpec"]
 
 log = logging.getLogger("supervisor.store")
-
-
-class WriterBusy(RuntimeError):
-    """Another writer works on this database."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriterSpec:
     """What the supervisor gives the writer. `flush_interval` in seconds.
 
-    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes; the rows are a row group of DuckDB's,
-    because a table's last one is written anew with each transaction until it is full.
+    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes; `max_rows` is the size of a row group
+    in DuckDB, because a table's last one is written anew with each transaction until it is full.
 
-    `keep_days` says after how many days rows of a table go (by `local_ts`), such as {"tickers": 30}; the rest stays.
+    `keep_days`: after how many days rows of a table are deleted (by `local_ts`), such as {"tickers": 30}; others stay.
     """
 
     data_dir: Path
@@ -59,7 +55,7 @@ class WriterSpec:
 
 @dataclass(slots=True)
 class WriterState:
-    """What `health` reports."""
+    """What `health` reports of the writer: how far it is, and what keeps it from going on."""
 
     committed: dict[str, int] = field(default_factory=dict)
     rows: int = 0
@@ -70,6 +66,28 @@ class WriterState:
     error: str | None = None
     gaps: int = 0
     rejects: int = 0
+
+    def held(self, by: str) -> None:
+        """Another process has the file."""
+        if self.held_by is None:
+            self.held_since = time.monotonic()
+        self.held_by = by
+
+    def went_well(self) -> None:
+        """A flush has ended without an error: the file is free."""
+        if self.held_by:
+            log.info("the database is free again; %s had it", self.held_by)
+        self.held_by = self.held_since = self.error = None
+
+    def committed_rows(self, rows: Rows, flush_ms: float) -> None:
+        """One transaction is in the file."""
+        self.rows += rows.count
+        self.gaps += len(rows.gaps)
+        self.rejects += len(rows.rejects)
+        self.flushes += 1
+        self.flush_ms = flush_ms
+        self.committed.update(rows.offsets)
+        self.went_well()
 
 
 class Writer:
@@ -103,8 +121,7 @@ class Writer:
         if self._rows.count < self.spec.max_rows and self._bytes < self.spec.max_bytes:
             self._collect(idle=idle)
         if not self._rows:
-            self.state.error = None
-            self._released()
+            self.state.went_well()
             return False
         started = time.monotonic()
         with self.database.open() as con:
@@ -120,22 +137,9 @@ class Writer:
 
     def _committed(self, started: float) -> bool:
         self._require_checkpoint()
-        state, rows = self.state, self._rows
-        state.rows += rows.count
-        state.gaps += len(rows.gaps)
-        state.rejects += len(rows.rejects)
-        state.flushes += 1
-        state.flush_ms = (time.monotonic() - started) * 1000
-        state.committed.update(rows.offsets)
-        state.error = None
-        self._released()
+        self.state.committed_rows(self._rows, (time.monotonic() - started) * 1000)
         self._forget_rows()
         return self._more
-
-    def _released(self) -> None:
-        if self.state.held_by:
-            log.info("the database is free again; %s had it", self.state.held_by)
-        self.state.held_by = self.state.held_since = None
 
     def _synchronise(self) -> None:
         """Make the file if needed, and let every source go on behind what it holds."""
@@ -198,12 +202,6 @@ class Writer:
 
     # -- outside of flushes
 
-    def held(self, by: str) -> None:
-        """Another process has the file."""
-        if self.state.held_by is None:
-            self.state.held_since = time.monotonic()
-        self.state.held_by = by
-
     def failed(self, exc: BaseException) -> None:
         """A flush failed; ask the file what it has before the next."""
         self._uncertain = True
@@ -215,7 +213,7 @@ class Writer:
         self.state.error = text
 
     def health(self) -> dict[str, Any]:
-        """The message of the contract: all JSON."""
+        """The health message for the supervisor: JSON values only; times in seconds, rss in bytes."""
         now_us = time.time_ns() // 1000
         oldest = min(self._oldest.values(), default=None)
         state = self.state
@@ -255,21 +253,3 @@ def accounts_on_disk(data_dir: Path) -> list[str]:
         return [entry.name for entry in os.scandir(root) if entry.is_dir()]
     except FileNotFoundError:
         return []
-
-
-def take_writer_lock(database: Path) -> int:
-    """Be the only writer of a database file until the returned descriptor is closed. Raise WriterBusy."""
-    path = database.with_name(database.name + ".writer")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
-        raise WriterBusy(
-            f"{database} already has a writer, process {holder}; stop that one first, or use another --data-dir"
-        ) from exc
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd

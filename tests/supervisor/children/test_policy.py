@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from supervisor.children.policy import (
+from supervisor.children.policy import step
+from supervisor.children.policy_types import (
     TRANSITIONS,
     Alert,
     ChildState,
@@ -21,7 +22,6 @@ from supervisor.children.policy import (
     SpawnFailed,
     Start,
     Stop,
-    step,
 )
 
 POLICY = RestartPolicy()
