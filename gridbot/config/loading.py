@@ -34,7 +34,7 @@ from gridbot.config.models import (
     with_environment,
 )
 from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE, find_config, project_root
-from gridbot.config.storage import Durability, StorageConfig
+from gridbot.config.storage import StorageConfig
 from gridbot.config.validation_problems import problems_of
 from gridbot.config.yaml_nodes import Document, read_document
 from gridbot.exchange.environment import Environment
@@ -44,7 +44,6 @@ __all__ = [
     "AccountCaps",
     "AccountConfig",
     "ConfigError",
-    "Durability",
     "GridbotConfig",
     "Limit",
     "LoggingConfig",

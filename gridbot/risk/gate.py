@@ -152,7 +152,9 @@ class Gate:
                 return Refusal.MAX_OPEN_ORDERS
         if state.rate.per_minute is not None:
             used = Decimal(state.rate.used(now_s) + 1)
-            if self._caps_watch.exceeds(f"{state.strat_id}.max_orders_per_minute", used, Decimal(state.rate.per_minute)):
+            if self._caps_watch.exceeds(
+                f"{state.strat_id}.max_orders_per_minute", used, Decimal(state.rate.per_minute)
+            ):
                 return Refusal.MAX_ORDERS_PER_MINUTE
         return None
 

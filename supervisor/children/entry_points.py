@@ -35,7 +35,8 @@ def worker(
 ) -> None:
     """The process of one account."""
     try:
-        from gridbot.worker.main import WorkerSpec, run_worker
+        from gridbot.worker.main import run_worker
+        from gridbot.worker.spec import WorkerSpec
 
         spec = WorkerSpec(
             account=account,

@@ -14,7 +14,8 @@ from typing import Any
 
 import duckdb
 
-from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, is_damage
+from gridbot.store.file_errors import is_damage
+from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["Answer", "Limits", "Query", "SqlFailed", "ask"]

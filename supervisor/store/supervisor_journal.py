@@ -13,13 +13,15 @@ from typing import Any, Final
 
 import orjson
 
-from gridbot.records.journal import Durability, Journal, JournalBusy
+from gridbot.records.durability import Durability
+from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
+from gridbot.worker.system_ports import SystemClock
 
 __all__ = ["SUPERVISOR", "SupervisorJournal"]
 
@@ -43,7 +45,7 @@ class SupervisorJournal:
         """Begin a run with this configuration, and close an earlier one that was cut off."""
         try:
             journal = Journal(journal_directory(self._data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
-            recorder = Recorder(SUPERVISOR, self._run_id, journal, keep_journal=self._keep_journal)
+            recorder = Recorder(SUPERVISOR, self._run_id, journal, clock=SystemClock(), keep_journal=self._keep_journal)
             file = StateFile(StateFiles(self._data_dir / "state" / SUPERVISOR), "run.json")
             self._run = RunLog(file, recorder, snapshot, "")
             self._recorder = recorder

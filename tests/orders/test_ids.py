@@ -1,4 +1,4 @@
-"""Wire ids and breakers."""
+"""The id of an order on the wire (docs/strategy.md 3.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.orders.breakers import Breaker, FailureRun
 from gridbot.orders.ids import MAX_LENGTH, Generations, client_id_of, wire_id
 
 HEX16 = st.text("0123456789abcdef", min_size=16, max_size=16)
@@ -27,14 +26,40 @@ def test_generations_give_different_ids(generations: list[int]) -> None:
     assert len({wire_id("0" * 16, g) for g in generations}) == len(generations)
 
 
+def test_the_documented_example() -> None:
+    assert wire_id("d8325c17c4b4173a", 1764000000000) == "d8325c17c4b4173a-midc1z40"
+    assert wire_id("d8325c17c4b4173a", 0) == "d8325c17c4b4173a-0"
+
+
 def test_an_id_that_would_be_too_long_is_refused_when_built() -> None:
     with pytest.raises(ValueError, match="at most 36"):
         wire_id("a" * 16, 36**30)
 
 
-@pytest.mark.parametrize("foreign", ["", "manual", "g1-L-00042-a7", "0123456789abcdef", "0123456789ABCDEF-1", "-1"])
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "",
+        "manual",
+        "g1-L-00042-a7",
+        "0123456789abcdef",
+        "0123456789abcdef-",
+        "0123456789ABCDEF-1",
+        "0123456789abcdef-A",
+        "-1",
+    ],
+)
 def test_foreign_ids_are_not_taken_for_ours(foreign: str) -> None:
     assert client_id_of(foreign) is None
+
+
+def test_a_block_of_generations_is_reserved_before_its_first_number_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Generations, "BLOCK", 3)
+    reserved: list[int] = []
+    generations = Generations(7, reserved.append)
+    seen = [(generations.next(), reserved[-1]) for _ in range(4)]
+    assert seen == [(7, 10), (8, 10), (9, 10), (10, 13)]
+    assert reserved == [10, 13]
 
 
 def test_generations_never_repeat_across_crashes() -> None:
@@ -49,24 +74,3 @@ def test_generations_never_repeat_across_crashes() -> None:
         numbers = [generations.next() for _ in range(7)]
         assert not given_out & set(numbers)
         given_out.update(numbers)
-
-
-def test_breaker_forgets_old_failures_and_success_resets() -> None:
-    breaker = Breaker(threshold=3, window_s=60, cooldown_s=60)
-    assert not any(breaker.fail("k", t) for t in (0.0, 50.0, 100.0)), "never three within 60 s"
-    assert breaker.fail("k", 101.0)
-    assert list(breaker.open_until(102.0)) == ["k"]
-    breaker.succeed("k")
-    assert not breaker.is_open("k", 102.0)
-
-
-def test_five_auth_failures_in_a_row_cool_down_and_a_success_between_does_not() -> None:
-    run = FailureRun(threshold=5, cooldown_s=1800)
-    for _ in range(4):
-        run.fail(1.0)
-    run.succeed()
-    assert not any(run.fail(1.0) for _ in range(4))
-    assert run.fail(1.0)
-    assert run.is_cooling(1800.0)
-    assert not run.is_cooling(1801.0)
-    assert run.cycles == 1
