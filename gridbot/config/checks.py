@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gridbot.config.account_models import missing_keys
 from gridbot.config.errors import Loc, Problem
-from gridbot.config.models import missing_keys
 from gridbot.exchange.environment import Environment
 
 __all__ = ["Parts", "conflicts"]

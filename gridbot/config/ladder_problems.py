@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gridbot.config.account_models import StrategyConfig
 from gridbot.config.errors import Loc, Problem
-from gridbot.config.models import StrategyConfig
 from gridbot.config.offline_market import grid_config, offline_instrument, paper_start_price
 from gridbot.exchange.environment import Environment
 from gridbot.paper.market.instruments import listings

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from gridbot.config.models import AccountConfig, GridbotConfig, StrategyConfig
+from gridbot.config.account_models import AccountConfig, StrategyConfig
+from gridbot.config.models import GridbotConfig
 from gridbot.config.offline_market import grid_config, offline_instrument, paper_start_price
 from gridbot.core.instrument import Instrument
 from gridbot.core.sizing import AmountKind, AmountRule, quantity_for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from gridbot.config.models import StrategyConfig
+from gridbot.config.account_models import StrategyConfig
 from gridbot.core.instrument import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.paper.market.instruments import LISTINGS, listings

@@ -12,7 +12,7 @@ from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from gridbot.config.loading import GridbotConfig
+    from gridbot.config.models import GridbotConfig
     from gridbot.paper.server.paper_spec import PaperSpec
     from supervisor.store.writer import WriterSpec
 

@@ -12,7 +12,7 @@ from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy_types import RestartPolicy
 
 if TYPE_CHECKING:
-    from gridbot.config.loading import GridbotConfig
+    from gridbot.config.models import GridbotConfig
 
 __all__ = ["ChildLogs", "Plan", "plan_of"]
 

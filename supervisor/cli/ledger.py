@@ -60,7 +60,8 @@ def _from_records(data_dir: Path) -> bool:
 
 def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]) -> bool:
     """Print what the exchange's log and the records tell differently. Raise SqlFailed; exits with 4 without a file."""
-    from gridbot.config.loading import ConfigError, load_config
+    from gridbot.config.errors import ConfigError
+    from gridbot.config.loading import load_config
     from supervisor.store.exchange_ledger import check_with_exchange
 
     try:

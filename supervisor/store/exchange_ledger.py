@@ -15,7 +15,8 @@ from typing import Final
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
-from gridbot.config.loading import AccountConfig, GridbotConfig
+from gridbot.config.account_models import AccountConfig
+from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import Transaction
