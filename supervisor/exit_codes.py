@@ -3,13 +3,13 @@
 | code | name        | meaning                                                                           |
 |-----:|-------------|-----------------------------------------------------------------------------------|
 |    0 | OK          | done; for `status`: everything is healthy                                         |
-|    1 | UNEXPECTED  | an error nobody foresaw; the text names the file with the details                 |
+|    1 | UNEXPECTED  | an unexpected error; the text names the file with the details                     |
 |    2 | USAGE       | wrong command line                                                                |
 |    3 | NOT_RUNNING | no supervisor works in this data directory                                        |
 |    4 | CONFIG      | the configuration was refused                                                     |
 |    5 | TIMEOUT     | it did not happen in the time allowed                                             |
 |    6 | DEGRADED    | it runs, but some account (or the writer, or the paper exchange) is not healthy   |
-|    7 | REFUSED     | start refused: another supervisor holds the data directory, or a check said no    |
+|    7 | REFUSED     | start refused: another supervisor holds the data directory, or a check failed     |
 |  130 | FORCED      | a second signal ended it by force                                                 |
 """
 
@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
 
 
 class CommandError(Exception):
-    """A failure with a text made for the user and the exit code that goes with it."""
+    """A failure with a text for the user and the exit code of the command."""
 
     def __init__(self, text: str, code: ExitCode) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, in words: where, what was expected, what came, what to do."""
+"""What is wrong with a configuration file: where, what was expected, what stands there, what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECRET_WORDS = ("api_key", "secret", "token", "password")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to repair. `line` counts from 1, None when the file as a whole is meant."""
+    """One thing to repair. `line` counts from 1; None for the file as a whole."""
 
     loc: Loc
     expected: str
@@ -51,8 +51,9 @@ class ConfigError(Exception):
 
 
 def expected(what: str, do: str = "correct the value", *, key: str = "", got: str = "") -> PydanticCustomError:
-    """Error for validators, carrying the sentence through pydantic. A validator of a whole model names the key it
-    means, and what came when the value there does not tell it.
+    """An error for validators to raise; pydantic carries its sentence through to `validation_problems`.
+
+    A validator of a whole model names the key, and what it got if that is not simply the value there.
     """
     context = {"what": what, "do": do, "key": key, "got": got}
     return PydanticCustomError("gridbot", "expected {what}; {do}", context)

@@ -25,9 +25,9 @@ _RENAMED = {
     "key": "api_key",
     "secret": "api_secret",
 }
-"""Names of the original bot, and of habit, whose successor is not the nearest by spelling."""
+"""Old and habitual names of keys whose present name is not the nearest by spelling."""
 
-_STATUS = "remove it: `gridbot-supervisor status --json` tells the state"
+_STATUS = "remove it: `gridbot-supervisor status --json` shows the state"
 _GONE = {
     "database_url": "remove it: the database is gridbot.duckdb in `storage.data_dir`",
     "status_file_path": _STATUS,
@@ -38,7 +38,7 @@ _GONE = {
 def problems_of(
     error: ValidationError, model: type[BaseModel], raw: Mapping[Loc, str], base: Loc = ()
 ) -> Iterator[Problem]:
-    """pydantic's findings as our sentences; `raw` gives the text as it stands in the file, `base` the model's place."""
+    """pydantic's errors as problems. `raw`: the texts as they stand in the file; `base`: the place of the model."""
     for item in error.errors(include_url=False):
         loc = _real_loc(item["loc"], model)
         place = (*base, *loc)
@@ -136,7 +136,7 @@ def _field_names(model: type[BaseModel]) -> list[str]:
 
 
 def _step(types: list[Any], part: str | int) -> list[Any] | None:
-    """Types that stand at `part` inside any of `types`; None when none of them has such a place."""
+    """The types found at `part` inside any of `types`; None when no type has such a place."""
     found: list[Any] = []
     for option in types:
         if _is_model(option):

@@ -1,7 +1,7 @@
 """One child process as the supervisor holds it: its spec, the process, its pipes, what it last said, its state.
 
-Processes are spawned, never forked: a forked one would inherit the others' pipe ends and the data directory's lock, and
-neither an end of file nor a free lock would tell of a death. The restart policy decides; this module only does.
+Processes are spawned, never forked: a forked one would inherit the others' pipe ends and the data directory's lock, so
+the death of a process would neither end a pipe nor free the lock. The restart policy decides; this module only acts.
 """
 
 from __future__ import annotations

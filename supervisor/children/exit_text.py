@@ -10,7 +10,7 @@ __all__ = ["exit_text"]
 
 
 def exit_text(code: int) -> str:
-    """How a process ended, in words. `code` as in `Process.exitcode`: negative is the signal that ended it."""
+    """A sentence without a subject. `code` is as in `Process.exitcode`: negative is the signal that ended it."""
     if code >= 0:
         return _BY_CODE.get(code, f"ended with exit code {code}")
     try:

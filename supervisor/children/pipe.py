@@ -33,7 +33,7 @@ def frame(message: Message) -> bytes:
 
 
 class FrameReader:
-    """Cuts a byte stream into messages. Pure. Raises ValueError on what no child of ours would send."""
+    """Cuts a byte stream into messages. Pure. Raises ValueError for a frame that no child of ours sends."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -67,8 +67,8 @@ class FrameReader:
 class ChildPipe:
     """Reads from `incoming`, writes to `outgoing` (the same object for a duplex pipe). Owns and closes both.
 
-    `on_message` is called on the loop for each message, `on_closed` once, when the child closed its end or sent
-    rubbish.
+    `on_message` is called on the loop for each message; `on_closed` once, when the child closed its end or sent
+    something unreadable.
     """
 
     def __init__(

@@ -17,9 +17,9 @@ A failure: the process ended unasked or could not be spawned. Silence: no report
 Rules, with the numbers of `RestartPolicy`:
 
 * A failure waits 1 s, then 2, 4 ... 60 s, less up to a quarter of it by jitter, so that a fleet does not start in step.
-  A child that ran for a minute begins again at 1 s. With `first_at_once` the first of a row waits nothing.
+  A child that ran for a minute begins again at 1 s. With `first_at_once` the first failure of a row does not wait.
 * The sixth counted failure within ten minutes is FATAL, for that child only.
-* Exit code 4 (configuration) is FATAL at once: nothing changes by trying again.
+* Exit code 4 (configuration) is FATAL at once: another try would fail the same way.
 * Exit code 7 (start refused) is retried for as long as it takes and never counted: the exchange may come back.
 * An orderly restart (`Restart`) is neither a failure nor counted, and starts the next process without a wait.
 """
@@ -161,7 +161,7 @@ def _on_restart(now: float, state: ChildState, reason: str, policy: RestartPolic
         return _stopping(now, state, After.RESTART, reason, policy, actions)
     if state.process in (ProcessState.STOPPED, ProcessState.FATAL, ProcessState.BACKOFF):
         return _spawn(now, replace(state, failures=0, recent=()), reason, actions)
-    return state  # STOPPING: whoever asked first knows what follows
+    return state  # STOPPING: the first request decides what follows
 
 
 def _on_exit(

@@ -75,7 +75,7 @@ class RestartPolicy:
 
 
 class After(StrEnum):
-    """What follows the exit of a process that is STOPPING."""
+    """What follows when a STOPPING process has exited."""
 
     STOP = "stop"
     RESTART = "restart"
@@ -84,7 +84,7 @@ class After(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChildState:
-    """All that is remembered of one child. Times are those of the monotonic clock that `step` is given."""
+    """The state of one child. Times are of the monotonic clock that `step` gets, in seconds."""
 
     process: ProcessState = ProcessState.STOPPED
     since: float = 0.0
@@ -102,7 +102,7 @@ class ChildState:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """It shall run. A no-op unless STOPPED or FATAL; forgets old failures."""
+    """Start it and forget old failures. Does nothing unless it is STOPPED or FATAL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,31 +114,31 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """It shall end: in order, or by SIGKILL when `force`."""
+    """End it: in order, or by SIGKILL when `force`."""
 
     force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """It shall end in order and start anew, at once and uncounted."""
+    """End it in order and start it again at once; this is not counted as a restart."""
 
     reason: str = "restart asked for"
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The process says that its work has begun."""
+    """The process reports that its work has begun."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The process gave a sign of life."""
+    """The process reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The process is gone: `code` >= 0 as it chose, < 0 the signal that ended it; `text` in words."""
+    """The process is gone. `code`: its exit code, or minus the signal that ended it; `text`: the same in words."""
 
     code: int
     text: str = ""
@@ -146,7 +146,7 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class SpawnFailed:
-    """The operating system did not give us a process."""
+    """The operating system could not start a process."""
 
     text: str
 
@@ -155,7 +155,7 @@ Event = Start | Wait | Stop | Restart | Ready | Report | Exited | SpawnFailed
 
 
 class Do(StrEnum):
-    """What the shell has to do. ASK_STOP is the message or signal the child knows as "end in order"."""
+    """What the caller has to do. ASK_STOP is the message or signal with which the child ends in order."""
 
     SPAWN = "spawn"
     ASK_STOP = "ask stop"
@@ -166,7 +166,7 @@ class Do(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Somebody should know. `level` is a logging level name: WARNING, ERROR or CRITICAL."""
+    """An alert for the operator. `level` is a logging level name: WARNING, ERROR or CRITICAL."""
 
     level: str
     text: str

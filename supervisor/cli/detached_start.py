@@ -16,8 +16,8 @@ from supervisor.cli.logs import last_lines
 from supervisor.cli.options import load_or_refuse
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
+from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
-from supervisor.waiting import wait_until
 
 __all__ = ["outcome", "start_detached"]
 

@@ -82,7 +82,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush is quiet
         code = ExitCode.OK
-    except Exception as error:  # noqa: BLE001 - the outermost shell
+    except Exception as error:  # noqa: BLE001 - the outermost frame
         from supervisor.cli.error_report import explain
 
         code = explain(error)

@@ -29,7 +29,7 @@ from supervisor.children.policy_types import Exited, ProcessState, Report, Resta
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import ExitCode
-from supervisor.process.alerts import Alerts
+from supervisor.process.child_alerts import Alerts
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock

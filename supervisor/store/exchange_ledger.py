@@ -29,7 +29,7 @@ MARGIN_MS: Final = 60_000
 LOOKS: Final = 3
 FLUSH_S: Final = 1.0
 
-# Both ends are wallet rows: between them the exchange's log and our executions must tell the same.
+# Both ends are wallet rows: between them the exchange's log and our executions must agree.
 _BOUNDS: Final = """
     SELECT account, min(ts), max(ts) FROM (
         SELECT account, coalesce(exchange_ts, local_ts) AS ts FROM wallets WHERE wallet_balance IS NOT NULL)

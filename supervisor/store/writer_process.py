@@ -111,7 +111,7 @@ def _ended(life: Connection) -> bool:
 
 
 def _last_flush(writer: Writer) -> None:
-    """Commit what is there, as far as it goes in the time that is left; the journals have the rest."""
+    """Commit what is there, as far as the remaining time allows; the journals have the rest."""
     deadline = time.monotonic() + FINAL_FLUSH_S
     looks = 0
     while time.monotonic() < deadline and looks < 2:

@@ -16,7 +16,7 @@ from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecor
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.control.control_client import Refused
-from supervisor.process.alerts import Alerts
+from supervisor.process.child_alerts import Alerts
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 from tests.store.kit import rows
