@@ -33,7 +33,7 @@ SECRET_KEYS = ("api_key", "api_secret")
 
 
 def with_environment(data: Any) -> Any:
-    """`testnet: true|false` as `environment`; both may be given when they say the same."""
+    """The data with `testnet: true|false` replaced by `environment`; both may be given if they agree."""
     if not isinstance(data, Mapping) or "testnet" not in data:
         return data
     rest = {key: value for key, value in data.items() if key != "testnet"}
@@ -49,7 +49,7 @@ def with_environment(data: Any) -> Any:
 
 
 def missing_keys(name: str, environment: str, values: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    """The first missing key of an account that needs both, what is expected and what to do; None if all is there."""
+    """The first missing key of an account that needs both, what is expected, what to do; None if none is missing."""
     missing = [key for key in SECRET_KEYS if not str(values.get(key) or "").strip()]
     if not missing or environment == Environment.PAPER:
         return None

@@ -173,7 +173,7 @@ def _wanted(rule: AmountRule, price: Decimal, wallet: Decimal | None) -> Decimal
 
 
 def _beyond_margin(rows: list[Row], strategy: StrategyConfig, wallet: Decimal | None) -> list[Row]:
-    """Mark the levels whose orders `max_margin` would withhold when all the nearer ones have filled."""
+    """Mark the levels whose orders `max_margin` would withhold once all nearer levels have filled."""
     if not wallet:
         return rows
     marked = list(rows)

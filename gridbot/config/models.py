@@ -109,7 +109,7 @@ class GridbotConfig(Model):
 
 
 def _with_default_environment(data: Any) -> Any:
-    """Raw root data with its environment written into the accounts that name none."""
+    """The raw data with the root's environment written into the accounts that have none."""
     data = with_environment(data)
     if not isinstance(data, Mapping) or data.get("environment") is None:
         return data

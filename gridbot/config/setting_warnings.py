@@ -1,4 +1,4 @@
-"""Settings that are allowed and often regretted, as sentences. Pure."""
+"""Warnings about settings that are allowed but often a mistake. Pure."""
 
 from __future__ import annotations
 

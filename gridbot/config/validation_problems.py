@@ -109,7 +109,7 @@ def _shown(place: Loc, raw: Mapping[Loc, str], value: Any) -> str:
 
 
 def _real_loc(loc: Loc, model: type[BaseModel]) -> Loc:
-    """Without the tags that pydantic adds for unions and dictionary keys, which are no keys of the file."""
+    """The place without the tags that pydantic adds for unions and dictionary keys: the file does not have them."""
     kept: list[str | int] = []
     types: list[Any] = [model]
     for part in loc:

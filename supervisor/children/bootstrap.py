@@ -1,4 +1,4 @@
-"""The first code of every child process: ties it to its supervisor's life, then runs its entry function.
+"""The first code of every child process: makes it end with its supervisor, then runs its entry function.
 
 In order: own process group (Ctrl-C in the terminal reaches the supervisor only, which stops its children in order),
 SIGINT ignored, an end with the supervisor's end (`gridbot.process_guard`), and `faulthandler`, so that the supervisor's
@@ -72,7 +72,7 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
 
 
 def _make_room(path: Path) -> None:
-    """One older file of stacks is kept, so that a crash loop cannot fill the disk."""
+    """Rotate the crash log and keep one older file, so that a crash loop cannot fill the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError):
         if path.stat().st_size > CRASH_LOG_LIMIT:

@@ -49,7 +49,7 @@ class ChildLogs:
 
 
 def new_run_id() -> str:
-    """A name for one run of the supervisor, in every record it leads to."""
+    """The id of one run of the supervisor; every record of that run carries it."""
     return uuid.uuid4().hex[:16]
 
 

@@ -39,7 +39,7 @@ class FrameReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """Yield the messages that are complete with `data`."""
+        """Yield the messages that `data` completes."""
         self._buffer += data
         while (message := self._next()) is not None:
             yield message
@@ -101,7 +101,7 @@ class ChildPipe:
         return self._flush()
 
     def drain(self) -> None:
-        """Take what a dead child left in the pipe."""
+        """Read what a dead child left in the pipe."""
         while self._reading and self._readable():
             pass
 
@@ -120,7 +120,7 @@ class ChildPipe:
             data = os.read(self._incoming.fileno(), _CHUNK)
         except BlockingIOError:
             return False
-        except OSError as error:  # a reset socket pair is an end of file with another name
+        except OSError as error:  # a reset of the socket pair means the same as its end
             self._end(str(error))
             return False
         if not data:

@@ -1,4 +1,4 @@
-"""When a child process is started, restarted, given up or killed. Pure: time and jitter come in, actions go out.
+"""When a child process is started, restarted, given up or killed. Pure: time and jitter in, actions out.
 
                                  +---------- Restart: orderly, then at once ----------+
                                  v                                                    |
@@ -56,7 +56,7 @@ __all__ = ["step"]
 def step(
     now: float, state: ChildState, events: Iterable[Event], *, policy: RestartPolicy, jitter: float = 0.0
 ) -> tuple[ChildState, list[Action]]:
-    """Apply `events` in order, then the time `now`. Call it also without events: deadlines pass by themselves."""
+    """Apply `events` in order, then the time `now`. Call it regularly without events too, for the deadlines."""
     actions: list[Action] = []
     for event in events:
         state = _on_event(now, state, event, policy, jitter, actions)
@@ -98,7 +98,7 @@ def _failed(
     jitter: float,
     actions: list[Action],
 ) -> ChildState:
-    """The process is gone although it should run: wait and try again, or give up."""
+    """The process has ended although it should run: wait and try again, or give up."""
     failures = 1 if _ran_well(now, state, policy) else state.failures + 1
     recent = tuple(at for at in state.recent if now - at < policy.window)
     if code != ExitCode.REFUSED:

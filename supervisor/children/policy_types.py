@@ -107,7 +107,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """It cannot start yet, and why. Only a STOPPED child shows the reason; nothing else changes."""
+    """It cannot start yet, for this reason, which a STOPPED child then shows. Nothing else changes."""
 
     reason: str
 

@@ -56,7 +56,7 @@ class QueueLedger:
         self._retired: deque[Any] = deque(maxlen=_MOST_RETIRED)
 
     def for_worker(self, account: str) -> Any:
-        """The queue for the next process of this account: the one at hand if clean, else a new one."""
+        """The queue for the next process of this account: the present one if it is clean, else a new one."""
         entry = self._entries[account]
         if entry.queue is None:
             entry.queue = self._make()
@@ -88,7 +88,7 @@ class QueueLedger:
             entry.in_writer = False
 
     def writer_outdated(self) -> bool:
-        """Whether some usable queue is not in the hands of the writer that runs now."""
+        """Whether there is a usable queue that the running writer does not have."""
         return any(entry.queue is not None and not entry.in_writer for entry in self._entries.values())
 
     def usable(self, account: str) -> bool:
@@ -96,7 +96,7 @@ class QueueLedger:
         entry = self._entries[account]
         return entry.queue is not None and entry.in_writer
 
-    def bury(self) -> None:
+    def forget_discarded(self) -> None:
         """Forget the queues that were thrown away. Only when no process is starting, see `close_queue`."""
         self._retired.clear()
 

@@ -130,7 +130,7 @@ def _old_tables(con: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) -> None:
-    """Make the rollups of the copied rows, and bring what the old file knows of rows that went by retention."""
+    """Make the rollups of the copied rows, and copy what the old file has of rows that retention has removed."""
     con.execute("USE fresh")
     for rollup in ROLLUPS:
         for statement in rollup.statements(rollup.source):

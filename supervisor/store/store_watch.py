@@ -24,7 +24,7 @@ class StoreWatch:
         """The (level, text) of the alert that a health report of the writer causes, if any."""
         lag_s, error = float(report.get("lag_s") or 0.0), str(report.get("error") or "")
         before, self._error = self._error, error
-        if not self._alerted and error and error == before:  # twice in a row: no passing trouble
+        if not self._alerted and error and error == before:  # twice in a row: not a single failure
             self._alerted = True
             return (
                 "ERROR",

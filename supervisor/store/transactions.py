@@ -1,7 +1,7 @@
-"""Our executions beside the exchange's own transaction log: does each movement of the wallet stand in both? Pure.
+"""Our executions beside the exchange's own transaction log: is each movement of the wallet in both? Pure.
 
-The log's `change` of an execution is what the wallet moved by: realised profit less fee, or funding. What moved it
-otherwise (transfers, interest, a trade in another category) is in the log only, and explains itself.
+The log's `change` of an execution is what the wallet moved by: realised profit less fee, or funding. Other movements
+(transfers, interest, a trade in another category) are in the log only, and are not differences.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ZERO: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An execution as we have it: what it moved the wallet by in USDT, and when on the exchange (UTC, ms)."""
+    """An execution in the records: what it moved the wallet by in USDT, and its time on the exchange (UTC, ms)."""
 
     exec_id: str
     symbol: str
@@ -35,7 +35,7 @@ class Recorded:
 
 @dataclass(slots=True)
 class Comparison:
-    """`lines` say what is in one of the two only, or differs; `unexplained` is what that amounts to in USDT.
+    """`lines` list what is in one of the two only, or differs; `unexplained` is their sum in USDT.
 
     `later` counts what the exchange lists after the newest record: not recorded yet, or the bot does not run. `older`
     counts what we have from before the first movement it lists: its log does not reach back that far.
@@ -58,9 +58,9 @@ class Comparison:
 def compare(
     recorded: Mapping[str, Recorded], listed: Iterable[Transaction], *, since_ms: int, until_ms: int
 ) -> Comparison:
-    """Match by execution id what happened between two moments (UTC, ms). `listed` is in the order of time.
+    """Match by execution id what happened between two moments (UTC, ms). `listed` is sorted by time.
 
-    `recorded` may go beyond them a little: the two clocks of one movement need not agree to the millisecond.
+    `recorded` may reach a little beyond them: the two times of one movement may differ by milliseconds.
     """
     result = Comparison()
     seen: set[str] = set()

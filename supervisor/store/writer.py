@@ -56,7 +56,7 @@ class WriterSpec:
 
 @dataclass(slots=True)
 class WriterState:
-    """What `health` reports of the writer: how far it is, and what keeps it from going on."""
+    """What `health` reports: how far the writer is, and what holds it up."""
 
     committed: dict[str, int] = field(default_factory=dict)
     rows: int = 0
@@ -94,7 +94,7 @@ class WriterState:
 class Writer:
     """The work without the process around it.
 
-    `database` is another file than the data directory's own, for making a new one (see `maintenance.rebuild`).
+    `database`: another file than the data directory's own, for building a new one (see `supervisor.store.rebuild`).
     """
 
     def __init__(self, spec: WriterSpec, queues: Mapping[str, Any], database: Database | None = None) -> None:
@@ -126,7 +126,7 @@ class Writer:
             return False
         started = time.monotonic()
         with self.database.open() as con:
-            self._uncertain = True  # until the file itself has it
+            self._uncertain = True  # until the rows are in the file itself
             if not self._matches(stored_offsets(con)):
                 raise duckdb.IOException("the offsets in the database are not those of the last commit")
             commit(con, self._rows)
@@ -143,7 +143,7 @@ class Writer:
         return self._more
 
     def _synchronise(self) -> None:
-        """Make the file if needed, and let every source go on behind what it holds."""
+        """Create the file if needed, and let every source continue after what the file holds."""
         self.database.prepare()
         with self.database.open() as con:
             stored = stored_offsets(con)
@@ -161,13 +161,13 @@ class Writer:
         self._rows, self._oldest, self._bytes = Rows(), {}, 0
 
     def _require_checkpoint(self) -> None:
-        """The file itself must hold what is called committed; until it does, the journals stay."""
+        """What counts as committed must be in the file itself; until then the journals stay."""
         if not self.database.is_checkpointed():
             self._uncertain = True
             raise duckdb.IOException("what is in the write-ahead log could not be written into the database file")
 
     def note_committed(self) -> None:
-        """Tell the journals what the database holds (see `gridbot.records.journal_reader.write_committed`)."""
+        """Write beside the journals what the database holds (see `gridbot.records.journal_reader.write_committed`)."""
         committed = self.database.offsets_if_readable() if self._uncertain else self.state.committed
         for account, seq in committed.items():
             write_committed(journal_directory(self.spec.data_dir, account), seq)
@@ -204,7 +204,7 @@ class Writer:
     # -- outside of flushes
 
     def failed(self, exc: BaseException) -> None:
-        """A flush failed; ask the file what it has before the next."""
+        """A flush failed; read from the file what it has before the next."""
         self._uncertain = True
         text = str(exc).splitlines()[0] if str(exc) else repr(exc)
         if "orrupt" in text or "checksum" in text:
@@ -248,7 +248,7 @@ class Writer:
 
 
 def accounts_on_disk(data_dir: Path) -> list[str]:
-    """Accounts that ever had a journal here, in today's configuration or not."""
+    """Accounts that have a journal here, configured or not."""
     root = journal_directory(data_dir, ".").resolve()
     try:
         return [entry.name for entry in os.scandir(root) if entry.is_dir()]

@@ -1,4 +1,4 @@
-"""The process around the writer: a flush each half second, health each second, an end in order.
+"""The process around the writer: a flush each half second, health each second, an orderly end.
 
 It ends when the supervisor's end of the life pipe closes, or at SIGTERM. It ignores Ctrl-C: the supervisor ends it.
 """
@@ -36,7 +36,7 @@ TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
 def run_writer(spec: WriterSpec, queues: dict[str, Any], health: Connection, life: Connection) -> None:
-    """Entry of the writer process. Ends with SystemExit(7) when it cannot do its work at all."""
+    """Entry of the writer process. Raises SystemExit(7) when it cannot start."""
     stopping = _StopFlag()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stopping.set)
@@ -88,7 +88,7 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
             _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
             ready = True
         now = time.monotonic()
-        pause -= now - started if pause == writer.spec.flush_interval else 0.0  # a beat, not a rest after each flush
+        pause -= now - started if pause == writer.spec.flush_interval else 0.0  # the flush counts too
         if now >= next_health:
             _send(health, writer.health())
             next_health = now + HEALTH_S
@@ -117,7 +117,7 @@ def _last_flush(writer: Writer) -> None:
     while time.monotonic() < deadline and looks < 2:
         try:
             if not writer.flush():
-                looks += 1  # the second look reads what the first found to be in a journal only
+                looks += 1  # the second reads the records that the first found in a journal only
         except DatabaseHeld as exc:
             writer.state.held(exc.holder)
             time.sleep(HELD_WAIT_S[0])
