@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gridbot import logging_setup
-from gridbot.config.loading import LoggingConfig
+from gridbot.config.models import LoggingConfig
 
 
 @pytest.fixture(autouse=True)
@@ -215,7 +215,7 @@ def test_a_process_that_just_ends_has_written_its_lines(tmp_path):
     program = (
         "import logging, sys, pathlib\n"
         "from gridbot import logging_setup\n"
-        "from gridbot.config.loading import LoggingConfig\n"
+        "from gridbot.config.models import LoggingConfig\n"
         "logging_setup.setup_logging('p', LoggingConfig(), pathlib.Path(sys.argv[1]), False)\n"
         "logging.getLogger('gridbot').info('last words')\n"
     )

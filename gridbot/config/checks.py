@@ -1,4 +1,4 @@
-"""Rules that involve more than one key: references, uniqueness, real money, and ladders that cannot exist.
+"""Rules that involve more than one key: references, uniqueness, real money.
 
 They look at the raw entries, not at validated ones, so that one run shows every problem of a file: a wrong step in a
 strategy does not hide that its account does not exist.
@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gridbot.config.account_models import missing_keys
 from gridbot.config.errors import Loc, Problem
-from gridbot.config.models import missing_keys
 from gridbot.exchange.environment import Environment
 
 __all__ = ["Parts", "conflicts"]
@@ -33,7 +33,7 @@ class Parts:
 
 
 def conflicts(parts: Parts) -> Iterator[Problem]:
-    """Everything that does not fit together. The caller fills in the lines."""
+    """Every rule that is broken. The caller fills in the lines."""
     yield from _accounts(parts)
     yield from _strategies(parts)
     for index, account in parts.accounts.items():
@@ -102,7 +102,7 @@ def _twice(
 
 
 def _folded(name: Any) -> str | None:
-    """Names become directories, and some file systems do not tell capitals apart."""
+    """Names become directories, and some file systems ignore case."""
     return None if name is None else str(name).lower()
 
 

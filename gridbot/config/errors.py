@@ -1,46 +1,23 @@
-"""What is wrong with a configuration file, in words: where, what was expected, what came, what to do."""
+"""What is wrong with a configuration file: where, what was expected, what stands there, what to do."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-__all__ = ["ConfigError", "Loc", "Problem", "expected", "looks_secret", "problems_of"]
+__all__ = ["ConfigError", "Loc", "Problem", "expected", "looks_secret"]
 
 Loc = tuple[str | int, ...]
 
 _SECRET_WORDS = ("api_key", "secret", "token", "password")
 
-_RENAMED = {
-    "long_koef": "early_imbalance_multiplier",
-    "safety_caps": "caps",
-    "max_notional_per_symbol": "max_notional",
-    "shadow": "shadow_mode",
-    "step": "grid_step",
-    "count": "grid_count",
-    "id": "strat_id",
-    "key": "api_key",
-    "secret": "api_secret",
-}
-"""Names of the original bot, and of habit, whose successor is not the nearest by spelling."""
-
-_STATUS = "remove it: `gridbot-supervisor status --json` tells the state"
-_GONE = {
-    "database_url": "remove it: the database is gridbot.duckdb in `storage.data_dir`",
-    "status_file_path": _STATUS,
-    "status_file_enabled": _STATUS,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to repair. `line` counts from 1, None when the file as a whole is meant."""
+    """One thing to repair. `line` counts from 1; None for the file as a whole."""
 
     loc: Loc
     expected: str
@@ -74,8 +51,9 @@ class ConfigError(Exception):
 
 
 def expected(what: str, do: str = "correct the value", *, key: str = "", got: str = "") -> PydanticCustomError:
-    """Error for validators, carrying the sentence through pydantic. A validator of a whole model names the key it
-    means, and what came when the value there does not tell it.
+    """An error for validators to raise; pydantic carries its sentence through to `validation_problems`.
+
+    A validator of a whole model names the key, and what it got if that is not simply the value there.
     """
     context = {"what": what, "do": do, "key": key, "got": got}
     return PydanticCustomError("gridbot", "expected {what}; {do}", context)
@@ -84,135 +62,3 @@ def expected(what: str, do: str = "correct the value", *, key: str = "", got: st
 def looks_secret(loc: Loc) -> bool:
     """Whether a value at this place must never be shown."""
     return any(isinstance(part, str) and any(word in part.lower() for word in _SECRET_WORDS) for part in loc)
-
-
-def problems_of(
-    error: ValidationError, model: type[BaseModel], raw: Mapping[Loc, str], base: Loc = ()
-) -> Iterator[Problem]:
-    """pydantic's findings as our sentences; `raw` gives the text as it stands in the file, `base` the model's place."""
-    for item in error.errors(include_url=False):
-        loc = _real_loc(item["loc"], model)
-        place = (*base, *loc)
-        if item["type"] == "extra_forbidden":
-            yield _unknown_key(place, loc, model)
-        elif item["type"] == "missing":
-            yield Problem(place, "a value", "nothing", f"add `{loc[-1]}:` here")
-        else:
-            what, do = _expectation(item)
-            context: dict[str, Any] = item.get("ctx", {})
-            if context.get("key"):
-                place = (*place, str(context["key"]))
-            yield Problem(place, what, context.get("got") or _shown(place, raw, item["input"]), do)
-
-
-def _unknown_key(place: Loc, loc: Loc, model: type[BaseModel]) -> Problem:
-    name = str(loc[-1])
-    known = _known_keys(model, loc[:-1])
-    what = f"one of {', '.join(sorted(known))}" if 0 < len(known) <= 12 else "a known key"
-    if name in _GONE:
-        return Problem(place, what, f"`{name}`", _GONE[name])
-    successor = _RENAMED.get(name)
-    if successor in known:
-        return Problem(place, what, f"`{name}`", f"did you mean `{successor}`?")
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
-    return Problem(place, what, f"`{name}`", f"did you mean `{near[0]}`?" if near else "remove it")
-
-
-def _expectation(item: ErrorDetails) -> tuple[str, str]:
-    context: dict[str, Any] = item.get("ctx", {})
-    kind = item["type"]
-    if kind == "gridbot":
-        return str(context["what"]), str(context["do"])
-    bounds = {"greater_than": ("gt", "more than"), "greater_than_equal": ("ge", "at least"),
-              "less_than": ("lt", "less than"), "less_than_equal": ("le", "at most")}  # fmt: skip
-    if kind in bounds:
-        key, words = bounds[kind]
-        return f"a number {words} {context[key]}", "correct the value"
-    if kind in ("enum", "literal_error"):
-        choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
-        return f"one of {choices}", "choose one of them"
-    if kind.startswith(("decimal", "float", "finite")):
-        return "a number", "write digits with a point, for example 0.25"
-    if kind.startswith("int"):
-        return "a whole number", "write digits only"
-    if kind.startswith("bool"):
-        return "true or false", "write one of them"
-    if kind in ("list_type", "tuple_type", "dict_type", "model_type", "model_attributes_type"):
-        what = "a list (lines starting with `- `)" if kind in ("list_type", "tuple_type") else "keys with values"
-        return what, "indent the entries below this key"
-    if kind == "string_type":
-        return "a text", "write the value on this line"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if kind == "value_error":
-        message = message.removeprefix("expected ")
-    return message[:1].lower() + message[1:], "correct the value"
-
-
-def _shown(place: Loc, raw: Mapping[Loc, str], value: Any) -> str:
-    if looks_secret(place):
-        return "a hidden value" if value else "an empty value"
-    text = raw.get(place)
-    if text is None:
-        if isinstance(value, dict | list):
-            return "keys with values" if isinstance(value, dict) else "a list"
-        text = "" if value is None else str(value)
-    return f"`{text[:60]}`" if text.strip() else "nothing"
-
-
-def _real_loc(loc: Loc, model: type[BaseModel]) -> Loc:
-    """Without the tags that pydantic adds for unions and dictionary keys, which are no keys of the file."""
-    kept: list[str | int] = []
-    types: list[Any] = [model]
-    for part in loc:
-        inner = _step(types, part)
-        if inner is None and kept:
-            if part == loc[-1] and any(_is_model(option) for option in types):
-                kept.append(part)
-            continue
-        kept.append(part)
-        types = inner or []
-    return tuple(kept)
-
-
-def _known_keys(model: type[BaseModel], loc: Loc) -> list[str]:
-    types: list[Any] = [model]
-    for part in loc:
-        types = _step(types, part) or []
-    return [name for option in types if _is_model(option) for name in _field_names(option)]
-
-
-def _field_names(model: type[BaseModel]) -> list[str]:
-    extra = getattr(model, "ALIASES", ())
-    return [*model.model_fields, *extra]
-
-
-def _step(types: list[Any], part: str | int) -> list[Any] | None:
-    """Types that stand at `part` inside any of `types`; None when none of them has such a place."""
-    found: list[Any] = []
-    for option in types:
-        if _is_model(option):
-            if isinstance(part, str) and part in option.model_fields:
-                found.extend(_options(option.model_fields[part].annotation))
-        elif get_origin(option) in (list, tuple, dict) or _is_mapping(option):
-            arguments = [argument for argument in get_args(option) if argument is not Ellipsis]
-            if arguments and isinstance(part, int) is not (get_origin(option) is dict or _is_mapping(option)):
-                found.extend(_options(arguments[-1]))
-    return found or None
-
-
-def _is_mapping(option: Any) -> bool:
-    origin = get_origin(option)
-    return isinstance(origin, type) and issubclass(origin, Mapping)
-
-
-def _is_model(option: Any) -> bool:
-    return isinstance(option, type) and issubclass(option, BaseModel)
-
-
-def _options(annotation: Any) -> list[Any]:
-    """The members of a union, `Annotated` and `None` taken off."""
-    if hasattr(annotation, "__metadata__"):
-        return _options(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [inner for argument in get_args(annotation) for inner in _options(argument)]
-    return [] if annotation is NoneType else [annotation]

@@ -1,4 +1,4 @@
-"""Kinds of values in `gridbot.yaml`, for the models of its sections: names, caps, durations. Each knows its bounds."""
+"""Types of values in `gridbot.yaml`, for the models of its sections: names, caps, durations, with their bounds."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _text(value: Any) -> Any:
 
 
 def _keep_for(value: Any) -> Any:
-    """`30d` and `12h` as a duration; `off` is for ever."""
+    """`30d` and `12h` as a duration; `off` (keep for ever) as None."""
     if value is None or isinstance(value, timedelta):
         return value
     text = str(value).strip().lower()
@@ -135,4 +135,4 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     ALIASES: ClassVar[tuple[str, ...]] = ()
-    """Keys that are read besides the fields."""
+    """Keys that are accepted besides the fields."""

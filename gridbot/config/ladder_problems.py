@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gridbot.config.account_models import StrategyConfig
 from gridbot.config.errors import Loc, Problem
-from gridbot.config.models import StrategyConfig
 from gridbot.config.offline_market import grid_config, offline_instrument, paper_start_price
 from gridbot.exchange.environment import Environment
 from gridbot.paper.market.instruments import listings
@@ -43,7 +43,7 @@ def paper_problems(loc: Loc, strategy: StrategyConfig, paper: PaperConfig) -> It
 def ladder_problems(
     loc: Loc, strategy: StrategyConfig, environment: str | None, paper: PaperConfig
 ) -> Iterator[Problem]:
-    """Whether the levels come out apart at the start price, where tick and price are known before the start."""
+    """`paper_problems`, then levels that coincide at the start price, if tick and price are known before the start."""
     if environment != Environment.PAPER:
         return
     before = list(paper_problems(loc, strategy, paper))

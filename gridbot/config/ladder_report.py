@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from gridbot.config.models import AccountConfig, GridbotConfig, StrategyConfig
+from gridbot.config.account_models import AccountConfig, StrategyConfig
+from gridbot.config.models import GridbotConfig
 from gridbot.config.offline_market import grid_config, offline_instrument, paper_start_price
 from gridbot.core.instrument import Instrument
 from gridbot.core.sizing import AmountKind, AmountRule, quantity_for
@@ -172,7 +173,7 @@ def _wanted(rule: AmountRule, price: Decimal, wallet: Decimal | None) -> Decimal
 
 
 def _beyond_margin(rows: list[Row], strategy: StrategyConfig, wallet: Decimal | None) -> list[Row]:
-    """Mark the levels whose orders `max_margin` would withhold when all the nearer ones have filled."""
+    """Mark the levels whose orders `max_margin` would withhold once all nearer levels have filled."""
     if not wallet:
         return rows
     marked = list(rows)

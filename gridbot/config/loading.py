@@ -17,46 +17,18 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
+from gridbot.config.account_models import StrategyConfig, with_environment
 from gridbot.config.checks import Parts, conflicts
-from gridbot.config.errors import ConfigError, Loc, Problem, problems_of
-from gridbot.config.fields import Limit
+from gridbot.config.errors import ConfigError, Loc, Problem
 from gridbot.config.ladder_problems import ladder_problems
-from gridbot.config.models import (
-    AccountCaps,
-    AccountConfig,
-    GridbotConfig,
-    LoggingConfig,
-    OnStop,
-    RestartConfig,
-    StrategyCaps,
-    StrategyConfig,
-    SupervisorConfig,
-    with_environment,
-)
-from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE, find_config, project_root
-from gridbot.config.storage import StorageConfig
+from gridbot.config.models import GridbotConfig
+from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE, project_root
+from gridbot.config.validation_problems import problems_of
 from gridbot.config.yaml_nodes import Document, read_document
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 
-__all__ = [
-    "AccountCaps",
-    "AccountConfig",
-    "ConfigError",
-    "GridbotConfig",
-    "Limit",
-    "LoggingConfig",
-    "OnStop",
-    "PaperConfig",
-    "Problem",
-    "RestartConfig",
-    "StorageConfig",
-    "StrategyCaps",
-    "StrategyConfig",
-    "SupervisorConfig",
-    "find_config",
-    "load_config",
-]
+__all__ = ["load_config"]
 
 
 def load_config(

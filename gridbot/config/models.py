@@ -1,44 +1,24 @@
-"""The sections of `gridbot.yaml` as frozen models: every key, its unit, its default, its bounds.
+"""The whole of `gridbot.yaml` as frozen models: every key, its unit, its default, its bounds.
 
-Money, prices and ratios are `Decimal`; times are seconds as float. The descriptions are what `docs` and
-`conf/gridbot.yaml.example` say.
+Times are seconds as float. The descriptions of the fields are the text of `docs/configuration.md`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
-from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from gridbot.config.account_models import AccountConfig, StrategyConfig, with_environment
 from gridbot.config.errors import expected
-from gridbot.config.fields import Amount, Cap, Level, Limit, Model, Name, Positive, Seconds, SecondsOrOff, Symbol
+from gridbot.config.fields import Level, Model, Seconds, SecondsOrOff
 from gridbot.config.storage import StorageConfig
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 
-__all__ = [
-    "AccountCaps",
-    "AccountConfig",
-    "GridbotConfig",
-    "LoggingConfig",
-    "OnStop",
-    "RestartConfig",
-    "StrategyCaps",
-    "StrategyConfig",
-    "SupervisorConfig",
-    "missing_keys",
-    "with_environment",
-]
-
-_TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
-
-
-SECRET_KEYS = ("api_key", "api_secret")
+__all__ = ["GridbotConfig", "LoggingConfig", "OnStop", "RestartConfig", "SupervisorConfig"]
 
 
 class OnStop(StrEnum):
@@ -47,141 +27,6 @@ class OnStop(StrEnum):
     KEEP = "keep"
     CANCEL = "cancel"
     FLATTEN = "flatten"
-
-
-def with_environment(data: Any) -> Any:
-    """`testnet: true|false` as `environment`; both may be given when they say the same."""
-    if not isinstance(data, Mapping) or "testnet" not in data:
-        return data
-    rest = {key: value for key, value in data.items() if key != "testnet"}
-    text = str(data["testnet"]).lower()
-    if text not in _TRUE | _FALSE:
-        raise expected("true or false", "write one of them, or `environment:` instead", key="testnet")
-    meant = Environment.TESTNET if text in _TRUE else Environment.MAINNET
-    named = rest.setdefault("environment", meant.value)
-    if str(named) != meant.value:
-        wanted = f"`testnet` and `environment` to agree (testnet: {text} means {meant.value})"
-        raise expected(wanted, "remove one of them", key="environment", got=f"environment {named}")
-    return rest
-
-
-def missing_keys(name: str, environment: str, values: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    """The first missing key of an account that needs both, what is expected and what to do; None if all is there."""
-    missing = [key for key in SECRET_KEYS if not str(values.get(key) or "").strip()]
-    if not missing or environment == Environment.PAPER:
-        return None
-    stem = re.sub(r"\W", "_", name).upper()
-    lines = ", ".join(f"`{key}: ${{{stem}_{key.upper()}}}`" for key in missing)
-    what = f"{' and '.join(missing)} for environment {environment}"
-    return missing[0], what, f"add {lines}, or choose `environment: paper`"
-
-
-class StrategyCaps(Model):
-    """Last limits before the wire, per strategy. Closes always pass `max_notional`."""
-
-    max_notional: Cap = Field(
-        Limit(Decimal(10), of_wallet=True),
-        description="Long plus short position value with resting opens: USDT, x-multiple of the wallet, or off.",
-    )
-    max_open_orders: int | None = Field(200, ge=1, description="Resting orders, opens and closes.")
-    max_orders_per_minute: int | None = Field(600, ge=1, description="Attempts to place within any 60 s.")
-
-
-class AccountCaps(Model):
-    """Last limits before the wire, for all strategies of an account together."""
-
-    session_loss_limit: Cap = Field(
-        Limit(Decimal("0.25"), of_wallet=True),
-        description="Loss since the latch was last clear that halts the account: USDT, x-fraction of the wallet, off.",
-    )
-    session_loss_includes_unrealised: bool = Field(
-        False, description="Count unrealised losses too, not only executions and fees."
-    )
-    max_notional: Cap = Field(None, description="Position value of all strategies with resting opens; default off.")
-
-
-class AccountConfig(Model):
-    """One Bybit account: one worker process. Paper accounts need no keys."""
-
-    ALIASES = ("testnet",)
-
-    name: Name = Field(description="Unique; letters, digits, _ and -. Names directories and log lines.")
-    api_key: SecretStr = Field(SecretStr(""), description="API key, as ${VARIABLE}; not needed on paper.")
-    api_secret: SecretStr = Field(SecretStr(""), description="API secret, as ${VARIABLE}; not needed on paper.")
-    environment: Environment = Field(
-        Environment.TESTNET, description="paper, testnet, demo or mainnet. `testnet: true|false` is the older spelling."
-    )
-    balance: Annotated[Decimal, Field(ge=0)] | None = Field(
-        None, description="USDT at the start on paper; default paper.default_balance."
-    )
-    caps: AccountCaps = Field(default_factory=AccountCaps, description="Limits of the account.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, data: Any) -> Any:
-        """The alias resolved; paper accounts get keys of their own, so that they sign requests like any other."""
-        data = with_environment(data)
-        if isinstance(data, Mapping) and str(data.get("environment")) == Environment.PAPER.value:
-            name = str(data.get("name"))
-            secret = hashlib.sha256(f"gridbot paper account {name}".encode()).hexdigest()[:36]
-            generated = {"api_key": f"paper-{name}", "api_secret": secret}
-            return {**data, **{key: data.get(key) or value for key, value in generated.items()}}
-        return data
-
-    @model_validator(mode="after")
-    def _keys_given(self) -> Self:
-        values = {key: getattr(self, key).get_secret_value() for key in SECRET_KEYS}
-        if (problem := missing_keys(self.name, self.environment, values)) is not None:
-            key, what, do = problem
-            raise expected(what, do, key=key, got="nothing")
-        return self
-
-
-class StrategyConfig(Model):
-    """One grid on one symbol of one account."""
-
-    strat_id: Name = Field(description="Unique and for ever: it is part of every order's identity.")
-    account: Name = Field(description="Name of an account above.")
-    symbol: Symbol = Field(description="USDT perpetual; one strategy per account and symbol.")
-    tick_size: Positive | None = Field(
-        None, description="Only checked against the exchange's own tick; lets `check` print the ladder offline."
-    )
-    grid_count: int = Field(50, ge=4, le=500, description="Number of levels; half above, half below the centre.")
-    grid_step: Annotated[Decimal, Field(gt=0, lt=50)] = Field(
-        Decimal("0.2"), description="Distance of neighbouring levels in percent."
-    )
-    rebalance_threshold: Annotated[Decimal, Field(gt=0, le=1)] = Field(
-        Decimal("0.3"), description="Imbalance of buys and sells at which a fill shifts the grid by one level."
-    )
-    amount: Amount = Field(
-        "x0.001", description="Size of an order: x0.001 of the wallet, 100 USDT of notional, or q0.01 coins."
-    )
-    max_margin: Positive = Field(
-        Decimal(8), description="Position value / wallet per direction above which no opening order is sent."
-    )
-    shadow_mode: bool = Field(False, description="Decide and record everything, send nothing.")
-    leverage: Annotated[Decimal, Field(ge=1, le=200)] | None = Field(
-        None, description="Set at the start when given; otherwise what the account has stays."
-    )
-    min_liq_ratio: Positive = Field(
-        Decimal("0.8"), description="Long liquidation price / last price above which longs are reduced."
-    )
-    max_liq_ratio: Positive = Field(
-        Decimal("1.2"), description="Short liquidation price / last price below which shorts are reduced."
-    )
-    min_total_margin: Annotated[Decimal, Field(ge=0)] = Field(
-        Decimal("0.15"), description="Below it equal positions are rebalanced (long + short value / wallet)."
-    )
-    increase_same_position_on_low_margin: bool = Field(
-        False, description="That rule doubles the own side (true) or halves the other (false)."
-    )
-    early_imbalance_multiplier: Annotated[Decimal, Field(gt=0, le=100)] = Field(
-        Decimal(1), description="Size factor while 1.1 < long/short < 10 and neither side has a liquidation price."
-    )
-    low_balance_fraction: Annotated[Decimal, Field(gt=0, le=1)] = Field(
-        Decimal("0.1"), description="Available balance / position value below which closes are not shrunk."
-    )
-    caps: StrategyCaps = Field(default_factory=StrategyCaps, description="Limits of the strategy.")
 
 
 class RestartConfig(Model):
@@ -264,7 +109,7 @@ class GridbotConfig(Model):
 
 
 def _with_default_environment(data: Any) -> Any:
-    """Raw root data with its environment written into the accounts that name none."""
+    """The raw data with the root's environment written into the accounts that have none."""
     data = with_environment(data)
     if not isinstance(data, Mapping) or data.get("environment") is None:
         return data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from gridbot.config.models import StrategyConfig
+from gridbot.config.account_models import StrategyConfig
 from gridbot.core.instrument import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.paper.market.instruments import LISTINGS, listings
@@ -18,12 +18,12 @@ _UNKNOWN_STEP = Decimal("1e-8")
 
 
 def grid_config(strategy: StrategyConfig) -> GridConfig:
-    """The part of a strategy that the core's grid is made from."""
+    """The part of a strategy that its ladder is made from."""
     return GridConfig(strategy.grid_count, strategy.grid_step, strategy.rebalance_threshold)
 
 
 def paper_start_price(paper: PaperConfig, symbol: str) -> Decimal | None:
-    """USDT around which the paper market begins; None when only the market itself knows, or nothing trades it."""
+    """USDT at which the paper market starts; None if that is not known before, or the symbol is not traded."""
     market = paper.market
     listing = listings(market.instruments).get(symbol)
     if market.source in (SourceKind.REPLAY, SourceKind.LIVE) or listing is None:
@@ -33,7 +33,7 @@ def paper_start_price(paper: PaperConfig, symbol: str) -> Decimal | None:
 
 
 def offline_instrument(strategy: StrategyConfig, environment: str, paper: PaperConfig) -> Instrument | None:
-    """Trading rules from the shipped snapshot, with the file's `tick_size` when it has one; on paper its own ones.
+    """Trading rules from the shipped snapshot, with the file's `tick_size` if any; on paper, the paper exchange's.
 
     A symbol outside the snapshot gets only its tick: its quantity step and minimum are then not known (and tiny here).
     """

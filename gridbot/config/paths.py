@@ -36,7 +36,7 @@ def data_directory(
 ) -> Path:
     """The option, else GRIDBOT_DATA_DIR, else `storage.data_dir` of the configuration file, else its `data`.
 
-    The same as `gridbot.config.loading.load_config` finds, also for a file which that refuses.
+    The same as `gridbot.config.loading.load_config` finds, also when that refuses the file.
     """
     named = data_dir or environ.get(DATA_DIR_VARIABLE)
     if named:

@@ -27,9 +27,9 @@ prints what it would trade.
 **Which file.** `-c/--config`, else `GRIDBOT_CONFIG_PATH`, else `conf/demo.yaml` of the checkout.
 
 **Where data goes.** `--data-dir`, else `GRIDBOT_DATA_DIR` (both relative to the working directory), else
-`storage.data_dir`. A relative path inside the file, `data_dir` or a replay file, is meant from the directory that holds
-`conf/`; for a file that does not stand in a directory named `conf`, from the file's own directory. `paper.state_file`
-is meant from the data directory.
+`storage.data_dir`. A relative path inside the file, `data_dir` or a replay file, starts from the directory that holds
+`conf/`; for a file outside a directory named `conf`, from the file's own directory. `paper.state_file` starts from the
+data directory.
 
 **Secrets.** `${NAME}` in any value is the environment variable NAME; missing or empty is an error. Where NAME is not
 set and NAME_FILE is, the value is read from the file it names. Secrets are printed nowhere: not in errors, logs or

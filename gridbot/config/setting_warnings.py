@@ -1,11 +1,12 @@
-"""Settings that are allowed and often regretted, as sentences. Pure."""
+"""Warnings about settings that are allowed but often a mistake. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
 
-from gridbot.config.models import AccountConfig, GridbotConfig, StrategyConfig
+from gridbot.config.account_models import AccountConfig, StrategyConfig
+from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 
 __all__ = ["setting_warnings"]

@@ -14,7 +14,7 @@ from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
-from gridbot.config.models import StrategyConfig
+from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction, Instrument, PositionEvent
 from gridbot.execution.executor import Executor

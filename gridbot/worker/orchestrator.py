@@ -11,7 +11,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gridbot.config.models import AccountConfig, GridbotConfig
+from gridbot.config.account_models import AccountConfig
+from gridbot.config.models import GridbotConfig
 from gridbot.ports import ExchangeQueries, OpenStreams, Timer
 from gridbot.records.recorder import Recorder
 from gridbot.state.ledger_checkpoint import Checkpoint

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from gridbot.config.models import StrategyConfig
+from gridbot.config.account_models import StrategyConfig
 from gridbot.core import ExecType, ExecutionEvent, Instrument, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breakers import RateCap

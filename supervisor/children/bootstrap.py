@@ -1,4 +1,4 @@
-"""The first code of every child process: ties it to its supervisor's life, then runs its entry function.
+"""The first code of every child process: makes it end with its supervisor, then runs its entry function.
 
 In order: own process group (Ctrl-C in the terminal reaches the supervisor only, which stops its children in order),
 SIGINT ignored, an end with the supervisor's end (`gridbot.process_guard`), and `faulthandler`, so that the supervisor's
@@ -37,7 +37,7 @@ _PR_SET_NAME = 15
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What every child is told. `entry` is "package.module:function"."""
+    """What every child process gets. `entry` is "package.module:function"."""
 
     name: str
     entry: str
@@ -53,7 +53,7 @@ def resolve(entry: str) -> Callable[..., None]:
 
 
 def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ...]) -> None:
-    """Run in the child. The first of `ends` can be written to: an unexpected error is told there in one line."""
+    """Run in the child. An unexpected error is reported in one line through the first of `ends`."""
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -72,7 +72,7 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
 
 
 def _make_room(path: Path) -> None:
-    """One older file of stacks is kept, so that a crash loop cannot fill the disk."""
+    """Rotate the crash log and keep one older file, so that a crash loop cannot fill the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError):
         if path.stat().st_size > CRASH_LOG_LIMIT:
@@ -86,7 +86,7 @@ def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ..
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except KeyboardInterrupt:
         return ExitCode.FORCED
-    except BaseException as error:  # noqa: BLE001 - the outermost shell of a process
+    except BaseException as error:  # noqa: BLE001 - the outermost frame of a process
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         _write_crash(boot, error)
         logging.getLogger("gridbot").critical("unexpected error, details in %s: %s", boot.crash_log, text)

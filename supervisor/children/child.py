@@ -1,7 +1,7 @@
-"""One child process as the supervisor holds it: its spec, the process, its pipes, what it last said, its state.
+"""One child process as the supervisor holds it: its spec, the process, its pipes, its last reports, its state.
 
-Processes are spawned, never forked: a forked one would inherit the others' pipe ends and the data directory's lock, and
-neither an end of file nor a free lock would tell of a death. The restart policy decides; this module only does.
+Processes are spawned, never forked: a forked one would inherit the others' pipe ends and the data directory's lock, so
+the death of a process would neither end a pipe nor free the lock. The restart policy decides; this module only acts.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Any
 
 from supervisor.children.bootstrap import Boot, child_main
 from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.exit_text import exit_text
 from supervisor.children.pipe import ChildPipe, Message
-from supervisor.children.policy import Action, ChildState, Event, step
-from supervisor.exit_codes import exit_text
+from supervisor.children.policy import step
+from supervisor.children.policy_types import Action, ChildState, Event
 
 __all__ = ["CONTEXT", "Child"]
 
@@ -45,10 +46,10 @@ def _quiet_spawn() -> Iterator[None]:
 
 
 class Child:
-    """One child: its spec, its process, what it last said, and its state under the restart policy.
+    """One child: its spec, its process, its last reports, and its state under the restart policy.
 
-    `on_message(child, message)` and `on_exit(child, code)` are called on the loop, after the child has noted what they
-    say about itself.
+    `on_message(child, message)` and `on_exit(child, code)` are called on the loop, after the child has stored
+    what the message says about itself.
     """
 
     def __init__(
@@ -89,12 +90,12 @@ class Child:
         return self._said.queue_clean
 
     def advance(self, now: float, events: Iterable[Event], *, jitter: float) -> list[Action]:
-        """Apply events, then the time, to the state; what has to be done is for the caller to do."""
+        """Apply events, then the time, to the state. Returns the actions that the caller has to do."""
         self._state, actions = step(now, self._state, events, policy=self.spec.policy, jitter=jitter)
         return actions
 
     def spawn(self, extra: tuple[Any, ...]) -> None:
-        """Start a process with the spec's arguments, `extra` and the pipe ends. Raises OSError, nothing left behind."""
+        """Start a process with the spec's arguments, `extra` and the pipe ends. After an OSError nothing is left."""
         self._said = _Said()
         loop = asyncio.get_running_loop()
         ours, theirs = self._pipes()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from supervisor.children.policy import RestartPolicy
+from supervisor.children.policy_types import RestartPolicy
 
 __all__ = ["ChildKind", "ChildSpec"]
 
@@ -30,7 +30,7 @@ class ChildKind(StrEnum):
 class ChildSpec:
     """A child to be run. `entry` is "package.module:function"; `args` must survive pickling.
 
-    With `ends_session`, its own end with exit code 0 stops everything: a replay is over.
+    `ends_session`: when it ends with exit code 0, everything stops, as at the end of a replay.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Entry functions of the real children: they turn what a spawned process was given into what its part expects.
+"""Entry functions of the children: each turns the arguments of a spawned process into what its part expects.
 
 Imported in the child; each imports its own part only, so that the supervisor and the other children stay light.
 """
@@ -12,7 +12,7 @@ from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from gridbot.config.loading import GridbotConfig
+    from gridbot.config.models import GridbotConfig
     from gridbot.paper.server.paper_spec import PaperSpec
     from supervisor.store.writer import WriterSpec
 
@@ -21,7 +21,7 @@ __all__ = ["leave_queue", "paper", "paper_spec", "worker", "writer", "writer_spe
 DAY_S = 86_400
 
 QUEUE_FLUSH_S = 2.0
-"""How long a worker that ends waits for its queue's feeder thread; the journal has everything anyhow."""
+"""How long an ending worker waits for its queue's feeder thread; the journal has everything in any case."""
 
 
 def worker(
@@ -66,7 +66,7 @@ def writer(
 
 
 def writer_spec(config: GridbotConfig) -> WriterSpec:
-    """What the writer of a configuration does."""
+    """The writer's settings from a configuration."""
     from supervisor.store.writer import WriterSpec
 
     return WriterSpec(
@@ -107,9 +107,9 @@ def paper_spec(config: GridbotConfig, port: int | None = None) -> PaperSpec:
 
 
 def leave_queue(queue: Any, conn: Connection[Any, Any]) -> None:
-    """Let the feeder thread finish, or leave it behind; tell the supervisor whether the queue can be used again.
+    """Let the feeder thread finish, or give up on it; report to the supervisor whether the queue can be used again.
 
-    Without this, a process whose queue nobody reads any more would wait for ever when it ends.
+    Without this, a process whose queue is no longer read would never end.
     """
     queue.close()
     feeder = getattr(queue, "_thread", None)

@@ -1,4 +1,4 @@
-"""All children: gives events to the policy of the child they concern, and does what the policy wants done.
+"""All children: passes events to the policy of the child they concern, and carries out the actions it returns.
 
 Every change of a child's state comes through `Fleet.advance`.
 """
@@ -15,7 +15,7 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.pipe import Message
-from supervisor.children.policy import Alert, Do, Event, ProcessState, SpawnFailed
+from supervisor.children.policy_types import Alert, Do, Event, ProcessState, SpawnFailed
 
 __all__ = ["Fleet", "FleetEvents"]
 
@@ -24,7 +24,7 @@ log = logging.getLogger("supervisor")
 
 @dataclass(frozen=True, slots=True)
 class FleetEvents:
-    """Who takes what happens to a child. `stop_mode` is the mode a worker that is asked to stop gets to know."""
+    """Callbacks for what happens to a child. `stop_mode` gives the mode for the stop message to a worker."""
 
     message: Callable[[Child, Message], None]
     exit: Callable[[Child, int], None]
@@ -65,7 +65,7 @@ class Fleet:
         return next((c for c in self._children if name and name in (c.spec.name, c.spec.account)), None)
 
     def advance(self, child: Child, *events: Event) -> None:
-        """Give events (none: only the time) to the child's policy and do what it says."""
+        """Pass events (none: only the time) to the child's policy and carry out its actions."""
         before = child.state.process
         actions = child.advance(self._clock(), events, jitter=self._jitter())
         alerts = [action for action in actions if isinstance(action, Alert)]
@@ -82,7 +82,7 @@ class Fleet:
             self.advance(child, *events)
 
     def kill_now(self) -> None:
-        """SIGKILL to whatever still runs, and wait for it."""
+        """SIGKILL every process that still runs, and wait for its end."""
         for child in self._children:
             child.kill_now()
 

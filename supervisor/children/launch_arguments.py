@@ -17,7 +17,7 @@ __all__ = ["LaunchArguments"]
 
 QUEUE_SIZE = 1000
 REFRESH_PAUSE_S = 5.0
-"""Least time between two orderly restarts of the writer for the sake of new queues."""
+"""Shortest time between two orderly restarts of the writer for new queues."""
 
 
 class LaunchArguments:
@@ -30,11 +30,11 @@ class LaunchArguments:
 
     @property
     def paper_url(self) -> str | None:
-        """Where the paper exchange answers; None until it has said so for the first time."""
+        """The address of the paper exchange; None until it has first reported one."""
         return self._paper.get("url")
 
     def of(self, spec: ChildSpec) -> tuple[Any, ...]:
-        """The arguments after those of the spec (see `ChildKind`). The queues in them count as given away."""
+        """The arguments after those of the spec (see `ChildKind`). The queues in them count as in use."""
         match spec.kind:
             case ChildKind.PAPER:
                 return (self._paper.get("port", 0),)
@@ -44,13 +44,13 @@ class LaunchArguments:
                 return self.paper_url if spec.needs_paper else None, self._queues.for_worker(spec.account)
 
     def paper_is_ready(self, message: Message) -> str:
-        """Note the address in its ready message. The address it had before if that is another, else ""."""
+        """Store the address of its ready message. Returns the previous address if it was different, else ""."""
         before = str(self.paper_url or "") if self._paper and message.get("url") != self.paper_url else ""
         self._paper = {"url": message.get("url"), "port": message.get("port")}
         return before
 
     def ended(self, spec: ChildSpec, *, in_order: bool) -> None:
-        """A process has ended, or could not be started: keep its queues, or discard them if it left out of order."""
+        """A process has ended, or could not be started: keep its queues, or discard them after a disorderly end."""
         if spec.kind is ChildKind.WORKER:
             self._queues.worker_ended(spec.account, in_order=in_order)
         elif spec.kind is ChildKind.WRITER:
@@ -61,7 +61,7 @@ class LaunchArguments:
         return bool(account) and self._queues.usable(account)
 
     def refresh_is_due(self, now: float) -> bool:
-        """Whether the running writer should restart to get a new queue. True at most once in some seconds."""
+        """Whether the running writer should restart to get a new queue. True at most once in `REFRESH_PAUSE_S`."""
         if self._refreshed_at is not None and now - self._refreshed_at < REFRESH_PAUSE_S:
             return False
         if not self._queues.writer_outdated():
@@ -70,5 +70,5 @@ class LaunchArguments:
         return True
 
     def forget_discarded(self) -> None:
-        """Let go of discarded queues. Only when no process is starting, see `children.queues.close_queue`."""
-        self._queues.bury()
+        """Release the discarded queues. Only when no process is starting, see `children.queues.close_queue`."""
+        self._queues.forget_discarded()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from supervisor.children.child_spec import ChildKind, ChildSpec
-from supervisor.children.policy import RestartPolicy
+from supervisor.children.policy_types import RestartPolicy
 
 if TYPE_CHECKING:
-    from gridbot.config.loading import GridbotConfig
+    from gridbot.config.models import GridbotConfig
 
 __all__ = ["ChildLogs", "Plan", "plan_of"]
 
@@ -49,7 +49,7 @@ class ChildLogs:
 
 
 def new_run_id() -> str:
-    """A name for one run of the supervisor, in every record it leads to."""
+    """The id of one run of the supervisor; every record of that run carries it."""
     return uuid.uuid4().hex[:16]
 
 

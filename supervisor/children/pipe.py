@@ -33,13 +33,13 @@ def frame(message: Message) -> bytes:
 
 
 class FrameReader:
-    """Cuts a byte stream into messages. Pure. Raises ValueError on what no child of ours would send."""
+    """Cuts a byte stream into messages. Pure. Raises ValueError for a frame that no child of ours sends."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """Yield the messages that are complete with `data`."""
+        """Yield the messages that `data` completes."""
         self._buffer += data
         while (message := self._next()) is not None:
             yield message
@@ -67,8 +67,8 @@ class FrameReader:
 class ChildPipe:
     """Reads from `incoming`, writes to `outgoing` (the same object for a duplex pipe). Owns and closes both.
 
-    `on_message` is called on the loop for each message, `on_closed` once, when the child closed its end or sent
-    rubbish.
+    `on_message` is called on the loop for each message; `on_closed` once, when the child closed its end or sent
+    something unreadable.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class ChildPipe:
         return self._flush()
 
     def drain(self) -> None:
-        """Take what a dead child left in the pipe."""
+        """Read what a dead child left in the pipe."""
         while self._reading and self._readable():
             pass
 
@@ -120,7 +120,7 @@ class ChildPipe:
             data = os.read(self._incoming.fileno(), _CHUNK)
         except BlockingIOError:
             return False
-        except OSError as error:  # a reset socket pair is an end of file with another name
+        except OSError as error:  # a reset of the socket pair means the same as its end
             self._end(str(error))
             return False
         if not data:

@@ -1,4 +1,4 @@
-"""When a child process is started, restarted, given up or killed. Pure: time and jitter come in, actions go out.
+"""When a child process is started, restarted, given up or killed. Pure: time and jitter in, actions out.
 
                                  +---------- Restart: orderly, then at once ----------+
                                  v                                                    |
@@ -17,9 +17,9 @@ A failure: the process ended unasked or could not be spawned. Silence: no report
 Rules, with the numbers of `RestartPolicy`:
 
 * A failure waits 1 s, then 2, 4 ... 60 s, less up to a quarter of it by jitter, so that a fleet does not start in step.
-  A child that ran for a minute begins again at 1 s. With `first_at_once` the first of a row waits nothing.
+  A child that ran for a minute begins again at 1 s. With `first_at_once` the first failure of a row does not wait.
 * The sixth counted failure within ten minutes is FATAL, for that child only.
-* Exit code 4 (configuration) is FATAL at once: nothing changes by trying again.
+* Exit code 4 (configuration) is FATAL at once: another try would fail the same way.
 * Exit code 7 (start refused) is retried for as long as it takes and never counted: the exchange may come back.
 * An orderly restart (`Restart`) is neither a failure nor counted, and starts the next process without a wait.
 """
@@ -27,185 +27,36 @@ Rules, with the numbers of `RestartPolicy`:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
+from supervisor.children.policy_types import (
+    TRANSITIONS,
+    Action,
+    After,
+    Alert,
+    ChildState,
+    Do,
+    Event,
+    Exited,
+    ProcessState,
+    Ready,
+    Report,
+    Restart,
+    RestartPolicy,
+    SpawnFailed,
+    Start,
+    Stop,
+    Wait,
+)
 from supervisor.exit_codes import ExitCode
 
-__all__ = [
-    "TRANSITIONS",
-    "Action",
-    "Alert",
-    "ChildState",
-    "Do",
-    "Event",
-    "Exited",
-    "ProcessState",
-    "Ready",
-    "Report",
-    "Restart",
-    "RestartPolicy",
-    "SpawnFailed",
-    "Start",
-    "Stop",
-    "Wait",
-    "step",
-]
-
-
-class ProcessState(StrEnum):
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    BACKOFF = "BACKOFF"
-    STOPPING = "STOPPING"
-    STOPPED = "STOPPED"
-    FATAL = "FATAL"
-
-
-TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
-    ProcessState.STOPPED: frozenset({ProcessState.STARTING}),
-    ProcessState.STARTING: frozenset(
-        {ProcessState.RUNNING, ProcessState.BACKOFF, ProcessState.STOPPING, ProcessState.FATAL}
-    ),
-    ProcessState.RUNNING: frozenset({ProcessState.STOPPING, ProcessState.BACKOFF, ProcessState.FATAL}),
-    ProcessState.BACKOFF: frozenset({ProcessState.STARTING, ProcessState.STOPPED}),
-    ProcessState.STOPPING: frozenset(
-        {ProcessState.STOPPED, ProcessState.STARTING, ProcessState.BACKOFF, ProcessState.FATAL}
-    ),
-    ProcessState.FATAL: frozenset({ProcessState.STARTING}),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
-    """The numbers of one child; all times in seconds."""
-
-    backoff_initial: float = 1.0
-    backoff_max: float = 60.0
-    max_restarts: int = 5
-    window: float = 600.0
-    healthy_after: float = 60.0
-    heartbeat_timeout: float = 10.0
-    start_timeout: float = 60.0
-    stop_timeout: float = 20.0
-    abort_grace: float = 1.0
-    first_at_once: bool = False
-
-    def delay(self, failures: int, jitter: float) -> float:
-        """Seconds to wait after the `failures`-th failure in a row (1 = first); `jitter` is in [0, 1]."""
-        if self.first_at_once:
-            failures -= 1
-        if failures <= 0:
-            return 0.0
-        doubled = self.backoff_initial * 2.0 ** min(failures - 1, 32)
-        return min(self.backoff_max, doubled) * (1.0 - 0.25 * jitter)
-
-
-class After(StrEnum):
-    """What follows the exit of a process that is STOPPING."""
-
-    STOP = "stop"
-    RESTART = "restart"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class ChildState:
-    """All that is remembered of one child. Times are those of the monotonic clock that `step` is given."""
-
-    process: ProcessState = ProcessState.STOPPED
-    since: float = 0.0
-    alive: bool = False
-    last_report: float = 0.0
-    failures: int = 0
-    recent: tuple[float, ...] = ()
-    restarts: int = 0
-    due: float | None = None
-    after: After = After.STOP
-    terminate_at: float | None = None
-    kill_at: float | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """It shall run. A no-op unless STOPPED or FATAL; forgets old failures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """It cannot start yet, and why. Only a STOPPED child shows the reason; nothing else changes."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """It shall end: in order, or by SIGKILL when `force`."""
-
-    force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """It shall end in order and start anew, at once and uncounted."""
-
-    reason: str = "restart asked for"
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The process says that its work has begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The process gave a sign of life."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """The process is gone: `code` >= 0 as it chose, < 0 the signal that ended it; `text` in words."""
-
-    code: int
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SpawnFailed:
-    """The operating system did not give us a process."""
-
-    text: str
-
-
-Event = Start | Wait | Stop | Restart | Ready | Report | Exited | SpawnFailed
-
-
-class Do(StrEnum):
-    """What the shell has to do. ASK_STOP is the message or signal the child knows as "end in order"."""
-
-    SPAWN = "spawn"
-    ASK_STOP = "ask stop"
-    TERMINATE = "SIGTERM"
-    ABORT = "SIGABRT"
-    KILL = "SIGKILL"
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """Somebody should know. `level` is a logging level name: WARNING, ERROR or CRITICAL."""
-
-    level: str
-    text: str
-
-
-Action = Do | Alert
+__all__ = ["step"]
 
 
 def step(
     now: float, state: ChildState, events: Iterable[Event], *, policy: RestartPolicy, jitter: float = 0.0
 ) -> tuple[ChildState, list[Action]]:
-    """Apply `events` in order, then the time `now`. Call it also without events: deadlines pass by themselves."""
+    """Apply `events` in order, then the time `now`. Call it regularly without events too, for the deadlines."""
     actions: list[Action] = []
     for event in events:
         state = _on_event(now, state, event, policy, jitter, actions)
@@ -247,7 +98,7 @@ def _failed(
     jitter: float,
     actions: list[Action],
 ) -> ChildState:
-    """The process is gone although it should run: wait and try again, or give up."""
+    """The process has ended although it should run: wait and try again, or give up."""
     failures = 1 if _ran_well(now, state, policy) else state.failures + 1
     recent = tuple(at for at in state.recent if now - at < policy.window)
     if code != ExitCode.REFUSED:
@@ -310,7 +161,7 @@ def _on_restart(now: float, state: ChildState, reason: str, policy: RestartPolic
         return _stopping(now, state, After.RESTART, reason, policy, actions)
     if state.process in (ProcessState.STOPPED, ProcessState.FATAL, ProcessState.BACKOFF):
         return _spawn(now, replace(state, failures=0, recent=()), reason, actions)
-    return state  # STOPPING: whoever asked first knows what follows
+    return state  # STOPPING: the first request decides what follows
 
 
 def _on_exit(

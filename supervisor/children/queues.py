@@ -1,18 +1,18 @@
 """Which record queue goes to which worker and whether the writer may read it.
 
 A `multiprocessing` queue breaks when a process dies while it holds one of the queue's locks or has written half a
-message; nothing repairs it, and nothing tells. A queue can be given to a process only when that is spawned. So:
+message; nothing repairs it or reports it. A queue can be given to a process only when that is spawned. So:
 
     A queue is thrown away as soon as one of the two processes that use it ended out of order. Otherwise it is kept.
 
-In order means: a writer with exit code 0; a worker that said, as its last word, that its queue's feeder thread has
-ended (`{"type": "queue", "clean": true}`, see `process.entry_points.leave_queue`). What follows from the rule:
+In order means: a writer with exit code 0; a worker whose last message said that its queue's feeder thread has
+ended (`{"type": "queue", "clean": true}`, see `children.entry_points.leave_queue`). What follows from the rule:
 
-* A worker was killed, or left without that word: its account gets a new queue at once, and the writer is restarted in
-  order to have it too (the other queues go on to the next writer, whose predecessor left them clean). It reads the
-  journals meanwhile.
+* A worker was killed, or ended without that message: its account gets a new queue at once, and the writer is
+  restarted in order to have it too (the other queues go on to the next writer, whose predecessor left them clean). It
+  reads the journals meanwhile.
 * The writer was killed: every queue it had is thrown away. It comes back without them and reads those accounts from
-  their journals, which is as complete and at most a flush slower, until the worker is started anew for some reason.
+  their journals, which is as complete and at most a flush slower, until the worker is restarted for some reason.
 * Neither is ever restarted for the sake of a queue alone, with one exception: a writer for a fresh queue.
 """
 
@@ -56,7 +56,7 @@ class QueueLedger:
         self._retired: deque[Any] = deque(maxlen=_MOST_RETIRED)
 
     def for_worker(self, account: str) -> Any:
-        """The queue for the next process of this account: the one at hand if clean, else a new one."""
+        """The queue for the next process of this account: the present one if it is clean, else a new one."""
         entry = self._entries[account]
         if entry.queue is None:
             entry.queue = self._make()
@@ -88,7 +88,7 @@ class QueueLedger:
             entry.in_writer = False
 
     def writer_outdated(self) -> bool:
-        """Whether some usable queue is not in the hands of the writer that runs now."""
+        """Whether there is a usable queue that the running writer does not have."""
         return any(entry.queue is not None and not entry.in_writer for entry in self._entries.values())
 
     def usable(self, account: str) -> bool:
@@ -96,7 +96,7 @@ class QueueLedger:
         entry = self._entries[account]
         return entry.queue is not None and entry.in_writer
 
-    def bury(self) -> None:
+    def forget_discarded(self) -> None:
         """Forget the queues that were thrown away. Only when no process is starting, see `close_queue`."""
         self._retired.clear()
 

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gridbot.config.errors import ConfigError
 from gridbot.config.ladder_report import LadderReport, ladder_report
-from gridbot.config.loading import ConfigError, load_config
+from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import find_config
 from gridbot.config.setting_warnings import setting_warnings

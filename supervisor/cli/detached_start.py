@@ -16,8 +16,8 @@ from supervisor.cli.logs import last_lines
 from supervisor.cli.options import load_or_refuse
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
+from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
-from supervisor.waiting import wait_until
 
 __all__ = ["outcome", "start_detached"]
 
@@ -101,7 +101,7 @@ def _ended(code: int, home: Path, errors: Path, began: int) -> CommandError:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """The file for what is written past the logs, cut when an earlier run left very much."""
+    """The file for standard output and error; a large one of earlier runs is set aside first."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > STDERR_LIMIT:
@@ -112,7 +112,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with this package findable from any working directory."""
+    """This process's environment, with a PYTHONPATH that finds this package from any working directory."""
     root = str(Path(__file__).resolve().parents[2])
     paths = (
         [root, os.environ.get("PYTHONPATH", "")] if "site-packages" not in root else [os.environ.get("PYTHONPATH", "")]

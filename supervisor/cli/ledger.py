@@ -31,7 +31,7 @@ def check_command(data_dir: Path, exchange: bool, config: str | None, accounts: 
     """Compare each account's balance with its executions. Exit code 6 when a cent or more is unexplained.
 
     Deposits, withdrawals and trades made before the first wallet row's records show up as differences; with --exchange
-    the transaction log tells them apart from what is missing. Nothing is sent but questions.
+    the transaction log tells them apart from what is missing. Only queries are sent.
     """
     try:
         explained = _with_exchange(data_dir, config, accounts) if exchange else _from_records(data_dir)
@@ -59,8 +59,9 @@ def _from_records(data_dir: Path) -> bool:
 
 
 def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]) -> bool:
-    """Print what the exchange's log and the records tell differently. Raise SqlFailed; exits with 4 without a file."""
-    from gridbot.config.loading import ConfigError, load_config
+    """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
+    from gridbot.config.errors import ConfigError
+    from gridbot.config.loading import load_config
     from supervisor.store.exchange_ledger import check_with_exchange
 
     try:

@@ -79,11 +79,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    except BrokenPipeError:  # the reader of our output has closed it
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush is quiet
         code = ExitCode.OK
-    except Exception as error:  # noqa: BLE001 - the outermost shell
-        from supervisor.cli.failures import explain
+    except Exception as error:  # noqa: BLE001 - the outermost frame
+        from supervisor.cli.error_report import explain
 
         code = explain(error)
     sys.exit(int(code) if isinstance(code, int) else ExitCode.OK if code is None else ExitCode.UNEXPECTED)

@@ -1,4 +1,4 @@
-"""`gridbot-supervisor rebuild`, `backup`, `vacuum` and `export`: commands around `maintenance`."""
+"""`gridbot-supervisor rebuild`, `backup`, `vacuum` and `export`: care of the database file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError
 from supervisor.cli.options import records_option
 from supervisor.exit_codes import ExitCode
-from supervisor.store import maintenance
-from supervisor.store.maintenance import IncompleteJournals
-from supervisor.store.writer import WriterBusy
+from supervisor.store import maintenance, parquet_export
+from supervisor.store import rebuild as rebuilding
+from supervisor.store.writer_lock import WriterBusy
 
 __all__ = ["backup", "export", "rebuild", "vacuum"]
 
@@ -33,7 +33,7 @@ def _plain_errors() -> Iterator[None]:
         text, code = str(exc), ExitCode.NOT_RUNNING
     except (DatabaseLocked, DatabaseHeld) as exc:
         text, code = str(exc), ExitCode.TIMEOUT
-    except (WriterBusy, IncompleteJournals) as exc:
+    except (WriterBusy, rebuilding.IncompleteJournals) as exc:
         text, code = str(exc), ExitCode.REFUSED
     except FileExistsError as exc:
         text, code = str(exc), ExitCode.USAGE
@@ -51,7 +51,7 @@ def _plain_errors() -> Iterator[None]:
 def rebuild(data_dir: Path, accept_loss: bool) -> None:
     """Make a new database file from the journals (bot stopped); the old file is kept beside it."""
     with _plain_errors():
-        done = maintenance.rebuild(data_dir, accept_loss=accept_loss)
+        done = rebuilding.rebuild(data_dir, accept_loss=accept_loss)
         click.echo(f"{done.from_journals} records from journals, {done.from_old_file} older ones from the old file")
         for account, first, last, reason in done.gaps:
             click.echo(f"missing: records {first} to {last} of account {account}: {reason}")
@@ -85,5 +85,5 @@ def vacuum(data_dir: Path) -> None:
 def export(target: Path, tables: tuple[str, ...], data_dir: Path) -> None:
     """Write the records as Parquet files below TARGET, by table and UTC day; only what is new since the last time."""
     with _plain_errors():
-        done = maintenance.export(data_dir, target, tables=tables)
+        done = parquet_export.export(data_dir, target, tables=tables)
         click.echo(f"{len(done.written)} files written, {done.skipped} were up to date")

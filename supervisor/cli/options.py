@@ -29,12 +29,12 @@ Decorator = Callable[[Command], Command]
 
 
 def config_option(text: str = "Configuration file [default: conf/demo.yaml].") -> Decorator[Any]:
-    """-c/--config as `config`, text or None; `gridbot.config.paths.find_config` makes a path of it."""
+    """-c/--config as `config`, text or None; `gridbot.config.paths.find_config` turns it into a path."""
     return click.option("-c", "--config", envvar=CONFIG_VARIABLE, help=text)
 
 
 def data_dir_option(text: str = "Where everything is written [default: of the configuration].") -> Decorator[Any]:
-    """--data-dir as `data_dir`, text or None; `gridbot.config.paths.data_directory` makes a path of it."""
+    """--data-dir as `data_dir`, text or None; `gridbot.config.paths.data_directory` turns it into a path."""
     return click.option("--data-dir", envvar=DATA_DIR_VARIABLE, help=text)
 
 

@@ -1,7 +1,7 @@
 """The interactive side of `gridbot-supervisor sql`: statements one after the other, with history and completion.
 
 A statement ends with a semicolon or an empty line. The database is open only while a statement runs, so an idle prompt
-holds up nobody. Lines that begin with a dot are for the prompt itself.
+does not hold up the writer. Lines that begin with a dot are commands of the prompt.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from supervisor.cli.options import load_or_refuse, place_options
 from supervisor.exit_codes import ExitCode, unwritable
 
 if TYPE_CHECKING:
-    from gridbot.config.loading import GridbotConfig
+    from gridbot.config.models import GridbotConfig
     from supervisor.children.launch_plan import Plan
 
 __all__ = ["run_supervisor", "start"]

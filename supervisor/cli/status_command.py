@@ -38,7 +38,7 @@ def status(config: str | None, data_dir: str | None, account: str | None, as_jso
 
 def _show(client: ControlClient, account: str | None, as_json: bool) -> ExitCode:
     everything = client.status()
-    from supervisor.status import tables  # while the question is certain to be answered: rich takes time to load
+    from supervisor.status import tables  # not earlier: rich takes time to load
 
     chosen = tables.select(everything, account)
     if chosen is None:

@@ -18,8 +18,8 @@ from supervisor.cli.options import place_options
 from supervisor.control.control_client import ControlClient, NotRunning, Unanswered
 from supervisor.control.socket_protocol import STOP_MODES
 from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
-from supervisor.waiting import wait_until
 
 __all__ = ["processes_of", "stop", "stop_supervisor"]
 

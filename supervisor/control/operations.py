@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from gridbot.version import __version__
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
-from supervisor.children.policy import ProcessState, Restart
+from supervisor.children.policy_types import ProcessState, Restart
 from supervisor.control.socket_protocol import STOP_MODES, Json, refused
 from supervisor.control.worker_commands import WorkerCommands
 

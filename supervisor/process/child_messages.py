@@ -10,8 +10,8 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.pipe import Message
-from supervisor.children.policy import Ready, Report
-from supervisor.process.alerts import Alerts
+from supervisor.children.policy_types import Ready, Report
+from supervisor.process.child_alerts import Alerts
 from supervisor.process.commit_relay import CommitRelay
 
 __all__ = ["ChildMessages"]

@@ -6,7 +6,7 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.pipe import Message
-from supervisor.process.alerts import Alerts
+from supervisor.process.child_alerts import Alerts
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
-from supervisor.waiting import wait_until
+from supervisor.polling import wait_until
 
 __all__ = ["DirectoryLock", "holder"]
 

@@ -25,11 +25,11 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
-from supervisor.children.policy import Exited, ProcessState, Report, Restart
+from supervisor.children.policy_types import Exited, ProcessState, Report, Restart
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import ExitCode
-from supervisor.process.alerts import Alerts
+from supervisor.process.child_alerts import Alerts
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock

@@ -8,7 +8,7 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
-from supervisor.children.policy import ProcessState, Start, Wait
+from supervisor.children.policy_types import ProcessState, Start, Wait
 
 __all__ = ["StartOrder"]
 

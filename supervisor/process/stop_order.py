@@ -6,7 +6,7 @@ import logging
 
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
-from supervisor.children.policy import Stop
+from supervisor.children.policy_types import Stop
 from supervisor.store.supervisor_journal import SupervisorJournal
 
 __all__ = ["StopOrder"]

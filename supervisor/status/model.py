@@ -1,12 +1,12 @@
-"""The status model: what `status --json`, the web process and tests see. Pure: facts in, one JSON-able dict out.
+"""The status model: what `status --json` and tests see. Pure: facts in, one dict of JSON values out.
 
-Four axes, never blurred into one another:
+Four axes, kept apart:
 
 | axis      | where                         | values                                                              |
 |-----------|-------------------------------|---------------------------------------------------------------------|
-| process   | `process.state` of each child | STARTING RUNNING BACKOFF STOPPING STOPPED FATAL (supervisor.policy)   |
+| process   | `process.state` of each child | STARTING RUNNING BACKOFF STOPPING STOPPED FATAL (children.policy)     |
 | health    | `health` of an account        | healthy degraded auth_cooldown circuit_open; null: no report          |
-| strategy  | `state` of a strategy         | active paused reducing halted out_of_range; null: no report           |
+| strategy  | `state` of a strategy         | active paused halted; null: no report                                 |
 | freshness | `freshness` of an account     | active stale offline (offline also when its process does not report)  |
 
 The model's own `health` and `reasons` sum them up for humans and exit codes: `healthy` only when every process is
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from supervisor.children.policy import ChildState, ProcessState
+from supervisor.children.policy_types import ChildState, ProcessState
 
 __all__ = ["FORMAT", "AccountHealth", "ChildFacts", "Freshness", "StrategyState", "SupervisorFacts", "build_status"]
 
@@ -42,9 +42,7 @@ class AccountHealth(StrEnum):
 class StrategyState(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
-    REDUCING = "reducing"
     HALTED = "halted"
-    OUT_OF_RANGE = "out_of_range"
 
 
 class Freshness(StrEnum):
@@ -179,7 +177,7 @@ _OWN_KEYS = frozenset({"type", "pid", "rss", "uptime_s", "state", "run_id"})
 
 
 def _figures(reported: Mapping[str, Any]) -> Json:
-    """What a child says beyond what the supervisor knows better itself."""
+    """What a child reports, without what the supervisor knows from elsewhere."""
     return {key: value for key, value in reported.items() if key not in _OWN_KEYS}
 
 

@@ -32,9 +32,7 @@ _COLOURS = {
     "stale": "yellow",
     "offline": "red",
     "paused": "yellow",
-    "reducing": "yellow",
     "halted": "red",
-    "out_of_range": "yellow",
 }
 
 

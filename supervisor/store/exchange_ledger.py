@@ -15,7 +15,8 @@ from typing import Final
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
-from gridbot.config.loading import AccountConfig, GridbotConfig
+from gridbot.config.account_models import AccountConfig
+from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import Transaction
@@ -28,7 +29,7 @@ MARGIN_MS: Final = 60_000
 LOOKS: Final = 3
 FLUSH_S: Final = 1.0
 
-# Both ends are wallet rows: between them the exchange's log and our executions must tell the same.
+# Both ends are wallet rows: between them the exchange's log and our executions must agree.
 _BOUNDS: Final = """
     SELECT account, min(ts), max(ts) FROM (
         SELECT account, coalesce(exchange_ts, local_ts) AS ts FROM wallets WHERE wallet_balance IS NOT NULL)

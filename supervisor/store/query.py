@@ -117,7 +117,7 @@ def _plain_errors(timeout_s: float) -> Iterator[None]:
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as exc:
         raise SqlFailed(_headline(exc), ExitCode.USAGE) from exc
     except duckdb.Error as exc:
-        hint = "; gridbot-supervisor rebuild makes the file anew" if is_damage(exc) else ""
+        hint = "; gridbot-supervisor rebuild makes a new file" if is_damage(exc) else ""
         raise SqlFailed(_headline(exc) + hint, ExitCode.UNEXPECTED) from exc
 
 

@@ -1,4 +1,4 @@
-"""When to tell the operator that the database falls behind or cannot be written, and when that is over. Pure."""
+"""When to alert the operator that the database is behind or cannot be written, and that it has caught up. Pure."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ class StoreWatch:
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
-        self._told = False
+        self._alerted = False
         self._error = ""
 
     def heard(self, report: Mapping[str, Any]) -> tuple[str, str] | None:
-        """(level, text) that a health report of the writer gives rise to."""
+        """The (level, text) of the alert that a health report of the writer causes, if any."""
         lag_s, error = float(report.get("lag_s") or 0.0), str(report.get("error") or "")
         before, self._error = self._error, error
-        if not self._told and error and error == before:  # twice in a row: no passing trouble
-            self._told = True
+        if not self._alerted and error and error == before:  # twice in a row: not a single failure
+            self._alerted = True
             return (
                 "ERROR",
-                f"the database cannot be written: {error}; trading goes on, the records wait in the journals",
+                f"the database cannot be written: {error}; trading goes on, {WAITING}",
             )
-        if not self._told and lag_s >= self._limit_s:
-            self._told = True
+        if not self._alerted and lag_s >= self._limit_s:
+            self._alerted = True
             return "WARNING", f"the database is {lag_s:.0f} s behind: {_cause(report)}"
-        if self._told and lag_s < CAUGHT_UP_S and not report.get("held_by") and not error:
-            self._told = False
+        if self._alerted and lag_s < CAUGHT_UP_S and not report.get("held_by") and not error:
+            self._alerted = False
             return "INFO", "the database has caught up"
         return None
 

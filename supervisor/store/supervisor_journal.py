@@ -64,8 +64,9 @@ class SupervisorJournal:
         self._record(CommandRecord(name=name, args=Json(orjson.dumps(args).decode()), ok=ok, result=result))
 
     def sample(self, now_s: float, late_s: float, interval_s: float, status: Callable[[], Mapping[str, Any]]) -> None:
-        """Record how all children are, at most once in `interval_s` (0: never). Should this process die, the newest
-        one tells until when it lived.
+        """Record how all children are, at most once in `interval_s` seconds (0: never).
+
+        If this process dies, the newest report shows until when it lived.
         """
         if self._recorder is None or not interval_s or now_s - self._sampled_s < interval_s:
             return

@@ -1,7 +1,7 @@
-"""Our executions beside the exchange's own transaction log: does each movement of the wallet stand in both? Pure.
+"""Our executions beside the exchange's own transaction log: is each movement of the wallet in both? Pure.
 
-The log's `change` of an execution is what the wallet moved by: realised profit less fee, or funding. What moved it
-otherwise (transfers, interest, a trade in another category) is in the log only, and explains itself.
+The log's `change` of an execution is what the wallet moved by: realised profit less fee, or funding. Other movements
+(transfers, interest, a trade in another category) are in the log only, and are not differences.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ZERO: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An execution as we have it: what it moved the wallet by in USDT, and when on the exchange (UTC, ms)."""
+    """An execution in the records: what it moved the wallet by in USDT, and its time on the exchange (UTC, ms)."""
 
     exec_id: str
     symbol: str
@@ -35,7 +35,7 @@ class Recorded:
 
 @dataclass(slots=True)
 class Comparison:
-    """`lines` say what is in one of the two only, or differs; `unexplained` is what that amounts to in USDT.
+    """`lines` list what is in one of the two only, or differs; `unexplained` is their sum in USDT.
 
     `later` counts what the exchange lists after the newest record: not recorded yet, or the bot does not run. `older`
     counts what we have from before the first movement it lists: its log does not reach back that far.
@@ -48,13 +48,19 @@ class Comparison:
     later: int = 0
     older: int = 0
 
+    def add(self, what: str, movement: Recorded | Transaction, text: str, amount: Decimal) -> None:
+        """A movement that is in one of the two only, or differs by `amount` (USDT)."""
+        self.unexplained += amount
+        moment = _time(movement.exchange_ts)
+        self.lines.append(f"{what}: {moment} {movement.kind} {movement.symbol} {movement.exec_id}: {text}")
+
 
 def compare(
     recorded: Mapping[str, Recorded], listed: Iterable[Transaction], *, since_ms: int, until_ms: int
 ) -> Comparison:
-    """Match by execution id what happened between two moments (UTC, ms). `listed` is in the order of time.
+    """Match by execution id what happened between two moments (UTC, ms). `listed` is sorted by time.
 
-    `recorded` may go beyond them a little: the two clocks of one movement need not agree to the millisecond.
+    `recorded` may reach a little beyond them: the two times of one movement may differ by milliseconds.
     """
     result = Comparison()
     seen: set[str] = set()
@@ -72,10 +78,9 @@ def compare(
                 result.agree += 1
             else:
                 text = f"recorded {ours.net:f}, the exchange says {row.change:f} USDT"
-                _add(result, "differs", row.exchange_ts, row.kind, row.symbol, row.exec_id, text, row.change - ours.net)
+                result.add("differs", row, text, row.change - ours.net)
         elif row.kind in OF_EXECUTIONS and row.symbol:
-            text = f"{row.change:+f} USDT"
-            _add(result, "not recorded", row.exchange_ts, row.kind, row.symbol, row.exec_id, text, row.change)
+            result.add("not recorded", row, f"{row.change:+f} USDT", row.change)
         else:
             result.transfers.append(f"{_time(row.exchange_ts)} {row.kind} {row.symbol} {row.change:+f} USDT")
     for exec_id, ours in recorded.items():
@@ -84,16 +89,8 @@ def compare(
         if first_ms is None or ours.exchange_ts < first_ms:
             result.older += 1
         else:
-            text = f"{ours.net:+f} USDT"
-            _add(result, "not listed", ours.exchange_ts, ours.kind, ours.symbol, exec_id, text, -ours.net)
+            result.add("not listed", ours, f"{ours.net:+f} USDT", -ours.net)
     return result
-
-
-def _add(
-    result: Comparison, what: str, exchange_ts: int, kind: str, symbol: str, exec_id: str, text: str, amount: Decimal
-) -> None:
-    result.unexplained += amount
-    result.lines.append(f"{what}: {_time(exchange_ts)} {kind} {symbol} {exec_id}: {text}")
 
 
 def _time(ms: int) -> str:

@@ -11,7 +11,6 @@ write-ahead log.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import time
@@ -29,24 +28,21 @@ from gridbot.store.commit import Rows, commit, delete_older, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.ingest import AccountSource, QueueDrain
 from gridbot.store.reading import database_path
+from supervisor.store.writer_lock import take_writer_lock
 
-__all__ = ["Writer", "WriterBusy", "WriterSpec", "take_writer_lock"]
+__all__ = ["Writer", "WriterSpec"]
 
 log = logging.getLogger("supervisor.store")
-
-
-class WriterBusy(RuntimeError):
-    """Another writer works on this database."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriterSpec:
     """What the supervisor gives the writer. `flush_interval` in seconds.
 
-    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes; the rows are a row group of DuckDB's,
-    because a table's last one is written anew with each transaction until it is full.
+    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes; `max_rows` is the size of a row group
+    in DuckDB, because a table's last one is written anew with each transaction until it is full.
 
-    `keep_days` says after how many days rows of a table go (by `local_ts`), such as {"tickers": 30}; the rest stays.
+    `keep_days`: after how many days rows of a table are deleted (by `local_ts`), such as {"tickers": 30}; others stay.
     """
 
     data_dir: Path
@@ -60,7 +56,7 @@ class WriterSpec:
 
 @dataclass(slots=True)
 class WriterState:
-    """What `health` reports."""
+    """What `health` reports: how far the writer is, and what holds it up."""
 
     committed: dict[str, int] = field(default_factory=dict)
     rows: int = 0
@@ -72,11 +68,33 @@ class WriterState:
     gaps: int = 0
     rejects: int = 0
 
+    def held(self, by: str) -> None:
+        """Another process has the file."""
+        if self.held_by is None:
+            self.held_since = time.monotonic()
+        self.held_by = by
+
+    def went_well(self) -> None:
+        """A flush has ended without an error: the file is free."""
+        if self.held_by:
+            log.info("the database is free again; %s had it", self.held_by)
+        self.held_by = self.held_since = self.error = None
+
+    def committed_rows(self, rows: Rows, flush_ms: float) -> None:
+        """One transaction is in the file."""
+        self.rows += rows.count
+        self.gaps += len(rows.gaps)
+        self.rejects += len(rows.rejects)
+        self.flushes += 1
+        self.flush_ms = flush_ms
+        self.committed.update(rows.offsets)
+        self.went_well()
+
 
 class Writer:
     """The work without the process around it.
 
-    `database` is another file than the data directory's own, for making a new one (see `maintenance.rebuild`).
+    `database`: another file than the data directory's own, for building a new one (see `supervisor.store.rebuild`).
     """
 
     def __init__(self, spec: WriterSpec, queues: Mapping[str, Any], database: Database | None = None) -> None:
@@ -104,12 +122,11 @@ class Writer:
         if self._rows.count < self.spec.max_rows and self._bytes < self.spec.max_bytes:
             self._collect(idle=idle)
         if not self._rows:
-            self.state.error = None
-            self._released()
+            self.state.went_well()
             return False
         started = time.monotonic()
         with self.database.open() as con:
-            self._uncertain = True  # until the file itself has it
+            self._uncertain = True  # until the rows are in the file itself
             if not self._matches(stored_offsets(con)):
                 raise duckdb.IOException("the offsets in the database are not those of the last commit")
             commit(con, self._rows)
@@ -121,25 +138,12 @@ class Writer:
 
     def _committed(self, started: float) -> bool:
         self._require_checkpoint()
-        state, rows = self.state, self._rows
-        state.rows += rows.count
-        state.gaps += len(rows.gaps)
-        state.rejects += len(rows.rejects)
-        state.flushes += 1
-        state.flush_ms = (time.monotonic() - started) * 1000
-        state.committed.update(rows.offsets)
-        state.error = None
-        self._released()
+        self.state.committed_rows(self._rows, (time.monotonic() - started) * 1000)
         self._forget_rows()
         return self._more
 
-    def _released(self) -> None:
-        if self.state.held_by:
-            log.info("the database is free again; %s had it", self.state.held_by)
-        self.state.held_by = self.state.held_since = None
-
     def _synchronise(self) -> None:
-        """Make the file if needed, and let every source go on behind what it holds."""
+        """Create the file if needed, and let every source continue after what the file holds."""
         self.database.prepare()
         with self.database.open() as con:
             stored = stored_offsets(con)
@@ -157,13 +161,13 @@ class Writer:
         self._rows, self._oldest, self._bytes = Rows(), {}, 0
 
     def _require_checkpoint(self) -> None:
-        """The file itself must hold what is called committed; until it does, the journals stay."""
+        """What counts as committed must be in the file itself; until then the journals stay."""
         if not self.database.is_checkpointed():
             self._uncertain = True
             raise duckdb.IOException("what is in the write-ahead log could not be written into the database file")
 
     def note_committed(self) -> None:
-        """Tell the journals what the database holds (see `gridbot.records.journal_reader.write_committed`)."""
+        """Write beside the journals what the database holds (see `gridbot.records.journal_reader.write_committed`)."""
         committed = self.database.offsets_if_readable() if self._uncertain else self.state.committed
         for account, seq in committed.items():
             write_committed(journal_directory(self.spec.data_dir, account), seq)
@@ -199,14 +203,8 @@ class Writer:
 
     # -- outside of flushes
 
-    def held(self, by: str) -> None:
-        """Another process has the file."""
-        if self.state.held_by is None:
-            self.state.held_since = time.monotonic()
-        self.state.held_by = by
-
     def failed(self, exc: BaseException) -> None:
-        """A flush failed; ask the file what it has before the next."""
+        """A flush failed; read from the file what it has before the next."""
         self._uncertain = True
         text = str(exc).splitlines()[0] if str(exc) else repr(exc)
         if "orrupt" in text or "checksum" in text:
@@ -216,7 +214,7 @@ class Writer:
         self.state.error = text
 
     def health(self) -> dict[str, Any]:
-        """The message of the contract: all JSON."""
+        """The health message for the supervisor: JSON values only; times in seconds, rss in bytes."""
         now_us = time.time_ns() // 1000
         oldest = min(self._oldest.values(), default=None)
         state = self.state
@@ -250,27 +248,9 @@ class Writer:
 
 
 def accounts_on_disk(data_dir: Path) -> list[str]:
-    """Accounts that ever had a journal here, in today's configuration or not."""
+    """Accounts that have a journal here, configured or not."""
     root = journal_directory(data_dir, ".").resolve()
     try:
         return [entry.name for entry in os.scandir(root) if entry.is_dir()]
     except FileNotFoundError:
         return []
-
-
-def take_writer_lock(database: Path) -> int:
-    """Be the only writer of a database file until the returned descriptor is closed. Raise WriterBusy."""
-    path = database.with_name(database.name + ".writer")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
-        raise WriterBusy(
-            f"{database} already has a writer, process {holder}; stop that one first, or use another --data-dir"
-        ) from exc
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd

@@ -1,6 +1,6 @@
-"""The process around the writer: a flush each half second, health each second, an end in order.
+"""The process around the writer: a flush each half second, health each second, an orderly end.
 
-It ends when the supervisor's end of the life pipe is gone, or at SIGTERM; Ctrl-C is the supervisor's business.
+It ends when the supervisor's end of the life pipe closes, or at SIGTERM. It ignores Ctrl-C: the supervisor ends it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import duckdb
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import SchemaTooNew
-from supervisor.store.writer import Writer, WriterBusy, WriterSpec
+from supervisor.exit_codes import ExitCode
+from supervisor.store.writer import Writer, WriterSpec
+from supervisor.store.writer_lock import WriterBusy
 
 __all__ = ["run_writer"]
 
 log = logging.getLogger("supervisor.store")
 
-EXIT_REFUSED: Final = 7
 HELD_WAIT_S: Final = (0.02, 0.25)
 FAILED_WAIT_S: Final = 1.0
 FINAL_FLUSH_S: Final = 1.2
@@ -35,7 +36,7 @@ TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
 def run_writer(spec: WriterSpec, queues: dict[str, Any], health: Connection, life: Connection) -> None:
-    """Entry of the writer process. Ends with SystemExit(7) when it cannot do its work at all."""
+    """Entry of the writer process. Raises SystemExit(7) when it cannot start."""
     stopping = _StopFlag()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stopping.set)
@@ -54,7 +55,7 @@ def run_writer(spec: WriterSpec, queues: dict[str, Any], health: Connection, lif
 def _refuse(health: Connection, reason: str) -> None:
     log.error("the writer does not start: %s", reason)
     _send(health, {"type": "refused", "reason": reason})
-    sys.exit(EXIT_REFUSED)
+    sys.exit(ExitCode.REFUSED)
 
 
 class _StopFlag:
@@ -77,17 +78,17 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
                 next_trim = time.monotonic() + TRIM_S
                 writer.trim()
         except DatabaseHeld as exc:
-            writer.held(exc.holder)
+            writer.state.held(exc.holder)
             pause, held_wait = held_wait, min(held_wait * 2, HELD_WAIT_S[1])
         except (duckdb.Error, OSError) as exc:
             writer.failed(exc)
             pause = FAILED_WAIT_S
-        if not ready:  # also while somebody else has the file: the workers shall start, their journals take it all
+        if not ready:  # also while another process has the file: workers may start, their journals take everything
             writer.note_committed()
             _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
             ready = True
         now = time.monotonic()
-        pause -= now - started if pause == writer.spec.flush_interval else 0.0  # a beat, not a rest after each flush
+        pause -= now - started if pause == writer.spec.flush_interval else 0.0  # the flush counts too
         if now >= next_health:
             _send(health, writer.health())
             next_health = now + HEALTH_S
@@ -110,15 +111,15 @@ def _ended(life: Connection) -> bool:
 
 
 def _last_flush(writer: Writer) -> None:
-    """Commit what is there, as far as it goes in the time that is left; the journals have the rest."""
+    """Commit what is there, as far as the remaining time allows; the journals have the rest."""
     deadline = time.monotonic() + FINAL_FLUSH_S
     looks = 0
     while time.monotonic() < deadline and looks < 2:
         try:
             if not writer.flush():
-                looks += 1  # the second look reads what the first found to be in a journal only
+                looks += 1  # the second reads the records that the first found in a journal only
         except DatabaseHeld as exc:
-            writer.held(exc.holder)
+            writer.state.held(exc.holder)
             time.sleep(HELD_WAIT_S[0])
         except (duckdb.Error, OSError) as exc:
             writer.failed(exc)
@@ -126,7 +127,7 @@ def _last_flush(writer: Writer) -> None:
 
 
 def _send(connection: Connection, message: dict[str, Any]) -> None:
-    """Tell the supervisor, unless it does not listen: the writer never waits for it."""
+    """Send to the supervisor unless it does not read: the writer never waits for it."""
     with contextlib.suppress(OSError, ValueError):
         if select.select([], [connection], [], 0)[1]:
             connection.send(message)

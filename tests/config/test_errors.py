@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridbot.config.loading import ConfigError, load_config
+from gridbot.config.errors import ConfigError
+from gridbot.config.loading import load_config
 
 Refusal = Callable[..., list[str]]
 

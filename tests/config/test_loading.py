@@ -15,15 +15,12 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from gridbot.config.loading import (
-    AccountConfig,
-    ConfigError,
-    GridbotConfig,
-    Limit,
-    StrategyConfig,
-    find_config,
-    load_config,
-)
+from gridbot.config.account_models import AccountConfig, StrategyConfig
+from gridbot.config.errors import ConfigError
+from gridbot.config.fields import Limit
+from gridbot.config.loading import load_config
+from gridbot.config.models import GridbotConfig
+from gridbot.config.paths import find_config
 from gridbot.config.reference import reference
 from gridbot.config.snapshots import account_snapshot, snapshot_sha256
 from gridbot.exchange.environment import Environment

@@ -13,7 +13,7 @@ import pytest
 from gridbot.records import codec
 from gridbot.records.arrow_schemas import schema_of
 from gridbot.store.schema import ensure_schema
-from supervisor.store.maintenance import export
+from supervisor.store.parquet_export import export
 from tests.store.session import make_session
 
 

@@ -19,7 +19,8 @@ from gridbot.store.bulk import LOAD_FROM
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
 from gridbot.store.schema import ensure_schema
-from supervisor.store.maintenance import rebuild, vacuum
+from supervisor.store.maintenance import vacuum
+from supervisor.store.rebuild import rebuild
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, flush_without_an_answer, make_recorder, rows
 from tests.store.session import make_session, write_all

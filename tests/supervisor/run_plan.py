@@ -10,7 +10,7 @@ from pathlib import Path
 
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.launch_plan import Plan
-from supervisor.children.policy import RestartPolicy
+from supervisor.children.policy_types import RestartPolicy
 from supervisor.exit_codes import CommandError
 from supervisor.process.loop import Supervisor
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from gridbot.config.models import StrategyConfig
+from gridbot.config.account_models import StrategyConfig
 from gridbot.core import (
     Direction,
     ExecType,

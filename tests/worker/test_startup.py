@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.config.models import AccountConfig, StrategyConfig
+from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError

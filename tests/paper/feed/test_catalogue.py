@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from gridbot.config.loading import ConfigError, load_config
+from gridbot.config.errors import ConfigError
+from gridbot.config.loading import load_config
 from gridbot.paper.feed.market_setup import SetupError
 from tests.paper.support import Venue, limit_order, manual_config, venue_of
 

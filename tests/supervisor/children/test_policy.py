@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from supervisor.children.policy import (
+from supervisor.children.policy import step
+from supervisor.children.policy_types import (
     TRANSITIONS,
     Alert,
     ChildState,
@@ -21,7 +22,7 @@ from supervisor.children.policy import (
     SpawnFailed,
     Start,
     Stop,
-    step,
+    Wait,
 )
 
 POLICY = RestartPolicy()
@@ -58,6 +59,15 @@ class Driver:
         self.give(Start())
         self.give(Ready())
         return self
+
+
+def test_only_a_stopped_child_shows_why_it_waits():
+    driver = Driver()
+    assert driver.give(Wait("waits for the writer")) == []
+    assert (driver.state.process, driver.state.reason) == (P.STOPPED, "waits for the writer")
+    driver.run()
+    driver.give(Wait("waits for the writer"))
+    assert (driver.state.process, driver.state.reason) == (P.RUNNING, "")
 
 
 def test_start_and_ready():

@@ -97,5 +97,5 @@ def test_a_process_can_start_with_a_queue_that_was_thrown_away_meanwhile():
     gc.collect()
     writer.join()
     assert writer.exitcode == 0
-    ledger.bury()
+    ledger.forget_discarded()
     ledger.worker_ended("a", in_order=False)

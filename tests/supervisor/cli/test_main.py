@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from supervisor.cli import failures, status_command
+from supervisor.cli import error_report, status_command
 from supervisor.cli import main as cli_module
 from supervisor.cli.detached_start import outcome
 from supervisor.cli.logs import human, last_lines
-from supervisor.exit_codes import CommandError, ExitCode, exit_text
+from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.process.directory_lock import DirectoryLock, holder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -104,7 +104,7 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
     def broken(*args):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(failures, "data_directory", lambda *args: tmp_path)
+    monkeypatch.setattr(error_report, "data_directory", lambda *args: tmp_path)
     monkeypatch.setattr(status_command, "ControlClient", broken)
     monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "status"])
     with pytest.raises(SystemExit) as end:
@@ -159,20 +159,6 @@ def test_outcome_of_a_detached_start():
     code, text = outcome({**well, "accounts": [row("worker-a", "FATAL", "refused its configuration")]})
     assert code is ExitCode.DEGRADED
     assert "worker-a is FATAL: refused its configuration" in text
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [(0, "in order"), (1, "crash.log"), (4, "configuration"), (7, "refused"), (99, "exit code 99"), (-9, "memory")],
-)
-def test_exits_in_words(code, words):
-    assert words in exit_text(code)
-
-
-def test_exits_by_signal_in_words():
-    assert "SIGSEGV" in exit_text(-11)
-    assert "SIGUSR1" in exit_text(-10)
-    assert "signal 64" in exit_text(-64) or "SIGRTMAX" in exit_text(-64)
 
 
 def paper(tmp_path, config, *arguments):

@@ -14,7 +14,7 @@ STRATEGY = {
     "strat_id": "alice-bitcoin-grid",
     "symbol": "BTCUSDT",
     "mode": "shadow",
-    "state": "out_of_range",
+    "state": "halted",
     "last_price": "61234.50",
     "long": {"size": "0.012", "entry": "60999.1234567", "upnl": "2.1"},
     "short": {"size": "0", "entry": None, "upnl": None},
@@ -99,7 +99,7 @@ def test_lines_say_what_they_should(status):
     assert alice == ["alice", "RUNNING", "healthy", "active", "3m12s", "2", "61", "MB", "0.1", "s", "10,000.50"]
     assert bob[:5] == ["bob", "BACKOFF", "-", "offline", "-"]
     assert " ".join(grid) == (
-        "alice-bitcoin-grid BTCUSDT shadow out_of_range 61234.50 0.012 @ 60999.12 0 18/20 1234 -12,345.68 2.10"
+        "alice-bitcoin-grid BTCUSDT shadow halted 61234.50 0.012 @ 60999.12 0 18/20 1234 -12,345.68 2.10"
     )
     assert sol[3:] == ["-"] * 8
     assert "lag 0.4 s, 12345 rows, held by DBeaver (pid 77)" in " ".join(writer)

@@ -268,7 +268,8 @@ def test_a_backup_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from supervisor.store import maintenance
+from supervisor.store.maintenance import vacuum
+from supervisor.store.rebuild import rebuild
 os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 {call}
 """
@@ -280,7 +281,7 @@ def test_killed_before_the_new_file_has_its_name_the_old_one_is_there(tmp_path: 
     write_all(tmp_path)
     before = content(database_path(tmp_path))
     names = {path.name for path in tmp_path.iterdir()}
-    program = KILLED.format(call=f"maintenance.{call}")
+    program = KILLED.format(call=call)
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert {path.name for path in tmp_path.iterdir()} > names

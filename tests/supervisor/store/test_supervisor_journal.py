@@ -16,7 +16,7 @@ from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecor
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.control.control_client import Refused
-from supervisor.process.alerts import Alerts
+from supervisor.process.child_alerts import Alerts
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 from tests.store.kit import rows
@@ -166,7 +166,7 @@ def test_a_database_that_cannot_be_written_is_told_at_once_but_not_for_a_single_
 def test_the_account_of_the_supervisor_cannot_be_configured():
     from pydantic import ValidationError
 
-    from gridbot.config.models import AccountConfig
+    from gridbot.config.account_models import AccountConfig
 
     AccountConfig.model_validate({"name": "supervisor", "environment": "paper", "balance": Decimal(1)})
     with pytest.raises(ValidationError, match="the first a letter or digit"):

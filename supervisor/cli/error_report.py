@@ -34,7 +34,7 @@ def explain(error: Exception) -> ExitCode:
 
 
 def _keep_details() -> str:
-    """Write the traceback of the error being handled where the user finds it; say where."""
+    """Write the traceback of the error being handled to a file; return a sentence with its path."""
     for directory in (_logs_directory, lambda: Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):
             path = directory() / "gridbot-error.log"

@@ -1,0 +1,119 @@
+"""Start and stop order with children that are never really spawned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supervisor.children.child import Child
+from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.fleet import Fleet, FleetEvents
+from supervisor.children.launch_arguments import LaunchArguments
+from supervisor.children.policy_types import Exited, ProcessState, Ready
+from supervisor.process.start_order import StartOrder
+from supervisor.process.stop_order import StopOrder
+from supervisor.store.supervisor_journal import SupervisorJournal
+
+
+class Bench:
+    """A paper exchange, a writer and two workers; `spawned` has the names in the order of their starts."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.spawned: list[tuple[str, tuple[Any, ...]]] = []
+        self.now = 0.0
+        monkeypatch.setattr(Child, "spawn", lambda child, extra: self.spawned.append((child.spec.name, extra)))
+        specs = (
+            ChildSpec("paper", ChildKind.PAPER, "x:y"),
+            ChildSpec("writer", ChildKind.WRITER, "x:y"),
+            ChildSpec("worker-a", ChildKind.WORKER, "x:y", account="a", needs_paper=True),
+            ChildSpec("worker-b", ChildKind.WORKER, "x:y", account="b"),
+        )
+        self.launch = LaunchArguments(["a", "b"])
+        events = FleetEvents(lambda *_: None, lambda *_: None, lambda *_: None, lambda: "keep")
+        clock = lambda: self.now  # noqa: E731
+        self.fleet = Fleet(specs, tmp_path / "crash.log", self.launch, events, clock=clock, jitter=lambda: 0.0)
+        self.starting = StartOrder(self.fleet, self.launch)
+        self.stopping = StopOrder(self.fleet, SupervisorJournal(tmp_path, "r"), "cancel")
+
+    def child(self, name: str) -> Child:
+        child = self.fleet.find(name)
+        assert child is not None
+        return child
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.spawned]
+
+    def ready(self, name: str) -> None:
+        self.fleet.advance(self.child(name), Ready())
+
+    def asked_to_stop(self) -> set[str]:
+        return {child.spec.name for child in self.fleet if child.state.process is ProcessState.STOPPING}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(tmp_path, monkeypatch)
+
+
+def test_workers_wait_for_the_writer_and_for_the_address_of_the_exchange(bench: Bench) -> None:
+    bench.starting.start_due()
+    assert bench.names() == ["paper", "writer"]
+    assert bench.child("a").state.reason == "waits for the paper exchange"
+    assert bench.child("b").state.reason == "waits for the writer"
+    bench.ready("writer")
+    bench.starting.start_due()
+    assert bench.names() == ["paper", "writer", "worker-b"]
+    assert bench.launch.paper_is_ready({"url": "http://x", "port": 1}) == ""
+    bench.ready("paper")
+    bench.starting.start_due()
+    assert bench.names()[3:] == ["worker-a"]
+    assert bench.spawned[3][1][0] == "http://x"
+    assert bench.spawned[2][1][0] is None
+    assert not bench.starting.complete, "the workers have not reported yet"
+
+
+def test_an_exchange_that_returns_elsewhere(bench: Bench) -> None:
+    bench.launch.paper_is_ready({"url": "http://x", "port": 1})
+    assert bench.launch.paper_is_ready({"url": "http://x", "port": 1}) == ""
+    assert bench.launch.paper_is_ready({"url": "http://y", "port": 2}) == "http://x"
+    assert bench.launch.paper_url == "http://y"
+
+
+def test_the_writer_stops_after_the_workers_and_the_exchange_last(bench: Bench) -> None:
+    bench.launch.paper_is_ready({"url": "http://x", "port": 1})
+    for _ in range(2):
+        bench.starting.start_due()
+        for child in bench.fleet:
+            bench.fleet.advance(child, Ready())
+    assert bench.stopping.mode == "cancel"
+    bench.stopping.begin("flatten", force=False)
+    bench.stopping.begin("keep", force=False)
+    assert bench.stopping.mode == "flatten", "the first request decides"
+    for names in ({"worker-a", "worker-b"}, {"writer"}, {"paper"}):
+        assert not bench.stopping.stop_due()
+        assert bench.asked_to_stop() == names
+        for name in names:
+            bench.fleet.advance(bench.child(name), Exited(0))
+    assert bench.stopping.stop_due()
+
+
+def test_force_reaches_everyone_at_once(bench: Bench) -> None:
+    bench.starting.start_due()
+    bench.stopping.begin(None, force=True)
+    assert bench.stopping.forced
+    assert bench.asked_to_stop() == {"paper", "writer"}
+
+
+def test_the_writer_is_refreshed_for_a_new_queue_but_not_too_often(bench: Bench) -> None:
+    worker, writer = bench.child("a").spec, bench.child("writer").spec
+    bench.launch.of(worker)
+    bench.launch.of(writer)
+    assert bench.launch.records_by_queue("a")
+    assert not bench.launch.refresh_is_due(0.0)
+    bench.launch.ended(worker, in_order=False)
+    assert not bench.launch.records_by_queue("a")
+    assert bench.launch.refresh_is_due(10.0)
+    assert not bench.launch.refresh_is_due(14.9)
+    assert bench.launch.refresh_is_due(15.1)
