@@ -46,17 +46,17 @@ GRIDBOT = {
 SUPERVISOR = {
     "utc_time": "",
     "exit_codes": "",
-    "waiting": "",
+    "polling": "",
     "store": "gridbot.store gridbot.records gridbot.state gridbot.config gridbot.exchange gridbot.bybit"
-    " gridbot.atomic_file exit_codes",
+    " gridbot.atomic_file exit_codes utc_time",
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard store"
     " exit_codes utc_time",
     "status": "gridbot.version children exit_codes utc_time",
     "control": "gridbot.version children",
-    "process": "children control status store exit_codes utc_time waiting",
+    "process": "children control status store exit_codes utc_time polling",
     "cli": "gridbot.config gridbot.exchange gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
     " gridbot.paper.settings gridbot.records gridbot.store gridbot.version children control process status store"
-    " exit_codes utc_time waiting",
+    " exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }

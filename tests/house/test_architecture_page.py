@@ -1,13 +1,13 @@
-"""docs/architecture.md against the tree: every room and file that it names exists, every room is named, and the states of
-orders, processes, accounts and strategies are those of the code. Other pages: the files that they name exist."""
+"""docs/architecture.md against the code: its layout names every room, its ports and states are those of the code.
+
+That the files which pages name exist is tested in tests/test_docs.py.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from enum import Enum
-
-import pytest
 
 from gridbot.orders.order import OrderState
 from supervisor.children.policy import ProcessState
@@ -16,13 +16,11 @@ from tests.house.source import DIVIDED, MODULES, ROOT, is_package, room
 
 DOCS = ROOT / "docs"
 ARCHITECTURE = (DOCS / "architecture.md").read_text(encoding="utf-8")
-TOP = ("bin", "conf", "docs", "benchmarks", "tests", "gridbot", "supervisor")
 CODE = re.compile(r"`([^`\n]+)`")
 ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
 # History: where things were, not where they are.
 OF_THE_PAST = {"moved.md"}
-# A placeholder and a file that the reader makes.
-NOT_HERE = {"conf/mine.yaml"}
+PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.glob("*.md") if path.name not in OF_THE_PAST)]
 
 
 def _section(title: str) -> str:
@@ -69,33 +67,6 @@ def test_the_modules_named_beside_a_room_are_in_it():
     assert wrong == []
 
 
-def _places(text: str) -> set[str]:
-    """What a page names as files and folders, from the root or from inside `gridbot/`."""
-    found = {name.partition("::")[0] for name in CODE.findall(text) if re.fullmatch(r"[\w./-]+(::.*)?", name)}
-    return {name for name in found if name.partition("/")[0] in TOP and "/" in name}
-
-
-PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.glob("*.md") if path.name not in OF_THE_PAST)]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_every_file_that_a_page_names_exists(page):
-    planned = _section("Planned, not there yet") if page.name == "architecture.md" else ""
-    text = page.read_text(encoding="utf-8").replace(planned or "\0", "")
-    missing = [name for name in sorted(_places(text)) if name not in NOT_HERE and not (ROOT / name).exists()]
-    assert missing == []
-
-
-@pytest.mark.parametrize("page", [path for path in PAGES if path.parent == DOCS], ids=lambda path: path.name)
-def test_short_names_of_files_exist_too(page):
-    """`orders/book.py` for `gridbot/orders/book.py`."""
-    text = page.read_text(encoding="utf-8")
-    short = {name for name in CODE.findall(text) if re.fullmatch(r"\w+(/\w+)+\.py", name)}
-    short = {name for name in short if name.partition("/")[0] not in TOP}
-    bases = [ROOT, ROOT / "gridbot", ROOT / "gridbot" / "paper", ROOT / "supervisor"]
-    assert [name for name in sorted(short) if not any((base / name).exists() for base in bases)] == []
-
-
 def test_the_ports_are_those_of_the_code():
     ports = {CODE.findall(cells[0])[0] for cells in _rows(_section("Ports")) if CODE.match(cells[0])}
     text = (ROOT / "gridbot" / "ports.py").read_text(encoding="utf-8")
@@ -116,7 +87,9 @@ AXES: dict[str, type[Enum]] = {
 
 
 def test_the_axes_of_status_are_those_of_the_code():
-    rows = {CODE.findall(cells[2])[0]: CODE.findall(cells[1]) for cells in _rows(_section("Processes")) if "`" in cells[1]}
+    rows = {
+        CODE.findall(cells[2])[0]: CODE.findall(cells[1]) for cells in _rows(_section("Processes")) if "`" in cells[1]
+    }
     assert rows == {name: [state.value for state in states] for name, states in AXES.items()}
 
 
