@@ -54,7 +54,7 @@ from gridbot.store.commit import Rows, commit
 from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUP_SOURCES
-from gridbot.worker.system_ports import SystemClock
+from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 
