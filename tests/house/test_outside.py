@@ -17,7 +17,17 @@ WORKER_ROOMS = {
     f"gridbot.{name}"
     for name in (
         *("atomic_file", "bybit", "config", "core", "exchange", "execution", "logging_setup", "orders", "ports"),
-        *("process_guard", "records", "risk", "rolling_limit", "state", "strategies", "version", "worker"),
+        *(
+            "process_guard",
+            "records",
+            "risk",
+            "rolling_limit",
+            "state",
+            "strategies",
+            "system_ports",
+            "version",
+            "worker",
+        ),
     )
 }
 # Rooms and modules that are the outside: what implements the ports, the journal, and the entry of the process.

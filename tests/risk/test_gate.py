@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.config.fields import Limit
 from gridbot.core import Direction, OrderStatus, Side, WalletEvent, client_order_id
+from gridbot.core.limits import Limit
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breakers import RateCap
 from gridbot.orders.proposal import Proposal, wire_order
