@@ -35,7 +35,7 @@ from gridbot.config.models import (
     SupervisorConfig,
     with_environment,
 )
-from gridbot.config.storage import Durability, StorageConfig
+from gridbot.config.storage import StorageConfig
 from gridbot.config.yaml_nodes import Document, read_document
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
@@ -44,7 +44,6 @@ __all__ = [
     "AccountCaps",
     "AccountConfig",
     "ConfigError",
-    "Durability",
     "GridbotConfig",
     "Limit",
     "LoggingConfig",

@@ -16,14 +16,13 @@ from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.loading import account_snapshot
 from gridbot.config.models import StrategyConfig
-from gridbot.config.storage import Durability as ConfiguredDurability
 from gridbot.core import Direction, Instrument, PositionEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.ports import Clock, Ids
-from gridbot.records.journal import Durability, Journal
+from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.recorder import Recorder
 from gridbot.risk.funds import Funds
@@ -64,15 +63,12 @@ class Assembly:
         self._strategies = settings.strategies_of(spec.account)
         self.ready = False
         """Whether there is an orchestrator."""
-        durability = (
-            Durability.POWER if settings.storage.durability is ConfiguredDurability.POWER else Durability.PROCESS
-        )
         self.recorder = Recorder(
             spec.account,
             self._run_id,
-            Journal(journal_directory(spec.data_dir, spec.account), spec.account, durability),
+            Journal(journal_directory(spec.data_dir, spec.account), spec.account, settings.storage.durability),
             records,
-            clock.wall_us,
+            clock=clock,
             keep_journal=settings.storage.keep_journal,
         )
         self.alerts = Alerts(self.recorder, alert)

@@ -25,7 +25,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path, is_damage
+from gridbot.store.file_errors import is_damage
+from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path
 from supervisor.cli import sql_prompt
 
 __all__ = ["Answer", "SqlFailed", "ask", "sql"]

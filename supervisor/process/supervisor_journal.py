@@ -13,13 +13,15 @@ from typing import Any, Final
 
 import orjson
 
-from gridbot.records.journal import Durability, Journal, JournalBusy
+from gridbot.records.durability import Durability
+from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
+from gridbot.worker.system_ports import SystemClock
 from supervisor.process.launch_plan import Plan
 
 __all__ = ["SUPERVISOR", "SupervisorJournal"]
@@ -46,7 +48,7 @@ class SupervisorJournal:
         try:
             plan = self._plan
             journal = Journal(journal_directory(plan.data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
-            recorder = Recorder(SUPERVISOR, plan.run_id, journal, keep_journal=plan.keep_journal)
+            recorder = Recorder(SUPERVISOR, plan.run_id, journal, clock=SystemClock(), keep_journal=plan.keep_journal)
             file = StateFile(StateFiles(plan.data_dir / "state" / SUPERVISOR), "run.json")
             self._run = RunLog(file, recorder, plan.snapshot, "")
             self._recorder = recorder

@@ -135,7 +135,7 @@ def test_a_file_that_stays_locked_is_a_timeout(data_dir: Path) -> None:
     try:
         result = run(data_dir, "--wait", "0.1", "SELECT 1")
         assert result.exit_code == 5
-        assert f"PID {holder.pid}" in result.stderr
+        assert f"(pid {holder.pid})" in result.stderr
         with pytest.raises(DatabaseLocked):
             connect(data_dir, timeout_s=0)
     finally:
