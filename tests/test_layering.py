@@ -35,7 +35,7 @@ PURE_PACKAGES = (
     "gridbot.risk",
     "gridbot.strategies",
     "gridbot.rolling_limit",
-    "supervisor.process.policy",
+    "supervisor.children.policy",
 )
 SHELLS: frozenset[str] = frozenset()
 # Of the paper exchange, the exchange itself; its servers, files and process are shells.
@@ -171,7 +171,7 @@ def test_the_lists_are_up_to_date():
         "gridbot.strategies.grid.engine",
         "gridbot.risk.gate",
         "gridbot.paper.engine.matching",
-        "supervisor.process.policy",
+        "supervisor.children.policy",
     } <= set(PURE)
 
 

@@ -14,8 +14,8 @@ from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
-from gridbot.config.loading import account_snapshot
 from gridbot.config.models import StrategyConfig
+from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction, Instrument, PositionEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations
