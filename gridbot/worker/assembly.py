@@ -34,9 +34,9 @@ from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
 from gridbot.strategies.grid import GridConfig, GridEngine
-from gridbot.worker.alerts import Alerts
 from gridbot.worker.context import Alert, WorkerContext
 from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.spec import WorkerSpec
