@@ -45,8 +45,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gridbot import logging_setup
+from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.session import Clock, make_session
+from gridbot.bybit.session import make_session
 from gridbot.bybit.stream_socket import BybitSocket
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.models import GridbotConfig
@@ -336,7 +337,7 @@ class TunedLoop(BareLoop):
         account = subject.account
         endpoints = endpoints_for(Environment.PAPER, url)
         credentials = Credentials(account.api_key, account.api_secret)
-        self._http = make_session(endpoints, credentials, Clock(), timeout=10, recv_window=5000)
+        self._http = make_session(endpoints, credentials, ExchangeClock(), timeout=10, recv_window=5000)
         self._socket = BybitSocket(endpoints.ws_public, self, {"tickers": [f"tickers.{subject.symbol}"]})
 
     def on_frame(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:

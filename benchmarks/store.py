@@ -50,10 +50,11 @@ from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord, Header, OrderRecord, PositionRecord, UtcMs
 from gridbot.records.recorder import Recorder
-from gridbot.store import database as database_module
-from gridbot.store.database import Database, Rows
+from gridbot.store.commit import Rows, commit
+from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUP_SOURCES
+from gridbot.worker.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 
@@ -114,7 +115,9 @@ def wait_committed(health: Any, count: int) -> float:
 
 def record_many(data_dir: Path, count: int, queue: Any, done: Any) -> None:
     samples = [execution(number) for number in range(1000)]
-    recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue)
+    recorder = Recorder(
+        "alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue, clock=SystemClock()
+    )
     started = offered = time.perf_counter()
     for number in range(count):
         recorder.record(samples[number % 1000])
@@ -182,7 +185,9 @@ def sqlite_row_by_row(data_dir: Path, count: int) -> float:
 
 
 def record_paced(data_dir: Path, rate: int, seconds: float, queue: Any) -> None:
-    recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue)
+    recorder = Recorder(
+        "alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue, clock=SystemClock()
+    )
     started, sent = time.perf_counter(), 0
     while sent < rate * seconds:
         while sent < (time.perf_counter() - started) * rate:
@@ -239,7 +244,9 @@ def loop_lag(data_dir: Path, rate: int, seconds: float) -> Figures:
     queue = CONTEXT.Queue(1000)
     figures = []
     with writer_process(data_dir, {"alice": queue}) as (process, health):
-        recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue)
+        recorder = Recorder(
+            "alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue, clock=SystemClock()
+        )
         for name in ("running", "stopped"):
             if name == "stopped":
                 os.kill(process.pid, signal.SIGSTOP)
@@ -271,7 +278,7 @@ def flush_cost(data_dir: Path, history: int, rounds: int) -> Figures:
         for _ in range(rounds):
             for with_rollups in times:  # by turns, so that both meet the same weather
                 sources = ROLLUP_SOURCES if with_rollups else frozenset()
-                with mock.patch.object(database_module, "ROLLUP_SOURCES", sources):
+                with mock.patch("gridbot.store.commit.ROLLUP_SOURCES", sources):
                     times[with_rollups].append(_flush(store, count))
         with_them, without = statistics.median(times[True]), statistics.median(times[False])
         figures += [
@@ -294,7 +301,7 @@ def _flush(store: Database, count: int) -> float:
     }
     started = processor_s()
     with store.open() as con:
-        store.write(con, Rows(tables, {"alice": count}))
+        commit(con, Rows(tables, {"alice": count}))
     return (processor_s() - started) * 1000
 
 
@@ -322,7 +329,9 @@ def position(direction: str) -> PositionRecord:
 
 
 def recovery(data_dir: Path, count: int) -> Figures:
-    recorder = Recorder("alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "process"))
+    recorder = Recorder(
+        "alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "process"), clock=SystemClock()
+    )
     sample = execution(0)
     for number in range(count):
         ids: dict[str, Any] = {"exec_id": str(uuid.uuid4()), "order_id": str(uuid.uuid4())}

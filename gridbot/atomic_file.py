@@ -22,7 +22,14 @@ import re
 from pathlib import Path
 from typing import Final
 
-__all__ = ["put_in_place", "remove_abandoned", "remove_temporary_files", "temporary_beside", "write_atomic"]
+__all__ = [
+    "put_in_place",
+    "remove_abandoned",
+    "remove_temporary_files",
+    "sync_directory",
+    "temporary_beside",
+    "write_atomic",
+]
 
 _SUFFIX: Final = ".tmp"
 _numbers = itertools.count(1)
@@ -55,6 +62,15 @@ def put_in_place(temporary: Path, path: Path) -> None:
     finally:
         os.close(descriptor)
     _rename(temporary, path)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names of new files in a directory survive a loss of power. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def temporary_beside(path: Path) -> Path:
@@ -93,11 +109,7 @@ def _remove(path: Path) -> None:
 
 def _rename(temporary: Path, path: Path) -> None:
     os.replace(temporary, path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)
 
 
 def _lives(pid: int) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Protocol
 
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
@@ -147,16 +148,25 @@ once until it is drained."""
 
 
 class Files(Protocol):
-    """Small documents in one directory, by file name. Every call may raise OSError."""
+    """The small documents of one account, by name. A name may have a folder before it: "grids/btc.grid.json"."""
+
+    def path(self, name: str) -> Path:
+        """Where a document is, for messages."""
 
     def read(self, name: str) -> bytes | None:
-        """The whole document; None when there is none."""
+        """The whole document; None when there is none. Raises OSError."""
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace the document as a whole: after a crash it is the old one or the new one. Waits for the disk."""
+        """Replace a document now: after a crash it is the old one or the new one. Blocks. Raises OSError.
 
-    async def write_async(self, name: str, data: bytes) -> None:
-        """The same without blocking the loop."""
+        What still waits for that name in `write_soon` is dropped.
+        """
+
+    def write_soon(self, name: str, encode: Callable[[], bytes], written: Callable[[], None] | None = None) -> None:
+        """Replace a document by what `encode` gives, without blocking; of several that wait the newest wins.
+
+        Tried again until it works. Both functions may be called in another thread, `written` when the document is safe.
+        """
 
     def set_aside(self, name: str) -> str:
-        """Rename a document that cannot be used, so that nothing reads it again; its new name."""
+        """Rename a document that cannot be used, so that nothing reads it again; its new name. Raises OSError."""

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from pydantic import Field
 
 from gridbot.config.fields import KeepFor, Model, Seconds, SecondsOrOff
+from gridbot.records.durability import Durability
 
-__all__ = ["Durability", "StorageConfig"]
+__all__ = ["StorageConfig"]
 
 DAY: Final = timedelta(days=1)
-
-
-class Durability(StrEnum):
-    """What the journal survives: the death of the process, or of the machine's power as well (fdatasync)."""
-
-    PROCESS = "process"
-    POWER = "power"
 
 
 class StorageConfig(Model):

@@ -19,34 +19,26 @@ import contextlib
 import fcntl
 import itertools
 import os
-import threading
-import time
 from collections import deque
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from gridbot.atomic_file import write_atomic
-from gridbot.records import codec
-from gridbot.records.journal_reader import Damage, read_committed, segment_numbers, segment_path
+from gridbot.atomic_file import sync_directory
+from gridbot.records.durability import Durability
+from gridbot.records.journal_reader import segment_numbers, segment_path
+from gridbot.records.journal_recovery import recover
+from gridbot.records.journal_sync import JournalSync
 
-__all__ = ["Durability", "Journal", "JournalBusy"]
+__all__ = ["Journal", "JournalBusy"]
 
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
-
-
-class Durability(StrEnum):
-    """What a record survives: the death of the process, or the loss of power too."""
-
-    PROCESS = "process"
-    POWER = "power"
 
 
 class JournalBusy(RuntimeError):
     """Another process appends to this journal."""
 
 
-class Journal:
+class Journal(contextlib.AbstractContextManager["Journal"]):
     """The appending side; one per account at a time (held by a lock).
 
     Raise JournalBusy when another process appends, OSError when the directory cannot be made or read. After that
@@ -65,7 +57,6 @@ class Journal:
         self.directory = directory
         self.account = account
         self.durability = Durability(durability)
-        self.damages: list[Damage] = []
         self.error: str | None = None
         self.bytes_written = 0
         self._segment_bytes = segment_bytes
@@ -74,73 +65,22 @@ class Journal:
         self._torn = False
         self._keep_above: int | None = None
         directory.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = self._take_lock()
+        self._lock_fd = _take_lock(directory, account)
         try:
-            self._last_seq = self._recover()
+            recovered = recover(directory)
+            self._open_segment(recovered.segment)
         except BaseException:
             os.close(self._lock_fd)
             raise
-        self._written_seq = self._last_seq
+        self.damages = list(recovered.damages)
+        self._size = recovered.size
+        self._last_seq = self._written_seq = recovered.last_seq
         self._syncer = None
         if self.durability is Durability.POWER:
             os.fdatasync(self._fd)
-            self._syncer = _Syncer(self._last_seq, sync_interval)
-
-    # -- opening
-
-    def _take_lock(self) -> int:
-        fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-            os.close(fd)
-            raise JournalBusy(
-                f"the journal of account {self.account!r} in {self.directory} is in use by process {holder}; "
-                "stop that one first"
-            ) from exc
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-        return fd
-
-    def _recover(self) -> int:
-        """Open the newest segment behind its last whole frame; return the number of the last record."""
-        committed = read_committed(self.directory)
-        segments = segment_numbers(self.directory)
-        if not segments:
-            self._open_segment(committed + 1)
-            return committed
-        first = segments[-1]
-        path = segment_path(self.directory, first)
-        buffer = path.read_bytes()
-        bodies, damaged, done = codec.split(buffer, complete=False)
-        last = codec.seq_of(bodies[-1]) if bodies else first - 1
-        for span in damaged:
-            self.damages.append(self._set_aside(path, buffer, span.start, span.end))
-            if span.end == done:  # at the end: these numbers may be known elsewhere, do not give them again
-                last += max(1, buffer.count(b"\n", span.start, span.end))
-        if done < len(buffer):
-            self.damages.append(self._set_aside(path, buffer, done, len(buffer)))
-            os.truncate(path, done)
-        last = max(last, committed)
-        self._segment_first = first
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._size = done
-        return last
-
-    def _set_aside(self, path: Path, buffer: bytes, start: int, end: int) -> Damage:
-        kept = self.directory / "damaged" / f"{path.stem}-{start}"
-        try:
-            write_atomic(kept, buffer[start:end])  # on the disk before it is cut out of the segment
-        except OSError:  # a full disk must not keep the account from starting
-            return Damage(path, start, end - start)
-        return Damage(path, start, end - start, kept)
-
-    def _open_segment(self, first: int) -> None:
-        path = segment_path(self.directory, first)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._segment_first = first
-        self._size = 0
+            for made in (directory, directory.parent, directory.parent.parent):
+                sync_directory(made)  # a file without a name would not survive either
+            self._syncer = JournalSync(self._last_seq, sync_interval)
 
     # -- appending
 
@@ -219,10 +159,16 @@ class Journal:
         else:
             os.close(old)
 
+    def _open_segment(self, first: int) -> None:
+        path = segment_path(self.directory, first)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._segment_first = first
+        self._size = 0
+
     # -- removing
 
     def keep_above(self, seq: int | None) -> None:
-        """Never remove segments with records above `seq`, even acknowledged ones (None: no such wish)."""
+        """Never remove segments with records above `seq`, even acknowledged ones; None lets them go."""
         self._keep_above = seq
 
     def remove_through(self, seq: int) -> int:
@@ -249,85 +195,20 @@ class Journal:
         os.close(self._lock_fd)
         self._lock_fd = -1
 
-    def __enter__(self) -> Journal:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-class _Syncer:
-    """Calls fdatasync in its own thread: at once after urgent frames, within `interval` after others."""
-
-    def __init__(self, synced_seq: int, interval: float) -> None:
-        self.synced_seq = synced_seq
-        self.error: str | None = None
-        self._interval = interval
-        self._wake = threading.Condition()
-        self._fd = -1
-        self._seq = synced_seq
-        self._urgent = False
-        self._dirty_since: float | None = None
-        self._retired: list[tuple[int, Path]] = []
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
-        self._thread.start()
-
-    def wrote(self, fd: int, seq: int, *, urgent: bool) -> None:
-        with self._wake:
-            self._fd, self._seq = fd, seq
-            if self._dirty_since is None:
-                self._dirty_since = time.monotonic()
-            if urgent and not self._urgent:
-                self._urgent = True
-                self._wake.notify()
-
-    def retire(self, fd: int, directory: Path) -> None:
-        """Sync and close a finished segment."""
-        with self._wake:
-            self._retired.append((fd, directory))
-            self._fd = -1
-            self._wake.notify()
-
-    def stop(self) -> None:
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        self._thread.join()
-
-    def _due(self) -> bool:
-        if self._urgent or self._retired:
-            return True
-        return self._dirty_since is not None and time.monotonic() - self._dirty_since >= self._interval
-
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._stopping and not self._due():
-                    self._wake.wait(self._interval)
-                stopping = self._stopping
-                fd, seq, retired = self._fd, self._seq, self._retired
-                self._retired, self._urgent, self._dirty_since = [], False, None
-            try:
-                for old, directory in retired:
-                    _sync_and_close(old, directory)
-                if fd >= 0:
-                    os.fdatasync(fd)
-                self.synced_seq, self.error = seq, None
-            except OSError as exc:
-                self.error = f"fdatasync: {exc.strerror or exc}"
-            if stopping:
-                return
-
-
-def _sync_and_close(fd: int, directory: Path) -> None:
-    """Sync a finished segment and the directory that names its successor."""
+def _take_lock(directory: Path, account: str) -> int:
+    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.fdatasync(fd)
-    finally:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(fd)
-    folder = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        raise JournalBusy(
+            f"the journal of account {account!r} in {directory} is in use by process {holder}; stop that one first"
+        ) from exc
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd

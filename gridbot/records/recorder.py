@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import dataclasses
 import queue as queues
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
+from gridbot.ports import Clock
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.journal import Journal
@@ -68,14 +68,10 @@ class RecorderStats:
     damages: tuple[str, ...]
 
 
-def _clock_us() -> int:
-    return time.time_ns() // 1000
-
-
 class Recorder:
     """Recorder of one account. Not thread safe: it belongs to the worker's loop.
 
-    `queue` is the worker's own multiprocessing queue, or None. `clock_us` gives microseconds UTC.
+    `queue` is the worker's own multiprocessing queue, or None.
     """
 
     def __init__(
@@ -84,8 +80,8 @@ class Recorder:
         run_id: str,
         journal: Journal,
         queue: BatchQueue | None = None,
-        clock_us: Callable[[], int] = _clock_us,
         *,
+        clock: Clock,
         keep_journal: bool = False,
         memory_limit: int = MEMORY_LIMIT,
     ) -> None:
@@ -93,7 +89,7 @@ class Recorder:
         self.run_id = run_id
         self.journal = journal
         self.queue = queue
-        self._clock_us = clock_us
+        self._clock = clock
         self._keep_journal = keep_journal
         self._memory_limit = memory_limit
         self._next_seq = journal.last_seq + 1
@@ -106,7 +102,7 @@ class Recorder:
         self._unoffered_end = (0, 0, 0)
         """Number of the last one, and segment and byte offset behind it."""
         self._urgent = False
-        self._last_write = time.monotonic()
+        self._last_write = clock.monotonic_s()
         self._queue_dropped = 0
         self._queue_pause_until: float | None = None
         self._refused = 0
@@ -124,7 +120,7 @@ class Recorder:
             self._refused += 1
             return 0
         seq = self._next_seq
-        local_ts = self._clock_us()
+        local_ts = self._clock.wall_us()
         try:
             frame = codec.encode(self.account, self.run_id, seq, local_ts, record)
         except CodecError:
@@ -156,7 +152,7 @@ class Recorder:
         urgent = self._urgent
         self._buffer, self._buffer_bytes, self._buffer_first, self._urgent = [], 0, self._next_seq, False
         if self.journal.append(frames, last, urgent=urgent):
-            self._last_write = time.monotonic()
+            self._last_write = self._clock.monotonic_s()
             if not self._unoffered:
                 self._unoffered_first = first
             self._unoffered.append(frames)
@@ -232,7 +228,7 @@ class Recorder:
             records_refused=self._refused,
             bytes_written=journal.bytes_written,
             backlog_bytes=self._buffer_bytes + journal.backlog_bytes,
-            journal_age_s=time.monotonic() - self._last_write,
+            journal_age_s=self._clock.monotonic_s() - self._last_write,
             journal_error=journal.error or journal.sync_error,
             damages=tuple(str(damage) for damage in journal.damages),
         )

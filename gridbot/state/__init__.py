@@ -1,0 +1,10 @@
+"""What survives a restart, and the locks that say whose it is.
+
+    state_files, documents       the small files of an account and the thread that writes them
+    ledger_checkpoint, run_log   the ledger behind the journal; when a process began and ended
+    grid_store                   the grids of the strategies
+    key_lock, key_socket,        one trader per API key on a machine
+    lock_directory
+
+The atomic write itself is `gridbot.atomic_file`, because rooms below this one use it too.
+"""

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from gridbot.state.state_files import StateFiles
+from gridbot.ports import Files
 
 __all__ = ["StateFile"]
 
@@ -21,7 +21,7 @@ class StateFile:
     exchange know the rest.
     """
 
-    def __init__(self, files: StateFiles, name: str) -> None:
+    def __init__(self, files: Files, name: str) -> None:
         self._files = files
         self._name = name
         self.on_disk: dict[str, Any] | None = None

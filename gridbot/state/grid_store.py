@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from gridbot.state.state_files import StateFiles
+from gridbot.ports import Files
 from gridbot.strategies.grid.state import GridState
 
 __all__ = ["GridAnchorStore"]
@@ -28,7 +28,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,80}")
 class GridAnchorStore:
     """Grid states among the files of an account, by strategy. `on_problem` gets each failure to read as a sentence."""
 
-    def __init__(self, files: StateFiles, on_problem: Callable[[str], None] = log.warning) -> None:
+    def __init__(self, files: Files, on_problem: Callable[[str], None] = log.warning) -> None:
         self._files = files
         self._on_problem = on_problem
 

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import duckdb
 
+from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage
+
 __all__ = [
     "DATABASE_NAME",
     "DatabaseDamaged",
@@ -49,16 +51,6 @@ def database_path(data_dir: str | Path) -> Path:
     return path if path.suffix == ".duckdb" or path.is_file() else path / DATABASE_NAME
 
 
-def is_lock_error(exc: BaseException) -> bool:
-    """True for DuckDB's complaint that another process has the file."""
-    return isinstance(exc, duckdb.IOException) and "Could not set lock on file" in str(exc)
-
-
-def is_damage(exc: BaseException) -> bool:
-    """True for DuckDB's complaint about a file whose content is not what was written."""
-    return any(sign in str(exc) for sign in ("Corrupt database file", "not a valid DuckDB database", "checksum"))
-
-
 def connect(
     data_dir: str | Path = "data",
     *,
@@ -85,27 +77,16 @@ def connect(
                     time.sleep(_RETRY_S)
                     continue
                 raise DatabaseLocked(
-                    f"{path} was in use by another process for {timeout_s:g} s; {_holder(exc)}"
+                    f"{path} was held by {holder_of(exc)} for {timeout_s:g} s; close it there, or wait longer"
                 ) from exc
-            if "replaying WAL" in str(exc):
+            if is_log_damage(exc):
                 raise DatabaseDamaged(
                     f"the write-ahead log of {path} is damaged; start the bot (its writer sets the log aside and "
-                    f"brings the rows again from the journal). DuckDB says: {_first_line(exc)}"
+                    f"brings the rows again from the journal). DuckDB says: {first_line(exc)}"
                 ) from exc
             damaged = isinstance(exc, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
             if damaged or is_damage(exc):
                 raise DatabaseDamaged(
-                    f"{path} cannot be opened: {_first_line(exc)}. gridbot-supervisor rebuild makes it anew"
+                    f"{path} cannot be opened: {first_line(exc)}. gridbot-supervisor rebuild makes it anew"
                 ) from exc
             raise
-
-
-def _first_line(exc: BaseException) -> str:
-    return str(exc).splitlines()[0]
-
-
-def _holder(exc: BaseException) -> str:
-    text = str(exc)
-    start = text.find("held in ")
-    end = text.find(")", start)
-    return f"it is {text[start : end + 1]}" if start >= 0 and end > start else _first_line(exc)

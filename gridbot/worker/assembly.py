@@ -12,17 +12,17 @@ from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
-from gridbot.config.loading import account_snapshot
 from gridbot.config.models import StrategyConfig
-from gridbot.config.storage import Durability as ConfiguredDurability
+from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction, Instrument, PositionEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.ports import Clock, Ids
-from gridbot.records.journal import Durability, Journal
+from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.recorder import Recorder
 from gridbot.risk.funds import Funds
@@ -63,15 +63,12 @@ class Assembly:
         self._strategies = settings.strategies_of(spec.account)
         self.ready = False
         """Whether there is an orchestrator."""
-        durability = (
-            Durability.POWER if settings.storage.durability is ConfiguredDurability.POWER else Durability.PROCESS
-        )
         self.recorder = Recorder(
             spec.account,
             self._run_id,
-            Journal(journal_directory(spec.data_dir, spec.account), spec.account, durability),
+            Journal(journal_directory(spec.data_dir, spec.account), spec.account, settings.storage.durability),
             records,
-            clock.wall_us,
+            clock=clock,
             keep_journal=settings.storage.keep_journal,
         )
         self.alerts = Alerts(self.recorder, alert)
@@ -215,7 +212,7 @@ class Assembly:
             symbols,
             loop=asyncio.get_running_loop(),
             on_wake=on_wake,
-            public_trades=self._spec.settings.storage.public_trades,
+            settings=StreamSettings(public_trades=self._spec.settings.storage.public_trades),
             clock_offset_ms=lambda: self.rest.clock_offset_ms,
         )
 

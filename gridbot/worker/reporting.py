@@ -49,6 +49,11 @@ class Reporting:
         self._started_s = clock.monotonic_s()
         self._sampled = Due()
 
+    def enter(self, state: str) -> None:
+        """The worker is in another state now; report it at once."""
+        self.state = state
+        self.report()
+
     async def run(self) -> None:
         """Report each second until cancelled."""
         while True:

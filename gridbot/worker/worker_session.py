@@ -174,11 +174,11 @@ class WorkerSession:
         self._commands = Commands(
             self._spec.account, list(orchestrator.runners.values()), orchestrator.context.requests, orchestrator.losses
         )
-        self._reporting.state = "trading"
-        self._reporting.report()
+        self._reporting.enter("trading")
         self._send({"type": "ready", "account": self._spec.account, "pid": self._process.pid})
         await orchestrator.run_until_shutdown(self._shutdown)
-        self._reporting.state, self._commands = "stopping", None
+        self._commands = None
+        self._reporting.enter("stopping")
         await self._wind_down(assembly)
 
     async def _wind_down(self, assembly: Assembly) -> None:

@@ -25,7 +25,8 @@ import psutil
 
 from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory, write_committed
-from gridbot.store.database import Database, Rows
+from gridbot.store.commit import Rows, commit, delete_older, stored_offsets
+from gridbot.store.database import Database
 from gridbot.store.ingest import AccountSource, QueueDrain
 from gridbot.store.reading import database_path
 
@@ -109,14 +110,14 @@ class Writer:
         started = time.monotonic()
         with self.database.open() as con:
             self._uncertain = True  # until the file itself has it
-            if not self._matches(self.database.offsets(con)):
+            if not self._matches(stored_offsets(con)):
                 raise duckdb.IOException("the offsets in the database are not those of the last commit")
-            self.database.write(con, self._rows)
+            commit(con, self._rows)
         self._uncertain = False
         return self._committed(started)
 
-    def _matches(self, offsets: Mapping[str, int]) -> bool:
-        return all(offsets.get(account, 0) == self.state.committed.get(account, 0) for account in self._rows.offsets)
+    def _matches(self, stored: Mapping[str, int]) -> bool:
+        return all(stored.get(account, 0) == self.state.committed.get(account, 0) for account in self._rows.offsets)
 
     def _committed(self, started: float) -> bool:
         self._require_checkpoint()
@@ -141,14 +142,14 @@ class Writer:
         """Make the file if needed, and let every source go on behind what it holds."""
         self.database.prepare()
         with self.database.open() as con:
-            offsets = self.database.offsets(con)
+            stored = stored_offsets(con)
         self._require_checkpoint()
-        self.state.committed = dict(offsets)
-        for account in offsets.keys() - self._sources.keys():
+        self.state.committed = dict(stored)
+        for account in stored.keys() - self._sources.keys():
             directory = journal_directory(self.spec.data_dir, account)
             self._sources[account] = AccountSource(account, directory)
         for account, source in self._sources.items():
-            source.reset(offsets.get(account, 0))
+            source.reset(stored.get(account, 0))
         self._forget_rows()
         self._uncertain = False
 
@@ -190,7 +191,7 @@ class Writer:
         if not self.spec.keep_days:
             return 0
         with self.database.open() as con:
-            deleted = sum(self.database.delete_older(con, table, days) for table, days in self.spec.keep_days.items())
+            deleted = sum(delete_older(con, table, days) for table, days in self.spec.keep_days.items())
         self._require_checkpoint()
         if deleted:
             log.info("%d rows went because of their age (%s)", deleted, dict(self.spec.keep_days))

@@ -16,7 +16,7 @@ from gridbot.risk.funds import FRESH_S, PROBE_S, Funds
 from gridbot.risk.gate import STALE_PRICE_S, Gate, LevelKey
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
-from tests.orders.test_book import INSTRUMENT, make_order, update
+from tests.orders.helpers import INSTRUMENT, make_order, update
 
 D = Decimal
 NOW = 1.0  # a clock that has just started: nothing may look like "long ago" (incident L36)

@@ -24,6 +24,7 @@ for number in itertools.count():
     files.write_soon("grids/btc.grid.json", lambda: data)
     files.write("generation.json", data)
     if number == 5:
+        files.flush()
         print("goes", flush=True)
 """
 

@@ -21,8 +21,9 @@ from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
-from gridbot.store.database import Database, Rows
+from gridbot.store.commit import Rows, commit
 from gridbot.store.reading import connect, database_path
+from gridbot.worker.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 
@@ -68,11 +69,23 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S) ->
         time.sleep(0.02)
 
 
+class WallClock(SystemClock):
+    """The machine's time, but `wall_us` says what the wall clock shows."""
+
+    def __init__(self, wall_us: Callable[[], int]) -> None:
+        self._wall_us = wall_us
+
+    def wall_us(self) -> int:
+        return self._wall_us()
+
+
 def make_recorder(data_dir: Path, account: str = "alice", queue: Any = None, **kwargs: Any) -> Recorder:
     durability = kwargs.pop("durability", "process")
     segment_bytes = kwargs.pop("segment_bytes", 8 * 1024 * 1024)
     journal = Journal(journal_directory(data_dir, account), account, durability, segment_bytes=segment_bytes)
-    return Recorder(account, f"run-{os.getpid()}", journal, queue, **kwargs)
+    clock_us = kwargs.pop("clock_us", None)
+    clock = WallClock(clock_us) if clock_us else SystemClock()
+    return Recorder(account, f"run-{os.getpid()}", journal, queue, clock=clock, **kwargs)
 
 
 @dataclass
@@ -139,14 +152,13 @@ def writing(data_dir: Path, *args: Any, **kwargs: Any) -> Iterator[WriterProcess
 
 def flush_without_an_answer(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush whose commit is done while the writer must believe that it failed."""
-    real = Database.write
 
-    def write_and_fail(self: Database, con: duckdb.DuckDBPyConnection, batch: Rows) -> None:
-        real(self, con, batch)
+    def write_and_fail(con: duckdb.DuckDBPyConnection, batch: Rows) -> None:
+        commit(con, batch)
         raise duckdb.IOException("the answer got lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "write", write_and_fail)
+        patch.setattr("supervisor.store.writer.commit", write_and_fail)
         with pytest.raises(duckdb.IOException):
             writer.flush()
 

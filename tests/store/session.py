@@ -31,6 +31,7 @@ from gridbot.records.record_types import (
 )
 from gridbot.records.recorder import Recorder
 from supervisor.store.writer import Writer, WriterSpec
+from tests.store.kit import WallClock
 
 START_MS = 1_700_000_000_000  # 2023-11-14 22:13:20 UTC
 DAY_MS = 86_400_000
@@ -44,7 +45,7 @@ class Session:
     def __init__(self, data_dir: Path, account: str, run_id: str = "run-1", start_ms: int = START_MS) -> None:
         self.now_ms = start_ms
         journal = Journal(journal_directory(data_dir, account), account, "process")
-        self.recorder = Recorder(account, run_id, journal, clock_us=lambda: self.now_ms * 1000)
+        self.recorder = Recorder(account, run_id, journal, clock=WallClock(lambda: self.now_ms * 1000))
         self.run_id = run_id
 
     def add(self, record: Any) -> None:

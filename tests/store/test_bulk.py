@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from gridbot.records import codec
 from gridbot.records.codec import CodecError, ColumnKind
 from gridbot.store.bulk import LOAD_FROM, append, load
-from gridbot.store.database import Database, Rows
+from gridbot.store.commit import Rows, commit
+from gridbot.store.database import Database
 from gridbot.store.schema import create_table_sql
 from tests.records.test_codec import any_record
 from tests.store.kit import execution
@@ -55,7 +56,7 @@ def test_a_misfit_in_a_big_batch_costs_itself_only(tmp_path: Any) -> None:
     bodies[11] = bodies[11].replace(b'"shadow":false,', b"")  # an older frame: the default stands for it
     rows = Rows(tables={"executions": bodies}, offsets={"alice": len(bodies)})
     with database.open() as con:
-        database.write(con, rows)
+        commit(con, rows)
         found = [seq for (seq,) in con.execute("SELECT seq FROM executions ORDER BY rowid").fetchall()]
         rejects = con.execute("SELECT seq, error FROM ingest_rejects ORDER BY seq").fetchall()
         assert con.execute("SELECT shadow FROM executions WHERE seq = 12").fetchone() == (False,)

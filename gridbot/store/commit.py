@@ -1,0 +1,133 @@
+"""What goes into the database in one transaction, and what goes out of it by age.
+
+The rows and the number of each account's last record change together, so a crash leaves both or neither. That is what
+makes records arrive exactly once: the tables themselves have no keys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import duckdb
+
+from gridbot.records import codec
+from gridbot.records.codec import CodecError
+from gridbot.store.bulk import LOAD_FROM, append, load
+from gridbot.store.file_errors import first_line
+from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
+from gridbot.store.schema import create_table_sql
+
+__all__ = ["Rows", "commit", "delete_older", "stored_offsets"]
+
+log = logging.getLogger("gridbot.store")
+
+_SCRATCH: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
+
+
+@dataclass(slots=True)
+class Rows:
+    """What goes into one transaction: bodies of frames by table, offsets by account, and what was wrong."""
+
+    tables: dict[str, list[bytes]] = field(default_factory=dict)
+    offsets: dict[str, int] = field(default_factory=dict)
+    gaps: list[tuple[str, int, int, str]] = field(default_factory=list)
+    rejects: list[tuple[str, int | None, str | None, str, str]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return sum(len(rows) for rows in self.tables.values())
+
+    def __bool__(self) -> bool:
+        return bool(self.offsets or self.gaps or self.rejects)
+
+
+def stored_offsets(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Last committed number per account."""
+    return dict(con.execute("SELECT account, seq FROM ingest_offsets").fetchall())
+
+
+def commit(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+    """Put everything into one transaction and commit it. Rows that no column takes go to ingest_rejects."""
+    misfit = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.InvalidInputException)
+    try:
+        _commit(con, rows, bulk=True)
+    except (*misfit, CodecError):
+        with contextlib.suppress(duckdb.Error):
+            con.rollback()
+        _reject_misfits(rows)
+        _commit(con, rows, bulk=False)
+
+
+def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool) -> None:
+    con.begin()
+    now = datetime.now(UTC).replace(tzinfo=None)
+    for table, bodies in rows.tables.items():
+        if bodies:
+            _insert(con, table, bodies, load if bulk and len(bodies) >= LOAD_FROM else append)
+    for account, seq in rows.offsets.items():
+        con.execute("INSERT OR REPLACE INTO ingest_offsets VALUES (?, ?, ?)", [account, seq, now])
+    for gap in rows.gaps:
+        con.execute("INSERT INTO ingest_gaps VALUES (?, ?, ?, ?, ?)", [*gap, now])
+    for reject in rows.rejects:
+        con.execute("INSERT INTO ingest_rejects VALUES (?, ?, ?, ?, ?, ?)", [*reject, now])
+    con.commit()
+
+
+def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int:
+    """Delete the rows of a record table that were recorded more than `days` ago; return how many."""
+    if table not in codec.RECORD_TYPES:
+        raise ValueError(f"expected one of {', '.join(codec.RECORD_TYPES)}, got {table!r}")
+    before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
+    con.begin()
+    if table == REMOVED_SUMS.source:
+        for statement in REMOVED_SUMS.statements(f"(SELECT * FROM {table} WHERE local_ts < ?)"):
+            con.execute(statement, [before])
+    row = con.execute(f"DELETE FROM {table} WHERE local_ts < ?", [before]).fetchone()
+    con.commit()
+    return int(row[0]) if row else 0
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, bodies: list[bytes], fill: Callable[..., None]) -> None:
+    """Put bodies into their table, and what they change into its rollups."""
+    if table not in ROLLUP_SOURCES:
+        fill(con, table, bodies)
+        return
+    fresh = f"fresh_{table}"  # aside first: nothing in the table tells its newest rows from the rest cheaply
+    con.execute(create_table_sql(table, fresh, temporary=True))
+    fill(con, table, bodies, fresh)
+    con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {fresh}")
+    for rollup in ROLLUPS:
+        if rollup.source == table:
+            for statement in rollup.statements(fresh):
+                con.execute(statement)
+    con.execute(f"DROP TABLE temp.{fresh}")
+
+
+def _reject_misfits(rows: Rows) -> None:
+    """Try each record alone in memory; move those that do not fit to the rejects."""
+    with duckdb.connect(config=_SCRATCH) as scratch:
+        for table, bodies in rows.tables.items():
+            scratch.execute(create_table_sql(table))
+            good = []
+            for body in bodies:
+                error = _misfit(scratch, table, body)
+                if error is None:
+                    good.append(body)
+                    continue
+                doc = codec.parse(body)
+                rows.rejects.append((doc["account"], doc["seq"], table, error, body.decode()))
+                log.error("record %s of account %s fits no row of %s: %s", doc["seq"], doc["account"], table, error)
+            rows.tables[table] = good
+
+
+def _misfit(con: duckdb.DuckDBPyConnection, table: str, body: bytes) -> str | None:
+    try:
+        append(con, table, [body])
+    except (duckdb.Error, CodecError) as exc:
+        return first_line(exc)
+    return None

@@ -1,0 +1,52 @@
+"""What DuckDB means when it cannot open a file: somebody has it, or it is damaged. DuckDB tells only by its texts."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+__all__ = ["first_line", "holder_of", "is_damage", "is_lock_error", "is_log_damage"]
+
+_HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
+_DAMAGE: Final = ("not a valid DuckDB database", "version number", "orrupt", "checksum", "deserialize")
+
+
+def is_lock_error(error: BaseException) -> bool:
+    """True when another process has the file."""
+    return isinstance(error, duckdb.IOException) and "Could not set lock on file" in str(error)
+
+
+def holder_of(error: BaseException) -> str:
+    """The process that a lock error names, such as "python3.11 -m analysis (pid 4711)"."""
+    found = _HOLDER.search(str(error))
+    if not found:
+        return "another process"
+    return f"{_command_of(int(found[2])) or os.path.basename(found[1])} (pid {found[2]})"
+
+
+def is_log_damage(error: BaseException) -> bool:
+    """True when the write-ahead log beside the file cannot be read."""
+    return "replaying WAL" in first_line(error)
+
+
+def is_damage(error: BaseException) -> bool:
+    """True when the file's content is not what was written."""
+    return any(sign in first_line(error) for sign in _DAMAGE)
+
+
+def first_line(error: BaseException) -> str:
+    """An error's text without DuckDB's hints and stack."""
+    return (str(error).splitlines() or [repr(error)])[0]
+
+
+def _command_of(pid: int) -> str:
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    parts = [part.decode(errors="replace") for part in raw.split(b"\0") if part]
+    return " ".join(os.path.basename(part) for part in parts[:3])[:80]
