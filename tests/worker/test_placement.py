@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from gridbot.core import CancelIntent, Direction, OrderStatus, PlaceLimitIntent, Side
 from gridbot.records.record_types import IntentRecord
 from gridbot.risk.refusals import Refusal
@@ -81,6 +83,27 @@ async def test_closes_go_before_opens_and_the_nearest_first() -> None:
     bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
     bench.runner.placement.act([place(490_000), place(499_000), place(510_000, Side.SELL), place(501_000, Side.SELL)])
     assert [order.ticks for order in bench.orders] == [501_000, 510_000, 499_000, 490_000]
+
+
+@pytest.mark.parametrize(
+    ("size", "sent"),
+    [
+        ("1", ["0.01", "0.01", "0.01"]),
+        ("0.03", ["0.01", "0.01", "0.01"]),
+        ("0.029", ["0.01", "0.01"]),
+        ("0.01", ["0.01"]),
+        ("0.005", ["0.005"]),  # the last lot, once
+    ],
+)
+async def test_the_closes_of_one_batch_together_never_exceed_the_position(size: str, sent: list[str]) -> None:
+    """incident L38: all of them were compared with the position as it was before the batch."""
+    bench = trading()
+    bench.runner.on_position_update(position(Direction.LONG, size), source="rest")
+    for _ in range(2):
+        bench.runner.placement.act([place(ticks, Side.SELL) for ticks in (501_000, 502_000, 503_000)])
+        await settle()
+    assert [order.qty for order in bench.orders] == [D(qty) for qty in sent]
+    assert {order.ticks for order in bench.orders} == set((501_000, 502_000, 503_000)[: len(sent)]), "nearest first"
 
 
 async def test_cancels_are_carried_out_with_the_places_of_the_same_decision() -> None:
