@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gridbot.records import codec
-from gridbot.records.codec import ColumnKind
+from gridbot.records.columns import RECORD_TYPES, ColumnKind, columns_of
 from gridbot.records.record_types import Header
 
 if TYPE_CHECKING:
@@ -29,9 +28,9 @@ def schema_of(table: str) -> pyarrow.Schema:
     """
     import pyarrow as pa
 
-    record = codec.RECORD_TYPES.get(table)
+    record = RECORD_TYPES.get(table)
     if record is None:
-        raise ValueError(f"expected one of {', '.join(codec.RECORD_TYPES)}, got {table!r}")
+        raise ValueError(f"expected one of {', '.join(RECORD_TYPES)}, got {table!r}")
     types: dict[ColumnKind, Any] = {
         ColumnKind.TEXT: pa.string(),
         ColumnKind.INTEGER: pa.int64(),
@@ -44,7 +43,7 @@ def schema_of(table: str) -> pyarrow.Schema:
     return pa.schema(
         [
             pa.field(column.name, types[column.kind], nullable=column.nullable, metadata={"doc": column.doc})
-            for column in codec.columns(Header) + codec.columns(record)
+            for column in columns_of(Header) + columns_of(record)
         ],
         metadata={"doc": " ".join((record.__doc__ or "").split())},
     )

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 from gridbot.ports import Clock
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
+from gridbot.records.columns import columns_of
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import JournalReader
 from gridbot.records.record_types import (
@@ -255,7 +256,7 @@ class Recorder:
 def _sanitised(record: Record) -> Record:
     """The record with values made storable that JSON refuses: lone surrogates, integers beyond 64 bits, odd types."""
     changes: dict[str, Any] = {}
-    for column in codec.columns(type(record)):
+    for column in columns_of(type(record)):
         value = getattr(record, column.name)
         if isinstance(value, str):
             changes[column.name] = str(value).encode("utf-8", "backslashreplace").decode()

@@ -17,6 +17,7 @@ import duckdb
 
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
+from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import LOAD_FROM, append, load
 from gridbot.store.file_errors import first_line
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
@@ -80,8 +81,8 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool) -> None:
 
 def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int:
     """Delete the rows of a record table that were recorded more than `days` ago; return how many."""
-    if table not in codec.RECORD_TYPES:
-        raise ValueError(f"expected one of {', '.join(codec.RECORD_TYPES)}, got {table!r}")
+    if table not in RECORD_TYPES:
+        raise ValueError(f"expected one of {', '.join(RECORD_TYPES)}, got {table!r}")
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
     con.begin()
     if table == REMOVED_SUMS.source:

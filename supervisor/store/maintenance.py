@@ -20,7 +20,7 @@ import duckdb
 import orjson
 
 from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside, write_atomic
-from gridbot.records import codec
+from gridbot.records.columns import RECORD_TYPES
 from gridbot.records.journal_reader import journal_directory
 from gridbot.store.database import Database
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path
@@ -170,7 +170,7 @@ def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) ->
 def _copy_account(con: duckdb.DuckDBPyConnection, account: str, before: int) -> int:
     copied = 0
     known = _old_tables(con)
-    for table in codec.RECORD_TYPES:
+    for table in RECORD_TYPES:
         if table in known:
             copied += _count(
                 con,
@@ -275,7 +275,7 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
     manifest: dict[str, int] = orjson.loads(manifest_path.read_bytes()) if manifest_path.exists() else {}
     done = Exported()
     remove_abandoned(manifest_path)
-    for table in tables or tuple(codec.RECORD_TYPES):
+    for table in tables or tuple(RECORD_TYPES):
         days = f"SELECT CAST(local_ts AS DATE)::VARCHAR, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
         with connect(data_dir, timeout_s=wait_s) as con:
             found = con.execute(days).fetchall()
