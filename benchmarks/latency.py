@@ -45,8 +45,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gridbot import logging_setup
+from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.session import Clock, make_session
+from gridbot.bybit.session import make_session
 from gridbot.bybit.stream_socket import BybitSocket
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.models import GridbotConfig
@@ -60,7 +61,8 @@ from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig
 from gridbot.worker.assembly import Assembly
-from gridbot.worker.main import WorkerSpec
+from gridbot.worker.spec import WorkerSpec
+from gridbot.worker.system_ports import SystemClock, SystemIds
 from supervisor.store.writer import WriterSpec
 from supervisor.store.writer_process import run_writer
 
@@ -335,7 +337,7 @@ class TunedLoop(BareLoop):
         account = subject.account
         endpoints = endpoints_for(Environment.PAPER, url)
         credentials = Credentials(account.api_key, account.api_secret)
-        self._http = make_session(endpoints, credentials, Clock(), timeout=10, recv_window=5000)
+        self._http = make_session(endpoints, credentials, ExchangeClock(), timeout=10, recv_window=5000)
         self._socket = BybitSocket(endpoints.ws_public, self, {"tickers": [f"tickers.{subject.symbol}"]})
 
     def on_frame(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
@@ -389,7 +391,9 @@ class Watched(Assembly):
     """A worker's parts, and a look at them after each wake-up of its loop."""
 
     def __init__(self, spec: WorkerSpec, records: Any, look: Callable[[], None]) -> None:
-        super().__init__(spec, records, alert=lambda level, key, text, strategy="": None)
+        super().__init__(
+            spec, records, alert=lambda level, key, text, strategy="": None, clock=SystemClock(), ids=SystemIds()
+        )
         self._look = look
 
     def _streams(self, symbols: Sequence[str], on_wake: Callable[[], None]) -> StreamSet:

@@ -20,13 +20,22 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Whole packages are pure, so that a new module of them is until it is named here as a shell.
 PURE_PACKAGES = (
+    "gridbot.bybit.parse_account",
+    "gridbot.bybit.parse_market",
+    "gridbot.bybit.raw_fields",
+    "gridbot.bybit.ret_codes",
+    "gridbot.bybit.watchdog",
     "gridbot.core",
+    "gridbot.exchange",
+    "gridbot.execution.latency_trace",
+    "gridbot.execution.rate_budget",
+    "gridbot.execution.send_queue",
     "gridbot.orders",
-    "gridbot.risk.funds",
-    "gridbot.risk.gate",
+    "gridbot.ports",
+    "gridbot.risk",
     "gridbot.strategies",
     "gridbot.rolling_limit",
-    "supervisor.process.policy",
+    "supervisor.children.policy",
 )
 SHELLS: frozenset[str] = frozenset()
 # Of the paper exchange, the exchange itself; its servers, files and process are shells.
@@ -162,7 +171,7 @@ def test_the_lists_are_up_to_date():
         "gridbot.strategies.grid.engine",
         "gridbot.risk.gate",
         "gridbot.paper.engine.matching",
-        "supervisor.process.policy",
+        "supervisor.children.policy",
     } <= set(PURE)
 
 
@@ -230,7 +239,7 @@ def test_the_configuration_can_be_read_without_pybit_or_a_server():
 
 # incident L13: one gate stands between any producer of an order and the wire, and these are all producers there are.
 PRODUCERS = {
-    "gridbot.worker.strategy_runner._act": "the strategy",
+    "gridbot.worker.placement.act": "the strategy",
     "gridbot.worker.order_manager.retry": "the retry queue",
     "gridbot.worker.shutdown._close": "an operator's stop",
 }
@@ -254,6 +263,12 @@ def _functions_that_call(owner: str, name: str) -> dict[str, ast.AST]:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _calls(node, owner, name):
                 found[f"{module}.{node.name}"] = node
     return found
+
+
+@pytest.mark.parametrize("request_now", ["execute_place", "execute_cancel", "execute_batch"])
+def test_only_the_executor_sends_past_its_queue(request_now: str) -> None:
+    assert _functions_that_call("self", request_now).keys() == {"gridbot.execution.executor._execute"}
+    assert _functions_that_call("executor", request_now).keys() == set()
 
 
 def test_every_producer_of_an_order_asks_the_gate() -> None:

@@ -1,15 +1,28 @@
-"""Bybit, for an account. The only package that knows pybit.
+"""Bybit, for one account. The only package that knows pybit.
 
-    environment.py  which exchange, where it lives, the keys       (no pybit)
-    types.py        requests and answers that are no core event    (no pybit)
-    ret_codes.py    Bybit's codes, what each asks of us            (no pybit)
-    errors.py       one exception tree, `classify`                 (no pybit)
-    parse.py        JSON rows to core events                       (no pybit)
-    rest.py         `BybitRest`: everything asked and told by HTTP
-    session.py      pybit's HTTP client in threads; pool.py the threads
-    streams.py      `StreamSet`: two streams, watched and revived
-    link.py         one stream across its connections; watchdog.py when one is dead (no pybit)
-    socket.py       pybit's WebSocket: one connection; mailbox.py from its thread to the loop (no pybit)
+REST
+    rest.py               `BybitRest`: queries and settings of the account      (`ports.ExchangeQueries`)
+    order_gateway.py      `BybitOrderGateway`: create and cancel orders         (`ports.OrderGateway`)
+    calls.py              one request, all pages of a listing, silence during a ban
+    session.py            pybit's HTTP client in threads; call_pool.py: those threads
+    http_client.py        the HTTP client below pybit
 
-Import from the modules; this one stays empty so that the configuration can import `environment` without pybit.
+Streams
+    streams.py            `StreamSet`: both streams of an account               (`ports.Streams`)
+    stream_settings.py    how they are run
+    stream_connection.py  one stream across its connections
+    connection_life.py    what is known of one connection
+    watchdog.py           when a connection is dead, and when to reconnect
+    stream_socket.py      pybit's WebSocket: one connection; frame_reader.py: how it reads
+    mailbox.py            from pybit's threads to the loop
+    private_frames.py     messages of the private topics as events
+
+Shared
+    endpoints.py          hosts of each environment, and the keys
+    clocks.py             every reading of a clock; the exchange's clock
+    error_mapping.py      exceptions and codes as `ExchangeError`; ret_codes.py: the table of codes
+    parse_account.py, parse_market.py   JSON rows as values; raw_fields.py: reading their fields
+
+Only session.py and stream_socket.py import pybit. Import from the modules; this one stays empty so that `endpoints` can
+be imported without pybit.
 """

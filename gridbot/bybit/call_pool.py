@@ -1,7 +1,7 @@
 """A few daemon threads for calls that block.
 
-`ThreadPoolExecutor` would do, but the interpreter joins its threads at exit: one request that hangs for its ten seconds
-would keep a worker alive that has to be gone within two.
+The interpreter joins the threads of a `ThreadPoolExecutor` at exit: one request that hangs for its ten seconds would
+keep a worker alive that has to end within two.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class DaemonPool(Executor):
         return future
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = True) -> None:
-        """Take no more jobs and fail those that wait (RuntimeError); one under way ends by itself, nobody waits for it.
+        """Take no more jobs and fail those that wait (RuntimeError). A job under way runs to its end.
 
-        A waiting job's future gets an exception and is not cancelled: whoever awaits it would take that for his own
-        cancellation.
+        A waiting job's future gets an exception instead of being cancelled: a task that awaits it would take that for
+        its own cancellation.
         """
         with self._lock:
             if self._closed:
@@ -72,7 +72,7 @@ class DaemonPool(Executor):
                 continue
             try:
                 result = fn(*args, **kwargs)
-            except BaseException as exc:  # noqa: BLE001 - whatever happened belongs to whoever awaits the future
+            except BaseException as exc:  # noqa: BLE001 - passed on to whoever awaits the future
                 future.set_exception(exc)
             else:
                 future.set_result(result)

@@ -7,10 +7,10 @@ with the order book must never take "cut off" for "gone" (incidents L49, L50).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from gridbot.bybit.clocks import monotonic_s
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.bybit.raw_fields import parse_rows
@@ -66,7 +66,7 @@ class Calls:
 
     def begin(self, endpoint: str, **params: Any) -> Reply | ExchangeError:
         """Start a request now and give its pending answer; the error instead while the address is banned."""
-        left_s = self._banned_until_s - time.monotonic()
+        left_s = self._banned_until_s - monotonic_s()
         if left_s > 0:
             return make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
         return self._transport.call(endpoint, **params)
@@ -86,7 +86,7 @@ class Calls:
             return await begun
         except ExchangeError as error:
             if error.kind is ErrorKind.IP_BAN:
-                self._banned_until_s = time.monotonic() + self._ban_silence_s
+                self._banned_until_s = monotonic_s() + self._ban_silence_s
             raise
 
     async def _listing(self, endpoint: str, *, pause_s: float = 0.0, **params: Any) -> list[Any]:
@@ -143,7 +143,7 @@ def row_of(rows: list[Any], symbol: str) -> dict[str, Any] | None:
 
 
 def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> list[T]:
-    """All rows as events. An unreadable row makes the listing incomplete: left out, it would look as if it were gone."""
+    """All rows as events. An unreadable row makes the listing incomplete: left out, it would seem to be gone."""
     good, problems = parse_rows(parser, rows)
     if problems:
         raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")

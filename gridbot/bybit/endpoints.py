@@ -1,7 +1,7 @@
 """Where each environment lives, and the keys to it. Importable without pybit.
 
-Hosts are those of docs/bybit.md 1.1. `endpoints_for` is the only place in the project that maps an
-environment to addresses; everything else is handed `Endpoints`.
+Hosts are those of docs/bybit.md 1.1. `endpoints_for` is the only place in the project that maps an environment to
+addresses; everything else gets `Endpoints`.
 """
 
 from __future__ import annotations

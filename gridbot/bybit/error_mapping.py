@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
-from urllib3.exceptions import TimeoutError as WireTimeout
+from urllib3.exceptions import TimeoutError as UrllibTimeout
 
 from gridbot.bybit.ret_codes import OUTCOMES_BY_CODE, RET_CODES
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
@@ -53,7 +53,7 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
 def from_ret_code(code: int, text: str, *, secrets: Iterable[str] = ()) -> ExchangeError:
     """Error for a `retCode` (or the `code` of a batch item) other than 0.
 
-    A code nobody has described yet is taken as AMBIGUOUS: look before doing anything.
+    An unknown code counts as AMBIGUOUS: look first.
     """
     kind = RET_CODES.get(code, ErrorKind.AMBIGUOUS)
     if code == 10001:
@@ -74,8 +74,8 @@ def from_http_status(status: int, text: str, *, secrets: Iterable[str] = ()) -> 
 def classify(exc: BaseException, *, secrets: Iterable[str] = ()) -> ExchangeError:
     """Sort an exception of pybit, requests or urllib3; an `ExchangeError` comes back as it is.
 
-    Anything that nobody expected is AMBIGUOUS with the name of its class: it happened around a request that may have
-    reached the exchange.
+    Anything unexpected is AMBIGUOUS, with the name of its class: it happened around a request that may have reached the
+    exchange.
     """
     if isinstance(exc, ExchangeError):
         return exc
@@ -123,10 +123,10 @@ def _from_requests(exc: requests.exceptions.RequestException) -> ExchangeError:
 
 
 def _from_urllib3(exc: HTTPError) -> ExchangeError:
-    """The same for what comes from below requests (`wire.HttpClient`)."""
+    """The same for urllib3 itself, which `HttpClient` uses directly."""
     if isinstance(exc, ConnectTimeoutError):  # also when refused, or the name is unknown
         return make_error("no connection to the exchange", ErrorKind.RETRY)
-    if isinstance(exc, WireTimeout):
+    if isinstance(exc, UrllibTimeout):
         return make_error("no answer in time", ErrorKind.AMBIGUOUS)
     return make_error(f"the connection broke during a request ({type(exc).__name__})", ErrorKind.AMBIGUOUS)
 

@@ -1,15 +1,14 @@
 """The HTTP client below pybit: the part of `requests.Session` that pybit uses, straight on urllib3.
 
-requests spends more time on one small POST than everything else on the way from a price to an order (it prepares,
-checks and copies what is known beforehand), and http.client sends head and body in two writes, which wakes the other
-side twice. Here the head is put together once per request and leaves together with the body. What urllib3 does stays:
-connections kept alive and checked before use, TLS verified, timeouts, decoding. There are no redirects, cookies,
+On the way from a price to an order, `requests` spends more time on one small POST than everything else together: it
+prepares, checks and copies what is known beforehand. And http.client sends head and body in two writes, which wakes the
+other side twice. Here the head is built once per request and leaves in one write with the body. urllib3's part stays:
+connections kept alive and checked before use, verified TLS, timeouts, decoding. There are no redirects, cookies,
 proxies, netrc or retries.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +20,8 @@ import requests
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
+
+from gridbot.bybit.clocks import monotonic_s
 
 __all__ = ["Answer", "HttpClient", "Outgoing"]
 
@@ -37,7 +38,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What pybit asks of `requests.Response`. Header names are matched without case."""
+    """The part of `requests.Response` that pybit uses. Header names are matched without case."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -56,7 +57,7 @@ class Answer:
 class HttpClient:
     """Requests to one host (`base_url`), one after another: not thread safe. `headers` go with every request.
 
-    Raises urllib3's exceptions; `errors.classify` knows them.
+    Raises urllib3's exceptions, which `error_mapping.classify` sorts.
     """
 
     def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
@@ -81,7 +82,7 @@ class HttpClient:
 
     def send(self, request: Outgoing, *, timeout: float) -> Answer:
         """`timeout` in seconds, for the connection and for each wait for bytes."""
-        started_s = time.monotonic()
+        started_s = monotonic_s()
         response = self._pool.urlopen(
             request.method,
             request.target,
@@ -92,7 +93,7 @@ class HttpClient:
             assert_same_host=False,
             timeout=Timeout(connect=timeout, read=timeout),
         )
-        elapsed = timedelta(seconds=time.monotonic() - started_s)
+        elapsed = timedelta(seconds=monotonic_s() - started_s)
         return Answer(response.status, response.headers, response.data, elapsed)
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
 """Where pybit's threads leave frames and the loop finds them.
 
-Private frames queue up in order and are never dropped. Tickers coalesce: what counts is the newest state of a symbol.
-The market's trades are for the records only: they wake nobody, and the oldest go when nobody takes them.
-However many frames arrive, the loop is woken once until it looks: a thread appends first and tests the flag then, the
-loop clears the flag before it takes anything out, so no frame can fall between the two.
+Private frames queue up in order and are never dropped. Tickers coalesce: only the newest state of a symbol is kept.
+The market's trades are for the records only: they do not wake the loop, and the oldest are dropped when the queue is
+full. However many frames arrive, the loop is woken once until it looks. A thread appends first and then tests the flag;
+the loop clears the flag before it takes anything out. So no frame is missed between the two.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from gridbot.bybit.parse_market import TICKER_FIELDS
 
 MAX_TRADES = 20_000
-"""Rows of the market's trades that wait at most: a few seconds of all symbols in a storm."""
+"""Most rows of the market's trades to keep: a few seconds of all symbols in a busy market."""
 
 __all__ = ["Mailbox", "PrivateFrame", "Ticker", "TickerMerger"]
 
@@ -44,8 +44,8 @@ class Ticker:
 class TickerMerger:
     """Snapshots and deltas of one connection to whole tickers (incident L28). Used by one thread.
 
-    A field a delta leaves out is unchanged. A new connection starts with a new merger: nothing old survives. Deltas
-    before the first snapshot, and messages older than what is known, are counted in `ignored`.
+    A field that a delta leaves out is unchanged. A new connection starts with a new merger, without any old state.
+    Deltas before the first snapshot, and messages older than what is known, are counted in `ignored`.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class TickerMerger:
         self._known: dict[str, Ticker] = {}
 
     def merge(self, symbol: str, frame: Mapping[str, Any], received_ns: int) -> Ticker | None:
-        """The symbol's ticker after `frame`; None when the frame says nothing that counts."""
+        """The symbol's ticker after `frame`; None when the frame is ignored."""
         data, sent_ms = frame["data"], frame.get("ts", 0)
         known = self._known.get(symbol)
         if known is not None and sent_ms < known.sent_ms:
@@ -72,7 +72,7 @@ class TickerMerger:
 
 
 class Mailbox:
-    """`put_*` from any thread, `take_*` on the loop. `on_wake` runs on the loop."""
+    """`put_*` from any thread, `open` and `take_trades` on the loop. `on_wake` runs on the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_wake: Callable[[], None]) -> None:
         self._loop = loop
@@ -83,15 +83,17 @@ class Mailbox:
         self._trades: deque[Any] = deque(maxlen=MAX_TRADES)
 
     def put_private(self, frame: PrivateFrame) -> None:
+        """Queue a message of a private topic."""
         self._private.append(frame)
         self.wake()
 
     def put_ticker(self, symbol: str, ticker: Ticker) -> None:
+        """Replace a symbol's ticker."""
         self._tickers[symbol] = ticker
         self.wake()
 
     def put_trades(self, rows: Iterable[Any]) -> None:
-        """Rows of a `publicTrade` message."""
+        """Queue the rows of a `publicTrade` message."""
         self._trades.extend(rows)
 
     def take_trades(self) -> list[Any]:
@@ -108,7 +110,7 @@ class Mailbox:
         self._woken = True
         try:
             self._loop.call_soon_threadsafe(self._on_wake)
-        except RuntimeError:  # the loop is closed: nobody is left to be told
+        except RuntimeError:  # the loop is closed
             return
 
     def open(self) -> tuple[list[Ticker], list[PrivateFrame]]:

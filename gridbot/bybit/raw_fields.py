@@ -1,7 +1,7 @@
 """Fields of Bybit's JSON rows, read one by one and never by truthiness (incident L46). Pure.
 
-`""`, null, a missing field or text that is no number is None, `"0"` is zero. Only the few fields an event cannot be
-without are required; a row that lacks one is a `RowProblem` and leaves its neighbours alone.
+`""`, null, a missing field and text that is not a number are None; `"0"` is zero. Only the few fields that an event
+needs are required; a row that lacks one becomes a `RowProblem` and does not affect the others.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ T = TypeVar("T")
 
 ZERO = Decimal(0)
 MAX_MAGNITUDE = 30
-"""Powers of ten a price or amount may have; anything beyond is garbage, and garbage that eats memory when formatted."""
+"""Largest power of ten of a price or amount. Anything beyond is garbage, and would take much memory when formatted."""
 
 
 class FieldError(ValueError):
-    """A row lacks something it cannot be without, or has something nobody knows."""
+    """A required field of a row is missing, or has a value we do not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def text_of(row: Row, field: str) -> str:
 
 
 def need_text(row: Row, field: str) -> str:
-    """Text that has to be there. FieldError without."""
+    """Required text. FieldError without."""
     value = text_of(row, field)
     if not value:
         raise FieldError(f"expected text in {field}, got {row.get(field)!r:.40}")
@@ -102,7 +102,7 @@ def need_text(row: Row, field: str) -> str:
 
 
 def need_decimal(row: Row, field: str) -> Decimal:
-    """A number that has to be there. FieldError without."""
+    """A required number. FieldError without."""
     value = decimal_or_none(row.get(field))
     if value is None:
         raise FieldError(f"expected a number in {field}, got {row.get(field)!r:.40}")
@@ -110,12 +110,13 @@ def need_decimal(row: Row, field: str) -> Decimal:
 
 
 def or_zero(row: Row, field: str) -> Decimal:
-    """For amounts where saying nothing means none."""
+    """A number; zero when there is none."""
     value = decimal_or_none(row.get(field))
     return ZERO if value is None else value
 
 
 def time_of(row: Row, *fields: str) -> int:
+    """The first of `fields` that holds a time (ms UTC); 0 when none does."""
     for field in fields:
         value = int_or_none(row.get(field))
         if value is not None:
@@ -124,6 +125,7 @@ def time_of(row: Row, *fields: str) -> int:
 
 
 def side_of(row: Row) -> Side:
+    """Buy or Sell. FieldError without."""
     try:
         return Side(text_of(row, "side"))
     except ValueError:
@@ -135,7 +137,7 @@ def parse_rows(
 ) -> tuple[list[T], list[RowProblem]]:
     """Run `parser` over each row; what it can read, in order, and what it cannot. Never raises.
 
-    A parser that answers None says that the row is none of ours (a one-way position): neither a result nor a problem.
+    When the parser returns None the row is not ours (a one-way position): neither a result nor a problem.
     """
     if not isinstance(rows, list):
         return [], [RowProblem(0, f"expected a list of rows, got {type(rows).__name__}")]
@@ -156,11 +158,12 @@ def parse_rows(
 
 
 def object_of(row: Row, field: str) -> Row:
+    """A nested object; empty when there is none."""
     value = row.get(field)
     return value if isinstance(value, dict) else {}
 
 
 def positive_or_none(row: Row, field: str) -> Decimal | None:
-    """For prices, where Bybit writes "0" and "" for "there is none"."""
+    """A price; None when there is none, which Bybit writes as "0" or ""."""
     value = decimal_or_none(row.get(field))
     return value if value is not None and value > 0 else None

@@ -67,6 +67,7 @@ class BybitRest(Calls):
             raise make_error(f"{symbol}: unreadable instrument: {error}", ErrorKind.AMBIGUOUS) from None
 
     async def tickers(self, symbol: str) -> TickerEvent:
+        """The newest ticker of a symbol."""
         envelope = await self._call("market/tickers", category=LINEAR, symbol=symbol)
         row = row_of(rows_of(envelope, "market/tickers"), symbol)
         if row is None:
@@ -79,7 +80,7 @@ class BybitRest(Calls):
     # ------------------------------------------------------------------ orders
 
     async def open_orders(self, symbol: str | None = None) -> list[OrderUpdateEvent]:
-        """All open orders of a symbol or of the account, conditional ones included, each once, newest state."""
+        """All open orders of a symbol or of the account, conditional ones included, each once in its newest state."""
         rows = await self._listing("order/realtime", category=LINEAR, limit=50, **_scope(symbol))
         newest: dict[str, OrderUpdateEvent] = {}
         for event in whole(parse_order, rows, "order/realtime"):
@@ -89,7 +90,7 @@ class BybitRest(Calls):
         return [event for event in newest.values() if event.status.is_open]
 
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
-        """One order, open or closed: from order/realtime, else from the history. None when neither knows it.
+        """One order, open or closed: from order/realtime, else from the history. None when neither has it.
 
         The history lags and forgets orders cancelled without a fill after 24 h (docs/bybit.md 3.10).
         """
@@ -108,8 +109,8 @@ class BybitRest(Calls):
     ) -> list[ExecutionEvent]:
         """Executions of every type from `start_ms` (UTC) to `end_ms` or now, each once, oldest first.
 
-        Bybit answers for at most seven days at a time, so a long stretch is several listings. Several executions in
-        one millisecond are ordered by sequence number, then by how much their order had left.
+        Bybit lists at most seven days at a time, so a long period takes several listings. Executions in the same
+        millisecond are ordered by sequence number, then by how much their order had left.
         """
         now_ms = self._transport.clock.now_ms()
         start_ms = max(start_ms, now_ms - HISTORY_MS)
@@ -130,27 +131,14 @@ class BybitRest(Calls):
     async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
         """Every movement of the USDT wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
-        A stretch with more rows than a listing may have is asked for in halves.
+        A period with more rows than a listing may have is read in halves.
         """
         found: list[Transaction] = []
         while start_ms <= end_ms:
             stop_ms = min(end_ms, start_ms + WEEK_MS - 1)
-            found += reversed(await self._transactions(start_ms, stop_ms))
+            found += reversed(await _transactions(self, start_ms, stop_ms))
             start_ms = stop_ms + 1
         return found
-
-    async def _transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
-        """Newest first, as the exchange lists them; at most seven days."""
-        window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
-        scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
-        try:
-            rows = await self._listing("account/transaction-log", pause_s=TRANSACTIONS_PAUSE_S, **scope, **window)
-        except TruncatedListing:
-            if end_ms - start_ms < SMALLEST_WINDOW_MS:
-                raise
-            middle_ms = (start_ms + end_ms) // 2
-            return await self._transactions(middle_ms + 1, end_ms) + await self._transactions(start_ms, middle_ms)
-        return whole(parse_transaction, rows, "account/transaction-log")
 
     # ------------------------------------------------------------------ account
 
@@ -174,18 +162,18 @@ class BybitRest(Calls):
         return found
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
-        """Same leverage for both legs; nothing happens when it is set already."""
+        """The same leverage for both legs. Succeeds when it is set already."""
         text = plain(leverage)
         await self._unless_noop(
             "position/set-leverage", category=LINEAR, symbol=symbol, buyLeverage=text, sellLeverage=text
         )
 
     async def ensure_hedge_mode(self, symbol: str) -> None:
-        """Two legs for the symbol. RESYNC when an open position or order stands in the way of the switch."""
+        """Two legs for the symbol. RESYNC when an open position or order prevents the switch."""
         await self._unless_noop("position/switch-mode", category=LINEAR, symbol=symbol, mode=HEDGE_MODE)
 
     async def api_key_info(self) -> ApiKeyInfo:
-        """What the key may do. The demo environment may not have this."""
+        """What the key may do. The demo environment may lack this."""
         result = result_of(await self._call("user/query-api"), "user/query-api")
         permissions = result.get("permissions")
         permissions = permissions if isinstance(permissions, dict) else {}
@@ -202,6 +190,7 @@ class BybitRest(Calls):
         )
 
     async def account_info(self) -> AccountInfo:
+        """The account's margin mode."""
         result = result_of(await self._call("account/info"), "account/info")
         return AccountInfo(
             margin_mode=str(result.get("marginMode", "")),
@@ -210,6 +199,7 @@ class BybitRest(Calls):
         )
 
     async def fee_rate(self, symbol: str) -> FeeRate:
+        """The account's fees for a symbol."""
         envelope = await self._call("account/fee-rate", category=LINEAR, symbol=symbol)
         row = row_of(rows_of(envelope, "account/fee-rate"), symbol) or {}
         maker, taker = decimal_or_none(row.get("makerFeeRate")), decimal_or_none(row.get("takerFeeRate"))
@@ -220,3 +210,17 @@ class BybitRest(Calls):
 
 def _scope(symbol: str | None) -> dict[str, Any]:
     return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
+
+
+async def _transactions(rest: BybitRest, start_ms: int, end_ms: int) -> list[Transaction]:
+    """Newest first, as the exchange lists them; at most seven days."""
+    window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
+    scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
+    try:
+        rows = await rest._listing("account/transaction-log", pause_s=TRANSACTIONS_PAUSE_S, **scope, **window)
+    except TruncatedListing:
+        if end_ms - start_ms < SMALLEST_WINDOW_MS:
+            raise
+        middle_ms = (start_ms + end_ms) // 2
+        return await _transactions(rest, middle_ms + 1, end_ms) + await _transactions(rest, start_ms, middle_ms)
+    return whole(parse_transaction, rows, "account/transaction-log")

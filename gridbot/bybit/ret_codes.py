@@ -49,7 +49,7 @@ OUTCOMES_BY_CODE: dict[int, Outcome] = {
     # The gateway says that it saw this request before, not what became of it.
     10014: Outcome.UNKNOWN,
     20006: Outcome.UNKNOWN,
-    # Refused by a restarting or overloaded gateway: probably before the engine, but nobody promises it.
+    # Refused by a restarting or overloaded gateway: probably before the engine, but that is not documented.
     10019: Outcome.UNKNOWN,
     10403: Outcome.UNKNOWN,
     20003: Outcome.UNKNOWN,

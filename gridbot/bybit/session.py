@@ -1,14 +1,14 @@
-"""pybit's HTTP client as this house uses it: one per thread, no retries of its own, our clock offset, our errors.
+"""pybit's HTTP client as we use it: one per thread, no retries of its own, our clock offset, our errors.
 
 What is done about pybit 5.17 (docs/platform.md 1):
 
-* its retry loop blocks for seconds, sleeps a negative time on 10006, loses the retCode when it gives up: it is emptied
-  after construction (an empty argument would mean the default set);
-* it adds a log handler per instance when the root logger has none: they are taken away again;
-* requests costs more than all the rest on the way of an order, and looks up proxies and netrc for every call: pybit's
-  `client` is a `HttpClient`;
-* it stamps requests with the local clock: `_prepare_headers` adds the measured offset, or 10002 could not be cured;
-* its exceptions carry request bodies and what the exchange echoed: they end here, as `ExchangeError` without a chain.
+* Its retry loop blocks for seconds, sleeps a negative time on 10006 and loses the retCode when it gives up. Its set of
+  codes is emptied after construction (an empty argument would mean the default set).
+* It adds a log handler per instance when the root logger has none. These are removed again.
+* `requests` costs more than everything else on the path of an order, and looks up proxies and netrc for every call.
+  pybit's `client` is replaced by an `HttpClient`.
+* It stamps requests with the local clock. `_prepare_headers` adds the measured offset, or 10002 could not be cured.
+* Its exceptions carry request bodies and what the exchange echoed. They end here, as `ExchangeError` without a chain.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Generator, Mapping
 from typing import Any
 
 from pybit.unified_trading import HTTP
 
 from gridbot.bybit.call_pool import DaemonPool
+from gridbot.bybit.clocks import DEAD_BAND_MS, ExchangeClock, wall_ms
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import classify
 from gridbot.bybit.http_client import HttpClient
@@ -30,13 +30,10 @@ from gridbot.bybit.raw_fields import int_or_none
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import RateLimit
 
-__all__ = ["Clock", "Reply", "RestTransport", "server_ms_of"]
+__all__ = ["Reply", "RestTransport", "server_ms_of"]
 
 log = logging.getLogger(__name__)
 
-CLOCK_DEAD_BAND_MS = 250
-"""Offsets below this are noise of the measurement; the exchange accepts 1000 ms ahead and 5000 ms behind."""
-MAX_TIME_ROUND_TRIP_MS = 2_000
 TIME_EXPIRED = 10002
 
 # Endpoint (the path after /v5/, also the key of `limits`) -> pybit's method.
@@ -63,28 +60,10 @@ METHODS = {
 }
 
 
-class Clock:
-    """The exchange's clock as far as we know it: `offset_ms` is added to ours in every signed request."""
-
-    def __init__(self) -> None:
-        self.offset_ms = 0
-        self.measured_ms: int | None = None
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self.offset_ms
-
-    def learn(self, server_ms: int, sent_ms: int, received_ms: int) -> None:
-        """Take a reading of the server's clock, made between two readings of ours; slow round trips say too little."""
-        if not 0 <= received_ms - sent_ms <= MAX_TIME_ROUND_TRIP_MS:
-            return
-        self.measured_ms = server_ms - (sent_ms + received_ms) // 2
-        self.offset_ms = self.measured_ms if abs(self.measured_ms) > CLOCK_DEAD_BAND_MS else 0
-
-
 class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
     """pybit's client with the exchange's time in its signatures."""
 
-    clock: Clock
+    clock: ExchangeClock
 
     def _prepare_headers(
         self, payload: str, recv_window: int, content_type: str = "application/json"
@@ -104,7 +83,7 @@ _making = threading.Lock()
 
 
 def make_session(
-    endpoints: Endpoints, credentials: Credentials, clock: Clock, *, timeout: float, recv_window: int
+    endpoints: Endpoints, credentials: Credentials, clock: ExchangeClock, *, timeout: float, recv_window: int
 ) -> _Http:
     """One pybit client for one thread. `timeout` in seconds, for the connection and for each wait for bytes."""
     with _making:
@@ -126,9 +105,9 @@ def make_session(
 
 
 class Reply:
-    """A request that has been handed to the threads. Await it, once, for the envelope of its answer.
+    """The pending answer to a request that was started. Await it, once, for the envelope.
 
-    Awaiting raises ExchangeError and nothing else. Giving it up does not recall the request: it runs to its end in its
+    Awaiting raises ExchangeError and nothing else. Cancelling does not recall the request, which runs to its end in its
     thread.
     """
 
@@ -140,7 +119,7 @@ class Reply:
     def __await__(self) -> Generator[Any, None, dict[str, Any]]:
         try:
             answer = yield from self._answer.__await__()
-        except RuntimeError:  # of the pool; the work itself raises nothing
+        except RuntimeError:  # of the closed pool; the work itself raises nothing
             raise make_error("the connection to the exchange is closed", ErrorKind.RETRY) from None
         if isinstance(answer, ExchangeError):
             raise answer
@@ -153,7 +132,7 @@ class RestTransport:
     def __init__(
         self, endpoints: Endpoints, credentials: Credentials, *, pool_size: int, timeout: float, recv_window: int
     ) -> None:
-        self.clock = Clock()
+        self.clock = ExchangeClock()
         self.limits: dict[str, RateLimit] = {}
         self._endpoints = endpoints
         self._credentials = credentials
@@ -164,7 +143,7 @@ class RestTransport:
         self._local = threading.local()
 
     def call(self, endpoint: str, **params: Any) -> Reply:
-        """Hand a request to the threads now; the envelope of an answer with retCode 0 when awaited."""
+        """Start a request in a thread now; awaiting gives the envelope of an answer with retCode 0."""
         loop = asyncio.get_running_loop()
         try:
             return Reply(loop.run_in_executor(self._pool, self._run, endpoint, params))
@@ -174,6 +153,7 @@ class RestTransport:
             return Reply(refused)
 
     def close(self) -> None:
+        """Take no more requests."""
         self._pool.shutdown()
 
     # ------------------------------------------------------------------ in a thread of the pool
@@ -186,7 +166,7 @@ class RestTransport:
         return answer
 
     def _submit(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any] | ExchangeError:
-        sent_ms = time.time_ns() // 1_000_000
+        sent_ms = wall_ms()
         try:
             session = self._session()
             payload, _, headers = getattr(session, METHODS[endpoint])(**params)
@@ -212,8 +192,8 @@ class RestTransport:
 
     def _learn_time(self, server_ms: int, sent_ms: int) -> None:
         before = self.clock.offset_ms
-        self.clock.learn(server_ms, sent_ms, time.time_ns() // 1_000_000)
-        if abs(self.clock.offset_ms - before) > CLOCK_DEAD_BAND_MS:
+        self.clock.learn(server_ms, sent_ms, wall_ms())
+        if abs(self.clock.offset_ms - before) > DEAD_BAND_MS:
             log.warning("the exchange's clock is %+d ms from ours; requests are stamped with it", self.clock.offset_ms)
 
     def _note_limit(self, endpoint: str, headers: Mapping[str, str] | None) -> None:

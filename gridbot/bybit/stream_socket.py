@@ -1,22 +1,22 @@
 """pybit's WebSocket, kept to what it does well: addresses, authentication, keep-alive.
 
-One object is one connection; it never comes back to life. What is done about pybit 5.17 (docs/platform.md 2,
-numbers are its defects):
+One object is one connection; it never reconnects. What is done about pybit 5.17 (docs/platform.md 2, whose numbers of
+defects stand in brackets):
 
-* `_connect` is replaced. pybit's waits inside the constructor, gives up within 90 ms of refusals (4) or hammers at 95
-  connects a second (6), fails on the last try although it succeeded (5), and cannot be pointed at a loopback address.
-  Here it starts the thread and returns; who made the object watches it and makes the next one.
+* `_connect` is replaced. pybit's waits inside the constructor, gives up within 90 ms of refusals (4) or tries 95
+  connections a second (6), fails on the last try although it succeeded (5), and cannot be pointed at a loopback
+  address. Ours starts the thread and returns; the owner of the object watches it and makes the next one.
 * websocket-client walks over each byte of a message in Python to validate UTF-8, two thirds of the cost of a ticker.
   `skip_utf8_validation` stops that; orjson, which gets the raw bytes, refuses invalid UTF-8 itself. Its three reads
-  per frame are one (`_Reader`).
-* `_on_message` is replaced: no merge and deep copy per ticker, no shared dictionary handed out (9), no callback table
-  whose missing keys kill the stream (1, 10, 11), and nothing that is raised in it leaves it (2).
-* Topics are sent when the connection stands (for a private one: when authentication was confirmed), so that there is no
-  race with the server's answer (1) and no failed sign-in that nobody hears of (3).
-* `_on_error` is replaced: pybit's reconnects by itself for three kinds of errors without telling, and closes for good
-  for the others. Here every error is the end of this object, and is told.
-* Keys expire `private_auth_expire` s from the *exchange's* now, not one second from ours (7).
-* `abandon` never waits for the thread, which may hang for `ping_timeout` (8).
+  per frame become one (`frame_reader`).
+* `_on_message` is replaced: no merge and deep copy per ticker, no shared dictionary given to callbacks (9), no table of
+  callbacks whose missing keys kill the stream (1, 10, 11). An exception in it does not end the stream (2).
+* Topics are sent once the connection is up (a private one: once the sign-in was confirmed), so there is no race with
+  the server's answer (1) and a failed sign-in is noticed (3).
+* `_on_error` is replaced. pybit's silently reconnects for three kinds of errors and closes for good for the others.
+  Here every error ends the object and is reported to the listener.
+* A sign-in expires `private_auth_expire_s` from the *exchange's* now, not one second from ours (7).
+* `abandon` never waits for the thread, which may hang for `ping_timeout_s` (8).
 """
 
 from __future__ import annotations
@@ -24,10 +24,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import selectors
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -35,10 +33,12 @@ import orjson
 import websocket
 from pybit._http_manager import generate_signature
 from pybit.unified_trading import WebSocket
-from websocket._dispatcher import DispatcherBase
 
+from gridbot.bybit.clocks import monotonic_ns, wall_ms
 from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.error_mapping import from_http_status, scrub
+from gridbot.bybit.frame_reader import SocketApp
+from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 
 __all__ = ["BybitSocket", "SocketListener", "Topics"]
@@ -49,60 +49,30 @@ Topics = Mapping[str, Sequence[str]]
 log = logging.getLogger(__name__)
 
 
-READ_SIZE = 16_384
-
-
-class _Reader(DispatcherBase):
-    """Reads what the kernel has at once instead of header, length and payload one by one.
-
-    websocket-client's frame buffer keeps what is more than it asked for, but its own dispatchers then wait for the
-    socket although a whole frame may lie in that buffer already; this one looks there first (and, with TLS, in the
-    layer below).
-    """
-
-    def read(self, sock: Any, read_callback: Callable[[], bool], check_callback: Callable[[], bool]) -> None:
-        connection = self.app.sock
-        raw = connection.sock if connection is not None else None
-        if connection is None or raw is None:
-            return
-        buffer = connection.frame_buffer
-        receive: Callable[[int], bytes] = connection._recv
-        buffer.recv = lambda _: receive(READ_SIZE)
-        tls_pending: Callable[[], int] = getattr(raw, "pending", int)
-        with selectors.DefaultSelector() as selector:
-            selector.register(raw, selectors.EVENT_READ)
-            while self.app.keep_running:
-                if buffer.recv_buffer or tls_pending():
-                    if not read_callback():
-                        break
-                    continue
-                if selector.select(self.ping_timeout) and not read_callback():
-                    break
-                check_callback()
-
-
-class _App(websocket.WebSocketApp):
-    def create_dispatcher(self, ping_timeout: float | None, *_: Any, **__: Any) -> Any:
-        return _Reader(self, ping_timeout or 10)
-
-
 class SocketListener(Protocol):
-    """Told in pybit's threads; must return at once."""
+    """Called in pybit's threads; every method must return at once."""
 
-    def on_open(self) -> None: ...
-    def on_frame(self, topic: str, frame: dict[str, Any], received_ns: int) -> None: ...
+    def on_open(self) -> None:
+        """The connection is up."""
+
+    def on_frame(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
+        """A message of a topic. `received_ns` is monotonic."""
+
     def on_alive(self) -> None:
-        """A sign of life that is no message: a pong."""
+        """A sign of life other than a message: a pong, or an answer."""
 
     def on_confirmed(self, request_id: str) -> None:
-        """The topics of a subscription request are on."""
+        """The topics of a subscription request are confirmed; the id is "" when the answer has none."""
 
     def on_lost(self, error: ExchangeError) -> None:
-        """Called at least once when this connection is over, unless `abandon` ended it."""
+        """The connection is over. Called at least once, unless `abandon` ended it."""
 
 
 class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
-    """Connects at once, in the background. `requests` maps an id of ours to the topics of one subscription message."""
+    """Connects at once, in the background. `requests` maps an id of ours to the topics of one subscription message.
+
+    `clock_offset_ms` is added to our clock when signing in.
+    """
 
     def __init__(
         self,
@@ -111,11 +81,10 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
         requests: Topics,
         credentials: Credentials | None = None,
         *,
-        ping_interval: float = 20,
-        ping_timeout: float = 10,
-        private_auth_expire: int = 10,
+        settings: StreamSettings | None = None,
         clock_offset_ms: Callable[[], int] = lambda: 0,
     ) -> None:
+        settings = settings or StreamSettings()
         self._url = url
         self._listener = listener
         self._requests = requests
@@ -127,9 +96,9 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
             testnet=False,
             api_key=credentials.api_key if credentials else None,
             api_secret=credentials.api_secret if credentials else None,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            private_auth_expire=private_auth_expire,
+            ping_interval=settings.ping_interval_s,
+            ping_timeout=settings.ping_timeout_s,
+            private_auth_expire=settings.private_auth_expire_s,
             restart_on_error=False,
         )
 
@@ -140,9 +109,9 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
         return thread
 
     def abandon(self) -> None:
-        """Close without waiting for anything and without a further word to the listener.
+        """Close without waiting for anything and without another call to the listener.
 
-        Shutting down the file descriptor wakes the reader, which then tears everything down itself.
+        Shutting down the file descriptor wakes the reader, which then closes everything itself.
         """
         self._abandoned = True
         self.exited = True
@@ -155,7 +124,7 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
                 raw.shutdown(socket.SHUT_RDWR)
 
     def say_goodbye(self) -> None:
-        """Send a close frame (the polite end). Blocks while the send buffer is full: not on the loop."""
+        """Send a close frame. Blocks while the send buffer is full, so never call it on the loop."""
         sock = self.ws.sock
         if sock is not None:
             with contextlib.suppress(OSError, websocket.WebSocketException):
@@ -164,9 +133,9 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
     # ------------------------------------------------------------------ what pybit calls
 
     def _connect(self, url: str) -> None:
-        """Start the reader; `url` is pybit's template for the live hosts, ours knows the place already."""
+        """Start the reader. `url` is pybit's template for the live hosts, which we do not use."""
         self.endpoint = self._url
-        self.ws = _App(
+        self.ws = SocketApp(
             url=self.endpoint,
             on_open=lambda _: self._guarded(self._on_open),
             on_message=lambda _, message: self._on_message(message),
@@ -174,17 +143,16 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
             on_close=lambda _, *__: self._on_close(),
             on_pong=lambda _, *__: self._guarded(self._on_pong),
         )
-        self.wst = threading.Thread(target=self._read, name=f"bybit-{self.ws_name}", daemon=True)
-        self.wst.start()
-
-    def _read(self) -> None:
-        self.ws.run_forever(
-            ping_interval=self.ping_interval,
-            ping_timeout=self.ping_timeout,
-            skip_utf8_validation=True,
+        options = {
+            "ping_interval": self.ping_interval,
+            "ping_timeout": self.ping_timeout,
+            "skip_utf8_validation": True,
             # A proxy of the environment is for the internet, not for an exchange on this machine.
-            http_no_proxy=["*"] if self.endpoint.startswith("ws://") else None,
-        )
+            "http_no_proxy": ["*"] if self.endpoint.startswith("ws://") else None,
+        }
+        name = f"bybit-{self.ws_name}"
+        self.wst = threading.Thread(target=self.ws.run_forever, kwargs=options, name=name, daemon=True)
+        self.wst.start()
 
     def _on_open(self) -> None:
         if self._abandoned:
@@ -193,14 +161,10 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
         self._listener.on_open()
         self._send_initial_ping()
         if self.api_key:
-            self._auth()
+            expires_ms = wall_ms() + self._clock_offset_ms() + self.private_auth_expire * 1000
+            self.ws.send(_sign_in(self.api_key, self.api_secret, expires_ms))
         else:
             self._subscribe()
-
-    def _auth(self) -> None:
-        expires = time.time_ns() // 1_000_000 + self._clock_offset_ms() + self.private_auth_expire * 1000
-        signature = generate_signature(False, self.api_secret, f"GET/realtime{expires}")
-        self.ws.send(json.dumps({"op": "auth", "args": [self.api_key, expires, signature]}))
 
     def _subscribe(self) -> None:
         for request_id, topics in self._requests.items():
@@ -210,7 +174,7 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
             self.ws.send(message)
 
     def _on_message(self, message: bytes | str) -> None:
-        received_ns = time.monotonic_ns()
+        received_ns = monotonic_ns()
         try:
             frame = orjson.loads(message)
             topic = frame.get("topic")
@@ -230,13 +194,13 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
                 self.auth = True
                 self._subscribe()
             else:
-                self._fail(make_error(f"sign-in refused: {self._text(frame)}", ErrorKind.AUTH))
+                self._fail(make_error(f"sign-in refused: {_reason(frame, self._secrets)}", ErrorKind.AUTH))
         elif operation == "subscribe":
             request_id = frame.get("req_id")
             if frame.get("success") is not True:
-                self._fail(make_error(f"subscription refused: {self._text(frame)}", ErrorKind.PARAM))
+                self._fail(make_error(f"subscription refused: {_reason(frame, self._secrets)}", ErrorKind.PARAM))
             else:
-                # Bybit's private streams may leave the id out; answers come in the order of the requests then.
+                # Bybit's private streams may leave the id out; then answers come in the order of the requests.
                 self._listener.on_confirmed(str(request_id) if request_id else "")
 
     def _on_pong(self) -> None:
@@ -246,22 +210,19 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
     def _on_error(self, error: Exception) -> None:
         self.exited = True
         self._stop_custom_ping_timer()
-        self._tell_lost(_from_websocket(error))
+        self._report_lost(_from_websocket(error))
 
     def _on_close(self) -> None:
         self.exited = True
-        self._tell_lost(make_error("the exchange closed the connection", ErrorKind.RETRY))
+        self._report_lost(make_error("the exchange closed the connection", ErrorKind.RETRY))
 
     # ------------------------------------------------------------------ inside
 
-    def _text(self, frame: dict[str, Any]) -> str:
-        return scrub(str(frame.get("ret_msg") or frame.get("retMsg") or "no reason given"), self._secrets)
-
     def _fail(self, error: ExchangeError) -> None:
-        self._tell_lost(error)
+        self._report_lost(error)
         self.abandon()
 
-    def _tell_lost(self, error: ExchangeError) -> None:
+    def _report_lost(self, error: ExchangeError) -> None:
         if not self._abandoned:
             self._listener.on_lost(error)
 
@@ -272,8 +233,17 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
             self._fail(_from_websocket(exc))
 
 
+def _reason(frame: dict[str, Any], secrets: Sequence[str]) -> str:
+    return scrub(str(frame.get("ret_msg") or frame.get("retMsg") or "no reason given"), secrets)
+
+
+def _sign_in(api_key: str, api_secret: str, expires_ms: int) -> str:
+    signature = generate_signature(False, api_secret, f"GET/realtime{expires_ms}")
+    return json.dumps({"op": "auth", "args": [api_key, expires_ms, signature]})
+
+
 def _from_websocket(error: BaseException) -> ExchangeError:
-    """Errors of connecting and reading. Nothing was asked for on these sockets, so nothing is ambiguous."""
+    """Errors of connecting and reading. These sockets only listen, so nothing is ambiguous."""
     if isinstance(error, ExchangeError):
         return error
     if isinstance(error, websocket.WebSocketBadStatusException):
@@ -284,5 +254,5 @@ def _from_websocket(error: BaseException) -> ExchangeError:
     if isinstance(error, websocket.WebSocketTimeoutException):
         return make_error("no pong in time", ErrorKind.RETRY)
     if isinstance(error, ConnectionRefusedError):
-        return make_error("nobody listens at the exchange's address", ErrorKind.RETRY)
+        return make_error("nothing listens at the exchange's address", ErrorKind.RETRY)
     return make_error(f"connection lost ({type(error).__name__})", ErrorKind.RETRY)

@@ -1,12 +1,11 @@
-"""When a stream counts as dead, and how long to wait before the next try. Pure.
+"""When a stream counts as dead, and how long to wait before reconnecting. Pure.
 
     CONNECTING ──opened──► SUBSCRIBING ──all topics confirmed──► READY
         │                      │                                  │
         └────── error, refusal, timeout, silence, close ──────────┴──► LOST (final: a new socket is made)
 
-Silence is death only on the public stream, where something moves every second (incident L20). A private stream may
-have nothing to say for hours (incident L21); there only the socket and its pongs count, one every
-`ping_interval`.
+Silence means dead only on the public stream, where something moves every second (incident L20). A private stream may
+be silent for hours (incident L21): there only the socket and its pongs count, one every `ping_interval_s`.
 """
 
 from __future__ import annotations
@@ -22,9 +21,11 @@ SILENCE_FACTOR_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds. `connect_s` from the first packet to all topics confirmed; `pong_s` between any two signs of life;
-    `silence_s` between two public messages; `check_s` between two looks; tries are `backoff_first_s`, then twice as
-    long each time up to `backoff_max_s` apart, and a connection that held `settled_s` starts the count anew.
+    """Seconds.
+
+    A connection may take `connect_s` until all topics are confirmed. `pong_s` is the longest time without a sign of
+    life, `silence_s` without a public message; `check_s` passes between two checks. Tries are `backoff_first_s` apart,
+    then twice as long each time, up to `backoff_max_s`; a connection that held for `settled_s` resets the count.
     """
 
     connect_s: float = 15.0
@@ -40,8 +41,8 @@ class Limits:
 class ConnectionView:
     """What is known of a socket at one moment; ages in seconds.
 
-    `quiet_rebuilds` counts the last rebuilds in a row that were made only for silence and brought nothing but a
-    snapshot: then it is the market that is silent, and the patience doubles each time, up to eightfold.
+    `quiet_rebuilds` counts the last reconnects in a row that were made only for silence and brought nothing but a
+    snapshot. Then the market itself is silent, and the time allowed doubles with each, up to eightfold.
     """
 
     state: ConnectionState
@@ -54,7 +55,7 @@ class ConnectionView:
 
 
 def why_dead(view: ConnectionView, limits: Limits) -> str | None:
-    """Reason to give this socket up, None while it is fine."""
+    """Why this socket is to be given up; None while it is fine."""
     if view.state is ConnectionState.LOST:
         return "connection lost"
     if view.state is not ConnectionState.READY:
@@ -69,7 +70,7 @@ def why_dead(view: ConnectionView, limits: Limits) -> str | None:
     return None
 
 
-def backoff_s(failures: int, luck: float, limits: Limits) -> float:
-    """Seconds before the next try after `failures` in a row, shortened by up to a quarter by `luck` (0 to 1)."""
+def backoff_s(failures: int, jitter: float, limits: Limits) -> float:
+    """Seconds before the next try after `failures` in a row, shortened by up to a quarter by `jitter` (0 to 1)."""
     full = min(limits.backoff_max_s, limits.backoff_first_s * 2.0 ** min(max(failures - 1, 0), 10))
-    return full * (1 - 0.25 * luck)
+    return full * (1 - 0.25 * jitter)

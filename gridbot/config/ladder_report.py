@@ -1,93 +1,217 @@
-"""What is known of a market without a network: trading rules, start price, and whether the ladder can exist."""
+"""What a strategy would trade, worked out offline: its ladder level by level, with sizes and totals. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
-from gridbot.config.errors import Loc, Problem
-from gridbot.config.models import StrategyConfig
+from gridbot.config.models import AccountConfig, GridbotConfig, StrategyConfig
+from gridbot.config.offline_market import grid_config, offline_instrument, paper_start_price
 from gridbot.core.instrument import Instrument
+from gridbot.core.sizing import AmountKind, AmountRule, quantity_for
+from gridbot.core.vocabulary import Side
 from gridbot.exchange.environment import Environment
-from gridbot.paper.market.instruments import LISTINGS, listings
-from gridbot.paper.settings import PaperConfig, SourceKind
-from gridbot.strategies.grid.ladder import GridConfig, ImpossibleLadder, ladder
+from gridbot.paper.market.instruments import LISTINGS
+from gridbot.strategies.grid.ladder import ImpossibleLadder, Level, ladder
 
-__all__ = ["grid_config", "ladder_problems", "offline_instrument", "paper_problems", "paper_start_price"]
+__all__ = ["LadderReport", "Row", "Totals", "ladder_report"]
 
-_UNKNOWN_STEP = Decimal("1e-8")
-
-
-def grid_config(strategy: StrategyConfig) -> GridConfig:
-    """The part of a strategy that the core's grid is made from."""
-    return GridConfig(strategy.grid_count, strategy.grid_step, strategy.rebalance_threshold)
+ROUNDED_UP_MUCH = Decimal("1.1")
 
 
-def paper_start_price(paper: PaperConfig, symbol: str) -> Decimal | None:
-    """USDT around which the paper market begins; None when only the market itself knows, or nothing trades it."""
-    market = paper.market
-    listing = listings(market.instruments).get(symbol)
-    if market.source in (SourceKind.REPLAY, SourceKind.LIVE) or listing is None:
-        return None
-    named = market.symbols.get(symbol)
-    return named.price if named is not None and named.price is not None else listing.default_price
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One level. Without a known price only `percent` (distance from the centre) and `side` are known."""
+
+    side: str
+    percent: Decimal
+    price: Decimal | None = None
+    size: Decimal | None = None
+    notional: Decimal | None = None
+    reason: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "side": self.side,
+            "percent": str(self.percent),
+            "price": _text(self.price),
+            "size": _text(self.size),
+            "notional": _text(self.notional),
+            "reason": self.reason,
+        }
 
 
-def offline_instrument(strategy: StrategyConfig, environment: str, paper: PaperConfig) -> Instrument | None:
-    """Trading rules from the shipped snapshot, with the file's `tick_size` when it has one; on paper its own ones.
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The opening orders of one direction: how many, base coin, USDT."""
 
-    A symbol outside the snapshot gets only its tick: its quantity step and minimum are then not known (and tiny here).
+    direction: str
+    orders: int
+    size: Decimal
+    notional: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LadderReport:
+    """One strategy's ladder, highest price first, and where its figures come from."""
+
+    strategy: StrategyConfig
+    environment: Environment
+    price: Decimal | None
+    price_source: str
+    instrument: Instrument | None
+    wallet: Decimal | None
+    rows: tuple[Row, ...] = ()
+    totals: tuple[Totals, ...] = ()
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "strat_id": self.strategy.strat_id,
+            "account": self.strategy.account,
+            "environment": self.environment.value,
+            "symbol": self.strategy.symbol,
+            "shadow_mode": self.strategy.shadow_mode,
+            "price": _text(self.price),
+            "price_source": self.price_source,
+            "tick_size": _text(self.instrument.tick_size if self.instrument else None),
+            "wallet": _text(self.wallet),
+            "levels": [row.as_json() for row in self.rows],
+            "totals": [
+                {"direction": t.direction, "orders": t.orders, "size": str(t.size), "notional": str(t.notional)}
+                for t in self.totals
+            ],
+            "problem": self.problem,
+            "notes": list(self.notes),
+        }
+
+
+def ladder_report(
+    config: GridbotConfig,
+    strategy: StrategyConfig,
+    prices: Mapping[str, Decimal],
+    wallets: Mapping[str, Decimal],
+) -> LadderReport:
+    """The ladder at the price given in `prices` (by symbol), else at the paper market's start price, else in percent.
+
+    Sizes by fraction need a wallet balance: `wallets` (by account, USDT), else the paper balance.
     """
-    known = listings(paper.market.instruments) if environment == Environment.PAPER else LISTINGS
-    listing, tick = known.get(strategy.symbol), strategy.tick_size
-    if listing is not None:
-        return listing.instrument if tick is None else replace(listing.instrument, tick_size=tick)
-    if tick is None:
-        return None
-    return Instrument(strategy.symbol, tick, _UNKNOWN_STEP, _UNKNOWN_STEP, Decimal("1e12"))
-
-
-def paper_problems(loc: Loc, strategy: StrategyConfig, paper: PaperConfig) -> Iterator[Problem]:
-    """What keeps a strategy from trading on this paper market."""
-    market = paper.market
-    known = listings(market.instruments)
-    traded = list(market.files if market.source is SourceKind.REPLAY else market.symbols or known)
-    shown = ", ".join(traded)
-    if strategy.symbol not in traded:
-        section = "files" if market.source is SourceKind.REPLAY else "symbols"
-        wanted, do = f"a symbol of the paper market ({shown})", f"add it under paper.market.{section}"
-        yield Problem((*loc, "symbol"), wanted, f"`{strategy.symbol}`", do)
-    elif market.instruments_from and strategy.symbol not in market.instruments:
-        return  # its rules are known when the exchange starts
-    elif strategy.symbol not in known:
-        wanted = f"a symbol whose trading rules the paper exchange knows ({', '.join(known)})"
-        do = "choose one of them or describe it under paper.market.instruments"
-        yield Problem((*loc, "symbol"), wanted, f"`{strategy.symbol}`", do)
-    else:
-        tick = known[strategy.symbol].instrument.tick_size
-        if strategy.tick_size not in (None, tick):
-            wanted = f"the tick size of the exchange ({tick})"
-            yield Problem(
-                (*loc, "tick_size"), wanted, f"`{strategy.tick_size}`", "remove the key: the exchange says it"
-            )
-
-
-def ladder_problems(
-    loc: Loc, strategy: StrategyConfig, environment: str | None, paper: PaperConfig
-) -> Iterator[Problem]:
-    """Whether the levels come out apart at the start price, where tick and price are known before the start."""
-    if environment != Environment.PAPER:
-        return
-    before = list(paper_problems(loc, strategy, paper))
-    yield from before
-    price, instrument = paper_start_price(paper, strategy.symbol), offline_instrument(strategy, environment, paper)
-    if before or price is None or instrument is None:
-        return
+    account = config.account(strategy.account)
+    price, source = _price(config, account, strategy, prices)
+    instrument = offline_instrument(strategy, account.environment, config.paper)
+    wallet = _wallet(config, account, wallets)
+    report = LadderReport(strategy, account.environment, price, source, instrument, wallet)
+    if price is None or instrument is None:
+        return replace(report, rows=tuple(_relative(strategy)), notes=tuple(_unknowns(report)))
     try:
-        ladder(grid_config(strategy), instrument, price)
+        levels = ladder(grid_config(strategy), instrument, price)
     except ImpossibleLadder as error:
-        wanted = f"steps that stay apart at a price of {price} with a tick of {instrument.tick_size}"
-        smallest = error.smallest_step
-        do = f"use at least {smallest}" if smallest is not None else "use a smaller grid_count"
-        yield Problem((*loc, "grid_step"), wanted, f"`{strategy.grid_step}` with {strategy.grid_count} levels", do)
+        return replace(report, problem=str(error))
+    rows = [_row(level, report, instrument, price) for level in levels]
+    rows = _beyond_margin(rows, strategy, wallet)
+    totals = tuple(_totals(rows))
+    return replace(report, rows=tuple(reversed(rows)), totals=totals, notes=tuple(_unknowns(report)))
+
+
+def _price(
+    config: GridbotConfig, account: AccountConfig, strategy: StrategyConfig, prices: Mapping[str, Decimal]
+) -> tuple[Decimal | None, str]:
+    if strategy.symbol in prices:
+        return prices[strategy.symbol], "--price"
+    if account.environment is Environment.PAPER:
+        price = paper_start_price(config.paper, strategy.symbol)
+        return price, "start of the paper market" if price is not None else "known when the paper market starts"
+    return None, "known when the exchange is asked"
+
+
+def _wallet(config: GridbotConfig, account: AccountConfig, wallets: Mapping[str, Decimal]) -> Decimal | None:
+    if account.name in wallets:
+        return wallets[account.name]
+    if account.environment is not Environment.PAPER:
+        return None
+    return config.paper.default_balance if account.balance is None else account.balance
+
+
+def _relative(strategy: StrategyConfig) -> Iterator[Row]:
+    half = strategy.grid_count // 2
+    up, down = 1 + strategy.grid_step / 100, 1 - strategy.grid_step / 100
+    for number in range(half, 0, -1):
+        yield Row("Sell", (up**number - 1) * 100)
+    yield Row("wait", Decimal(0))
+    for number in range(1, half + 1):
+        yield Row("Buy", (down**number - 1) * 100)
+
+
+def _row(level: Level, report: LadderReport, instrument: Instrument, centre: Decimal) -> Row:
+    price = instrument.price(level.ticks)
+    percent = (price - centre) / centre * 100
+    if level.side is None:
+        return Row("wait", percent, price, reason="at the price: no order")
+    side = "Buy" if level.side is Side.BUY else "Sell"
+    if abs(percent) <= report.strategy.grid_step / 2:
+        return Row(side, percent, price, reason="within half a step of the price: waits until it has moved")
+    rule = AmountRule.parse(report.strategy.amount)
+    if rule.kind is AmountKind.WALLET_FRACTION and report.wallet is None:
+        return Row(side, percent, price)
+    size = quantity_for(rule, price, instrument, report.wallet)
+    if size == 0:
+        return Row(side, percent, price, size, size, "below the smallest order: nothing is sent")
+    wanted = _wanted(rule, price, report.wallet)
+    much = size * price > wanted * ROUNDED_UP_MUCH
+    reason = f"rounded up from {wanted:.2f} USDT to what the exchange takes" if much else ""
+    return Row(side, percent, price, size, size * price, reason)
+
+
+def _wanted(rule: AmountRule, price: Decimal, wallet: Decimal | None) -> Decimal:
+    if rule.kind is AmountKind.QUANTITY:
+        return rule.value * price
+    return rule.value if rule.kind is AmountKind.NOTIONAL else rule.value * (wallet or 0)
+
+
+def _beyond_margin(rows: list[Row], strategy: StrategyConfig, wallet: Decimal | None) -> list[Row]:
+    """Mark the levels whose orders `max_margin` would withhold when all the nearer ones have filled."""
+    if not wallet:
+        return rows
+    marked = list(rows)
+    for side, order in (("Buy", range(len(rows) - 1, -1, -1)), ("Sell", range(len(rows)))):
+        total = Decimal(0)
+        for index in order:
+            row = rows[index]
+            if row.side != side or not row.notional:
+                continue
+            total += row.notional
+            if total > strategy.max_margin * wallet and not row.reason:
+                reason = f"withheld by max_margin {strategy.max_margin} when the nearer ones have filled"
+                marked[index] = Row(row.side, row.percent, row.price, row.size, row.notional, reason)
+    return marked
+
+
+def _totals(rows: list[Row]) -> Iterator[Totals]:
+    for side, direction in (("Buy", "long"), ("Sell", "short")):
+        sized = [(row.size, row.notional) for row in rows if row.side == side and row.size and row.notional]
+        if sized:
+            size = sum((size for size, _ in sized), Decimal(0))
+            yield Totals(direction, len(sized), size, sum((notional for _, notional in sized), Decimal(0)))
+
+
+def _unknowns(report: LadderReport) -> Iterator[str]:
+    strategy = report.strategy
+    if report.price is None:
+        yield f"the price is {report.price_source}; name one with --price {strategy.symbol}=PRICE to see more"
+    if report.instrument is None:
+        yield f"the trading rules of {strategy.symbol} are not known offline; give it a tick_size to see prices"
+    elif report.price is None or report.environment is Environment.PAPER:
+        pass  # nothing to add
+    elif strategy.symbol not in LISTINGS:
+        yield f"quantity step and minimum of {strategy.symbol} are not known offline; sizes are not rounded"
+    else:
+        yield "trading rules are those shipped with the paper exchange; the start takes the exchange's own"
+    if report.wallet is None and strategy.amount.startswith("x"):
+        yield f"the wallet is not known offline; name it with --wallet {strategy.account}=USDT to see sizes"
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else f"{value:f}"

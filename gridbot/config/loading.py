@@ -1,15 +1,13 @@
-"""Configuration: find the file, read it, and either give it back whole and checked or say everything that is wrong.
+"""Reads the configuration file and returns it whole and checked, or raises an error with everything that is wrong.
 
-Paths: a relative `data_dir` (and a relative file of a replay) is meant from the project's root, the directory that
-holds `conf/`; for a file that does not stand in a directory named `conf`, from the file's own directory. What gridbot
-writes besides (`paper.state_file`) is meant from the data directory.
+Paths: a relative `data_dir` (and a relative file of a replay) starts from the project's root, the directory that holds
+`conf/`; for a file outside a directory named `conf`, from the file's own directory. What gridbot writes besides
+(`paper.state_file`) starts from the data directory.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem, problems_of
 from gridbot.config.fields import Limit
-from gridbot.config.ladder_report import ladder_problems
+from gridbot.config.ladder_problems import ladder_problems
 from gridbot.config.models import (
     AccountCaps,
     AccountConfig,
@@ -35,6 +33,7 @@ from gridbot.config.models import (
     SupervisorConfig,
     with_environment,
 )
+from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE, find_config, project_root
 from gridbot.config.storage import StorageConfig
 from gridbot.config.yaml_nodes import Document, read_document
 from gridbot.exchange.environment import Environment
@@ -55,30 +54,9 @@ __all__ = [
     "StrategyCaps",
     "StrategyConfig",
     "SupervisorConfig",
-    "account_snapshot",
     "find_config",
     "load_config",
-    "project_root",
-    "snapshot_sha256",
 ]
-
-CONFIG_VARIABLE = "GRIDBOT_CONFIG_PATH"
-DATA_DIR_VARIABLE = "GRIDBOT_DATA_DIR"
-
-
-def find_config(option: str | Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Path:
-    """The file to use: the option, else GRIDBOT_CONFIG_PATH, else conf/demo.yaml of this checkout or directory."""
-    named = option or environ.get(CONFIG_VARIABLE)
-    if named:
-        return Path(named)
-    checkout = Path(__file__).resolve().parents[2] / "conf" / "demo.yaml"
-    return checkout if checkout.is_file() else Path.cwd() / "conf" / "demo.yaml"
-
-
-def project_root(config_path: Path) -> Path:
-    """The directory relative paths of the file are meant from."""
-    home = config_path.resolve().parent
-    return home.parent if home.name == "conf" else home
 
 
 def load_config(
@@ -112,32 +90,6 @@ def load_config(
     if problems or config is None:
         raise ConfigError(str(path), [_with_line(problem, document) for problem in problems])
     return _with_paths(config, project_root(file), data_dir or environ.get(DATA_DIR_VARIABLE) or None)
-
-
-def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
-    """What one worker runs with, as JSON values without secrets: the record of the run. Raises KeyError.
-
-    Where files lie and how logs are written is left out: it does not change what is traded.
-    """
-    exclude: dict[str, Any] = dict.fromkeys(("accounts", "strategies", "paper", "logging"), True)
-    shared = config.model_dump(mode="json", exclude={**exclude, "storage": {"data_dir"}})
-    mine = config.account(account).model_dump(mode="json", exclude={"api_key", "api_secret"})
-    strategies = [strategy.model_dump(mode="json") for strategy in config.strategies_of(account)]
-    snapshot = {**shared, "account": mine, "strategies": strategies}
-    if config.account(account).environment == "paper":
-        snapshot["paper"] = config.paper.model_dump(mode="json")
-    return snapshot
-
-
-def fleet_snapshot(config: GridbotConfig) -> dict[str, Any]:
-    """What one supervisor runs: every account's snapshot by name, without secrets."""
-    return {account.name: account_snapshot(config, account.name) for account in config.accounts}
-
-
-def snapshot_sha256(snapshot: Mapping[str, Any]) -> str:
-    """SHA-256 in hex of the snapshot's canonical JSON: equal configurations, equal digests."""
-    text = json.dumps(snapshot, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _text_of(file: Path) -> str:

@@ -49,7 +49,12 @@ class Ledger:
     _legs: dict[tuple[str, Direction], _Leg] = field(default_factory=dict)
     _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
+    def begin(self, exchange_ts: int) -> None:
+        """Start counting at this exchange time (ms): what was executed before is not paged."""
+        self.last_exec_ts = exchange_ts
+
     def of(self, strategy: str) -> Totals:
+        """The totals of one strategy, zero at first."""
         return self.totals.setdefault(strategy, Totals())
 
     def is_new(self, exec_id: str) -> bool:

@@ -1,1 +1,1 @@
-"""What is asked of an exchange and what it answers, whatever carries it: words that worker and transport share."""
+"""Values that worker and transport share: what is asked of an exchange, what it answers, and how it fails."""

@@ -1,4 +1,4 @@
-"""Which exchange an account trades on. Importable without pybit: the configuration needs this word."""
+"""Which exchange an account trades on. Importable without pybit, for the configuration."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@
     ├─ AccountError          AUTH, HALT: stop opening and tell the operator
     └─ TruncatedListing      a listing was incomplete and has been discarded (kind AMBIGUOUS: nothing is known)
 
-The tree says what a failure asks of us; which failure a code or an exception is, `gridbot.bybit.error_mapping` knows.
+The tree says what to do about a failure. Which failure a code or an exception is stands in `bybit/error_mapping.py`.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = [
 
 
 class ErrorKind(StrEnum):
-    """What an error is, and with that who may do what about it."""
+    """What an error is, which decides what may be done about it."""
 
     RATE_LIMIT = "rate_limit"
-    """This account was too fast on one endpoint: wait for the window (`X-Bapi-Limit-Reset-Timestamp`)."""
+    """This account sent too much to one endpoint: wait for the window (`X-Bapi-Limit-Reset-Timestamp`)."""
     IP_BAN = "ip_ban"
-    """This address was too fast: every account on it stays silent for ten minutes."""
+    """This address sent too much: every account on it stays silent for ten minutes."""
     RETRY = "retry"
-    """Passing, and nothing was done: the same request may be sent again."""
+    """Temporary, and nothing was done: the same request may be sent again."""
     AMBIGUOUS = "ambiguous"
-    """The answer was lost: what was asked for may have happened. Look it up first."""
+    """The answer was lost and the request may have taken effect: look it up first."""
     RESYNC = "resync"
     """Our picture of orders or positions is wrong: read them again, then decide."""
     AUTH = "auth"
@@ -52,7 +52,7 @@ class ErrorKind(StrEnum):
     PARAM = "param"
     """The request is wrong as it stands: never send it unchanged."""
     NOOP = "noop"
-    """Already so; a success."""
+    """It was so already: a success."""
     HALT = "halt"
     """The account or the symbol is restricted: stop opening and tell the operator."""
 
@@ -105,15 +105,15 @@ class ExchangeError(Exception):
 
 
 class TransientError(ExchangeError):
-    """Passing and without effect: the same request may be sent again after a wait."""
+    """Temporary and without effect: the same request may be sent again after a wait."""
 
 
 class UnresolvedError(ExchangeError):
-    """What was asked for may have happened, now or by an earlier try: look it up before anything else."""
+    """The request may have taken effect, now or in an earlier try: look it up before anything else."""
 
 
 class RefusedError(ExchangeError):
-    """The request is not possible as it stands; repeating it unchanged only repeats the answer."""
+    """The request is not possible as it is; sent again unchanged it gets the same answer."""
 
 
 class AccountError(ExchangeError):
@@ -121,7 +121,7 @@ class AccountError(ExchangeError):
 
 
 class TruncatedListing(ExchangeError):
-    """A listing did not come whole; no part of it may be used (incidents L49, L50)."""
+    """A listing was incomplete; no part of it may be used (incidents L49, L50)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, kind=ErrorKind.AMBIGUOUS)

@@ -1,4 +1,4 @@
-"""What is asked of Bybit and what it answers, where that is no event of the core. Importable without pybit."""
+"""Requests to the exchange and its answers, except those that are events of the core."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class OrderAck:
-    """The request was accepted. That is all it means: the truth comes by stream or listing (docs/bybit.md 3.12)."""
+    """The request was accepted, nothing more: the order's state comes by stream or listing (docs/bybit.md 3.12)."""
 
     order_id: str
     order_link_id: str
@@ -69,8 +69,8 @@ class PublicTrade:
 class RateLimit:
     """`X-Bapi-Limit*` headers of the last answer of an endpoint.
 
-    `limit` is the quota per second, `remaining` what is left of it, `reset_ms` (UTC, exchange's clock) the moment it is
-    whole again; when the quota is not used up Bybit says "now" there.
+    `limit` is the quota per second, `remaining` what is left of it, `reset_ms` (UTC, exchange's clock) when it is full
+    again; Bybit writes "now" there while some is left.
     """
 
     limit: int
@@ -80,7 +80,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyInfo:
-    """What the key may do (`user/query-api`). `user_id` is the account's UID; the key itself is left out on purpose."""
+    """What the key may do (`user/query-api`). `user_id` is the account's UID; the key itself is left out."""
 
     user_id: str
     read_only: bool

@@ -73,7 +73,9 @@ class Executor:
 
     def pump(self) -> None:
         """Send what may be sent now; run again by itself when the budget allows more."""
-        self._stop_timer()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         now_s = self._clock.monotonic_s()
         wait_s: float | None = None
         for lane in (self._cancels, self._places):
@@ -98,7 +100,8 @@ class Executor:
 
     def close(self) -> None:
         """Drop what waits. Requests under way go on in their threads; their answers are dropped."""
-        self._stop_timer()
+        if self._timer is not None:
+            self._timer.cancel()
         self._cancels.clear()
         self._places.clear()
         for task in self._tasks:
@@ -175,11 +178,6 @@ class Executor:
         if not task.cancelled():
             task.result()
             self.pump()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 async def _result(

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gridbot.execution.rate_budget import RateBudget
 from gridbot.orders.order import OrderState, TrackedOrder
@@ -63,8 +62,7 @@ class RequestKind(Enum):
         return self.single, self.batch
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Send these orders in one request to `endpoint`; the budget has been charged for them."""
 
     kind: RequestKind
@@ -72,8 +70,7 @@ class Send:
     entries: list[Entry]
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """The budget allows nothing before so many seconds."""
 
     seconds: float
@@ -97,9 +94,10 @@ class Lane:
     def drop_stale(self) -> None:
         """Forget orders that need no request any more: withdrawn before their turn, or over in the meantime."""
         wanted = self.kind.wanted
-        if any(entry[3].state is not wanted for entry in self._heap):
-            self._heap = [entry for entry in self._heap if entry[3].state is wanted]
-            heapq.heapify(self._heap)
+        fresh = [entry for entry in self._heap if entry[3].state is wanted]
+        if len(fresh) < len(self._heap):
+            heapq.heapify(fresh)
+            self._heap = fresh
 
     def take(self, count: int) -> list[Entry]:
         """Take out the `count` most urgent orders."""
@@ -112,6 +110,8 @@ class Lane:
 
 def next_step(lane: Lane, budget: RateBudget, now_s: float) -> Send | Wait | None:
     """The next request of a lane, taken out of it and charged to the budget. `now_s` is monotonic."""
+    if not lane:
+        return None
     lane.drop_stale()
     waiting = len(lane)
     if not waiting:

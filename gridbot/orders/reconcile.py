@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gridbot.core import OrderUpdateEvent, client_order_id
+from gridbot.core import ExecutionEvent, OrderUpdateEvent, client_order_id
 from gridbot.core.instrument import Instrument
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import client_id_of
 from gridbot.orders.order import OrderState, TrackedOrder, state_of
 
-__all__ = ["GRACE_MS", "Plan", "adopted", "compare", "owns"]
+__all__ = ["GRACE_MS", "Plan", "adopted", "compare", "owns", "owns_execution"]
 
 GRACE_MS = 5_000
 
@@ -38,6 +38,14 @@ def owns(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> bool:
     claimed = client_id_of(row.order_link_id)
     ticks = instrument.ticks(row.price)
     return claimed == client_order_id(strat_id, row.symbol, row.side, ticks, row.direction)
+
+
+def owns_execution(execution: ExecutionEvent, strat_id: str, instrument: Instrument) -> bool:
+    """Whether a fill is of an order that this strategy placed, perhaps in an earlier run, by the order's id."""
+    price = execution.order_price if execution.order_price is not None else execution.price
+    ticks = instrument.ticks(price)
+    expected = client_order_id(strat_id, instrument.symbol, execution.side, ticks, execution.direction)
+    return client_id_of(execution.order_link_id) == expected
 
 
 def adopted(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> TrackedOrder:

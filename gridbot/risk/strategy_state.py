@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from gridbot.core import Direction
+from gridbot.core import Direction, TickerEvent
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breakers import RateCap
 from gridbot.risk.caps import Caps
@@ -34,13 +34,15 @@ class Leg:
 
 @dataclass(slots=True)
 class StrategyRiskState:
-    """Book, price, legs and limits of one strategy, and what holds it back. `price_s` is on a monotonic clock."""
+    """Book, price, legs and limits of one strategy, and what stops it. `price_s` is on a monotonic clock."""
 
     strat_id: str
     symbol: str
     book: OrderBook
     caps: Caps
     legs: dict[Direction, Leg] = field(default_factory=lambda: {d: Leg() for d in Direction})
+    ticker: TickerEvent | None = None
+    """What decisions are made at now."""
     last_price: Decimal | None = None
     price_s: float | None = None
     ready: bool = False
@@ -63,8 +65,8 @@ class StrategyRiskState:
         """Whether everything is known and equal to the exchange."""
         self.ready = ready
 
-    def set_price(self, last_price: Decimal, now_s: float) -> None:
-        self.last_price, self.price_s = last_price, now_s
+    def set_price(self, ticker: TickerEvent, now_s: float) -> None:
+        self.ticker, self.last_price, self.price_s = ticker, ticker.last_price, now_s
 
     def set_leg(self, direction: Direction, leg: Leg) -> None:
         """A leg as the exchange has it now."""

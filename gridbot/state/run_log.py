@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from gridbot.config.loading import snapshot_sha256
+from gridbot.config.snapshots import snapshot_sha256
 from gridbot.records.record_types import Json, RunRecord, UtcUs
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile

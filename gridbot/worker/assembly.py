@@ -1,28 +1,29 @@
-"""Puts one account's parts together, and takes them apart again. The only place that knows all of them."""
+"""Puts one account's parts together, and takes them apart again. The only place that knows all of them.
+
+It decides nothing: what a part does is in the part.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
-from gridbot.config.loading import account_snapshot
 from gridbot.config.models import StrategyConfig
+from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction, Instrument, PositionEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
+from gridbot.ports import Clock, Ids
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
-from gridbot.records.record_types import AlertRecord
 from gridbot.records.recorder import Recorder
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
@@ -33,14 +34,14 @@ from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
 from gridbot.strategies.grid import GridConfig, GridEngine
-from gridbot.worker.context import WorkerContext
-from gridbot.worker.orchestrator import Alert, Orchestrator
+from gridbot.worker.alerts import Alerts
+from gridbot.worker.context import Alert, WorkerContext
+from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.orchestrator import Orchestrator, Parts
+from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import gather_facts
 from gridbot.worker.strategy_runner import StrategyRunner
-from gridbot.worker.system_ports import SystemClock
-
-if TYPE_CHECKING:
-    from gridbot.worker.main import WorkerSpec
 
 __all__ = ["Assembly"]
 
@@ -48,24 +49,29 @@ log = logging.getLogger(__name__)
 
 
 class Assembly:
-    """Made once per process; `start` may be tried again after `undo_start`. `close` always ends it."""
+    """Made once per process; `start` may be tried again after `undo_start`. `close` always ends it.
 
-    def __init__(self, spec: WorkerSpec, records: Any, *, alert: Alert) -> None:
+    `records` is the queue to the writer, or None; `alert` gets each alert when it has been recorded.
+    """
+
+    def __init__(self, spec: WorkerSpec, records: Any, *, alert: Alert, clock: Clock, ids: Ids) -> None:
         settings = spec.settings
         self._spec = spec
-        self._run_id = f"{spec.run_id[:8]}-{os.urandom(4).hex()}"
+        self._clock = clock
+        self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
         self._strategies = settings.strategies_of(spec.account)
-        self._tell = alert
         self.ready = False
+        """Whether there is an orchestrator."""
         self.recorder = Recorder(
             spec.account,
             self._run_id,
             Journal(journal_directory(spec.data_dir, spec.account), spec.account, settings.storage.durability),
             records,
-            clock=SystemClock(),
+            clock=clock,
             keep_journal=settings.storage.keep_journal,
         )
+        self.alerts = Alerts(self.recorder, alert)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock says that nobody else writes the account's state.
         self._files = StateFiles(spec.data_dir / "state" / spec.account)
@@ -73,13 +79,12 @@ class Assembly:
         self._run.begin()
         self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder)
         self._ledger = self.checkpoint.load()
-        self._generations = _generations(StateFile(self._files, "generation.json"))
+        self._generations = _generations(StateFile(self._files, "generation.json"), clock)
         self._grids = GridAnchorStore(self._files)
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
         self._endpoints = endpoints_for(self._config.environment, spec.paper_url)
-        self._latch = LossLimit(StateFile(self._files, "latch.json"), self._config.caps, self._strategies)
 
     @property
     def context(self) -> WorkerContext:
@@ -88,50 +93,43 @@ class Assembly:
     # ------------------------------------------------------------------ start and stop
 
     async def start(self) -> None:
-        """Learn the facts, build everything, make it equal to the exchange. Raises ExchangeError or StartRefused."""
+        """Check the account, build everything, make it equal to the exchange. Raises ExchangeError or StartRefused."""
         settings = self._spec.settings
-        self._rest = BybitRest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
-        facts = await gather_facts(self._rest, self._config, self._strategies, time.time_ns() // 1_000_000)
+        self.rest = BybitRest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
+        facts = await gather_facts(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
-            # A ledger that begins: what was executed before is nobody's business here.
-            self._ledger.last_exec_ts = await self._rest.server_time_ms()
-        executor = Executor(self._rest.orders, SystemClock(), before_send=self.recorder.write)
-        gate = Gate(Funds(), account_max_notional=self._config.caps.max_notional, warn=self._cap_warning)
-        gate.auth = type(gate.auth)(cooldown_s=settings.auth_cooldown_minutes * 60)
-        orchestrator = Orchestrator(
-            self._config,
-            settings,
-            rest=self._rest,
+            self._ledger.begin(await self.rest.server_time_ms())  # earlier executions do not belong to this ledger
+        context = self._make_context()
+        losses = self._make_losses(context)
+        losses.load()
+        parts = Parts(
+            config=self._config,
+            settings=settings,
+            context=context,
+            queries=self.rest,
             recorder=self.recorder,
-            gate=gate,
-            executor=executor,
-            ledger=self._ledger,
-            generations=self._generations,
-            retry=RetryQueue(),
-            run_id=self._run_id,
-            alert=self.alert,
-            make_streams=self._streams,
+            open_streams=self._streams,
+            losses=losses,
+            checkpoint=self.checkpoint,
         )
-        for strategy in self._strategies:
-            orchestrator.add(self._runner(strategy, facts.instruments[strategy.symbol], orchestrator.context))
-        self.orchestrator = orchestrator
-        self._latch.load(gate, self._ledger)
+        runners = [self._runner(strategy, facts.instruments[strategy.symbol], context) for strategy in self._strategies]
+        self.orchestrator = Orchestrator(parts, runners)
         self.ready = True
-        await orchestrator.start()
+        await self.orchestrator.start()
 
     async def undo_start(self) -> None:
         """Close what a failed start had opened."""
         if self.ready:
             self.ready = False
             await self.orchestrator.stop()
-        self._rest.close()
+        self.rest.close()
 
     async def close(self, reason: str) -> None:
         """Settle, flush, write down that the run ended. Never raises: a stop must come to its end."""
         if self.ready:
             await self.orchestrator.stop()
-        if hasattr(self, "_rest"):
-            self._rest.close()
+        if hasattr(self, "rest"):
+            self.rest.close()
         self._run.end(reason)
         try:
             self.checkpoint.save_now(self._ledger)
@@ -141,35 +139,39 @@ class Assembly:
         self.recorder.close()
         self._files.close()
 
-    # ------------------------------------------------------------------ what the worker asks for
-
-    def alert(self, level: str, key: str, text: str, strategy: str = "") -> None:
-        """Record an alert and pass it on."""
-        self.recorder.record(AlertRecord(strategy=strategy, level=level.upper(), key=key, text=text))
-        self._tell(level, key, text, strategy)
-
-    def guard_losses(self) -> None:
-        """Latch the account when its session has lost too much; while latched, keep cancelling until nothing rests."""
-        gate = self.orchestrator.context.gate
-        text = self._latch.check(self._ledger, gate.funds.wallet_balance, self._unrealised())
-        if text and not gate.loss_latched:
-            gate.loss_latched = text
-            self.alert("error", "session_loss_limit", text)
-        if gate.loss_latched:
-            for runner in self.orchestrator.live.values():
-                runner.orders.cancel_all("session_loss_limit")
-
-    def clear_latch(self) -> None:
-        self.orchestrator.context.gate.loss_latched = ""
-        self._latch.clear(self._ledger)
-
-    def _unrealised(self) -> Decimal:
-        wallet = self.orchestrator.context.gate.funds.wallet
-        return (wallet.unrealised_pnl if wallet else None) or Decimal(0)
-
     # ------------------------------------------------------------------ parts
 
-    def _runner(self, strategy: StrategyConfig, instrument: Instrument, account: WorkerContext) -> StrategyRunner:
+    def _make_context(self) -> WorkerContext:
+        executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write)
+        gate = Gate(
+            Funds(),
+            account_max_notional=self._config.caps.max_notional,
+            auth_cooldown_s=self._spec.settings.auth_cooldown_minutes * 60,
+            warn=self._cap_warning,
+        )
+        return WorkerContext(
+            name=self._config.name,
+            run_id=self._run_id,
+            clock=self._clock,
+            gate=gate,
+            executor=executor,
+            ledger=self._ledger,
+            generations=self._generations,
+            retry=RetryQueue(),
+            recorder=self.recorder,
+            requests=RefreshRequests(),
+            alert=self.alerts,
+            trace=executor.trace,
+            keeps_raw=self._spec.settings.storage.raw_messages,
+        )
+
+    def _make_losses(self, context: WorkerContext) -> LossGuard:
+        caps = self._config.caps
+        limit = LossLimit(caps.session_loss_limit, includes_unrealised=caps.session_loss_includes_unrealised)
+        live = [strategy.strat_id for strategy in self._strategies if not strategy.shadow_mode]
+        return LossGuard(limit, StateFile(self._files, "latch.json"), context, live)
+
+    def _runner(self, strategy: StrategyConfig, instrument: Instrument, context: WorkerContext) -> StrategyRunner:
         name = strategy.strat_id
         engine = GridEngine(
             strategy.symbol,
@@ -195,7 +197,7 @@ class Assembly:
             strategy,
             instrument,
             engine,
-            account,
+            context,
             save_grid=lambda exchange_ts: self._grids.save(name, engine.state()),
             venue=venue,
             gate=gate,
@@ -210,17 +212,16 @@ class Assembly:
             symbols,
             loop=asyncio.get_running_loop(),
             on_wake=on_wake,
-            public_trades=self._spec.settings.storage.public_trades,
-            clock_offset_ms=lambda: self._rest.clock_offset_ms,
+            settings=StreamSettings(public_trades=self._spec.settings.storage.public_trades),
+            clock_offset_ms=lambda: self.rest.clock_offset_ms,
         )
 
     def _cap_warning(self, key: str, text: str) -> None:
-        self.alert("warning", f"cap.{key}", text)
+        self.alerts("warning", f"cap.{key}", text)
 
 
-def _generations(file: StateFile) -> Generations:
+def _generations(file: StateFile, clock: Clock) -> Generations:
     """Go on behind the last block; a fresh directory starts at the clock, above any earlier installation's numbers."""
     document = file.load()
-    clock_ms = time.time_ns() // 1_000_000
-    start = max(int(document["next"]), 0) if document and "next" in document else clock_ms
+    start = max(int(document["next"]), 0) if document and "next" in document else clock.wall_ms()
     return Generations(start, lambda upto: file.save_now({"next": upto}))

@@ -1,17 +1,14 @@
-"""What a worker says about itself each second. The supervisor, `status` and the pages only repeat it."""
+"""What a worker reports about itself each second. The supervisor, `status` and the pages only repeat it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-import psutil
-
 from gridbot.core import Direction
 from gridbot.records.record_types import HealthRecord
-from gridbot.risk.gate import Refusal
+from gridbot.risk.refusals import Refusal
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -22,34 +19,35 @@ OFFLINE_S = 120.0
 LAG_DEGRADED_S = 0.5
 RECONCILE_LATE = 3
 RETRYING_MAX = 5
-_PROCESS = psutil.Process()
+ZERO = Decimal(0)
 
 
-def account_health(orchestrator: Orchestrator, *, state: str, started_s: float) -> dict[str, Any]:
+def account_health(orchestrator: Orchestrator, *, state: str, uptime_s: float, pid: int, rss: int) -> dict[str, Any]:
     """The `health` message: JSON-able, money as text in USDT, ages in seconds, sizes in bytes."""
     context = orchestrator.context
-    now_s = context.clock_s()
-    streams = orchestrator.streams.health if orchestrator.streams is not None else None
+    now_s = context.clock.monotonic_s()
+    lag_s = orchestrator.clockwork.loop_lag_s
+    streams = orchestrator.streams.health
     stats = orchestrator.recorder.stats
-    wallet = context.gate.funds.wallet
-    tick_age = streams.last_tick_age_s if streams is not None else None
+    wallet = context.funds.wallet
+    tick_age = streams.last_tick_age_s
     reasons = _reasons(orchestrator, now_s)
     return {
         "type": "health",
         "account": context.name,
-        "pid": os.getpid(),
+        "pid": pid,
         "run_id": context.run_id,
         "environment": orchestrator.config.environment,
         "state": state,
         "health": _word(orchestrator, reasons, now_s),
         "reasons": reasons,
         "freshness": _freshness(tick_age),
-        "uptime_s": round(now_s - started_s, 1),
-        "rss": _PROCESS.memory_info().rss,
-        "loop_lag_ms": round(orchestrator.loop_lag_s * 1000, 1),
+        "uptime_s": round(uptime_s, 1),
+        "rss": rss,
+        "loop_lag_ms": round(lag_s * 1000, 1),
         "last_tick_age_s": tick_age,
-        "private_age_s": streams.private_age_s if streams is not None else None,
-        "reconnects": streams.reconnects if streams is not None else 0,
+        "private_age_s": streams.private_age_s,
+        "reconnects": streams.reconnects,
         "last_reconcile_age_s": _age(orchestrator.reconciler.last_s, now_s),
         "journal_seq": stats.last_seq,
         "acked_seq": stats.acked_seq,
@@ -57,15 +55,15 @@ def account_health(orchestrator: Orchestrator, *, state: str, started_s: float) 
         "queue_dropped": stats.queue_dropped,
         "wallet": _text(wallet.wallet_balance if wallet else None),
         "equity": _text(wallet.equity if wallet else None),
-        "available": _text(context.gate.funds.available),
+        "available": _text(context.funds.available),
         "auth_cooldowns": context.gate.auth.cycles,
         "breakers_open": len(context.gate.breaker.open_until(now_s)),
-        "strategies": [_strategy(orchestrator, runner, now_s) for runner in orchestrator.runners.values()],
+        "strategies": [_strategy(orchestrator, runner) for runner in orchestrator.runners.values()],
     }
 
 
 def sample_of(report: Mapping[str, Any]) -> HealthRecord:
-    """What of an `account_health` report is kept."""
+    """The part of an `account_health` report that is recorded."""
     return HealthRecord(
         state=report["state"],
         health=report["health"],
@@ -106,10 +104,10 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     banned = context.executor.ip_banned_until_s
     if banned is not None and now_s < banned:
         reasons.append(f"the exchange bans this address for {banned - now_s:.0f} s more (403)")
-    if orchestrator.streams is not None:
-        reasons.extend(orchestrator.streams.problems())
-    if orchestrator.loop_lag_s > LAG_DEGRADED_S:
-        reasons.append(f"the loop is {orchestrator.loop_lag_s:.1f} s late")
+    reasons.extend(orchestrator.streams.problems())
+    lag_s = orchestrator.clockwork.loop_lag_s
+    if lag_s > LAG_DEGRADED_S:
+        reasons.append(f"the loop is {lag_s:.1f} s late")
     interval = orchestrator.settings.order_sync_interval
     age = _age(orchestrator.reconciler.last_s, now_s)
     if interval > 0 and age is not None and age > RECONCILE_LATE * interval:
@@ -129,20 +127,20 @@ def _freshness(tick_age_s: float | None) -> str:
     return "stale" if tick_age_s > STALE_S else "active"
 
 
-def _strategy(orchestrator: Orchestrator, runner: StrategyRunner, now_s: float) -> dict[str, Any]:
+def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, Any]:
     totals = orchestrator.context.ledger.of(runner.strat_id)
-    engine = runner.engine
-    waiting = {reason: n for reason, n in runner.refusals.items() if reason is not Refusal.LEVEL_TAKEN}
-    unrealised = sum((_upnl(runner, direction) or Decimal(0) for direction in Direction), Decimal(0))
+    state, positions, grid = runner.risk_state, runner.positions, runner.engine.grid
+    waiting = {reason: n for reason, n in runner.placement.refusals.items() if reason is not Refusal.LEVEL_TAKEN}
+    unrealised = sum((positions.unrealised(direction) or ZERO for direction in Direction), ZERO)
     return {
         "strat_id": runner.strat_id,
         "symbol": runner.symbol,
         "mode": "shadow" if runner.is_shadow else "live",
         "state": _state(runner),
-        "last_price": _text(runner.risk_state.last_price),
+        "last_price": _text(state.last_price),
         **{direction.value: _leg(runner, direction) for direction in Direction},
         "open_orders": len(runner.book),
-        "levels": len(engine.grid.levels) if engine.grid is not None else 0,
+        "levels": len(grid.levels) if grid is not None else 0,
         "fills": totals.fills,
         "realised": _text(totals.realised),
         "fees": _text(totals.fees),
@@ -154,7 +152,7 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner, now_s: float) 
         },
         "waiting": {str(reason): n for reason, n in waiting.items()},
         "retrying": _retrying(orchestrator, runner),
-        "reason": runner.risk_state.halted or ("paused by the operator" if runner.risk_state.paused else ""),
+        "reason": state.halted or ("paused by the operator" if state.paused else ""),
     }
 
 
@@ -181,27 +179,13 @@ def _state(runner: StrategyRunner) -> str:
 
 
 def _leg(runner: StrategyRunner, direction: Direction) -> dict[str, Any]:
-    position = runner.positions.get(direction)
     leg = runner.risk_state.legs[direction]
     return {
         "size": _text(leg.size),
         "entry": _text(leg.entry_price),
-        "upnl": _text(_upnl(runner, direction)),
-        "liq": _text(position.liq_price if position else None),
+        "upnl": _text(runner.positions.unrealised(direction)),
+        "liq": _text(runner.positions.liq_price(direction)),
     }
-
-
-def _upnl(runner: StrategyRunner, direction: Direction) -> Decimal | None:
-    """At the mark price when known, else at the last price."""
-    leg = runner.risk_state.legs[direction]
-    ticker = runner.ticker
-    if leg.size == 0:
-        return Decimal(0)
-    price = (ticker.mark_price or ticker.last_price) if ticker else None
-    if price is None or leg.entry_price is None:
-        return None
-    move = price - leg.entry_price if direction is Direction.LONG else leg.entry_price - price
-    return move * leg.size
 
 
 def _age(at_s: float | None, now_s: float) -> float | None:

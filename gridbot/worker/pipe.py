@@ -1,4 +1,8 @@
-"""The worker's end of the pipe to its supervisor. Sending never blocks trading; its end is noticed at once."""
+"""The worker's end of the pipe to its supervisor. Sending never blocks trading, and the end of the pipe is noticed at
+once.
+
+Part of the worker's entry: the sending thread is one of the few that a worker starts itself.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ Message = dict[str, Any]
 
 
 class SupervisorPipe:
-    """Messages out through a thread (a supervisor that does not read costs messages, not trading), in on the loop."""
+    """Sends through a thread, receives on the loop. A supervisor that does not read loses messages; trading goes on."""
 
     def __init__(self, conn: Connection[Any, Any], *, backlog: int = 100) -> None:
         self._conn = conn
@@ -28,7 +32,7 @@ class SupervisorPipe:
     def listen(
         self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Message], None], on_end: Callable[[], None]
     ) -> None:
-        """Deliver each message on the loop; `on_end` once when the supervisor is gone."""
+        """Deliver each message on the loop; `on_end` is called once, when the supervisor is gone."""
         self._loop = loop
 
         def readable() -> None:
@@ -48,7 +52,7 @@ class SupervisorPipe:
             self._out.put_nowait(message)
 
     def close(self) -> None:
-        """Let what was sent leave, at most for half a second."""
+        """Let what was sent leave; waits half a second at most."""
         if self._loop is not None:
             self._loop.remove_reader(self._conn.fileno())
         with contextlib.suppress(queue.Full):

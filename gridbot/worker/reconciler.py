@@ -1,6 +1,6 @@
 """Keeps us equal to the exchange: at start, after every reconnect, each minute, and whenever something contradicts.
 
-The order is the promise: executions since the last one seen are paged and applied *first*, in exchange order, then the
+The sequence matters: executions since the last one seen are paged and applied *first*, in exchange order, then the
 complete list of open orders is compared, then positions and the wallet are read. A fill in the gap therefore reaches
 the grid before anyone can take its order for cancelled (incident L18).
 """
@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 
-from gridbot.bybit.rest import BybitRest
 from gridbot.core import ExecutionEvent, PositionEvent, WalletEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import compare
+from gridbot.ports import ExchangeQueries
 from gridbot.records import builders
+from gridbot.records.record_types import ReconcileRecord
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.order_manager import LookUp
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Reconciler", "Report"]
@@ -51,17 +53,17 @@ class Report:
 
 
 class Reconciler:
-    """One per account; `runners` are the live strategies by symbol."""
+    """One per account; `runners` are the live strategies by symbol. Each wallet read goes to `on_wallet`."""
 
     def __init__(
         self,
-        rest: BybitRest,
+        queries: ExchangeQueries,
         runners: Mapping[str, StrategyRunner],
         context: WorkerContext,
         *,
         on_wallet: Callable[[WalletEvent, str], None],
     ) -> None:
-        self._rest = rest
+        self._queries = queries
         self._runners = runners
         self._context = context
         self._on_wallet = on_wallet
@@ -70,18 +72,40 @@ class Reconciler:
         self.last_s: float | None = None
         """When the last complete pass ended, on the account's monotonic clock."""
 
+    async def reconcile(self, reason: str) -> None:
+        """One full pass, recorded with its reason. Raises ExchangeError."""
+        report = await self.run_recorded(reason)
+        level = logging.INFO if report.executions or report.adopted or report.looked_up else logging.DEBUG
+        log.log(level, "reconciled (%s): %s", reason, report)
+
+    async def run_recorded(self, reason: str) -> Report:
+        """One full pass and a record of what came of it. Raises ExchangeError."""
+        clock, recorder = self._context.clock, self._context.recorder
+        started_s = clock.monotonic_s()
+
+        def took_ms() -> int:
+            return round((clock.monotonic_s() - started_s) * 1000)
+
+        try:
+            report = await self.run()
+        except ExchangeError as failure:
+            recorder.record(ReconcileRecord(reason=reason, ok=False, took_ms=took_ms(), error=str(failure)))
+            raise
+        recorder.record(ReconcileRecord(reason=reason, ok=True, took_ms=took_ms(), **asdict(report)))
+        return report
+
     async def run(self) -> Report:
         """One full pass. Raises ExchangeError; then nothing beyond what was applied so far has changed."""
         executions = await self.backfill()
-        asked_ms = self._context.clock_ms()
-        listing = await self._rest.open_orders()
+        asked_ms = self._context.clock.wall_ms()
+        listing = await self._queries.open_orders()
         adopted = looked_up = foreign = 0
         for runner in self._runners.values():
             plan = compare(
                 runner.book, listing, strat_id=runner.strat_id, instrument=runner.instrument, asked_ms=asked_ms
             )
             for row in (*plan.update, *plan.foreign):
-                runner.orders.heard(row)
+                runner.on_order_update(row)
             for row in plan.adopt:
                 runner.orders.adopt(row, "reconcile")
             await asyncio.gather(*(self._ask(runner, order) for order in plan.missing))
@@ -90,13 +114,13 @@ class Reconciler:
         for symbol in self._runners:
             await self.positions(symbol)
         await self.wallet()
-        self.last_s = self._context.clock_s()
+        self.last_s = self._context.clock.monotonic_s()
         return Report(executions, adopted, looked_up, foreign)
 
     async def backfill(self) -> int:
         """Apply executions we have not seen, oldest first; how many were new."""
         ledger = self._context.ledger
-        rows = await self._rest.executions(max(0, ledger.last_exec_ts - OVERLAP_MS))
+        rows = await self._queries.executions(max(0, ledger.last_exec_ts - OVERLAP_MS))
         fresh = [row for row in rows if ledger.is_new(row.exec_id)]
         for row in fresh:
             self._apply(row)
@@ -105,33 +129,38 @@ class Reconciler:
     async def positions(self, symbol: str) -> None:
         """Read both legs of a symbol; what REST says clears doubt."""
         runner = self._runners[symbol]
-        for row in await self._rest.positions(symbol):
-            runner.on_position(row, source="rest")
+        for row in await self._queries.positions(symbol):
+            runner.on_position_update(row, source="rest")
             self._align(runner, row)
 
     async def wallet(self) -> None:
-        self._on_wallet(await self._rest.wallet(), "rest")
+        """Read the wallet."""
+        self._on_wallet(await self._queries.wallet(), "rest")
+
+    async def measure_clock(self) -> None:
+        """Keep the offset to the exchange's clock true: drift is what 10002 is made of (incident L45)."""
+        await self._queries.server_time_ms()
 
     def look_up(self, order: TrackedOrder) -> None:
         """Find out about one order in the background; repeated calls for the same order are one."""
         if order.key not in self._looking:
-            task = asyncio.get_running_loop().create_task(self._look_up_until_known(order))
+            task = asyncio.create_task(self._look_up_until_known(order))
             self._looking[order.key] = task
             task.add_done_callback(lambda _: self._looking.pop(order.key, None))
 
     def unsettled(self) -> bool:
-        """Whether an order is over while executions of it are still missing here after a moment (they will be paged).
+        """Whether an order is over while executions of it have been missing here for a moment: they have to be paged.
 
         After a minute in which the exchange's own list did not have them either, the order is settled as it is.
         """
-        now_s = self._context.clock_s()
+        now_s = self._context.clock.monotonic_s()
         found: dict[str, float] = {}
         for runner in self._runners.values():
             for order in runner.book.unsettled():
                 since = found[order.key] = self._unsettled_since.get(order.key, now_s)
                 if now_s - since > SETTLE_AFTER_S:
                     runner.book.settle(order.key)
-                    self._context.requests.alert(
+                    self._context.alert(
                         "error",
                         f"unsettled.{order.key}",
                         f"{order.symbol}: {order.link_id} executed {order.cum_exec_qty} by the order's own account, "
@@ -142,6 +171,7 @@ class Reconciler:
         return any(now_s - since > LOOK_UP_AFTER_S for since in found.values())
 
     async def stop(self) -> None:
+        """Cancel the look-ups that run."""
         for task in list(self._looking.values()):
             task.cancel()
         await asyncio.gather(*self._looking.values(), return_exceptions=True)
@@ -155,7 +185,7 @@ class Reconciler:
         """
         ledger = self._context.ledger
         size, entry = ledger.leg(runner.strat_id, row.direction)
-        settled = self.last_s is None or self._context.clock_ms() - ledger.last_exec_ts > SETTLED_MS
+        settled = self.last_s is None or self._context.clock.wall_ms() - ledger.last_exec_ts > SETTLED_MS
         if settled and (size != row.size or (row.size > 0 and entry == 0)):
             log.info(
                 "%s %s: executions add up to %s, the exchange says %s @ %s; going on from there",
@@ -182,7 +212,7 @@ class Reconciler:
     async def _look_up_until_known(self, order: TrackedOrder) -> None:
         wait_s = LOOK_UP_AFTER_S
         while not order.state.is_final:
-            await asyncio.sleep(wait_s)
+            await self._context.clock.sleep(wait_s)
             try:
                 await self._ask(self._runners[order.symbol], order)
                 return
@@ -194,15 +224,15 @@ class Reconciler:
         """Ask for one order by its id and act on the answer."""
         if order.state.is_final or order.key in self._context.retry:
             return
-        found = await self._rest.find_order(order.symbol, order_link_id=order.link_id, order_id=order.order_id)
+        found = await self._queries.find_order(order.symbol, order_link_id=order.link_id, order_id=order.order_id)
         if found is not None:
             if found.cum_exec_qty > order.exec_qty:
                 await self.backfill()
-            runner.orders.heard(found)
+            runner.on_order_update(found)
             if found.status.is_open and order.state is OrderState.PENDING_CANCEL:
-                runner.orders.cancel_did_not_happen(order)
+                runner.orders.on_look_up(order, LookUp.STILL_OPEN)
         elif order.order_id or order.state is OrderState.PENDING_CANCEL:
             await self.backfill()
-            runner.orders.is_gone(order)
+            runner.orders.on_look_up(order, LookUp.GONE)
         else:
-            runner.orders.never_arrived(order)
+            runner.orders.on_look_up(order, LookUp.NEVER_ARRIVED)

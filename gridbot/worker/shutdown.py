@@ -1,18 +1,18 @@
-"""Leaving nothing behind, when asked to: cancel what rests, close what is held, and say what could not be done.
+"""Stopping with `on_stop: cancel` or `flatten`: cancel all orders, close all positions, report what could not be done.
 
-Latched first: the gate lets no strategy order out any more, so nothing is placed behind our back; what closes goes
-through the same gate, as an operator's. Each step is confirmed by the exchange's own list, not by an acknowledgement
+The gate is stopped first, so that no strategy places anything meanwhile; what closes a position passes the same gate,
+as an operator's order. Each step is confirmed by the exchange's own list, not by an acknowledgement
 (docs/strategy.md 6.6).
 """
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 
 from gridbot.core import Direction, Side, client_order_id
 from gridbot.exchange.failures import ExchangeError
-from gridbot.risk.gate import Producer, Proposal
+from gridbot.orders.proposal import Proposal
+from gridbot.risk.refusals import Producer
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -25,15 +25,15 @@ CROSS = Decimal("0.005")
 
 
 async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
-    """Cancel every order of ours until the exchange lists none; what is left after the timeout, in words."""
-    orchestrator.context.gate.stopping = True
-    clock_s = orchestrator.context.clock_s
-    deadline = clock_s() + timeout_s
+    """Cancel every order of ours until the exchange lists none; sentences about what is left after the timeout."""
+    orchestrator.context.gate.stop()
+    clock = orchestrator.context.clock
+    deadline_s = clock.monotonic_s() + timeout_s
     problem = ""
-    while clock_s() < deadline:
+    while clock.monotonic_s() < deadline_s:
         for runner in orchestrator.runners.values():
             runner.orders.cancel_all("stop")
-        await asyncio.sleep(POLL_S)
+        await clock.sleep(POLL_S)
         if any(len(runner.book) for runner in orchestrator.live.values()):
             continue
         try:
@@ -51,11 +51,11 @@ async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> lis
 
 
 async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
-    """Close both legs of every symbol; what is left after the timeout, in words. After `cancel_everything`."""
-    clock_s = orchestrator.context.clock_s
-    deadline = clock_s() + timeout_s
+    """Close both legs of every symbol, after `cancel_everything`; sentences about what is left after the timeout."""
+    clock = orchestrator.context.clock
+    deadline_s = clock.monotonic_s() + timeout_s
     sent: dict[tuple[str, Direction], float] = {}
-    while clock_s() < deadline:
+    while clock.monotonic_s() < deadline_s:
         open_legs = [
             (runner, direction)
             for runner in orchestrator.live.values()
@@ -67,14 +67,14 @@ async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
         for runner, direction in open_legs:
             last = sent.get((runner.symbol, direction))
             if last is None and _close(orchestrator, runner, direction):
-                sent[runner.symbol, direction] = clock_s()
-            elif last is not None and clock_s() - last > AGAIN_S:  # the price ran away from it
+                sent[runner.symbol, direction] = clock.monotonic_s()
+            elif last is not None and clock.monotonic_s() - last > AGAIN_S:  # the price ran away from it
                 del sent[runner.symbol, direction]
                 runner.orders.cancel_all("flatten")
         orchestrator.context.executor.pump()
-        await asyncio.sleep(POLL_S)
+        await clock.sleep(POLL_S)
         for runner, _ in open_legs:
-            orchestrator.refresh_positions(runner.symbol)
+            runner.check_positions()
     return [
         f"{runner.symbol}: {leg.size} {direction} is still open; close it by hand"
         for runner in orchestrator.live.values()
@@ -84,7 +84,7 @@ async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
 
 
 def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direction) -> bool:
-    """One reduce-only order over the whole leg, priced to trade at once; False when the gate keeps it for now."""
+    """One reduce-only order over the whole leg, priced to trade at once; False when the gate refuses it for now."""
     context, risk_state = orchestrator.context, runner.risk_state
     if risk_state.last_price is None:
         return False
@@ -100,7 +100,7 @@ def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direct
         client_id=client_order_id(runner.strat_id, runner.symbol, side, ticks, direction),
         post_only=False,
     )
-    if context.gate.admit(risk_state, proposal, context.clock_s(), Producer.CLOSE) is not None:
+    if context.gate.admit(risk_state, proposal, context.clock.monotonic_s(), Producer.CLOSE) is not None:
         return False
     runner.orders.submit(proposal)
     return True

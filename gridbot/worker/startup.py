@@ -1,4 +1,4 @@
-"""Everything that must be known and right before the first order. Fail closed.
+"""Checks before the first order, and the settings of each symbol. Fails closed.
 
 Each step raises: an `ExchangeError` when the exchange did not answer (tried again), a `StartRefused` when its answer
 makes trading unsafe (not tried again). Nothing here sends an order.
@@ -10,11 +10,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gridbot.bybit.rest import BybitRest
 from gridbot.config.models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.ports import ExchangeQueries
 
 __all__ = ["RETRY_WAITS_S", "Facts", "StartRefused", "gather_facts", "is_hopeless"]
 
@@ -28,7 +28,7 @@ HOPELESS = frozenset({ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM})
 
 
 class StartRefused(Exception):
-    """Trading would be unsafe; the text says what was expected, what came and what to do."""
+    """Trading would be unsafe; the text says what was expected, what was found and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +45,23 @@ def is_hopeless(error: ExchangeError) -> bool:
 
 
 async def gather_facts(
-    rest: BybitRest, account: AccountConfig, strategies: Sequence[StrategyConfig], now_ms: int
+    queries: ExchangeQueries, account: AccountConfig, strategies: Sequence[StrategyConfig], now_ms: int
 ) -> Facts:
     """Check clock, key, account and each symbol; set hedge mode and the configured leverage."""
-    ahead = now_ms - await rest.server_time_ms()
+    ahead = now_ms - await queries.server_time_ms()
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
-    await _check_key(rest, account)
-    await _check_account(rest)
+    await _check_key(queries, account)
+    await _check_account(queries)
     instruments = {}
     for strategy in strategies:
-        instruments[strategy.symbol] = await _prepare_symbol(rest, strategy)
+        instruments[strategy.symbol] = await _prepare_symbol(queries, strategy)
     return Facts(instruments, ahead)
 
 
-async def _check_key(rest: BybitRest, account: AccountConfig) -> None:
+async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:
     try:
-        key = await rest.api_key_info()
+        key = await queries.api_key_info()
     except ExchangeError as error:
         if account.environment is Environment.DEMO and error.kind is not ErrorKind.AUTH:
             log.info("the demo environment does not tell about keys (%s); going on", error)
@@ -85,16 +85,16 @@ async def _check_key(rest: BybitRest, account: AccountConfig) -> None:
         log.warning("the key may withdraw money; a trading bot needs no such key: make one without that permission")
 
 
-async def _check_account(rest: BybitRest) -> None:
+async def _check_account(queries: ExchangeQueries) -> None:
     """Balances, and so every affordability check, are the account's only in cross margin (docs/bybit.md 2.5)."""
-    info = await rest.account_info()
+    info = await queries.account_info()
     if info.margin_mode == "ISOLATED_MARGIN":
         raise StartRefused("expected cross margin, the account is in isolated margin; switch it to cross on Bybit")
 
 
-async def _prepare_symbol(rest: BybitRest, strategy: StrategyConfig) -> Instrument:
+async def _prepare_symbol(queries: ExchangeQueries, strategy: StrategyConfig) -> Instrument:
     symbol = strategy.symbol
-    instrument = await rest.instrument(symbol)
+    instrument = await queries.instrument(symbol)
     if instrument.status != "Trading":
         raise StartRefused(
             f"expected {symbol} to be Trading, the exchange says {instrument.status}; remove the strategy"
@@ -107,7 +107,7 @@ async def _prepare_symbol(rest: BybitRest, strategy: StrategyConfig) -> Instrume
     if strategy.shadow_mode:
         return instrument
     try:
-        await rest.ensure_hedge_mode(symbol)
+        await queries.ensure_hedge_mode(symbol)
     except ExchangeError as error:
         if error.kind is ErrorKind.RESYNC:
             raise StartRefused(
@@ -116,5 +116,5 @@ async def _prepare_symbol(rest: BybitRest, strategy: StrategyConfig) -> Instrume
             ) from error
         raise
     if strategy.leverage is not None:
-        await rest.set_leverage(symbol, strategy.leverage)
+        await queries.set_leverage(symbol, strategy.leverage)
     return instrument

@@ -1,25 +1,26 @@
-"""The clock and the randomness of a real process (`gridbot.ports`)."""
+"""Clock, randomness and memory of a real process (`gridbot.ports`). Only the worker's entry makes them."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Callable
 
+import psutil
+
 from gridbot.ports import Timer
 
-__all__ = ["SystemClock", "SystemIds"]
+__all__ = ["OwnProcess", "SystemClock", "SystemIds"]
 
 
 class SystemClock:
     """The machine's own time, the running loop's timers."""
 
-    def monotonic_s(self) -> float:
-        return time.monotonic()
-
-    def monotonic_ns(self) -> int:
-        return time.monotonic_ns()
+    # No Python frame of our own: these are read several times for each ticker.
+    monotonic_s = staticmethod(time.monotonic)
+    monotonic_ns = staticmethod(time.monotonic_ns)
 
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -39,3 +40,15 @@ class SystemIds:
 
     def token(self, digits: int) -> str:
         return secrets.token_hex((digits + 1) // 2)[:digits]
+
+
+class OwnProcess:
+    """What a worker reports about its own process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._process = psutil.Process()
+
+    def rss(self) -> int:
+        """Resident memory in bytes."""
+        return int(self._process.memory_info().rss)

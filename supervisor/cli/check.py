@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -18,16 +14,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gridbot.config.loading import ConfigError, GridbotConfig, find_config, load_config
-from gridbot.exchange.environment import Environment
-from gridbot.paper.settings import SourceKind
-from supervisor.cli.check_report import LadderReport, ladder_report, warnings
+from gridbot.config.ladder_report import LadderReport, ladder_report
+from gridbot.config.loading import ConfigError, load_config
+from gridbot.config.models import GridbotConfig
+from gridbot.config.paths import find_config
+from gridbot.config.setting_warnings import setting_warnings
+from supervisor.cli.machine_checks import machine_cautions, machine_failures
+from supervisor.cli.options import place_options
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["check"]
 
 PIPED_WIDTH = 120
-LITTLE_DISK = 500 * 1024 * 1024
 
 
 def _pairs(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, Decimal]:
@@ -46,8 +44,7 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: Sequence[str]) 
 
 
 @click.command()
-@click.option("-c", "--config", envvar="GRIDBOT_CONFIG_PATH", help="Configuration file [default: conf/demo.yaml].")
-@click.option("--data-dir", envvar="GRIDBOT_DATA_DIR", help="Data directory to check instead of the file's own.")
+@place_options("Data directory to check instead of the file's own.")
 @click.option("--price", "prices", multiple=True, metavar="SYMBOL=PRICE", callback=_pairs, help="Price to build at.")
 @click.option("--wallet", "wallets", multiple=True, metavar="ACCOUNT=USDT", callback=_pairs, help="Balance to size by.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
@@ -66,8 +63,8 @@ def check(
         _refuse(error, as_json)
         sys.exit(ExitCode.CONFIG)
     reports = [ladder_report(loaded, strategy, prices, wallets) for strategy in loaded.strategies]
-    failures = list(_failures(loaded))
-    cautions = [*warnings(loaded), *_cautions(loaded)]
+    failures = list(machine_failures(loaded))
+    cautions = [*setting_warnings(loaded), *machine_cautions(loaded)]
     impossible = any(report.problem for report in reports)
     if as_json:
         click.echo(json.dumps(_as_json(path, loaded, reports, failures, cautions), indent=2))
@@ -87,64 +84,6 @@ def _refuse(error: ConfigError, as_json: bool) -> None:
     click.echo(str(error), err=True)
     count = len(error.problems)
     click.echo(f"{count} problem{'s' if count != 1 else ''}; nothing can start with this file", err=True)
-
-
-def _failures(config: GridbotConfig) -> Iterator[str]:
-    """What would keep it from starting on this machine."""
-    if (reason := _not_writable(config.storage.data_dir)) is not None:
-        yield f"data directory {config.storage.data_dir}: expected to be able to write there, got: {reason}"
-    if _uses_paper(config) and config.paper.market.source is SourceKind.REPLAY:
-        for symbol, file in config.paper.market.files.items():
-            if not os.access(file, os.R_OK) or not file.is_file():
-                yield f"replay of {symbol}: expected a readable file, got nothing at {file}"
-
-
-def _cautions(config: GridbotConfig) -> Iterator[str]:
-    """What may go wrong on this machine."""
-    home = _nearest(config.storage.data_dir)
-    free = shutil.disk_usage(home).free
-    if free < LITTLE_DISK:
-        yield f"data directory {config.storage.data_dir}: only {free // 1024**2} MB free"
-    if not _uses_paper(config):
-        return
-    host, port = config.paper.host, config.paper.port
-    if host not in ("127.0.0.1", "::1", "localhost"):
-        yield f"paper.host {host}: the paper exchange would be open to other machines"
-    if port and (reason := _port_taken(host, port)) is not None:
-        yield f"paper.port {port}: {reason}; fine if that is gridbot running already, otherwise use another or 0"
-
-
-def _uses_paper(config: GridbotConfig) -> bool:
-    return any(account.environment is Environment.PAPER for account in config.accounts)
-
-
-def _nearest(path: Path) -> Path:
-    """The path itself or the nearest directory above it that exists."""
-    return next(place for place in (path, *path.parents) if place.exists())
-
-
-def _not_writable(data_dir: Path) -> str | None:
-    home = _nearest(data_dir)
-    if not home.is_dir():
-        return f"{home} is not a directory"
-    if not os.access(home, os.W_OK | os.X_OK):
-        return f"no permission for {home}"
-    try:
-        with tempfile.TemporaryFile(dir=home):
-            return None
-    except OSError as error:
-        return error.strerror or str(error)
-
-
-def _port_taken(host: str, port: int) -> str | None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return (error.strerror or str(error)).lower()
-    return None
 
 
 def _as_json(

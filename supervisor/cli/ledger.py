@@ -3,65 +3,18 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Final
 
 import click
 
-from supervisor.cli.sql import SqlFailed, ask
+from gridbot.config.paths import find_config
+from supervisor.cli.options import config_option, records_option
+from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import ExitCode
+from supervisor.store.ledger_check import check_balances
+from supervisor.store.query import SqlFailed
 
-__all__ = ["Balance", "check", "ledger"]
-
-CENT: Final = Decimal("0.01")
-
-_NEWEST: Final = """
-    SELECT account, coin, ts, wallet_balance, expected, difference FROM ledger
-    QUALIFY row_number() OVER (PARTITION BY account, coin ORDER BY seq DESC) = 1 ORDER BY account, coin"""
-
-# Where the difference changed for good: it is the same on both sides of the step for three wallet rows.
-_STEPS: Final = """
-    SELECT account, ts, previous_ts, difference - previous AS step, wallet_balance, expected
-    FROM (
-        SELECT *, lag(difference) OVER rows AS previous, lag(ts) OVER rows AS previous_ts,
-            lead(difference, 2) OVER rows AS later
-        FROM ledger WINDOW rows AS (PARTITION BY account, coin ORDER BY seq))
-    WHERE abs(difference - previous) >= 0.01 AND (later IS NULL OR abs(later - previous) >= 0.01)
-    ORDER BY account, ts LIMIT 50"""
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """Newest wallet row of an account and what its executions say, in coin units."""
-
-    account: str
-    coin: str
-    ts: str
-    balance: Decimal
-    expected: Decimal
-    difference: Decimal
-
-    @property
-    def explained(self) -> bool:
-        return abs(self.difference) < CENT
-
-
-def check(data_dir: Path) -> tuple[list[Balance], list[str]]:
-    """Newest balances, and a line for each moment at which an unexplained difference began. Raise SqlFailed."""
-    balances = [
-        Balance(account, coin, f"{ts:%Y-%m-%d %H:%M:%S}", balance, expected, difference)
-        for account, coin, ts, balance, expected, difference in ask(data_dir, _NEWEST).rows
-    ]
-    if all(balance.explained for balance in balances):
-        return balances, []
-    lines = [
-        f"{account}: {step:+.2f} between {before:%Y-%m-%d %H:%M:%S} and {ts:%Y-%m-%d %H:%M:%S} "
-        f"(balance {balance:.2f}, executions say {expected:.2f})"
-        for account, ts, before, step, balance, expected in ask(data_dir, _STEPS).rows
-    ]
-    return balances, lines
+__all__ = ["ledger"]
 
 
 @click.group("ledger")
@@ -69,20 +22,10 @@ def ledger() -> None:
     """Money: what came in, what went out, whether it adds up."""
 
 
-_PLACE: Final = click.Path(path_type=Path)
-
-
 @ledger.command("check")
-@click.option(
-    "--data-dir",
-    type=_PLACE,
-    envvar="GRIDBOT_DATA_DIR",
-    default=Path("data"),
-    show_default=True,
-    help="Data directory of the bot.",
-)
+@records_option()
 @click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
-@click.option("-c", "--config", envvar="GRIDBOT_CONFIG_PATH", help="With --exchange: the configuration, for the keys.")
+@config_option("With --exchange: the configuration, for the keys.")
 @click.option("--account", "accounts", multiple=True, help="With --exchange: only this account.")
 def check_command(data_dir: Path, exchange: bool, config: str | None, accounts: tuple[str, ...]) -> None:
     """Compare each account's balance with its executions. Exit code 6 when a cent or more is unexplained.
@@ -101,7 +44,7 @@ def check_command(data_dir: Path, exchange: bool, config: str | None, accounts: 
 
 def _from_records(data_dir: Path) -> bool:
     """Print the verdict of the records alone; whether every cent is explained. Raise SqlFailed."""
-    balances, lines = check(data_dir)
+    balances, lines = check_balances(data_dir)
     if not balances:
         click.echo("no balances are recorded yet")
     for balance in balances:
@@ -117,8 +60,8 @@ def _from_records(data_dir: Path) -> bool:
 
 def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]) -> bool:
     """Print what the exchange's log and the records tell differently. Raise SqlFailed; exits with 4 without a file."""
-    from gridbot.config.loading import ConfigError, find_config, load_config
-    from supervisor.store.ledger_exchange import check_with_exchange
+    from gridbot.config.loading import ConfigError, load_config
+    from supervisor.store.exchange_ledger import check_with_exchange
 
     try:
         settings = load_config(find_config(config), data_dir=str(data_dir))
@@ -126,7 +69,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitCode.CONFIG)
     explained, compared = True, False
-    for found in check_with_exchange(settings, data_dir, accounts):
+    for found in check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir)):
         compared = True
         if found.comparison is None:
             explained = False
@@ -146,3 +89,13 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     if not compared:
         click.echo("no account of the configuration has balances recorded here")
     return explained
+
+
+def _paper_url(data_dir: Path) -> str | None:
+    """Where the running bot's paper exchange answers. Raises LookupError when no bot runs."""
+    try:
+        with ControlClient(data_dir) as client:
+            paper = client.status().get("paper") or {}
+    except ControlError as error:
+        raise LookupError(str(error)) from error
+    return paper.get("url")

@@ -13,6 +13,7 @@ import duckdb
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError
+from supervisor.cli.options import records_option
 from supervisor.exit_codes import ExitCode
 from supervisor.store import maintenance
 from supervisor.store.maintenance import IncompleteJournals
@@ -20,18 +21,10 @@ from supervisor.store.writer import WriterBusy
 
 __all__ = ["backup", "export", "rebuild", "vacuum"]
 
-_data_dir = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    envvar="GRIDBOT_DATA_DIR",
-    default=Path("data"),
-    show_default=True,
-    help="Data directory of the bot.",
-)
-
 
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
+    """Expected errors as a sentence and an exit code."""
     code = ExitCode.UNEXPECTED
     try:
         yield
@@ -53,7 +46,7 @@ def _plain_errors() -> Iterator[None]:
 
 
 @click.command("rebuild")
-@_data_dir
+@records_option()
 @click.option("--accept-loss", is_flag=True, help="Go on although some records are in no journal.")
 def rebuild(data_dir: Path, accept_loss: bool) -> None:
     """Make a new database file from the journals (bot stopped); the old file is kept beside it."""
@@ -68,7 +61,7 @@ def rebuild(data_dir: Path, accept_loss: bool) -> None:
 
 @click.command("backup")
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
-@_data_dir
+@records_option()
 def backup(target: Path, data_dir: Path) -> None:
     """Copy the database to the file TARGET, while the bot runs or not."""
     with _plain_errors():
@@ -77,7 +70,7 @@ def backup(target: Path, data_dir: Path) -> None:
 
 
 @click.command("vacuum")
-@_data_dir
+@records_option()
 def vacuum(data_dir: Path) -> None:
     """Write the database anew without its free space (bot stopped)."""
     with _plain_errors():
@@ -88,7 +81,7 @@ def vacuum(data_dir: Path) -> None:
 @click.command("export")
 @click.argument("target", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--table", "tables", multiple=True, type=click.Choice(list(RECORD_TYPES)), help="Only this table.")
-@_data_dir
+@records_option()
 def export(target: Path, tables: tuple[str, ...], data_dir: Path) -> None:
     """Write the records as Parquet files below TARGET, by table and UTC day; only what is new since the last time."""
     with _plain_errors():

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import click
 
-from supervisor.cli.main import place_options
-from supervisor.cli.places import config_path
+from gridbot.config.paths import find_config
+from gridbot.paper.market.replay import ReplayError
+from gridbot.paper.server.paper_server import SetupError
+from gridbot.paper.server.standalone import run_standalone
+from supervisor.children.entry_points import paper_spec
+from supervisor.cli.options import load_or_refuse, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["paper"]
 
 
 @click.command("paper")
-@place_options
+@place_options()
 @click.option("--port", type=click.IntRange(0, 65535), help="Port on 127.0.0.1 [default: of the configuration].")
 def paper(config: str | None, data_dir: str | None, port: int | None) -> None:
     """Run the paper exchange of a configuration alone, until Ctrl-C.
@@ -20,13 +24,7 @@ def paper(config: str | None, data_dir: str | None, port: int | None) -> None:
     It has the configuration's paper accounts and market, and prints how to point pybit and ccxt at it. Its state ends
     with it, unless the configuration names a paper.state_file.
     """
-    from gridbot.paper.market.replay import ReplayError
-    from gridbot.paper.server.paper_server import SetupError
-    from gridbot.paper.server.standalone import run_standalone
-    from supervisor.process.entry_points import paper_spec
-    from supervisor.process.run import load
-
-    spec = paper_spec(load(config_path(config), data_dir), port)
+    spec = paper_spec(load_or_refuse(find_config(config), data_dir), port)
     try:
         run_standalone(spec, click.echo)
     except (SetupError, ReplayError) as error:

@@ -1,28 +1,20 @@
-"""The client of a supervisor's control socket (see `control_server`). Loads no asyncio, to keep `status` quick."""
+"""The client of a supervisor's control socket (see `socket_protocol`). Loads no asyncio, to keep `status` quick."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered", "socket_path"]
+from supervisor.control.socket_protocol import Json, encode, socket_path
 
-Json = dict[str, Any]
-
-LONGEST_PATH = 100
-"""Bytes a socket's path may have; the kernel's limit is a little above."""
-
-SOCKET_NAME = "control.sock"
-PATH_NAME = "control.path"
+__all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]
 
 
 class ControlError(Exception):
-    """Base of what a client can meet."""
+    """Base of the ways in which a request can fail."""
 
 
 class NotRunning(ControlError):
@@ -37,16 +29,6 @@ class Refused(ControlError):
     """The supervisor answered that it will not or cannot do it."""
 
 
-def socket_path(data_dir: Path) -> Path:
-    """Where a client has to look. The file need not exist."""
-    direct = data_dir.absolute() / SOCKET_NAME
-    if len(os.fsencode(direct)) <= LONGEST_PATH:
-        return direct
-    with contextlib.suppress(OSError, ValueError):
-        return Path((data_dir / PATH_NAME).read_text(encoding="utf-8").strip())
-    return direct
-
-
 class ControlClient:
     """A blocking connection to the supervisor of `data_dir`; opened at the first request, usable in `with`."""
 
@@ -57,14 +39,14 @@ class ControlClient:
         self._buffer = bytearray()
 
     def request(self, op: str, *, timeout: float | None = None, **fields: Any) -> Json:
-        """Send and wait for the answer, `timeout` seconds if not the client's own timeout.
+        """Send a request and wait for its answer, `timeout` seconds (None: the client's own timeout).
 
         Raises NotRunning, Unanswered or Refused (with the supervisor's words).
         """
         connection = self._connect()
         connection.settimeout(self._timeout if timeout is None else timeout)
         try:
-            connection.sendall(json.dumps({"op": op, **fields}).encode() + b"\n")
+            connection.sendall(encode({"op": op, **fields}))
             answer = json.loads(self._line(connection))
         except TimeoutError:
             self.close()

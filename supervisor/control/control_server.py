@@ -1,15 +1,9 @@
-"""The control socket: how the command line, the web process and tests talk to a running supervisor.
-
-A unix socket `control.sock` in the data directory, mode 0600. Each request is one line of JSON `{"op": ...}`, each
-answer one line `{"ok": true, ...}` or `{"ok": false, "error": text}`. A path that is too long for the kernel (about 100
-bytes) is replaced by one in a private directory below the temporary directory, written into `control.path`.
-"""
+"""The server of the control socket (see `socket_protocol`): lines in, a handler's answers out."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import shutil
@@ -19,30 +13,30 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from supervisor.control.control_client import (
-    LONGEST_PATH,
-    PATH_NAME,
-    SOCKET_NAME,
-    ControlClient,
-    ControlError,
-    NotRunning,
-    Refused,
-    Unanswered,
-    socket_path,
+from supervisor.control.socket_protocol import (
+    LONGEST_LINE,
+    PATH_FILE,
+    SOCKET_FILE,
+    Json,
+    direct_path,
+    encode,
+    fits,
+    read_request,
+    refused,
 )
 
-__all__ = ["ControlClient", "ControlError", "ControlServer", "NotRunning", "Refused", "Unanswered", "socket_path"]
+__all__ = ["ControlServer"]
 
 log = logging.getLogger(__name__)
 
-Json = dict[str, Any]
 Handler = Callable[[Json], Awaitable[Json]]
-
-_LONGEST_LINE = 4 << 20
 
 
 class ControlServer:
-    """Listens while it is open. `handler` answers one request; only the holder of the directory's lock may open it."""
+    """Listens from `open` to `close`; `handler` answers one request.
+
+    Only the holder of the data directory's lock may open it.
+    """
 
     def __init__(self, data_dir: Path, handler: Handler) -> None:
         self._data_dir = data_dir
@@ -53,7 +47,7 @@ class ControlServer:
         self._path: Path | None = None
 
     async def open(self) -> None:
-        """Replaces whatever a dead supervisor left. Raises OSError."""
+        """Listen, in place of a socket that a dead supervisor left. Raises OSError."""
         self._path = self._free_path()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
@@ -61,7 +55,7 @@ class ControlServer:
             listener.bind(str(self._path))
         finally:
             os.umask(before)
-        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=_LONGEST_LINE)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LONGEST_LINE)
 
     async def close(self) -> None:
         if self._server is not None:
@@ -78,22 +72,22 @@ class ControlServer:
             self._path.unlink(missing_ok=True)
         if self._private is not None:
             shutil.rmtree(self._private, ignore_errors=True)
-            (self._data_dir / PATH_NAME).unlink(missing_ok=True)
+            (self._data_dir / PATH_FILE).unlink(missing_ok=True)
 
     def _free_path(self) -> Path:
-        direct = self._data_dir.absolute() / SOCKET_NAME
+        direct = direct_path(self._data_dir)
         direct.unlink(missing_ok=True)
-        record = self._data_dir / PATH_NAME
+        record = self._data_dir / PATH_FILE
         with contextlib.suppress(OSError, ValueError):
             left = Path(record.read_text(encoding="utf-8").strip())
-            if left.name == SOCKET_NAME and left.parent.name.startswith("gridbot-"):
+            if left.name == SOCKET_FILE and left.parent.name.startswith("gridbot-"):
                 left.unlink(missing_ok=True)
                 left.parent.rmdir()
         record.unlink(missing_ok=True)
-        if len(os.fsencode(direct)) <= LONGEST_PATH:
+        if fits(direct):
             return direct
         self._private = Path(tempfile.mkdtemp(prefix="gridbot-"))
-        path = self._private / SOCKET_NAME
+        path = self._private / SOCKET_FILE
         record.write_text(f"{path}\n", encoding="utf-8")
         return path
 
@@ -102,7 +96,7 @@ class ControlServer:
         try:
             while line := await reader.readline():
                 answer = await self._answer(line)
-                writer.write(json.dumps(answer, separators=(",", ":"), default=str).encode() + b"\n")
+                writer.write(encode(answer))
                 await writer.drain()
         except (ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line beyond the limit, or the end
             pass
@@ -111,14 +105,11 @@ class ControlServer:
             writer.close()
 
     async def _answer(self, line: bytes) -> Json:
-        try:
-            request = json.loads(line)
-        except ValueError as error:
-            return {"ok": False, "error": f"expected one JSON object a line, got something else: {error}"}
-        if not isinstance(request, dict) or not isinstance(request.get("op"), str):
-            return {"ok": False, "error": 'expected an object with a text "op", such as {"op": "ping"}'}
+        request = read_request(line)
+        if isinstance(request, str):
+            return refused(request)
         try:
             return await self._handler(request)
-        except Exception as error:  # the shell of a request: whatever is wrong with it must not reach the loop
+        except Exception as error:  # whatever is wrong with one request must not end the loop
             log.exception("request %r failed", request["op"])
-            return {"ok": False, "error": f"unexpected {type(error).__name__}: {error}; the supervisor's log has it"}
+            return refused(f"unexpected {type(error).__name__}: {error}; the supervisor's log has it")

@@ -1,58 +1,64 @@
-"""What the control socket can ask of a supervisor.
-
-| request                                                      | answer                                             |
-|--------------------------------------------------------------|----------------------------------------------------|
-| {"op": "ping"}                                               | {"ok", "pid", "version", "state"}                  |
-| {"op": "status"}                                             | {"ok", "status": model of supervisor.health}       |
-| {"op": "stop", "mode": null or a mode, "force": bool}        | {"ok"}; the connection closes when all is gone     |
-| {"op": "restart", "child": name or account}                  | {"ok", "child"}; also takes a child out of FATAL   |
-| {"op": "worker", "account", "name", "args": {}, "wait_s": 5} | {"ok", "delivered", "answered", "result"}          |
-"""
+"""What the control socket can ask of a supervisor; the requests are listed in `socket_protocol`."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from gridbot.version import __version__
-from supervisor.process.child import Child, ChildKind
-from supervisor.process.policy import ProcessState, Restart
-
-if TYPE_CHECKING:
-    from supervisor.process.loop import Supervisor
+from supervisor.children.child_spec import ChildKind
+from supervisor.children.fleet import Fleet
+from supervisor.children.policy import ProcessState, Restart
+from supervisor.control.socket_protocol import STOP_MODES, Json, refused
+from supervisor.control.worker_commands import WorkerCommands
 
 __all__ = ["Operations"]
 
-Json = dict[str, Any]
-
-STOP_MODES = ("keep", "cancel", "flatten")
 COMMAND_WAIT_S = 5.0
 
 
-class Operations:
-    """Answers requests on behalf of a supervisor, and keeps the commands that wait for a worker's result."""
+class StopCall(Protocol):
+    """Begins the stop: with the orders' `mode` (None: as configured), or by `force`."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self._last_id = 0
-        self._waiting: dict[int, asyncio.Future[Json]] = {}
+    def __call__(self, mode: str | None, *, force: bool) -> None: ...
+
+
+class Operations:
+    """Answers requests. `record` keeps a command, its arguments and its answer."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        status: Callable[[], Json],
+        stop: StopCall,
+        record: Callable[[str, Mapping[str, Any], Mapping[str, Any]], None],
+    ) -> None:
+        self._fleet = fleet
+        self._status = status
+        self._begin_stop = stop
+        self._record = record
+        self._commands = WorkerCommands()
 
     async def handle(self, request: Json) -> Json:
+        """The answer to one request. Commands are recorded, except those that a worker got: it records them itself."""
         answer = await self._answer(request)
-        kept_by_worker = request["op"] == "worker" and answer.get("delivered")
-        if request["op"] in ("stop", "restart", "worker") and not kept_by_worker:
+        recorded_by_worker = request["op"] == "worker" and answer.get("delivered")
+        if request["op"] in ("stop", "restart", "worker") and not recorded_by_worker:
             name = str(request.get("name", "")) if request["op"] == "worker" else str(request["op"])
-            self._supervisor.journal.command(name, {k: v for k, v in request.items() if k != "op"}, answer)
+            self._record(name, {k: v for k, v in request.items() if k != "op"}, answer)
         return answer
+
+    def on_answer(self, message: Json) -> None:
+        """A worker's answer to a command."""
+        self._commands.on_answer(message)
 
     async def _answer(self, request: Json) -> Json:
         match request["op"]:
             case "ping":
-                state = self._supervisor.status()["supervisor"]["state"]
-                return {"ok": True, "pid": os.getpid(), "version": __version__, "state": state}
+                return {"ok": True, "pid": os.getpid(), "version": __version__, "state": self._state()}
             case "status":
-                return {"ok": True, "status": self._supervisor.status()}
+                return {"ok": True, "status": self._status()}
             case "stop":
                 return self._stop(request)
             case "restart":
@@ -60,61 +66,37 @@ class Operations:
             case "worker":
                 return await self._worker(request)
             case other:
-                return _refused(f"unknown request {other!r}: expected ping, status, stop, restart or worker")
+                return refused(f"unknown request {other!r}: expected ping, status, stop, restart or worker")
 
-    def on_answer(self, message: Json) -> None:
-        """A worker's answer to a command: {"type": "answer", "id": n, "ok": bool, "result" or "error": ...}."""
-        waiting = self._waiting.pop(int(message.get("id", 0)), None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(message)
+    def _state(self) -> str:
+        return str(self._status()["supervisor"]["state"])
 
     def _stop(self, request: Json) -> Json:
         mode = request.get("mode")
         if mode is not None and mode not in STOP_MODES:
-            return _refused(f"expected a mode of {', '.join(STOP_MODES)}, got {mode!r}")
-        self._supervisor.stop(mode, force=bool(request.get("force")))
+            return refused(f"expected a mode of {', '.join(STOP_MODES)}, got {mode!r}")
+        self._begin_stop(mode, force=bool(request.get("force")))
         return {"ok": True}
 
     def _restart(self, name: str) -> Json:
-        child = self._find(name)
+        child = self._fleet.find(name)
         if child is None:
-            return _refused(self._unknown(name))
-        if self._supervisor.status()["supervisor"]["state"] == "stopping":
-            return _refused("the supervisor is stopping")
-        self._supervisor.advance(child, Restart("restart asked for by an operator"))
+            return refused(self._unknown(name))
+        if self._state() == "stopping":
+            return refused("the supervisor is stopping")
+        self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 
     async def _worker(self, request: Json) -> Json:
         account, name = str(request.get("account", "")), str(request.get("name", ""))
-        child = self._find(account)
-        if child is None or child.spec.kind is not ChildKind.WORKER:
-            return _refused(self._unknown(account))
-        if child.state.process is not ProcessState.RUNNING:
-            return _refused(f"the worker of {account} is {child.state.process}: it takes commands when RUNNING")
-        self._last_id += 1
-        number = self._last_id
-        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
-        command = {"type": "command", "id": number, "name": name, "args": request.get("args") or {}}
-        try:
-            if not child.send(command):
-                return _refused(f"the worker of {account} does not take commands at the moment")
-            answer = await asyncio.wait_for(future, float(request.get("wait_s", COMMAND_WAIT_S)))
-        except TimeoutError:
-            return {"ok": True, "delivered": True, "answered": False, "result": None}
-        finally:
-            self._waiting.pop(number, None)
-        if not answer.get("ok", True):
-            return _refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
-        return {"ok": True, "delivered": True, "answered": True, "result": answer.get("result")}
-
-    def _find(self, name: str) -> Child | None:
-        return next((c for c in self._supervisor.children if name and name in (c.spec.name, c.spec.account)), None)
+        worker = self._fleet.find(account)
+        if worker is None or worker.spec.kind is not ChildKind.WORKER:
+            return refused(self._unknown(account))
+        if worker.state.process is not ProcessState.RUNNING:
+            return refused(f"the worker of {account} is {worker.state.process}: it takes commands when RUNNING")
+        wait_s = float(request.get("wait_s", COMMAND_WAIT_S))
+        return await self._commands.send(worker, name, request.get("args") or {}, wait_s)
 
     def _unknown(self, name: str) -> str:
-        known = ", ".join(child.spec.account or child.spec.name for child in self._supervisor.children)
+        known = ", ".join(child.spec.account or child.spec.name for child in self._fleet)
         return f"no process or account {name!r} here; there are {known}"
-
-
-def _refused(text: str) -> Json:
-    return {"ok": False, "error": text}

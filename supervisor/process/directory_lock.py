@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import time
 from pathlib import Path
 
-from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.exit_codes import CommandError, ExitCode, unwritable
+from supervisor.waiting import wait_until
 
 __all__ = ["DirectoryLock", "holder"]
 
 FILE_NAME = "supervisor.lock"
+LOCK_WAIT_S = 0.3
 
 
 class DirectoryLock:
@@ -31,8 +32,7 @@ class DirectoryLock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            text = f"expected a data directory that can be written, got: {error}; choose another one with --data-dir"
-            raise CommandError(text, ExitCode.REFUSED) from error
+            raise unwritable(error) from error
         if not _lock(fd):
             pid = _read_pid(fd)
             os.close(fd)
@@ -67,15 +67,16 @@ def holder(data_dir: Path) -> int | None:
 
 
 def _lock(fd: int) -> bool:
-    """Tries for a moment: a client that looks whether somebody holds the lock holds it itself while it looks."""
-    for _ in range(6):
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return True
-    return False
+    """Tries for a moment: a client that checks whether the lock is held takes it itself for an instant."""
+    return wait_until(lambda: _try_lock(fd), timeout_s=LOCK_WAIT_S, every_s=0.05)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _read_pid(fd: int) -> int:

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
-from supervisor.process.child import Child, ChildKind
-from supervisor.process.launch_plan import Plan
-from supervisor.process.queues import QueueLedger
+import psutil
+
+from gridbot.version import __version__
+from supervisor.children.child import Child
+from supervisor.children.child_spec import ChildKind
+from supervisor.children.fleet import Fleet
+from supervisor.children.launch_arguments import LaunchArguments
+from supervisor.children.launch_plan import Plan
 from supervisor.status.model import ChildFacts, SupervisorFacts, build_status
+from supervisor.utc_time import utc_now
 
-__all__ = ["status_of"]
+__all__ = ["status_of", "supervisor_facts"]
 
 
-def status_of(
-    now: float,
-    own: SupervisorFacts,
-    children: Sequence[Child],
-    plan: Plan,
-    queues: QueueLedger,
-    *,
-    paper_url: str | None,
-) -> dict[str, Any]:
+def supervisor_facts(plan: Plan, state: str, uptime_s: float, alerts: Sequence[dict[str, Any]]) -> SupervisorFacts:
+    """What is known of this process; `state` is starting, running or stopping."""
+    return SupervisorFacts(
+        pid=os.getpid(),
+        version=__version__,
+        state=state,
+        uptime_s=uptime_s,
+        data_dir=str(plan.data_dir),
+        config=plan.config_path,
+        run_id=plan.run_id,
+        rss=psutil.Process().memory_info().rss,
+        time=utc_now(),
+        alerts=alerts,
+    )
+
+
+def status_of(now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch: LaunchArguments) -> dict[str, Any]:
     """The whole model; `now` is the clock of the children's states."""
 
     def facts(child: Child) -> ChildFacts:
@@ -34,10 +49,10 @@ def status_of(
             last_exit=child.last_exit,
             account=account,
             strategies=[dict(row) for row in plan.strategies.get(account, ())],
-            by_queue=bool(account) and queues.usable(account),
+            by_queue=launch.records_by_queue(account),
         )
 
-    of_kind = {kind: [facts(child) for child in children if child.spec.kind is kind] for kind in ChildKind}
+    of_kind = {kind: [facts(child) for child in fleet.of_kind(kind)] for kind in ChildKind}
     writer, paper = of_kind[ChildKind.WRITER], of_kind[ChildKind.PAPER]
     return build_status(
         now,
@@ -45,5 +60,5 @@ def status_of(
         of_kind[ChildKind.WORKER],
         writer[0] if writer else None,
         paper[0] if paper else None,
-        paper_url=paper_url,
+        paper_url=launch.paper_url,
     )

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from supervisor.process.policy import ChildState, ProcessState
+from supervisor.children.policy import ChildState, ProcessState
 
 __all__ = ["FORMAT", "AccountHealth", "ChildFacts", "Freshness", "StrategyState", "SupervisorFacts", "build_status"]
 

@@ -13,6 +13,7 @@ from aiohttp import WSMsgType, web
 
 from gridbot.bybit.endpoints import Credentials, Endpoints, endpoints_for
 from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.watchdog import Limits
 from gridbot.exchange.environment import Environment
@@ -209,10 +210,16 @@ class Ears:
     def __init__(self, endpoints: Endpoints, symbols: tuple[str, ...] = ("BTCUSDT",), **options: Any) -> None:
         self.wakes = 0
         self.heard = Drained([], [], [], [])
-        options = {"limits": QUICK, "luck": lambda: 0.0, **options}
         credentials = options.pop("credentials", CREDENTIALS)
+        clock_offset_ms = options.pop("clock_offset_ms", lambda: 0)
         self.streams = StreamSet(
-            endpoints, credentials, symbols, loop=asyncio.get_running_loop(), on_wake=self._wake, **options
+            endpoints,
+            credentials,
+            symbols,
+            loop=asyncio.get_running_loop(),
+            on_wake=self._wake,
+            clock_offset_ms=clock_offset_ms,
+            settings=StreamSettings(**{"limits": QUICK, "jitter": lambda: 0.0, **options}),
         )
 
     async def __aenter__(self) -> Self:

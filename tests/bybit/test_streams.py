@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.watchdog import Limits
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
@@ -89,7 +90,7 @@ def test_confirmations_without_an_id_count_in_the_order_of_the_requests():
 def test_a_sign_in_is_valid_for_some_time_of_the_exchanges_clock(expire: int):
     async def scene() -> None:
         async with FakeExchange() as exchange:
-            options: dict[str, Any] = {"private_auth_expire": expire, "clock_offset_ms": lambda: -60_000}
+            options: dict[str, Any] = {"private_auth_expire_s": expire, "clock_offset_ms": lambda: -60_000}
             async with Ears(exchange.endpoints, **options):
                 expires = next(m["args"][1] for _, m in exchange.messages if m["op"] == "auth")
                 from_now = expires - time.time_ns() // 1_000_000 + 60_000
@@ -253,7 +254,14 @@ def test_a_wake_up_that_raises_does_not_end_a_stream():
                 if streams.drain().tickers and calls == 1:
                     raise ZeroDivisionError
 
-            streams = StreamSet(exchange.endpoints, CREDENTIALS, ["BTCUSDT"], loop=loop, on_wake=on_wake, limits=QUICK)
+            streams = StreamSet(
+                exchange.endpoints,
+                CREDENTIALS,
+                ["BTCUSDT"],
+                loop=loop,
+                on_wake=on_wake,
+                settings=StreamSettings(limits=QUICK),
+            )
             await streams.start()
             await send_price(exchange, 1, "10")
             await eventually(lambda: raised)
@@ -412,7 +420,7 @@ def test_public_silence_is_death_private_silence_is_not():
 def test_a_socket_that_no_longer_answers_pings_is_given_up():
     async def scene() -> None:
         async with FakeExchange() as exchange:
-            options: dict[str, Any] = {"ping_interval": 0.2, "ping_timeout": 0.1}
+            options: dict[str, Any] = {"ping_interval_s": 0.2, "ping_timeout_s": 0.1}
             async with Ears(exchange.endpoints, **options) as ears:
                 await eventually(lambda: any(message["op"] == "ping" for _, message in exchange.messages))
                 exchange.answer_pings = False

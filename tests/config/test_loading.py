@@ -21,12 +21,11 @@ from gridbot.config.loading import (
     GridbotConfig,
     Limit,
     StrategyConfig,
-    account_snapshot,
     find_config,
     load_config,
-    snapshot_sha256,
 )
 from gridbot.config.reference import reference
+from gridbot.config.snapshots import account_snapshot, snapshot_sha256
 from gridbot.exchange.environment import Environment
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,19 @@ import os
 from decimal import Decimal
 from typing import Any
 
-from gridbot.core import CancelIntent, Direction, ExecutionEvent, Instrument, LimitOrder, LimitOrders, Side, TickerEvent
+from gridbot.core import (
+    CancelIntent,
+    Direction,
+    ExecutionEvent,
+    Instrument,
+    LegState,
+    LimitOrder,
+    LimitOrders,
+    Multipliers,
+    RiskInputs,
+    Side,
+    TickerEvent,
+)
 from gridbot.strategies.grid import GridConfig, GridEngine
 
 SYMBOL = "XUSDT"
@@ -45,6 +57,19 @@ def fill(price: str | Decimal, leaves: str = "0", ts: int = 0, side: Side = BUY,
         **more,
     }
     return ExecutionEvent(side=side, price=Decimal(price), leaves_qty=d(leaves), exchange_ts=ts, **values)
+
+
+def leg(size: str = "1", entry: str | None = "100", liq: str | None = None) -> LegState:
+    return LegState(d(size), None if entry is None else d(entry), None if liq is None else d(liq))
+
+
+def inputs(last: str | None = "100", wallet: str | None = "1000", available: str | None = None) -> RiskInputs:
+    return RiskInputs(*(None if text is None else d(text) for text in (last, wallet, available)))
+
+
+def factors(result: Multipliers) -> dict[str, str]:
+    """Only what is not 1."""
+    return {name: text for name, text in result.as_dict().items() if text != "1"}
 
 
 class Book:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,38 @@ def test_realised_at_average_entry_on_both_legs() -> None:
     assert (totals.realised, totals.fees, totals.net, totals.fills) == (D(7), D("0.5"), D("6.5"), 5)
 
 
+def test_the_documented_example() -> None:
+    """docs/strategy.md 7.1, with a maker's rebate at the end."""
+    ledger = Ledger()
+    realised = [
+        ledger.apply("s", execution(n, side, price, "1", closed, fee="0.01"))
+        for n, (side, price, closed) in enumerate(
+            [(Side.BUY, "100", "0"), (Side.BUY, "99", "0"), (Side.SELL, "100", "1"), (Side.SELL, "101", "1")]
+        )
+    ]
+    assert realised == [0, 0, D("0.5"), D("1.5")]
+    assert ledger.leg("s", Direction.LONG) == (0, D("99.5")), "the entry stays"
+    assert ledger.apply("s", execution(9, fee="0.03", kind=ExecType.FUNDING)) == 0
+    assert ledger.of("s").net == D("1.93")
+    ledger.apply("s", execution(10, fee="-0.02"))
+    assert ledger.of("s").net == D("1.95")
+
+
+def test_what_reduces_a_position_without_an_order_of_ours_is_realised_but_no_fill() -> None:
+    """incident L51: a deleveraging."""
+    ledger = Ledger()
+    ledger.set_leg("s", Direction.SHORT, D(2), D(100))
+    assert ledger.apply("s", execution(1, Side.BUY, "90", "1", closed="1", kind=ExecType.ADL)) == D(10)
+    assert (ledger.of("s").fills, ledger.leg("s", Direction.SHORT)) == (0, (D(1), D(100)))
+
+
+def test_a_leg_that_the_exchange_says_is_flat_has_no_entry() -> None:
+    ledger = Ledger()
+    ledger.apply("s", execution(1))
+    ledger.set_leg("s", Direction.LONG, D(0), None)
+    assert ledger.leg("s", Direction.LONG) == ledger.leg("other", Direction.LONG) == (0, 0)
+
+
 def test_a_close_of_a_position_nobody_saw_opened_realises_nothing() -> None:
     ledger = Ledger()
     assert ledger.apply("s", execution(1, Side.SELL, "100", "1", closed="1")) == 0
@@ -91,6 +124,11 @@ def test_ids_are_kept_within_bounds() -> None:
         ledger.apply("s", execution(n))
     assert not ledger.is_new(f"e{EXEC_IDS_KEPT}")
     assert len(ledger.to_dict()["seen"]) == EXEC_IDS_KEPT
+
+
+def test_a_ledger_of_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a ledger of version 1, got 2"):
+        Ledger.from_dict({**Ledger().to_dict(), "version": 2})
 
 
 STEPS = st.lists(

@@ -384,6 +384,14 @@ async def test_close_drops_what_waits_and_the_answers_under_way() -> None:
     assert bench.executor.idle
 
 
+async def test_an_executor_that_never_sent_can_be_closed() -> None:
+    bench = Bench()
+    bench.place("a")
+    bench.executor.close()
+    assert bench.executor.idle
+    assert bench.gateway.sent == []
+
+
 # ---------------------------------------------------------------------- latency
 
 

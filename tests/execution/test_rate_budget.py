@@ -50,3 +50,10 @@ def test_a_ban_silences_every_endpoint() -> None:
         assert tested.take(endpoint, 1, 10.0) == 0
         assert tested.wait_s(endpoint, 10.0) == IP_BAN_S
         assert tested.take(endpoint, 1, 10.0 + IP_BAN_S) == 1
+
+
+def test_other_failures_change_nothing() -> None:
+    tested = budget()
+    tested.failed("order/create", failure(ErrorKind.BALANCE), 10.0)
+    assert tested.take("order/create", 1, 10.0) == 1
+    assert tested.ip_banned_until_s is None

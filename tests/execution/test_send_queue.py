@@ -67,6 +67,13 @@ def test_stale_orders_are_forgotten_wherever_they_stand() -> None:
     assert len(lane) == 0
 
 
+def test_a_lane_of_stale_orders_is_empty() -> None:
+    lane = Lane(RequestKind.CANCEL)
+    lane.push(order_of("a", state=OrderState.FILLED), OWNER)
+    assert next_step(lane, budget(), 0.0) is None
+    assert len(lane) == 0
+
+
 def test_clear_forgets_all() -> None:
     lane = lane_of("a", "b")
     lane.clear()

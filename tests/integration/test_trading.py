@@ -154,7 +154,7 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rest = bench.assembly.orchestrator.rest
+                rest = bench.assembly.rest
                 really, lost = rest.orders.place_order, []
 
                 async def forgetful(order: OrderRequest) -> OrderAck:
@@ -185,7 +185,7 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rest = bench.assembly.orchestrator.rest
+                rest = bench.assembly.rest
                 really, tried = rest.orders.place_order, []
 
                 async def refuse_once(order: OrderRequest) -> OrderAck:
@@ -248,7 +248,7 @@ def test_a_manual_order_is_left_alone_and_reported(tmp_path: Path) -> None:
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rest = bench.assembly.orchestrator.rest
+                rest = bench.assembly.rest
                 by_hand = OrderRequest(
                     "BTCUSDT", Side.BUY, Direction.LONG, D("0.01"), D(45000), "my-own-order", reduce_only=False
                 )
@@ -326,7 +326,7 @@ def test_the_loss_limit_latches_cancels_and_survives_a_restart(tmp_path: Path) -
                 await bench.quiet()
                 paper.set_price("BTCUSDT", "49890")
                 await bench.until(lambda: bench.size(Direction.LONG) > 0)
-                bench.assembly.guard_losses()  # the fee of one fill is more than a cent
+                bench.assembly.orchestrator.guard_losses()  # the fee of one fill is more than a cent
                 assert bench.assembly.context.gate.loss_latched
                 await bench.until(lambda: not resting(paper), "nothing rests any more")
             async with trading(config, paper) as bench:
@@ -334,7 +334,7 @@ def test_the_loss_limit_latches_cancels_and_survives_a_restart(tmp_path: Path) -
                 await bench.until(lambda: bench.runner().risk_state.last_price == D(49891))
                 assert bench.assembly.context.gate.loss_latched
                 assert resting(paper) == []
-                bench.assembly.clear_latch()
+                bench.assembly.orchestrator.losses.clear()
                 paper.set_price("BTCUSDT", "49892")
                 await bench.until(lambda: len(resting(paper)) > 0, "trading again after an operator looked")
 

@@ -47,7 +47,7 @@ def fundings(data_dir: Path) -> int:
 
 async def next_snapshot(bench: WorkerBench) -> None:
     """What the clockwork does each second."""
-    bench.assembly.orchestrator.record_state()
+    bench.assembly.orchestrator.records.record_state()
 
 
 def test_the_grid_is_kept_after_it_changed_and_not_again(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_comparison_that_failed_says_why(tmp_path: Path) -> None:
                 await bench.quiet()
                 broken = {"kind": "error", "endpoint": "/v5/execution/list", "code": 10016, "times": 1}
                 paper.call(paper.server.faults.add, FaultConfig.model_validate(broken))
-                bench.assembly.orchestrator.reconcile("asked by the operator")
+                bench.assembly.context.requests.reconcile("asked by the operator")
                 await bench.until(lambda: any(not r.ok for r in kept(tmp_path, ReconcileRecord)), "the comparison")
 
     asyncio.run(run())
@@ -197,9 +197,9 @@ def test_a_loss_latch_is_kept_when_it_sets_and_when_it_lets_go_and_so_is_its_ale
                 await bench.quiet()
                 paper.set_price("BTCUSDT", "49890")
                 await bench.until(lambda: bench.size(Direction.LONG) > 0)  # the fee is a loss of more than a cent
-                bench.assembly.guard_losses()
+                bench.assembly.orchestrator.guard_losses()
                 await next_snapshot(bench)
-                bench.assembly.clear_latch()
+                bench.assembly.orchestrator.losses.clear()
                 bench.runner().risk_state.halted = "delisted"
                 await next_snapshot(bench)
 
@@ -250,7 +250,9 @@ def test_a_health_report_becomes_a_sample(tmp_path: Path) -> None:
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                report = account_health(bench.assembly.orchestrator, state="trading", started_s=time.monotonic())
+                report = account_health(
+                    bench.assembly.orchestrator, state="trading", uptime_s=1.0, pid=1, rss=2_000_000
+                )
                 sample = sample_of(report)
                 assert (sample.state, sample.health, sample.freshness) == ("trading", "healthy", "active")
                 assert sample.open_orders == 10
@@ -271,7 +273,7 @@ def test_the_health_report_says_what_is_tried_again_and_why(tmp_path: Path) -> N
                 retry = bench.assembly.context.retry
 
                 def reported() -> list[dict[str, Any]]:
-                    report = account_health(bench.assembly.orchestrator, state="trading", started_s=0.0)
+                    report = account_health(bench.assembly.orchestrator, state="trading", uptime_s=1.0, pid=1, rss=1)
                     found: list[dict[str, Any]] = report["strategies"][0]["retrying"]
                     return found
 

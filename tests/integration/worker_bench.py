@@ -21,9 +21,10 @@ from gridbot.paper.settings import PaperConfig
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord, Record
 from gridbot.worker.assembly import Assembly
-from gridbot.worker.main import WorkerSpec
+from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import is_hopeless
 from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.system_ports import SystemClock, SystemIds
 
 WAIT_S = 15.0
 BTC: dict[str, Any] = {
@@ -98,7 +99,7 @@ class WorkerBench:
         executor = self.assembly.context.executor
         await self.until(
             lambda: (
-                runner.ticker is not None
+                runner.risk_state.ticker is not None
                 and len(runner.book) > 0
                 and executor.idle
                 and all(o.state in ("open", "partially_filled") for o in runner.book)
@@ -116,7 +117,13 @@ async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = Fa
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False)
     alerts: list[tuple[str, str, str]] = []
-    assembly = Assembly(spec, None, alert=lambda level, key, text, strategy="": alerts.append((level, key, text)))
+    assembly = Assembly(
+        spec,
+        None,
+        alert=lambda level, key, text, strategy="": alerts.append((level, key, text)),
+        clock=SystemClock(),
+        ids=SystemIds(),
+    )
     bench = WorkerBench(assembly, data_dir, alerts)
     try:
         await _start(assembly)

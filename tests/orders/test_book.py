@@ -9,55 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gridbot.core import Direction, Instrument, OrderStatus, OrderUpdateEvent, Side, client_order_id
+from gridbot.core import Direction, OrderStatus, OrderUpdateEvent, Side
 from gridbot.orders.book import OrderBook
-from gridbot.orders.ids import wire_id
 from gridbot.orders.order import LEGAL, IllegalTransition, OrderState, TrackedOrder, Transition
+from tests.orders.helpers import INSTRUMENT, make_order, update
 
-INSTRUMENT = Instrument("BTCUSDT", Decimal("0.1"), Decimal("0.001"), Decimal("0.001"), Decimal(100))
 ZERO = Decimal(0)
-
-
-def make_order(
-    n: int = 1,
-    *,
-    ticks: int = 1000,
-    side: Side = Side.BUY,
-    direction: Direction = Direction.LONG,
-    qty: str = "0.010",
-) -> TrackedOrder:
-    client = client_order_id("s1", "BTCUSDT", side, ticks, direction)
-    return TrackedOrder(
-        strat_id="s1",
-        symbol="BTCUSDT",
-        side=side,
-        direction=direction,
-        ticks=ticks,
-        price=INSTRUMENT.price(ticks),
-        qty=Decimal(qty),
-        reduce_only=side is direction.close_side,
-        client_id=client,
-        link_id=wire_id(client, n),
-        on_wire=True,
-    )
-
-
-def update(
-    order: TrackedOrder, status: OrderStatus, cum: str = "0", ts: int = 1, **changes: object
-) -> OrderUpdateEvent:
-    values: dict[str, object] = {
-        "symbol": order.symbol,
-        "order_id": f"x-{order.link_id}",
-        "order_link_id": order.link_id,
-        "side": order.side,
-        "direction": order.direction,
-        "price": order.price,
-        "qty": order.qty,
-        "status": status,
-        "cum_exec_qty": Decimal(cum),
-        "exchange_ts": ts,
-    }
-    return OrderUpdateEvent(**(values | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -99,7 +56,9 @@ def test_executions_may_arrive_in_any_order(book: OrderBook) -> None:
     book.apply_execution(order.link_id, Decimal("0.006"), ZERO, 2)  # the second one first
     assert order.state is OrderState.FILLED
     assert book.has_live(Direction.LONG, 1000), "0.004 are still to be accounted for"
-    book.apply_execution(order.link_id, Decimal("0.004"), Decimal("0.006"), 1)
+    book.apply_execution(order.link_id, Decimal("0.001"), Decimal("0.009"), 1)
+    assert book.has_live(Direction.LONG, 1000), "0.003 are"
+    book.apply_execution(order.link_id, Decimal("0.003"), Decimal("0.006"), 1)
     assert not book.has_live(Direction.LONG, 1000)
 
 
@@ -203,9 +162,142 @@ def test_sums_follow_the_orders(book: OrderBook) -> None:
     assert len(book) == 2
 
 
-def test_final_states_have_no_way_out() -> None:
-    for state in OrderState:
-        assert (not LEGAL[state]) == state.is_final
+def test_an_order_answers_to_both_of_its_ids(book: OrderBook) -> None:
+    """An adopted order brings its exchange id along; a new one gets it with the acknowledgement."""
+    adopted, new = make_order(1), make_order(2, ticks=1001)
+    adopted.order_id = "x1"
+    book.add(adopted)
+    book.add(new)
+    book.acknowledge(new.key, "x2")
+    assert (book.get("x1"), book.get("x2"), book.get(new.link_id)) == (adopted, new, new)
+    assert new.state is OrderState.PENDING, "an acknowledgement is no proof that it rests"
+    for key, order_id in (("unknown", "x3"), (new.key, "")):
+        book.acknowledge(key, order_id)
+    assert (book.get("x3"), new.order_id) == (None, "x2")
+
+
+@pytest.mark.parametrize(("part", "after"), [("0", OrderState.CANCELLED), ("0.010", OrderState.FILLED)])
+def test_an_order_that_the_exchange_does_not_know_any_more_is_over(
+    book: OrderBook, part: str, after: OrderState
+) -> None:
+    """incident L14: it leaves the books, as filled or as cancelled, and is not cancelled again at each tick."""
+    order = make_order()
+    order.cum_exec_qty = order.exec_qty = Decimal(part)
+    book.add(order)
+    book.ask_cancel(order.key, "outside_grid")
+    gone = book.gone(order.key, "unknown to the exchange")
+    assert gone == Transition(order, OrderState.PENDING_CANCEL, after, "unknown to the exchange")
+    assert not book.has_live(Direction.LONG, 1000)
+    assert (book.gone(order.key, ""), book.ask_cancel(order.key, ""), book.cancel_failed(order.key, "")) == (None,) * 3
+
+
+def test_a_refused_cancel_leaves_an_order_with_fills_partially_filled(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.PARTIALLY_FILLED, "0.004"))
+    book.ask_cancel(order.key, "outside_grid")
+    book.cancel_failed(order.key, "busy")
+    assert order.state is OrderState.PARTIALLY_FILLED
+
+
+def test_a_lost_reply_keeps_the_level_until_a_look_up_has_answered(book: OrderBook) -> None:
+    """incident L2: nobody knows whether the order exists, so nothing may be placed in its stead."""
+    order = make_order()
+    book.add(order)
+    assert book.resend(order.key, "retry") is None, "only what is unresolved is sent again"
+    assert book.lose_reply(order.key, "timeout") == Transition(
+        order, OrderState.PENDING, OrderState.UNRESOLVED, "timeout"
+    )
+    assert book.lose_reply(order.key, "timeout") is None
+    assert book.has_live(Direction.LONG, 1000)
+    assert book.resend(order.key, "it never arrived") == Transition(
+        order, OrderState.UNRESOLVED, OrderState.PENDING, "it never arrived"
+    )
+    assert book.reject(order.key, "refused") == Transition(order, OrderState.PENDING, OrderState.REJECTED, "refused")
+    assert not book.has_live(Direction.LONG, 1000)
+    assert (book.lose_reply(order.key, ""), book.reject(order.key, ""), book.reject("unknown", "")) == (None,) * 3
+
+
+def test_what_never_comes_is_given_up(book: OrderBook) -> None:
+    """After a minute an unsettled order is settled as it is, so that its level is free again."""
+    order = make_order()
+    book.add(order)
+    book.settle(order.key)
+    assert book.has_live(Direction.LONG, 1000), "an order that rests is not settled by anybody"
+    book.apply_update(update(order, OrderStatus.FILLED, "0.010"))
+    book.settle(order.key)
+    assert (order.exec_qty, order.is_settled, book.unsettled()) == (Decimal("0.010"), True, [])
+    assert not book.has_live(Direction.LONG, 1000)
+
+    assert book.apply_execution(order.key, Decimal("0.010"), ZERO, 9) is None
+    assert not book.has_live(Direction.LONG, 1000), "the late execution frees no level twice"
+    book.add(make_order(2))
+    assert book.has_live(Direction.LONG, 1000)
+
+
+def test_an_execution_of_an_unknown_order_changes_nothing(book: OrderBook) -> None:
+    assert book.apply_execution("unknown", Decimal(1), ZERO, 1) is None
+    assert len(book) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({"reject_reason": "EC_PostOnlyWillTakeLiquidity", "cancel_type": "UNKNOWN"}, "EC_PostOnlyWillTakeLiquidity"),
+        ({"reject_reason": "EC_NoError", "cancel_type": "CancelByUser"}, "CancelByUser"),
+        ({"reject_reason": "", "cancel_type": "UNKNOWN"}, ""),
+    ],
+)
+def test_the_reason_of_an_end_is_the_exchanges_most_telling_word(
+    book: OrderBook, words: dict[str, str], reason: str
+) -> None:
+    order = make_order()
+    book.add(order)
+    over = book.apply_update(update(order, OrderStatus.CANCELLED, ts=7, **words))
+    assert over == Transition(order, OrderState.PENDING, OrderState.CANCELLED, reason, 7)
+
+
+def test_a_change_that_the_table_does_not_know_is_refused(book: OrderBook) -> None:
+    order = make_order()
+    order.state = OrderState.PARTIALLY_FILLED  # a fault of ours: nothing was executed
+    book.add(order)
+    with pytest.raises(IllegalTransition, match="partially_filled -> open is no legal transition"):
+        book.apply_update(update(order, OrderStatus.NEW))
+
+
+def test_the_engine_can_tell_by_the_version_that_nothing_has_changed(book: OrderBook) -> None:
+    """docs/core.md: while the version stays the same, the engine answers without a look at the lists."""
+    order = make_order(side=Side.SELL, direction=Direction.SHORT)
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.NEW, ts=2))
+    before = book.limit_orders.version
+    assert book.apply_update(update(order, OrderStatus.NEW, ts=3)) is None, "said again"
+    assert (book.limit_orders.version, list(book)) == (before, [order])
+    assert [shown.key for shown in book.limit_orders.short] == [order.key]
+    book.ask_cancel(order.key, "outside_grid")
+    assert book.limit_orders.version > before
+
+
+def test_while_a_cancel_is_under_way_only_the_end_is_news(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.ask_cancel(order.key, "outside_grid")
+    assert book.apply_update(update(order, OrderStatus.PARTIALLY_FILLED, "0.004", 2)) is None
+    assert book.apply_execution(order.key, Decimal("0.004"), Decimal("0.006"), 2) is None
+    assert (order.state, order.cum_exec_qty) == (OrderState.PENDING_CANCEL, Decimal("0.004"))
+    assert book.apply_update(update(order, OrderStatus.CANCELLED, "0.004", 3)) is not None
+    assert not book.has_live(Direction.LONG, 1000)
+
+
+def test_finished_orders_are_remembered_within_bounds(book: OrderBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridbot.orders.book.FINISHED_KEPT", 2)
+    orders = [make_order(n) for n in range(3)]
+    for n, order in enumerate(orders):
+        order.order_id = f"x{n}"
+        book.add(order)
+        book.reject(order.key, "no")
+    assert [book.get(order.key) for order in orders] == [None, *orders[1:]]
+    assert [book.get(order.order_id) for order in orders] == [None, *orders[1:]]
 
 
 class Exchange(RuleBasedStateMachine):

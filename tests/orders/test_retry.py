@@ -64,6 +64,16 @@ def test_what_waits_can_be_read_with_its_last_failure() -> None:
     assert "a" not in queue
 
 
+def test_what_is_due_comes_earliest_first_and_create_and_cancel_are_counted_apart() -> None:
+    queue = RetryQueue()
+    queue.push("late", is_cancel=False, now_s=0.5, error="timeout")
+    queue.push("early", is_cancel=False, now_s=0.0, error="timeout")
+    queue.push("early", is_cancel=True, now_s=9.0, error="timeout")
+    assert [(item.key, item.is_cancel) for item in queue.due(2.0)] == [("early", False), ("late", False)]
+    assert ("early" in queue, "late" in queue, len(queue)) == (True, False, 1)
+    assert [item.tries for item in queue.due(10.0)] == [0]
+
+
 def test_after_everything_was_forgotten_the_count_starts_again() -> None:
     queue = RetryQueue()
     queue.push("a", is_cancel=False, now_s=0.0, error="timeout")

@@ -10,9 +10,13 @@ from gridbot.config.fields import Limit
 from gridbot.core import Direction, OrderStatus, Side, WalletEvent, client_order_id
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breakers import RateCap
+from gridbot.orders.proposal import Proposal, wire_order
+from gridbot.risk.caps import Caps
 from gridbot.risk.funds import FRESH_S, PROBE_S, Funds
-from gridbot.risk.gate import STALE_PRICE_S, Caps, Gate, Leg, Producer, Proposal, Refusal, StrategyRiskState, wire_order
-from tests.orders.test_book import INSTRUMENT, make_order, update
+from gridbot.risk.gate import STALE_PRICE_S, Gate, LevelKey
+from gridbot.risk.refusals import Producer, Refusal
+from gridbot.risk.strategy_state import Leg, StrategyRiskState
+from tests.orders.helpers import INSTRUMENT, make_order, update
 
 D = Decimal
 NOW = 1.0  # a clock that has just started: nothing may look like "long ago" (incident L36)
@@ -115,7 +119,7 @@ def test_a_taken_level_is_refused_until_its_order_is_settled() -> None:
 def test_three_refusals_of_a_level_open_its_breaker_for_a_minute() -> None:
     """incident L8: 535 rejections in 90 minutes; at most 3 a minute and level now."""
     bench = Bench()
-    key = bench.gate.level_key(bench.risk_state, Direction.LONG, Side.BUY, 1000)
+    key: LevelKey = ("s1", Direction.LONG, Side.BUY, 1000)
     tripped = [bench.gate.breaker.fail(key, NOW + n) for n in range(3)]
     assert tripped == [False, False, True]
     assert bench.ask(now=NOW + 3) is Refusal.BREAKER_OPEN

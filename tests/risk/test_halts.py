@@ -1,4 +1,4 @@
-"""Holds: every change of what keeps orders back becomes one record, whoever caused it."""
+"""Halts: every change of what stops orders becomes one record, whoever caused it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.core import Direction, Side
-from gridbot.execution.executor import Executor
 from gridbot.records.record_types import LatchRecord
 from gridbot.risk.halts import Halt, HaltWatch, Reason, halts_of
-from gridbot.worker.system_ports import SystemClock
 from tests.risk.test_gate import NOW, Bench
 
 NOW_US = 1_700_000_000_000_000
 
 
 class Bank:
-    """As much of an executor as `halts_of` looks at is a real one that never sends."""
+    """A gate with one strategy, and the end of a ban."""
 
     def __init__(self) -> None:
         self.bench = Bench()
-        self.executor = Executor(None, SystemClock(), before_send=lambda: None)  # type: ignore[arg-type]
+        self.ip_banned_until_s: float | None = None
         self.bench.gate.strategies[self.bench.risk_state.strat_id] = self.bench.risk_state
 
     def held(self, now_s: float = NOW) -> Mapping[Halt, Reason]:
-        return halts_of(self.bench.gate, self.executor, [self.bench.risk_state], now_s)
+        return halts_of(self.bench.gate, self.ip_banned_until_s, [self.bench.risk_state], now_s)
 
 
 def test_nothing_holds_a_healthy_account() -> None:
@@ -39,8 +37,8 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
     gate.loss_latched = "lost too much"
     risk_state.halted, risk_state.paused = "delisted", True
     assert [gate.auth.fail(NOW) for _ in range(5)][-1]
-    bank.executor.budget.ip_banned_until_s = NOW + 600
-    key = gate.level_key(risk_state, Direction.LONG, Side.BUY, 1000)
+    bank.ip_banned_until_s = NOW + 600
+    key = (risk_state.strat_id, Direction.LONG, Side.BUY, 1000)
     assert [gate.breaker.fail(key, NOW) for _ in range(3)][-1]
     held = bank.held()
     assert {hold.kind for hold in held} == {

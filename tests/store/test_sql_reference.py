@@ -9,7 +9,7 @@ import pytest
 
 from gridbot.store.sql_reference import update
 from gridbot.store.views import VIEWS
-from supervisor.cli.sql import ask
+from supervisor.store.query import ask
 from tests.store.session import make_session
 
 PATH = Path(__file__).parents[2] / "docs" / "sql.md"

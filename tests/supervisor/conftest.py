@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from supervisor.control.control_server import ControlClient, ControlError
+from supervisor.control.control_client import ControlClient, ControlError
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {

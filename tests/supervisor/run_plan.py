@@ -8,17 +8,17 @@ import logging
 import sys
 from pathlib import Path
 
+from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.launch_plan import Plan
+from supervisor.children.policy import RestartPolicy
 from supervisor.exit_codes import CommandError
-from supervisor.process.child import ChildKind, ChildSpec
-from supervisor.process.launch_plan import Plan
 from supervisor.process.loop import Supervisor
-from supervisor.process.policy import RestartPolicy
 
 
 def child(row, defaults):
     policy = RestartPolicy(**{**defaults, **row.pop("policy", {})})
     kind = ChildKind(row.pop("kind"))
-    entry = f"tests.supervisor.children:{row.pop('entry')}"
+    entry = f"tests.supervisor.child_programs:{row.pop('entry')}"
     return ChildSpec(kind=kind, entry=entry, args=tuple(row.pop("args")), policy=policy, **row)
 
 

@@ -27,8 +27,8 @@ from typing import Any
 import psutil
 import pytest
 
-from supervisor.cli.stopping import processes_of
-from supervisor.control.control_server import ControlClient, ControlError
+from supervisor.cli.stop import processes_of
+from supervisor.control.control_client import ControlClient, ControlError
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0

@@ -173,22 +173,6 @@ def test_the_walk_starts_at_the_middle_of_the_wait_band():
     assert [intent.level for intent in intents] == [2, 1, 5, 0, 6] * 2
 
 
-@pytest.mark.parametrize(
-    ("sides", "walk"),
-    [
-        ([BUY, BUY, SELL, SELL, SELL], [2, 1, 3, 0, 4]),  # nothing waits: the middle of the list
-        ([None, BUY, BUY, SELL, SELL], [1, 2, 3, 4]),
-        ([None, BUY, BUY, SELL, None], [2, 1, 3]),
-        ([BUY, BUY, SELL, SELL, None], [3, 2, 1, 0]),
-    ],
-)
-def test_the_walk_of_other_bands(sides, walk):
-    levels = tuple(Level(980 + 10 * index, side) for index, side in enumerate(sides))
-    made = engine(step="0.4", restored=GridState(SYMBOL, 4, d("0.4"), d("0.1"), levels, None, d(100)))
-    at = "99.5" if sides[2] is SELL else "100.5"
-    assert [intent.level for intent in made.on_event(ticker(at), LimitOrders())][: len(walk)] == walk
-
-
 # ---------------------------------------------------------------------- orders that are there
 
 

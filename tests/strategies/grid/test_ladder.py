@@ -190,6 +190,7 @@ def test_the_smallest_step_works_and_a_clearly_smaller_one_does_not(price, count
         ("0.1", "60000", 50, "0.001"),
         ("0.1", "44.06", 50, "0.205"),
         ("1", "3", 4, "25.1"),
+        ("1", "9.725", 14, "12.501"),  # 12.6 does not work
         ("1", "2", 4, None),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -87,6 +88,25 @@ def test_equal_numbers_fit_however_they_are_written():
     assert STATE.seed(GridConfig(4, d("1.00")), instrument("0.5")) == d("100.01")
     assert STATE.seed(GridConfig(5, d("1.00")), instrument("0.5")) is None
     assert STATE.seed(GridConfig(4, d("1.01")), instrument("0.5")) is None
+    assert replace(STATE, symbol="YUSDT").seed(GridConfig(4, d(1)), instrument("0.1")) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"symbol": "YUSDT"}, "saved with symbol YUSDT, now XUSDT"),
+        ({"grid_step": d(2)}, "saved with grid_step 2, now 1"),
+        ({"grid_count": 6}, "saved with grid_count 6, now 4"),
+        ({"tick_size": d("0.5")}, "saved with tick size 0.5, now 0.1"),
+        ({"levels": ()}, "no grid was saved yet"),
+        ({"anchor": None}, "saved without the price it was built around"),
+        ({"levels": STATE.levels[:-1]}, "there are 4 levels instead of 5"),
+        ({"levels": (Level(985, BUY), *STATE.levels[:-1])}, "neighbouring levels fall on the same tick"),
+    ],
+)
+def test_levels_that_do_not_fit_are_refused(changes, why):
+    """docs/strategy.md 1.6 no. 1, incident L32."""
+    assert replace(STATE, **changes).refusal(GridConfig(4, d(1)), instrument("0.1")) == why
 
 
 def test_no_grid_comes_from_a_state_without_one():

@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from supervisor.cli import failures, status_command
 from supervisor.cli import main as cli_module
-from supervisor.cli.detach import outcome
-from supervisor.cli.log_tail import human, last_lines
-from supervisor.cli.places import config_path, data_directory
-from supervisor.exit_codes import CommandError, ExitCode
-from supervisor.process.child import exit_text
+from supervisor.cli.detached_start import outcome
+from supervisor.cli.logs import human, last_lines
+from supervisor.exit_codes import CommandError, ExitCode, exit_text
 from supervisor.process.directory_lock import DirectoryLock, holder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,8 +104,8 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
     def broken(*args):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(cli_module, "data_directory", lambda *args: tmp_path)
-    monkeypatch.setattr(cli_module, "_client", broken)
+    monkeypatch.setattr(failures, "data_directory", lambda *args: tmp_path)
+    monkeypatch.setattr(status_command, "ControlClient", broken)
     monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "status"])
     with pytest.raises(SystemExit) as end:
         cli_module.main()
@@ -121,33 +120,11 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
 
 def test_status_imports_nothing_heavy():
     probe = (
-        "import supervisor.cli.main, supervisor.control.control_client, supervisor.status.tables, sys\n"
-        "print(*sys.modules)"
+        "import supervisor.cli.main, supervisor.cli.status_command, supervisor.status.tables, sys\nprint(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     heavy = {"duckdb", "aiohttp", "asyncio", "pydantic", "pybit", "requests", "psutil", "gridbot.config.loading"}
     assert heavy & set(loaded.split()) == set()
-
-
-def test_where_things_are(tmp_path):
-    conf = tmp_path / "conf" / "mine.yaml"
-    conf.parent.mkdir()
-    conf.write_text("storage: {data_dir: run/data}\naccounts: {broken")
-    assert data_directory(None, str(conf), {}) == tmp_path / "data"
-    conf.write_text("storage: {data_dir: run/data}")
-    assert data_directory(None, str(conf), {}) == tmp_path / "run" / "data"
-    assert data_directory(None, None, {"GRIDBOT_CONFIG_PATH": str(conf)}) == tmp_path / "run" / "data"
-    assert data_directory(None, str(conf), {"GRIDBOT_DATA_DIR": "/e"}) == Path("/e")
-    assert data_directory("/o", str(conf), {"GRIDBOT_DATA_DIR": "/e"}) == Path("/o")
-    assert config_path(None, {}) == ROOT / "conf" / "demo.yaml"
-    assert config_path("x", {"GRIDBOT_CONFIG_PATH": "y"}) == Path("x")
-
-
-def test_places_agree_with_the_configuration(tmp_path):
-    from gridbot.config.loading import load_config
-
-    demo = ROOT / "conf" / "demo.yaml"
-    assert load_config(demo, environ={}).storage.data_dir == data_directory(None, str(demo), {})
 
 
 def test_logs(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.store.reading import DatabaseDamaged, DatabaseLocked, NoDatabase, connect, database_path
-from supervisor.cli.sql import _fair_memory, sql
+from supervisor.cli.options import fair_memory
+from supervisor.cli.sql import sql
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, hold, make_recorder
 
@@ -118,7 +119,7 @@ def test_limits_of_time_and_memory(data_dir: Path) -> None:
 
 @pytest.mark.parametrize(("machine", "given"), [(1, "1GB"), (8, "2GB"), (12, "3GB"), (64, "4GB")])
 def test_a_statement_gets_a_fair_share_of_the_machine(machine: int, given: str) -> None:
-    assert _fair_memory(machine * 1024**3) == given
+    assert fair_memory(machine * 1024**3) == given
 
 
 def test_no_database_yet(tmp_path: Path) -> None:

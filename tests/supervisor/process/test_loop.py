@@ -10,8 +10,8 @@ import stat
 import psutil
 import pytest
 
-from supervisor.control.control_server import Refused
-from supervisor.process.launch_plan import Plan
+from supervisor.children.launch_plan import Plan
+from supervisor.control.control_client import Refused
 from supervisor.process.loop import Supervisor
 from tests.supervisor.conftest import wait_for
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from supervisor.process.policy import ChildState, ProcessState
+from supervisor.children.policy import ChildState, ProcessState
 from supervisor.status.model import ChildFacts, SupervisorFacts, build_status
 
 NOW = 1000.0

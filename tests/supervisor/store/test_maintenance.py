@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from gridbot.config.models import GridbotConfig
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.reading import connect, database_path
+from supervisor.children.entry_points import writer_spec
 from supervisor.cli import maintenance_commands
-from supervisor.process.entry_points import writer_spec
 from supervisor.store import maintenance
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing

@@ -1,0 +1,34 @@
+"""Messages of the private topics as events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from gridbot.bybit.mailbox import PrivateFrame
+from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
+from gridbot.bybit.raw_fields import Row, RowProblem, parse_rows
+from gridbot.exchange.stream_news import PrivateEvent
+
+__all__ = ["PRIVATE_TOPICS", "read_private"]
+
+_Parser = Callable[[Row], PrivateEvent | None]
+
+_PARSERS: Mapping[str, Callable[[PrivateFrame], _Parser]] = {
+    "order": lambda frame: parse_order,
+    "execution": lambda frame: partial(parse_execution, received_ns=frame.received_ns),
+    "position": lambda frame: parse_position,
+    "wallet": lambda frame: partial(parse_wallet, exchange_ts=frame.sent_ms),
+}
+PRIVATE_TOPICS = tuple(_PARSERS)
+
+
+def read_private(frame: PrivateFrame) -> tuple[list[PrivateEvent], list[RowProblem]]:
+    """The events of a message in their order, and the rows that could not be read. Both empty for other topics."""
+    parser_for = _PARSERS.get(frame.topic)
+    if parser_for is None:
+        return [], []
+    rows = frame.rows
+    if isinstance(rows, list):  # the topics carry every category; only linear contracts are ours
+        rows = [row for row in rows if not (isinstance(row, dict) and row.get("category", "linear") != "linear")]
+    return parse_rows(parser_for(frame), rows, id_field="execId" if frame.topic == "execution" else "orderId")

@@ -1,0 +1,26 @@
+"""How the streams are run. Times in seconds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gridbot.bybit.watchdog import Limits
+
+__all__ = ["StreamSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """`private_auth_expire_s` is how long a sign-in stays valid. `public_trades`: subscribe to the market's trades too.
+
+    `limits` are the watchdog's. `jitter` gives a number from 0 to 1 that shortens a back-off.
+    """
+
+    ping_interval_s: float = 20.0
+    ping_timeout_s: float = 10.0
+    private_auth_expire_s: int = 10
+    public_trades: bool = False
+    limits: Limits = field(default_factory=Limits)
+    jitter: Callable[[], float] = random.random

@@ -1,0 +1,38 @@
+"""What a worker or a supervisor runs with, as JSON values without secrets, for the records of its run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gridbot.config.models import GridbotConfig
+
+__all__ = ["account_snapshot", "fleet_snapshot", "snapshot_sha256"]
+
+
+def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
+    """What one worker runs with, as JSON values without secrets: the record of the run. Raises KeyError.
+
+    Where files lie and how logs are written is left out: it does not change what is traded.
+    """
+    exclude: dict[str, Any] = dict.fromkeys(("accounts", "strategies", "paper", "logging"), True)
+    shared = config.model_dump(mode="json", exclude={**exclude, "storage": {"data_dir"}})
+    mine = config.account(account).model_dump(mode="json", exclude={"api_key", "api_secret"})
+    strategies = [strategy.model_dump(mode="json") for strategy in config.strategies_of(account)]
+    snapshot = {**shared, "account": mine, "strategies": strategies}
+    if config.account(account).environment == "paper":
+        snapshot["paper"] = config.paper.model_dump(mode="json")
+    return snapshot
+
+
+def fleet_snapshot(config: GridbotConfig) -> dict[str, Any]:
+    """What one supervisor runs: every account's snapshot by name, without secrets."""
+    return {account.name: account_snapshot(config, account.name) for account in config.accounts}
+
+
+def snapshot_sha256(snapshot: Mapping[str, Any]) -> str:
+    """SHA-256 in hex of the snapshot's canonical JSON: equal configurations, equal digests."""
+    text = json.dumps(snapshot, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,50 @@
+"""Records of the account's state: grids and halts when they changed, and whether the journal can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gridbot.records.recorder import Recorder
+from gridbot.risk.halts import HaltWatch, halts_of
+from gridbot.worker.context import WorkerContext
+from gridbot.worker.strategy_runner import StrategyRunner
+
+__all__ = ["AccountRecords"]
+
+
+class AccountRecords:
+    """Called once a second and after an operator's command; `runners` are all strategies by symbol."""
+
+    def __init__(self, recorder: Recorder, context: WorkerContext, runners: Mapping[str, StrategyRunner]) -> None:
+        self._recorder = recorder
+        self._context = context
+        self._runners = runners
+        self._halts = HaltWatch()
+        self._journal_error = ""
+
+    def record_state(self) -> None:
+        """Record what changed since the last call: grids, and what stops orders."""
+        context = self._context
+        now_s = context.clock.monotonic_s()
+        for runner in self._runners.values():
+            runner.grid_saving.record_if_changed()
+        risk_states = [runner.risk_state for runner in self._runners.values()]
+        halts = halts_of(context.gate, context.executor.ip_banned_until_s, risk_states, now_s)
+        for change in self._halts.changes(halts, now_s, context.clock.wall_us()):
+            self._recorder.record(change)
+
+    def watch_journal(self) -> None:
+        """One alert when the journal cannot be written, one when it can again; trading does not wait for it."""
+        stats = self._recorder.stats
+        before, self._journal_error = self._journal_error, stats.journal_error or ""
+        if self._journal_error and not before:
+            text = f"the journal cannot be written: {self._journal_error}; trading goes on, its records wait in memory"
+            self._context.alert("error", "journal", text)
+        elif before and not self._journal_error:
+            lost = f"; {stats.records_refused} records found no room in memory" if stats.records_refused else ""
+            text = f"the journal is written again, with what waited in memory{lost}"
+            self._context.alert("warning", "journal", text)
+
+    def flush(self) -> None:
+        """Write what was recorded, and offer it to the store."""
+        self._recorder.flush()

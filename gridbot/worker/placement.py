@@ -1,0 +1,108 @@
+"""From a strategy's intents to orders: each is sized, asked about at the gate, and submitted or refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from gridbot.core import CancelIntent, Direction, Instrument, Intent, PlaceLimitIntent
+from gridbot.orders.proposal import Proposal, wire_order
+from gridbot.records import builders
+from gridbot.risk.gate import Gate
+from gridbot.risk.refusals import PRICE_BLIND, Refusal
+from gridbot.risk.strategy_state import StrategyRiskState
+from gridbot.worker.context import WorkerContext
+from gridbot.worker.order_manager import OrderManager
+from gridbot.worker.position_sizer import PositionSizer
+
+__all__ = ["Placement"]
+
+ZERO = Decimal(0)
+
+
+class Placement:
+    """One per strategy."""
+
+    def __init__(
+        self,
+        risk_state: StrategyRiskState,
+        instrument: Instrument,
+        context: WorkerContext,
+        *,
+        sizer: PositionSizer,
+        orders: OrderManager,
+        gate: Gate,
+    ) -> None:
+        self._risk_state = risk_state
+        self._instrument = instrument
+        self._context = context
+        self._sizer = sizer
+        self._orders = orders
+        self._gate = gate
+        self._refused: dict[tuple[Direction, int], Refusal] = {}
+        self._settled: Sequence[Intent] = ()
+        """Intents of which none can be sent until the epoch changes: the engine repeats the same object."""
+        self._settled_epoch = 0
+        self.refusals: Counter[Refusal] = Counter()
+        """How many levels wait for what, as of the last decision: why there are fewer orders than levels."""
+
+    def act(self, intents: Sequence[Intent]) -> None:
+        """Cancels first, then closes, then opens from the nearest price outwards. On the hot path."""
+        risk_state = self._risk_state
+        if not intents or (intents is self._settled and risk_state.epoch == self._settled_epoch):
+            return
+        places = []
+        refused: dict[tuple[Direction, int], Refusal] = {}
+        for intent in intents:
+            if isinstance(intent, CancelIntent):
+                self._orders.cancel(intent.key, intent.reason)
+            elif intent.reduce_only and not risk_state.legs[intent.direction].size:
+                refused[intent.direction, intent.ticks] = Refusal.NOT_COVERED  # half the levels of a flat leg
+            else:
+                places.append(self._proposal(intent))
+        now_s = self._context.clock.monotonic_s()
+        for proposal in wire_order(places):
+            refusal = self._gate.admit(risk_state, proposal, now_s)
+            if refusal is None:
+                self._orders.submit(proposal)
+            else:
+                refused[proposal.direction, proposal.ticks] = refusal
+                if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
+                    self._record_refusal(proposal, refusal)
+        self._refused, self.refusals = refused, Counter(refused.values())
+        if len(refused) == len(intents) and self.refusals.keys() <= PRICE_BLIND:
+            self._settled, self._settled_epoch = intents, risk_state.epoch
+        self._orders.pump()
+
+    def _proposal(self, intent: PlaceLimitIntent) -> Proposal:
+        price = self._instrument.price(intent.ticks)
+        book = self._risk_state.book
+        qty = self._sizer.quantity(
+            intent.direction,
+            intent.side,
+            price,
+            resting_close=book.resting_close_qty(intent.direction) if intent.reduce_only else ZERO,
+        )
+        last = self._risk_state.last_price or price
+        return Proposal(
+            side=intent.side,
+            direction=intent.direction,
+            ticks=intent.ticks,
+            price=price,
+            qty=qty,
+            reduce_only=intent.reduce_only,
+            client_id=intent.client_order_id,
+            level_distance=abs(price - last) / last,  # a ratio: strategies of an account share the budget
+        )
+
+    def _record_refusal(self, proposal: Proposal, refusal: Refusal) -> None:
+        """Only the first of a row for a level: a record at each tick would drown everything else (incident L12)."""
+        if refusal in (Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED):
+            return  # the everyday ones: the level waits for its own order to go, or for a position to close
+        state = self._risk_state
+        self._context.recorder.record(
+            builders.of_proposal(
+                state.strat_id, state.symbol, proposal, verdict="refused", reason=refusal, ticker=state.ticker
+            )
+        )

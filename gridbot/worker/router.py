@@ -1,0 +1,125 @@
+"""Routes what the streams brought: first what happened to the account, in order, then the newest prices.
+
+A fault in one event takes nothing else with it: the strategy it belongs to is halted, its orders are still followed,
+and the others trade on (incident L59).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+
+from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.exchange.stream_news import Drained, Gap, PrivateEvent
+from gridbot.records import builders
+from gridbot.records.record_types import StreamGapRecord, UtcUs
+from gridbot.strategies.grid import ImpossibleLadder
+from gridbot.worker.context import WorkerContext
+from gridbot.worker.schedule import Due
+from gridbot.worker.strategy_runner import StrategyRunner
+
+__all__ = ["Router"]
+
+log = logging.getLogger(__name__)
+
+
+class Router:
+    """One per account. `runners` are all strategies by symbol; only those of `live` have orders on the exchange.
+
+    Each symbol's ticker is recorded every `ticker_interval_s` seconds (0: never).
+    """
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        runners: Mapping[str, StrategyRunner],
+        live: Mapping[str, StrategyRunner],
+        *,
+        ticker_interval_s: float,
+    ) -> None:
+        self._context = context
+        self._runners = runners
+        self._live = live
+        self._ticker_interval_s = ticker_interval_s
+        self._sampled = Due()
+
+    def route(self, drained: Drained) -> None:
+        """Pass each event to its strategy, record gaps and the market's trades."""
+        for event in drained.private:
+            with self._isolated(getattr(event, "symbol", "")):
+                self._on_private(event)
+        for gap in drained.gaps:
+            self._on_gap(gap)
+        for ticker in drained.tickers:
+            with self._isolated(ticker.symbol):
+                self._on_ticker(ticker)
+        for trade in drained.trades:
+            self._context.recorder.record(builders.of_public_trade(trade))
+
+    def on_wallet(self, wallet: WalletEvent, source: str) -> None:
+        """Take the wallet from stream or REST: the newer figure counts, for all strategies of the account."""
+        funds = self._context.funds
+        before = funds.wallet
+        if not funds.update(wallet, self._context.clock.monotonic_s()):
+            return
+        for runner in self._runners.values():
+            runner.on_wallet(wallet)
+        if before is None or before.wallet_balance != wallet.wallet_balance or source == "rest":
+            self._context.recorder.record(builders.of_wallet(wallet, source=source))
+
+    def _on_private(self, event: PrivateEvent) -> None:
+        if isinstance(event, WalletEvent):
+            self.on_wallet(event, "stream")
+            return
+        runner = self._live.get(event.symbol)
+        if runner is None:
+            return  # a symbol without a live strategy: shadow, or traded by hand
+        match event:
+            case ExecutionEvent():
+                runner.on_execution(event)
+            case OrderUpdateEvent():
+                runner.on_order_update(event)
+            case PositionEvent():
+                runner.on_position_update(event)
+
+    def _on_ticker(self, ticker: TickerEvent) -> None:
+        runner = self._runners.get(ticker.symbol)
+        if runner is None:
+            return
+        context = self._context
+        context.trace.begin(ticker.received_ns)
+        if runner.risk_state.halted:
+            runner.set_price(ticker)
+        else:
+            runner.on_ticker(ticker)
+        if self._sampled.take(ticker.symbol, self._ticker_interval_s, context.clock.monotonic_s()):
+            context.recorder.record(builders.of_ticker(ticker))
+
+    def _on_gap(self, gap: Gap) -> None:
+        log.warning("%s stream was away for %d ms", gap.kind, gap.ended_ts_ms - gap.started_ts_ms)
+        self._context.recorder.record(
+            StreamGapRecord(
+                stream=gap.kind,
+                started_at=UtcUs(gap.started_ts_ms * 1000),
+                ended_at=UtcUs(gap.ended_ts_ms * 1000),
+            )
+        )
+        self._context.requests.reconcile(f"the {gap.kind} stream reconnected")
+
+    @contextlib.contextmanager
+    def _isolated(self, symbol: str) -> Iterator[None]:
+        """Halt the strategy of `symbol` when its event raises, and have everything compared with the exchange."""
+        try:
+            yield
+        except ImpossibleLadder as error:
+            self._halt(symbol, str(error))
+        except Exception as error:
+            log.exception("an event of %s could not be handled", symbol or "the account")
+            self._halt(symbol, f"{type(error).__name__}: {error}; the log file has the traceback")
+            self._context.requests.reconcile("an event could not be handled")
+
+    def _halt(self, symbol: str, reason: str) -> None:
+        runner = self._runners.get(symbol)
+        if runner is not None:
+            runner.halt(reason)

@@ -1,0 +1,101 @@
+"""Both legs of one strategy as the exchange has them. A change updates risk state and multipliers, and is recorded."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+
+from gridbot.core import Direction, PositionEvent
+from gridbot.records import builders
+from gridbot.risk.strategy_state import Leg, StrategyRiskState
+from gridbot.worker.context import RecordSink
+from gridbot.worker.position_sizer import PositionSizer
+
+__all__ = ["StrategyPositions"]
+
+ZERO = Decimal(0)
+
+Log = logging.LoggerAdapter[logging.Logger]
+
+
+class StrategyPositions:
+    """Sizes in base coin, prices and PnL in USDT."""
+
+    def __init__(
+        self,
+        risk_state: StrategyRiskState,
+        sizer: PositionSizer,
+        recorder: RecordSink,
+        *,
+        log: Log,
+        is_shadow: bool,
+    ) -> None:
+        self._risk_state = risk_state
+        self._sizer = sizer
+        self._recorder = recorder
+        self._log = log
+        self._is_shadow = is_shadow
+        self._latest: dict[Direction, PositionEvent] = {}
+
+    def update(self, position: PositionEvent, source: str) -> None:
+        """Take a leg as the exchange has it; a flat one counts like any other.
+
+        `source` is stream, rest or shadow. The stream may repeat old figures, so only a newer one counts, and none
+        while the leg is unsure: then the exchange has contradicted these figures, and a reading by REST decides.
+        """
+        before = self._latest.get(position.direction)
+        leg = self._risk_state.legs[position.direction]
+        if source == "stream":
+            if leg.unsure:
+                return
+            if before is not None and position.exchange_ts < before.exchange_ts:
+                return
+        self._latest[position.direction] = position
+        self._risk_state.set_leg(
+            position.direction,
+            Leg(
+                size=position.size,
+                entry_price=position.entry_price,
+                leverage=position.leverage or leg.leverage,
+            ),
+        )
+        self._assess(position)
+        changed = before is None or (before.size, before.entry_price) != (position.size, position.entry_price)
+        if changed or source == "rest":
+            self._record(position, source)
+
+    def liq_price(self, direction: Direction) -> Decimal | None:
+        """The exchange's liquidation price of a leg; None when it gave none."""
+        position = self._latest.get(direction)
+        return position.liq_price if position else None
+
+    def unrealised(self, direction: Direction) -> Decimal | None:
+        """A leg's unrealised PnL at the mark price when that is known, else at the last price."""
+        leg = self._risk_state.legs[direction]
+        ticker = self._risk_state.ticker
+        if leg.size == 0:
+            return ZERO
+        price = (ticker.mark_price or ticker.last_price) if ticker else None
+        if price is None or leg.entry_price is None:
+            return None
+        move = price - leg.entry_price if direction is Direction.LONG else leg.entry_price - price
+        return move * leg.size
+
+    def _assess(self, position: PositionEvent) -> None:
+        """Recompute the risk multipliers from what is known now; unknown is not zero (incident L25)."""
+        before = self._sizer.rule
+        self._sizer.assess(position, self._risk_state.last_price)
+        if self._sizer.rule != before:
+            self._log.info("[risk] rule %s -> %s", before or "none", self._sizer.rule or "none")
+
+    def _record(self, position: PositionEvent, source: str) -> None:
+        self._recorder.record(
+            builders.of_position(
+                self._risk_state.strat_id,
+                position,
+                multipliers=self._sizer.multipliers(position.direction),
+                rule=self._sizer.rule,
+                shadow=self._is_shadow,
+                source=source,
+            )
+        )

@@ -1,0 +1,20 @@
+"""Waiting for an event, but not for ever, on a clock that may be virtual."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gridbot.ports import Clock
+
+__all__ = ["is_set_within"]
+
+
+async def is_set_within(event: asyncio.Event, seconds: float, clock: Clock) -> bool:
+    """Wait until `event` is set, at most `seconds`; whether it is set now."""
+    waits = (asyncio.create_task(event.wait()), asyncio.create_task(clock.sleep(seconds)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return event.is_set()

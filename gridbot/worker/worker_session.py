@@ -1,0 +1,204 @@
+"""One life of an account's worker, from the first try to start to the last record. The process around it is `main`.
+
+::
+
+    starting ──► trading ──► stopping
+        │            │            │
+        └────────────┴────────────┴──► closed
+
+`stop` may come at any time; a supervisor that is gone stops the worker too, and then all orders stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from gridbot.config.models import OnStop
+from gridbot.exchange.failures import ExchangeError
+from gridbot.ports import Clock, Ids
+from gridbot.worker.assembly import Assembly
+from gridbot.worker.commands import Commands, answer_to, record_of
+from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.reporting import Process, Reporting
+from gridbot.worker.shutdown import cancel_everything, flatten
+from gridbot.worker.spec import WorkerSpec
+from gridbot.worker.startup import RETRY_WAITS_S, is_hopeless
+from gridbot.worker.waiting import is_set_within
+
+__all__ = ["EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
+
+log = logging.getLogger(__name__)
+
+EXIT_OK, EXIT_REFUSED = 0, 7
+
+Message = dict[str, Any]
+
+
+class WorkerSession:
+    """`records` is the worker's own queue to the writer; `send` passes a message to the supervisor and never blocks."""
+
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        records: Any,
+        send: Callable[[Message], None],
+        *,
+        clock: Clock,
+        ids: Ids,
+        process: Process,
+    ) -> None:
+        self._spec = spec
+        self._records = records
+        self._send = send
+        self._clock = clock
+        self._ids = ids
+        self._process = process
+        self._reporting = Reporting(
+            spec.account,
+            self._account,
+            clock,
+            process,
+            send,
+            sample_interval_s=spec.settings.storage.health_interval,
+        )
+        self._shutdown = asyncio.Event()
+        self._stop_mode = spec.settings.supervisor.on_stop
+        self._orphaned = False
+        self._assembly: Assembly | None = None
+        self._commands: Commands | None = None
+
+    async def run(self) -> int:
+        """Start, trade until stopped, close; the exit code. Raises StartRefused, JournalBusy, OSError."""
+        report = asyncio.create_task(self._reporting.run(), name="report")
+        assembly = self._assembly = Assembly(
+            self._spec, self._records, alert=self._tell, clock=self._clock, ids=self._ids
+        )
+        reason, code = "stopped", EXIT_OK
+        try:
+            if not await self._start(assembly):
+                reason, code = (reason, EXIT_OK) if self._shutdown.is_set() else ("start refused", EXIT_REFUSED)
+                return code
+            await self._trade(assembly)
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            report.cancel()
+            self._commands = None
+            await assembly.close(reason)
+            self._assembly = None  # its records are complete; what is alerted from here on only the supervisor records
+            self._send({"type": "bye", "reason": reason, "exit_code": code})
+        return code
+
+    def refuse(self, text: str) -> int:
+        """Give up before anything was sent; the exit code."""
+        log.error("start refused: %s", text)
+        self._alert("error", "start", text)
+        self._send({"type": "bye", "reason": text, "exit_code": EXIT_REFUSED})
+        return EXIT_REFUSED
+
+    # ------------------------------------------------------------------ what comes from outside
+
+    def stop(self) -> None:
+        """Stop in order."""
+        self._shutdown.set()
+
+    def on_supervisor_gone(self) -> None:
+        """Stop and leave all orders: there are two seconds, and the next worker adopts them."""
+        log.warning("the supervisor is gone; stopping, orders stay as they are")
+        self._orphaned = True
+        self._shutdown.set()
+
+    def on_message(self, message: Message) -> None:
+        """A message of the supervisor: `stop`, `ack` or `command`."""
+        match message.get("type"):
+            case "stop":
+                self._stop_mode = OnStop(message.get("mode") or self._stop_mode)
+                self._shutdown.set()
+            case "ack" if self._assembly is not None:
+                self._assembly.recorder.ack(int(message["seq"]))
+            case "command":
+                self._on_command(message)
+
+    def _on_command(self, message: Message) -> None:
+        """Carry a command out, and record it with what came of it and what it changed."""
+        answer = answer_to(message, self._commands, self._reporting.state)
+        if self._assembly is not None:
+            self._assembly.recorder.record(record_of(message, answer))
+            orchestrator = self._account()
+            if orchestrator is not None:
+                orchestrator.records.record_state()
+        self._send({"type": "answer", "id": message.get("id"), **answer})
+
+    # ------------------------------------------------------------------ life
+
+    def _account(self) -> Orchestrator | None:
+        assembly = self._assembly
+        return assembly.orchestrator if assembly is not None and assembly.ready else None
+
+    async def _start(self, assembly: Assembly) -> bool:
+        """Four tries; each takes down what it opened. False when stopped meanwhile or when all failed."""
+        for wait_s in (*RETRY_WAITS_S, None):
+            try:
+                return await self._try_start(assembly)
+            except ExchangeError as error:
+                await assembly.undo_start()
+                if wait_s is None or is_hopeless(error):
+                    self.refuse(f"the exchange could not be read, no order was sent: {error}")
+                    return False
+                log.warning("start failed, again in %.0f s: %s", wait_s, error)
+                if await is_set_within(self._shutdown, wait_s, self._clock):
+                    return False
+        return False
+
+    async def _try_start(self, assembly: Assembly) -> bool:
+        """False when the worker was stopped before the start had ended. Raises ExchangeError or StartRefused."""
+        started = asyncio.create_task(assembly.start())
+        stopped = asyncio.create_task(self._shutdown.wait())
+        await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not started.done():
+            started.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await started
+            return False
+        started.result()
+        return True
+
+    async def _trade(self, assembly: Assembly) -> None:
+        orchestrator = assembly.orchestrator
+        self._commands = Commands(
+            self._spec.account, list(orchestrator.runners.values()), orchestrator.context.requests, orchestrator.losses
+        )
+        self._reporting.enter("trading")
+        self._send({"type": "ready", "account": self._spec.account, "pid": self._process.pid})
+        await orchestrator.run_until_shutdown(self._shutdown)
+        self._commands = None
+        self._reporting.enter("stopping")
+        await self._wind_down(assembly)
+
+    async def _wind_down(self, assembly: Assembly) -> None:
+        """Cancel orders and close positions as `on_stop` wants it; an orphan leaves both."""
+        if self._orphaned or self._stop_mode is OnStop.KEEP:
+            return
+        deadline_s = max(2.0, self._spec.settings.supervisor.stop_timeout - 5.0)
+        left = await cancel_everything(assembly.orchestrator, deadline_s / 2)
+        if self._stop_mode is OnStop.FLATTEN:
+            left += await flatten(assembly.orchestrator, deadline_s / 2)
+        for text in left:
+            self._alert("error", "stop", text)
+
+    # ------------------------------------------------------------------ alerts
+
+    def _alert(self, level: str, key: str, text: str) -> None:
+        """Recorded while there is a recorder; the supervisor gets it in any case."""
+        (self._assembly.alerts if self._assembly is not None else self._tell)(level, key, text)
+
+    def _tell(self, level: str, key: str, text: str, strategy: str = "") -> None:
+        log.log(logging.ERROR if level == "error" else logging.WARNING, "[alert] %s", text)
+        message = {"level": level, "key": key, "text": text, "recorded": self._assembly is not None}
+        self._send({"type": "alert", "account": self._spec.account, **message})

@@ -1,0 +1,107 @@
+"""The first code of every child process: ties it to its supervisor's life, then runs its entry function.
+
+In order: own process group (Ctrl-C in the terminal reaches the supervisor only, which stops its children in order),
+SIGINT ignored, an end with the supervisor's end (`gridbot.process_guard`), and `faulthandler`, so that the supervisor's
+SIGABRT writes the stacks of a hanging process to `logs/crash.log`.
+
+Imports nothing heavy: what a child needs, its entry function imports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import importlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent
+from supervisor.exit_codes import ExitCode
+from supervisor.utc_time import utc_now
+
+__all__ = ["Boot", "child_main", "resolve"]
+
+CRASH_LOG_LIMIT = 5_000_000
+
+_PR_SET_NAME = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What every child is told. `entry` is "package.module:function"."""
+
+    name: str
+    entry: str
+    crash_log: Path
+    supervisor_pid: int
+
+
+def resolve(entry: str) -> Callable[..., None]:
+    """The function named "package.module:function". Raises ImportError or AttributeError."""
+    module, _, function = entry.partition(":")
+    found: Callable[..., None] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ...]) -> None:
+    """Run in the child. The first of `ends` can be written to: an unexpected error is told there in one line."""
+    with contextlib.suppress(OSError):
+        os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
+    ask_to_stop_with_parent()
+    exit_with_parent(boot.supervisor_pid, exit_code=ExitCode.FORCED)
+    _name_process(boot.name)
+    _make_room(boot.crash_log)
+    with boot.crash_log.open("a", encoding="utf-8") as crash_log:
+        faulthandler.enable(file=crash_log, all_threads=True)
+        code = _run(boot, args, ends)
+        faulthandler.disable()
+    if code:
+        sys.exit(code)  # through multiprocessing's own exit, which lets a queue's feeder thread finish
+
+
+def _make_room(path: Path) -> None:
+    """One older file of stacks is kept, so that a crash loop cannot fill the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > CRASH_LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+
+
+def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ...]) -> int:
+    try:
+        resolve(boot.entry)(*args, *ends)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        return ExitCode.FORCED
+    except BaseException as error:  # noqa: BLE001 - the outermost shell of a process
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        _write_crash(boot, error)
+        logging.getLogger("gridbot").critical("unexpected error, details in %s: %s", boot.crash_log, text)
+        with contextlib.suppress(OSError, ValueError):
+            ends[0].send({"type": "bye", "reason": text, "exit_code": int(ExitCode.UNEXPECTED)})
+        return ExitCode.UNEXPECTED
+    return ExitCode.OK
+
+
+def _write_crash(boot: Boot, error: BaseException) -> None:
+    details = "".join(traceback.format_exception(error))
+    with contextlib.suppress(OSError), boot.crash_log.open("a", encoding="utf-8") as file:
+        file.write(f"--- {utc_now()} {boot.name} (pid {os.getpid()})\n{details}\n")
+
+
+def _name_process(name: str) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # Linux only
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, f"gb:{name}".encode()[:15], 0, 0, 0)

@@ -1,0 +1,43 @@
+"""What a child is: its name, its kind, the function it runs, and how it is restarted. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from supervisor.children.policy import RestartPolicy
+
+__all__ = ["ChildKind", "ChildSpec"]
+
+
+class ChildKind(StrEnum):
+    """What a child is, which decides its pipes and the arguments it gets after those of its spec.
+
+    PAPER:  entry(*args, port, report, life)      port: 0 at first, afterwards the one it had
+    WRITER: entry(*args, queues, report, life)    queues: {account: queue}
+    WORKER: entry(*args, paper_url, queue, conn)  paper_url: None unless `needs_paper`
+
+    `report` is written by the child, `life` only ever ends (when the supervisor is gone), `conn` is both.
+    """
+
+    PAPER = "paper"
+    WRITER = "writer"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """A child to be run. `entry` is "package.module:function"; `args` must survive pickling.
+
+    With `ends_session`, its own end with exit code 0 stops everything: a replay is over.
+    """
+
+    name: str
+    kind: ChildKind
+    entry: str
+    args: tuple[Any, ...] = ()
+    account: str = ""
+    needs_paper: bool = False
+    ends_session: bool = False
+    policy: RestartPolicy = field(default_factory=RestartPolicy)

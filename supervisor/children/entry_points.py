@@ -1,0 +1,132 @@
+"""Entry functions of the real children: they turn what a spawned process was given into what its part expects.
+
+Imported in the child; each imports its own part only, so that the supervisor and the other children stay light.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from supervisor.children.launch_plan import ChildLogs
+from supervisor.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from gridbot.config.loading import GridbotConfig
+    from gridbot.paper.server.paper_spec import PaperSpec
+    from supervisor.store.writer import WriterSpec
+
+__all__ = ["leave_queue", "paper", "paper_spec", "worker", "writer", "writer_spec"]
+
+DAY_S = 86_400
+
+QUEUE_FLUSH_S = 2.0
+"""How long a worker that ends waits for its queue's feeder thread; the journal has everything anyhow."""
+
+
+def worker(
+    account: str,
+    config: GridbotConfig,
+    run_id: str,
+    logs: ChildLogs,
+    paper_url: str | None,
+    queue: Any,
+    conn: Connection[Any, Any],
+) -> None:
+    """The process of one account."""
+    try:
+        from gridbot.worker.main import run_worker
+        from gridbot.worker.spec import WorkerSpec
+
+        spec = WorkerSpec(
+            account=account,
+            settings=config,
+            data_dir=config.storage.data_dir,
+            run_id=run_id,
+            paper_url=paper_url,
+            console=logs.console,
+        )
+        run_worker(spec, queue, conn)
+    finally:
+        leave_queue(queue, conn)
+
+
+def writer(
+    config: GridbotConfig,
+    logs: ChildLogs,
+    queues: dict[str, Any],
+    report: Connection[Any, Any],
+    life: Connection[Any, Any],
+) -> None:
+    """The process that puts records into DuckDB."""
+    from supervisor.store.writer_process import run_writer
+
+    _set_up_logging("writer", config, logs)
+    run_writer(writer_spec(config), queues, report, life)
+
+
+def writer_spec(config: GridbotConfig) -> WriterSpec:
+    """What the writer of a configuration does."""
+    from supervisor.store.writer import WriterSpec
+
+    return WriterSpec(
+        data_dir=config.storage.data_dir,
+        accounts=tuple(account.name for account in config.accounts),
+        flush_interval=config.storage.flush_interval,
+        keep_days={table: age.total_seconds() / DAY_S for table, age in config.storage.keep.items()},
+    )
+
+
+def paper(
+    config: GridbotConfig, logs: ChildLogs, port: int, report: Connection[Any, Any], life: Connection[Any, Any]
+) -> None:
+    """The embedded exchange; `port` is the one it had before, 0 at its first start."""
+    from gridbot.paper.server.paper_process import run_paper_exchange
+    from gridbot.paper.server.paper_server import SetupError
+
+    _set_up_logging("paper", config, logs)
+    try:
+        run_paper_exchange(paper_spec(config, port or None), report, life)
+    except (SetupError, OSError) as error:  # wrong settings stay wrong; a taken port may become free
+        report.send({"type": "bye", "reason": str(error)})
+        raise SystemExit(ExitCode.CONFIG if isinstance(error, SetupError) else ExitCode.REFUSED) from None
+
+
+def paper_spec(config: GridbotConfig, port: int | None = None) -> PaperSpec:
+    """The exchange that the paper accounts of a configuration trade on."""
+    from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
+
+    accounts = [
+        PaperAccount(
+            account.name, account.api_key.get_secret_value(), account.api_secret.get_secret_value(), account.balance
+        )
+        for account in config.accounts
+        if account.environment == "paper"
+    ]
+    return PaperSpec(config=config.paper, accounts=accounts, port=port)
+
+
+def leave_queue(queue: Any, conn: Connection[Any, Any]) -> None:
+    """Let the feeder thread finish, or leave it behind; tell the supervisor whether the queue can be used again.
+
+    Without this, a process whose queue nobody reads any more would wait for ever when it ends.
+    """
+    queue.close()
+    feeder = getattr(queue, "_thread", None)
+    if feeder is not None:
+        feeder.join(QUEUE_FLUSH_S)
+    clean = feeder is None or not feeder.is_alive()
+    if not clean:
+        queue.cancel_join_thread()
+    try:
+        conn.send({"type": "queue", "clean": clean})
+    except (OSError, ValueError):  # the supervisor is gone, or the worker has closed its end
+        return
+
+
+def _set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:
+    from gridbot.logging_setup import register_secret, setup_logging
+
+    for secret in config.secrets():
+        register_secret(secret)
+    setup_logging(process, config.logging, config.storage.data_dir, console=logs.console)

@@ -1,0 +1,123 @@
+"""Which children a configuration needs, as data. The supervisor runs any plan; tests bring their own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.policy import RestartPolicy
+
+if TYPE_CHECKING:
+    from gridbot.config.loading import GridbotConfig
+
+__all__ = ["ChildLogs", "Plan", "plan_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
+
+    `snapshot` is the configuration without secrets, `lag_alert` the seconds the database may be behind,
+    `health_interval` the seconds between two kept reports on the fleet (0: none).
+    """
+
+    data_dir: Path
+    children: tuple[ChildSpec, ...]
+    strategies: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    run_id: str = ""
+    config_path: str = ""
+    on_stop: str = "keep"
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+    keep_journal: bool = False
+    lag_alert: float = 60.0
+    health_interval: float = 10.0
+
+    @property
+    def accounts(self) -> list[str]:
+        return [child.account for child in self.children if child.kind is ChildKind.WORKER]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLogs:
+    """Whether children write log lines to the console as well as to their files."""
+
+    console: bool = True
+
+
+def new_run_id() -> str:
+    """A name for one run of the supervisor, in every record it leads to."""
+    return uuid.uuid4().hex[:16]
+
+
+def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
+    """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file."""
+    from gridbot.config.snapshots import fleet_snapshot
+
+    run_id = new_run_id()
+    logs = ChildLogs(console)
+    workers = tuple(
+        ChildSpec(
+            name=f"worker-{account.name}",
+            kind=ChildKind.WORKER,
+            entry="supervisor.children.entry_points:worker",
+            args=(account.name, config, run_id, logs),
+            account=account.name,
+            needs_paper=account.environment == "paper",
+            policy=_policy(config, first_at_once=False),
+        )
+        for account in config.accounts
+    )
+    at_once = _policy(config, first_at_once=True)
+    writer = ChildSpec(
+        "writer", ChildKind.WRITER, "supervisor.children.entry_points:writer", (config, logs), policy=at_once
+    )
+    market = config.paper.market
+    paper = ChildSpec(
+        name="paper",
+        kind=ChildKind.PAPER,
+        entry="supervisor.children.entry_points:paper",
+        args=(config, logs),
+        ends_session=market.source == "replay" and market.at_end == "stop",
+        policy=at_once,
+    )
+    uses_paper = any(worker.needs_paper for worker in workers)
+    return Plan(
+        data_dir=config.storage.data_dir,
+        children=((paper,) if uses_paper else ()) + (writer, *workers),
+        strategies={account.name: _strategies(config, account.name) for account in config.accounts},
+        run_id=run_id,
+        config_path=config_path,
+        on_stop=config.supervisor.on_stop.value,
+        snapshot=fleet_snapshot(config),
+        keep_journal=config.storage.keep_journal,
+        lag_alert=config.storage.lag_alert,
+        health_interval=config.storage.health_interval,
+    )
+
+
+def _policy(config: GridbotConfig, *, first_at_once: bool) -> RestartPolicy:
+    supervisor = config.supervisor
+    return RestartPolicy(
+        backoff_initial=supervisor.restart.backoff_initial,
+        backoff_max=supervisor.restart.backoff_max,
+        max_restarts=supervisor.restart.max_restarts,
+        window=supervisor.restart.window,
+        heartbeat_timeout=supervisor.heartbeat_timeout,
+        stop_timeout=supervisor.stop_timeout,
+        first_at_once=first_at_once,
+    )
+
+
+def _strategies(config: GridbotConfig, account: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "strat_id": strategy.strat_id,
+            "symbol": strategy.symbol,
+            "mode": "shadow" if strategy.shadow_mode else "live",
+        }
+        for strategy in config.strategies_of(account)
+    ]

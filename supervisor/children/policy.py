@@ -1,0 +1,361 @@
+"""When a child process is started, restarted, given up or killed. Pure: time and jitter come in, actions go out.
+
+                                 +---------- Restart: orderly, then at once ----------+
+                                 v                                                    |
+    STOPPED --Start-------> STARTING --Ready--> RUNNING --Stop, Restart, silence--> STOPPING --> STOPPED
+       ^                     ^  |  |               |                                ^   |
+       |                 due |  |  +-- Stop, Restart, silence ----------------------+   | after silence
+       |                     |  v                  v                                    v
+       +------- Stop ----- BACKOFF <------------ failure <------------------------------+
+                                                   |
+                              FATAL <--------------+ too many, or exit code 4
+                                +--Start, Restart--> STARTING
+
+A failure: the process ended unasked or could not be spawned. Silence: no report for too long; the process is aborted
+(its stacks go to logs/crash.log), then killed, and its exit is a failure.
+
+Rules, with the numbers of `RestartPolicy`:
+
+* A failure waits 1 s, then 2, 4 ... 60 s, less up to a quarter of it by jitter, so that a fleet does not start in step.
+  A child that ran for a minute begins again at 1 s. With `first_at_once` the first of a row waits nothing.
+* The sixth counted failure within ten minutes is FATAL, for that child only.
+* Exit code 4 (configuration) is FATAL at once: nothing changes by trying again.
+* Exit code 7 (start refused) is retried for as long as it takes and never counted: the exchange may come back.
+* An orderly restart (`Restart`) is neither a failure nor counted, and starts the next process without a wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from supervisor.exit_codes import ExitCode
+
+__all__ = [
+    "TRANSITIONS",
+    "Action",
+    "Alert",
+    "ChildState",
+    "Do",
+    "Event",
+    "Exited",
+    "ProcessState",
+    "Ready",
+    "Report",
+    "Restart",
+    "RestartPolicy",
+    "SpawnFailed",
+    "Start",
+    "Stop",
+    "Wait",
+    "step",
+]
+
+
+class ProcessState(StrEnum):
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    BACKOFF = "BACKOFF"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    FATAL = "FATAL"
+
+
+TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
+    ProcessState.STOPPED: frozenset({ProcessState.STARTING}),
+    ProcessState.STARTING: frozenset(
+        {ProcessState.RUNNING, ProcessState.BACKOFF, ProcessState.STOPPING, ProcessState.FATAL}
+    ),
+    ProcessState.RUNNING: frozenset({ProcessState.STOPPING, ProcessState.BACKOFF, ProcessState.FATAL}),
+    ProcessState.BACKOFF: frozenset({ProcessState.STARTING, ProcessState.STOPPED}),
+    ProcessState.STOPPING: frozenset(
+        {ProcessState.STOPPED, ProcessState.STARTING, ProcessState.BACKOFF, ProcessState.FATAL}
+    ),
+    ProcessState.FATAL: frozenset({ProcessState.STARTING}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """The numbers of one child; all times in seconds."""
+
+    backoff_initial: float = 1.0
+    backoff_max: float = 60.0
+    max_restarts: int = 5
+    window: float = 600.0
+    healthy_after: float = 60.0
+    heartbeat_timeout: float = 10.0
+    start_timeout: float = 60.0
+    stop_timeout: float = 20.0
+    abort_grace: float = 1.0
+    first_at_once: bool = False
+
+    def delay(self, failures: int, jitter: float) -> float:
+        """Seconds to wait after the `failures`-th failure in a row (1 = first); `jitter` is in [0, 1]."""
+        if self.first_at_once:
+            failures -= 1
+        if failures <= 0:
+            return 0.0
+        doubled = self.backoff_initial * 2.0 ** min(failures - 1, 32)
+        return min(self.backoff_max, doubled) * (1.0 - 0.25 * jitter)
+
+
+class After(StrEnum):
+    """What follows the exit of a process that is STOPPING."""
+
+    STOP = "stop"
+    RESTART = "restart"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildState:
+    """All that is remembered of one child. Times are those of the monotonic clock that `step` is given."""
+
+    process: ProcessState = ProcessState.STOPPED
+    since: float = 0.0
+    alive: bool = False
+    last_report: float = 0.0
+    failures: int = 0
+    recent: tuple[float, ...] = ()
+    restarts: int = 0
+    due: float | None = None
+    after: After = After.STOP
+    terminate_at: float | None = None
+    kill_at: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """It shall run. A no-op unless STOPPED or FATAL; forgets old failures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """It cannot start yet, and why. Only a STOPPED child shows the reason; nothing else changes."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """It shall end: in order, or by SIGKILL when `force`."""
+
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """It shall end in order and start anew, at once and uncounted."""
+
+    reason: str = "restart asked for"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The process says that its work has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The process gave a sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The process is gone: `code` >= 0 as it chose, < 0 the signal that ended it; `text` in words."""
+
+    code: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    """The operating system did not give us a process."""
+
+    text: str
+
+
+Event = Start | Wait | Stop | Restart | Ready | Report | Exited | SpawnFailed
+
+
+class Do(StrEnum):
+    """What the shell has to do. ASK_STOP is the message or signal the child knows as "end in order"."""
+
+    SPAWN = "spawn"
+    ASK_STOP = "ask stop"
+    TERMINATE = "SIGTERM"
+    ABORT = "SIGABRT"
+    KILL = "SIGKILL"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Somebody should know. `level` is a logging level name: WARNING, ERROR or CRITICAL."""
+
+    level: str
+    text: str
+
+
+Action = Do | Alert
+
+
+def step(
+    now: float, state: ChildState, events: Iterable[Event], *, policy: RestartPolicy, jitter: float = 0.0
+) -> tuple[ChildState, list[Action]]:
+    """Apply `events` in order, then the time `now`. Call it also without events: deadlines pass by themselves."""
+    actions: list[Action] = []
+    for event in events:
+        state = _on_event(now, state, event, policy, jitter, actions)
+    return _on_time(now, state, policy, actions), actions
+
+
+def _enter(now: float, state: ChildState, target: ProcessState, reason: str) -> ChildState:
+    if target not in TRANSITIONS[state.process]:
+        raise AssertionError(f"illegal transition {state.process} -> {target} ({reason})")
+    return replace(
+        state, process=target, since=now, reason=reason, due=None, terminate_at=None, kill_at=None, after=After.STOP
+    )
+
+
+def _spawn(now: float, state: ChildState, reason: str, actions: list[Action]) -> ChildState:
+    actions.append(Do.SPAWN)
+    return replace(_enter(now, state, ProcessState.STARTING, reason), alive=True, last_report=now)
+
+
+def _stopping(
+    now: float, state: ChildState, after: After, reason: str, policy: RestartPolicy, actions: list[Action]
+) -> ChildState:
+    actions.append(Do.ASK_STOP)
+    state = _enter(now, state, ProcessState.STOPPING, reason)
+    half = now + policy.stop_timeout / 2
+    return replace(state, after=after, terminate_at=half, kill_at=now + policy.stop_timeout)
+
+
+def _ran_well(now: float, state: ChildState, policy: RestartPolicy) -> bool:
+    return state.process is ProcessState.RUNNING and now - state.since >= policy.healthy_after
+
+
+def _failed(
+    now: float,
+    state: ChildState,
+    code: int | None,
+    text: str,
+    policy: RestartPolicy,
+    jitter: float,
+    actions: list[Action],
+) -> ChildState:
+    """The process is gone although it should run: wait and try again, or give up."""
+    failures = 1 if _ran_well(now, state, policy) else state.failures + 1
+    recent = tuple(at for at in state.recent if now - at < policy.window)
+    if code != ExitCode.REFUSED:
+        recent = (*recent, now)
+    state = replace(state, alive=False, failures=failures, recent=recent)
+    if code == ExitCode.CONFIG:
+        actions.append(Alert("CRITICAL", f"{text}; not tried again before its configuration is changed"))
+        return _enter(now, state, ProcessState.FATAL, text)
+    if len(recent) > policy.max_restarts:
+        limit = f"failed {len(recent)} times within {policy.window:g} s; not tried again"
+        actions.append(Alert("CRITICAL", f"{text}; {limit}"))
+        return _enter(now, state, ProcessState.FATAL, f"{text}; {limit}")
+    wait = policy.delay(failures, jitter)
+    actions.append(Alert("ERROR", f"{text}; next start in {wait:.1f} s"))
+    return replace(_enter(now, state, ProcessState.BACKOFF, text), due=now + wait)
+
+
+def _on_event(
+    now: float, state: ChildState, event: Event, policy: RestartPolicy, jitter: float, actions: list[Action]
+) -> ChildState:
+    match event:
+        case Start():
+            if state.process in (ProcessState.STOPPED, ProcessState.FATAL):
+                return _spawn(now, replace(state, failures=0, recent=()), "", actions)
+        case Wait(reason=reason):
+            if state.process is ProcessState.STOPPED:
+                return replace(state, reason=reason)
+        case Stop(force=force):
+            return _on_stop(now, state, force, policy, actions)
+        case Restart(reason=reason):
+            return _on_restart(now, state, reason, policy, actions)
+        case Ready():
+            if state.process is ProcessState.STARTING and state.alive:
+                return replace(_enter(now, state, ProcessState.RUNNING, ""), last_report=now)
+        case Report():
+            return replace(state, last_report=now)
+        case Exited(code=code, text=text):
+            return _on_exit(now, state, code, text, policy, jitter, actions)
+        case SpawnFailed(text=text):
+            if state.process is ProcessState.STARTING:
+                return _failed(now, state, None, f"could not be started: {text}", policy, jitter, actions)
+    return state
+
+
+def _on_stop(now: float, state: ChildState, force: bool, policy: RestartPolicy, actions: list[Action]) -> ChildState:
+    if state.process in (ProcessState.STARTING, ProcessState.RUNNING):
+        state = _stopping(now, state, After.STOP, "stop asked for", policy, actions)
+    elif state.process is ProcessState.STOPPING:
+        state = replace(state, after=After.STOP)
+    elif state.process is ProcessState.BACKOFF:
+        state = _enter(now, state, ProcessState.STOPPED, "stop asked for")
+    if force and state.alive:
+        actions.append(Do.KILL)
+        state = replace(state, terminate_at=None, kill_at=None)
+    return state
+
+
+def _on_restart(now: float, state: ChildState, reason: str, policy: RestartPolicy, actions: list[Action]) -> ChildState:
+    if state.process in (ProcessState.STARTING, ProcessState.RUNNING):
+        return _stopping(now, state, After.RESTART, reason, policy, actions)
+    if state.process in (ProcessState.STOPPED, ProcessState.FATAL, ProcessState.BACKOFF):
+        return _spawn(now, replace(state, failures=0, recent=()), reason, actions)
+    return state  # STOPPING: whoever asked first knows what follows
+
+
+def _on_exit(
+    now: float, state: ChildState, code: int, text: str, policy: RestartPolicy, jitter: float, actions: list[Action]
+) -> ChildState:
+    if not state.alive:
+        return state
+    if state.process is not ProcessState.STOPPING:
+        return _failed(now, state, code, text, policy, jitter, actions)
+    after, asked = state.after, state.reason
+    state = replace(state, alive=False)
+    if after is After.FAIL:
+        return _failed(now, state, None, f"{asked}; {text}", policy, jitter, actions)
+    if after is After.RESTART:
+        return _spawn(now, state, asked, actions)
+    return _enter(now, state, ProcessState.STOPPED, text)
+
+
+def _on_time(now: float, state: ChildState, policy: RestartPolicy, actions: list[Action]) -> ChildState:
+    match state.process:
+        case ProcessState.BACKOFF:
+            if state.due is not None and now >= state.due:
+                return _spawn(now, replace(state, restarts=state.restarts + 1), state.reason, actions)
+        case ProcessState.STARTING | ProcessState.RUNNING:
+            starting = state.process is ProcessState.STARTING
+            limit = policy.start_timeout if starting else policy.heartbeat_timeout
+            silent = now - state.last_report
+            if state.alive and silent > limit:
+                reason = f"no report for {silent:.0f} s"
+                actions += [Alert("ERROR", f"{reason}; it is killed"), Do.ABORT]
+                failures = 0 if _ran_well(now, state, policy) else state.failures
+                state = _enter(now, state, ProcessState.STOPPING, reason)
+                return replace(state, failures=failures, after=After.FAIL, kill_at=now + policy.abort_grace)
+        case ProcessState.STOPPING:
+            return _escalate(now, state, actions)
+    return state
+
+
+def _escalate(now: float, state: ChildState, actions: list[Action]) -> ChildState:
+    if state.kill_at is not None and now >= state.kill_at:
+        if state.after is not After.FAIL:
+            actions.append(Alert("ERROR", "did not stop in time; it is killed"))
+        actions.append(Do.KILL)
+        return replace(state, kill_at=None, terminate_at=None)
+    if state.terminate_at is not None and now >= state.terminate_at:
+        actions.append(Do.TERMINATE)
+        return replace(state, terminate_at=None)
+    return state

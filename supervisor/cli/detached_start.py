@@ -1,0 +1,132 @@
+"""`start --detach`: run the same program in a session of its own; wait until it works or has clearly failed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from supervisor.cli.logs import last_lines
+from supervisor.cli.options import load_or_refuse
+from supervisor.control.control_client import ControlClient, ControlError
+from supervisor.exit_codes import CommandError, ExitCode, unwritable
+from supervisor.process.directory_lock import holder
+from supervisor.waiting import wait_until
+
+__all__ = ["outcome", "start_detached"]
+
+POLL_S = 0.1
+LOG_LINES = 12
+STDERR_LIMIT = 5_000_000
+
+
+def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> ExitCode:
+    """Start it and print how it went. Raises CommandError when it did not start."""
+    config = load_or_refuse(config_file, data_dir)  # its problems are shown here, not in a file
+    home = config.storage.data_dir
+    running = holder(home)
+    if running is not None:
+        raise CommandError(
+            f"a gridbot-supervisor (pid {running}) already works in {home}; `gridbot-supervisor status` shows it",
+            ExitCode.REFUSED,
+        )
+    errors = home / "logs" / "stderr.log"
+    where = ("-c", str(config_file), "--data-dir", str(home))
+    with _opened(errors) as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "supervisor", "start", "--detached", *where],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            env=_environment(),
+        )
+        began = stream.tell()
+    status = _started(process, home, timeout, errors, began)
+    code, text = outcome(status)
+    click.echo(f"gridbot-supervisor runs in the background (pid {process.pid}), data in {home}")
+    if text:
+        click.echo(text, err=True)
+    click.echo("  look   gridbot-supervisor status    gridbot-supervisor logs -f")
+    click.echo("  stop   gridbot-supervisor stop")
+    return code
+
+
+def outcome(status: Mapping[str, Any]) -> tuple[ExitCode, str]:
+    """OK when every process runs; otherwise DEGRADED, with a line for each that does not."""
+    rows = [row for row in (*status["accounts"], status["writer"], status["paper"]) if row is not None]
+    down = [row["process"] for row in rows if row["process"]["state"] != "RUNNING"]
+    if not down:
+        return ExitCode.OK, ""
+    lines = [f"! {process['name']} is {process['state']}: {process['reason'] or 'no reason known'}" for process in down]
+    return ExitCode.DEGRADED, "\n".join([*lines, "  the others work on; the supervisor tries again what can be tried"])
+
+
+def _started(
+    process: subprocess.Popen[bytes], home: Path, timeout: float, errors: Path, began: int
+) -> Mapping[str, Any]:
+    """The status once everything has started or failed. Raises CommandError when the process ends or time is up."""
+
+    def look() -> Mapping[str, Any] | None:
+        with contextlib.suppress(ControlError), ControlClient(home) as client:
+            status = client.status()
+            if status["supervisor"]["pid"] == process.pid and status["supervisor"]["state"] != "starting":
+                return status
+        code = process.poll()
+        if code is not None:
+            raise _ended(code, home, errors, began)
+        return None
+
+    status = wait_until(look, timeout_s=timeout, every_s=POLL_S)
+    if status is None:
+        raise CommandError(
+            f"not everything has started within {timeout:g} s (pid {process.pid} goes on trying; "
+            f"`gridbot-supervisor status` shows what is missing); last lines:\n{_last_lines(home, errors)}",
+            ExitCode.TIMEOUT,
+        )
+    return status
+
+
+def _ended(code: int, home: Path, errors: Path, began: int) -> CommandError:
+    """Why the new process ended: its own words if it left any, else the newest lines of the log."""
+    words = "" if code < 0 else _since(errors, began).removeprefix("gridbot-supervisor: ")
+    text = words or f"the supervisor ended with exit code {code}; its last lines:\n{_last_lines(home, errors)}"
+    return CommandError(text, ExitCode(code) if code in set(ExitCode) and code else ExitCode.UNEXPECTED)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """The file for what is written past the logs, cut when an earlier run left very much."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > STDERR_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        return path.open("ab")
+    except OSError as error:
+        raise unwritable(error) from None
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with this package findable from any working directory."""
+    root = str(Path(__file__).resolve().parents[2])
+    paths = (
+        [root, os.environ.get("PYTHONPATH", "")] if "site-packages" not in root else [os.environ.get("PYTHONPATH", "")]
+    )
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+def _since(path: Path, offset: int) -> str:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        file.seek(offset)
+        return file.read(10_000).decode(errors="replace").strip()
+    return ""
+
+
+def _last_lines(home: Path, errors: Path) -> str:
+    lines = last_lines(home / "logs" / "supervisor.jsonl", LOG_LINES)
+    return "\n".join(f"  {line}" for line in lines) or f"  (none; see {errors})"

@@ -1,0 +1,51 @@
+"""A failed command in one sentence with its exit code; the traceback of an unexpected error goes into a file."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import click
+
+from gridbot.config.paths import data_directory
+from supervisor.control.control_client import NotRunning, Refused, Unanswered
+from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.utc_time import utc_now
+
+__all__ = ["explain"]
+
+_CODES = ((NotRunning, ExitCode.NOT_RUNNING), (Unanswered, ExitCode.TIMEOUT), (Refused, ExitCode.USAGE))
+
+
+def explain(error: Exception) -> ExitCode:
+    """Print what happened to standard error; call it while the error is being handled."""
+    if isinstance(error, CommandError):
+        click.echo(f"gridbot-supervisor: {error.text}", err=True)
+        return error.code
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            click.echo(f"gridbot-supervisor: {error}", err=True)
+            return code
+    click.echo(f"gridbot-supervisor: unexpected {type(error).__name__}: {error}; {_keep_details()}", err=True)
+    return ExitCode.UNEXPECTED
+
+
+def _keep_details() -> str:
+    """Write the traceback of the error being handled where the user finds it; say where."""
+    for directory in (_logs_directory, lambda: Path(tempfile.gettempdir())):
+        with contextlib.suppress(OSError):
+            path = directory() / "gridbot-error.log"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"--- {utc_now()} {sys.argv[1:2]}\n")
+                traceback.print_exc(file=file)
+            return f"details are in {path}"
+    return "its details could not be written anywhere"
+
+
+def _logs_directory() -> Path:
+    option = next((b for a, b in zip(sys.argv, sys.argv[1:], strict=False) if a == "--data-dir"), None)
+    return data_directory(option) / "logs"

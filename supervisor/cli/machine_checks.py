@@ -1,0 +1,77 @@
+"""Whether this machine is ready for a configuration: a data directory, replay files, disk space, a free port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from gridbot.config.models import GridbotConfig
+from gridbot.exchange.environment import Environment
+from gridbot.paper.settings import SourceKind
+
+__all__ = ["machine_cautions", "machine_failures"]
+
+LITTLE_DISK = 500 * 1024 * 1024
+"""Bytes."""
+
+
+def machine_failures(config: GridbotConfig) -> Iterator[str]:
+    """What would keep the bot from starting on this machine."""
+    if (reason := _not_writable(config.storage.data_dir)) is not None:
+        yield f"data directory {config.storage.data_dir}: expected to be able to write there, got: {reason}"
+    if _uses_paper(config) and config.paper.market.source is SourceKind.REPLAY:
+        for symbol, file in config.paper.market.files.items():
+            if not os.access(file, os.R_OK) or not file.is_file():
+                yield f"replay of {symbol}: expected a readable file, got nothing at {file}"
+
+
+def machine_cautions(config: GridbotConfig) -> Iterator[str]:
+    """What may go wrong on this machine."""
+    home = _nearest(config.storage.data_dir)
+    free = shutil.disk_usage(home).free
+    if free < LITTLE_DISK:
+        yield f"data directory {config.storage.data_dir}: only {free // 1024**2} MB free"
+    if not _uses_paper(config):
+        return
+    host, port = config.paper.host, config.paper.port
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        yield f"paper.host {host}: the paper exchange would be open to other machines"
+    if port and (reason := _port_taken(host, port)) is not None:
+        yield f"paper.port {port}: {reason}; fine if that is gridbot running already, otherwise use another or 0"
+
+
+def _uses_paper(config: GridbotConfig) -> bool:
+    return any(account.environment is Environment.PAPER for account in config.accounts)
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself or the nearest directory above it that exists."""
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _not_writable(data_dir: Path) -> str | None:
+    home = _nearest(data_dir)
+    if not home.is_dir():
+        return f"{home} is not a directory"
+    if not os.access(home, os.W_OK | os.X_OK):
+        return f"no permission for {home}"
+    try:
+        with tempfile.TemporaryFile(dir=home):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _port_taken(host: str, port: int) -> str | None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+    return None

@@ -1,0 +1,80 @@
+"""`gridbot-supervisor start`: read the configuration, print what is going to happen, run the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbot.config.paths import find_config
+from supervisor.cli.options import load_or_refuse, place_options
+from supervisor.exit_codes import ExitCode, unwritable
+
+if TYPE_CHECKING:
+    from gridbot.config.loading import GridbotConfig
+    from supervisor.children.launch_plan import Plan
+
+__all__ = ["run_supervisor", "start"]
+
+
+@click.command()
+@place_options()
+@click.option("--detach", is_flag=True, help="Run in the background; return when it works or has failed.")
+@click.option("--timeout", default=90.0, show_default=True, help="With --detach: seconds to wait for it.")
+@click.option("--detached", is_flag=True, hidden=True)
+def start(config: str | None, data_dir: str | None, detach: bool, timeout: float, detached: bool) -> None:
+    """Start the supervisor: paper exchange (if used), writer, one worker per account.
+
+    In the foreground Ctrl-C stops it in order, a second Ctrl-C by force.
+    """
+    if detach:
+        from supervisor.cli.detached_start import start_detached
+
+        raise SystemExit(start_detached(find_config(config), data_dir, timeout))
+    raise SystemExit(run_supervisor(find_config(config), data_dir, console=not detached))
+
+
+def run_supervisor(config_file: Path, data_dir: str | None, *, console: bool) -> ExitCode:
+    """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
+    from gridbot import logging_setup
+    from supervisor.children.launch_plan import plan_of
+    from supervisor.process.loop import Supervisor
+
+    config = load_or_refuse(config_file, data_dir)
+    plan = plan_of(config, str(config_file.absolute()), console=console)
+    for secret in config.secrets():
+        logging_setup.register_secret(secret)
+    try:
+        logging_setup.setup_logging("supervisor", config.logging, plan.data_dir, console=console)
+    except OSError as error:
+        raise unwritable(error) from None
+    if console:
+        click.echo(_greeting(config, plan), err=True)
+    try:
+        return asyncio.run(Supervisor(plan).run())
+    finally:
+        logging_setup.stop_logging()
+        sys.stderr.flush()
+
+
+def _greeting(config: GridbotConfig, plan: Plan) -> str:
+    from gridbot.version import __version__
+
+    names = ", ".join(f"{account.name} ({account.environment})" for account in config.accounts)
+    grids = len(config.strategies)
+    return "\n".join(
+        (
+            f"gridbot {__version__}: {_plural(len(config.accounts), 'account')}, {names}; "
+            f"{_plural(grids, 'strategy', 'strategies')} of {plan.config_path}",
+            f"  data   {plan.data_dir}",
+            "  stop   Ctrl-C, or `gridbot-supervisor stop`; a second Ctrl-C ends it by force",
+            '  look   `gridbot-supervisor status`, `gridbot-supervisor sql "SELECT * FROM fills"`',
+        )
+    )
+
+
+def _plural(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,101 @@
+"""`gridbot-supervisor stop`: ask, wait until every process is gone, and print what happened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+
+from gridbot.config.paths import data_directory
+from supervisor.cli.options import place_options
+from supervisor.control.control_client import ControlClient, NotRunning, Unanswered
+from supervisor.control.socket_protocol import STOP_MODES
+from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.process.directory_lock import holder
+from supervisor.waiting import wait_until
+
+__all__ = ["processes_of", "stop", "stop_supervisor"]
+
+POLL_S = 0.02
+FORCE_GRACE_S = 5.0
+
+
+@click.command()
+@place_options()
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait until everything has ended.")
+@click.option("--force", is_flag=True, help="Kill everything at once; resting orders stay on the exchange.")
+@click.option("--orders", type=click.Choice(STOP_MODES), help="What becomes of orders [default: on_stop].")
+def stop(config: str | None, data_dir: str | None, timeout: float, force: bool, orders: str | None) -> None:
+    """Stop the supervisor and wait until all its processes have ended."""
+    click.echo(stop_supervisor(data_directory(data_dir, config), timeout=timeout, force=force, mode=orders))
+
+
+def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | None) -> str:
+    """What happened, as a sentence. Raises CommandError: 3 nothing runs, 5 not all ended in time."""
+    began = time.monotonic()
+    pid = holder(data_dir)
+    if pid is None:
+        raise CommandError(f"no supervisor runs in {data_dir}", ExitCode.NOT_RUNNING)
+    everyone: list[psutil.Process] = []
+    try:
+        with ControlClient(data_dir) as client:
+            everyone = processes_of(client.status())
+            client.stop(mode=mode, force=force)
+            gone = client.wait_closed(timeout)
+    except (NotRunning, Unanswered) as error:
+        gone = _without_answer(data_dir, pid, force, str(error))
+    left = _outlasting(everyone, max(0.5, timeout - (time.monotonic() - began)) if gone else 0.0)
+    if not gone or left:
+        pids = ", ".join(str(process.pid) for process in left)
+        raise CommandError(
+            f"still running after {timeout:g} s: pid {pids or pid}; wait longer with --timeout, or use --force",
+            ExitCode.TIMEOUT,
+        )
+    how = "by force" if force else "in order"
+    return f"stopped {how} in {time.monotonic() - began:.1f} s; nothing is left running"
+
+
+def processes_of(status: dict[str, Any]) -> list[psutil.Process]:
+    """The supervisor and its children, as handles that no later process with the same pid can be mistaken for."""
+    rows = [row["process"]["pid"] for row in (*status["accounts"], status["writer"], status["paper"]) if row]
+    found = []
+    for pid in (status["supervisor"]["pid"], *rows):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if pid is not None:
+                found.append(psutil.Process(pid))
+    return found
+
+
+def _without_answer(data_dir: Path, pid: int, force: bool, text: str) -> bool:
+    """The lock is held but nobody answers: kill its holder when `force`; the children follow within two seconds."""
+    if not force:
+        raise CommandError(f"{text}, although pid {pid} holds its lock; --force kills it", ExitCode.TIMEOUT)
+    with contextlib.suppress(ProcessLookupError):
+        if pid > 0:
+            os.kill(pid, signal.SIGKILL)
+    return wait_until(lambda: holder(data_dir) is None, timeout_s=FORCE_GRACE_S, every_s=POLL_S)
+
+
+def _outlasting(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Those that still do something after `timeout` seconds. A zombie does nothing: its parent is slow to notice."""
+    everyone = list(processes)
+
+    def alive() -> list[psutil.Process]:
+        return [process for process in everyone if _really_alive(process)]
+
+    wait_until(lambda: not alive(), timeout_s=timeout, every_s=POLL_S)
+    return alive()
+
+
+def _really_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

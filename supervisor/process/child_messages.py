@@ -1,0 +1,77 @@
+"""What a child's message leads to. What the child says about itself alone, `Child` has noted already."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from supervisor.children.child import Child
+from supervisor.children.child_spec import ChildKind
+from supervisor.children.fleet import Fleet
+from supervisor.children.launch_arguments import LaunchArguments
+from supervisor.children.pipe import Message
+from supervisor.children.policy import Ready, Report
+from supervisor.process.alerts import Alerts
+from supervisor.process.commit_relay import CommitRelay
+
+__all__ = ["ChildMessages"]
+
+log = logging.getLogger("supervisor")
+
+
+class ChildMessages:
+    """Gives each message to the part it concerns.
+
+    `on_answer` takes a worker's answer to a command; `on_ready` is called after a child has become ready.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        launch: LaunchArguments,
+        alerts: Alerts,
+        commits: CommitRelay,
+        on_answer: Callable[[Message], None],
+        on_ready: Callable[[], None],
+    ) -> None:
+        self._fleet = fleet
+        self._launch = launch
+        self._alerts = alerts
+        self._commits = commits
+        self._on_answer = on_answer
+        self._after_ready = on_ready
+
+    def take(self, child: Child, message: Message) -> None:
+        """Never raises: a message that cannot be used is logged, and the ones behind it still count."""
+        try:
+            self._take(child, message)
+        except Exception:
+            log.exception("%s sent a message that could not be used: %r", child.spec.name, message.get("type"))
+
+    def _take(self, child: Child, message: Message) -> None:
+        match message.get("type"):
+            case "ready":
+                self._note_ready(child, message)
+                self._fleet.advance(child, Ready())
+                self._after_ready()
+            case "health":
+                self._fleet.advance(child, Report())
+                if child.spec.kind is ChildKind.WRITER:
+                    self._commits.writer_reported(child, message)
+            case "alert":
+                level = str(message.get("level", "WARNING")).upper()
+                self._alerts.add(child, level, str(message.get("text", "")), recorded=bool(message.get("recorded")))
+            case "answer":
+                self._on_answer(message)
+            case "bye" | "refused" | "queue":
+                pass
+            case other:
+                log.warning("%s sent a message of unknown type %r", child.spec.name, other)
+
+    def _note_ready(self, child: Child, message: Message) -> None:
+        if child.spec.kind is ChildKind.PAPER:
+            before = self._launch.paper_is_ready(message)
+            if before:
+                self._alerts.add(child, "CRITICAL", f"came back as {message.get('url')}, not {before}")
+        elif child.spec.kind is ChildKind.WORKER:
+            self._commits.worker_is_ready(child)

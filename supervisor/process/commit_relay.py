@@ -1,0 +1,43 @@
+"""Passes on what the writer has committed: to the workers, to the supervisor's own journal, and as alerts when late."""
+
+from __future__ import annotations
+
+from supervisor.children.child import Child
+from supervisor.children.child_spec import ChildKind
+from supervisor.children.fleet import Fleet
+from supervisor.children.pipe import Message
+from supervisor.process.alerts import Alerts
+from supervisor.store.store_watch import StoreWatch
+from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
+
+__all__ = ["CommitRelay"]
+
+
+class CommitRelay:
+    """Owns the number of the last committed record of each account."""
+
+    def __init__(self, fleet: Fleet, journal: SupervisorJournal, alerts: Alerts, watch: StoreWatch) -> None:
+        self._fleet = fleet
+        self._journal = journal
+        self._alerts = alerts
+        self._watch = watch
+        self._committed: dict[str, int] = {}
+
+    def worker_is_ready(self, worker: Child) -> None:
+        """Tell a new process what the database holds of its account, if the writer has said so."""
+        seq = self._committed.get(worker.spec.account)
+        if seq is not None:
+            worker.send({"type": "ack", "seq": seq})
+
+    def writer_reported(self, writer: Child, report: Message) -> None:
+        """A health report of the writer: acknowledge what is new in it, and raise or end the alert about lateness."""
+        alert = self._watch.heard(report)
+        if alert is not None:
+            self._alerts.add(writer, *alert)
+        committed = report.get("committed") or {}
+        self._journal.ack(committed.get(SUPERVISOR, 0))
+        for worker in self._fleet.of_kind(ChildKind.WORKER):
+            seq = committed.get(worker.spec.account)
+            if seq is not None and seq != self._committed.get(worker.spec.account):
+                self._committed[worker.spec.account] = seq
+                worker.send({"type": "ack", "seq": seq})

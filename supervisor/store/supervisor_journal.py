@@ -1,0 +1,120 @@
+"""The supervisor's own records: its runs, its health, its alerts, its commands. A journal like any account's.
+
+The account is called `_supervisor`; configured ones begin with a letter or a digit. The writer finds the journal on the
+disk; there is no queue. When the journal cannot be opened, trading goes on: one warning, and nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from gridbot.records.durability import Durability
+from gridbot.records.journal import Journal, JournalBusy
+from gridbot.records.journal_reader import journal_directory
+from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record
+from gridbot.records.recorder import Recorder
+from gridbot.state.documents import StateFile
+from gridbot.state.run_log import RunLog
+from gridbot.state.state_files import StateFiles
+from gridbot.worker.system_ports import SystemClock
+
+__all__ = ["SUPERVISOR", "SupervisorJournal"]
+
+log = logging.getLogger("supervisor")
+
+SUPERVISOR: Final = "_supervisor"
+
+
+class SupervisorJournal:
+    """Records from `open` to `close`; nothing raises in between."""
+
+    def __init__(self, data_dir: Path, run_id: str, *, keep_journal: bool = False) -> None:
+        self._data_dir = data_dir
+        self._run_id = run_id
+        self._keep_journal = keep_journal
+        self._sampled_s = float("-inf")
+        self._recorder: Recorder | None = None
+        self._run: RunLog | None = None
+
+    def open(self, snapshot: Mapping[str, Any]) -> None:
+        """Begin a run with this configuration, and close an earlier one that was cut off."""
+        try:
+            journal = Journal(journal_directory(self._data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
+            recorder = Recorder(SUPERVISOR, self._run_id, journal, clock=SystemClock(), keep_journal=self._keep_journal)
+            file = StateFile(StateFiles(self._data_dir / "state" / SUPERVISOR), "run.json")
+            self._run = RunLog(file, recorder, snapshot, "")
+            self._recorder = recorder
+            self._run.begin()
+        except (JournalBusy, OSError) as error:
+            log.warning("the supervisor keeps no records of its own: %s", error)
+
+    def alert(self, level: str, child: str, text: str) -> None:
+        """An alert about a child."""
+        self._record(AlertRecord(level=level, key=child, text=text))
+
+    def command(self, name: str, args: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """A command and its answer, as the control socket gives it."""
+        ok = bool(answer.get("ok"))
+        result = "done" if ok else str(answer.get("error", ""))
+        self._record(CommandRecord(name=name, args=Json(orjson.dumps(args).decode()), ok=ok, result=result))
+
+    def sample(self, now_s: float, late_s: float, interval_s: float, status: Callable[[], Mapping[str, Any]]) -> None:
+        """Record how all children are, at most once in `interval_s` (0: never). Should this process die, the newest
+        one tells until when it lived.
+        """
+        if self._recorder is None or not interval_s or now_s - self._sampled_s < interval_s:
+            return
+        self._sampled_s = now_s
+        model, stats = status(), self._recorder.stats
+        strategies = [strategy for account in model["accounts"] for strategy in account["strategies"]]
+        self._record(
+            HealthRecord(
+                state=model["supervisor"]["state"],
+                health=model["health"],
+                freshness=_stalest(model["accounts"]),
+                reasons="; ".join(model["reasons"]),
+                rss=model["supervisor"]["rss"],
+                loop_lag_us=round(late_s * 1e6),
+                reconnects=sum(account["reconnects"] or 0 for account in model["accounts"]),
+                open_orders=sum(strategy.get("open_orders") or 0 for strategy in strategies),
+                unstored=stats.last_seq - stats.acked_seq,
+                queue_dropped=sum(account["queue_dropped"] or 0 for account in model["accounts"]),
+            )
+        )
+
+    def ack(self, seq: int) -> None:
+        """The database has everything up to `seq`."""
+        if self._recorder is not None:
+            self._recorder.ack(seq)
+
+    def end(self, reason: str) -> None:
+        """Record the end of the run while the writer can still store it. Harmless when called twice."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.end(reason)
+            try:
+                run.confirm()
+            except OSError as error:
+                log.warning("the end of this run is not on the disk: %s", error)
+
+    def close(self) -> None:
+        self.end("stopped")
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
+
+    def _record(self, record: Record) -> None:
+        if self._recorder is not None:
+            self._recorder.record(record)
+            self._recorder.flush()
+
+
+def _stalest(accounts: Sequence[Mapping[str, Any]]) -> str:
+    """The worst freshness of all accounts."""
+    words = {str(account["freshness"]) for account in accounts}
+    return next((word for word in ("offline", "stale") if word in words), "active")

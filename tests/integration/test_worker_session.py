@@ -1,0 +1,168 @@
+"""A worker's whole life, as its supervisor sees it: messages out, messages in, exit code. Without its process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.config.models import GridbotConfig
+from gridbot.paper.faults.fault_config import FaultConfig
+from gridbot.paper.server.paper_thread import PaperThread
+from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord
+from gridbot.worker.spec import WorkerSpec
+from gridbot.worker.startup import StartRefused
+from gridbot.worker.system_ports import OwnProcess, SystemClock, SystemIds
+from gridbot.worker.worker_session import EXIT_OK, EXIT_REFUSED, WorkerSession
+from tests.integration.worker_bench import BTC, exchange, records, resting, settings
+
+WAIT_S = 15.0
+
+
+@dataclass
+class Life:
+    """A session that runs, and what it has sent to its supervisor."""
+
+    session: WorkerSession
+    sent: list[dict[str, Any]]
+    task: asyncio.Task[int] = field(init=False)
+
+    async def until(self, kind: str, **values: Any) -> dict[str, Any]:
+        """The first message of a kind with these values."""
+        deadline = asyncio.get_running_loop().time() + WAIT_S
+        while True:
+            for message in self.sent:
+                if message["type"] == kind and all(message.get(key) == value for key, value in values.items()):
+                    return message
+            assert asyncio.get_running_loop().time() < deadline, self.sent
+            await asyncio.sleep(0.01)
+
+    def say(self, name: str, **args: Any) -> None:
+        self.session.on_message({"type": "command", "id": name, "name": name, "args": args})
+
+
+@contextlib.asynccontextmanager
+async def living(config: GridbotConfig, paper: PaperThread) -> AsyncIterator[Life]:
+    spec = WorkerSpec("alice", config, config.storage.data_dir, "0123456789abcdef", paper.url, console=False)
+    sent: list[dict[str, Any]] = []
+    session = WorkerSession(spec, None, sent.append, clock=SystemClock(), ids=SystemIds(), process=OwnProcess())
+    life = Life(session, sent)
+    life.task = asyncio.create_task(session.run())
+    try:
+        yield life
+    finally:
+        session.stop()
+        await asyncio.wait({life.task}, timeout=WAIT_S)
+
+
+def test_ready_commands_samples_and_an_orderly_end(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                await life.until("health", state="starting")
+                life.say("pause")
+                early = await life.until("answer", id="pause")
+                assert not early["ok"]
+                await life.until("ready")
+                life.say("pause", strategy="btc")
+                await life.until("answer", ok=True, result="1 paused")
+                await life.until("health", state="trading")
+                life.session.stop()
+                assert await life.task == EXIT_OK
+                assert life.sent[-1] == {"type": "bye", "reason": "stopped", "exit_code": EXIT_OK}
+
+    asyncio.run(run())
+    commands = [(r.name, r.ok) for r in records(tmp_path) if isinstance(r, CommandRecord)]
+    assert commands == [("pause", False), ("pause", True)]
+    assert [r for r in records(tmp_path) if isinstance(r, HealthRecord)]
+
+
+@pytest.mark.parametrize("mode", ["cancel", "keep"])
+def test_the_stop_message_says_what_becomes_of_the_orders(tmp_path: Path, mode: str) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                await life.until("ready")
+                await asyncio.to_thread(paper.set_price, "BTCUSDT", "50001")
+                while not resting(paper):
+                    await asyncio.sleep(0.01)
+                life.session.on_message({"type": "stop", "mode": mode})
+                assert await life.task == EXIT_OK
+                assert bool(resting(paper)) is (mode == "keep")
+
+    asyncio.run(run())
+
+
+def test_a_supervisor_that_is_gone_leaves_all_orders(tmp_path: Path) -> None:
+    config = settings(tmp_path, supervisor={"on_stop": "cancel"})
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                await life.until("ready")
+                await asyncio.to_thread(paper.set_price, "BTCUSDT", "50001")
+                while not resting(paper):
+                    await asyncio.sleep(0.01)
+                life.session.on_supervisor_gone()
+                assert await life.task == EXIT_OK
+                assert resting(paper)
+
+    asyncio.run(run())
+
+
+def test_a_stop_while_the_start_waits_for_its_next_try_ends_it_at_once(tmp_path: Path) -> None:
+    """incident L37: a signal during the start was lost."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            broken = {"kind": "error", "endpoint": "/v5/user/query-api", "code": 10016, "times": 0}
+            paper.call(paper.server.faults.add, FaultConfig.model_validate(broken))
+            async with living(config, paper) as life:
+                await life.until("health", state="starting")
+                await asyncio.sleep(0.5)
+                life.session.stop()
+                assert await asyncio.wait_for(life.task, 1.0) == EXIT_OK
+
+    asyncio.run(run())
+
+
+def test_a_key_that_is_refused_is_not_tried_again(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            broken = {"kind": "error", "endpoint": "/v5/user/query-api", "code": 10003, "times": 0}
+            paper.call(paper.server.faults.add, FaultConfig.model_validate(broken))
+            async with living(config, paper) as life:
+                assert await life.task == EXIT_REFUSED
+                alert = await life.until("alert", key="start")
+                assert alert["recorded"]
+                assert "no order was sent" in alert["text"]
+
+    asyncio.run(run())
+    assert [r.key for r in records(tmp_path) if isinstance(r, AlertRecord)] == ["start"]
+
+
+def test_what_makes_trading_unsafe_ends_the_session(tmp_path: Path) -> None:
+    config = settings(tmp_path, {**BTC, "tick_size": "0.5"})
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                with pytest.raises(StartRefused, match="tick_size"):
+                    await life.task
+                assert life.session.refuse("the reason") == EXIT_REFUSED
+                alert = await life.until("alert", key="start")
+                assert not alert["recorded"], "its records are closed: the supervisor keeps this one"
+
+    asyncio.run(run())

@@ -1,0 +1,77 @@
+"""States of an order and what follows from them (docs/glossary.md)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gridbot.core import OrderStatus
+from gridbot.orders.order import LEGAL, OrderState, state_of
+from tests.orders.helpers import make_order
+
+FINAL = {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
+
+
+def test_final_states_have_no_way_out() -> None:
+    assert {state for state in OrderState if state.is_final} == FINAL
+    assert {state for state in OrderState if not LEGAL[state]} == FINAL
+
+
+def test_every_other_state_can_end_and_none_follows_itself() -> None:
+    for state in set(OrderState) - FINAL:
+        assert LEGAL[state] >= FINAL
+        assert state not in LEGAL[state]
+
+
+def test_fills_are_never_forgotten() -> None:
+    """Only what may not have arrived can be open again: nothing leads from partially filled back to open."""
+    assert OrderState.OPEN not in LEGAL[OrderState.PARTIALLY_FILLED]
+    assert {state for state in OrderState if OrderState.PENDING in LEGAL[state]} == {OrderState.UNRESOLVED}
+
+
+@pytest.mark.parametrize(
+    ("status", "executed", "state"),
+    [
+        ("New", "0", "open"),
+        ("New", "0.1", "partially_filled"),  # what was executed counts more than the word
+        ("PartiallyFilled", "0.1", "partially_filled"),
+        ("Untriggered", "0", "open"),
+        ("Triggered", "0", "open"),
+        ("Filled", "1", "filled"),
+        ("Cancelled", "0", "cancelled"),
+        ("PartiallyFilledCanceled", "0.1", "cancelled"),
+        ("Deactivated", "0", "cancelled"),
+        ("Rejected", "0", "rejected"),
+    ],
+)
+def test_the_state_of_an_exchange_status(status: str, executed: str, state: str) -> None:
+    assert state_of(OrderStatus(status), Decimal(executed)) == state
+
+
+def test_an_order_is_named_by_its_link_id_or_else_by_the_exchanges() -> None:
+    order = make_order()
+    order.order_id = "x1"
+    assert order.key == order.link_id
+    order.link_id = ""
+    assert order.key == "x1"
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "seen", "left", "settled"),
+    [
+        ("open", "0", "0", "0.010", False),
+        ("partially_filled", "0.004", "0.004", "0.006", False),
+        ("filled", "0.010", "0.004", "0", False),  # 0.006 are still to be seen
+        ("filled", "0.010", "0.010", "0", True),
+        ("cancelled", "0.004", "0", "0", False),
+        ("cancelled", "0.004", "0.004", "0", True),
+        ("rejected", "0", "0", "0", True),
+    ],
+)
+def test_what_is_left_of_an_order_and_whether_it_is_settled(
+    state: str, said: str, seen: str, left: str, *, settled: bool
+) -> None:
+    order = make_order(qty="0.010")
+    order.state, order.cum_exec_qty, order.exec_qty = OrderState(state), Decimal(said), Decimal(seen)
+    assert (order.open_qty, order.is_settled) == (Decimal(left), settled)

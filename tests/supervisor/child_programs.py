@@ -1,0 +1,158 @@
+"""Small real processes for the supervisor to hold: obedient, hanging, crashing, deaf. Entry functions for ChildSpec."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import wait
+from pathlib import Path
+
+BEAT_S = 0.05
+
+
+def beat(account, **more):
+    return {"type": "health", "account": account, "rss": 1, "health": "healthy", "freshness": "active", **more}
+
+
+def worker(account, notes, url, queue, conn):
+    """Obeys: reports, answers commands, ends on "stop", on SIGTERM or when the supervisor is gone."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    note(notes, f"{account} start {os.getpid()} {url}")
+    conn.send({"type": "ready"})
+    reason = "SIGTERM"
+    seq = 0
+    while not stop.is_set():
+        seq += 1
+        queue.put_nowait(f"{account}:{seq}".encode())
+        try:
+            conn.send(beat(account, journal_seq=seq))
+            message = conn.recv() if conn.poll(BEAT_S) else None
+        except (EOFError, OSError):  # noticed when it reads, or when it writes, whichever comes first
+            note(notes, f"{account} orphaned {os.getpid()}")
+            return
+        if message is not None:
+            note(notes, f"{account} got {message['type']} {message.get('mode', message.get('seq', ''))}")
+            if message["type"] == "stop":
+                reason = message["mode"]
+                break
+            if message["type"] == "command" and message["name"] != "silence":
+                ok = message["name"] != "bad"
+                conn.send(
+                    {
+                        "type": "answer",
+                        "id": message["id"],
+                        "ok": ok,
+                        "result": "done",
+                        "error": "" if ok else "bad is not good",
+                    }
+                )
+            if message["type"] == "command" and message["name"] == "alert":
+                conn.send({"type": "alert", "level": "warning", "key": "k", "text": "look here"})
+    with contextlib.suppress(OSError):  # nobody listens when the supervisor died
+        conn.send({"type": "bye", "reason": reason, "exit_code": 0})
+    note(notes, f"{account} end")
+    finish(queue, conn)
+
+
+def finish(queue, conn):
+    from supervisor.children.entry_points import leave_queue
+
+    leave_queue(queue, conn)
+
+
+def crashing(account, url, queue, conn):
+    conn.send({"type": "ready"})
+    raise RuntimeError("the wheel came off")
+
+
+def exits(account, code, url, queue, conn):
+    finish(queue, conn)
+    raise SystemExit(code)
+
+
+def hanging(account, notes, url, queue, conn):
+    """Ready, one report, then silent, as a process stuck in its loop."""
+    note(notes, f"{account} start {os.getpid()} {url}")
+    conn.send({"type": "ready"})
+    conn.send(beat(account))
+    while True:
+        time.sleep(60)
+
+
+def deaf(account, notes, url, queue, conn):
+    """Reports but ignores every wish to end: message, SIGTERM, end of file."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note(notes, f"{account} start {os.getpid()} {url}")
+    conn.send({"type": "ready"})
+    while True:
+        with contextlib.suppress(OSError):
+            conn.send(beat(account))
+        time.sleep(BEAT_S)
+
+
+def logging_worker(account, url, queue, conn):
+    """Obedient; says a line on the console first."""
+    logging.getLogger("gridbot").warning("a line of %s", account)
+    worker(account, None, url, queue, conn)
+
+
+def writer(notes, queues, report, life):
+    """Counts what comes by queue and acknowledges it; "writer has" notes tell which queues it was given."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    note(notes, f"writer start {os.getpid()} {','.join(sorted(queues))}")
+    report.send({"type": "ready"})
+    committed = {}
+    while not stop.is_set():
+        for account, queue in queues.items():
+            while not queue.empty():
+                committed[account] = int(queue.get().split(b":")[1])
+        report.send({"type": "health", "rss": 1, "committed": committed, "lag_s": 0.0, "rows": sum(committed.values())})
+        if wait([life], BEAT_S):
+            return
+    note(notes, "writer end")
+
+
+def paper(notes, port, report, life):
+    """An exchange that only has an address."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    port = port or 4242
+    note(notes, f"paper start {os.getpid()} {port}")
+    report.send({"type": "ready", "url": f"http://127.0.0.1:{port}", "port": port, "pid": os.getpid()})
+    while not stop.is_set():
+        report.send({"type": "health", "rss": 1, "orders": 0, "trades": 0, "connections": 0, "market": "none"})
+        if wait([life], BEAT_S):
+            return
+    note(notes, "paper end")
+
+
+def note(notes, text):
+    """One line with the time, appended in one write."""
+    if notes is not None:
+        with Path(notes).open("a") as file:
+            file.write(f"{time.monotonic():.6f} {text}\n")
+
+
+def crashing_paper(notes, port, report, life):
+    raise OSError("no port is good enough")
+
+
+def finite_paper(notes, port, report, life):
+    """A replay that is over as soon as somebody keeps records."""
+    report.send({"type": "ready", "url": "http://127.0.0.1:4242", "port": 4242, "pid": os.getpid()})
+    while not (Path(notes).exists() and "writer start" in Path(notes).read_text()):
+        if wait([life], BEAT_S):
+            return
+
+
+def odd(account, notes, url, queue, conn):
+    """Says things nobody understands, then is a worker like the others."""
+    conn.send({"type": "poem"})
+    conn.send({"type": "answer", "id": "one"})
+    worker(account, notes, url, queue, conn)

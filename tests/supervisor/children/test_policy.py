@@ -1,0 +1,319 @@
+"""The restart policy: cases by hand, then a state machine that tries everything in any order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from supervisor.children.policy import (
+    TRANSITIONS,
+    Alert,
+    ChildState,
+    Do,
+    Exited,
+    ProcessState,
+    Ready,
+    Report,
+    Restart,
+    RestartPolicy,
+    SpawnFailed,
+    Start,
+    Stop,
+    step,
+)
+
+POLICY = RestartPolicy()
+P = ProcessState
+TINY = 1e-6  # sums of floats
+
+
+class Driver:
+    """A policy with a clock of its own."""
+
+    def __init__(self, policy=POLICY, jitter=0.0):
+        self.now = 1.0
+        self.state = ChildState()
+        self.policy = policy
+        self.jitter = jitter
+
+    def give(self, *events, after=0.0):
+        self.now += after
+        self.state, actions = step(self.now, self.state, events, policy=self.policy, jitter=self.jitter)
+        return [action for action in actions if isinstance(action, Do)]
+
+    def alerts(self, *events):
+        self.state, actions = step(self.now, self.state, events, policy=self.policy, jitter=self.jitter)
+        return [action for action in actions if isinstance(action, Alert)]
+
+    def is_in(self, process):
+        return self.state.process is process
+
+    def wait(self):
+        assert self.state.due is not None
+        return self.state.due - self.now
+
+    def run(self):
+        self.give(Start())
+        self.give(Ready())
+        return self
+
+
+def test_start_and_ready():
+    driver = Driver()
+    assert driver.give(Start()) == [Do.SPAWN]
+    assert driver.is_in(P.STARTING)
+    assert driver.give(Start()) == []
+    assert driver.give(Ready()) == []
+    assert driver.is_in(P.RUNNING)
+
+
+def test_waits_double_to_the_limit():
+    driver = Driver(RestartPolicy(max_restarts=20))
+    driver.give(Start())
+    waits = []
+    for _ in range(8):
+        assert driver.give(Exited(1)) == []
+        waits.append(driver.wait())
+        assert driver.give(after=waits[-1] - 0.001) == []
+        assert driver.give(after=0.002) == [Do.SPAWN]
+    assert waits == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60])
+    assert driver.state.restarts == 8
+
+
+def test_jitter_only_shortens_by_at_most_a_quarter():
+    assert [POLICY.delay(3, jitter) for jitter in (0.0, 0.5, 1.0)] == [4.0, 3.5, 3.0]
+
+
+def test_first_at_once():
+    driver = Driver(RestartPolicy(first_at_once=True)).run()
+    assert driver.give(Exited(-9)) == [Do.SPAWN]
+    assert driver.state.restarts == 1
+    driver.give(Exited(-9))
+    assert driver.wait() == 1.0
+
+
+def test_waits_begin_anew_after_a_minute_of_health():
+    driver = Driver().run()
+    for expected in (1.0, 2.0):
+        driver.give(Exited(1))
+        assert driver.wait() == expected
+        driver.give(after=expected)
+        driver.give(Ready())
+    driver.give(Report(), after=30)
+    for _ in range(8):
+        driver.give(Report(), after=5)
+    driver.give(Exited(1))
+    assert driver.wait() == 1.0
+
+
+def test_sixth_failure_in_ten_minutes_is_fatal():
+    driver = Driver(RestartPolicy(backoff_max=1.0)).run()
+    for _ in range(5):
+        driver.give(Exited(-11))
+        assert driver.is_in(P.BACKOFF)
+        driver.give(after=1.0)
+    alerts = driver.alerts(Exited(-11, "crashed"))
+    assert driver.is_in(P.FATAL)
+    assert [alert.level for alert in alerts] == ["CRITICAL"]
+    assert "6 times" in driver.state.reason
+    assert driver.give(after=10_000) == []
+    assert driver.give(Start()) == [Do.SPAWN]
+    driver.give(Exited(1))
+    assert driver.is_in(P.BACKOFF)
+
+
+def test_failures_spread_over_more_than_the_window_are_not_fatal():
+    driver = Driver(RestartPolicy(heartbeat_timeout=1e9, start_timeout=1e9)).run()
+    for _ in range(20):
+        driver.give(Exited(1), after=130)
+        assert driver.is_in(P.BACKOFF)
+        driver.give(after=61)
+        driver.give(Ready())
+
+
+def test_a_refused_configuration_is_fatal_at_once():
+    driver = Driver()
+    driver.give(Start())
+    assert [alert.level for alert in driver.alerts(Exited(4, "refused"))] == ["CRITICAL"]
+    assert driver.is_in(P.FATAL)
+
+
+def test_a_refused_start_is_tried_for_ever():
+    driver = Driver()
+    driver.give(Start())
+    for _ in range(50):
+        assert [alert.level for alert in driver.alerts(Exited(7))] == ["ERROR"]
+        assert driver.is_in(P.BACKOFF)
+        assert driver.give(after=POLICY.backoff_max) == [Do.SPAWN]
+
+
+def test_spawn_failure_counts():
+    driver = Driver()
+    driver.give(Start())
+    driver.give(SpawnFailed("no memory"))
+    assert driver.is_in(P.BACKOFF)
+    assert "no memory" in driver.state.reason
+    assert not driver.state.alive
+
+
+@pytest.mark.parametrize(("ready", "limit"), [(False, 60.0), (True, 10.0)])
+def test_silence_is_death(ready, limit):
+    driver = Driver()
+    driver.give(Start())
+    if ready:
+        driver.give(Ready())
+    assert driver.give(after=limit) == []
+    assert driver.give(Report()) == []
+    assert driver.give(after=limit) == []
+    assert driver.give(after=0.1) == [Do.ABORT]
+    assert driver.is_in(P.STOPPING)
+    assert driver.give(after=1.0) == [Do.KILL]
+    assert driver.give(Exited(-9)) == []
+    assert driver.is_in(P.BACKOFF)
+    assert "no report" in driver.state.reason
+
+
+def test_silence_after_long_health_begins_at_the_first_wait():
+    driver = Driver(RestartPolicy(heartbeat_timeout=100)).run()
+    driver.give(Exited(1))
+    driver.give(after=1)
+    driver.give(Ready())
+    assert driver.give(after=101) == [Do.ABORT]
+    driver.give(Exited(-6))
+    assert driver.wait() == 1.0
+
+
+def test_stop_escalates():
+    driver = Driver().run()
+    assert driver.give(Stop()) == [Do.ASK_STOP]
+    assert driver.give(Stop(), after=9.9) == []
+    assert driver.give(after=0.2) == [Do.TERMINATE]
+    assert driver.give(after=9.8) == []
+    assert driver.give(after=0.2) == [Do.KILL]
+    assert driver.give(after=100) == []
+    assert driver.give(Exited(-9)) == []
+    assert driver.is_in(P.STOPPED)
+
+
+def test_stop_in_backoff_and_by_force():
+    driver = Driver().run()
+    driver.give(Exited(1))
+    assert driver.give(Stop()) == []
+    assert driver.is_in(P.STOPPED)
+    driver.run()
+    assert driver.give(Stop(force=True)) == [Do.ASK_STOP, Do.KILL]
+
+
+def test_restart_in_order_is_not_counted():
+    driver = Driver().run()
+    for _ in range(20):
+        assert driver.give(Restart()) == [Do.ASK_STOP]
+        assert driver.give(Restart()) == []
+        assert driver.give(Exited(0)) == [Do.SPAWN]
+        driver.give(Ready())
+    assert driver.state.restarts == 0
+
+
+def test_stop_overrides_a_restart_under_way():
+    driver = Driver().run()
+    driver.give(Restart())
+    driver.give(Stop())
+    assert driver.give(Exited(0)) == []
+    assert driver.is_in(P.STOPPED)
+
+
+def test_an_unasked_end_in_order_is_a_failure():
+    driver = Driver().run()
+    driver.give(Exited(0, "ended in order"))
+    assert driver.is_in(P.BACKOFF)
+
+
+class Machine(RuleBasedStateMachine):
+    """A shell that does what it is told, and checks that what it is told makes sense."""
+
+    def __init__(self):
+        super().__init__()
+        self.policy = RestartPolicy(stop_timeout=5, heartbeat_timeout=4, start_timeout=8)
+        self.now = 1.0
+        self.state = ChildState()
+        self.living = False
+        self.wanted = False
+
+    def feed(self, *events, jitter=0.0):
+        before = self.state
+        self.state, actions = step(self.now, before, events, policy=self.policy, jitter=jitter)
+        for action in actions:
+            if action is Do.SPAWN:
+                assert not self.living, "two processes of one child"
+                assert self.wanted, "started although it was told to stop"
+                self.living = True
+            elif isinstance(action, Do):
+                assert self.living, f"{action} to a process that is not there"
+        if len(events) <= 1 and before.process is not self.state.process:
+            path = {before.process} | TRANSITIONS[before.process]
+            reachable = path | {after for via in path for after in TRANSITIONS[via]}
+            assert self.state.process in reachable
+
+    @rule()
+    def start(self):
+        self.wanted = True
+        self.feed(Start())
+
+    @rule(force=st.booleans())
+    def stop(self, force):
+        self.wanted = False
+        self.feed(Stop(force=force))
+
+    @precondition(lambda self: self.wanted)
+    @rule()
+    def restart(self):
+        self.feed(Restart())
+
+    @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 3.0, 10.0, 70.0]))
+    def wait(self, seconds):
+        self.now += seconds
+        self.feed()
+
+    @precondition(lambda self: self.living)
+    @rule(ready=st.booleans())
+    def speak(self, ready):
+        self.feed(Ready() if ready else Report())
+
+    @precondition(lambda self: self.living)
+    @rule(code=st.sampled_from([0, 1, 4, 7, -6, -9, -15]), jitter=st.floats(0, 1))
+    def end(self, code, jitter):
+        self.living = False
+        self.feed(Exited(code, "ended"), jitter=jitter)
+
+    @precondition(lambda self: self.living and self.state.process is P.STARTING)
+    @rule()
+    def never_was(self):
+        self.living = False
+        self.feed(SpawnFailed("no"))
+
+    @invariant()
+    def knows_whether_it_lives(self):
+        assert self.state.alive == self.living
+        assert self.state.alive == (self.state.process in (P.STARTING, P.RUNNING, P.STOPPING))
+
+    @invariant()
+    def waits_are_bounded(self):
+        assert (self.state.due is not None) == (self.state.process is P.BACKOFF)
+        if self.state.due is not None:
+            assert self.state.due - self.state.since <= self.policy.backoff_max + TINY
+
+    @invariant()
+    def stopping_comes_to_an_end(self):
+        if self.state.process is P.STOPPING and self.state.kill_at is not None:
+            assert self.state.kill_at - self.state.since <= self.policy.stop_timeout + TINY
+
+    @invariant()
+    def gives_up_only_with_a_reason(self):
+        if self.state.process is P.FATAL:
+            assert self.state.reason
+
+
+Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMachine = Machine.TestCase

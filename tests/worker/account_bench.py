@@ -1,0 +1,191 @@
+"""One account without streams and without a network: a real runner, order manager, gate and executor, all of whose
+surroundings (clock, exchange, recorder, operator) are held by the test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from gridbot.config.models import StrategyConfig
+from gridbot.core import (
+    Direction,
+    ExecType,
+    ExecutionEvent,
+    Instrument,
+    OrderStatus,
+    OrderUpdateEvent,
+    PositionEvent,
+    Side,
+    TickerEvent,
+    WalletEvent,
+)
+from gridbot.core.execution_ledger import Ledger
+from gridbot.exchange.failures import ExchangeError
+from gridbot.execution.executor import Executor
+from gridbot.orders.ids import Generations
+from gridbot.orders.order import TrackedOrder
+from gridbot.orders.retry import RetryQueue
+from gridbot.orders.shadow_venue import ShadowVenue
+from gridbot.records.record_types import Record
+from gridbot.risk.funds import Funds
+from gridbot.risk.gate import Gate
+from gridbot.strategies.grid import GridConfig, GridEngine
+from gridbot.worker.context import WorkerContext
+from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.strategy_runner import StrategyRunner
+from tests.execution.support import FakeGateway, ManualClock
+
+D = Decimal
+R = TypeVar("R", bound=Record)
+SYMBOL, PRICE = "BTCUSDT", D(50000)
+BTC = Instrument(SYMBOL, D("0.1"), D("0.001"), D("0.001"), D(100))
+START_S = 1.0  # a machine that has just started: nothing may look like "long ago" (incident L36)
+
+
+class Notes:
+    """A recorder that keeps the records as they are."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def record(self, record: Record) -> int:
+        self.records.append(record)
+        return len(self.records)
+
+    def of(self, kind: type[R]) -> list[R]:
+        return [record for record in self.records if isinstance(record, kind)]
+
+
+class Alarm:
+    """Keeps the alerts as (level, key, text, strategy)."""
+
+    def __init__(self) -> None:
+        self.alerts: list[tuple[str, str, str, str]] = []
+
+    def __call__(self, level: str, key: str, text: str, strategy: str = "") -> None:
+        self.alerts.append((level, key, text, strategy))
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for _, key, _, _ in self.alerts]
+
+
+def ticker(price: object = PRICE, *, ts: int = 1) -> TickerEvent:
+    return TickerEvent(SYMBOL, D(str(price)), exchange_ts=ts)
+
+
+def wallet(balance: str = "10000", available: str | None = "10000", *, ts: int = 1) -> WalletEvent:
+    return WalletEvent(
+        "USDT", D(balance), available_balance=None if available is None else D(available), exchange_ts=ts
+    )
+
+
+def position(direction: Direction, size: str, entry: str | None = "50000", **more: Any) -> PositionEvent:
+    return PositionEvent(SYMBOL, direction, D(size), None if entry is None else D(entry), leverage=D(10), **more)
+
+
+def strategy(**more: Any) -> StrategyConfig:
+    values = {"strat_id": "btc", "account": "alice", "symbol": SYMBOL, "grid_count": 4, "amount": "q0.01"}
+    return StrategyConfig.model_validate({**values, "grid_step": 0.2, **more})
+
+
+@dataclass
+class AccountBench:
+    """An account with one strategy that knows its wallet and both legs; `start` lets it trade."""
+
+    config: StrategyConfig = field(default_factory=strategy)
+    clock: ManualClock = field(default_factory=ManualClock)
+    notes: Notes = field(default_factory=Notes)
+    alarm: Alarm = field(default_factory=Alarm)
+    requests: RefreshRequests = field(default_factory=RefreshRequests)
+
+    def __post_init__(self) -> None:
+        self.clock.now_s = START_S
+        self.gateway = FakeGateway(self.clock)
+        self.gate = Gate(Funds())
+        executor = Executor(self.gateway, self.clock, before_send=lambda: None)
+        self.context = WorkerContext(
+            name="alice",
+            run_id="run",
+            clock=self.clock,
+            gate=self.gate,
+            executor=executor,
+            ledger=Ledger(),
+            generations=Generations(1, lambda upto: None),
+            retry=RetryQueue(),
+            recorder=self.notes,
+            requests=self.requests,
+            alert=self.alarm,
+            trace=executor.trace,
+        )
+        engine = GridEngine(
+            SYMBOL,
+            BTC,
+            GridConfig(grid_count=self.config.grid_count, grid_step=self.config.grid_step),
+            self.config.strat_id,
+        )
+        shadow = self.config.shadow_mode
+        self.runner = StrategyRunner(
+            self.config,
+            BTC,
+            engine,
+            self.context,
+            venue=ShadowVenue(SYMBOL, run_id="run") if shadow else None,
+            gate=Gate(Funds()) if shadow else None,
+        )
+
+    def start(self) -> None:
+        """Everything is known: flat legs, enough money."""
+        self.gate.funds.update(wallet(), self.clock.now_s)
+        self.runner.on_wallet(wallet())
+        for direction in Direction:
+            self.runner.on_position_update(position(direction, "0", None), source="rest")
+        self.runner.ready()
+        self.notes.records.clear()
+
+    @property
+    def orders(self) -> list[TrackedOrder]:
+        return list(self.runner.book)
+
+    def order_at(self, side: Side) -> TrackedOrder:
+        """The order of a side that is nearest to the price."""
+        return min((o for o in self.orders if o.side is side), key=lambda o: abs(o.price - PRICE))
+
+    def update(self, order: TrackedOrder, status: OrderStatus, **more: Any) -> OrderUpdateEvent:
+        return OrderUpdateEvent(
+            symbol=SYMBOL,
+            order_id=order.order_id or f"id of {order.link_id}",
+            order_link_id=order.link_id,
+            side=order.side,
+            direction=order.direction,
+            price=order.price,
+            qty=order.qty,
+            status=status,
+            **{"exchange_ts": 2, **more},
+        )
+
+    def fill(self, order: TrackedOrder, exec_id: str = "e1", **more: Any) -> ExecutionEvent:
+        values: dict[str, Any] = {
+            "symbol": SYMBOL,
+            "exec_id": exec_id,
+            "order_id": order.order_id,
+            "order_link_id": order.link_id,
+            "side": order.side,
+            "price": order.price,
+            "qty": order.qty,
+            "closed_size": order.qty if order.reduce_only else D(0),
+            "exchange_ts": 3,
+        }
+        return ExecutionEvent(**{**values, **more})
+
+    def taken(self, kind: ExecType, qty: str = "0.01") -> ExecutionEvent:
+        """An execution by which the exchange itself reduces the long leg."""
+        return ExecutionEvent(
+            SYMBOL, f"x-{kind}", "theirs", "", Side.SELL, PRICE, D(qty), closed_size=D(qty), exec_type=kind
+        )
+
+    def refuse(self, order: TrackedOrder, error: ExchangeError) -> None:
+        """The exchange answers the next request of this order with an error."""
+        self.gateway.answers[order.link_id] = error

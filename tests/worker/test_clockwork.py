@@ -1,0 +1,154 @@
+"""One second of an account: retries, readings that are due, records; and how late the second is."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from gridbot.core import OrderStatus
+from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.worker.clockwork import Clockwork
+from gridbot.worker.jobs import Jobs
+from gridbot.worker.schedule import Intervals, Schedule
+from tests.execution.support import settle
+from tests.worker.account_bench import AccountBench, ticker
+
+
+@dataclass
+class Readings:
+    """As much of a `Reconciler` as the clockwork asks; notes what is read."""
+
+    done: list[str] = field(default_factory=list)
+    is_unsettled: bool = False
+
+    def unsettled(self) -> bool:
+        return self.is_unsettled
+
+    async def reconcile(self, reason: str) -> None:
+        self.done.append(f"reconcile: {reason}")
+
+    async def positions(self, symbol: str) -> None:
+        self.done.append(f"positions of {symbol}")
+
+    async def wallet(self) -> None:
+        self.done.append("wallet")
+
+    async def measure_clock(self) -> None:
+        self.done.append("clock")
+
+
+class Kept:
+    """As much of `AccountRecords` as the clockwork calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def watch_journal(self) -> None:
+        self.calls.append("journal")
+
+    def record_state(self) -> None:
+        self.calls.append("state")
+
+    def flush(self) -> None:
+        self.calls.append("flush")
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.account = AccountBench()
+        self.account.start()
+        self.readings = Readings()
+        self.kept = Kept()
+        self.private_alive = True
+        self.clockwork = Clockwork(
+            self.account.context,
+            {"BTCUSDT": self.account.runner},
+            self.readings,  # type: ignore[arg-type]
+            schedule=Schedule(Intervals(order_sync_s=60, position_check_s=30, wallet_s=20)),
+            jobs=Jobs(self.account.alarm, lambda: None),
+            records=self.kept,  # type: ignore[arg-type]
+            private_alive=lambda: self.private_alive,
+        )
+
+    async def second(self) -> list[str]:
+        """What is read in the next second."""
+        self.readings.done.clear()
+        self.account.clock.now_s += 1
+        self.clockwork.tick(self.account.clock.now_s)
+        await settle()
+        return self.readings.done
+
+
+async def test_everything_is_read_in_the_first_second_and_then_at_its_interval() -> None:
+    bench = Bench()
+    assert await bench.second() == ["reconcile: periodic", "positions of BTCUSDT", "clock", "wallet"]
+    later = [set(await bench.second()) for _ in range(60)]
+    assert {n: read for n, read in enumerate(later, 1) if read} == {
+        20: {"wallet"},
+        30: {"positions of BTCUSDT"},
+        40: {"wallet"},
+        60: {"reconcile: periodic", "positions of BTCUSDT", "wallet"},
+    }
+
+
+async def test_missing_executions_are_paged() -> None:
+    bench = Bench()
+    await bench.second()
+    bench.account.clock.now_s += 5
+    bench.readings.is_unsettled = True
+    assert await bench.second() == ["reconcile: executions of a finished order are missing"]
+
+
+async def test_the_records_come_last_and_are_written() -> None:
+    bench = Bench()
+    await bench.second()
+    assert bench.kept.calls == ["journal", "state", "flush"]
+
+
+async def test_a_wallet_is_fresh_while_the_private_stream_lives() -> None:
+    bench = Bench()
+    funds = bench.account.context.funds
+    bench.account.clock.now_s += 1000
+    await bench.second()
+    available = funds.available
+    assert available is not None
+    assert not funds.affords(available + 1, bench.account.clock.now_s), "known, and not enough"
+    bench.private_alive = False
+    bench.account.clock.now_s += 1000
+    await bench.second()
+    assert funds.affords(available + 1, bench.account.clock.now_s), "unknown: one order may go and find out"
+
+
+async def test_a_retry_that_is_due_is_sent() -> None:
+    bench = Bench()
+    account = bench.account
+    account.gateway.failures.append(make_error("busy", ErrorKind.RETRY))
+    account.runner.on_ticker(ticker())
+    await settle()
+    sent = len(account.gateway.sent)
+    await bench.second()
+    assert len(account.gateway.sent) > sent
+    for order in account.orders:
+        account.runner.on_order_update(account.update(order, OrderStatus.NEW))
+    assert {order.state for order in account.orders} == {"open"}
+    assert len(account.context.retry) == 0
+
+
+async def test_a_loop_that_is_late_says_how_much() -> None:
+    bench = Bench()
+    ticks = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks > 2:
+            raise asyncio.CancelledError
+        bench.account.clock.now_s += seconds + (0.0, 0.0, 0.25)[ticks]
+
+    bench.account.clock.sleep = sleep  # type: ignore[method-assign]
+    try:
+        await bench.clockwork.run()
+    except asyncio.CancelledError:
+        assert abs(bench.clockwork.loop_lag_s - 0.25) < 1e-6
+    else:
+        raise AssertionError("expected the clockwork to run until cancelled")

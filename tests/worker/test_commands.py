@@ -1,0 +1,115 @@
+"""Operator commands: what each changes, and what is answered and recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gridbot.core import Direction
+from gridbot.risk.refusals import Refusal
+from gridbot.worker.commands import Commands, answer_to, record_of
+from tests.execution.support import settle
+from tests.worker.account_bench import AccountBench, ticker
+
+
+class Losses:
+    """As much of a `LossGuard` as a command needs."""
+
+    def __init__(self) -> None:
+        self.cleared = 0
+
+    def clear(self) -> None:
+        self.cleared += 1
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.account = AccountBench()
+        self.account.start()
+        self.losses = Losses()
+        self.commands = Commands("alice", [self.account.runner], self.account.requests, self.losses)  # type: ignore[arg-type]
+
+    def say(self, name: str, **args: Any) -> dict[str, Any]:
+        return answer_to({"name": name, "args": args}, self.commands, "trading")
+
+
+async def test_pause_stops_new_orders_and_leaves_those_that_rest() -> None:
+    bench = Bench()
+    bench.account.runner.on_ticker(ticker())
+    await settle()
+    resting = len(bench.account.orders)
+    assert bench.say("pause") == {"ok": True, "result": "1 paused"}
+    assert bench.account.runner.risk_state.paused
+    assert len(bench.account.orders) == resting > 0
+
+
+async def test_pause_with_cancel_withdraws_them() -> None:
+    bench = Bench()
+    bench.account.runner.on_ticker(ticker())
+    await settle()
+    bench.say("pause", cancel=True, strategy="btc")
+    assert {order.state for order in bench.account.orders} == {"pending_cancel"}
+
+
+def test_resume_ends_pause_and_halt_and_lifts_the_loss_latch() -> None:
+    bench = Bench()
+    state = bench.account.runner.risk_state
+    bench.account.runner.pause()
+    bench.account.runner.halt("a fault")
+    epoch = state.epoch
+    assert bench.say("resume") == {"ok": True, "result": "1 active"}
+    assert (state.paused, state.halted) == (False, "")
+    assert state.epoch > epoch, "what was refused is worth another look"
+    assert bench.losses.cleared == 1
+
+
+def test_resume_of_one_strategy_leaves_the_loss_latch() -> None:
+    bench = Bench()
+    bench.account.runner.pause()
+    bench.say("resume", strategy="btc")
+    assert not bench.account.runner.risk_state.paused
+    assert bench.losses.cleared == 0
+
+
+def test_reconcile_posts_a_request() -> None:
+    bench = Bench()
+    assert bench.say("reconcile") == {"ok": True, "result": "under way"}
+    assert bench.account.requests.take_reconcile() == "asked by the operator"
+
+
+@pytest.mark.parametrize("name", ["pause", "resume", "reconcile", "dance"])
+def test_an_unknown_strategy_is_refused_and_changes_nothing(name: str) -> None:
+    bench = Bench()
+    answer = bench.say(name, strategy="eth")
+    assert answer == {"ok": False, "error": "expected a strategy of alice, got 'eth'"}
+    assert not bench.account.runner.risk_state.paused
+    assert bench.losses.cleared == 0
+    assert not bench.account.requests.wants_reconcile
+
+
+def test_an_unknown_command_names_those_there_are() -> None:
+    assert Bench().say("dance") == {"ok": False, "error": "expected pause, resume or reconcile, got 'dance'"}
+
+
+def test_a_worker_that_does_not_trade_yet_says_so() -> None:
+    answer = answer_to({"name": "pause"}, None, "starting")
+    assert answer["error"] == "expected a trading worker, it is starting; try again in a moment"
+
+
+def test_a_command_is_recorded_with_its_arguments_and_what_came_of_it() -> None:
+    message = {"name": "pause", "args": {"strategy": "btc", "cancel": True}}
+    done = record_of(message, {"ok": True, "result": "1 paused"})
+    assert (done.strategy, done.name, done.ok, done.result) == ("btc", "pause", True, "1 paused")
+    assert done.args == '{"strategy":"btc","cancel":true}'
+    failed = record_of({"name": "resume"}, {"ok": False, "error": "no"})
+    assert (failed.strategy, failed.ok, failed.result, failed.args) == ("", False, "no", "{}")
+
+
+async def test_a_paused_strategy_is_refused_at_the_gate() -> None:
+    bench = Bench()
+    bench.say("pause")
+    bench.account.runner.on_ticker(ticker())
+    assert bench.account.orders == []
+    assert bench.account.runner.placement.refusals[Refusal.PAUSED] > 0
+    assert bench.account.runner.risk_state.legs[Direction.LONG].size == 0

@@ -1,0 +1,78 @@
+"""Jobs beside the loop: one of a name at a time, and none takes the others with it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.worker.jobs import Jobs
+from tests.execution.support import settle
+from tests.worker.account_bench import Alarm
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.alarm = Alarm()
+        self.done: list[str] = []
+        self.ended = 0
+        self.gate = asyncio.Event()
+        self.jobs = Jobs(self.alarm, self._after)
+
+    def _after(self) -> None:
+        self.ended += 1
+
+    async def wait(self, name: str) -> None:
+        await self.gate.wait()
+        self.done.append(name)
+
+
+async def test_a_job_is_dropped_while_the_last_one_of_its_name_runs() -> None:
+    bench = Bench()
+    for name in ("a", "a", "b"):
+        bench.jobs.start(name, bench.wait(name))
+    await settle()
+    bench.gate.set()
+    await settle()
+    assert sorted(bench.done) == ["a", "b"]
+    assert bench.ended == 2
+    bench.jobs.start("a", bench.wait("a"))
+    await settle()
+    assert sorted(bench.done) == ["a", "a", "b"]
+
+
+async def test_an_error_of_the_exchange_is_logged_and_no_alert() -> None:
+    bench = Bench()
+
+    async def fail() -> None:
+        raise make_error("busy", ErrorKind.RETRY)
+
+    bench.jobs.start("wallet", fail())
+    await settle()
+    assert bench.alarm.alerts == []
+    assert bench.ended == 1
+
+
+async def test_a_fault_of_ours_is_an_alert_and_the_next_job_runs() -> None:
+    bench = Bench()
+
+    async def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    bench.jobs.start("wallet", fail())
+    await settle()
+    assert bench.alarm.keys == ["job.wallet"]
+    bench.gate.set()
+    bench.jobs.start("wallet", bench.wait("wallet"))
+    await settle()
+    assert bench.done == ["wallet"]
+
+
+async def test_stop_cancels_what_runs() -> None:
+    bench = Bench()
+    bench.jobs.start("a", bench.wait("a"))
+    await settle()
+    await bench.jobs.stop()
+    bench.gate.set()
+    await settle()
+    assert bench.done == []
+    assert bench.ended == 1

@@ -1,0 +1,105 @@
+"""The session loss limit in a worker: gate, alert and file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from gridbot.config.fields import Limit
+from gridbot.core import Side
+from gridbot.core.events import ExecutionEvent
+from gridbot.risk.loss_limit import LossLimit
+from gridbot.worker.loss_guard import LossGuard
+from tests.worker.account_bench import SYMBOL, AccountBench, wallet
+
+D = Decimal
+
+
+class Paper:
+    """A file that is a variable."""
+
+    def __init__(self) -> None:
+        self.document: dict[str, Any] | None = None
+
+    def load(self) -> dict[str, Any] | None:
+        return self.document
+
+    def save_now(self, document: dict[str, Any]) -> None:
+        self.document = document
+
+
+def guarded(paper: Paper, *, limit: Limit | None = None, lost: str = "0") -> tuple[AccountBench, LossGuard]:
+    """A started account whose guard was loaded before it lost `lost` USDT in fees."""
+    bench = AccountBench()
+    bench.start()
+    rule = LossLimit(limit or Limit(D(10)), includes_unrealised=True)
+    guard = LossGuard(rule, paper, bench.context, ["btc"])  # type: ignore[arg-type]
+    guard.load()
+    lose(bench, lost)
+    return bench, guard
+
+
+def lose(bench: AccountBench, usdt: str, strategy: str = "btc") -> None:
+    count = bench.context.ledger.of(strategy).fills
+    fee = ExecutionEvent(SYMBOL, f"{strategy}{count}", "o", "", Side.BUY, D(1), D(1), fee=D(usdt))
+    bench.context.ledger.apply(strategy, fee)
+
+
+def test_a_loss_above_the_limit_closes_the_gate_once() -> None:
+    bench, guard = guarded(Paper(), lost="9")
+    assert not guard.check()
+    lose(bench, "2")
+    assert guard.check()
+    assert guard.check()
+    assert "session loss limit" in bench.gate.loss_latched
+    assert bench.alarm.keys == ["session_loss_limit"]
+
+
+def test_the_latch_outlives_a_restart_without_another_alert() -> None:
+    paper = Paper()
+    _, guard = guarded(paper, lost="11")
+    assert guard.check()
+    again, guard = guarded(paper)
+    assert again.gate.loss_latched
+    assert guard.check()
+    assert again.alarm.alerts == []
+
+
+def test_clear_lets_trade_again_and_counts_from_there() -> None:
+    bench, guard = guarded(Paper(), lost="11")
+    guard.check()
+    guard.clear()
+    assert bench.gate.loss_latched == ""
+    lose(bench, "9")
+    assert not guard.check()
+    lose(bench, "2")
+    assert guard.check()
+
+
+def test_the_first_start_counts_from_what_the_ledger_has() -> None:
+    paper = Paper()
+    bench = AccountBench()
+    lose(bench, "100")
+    guard = LossGuard(LossLimit(Limit(D(10)), includes_unrealised=False), paper, bench.context, ["btc"])  # type: ignore[arg-type]
+    guard.load()
+    assert paper.document == {"baseline": "-100", "latched": ""}
+
+
+def test_only_live_strategies_lose_money() -> None:
+    bench, guard = guarded(Paper())
+    lose(bench, "1000", "a shadow")
+    assert not guard.check()
+
+
+def test_unrealised_losses_count_where_that_is_configured() -> None:
+    bench, guard = guarded(Paper())
+    bench.gate.funds.update(replace(wallet(ts=9), unrealised_pnl=D(-50)), bench.clock.now_s)
+    assert guard.check()
+
+
+def test_a_share_of_the_wallet_is_of_what_it_was_before_the_loss() -> None:
+    bench, guard = guarded(Paper(), limit=Limit(D("0.5"), of_wallet=True), lost="9000")
+    assert not guard.check(), "less than a half of 19000, though nearly all of the 10000 that are left"
+    lose(bench, "2000")
+    assert guard.check()

@@ -1,0 +1,261 @@
+"""The life of one strategy's orders: requests, answers, retries, look-ups, news, and what is recorded of each."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gridbot.core import Direction, OrderStatus, Side
+from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome, make_error
+from gridbot.orders.order import OrderState, TrackedOrder
+from gridbot.orders.proposal import Proposal
+from gridbot.records.record_types import IntentRecord, OrderRecord
+from gridbot.worker.order_manager import LookUp
+from tests.execution.support import settle
+from tests.worker.account_bench import BTC, AccountBench, position, ticker
+
+D = Decimal
+LOST = ExchangeError("timed out", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
+
+
+def trading() -> AccountBench:
+    bench = AccountBench()
+    bench.start()
+    bench.runner.set_price(ticker())
+    return bench
+
+
+def proposal(ticks: int = 499_000, side: Side = Side.BUY) -> Proposal:
+    return Proposal(side, Direction.LONG, ticks, BTC.price(ticks), D("0.01"), side is Side.SELL, f"{ticks:016x}")
+
+
+def submit(bench: AccountBench, *, close: bool = False, error: ExchangeError | None = None) -> TrackedOrder:
+    """One order, of which the exchange makes what `error` says."""
+    bench.runner.orders.submit(proposal(501_000, Side.SELL) if close else proposal())
+    order = bench.orders[-1]
+    if error is not None:
+        bench.refuse(order, error)
+    bench.runner.orders.pump()
+    return order
+
+
+def steps(bench: AccountBench) -> list[str]:
+    return [record.state for record in bench.notes.of(OrderRecord)]
+
+
+async def test_an_order_is_journalled_sent_acknowledged_and_open_when_the_exchange_says_so() -> None:
+    bench = trading()
+    order = submit(bench)
+    await settle()
+    assert order.order_id == f"id of {order.link_id}"
+    assert order.state is OrderState.PENDING, "an acknowledgement is no open order yet"
+    bench.runner.on_order_update(bench.update(order, OrderStatus.NEW))
+    assert order.state is OrderState.OPEN
+    assert steps(bench) == ["pending", "open"]
+    [intent] = bench.notes.of(IntentRecord)
+    assert (intent.verdict, intent.order_link_id) == ("sent", order.link_id)
+
+
+async def test_a_refusal_ends_the_order_and_counts_against_its_level() -> None:
+    bench = trading()
+    for _ in range(3):
+        order = submit(bench, error=make_error("bad price", ErrorKind.PARAM, ret_code=10001))
+        await settle()
+        assert order.state is OrderState.REJECTED
+    assert bench.notes.of(OrderRecord)[-1].ret_code == 10001
+    assert len(bench.gate.breaker.open_until(bench.clock.now_s)) == 1
+    assert "was refused repeatedly" in bench.requests.take_reconcile()
+
+
+async def test_an_acknowledgement_closes_the_breaker_of_its_level() -> None:
+    bench = trading()
+    for error in (make_error("bad", ErrorKind.PARAM), make_error("bad", ErrorKind.PARAM), None):
+        order = submit(bench, error=error)
+        await settle()
+    bench.runner.on_order_update(bench.update(order, OrderStatus.CANCELLED))
+    submit(bench, error=make_error("bad", ErrorKind.PARAM))
+    await settle()
+    assert bench.gate.breaker.open_until(bench.clock.now_s) == {}
+
+
+async def test_a_lost_reply_keeps_the_level_and_asks_for_a_look_up() -> None:
+    bench = trading()
+    order = submit(bench, error=LOST)
+    await settle()
+    assert order.state is OrderState.UNRESOLVED
+    assert bench.runner.book.has_live(order.direction, order.ticks)
+    assert await bench.requests.next_look_up() is order
+
+
+async def test_no_money_reads_the_wallet_again() -> None:
+    bench = trading()
+    submit(bench, error=make_error("no balance", ErrorKind.BALANCE, ret_code=110007))
+    await settle()
+    assert bench.requests.wants_wallet
+
+
+async def test_a_contradicted_position_is_doubted_and_read_again() -> None:
+    bench = trading()
+    bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
+    submit(bench, close=True, error=make_error("position is zero", ErrorKind.RESYNC, ret_code=110017))
+    await settle()
+    assert bench.runner.risk_state.legs[Direction.LONG].unsure
+    assert bench.requests.symbols == ["BTCUSDT"]
+
+
+async def test_five_authentication_errors_in_a_row_pause_all_orders_with_one_alert() -> None:
+    bench = trading()
+    for n in range(6):
+        bench.runner.orders.submit(proposal(499_000 - 1000 * n))
+        bench.refuse(bench.orders[-1], make_error("invalid key", ErrorKind.AUTH))
+        bench.runner.orders.pump()
+        await settle()
+        bench.clock.now_s += 0.5
+    assert bench.gate.auth.is_cooling(bench.clock.now_s)
+    assert bench.alarm.keys == ["auth"]
+
+
+async def test_a_restricted_symbol_halts_its_strategy_with_one_alert() -> None:
+    bench = trading()
+    for _ in range(2):
+        submit(bench, error=make_error("restricted", ErrorKind.HALT))
+        await settle()
+    assert "restricted" in bench.runner.risk_state.halted
+    assert bench.alarm.keys == ["halt.BTCUSDT"]
+
+
+# ---------------------------------------------------------------------- retries
+
+
+async def test_what_passes_is_tried_again_under_the_same_id() -> None:
+    bench = trading()
+    order = submit(bench, error=make_error("busy", ErrorKind.RETRY))
+    await settle()
+    assert order.state is OrderState.PENDING
+    bench.gateway.answers.clear()
+    bench.clock.now_s += 1.0
+    [item] = bench.context.retry.due(bench.clock.now_s)
+    bench.runner.orders.retry(item)
+    bench.runner.orders.pump()
+    await settle()
+    assert [links for _, links in bench.gateway.sent] == [[order.link_id]] * 2
+    assert order.order_id
+
+
+async def test_a_retry_that_the_gate_refuses_gives_the_order_up() -> None:
+    bench = trading()
+    order = submit(bench, error=make_error("busy", ErrorKind.RETRY))
+    await settle()
+    bench.runner.pause()
+    bench.clock.now_s += 1.0
+    [item] = bench.context.retry.due(bench.clock.now_s)
+    bench.runner.orders.retry(item)
+    assert order.state is OrderState.REJECTED
+    assert bench.notes.of(OrderRecord)[-1].reason == "not retried: paused"
+    assert order.key not in bench.context.retry
+
+
+async def test_the_end_of_an_order_ends_its_retries() -> None:
+    bench = trading()
+    order = submit(bench, error=make_error("busy", ErrorKind.RETRY))
+    await settle()
+    bench.runner.on_order_update(bench.update(order, OrderStatus.CANCELLED))
+    assert order.key not in bench.context.retry
+
+
+# ---------------------------------------------------------------------- cancels
+
+
+async def test_an_order_that_never_left_needs_no_request_to_be_cancelled() -> None:
+    bench = trading()
+    bench.runner.orders.submit(proposal())
+    [order] = bench.orders
+    bench.runner.orders.cancel(order.key, "test")
+    bench.runner.orders.pump()
+    await settle()
+    assert order.state is OrderState.CANCELLED
+    assert bench.gateway.sent == []
+
+
+async def test_an_order_that_may_not_exist_is_not_cancelled_before_it_was_looked_up() -> None:
+    bench = trading()
+    order = submit(bench, error=LOST)
+    await settle()
+    bench.runner.orders.cancel_all("test")
+    await settle()
+    assert order.state is OrderState.UNRESOLVED
+    assert len(bench.gateway.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (None, OrderState.PENDING_CANCEL),
+        (make_error("gone", ErrorKind.NOT_FOUND), OrderState.UNRESOLVED),
+        (make_error("invalid key", ErrorKind.AUTH), OrderState.OPEN),
+        (make_error("busy", ErrorKind.RETRY), OrderState.PENDING_CANCEL),
+    ],
+)
+async def test_the_answer_to_a_cancel(error: ExchangeError | None, state: OrderState) -> None:
+    bench = trading()
+    order = submit(bench)
+    await settle()
+    bench.runner.on_order_update(bench.update(order, OrderStatus.NEW))
+    if error is not None:
+        bench.refuse(order, error)
+    bench.runner.orders.cancel_all("test")
+    await settle()
+    assert order.state is state
+
+
+@pytest.mark.parametrize(
+    ("found", "before", "after"),
+    [
+        (LookUp.STILL_OPEN, OrderState.PENDING_CANCEL, OrderState.OPEN),
+        (LookUp.GONE, OrderState.PENDING_CANCEL, OrderState.CANCELLED),
+        (LookUp.NEVER_ARRIVED, OrderState.UNRESOLVED, OrderState.UNRESOLVED),
+    ],
+)
+async def test_what_a_look_up_found(found: LookUp, before: OrderState, after: OrderState) -> None:
+    bench = trading()
+    order = submit(bench, error=LOST if before is OrderState.UNRESOLVED else None)
+    await settle()
+    if before is OrderState.PENDING_CANCEL:
+        bench.runner.on_order_update(bench.update(order, OrderStatus.NEW))
+        bench.runner.orders.cancel_all("test")
+    assert order.state is before
+    bench.runner.orders.on_look_up(order, found)
+    assert order.state is after
+    assert (order.key in bench.context.retry) is (found is LookUp.NEVER_ARRIVED)
+
+
+# ---------------------------------------------------------------------- news of others
+
+
+async def test_an_unknown_order_of_ours_is_verified_and_a_foreign_one_reported_once() -> None:
+    bench = trading()
+    order = submit(bench)
+    other = trading()
+    news = other.update(order, OrderStatus.NEW)
+    other.runner.on_order_update(news)
+    assert other.alarm.keys == ["foreign.BTCUSDT"], "an id of ours has the level's hash in front"
+    other.runner.on_order_update(news)
+    assert other.alarm.keys == ["foreign.BTCUSDT"]
+    bench.runner.on_ticker(ticker())
+    ours = bench.orders[-1]
+    other.runner.on_order_update(other.update(ours, OrderStatus.NEW))
+    assert other.requests.take_reconcile() == "an order of ours that the book does not know"
+    await settle()
+
+
+async def test_an_adopted_order_is_recorded_as_such() -> None:
+    bench = trading()
+    bench.runner.on_ticker(ticker())
+    order = bench.orders[0]
+    other = trading()
+    other.runner.orders.adopt(bench.update(order, OrderStatus.NEW), "reconcile")
+    [adopted] = other.orders
+    assert (adopted.link_id, adopted.state) == (order.link_id, OrderState.OPEN)
+    assert other.notes.of(OrderRecord)[-1].reason == "adopted (reconcile)"
+    await settle()

@@ -1,0 +1,118 @@
+"""From intents to orders: sequence, sizes, refusals and how often these are recorded."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from gridbot.core import CancelIntent, Direction, OrderStatus, PlaceLimitIntent, Side
+from gridbot.records.record_types import IntentRecord
+from gridbot.risk.refusals import Refusal
+from tests.execution.support import settle
+from tests.worker.account_bench import AccountBench, position, strategy, ticker, wallet
+
+D = Decimal
+
+
+def place(ticks: int, side: Side = Side.BUY, direction: Direction = Direction.LONG) -> PlaceLimitIntent:
+    is_close = side is direction.close_side
+    return PlaceLimitIntent("BTCUSDT", side, ticks, direction, is_close, 0, f"{ticks:016x}")
+
+
+def refusals(bench: AccountBench) -> list[tuple[str, Decimal | None]]:
+    return [(r.reason, r.price) for r in bench.notes.of(IntentRecord) if r.verdict == "refused"]
+
+
+def trading(**more: object) -> AccountBench:
+    bench = AccountBench(strategy(**more))
+    bench.start()
+    bench.runner.set_price(ticker())
+    return bench
+
+
+async def test_a_refusal_is_recorded_when_it_begins_and_not_again_while_it_lasts() -> None:
+    """incident L12: each order that was held back wrote a line at each tick, two million a day."""
+    bench = trading()
+    bench.runner.pause()
+    intents = [place(499_000), place(498_000)]
+    for _ in range(50):
+        bench.runner.placement.act(list(intents))
+    assert refusals(bench) == [("paused", D("49900.0")), ("paused", D("49800.0"))]
+
+
+async def test_through_the_whole_runner_each_level_is_refused_once() -> None:
+    """incident L12, at the ticks of a market that moves."""
+    bench = trading()
+    bench.runner.pause()
+    for n in range(200):
+        bench.runner.on_ticker(ticker(D(50000) + D(n % 7) / 10, ts=n))
+    recorded = refusals(bench)
+    assert {reason for reason, _ in recorded} == {"paused"}
+    assert len(recorded) == len(set(recorded)) == bench.runner.placement.refusals[Refusal.PAUSED] > 0
+
+
+async def test_another_reason_and_a_new_beginning_are_recorded() -> None:
+    bench = trading()
+    one = [place(499_000)]
+    bench.runner.pause()
+    bench.runner.placement.act(list(one))
+    bench.runner.halt("a fault")
+    bench.runner.placement.act(list(one))
+    bench.runner.resume()
+    bench.runner.placement.act(list(one))
+    [order] = bench.orders
+    bench.runner.orders.cancel(order.key, "test")
+    bench.runner.on_order_update(bench.update(order, OrderStatus.CANCELLED))
+    bench.runner.pause()
+    bench.runner.placement.act(list(one))
+    await settle()
+    assert [reason for reason, _ in refusals(bench)] == ["paused", "halted", "paused"]
+
+
+async def test_the_everyday_refusals_are_counted_and_not_recorded() -> None:
+    bench = trading()
+    bench.runner.placement.act([place(499_000)])
+    bench.runner.placement.act([place(499_000), place(501_000, Side.SELL)])
+    assert bench.runner.placement.refusals == {Refusal.LEVEL_TAKEN: 1, Refusal.NOT_COVERED: 1}
+    assert refusals(bench) == []
+
+
+async def test_closes_go_before_opens_and_the_nearest_first() -> None:
+    bench = trading()
+    bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
+    bench.runner.placement.act([place(490_000), place(499_000), place(510_000, Side.SELL), place(501_000, Side.SELL)])
+    assert [order.ticks for order in bench.orders] == [501_000, 510_000, 499_000, 490_000]
+
+
+async def test_cancels_are_carried_out_with_the_places_of_the_same_decision() -> None:
+    bench = trading()
+    bench.runner.placement.act([place(499_000)])
+    await settle()
+    [order] = bench.orders
+    bench.runner.placement.act(
+        [CancelIntent("BTCUSDT", order.key, "outside_grid", order.side, order.ticks, order.direction), place(498_000)]
+    )
+    await settle()
+    assert [endpoint for endpoint, _ in bench.gateway.sent] == ["order/create", "order/cancel", "order/create"]
+
+
+async def test_an_answer_that_nothing_but_a_leg_can_change_is_not_looked_at_again() -> None:
+    bench = trading()
+    intents = (place(501_000, Side.SELL),)
+    bench.runner.placement.act(intents)
+    asked = bench.runner.placement.refusals
+    bench.runner.placement.act(intents)
+    assert bench.runner.placement.refusals is asked, "the same object again: no second look"
+    bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
+    bench.runner.placement.act(intents)
+    assert [order.ticks for order in bench.orders] == [501_000], "there is something to close now"
+
+
+async def test_what_time_can_lift_is_looked_at_again() -> None:
+    bench = trading()
+    bench.gate.funds.update(wallet(available="0", ts=2), bench.clock.now_s)
+    intents = (place(499_000),)
+    bench.runner.placement.act(intents)
+    assert bench.runner.placement.refusals == {Refusal.FUNDS: 1}
+    bench.gate.funds.update(wallet(available="9000", ts=3), bench.clock.now_s)
+    bench.runner.placement.act(intents)
+    assert [order.ticks for order in bench.orders] == [499_000]

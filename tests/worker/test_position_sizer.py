@@ -1,0 +1,84 @@
+"""How much an order is for: what the wallet and the positions of a worker make of the rules of the core."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gridbot.core import Direction, Side, WalletEvent
+from gridbot.worker.position_sizer import PositionSizer
+from tests.worker.account_bench import BTC, PRICE, AccountBench, position, strategy, ticker, wallet
+
+D = Decimal
+NEAR = D(41000)
+"""A liquidation price of the long leg at which rule long_2 halves the closes of the short one."""
+
+
+def sized(available: str | None) -> PositionSizer:
+    """Two legs, of which the long one is near its liquidation."""
+    sizer = PositionSizer(strategy(), BTC)
+    sizer.set_wallet(wallet("1000", available))
+    sizer.assess(position(Direction.LONG, "1", liq_price=NEAR), PRICE)
+    sizer.assess(position(Direction.SHORT, "1"), PRICE)
+    return sizer
+
+
+def closes(sizer: PositionSizer) -> set[Decimal]:
+    return {sizer.position(direction).multiplier(direction.close_side) for direction in Direction}
+
+
+def test_the_free_balance_reaches_the_rule_that_spares_closes() -> None:
+    """incident L10: low on money, the bot closed more slowly. Unknown, the balance would change nothing."""
+    assert min(closes(sized("10000000"))) < 1
+    assert min(closes(sized(None))) < 1
+    assert min(closes(sized("1"))) >= 1
+
+
+@pytest.mark.parametrize(("available", "shrinks"), [("10000000", True), ("1", False)])
+def test_the_free_balance_of_a_pushed_wallet_reaches_the_quantity_of_a_close(available: str, *, shrinks: bool) -> None:
+    """incident L10, from the wallet's event to the order: a close is for its whole amount when money is short."""
+    bench = AccountBench(strategy())
+    bench.start()
+    runner = bench.runner
+    runner.set_price(ticker())
+    runner.on_wallet(wallet("1000", available, ts=5))
+    runner.on_position_update(position(Direction.LONG, "1", liq_price=NEAR), source="rest")
+    runner.on_position_update(position(Direction.SHORT, "1"), source="rest")
+    quantity = runner.sizer.quantity(Direction.SHORT, Side.BUY, PRICE, resting_close=D(0))
+    assert quantity == (D("0.005") if shrinks else D("0.01"))
+
+
+def test_until_both_legs_are_known_every_factor_is_one() -> None:
+    sizer = PositionSizer(strategy(), BTC)
+    sizer.set_wallet(wallet())
+    sizer.assess(position(Direction.LONG, "1", liq_price=NEAR), PRICE)
+    assert sizer.rule == ""
+    assert {sizer.multipliers(direction) for direction in Direction} == {(D(1), D(1))}
+
+
+def test_a_close_is_for_no_more_than_the_leg_has_beside_what_rests() -> None:
+    sizer = PositionSizer(strategy(amount="q1"), BTC)
+    sizer.set_wallet(wallet())
+    sizer.assess(position(Direction.LONG, "1.5"), PRICE)
+    assert sizer.quantity(Direction.LONG, Side.SELL, PRICE, resting_close=D(0)) == 1
+    assert sizer.quantity(Direction.LONG, Side.SELL, PRICE, resting_close=D("0.5")) == 1
+    assert sizer.quantity(Direction.LONG, Side.SELL, PRICE, resting_close=D(1)) == 0, "not the whole of it is left"
+
+
+def test_a_quantity_is_worked_out_again_when_the_wallet_or_a_factor_changes() -> None:
+    sizer = PositionSizer(strategy(amount="x0.1"), BTC)
+
+    def opening() -> Decimal:
+        return sizer.quantity(Direction.LONG, Side.BUY, PRICE, resting_close=D(0))
+
+    sizer.set_wallet(wallet("10000"))
+    assert opening() == D("0.02")
+    sizer.set_wallet(wallet("20000"))
+    assert opening() == D("0.04")
+
+
+def test_an_unknown_wallet_sizes_nothing_that_depends_on_it() -> None:
+    sizer = PositionSizer(strategy(amount="x0.1"), BTC)
+    sizer.set_wallet(WalletEvent("USDT", None))
+    assert sizer.quantity(Direction.LONG, Side.BUY, PRICE, resting_close=D(0)) == 0

@@ -1,0 +1,113 @@
+"""Which strategy hears of what, in which order, and what a fault in one event costs."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gridbot.core import Direction, ExecType, Side
+from gridbot.core.events import ExecutionEvent
+from gridbot.exchange.requests import PublicTrade
+from gridbot.exchange.stream_news import Drained, Gap, PrivateEvent
+from gridbot.records.record_types import PublicTradeRecord, StreamGapRecord, TickerRecord, WalletRecord
+from gridbot.strategies.grid import GridConfig, ImpossibleLadder
+from gridbot.worker.router import Router
+from tests.execution.support import settle
+from tests.worker.account_bench import BTC, PRICE, AccountBench, position, strategy, ticker, wallet
+
+D = Decimal
+IMPOSSIBLE = ImpossibleLadder(GridConfig(grid_count=4, grid_step=D("0.2")), BTC, PRICE, "no room")
+
+
+class Bench:
+    def __init__(self, *, ticker_interval_s: float = 0, **more: object) -> None:
+        self.account = AccountBench(strategy(**more))
+        self.account.start()
+        runners = {"BTCUSDT": self.account.runner}
+        live = {} if self.account.runner.is_shadow else runners
+        self.router = Router(self.account.context, runners, live, ticker_interval_s=ticker_interval_s)
+
+    def route(self, *private: PrivateEvent, prices: tuple[object, ...] = (), gaps: tuple[Gap, ...] = ()) -> None:
+        self.router.route(Drained([ticker(price) for price in prices], list(private), list(gaps), []))
+
+
+async def test_what_happened_to_the_account_comes_before_the_price() -> None:
+    bench = Bench()
+    bench.route(position(Direction.LONG, "1", exchange_ts=9), prices=(50000,))
+    closes = [order for order in bench.account.orders if order.reduce_only]
+    assert closes, "the decision at the new price knew the leg"
+    await settle()
+
+
+async def test_a_liquidation_pauses_its_strategy() -> None:
+    """incident L51, from the stream's event."""
+    bench = Bench()
+    bench.route(bench.account.taken(ExecType.BUST))
+    assert bench.account.runner.risk_state.paused
+    assert bench.account.alarm.keys == ["BustTrade.BTCUSDT"]
+
+
+def test_events_of_a_symbol_without_a_live_strategy_are_left_alone() -> None:
+    bench = Bench(shadow_mode=True)
+    bench.route(bench.account.taken(ExecType.BUST))
+    assert not bench.account.runner.risk_state.paused
+    bench.router.route(Drained([ticker()], [ExecutionEvent("X", "e", "o", "", Side.BUY, D(1), D(1))], [], []))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a fault of ours"), IMPOSSIBLE])
+async def test_a_fault_halts_its_strategy_and_the_rest_is_routed(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """incident L59."""
+    bench = Bench()
+    runner = bench.account.runner
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "on_position_update", fail)
+        bench.route(position(Direction.LONG, "1"), wallet("123", ts=9), prices=(50001,))
+    assert str(error) in runner.risk_state.halted
+    assert bench.account.context.funds.wallet_balance == 123
+    assert runner.risk_state.last_price == 50001, "a halted strategy still knows the price"
+    assert bench.account.orders == []
+    assert bench.account.requests.wants_reconcile is isinstance(error, RuntimeError)
+    bench.route(prices=(50002,))
+    assert bench.account.alarm.keys == ["halt.BTCUSDT"], "once"
+
+
+def test_a_gap_is_recorded_and_everything_compared() -> None:
+    bench = Bench()
+    bench.route(gaps=(Gap("private", 1_000, 3_500),))
+    [record] = bench.account.notes.of(StreamGapRecord)
+    assert (record.started_at, record.ended_at) == (1_000_000, 3_500_000)
+    assert bench.account.requests.take_reconcile() == "the private stream reconnected"
+
+
+def test_the_newer_wallet_counts_wherever_it_comes_from() -> None:
+    bench = Bench()
+    bench.route(wallet("500", ts=9))
+    bench.router.on_wallet(wallet("900", ts=8), "rest")
+    assert bench.account.context.funds.wallet_balance == 500
+    bench.router.on_wallet(wallet("500", ts=10), "rest")
+    bench.route(wallet("500", ts=11))
+    assert [record.source for record in bench.account.notes.of(WalletRecord)] == ["stream", "rest"]
+
+
+async def test_prices_are_recorded_at_their_interval_only() -> None:
+    bench = Bench(ticker_interval_s=10)
+    for now_s in (1.0, 5.0, 11.0, 12.0):
+        bench.account.clock.now_s = now_s
+        bench.route(prices=(50000,))
+    assert len(bench.account.notes.of(TickerRecord)) == 2
+    await settle()
+
+
+def test_trades_of_the_market_are_recorded() -> None:
+    bench = Bench()
+    trade = PublicTrade("BTCUSDT", "t1", Side.BUY, D(50000), D(1), 5)
+    bench.router.route(Drained([], [], [], [trade]))
+    [record] = bench.account.notes.of(PublicTradeRecord)
+    assert record.trade_id == "t1"

@@ -1,0 +1,131 @@
+"""Which readings are due: periodic ones, and those that somebody asked for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.schedule import (
+    CLOCK_S,
+    FORCED_RECONCILE_MIN_S,
+    REFRESH_MIN_S,
+    Due,
+    Intervals,
+    Job,
+    JobKind,
+    Schedule,
+)
+from tests.worker.account_bench import START_S
+
+ALL = Intervals(order_sync_s=60, position_check_s=30, wallet_s=20)
+NONE = Intervals(order_sync_s=0, position_check_s=0, wallet_s=0)
+
+
+class Second:
+    """A schedule and what it is asked at."""
+
+    def __init__(self, intervals: Intervals = NONE) -> None:
+        self.schedule = Schedule(intervals)
+        self.requests = RefreshRequests()
+
+    def jobs(self, now_s: float, *, unsettled: bool = False) -> set[Job]:
+        """What is due, without the exchange's clock, which is always due at first."""
+        jobs = self.schedule.take(self.requests, now_s, unsettled=unsettled)
+        assert len(jobs) == len({job.name for job in jobs})
+        return {job for job in jobs if job.kind is not JobKind.CLOCK}
+
+
+@pytest.mark.parametrize("now_s", [0.0, START_S, 1e6])
+def test_what_never_ran_is_due_whatever_the_clock_says(now_s: float) -> None:
+    """incident L36: 0.0 was taken for never, so after a reboot "never read" looked like "read just now"."""
+    due = Due()
+    assert due.take("clock", 3600, now_s)
+    assert not due.take("clock", 3600, now_s)
+
+
+def test_every_periodic_job_runs_in_the_first_second_of_a_machine() -> None:
+    """incident L36: on a clock that has just started, too."""
+    second = Second(ALL)
+    assert second.schedule.position_check_due(START_S)
+    jobs = second.schedule.take(second.requests, START_S, unsettled=False)
+    assert [job.kind for job in jobs] == [JobKind.RECONCILE, JobKind.CLOCK, JobKind.WALLET]
+    assert jobs[0].subject == "periodic"
+
+
+def test_a_request_runs_in_the_first_second_of_a_machine() -> None:
+    """incident L36: the limits of requests have the same clock."""
+    second = Second()
+    second.requests.reconcile("asked")
+    second.requests.refresh_wallet()
+    second.requests.refresh_positions("BTCUSDT")
+    assert second.jobs(START_S) == {
+        Job(JobKind.RECONCILE, "asked"),
+        Job(JobKind.WALLET),
+        Job(JobKind.POSITIONS, "BTCUSDT"),
+    }
+
+
+@given(st.lists(st.floats(0, 50), max_size=40), st.floats(0.5, 100))
+def test_a_job_runs_at_its_interval_and_not_sooner(steps: list[float], every_s: float) -> None:
+    due, now_s, last_s = Due(), 0.0, None
+    for step in steps:
+        now_s += step
+        expected = last_s is None or now_s - last_s >= every_s
+        assert due.take("job", every_s, now_s) is expected
+        if expected:
+            last_s = now_s
+
+
+def test_an_interval_of_zero_switches_a_job_off() -> None:
+    second = Second(NONE)
+    assert not second.schedule.position_check_due(START_S)
+    assert second.jobs(START_S) == set()
+
+
+def test_the_offset_to_the_exchange_s_clock_is_measured_each_hour() -> None:
+    second = Second()
+
+    def measured(now_s: float) -> bool:
+        return Job(JobKind.CLOCK) in second.schedule.take(second.requests, now_s, unsettled=False)
+
+    assert [measured(at) for at in (1.0, 2.0, CLOCK_S, CLOCK_S + 1.0)] == [True, False, False, True]
+
+
+def test_requests_are_bundled_until_their_time_has_come() -> None:
+    second = Second()
+    second.requests.refresh_wallet()
+    second.requests.refresh_positions("BTCUSDT")
+    second.requests.reconcile("first")
+    assert len(second.jobs(START_S)) == 3
+    for _ in range(3):
+        second.requests.refresh_wallet()
+        second.requests.refresh_positions("BTCUSDT")
+        second.requests.reconcile("second")
+        second.requests.reconcile("third")
+    assert second.jobs(START_S + 1) == set()
+    assert second.jobs(START_S + FORCED_RECONCILE_MIN_S) == {Job(JobKind.RECONCILE, "second")}
+    assert second.jobs(START_S + REFRESH_MIN_S) == {Job(JobKind.WALLET), Job(JobKind.POSITIONS, "BTCUSDT")}
+    assert second.jobs(START_S + 100) == set()
+
+
+def test_each_symbol_has_its_own_limit() -> None:
+    second = Second()
+    second.requests.refresh_positions("BTCUSDT")
+    second.jobs(START_S)
+    second.requests.refresh_positions("ETHUSDT")
+    second.requests.refresh_positions("BTCUSDT")
+    assert second.jobs(START_S + 1) == {Job(JobKind.POSITIONS, "ETHUSDT")}
+    assert second.requests.symbols == ["BTCUSDT"]
+
+
+def test_missing_executions_make_a_reconcile_every_ten_seconds() -> None:
+    second = Second()
+    due = [bool(second.jobs(START_S + n, unsettled=True)) for n in range(12)]
+    assert [n for n, is_due in enumerate(due) if is_due] == [0, 10]
+
+
+def test_only_readings_of_different_symbols_run_beside_each_other() -> None:
+    assert Job(JobKind.POSITIONS, "A").name != Job(JobKind.POSITIONS, "B").name
+    assert Job(JobKind.RECONCILE, "a").name == Job(JobKind.RECONCILE, "b").name

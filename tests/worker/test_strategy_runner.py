@@ -1,0 +1,192 @@
+"""What events mean for one strategy: the ones that pause it, halt it, move its grid, or count as money only."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gridbot.core import Direction, ExecType, OrderStatus, Side
+from gridbot.records.record_types import ExecutionRecord, GridRecord, PositionRecord
+from gridbot.risk.refusals import Refusal
+from tests.execution.support import settle
+from tests.worker.account_bench import PRICE, AccountBench, position, strategy, ticker
+
+D = Decimal
+
+
+async def trading(**more: object) -> AccountBench:
+    """A strategy whose first ladder rests on the exchange."""
+    bench = AccountBench(strategy(**more))
+    bench.start()
+    bench.runner.on_ticker(ticker())
+    await settle()
+    for order in bench.orders:
+        bench.runner.on_order_update(bench.update(order, OrderStatus.NEW))
+    return bench
+
+
+@pytest.mark.parametrize("kind", [ExecType.BUST, ExecType.ADL])
+async def test_a_liquidation_or_deleveraging_pauses_alerts_and_reads_the_position_again(kind: ExecType) -> None:
+    """incident L51: only trades were looked at."""
+    bench = await trading()
+    runner = bench.runner
+    bench.requests.take_positions("BTCUSDT")
+    runner.on_execution(bench.taken(kind))
+    assert runner.risk_state.paused
+    assert bench.requests.symbols == ["BTCUSDT"]
+    [(level, key, text, about)] = bench.alarm.alerts
+    assert (level, key, about) == ("error", f"{kind}.BTCUSDT", "btc")
+    assert "reduced our long by 0.01" in text
+    before = len(bench.orders)
+    runner.on_ticker(ticker("50400", ts=2))
+    await settle()
+    assert len(bench.orders) <= before
+    assert runner.placement.refusals.keys() <= {Refusal.PAUSED, Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED}
+    [record] = bench.notes.of(ExecutionRecord)
+    assert record.exec_type == kind, "its fee and its loss are counted all the same"
+
+
+async def test_funding_is_money_and_no_reason_to_pause() -> None:
+    bench = await trading()
+    bench.runner.on_execution(bench.taken(ExecType.FUNDING))
+    assert not bench.runner.risk_state.paused
+    assert bench.alarm.alerts == []
+    assert bench.context.ledger.of("btc").fills == 0
+
+
+async def test_an_execution_counts_once() -> None:
+    bench = await trading()
+    order = bench.order_at(Side.BUY)
+    for _ in range(3):
+        bench.runner.on_execution(bench.fill(order))
+    assert bench.context.ledger.of("btc").fills == 1
+    assert len(bench.notes.of(ExecutionRecord)) == 1
+
+
+async def test_a_fill_moves_the_grid_and_saves_it() -> None:
+    bench = await trading()
+    order = bench.order_at(Side.BUY)
+    version = bench.runner.engine.grid_version
+    bench.runner.on_execution(bench.fill(order))
+    assert bench.runner.engine.grid is not None
+    assert bench.runner.engine.grid.last_fill == order.price
+    assert bench.runner.engine.grid_version != version
+    assert order.state == "filled"
+
+
+async def test_a_fill_of_an_order_that_the_book_has_forgotten_moves_the_grid_as_well() -> None:
+    bench = await trading()
+    order = bench.order_at(Side.BUY)
+    other = AccountBench()
+    other.start()
+    other.runner.on_ticker(ticker())
+    stranger = other.fill(order, order_link_id=f"{order.client_id}-zz")
+    assert other.runner.book.get(stranger.order_link_id) is None
+    other.runner.on_execution(stranger)
+    assert other.runner.engine.grid is not None
+    assert other.runner.engine.grid.last_fill == order.price
+
+
+async def test_a_fill_of_a_foreign_order_does_not_move_the_grid() -> None:
+    bench = await trading()
+    order = bench.order_at(Side.BUY)
+    bench.runner.on_execution(bench.fill(order, order_id="theirs", order_link_id="by-hand"))
+    assert bench.runner.engine.grid is not None
+    assert bench.runner.engine.grid.last_fill is None
+    assert bench.context.ledger.of("btc").fills == 1
+
+
+async def test_a_halt_is_told_once_and_ends_with_resume() -> None:
+    bench = await trading()
+    bench.runner.halt("a fault")
+    bench.runner.halt("another")
+    assert bench.runner.risk_state.halted == "a fault"
+    assert [text for _, _, text, _ in bench.alarm.alerts] == ["btc is halted: a fault"]
+    bench.runner.resume()
+    bench.runner.halt("again")
+    assert len(bench.alarm.alerts) == 2
+
+
+async def test_stop_forgets_what_was_not_sent_and_leaves_what_rests() -> None:
+    bench = await trading()
+    resting = {order.key for order in bench.orders}
+    bench.gateway.is_silent = True
+    bench.runner.on_ticker(ticker("50300", ts=2))
+    bench.runner.stop()
+    assert {order.key for order in bench.orders if not order.on_wire} == set()
+    assert {order.key for order in bench.orders} >= {
+        key for key in resting if bench.runner.book.get(key) in bench.orders
+    }
+    assert not bench.runner.risk_state.ready
+    bench.gateway.is_silent = False
+    await settle()
+
+
+def test_check_positions_asks_for_both_legs() -> None:
+    bench = AccountBench()
+    bench.runner.check_positions()
+    assert bench.requests.symbols == ["BTCUSDT"]
+
+
+def test_an_older_position_of_the_stream_changes_nothing() -> None:
+    bench = AccountBench()
+    bench.runner.on_position_update(position(Direction.LONG, "2", exchange_ts=5))
+    bench.runner.on_position_update(position(Direction.LONG, "1", exchange_ts=4))
+    assert bench.runner.risk_state.legs[Direction.LONG].size == 2
+    bench.runner.on_position_update(position(Direction.LONG, "0", None, exchange_ts=6))
+    assert bench.runner.risk_state.legs[Direction.LONG].size == 0, "flat is news like any other"
+
+
+def test_a_leg_that_the_exchange_contradicted_is_read_again_before_it_counts() -> None:
+    bench = AccountBench()
+    bench.runner.on_position_update(position(Direction.LONG, "2", exchange_ts=5))
+    bench.runner.risk_state.doubt_leg(Direction.LONG)
+    bench.runner.on_position_update(position(Direction.LONG, "2", exchange_ts=6))
+    assert bench.runner.risk_state.legs[Direction.LONG].unsure
+    bench.runner.on_position_update(position(Direction.LONG, "1", exchange_ts=7), source="rest")
+    assert not bench.runner.risk_state.legs[Direction.LONG].unsure
+
+
+def test_a_position_is_recorded_when_it_changes_and_whenever_rest_says_it() -> None:
+    bench = AccountBench()
+    for source in ("stream", "stream", "rest"):
+        bench.runner.on_position_update(position(Direction.LONG, "2", exchange_ts=5), source=source)
+    assert [record.source for record in bench.notes.of(PositionRecord)] == ["stream", "rest"]
+
+
+async def test_unrealised_pnl_needs_a_price_and_an_entry() -> None:
+    bench = AccountBench()
+    positions = bench.runner.positions
+    assert positions.unrealised(Direction.LONG) == 0
+    bench.runner.on_position_update(position(Direction.LONG, "2", "49000", liq_price=D(40000)))
+    bench.runner.on_position_update(position(Direction.SHORT, "1", None))
+    assert positions.unrealised(Direction.LONG) is None
+    bench.runner.set_price(ticker())
+    assert positions.unrealised(Direction.LONG) == 2 * (PRICE - 49000)
+    assert positions.unrealised(Direction.SHORT) is None
+    assert positions.liq_price(Direction.LONG) == 40000
+    assert positions.liq_price(Direction.SHORT) is None
+
+
+async def test_a_grid_is_recorded_when_it_has_changed() -> None:
+    bench = AccountBench()
+    bench.start()
+    bench.runner.grid_saving.record_if_changed()
+    assert bench.notes.of(GridRecord) == []
+    bench.runner.on_ticker(ticker())
+    for _ in range(3):
+        bench.runner.grid_saving.record_if_changed()
+    assert len(bench.notes.of(GridRecord)) == 1
+    await settle()
+
+
+def test_a_shadow_strategy_fills_by_the_market_and_sends_nothing() -> None:
+    bench = AccountBench(strategy(shadow_mode=True))
+    bench.start()
+    bench.runner.on_ticker(ticker())
+    first = bench.order_at(Side.BUY)
+    bench.runner.on_ticker(ticker(first.price - 1, ts=2))
+    assert bench.runner.risk_state.legs[Direction.LONG].size == D("0.01")
+    assert bench.gateway.sent == []
+    assert bench.context.ledger.last_exec_ts == 0, "only the exchange's own executions are paged from"
