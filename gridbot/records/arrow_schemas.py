@@ -1,8 +1,8 @@
-"""Arrow schemas of the record tables, for those who read an export with pyarrow, Polars or pandas.
+"""Arrow schemas of the record tables, for reading an export with pyarrow, Polars or pandas.
 
 Derived from the record types, as the database's tables are. An export's older files lack the columns that came later;
-read with this schema, such columns are null there. Needs pyarrow (`pip install gridbot[arrow]`); nothing in the bot
-does: DuckDB's own JSON reader fills tables as fast as Arrow's (3 µs a record each), without another 26 MB in memory.
+read with this schema, such columns are null there. Needs pyarrow (`pip install gridbot[arrow]`); the bot itself
+does not: DuckDB's own JSON reader fills tables as fast as Arrow's (3 µs a record each) and takes 26 MB less memory.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["schema_of"]
 
 PRECISION: Final = (38, 12)
-"""Digits in all and behind the point of each amount, as in the database."""
+"""Total digits and decimals of each amount, as in the database."""
 
 
 def schema_of(table: str) -> pyarrow.Schema:
     """Schema of a record table such as "executions"; the fields carry their documentation as metadata `doc`.
 
-    Raise ValueError for a name that is none, ImportError without pyarrow.
+    Raise ValueError for an unknown table, ImportError without pyarrow.
     """
     import pyarrow as pa
 

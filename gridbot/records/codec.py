@@ -1,4 +1,4 @@
-"""Records as bytes and back: what the journal holds and the record queue carries.
+"""Encodes records for the journal and the record queue, and decodes them.
 
 A frame is one line: length of the body in six hex digits, its CRC-32 (seeded with the length) in eight, the body, and a
 newline, with spaces between. The body is one JSON object: kind (the record's TABLE), account, run_id, seq, local_ts,
@@ -48,7 +48,7 @@ class CodecError(ValueError):
 
 
 def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record) -> bytes:
-    """The frame of a record. Raise CodecError when the record holds something that is no column value."""
+    """The frame of a record. Raise CodecError when a value fits no column or the record is too long."""
     try:
         body = orjson.dumps(
             {
@@ -74,7 +74,7 @@ def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record) -
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes [start, end) of a buffer that are no valid frame."""
+    """Bytes [start, end) of a buffer that hold no valid frame."""
 
     start: int
     end: int

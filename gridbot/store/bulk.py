@@ -1,9 +1,9 @@
-"""Two ways to put bodies of frames into a table, inside the caller's transaction.
+"""Two ways to insert bodies of frames into a table, inside the caller's transaction.
 
 `append` converts row by row in Python and uses DuckDB's appender: best for the few rows of an ordinary flush. `load`
 hands the bodies to DuckDB's JSON reader as they are: three to five times faster when there is much to catch up with.
-Both give the same rows; `load` may refuse what `append` takes (an older frame without a newer field), then the caller
-uses that.
+Both give the same rows. `load` may refuse what `append` takes, such as an older frame without a newer field; then the
+caller uses `append`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     number expected next == first of the batch   -> take it (the batch says where the journal goes on)
     batch starts later                            -> something was missed: read the journal, then compare again
-    batch ends earlier                            -> known already, throw it away
+    batch ends earlier                            -> known already, drop it
     no batch, but the journal is longer than known -> the queue is gone or was full: read the journal
     the journal itself jumps                      -> those records are lost to us: note the gap, go on
 
@@ -34,9 +34,9 @@ _HEADS_LIMIT: Final = 64
 
 @dataclass(slots=True)
 class Taken:
-    """Records of one account for one transaction: bodies by kind in order, what was wrong, whether more is at hand.
+    """Records of one account for one transaction: bodies by kind in order, and what was wrong.
 
-    `size` is in bytes, damaged and known ones included.
+    `size` is in bytes, damaged and known ones included. `more` says that there may be more right now.
     """
 
     count: int = 0
@@ -59,7 +59,7 @@ class _Limit:
 
 
 class AccountSource:
-    """Hands out the records of one account that follow those handed out before, from queue and journal."""
+    """The records of one account in order, each once, from queue and journal."""
 
     def __init__(self, account: str, directory: Path, drain: QueueDrain | None = None) -> None:
         self.account = account
@@ -76,7 +76,7 @@ class AccountSource:
         """Kind by what bodies of this account begin with, up to their number: the same bytes within a run."""
 
     def reset(self, committed: int) -> None:
-        """Go on behind the number that is in the database."""
+        """Go on after the last number that is in the database."""
         self.next_seq = committed + 1
         self._reader.seek(self.next_seq)
         self._batches.clear()
@@ -112,7 +112,7 @@ class AccountSource:
         return taken
 
     def _look_at_journal(self, full: _Limit, taken: Taken, *, idle: bool) -> None:
-        """Without batches: read on, once it is clear that the bytes are not just about to come by queue."""
+        """Without batches: read the journal, once it is clear that its bytes are not about to come by queue as well."""
         if not self._reader.has_more():
             self._suspect = False
         elif self.drain is None or self._suspect:
@@ -126,7 +126,7 @@ class AccountSource:
         while not full(taken):
             chunk = self._reader.read()
             found = [self._report(damage) for damage in chunk.damages]
-            self._damage_notes = self._recent_damage + found  # a gap may show in the chunk after the damage
+            self._damage_notes = self._recent_damage + found  # a gap may appear in the chunk after the damage
             self._recent_damage = found
             if not chunk.bodies:
                 if not chunk.damages:
@@ -137,7 +137,7 @@ class AccountSource:
         return self.next_seq > before
 
     def _accept(self, bodies: list[bytes], taken: Taken) -> None:
-        """Sort bodies by kind; what begins as others did and has the next number takes the short way."""
+        """Sort bodies by kind. A fast path takes those that begin as earlier ones did and have the next number."""
         heads, by_kind = self._heads, taken.bodies
         taken.size += sum(map(len, bodies))
         for body in bodies:

@@ -19,9 +19,9 @@ _POLL_S: Final = 0.2
 
 
 class QueueDrain:
-    """Thread that empties one queue into bounded memory, so that a stuck queue holds up nobody else.
+    """Thread that empties one queue into bounded memory, so that a stuck queue does not hold up the other accounts.
 
-    What does not fit is thrown away: the journal has it.
+    What does not fit is dropped: the journal has it.
     """
 
     def __init__(self, account: str, queue: Any) -> None:
