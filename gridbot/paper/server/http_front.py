@@ -35,7 +35,6 @@ class HttpFront:
         self,
         api: Api,
         channels: Channels,
-        addresses: AddressLimiter,
         faults: Faults,
         control: Control | None,
         now_ms: Callable[[], int],
@@ -44,7 +43,7 @@ class HttpFront:
     ) -> None:
         self._api = api
         self._channels = channels
-        self._addresses = addresses
+        self._addresses = AddressLimiter(api.exchange.config.limits)
         self._faults = faults
         self._control = control
         self._now_ms = now_ms
