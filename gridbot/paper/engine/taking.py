@@ -46,7 +46,7 @@ class Taking:
         tif = "IOC" if order.is_market else order.request.time_in_force
         taken_before = order.cum_qty
         rivals = self._rivals(account, order, market)
-        if rivals or market.crosses(order.side, ticks):
+        if rivals or market.depth.crosses(order.side, ticks):
             if tif in ("PostOnly", "RPI"):  # retail price improvement is post-only, too
                 self._settlement.end(account, order, now_ms, reason="EC_PostOnlyWillTakeLiquidity")
                 return
@@ -114,13 +114,13 @@ def _reachable(order: Order, market: SymbolMarket) -> list[tuple[int, Decimal]]:
     """(ticks, quantity) that an order would take of each price, best first."""
     left = order.unfilled
     step = 1 if order.side is Side.BUY else -1
-    ticks = market.ask_ticks if order.side is Side.BUY else market.bid_ticks
+    ticks = market.depth.ask_ticks if order.side is Side.BUY else market.depth.bid_ticks
     limit = _furthest_ticks(order, market)
     levels: list[tuple[int, Decimal]] = []
     for _ in range(MAX_TAKER_LEVELS):
         if left <= 0 or ticks <= 0 or (limit is not None and (limit - ticks) * step < 0):
             break
-        qty = min(left, market.level_qty(ticks))
+        qty = min(left, market.depth.level_qty(ticks))
         levels.append((ticks, qty))
         left -= qty
         ticks += step
@@ -136,5 +136,5 @@ def _furthest_ticks(order: Order, market: SymbolMarket) -> int | None:
         return None
     buys = order.side is Side.BUY
     tick_size = market.instrument.tick_size
-    price = slippage.furthest(order.side, market.ask if buys else market.bid, tick_size)
+    price = slippage.furthest(order.side, market.depth.ask if buys else market.depth.bid, tick_size)
     return int((price / tick_size).to_integral_value(ROUND_FLOOR if buys else ROUND_CEILING))

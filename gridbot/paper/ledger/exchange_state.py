@@ -93,4 +93,4 @@ def working_price(request: NewOrder, market: SymbolMarket) -> Decimal:
     """An order's limit price; of a market order the best price of the other side."""
     if request.price is not None:
         return request.price
-    return market.ask if request.side is Side.BUY else market.bid
+    return market.depth.ask if request.side is Side.BUY else market.depth.bid

@@ -30,7 +30,7 @@ class RestingOrders:
         """Put what is left of an order at the end of the queue of its price, which is `ticks` whole ticks."""
         symbol, side = order.symbol, order.side
         self._owners[order.order_id] = (account, order)
-        volume = self._markets[symbol].shown_volume(side, ticks)
+        volume = self._markets[symbol].depth.shown_volume(side, ticks)
         self._books[symbol].add(order.order_id, side, ticks, order.unfilled, volume)
 
     def shrink(self, order: Order) -> None:

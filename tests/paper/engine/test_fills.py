@@ -36,7 +36,7 @@ def test_a_closing_order_ended_by_an_earlier_fill_of_the_same_trade_is_not_fille
     exchange, account = exchange_with_a_long(MatchingModel.QUEUE)
     opening = sell(exchange, account, "1.0", reduce_only=False)
     closing = sell(exchange, account, "1.0", reduce_only=True)
-    ahead = exchange.markets[SYMBOL].level_qty(8510)
+    ahead = exchange.markets[SYMBOL].depth.level_qty(8510)
     exchange.trade(SYMBOL, Side.BUY, 8510, ahead + D("1.4"), 3)
     assert (opening.status, opening.cum_qty) == (OrderStatus.FILLED, 1)
     assert (closing.status, closing.cum_qty) == (OrderStatus.CANCELLED, 0)
