@@ -15,9 +15,10 @@ from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.faults.fault_plan import FaultPlan
 from gridbot.paper.feed.live import LiveSource
+from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.feed.market_setup import SetupError, known_listings, open_markets, synthetic_model
 from gridbot.paper.feed.replay import ReplayError
-from gridbot.paper.feed.sources import Market, run_source
+from gridbot.paper.feed.sources import run_source
 from gridbot.paper.server.exchange_clock import ExchangeClock
 from gridbot.paper.server.fast_http import FastHttp
 from gridbot.paper.server.http_front import HttpFront
@@ -67,7 +68,7 @@ class PaperServer:
         self.faults = Faults(FaultPlan(config.fault_seed, config.faults))
         self.publisher = Publisher(self.exchange.markets, self.hub, self.faults, self.now_ms)
         self.channels = Channels(self.api, self.hub, self.publisher, self.faults, self.now_ms, self._stamped)
-        self.market = Market(self.exchange, self.publisher, self.now_ms, self._deliver)
+        self.market = MarketFeed(self.exchange, self.publisher, self.now_ms, self._deliver)
         self.market.publish_each = config.ticker_interval_ms == 0
         control = Control(self.faults, self.market) if config.control else None
         self.front = HttpFront(self.api, self.channels, self.faults, control, self.now_ms, self._deliver, self._stamped)

@@ -63,11 +63,11 @@ class PaperThread:
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(WAIT_S)
 
     def trade(self, symbol: str, price: str, size: str, side: str) -> None:
-        """Push one public trade; see `Market.trade`."""
+        """Push one public trade; see `MarketFeed.trade`."""
         self.call(self.server.market.trade, symbol, price, size, side)
 
     def set_price(self, symbol: str, price: str) -> None:
-        """Move the price without volume; see `Market.set_price`."""
+        """Move the price without volume; see `MarketFeed.set_price`."""
         self.call(self.server.market.set_price, symbol, price)
 
     def _run(self) -> None:
