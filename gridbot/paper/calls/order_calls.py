@@ -61,7 +61,7 @@ def amend(exchange: Exchange, account: Account, params: Params, now_ms: int) -> 
 
 
 def _amend_active(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """As an item of a batch, which knows no conditional orders (docs/bybit.md 3.8)."""
+    """Amend as an item of a batch; conditional orders are refused there (docs/bybit.md 3.8)."""
     order = _find_open(exchange, account, params)
     if order.is_waiting:
         raise ApiError(10001, "params error: conditional orders cannot be amended in a batch")
@@ -109,7 +109,7 @@ Single = Callable[[Exchange, Account, Params, int], Result]
 def _batch(
     single: Single, exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None
 ) -> tuple[Result, Result]:
-    """Run a call for each item; an item that fails leaves the others alone (docs/bybit.md 3.8)."""
+    """Run a call for each item; one that fails does not affect the others (docs/bybit.md 3.8)."""
     if not is_linear(params):
         raise ApiError(10001, "params error: Category is invalid")
     items = params.get("request")

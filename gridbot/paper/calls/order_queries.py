@@ -53,7 +53,7 @@ def _order_page(
 
 
 def _named(account: Account, params: Params) -> list[Order] | None:
-    """The order that an id names, or None when the query names none."""
+    """The order with the query's id as a list of one or none; None when the query has no id."""
     order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
     if not order_id and not link_id:
         return None
@@ -63,7 +63,7 @@ def _named(account: Account, params: Params) -> list[Order] | None:
 
 
 def _visible(exchange: Exchange, stamp_ms: int, now_ms: int) -> bool:
-    """False for what the listings, which lag, do not show yet."""
+    """False while a change is too recent for the listings, which lag."""
     return now_ms - stamp_ms >= exchange.config.query_lag_ms
 
 

@@ -28,7 +28,7 @@ MAX_TAKER_LEVELS = 500
 
 
 class Taking:
-    """The way of an accepted order into the market."""
+    """Lets accepted orders into the market."""
 
     def __init__(
         self, state: ExchangeState, resting: RestingOrders, settlement: Settlement, fills: Fills, outbox: Outbox
@@ -40,7 +40,7 @@ class Taking:
         self._outbox = outbox
 
     def enter(self, account: Account, order: Order, now_ms: int) -> None:
-        """Take liquidity, refuse, or rest: what the matching engine does with an accepted order."""
+        """Let an accepted order take liquidity, rest, or end."""
         market = self._state.markets[order.symbol]
         ticks = market.instrument.ticks(order.price)
         tif = "IOC" if order.is_market else order.request.time_in_force
@@ -99,7 +99,7 @@ class Taking:
         return rivals
 
     def _prevent(self, account: Account, order: Order, rival: Order, now_ms: int) -> bool:
-        """Two orders of an account meet: end what the taker's setting says. True when the taker lives on."""
+        """Two orders of an account meet: end those that the taker's setting names. True when the taker goes on."""
         if not rival.is_open:  # a fill of the taker uncovered it
             return True
         kind = order.request.smp_type

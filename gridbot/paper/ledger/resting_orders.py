@@ -38,7 +38,7 @@ class RestingOrders:
         self._books[order.symbol].shrink(order.order_id, order.unfilled)
 
     def remove(self, order: Order) -> None:
-        """Take an order out; one that does not rest is let be."""
+        """Take an order out, if it rests."""
         if self._owners.pop(order.order_id, None) is not None:
             self._books[order.symbol].remove(order.order_id)
 

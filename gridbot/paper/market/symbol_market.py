@@ -1,4 +1,4 @@
-"""What the public sees of one symbol: prices, trades, candles, fundings. Pure.
+"""The public state of one symbol: prices, trades, candles, fundings. Pure.
 
 The market is made of trades; the book and every other price follow from them.
 """
@@ -123,7 +123,7 @@ class SymbolMarket:
             series.clear()
 
     def revalue(self, now_ms: int) -> None:
-        """Let index and mark follow the last price up to now, and minutes pass."""
+        """Bring index, mark and candles up to the present time."""
         self._revalue(now_ms)
         self._note_prices(now_ms)
         self._traded.roll(now_ms)
@@ -156,7 +156,7 @@ class SymbolMarket:
         self.mark = mark if self.pinned_mark is None else self.pinned_mark
 
     def funding_due(self, now_ms: int) -> bool:
-        """True once per interval that has passed; moves on to the next one."""
+        """True once for each interval that has passed; advances to the next one."""
         if now_ms < self.next_funding_ms:
             return False
         self.fundings.append((self.next_funding_ms, self.funding_rate))

@@ -1,4 +1,4 @@
-"""What time alone brings: fundings, liquidations, ends of candles, orders of the disconnected, faults that are due."""
+"""The exchange's clock: fundings, liquidations, ends of candles, disconnect-cancel-all, faults that are due."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class HttpFront:
         self._stamp = stamp
 
     def answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply | None:
-        """Answer a plain request at once; None when it needs the long way (faults, control)."""
+        """Answer a plain request at once; None when it has to go through aiohttp (faults, control)."""
         if self._faults.plan:
             return None
         if target == "/v5/order/create":
@@ -93,7 +93,7 @@ class HttpFront:
     async def _spoiled(
         self, request: web.BaseRequest, target: str, body: bytes, fault: FaultConfig
     ) -> web.StreamResponse:
-        """Answer a request the way a fault wants it."""
+        """Answer a request as a fault demands."""
         if fault.kind is FaultKind.IP_BAN:
             until_s = self._now_ms() / 1000 + (fault.for_s or self._api.exchange.config.limits.ip_ban_s)
             self._addresses.ban(request.remote or "", until_s)

@@ -115,7 +115,7 @@ class PaperServer:
         return self
 
     async def _open_live(self) -> None:
-        """Wait for real prices before anybody can trade."""
+        """Wait for real prices before trading opens."""
         url = self.spec.config.market.live_url
         live = LiveSource(url, list(self.exchange.markets), self.market)
         task = asyncio.create_task(live.run())
@@ -152,7 +152,7 @@ class PaperServer:
             self.stamp(what, key)
 
     def _deliver(self) -> None:
-        """Hand what the exchange has to say to the private streams."""
+        """Push the exchange's outbox to the private streams, liquidations to the public one."""
         self.publisher.liquidated(self.exchange.liquidator.take())
         if self.exchange.outbox:
             self.channels.push(self.exchange.outbox.take())

@@ -19,7 +19,7 @@ WAIT_S = 10.0
 
 
 class PaperThread:
-    """`with PaperThread(spec) as paper:` listens when the block begins; what fails at the start is raised there.
+    """`with PaperThread(spec) as paper:` listens when the block begins; errors at the start are raised there.
 
     `server` may only be touched on its own loop: use `call`, or the shortcuts `trade` and `set_price`.
     """
@@ -73,7 +73,7 @@ class PaperThread:
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
-        except Exception as error:  # noqa: BLE001 - whatever stops the start is raised in the calling thread
+        except Exception as error:  # noqa: BLE001 - any error at the start is raised in the calling thread
             self._error = error
         finally:
             self._started.set()

@@ -65,7 +65,7 @@ class BookTopics:
         self._sender.send(topic, frame)
 
     def _take(self, topic: str, symbol: str) -> bool:
-        """Take the book as it is now; False when it is as it was. The deepest one has the update id of REST."""
+        """Take the present book; False when nothing changed. The deepest one has the update id of REST."""
         depth, market = int(topic.split(".")[1]), self._markets[symbol]
         bids, asks = book_rows(market, depth)
         book = dict(bids), dict(asks)

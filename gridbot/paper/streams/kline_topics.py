@@ -23,7 +23,7 @@ class KlineTopics:
         self._starts: dict[str, int] = {}  # topic to the start of the candle published last
 
     def begin(self, topic: str, symbol: str) -> None:
-        """A topic has its first listener: its present candle is to be closed in time."""
+        """Follow a topic from its first listener on, so that its present candle is confirmed when it ends."""
         candles = self._markets[symbol].candles
         if candles:
             self._starts.setdefault(topic, candle_span(topic.split(".")[1], candles[-1].start_ms)[0])
@@ -41,7 +41,7 @@ class KlineTopics:
                 self._flush(topic, symbol, interval)
 
     def _is_over(self, topic: str, interval: str, symbol: str) -> bool:
-        """True when minutes have begun that are no longer of the candle published last."""
+        """True when the candle published last has ended."""
         candles = self._markets[symbol].candles
         return bool(candles) and candle_span(interval, candles[-1].start_ms)[0] != self._starts[topic]
 

@@ -53,7 +53,7 @@ class Publisher:
         return name == "kline" and middle in INTERVALS
 
     def changed(self, symbol: str, trade: PublicTrade | None) -> None:
-        """The market of a symbol moved, perhaps by a trade."""
+        """Note that the market of a symbol moved, by a trade if one is given."""
         self._dirty[symbol] = None
         if trade is not None and self._sender.has_listeners(f"publicTrade.{symbol}"):
             self._trades.setdefault(symbol, []).append(public_trade(trade, symbol))
@@ -88,7 +88,7 @@ class Publisher:
             self._send_rows(f"publicTrade.{symbol}", trades[start : start + MAX_TRADES_PER_FRAME])
 
     def liquidated(self, liquidations: Sequence[Liquidation]) -> None:
-        """Publish what the exchange took over; `S` is the side of the position."""
+        """Publish liquidations; `S` is the side of the position."""
         for each in liquidations:
             row = {"T": each.time_ms, "s": each.symbol, "S": each.side.value}
             row |= {"v": format(each.qty, "f"), "p": format(each.price, "f")}
