@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from gridbot.core import Direction, OrderStatus
+from gridbot.core import Direction, ExecutionEvent, OrderStatus, Side
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState
-from gridbot.orders.reconcile import GRACE_MS, Plan, adopted, compare, owns
+from gridbot.orders.reconcile import GRACE_MS, Plan, adopted, compare, owns, owns_execution
 from tests.orders.helpers import INSTRUMENT, make_order, update
 
 D = Decimal
@@ -44,6 +45,30 @@ def test_another_strategys_and_manual_orders_are_foreign() -> None:
     assert not any(owns(row, "s1", INSTRUMENT) for row in (manual, other, moved, one_way))
     assert not owns(mine, "renamed", INSTRUMENT)
     assert run(OrderBook(INSTRUMENT), manual, other).foreign == (manual, other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ours"),
+    [
+        ({}, True),
+        ({"price": D("99.9"), "order_price": D(100)}, True),  # filled better than its own price
+        ({"price": D("99.9")}, False),
+        ({"closed_size": D("0.010")}, False),  # a Buy that closes is the short leg's
+        ({"side": Side.SELL, "closed_size": D("0.010")}, False),
+        ({"order_link_id": ""}, False),
+    ],
+)
+def test_a_fill_is_ours_by_the_id_of_its_order_on_its_own_leg(changes: dict[str, Any], *, ours: bool) -> None:
+    """incident L41: the leg follows from the side together with whether the order closes."""
+    fill = ExecutionEvent("BTCUSDT", "e1", "x1", make_order(7).link_id, Side.BUY, D(100), D("0.010"))
+    assert owns_execution(replace(fill, **changes), "s1", INSTRUMENT) is ours
+    assert not owns_execution(replace(fill, **changes), "s2", INSTRUMENT)
+
+
+def test_a_fill_that_closes_is_ours_as_well() -> None:
+    close = make_order(7, side=Side.SELL)
+    fill = ExecutionEvent("BTCUSDT", "e1", "x1", close.link_id, Side.SELL, D(100), close.qty, closed_size=close.qty)
+    assert owns_execution(fill, "s1", INSTRUMENT)
 
 
 def test_an_order_that_is_not_listed_is_asked_for_not_cancelled() -> None:
