@@ -74,17 +74,20 @@ def test_a_fill_that_closes_is_ours_as_well() -> None:
 def test_an_order_that_is_not_listed_is_asked_for_not_cancelled() -> None:
     book = OrderBook(INSTRUMENT)
     order = make_order(1)
-    order.sent_ms = ASKED - GRACE_MS - 1
+    order.sent_ms = ASKED - GRACE_MS
     book.add(order)
     book.apply_update(update(order, OrderStatus.NEW))
     assert run(book).missing == (order,)
     assert order.state is OrderState.OPEN
+    book.apply_update(update(order, OrderStatus.FILLED, "0.010", 2))
+    assert list(book) == [order]
+    assert run(book).missing == (), "what is over is not listed, only its execution is still to come"
 
 
 def test_a_fresh_order_has_a_few_seconds_to_be_listed() -> None:
     book = OrderBook(INSTRUMENT)
     fresh, unsent, unresolved = make_order(1), make_order(2, ticks=1001), make_order(3, ticks=1002)
-    fresh.sent_ms = unresolved.sent_ms = ASKED - 100
+    fresh.sent_ms = unresolved.sent_ms = ASKED - GRACE_MS + 1
     unsent.on_wire = False
     for order in (fresh, unsent, unresolved):
         book.add(order)
@@ -95,6 +98,29 @@ def test_a_fresh_order_has_a_few_seconds_to_be_listed() -> None:
 def test_rows_of_other_symbols_are_not_looked_at() -> None:
     elsewhere = replace(update(make_order(7), OrderStatus.NEW), symbol="ETHUSDT")
     assert run(OrderBook(INSTRUMENT), elsewhere) == Plan((), (), (), ())
+
+
+def test_an_adopted_order_is_taken_as_the_exchange_has_it() -> None:
+    known = make_order(7, side=Side.SELL)
+    row = update(known, OrderStatus.PARTIALLY_FILLED, "0.004", 9)
+    assert adopted(row, "s1", INSTRUMENT) == replace(
+        known,
+        order_id=row.order_id,
+        state=OrderState.PARTIALLY_FILLED,
+        cum_exec_qty=D("0.004"),
+        exec_qty=D("0.004"),
+        exchange_ts=9,
+    )
+    assert known.reduce_only
+
+
+def test_a_row_is_known_by_either_id() -> None:
+    book = OrderBook(INSTRUMENT)
+    order = make_order(1)
+    book.add(order)
+    book.acknowledge(order.key, "x1")
+    row = replace(update(order, OrderStatus.NEW), order_link_id="", order_id="x1")
+    assert run(book, row).update == (row,)
 
 
 def test_an_order_without_a_leg_cannot_be_adopted() -> None:
