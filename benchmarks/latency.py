@@ -55,8 +55,8 @@ from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
 from gridbot.execution.latency_trace import Stage
 from gridbot.orders.order import OrderState
-from gridbot.paper.engine.account import Account
-from gridbot.paper.engine.paper_orders import Order
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig
@@ -216,7 +216,7 @@ class Driver:
 
     def _withdraw(self, lane: Lane, order: Order) -> None:
         self.server.exchange.cancel(lane.account, order, self.server.now_ms())
-        self.server.channels.push(self.server.exchange.take_outbox())
+        self.server.channels.push(self.server.exchange.outbox.take())
 
 
 def _near(level: Decimal, sign: int) -> Decimal:

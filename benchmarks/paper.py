@@ -129,12 +129,12 @@ def in_process(count: int) -> None:
         for _ in range(5):
             market = SymbolMarket(LISTINGS["BTCUSDT"], Decimal(60000), Decimal(10000), 0)
             exchange = Exchange(configuration(), {"BTCUSDT": market}, "0123456789ab", 0)
-            exchange.add_account("a0", "key-0", "secret-0", Decimal(1_000_000)).listening = topics
+            exchange.state.add_account("a0", "key-0", "secret-0", Decimal(1_000_000)).listening = topics
             api, requests = Api(exchange), [signed_order(number) for number in range(count)]
             before = time.process_time()
             for headers, body in requests:
                 reply = api.handle("POST", "/v5/order/create", headers, body, 1000)
-                exchange.take_outbox()
+                exchange.outbox.take()
             best = min(best, (time.process_time() - before) / count)
             assert b'"retCode":0' in reply.body, reply
         report(f"create-order in process, {what}", orders=count, cpu_us_per_order=round(best * 1e6, 1))

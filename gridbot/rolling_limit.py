@@ -26,12 +26,16 @@ class RollingLimit:
             if now_s < self._blocked_until_s:
                 return 0
             self._blocked_until_s = None
-        self._forget_old(now_s)
-        granted = max(0, min(wanted, self.rate - self._used))
+        granted = min(wanted, self.left(now_s))
         if granted:
             self._taken.append((now_s, granted))
             self._used += granted
         return granted
+
+    def left(self, now_s: float) -> int:
+        """How many more the window has room for, whether blocked or not."""
+        self._forget_old(now_s)
+        return max(0, self.rate - self._used)
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until at least one more may be taken."""

@@ -1,16 +1,20 @@
-"""Margin of a hedge pair and where it would be liquidated. USDT throughout.
+"""Margins of positions and orders, and where a hedge pair would be liquidated. USDT throughout.
 
-Rules: docs/strategy.md 7; figures: docs/incidents-operations.md 7.4-7.6.
+The one margin arithmetic: the paper exchange, checks and what-ifs use it alike. Rules: docs/strategy.md 7; captured
+figures: docs/bybit.md 6, which tests/core/test_margin.py holds.
 
-Margins by tiers are the exchange's published rule. The pair's liquidation price and the per-leg hedge margins are fits
-to a real account: they serve for checks and what-ifs, the exchange's own figures come first. They know one symbol only.
+Margins by tiers, of one leg and of orders are the exchange's published rules. The pair's liquidation price and the
+margins of its legs are fits to a real account; the exchange's own figures come first. They know one symbol only.
+
+A rate and its deduction always belong to the tier of the value they are applied to. The margin is then continuous and
+grows with the value; with the tier of another value it would jump, or fall as the position grows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from itertools import pairwise
 
 from gridbot.core.exact import WIDE
@@ -25,6 +29,7 @@ __all__ = [
     "initial_margin",
     "maintenance_margin",
     "margin_percent",
+    "order_cost",
     "pair_liquidation",
     "pair_margins",
     "tier_for",
@@ -34,7 +39,7 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 
 HEDGE_FACTOR = Decimal("5.657")
-"""Fitted buffer of the smaller leg (docs/incidents-operations.md 7.6); nobody knows why."""
+"""Fitted factor in the smaller leg's buffer (docs/bybit.md 6.4): close to 4 * sqrt(2), without a derivation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,10 @@ def tier_for(tiers: Sequence[RiskTier], value: Decimal) -> RiskTier:
     """The first tier whose limit covers a position value; the last is open-ended. Raise ValueError without tiers."""
     if not tiers:
         raise ValueError("expected at least one risk tier; load them from market/risk-limit")
-    return next((tier for tier in tiers if value <= tier.limit), tiers[-1])
+    for tier in tiers:
+        if value <= tier.limit:
+            return tier
+    return tiers[-1]
 
 
 def initial_margin(value: Decimal, tiers: Sequence[RiskTier], leverage: Decimal = ONE) -> Decimal:
@@ -72,7 +80,10 @@ def initial_margin(value: Decimal, tiers: Sequence[RiskTier], leverage: Decimal 
 
 def maintenance_margin(value: Decimal, tiers: Sequence[RiskTier]) -> Decimal:
     """value · the tier's maintenance rate − its deduction, never below 0."""
-    tier = tier_for(tiers, value)
+    return _maintenance(value, tier_for(tiers, value))
+
+
+def _maintenance(value: Decimal, tier: RiskTier) -> Decimal:
     return max(ZERO, WIDE.subtract(WIDE.multiply(value, tier.mm_rate), tier.mm_deduction))
 
 
@@ -88,52 +99,60 @@ def pair_liquidation(
 ) -> tuple[Decimal | None, Decimal | None]:
     """Liquidation prices (long, short) in cross margin and hedge mode; only the bigger leg has one.
 
-    Source: docs/incidents-operations.md 7.5.
+    Source: docs/bybit.md 6.3.
 
     What the account can lose, `total_equity` less the maintenance margin of both legs together (no relief for the
     hedge), is spread over the surplus of the bigger leg. Nothing left to lose means liquidation at the entry price.
     """
-    with localcontext(WIDE):
-        pool = total_equity - maintenance_margin(long.value + short.value, tiers)
-        surplus = long.size - short.size
-        if surplus > 0 and long.entry_price is not None:
-            return (max(ZERO, long.entry_price - pool / surplus) if pool > 0 else long.entry_price), None
-        if surplus < 0 and short.entry_price is not None:
-            return None, (short.entry_price - pool / surplus if pool > 0 else short.entry_price)
-    return None, None
+    entry, surplus = long.entry_price, WIDE.subtract(long.size, short.size)
+    if surplus < 0:
+        entry = short.entry_price
+    if not surplus or entry is None:
+        return None, None
+    pool = WIDE.subtract(total_equity, maintenance_margin(WIDE.add(long.value, short.value), tiers))
+    price = entry if pool <= 0 else WIDE.subtract(entry, WIDE.divide(pool, surplus))
+    return (max(ZERO, price), None) if surplus > 0 else (None, price)
 
 
 def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Decimal:
     """Taker fee to close a leg at its bankruptcy price: 1/leverage below the entry for long, above it for short."""
-    if leg.entry_price is None:
-        return ZERO
-    with localcontext(WIDE):
-        distance = 1 / leg.leverage
-        return leg.value * (1 - distance if direction is Direction.LONG else 1 + distance) * taker_fee
+    value = leg.value
+    return WIDE.multiply(_bankrupt_value(direction, value, WIDE.divide(value, leg.leverage)), taker_fee)
+
+
+def order_cost(direction: Direction, value: Decimal, leverage: Decimal, taker_fee: Decimal) -> Decimal:
+    """What an opening order of this value (quantity · limit price) locks: initial margin, fees to open and to close."""
+    initial = WIDE.divide(value, leverage)
+    traded = WIDE.add(value, _bankrupt_value(direction, value, initial))
+    return WIDE.add(initial, WIDE.multiply(traded, taker_fee))
+
+
+def _bankrupt_value(direction: Direction, value: Decimal, initial: Decimal) -> Decimal:
+    """A leg's value at the price where its initial margin is gone."""
+    return WIDE.subtract(value, initial) if direction is Direction.LONG else WIDE.add(value, initial)
 
 
 def pair_margins(
     long: LegState, short: LegState, mark: Decimal, tiers: Sequence[RiskTier], taker_fee: Decimal
 ) -> tuple[LegMargin, LegMargin]:
-    """Margins (long, short) the exchange shows for each leg of a hedged pair (docs/incidents-operations.md 7.6).
+    """Margins (long, short) the exchange shows for each leg of a hedged pair (docs/bybit.md 6.4).
 
     The bigger leg (long if they are equal) carries the initial margin of its whole mark value and the maintenance
     margin of what the other does not hedge, at the tier of that part. The smaller leg carries a buffer for the distance
-    of the two entries.
+    of the two entries, at the same rate. A leg alone has the margins of a single position (docs/bybit.md 6.1).
     """
-    with localcontext(WIDE):
-        fees = (fee_to_close(Direction.LONG, long, taker_fee), fee_to_close(Direction.SHORT, short, taker_fee))
-        long_is_bigger = long.size >= short.size
-        big, small = (long, short) if long_is_bigger else (short, long)
-        big_fee, small_fee = fees if long_is_bigger else (fees[1], fees[0])
-        bare_value = (big.size - small.size) * mark
-        bigger = LegMargin(
-            initial=big.size * mark / big.leverage + big_fee,
-            maintenance=maintenance_margin(bare_value, tiers) + big_fee,
-        )
-        buffer = small_fee
-        if small.size > 0 and big.entry_price is not None and small.entry_price is not None:
-            rate = tier_for(tiers, bare_value).mm_rate
-            buffer += rate * small.size * abs(big.entry_price - small.entry_price) * HEDGE_FACTOR
-        smaller = LegMargin(initial=buffer, maintenance=buffer)
+    fees = fee_to_close(Direction.LONG, long, taker_fee), fee_to_close(Direction.SHORT, short, taker_fee)
+    long_is_bigger = long.size >= short.size
+    big, small = (long, short) if long_is_bigger else (short, long)
+    big_fee, small_fee = fees if long_is_bigger else (fees[1], fees[0])
+    bare_value = WIDE.multiply(WIDE.subtract(big.size, small.size), mark)
+    tier = tier_for(tiers, bare_value)
+    initial = WIDE.divide(WIDE.multiply(big.size, mark), big.leverage)
+    bigger = LegMargin(WIDE.add(initial, big_fee), WIDE.add(_maintenance(bare_value, tier), big_fee))
+    buffer = small_fee
+    if small.size > 0 and big.entry_price is not None and small.entry_price is not None:
+        distance = WIDE.abs(WIDE.subtract(big.entry_price, small.entry_price))
+        factor = WIDE.multiply(tier.mm_rate, HEDGE_FACTOR)
+        buffer = WIDE.add(buffer, WIDE.multiply(WIDE.multiply(factor, small.size), distance))
+    smaller = LegMargin(initial=buffer, maintenance=buffer)
     return (bigger, smaller) if long_is_bigger else (smaller, bigger)

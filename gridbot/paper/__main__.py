@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import sys
 
-from gridbot.paper.market.replay import ReplayError
+from gridbot.paper.feed.replay import ReplayError
 from gridbot.paper.server.paper_server import SetupError
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.server.standalone import run_standalone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gridbot.config.paths import find_config
-from gridbot.paper.market.replay import ReplayError
+from gridbot.paper.feed.replay import ReplayError
 from gridbot.paper.server.paper_server import SetupError
 from gridbot.paper.server.standalone import run_standalone
 from supervisor.children.entry_points import paper_spec

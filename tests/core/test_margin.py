@@ -17,6 +17,7 @@ from gridbot.core import (
     initial_margin,
     maintenance_margin,
     margin_percent,
+    order_cost,
     pair_liquidation,
     pair_margins,
     tier_for,
@@ -201,3 +202,49 @@ def test_the_ambient_decimal_context_decides_nothing():
         context.prec = 3
         assert (pair_margins(*arguments), pair_liquidation(*arguments[:2], d("77.77"), TIERS)) == expected
         assert fee_to_close(LONG, arguments[0], d("0.00055")) == fee
+
+
+# ---------------------------------------------------------------------- captured figures (docs/bybit.md 6)
+
+HALF_PERCENT = (RiskTier(d(900_000), d("0.005"), d("0.01")),)
+TAKER = d("0.00055")
+
+
+def test_a_captured_long_and_its_margins():
+    long, short = pair_margins(leg("0.1", "2500"), FLAT, d("2501.2"), HALF_PERCENT, TAKER)
+    assert long == LegMargin(initial=d("25.13575"), maintenance=d("1.37435"))
+    assert short == LegMargin(d(0), d(0))
+
+
+@pytest.mark.parametrize(
+    ("direction", "value", "cost"), [(LONG, "250", "25.26125"), (SHORT, "250", "25.28875"), (LONG, "248", "25.05916")]
+)
+def test_captured_costs_of_opening_orders(direction, value, cost):
+    assert order_cost(direction, d(value), d(10), TAKER) == d(cost)
+
+
+def test_a_pair_with_the_fitted_margins():
+    long, short = pair_margins(leg("2", "2500"), leg("1", "2600"), d("2501.2"), HALF_PERCENT, TAKER)
+    assert long == LegMargin(initial=d("502.715"), maintenance=d("14.981"))
+    assert short == LegMargin(initial=d("4.4015"), maintenance=d("4.4015"))
+
+
+def test_a_pair_with_the_fitted_liquidation_price():
+    one_percent = (RiskTier(d(1_000_000), d("0.01"), d("0.02")),)
+    assert pair_liquidation(leg("2", "100"), leg("1", "110"), d(50), one_percent) == (d("53.1"), None)
+
+
+def test_the_rate_of_a_pair_is_that_of_its_bare_part():
+    # 80 coins at 100 stand open, 5 are bare: 500 USDT, first tier; the gross value is in the third
+    big, small = pair_margins(leg("42.5", "100"), leg("37.5", "101"), d(100), TIERS, d(0))
+    assert big.maintenance == d(5)
+    assert small.maintenance == d("0.01") * d("37.5") * d("5.657")
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(size=st.integers(0, 200), more=st.integers(0, 100), hedge=st.integers(0, 200))
+def test_more_that_is_bare_never_needs_less_maintenance(size, more, hedge):
+    def maintenance(bare: int) -> Decimal:
+        return pair_margins(leg(str(bare + hedge), "100"), leg(str(hedge), "100"), d(100), TIERS, d(0))[0].maintenance
+
+    assert maintenance(size) <= maintenance(size + more)

@@ -221,7 +221,7 @@ def test_an_order_that_vanished_is_asked_for_and_placed_again(tmp_path: Path) ->
                     account = account_of(paper)
                     order = next(iter(account.open.values()))
                     paper.server.exchange.cancel(account, order, paper.server.now_ms())
-                    paper.server.exchange.take_outbox()  # nobody is told
+                    paper.server.exchange.outbox.take()  # nobody is told
                     return order.link_id
 
                 gone = paper.call(cancel_silently)

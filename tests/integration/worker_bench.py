@@ -13,8 +13,8 @@ from typing import Any
 from gridbot.config.models import GridbotConfig
 from gridbot.core import Direction
 from gridbot.exchange.failures import ExchangeError
-from gridbot.paper.engine.account import Account
-from gridbot.paper.engine.paper_orders import Order
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.paper.settings import PaperConfig

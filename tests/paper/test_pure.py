@@ -1,8 +1,13 @@
-"""What must stay pure imports nothing that does I/O or reads a clock; the configuration pulls in no server."""
+"""Whole rooms of the paper exchange are pure: a new module of them is, unless it is named here as a shell.
+
+Pure means: nothing that does I/O, reads a clock or draws randomness of its own, and nothing of ours that does. The
+arrows between the rooms go one way, as drawn in `gridbot/paper/__init__.py`.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,38 +16,86 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "gridbot" / "paper"
-_NAMES = """
-api.account_calls api.api_error api.auth api.dispatch api.market_calls api.order_calls api.order_params
-api.paging api.position_calls api.precheck_call api.rsa_signature api.validate engine.account engine.admission
-engine.amending engine.exchange engine.exchange_state engine.liquidation engine.matching engine.pair_margin
-engine.paper_orders engine.settlement engine.taking engine.valuation faults.fault_plan market.instruments
-market.market_history market.symbol_market market.synthetic rows.market_rows rows.private_rows
-rows.transaction_rows server.persistence server.request_limits stops.conditional stops.position_stops
-stops.stop_kinds stops.stop_orders stops.stop_params
-"""
-PURE = tuple(_NAMES.split())
-FORBIDDEN = {"asyncio", "aiohttp", "time", "os", "socket", "logging", "threading", "subprocess", "pybit", "pathlib"}
+PURE_ROOMS = ("accounts", "api", "calls", "engine", "ledger", "market", "params", "rows", "stops")
+SHELLS: frozenset[str] = frozenset()
+PURE_MODULES = {"api_error", "faults.fault_config", "faults.fault_plan", "server.persistence", "settings"}
+FORBIDDEN = set(
+    """
+    aiohttp asyncio concurrent duckdb gzip logging multiprocessing os psutil pybit secrets select shutil signal socket
+    sqlite3 subprocess sys tempfile threading time urllib.request urllib3 uuid
+    """.split()  # noqa: SIM905 - a list of strings is no easier to read
+)
+FORBIDDEN_CALLS = ("datetime.now", ".utcnow", "open(", ".read_text(", ".read_bytes(", ".write_text(", ".write_bytes(")
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(PAPER).with_suffix("").parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PAPER.rglob("*.py")) if path.name != "__init__.py"}
+PURE = sorted(
+    name for name in MODULES if (name.partition(".")[0] in PURE_ROOMS and name not in SHELLS) or name in PURE_MODULES
+)
 
 
 def imported(module: str) -> set[str]:
+    """Modules that a module imports: ours without `gridbot.paper.`, others by their dotted names."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse((PAPER / f"{module.replace('.', '/')}.py").read_text())):
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module if node.module.startswith("gridbot") else node.module.split(".")[0])
-    return names
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    ours = {name.removeprefix("gridbot.paper.") for name in names if name.startswith("gridbot.paper.")}
+    return {name for name in ours if name in MODULES} | {name for name in names if not name.startswith("gridbot.paper")}
 
 
 @pytest.mark.parametrize("module", PURE)
 def test_pure_modules(module: str) -> None:
     names = imported(module)
-    assert not names & FORBIDDEN
-    inside = {name.removeprefix("gridbot.paper.") for name in names if name.startswith("gridbot.paper.")}
-    assert inside <= {*PURE, "settings", "faults.fault_config", "api", "rows", "stops"}
-    text = (PAPER / f"{module.replace('.', '/')}.py").read_text()
-    assert "datetime.now" not in text
-    assert ".utcnow" not in text
+    assert not {name for name in names if name in FORBIDDEN or name.partition(".")[0] in FORBIDDEN}
+    assert {name for name in names if name in MODULES} <= set(PURE)
+    text = MODULES[module].read_text()
+    assert [call for call in FORBIDDEN_CALLS if re.search(rf"(?<![a-z_]){re.escape(call)}", text)] == []
+
+
+def test_the_named_modules_exist() -> None:
+    assert set(MODULES) >= SHELLS | PURE_MODULES
+    assert {path.name for path in PAPER.iterdir() if path.is_dir()} >= set(PURE_ROOMS)
+
+
+def arrows() -> dict[str, set[str]]:
+    """Which rooms (and single modules of the ground floor) each room imports."""
+    rooms: dict[str, set[str]] = {}
+    for module in MODULES:
+        room = module.partition(".")[0]
+        found = {name.partition(".")[0] for name in imported(module) if name in MODULES}
+        rooms.setdefault(room, set()).update(found - {room})
+    rooms.pop("__main__")
+    return rooms
+
+
+def drawn_arrows() -> dict[str, set[str]]:
+    """The table in the package's docstring: `room  ->  rooms it imports`, read from the top."""
+    docstring = ast.get_docstring(ast.parse((PAPER / "__init__.py").read_text())) or ""
+    lines = re.findall(r"^ {4}(\w+) +-> +([\w, ]+)$", docstring, re.MULTILINE)
+    return {
+        room: set() if below.strip() == "nothing" else set(below.replace(" ", "").split(",")) for room, below in lines
+    }
+
+
+def test_rooms_import_what_is_drawn_and_only_what_stands_below() -> None:
+    drawn = drawn_arrows()
+    assert arrows() == drawn
+    order = list(drawn)
+    assert [(room, low) for room, below in drawn.items() for low in below if order.index(low) < order.index(room)] == []
+
+
+def test_rooms_have_fewer_than_a_dozen_modules() -> None:
+    counts: dict[str, int] = {}
+    for module in MODULES:
+        counts[module.partition(".")[0]] = counts.get(module.partition(".")[0], 0) + 1
+    assert {room: count for room, count in counts.items() if count > 11} == {}
 
 
 def test_the_configuration_imports_no_server() -> None:

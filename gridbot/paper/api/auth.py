@@ -6,8 +6,8 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.api_error import ApiError
 
 __all__ = ["authenticate", "check_ws_auth", "sign"]
 

@@ -9,12 +9,12 @@ from urllib.parse import unquote
 
 import orjson
 
-from gridbot.paper.api import account_calls, market_calls, order_calls, position_calls, precheck_call
-from gridbot.paper.api.api_error import ApiError
+from gridbot.paper.accounts.account import Account
 from gridbot.paper.api.auth import authenticate
-from gridbot.paper.engine.account import Account
+from gridbot.paper.api.request_limits import EndpointLimiter, Quota
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.calls import account_calls, market_calls, order_calls, position_calls, precheck_call
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.server.request_limits import EndpointLimiter, Quota
 
 __all__ = ["Api", "Reply", "Route", "parse_query"]
 

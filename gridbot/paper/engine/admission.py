@@ -1,4 +1,7 @@
-"""What becomes of a request before it is an order: link id, position, price band. Pure."""
+"""What becomes of a request before it is an order: link id, position, price band. Pure.
+
+Requests are fitted to account and market, or refused with `ApiError`. Nothing here changes an account.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,44 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account
-from gridbot.paper.engine.paper_orders import NewOrder, Order
-from gridbot.paper.engine.settlement import Settlement
-from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.stops.stop_kinds import STOP_OF_CREATE_TYPE
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import NewOrder
+from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.ledger.exchange_state import ExchangeState
 
 __all__ = ["Admission"]
 
 ZERO = Decimal(0)
+MAX_ACTIVE_ORDERS = 500
 
 
-class Admission(Settlement):
-    """Fits requests to account and market, or refuses them. Nothing here changes an account."""
+class Admission:
+    """Checks requests against the accounts and markets of an exchange."""
 
-    def _check_link_id(self, account: Account, link_id: str, now_ms: int) -> None:
+    def __init__(self, state: ExchangeState) -> None:
+        self._state = state
+
+    def check_link_id(self, account: Account, link_id: str, now_ms: int) -> None:
         known = account.by_link.get(link_id) if link_id else None
         if known is None:
             return
-        if known.is_open or now_ms - known.updated_ms < self.config.link_id_retention_s * 1000:
+        if known.is_open or now_ms - known.updated_ms < self._state.config.link_id_retention_s * 1000:
             raise ApiError(110072, "OrderLinkedID is duplicate")
 
-    def _closable(self, account: Account, request: NewOrder) -> Decimal:
+    @staticmethod
+    def check_capacity(account: Account, symbol: str) -> None:
+        """Refuse one more active order than a symbol may have; those that wait for a trigger are not active."""
+        orders = account.open_by_symbol.get(symbol)
+        if orders is None or len(orders) < MAX_ACTIVE_ORDERS:
+            return
+        if sum(not order.is_waiting for order in orders.values()) >= MAX_ACTIVE_ORDERS:
+            raise ApiError(110020, "Not allowed to have more than 500 active orders")
+
+    @staticmethod
+    def closable(account: Account, request: NewOrder) -> Decimal:
         """What an order on the closing side may still close: position less resting closing orders."""
-        leg = self.leg(account, request.symbol, request.position_idx)
+        leg = account.leg(request.symbol, request.position_idx)
         size = leg.size if request.side is leg.direction.close_side else ZERO
         for other in account.resting_on(request.symbol):
             if other.is_waiting:
@@ -39,9 +55,9 @@ class Admission(Settlement):
                 size -= other.unfilled
         return size
 
-    def _is_closing(self, account: Account, request: NewOrder) -> bool:
+    def is_closing(self, account: Account, request: NewOrder) -> bool:
         """Check position index and reduce-only flag against the mode; True for what may only close."""
-        hedge = self.is_hedge(account, request.symbol)
+        hedge = self._state.is_hedge(account, request.symbol)
         if hedge != (request.position_idx in (1, 2)):
             raise ApiError(10001, "position idx not match position mode")
         closing = request.reduce_only or request.close_all
@@ -53,59 +69,39 @@ class Admission(Settlement):
             closing = on_closing_side
         return closing
 
-    def _fit_to_position(self, account: Account, request: NewOrder) -> tuple[NewOrder, bool]:
+    def fit_to_position(self, account: Account, request: NewOrder) -> tuple[NewOrder, bool]:
         """Clamp a closing order to what it can close."""
-        if not self._is_closing(account, request):
+        if not self.is_closing(account, request):
             return request, False
-        room = self._closable(account, request)
+        room = self.closable(account, request)
         if room <= 0:
             raise ApiError(110017, "current position is zero, cannot fix reduce-only order qty")
-        maximum = self.markets[request.symbol].listing.max_qty(market=request.price is None)
-        step = self.markets[request.symbol].instrument.qty_step
+        maximum = self._state.markets[request.symbol].listing.max_qty(market=request.price is None)
+        step = self._state.markets[request.symbol].instrument.qty_step
         if request.create_type in STOP_OF_CREATE_TYPE:  # a position's stop closes it whatever its size
             maximum = room
         qty = min(room, maximum if request.close_all else request.qty).quantize(step)
         return (request if qty == request.qty else replace(request, qty=qty)), True
 
-    def _split(self, request: NewOrder) -> list[NewOrder]:
+    def split(self, request: NewOrder) -> list[NewOrder]:
         """A reduce-only quantity beyond the maximum of one order becomes several; the first one has the link id."""
-        maximum = self.markets[request.symbol].listing.max_qty(market=request.price is None)
+        maximum = self._state.markets[request.symbol].listing.max_qty(market=request.price is None)
         if request.qty <= maximum or not request.reduce_only:
             return [request]
         whole, rest = divmod(request.qty, maximum)
         quantities = [maximum] * int(whole) + ([rest] if rest else [])
-        step = self.markets[request.symbol].instrument.qty_step
+        step = self._state.markets[request.symbol].instrument.qty_step
         parts = [replace(request, qty=qty.quantize(step), order_link_id="") for qty in quantities]
         return [replace(parts[0], order_link_id=request.order_link_id), *parts[1:]]
 
-    def _fit_to_band(self, account: Account, request: NewOrder, market: SymbolMarket) -> NewOrder:
+    def fit_to_band(self, account: Account, request: NewOrder) -> NewOrder:
         """Move a limit price into the dynamic band, or refuse it when the account asked for that."""
         if request.price is None:
             return request
-        highest, lowest = market.price_band()
+        highest, lowest = self._state.markets[request.symbol].price_band()
         limit = min(request.price, highest) if request.side is Side.BUY else max(request.price, lowest)
         if limit == request.price:
             return request
         if not account.reprice:
             raise ApiError(110003, "Order price exceeds the allowable range.")
         return replace(request, price=limit)
-
-    def _new_order(self, request: NewOrder, closing: bool, market: SymbolMarket, now_ms: int) -> Order:
-        self._number += 1
-        return Order(
-            number=self._number,
-            order_id=self._id(self._number),
-            request=request,
-            qty=request.qty,
-            price=self._working_price(request, market),
-            closing=closing,
-            last_price=market.last,
-            created_ms=now_ms,
-            updated_ms=now_ms,
-        )
-
-    @staticmethod
-    def _working_price(request: NewOrder, market: SymbolMarket) -> Decimal:
-        if request.price is not None:
-            return request.price
-        return market.ask if request.side is Side.BUY else market.bid

@@ -3,59 +3,88 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account
-from gridbot.paper.engine.paper_orders import Amendment, NewOrder, Order
-from gridbot.paper.stops.conditional import check_trigger
-from gridbot.paper.stops.position_stops import PositionStops
-from gridbot.paper.stops.stop_kinds import Attached, StopKind, TpslMode
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Amendment, NewOrder, Order
+from gridbot.paper.accounts.stop_kinds import Attached, StopKind, TpslMode
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.engine.admission import Admission
+from gridbot.paper.engine.conditional import check_trigger
+from gridbot.paper.engine.taking import Taking
+from gridbot.paper.ledger.exchange_state import ExchangeState
+from gridbot.paper.ledger.resting_orders import RestingOrders
+from gridbot.paper.ledger.waiting_orders import WaitingOrders
+from gridbot.paper.rows.outbox import Outbox
+from gridbot.paper.stops.stop_checks import check_attached, check_attached_count, check_part
 
 __all__ = ["Amending"]
 
 
-class Amending(PositionStops):
-    """Changes open orders, or refuses and changes nothing."""
+class Amending:
+    """Changes open orders, or refuses with `ApiError` and changes nothing."""
+
+    def __init__(
+        self,
+        state: ExchangeState,
+        admission: Admission,
+        resting: RestingOrders,
+        waiting: WaitingOrders,
+        taking: Taking,
+        outbox: Outbox,
+    ) -> None:
+        self._state = state
+        self._admission = admission
+        self._resting = resting
+        self._waiting = waiting
+        self._taking = taking
+        self._outbox = outbox
 
     def amend(self, account: Account, order: Order, change: Amendment, now_ms: int) -> None:
         """Change quantity, price, trigger or attached stops. A new price or more quantity goes to the queue's end."""
         if order.is_waiting:
             self._amend_waiting(account, order, change, now_ms)
-            return
+        else:
+            self._amend_resting(account, order, change, now_ms)
+        self._outbox.flush()
+
+    def _amend_resting(self, account: Account, order: Order, change: Amendment, now_ms: int) -> None:
         if change.trigger_price is not None or change.trigger_by is not None:
             raise ApiError(10001, "params error: triggerPrice invalid, the order does not wait for a trigger")
-        market = self.markets[order.symbol]
         new_qty, new_price = change.qty or order.qty, order.price
         if change.price is not None:
             wanted = replace(order.request, price=change.price)
-            new_price = self._fit_to_band(account, wanted, market).price or change.price
+            new_price = self._admission.fit_to_band(account, wanted).price or change.price
         limit = None if order.is_market else new_price
         request = replace(order.request, attached=_attached_after(order, change))
         if new_qty == order.qty and new_price == order.price and request == order.request:
             raise _unchanged()
         if new_qty <= order.cum_qty:
             raise ApiError(110064, "The modified quantity cannot be less than or equal to the executed quantity")
-        self._check_amended(account, order, replace(request, price=limit))
+        self._check_stops(account, order, replace(request, price=limit))
         if order.closing and new_qty > order.qty:
-            room = self._closable(account, order.request) + order.unfilled
+            room = self._admission.closable(account, order.request) + order.unfilled
             new_qty = min(new_qty, order.cum_qty + room)
-        old = (order.qty, order.price, order.reserved)
-        order.qty, order.price = new_qty, new_price
-        cost = self._cost(account, order)
-        if cost > old[2] and cost - old[2] > self.totals(account).available:
-            order.qty, order.price = old[0], old[1]
-            raise ApiError(110007, "ab not enough for new order")
+        keeps_place = new_price == order.price and new_qty <= order.qty
+        self._reprice(account, order, new_qty, new_price)
         order.request = request
-        account.reserve(order, cost)
         order.updated_ms = now_ms
-        if new_price == old[1] and new_qty <= old[0]:
-            self.books[order.symbol].shrink(order.order_id, order.unfilled)
-            self._order_changed(account, order)
+        if keeps_place:
+            self._resting.shrink(order)
+            self._outbox.order_changed(account, order)
         else:
-            self.books[order.symbol].remove(order.order_id)
-            self._owners.pop(order.order_id, None)
-            self._enter(account, order, market, now_ms)
-        self._flush()
+            self._resting.remove(order)
+            self._taking.enter(account, order, now_ms)
+
+    def _reprice(self, account: Account, order: Order, qty: Decimal, price: Decimal) -> None:
+        """Set quantity and price, and lock the margin they need, if there is enough."""
+        old_qty, old_price, valuation = order.qty, order.price, self._state.valuation
+        order.qty, order.price = qty, price
+        margin = valuation.order_margin(account, order)
+        if margin > order.reserved and margin - order.reserved > valuation.totals(account).available:
+            order.qty, order.price = old_qty, old_price
+            raise ApiError(110007, "ab not enough for new order")
+        account.reserve(order, margin)
 
     def _amend_waiting(self, account: Account, order: Order, change: Amendment, now_ms: int) -> None:
         trigger, kind = order.request.trigger, order.stop_kind
@@ -73,27 +102,26 @@ class Amending(PositionStops):
         if request == order.request:
             raise _unchanged()
         if new_trigger != trigger:
-            check_trigger(new_trigger, self.markets[order.symbol])
+            check_trigger(new_trigger, self._state.markets[order.symbol])
         if kind is not None and change.qty is not None:
-            leg = self.leg(account, order.symbol, order.request.position_idx)
-            self._check_part(account, leg, kind, change.qty - order.qty)
-        self._check_amended(account, order, request)
+            leg = account.leg(order.symbol, order.request.position_idx)
+            check_part(self._waiting, account, leg, kind, change.qty - order.qty)
+        self._check_stops(account, order, request)
         order.request, order.qty = request, request.qty
         order.price = request.price or order.price
         order.updated_ms = now_ms
         if kind is not None:
-            self._note(account, order)
-        self._order_changed(account, order)
-        self._flush()
+            self._waiting.show(account, order)
+        self._outbox.order_changed(account, order)
 
-    def _check_amended(self, account: Account, order: Order, request: NewOrder) -> None:
+    def _check_stops(self, account: Account, order: Order, request: NewOrder) -> None:
         """Refuse stops that the order would bring along and that do not fit what it becomes."""
         new, old = request.attached, order.request.attached
         if new is None or request == order.request:
             return
-        self._check_attached(request, new)
+        check_attached(request, new, self._state.markets[order.symbol])
         if old is None or old.mode is not TpslMode.PARTIAL:
-            self._check_count(account, request, new)
+            check_attached_count(self._waiting, account, request, new)
 
 
 def _unchanged() -> ApiError:

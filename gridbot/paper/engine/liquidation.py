@@ -12,13 +12,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 
 from gridbot.core.vocabulary import Side
-from gridbot.paper.engine.account import Account, Leg
-from gridbot.paper.engine.valuation import Totals, legs_of
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import NewOrder
+from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.valuation import Totals
+from gridbot.paper.engine.cancelling import Cancelling
+from gridbot.paper.engine.fills import Fills
+from gridbot.paper.ledger.exchange_state import ExchangeState
+from gridbot.paper.ledger.settlement import Deal
+from gridbot.paper.rows.outbox import Outbox
 
-__all__ = ["Liquidation", "Liquidator", "is_due", "liquidate_if_due"]
+__all__ = ["Liquidation", "Liquidator", "is_due"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +38,61 @@ class Liquidation:
     time_ms: int
 
 
-class Liquidator(Protocol):
-    """What liquidation needs of the exchange."""
-
-    def totals(self, account: Account) -> Totals: ...
-
-    def cancel_all(self, account: Account, cancel_type: str, now_ms: int) -> None: ...
-
-    def take_over(self, account: Account, leg: Leg, qty: Decimal, now_ms: int) -> None: ...
-
-    def insure(self, account: Account, now_ms: int) -> None: ...
-
-
 def is_due(figures: Totals) -> bool:
     """True when maintenance margin is no longer covered by equity."""
     return figures.maintenance > 0 and figures.maintenance >= figures.equity
 
 
-def liquidate_if_due(exchange: Liquidator, account: Account, now_ms: int) -> bool:
-    """Bring an account back below its maintenance rate, or to nothing. True when something was closed."""
-    if not is_due(exchange.totals(account)):
-        return False
-    exchange.cancel_all(account, "CancelAllBeforeLiq", now_ms)
-    for symbol in _biggest_first(account):
-        for leg, qty in _steps(account, symbol):
-            if not is_due(exchange.totals(account)):
-                return True
-            exchange.take_over(account, leg, min(qty, leg.size), now_ms)
-    if account.wallet < 0:
-        exchange.insure(account, now_ms)
-    return True
+class Liquidator:
+    """Takes positions over, and keeps what the public stream has to say about it until it is taken."""
+
+    def __init__(self, state: ExchangeState, cancelling: Cancelling, fills: Fills, outbox: Outbox) -> None:
+        self._state = state
+        self._cancelling = cancelling
+        self._fills = fills
+        self._outbox = outbox
+        self._done: list[Liquidation] = []
+
+    def take(self) -> list[Liquidation]:
+        """What was taken over since the last call."""
+        done, self._done = self._done, []
+        return done
+
+    def liquidate_if_due(self, account: Account, now_ms: int) -> None:
+        """Bring an account back below its maintenance rate, or to nothing."""
+        if not self._is_due(account):
+            return
+        self._cancelling.cancel_all(account, "CancelAllBeforeLiq", now_ms)
+        for symbol in _biggest_first(account):
+            for leg, qty in _steps(account, symbol):
+                if not self._is_due(account):
+                    return
+                self._take_over(account, leg, min(qty, leg.size), now_ms)
+        if account.wallet < 0:
+            self._insure(account, now_ms)
+
+    def _is_due(self, account: Account) -> bool:
+        return is_due(self._state.valuation.totals(account))
+
+    def _take_over(self, account: Account, leg: Leg, qty: Decimal, now_ms: int) -> None:
+        """Close part of a leg at the mark price, whether the account wants it or not."""
+        mark = self._state.markets[leg.symbol].mark
+        request = NewOrder(
+            leg.symbol, leg.direction.close_side, qty, None, leg.position_idx, "IOC", create_type="CreateByLiq"
+        )
+        order = self._state.new_order(request, now_ms, closing=True)
+        account.add_open(order)
+        self._done.append(Liquidation(leg.symbol, leg.direction.open_side, qty, mark, now_ms))
+        self._fills.book(account, order, Deal(qty, mark, now_ms, is_maker=False, exec_type="BustTrade"))
+        self._outbox.flush()
+
+    def _insure(self, account: Account, now_ms: int) -> None:
+        """Make good what a liquidation lost beyond the wallet."""
+        loss = -account.wallet
+        account.pay(insurance=loss)
+        account.transfer(self._state.ids.take(), "LIQUIDATION", loss, now_ms)
+        self._outbox.wallet_changed(account)
+        self._outbox.flush()
 
 
 def _biggest_first(account: Account) -> list[str]:
@@ -75,7 +106,7 @@ def _biggest_first(account: Account) -> list[str]:
 
 def _steps(account: Account, symbol: str) -> list[tuple[Leg, Decimal]]:
     """First the excess of the bigger leg, then what is left of both."""
-    long, short = legs_of(account, symbol)
+    long, short = account.held(symbol)
     if long is None or short is None:
         leg = long or short
         return [] if leg is None else [(leg, leg.size)]

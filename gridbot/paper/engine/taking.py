@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Side
-from gridbot.paper.engine.account import Account
-from gridbot.paper.engine.admission import Admission
-from gridbot.paper.engine.paper_orders import Order
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Order
+from gridbot.paper.engine.fills import Fills
+from gridbot.paper.ledger.exchange_state import ExchangeState
+from gridbot.paper.ledger.resting_orders import RestingOrders
+from gridbot.paper.ledger.settlement import Deal, Settlement
 from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.rows.outbox import Outbox
 
 __all__ = ["Taking"]
 
@@ -24,38 +27,45 @@ ZERO = Decimal(0)
 MAX_TAKER_LEVELS = 500
 
 
-class Taking(Admission):
+class Taking:
     """The way of an accepted order into the market."""
 
-    def _enter(self, account: Account, order: Order, market: SymbolMarket, now_ms: int) -> None:
+    def __init__(
+        self, state: ExchangeState, resting: RestingOrders, settlement: Settlement, fills: Fills, outbox: Outbox
+    ) -> None:
+        self._state = state
+        self._resting = resting
+        self._settlement = settlement
+        self._fills = fills
+        self._outbox = outbox
+
+    def enter(self, account: Account, order: Order, now_ms: int) -> None:
         """Take liquidity, refuse, or rest: what the matching engine does with an accepted order."""
-        instrument = market.instrument
-        ticks = instrument.ticks(order.price)
+        market = self._state.markets[order.symbol]
+        ticks = market.instrument.ticks(order.price)
         tif = "IOC" if order.is_market else order.request.time_in_force
         taken_before = order.cum_qty
         rivals = self._rivals(account, order, market)
         if rivals or market.crosses(order.side, ticks):
             if tif in ("PostOnly", "RPI"):  # retail price improvement is post-only, too
-                self._end(account, order, OrderStatus.CANCELLED, now_ms, reason="EC_PostOnlyWillTakeLiquidity")
+                self._settlement.end(account, order, now_ms, reason="EC_PostOnlyWillTakeLiquidity")
                 return
             self._take(account, order, market, rivals, now_ms)
             if not order.is_open:
                 return
         if tif in ("IOC", "FOK"):
             reason = "EC_NoImmediateQtyToFill" if tif == "IOC" else "EC_NoEnoughQtyToFill"
-            self._end(account, order, OrderStatus.CANCELLED, now_ms, reason=reason)
+            self._settlement.end(account, order, now_ms, reason=reason)
             return
-        self._owners[order.order_id] = (account, order)
-        volume = market.shown_volume(order.side, ticks)
-        self.books[order.symbol].add(order.order_id, order.side, ticks, order.unfilled, volume)
+        self._resting.add(account, order, ticks)
         if order.cum_qty == taken_before:
-            self._order_changed(account, order)
+            self._outbox.order_changed(account, order)
 
     def _take(
         self, account: Account, order: Order, market: SymbolMarket, rivals: list[tuple[int, Order]], now_ms: int
     ) -> None:
         """Execute against the modelled depth, level by level, up to the limit price (market: as deep as needed)."""
-        steps = self._taker_fills(order, market)
+        steps = _reachable(order, market)
         towards = 1 if order.side is Side.BUY else -1
         if order.request.time_in_force == "FOK" and not order.is_market:
             if sum((qty for _, qty in steps), ZERO) < order.unfilled:
@@ -66,7 +76,8 @@ class Taking(Admission):
             while rivals and (ticks - rivals[0][0]) * towards >= 0:
                 if not self._prevent(account, order, rivals.pop(0)[1], now_ms):
                     return
-            self._fill(account, order, qty, market.instrument.price(ticks), maker=False, now_ms=now_ms)
+            deal = Deal(qty, market.instrument.price(ticks), now_ms, is_maker=False)
+            self._fills.book(account, order, deal)
         if order.is_open and not order.is_market:
             for _, rival in rivals:
                 if not self._prevent(account, order, rival, now_ms):
@@ -77,12 +88,11 @@ class Taking(Admission):
         if order.request.smp_type == "None":
             return []
         buys = order.side is Side.BUY
-        book = self.books[order.symbol]
         rivals = [
             (market.instrument.ticks(other.price), other)
             for other in account.resting_on(order.symbol)
             if other.side is not order.side
-            and other.order_id in book
+            and other in self._resting
             and (order.is_market or (other.price <= order.price if buys else other.price >= order.price))
         ]
         rivals.sort(key=lambda rival: (rival[0] if buys else -rival[0], rival[1].number))
@@ -96,30 +106,25 @@ class Taking(Admission):
         for ended, other in ((rival, order), (order, rival)):
             if kind == "CancelBoth" or (kind == "CancelMaker") is (ended is rival):
                 ended.smp_order_id = other.order_id
-                self._end(
-                    account,
-                    ended,
-                    OrderStatus.CANCELLED,
-                    now_ms,
-                    cancel_type="CancelBySmp",
-                    reason="EC_BySelfMatch",
-                )
+                self._settlement.end(account, ended, now_ms, cancel_type="CancelBySmp", reason="EC_BySelfMatch")
         return order.is_open
 
-    def _taker_fills(self, order: Order, market: SymbolMarket) -> list[tuple[int, Decimal]]:
-        left = order.unfilled
-        step = 1 if order.side is Side.BUY else -1
-        ticks = market.ask_ticks if order.side is Side.BUY else market.bid_ticks
-        limit = _furthest_ticks(order, market)
-        fills: list[tuple[int, Decimal]] = []
-        for _ in range(MAX_TAKER_LEVELS):
-            if left <= 0 or ticks <= 0 or (limit is not None and (limit - ticks) * step < 0):
-                break
-            qty = min(left, market.level_qty(ticks))
-            fills.append((ticks, qty))
-            left -= qty
-            ticks += step
-        return fills
+
+def _reachable(order: Order, market: SymbolMarket) -> list[tuple[int, Decimal]]:
+    """(ticks, quantity) that an order would take of each price, best first."""
+    left = order.unfilled
+    step = 1 if order.side is Side.BUY else -1
+    ticks = market.ask_ticks if order.side is Side.BUY else market.bid_ticks
+    limit = _furthest_ticks(order, market)
+    levels: list[tuple[int, Decimal]] = []
+    for _ in range(MAX_TAKER_LEVELS):
+        if left <= 0 or ticks <= 0 or (limit is not None and (limit - ticks) * step < 0):
+            break
+        qty = min(left, market.level_qty(ticks))
+        levels.append((ticks, qty))
+        left -= qty
+        ticks += step
+    return levels
 
 
 def _furthest_ticks(order: Order, market: SymbolMarket) -> int | None:

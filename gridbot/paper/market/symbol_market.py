@@ -120,6 +120,12 @@ class SymbolMarket:
     def ask(self) -> Decimal:
         return self.instrument.price(self.ask_ticks)
 
+    def watched(self, by: str) -> Decimal:
+        """The price that a trigger looks at: `LastPrice`, `MarkPrice` or `IndexPrice`."""
+        if by == "MarkPrice":
+            return self.mark
+        return self.index if by == "IndexPrice" else self.last
+
     def next_seq(self) -> int:
         self.seq += 1
         return self.seq

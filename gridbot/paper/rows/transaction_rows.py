@@ -11,9 +11,9 @@ from decimal import Decimal
 from heapq import merge
 from typing import Any
 
-from gridbot.paper.engine.account import Account, Transfer
-from gridbot.paper.engine.paper_orders import Execution
-from gridbot.paper.rows.private_rows import exact
+from gridbot.paper.accounts.account import Account, Transfer
+from gridbot.paper.accounts.exchange_order import Execution
+from gridbot.paper.rows.row_numbers import exact
 
 __all__ = ["entries", "kind_of", "transaction_row"]
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from gridbot.paper.api.api_error import ApiError
 from gridbot.paper.api.dispatch import Api, Reply, error_reply
+from gridbot.paper.api.request_limits import AddressLimiter, Quota
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
-from gridbot.paper.faults.fault_injector import Faults, cut
+from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.server.paper_control import CONTROL_PATH, Control
-from gridbot.paper.server.request_limits import AddressLimiter, Quota
 from gridbot.paper.streams.channels import CHANNELS, Channels
+from gridbot.paper.streams.connection_faults import cut
 from gridbot.paper.streams.connections import Stamp
 
 __all__ = ["HttpFront"]

@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from gridbot.paper.api.api_error import ApiError
 from gridbot.paper.api.dispatch import Reply, error_reply, parse_body
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.faults.fault_injector import Faults
-from gridbot.paper.market.sources import Market
+from gridbot.paper.feed.sources import Market
 
 __all__ = ["CONTROL_PATH", "Control"]
 

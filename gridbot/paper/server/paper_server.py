@@ -12,22 +12,23 @@ from types import TracebackType
 from aiohttp import web
 
 from gridbot.paper.api.dispatch import Api
+from gridbot.paper.api.request_limits import AddressLimiter
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.faults.fault_config import FaultKind
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.faults.fault_plan import FaultPlan
-from gridbot.paper.market.live import LiveSource
-from gridbot.paper.market.market_setup import SetupError, known_listings, open_markets, synthetic_model
-from gridbot.paper.market.replay import ReplayError
-from gridbot.paper.market.sources import Market, run_source
+from gridbot.paper.feed.live import LiveSource
+from gridbot.paper.feed.market_setup import SetupError, known_listings, open_markets, synthetic_model
+from gridbot.paper.feed.replay import ReplayError
+from gridbot.paper.feed.sources import Market, run_source
 from gridbot.paper.server.fast_http import FastHttp
 from gridbot.paper.server.http_front import HttpFront
 from gridbot.paper.server.paper_control import Control
 from gridbot.paper.server.paper_spec import PaperSpec
-from gridbot.paper.server.request_limits import AddressLimiter
 from gridbot.paper.server.state_file import ExchangeFile
 from gridbot.paper.settings import SourceKind
 from gridbot.paper.streams.channels import Channels
+from gridbot.paper.streams.connection_faults import drop_connections
 from gridbot.paper.streams.connections import Hub, Stamp
 from gridbot.paper.streams.publisher import Publisher
 
@@ -62,7 +63,7 @@ class PaperServer:
         self.exchange = Exchange(config, markets, f"{time.time_ns():016x}"[-12:], now_ms)
         for account in spec.accounts:
             balance = spec.balance_of(account)
-            added = self.exchange.add_account(account.name, account.api_key, account.api_secret, balance)
+            added = self.exchange.state.add_account(account.name, account.api_key, account.api_secret, balance)
             added.ips, added.rsa_public_key = account.ips, account.rsa_public_key
         self._file = ExchangeFile(config.state_file) if config.state_file is not None else None
         if self._file is not None:
@@ -159,11 +160,9 @@ class PaperServer:
 
     def _deliver(self) -> None:
         """Hand what the exchange has to say to the private streams."""
-        if self.exchange.liquidations:
-            self._publisher.liquidated(self.exchange.liquidations)
-            self.exchange.liquidations.clear()
+        self._publisher.liquidated(self.exchange.liquidator.take())
         if self.exchange.outbox:
-            self.channels.push(self.exchange.take_outbox())
+            self.channels.push(self.exchange.outbox.take())
 
     async def _run_market(self) -> None:
         try:
@@ -188,7 +187,7 @@ class PaperServer:
             for fault in self.faults.plan.due(self.faults.elapsed_s()) if self.faults.plan else ():
                 if fault.kind is FaultKind.RESTART:
                     self._forget()
-                await self.faults.drop(self.hub, fault)
+                await drop_connections(self.hub, fault)
 
     def _cancel_of_disconnected(self) -> None:
         accounts = self.exchange.accounts
@@ -199,7 +198,7 @@ class PaperServer:
     def _forget(self) -> None:
         """What a restart of Bybit's services forgets: the cache of closed orders, the counters of the books."""
         for account in self.exchange.accounts.values():
-            account.cached_from = self.exchange.last_number + 1
+            account.cached_from = self.exchange.state.ids.last + 1
         self._publisher.restart()
 
     async def _run_publisher(self) -> None:

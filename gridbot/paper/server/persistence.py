@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gridbot.paper.engine.account import Account, ClosedPnl, Leg, Transfer
+from gridbot.paper.accounts.account import Account, ClosedPnl, Transfer
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.engine.paper_orders import Execution, Order
 
 __all__ = ["VERSION", "dump_state", "load_state"]
 
@@ -32,8 +33,8 @@ def dump_state(exchange: Exchange) -> dict[str, Any]:
     """Everything to keep, as JSON values."""
     return {
         "version": VERSION,
-        "run_id": exchange.run_id,
-        "number": exchange.last_number,
+        "run_id": exchange.state.ids.run_id,
+        "number": exchange.state.ids.last,
         "accounts": {name: _dump_account(account) for name, account in exchange.accounts.items()},
     }
 
@@ -61,7 +62,7 @@ def load_state(exchange: Exchange, state: Mapping[str, Any]) -> None:
     """
     if state.get("version") != VERSION:
         raise ValueError(f"expected state of version {VERSION}, got {state.get('version')!r}")
-    exchange.resume_ids(str(state["run_id"]), int(state["number"]))
+    exchange.state.ids.resume(str(state["run_id"]), int(state["number"]))
     for name, kept in state["accounts"].items():
         if name in exchange.accounts:
             _load_account(exchange, exchange.accounts[name], kept)
@@ -83,7 +84,7 @@ def _load_account(exchange: Exchange, account: Account, kept: Mapping[str, Any])
             account.by_link[order.link_id] = order
     for order in _ORDERS.validate_python(kept["open"]):
         if order.symbol in listed:
-            exchange.rest_again(account, order)
+            exchange.restore(account, order)
     account.executions.extend(e for e in _EXECUTIONS.validate_python(kept["executions"]) if e.symbol in listed)
     account.transfers = _TRANSFERS.validate_python(kept["transfers"])
     account.dcp_window_s = kept["dcp_window_s"]

@@ -11,7 +11,7 @@ import orjson
 
 from gridbot.atomic_file import remove_abandoned, write_atomic
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.market.market_setup import SetupError
+from gridbot.paper.feed.market_setup import SetupError
 from gridbot.paper.server.persistence import dump_state, load_state
 
 __all__ = ["ExchangeFile"]

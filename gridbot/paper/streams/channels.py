@@ -12,11 +12,11 @@ from aiohttp import WSMsgType, web
 
 from gridbot.paper.api.auth import check_ws_auth
 from gridbot.paper.api.dispatch import Api
-from gridbot.paper.engine.exchange import Push
+from gridbot.paper.api.request_limits import KeyedLimit
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
 from gridbot.paper.faults.fault_injector import Faults
-from gridbot.paper.rows import private_rows
-from gridbot.paper.server.request_limits import RollingLimit
+from gridbot.paper.rows.order_rows import fast_execution_row
+from gridbot.paper.rows.outbox import Push
 from gridbot.paper.streams.connections import DCP_TOPIC, ChannelKind, Connection, Hub, Stamp
 from gridbot.paper.streams.publisher import Publisher
 from gridbot.paper.streams.trade_channel import TradeDesk
@@ -58,7 +58,7 @@ class Channels:
         self._now_ms = now_ms
         self._stamp = stamp
         self._numbers = itertools.count(1)
-        self._connections = RollingLimit(self._exchange.config.limits.ws_connections, CONNECTION_WINDOW_S)
+        self._connections = KeyedLimit(self._exchange.config.limits.ws_connections, CONNECTION_WINDOW_S)
         config = self._exchange.config
         self._ack_delay_s = config.subscribe_delay_ms / 1000
         self._push_delay_s = config.ack_delay_ms / 1000
@@ -109,7 +109,7 @@ class Channels:
                     self._push_fast(connection, push, now_ms)
 
     def _push_fast(self, connection: Connection, push: Push, now_ms: int) -> None:
-        rows = [private_rows.fast_execution_row(row) for row in push.rows if row["execType"] == "Trade"]
+        rows = [fast_execution_row(row) for row in push.rows if row["execType"] == "Trade"]
         for topic in ("execution.fast", "execution.fast.linear"):
             if rows and topic in connection.topics:
                 frame = {"topic": topic, "creationTime": now_ms, "data": rows}
@@ -152,7 +152,7 @@ class Channels:
 
     def _order_entry(self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None) -> None:
         answer = self._trade_desk.answer(connection, request, fault)
-        self.push(self._exchange.take_outbox())
+        self.push(self._exchange.outbox.take())
         if answer is not None:
             self._answer(connection, answer)
 

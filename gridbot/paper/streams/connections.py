@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from aiohttp import web
 
-from gridbot.paper.engine.account import Account
+from gridbot.paper.accounts.account import Account
 
 __all__ = ["DCP_TOPIC", "ChannelKind", "Connection", "Hub", "Stamp"]
 

@@ -10,7 +10,7 @@ import orjson
 from gridbot.paper.engine.liquidation import Liquidation
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
-from gridbot.paper.rows import market_rows as views
+from gridbot.paper.rows import candle_rows, market_rows
 from gridbot.paper.streams.connections import Connection, Hub
 
 __all__ = ["Publisher"]
@@ -46,13 +46,13 @@ class Publisher:
             return False
         if name == "orderbook":
             return middle.isdigit() and int(middle) in BOOK_DEPTHS
-        return name == "kline" and middle in views.INTERVALS
+        return name == "kline" and middle in candle_rows.INTERVALS
 
     def changed(self, symbol: str, trade: PublicTrade | None) -> None:
         """The market of a symbol moved, perhaps by a trade."""
         self._dirty[symbol] = None
         if trade is not None and self._hub.listeners(f"publicTrade.{symbol}"):
-            self._trades.setdefault(symbol, []).append(views.public_trade(trade, symbol))
+            self._trades.setdefault(symbol, []).append(market_rows.public_trade(trade, symbol))
 
     def greet(self, connection: Connection, topic: str, delay_s: float) -> None:
         """First frame of a topic: the snapshot that later deltas build on."""
@@ -61,7 +61,7 @@ class Publisher:
         if name == "tickers":
             row = self._tickers.get(symbol)
             if row is None:
-                row = self._tickers[symbol] = views.ticker_row(self._markets[symbol], stream=True)
+                row = self._tickers[symbol] = market_rows.ticker_row(self._markets[symbol], stream=True)
             connection.send(self._ticker_frame(symbol, "snapshot", row), delay_s=delay_s, ticker=symbol)
         elif name == "orderbook":
             if topic not in self._books:
@@ -72,7 +72,7 @@ class Publisher:
         elif name == "kline" and self._markets[symbol].candles:
             interval = topic.split(".")[1]
             newest = self._markets[symbol].candles[-1].start_ms
-            self._candles.setdefault(topic, views.candle_span(interval, newest)[0])
+            self._candles.setdefault(topic, candle_rows.candle_span(interval, newest)[0])
 
     def flush(self) -> None:
         """Publish what changed since the last call."""
@@ -81,7 +81,7 @@ class Publisher:
             self._flush_ticker(symbol)
             for depth in BOOK_DEPTHS:
                 self._flush_book(f"orderbook.{depth}.{symbol}", symbol)
-            for interval in views.INTERVALS:
+            for interval in candle_rows.INTERVALS:
                 self._flush_kline(f"kline.{interval}.{symbol}", symbol, interval)
             self._flush_price_limit(symbol)
         self._dirty.clear()
@@ -140,7 +140,7 @@ class Publisher:
         if not self._hub.listeners(topic):
             self._tickers.pop(symbol, None)
             return
-        row = views.ticker_row(self._markets[symbol], stream=True)
+        row = market_rows.ticker_row(self._markets[symbol], stream=True)
         before = self._tickers.get(symbol, {})
         delta = {name: value for name, value in row.items() if before.get(name) != value}
         if not delta:
@@ -151,7 +151,7 @@ class Publisher:
     def _take_book(self, topic: str, symbol: str) -> bool:
         """Take the book as it is now; False when it is as it was. The deepest one has the update id of REST."""
         depth, market = int(topic.split(".")[1]), self._markets[symbol]
-        bids, asks = views.book_rows(market, depth)
+        bids, asks = market_rows.book_rows(market, depth)
         book = dict(bids), dict(asks)
         if self._books.get(topic) == book:
             return False
@@ -197,7 +197,7 @@ class Publisher:
     def _is_over(self, topic: str, interval: str, symbol: str) -> bool:
         """True when minutes have begun that are no longer of the candle published last."""
         candles = self._markets[symbol].candles
-        return bool(candles) and views.candle_span(interval, candles[-1].start_ms)[0] != self._candles[topic]
+        return bool(candles) and candle_rows.candle_span(interval, candles[-1].start_ms)[0] != self._candles[topic]
 
     def _flush_kline(self, topic: str, symbol: str, interval: str) -> None:
         candles = self._markets[symbol].candles
@@ -206,15 +206,15 @@ class Publisher:
             return
         if topic in self._candles and self._is_over(topic, interval, symbol):
             self._publish_candle(topic, symbol, interval, self._candles[topic], confirm=True)
-        self._candles[topic], _ = views.candle_span(interval, candles[-1].start_ms)
+        self._candles[topic], _ = candle_rows.candle_span(interval, candles[-1].start_ms)
         self._publish_candle(topic, symbol, interval, self._candles[topic], confirm=False)
 
     def _publish_candle(self, topic: str, symbol: str, interval: str, start_ms: int, *, confirm: bool) -> None:
         market = self._markets[symbol]
-        candle = views.candle_from(market.candles, interval, start_ms)
+        candle = candle_rows.candle_from(market.candles, interval, start_ms)
         if candle is None:  # it is longer ago than minutes are kept
             return
-        data = views.kline_message(candle, interval, confirm=confirm, updated_ms=market.updated_ms)
+        data = candle_rows.kline_message(candle, interval, confirm=confirm, updated_ms=market.updated_ms)
         frame = {"topic": topic, "type": "snapshot", "ts": self._now_ms(), "data": [data]}
         self._publish(topic, orjson.dumps(frame))
 

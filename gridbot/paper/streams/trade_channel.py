@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gridbot.paper.api.api_error import ApiError
 from gridbot.paper.api.auth import check_time
 from gridbot.paper.api.dispatch import ROUTES, Api, TooManyVisits
+from gridbot.paper.api.request_limits import KeyedLimit
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
 from gridbot.paper.faults.fault_injector import Faults
-from gridbot.paper.server.request_limits import RollingLimit
 from gridbot.paper.streams.connections import Connection
 
 __all__ = ["TradeDesk"]
@@ -31,7 +31,7 @@ class TradeDesk:
         self._faults = faults
         self._now_ms = now_ms
         self._recent: dict[str, dict[str, None]] = {}
-        self._requests = RollingLimit(api.exchange.config.limits.ws_trade_requests, 1.0)
+        self._requests = KeyedLimit(api.exchange.config.limits.ws_trade_requests, 1.0)
 
     def fault_of(self, connection: Connection, request: dict[str, Any]) -> FaultConfig | None:
         """The fault that strikes a request; ask once for each."""

@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core.vocabulary import Side
+from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.engine.paper_orders import NewOrder
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.rows.account_rows import position_row
 from gridbot.paper.settings import PaperConfig, PositionMode
 from tests.paper.support import BOB, Inbox, Venue, eventually, limit_order, manual_config, venue_of
 
@@ -26,7 +27,7 @@ def new_exchange(balance: int = 1000) -> Exchange:
         for symbol in ("BTCUSDT", "LTCUSDT")
     }
     exchange = Exchange(config, markets, "0123456789ab", 0)
-    exchange.add_account("a", "k", "s", D(balance))
+    exchange.state.add_account("a", "k", "s", D(balance))
     return exchange
 
 
@@ -121,7 +122,7 @@ def test_the_liquidation_estimate_is_near_the_price_that_liquidates() -> None:
     account = exchange.accounts["a"]
     take(exchange, "LTCUSDT", Side.BUY, 1, "400")
     leg = account.legs[("LTCUSDT", 1)]
-    estimate = D(exchange.position_row(account, leg, exchange.totals(account))["liqPrice"])
+    estimate = D(position_row(account, leg, exchange.state.valuation, exchange.totals(account))["liqPrice"])
     ticks = 8500
     while leg.size:
         ticks -= 1

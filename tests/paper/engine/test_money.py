@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.api.api_error import ApiError
-from gridbot.paper.engine.account import Account
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Amendment, NewOrder, Trigger
+from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, TpslMode
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.engine.paper_orders import Amendment, NewOrder, Trigger
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.transaction_rows import entries, transaction_row
 from gridbot.paper.settings import MatchingModel, PaperConfig, PositionMode
-from gridbot.paper.stops.stop_kinds import Attached, StopKind, StopPrice, TpslMode
 
 D = Decimal
 LISTING = LISTINGS["LTCUSDT"]
@@ -49,7 +49,7 @@ def new_exchange(mode: PositionMode) -> Exchange:
     config = PaperConfig(position_mode=mode, matching=MatchingModel.QUEUE)
     market = SymbolMarket(LISTING, D(85), D(10000), 0)
     exchange = Exchange(config, {"LTCUSDT": market}, "0123456789ab", 0)
-    exchange.add_account("a", "k", "s", D(1000))
+    exchange.state.add_account("a", "k", "s", D(1000))
     return exchange
 
 
@@ -120,7 +120,7 @@ def check(exchange: Exchange) -> None:
     check_log(account)
     check_stops(exchange)
     for order in account.open.values():
-        assert (order.order_id in exchange.books["LTCUSDT"]) is not order.is_waiting
+        assert (order in exchange.resting) is not order.is_waiting
         assert not (order.is_waiting and order.reserved)
 
 
@@ -179,4 +179,4 @@ def test_a_refused_order_leaves_no_trace() -> None:
             exchange.place(account, request, 1)
     assert not account.open
     assert not account.order_margin
-    assert not exchange.take_outbox()
+    assert not exchange.outbox.take()

@@ -11,7 +11,7 @@ from gridbot.core.vocabulary import Side
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.market_history import CandleSeries, RollingMean
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.rows.market_rows import candle_span, group_candles, kline_rows
+from gridbot.paper.rows.candle_rows import candle_span, group_candles, kline_rows
 
 D = Decimal
 

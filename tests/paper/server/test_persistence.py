@@ -14,7 +14,7 @@ import orjson
 import pytest
 from pybit.exceptions import InvalidRequestError
 
-from gridbot.paper.market.market_setup import SetupError
+from gridbot.paper.feed.market_setup import SetupError
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperSpec
 from gridbot.paper.server.persistence import VERSION, dump_state

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pybit.exceptions import InvalidRequestError
 
 from gridbot.core.vocabulary import Direction
-from gridbot.paper.stops.stop_kinds import Trail
+from gridbot.paper.accounts.stop_kinds import Trail
 from tests.paper.support import BOB, Inbox, Venue, limit_order, manual_config, venue_of
 
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}

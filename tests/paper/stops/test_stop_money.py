@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.vocabulary import Direction, Side
-from gridbot.paper.api.api_error import ApiError
+from gridbot.paper.accounts.exchange_order import Amendment, NewOrder
+from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.engine.paper_orders import Amendment, NewOrder
 from gridbot.paper.server.persistence import dump_state, load_state
 from gridbot.paper.settings import PositionMode
-from gridbot.paper.stops.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
 from tests.paper.engine.test_money import BY, check, new_exchange
 
 D = Decimal
@@ -71,7 +71,7 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
             )
             exchange.place(account, request, now_ms)
         case ("leave", idx, qty, above):
-            leg = exchange.leg(account, "LTCUSDT", idx if hedge else 0)
+            leg = account.leg("LTCUSDT", idx if hedge else 0)
             exit_at = at(exchange, leg.direction, above)
             limit = None if exit_at is None else exit_at.price
             tif = "IOC" if limit is None else "GTC"
@@ -80,7 +80,7 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
             )
             exchange.place(account, request, now_ms)
         case ("stop", idx, profit, loss, limit, qty, partial, by):
-            leg = exchange.leg(account, "LTCUSDT", idx if hedge else 0)
+            leg = account.leg("LTCUSDT", idx if hedge else 0)
             tp, sl = at(exchange, leg.direction, profit), at(exchange, leg.direction, negative(loss))
             if not partial:
                 exchange.set_stops(
@@ -95,7 +95,7 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
             }
             exchange.set_stops(account, leg, TradingStop({}, parts, D(qty) / 10), now_ms)
         case ("trail", idx, distance, active):
-            leg = exchange.leg(account, "LTCUSDT", idx if hedge else 0)
+            leg = account.leg("LTCUSDT", idx if hedge else 0)
             beyond = at(exchange, leg.direction, active)
             trail = Trail(distance * TICK, None if beyond is None else beyond.price, beyond is None)
             exchange.set_stops(account, leg, TradingStop({StopKind.TRAILING: trail if distance else None}, {}), now_ms)
@@ -145,5 +145,5 @@ def test_a_restart_loses_no_stop(path: list[tuple[Any, ...]], mode: PositionMode
     assert orjson.loads(orjson.dumps(dump_state(again))) == state
     check(again)
     for leg in exchange.accounts["a"].legs.values():
-        kept = again.leg(again.accounts["a"], leg.symbol, leg.position_idx)
+        kept = again.accounts["a"].leg(leg.symbol, leg.position_idx)
         assert again.stops_of(again.accounts["a"], kept) == exchange.stops_of(exchange.accounts["a"], leg)

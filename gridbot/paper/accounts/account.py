@@ -1,0 +1,179 @@
+"""One account's ledger: wallet, legs, open and closed orders. Pure.
+
+Each amount moves the wallet by exactly what is recorded of it, so at any time
+`wallet = deposit + realised - fees + funding + insurance`, to the last digit; insurance is paid only in a liquidation.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.core.vocabulary import Direction
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.leg import Leg, LegChange, rounded
+
+__all__ = ["Account", "ClosedPnl", "Transfer"]
+
+ZERO = Decimal(0)
+KEEP_ORDERS = 20_000
+KEEP_EXECUTIONS = 50_000
+KEEP_CLOSED_PNL = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """USDT that came into the wallet other than by an execution; `kind` as the transaction log calls it."""
+
+    number: int
+    time_ms: int
+    kind: str
+    change: Decimal
+    wallet: Decimal
+
+
+@dataclass(slots=True)
+class ClosedPnl:
+    """One row of `position/closed-pnl`: a closing order, growing with its fills."""
+
+    number: int
+    order: Order
+    leverage: Decimal
+    created_ms: int
+    updated_ms: int
+    exec_type: str = "Trade"
+    closed_size: Decimal = ZERO
+    entry_value: Decimal = ZERO
+    exit_value: Decimal = ZERO
+    open_fee: Decimal = ZERO
+    close_fee: Decimal = ZERO
+    realised: Decimal = ZERO
+    fill_count: int = 0
+
+    @property
+    def net(self) -> Decimal:
+        return self.realised - self.open_fee - self.close_fee
+
+
+class Account:
+    """State of one account, USDT throughout. The exchange changes it; rows read it."""
+
+    def __init__(
+        self, name: str, uid: int, api_key: str, api_secret: str, balance: Decimal, *, opened_ms: int = 0
+    ) -> None:
+        self.name = name
+        self.uid = uid
+        self.api_key = api_key
+        self.api_secret = api_secret
+        self.opened_ms = opened_ms
+        self.ips: tuple[str, ...] = ()
+        self.rsa_public_key = ""
+        self.deposit = balance
+        self.wallet = balance
+        self.realised = ZERO
+        self.fees = ZERO
+        self.funding = ZERO
+        self.insurance = ZERO
+        self.order_margin = ZERO
+        self.reprice = True
+        self.legs: dict[tuple[str, int], Leg] = {}
+        self.leverage: dict[str, Decimal] = {}
+        self.hedge: dict[str, bool] = {}
+        self.open: dict[str, Order] = {}
+        self.open_by_symbol: dict[str, dict[str, Order]] = {}
+        self.closed: OrderedDict[str, Order] = OrderedDict()
+        self.by_link: OrderedDict[str, Order] = OrderedDict()
+        self.executions: deque[Execution] = deque(maxlen=KEEP_EXECUTIONS)
+        self.transfers: list[Transfer] = []
+        self.closed_pnl: OrderedDict[str, ClosedPnl] = OrderedDict()
+        self.dcp_window_s: int | None = None
+        self.cached_from = 0  # closed orders with a smaller number have left the cache of order/realtime
+        self.listening: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"Account({self.name!r}, uid={self.uid}, wallet={self.wallet})"
+
+    def pay(
+        self, *, realised: Decimal = ZERO, fee: Decimal = ZERO, funding: Decimal = ZERO, insurance: Decimal = ZERO
+    ) -> None:
+        """The only way money moves. `funding` is positive when received; `insurance` covers a loss beyond zero."""
+        self.realised += realised
+        self.fees += fee
+        self.funding += funding
+        self.insurance += insurance
+        self.wallet += realised - fee + funding + insurance
+
+    def reserve(self, order: Order, amount: Decimal) -> None:
+        """Set the margin that an open order locks."""
+        self.order_margin += amount - order.reserved
+        order.reserved = amount
+
+    def transfer(self, number: int, kind: str, change: Decimal, now_ms: int) -> None:
+        """Note an amount that has come into the wallet other than by an execution."""
+        self.transfers.append(Transfer(number, now_ms, kind, change, self.wallet))
+
+    def leg(self, symbol: str, idx: int) -> Leg:
+        """The row of a position index, made when it is first asked for."""
+        leg = self.legs.get((symbol, idx))
+        if leg is None:
+            direction = Direction.SHORT if idx == 2 else Direction.LONG
+            leg = Leg(symbol, idx, direction, self.opened_ms, updated_ms=self.opened_ms)
+            self.legs[(symbol, idx)] = leg
+        return leg
+
+    def held(self, symbol: str) -> tuple[Leg | None, Leg | None]:
+        """(long, short) legs that hold something, whatever the mode."""
+        long = short = None
+        for idx in (0, 1, 2):
+            leg = self.legs.get((symbol, idx))
+            if leg is not None and leg.size:
+                if leg.direction is Direction.LONG:
+                    long = leg
+                else:
+                    short = leg
+        return long, short
+
+    def book_closed_pnl(self, order: Order, change: LegChange, execution: Execution, leverage: Decimal) -> None:
+        """Add what an execution closed to the row of its order."""
+        row = self.closed_pnl.get(order.order_id)
+        if row is None:
+            now_ms = execution.time_ms
+            row = ClosedPnl(execution.number, order, leverage, now_ms, now_ms, execution.exec_type)
+            self.closed_pnl[order.order_id] = row
+            if len(self.closed_pnl) > KEEP_CLOSED_PNL:
+                self.closed_pnl.popitem(last=False)
+        row.updated_ms = execution.time_ms
+        row.closed_size += execution.closed_size
+        row.entry_value += change.released_cost
+        row.exit_value += execution.closed_size * execution.price
+        row.open_fee += change.released_fee
+        row.close_fee += rounded(execution.fee * execution.closed_size / execution.qty)
+        row.realised += execution.realised
+        row.fill_count += 1
+
+    def add_open(self, order: Order) -> None:
+        self.open[order.order_id] = order
+        self.open_by_symbol.setdefault(order.symbol, {})[order.order_id] = order
+        if order.link_id:
+            self.by_link[order.link_id] = order
+
+    def finish(self, order: Order) -> None:
+        """Move a closed order from the open ones to the history."""
+        self.reserve(order, ZERO)
+        if self.open.pop(order.order_id, None) is not None:
+            del self.open_by_symbol[order.symbol][order.order_id]
+        self.closed[order.order_id] = order
+        while len(self.closed) > KEEP_ORDERS:
+            _, old = self.closed.popitem(last=False)
+            if self.by_link.get(old.link_id) is old:
+                del self.by_link[old.link_id]
+
+    def find(self, order_id: str, link_id: str) -> Order | None:
+        """Open or kept closed order; the order id wins when both are given."""
+        if order_id:
+            return self.open.get(order_id) or self.closed.get(order_id)
+        return self.by_link.get(link_id)
+
+    def resting_on(self, symbol: str) -> list[Order]:
+        return list(self.open_by_symbol.get(symbol, {}).values())

@@ -1,0 +1,211 @@
+"""Orders and executions as the exchange keeps them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.core.events import OrderStatus
+from gridbot.core.vocabulary import Direction, Side
+from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, StopKind, Trail
+
+__all__ = ["Amendment", "Execution", "NewOrder", "Order", "Slippage", "Trigger"]
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What a conditional order waits for: that the price `by` rises (direction 1) or falls (2) to `price`."""
+
+    price: Decimal
+    direction: int
+    by: str
+
+    def is_met(self, price: Decimal) -> bool:
+        return price >= self.price if self.direction == 1 else price <= self.price
+
+
+@dataclass(frozen=True, slots=True)
+class Slippage:
+    """How far from the best price a market order may go: `value` ticks (`TickSize`) or percent (`Percent`)."""
+
+    kind: str
+    value: Decimal
+
+    def furthest(self, side: Side, best: Decimal, tick_size: Decimal) -> Decimal:
+        """Worst price still taken, when `best` is the best one of the other side."""
+        room = self.value * tick_size if self.kind == "TickSize" else best * self.value / 100
+        return best + room if side is Side.BUY else best - room
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """A create request that passed the checks which need no account. Price and quantity fit tick and step.
+
+    `price` is None for a market order. `position_idx` is 0 (one-way), 1 (hedge long) or 2 (hedge short). A stop that
+    was attached to an order has that order's link id as `parent_link_id`.
+    """
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    price: Decimal | None
+    position_idx: int
+    time_in_force: str = "GTC"
+    order_link_id: str = ""
+    reduce_only: bool = False
+    close_on_trigger: bool = False
+    smp_type: str = "None"
+    close_all: bool = False
+    create_type: str = "CreateByUser"
+    trigger: Trigger | None = None
+    trail: Trail | None = None
+    attached: Attached | None = None
+    slippage: Slippage | None = None
+    rpi_taker_access: bool = False
+    parent_link_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What shall change of an open order; None leaves it. An empty `attached` takes its stops away."""
+
+    qty: Decimal | None = None
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    trigger_by: str | None = None
+    attached: Attached | None = None
+
+
+@dataclass(slots=True)
+class Order:
+    """One order from acceptance to its end. Times are milliseconds of the exchange's clock.
+
+    `number` counts the orders of the exchange: listings are sorted and paged by it. `reserved` is the margin it locks.
+    `children` are the ids of the stops that its fills made, `sibling_id` is the other one of a pair of stops.
+    """
+
+    number: int
+    order_id: str
+    request: NewOrder
+    qty: Decimal
+    price: Decimal
+    closing: bool
+    last_price: Decimal
+    created_ms: int
+    updated_ms: int
+    status: OrderStatus = OrderStatus.NEW
+    cum_qty: Decimal = ZERO
+    cum_value: Decimal = ZERO
+    cum_fee: Decimal = ZERO
+    closed_pnl: Decimal = ZERO
+    cancel_type: str = "UNKNOWN"
+    reject_reason: str = "EC_NoError"
+    reserved: Decimal = ZERO
+    smp_order_id: str = ""
+    sibling_id: str = ""
+    children: tuple[str, ...] = ()
+
+    @property
+    def symbol(self) -> str:
+        return self.request.symbol
+
+    @property
+    def side(self) -> Side:
+        return self.request.side
+
+    @property
+    def link_id(self) -> str:
+        return self.request.order_link_id
+
+    @property
+    def is_market(self) -> bool:
+        return self.request.price is None
+
+    @property
+    def is_open(self) -> bool:
+        return self.status.is_open
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while it waits for its trigger: it is in no book, locks no margin, covers no position."""
+        return self.status in (OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED)
+
+    @property
+    def is_stop(self) -> bool:
+        """What `orderFilter=StopOrder` means: not triggered (yet, or ever)."""
+        return self.is_waiting or self.status is OrderStatus.DEACTIVATED
+
+    @property
+    def stop_kind(self) -> StopKind | None:
+        """Which stop of a position it is; None for orders of the account's own."""
+        return STOP_OF_CREATE_TYPE.get(self.request.create_type)
+
+    @property
+    def unfilled(self) -> Decimal:
+        """What was not executed; `leaves` shows 0 once the order is closed, this does not."""
+        return self.qty - self.cum_qty
+
+    @property
+    def leaves(self) -> Decimal:
+        return self.unfilled if self.is_open else ZERO
+
+    def add_fill(self, qty: Decimal, value: Decimal, fee: Decimal, realised: Decimal, now_ms: int) -> None:
+        """Count a fill of `value` USDT; the order is closed when nothing is left."""
+        self.cum_qty += qty
+        self.cum_value += value
+        self.cum_fee += fee
+        self.closed_pnl += realised
+        self.updated_ms = now_ms
+        self.status = OrderStatus.FILLED if self.unfilled <= 0 else OrderStatus.PARTIALLY_FILLED
+
+    @property
+    def direction(self) -> Direction:
+        """Leg it works on; in one-way mode the leg that an opening order of this side makes."""
+        if self.request.position_idx:
+            return Direction.from_position_idx(self.request.position_idx)
+        return Direction.of_order(self.side, reduce_only=self.closing)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution. `fee` is positive when paid; for `Funding` it is the payment and there is no order.
+
+    `realised` is the profit of the closed part before fees. `position_size` (negative for a short) and `wallet` (USDT)
+    are what position and wallet were afterwards.
+    """
+
+    number: int
+    exec_id: str
+    symbol: str
+    side: Side
+    price: Decimal
+    qty: Decimal
+    fee: Decimal
+    fee_rate: Decimal
+    exec_type: str
+    is_maker: bool
+    time_ms: int
+    seq: int
+    mark_price: Decimal
+    closed_size: Decimal = ZERO
+    realised: Decimal = ZERO
+    leaves_qty: Decimal = ZERO
+    order_id: str = ""
+    order_link_id: str = ""
+    order_price: Decimal = ZERO
+    order_qty: Decimal = ZERO
+    order_type: str = "UNKNOWN"
+    create_type: str = ""
+    position_size: Decimal = ZERO
+    wallet: Decimal = ZERO
+
+    @property
+    def change(self) -> Decimal:
+        """What the wallet moved by."""
+        return self.realised - self.fee
+
+    @property
+    def value(self) -> Decimal:
+        return self.price * self.qty

@@ -1,0 +1,161 @@
+"""Signed position endpoints (docs/bybit.md 2.6). Each takes (exchange, account, parameters, now)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.calls.market_calls import is_linear, require_market
+from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.params import stop_params
+from gridbot.paper.params.paging import page_by_name, page_by_number
+from gridbot.paper.params.validate import choice, decimal_field, integer, limit_field, text, window
+from gridbot.paper.rows.account_rows import position_row
+from gridbot.paper.rows.order_rows import closed_pnl_row
+
+__all__ = [
+    "add_margin",
+    "closed_pnl",
+    "confirm_pending_mmr",
+    "positions",
+    "set_auto_add_margin",
+    "set_leverage",
+    "set_risk_limit",
+    "set_tpsl_mode",
+    "switch_isolated",
+    "switch_mode",
+    "trading_stop",
+]
+
+Params = Mapping[str, Any]
+Result = dict[str, Any]
+
+
+def positions(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """With a symbol flat rows too; with a settle coin open positions only."""
+    linear = is_linear(params)
+    limit = limit_field(params, 20, 200)
+    if text(params, "symbol"):
+        legs = exchange.state.legs(account, require_market(exchange, params).listing.symbol)
+    elif text(params, "settleCoin"):
+        usdt = linear and text(params, "settleCoin") == "USDT"
+        legs = [leg for _, leg in sorted(account.legs.items()) if leg.size and usdt]
+    else:
+        raise ApiError(10001, "params error: symbol or settleCoin is required")
+    keyed = [(f"{leg.symbol},{leg.position_idx}", leg) for leg in legs]
+    chosen, cursor = page_by_name(keyed, text(params, "cursor"), limit)
+    figures = exchange.totals(account)
+    rows = [position_row(account, leg, exchange.state.valuation, figures) for leg in chosen]
+    return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
+
+
+def set_leverage(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    symbol = require_market(exchange, params).listing.symbol
+    buy, sell = decimal_field(params, "buyLeverage"), decimal_field(params, "sellLeverage")
+    if buy is None or sell is None:
+        raise ApiError(10001, "params error: buyLeverage and sellLeverage are required")
+    if buy != sell:
+        raise ApiError(10001, "buy leverage must equal sell leverage under the cross margin mode")
+    exchange.positions.set_leverage(account, symbol, buy, now_ms)
+    return {}
+
+
+def switch_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    if not is_linear(params):
+        raise ApiError(110029, "The current symbol does not support position mode switching")
+    mode = integer(params, "mode", -1)
+    if mode not in (0, 3):
+        raise ApiError(10001, "params error: mode invalid")
+    if text(params, "symbol"):
+        exchange.positions.switch_mode(account, require_market(exchange, params).listing.symbol, hedge=mode == 3)
+        return {}
+    if text(params, "coin") != "USDT":
+        raise ApiError(10001, "params error: symbol or coin is required")
+    for symbol in exchange.markets:
+        try:
+            exchange.positions.switch_mode(account, symbol, hedge=mode == 3)
+        except ApiError:
+            continue  # by coin, Bybit skips what cannot be switched without a word
+    return {}
+
+
+def trading_stop(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Stops of a position: of all of it (set, moved, removed by 0) or of parts of it (added)."""
+    market = require_market(exchange, params)
+    idx = integer(params, "positionIdx", 0)
+    legs = {leg.position_idx: leg for leg in exchange.state.legs(account, market.listing.symbol)}
+    if idx not in legs:
+        raise ApiError(10001, "position idx not match position mode")
+    exchange.set_stops(account, legs[idx], stop_params.trading_stop(params, market.listing), now_ms)
+    return {}
+
+
+def closed_pnl(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    is_linear(params)
+    start, end = window(params, now_ms)
+    symbol = text(params, "symbol")
+    rows = (
+        (row.number, row)
+        for row in reversed(account.closed_pnl.values())
+        if symbol in ("", row.order.symbol) and start <= row.updated_ms <= end
+    )
+    chosen, cursor = page_by_number(rows, text(params, "cursor"), limit_field(params, 50, 100))
+    return {
+        "category": "linear",
+        "list": [closed_pnl_row(row) for row in chosen],
+        "nextPageCursor": cursor,
+    }
+
+
+def set_auto_add_margin(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """For isolated positions; here all are cross."""
+    require_market(exchange, params)
+    if integer(params, "autoAddMargin", -1) not in (0, 1):
+        raise ApiError(10001, "params error: autoAddMargin invalid, expected 0 or 1")
+    raise ApiError(110015, "The position is in cross margin")
+
+
+def add_margin(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """For isolated positions; here all are cross."""
+    require_market(exchange, params)
+    text(params, "margin", required=True)
+    raise ApiError(110015, "The position is in cross margin")
+
+
+def confirm_pending_mmr(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Risk tiers never change while it runs, so no position is ever restricted to reduce-only by one."""
+    require_market(exchange, params)
+    raise ApiError(
+        110082,
+        "You cannot lift Reduce-Only restrictions, as no Reduce-Only restrictions are applied to your position",
+    )
+
+
+def switch_isolated(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Margin mode is of the whole account on a unified one (docs/bybit.md 2.5)."""
+    raise ApiError(100028, "unified account is forbidden")
+
+
+def set_tpsl_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Without effect: the mode is of each order and of each call of trading-stop."""
+    require_market(exchange, params)
+    return {"tpSlMode": choice(params, "tpSlMode", stop_params.MODES)}
+
+
+def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Without effect, the tier follows the position (docs/bybit.md 2.3): answers the tier in force."""
+    market = require_market(exchange, params)
+    leg = next(
+        (
+            leg
+            for leg in exchange.state.legs(account, market.listing.symbol)
+            if leg.position_idx == integer(params, "positionIdx", 0)
+        ),
+        None,
+    )
+    if leg is None:
+        raise ApiError(10001, "position idx not match position mode")
+    row = position_row(account, leg, exchange.state.valuation, exchange.totals(account))
+    return {"category": "linear", "riskId": row["riskId"], "riskLimitValue": row["riskLimitValue"]}

@@ -1,0 +1,89 @@
+"""The way of a create request from its checks to an order. Pure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from gridbot.core.margin import fee_to_close, tier_for
+from gridbot.core.risk_rules import LegState
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import NewOrder, Order
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.engine.admission import Admission
+from gridbot.paper.engine.conditional import ConditionalOrders
+from gridbot.paper.engine.taking import Taking
+from gridbot.paper.ledger.exchange_state import ExchangeState
+from gridbot.paper.ledger.waiting_orders import WaitingOrders
+from gridbot.paper.rows.outbox import Outbox
+from gridbot.paper.stops.stop_checks import check_attached, check_attached_count
+
+__all__ = ["Placing"]
+
+
+class Placing:
+    """Accepts orders, or refuses them with `ApiError` and changes nothing."""
+
+    def __init__(
+        self,
+        state: ExchangeState,
+        admission: Admission,
+        waiting: WaitingOrders,
+        conditional: ConditionalOrders,
+        taking: Taking,
+        outbox: Outbox,
+    ) -> None:
+        self._state = state
+        self._admission = admission
+        self._waiting = waiting
+        self._conditional = conditional
+        self._taking = taking
+        self._outbox = outbox
+
+    def place(self, account: Account, request: NewOrder, now_ms: int) -> Order:
+        """Accept an order, let it take liquidity if it may, and rest what is left; the first one if it is split."""
+        self._check(account, request, now_ms)
+        if request.trigger is not None:
+            return self._conditional.place(account, request, request.trigger, now_ms)
+        admission = self._admission
+        admission.check_capacity(account, request.symbol)
+        request, closing = admission.fit_to_position(account, request)
+        first, *others = admission.split(admission.fit_to_band(account, request))
+        placed = self._accept(account, first, now_ms, closing=closing)
+        for request in others:
+            if admission.closable(account, request) >= request.qty:
+                self._accept(account, request, now_ms, closing=closing)
+        self._outbox.flush()
+        return placed
+
+    def check(self, account: Account, request: NewOrder, now_ms: int) -> tuple[Order, Decimal, Decimal]:
+        """The order that a request would become, the initial and maintenance margin it would add. Places nothing."""
+        self._check(account, request, now_ms)
+        self._admission.check_capacity(account, request.symbol)
+        request, closing = self._admission.fit_to_position(account, request)
+        request = self._admission.fit_to_band(account, request)
+        order, valuation = self._state.new_order(request, now_ms, closing=closing), self._state.valuation
+        initial = valuation.order_margin(account, order)
+        if not initial:
+            return order, initial, initial
+        leg = LegState(order.qty, order.price, leverage=valuation.leverage(account, request.symbol))
+        tier = tier_for(self._state.markets[request.symbol].instrument.tiers, leg.value)
+        fee = fee_to_close(order.direction, leg, valuation.taker_fee)
+        return order, initial, leg.value * tier.mm_rate + fee
+
+    def _check(self, account: Account, request: NewOrder, now_ms: int) -> None:
+        self._admission.check_link_id(account, request.order_link_id, now_ms)
+        if request.attached is not None:
+            check_attached(request, request.attached, self._state.markets[request.symbol])
+            check_attached_count(self._waiting, account, request, request.attached)
+
+    def _accept(self, account: Account, request: NewOrder, now_ms: int, *, closing: bool) -> Order:
+        order = self._state.new_order(request, now_ms, closing=closing)
+        valuation = self._state.valuation
+        margin = valuation.order_margin(account, order)
+        if margin > 0:
+            if margin > valuation.totals(account).available:
+                raise ApiError(110007, "ab not enough for new order")
+            account.reserve(order, margin)
+        account.add_open(order)
+        self._taking.enter(account, order, now_ms)
+        return order

@@ -1,0 +1,96 @@
+"""What the exchange knows: settings, markets, accounts, and the ids it gives. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from gridbot.core.vocabulary import Side
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import NewOrder, Order
+from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.valuation import Valuation
+from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.settings import PaperConfig, PositionMode
+
+__all__ = ["ExchangeState", "IdCounter", "working_price"]
+
+DEFAULT_DCP_WINDOW_S = 10
+FIRST_UID = 9_000_001
+
+
+class IdCounter:
+    """Numbers orders, executions and transfers in the order in which they come, and makes ids of the numbers.
+
+    `run_id` (12 hex digits) makes ids unique across restarts of the exchange; `last` is the newest number.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.last = 0
+
+    def resume(self, run_id: str, last: int) -> None:
+        """Go on counting where an earlier run stopped."""
+        self.run_id, self.last = run_id, last
+
+    def take(self) -> int:
+        self.last += 1
+        return self.last
+
+    def text(self, number: int) -> str:
+        """The id of a number, shaped as a UUID."""
+        return f"{self.run_id[:8]}-{self.run_id[8:12]}-4000-8000-{number:012x}"
+
+
+class ExchangeState:
+    """Looked things up in by every part. Accounts are added here; what belongs to an account is changed through it."""
+
+    def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:
+        self.config = config
+        self.markets = dict(markets)
+        self.accounts: dict[str, Account] = {}
+        self.by_key: dict[str, Account] = {}
+        self.started_ms = now_ms
+        self.ids = IdCounter(run_id)
+        self.valuation = Valuation(self.markets, config.default_leverage, config.taker_fee)
+
+    def add_account(self, name: str, api_key: str, api_secret: str, balance: Decimal) -> Account:
+        """Open an account with a balance in USDT, which is the first entry of its transaction log."""
+        uid = FIRST_UID + len(self.accounts)
+        account = Account(name, uid, api_key, api_secret, balance, opened_ms=self.started_ms)
+        account.dcp_window_s = DEFAULT_DCP_WINDOW_S if self.config.dcp else None
+        account.transfer(0, "TRANSFER_IN", balance, self.started_ms)
+        self.accounts[name] = account
+        self.by_key[api_key] = account
+        return account
+
+    def is_hedge(self, account: Account, symbol: str) -> bool:
+        return account.hedge.get(symbol, self.config.position_mode is PositionMode.HEDGE)
+
+    def legs(self, account: Account, symbol: str) -> list[Leg]:
+        """Rows of a symbol in the account's mode, flat ones included."""
+        indexes = (1, 2) if self.is_hedge(account, symbol) else (0,)
+        return [account.leg(symbol, idx) for idx in indexes]
+
+    def new_order(self, request: NewOrder, now_ms: int, *, closing: bool) -> Order:
+        """An order with the next number; `closing` says that it may only close."""
+        market, ids = self.markets[request.symbol], self.ids
+        number = ids.take()
+        return Order(
+            number=number,
+            order_id=ids.text(number),
+            request=request,
+            qty=request.qty,
+            price=working_price(request, market),
+            closing=closing,
+            last_price=market.last,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+        )
+
+
+def working_price(request: NewOrder, market: SymbolMarket) -> Decimal:
+    """An order's limit price; of a market order the best price of the other side."""
+    if request.price is not None:
+        return request.price
+    return market.ask if request.side is Side.BUY else market.bid

@@ -1,0 +1,50 @@
+"""Orders that rest in the books of all symbols, and whose they are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from gridbot.core.vocabulary import Side
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Order
+from gridbot.paper.ledger.matching import RestingBook
+from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.settings import MatchingModel
+
+__all__ = ["RestingOrders"]
+
+
+class RestingOrders:
+    """One book a symbol."""
+
+    def __init__(self, markets: Mapping[str, SymbolMarket], model: MatchingModel) -> None:
+        self._markets = markets
+        self._books = {symbol: RestingBook(model) for symbol in markets}
+        self._owners: dict[str, tuple[Account, Order]] = {}
+
+    def __contains__(self, order: Order) -> bool:
+        return order.order_id in self._books[order.symbol]
+
+    def add(self, account: Account, order: Order, ticks: int) -> None:
+        """Put what is left of an order at the end of the queue of its price, which is `ticks` whole ticks."""
+        symbol, side = order.symbol, order.side
+        self._owners[order.order_id] = (account, order)
+        volume = self._markets[symbol].shown_volume(side, ticks)
+        self._books[symbol].add(order.order_id, side, ticks, order.unfilled, volume)
+
+    def shrink(self, order: Order) -> None:
+        """The order has less left than before; it keeps its place."""
+        self._books[order.symbol].shrink(order.order_id, order.unfilled)
+
+    def remove(self, order: Order) -> None:
+        """Take an order out; one that does not rest is let be."""
+        if self._owners.pop(order.order_id, None) is not None:
+            self._books[order.symbol].remove(order.order_id)
+
+    def trade(self, symbol: str, side: Side, ticks: int, size: Decimal) -> list[tuple[Account, Order, Decimal]]:
+        """A public trade happened: (account, order, quantity) of the fills it means, best price first.
+
+        A fill may end orders that come later in the list: look whether each is still open.
+        """
+        return [(*self._owners[fill.order_id], fill.qty) for fill in self._books[symbol].trade(side, ticks, size)]

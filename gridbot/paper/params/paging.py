@@ -1,0 +1,56 @@
+"""Pages and cursors of the listings. Pure.
+
+A cursor is opaque, already percent-encoded text, as Bybit's are: clients hand it back as it came. It names the last
+row that was given, so rows that come or go between two pages neither repeat nor hide others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import TypeVar
+from urllib.parse import quote, unquote
+
+from gridbot.paper.api_error import ApiError
+
+__all__ = ["decode_cursor", "encode_cursor", "page_by_name", "page_by_number"]
+
+Row = TypeVar("Row")
+
+
+def encode_cursor(position: str) -> str:
+    return quote(f"page_args={position}&", safe="")
+
+
+def decode_cursor(cursor: str) -> str:
+    """Position inside a cursor; the client may have percent-encoded it once more."""
+    text = unquote(unquote(cursor))
+    if not (text.startswith("page_args=") and text.endswith("&")):
+        raise ApiError(10001, "params error: cursor invalid")
+    return text[len("page_args=") : -1]
+
+
+def page_by_number(rows: Iterable[tuple[int, Row]], cursor: str, limit: int) -> tuple[list[Row], str]:
+    """One page of rows in descending order of their numbers, and the next cursor (empty at the end)."""
+    if cursor:
+        try:
+            last = int(decode_cursor(cursor))
+        except ValueError:
+            raise ApiError(10001, "params error: cursor invalid") from None
+        rows = (pair for pair in rows if pair[0] < last)
+    return _first(rows, limit)
+
+
+def page_by_name(rows: Iterable[tuple[str, Row]], cursor: str, limit: int) -> tuple[list[Row], str]:
+    """One page of rows in ascending order of their names, and the next cursor (empty at the end)."""
+    if cursor:
+        last = decode_cursor(cursor)
+        rows = (pair for pair in rows if pair[0] > last)
+    return _first(rows, limit)
+
+
+def _first(rows: Iterable[tuple[int | str, Row]], limit: int) -> tuple[list[Row], str]:
+    source = iter(rows)
+    chosen = list(islice(source, limit))
+    more = next(source, None) is not None
+    return [row for _, row in chosen], encode_cursor(str(chosen[-1][0])) if more else ""

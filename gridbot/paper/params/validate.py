@@ -1,0 +1,127 @@
+"""From request parameters to checked values. Pure; refuses with `ApiError` 10001 and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.market.instruments import Listing
+
+__all__ = [
+    "boolean",
+    "choice",
+    "decimal_field",
+    "integer",
+    "limit_field",
+    "order_price",
+    "order_qty",
+    "text",
+    "trigger_by",
+    "window",
+]
+
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
+TRIGGER_BY = frozenset({"LastPrice", "MarkPrice", "IndexPrice"})
+
+
+def text(params: Mapping[str, Any], name: str, *, required: bool = False) -> str:
+    value = params.get(name)
+    if value is None or value == "":
+        if required:
+            raise ApiError(10001, f"params error: {name} is required")
+        return ""
+    return str(value)
+
+
+def integer(params: Mapping[str, Any], name: str, default: int) -> int:
+    value = params.get(name)
+    if value is None or value == "":
+        return default
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ApiError(10001, f"params error: {name} invalid") from None
+
+
+def limit_field(params: Mapping[str, Any], default: int, maximum: int) -> int:
+    """Page size; beyond the maximum it is refused."""
+    value = integer(params, "limit", default)
+    if not 1 <= value <= maximum:
+        raise ApiError(10001, f"params error: limit invalid, expected 1 to {maximum}")
+    return value
+
+
+def boolean(params: Mapping[str, Any], name: str) -> bool:
+    value = params.get(name, False)
+    if isinstance(value, str):
+        return value.lower() == "true"
+    return bool(value)
+
+
+def decimal_field(params: Mapping[str, Any], name: str) -> Decimal | None:
+    """A positive or zero number given as text (a JSON number is accepted); None when absent."""
+    value = params.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise ApiError(10001, f"params error: {name} invalid") from None
+    if not number.is_finite() or number < 0:
+        raise ApiError(10001, f"params error: {name} invalid")
+    return number
+
+
+def order_qty(
+    params: Mapping[str, Any], listing: Listing, *, market: bool, unlimited: bool = False, name: str = "qty"
+) -> Decimal | None:
+    """Quantity on the step and within the limits, with the step's decimals; None when absent."""
+    qty = decimal_field(params, name)
+    if qty is None:
+        return None
+    instrument = listing.instrument
+    if qty < instrument.min_order_qty or qty % instrument.qty_step:
+        raise ApiError(10001, f"params error: {name} err")
+    if not unlimited and qty > listing.max_qty(market=market):
+        raise ApiError(10001, "The number of contracts exceeds maximum limit allowed: too large")
+    return qty.quantize(instrument.qty_step)
+
+
+def order_price(params: Mapping[str, Any], listing: Listing, name: str = "price") -> Decimal | None:
+    """Price on the tick and within the instrument's range, with the tick's decimals; None when absent."""
+    price = decimal_field(params, name)
+    if price is None:
+        return None
+    instrument = listing.instrument
+    if price % instrument.tick_size or not instrument.min_price <= price <= instrument.max_price:
+        raise ApiError(10001, f"params error: {name} invalid")
+    return price.quantize(instrument.tick_size)
+
+
+def choice(params: Mapping[str, Any], name: str, allowed: frozenset[str], default: str = "") -> str:
+    value = text(params, name) or default
+    if value not in allowed:
+        raise ApiError(10001, f"params error: {name} invalid")
+    return value
+
+
+def trigger_by(params: Mapping[str, Any], name: str, default: str = "LastPrice") -> str:
+    """Which price a trigger looks at."""
+    return choice(params, name, TRIGGER_BY, default)
+
+
+def window(params: Mapping[str, Any], now_ms: int, default_ms: int = WEEK_MS) -> tuple[int, int]:
+    """startTime and endTime of a history query: at most seven days; one alone means `default_ms` from or to it."""
+    start, end = integer(params, "startTime", 0), integer(params, "endTime", 0)
+    if not start and not end:
+        return now_ms - default_ms, now_ms + default_ms
+    if not end:
+        end = start + default_ms
+    if not start:
+        start = end - default_ms
+    if end < start or end - start > WEEK_MS:
+        raise ApiError(10001, "params error: the time range between startTime and endTime must be within 7 days")
+    return start, end

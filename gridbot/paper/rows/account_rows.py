@@ -1,0 +1,147 @@
+"""Rows of positions and wallets as Bybit sends them. Pure.
+
+Field sets follow docs/bybit.md 2.7 (names), 2.5 and 2.6 (meaning); `stream=True` gives the stream's names where they
+differ. Numbers are text, unknown ones are the empty string.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from gridbot.core.margin import tier_for
+from gridbot.core.vocabulary import Direction
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.valuation import Totals, Valuation
+from gridbot.paper.rows.row_numbers import plain
+
+__all__ = ["position_row", "wallet_row"]
+
+ZERO = Decimal(0)
+LEAST_FEE = Decimal("0.00055")
+"""The break-even price reckons with this fee even for accounts that pay less (docs/bybit.md 6.1)."""
+
+
+def _liquidation_price(account: Account, leg: Leg, valuation: Valuation, equity: Decimal) -> str:
+    """Empty when it lies outside the prices that the instrument can have."""
+    price, instrument = valuation.liquidation_price(account, leg, equity), valuation.markets[leg.symbol].instrument
+    if price is None or not instrument.min_price < price < instrument.max_price:
+        return ""
+    return format(instrument.price(instrument.ticks(price)), "f")
+
+
+def position_row(
+    account: Account, leg: Leg, valuation: Valuation, figures: Totals, *, stream: bool = False
+) -> dict[str, Any]:
+    """A row of position/list or of the position topic, with the account's present figures.
+
+    A flat leg has an empty side.
+    """
+    held = bool(leg.size)
+    market, margin = valuation.markets[leg.symbol], figures.margin_of(leg)
+    tier = tier_for(market.instrument.tiers, leg.cost)
+    sign = 1 if leg.direction is Direction.LONG else -1
+    break_even = ""
+    if held:
+        spent = leg.cost * sign - leg.current_realised
+        break_even = plain(spent / (leg.size * sign - leg.size * max(valuation.taker_fee, LEAST_FEE)))
+    initial, maintenance = plain(margin.initial), plain(margin.maintenance)
+    no_price = "0" if stream else ""
+    row: dict[str, Any] = {
+        "positionIdx": leg.position_idx,
+        "riskId": market.listing.symbol_id * 10 + market.instrument.tiers.index(tier) + 1,
+        "riskLimitValue": plain(tier.limit),
+        "symbol": leg.symbol,
+        "side": leg.direction.open_side.value if held else "",
+        "size": format(leg.size, "f") if held else "0",
+        "entryPrice" if stream else "avgPrice": plain(leg.entry),
+        "positionValue": plain(leg.cost) if held else ("0" if stream else ""),
+        "tradeMode": 0,
+        "positionStatus": leg.status,
+        "autoAddMargin": 0,
+        "adlRankIndicator": 2 if held else 0,
+        "leverage": plain(valuation.leverage(account, leg.symbol)),
+        "breakEvenPrice": break_even or no_price,
+        "positionBalance": "0",
+        "markPrice": format(market.mark, "f"),
+        "liqPrice": _liquidation_price(account, leg, valuation, figures.equity) if held else "",
+        "bustPrice": "",
+        "positionMM": maintenance,
+        "positionMMByMp": maintenance,
+        "positionIM": initial,
+        "positionIMByMp": initial,
+        "tpslMode": "Full",
+        "takeProfit": no_price if leg.take_profit is None else format(leg.take_profit, "f"),
+        "stopLoss": no_price if leg.stop_loss is None else format(leg.stop_loss, "f"),
+        "trailingStop": "0" if leg.trailing_stop is None else format(leg.trailing_stop, "f"),
+        "unrealisedPnl": plain(leg.unrealised(market.mark)) if held else no_price,
+        "curRealisedPnl": plain(leg.current_realised),
+        "cumRealisedPnl": plain(leg.total_realised),
+        "seq": leg.seq,
+        "isReduceOnly": False,
+        "mmrSysUpdatedTime": "",
+        "leverageSysUpdatedTime": "",
+        "sessionAvgPrice": "",
+        "openTime": leg.opened_ms,
+        "createdTime": str(leg.created_ms),
+        "updatedTime": str(leg.updated_ms),
+    }
+    if stream:
+        row["category"] = "linear"
+    return row
+
+
+def _rate(part: Decimal, whole: Decimal) -> str:
+    return plain((part / whole).quantize(Decimal("0.0001"))) if whole > 0 else ""
+
+
+def wallet_row(account: Account, figures: Totals) -> dict[str, Any]:
+    """The only row of wallet-balance and of the wallet topic. USDT counts as one USD."""
+    equity, wallet = plain(figures.equity), plain(figures.wallet)
+    unrealised = plain(figures.unrealised)
+    initial, maintenance = plain(figures.initial), plain(figures.maintenance)
+    initial_rate = _rate(figures.initial, figures.equity)
+    maintenance_rate = _rate(figures.maintenance, figures.equity)
+    return {
+        "accountType": "UNIFIED",
+        "accountIMRate": initial_rate,
+        "accountIMRateByMp": initial_rate,
+        "accountMMRate": maintenance_rate,
+        "accountMMRateByMp": maintenance_rate,
+        "totalEquity": equity,
+        "totalWalletBalance": wallet,
+        "totalMarginBalance": equity,
+        "totalAvailableBalance": plain(max(ZERO, figures.available)),
+        "totalPerpUPL": unrealised,
+        "totalInitialMargin": initial,
+        "totalInitialMarginByMp": initial,
+        "totalMaintenanceMargin": maintenance,
+        "totalMaintenanceMarginByMp": maintenance,
+        "accountLTV": "0",
+        "coin": [
+            {
+                "coin": "USDT",
+                "equity": equity,
+                "usdValue": equity,
+                "walletBalance": wallet,
+                "locked": "0",
+                "spotHedgingQty": "0",
+                "borrowAmount": "0",
+                "accruedInterest": "0",
+                "totalOrderIM": plain(figures.order_initial),
+                "totalPositionIM": plain(figures.position_initial),
+                "totalPositionMM": maintenance,
+                "unrealisedPnl": unrealised,
+                "cumRealisedPnl": plain(account.realised - account.fees + account.funding),
+                "bonus": "0",
+                "collateralSwitch": True,
+                "marginCollateral": True,
+                "colRes": "0",
+                "spotBorrow": "0",
+                "free": "",
+                "availableToWithdraw": "",
+                "availableToBorrow": "",
+            }
+        ],
+    }

@@ -1,0 +1,180 @@
+"""Rows of orders, executions and closed positions as Bybit sends them. Pure.
+
+Field sets follow docs/bybit.md 2.7 (names) and 3, 5.2, 5.3 (meaning); `stream=True` gives the stream's names where they
+differ. Numbers are text, unknown ones are the empty string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gridbot.paper.accounts.account import ClosedPnl
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, TpslMode
+from gridbot.paper.market.instruments import Listing
+from gridbot.paper.rows.row_numbers import plain
+
+__all__ = ["closed_pnl_row", "execution_row", "fast_execution_row", "order_row"]
+
+STOPS = {"CreateByStopOrder": "Stop"} | {create_type: kind.value for create_type, kind in STOP_OF_CREATE_TYPE.items()}
+
+
+def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
+    """An order of realtime, history or the order topic."""
+    request = order.request
+    trigger = request.trigger
+    fee = plain(order.cum_fee)
+    leaves = order.leaves
+    no_qty = listing.instrument.qty_step * 0
+    row: dict[str, Any] = {
+        "symbol": request.symbol,
+        "orderId": order.order_id,
+        "orderLinkId": request.order_link_id,
+        "parentOrderLinkId": request.parent_link_id,
+        "blockTradeId": "",
+        "side": request.side.value,
+        "positionIdx": request.position_idx,
+        "orderStatus": order.status.value,
+        "createType": request.create_type,
+        "cancelType": order.cancel_type,
+        "rejectReason": order.reject_reason,
+        "timeInForce": "IOC" if order.is_market else request.time_in_force,
+        "isLeverage": "",
+        "price": "0" if request.price is None and order.is_stop else format(order.price, "f"),
+        "qty": format(order.qty, "f"),
+        "avgPrice": plain(order.cum_value / order.cum_qty) if order.cum_qty else "",
+        "leavesQty": format(leaves or no_qty, "f"),
+        "leavesValue": plain(leaves * order.price),
+        "cumExecQty": format(order.cum_qty or no_qty, "f"),
+        "cumExecValue": plain(order.cum_value),
+        "cumExecFee": fee,
+        "cumFeeDetail": {"USDT": fee} if order.cum_qty else {},
+        "orderType": "Market" if order.is_market else "Limit",
+        "stopOrderType": STOPS.get(request.create_type, "Stop") if trigger else "" if stream else "UNKNOWN",
+        "orderIv": "",
+        "marketUnit": "",
+        "triggerPrice": format(trigger.price, "f") if trigger else "",
+        "takeProfit": "",
+        "stopLoss": "",
+        "tpslMode": _tpsl_mode(order),
+        "ocoTriggerBy": "",
+        "tpLimitPrice": "",
+        "slLimitPrice": "",
+        "tpTriggerBy": "",
+        "slTriggerBy": "",
+        "triggerDirection": trigger.direction if trigger else 0,
+        "triggerBy": trigger.by if trigger else "",
+        "lastPriceOnCreated": format(order.last_price, "f"),
+        "reduceOnly": request.reduce_only,
+        "closeOnTrigger": request.close_on_trigger,
+        "placeType": "",
+        "smpType": request.smp_type,
+        "smpGroup": 0,
+        "smpOrderId": order.smp_order_id,
+        "slippageToleranceType": request.slippage.kind if request.slippage else "UNKNOWN",
+        "slippageTolerance": plain(request.slippage.value) if request.slippage else "",
+        "rpiTakerAccess": request.rpi_taker_access,
+        "rpiMatchedQty": "0",
+        "createdTime": str(order.created_ms),
+        "updatedTime": str(order.updated_ms),
+    }
+    if request.attached is not None:
+        for prefix, name, stop in (
+            ("tp", "takeProfit", request.attached.take_profit),
+            ("sl", "stopLoss", request.attached.stop_loss),
+        ):
+            if stop is not None:
+                row[name] = format(stop.price, "f")
+                row[f"{prefix}TriggerBy"] = stop.by
+                row[f"{prefix}LimitPrice"] = "" if stop.limit is None else format(stop.limit, "f")
+    if stream:
+        row["category"] = "linear"
+        row["closedPnl"] = plain(order.closed_pnl)
+        row["feeCurrency"] = ""
+    else:
+        row["extraFees"] = ""
+    return row
+
+
+def _tpsl_mode(order: Order) -> str:
+    """Of a stop, or of the stops that an order brings along; empty for any other order."""
+    if order.request.attached is not None:
+        return order.request.attached.mode.value
+    kind = order.stop_kind
+    return "" if kind is None else (TpslMode.PARTIAL if kind.is_partial else TpslMode.FULL).value
+
+
+def execution_row(execution: Execution, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
+    """A row of execution/list or of the execution topic (`execPnl` and a list as `extraFees` there)."""
+    no_qty = listing.instrument.qty_step * 0
+    row: dict[str, Any] = {
+        "symbol": execution.symbol,
+        "orderId": execution.order_id,
+        "orderLinkId": execution.order_link_id,
+        "side": execution.side.value,
+        "orderPrice": format(execution.order_price, "f"),
+        "orderQty": format(execution.order_qty, "f"),
+        "leavesQty": format(execution.leaves_qty or no_qty, "f"),
+        "createType": execution.create_type,
+        "orderType": execution.order_type,
+        "stopOrderType": STOPS.get(execution.create_type, "UNKNOWN"),
+        "execFee": plain(execution.fee),
+        "execId": execution.exec_id,
+        "execPrice": format(execution.price, "f"),
+        "execQty": format(execution.qty, "f"),
+        "execType": execution.exec_type,
+        "execValue": plain(execution.value),
+        "execTime": str(execution.time_ms),
+        "feeCurrency": "USDT",
+        "isMaker": execution.is_maker,
+        "feeRate": plain(execution.fee_rate),
+        "tradeIv": "",
+        "markIv": "",
+        "markPrice": format(execution.mark_price, "f"),
+        "indexPrice": "",
+        "underlyingPrice": "",
+        "blockTradeId": "",
+        "closedSize": format(execution.closed_size or no_qty, "f"),
+        "seq": execution.seq,
+    }
+    if stream:
+        row["category"] = "linear"
+        row["isLeverage"] = "0"
+        row["marketUnit"] = ""
+        row["execPnl"] = plain(execution.realised)
+        row["extraFees"] = []
+    else:
+        row["extraFees"] = ""
+    return row
+
+
+def fast_execution_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The few fields of execution.fast; a maker's link id is withheld there (docs/bybit.md 5.3)."""
+    names = ("category", "symbol", "execId", "execPrice", "execQty", "orderId", "isMaker", "side", "execTime", "seq")
+    return {name: row[name] for name in names} | {"orderLinkId": "" if row["isMaker"] else row["orderLinkId"]}
+
+
+def closed_pnl_row(row: ClosedPnl) -> dict[str, Any]:
+    order = row.order
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "side": order.side.value,
+        "qty": format(order.qty, "f"),
+        "orderPrice": format(order.price, "f"),
+        "orderType": "Market" if order.is_market else "Limit",
+        "execType": row.exec_type,
+        "closedSize": format(row.closed_size, "f"),
+        "cumEntryValue": plain(row.entry_value),
+        "avgEntryPrice": plain(row.entry_value / row.closed_size),
+        "cumExitValue": plain(row.exit_value),
+        "avgExitPrice": plain(row.exit_value / row.closed_size),
+        "closedPnl": plain(row.net),
+        "fillCount": str(row.fill_count),
+        "leverage": plain(row.leverage),
+        "openFee": plain(row.open_fee),
+        "closeFee": plain(row.close_fee),
+        "createdTime": str(row.created_ms),
+        "updatedTime": str(row.updated_ms),
+    }

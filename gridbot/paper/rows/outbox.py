@@ -1,0 +1,111 @@
+"""What a step changed, as rows for the private streams. Pure.
+
+A step notes each change when it happens (orders change again later, so their rows are made at once) and ends with
+`flush`. Positions and wallet are valued there, once, however often the step touched them. Only topics that somebody
+listens to are made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.valuation import Valuation
+from gridbot.paper.rows.account_rows import position_row, wallet_row
+from gridbot.paper.rows.order_rows import execution_row, order_row
+
+__all__ = ["Outbox", "Push"]
+
+VALUED_TOPICS = frozenset({"position", "wallet"})
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Rows for one topic of one account's private streams."""
+
+    account: str
+    topic: str
+    rows: list[Row]
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What the present step changed for one account."""
+
+    account: Account
+    orders: list[Row]
+    executions: list[Row]
+    legs: dict[tuple[str, int], Leg]
+
+
+class Outbox:
+    """Pushes in the order in which things happened, until they are taken."""
+
+    def __init__(self, valuation: Valuation) -> None:
+        self._valuation = valuation
+        self._pushes: list[Push] = []
+        self._changed: dict[str, _Changes] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._pushes)
+
+    def take(self) -> list[Push]:
+        """The pushes of all steps since the last call."""
+        pushes, self._pushes = self._pushes, []
+        return pushes
+
+    def order_changed(self, account: Account, order: Order) -> None:
+        changes = self._of(account)
+        if "order" in account.listening:
+            changes.orders.append(self._order_row(order))
+        leg = account.leg(order.symbol, order.request.position_idx)
+        changes.legs[(leg.symbol, leg.position_idx)] = leg
+
+    def executed(self, account: Account, execution: Execution, order: Order | None) -> None:
+        """Note an execution and the order it belongs to (None: a funding)."""
+        changes = self._of(account)
+        if "execution" in account.listening:
+            listing = self._valuation.markets[execution.symbol].listing
+            changes.executions.append(execution_row(execution, listing, stream=True))
+        if order is not None and "order" in account.listening:
+            changes.orders.append(self._order_row(order))
+
+    def leg_changed(self, account: Account, leg: Leg) -> None:
+        self._of(account).legs[(leg.symbol, leg.position_idx)] = leg
+
+    def wallet_changed(self, account: Account) -> None:
+        self._of(account)
+
+    def flush(self) -> None:
+        """End a step: turn what it changed into pushes."""
+        changed, self._changed = self._changed, {}
+        for changes in changed.values():
+            account = changes.account
+            listening = account.listening
+            if changes.orders:
+                self._pushes.append(Push(account.name, "order", changes.orders))
+            if changes.executions:
+                self._pushes.append(Push(account.name, "execution", changes.executions))
+            if not listening & VALUED_TOPICS:
+                continue
+            figures = self._valuation.totals(account)
+            if "position" in listening and changes.legs:
+                rows = [
+                    position_row(account, leg, self._valuation, figures, stream=True) for leg in changes.legs.values()
+                ]
+                self._pushes.append(Push(account.name, "position", rows))
+            if "wallet" in listening:
+                self._pushes.append(Push(account.name, "wallet", [wallet_row(account, figures)]))
+
+    def _of(self, account: Account) -> _Changes:
+        changes = self._changed.get(account.name)
+        if changes is None:
+            changes = self._changed[account.name] = _Changes(account, [], [], {})
+        return changes
+
+    def _order_row(self, order: Order) -> Row:
+        return order_row(order, self._valuation.markets[order.symbol].listing, stream=True)

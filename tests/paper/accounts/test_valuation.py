@@ -1,0 +1,139 @@
+"""The captured figures of docs/bybit.md 6, as the accounts of the paper exchange get them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from gridbot.core.events import OrderStatus
+from gridbot.core.instrument import RiskTier
+from gridbot.core.margin import tier_for
+from gridbot.core.vocabulary import Direction, Side
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import NewOrder, Order
+from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.valuation import NO_MARGIN, Valuation
+from gridbot.paper.market.instruments import LISTINGS
+from gridbot.paper.market.symbol_market import SymbolMarket
+
+D = Decimal
+TAKER = D("0.00055")
+SYMBOL = "ETHUSDT"
+
+
+def valuation_at(mark: str, taker: Decimal = TAKER, symbol: str = SYMBOL) -> Valuation:
+    market = SymbolMarket(LISTINGS[symbol], D(mark), D(10000), 0)
+    market.mark = D(mark)
+    return Valuation({symbol: market}, D(10), taker)
+
+
+def account_with(
+    long: tuple[str, str] = ("0", "0"), short: tuple[str, str] = ("0", "0"), symbol: str = SYMBOL
+) -> Account:
+    """(size, entry) of its legs."""
+    account = Account("a", 1, "k", "s", D(1000))
+    for idx, (size, entry) in ((1, long), (2, short)):
+        leg = account.leg(symbol, idx)
+        leg.size, leg.cost = D(size), D(size) * D(entry)
+    return account
+
+
+def legs(account: Account, symbol: str = SYMBOL) -> tuple[Leg, Leg]:
+    return account.leg(symbol, 1), account.leg(symbol, 2)
+
+
+def order(side: Side, qty: str, price: str, *, idx: int, closing: bool = False) -> Order:
+    request = NewOrder(SYMBOL, side, D(qty), D(price), idx)
+    return Order(1, "id", request, D(qty), D(price), closing, D(price), 0, 0)
+
+
+def test_a_single_long_as_in_the_worked_example() -> None:
+    valuation, account = valuation_at("2501.20"), account_with(long=("0.10", "2500"))
+    long, short = valuation.totals(account).margins[SYMBOL]
+    assert (long.initial, long.maintenance) == (D("25.13575"), D("1.37435"))
+    assert short == NO_MARGIN
+    figures = valuation.totals(account)
+    assert (figures.unrealised, figures.equity) == (D("0.12"), D("1000.12"))
+    assert (figures.position_initial, figures.maintenance) == (D("25.13575"), D("1.37435"))
+
+
+def test_what_an_opening_order_locks() -> None:
+    valuation, account = valuation_at("2500"), account_with()
+    assert valuation.order_margin(account, order(Side.BUY, "0.10", "2500", idx=1)) == D("25.26125")
+    assert valuation.order_margin(account, order(Side.SELL, "0.10", "2500", idx=2)) == D("25.28875")
+
+
+def test_orders_that_close_or_wait_lock_nothing() -> None:
+    valuation, account = valuation_at("2500"), account_with(long=("1", "2500"))
+    closing = order(Side.SELL, "0.10", "2500", idx=1, closing=True)
+    assert valuation.order_margin(account, closing) == 0
+    waiting = order(Side.BUY, "0.10", "2500", idx=1)
+    waiting.status = OrderStatus.UNTRIGGERED
+    assert valuation.order_margin(account, waiting) == 0
+
+
+def test_in_one_way_mode_only_what_turns_the_position_around_locks_margin() -> None:
+    valuation, account = valuation_at("2500"), account_with()
+    leg = account.leg(SYMBOL, 0)
+    leg.direction, leg.size, leg.cost = Direction.LONG, D("0.05"), D(125)
+    assert valuation.order_margin(account, order(Side.SELL, "0.15", "2500", idx=0)) == D("25.28875")
+
+
+def test_margins_of_a_pair_as_fitted() -> None:
+    valuation, account = valuation_at("2501.2"), account_with(long=("2", "2500"), short=("1", "2600"))
+    long, short = valuation.totals(account).margins[SYMBOL]
+    assert (long.initial, long.maintenance) == (D("502.715"), D("14.981"))
+    assert (short.initial, short.maintenance) == (D("4.4015"), D("4.4015"))
+    assert valuation.totals(account).margin_of(legs(account)[1]) == short
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "maintenance"),
+    [
+        # 60 BTC long, 30 short: 1.8 million bare, first tier (to 2 million, 0.5 %), though 5.4 million stand open
+        (("60", "60000"), ("30", "60000"), D(9000) + D("1782.000")),
+        # 100 long, 40 short: 3.6 million bare, second tier: 1 % less 10000
+        (("100", "60000"), ("40", "60000"), D(26000) + D("2970.000")),
+    ],
+)
+def test_the_rate_is_that_of_the_part_that_is_not_hedged(
+    long: tuple[str, str], short: tuple[str, str], maintenance: Decimal
+) -> None:
+    valuation = valuation_at("60000", symbol="BTCUSDT")
+    bigger, smaller = valuation.totals(account_with(long, short, "BTCUSDT")).margins["BTCUSDT"]
+    assert bigger.maintenance == maintenance
+    assert smaller.initial == smaller.maintenance == D(short[0]) * 60000 * D("1.1") * TAKER
+
+
+def test_a_bigger_hedge_never_needs_less_margin_for_the_part_that_is_bare() -> None:
+    valuation = valuation_at("60000", symbol="BTCUSDT")
+    figures = []
+    for hedged in (0, 10, 20, 40, 80):
+        account = account_with((str(30 + hedged), "60000"), (str(hedged), "60000"), "BTCUSDT")
+        figures.append(valuation.totals(account).maintenance)
+    assert figures == sorted(figures)
+
+
+def test_liquidation_prices_of_a_pair() -> None:
+    account = account_with(long=("2", "100"), short=("1", "110"), symbol="LTCUSDT")
+    valuation = valuation_at("100", symbol="LTCUSDT")
+    long, short = legs(account, "LTCUSDT")
+    assert valuation.liquidation_price(account, long, D(50)) == D("53.10")
+    assert valuation.liquidation_price(account, short, D(50)) is None
+    account = account_with(long=("1", "100"), short=("2", "110"), symbol="LTCUSDT")
+    long, short = legs(account, "LTCUSDT")
+    assert valuation.liquidation_price(account, short, D(50)) == D("156.80")
+    assert valuation.liquidation_price(account, long, D(50)) is None
+
+
+def test_tiers_are_chosen_by_value_and_continuous() -> None:
+    for listing in LISTINGS.values():
+        tiers: tuple[RiskTier, ...] = listing.instrument.tiers
+        for lower, upper in pairwise(tiers):
+            at_limit = lower.limit * lower.mm_rate - lower.mm_deduction
+            assert at_limit == lower.limit * upper.mm_rate - upper.mm_deduction
+            assert lower.limit < upper.limit
+        assert tier_for(tiers, tiers[0].limit) is tiers[0]
+        assert tier_for(tiers, tiers[-1].limit * 10) is tiers[-1]
