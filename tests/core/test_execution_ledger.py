@@ -119,6 +119,15 @@ def test_shadow_fills_do_not_move_where_paging_goes_on() -> None:
     assert ledger.last_exec_ts == 5
 
 
+def test_paging_goes_on_at_the_newest_execution_or_where_counting_began() -> None:
+    ledger = Ledger()
+    ledger.begin(4)
+    assert ledger.last_exec_ts == 4
+    for n in (9, 7):
+        ledger.apply("s", execution(n))
+    assert ledger.last_exec_ts == 9
+
+
 def test_ids_are_kept_within_bounds() -> None:
     ledger = Ledger()
     for n in range(EXEC_IDS_KEPT + 10):
