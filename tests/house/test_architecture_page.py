@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from gridbot.orders.order import OrderState
-from supervisor.children.policy import ProcessState
+from supervisor.children.policy_types import ProcessState
 from supervisor.status.model import AccountHealth, Freshness, StrategyState
 from tests.house.source import DIVIDED, MODULES, ROOT, is_package, room
 
