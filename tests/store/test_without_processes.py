@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import gridbot
-from gridbot.records import codec
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import ExecutionRecord, UtcMs

@@ -9,8 +9,10 @@ import pytest
 from gridbot.core import CancelIntent, Direction, OrderStatus, PlaceLimitIntent, Side
 from gridbot.records.record_types import IntentRecord
 from gridbot.risk.refusals import Refusal
+from gridbot.strategies.grid import GridConfig, GridEngine
+from gridbot.worker.strategy_runner import StrategyRunner
 from tests.execution.support import settle
-from tests.worker.account_bench import AccountBench, position, strategy, ticker, wallet
+from tests.worker.account_bench import BTC, AccountBench, position, strategy, ticker, wallet
 
 D = Decimal
 
@@ -128,6 +130,29 @@ async def test_an_answer_that_nothing_but_a_leg_can_change_is_not_looked_at_agai
     bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
     bench.runner.placement.act(intents)
     assert [order.ticks for order in bench.orders] == [501_000], "there is something to close now"
+
+
+async def test_two_strategies_of_an_account_spend_one_wallet() -> None:
+    """incident L56: each compared its orders with the same balance, and together they spent more than there was."""
+    bench = trading()
+    bench.gate.funds.update(wallet(available="60", ts=2), bench.clock.now_s)
+    other = second_strategy(bench)
+    bench.runner.placement.act([place(499_000)])  # 499 USDT at 10x and a twentieth: 52.4
+    other.placement.act([place(498_000)])
+    assert (len(bench.runner.book), len(other.book)) == (1, 0)
+    assert other.placement.refusals == {Refusal.FUNDS: 1}
+
+
+def second_strategy(bench: AccountBench) -> StrategyRunner:
+    """Another one of the same account, with a book and legs of its own, that may trade."""
+    config = strategy(strat_id="two")
+    runner = StrategyRunner(config, BTC, GridEngine("BTCUSDT", BTC, GridConfig(4, D("0.2")), "two"), bench.context)
+    runner.on_wallet(wallet())
+    for direction in Direction:
+        runner.on_position_update(position(direction, "0", None), source="rest")
+    runner.ready()
+    runner.set_price(ticker())
+    return runner
 
 
 async def test_what_time_can_lift_is_looked_at_again() -> None:
