@@ -95,7 +95,8 @@ def test_the_axes_of_status_are_those_of_the_code():
 
 def test_the_glossary_names_every_state():
     text = (DOCS / "glossary.md").read_text(encoding="utf-8")
-    states = [state.value for kind in (OrderState, *AXES.values()) for state in kind]
+    kinds: list[type[Enum]] = [OrderState, *AXES.values()]
+    states = [state.value for kind in kinds for state in kind]
     assert [state for state in states if state.replace("_", " ") not in text and state not in text] == []
 
 
