@@ -60,9 +60,9 @@ from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig
+from gridbot.system_ports import SystemClock, SystemIds
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.spec import WorkerSpec
-from gridbot.worker.system_ports import SystemClock, SystemIds
 from supervisor.store.writer import WriterSpec
 from supervisor.store.writer_process import run_writer
 

@@ -46,6 +46,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.store_history import HISTORY, Figure, Figures, make_rollups, queries
 from gridbot.records import codec
+from gridbot.records.columns import columns_of
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord, Header, OrderRecord, PositionRecord, UtcMs
@@ -54,7 +55,8 @@ from gridbot.store.commit import Rows, commit
 from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUP_SOURCES
-from gridbot.worker.system_ports import SystemClock
+from gridbot.store.row_values import row_of
+from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 
@@ -167,10 +169,10 @@ def sqlite_row_by_row(data_dir: Path, count: int) -> float:
     """The plain way: each record inserted and committed by itself, money as text to keep it exact. Records a second."""
     con = sqlite3.connect(data_dir / "baseline.sqlite", isolation_level=None)
     con.execute("PRAGMA journal_mode = WAL")
-    names = [column.name for column in (*codec.columns(Header), *codec.columns(ExecutionRecord))]
+    names = [column.name for column in (*columns_of(Header), *columns_of(ExecutionRecord))]
     con.execute(f"CREATE TABLE executions ({', '.join(names)})")
     body = codec.encode("alice", "run", 1, 1, execution(1))[16:-1]
-    row = [str(value) if not isinstance(value, int) else value for value in codec.row_of(orjson.loads(body))]
+    row = [str(value) if not isinstance(value, int) else value for value in row_of(orjson.loads(body))]
     statement = f"INSERT INTO executions VALUES ({', '.join('?' * len(names))})"
     started = time.perf_counter()
     for number in range(count):

@@ -11,52 +11,23 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
 import logging
 import logging.handlers
 import queue
-import re
 import sys
-import urllib.parse
 from collections.abc import Iterator, MutableMapping
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from pythonjsonlogger.orjson import OrjsonFormatter
-
 from gridbot.config.models import LoggingConfig
+from gridbot.log_lines import ConsoleFormatter, JsonFormatter, register_secret
 
 __all__ = ["StrategyLogger", "context", "for_strategy", "log_path", "register_secret", "setup_logging", "stop_logging"]
 
 QUEUE_LINES = 20_000
-_HIDDEN = "********"
-_SHORTEST_SECRET = 6
 
-# The tag of a console line, by the longest matching logger name. `extra={"tag": "fill"}` or a message that begins with
-# `[fill] ` says otherwise.
-_TAGS = {
-    "gridbot": "acct",
-    "gridbot.bybit": "rest",
-    "gridbot.bybit.streams": "ws",
-    "gridbot.core": "grid",
-    "gridbot.core.execution_ledger": "acct",
-    "gridbot.worker.orchestrator": "acct",
-    "gridbot.execution": "order",
-    "gridbot.orders": "order",
-    "gridbot.risk": "order",
-    "gridbot.strategies": "grid",
-    "gridbot.paper": "paper",
-    "gridbot.worker.order_manager": "order",
-    "gridbot.worker.reconciler": "recon",
-    "gridbot.worker.strategy_runner": "grid",
-    "gridbot.worker.main": "acct",
-    "supervisor": "sup",
-    "supervisor.store": "store",
-    "gridbot.store": "store",
-}
-# Libraries that narrate every request; pybit at DEBUG even logs signed ones.
+# Libraries that log every request; pybit at DEBUG even logs signed ones.
 _TAMED = {
     "pybit": logging.WARNING,
     "urllib3": logging.WARNING,
@@ -65,10 +36,7 @@ _TAMED = {
     "asyncio": logging.WARNING,
 }
 
-_OWN_TAG = re.compile(r"\[([a-z_]+)\] ")
-
 _context: ContextVar[tuple[str, str]] = ContextVar("gridbot_log_context", default=("", ""))
-_secrets: set[str] = set()
 _running: list[_Logs] = []
 
 
@@ -95,12 +63,6 @@ def context(account: str, strategy: str = "") -> Iterator[None]:
         _context.reset(token)
 
 
-def register_secret(value: str) -> None:
-    """Never let `value` appear in a line, as it is, as JSON or as part of a URL. Very short values are left alone."""
-    if len(value) >= _SHORTEST_SECRET:
-        _secrets.update((value, json.dumps(value)[1:-1], urllib.parse.quote(value, safe="")))
-
-
 def log_path(process: str, data_dir: Path) -> Path:
     """The JSON lines of a process."""
     return data_dir / "logs" / f"{process}.jsonl"
@@ -124,12 +86,12 @@ def setup_logging(
     path = log_path(process, data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
     file = _File(path, maxBytes=config.max_bytes, backupCount=config.backups, encoding="utf-8")
-    file.setFormatter(_JsonFormatter(process))
+    file.setFormatter(JsonFormatter(process))
     file.setLevel(config.level)
     targets: list[logging.Handler] = [file]
     if console:
         screen = logging.StreamHandler(stream or sys.stderr)
-        screen.setFormatter(_ConsoleFormatter(process))
+        screen.setFormatter(ConsoleFormatter(process))
         screen.setLevel(config.console_level)
         targets.append(screen)
     logs = _Logs(account, targets)
@@ -206,62 +168,3 @@ class _File(logging.handlers.RotatingFileHandler):
             reason = str(sys.exc_info()[1])
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write(f"gridbot: cannot write {self.baseFilename}: {reason}; log lines are lost\n")
-
-
-def _redacted(line: str) -> str:
-    for secret in _secrets:
-        if secret in line:
-            line = line.replace(secret, _HIDDEN)
-    return line
-
-
-class _JsonFormatter(OrjsonFormatter):
-    """One object per line: time, level, process, pid, account, strategy, logger, message, then the extras."""
-
-    def __init__(self, process: str) -> None:
-        fields = ("time", "levelname", "process_name", "process", "account", "strategy", "name", "message")
-        renamed = {"levelname": "level", "process": "pid", "process_name": "process", "name": "logger"}
-        super().__init__(fields, rename_fields=renamed, json_default=str)
-        self._process = process
-
-    def format(self, record: logging.LogRecord) -> str:
-        record.__dict__["time"] = _utc(record).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        record.__dict__["process_name"] = self._process
-        return _redacted(super().format(record))
-
-
-class _ConsoleFormatter(logging.Formatter):
-    """`12:00:01.123 INFO    worker-alice [fill] alice/btc: message`."""
-
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self._process = process
-
-    def format(self, record: logging.LogRecord) -> str:
-        time = _utc(record).strftime("%H:%M:%S.%f")[:-3]
-        who = "/".join(part for part in (_field(record, "account"), _field(record, "strategy")) if part)
-        tag, message = _field(record, "tag") or _tag(record.name), record.getMessage()
-        if (own := _OWN_TAG.match(message)) is not None:
-            tag, message = own.group(1), message[own.end() :]
-        line = f"{time} {record.levelname:<7} {self._process:<12} [{tag}] {who}{': ' if who else ''}{message}"
-        if record.exc_info and record.exc_info[1] is not None:
-            error = record.exc_info[1]
-            line += f" ({type(error).__name__}: {error}; the log file has the traceback)"
-        return _redacted(line)
-
-
-def _utc(record: logging.LogRecord) -> datetime:
-    return datetime.fromtimestamp(record.created, UTC)
-
-
-def _field(record: logging.LogRecord, name: str) -> str:
-    return str(record.__dict__.get(name) or "")
-
-
-def _tag(logger: str) -> str:
-    name = logger
-    while name:
-        if name in _TAGS:
-            return _TAGS[name]
-        name = name.rpartition(".")[0]
-    return logger.partition(".")[0]

@@ -8,7 +8,7 @@ by files in memory.
     Streams           the market's prices and the account's events, pushed
     Files             small documents that survive a restart
 
-`gridbot.bybit` implements the exchange's side, `gridbot.state` the files, `gridbot.worker.system_ports` the clock and
+`gridbot.bybit` implements the exchange's side, `gridbot.state` the files, `gridbot.system_ports` the clock and
 the randomness of a real process.
 """
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gridbot import logging_setup
+from gridbot import log_lines, logging_setup
 from gridbot.config.models import LoggingConfig
 
 
@@ -25,7 +25,7 @@ def _clean() -> Iterator[None]:
     yield
     logging_setup.stop_logging()
     root.setLevel(level)
-    logging_setup._secrets.clear()
+    log_lines._secrets.clear()
 
 
 def _lines(data_dir: Path, process: str = "worker-alice") -> list[dict[str, Any]]:

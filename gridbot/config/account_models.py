@@ -14,7 +14,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, model_validator
 
 from gridbot.config.errors import expected
-from gridbot.config.fields import Amount, Cap, Limit, Model, Name, Positive, Symbol
+from gridbot.config.fields import Amount, Cap, Model, Name, Positive, Symbol
+from gridbot.core.limits import Limit
 from gridbot.exchange.environment import Environment
 
 __all__ = [

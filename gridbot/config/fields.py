@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, ClassVar, Literal, Self
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from gridbot.config.errors import expected
+from gridbot.core.limits import Limit
 from gridbot.core.sizing import AmountRule
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Cap",
     "KeepFor",
     "Level",
-    "Limit",
     "Model",
     "Name",
     "Positive",
@@ -31,33 +30,6 @@ __all__ = [
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT\Z")
 _AGE = re.compile(r"(\d{1,5})([dh])\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A cap in USDT: a fixed amount (`"20000"`), or a multiple of the wallet balance (`"x10"`)."""
-
-    value: Decimal
-    of_wallet: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raises ValueError for anything but a positive number, optionally after an x."""
-        of_wallet = text.startswith("x")
-        try:
-            value = Decimal(text[1:] if of_wallet else text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite() or value <= 0:
-            raise ValueError(f"expected USDT such as 20000 or a multiple of the wallet such as x10, got {text!r}")
-        return cls(value, of_wallet)
-
-    def resolve(self, wallet: Decimal) -> Decimal:
-        """USDT at this wallet balance (USDT); a multiple of a negative balance is 0."""
-        return max(self.value * wallet, Decimal(0)) if self.of_wallet else self.value
-
-    def __str__(self) -> str:
-        return f"x{self.value}" if self.of_wallet else str(self.value)
 
 
 def _limit(value: Any) -> Any:

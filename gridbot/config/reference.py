@@ -12,8 +12,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gridbot.config.fields import Limit, age_text
+from gridbot.config.fields import age_text
 from gridbot.config.models import GridbotConfig
+from gridbot.core.limits import Limit
 
 __all__ = ["reference"]
 

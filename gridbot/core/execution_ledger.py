@@ -1,7 +1,7 @@
 """What an account's executions add up to: each counted once, ever. Pure; the journal and a checkpoint make it durable.
 
 Realised PnL and fees come from executions alone, never from position rows (incidents L26, L27), at average entry. The
-entry of each leg is kept from our own executions and set right when the exchange's position differs.
+entry of each leg follows from our own executions, and is corrected when the exchange's position differs.
 """
 
 from __future__ import annotations

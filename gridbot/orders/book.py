@@ -1,9 +1,9 @@
-"""The orders of one strategy: what we asked for, what the exchange says, and nothing it has not said.
+"""The orders of one strategy: what we asked for and what the exchange has said about it.
 
-Every change goes through `_move`, which knows the legal transitions; each method returns the `Transition` it caused or
-None, so that the caller can record it. An order leaves the live set when it is *settled*: over, and all its executions
-in. The order stream may report `Filled` before the execution arrives; were the level free in between, the strategy
-would place it again before its grid knows of the fill.
+Every change goes through `_move`, which checks it against the legal transitions. Each method returns the `Transition`
+it caused, or None, so that the caller can record it. An order leaves the live set when it is *settled*: over, and all
+its executions are in. The order stream may report `Filled` before the execution arrives; if the level were free in
+between, the strategy would place it again before its grid knows of the fill.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class OrderBook:
         return self._live.get(key) or self._finished.get(key)
 
     def has_live(self, direction: Direction, ticks: int) -> bool:
-        """The invariant "at most one live order per (direction, price)" asks this before every placement."""
+        """Whether a level is taken. Asked before every placement: at most one live order per (direction, price)."""
         return self._levels[direction, ticks] > 0
 
     def resting_close_qty(self, direction: Direction) -> Decimal:
@@ -113,7 +113,7 @@ class OrderBook:
         return None if order is None or order.on_wire else self._move(order, OrderState.CANCELLED, reason)
 
     def lose_reply(self, key: str, reason: str) -> Transition | None:
-        """A reply was lost: nobody knows, until a look-up does."""
+        """A reply was lost: the order may exist or not until it was looked up."""
         order = self._open(key)
         if order is None or order.state is OrderState.UNRESOLVED:
             return None

@@ -1,4 +1,4 @@
-"""Circuits that stop asking for what was just refused. Pure: time comes in, seconds on a monotonic clock."""
+"""Limits on failures and attempts: breakers, failure runs, rate caps. Pure; time is an argument, monotonic seconds."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Breaker(Generic[K]):
         return True
 
     def succeed(self, key: K) -> None:
+        """Forget the failures of a key, and close its circuit."""
         self._circuits.pop(key, None)
 
     def is_open(self, key: K, now_s: float) -> bool:
@@ -72,6 +73,7 @@ class FailureRun:
         return True
 
     def succeed(self) -> None:
+        """End the run, and a cooldown that goes on."""
         self._run, self._until = 0, None
 
     def is_cooling(self, now_s: float) -> bool:

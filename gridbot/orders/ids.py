@@ -44,9 +44,9 @@ def client_id_of(link_id: str) -> str | None:
 class Generations:
     """Numbers that never repeat for an account, across restarts and crashes.
 
-    They are handed out from blocks: `reserve(upto)` must have made durable that everything below `upto` is used before
-    the first number of a block is given away (a block is large, so in practice that happens only at start). After a
-    crash the rest of a block is skipped, which costs nothing.
+    They come from blocks. Before the first number of a block is used, `reserve(upto)` has to make durable that
+    everything below `upto` counts as used. A block is large, so in practice that happens only at start. After a crash
+    the rest of a block is skipped, which costs nothing.
     """
 
     BLOCK = 1_000_000

@@ -1,8 +1,8 @@
 """The hypothetical exchange of a shadow strategy: its orders rest here and the real market fills them. Pure.
 
 A resting order fills, whole, when the market trades through its price or the other side of the book reaches it: Buy
-when the last price is below, or the best ask at or below; Sell the other way round. It answers in the same events as
-the real exchange, so the strategy above it cannot tell the difference. Fees are the maker's.
+when the last price is below, or the best ask at or below; Sell the other way round. It answers with the same events as
+the real exchange, so that a strategy behaves as if it were live. Fees are the maker's.
 """
 
 from __future__ import annotations
@@ -44,12 +44,14 @@ class ShadowVenue:
         self._count = 0
 
     def place(self, order: TrackedOrder, now_ms: int) -> OrderUpdateEvent:
+        """Rest an order."""
         self._count += 1
         order.order_id = f"shadow-{self._run_id}-{self._count}"
         self._resting[order.key] = order
         return _update(order, OrderStatus.NEW, ZERO, now_ms)
 
     def cancel(self, order: TrackedOrder, now_ms: int) -> OrderUpdateEvent:
+        """Withdraw an order."""
         self._resting.pop(order.key, None)
         return _update(order, OrderStatus.CANCELLED, ZERO, now_ms)
 

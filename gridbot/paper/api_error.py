@@ -1,4 +1,4 @@
-"""The one error of the exchange's inside: a Bybit return code with its text."""
+"""The one error that the exchange raises: a Bybit return code with its text."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["ApiError"]
 
 
 class ApiError(Exception):
-    """A refusal as the client will see it; HTTP 200 unless `http_status` says otherwise.
+    """A refusal as the client sees it; HTTP 200 unless `http_status` says otherwise.
 
-    A few carry something in `result` or (`extra`) in `retExtInfo`.
+    A few carry a `result`, or `extra` fields in `retExtInfo`.
 
     Codes and texts: docs/bybit.md 4.2 and 4.4.
     """

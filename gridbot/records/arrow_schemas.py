@@ -1,16 +1,15 @@
-"""Arrow schemas of the record tables, for those who read an export with pyarrow, Polars or pandas.
+"""Arrow schemas of the record tables, for reading an export with pyarrow, Polars or pandas.
 
 Derived from the record types, as the database's tables are. An export's older files lack the columns that came later;
-read with this schema, such columns are null there. Needs pyarrow (`pip install gridbot[arrow]`); nothing in the bot
-does: DuckDB's own JSON reader fills tables as fast as Arrow's (3 µs a record each), without another 26 MB in memory.
+read with this schema, such columns are null there. Needs pyarrow (`pip install gridbot[arrow]`); the bot itself
+does not: DuckDB's own JSON reader fills tables as fast as Arrow's (3 µs a record each) and takes 26 MB less memory.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gridbot.records import codec
-from gridbot.records.codec import ColumnKind
+from gridbot.records.columns import RECORD_TYPES, ColumnKind, columns_of
 from gridbot.records.record_types import Header
 
 if TYPE_CHECKING:
@@ -19,19 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["schema_of"]
 
 PRECISION: Final = (38, 12)
-"""Digits in all and behind the point of each amount, as in the database."""
+"""Total digits and decimals of each amount, as in the database."""
 
 
 def schema_of(table: str) -> pyarrow.Schema:
     """Schema of a record table such as "executions"; the fields carry their documentation as metadata `doc`.
 
-    Raise ValueError for a name that is none, ImportError without pyarrow.
+    Raise ValueError for an unknown table, ImportError without pyarrow.
     """
     import pyarrow as pa
 
-    record = codec.RECORD_TYPES.get(table)
+    record = RECORD_TYPES.get(table)
     if record is None:
-        raise ValueError(f"expected one of {', '.join(codec.RECORD_TYPES)}, got {table!r}")
+        raise ValueError(f"expected one of {', '.join(RECORD_TYPES)}, got {table!r}")
     types: dict[ColumnKind, Any] = {
         ColumnKind.TEXT: pa.string(),
         ColumnKind.INTEGER: pa.int64(),
@@ -44,7 +43,7 @@ def schema_of(table: str) -> pyarrow.Schema:
     return pa.schema(
         [
             pa.field(column.name, types[column.kind], nullable=column.nullable, metadata={"doc": column.doc})
-            for column in codec.columns(Header) + codec.columns(record)
+            for column in columns_of(Header) + columns_of(record)
         ],
         metadata={"doc": " ".join((record.__doc__ or "").split())},
     )

@@ -1,4 +1,4 @@
-"""From what happened to what is kept: the records a strategy writes, in one place."""
+"""Builds records from events, orders, proposals and grids."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def of_proposal(
     link_id: str = "",
     ticker: TickerEvent | None,
 ) -> IntentRecord:
-    """What the strategy wanted placed, and what became of the wish."""
+    """An order that the strategy wanted, and what became of it."""
     return IntentRecord(
         strategy=strategy,
         symbol=symbol,
@@ -124,7 +124,7 @@ def of_transition(transition: Transition, *, shadow: bool, ret_code: int | None 
 def of_execution(
     strategy: str, execution: ExecutionEvent, realised: Decimal, *, shadow: bool, source: str
 ) -> ExecutionRecord:
-    """One execution, counted for the first time."""
+    """One execution, with the profit it realised."""
     return ExecutionRecord(
         strategy=strategy,
         symbol=execution.symbol,
@@ -148,7 +148,7 @@ def of_execution(
 
 
 def execution_of(record: ExecutionRecord) -> ExecutionEvent:
-    """The event back from its record, for folding the journal at start."""
+    """The event that a record was built from, for counting the journal's executions at start."""
     return ExecutionEvent(
         symbol=record.symbol,
         exec_id=record.exec_id,
@@ -254,12 +254,12 @@ def of_public_trade(trade: PublicTrade) -> PublicTradeRecord:
 
 
 def raw_execution(strategy: str, execution: ExecutionEvent) -> RawMessageRecord | None:
-    """The exchange's own words about an execution; None for a hypothetical one."""
+    """The execution as the exchange sent it; None for a hypothetical one."""
     return _raw(strategy, "execution", execution.exec_id, execution)
 
 
 def raw_order(strategy: str, update: OrderUpdateEvent) -> RawMessageRecord | None:
-    """The exchange's own words about an order that it ended without being asked to."""
+    """The update as the exchange sent it, of an order that it ended by itself; None for any other order."""
     if update.status.is_open or update.status is OrderStatus.FILLED or update.cancel_type == "CancelByUser":
         return None
     return _raw(strategy, "order", update.order_id, update)

@@ -1,4 +1,4 @@
-"""Records as bytes and back: what the journal holds and the record queue carries.
+"""Encodes records for the journal and the record queue, and decodes them.
 
 A frame is one line: length of the body in six hex digits, its CRC-32 (seeded with the length) in eight, the body, and a
 newline, with spaces between. The body is one JSON object: kind (the record's TABLE), account, run_id, seq, local_ts,
@@ -10,126 +10,45 @@ as its default in older frames; a field that is gone is ignored.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import types
 import typing
 import zlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import Enum
 from typing import Any, Final
 
 import orjson
 
-from gridbot.records import record_types
+from gridbot.records.columns import RECORD_TYPES, ColumnKind, columns_of
 from gridbot.records.record_types import Header, Record
 
 __all__ = [
-    "FRAME_OVERHEAD",
     "KIND_KEY",
     "MAX_BODY",
-    "RECORD_TYPES",
     "CodecError",
-    "Column",
-    "ColumnKind",
     "Span",
-    "columns",
     "decode",
     "decode_body",
     "encode",
-    "frames",
     "parse",
     "peek",
-    "row_of",
     "seq_of",
     "split",
 ]
 
 PREFIX: Final = 16  # "LLLLLL CCCCCCCC "
-FRAME_OVERHEAD: Final = PREFIX + 1
 MAX_BODY: Final = 0xFFFFFF
 KIND_KEY: Final = b'{"kind":"'
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP columns are naive UTC
 
 
 class CodecError(ValueError):
     """A frame or a body that cannot be read, or a record that cannot be written."""
 
 
-class ColumnKind(Enum):
-    """What a field is in the store."""
-
-    TEXT = "text"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
-    DECIMAL = "decimal"
-    UTC_MS = "utc_ms"
-    UTC_US = "utc_us"
-    JSON = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One field of a record type: name, kind, whether it may be null, its documentation and its default."""
-
-    name: str
-    kind: ColumnKind
-    nullable: bool
-    doc: str
-    default: Any = dataclasses.MISSING
-
-    @property
-    def required(self) -> bool:
-        return self.default is dataclasses.MISSING
-
-
-_KINDS: Final[dict[Any, ColumnKind]] = {
-    str: ColumnKind.TEXT,
-    int: ColumnKind.INTEGER,
-    bool: ColumnKind.BOOLEAN,
-    Decimal: ColumnKind.DECIMAL,
-    record_types.UtcMs: ColumnKind.UTC_MS,
-    record_types.UtcUs: ColumnKind.UTC_US,
-    record_types.Json: ColumnKind.JSON,
-}
-
-RECORD_TYPES: Final[dict[str, type[Any]]] = {cls.TABLE: cls for cls in typing.get_args(Record)}
-"""Record classes by table name."""
-
-
-_columns: Final[dict[type[Any], tuple[Column, ...]]] = {}
-
-
-def columns(cls: type[Any]) -> tuple[Column, ...]:
-    """Columns of a record class (or of `Header`), in declared order."""
-    known = _columns.get(cls)
-    if known is None:
-        hints = typing.get_type_hints(cls)
-        known = tuple(_column(cls, field, hints[field.name]) for field in dataclasses.fields(cls))
-        _columns[cls] = known
-    return known
-
-
-def _column(cls: type[Any], field: dataclasses.Field[Any], hint: Any) -> Column:
-    nullable = False
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        inner = [arg for arg in typing.get_args(hint) if arg is not types.NoneType]
-        nullable, hint = True, inner[0] if len(inner) == 1 else hint
-    kind = _KINDS.get(hint)
-    if kind is None:
-        known = ", ".join(getattr(key, "__name__", str(key)) for key in _KINDS)
-        raise TypeError(f"{cls.__name__}.{field.name}: expected one of {known} (or that | None), got {hint}")
-    return Column(field.name, kind, nullable, field.metadata.get("doc", ""), field.default)
-
-
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
 def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record) -> bytes:
-    """The frame of a record. Raise CodecError when the record holds something that is no column value."""
+    """The frame of a record. Raise CodecError when a value fits no column or the record is too long."""
     try:
         body = orjson.dumps(
             {
@@ -155,7 +74,7 @@ def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record) -
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes [start, end) of a buffer that are no valid frame."""
+    """Bytes [start, end) of a buffer that hold no valid frame."""
 
     start: int
     end: int
@@ -206,7 +125,7 @@ def decode_body(body: bytes) -> tuple[Header, Record]:
         raise CodecError(f"record kind {doc['kind']!r} is not known; was it written by a newer gridbot?")
     data = doc["data"]
     values: dict[str, Any] = {}
-    for column in columns(cls):
+    for column in columns_of(cls):
         if column.name in data:
             value = data[column.name]
             values[column.name] = Decimal(value) if column.kind is ColumnKind.DECIMAL and value is not None else value
@@ -249,57 +168,3 @@ def parse(body: bytes) -> dict[str, Any]:
     except (orjson.JSONDecodeError, AttributeError) as exc:
         raise CodecError(f"the body of a frame is no JSON object: {exc}") from exc
     raise CodecError(f"the body of a frame lacks some of its keys: {sorted(doc)}")
-
-
-# -- rows for the store -----------------------------------------------------------------------------------------------
-
-
-def row_of(doc: dict[str, Any]) -> tuple[Any, ...]:
-    """Row of a parsed body, in the order of the header's columns and then the record's.
-
-    Decimals stay text (the store converts them), times become naive UTC datetimes. Raise CodecError as `decode_body`.
-    """
-    extract = _extractors().get(doc["kind"])
-    if extract is None:
-        raise CodecError(f"record kind {doc['kind']!r} is not known; was it written by a newer gridbot?")
-    try:
-        return extract(doc)
-    except (KeyError, TypeError, OverflowError) as exc:
-        raise CodecError(f"{doc['kind']} record {doc.get('seq')} cannot be made a row: {exc!r}") from exc
-
-
-@functools.cache
-def _extractors() -> dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]]:
-    return {table: _extractor(cls) for table, cls in RECORD_TYPES.items()}
-
-
-def _extractor(cls: type[Any]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    wanted = columns(cls)
-    names = [column.name for column in wanted]
-    defaults = {column.name: column.default for column in wanted if not column.required}
-    times = [
-        (4 + index, 1000 if column.kind is ColumnKind.UTC_MS else 1)
-        for index, column in enumerate(wanted)
-        if column.kind in (ColumnKind.UTC_MS, ColumnKind.UTC_US)
-    ]
-
-    def extract(doc: dict[str, Any]) -> tuple[Any, ...]:
-        data = doc["data"]
-        row = [doc["account"], doc["run_id"], doc["seq"], _EPOCH + timedelta(0, 0, doc["local_ts"])]
-        try:
-            row += [data[name] for name in names]
-        except KeyError:  # written before the type had that field
-            row[4:] = [(defaults | data)[name] for name in names]
-        for index, scale in times:
-            if row[index] is not None:
-                row[index] = _EPOCH + timedelta(0, 0, row[index] * scale)
-        return tuple(row)
-
-    return extract
-
-
-def frames(buffer: bytes) -> Iterator[tuple[Header, Record]]:
-    """Decode the valid frames of a whole buffer; damaged parts are passed over."""
-    bodies, _, _ = split(buffer, complete=True)
-    for body in bodies:
-        yield decode_body(body)

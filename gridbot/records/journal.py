@@ -1,16 +1,16 @@
-"""The account's append-only record journal: what was recorded, before anyone else knows of it.
+"""The append-only journal of an account's records. A record is written here before anything else is done with it.
 
     data/journal/<account>/
         00000000000000000001.journal     segments; the name is the number of the first record inside
         00000000000000034127.journal     the newest is the one being appended to
         committed                        number that the database holds (written by the store's writer at its start)
         damaged/                         bytes that were cut out of a segment, kept for inspection
-        lock                             held while somebody appends
+        lock                             held by the process that appends
 
-Frames are those of `gridbot.records.codec`. One `write()` per flush puts them where kill -9 cannot reach; with
-`Durability.POWER` a helper thread also calls `fdatasync`, soon after an execution and each second otherwise, and never
-on the caller's time. A disk that refuses writes never raises into the caller: the frames wait in memory and go first at
-the next attempt.
+Frames are those of `gridbot.records.codec`. One `write()` per flush hands them to the kernel, where they survive
+kill -9. With `Durability.POWER` a helper thread also calls `fdatasync`, soon after an execution and each second
+otherwise, and never on the caller's time. A disk that refuses writes never raises into the caller: the frames wait in
+memory and go first at the next attempt.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SEGMENT_BYTES: Final = 8 * 1024 * 1024
 
 
 class JournalBusy(RuntimeError):
-    """Another process appends to this journal."""
+    """Another process has this journal open for appending."""
 
 
 class Journal(contextlib.AbstractContextManager["Journal"]):
@@ -96,7 +96,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
 
     @property
     def synced_seq(self) -> int:
-        """Number up to which records survive a loss of power; equals `written_seq` when nobody asked for that."""
+        """Number up to which records survive a loss of power; equals `written_seq` with durability process."""
         return self._syncer.synced_seq if self._syncer else self._written_seq
 
     @property

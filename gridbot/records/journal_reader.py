@@ -1,4 +1,4 @@
-"""Where an account's journal lies and how it is read, by its writer's successor, the store and tools.
+"""Where an account's journal is, and how it is read: at the next start, by the store and by tools.
 
 The layout and who writes it: `gridbot.records.journal`.
 """
@@ -71,8 +71,8 @@ def segment_path(directory: Path, first: int) -> Path:
 def write_committed(directory: Path, seq: int) -> None:
     """Note beside a journal that the database holds everything up to `seq`.
 
-    A journal that lost its tail (power) or its files (somebody tidied up) then goes on above it, instead of giving
-    numbers twice: the database would take the new records for old ones. Raises OSError.
+    A journal that lost its tail (a power cut) or its files (removed by hand) then goes on above that number. Otherwise
+    numbers would be given twice, and the database would take the new records for old ones. Raises OSError.
     """
     with contextlib.suppress(OSError):  # of an earlier writer that was killed: there is only one at a time
         for left_over in directory.glob(f"{COMMITTED}.*"):
@@ -123,13 +123,13 @@ class JournalReader:
             return False
 
     def read(self, max_bytes: int = READ_BYTES) -> Chunk:
-        """Bodies of the next frames, about `max_bytes` of them. Empty when there is no whole frame more."""
+        """Bodies of the next frames, about `max_bytes` of them. Empty when no whole frame follows."""
         while True:
             segments = segment_numbers(self.directory)
             if not segments:
                 return Chunk([], [])
             if self._segment not in segments:
-                # Removed behind our back, or nothing read yet: go on with the next that exists.
+                # Removed meanwhile, or nothing read yet: go on with the next that exists.
                 later = [first for first in segments if first > self._segment]
                 if not later:
                     return Chunk([], [])

@@ -1,4 +1,4 @@
-"""What is persisted, as types. The database schema, its documentation and the journal's codec derive from these.
+"""The record types. The database schema, its documentation and the journal's codec derive from them.
 
 Every record of an account gets a `Header` when it is appended: a gapless number, the run, and the local time. Field
 types decide the column: `Decimal` is DECIMAL, `UtcMs` (milliseconds UTC, the exchange's clock) and `UtcUs`
@@ -231,12 +231,12 @@ class GridRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileRecord:
-    """One comparison with the exchange: at start, after a reconnect, each minute, or because something contradicted."""
+    """One comparison with the exchange: at start, after a reconnect, each minute, or after a contradiction."""
 
     TABLE: ClassVar[str] = "reconciles"
 
-    reason: str = col("Why it was made: start, periodic, or what contradicted.")
-    ok: bool = col("False when the exchange could not be read; then nothing is known to be equal.")
+    reason: str = col("Why it was made: start, periodic, or the contradiction.")
+    ok: bool = col("False when the exchange could not be read; then nothing was compared.")
     executions: int = col("Executions that had been missed and were applied.", default=0)
     adopted: int = col("Orders of ours that rested there and were unknown here.", default=0)
     looked_up: int = col("Orders that were known here and not listed there.", default=0)
@@ -247,16 +247,16 @@ class ReconcileRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatchRecord:
-    """Something that holds orders back was set or let go: a latch, a pause, a breaker, a cooldown, a ban."""
+    """A trading halt was set or released: a latch, a pause, a breaker, a cooldown, a ban."""
 
     TABLE: ClassVar[str] = "latches"
 
-    strategy: str = col("strat_id; empty when it holds the whole account.")
+    strategy: str = col("strat_id; empty when it applies to the whole account.")
     kind: str = col("session_loss, halted, paused, breaker, auth_cooldown or ip_ban.")
     level: str = col("For a breaker the level, such as long Buy 60000.1; empty otherwise.", default="")
-    is_set: bool = col("True when it was set, false when it was let go.")
+    is_set: bool = col("True when it was set, false when it was released.")
     reason: str = col("Why it was set.", default="")
-    until: UtcUs | None = col("When it lets go by itself; empty when an operator has to.", default=None)
+    until: UtcUs | None = col("When it is released by itself; empty when an operator has to do it.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +273,7 @@ class AlertRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRecord:
-    """A command of an operator and what came of it."""
+    """A command of an operator and its result."""
 
     TABLE: ClassVar[str] = "commands"
 
@@ -281,12 +281,12 @@ class CommandRecord:
     name: str = col("pause, resume, reconcile, stop, restart.")
     args: Json = col("Its arguments.", default=Json("{}"))
     ok: bool = col("Whether it was carried out.")
-    result: str = col("The answer: what was done, or why not.")
+    result: str = col("What was done, or why not.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRecord:
-    """What a worker said of itself, and the supervisor of the fleet, one report each storage.health_interval."""
+    """Health of a worker, and of the fleet as the supervisor sees it; one row each storage.health_interval."""
 
     TABLE: ClassVar[str] = "health_samples"
 
@@ -307,18 +307,18 @@ class HealthRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamGapRecord:
-    """A time in which nobody listened to a stream; what happened meanwhile was asked for by REST."""
+    """A time in which a stream was not connected; what happened meanwhile was asked for by REST."""
 
     TABLE: ClassVar[str] = "stream_gaps"
 
     stream: str = col("public or private.")
     started_at: UtcUs = col("Last sign of life before it.")
-    ended_at: UtcUs = col("When the stream stood again.")
+    ended_at: UtcUs = col("When the stream was connected again.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawMessageRecord:
-    """The exchange's own words, for when our reading of them is in doubt: executions, and orders it ended by itself."""
+    """Messages as the exchange sent them, to check how they were read: executions, and orders it ended by itself."""
 
     TABLE: ClassVar[str] = "raw_messages"
 

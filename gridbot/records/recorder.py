@@ -1,4 +1,4 @@
-"""The worker's pen: gives each record its number, journals it, and passes the same bytes to the store's writer.
+"""Numbers an account's records, writes them to the journal, and passes the same bytes to the store's writer.
 
 `record()` only encodes into memory. `write()`, called at the end of a loop turn and before any request that must not be
 sent unrecorded, appends everything to the journal with one system call. `flush()` also offers what has been written to
@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 from gridbot.ports import Clock
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
+from gridbot.records.columns import columns_of
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import JournalReader
 from gridbot.records.record_types import (
@@ -42,7 +43,7 @@ CLOSE_QUEUE_S: Final = 0.3
 _FIRST_TO_GO: Final = (TickerRecord, PublicTradeRecord, HealthRecord, GridRecord, RawMessageRecord)
 
 Batch = tuple[int, int, int, int, bytes]
-"""What goes over the queue: first and last number, segment and byte offset behind the batch, frames."""
+"""What the queue carries: first and last number, segment and byte offset after the batch, frames."""
 
 
 class BatchQueue(Protocol):
@@ -100,7 +101,7 @@ class Recorder:
         self._unoffered: list[bytes] = []
         self._unoffered_first = self._next_seq
         self._unoffered_end = (0, 0, 0)
-        """Number of the last one, and segment and byte offset behind it."""
+        """Number of the last one, and segment and byte offset after it."""
         self._urgent = False
         self._last_write = clock.monotonic_s()
         self._queue_dropped = 0
@@ -109,12 +110,12 @@ class Recorder:
         self._closed = False
         cancel_join = getattr(queue, "cancel_join_thread", None)
         if cancel_join is not None:
-            cancel_join()  # the journal has it all: never hang at exit for a queue that nobody reads
+            cancel_join()  # the journal has all records: do not hang at exit because the queue is not read any more
 
     # -- recording
 
     def record(self, record: Record) -> int:
-        """Number the record and keep it for the next `flush`. 0 when it was given up (see `stats.records_refused`)."""
+        """Number the record and keep it for the next `write`. 0 when it was dropped (see `stats.records_refused`)."""
         held = self._buffer_bytes + self.journal.backlog_bytes
         if held > self._memory_limit // 2 and self._gives_up(record, held):
             self._refused += 1
@@ -158,7 +159,7 @@ class Recorder:
             self._unoffered.append(frames)
             self._unoffered_end = (last, *self.journal.position)
         else:
-            self._offer()  # what comes next does not follow on it: the queue's batches have no gaps inside
+            self._offer()  # a batch must not have a gap inside, and these frames will be missing
         return bool(self._unoffered)
 
     def flush(self) -> None:
@@ -180,7 +181,7 @@ class Recorder:
             self._queue_pause_until = None
         try:
             if len(frames) > QUEUE_PAYLOAD_LIMIT:
-                raise queues.Full  # a thousand of these would be memory without bound
+                raise queues.Full  # the queue bounds the number of batches, this bounds their size
             self.queue.put_nowait((self._unoffered_first, *self._unoffered_end, frames))
         except (queues.Full, ValueError, OSError):
             self._queue_dropped += 1
@@ -195,7 +196,7 @@ class Recorder:
 
     @property
     def acked_seq(self) -> int:
-        """Number up to which the database has everything, as far as this worker was told."""
+        """Number up to which the database has everything, as far as the supervisor has reported."""
         return self._acked_seq
 
     def ack(self, seq: int) -> None:
@@ -255,7 +256,7 @@ class Recorder:
 def _sanitised(record: Record) -> Record:
     """The record with values made storable that JSON refuses: lone surrogates, integers beyond 64 bits, odd types."""
     changes: dict[str, Any] = {}
-    for column in codec.columns(type(record)):
+    for column in columns_of(type(record)):
         value = getattr(record, column.name)
         if isinstance(value, str):
             changes[column.name] = str(value).encode("utf-8", "backslashreplace").decode()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gridbot.config.fields import Limit
+from gridbot.core.limits import Limit
 
 __all__ = ["CapWatch", "Caps"]
 

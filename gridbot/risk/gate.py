@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from gridbot.config.fields import Limit
 from gridbot.core import Direction, Side
+from gridbot.core.limits import Limit
 from gridbot.orders.breakers import Breaker, FailureRun
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.proposal import Proposal

@@ -1,4 +1,4 @@
-"""What stops orders, as records: every change of a latch, pause, halt, breaker, cooldown or ban, whoever caused it.
+"""What stops orders, as records: every change of a latch, pause, halt, breaker, cooldown or ban, from any cause.
 
 Whatever sets or lifts one of them records nothing itself. Once a second, and right after an operator's command, what
 stops orders now is compared with what did before. So no way in or out can be forgotten, not even one that time opens.

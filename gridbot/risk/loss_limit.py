@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from gridbot.config.fields import Limit
+from gridbot.core.limits import Limit
 
 __all__ = ["LossLimit"]
 

@@ -1,7 +1,7 @@
 """What the gate looks at for one strategy. Pure.
 
-Everybody may read the fields; only the methods here change them (a test holds that). Each method is one event: a price,
-a leg, a pause. So there is one place that says what a pause or a halt means, whoever asks for it.
+The fields may be read anywhere; only the methods here change them (`tests/worker/test_owners.py`). Each method is one
+event: a price, a leg, a pause. So what a pause or a halt means stands in one place.
 """
 
 from __future__ import annotations

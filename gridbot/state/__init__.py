@@ -1,7 +1,7 @@
 """What survives a restart, and the locks that say whose it is.
 
     state_files, documents       the small files of an account and the thread that writes them
-    ledger_checkpoint, run_log   the ledger behind the journal; when a process began and ended
+    ledger_checkpoint, run_log   the ledger, from a checkpoint and the journal; runs of a process
     grid_store                   the grids of the strategies
     key_lock, key_socket,        one trader per API key on a machine
     lock_directory

@@ -1,4 +1,4 @@
-"""Where the grids of an account's strategies survive a restart: one small file each, `grids/<strategy>.grid.json`.
+"""Keeps the grids of an account's strategies across restarts, one small file each: `grids/<strategy>.grid.json`.
 
 A reader finds the old grid or the new one and never half of either. A file that cannot be read, or belongs to another
 strategy, is renamed aside and reported; the strategy starts without it.

@@ -107,7 +107,7 @@ def _lock_in(held: contextlib.ExitStack, path: Path, name: str, *, keep_file: bo
 
 
 def _lock_socket(held: contextlib.ExitStack, name: str) -> bool:
-    """Hold the socket; False when there is none to be had."""
+    """Hold the socket; False when that is not possible."""
     try:
         lock = take_socket(f"gridbot-key-{os.geteuid()}-{name}")
     except ForeignHolder as other:

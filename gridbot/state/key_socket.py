@@ -62,7 +62,7 @@ def _bound(name: str) -> socket.socket | None:
 
 
 def _holder(name: str) -> tuple[int, int] | None:
-    """Process (0: in another container) and user of who has the name; None when nobody answers."""
+    """Process (0: in another container) and user that hold the name; None when no process answers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
         probe.setblocking(False)
         try:

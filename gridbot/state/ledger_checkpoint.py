@@ -1,8 +1,8 @@
-"""The account's ledger across restarts: a checkpoint file, and the journal for what came after it.
+"""The account's ledger across restarts: a checkpoint file, and the journal's records after it.
 
-The journal holds every execution before anything else happens with it, so a ledger is exact at any moment: the last
-checkpoint plus the records behind it. Segments that the next start would need are kept until a newer checkpoint is on
-the disk.
+Every execution is in the journal before anything else is done with it. So the last checkpoint and the records after it
+give the exact ledger at any moment. Journal segments that the next start would need are kept until a newer checkpoint
+is on the disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoint:
-    """Loads the ledger at start; `save` from time to time writes it behind the journal's back."""
+    """Loads the ledger at start and saves it in the background while the account trades."""
 
     def __init__(self, file: StateFile, recorder: Recorder) -> None:
         self._file = file
@@ -38,12 +38,12 @@ class Checkpoint:
                 execution = builders.execution_of(record)
                 ledger.restore(record.strategy, execution, record.realised_pnl, shadow=record.shadow)
                 folded += 1
-        log.info("ledger: checkpoint at record %d, %d executions from the journal behind it", seq, folded)
+        log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
         self._recorder.keep_above(seq)
         return ledger
 
     def save(self, ledger: Ledger) -> None:
-        """Write in the background when something was counted since the last time."""
+        """Write in the background if the ledger has changed since the last save."""
         mark = (ledger.last_exec_ts, sum(t.fills for t in ledger.totals.values()), len(ledger.totals))
         if mark == self._saved_fills:
             return
@@ -52,11 +52,11 @@ class Checkpoint:
         self._file.save(self._document(ledger))
 
     def save_now(self, ledger: Ledger) -> None:
-        """At an orderly stop, after the last flush."""
+        """Write before going on, at an orderly stop. Raises OSError."""
         self._file.save_now(self._document(ledger))
 
     def written(self) -> None:
-        """Call now and then: releases journal segments behind the checkpoint that is on the disk."""
+        """Release the journal segments that the checkpoint on the disk makes superfluous. Call it from time to time."""
         document = self._file.on_disk
         if document is not None:
             self._recorder.keep_above(int(document["seq"]))
@@ -71,5 +71,5 @@ class Checkpoint:
         try:
             return Ledger.from_dict(document["ledger"]), int(document["seq"])
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            log.warning("%s is no ledger (%s); rebuilding it from the journal alone", self._file, error)
+            log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
             return Ledger(), 0

@@ -41,7 +41,7 @@ class FileLock:
     keep_file: bool
 
     def release(self) -> None:
-        """Remove the file while it is locked, because then it is nobody else's, and let go."""
+        """Remove the file while it is locked, because then no other process has locked it, and release it."""
         if not self.keep_file:
             with contextlib.suppress(OSError):
                 os.unlink(self.name, dir_fd=self.directory_fd)
@@ -91,7 +91,7 @@ class LockDirectory:
         raise AssertionError("unreachable")
 
     def remove_abandoned(self) -> None:
-        """Remove files that nobody has locked for an hour: their processes were killed. Never raises."""
+        """Remove lock files that are an hour old and not locked: their processes were killed. Never raises."""
         with contextlib.suppress(OSError):
             before = time.time() - _ABANDONED_S
             for name in os.listdir(self._fd):

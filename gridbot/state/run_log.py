@@ -1,4 +1,4 @@
-"""The lives of a process in its records: each has a start and an end; one that was cut off is closed by the next."""
+"""Records when a run of a process starts and ends. A run that was cut off is closed by the next start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["RunLog"]
 
 
 class RunLog:
-    """`snapshot` is the configuration without secrets; `file` remembers the run while it lasts (incident L34)."""
+    """`snapshot` is the configuration without secrets; `file` holds the current run (incident L34)."""
 
     def __init__(self, file: StateFile, recorder: Recorder, snapshot: Mapping[str, Any], environment: str) -> None:
         self._file = file
@@ -28,7 +28,7 @@ class RunLog:
         self._config_hash = snapshot_sha256(snapshot)
 
     def begin(self) -> None:
-        """Open this run, and close an earlier one that never said goodbye. Raises OSError."""
+        """Open this run, and close an earlier one that was cut off. Raises OSError."""
         earlier = self._file.load()
         if earlier is not None and not earlier.get("ended"):
             heartbeat = _last_sign_of_life(self._recorder)
@@ -38,12 +38,12 @@ class RunLog:
         self._recorder.flush()
 
     def end(self, reason: str) -> None:
-        """Record that this run ends; `confirm` afterwards."""
+        """Record that this run ends; call `confirm` afterwards."""
         self._add("end", self._recorder.run_id, reason=reason)
         self._recorder.flush()
 
     def confirm(self) -> None:
-        """The end is in the journal: the next start need not look for it. Raises OSError."""
+        """Note that the end is recorded, so that the next start does not close this run. Raises OSError."""
         self._file.save_now({"run_id": self._recorder.run_id, "ended": True})
 
     def _add(self, event: str, about: str, *, reason: str = "", heartbeat: int | None = None) -> None:
@@ -63,7 +63,7 @@ class RunLog:
 
 
 def _last_sign_of_life(recorder: Recorder) -> int | None:
-    """Local time (µs) of the newest record of the journal: what a crashed run did last."""
+    """Local time (µs) of the newest record in the journal: a crashed run was alive then."""
     newest = None
     for header, _ in recorder.replay(max(0, recorder.last_seq - 1)):
         newest = header.local_ts

@@ -1,9 +1,9 @@
-"""Two ways to put bodies of frames into a table, inside the caller's transaction.
+"""Two ways to insert bodies of frames into a table, inside the caller's transaction.
 
 `append` converts row by row in Python and uses DuckDB's appender: best for the few rows of an ordinary flush. `load`
 hands the bodies to DuckDB's JSON reader as they are: three to five times faster when there is much to catch up with.
-Both give the same rows; `load` may refuse what `append` takes (an older frame without a newer field), then the caller
-uses that.
+Both give the same rows. `load` may refuse what `append` takes, such as an older frame without a newer field; then the
+caller uses `append`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, Final
 import duckdb
 import orjson
 
-from gridbot.records import codec
-from gridbot.records.codec import Column, ColumnKind
+from gridbot.records.columns import Column, ColumnKind, columns_of
 from gridbot.records.record_types import Header
+from gridbot.store.row_values import row_of
 from gridbot.store.schema import quote, sql_type, table_columns
 
 __all__ = ["LOAD_FROM", "append", "load"]
@@ -38,7 +38,7 @@ def append(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], 
     """
     names = [column.name for column in table_columns(table)]
     with con.appender(into or table, columns=names) as appender:
-        appender.append_rows([codec.row_of(orjson.loads(body)) for body in bodies])
+        appender.append_rows([row_of(orjson.loads(body)) for body in bodies])
 
 
 def load(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], into: str = "") -> None:
@@ -72,7 +72,7 @@ def _write_lines(file: Any, bodies: Sequence[bytes]) -> None:
 
 @functools.cache
 def _load_sql(table: str, into: str) -> str:
-    header, own = codec.columns(Header), table_columns(table)[len(codec.columns(Header)) :]
+    header, own = columns_of(Header), table_columns(table)[len(columns_of(Header)) :]
     outer = [f"{column.name}: {quote(_json_type(column))}" for column in header]
     inner = ", ".join(f'"{column.name}" {_json_type(column)}' for column in own)
     outer.append(f"data: {quote(f'STRUCT({inner})')}")

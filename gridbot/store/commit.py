@@ -1,4 +1,4 @@
-"""What goes into the database in one transaction, and what goes out of it by age.
+"""One transaction of the store: inserting records with their offsets, deleting those that are too old.
 
 The rows and the number of each account's last record change together, so a crash leaves both or neither. That is what
 makes records arrive exactly once: the tables themselves have no keys.
@@ -17,6 +17,7 @@ import duckdb
 
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
+from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import LOAD_FROM, append, load
 from gridbot.store.file_errors import first_line
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
@@ -52,7 +53,7 @@ def stored_offsets(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def commit(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
-    """Put everything into one transaction and commit it. Rows that no column takes go to ingest_rejects."""
+    """Insert everything in one transaction and commit it. Records that fit no table go to ingest_rejects."""
     misfit = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.InvalidInputException)
     try:
         _commit(con, rows, bulk=True)
@@ -80,8 +81,8 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool) -> None:
 
 def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int:
     """Delete the rows of a record table that were recorded more than `days` ago; return how many."""
-    if table not in codec.RECORD_TYPES:
-        raise ValueError(f"expected one of {', '.join(codec.RECORD_TYPES)}, got {table!r}")
+    if table not in RECORD_TYPES:
+        raise ValueError(f"expected one of {', '.join(RECORD_TYPES)}, got {table!r}")
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
     con.begin()
     if table == REMOVED_SUMS.source:
@@ -97,7 +98,9 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, bodies: list[bytes], fil
     if table not in ROLLUP_SOURCES:
         fill(con, table, bodies)
         return
-    fresh = f"fresh_{table}"  # aside first: nothing in the table tells its newest rows from the rest cheaply
+    fresh = (
+        f"fresh_{table}"  # first into a table of their own: later nothing tells the new rows from the others cheaply
+    )
     con.execute(create_table_sql(table, fresh, temporary=True))
     fill(con, table, bodies, fresh)
     con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {fresh}")

@@ -1,7 +1,7 @@
-"""The database file, as only the writer touches it: made, attached for one transaction, detached.
+"""The database file for the process that writes it: created, attached for one transaction, detached.
 
-Between two commits nobody holds the file, so any DuckDB tool can open it read-only. This process must never open it by
-other means than DuckDB, not even to read a byte: closing such a descriptor drops the POSIX lock under DuckDB's feet.
+Between two commits the file is not open, so any DuckDB tool can open it read-only. While DuckDB has it, this process
+must not open it in any other way, not even to read a byte: closing such a descriptor drops DuckDB's POSIX lock.
 `os.stat`, `os.rename` and `os.replace` are safe.
 """
 
@@ -30,9 +30,9 @@ log = logging.getLogger("gridbot.store")
 
 _CONFIG: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 ENGINE_USES: Final = 500
-"""Then a new engine is started: one that attaches and detaches for ever takes more and more memory (5 kB each time)."""
+"""After so many uses a new engine is started, because attaching and detaching leaks memory (5 kB each time)."""
 _NAME: Final = "store"
-"""What the file is called inside the engine; statements use plain table names."""
+"""Name of the attached file inside the engine; statements use plain table names."""
 
 
 class DatabaseHeld(Exception):
@@ -44,7 +44,7 @@ class DatabaseHeld(Exception):
 
 
 class Unreadable(RuntimeError):
-    """The file is there and is no database that can be used; the text says what to do."""
+    """The file exists and cannot be used as a database; the text says what to do."""
 
 
 class Database:
@@ -60,7 +60,7 @@ class Database:
     def prepare(self) -> None:
         """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
 
-        Only for who has the writer's lock: what a killed predecessor left beside the file is removed. Raise as `open`,
+        Only with the writer's lock held: what a killed predecessor left beside the file is removed. Raise as `open`,
         or SchemaTooNew, NoRoomForCopy.
         """
         self.remove_left_overs()
@@ -75,7 +75,7 @@ class Database:
             ensure_schema(con)
 
     def _make(self) -> None:
-        """Make a whole new file beside, then rename it: a half-made database never has the name."""
+        """Make a new file under another name, then rename it, so that a half-made database never has the name."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.wal.exists():  # belongs to a file that is gone
             self._set_wal_aside("its database file is gone")
@@ -91,7 +91,7 @@ class Database:
     def remove_left_overs(self) -> None:
         """Remove what a killed process has left: half-made files and copies, also as earlier versions named them.
 
-        Only for who has the writer's lock.
+        Only with the writer's lock held.
         """
         remove_abandoned(self.path, locked=True)
         name, stem = glob.escape(self.path.name), glob.escape(self.path.stem)
@@ -105,15 +105,15 @@ class Database:
         """The file, open for writing while the block runs; nobody else can open it meanwhile.
 
         Raise DatabaseHeld, Unreadable, and duckdb.IOException when there is no file (see `prepare`); set a damaged
-        write-ahead log aside and open without it. The engine stays: it takes longer to start than a flush takes.
-        Except after an error, when nobody knows what state it is in.
+        write-ahead log aside and open without it. The engine is kept, because it takes longer to
+        start than a flush takes; after an error, when its state is unknown, a new one is started.
         """
         con = self._attached()
         try:
             con.execute(f"USE {_NAME}")
             yield con
             con.execute("USE memory")
-            con.execute(f"DETACH {_NAME}")  # writes the log into the file and lets go of both
+            con.execute(f"DETACH {_NAME}")  # writes the log into the file and closes both
         except BaseException:
             self.close()
             raise
@@ -122,7 +122,7 @@ class Database:
             self.close()
 
     def close(self) -> None:
-        """Let go of everything. The next `open` begins anew."""
+        """Close the engine and give back its memory. The next `open` starts a new one."""
         engine, self._engine, self._uses = self._engine, None, 0
         if engine is not None:
             with contextlib.suppress(duckdb.Error):
@@ -130,7 +130,7 @@ class Database:
 
     def _attached(self) -> duckdb.DuckDBPyConnection:
         if not self.path.exists():  # DuckDB would make one, in its newest format and without our tables
-            raise duckdb.IOException(f"{self.path} is gone; it is made anew from what the journals hold")
+            raise duckdb.IOException(f"{self.path} is gone; a new one is made from the journals")
         for _ in range(2):
             engine = self._engine = self._engine or self._start_engine()
             try:

@@ -1,4 +1,4 @@
-"""What DuckDB means when it cannot open a file: somebody has it, or it is damaged. DuckDB tells only by its texts."""
+"""Why DuckDB cannot open a file: another process has it, or it is damaged. Only the text of the error tells."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     number expected next == first of the batch   -> take it (the batch says where the journal goes on)
     batch starts later                            -> something was missed: read the journal, then compare again
-    batch ends earlier                            -> known already, throw it away
+    batch ends earlier                            -> known already, drop it
     no batch, but the journal is longer than known -> the queue is gone or was full: read the journal
     the journal itself jumps                      -> those records are lost to us: note the gap, go on
 
@@ -12,78 +12,31 @@ So the queue may lose, repeat or withhold anything; the result is each number on
 from __future__ import annotations
 
 import logging
-import queue as queues
-import threading
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
+from gridbot.records.columns import RECORD_TYPES
 from gridbot.records.journal_reader import Damage, JournalReader
 from gridbot.records.recorder import Batch
+from gridbot.store.queue_drain import QueueDrain
 
-__all__ = ["AccountSource", "QueueDrain", "Taken"]
+__all__ = ["AccountSource", "Taken"]
 
 log = logging.getLogger("gridbot.store")
 
-WAITING_LIMIT: Final = 8 * 1024 * 1024
 _SEQ_KEY: Final = b',"seq":'
 _HEADS_LIMIT: Final = 64
-_POLL_S: Final = 0.2
-
-
-class QueueDrain:
-    """Thread that empties one queue into bounded memory, so that a stuck queue holds up nobody else.
-
-    What does not fit is thrown away: the journal has it.
-    """
-
-    def __init__(self, account: str, queue: Any) -> None:
-        self._queue = queue
-        self._waiting: deque[Batch] = deque()
-        self._bytes = 0
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self.wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"queue-{account}", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                batch = self._queue.get(timeout=_POLL_S)
-            except queues.Empty:
-                continue
-            except (OSError, EOFError, ValueError):
-                return
-            except Exception as exc:  # noqa: BLE001 - a producer killed in mid-write leaves any garbage to unpickle
-                log.warning("unreadable batch on a record queue (%s); its journal is read instead", exc)
-                return
-            with self._lock:
-                if self._bytes <= WAITING_LIMIT:
-                    self._waiting.append(batch)
-                    self._bytes += len(batch[4])
-
-    def take(self) -> list[Batch]:
-        """Everything that has arrived."""
-        with self._lock:
-            batches, self._waiting, self._bytes = list(self._waiting), deque(), 0
-        return batches
-
-    def stop(self, timeout_s: float) -> bool:
-        """Leave the queue's locks free. False when the thread is stuck in a half-written message."""
-        self._stopping.set()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
 
 
 @dataclass(slots=True)
 class Taken:
-    """Records of one account for one transaction: bodies by kind in order, what was wrong, whether more is at hand.
+    """Records of one account for one transaction: bodies by kind in order, and what was wrong.
 
-    `size` is in bytes, damaged and known ones included.
+    `size` is in bytes, damaged and known ones included. `more` says that there may be more right now.
     """
 
     count: int = 0
@@ -106,7 +59,7 @@ class _Limit:
 
 
 class AccountSource:
-    """Hands out the records of one account that follow those handed out before, from queue and journal."""
+    """The records of one account in order, each once, from queue and journal."""
 
     def __init__(self, account: str, directory: Path, drain: QueueDrain | None = None) -> None:
         self.account = account
@@ -123,7 +76,7 @@ class AccountSource:
         """Kind by what bodies of this account begin with, up to their number: the same bytes within a run."""
 
     def reset(self, committed: int) -> None:
-        """Go on behind the number that is in the database."""
+        """Go on after the last number that is in the database."""
         self.next_seq = committed + 1
         self._reader.seek(self.next_seq)
         self._batches.clear()
@@ -159,7 +112,7 @@ class AccountSource:
         return taken
 
     def _look_at_journal(self, full: _Limit, taken: Taken, *, idle: bool) -> None:
-        """Without batches: read on, once it is clear that the bytes are not just about to come by queue."""
+        """Without batches: read the journal, once it is clear that its bytes are not about to come by queue as well."""
         if not self._reader.has_more():
             self._suspect = False
         elif self.drain is None or self._suspect:
@@ -173,7 +126,7 @@ class AccountSource:
         while not full(taken):
             chunk = self._reader.read()
             found = [self._report(damage) for damage in chunk.damages]
-            self._damage_notes = self._recent_damage + found  # a gap may show in the chunk after the damage
+            self._damage_notes = self._recent_damage + found  # a gap may appear in the chunk after the damage
             self._recent_damage = found
             if not chunk.bodies:
                 if not chunk.damages:
@@ -184,7 +137,7 @@ class AccountSource:
         return self.next_seq > before
 
     def _accept(self, bodies: list[bytes], taken: Taken) -> None:
-        """Sort bodies by kind; what begins as others did and has the next number takes the short way."""
+        """Sort bodies by kind. A fast path takes those that begin as earlier ones did and have the next number."""
         heads, by_kind = self._heads, taken.bodies
         taken.size += sum(map(len, bodies))
         for body in bodies:
@@ -210,7 +163,7 @@ class AccountSource:
             self._note_gap(self.next_seq, seq - 1, taken, reason)
         self.next_seq = seq + 1
         taken.count += 1
-        if kind not in codec.RECORD_TYPES:
+        if kind not in RECORD_TYPES:
             text = f"record kind {kind!r} is not known; was it written by a newer gridbot?"
             taken.rejects.append((seq, kind, text, body.decode(errors="replace")))
             return

@@ -1,8 +1,8 @@
-"""What a database of an earlier gridbot becomes, one version after the other, and the copy that is kept before.
+"""Steps that bring a database of an earlier gridbot up to date, and the copy that is kept before them.
 
-A new record type or a new field needs nothing here: `schema.ensure_schema` makes what is missing. A version is for
-what an earlier program must not write beside, or for rows that have to change. `tests/store/schema_v<N>.sql` holds the
-tables of each version; a test compares the newest with the code, so that no change goes by unnoticed.
+A new record type or a new field needs no step: `schema.ensure_schema` creates what is missing. A new version is needed
+when an earlier program must no longer write to the file, or when rows have to change. `tests/store/schema_v<N>.sql`
+holds the tables of each version; a test compares the newest with the code, so that no change goes unnoticed.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class NoDatabase(ReadingError):
 
 
 class DatabaseLocked(ReadingError):
-    """Another process kept the file for itself all the time."""
+    """Another process had the file open for writing all the time."""
 
 
 class DatabaseDamaged(ReadingError):
@@ -87,6 +87,7 @@ def connect(
             damaged = isinstance(exc, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
             if damaged or is_damage(exc):
                 raise DatabaseDamaged(
-                    f"{path} cannot be opened: {first_line(exc)}. gridbot-supervisor rebuild makes it anew"
+                    f"{path} cannot be opened: {first_line(exc)}. gridbot-supervisor rebuild makes a new one from the "
+                    "journals"
                 ) from exc
             raise

@@ -22,7 +22,7 @@ __all__ = ["KEPT_SQLS", "REMOVED_SUMS", "ROLLUPS", "ROLLUP_SOURCES", "Rollup"]
 class Rollup:
     """A table kept up to date with the record table `source`.
 
-    `templates` are the statements that take in new rows, which are in the table `{rows}`. `columns` None: those of the
+    `templates` are the statements that add new rows, which are in the table `{rows}`. `columns` None: those of the
     source.
     """
 
@@ -33,7 +33,7 @@ class Rollup:
     columns: str | None = None
 
     def statements(self, rows: str) -> list[str]:
-        """What takes in the rows of a table, or of a query in parentheses."""
+        """Statements that add the rows of a table, or of a query in parentheses."""
         return [template.format(rows=rows) for template in self.templates]
 
 

@@ -14,8 +14,7 @@ from typing import Final
 
 import duckdb
 
-from gridbot.records import codec
-from gridbot.records.codec import Column, ColumnKind
+from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.records.record_types import Header
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
@@ -76,7 +75,7 @@ class SchemaTooNew(RuntimeError):
 
 def table_columns(table: str) -> tuple[Column, ...]:
     """Columns of a record table: the header's, then the record's own."""
-    return codec.columns(Header) + codec.columns(codec.RECORD_TYPES[table])
+    return columns_of(Header) + columns_of(RECORD_TYPES[table])
 
 
 def sql_type(column: Column) -> str:
@@ -103,7 +102,7 @@ def fingerprint() -> str:
     """Changes when anything about tables, views or their documentation does."""
     parts: list[object] = [_INTERNAL_TABLES, _INTERNAL_DOCS, [(view.name, view.doc, view.sql) for view in VIEWS]]
     parts += [*ROLLUPS, REMOVED_SUMS]
-    parts += [(table, cls.__doc__, table_columns(table)) for table, cls in codec.RECORD_TYPES.items()]
+    parts += [(table, cls.__doc__, table_columns(table)) for table, cls in RECORD_TYPES.items()]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -146,7 +145,7 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
     for table, sql in _INTERNAL_TABLES.items():
         con.execute(sql)
         con.execute(f"COMMENT ON TABLE {table} IS {quote(_INTERNAL_DOCS[table])}")
-    for table, cls in codec.RECORD_TYPES.items():
+    for table, cls in RECORD_TYPES.items():
         _create_record_table(con, table, table, " ".join((cls.__doc__ or "").split()))
     for rollup in (*ROLLUPS, REMOVED_SUMS):
         _create_rollup(con, rollup)

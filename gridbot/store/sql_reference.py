@@ -11,7 +11,7 @@ from typing import Final
 
 import duckdb
 
-from gridbot.records import codec
+from gridbot.records.columns import RECORD_TYPES, Column, columns_of
 from gridbot.records.record_types import Header
 from gridbot.store.schema import ensure_schema, sql_type, table_columns
 from gridbot.store.views import VIEWS
@@ -38,15 +38,15 @@ def reference() -> str:
                 "",
             ]
     parts += ["## Tables", "", "Every table begins with these columns:", ""]
-    header = codec.columns(Header)
+    header = columns_of(Header)
     parts += _column_table(header)
-    for table, cls in codec.RECORD_TYPES.items():
+    for table, cls in RECORD_TYPES.items():
         parts += [f"### {table}", "", " ".join((cls.__doc__ or "").split()), ""]
         parts += _column_table(table_columns(table)[len(header) :])
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _column_table(columns: tuple[codec.Column, ...]) -> list[str]:
+def _column_table(columns: tuple[Column, ...]) -> list[str]:
     lines = ["| column | type | meaning |", "|---|---|---|"]
     for column in columns:
         kind = sql_type(column) + ("" if column.nullable else ", never NULL")

@@ -34,13 +34,13 @@ from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
 from gridbot.strategies.grid import GridConfig, GridEngine
-from gridbot.worker.alerts import Alerts
 from gridbot.worker.context import Alert, WorkerContext
 from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.spec import WorkerSpec
-from gridbot.worker.startup import gather_facts
+from gridbot.worker.startup import prepare_account
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Assembly"]
@@ -96,7 +96,7 @@ class Assembly:
         """Check the account, build everything, make it equal to the exchange. Raises ExchangeError or StartRefused."""
         settings = self._spec.settings
         self.rest = BybitRest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
-        facts = await gather_facts(self.rest, self._config, self._strategies, self._clock.wall_ms())
+        instruments = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # earlier executions do not belong to this ledger
         context = self._make_context()
@@ -112,7 +112,7 @@ class Assembly:
             losses=losses,
             checkpoint=self.checkpoint,
         )
-        runners = [self._runner(strategy, facts.instruments[strategy.symbol], context) for strategy in self._strategies]
+        runners = [self._runner(strategy, instruments[strategy.symbol], context) for strategy in self._strategies]
         self.orchestrator = Orchestrator(parts, runners)
         self.ready = True
         await self.orchestrator.start()

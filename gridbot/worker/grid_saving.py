@@ -19,14 +19,14 @@ class GridSaving:
         self._engine = engine
         self._recorder = recorder
         self._save = save
-        self._saved_version: int | None = None
+        self.saved_version: int | None = None
+        """Of the grid that was saved last."""
         self._recorded_version: int | None = None
 
-    def save_if_changed(self, exchange_ts: int) -> None:
-        """Call after each event of the engine: on the hot path."""
-        if self._engine.grid_version != self._saved_version:
-            self._saved_version = self._engine.grid_version
-            self._save(exchange_ts)
+    def save(self, exchange_ts: int) -> None:
+        """The grid has another version than `saved_version`. Does not wait for the disk."""
+        self.saved_version = self._engine.grid_version
+        self._save(exchange_ts)
 
     def record_if_changed(self) -> None:
         """Record a snapshot when the grid has changed since the last one. Not for the hot path."""

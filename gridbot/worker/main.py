@@ -17,10 +17,10 @@ from gridbot import logging_setup
 from gridbot.process_guard import exit_with_parent, exit_within
 from gridbot.records.journal import JournalBusy
 from gridbot.state.key_lock import KeyRefused, key_lock
+from gridbot.system_ports import OwnProcess, SystemClock, SystemIds
 from gridbot.worker.pipe import SupervisorPipe
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
-from gridbot.worker.system_ports import OwnProcess, SystemClock, SystemIds
 from gridbot.worker.worker_session import WorkerSession
 
 __all__ = ["run_worker"]

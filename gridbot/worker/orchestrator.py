@@ -17,6 +17,7 @@ from gridbot.ports import ExchangeQueries, OpenStreams, Timer
 from gridbot.records.recorder import Recorder
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.worker.account_records import AccountRecords
+from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
@@ -25,7 +26,6 @@ from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.router import Router
 from gridbot.worker.schedule import Intervals, Schedule
 from gridbot.worker.strategy_runner import StrategyRunner
-from gridbot.worker.waiting import is_set_within
 
 __all__ = ["Orchestrator", "Parts"]
 

@@ -32,7 +32,7 @@ Log = logging.LoggerAdapter[logging.Logger]
 
 
 class LookUp(Enum):
-    """What a look-up by id found about an order of which no message has told the end."""
+    """What a look-up by id found out about an order that is missing from the listing or whose reply was lost."""
 
     STILL_OPEN = auto()
     """It rests, although we asked for its cancel."""

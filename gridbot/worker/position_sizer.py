@@ -1,7 +1,7 @@
-"""How much one strategy's next order is for: the amount rule, the wallet, and the risk rules in force.
+"""The quantity of one strategy's next order, from its amount rule, the wallet, and the risk rules in force.
 
-The arithmetic is the core's; here it meets what is known now. Quantities are remembered per level until the wallet or a
-multiplier changes, since a level that cannot be placed is asked for at every tick.
+The core does the arithmetic; this keeps what it needs (wallet, both legs). Quantities are remembered per level until
+the wallet or a multiplier changes, since a level that cannot be placed is asked for at every tick.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class PositionSizer:
         return position.multiplier(Side.BUY), position.multiplier(Side.SELL)
 
     def position(self, direction: Direction) -> Position:
+        """A leg as the risk rules see it."""
         return self.long if direction is Direction.LONG else self.short
 
     def set_wallet(self, wallet: WalletEvent) -> None:

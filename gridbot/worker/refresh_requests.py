@@ -61,7 +61,7 @@ class RefreshRequests:
         self._wallet = False
 
     def take_reconcile(self) -> str:
-        """The reason to compare; empty when nobody asked for it."""
+        """Why everything is to be compared; empty when that was not requested."""
         reason, self._reconcile_reason = self._reconcile_reason, None
         return reason or ""
 

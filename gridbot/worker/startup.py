@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
@@ -16,7 +15,7 @@ from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.ports import ExchangeQueries
 
-__all__ = ["RETRY_WAITS_S", "Facts", "StartRefused", "gather_facts", "is_hopeless"]
+__all__ = ["RETRY_WAITS_S", "StartRefused", "is_hopeless", "prepare_account"]
 
 log = logging.getLogger(__name__)
 
@@ -31,23 +30,15 @@ class StartRefused(Exception):
     """Trading would be unsafe; the text says what was expected, what was found and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the start learned: instruments by symbol, and our clock's lead over the exchange's, in ms."""
-
-    instruments: dict[str, Instrument]
-    clock_ahead_ms: int
-
-
 def is_hopeless(error: ExchangeError) -> bool:
     """Whether trying again in a few seconds cannot help."""
     return error.kind in HOPELESS
 
 
-async def gather_facts(
+async def prepare_account(
     queries: ExchangeQueries, account: AccountConfig, strategies: Sequence[StrategyConfig], now_ms: int
-) -> Facts:
-    """Check clock, key, account and each symbol; set hedge mode and the configured leverage."""
+) -> dict[str, Instrument]:
+    """Check clock, key, account and each symbol, set hedge mode and the configured leverage; instruments by symbol."""
     ahead = now_ms - await queries.server_time_ms()
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
@@ -56,7 +47,7 @@ async def gather_facts(
     instruments = {}
     for strategy in strategies:
         instruments[strategy.symbol] = await _prepare_symbol(queries, strategy)
-    return Facts(instruments, ahead)
+    return instruments
 
 
 async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:

@@ -106,14 +106,15 @@ class StrategyRunner:
 
     def on_ticker(self, ticker: TickerEvent) -> None:
         """Decide at a new price. This is the hot path: no disk, no wait."""
-        self.set_price(ticker)
+        self.risk_state.set_price(ticker, self._context.clock.monotonic_s())
         if self._venue is not None:
             for fill in self._venue.on_ticker(ticker):
                 self.on_execution(fill, source="shadow")
                 self._shadow_positions()
         intents = self.engine.on_event(ticker, self.book.limit_orders)
         self._context.trace.decided()
-        self.grid_saving.save_if_changed(ticker.exchange_ts)
+        if self.engine.grid_version != self.grid_saving.saved_version:
+            self.grid_saving.save(ticker.exchange_ts)
         if intents:
             self.placement.act(intents)
 
@@ -146,7 +147,8 @@ class StrategyRunner:
         # The book may have forgotten an order of an earlier run, the grid must not miss its fill.
         if is_known or owns_execution(execution, self.strat_id, self.instrument):
             self.engine.on_event(execution, self.book.limit_orders)
-            self.grid_saving.save_if_changed(execution.exchange_ts)
+            if self.engine.grid_version != self.grid_saving.saved_version:
+                self.grid_saving.save(execution.exchange_ts)
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:
         """News about an order of this symbol, ours or not."""

@@ -21,13 +21,13 @@ from gridbot.config.models import OnStop
 from gridbot.exchange.failures import ExchangeError
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
+from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.commands import Commands, answer_to, record_of
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.reporting import Process, Reporting
 from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import RETRY_WAITS_S, is_hopeless
-from gridbot.worker.waiting import is_set_within
 
 __all__ = ["EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
 

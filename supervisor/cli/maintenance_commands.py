@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import duckdb
 
-from gridbot.records import codec
+from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError
 from supervisor.cli.options import records_option
@@ -80,7 +80,7 @@ def vacuum(data_dir: Path) -> None:
 
 @click.command("export")
 @click.argument("target", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--table", "tables", multiple=True, type=click.Choice(list(codec.RECORD_TYPES)), help="Only this table.")
+@click.option("--table", "tables", multiple=True, type=click.Choice(list(RECORD_TYPES)), help="Only this table.")
 @records_option()
 def export(target: Path, tables: tuple[str, ...], data_dir: Path) -> None:
     """Write the records as Parquet files below TARGET, by table and UTC day; only what is new since the last time."""

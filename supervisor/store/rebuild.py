@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from gridbot.atomic_file import put_in_place, temporary_beside
-from gridbot.records import codec
+from gridbot.records.columns import RECORD_TYPES
 from gridbot.records.journal_reader import journal_directory
 from gridbot.store.database import Database
 from gridbot.store.reading import ReadingError, connect, database_path
@@ -146,7 +146,7 @@ def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) ->
 def _copy_account(con: duckdb.DuckDBPyConnection, account: str, before: int) -> int:
     copied = 0
     known = _old_tables(con)
-    for table in codec.RECORD_TYPES:
+    for table in RECORD_TYPES:
         if table in known:
             copied += _count(
                 con,

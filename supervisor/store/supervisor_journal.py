@@ -21,7 +21,7 @@ from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
-from gridbot.worker.system_ports import SystemClock
+from gridbot.system_ports import SystemClock
 
 __all__ = ["SUPERVISOR", "SupervisorJournal"]
 

@@ -26,7 +26,8 @@ from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.store.commit import Rows, commit, delete_older, stored_offsets
 from gridbot.store.database import Database
-from gridbot.store.ingest import AccountSource, QueueDrain
+from gridbot.store.ingest import AccountSource
+from gridbot.store.queue_drain import QueueDrain
 from gridbot.store.reading import database_path
 from supervisor.store.writer_lock import take_writer_lock
 

@@ -17,12 +17,12 @@ from pydantic import BaseModel
 
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.errors import ConfigError
-from gridbot.config.fields import Limit
 from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import find_config
 from gridbot.config.reference import reference
 from gridbot.config.snapshots import account_snapshot, snapshot_sha256
+from gridbot.core.limits import Limit
 from gridbot.exchange.environment import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,12 +153,6 @@ def test_caps_in_usdt_or_wallets_or_off(write, text, limit):
     strategy = f"{{strat_id: s, account: alice, symbol: BTCUSDT, caps: {{max_notional: {text}}}}}"
     config = _load(write(ALICE + f"strategies: [{strategy}]"))
     assert config.strategies[0].caps.max_notional == limit
-
-
-def test_limits_resolve_against_the_wallet():
-    assert Limit.parse("x0.25").resolve(Decimal(1000)) == Decimal(250)
-    assert Limit.parse("x0.25").resolve(Decimal(-5)) == 0
-    assert Limit.parse("500").resolve(Decimal(-5)) == 500
 
 
 def test_caps_are_on_by_default():

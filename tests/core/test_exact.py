@@ -25,6 +25,11 @@ def test_integer_ties_go_to_even(top, bottom, rounded):
     assert round_div(top, bottom) == rounded
 
 
+@pytest.mark.parametrize(("top", "bottom", "rounded"), [(0, 3, 0), (1, 3, 1), (3, 3, 1), (4, 3, 2), (-4, 3, -1)])
+def test_rounding_up(top, bottom, rounded):
+    assert ceil_div(top, bottom) == rounded
+
+
 def test_a_float_is_refused_by_name():
     require_decimal("amount", Decimal(1))
     with pytest.raises(TypeError, match=r"amount: expected a Decimal, got float 0\.1; write Decimal\('0\.1'\)"):

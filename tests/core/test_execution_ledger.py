@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -118,6 +119,15 @@ def test_shadow_fills_do_not_move_where_paging_goes_on() -> None:
     assert ledger.last_exec_ts == 5
 
 
+def test_paging_goes_on_at_the_newest_execution_or_where_counting_began() -> None:
+    ledger = Ledger()
+    ledger.begin(4)
+    assert ledger.last_exec_ts == 4
+    for n in (9, 7):
+        ledger.apply("s", execution(n))
+    assert ledger.last_exec_ts == 9
+
+
 def test_ids_are_kept_within_bounds() -> None:
     ledger = Ledger()
     for n in range(EXEC_IDS_KEPT + 10):
@@ -129,6 +139,19 @@ def test_ids_are_kept_within_bounds() -> None:
 def test_a_ledger_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a ledger of version 1, got 2"):
         Ledger.from_dict({**Ledger().to_dict(), "version": 2})
+
+
+def test_what_the_journal_says_was_realised_stays_and_counts_once() -> None:
+    """After a restart the entry that a close was measured against may be unknown: the record has the answer."""
+    ledger = Ledger()
+    ledger.begin(2)
+    close = execution(3, Side.SELL, "101", "1", closed="1", fee="0.1")
+    for _ in range(2):
+        ledger.restore("s", close, D("1.5"), shadow=False)
+    assert (ledger.of("s").realised, ledger.of("s").fees, ledger.last_exec_ts) == (D("1.5"), D("0.1"), 3)
+    assert ledger.apply("s", close) is None
+    again = Ledger.from_dict(json.loads(json.dumps(ledger.to_dict())))
+    assert again == ledger
 
 
 STEPS = st.lists(

@@ -15,9 +15,9 @@ from gridbot.config.models import GridbotConfig
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord
+from gridbot.system_ports import OwnProcess, SystemClock, SystemIds
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
-from gridbot.worker.system_ports import OwnProcess, SystemClock, SystemIds
 from gridbot.worker.worker_session import EXIT_OK, EXIT_REFUSED, WorkerSession
 from tests.integration.worker_bench import BTC, exchange, records, resting, settings
 

@@ -20,11 +20,11 @@ from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.paper.settings import PaperConfig
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord, Record
+from gridbot.system_ports import SystemClock, SystemIds
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import is_hopeless
 from gridbot.worker.strategy_runner import StrategyRunner
-from gridbot.worker.system_ports import SystemClock, SystemIds
 
 WAIT_S = 15.0
 BTC: dict[str, Any] = {

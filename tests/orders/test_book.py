@@ -89,13 +89,24 @@ def test_the_second_filled_message_of_a_lost_cancel_is_not_news(book: OrderBook)
     assert book.apply_update(again) is None
 
 
-def test_old_news_is_dropped(book: OrderBook) -> None:
+@pytest.mark.parametrize(("cum", "ts"), [("0", 5), ("0.004", 9), ("0.003", 11)])
+def test_old_news_is_dropped(book: OrderBook, cum: str, ts: int) -> None:
+    """Older by its time, or by what was executed: frames may overtake each other (docs/bybit.md 3.12)."""
     order = make_order()
     book.add(order)
     book.apply_update(update(order, OrderStatus.PARTIALLY_FILLED, "0.004", 10))
-    assert book.apply_update(update(order, OrderStatus.NEW, "0", 5)) is None
-    assert order.state is OrderState.PARTIALLY_FILLED
-    assert order.cum_exec_qty == Decimal("0.004")
+    assert book.apply_update(update(order, OrderStatus.NEW, cum, ts, price=Decimal(90))) is None
+    assert (order.state, order.cum_exec_qty, order.ticks) == (OrderState.PARTIALLY_FILLED, Decimal("0.004"), 1000)
+
+
+@pytest.mark.parametrize(("cum", "ts"), [("0.004", 9), ("0", 11)])
+def test_the_end_of_an_order_is_news_however_late_it_comes(book: OrderBook, cum: str, ts: int) -> None:
+    order = make_order()
+    book.add(order)
+    book.apply_execution(order.key, Decimal("0.004"), Decimal("0.006"), 10)
+    over = book.apply_update(update(order, OrderStatus.CANCELLED, cum, ts))
+    assert over is not None
+    assert (over.after, order.cum_exec_qty, order.exchange_ts) == (OrderState.CANCELLED, Decimal("0.004"), max(ts, 10))
 
 
 def test_a_cancelled_order_with_fills_waits_for_them(book: OrderBook) -> None:
@@ -141,6 +152,18 @@ def test_an_unsent_order_needs_no_request_to_go(book: OrderBook) -> None:
     sent = make_order(2)
     book.add(sent)
     assert book.drop_unsent(sent.key, "outside_grid") is None
+
+
+@pytest.mark.parametrize("heard", ["update", "execution"])
+def test_an_order_that_the_exchange_speaks_of_has_left(book: OrderBook, heard: str) -> None:
+    order = make_order()
+    order.on_wire = False
+    book.add(order)
+    if heard == "update":
+        book.apply_update(update(order, OrderStatus.NEW))
+    else:
+        book.apply_execution(order.key, Decimal("0.004"), Decimal("0.006"), 1)
+    assert book.drop_unsent(order.key, "outside_grid") is None
 
 
 def test_an_id_is_never_used_twice(book: OrderBook) -> None:
@@ -210,6 +233,7 @@ def test_a_lost_reply_keeps_the_level_until_a_look_up_has_answered(book: OrderBo
     )
     assert book.lose_reply(order.key, "timeout") is None
     assert book.has_live(Direction.LONG, 1000)
+    assert book.cancel_failed(order.key, "still open") is None, "a refused cancel proves nothing about it"
     assert book.resend(order.key, "it never arrived") == Transition(
         order, OrderState.UNRESOLVED, OrderState.PENDING, "it never arrived"
     )
@@ -298,6 +322,7 @@ def test_finished_orders_are_remembered_within_bounds(book: OrderBook, monkeypat
         book.reject(order.key, "no")
     assert [book.get(order.key) for order in orders] == [None, *orders[1:]]
     assert [book.get(order.order_id) for order in orders] == [None, *orders[1:]]
+    assert len(book._key_of_order_id) == 2
 
 
 class Exchange(RuleBasedStateMachine):

@@ -29,6 +29,7 @@ def test_generations_give_different_ids(generations: list[int]) -> None:
 def test_the_documented_example() -> None:
     assert wire_id("d8325c17c4b4173a", 1764000000000) == "d8325c17c4b4173a-midc1z40"
     assert wire_id("d8325c17c4b4173a", 0) == "d8325c17c4b4173a-0"
+    assert client_id_of("d8325c17c4b4173a-midc1z40") == "d8325c17c4b4173a"
 
 
 def test_an_id_that_would_be_too_long_is_refused_when_built() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from gridbot.core import Direction, OrderStatus
+from gridbot.core import Direction, ExecutionEvent, OrderStatus, Side
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState
-from gridbot.orders.reconcile import GRACE_MS, Plan, adopted, compare, owns
+from gridbot.orders.reconcile import GRACE_MS, Plan, adopted, compare, owns, owns_execution
 from tests.orders.helpers import INSTRUMENT, make_order, update
 
 D = Decimal
@@ -46,20 +47,47 @@ def test_another_strategys_and_manual_orders_are_foreign() -> None:
     assert run(OrderBook(INSTRUMENT), manual, other).foreign == (manual, other)
 
 
+@pytest.mark.parametrize(
+    ("changes", "ours"),
+    [
+        ({}, True),
+        ({"price": D("99.9"), "order_price": D(100)}, True),  # filled better than its own price
+        ({"price": D("99.9")}, False),
+        ({"closed_size": D("0.010")}, False),  # a Buy that closes is the short leg's
+        ({"side": Side.SELL, "closed_size": D("0.010")}, False),
+        ({"order_link_id": ""}, False),
+    ],
+)
+def test_a_fill_is_ours_by_the_id_of_its_order_on_its_own_leg(changes: dict[str, Any], *, ours: bool) -> None:
+    """incident L41: the leg follows from the side together with whether the order closes."""
+    fill = ExecutionEvent("BTCUSDT", "e1", "x1", make_order(7).link_id, Side.BUY, D(100), D("0.010"))
+    assert owns_execution(replace(fill, **changes), "s1", INSTRUMENT) is ours
+    assert not owns_execution(replace(fill, **changes), "s2", INSTRUMENT)
+
+
+def test_a_fill_that_closes_is_ours_as_well() -> None:
+    close = make_order(7, side=Side.SELL)
+    fill = ExecutionEvent("BTCUSDT", "e1", "x1", close.link_id, Side.SELL, D(100), close.qty, closed_size=close.qty)
+    assert owns_execution(fill, "s1", INSTRUMENT)
+
+
 def test_an_order_that_is_not_listed_is_asked_for_not_cancelled() -> None:
     book = OrderBook(INSTRUMENT)
     order = make_order(1)
-    order.sent_ms = ASKED - GRACE_MS - 1
+    order.sent_ms = ASKED - GRACE_MS
     book.add(order)
     book.apply_update(update(order, OrderStatus.NEW))
     assert run(book).missing == (order,)
     assert order.state is OrderState.OPEN
+    book.apply_update(update(order, OrderStatus.FILLED, "0.010", 2))
+    assert list(book) == [order]
+    assert run(book).missing == (), "what is over is not listed, only its execution is still to come"
 
 
 def test_a_fresh_order_has_a_few_seconds_to_be_listed() -> None:
     book = OrderBook(INSTRUMENT)
     fresh, unsent, unresolved = make_order(1), make_order(2, ticks=1001), make_order(3, ticks=1002)
-    fresh.sent_ms = unresolved.sent_ms = ASKED - 100
+    fresh.sent_ms = unresolved.sent_ms = ASKED - GRACE_MS + 1
     unsent.on_wire = False
     for order in (fresh, unsent, unresolved):
         book.add(order)
@@ -70,6 +98,29 @@ def test_a_fresh_order_has_a_few_seconds_to_be_listed() -> None:
 def test_rows_of_other_symbols_are_not_looked_at() -> None:
     elsewhere = replace(update(make_order(7), OrderStatus.NEW), symbol="ETHUSDT")
     assert run(OrderBook(INSTRUMENT), elsewhere) == Plan((), (), (), ())
+
+
+def test_an_adopted_order_is_taken_as_the_exchange_has_it() -> None:
+    known = make_order(7, side=Side.SELL)
+    row = update(known, OrderStatus.PARTIALLY_FILLED, "0.004", 9)
+    assert adopted(row, "s1", INSTRUMENT) == replace(
+        known,
+        order_id=row.order_id,
+        state=OrderState.PARTIALLY_FILLED,
+        cum_exec_qty=D("0.004"),
+        exec_qty=D("0.004"),
+        exchange_ts=9,
+    )
+    assert known.reduce_only
+
+
+def test_a_row_is_known_by_either_id() -> None:
+    book = OrderBook(INSTRUMENT)
+    order = make_order(1)
+    book.add(order)
+    book.acknowledge(order.key, "x1")
+    row = replace(update(order, OrderStatus.NEW), order_link_id="", order_id="x1")
+    assert run(book, row).update == (row,)
 
 
 def test_an_order_without_a_leg_cannot_be_adopted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,11 +21,14 @@ def test_retries_wait_1_2_4_seconds_and_end() -> None:
     assert "a" not in queue
 
 
-def test_a_slow_failure_falls_out_of_the_window() -> None:
+@pytest.mark.parametrize(("failed_s", "again"), [(WINDOW_S - 2, True), (WINDOW_S - 1.9, False)])
+def test_a_slow_failure_falls_out_of_the_window(failed_s: float, *, again: bool) -> None:
+    """The second try waits 2 s, and has to begin within the window of the first failure."""
     queue = RetryQueue()
     assert queue.push("a", is_cancel=False, now_s=0.0, error="timeout")
     assert len(queue.due(1.0)) == 1
-    assert not queue.push("a", is_cancel=False, now_s=WINDOW_S, error="timeout")
+    assert queue.push("a", is_cancel=False, now_s=failed_s, error="timeout") is again
+    assert ("a" in queue) is again
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(0, 5)), max_size=60))
@@ -49,6 +53,15 @@ def test_forgetting_ends_an_orders_retries() -> None:
     queue.push("a", is_cancel=True, now_s=0.0, error="timeout")
     queue.forget("a")
     assert queue.due(100.0) == []
+
+
+def test_a_failure_after_that_is_a_new_story() -> None:
+    queue = RetryQueue()
+    queue.push("a", is_cancel=False, now_s=0.0, error="timeout")
+    queue.due(1.0)
+    queue.forget("a")
+    queue.push("a", is_cancel=False, now_s=100.0, error="timeout")
+    assert [(item.tries, item.first_s, item.due_s) for item in queue.items()] == [(0, 100.0, 101.0)]
 
 
 def test_what_waits_can_be_read_with_its_last_failure() -> None:

@@ -10,8 +10,8 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
-from gridbot.records import codec
 from gridbot.records.arrow_schemas import schema_of
+from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.schema import ensure_schema
 from supervisor.store.parquet_export import export
 from tests.store.session import make_session
@@ -20,9 +20,9 @@ from tests.store.session import make_session
 def test_every_table_reads_with_its_schema(tmp_path: Path) -> None:
     with duckdb.connect() as con:
         ensure_schema(con)
-        for table in codec.RECORD_TYPES:
+        for table in RECORD_TYPES:
             con.execute(f"COPY {table} TO '{tmp_path}/{table}.parquet'")
-    for table in codec.RECORD_TYPES:
+    for table in RECORD_TYPES:
         found, wanted = pa.parquet.read_schema(tmp_path / f"{table}.parquet"), schema_of(table)
         assert found.names == wanted.names
         for name in wanted.names:

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.records import codec
-from gridbot.records.codec import CodecError, ColumnKind
+from gridbot.records.codec import CodecError
+from gridbot.records.columns import RECORD_TYPES, ColumnKind, columns_of
 from gridbot.records.record_types import Header, Json, Record, RunRecord, UtcMs, UtcUs
+from gridbot.store.row_values import row_of
 from tests.store.kit import execution, ticker
 
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
@@ -46,15 +48,15 @@ def test_a_record_comes_back_as_it_was(record: Any, seq: int, local_ts: int, acc
     header, again = codec.decode(frame)
     assert header == Header(account, "run", seq, UtcUs(local_ts))
     assert again == record
-    for column in codec.columns(type(record)):
+    for column in columns_of(type(record)):
         if column.kind is ColumnKind.DECIMAL and getattr(record, column.name) is not None:
             assert str(getattr(again, column.name)) == str(getattr(record, column.name))  # scale included
 
 
 def test_every_field_of_every_record_has_a_documented_column() -> None:
-    classes: list[type[Any]] = [Header, *codec.RECORD_TYPES.values()]
+    classes: list[type[Any]] = [Header, *RECORD_TYPES.values()]
     for cls in classes:
-        for column in codec.columns(cls):
+        for column in columns_of(cls):
             assert column.doc.endswith("."), f"{cls.__name__}.{column.name}"
 
 
@@ -90,7 +92,7 @@ def test_fields_of_a_newer_program_are_passed_over_and_missing_ones_read_as_thei
     frame = codec.encode("alice", "run", 1, 1, execution(1))
     body = frame[16:-1].replace(b'"shadow":false,', b"").replace(b'"strategy"', b'"novelty":7,"strategy"')
     assert codec.decode_body(body)[1] == execution(1)
-    assert codec.row_of(codec.parse(body)) == codec.row_of(codec.parse(frame[16:-1]))
+    assert row_of(codec.parse(body)) == row_of(codec.parse(frame[16:-1]))
 
 
 def test_a_missing_field_without_default_or_an_unknown_kind_is_named() -> None:
@@ -119,8 +121,8 @@ def test_rows_are_in_column_order_with_times_in_utc() -> None:
         pid=1,
         last_heartbeat=UtcUs(1_500_000),
     )
-    row = codec.row_of(codec.parse(codec.encode("alice", "run", 7, 2_000_000, record)[16:-1]))
-    names = [column.name for column in (*codec.columns(Header), *codec.columns(RunRecord))]
+    row = row_of(codec.parse(codec.encode("alice", "run", 7, 2_000_000, record)[16:-1]))
+    names = [column.name for column in (*columns_of(Header), *columns_of(RunRecord))]
     values = dict(zip(names, row, strict=True))
     assert str(values["local_ts"]) == "1970-01-01 00:00:02"
     assert str(values["last_heartbeat"]) == "1970-01-01 00:00:01.500000"

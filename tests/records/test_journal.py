@@ -216,3 +216,20 @@ def test_durable_soon_after_an_execution_and_within_the_interval_otherwise(tmp_p
         fill(journal, 10)
         until(lambda: journal.synced_seq == 12, "the sync by interval")
         assert journal.sync_error is None
+
+
+def test_a_killed_writer_of_the_mark_leaves_the_old_one_and_the_next_tidies_up(tmp_path: Path) -> None:
+    write_committed(tmp_path, 7)
+    program = (
+        "import os, signal, sys; from pathlib import Path; from gridbot.records.journal_reader import write_committed\n"
+        "os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_committed(Path(sys.argv[1]), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert done.returncode == -9
+    assert read_committed(tmp_path) == 7
+    (tmp_path / "committed.4711").touch()  # as earlier versions called it
+    assert len(list(tmp_path.iterdir())) == 3
+    write_committed(tmp_path, 9)
+    assert read_committed(tmp_path) == 9
+    assert [path.name for path in tmp_path.iterdir()] == ["committed"]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.core import Direction, Side
 from gridbot.records.record_types import LatchRecord
 from gridbot.risk.halts import Halt, HaltWatch, Reason, halts_of
-from tests.risk.test_gate import NOW, Bench
+from tests.orders.helpers import make_order
+from tests.risk.helpers import NOW, Bench
 
 NOW_US = 1_700_000_000_000_000
 
@@ -34,12 +34,12 @@ def test_nothing_holds_a_healthy_account() -> None:
 def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -> None:
     bank = Bank()
     gate, risk_state = bank.bench.gate, bank.bench.risk_state
-    gate.loss_latched = "lost too much"
-    risk_state.halted, risk_state.paused = "delisted", True
-    assert [gate.auth.fail(NOW) for _ in range(5)][-1]
+    gate.latch_loss("lost too much")
+    risk_state.halt("delisted")
+    risk_state.pause()
+    assert [gate.auth_failed(NOW) for _ in range(5)][-1]
     bank.ip_banned_until_s = NOW + 600
-    key = (risk_state.strat_id, Direction.LONG, Side.BUY, 1000)
-    assert [gate.breaker.fail(key, NOW) for _ in range(3)][-1]
+    assert [gate.refused(make_order(), NOW) for _ in range(3)][-1]
     held = bank.held()
     assert {hold.kind for hold in held} == {
         "session_loss",
@@ -51,7 +51,7 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
     }
     assert held[Halt("", "ip_ban")].until_s == NOW + 600
     [breaker] = [hold for hold in held if hold.kind == "breaker"]
-    assert breaker.level.startswith("long Buy ")
+    assert breaker.level == "long Buy 100.0"
     assert held[breaker].until_s == NOW + 60
     left = {hold.kind for hold in bank.held(NOW + 4000)}
     assert left == {"session_loss", "halted", "paused"}, "what time alone ends is over"
@@ -62,6 +62,7 @@ def test_a_record_says_when_it_ends_on_the_wall_clock() -> None:
     [record] = watch.changes({Halt("", "ip_ban"): Reason("banned", NOW + 600)}, NOW, NOW_US)
     assert record.is_set
     assert record.until == NOW_US + 600_000_000
+    assert list(watch.changes({Halt("", "ip_ban"): Reason("banned", NOW + 600)}, NOW + 1, NOW_US)) == [], "no news"
     [record] = watch.changes({}, NOW + 600, NOW_US)
     assert (record.kind, record.is_set, record.until) == ("ip_ban", False, None)
 

@@ -23,7 +23,7 @@ from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows, commit
 from gridbot.store.reading import connect, database_path
-from gridbot.worker.system_ports import SystemClock
+from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 

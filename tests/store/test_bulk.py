@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.records import codec
-from gridbot.records.codec import CodecError, ColumnKind
+from gridbot.records.codec import CodecError
+from gridbot.records.columns import ColumnKind, columns_of
 from gridbot.store.bulk import LOAD_FROM, append, load
 from gridbot.store.commit import Rows, commit
 from gridbot.store.database import Database
@@ -21,7 +22,7 @@ def storable(record: Any) -> bool:
     """Whether every number fits DECIMAL(38, 12)."""
     return all(
         abs(value) < 10**25
-        for column in codec.columns(type(record))
+        for column in columns_of(type(record))
         if column.kind is ColumnKind.DECIMAL and (value := getattr(record, column.name)) is not None
     )
 

@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import gridbot
-from gridbot.records import codec
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import ExecutionRecord, UtcMs
@@ -22,7 +21,7 @@ from gridbot.store.commit import Rows, commit, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.ingest import AccountSource
 from gridbot.store.reading import database_path
-from gridbot.worker.system_ports import SystemClock
+from gridbot.system_ports import SystemClock
 
 data_dir, count = Path(sys.argv[1]), int(sys.argv[2])
 recorder = Recorder("alice", "run-1", Journal(journal_directory(data_dir, "alice"), "alice"), clock=SystemClock())

@@ -6,9 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from gridbot.config.fields import Limit
 from gridbot.core import Side
 from gridbot.core.events import ExecutionEvent
+from gridbot.core.limits import Limit
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.worker.loss_guard import LossGuard
 from tests.worker.account_bench import SYMBOL, AccountBench, wallet

@@ -13,7 +13,7 @@ from gridbot.orders.proposal import Proposal
 from gridbot.records.record_types import IntentRecord, OrderRecord
 from gridbot.worker.order_manager import LookUp
 from tests.execution.support import settle
-from tests.worker.account_bench import BTC, AccountBench, position, ticker
+from tests.worker.account_bench import BTC, AccountBench, ticker
 
 D = Decimal
 LOST = ExchangeError("timed out", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
@@ -93,27 +93,6 @@ async def test_no_money_reads_the_wallet_again() -> None:
     submit(bench, error=make_error("no balance", ErrorKind.BALANCE, ret_code=110007))
     await settle()
     assert bench.requests.wants_wallet
-
-
-async def test_a_contradicted_position_is_doubted_and_read_again() -> None:
-    bench = trading()
-    bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
-    submit(bench, close=True, error=make_error("position is zero", ErrorKind.RESYNC, ret_code=110017))
-    await settle()
-    assert bench.runner.risk_state.legs[Direction.LONG].unsure
-    assert bench.requests.symbols == ["BTCUSDT"]
-
-
-async def test_five_authentication_errors_in_a_row_pause_all_orders_with_one_alert() -> None:
-    bench = trading()
-    for n in range(6):
-        bench.runner.orders.submit(proposal(499_000 - 1000 * n))
-        bench.refuse(bench.orders[-1], make_error("invalid key", ErrorKind.AUTH))
-        bench.runner.orders.pump()
-        await settle()
-        bench.clock.now_s += 0.5
-    assert bench.gate.auth.is_cooling(bench.clock.now_s)
-    assert bench.alarm.keys == ["auth"]
 
 
 async def test_a_restricted_symbol_halts_its_strategy_with_one_alert() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from gridbot.core import CancelIntent, Direction, OrderStatus, PlaceLimitIntent, Side
 from gridbot.records.record_types import IntentRecord
 from gridbot.risk.refusals import Refusal
+from gridbot.strategies.grid import GridConfig, GridEngine
+from gridbot.worker.strategy_runner import StrategyRunner
 from tests.execution.support import settle
-from tests.worker.account_bench import AccountBench, position, strategy, ticker, wallet
+from tests.worker.account_bench import BTC, AccountBench, position, strategy, ticker, wallet
 
 D = Decimal
 
@@ -83,6 +87,27 @@ async def test_closes_go_before_opens_and_the_nearest_first() -> None:
     assert [order.ticks for order in bench.orders] == [501_000, 510_000, 499_000, 490_000]
 
 
+@pytest.mark.parametrize(
+    ("size", "sent"),
+    [
+        ("1", ["0.01", "0.01", "0.01"]),
+        ("0.03", ["0.01", "0.01", "0.01"]),
+        ("0.029", ["0.01", "0.01"]),
+        ("0.01", ["0.01"]),
+        ("0.005", ["0.005"]),  # the last lot, once
+    ],
+)
+async def test_the_closes_of_one_batch_together_never_exceed_the_position(size: str, sent: list[str]) -> None:
+    """incident L38: all of them were compared with the position as it was before the batch."""
+    bench = trading()
+    bench.runner.on_position_update(position(Direction.LONG, size), source="rest")
+    for _ in range(2):
+        bench.runner.placement.act([place(ticks, Side.SELL) for ticks in (501_000, 502_000, 503_000)])
+        await settle()
+    assert [order.qty for order in bench.orders] == [D(qty) for qty in sent]
+    assert {order.ticks for order in bench.orders} == set((501_000, 502_000, 503_000)[: len(sent)]), "nearest first"
+
+
 async def test_cancels_are_carried_out_with_the_places_of_the_same_decision() -> None:
     bench = trading()
     bench.runner.placement.act([place(499_000)])
@@ -105,6 +130,29 @@ async def test_an_answer_that_nothing_but_a_leg_can_change_is_not_looked_at_agai
     bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
     bench.runner.placement.act(intents)
     assert [order.ticks for order in bench.orders] == [501_000], "there is something to close now"
+
+
+async def test_two_strategies_of_an_account_spend_one_wallet() -> None:
+    """incident L56: each compared its orders with the same balance, and together they spent more than there was."""
+    bench = trading()
+    bench.gate.funds.update(wallet(available="60", ts=2), bench.clock.now_s)
+    other = second_strategy(bench)
+    bench.runner.placement.act([place(499_000)])  # 499 USDT at 10x and a twentieth: 52.4
+    other.placement.act([place(498_000)])
+    assert (len(bench.runner.book), len(other.book)) == (1, 0)
+    assert other.placement.refusals == {Refusal.FUNDS: 1}
+
+
+def second_strategy(bench: AccountBench) -> StrategyRunner:
+    """Another one of the same account, with a book and legs of its own, that may trade."""
+    config = strategy(strat_id="two")
+    runner = StrategyRunner(config, BTC, GridEngine("BTCUSDT", BTC, GridConfig(4, D("0.2")), "two"), bench.context)
+    runner.on_wallet(wallet())
+    for direction in Direction:
+        runner.on_position_update(position(direction, "0", None), source="rest")
+    runner.ready()
+    runner.set_price(ticker())
+    return runner
 
 
 async def test_what_time_can_lift_is_looked_at_again() -> None:

@@ -14,7 +14,7 @@ from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo
-from gridbot.worker.startup import StartRefused, gather_facts, is_hopeless
+from gridbot.worker.startup import StartRefused, is_hopeless, prepare_account
 
 D = Decimal
 KEY = ApiKeyInfo(user_id="1", read_only=False, contract_trade=("Order", "Position"), can_withdraw=False)
@@ -60,7 +60,7 @@ def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, *
         {"name": "alice", "environment": environment, "api_key": "k" * 18, "api_secret": "s" * 36}
     )
     grid = StrategyConfig.model_validate({"strat_id": "s", "account": "alice", "symbol": "BTCUSDT", **strategy})
-    asyncio.run(gather_facts(exchange, account, [grid], 1_000_000))  # type: ignore[arg-type]
+    asyncio.run(prepare_account(exchange, account, [grid], 1_000_000))  # type: ignore[arg-type]
     return exchange
 
 

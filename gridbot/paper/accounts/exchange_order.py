@@ -16,7 +16,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What a conditional order waits for: that the price `by` rises (direction 1) or falls (2) to `price`."""
+    """Fires when the price named by `by` rises (direction 1) or falls (direction 2) to `price`."""
 
     price: Decimal
     direction: int
@@ -69,7 +69,7 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """What shall change of an open order; None leaves it. An empty `attached` takes its stops away."""
+    """Changes to an open order; None keeps a value, an empty `attached` removes its stops."""
 
     qty: Decimal | None = None
     price: Decimal | None = None
@@ -144,7 +144,7 @@ class Order:
 
     @property
     def unfilled(self) -> Decimal:
-        """What was not executed; `leaves` shows 0 once the order is closed, this does not."""
+        """Quantity not executed; unlike `leaves` it does not become 0 when the order is closed."""
         return self.qty - self.cum_qty
 
     @property
@@ -152,7 +152,7 @@ class Order:
         return self.unfilled if self.is_open else ZERO
 
     def add_fill(self, qty: Decimal, value: Decimal, fee: Decimal, realised: Decimal, now_ms: int) -> None:
-        """Count a fill of `value` USDT; the order is closed when nothing is left."""
+        """Count a fill of `value` USDT; the order closes when nothing is left."""
         self.cum_qty += qty
         self.cum_value += value
         self.cum_fee += fee
@@ -203,7 +203,7 @@ class Execution:
 
     @property
     def change(self) -> Decimal:
-        """What the wallet moved by."""
+        """Change of the wallet in USDT."""
         return self.realised - self.fee
 
     @property

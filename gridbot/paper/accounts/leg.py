@@ -23,7 +23,7 @@ def rounded(amount: Decimal) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class LegChange:
-    """What a fill did to a leg: quantity closed, profit of it before fees, its cost and its share of opening fees."""
+    """What a fill did to a leg: quantity closed, its profit before fees, its cost, its share of the opening fees."""
 
     closed: Decimal = ZERO
     realised: Decimal = ZERO

@@ -1,4 +1,4 @@
-"""What protects a position: kinds of stops, where they stand, how a trailing one follows the price. Pure."""
+"""Stops that protect a position: their kinds, their prices, how a trailing one follows the price. Pure."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Trail:
         return base - self.distance if position is Direction.LONG else base + self.distance
 
     def follow(self, position: Direction, trigger: Decimal, last: Decimal) -> tuple[Trail, Decimal]:
-        """Itself and its trigger price after the last price became `last`."""
+        """The trail and its trigger price after the last price became `last`."""
         sign = 1 if position is Direction.LONG else -1
         if not self.follows:
             if self.active_price is not None and (last - self.active_price) * sign < 0:

@@ -1,4 +1,4 @@
-"""What an account is worth at the present mark prices: margins, equity, what is available. Pure.
+"""The value of an account at the present mark prices: margins, equity, available balance. Pure.
 
 The arithmetic is `gridbot.core.margin`; here it is applied to accounts and markets.
 """

@@ -13,7 +13,7 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.api.auth import authenticate
 from gridbot.paper.api.request_limits import EndpointLimiter, Quota
 from gridbot.paper.api_error import ApiError
-from gridbot.paper.calls import account_calls, market_calls, order_calls, position_calls, precheck_call
+from gridbot.paper.calls import account_calls, market_calls, order_calls, order_queries, position_calls, precheck_call
 from gridbot.paper.engine.exchange import Exchange
 
 __all__ = ["Api", "Reply", "Route", "parse_query"]
@@ -93,9 +93,9 @@ ROUTES: dict[str, Route] = {
     "/v5/order/cancel-batch": Route("POST", batch=order_calls.cancel_batch),
     "/v5/order/disconnected-cancel-all": Route("POST", 5, signed=account_calls.set_dcp),
     "/v5/account/query-dcp-info": Route("GET", 5, signed=account_calls.dcp_info),
-    "/v5/order/realtime": Route("GET", QUERIES, signed=order_calls.realtime),
-    "/v5/order/history": Route("GET", QUERIES, signed=order_calls.history),
-    "/v5/execution/list": Route("GET", QUERIES, signed=order_calls.executions),
+    "/v5/order/realtime": Route("GET", QUERIES, signed=order_queries.realtime),
+    "/v5/order/history": Route("GET", QUERIES, signed=order_queries.history),
+    "/v5/execution/list": Route("GET", QUERIES, signed=order_queries.executions),
 }
 
 

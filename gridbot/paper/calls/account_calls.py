@@ -74,7 +74,7 @@ def set_limit_price_action(exchange: Exchange, account: Account, params: Params,
 
 
 def set_margin_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Cross margin is what there is: asking for it succeeds, the other modes are refused as Bybit refuses them."""
+    """Only cross margin exists: asking for it succeeds, other modes are refused as Bybit refuses them."""
     mode = choice(params, "setMarginMode", MARGIN_MODES)
     if mode != "REGULAR_MARGIN":
         reason = {"reasonCode": "3400045", "reasonMsg": f"The paper exchange has cross margin only, got {mode}"}

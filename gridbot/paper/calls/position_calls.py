@@ -110,7 +110,7 @@ def closed_pnl(exchange: Exchange, account: Account, params: Params, now_ms: int
 
 
 def set_auto_add_margin(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """For isolated positions; here all are cross."""
+    """Refused: it is for isolated positions, and here all are cross."""
     require_market(exchange, params)
     if integer(params, "autoAddMargin", -1) not in (0, 1):
         raise ApiError(10001, "params error: autoAddMargin invalid, expected 0 or 1")
@@ -118,7 +118,7 @@ def set_auto_add_margin(exchange: Exchange, account: Account, params: Params, no
 
 
 def add_margin(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """For isolated positions; here all are cross."""
+    """Refused: it is for isolated positions, and here all are cross."""
     require_market(exchange, params)
     text(params, "margin", required=True)
     raise ApiError(110015, "The position is in cross margin")
@@ -134,18 +134,18 @@ def confirm_pending_mmr(exchange: Exchange, account: Account, params: Params, no
 
 
 def switch_isolated(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Margin mode is of the whole account on a unified one (docs/bybit.md 2.5)."""
+    """Refused: a unified account has one margin mode for all positions (docs/bybit.md 2.5)."""
     raise ApiError(100028, "unified account is forbidden")
 
 
 def set_tpsl_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Without effect: the mode is of each order and of each call of trading-stop."""
+    """No effect: each order and each trading-stop call states its own mode."""
     require_market(exchange, params)
     return {"tpSlMode": choice(params, "tpSlMode", stop_params.MODES)}
 
 
 def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Without effect, the tier follows the position (docs/bybit.md 2.3): answers the tier in force."""
+    """No effect: the tier follows the position (docs/bybit.md 2.3). Answers the tier in force."""
     market = require_market(exchange, params)
     leg = next(
         (

@@ -1,4 +1,4 @@
-"""What becomes of a request before it is an order: link id, position, price band. Pure.
+"""Checks of a request before it becomes an order: link id, position, price band. Pure.
 
 Requests are fitted to account and market, or refused with `ApiError`. Nothing here changes an account.
 """

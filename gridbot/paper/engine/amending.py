@@ -1,4 +1,4 @@
-"""What an amend changes, of orders that rest and of orders that wait (docs/bybit.md 3.6). Pure."""
+"""Amends of resting and of waiting orders (docs/bybit.md 3.6). Pure."""
 
 from __future__ import annotations
 

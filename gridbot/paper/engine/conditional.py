@@ -67,7 +67,7 @@ class ConditionalOrders:
         return order
 
     def trigger_due(self, symbol: str, now_ms: int) -> None:
-        """Let in the orders of a symbol whose price has been reached."""
+        """Trigger the orders of a symbol whose price has been reached."""
         waiting = self._waiting.on(symbol)
         if not waiting:
             return

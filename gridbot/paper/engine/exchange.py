@@ -120,7 +120,7 @@ class Exchange:
         return trade
 
     def on_time(self, now_ms: int) -> None:
-        """What time alone brings: marks, fundings that are due, liquidations. Call it several times a second."""
+        """Mark prices, fundings that are due, liquidations. Call it several times a second."""
         for symbol, market in self.markets.items():
             market.revalue(now_ms)
             self._conditional.trigger_due(symbol, now_ms)

@@ -1,4 +1,4 @@
-"""The way of a create request from its checks to an order. Pure."""
+"""From a create request to an order: checks, margin, entry into the market. Pure."""
 
 from __future__ import annotations
 

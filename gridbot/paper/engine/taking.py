@@ -28,7 +28,7 @@ MAX_TAKER_LEVELS = 500
 
 
 class Taking:
-    """The way of an accepted order into the market."""
+    """Lets accepted orders into the market."""
 
     def __init__(
         self, state: ExchangeState, resting: RestingOrders, settlement: Settlement, fills: Fills, outbox: Outbox
@@ -40,13 +40,13 @@ class Taking:
         self._outbox = outbox
 
     def enter(self, account: Account, order: Order, now_ms: int) -> None:
-        """Take liquidity, refuse, or rest: what the matching engine does with an accepted order."""
+        """Let an accepted order take liquidity, rest, or end."""
         market = self._state.markets[order.symbol]
         ticks = market.instrument.ticks(order.price)
         tif = "IOC" if order.is_market else order.request.time_in_force
         taken_before = order.cum_qty
         rivals = self._rivals(account, order, market)
-        if rivals or market.crosses(order.side, ticks):
+        if rivals or market.depth.crosses(order.side, ticks):
             if tif in ("PostOnly", "RPI"):  # retail price improvement is post-only, too
                 self._settlement.end(account, order, now_ms, reason="EC_PostOnlyWillTakeLiquidity")
                 return
@@ -99,7 +99,7 @@ class Taking:
         return rivals
 
     def _prevent(self, account: Account, order: Order, rival: Order, now_ms: int) -> bool:
-        """Two orders of an account meet: end what the taker's setting says. True when the taker lives on."""
+        """Two orders of an account meet: end those that the taker's setting names. True when the taker goes on."""
         if not rival.is_open:  # a fill of the taker uncovered it
             return True
         kind = order.request.smp_type
@@ -114,13 +114,13 @@ def _reachable(order: Order, market: SymbolMarket) -> list[tuple[int, Decimal]]:
     """(ticks, quantity) that an order would take of each price, best first."""
     left = order.unfilled
     step = 1 if order.side is Side.BUY else -1
-    ticks = market.ask_ticks if order.side is Side.BUY else market.bid_ticks
+    ticks = market.depth.ask_ticks if order.side is Side.BUY else market.depth.bid_ticks
     limit = _furthest_ticks(order, market)
     levels: list[tuple[int, Decimal]] = []
     for _ in range(MAX_TAKER_LEVELS):
         if left <= 0 or ticks <= 0 or (limit is not None and (limit - ticks) * step < 0):
             break
-        qty = min(left, market.level_qty(ticks))
+        qty = min(left, market.depth.level_qty(ticks))
         levels.append((ticks, qty))
         left -= qty
         ticks += step
@@ -136,5 +136,5 @@ def _furthest_ticks(order: Order, market: SymbolMarket) -> int | None:
         return None
     buys = order.side is Side.BUY
     tick_size = market.instrument.tick_size
-    price = slippage.furthest(order.side, market.ask if buys else market.bid, tick_size)
+    price = slippage.furthest(order.side, market.depth.ask if buys else market.depth.bid, tick_size)
     return int((price / tick_size).to_integral_value(ROUND_FLOOR if buys else ROUND_CEILING))

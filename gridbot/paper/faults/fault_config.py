@@ -52,7 +52,7 @@ CONNECTION_FAULTS = frozenset(FaultKind) - REQUEST_FAULTS - FRAME_FAULTS
 
 
 class DropMode(StrEnum):
-    """How a connection ends: in order (1000, 1001), by a TCP reset, or by saying nothing any more."""
+    """How a connection ends: a close frame (1000, 1001), a TCP reset, or silence with the connection open."""
 
     NORMAL = "1000"
     GOING_AWAY = "1001"

@@ -1,4 +1,4 @@
-"""Which fault strikes now: the plan of faults with the clock that it is asked by."""
+"""Which fault applies now: the plan of faults with a clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("gridbot.paper")
 
 
 class Faults:
-    """The plan, with the clock that it is asked by."""
+    """A plan of faults and the time since the exchange started."""
 
     def __init__(self, plan: FaultPlan) -> None:
         self.plan = plan

@@ -1,4 +1,4 @@
-"""Which fault strikes what: rules with counters and seeded draws. Pure; time is given as seconds since the start."""
+"""Which fault applies to what: rules with counters and seeded draws. Pure; times are seconds since the start."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class FaultPlan:
         return bool(self._rules)
 
     def on_request(self, endpoint: str, account: str, at_s: float) -> FaultConfig | None:
-        """Fault of a request, the first rule that strikes."""
+        """The first fault that applies to a request."""
         for rule in self._rules:
             config = rule.config
             meant = config.kind in REQUEST_FAULTS and config.endpoint in ("", endpoint) and _of(config, account)
@@ -90,7 +90,7 @@ class FaultPlan:
         return None
 
     def on_frame(self, topic: str, account: str, frame: bytes, at_s: float) -> list[OutFrame]:
-        """What is sent instead of a frame; often just that frame."""
+        """Frames to send instead of a frame; usually just that one."""
         for rule in self._rules:
             config = rule.config
             if config.kind not in FRAME_FAULTS or not _of(config, account):
@@ -106,7 +106,7 @@ class FaultPlan:
         return [OutFrame(frame)]
 
     def due(self, at_s: float) -> list[FaultConfig]:
-        """Faults of connections whose time has come, each once."""
+        """Connection faults whose time has come, each once."""
         return [
             rule.config
             for rule in self._rules

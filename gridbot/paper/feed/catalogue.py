@@ -26,7 +26,7 @@ Row = Mapping[str, Any]
 
 
 class CatalogueError(Exception):
-    """Instruments that cannot be had; the text says from where and why."""
+    """Instruments cannot be loaded; the text says from where and why."""
 
 
 def read(path: Path) -> dict[str, Listing]:

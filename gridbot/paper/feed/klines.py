@@ -43,7 +43,7 @@ def is_kline_header(header: Sequence[str]) -> bool:
 
 
 def parse_bar(header: Sequence[str], row: Sequence[object]) -> Bar:
-    """Raise ValueError when the row is no sensible bar."""
+    """Raise ValueError when the row is not a valid bar."""
     fields = dict(zip(header, row, strict=True))
     start = next(fields[name] for name in TIME_COLUMNS if name in fields)
     first, high, low, last = (Decimal(str(fields[name])) for name in PRICES)

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 
 from gridbot.core.vocabulary import Side
-from gridbot.paper.feed.sources import Market
+from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.market.synthetic import MarketTrade
 
 __all__ = ["LiveSource"]
@@ -26,7 +26,7 @@ log = logging.getLogger("gridbot.paper")
 class LiveSource:
     """Follows publicTrade of the symbols; their tickers give the first price, mark, index, and the funding."""
 
-    def __init__(self, url: str, symbols: list[str], market: Market) -> None:
+    def __init__(self, url: str, symbols: list[str], market: MarketFeed) -> None:
         self._url = url
         self._market = market
         self._waiting = set(symbols)

@@ -17,7 +17,7 @@ __all__ = ["SetupError", "known_listings", "open_markets", "synthetic_model"]
 
 
 class SetupError(Exception):
-    """The paper section cannot be run; the text says what to change."""
+    """The `paper` section cannot be used; the text says what to change."""
 
 
 def known_listings(config: MarketConfig) -> dict[str, Listing]:

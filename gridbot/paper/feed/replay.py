@@ -20,7 +20,7 @@ TABLES = (".parquet", ".feather")
 
 
 class ReplayError(Exception):
-    """A file that cannot be replayed; the text names file and line."""
+    """A file cannot be replayed; the text names file and line."""
 
 
 def read_file(path: Path, symbol: str) -> Iterator[tuple[float, MarketTrade]]:

@@ -1,19 +1,16 @@
-"""Drives the market: takes trades from a source at the pace of the wall clock times the speed factor."""
+"""Feeds the market from a source, at the pace of the wall clock times the speed factor."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+from collections.abc import Callable
 
-from gridbot.core.vocabulary import Side
-from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.feed.replay import read_files
-from gridbot.paper.market.synthetic import STEP_S, MarketTrade, SyntheticMarket
+from gridbot.paper.market.synthetic import STEP_S, SyntheticMarket
 from gridbot.paper.settings import AtEnd, MarketConfig, SourceKind
-from gridbot.paper.streams.publisher import Publisher
 
-__all__ = ["Market", "run_source"]
+__all__ = ["run_source"]
 
 MAX_BATCH = 200
 MAX_SLEEP_S = 0.05
@@ -21,87 +18,8 @@ MAX_LAG_S = 2.0
 SLOW_READER_S = 0.001
 
 
-class Market:
-    """The door through which prices move: sources use it, and tests that push trades themselves."""
-
-    def __init__(
-        self, exchange: Exchange, publisher: Publisher, now_ms: Callable[[], int], deliver: Callable[[], None]
-    ) -> None:
-        self._exchange = exchange
-        self._publisher = publisher
-        self._now_ms = now_ms
-        self._deliver = deliver
-        self.trade_count = 0
-        self.publish_each = False
-
-    def trade(self, symbol: str, price: Decimal | str, size: Decimal | str, side: Side | str) -> None:
-        """Push one public trade now: orders fill, tickers and trades are published at once."""
-        self.feed(MarketTrade(symbol, Side(side), Decimal(price), Decimal(size)))
-        self._settle()
-
-    def set_mark(self, symbol: str, price: Decimal | str | None) -> None:
-        """Pin the mark price apart from the last price; None lets it go again."""
-        market = self._exchange.markets[symbol]
-        market.pinned_mark = None if price is None else Decimal(price)
-        market.revalue(self._now_ms())
-        self._publisher.changed(symbol, None)
-        self._settle()
-
-    def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
-        """Settle a funding of this rate now, out of turn."""
-        self._exchange.settle_funding(symbol, Decimal(rate), self._now_ms())
-        self._settle()
-
-    def _settle(self) -> None:
-        """Do at once what otherwise waits for the next turn of the clock."""
-        self._exchange.on_time(self._now_ms())
-        self._deliver()
-        self._publisher.flush()
-
-    def set_price(self, symbol: str, price: Decimal | str) -> None:
-        """Move the price without volume: orders that it passes fill, the ticker is published at once."""
-        last = self._exchange.markets[symbol].last
-        self.trade(symbol, price, Decimal(0), Side.BUY if Decimal(price) >= last else Side.SELL)
-
-    def reopen(self, symbol: str, price: Decimal) -> None:
-        """Begin a symbol's market again at this price; for sources that learn it late."""
-        self._exchange.markets[symbol].reopen(price, self._now_ms())
-        self._publisher.changed(symbol, None)
-
-    def follow(self, symbol: str, ticker: Mapping[str, str]) -> None:
-        """Take mark and index price, funding rate and funding time from a ticker, as far as it has them."""
-        market = self._exchange.markets[symbol]
-        if "markPrice" in ticker:
-            market.pinned_mark = Decimal(ticker["markPrice"])
-        if "indexPrice" in ticker:
-            market.pinned_index = Decimal(ticker["indexPrice"])
-        if "fundingRate" in ticker:
-            market.funding_rate = Decimal(ticker["fundingRate"])
-        if int(ticker.get("nextFundingTime", 0)) > self._now_ms():
-            market.next_funding_ms = int(ticker["nextFundingTime"])
-        market.revalue(self._now_ms())
-        self._publisher.changed(symbol, None)
-
-    def feed(self, trade: MarketTrade) -> None:
-        """Apply a trade of a source; publishing waits for the ticker interval unless it is zero."""
-        market = self._exchange.markets[trade.symbol]
-        ticks = max(1, market.instrument.ticks(trade.price))
-        size, step = trade.size, market.instrument.qty_step
-        if size % step:
-            size = max(size // step, Decimal(1)) * step  # klines taken apart have any size
-        shown = self._exchange.trade(trade.symbol, trade.side, ticks, size, self._now_ms())
-        self.trade_count += 1
-        self._publisher.changed(trade.symbol, shown)
-        self._deliver()
-        if self.publish_each:
-            self._publisher.flush()
-
-    def flush_trades(self, symbol: str) -> None:
-        self._publisher.flush_trades(symbol)
-
-
 async def run_source(
-    config: MarketConfig, market: Market, model: SyntheticMarket | None, consumed: Callable[[], bool]
+    config: MarketConfig, market: MarketFeed, model: SyntheticMarket | None, consumed: Callable[[], bool]
 ) -> None:
     """Feed the market until cancelled; returns only at the end of a replay with `at_end: stop`.
 
@@ -121,7 +39,7 @@ async def _turn(consumed: Callable[[], bool]) -> None:
         await asyncio.sleep(SLOW_READER_S)
 
 
-def _step(model: SyntheticMarket, market: Market) -> None:
+def _step(model: SyntheticMarket, market: MarketFeed) -> None:
     symbols = set()
     for trade in model.step():
         market.feed(trade)
@@ -130,7 +48,9 @@ def _step(model: SyntheticMarket, market: Market) -> None:
         market.flush_trades(symbol)
 
 
-async def _run_synthetic(model: SyntheticMarket, market: Market, speed: float, consumed: Callable[[], bool]) -> None:
+async def _run_synthetic(
+    model: SyntheticMarket, market: MarketFeed, speed: float, consumed: Callable[[], bool]
+) -> None:
     while not speed:
         _step(model, market)
         await _turn(consumed)
@@ -149,7 +69,7 @@ async def _run_synthetic(model: SyntheticMarket, market: Market, speed: float, c
         await asyncio.sleep(max(0.0, min(due - loop.time(), MAX_SLEEP_S)))
 
 
-async def _run_replay(config: MarketConfig, market: Market, consumed: Callable[[], bool]) -> None:
+async def _run_replay(config: MarketConfig, market: MarketFeed, consumed: Callable[[], bool]) -> None:
     speed = float(config.speed)
     while True:
         await _replay_once(config, market, speed, consumed)
@@ -157,7 +77,7 @@ async def _run_replay(config: MarketConfig, market: Market, consumed: Callable[[
             return
 
 
-async def _replay_once(config: MarketConfig, market: Market, speed: float, consumed: Callable[[], bool]) -> None:
+async def _replay_once(config: MarketConfig, market: MarketFeed, speed: float, consumed: Callable[[], bool]) -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
     first: float | None = None

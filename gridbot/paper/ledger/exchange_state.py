@@ -1,4 +1,4 @@
-"""What the exchange knows: settings, markets, accounts, and the ids it gives. Pure."""
+"""Settings, markets, accounts, and the counter of ids. Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class IdCounter:
 
 
 class ExchangeState:
-    """Looked things up in by every part. Accounts are added here; what belongs to an account is changed through it."""
+    """Shared by all parts. Accounts are added here; what belongs to an account is changed through the account."""
 
     def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:
         self.config = config
@@ -93,4 +93,4 @@ def working_price(request: NewOrder, market: SymbolMarket) -> Decimal:
     """An order's limit price; of a market order the best price of the other side."""
     if request.price is not None:
         return request.price
-    return market.ask if request.side is Side.BUY else market.bid
+    return market.depth.ask if request.side is Side.BUY else market.depth.bid

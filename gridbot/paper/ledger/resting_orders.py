@@ -30,7 +30,7 @@ class RestingOrders:
         """Put what is left of an order at the end of the queue of its price, which is `ticks` whole ticks."""
         symbol, side = order.symbol, order.side
         self._owners[order.order_id] = (account, order)
-        volume = self._markets[symbol].shown_volume(side, ticks)
+        volume = self._markets[symbol].depth.shown_volume(side, ticks)
         self._books[symbol].add(order.order_id, side, ticks, order.unfilled, volume)
 
     def shrink(self, order: Order) -> None:
@@ -38,7 +38,7 @@ class RestingOrders:
         self._books[order.symbol].shrink(order.order_id, order.unfilled)
 
     def remove(self, order: Order) -> None:
-        """Take an order out; one that does not rest is let be."""
+        """Take an order out, if it rests."""
         if self._owners.pop(order.order_id, None) is not None:
             self._books[order.symbol].remove(order.order_id)
 

@@ -128,7 +128,7 @@ def listing_of(symbol: str, config: InstrumentConfig, symbol_id: int) -> Listing
 
 
 def listings(extra: Mapping[str, InstrumentConfig]) -> dict[str, Listing]:
-    """Shipped listings and those of the configuration, which win."""
+    """Shipped listings, overridden by those of the configuration."""
     own = {symbol: listing_of(symbol, entry, 5000 + number) for number, (symbol, entry) in enumerate(extra.items())}
     return LISTINGS | own
 

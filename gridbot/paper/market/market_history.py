@@ -1,4 +1,4 @@
-"""What a market remembers of its prices: minute candles, and the mean of the last seconds. Pure."""
+"""Price history of a market: minute candles, and the mean of the last seconds. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND_MS = 1000
 
 @dataclass(slots=True)
 class Candle:
-    """Prices of a time that begins at `start_ms`; volume (base coin) and turnover (USDT) when they are of trades."""
+    """Prices of a period that begins at `start_ms`; volume (base coin) and turnover (USDT) if they were traded."""
 
     start_ms: int
     open: Decimal
@@ -28,14 +28,14 @@ class Candle:
 
 
 class CandleSeries:
-    """Minute candles of one price; each opens where the one before closed, so that a quiet minute has one as well."""
+    """Minute candles of one price. Each opens where the one before closed, so a quiet minute has a candle, too."""
 
     def __init__(self) -> None:
         self.candles: deque[Candle] = deque(maxlen=KEEP_CANDLES)
         self._end_ms = 0
 
     def add(self, price: Decimal, now_ms: int, size: Decimal = ZERO, value: Decimal = ZERO) -> None:
-        """The price is (still) this; `size` and `value` when it was traded at."""
+        """Note the present price; `size` and `value` are given when it was traded."""
         candles = self.candles
         if not candles:
             self._open(price, now_ms)
@@ -92,5 +92,5 @@ class RollingMean:
 
     @property
     def value(self) -> float:
-        """0 when there is nothing."""
+        """The mean, 0 when nothing was added."""
         return self._sum / self._count if self._count else 0.0

@@ -1,27 +1,26 @@
-"""What the public sees of one symbol: prices, modelled book, trades, candles. Pure.
+"""The public state of one symbol: prices, trades, candles, fundings. Pure.
 
-The market is made of trades. Best bid and ask follow from them: a buyer took the ask at its price, a seller the bid.
-Depth behind them is a fixed function of the price, so that queues, taker fills and the order book agree.
+The market is made of trades; the book and every other price follow from them.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from gridbot.core.vocabulary import Side
+from gridbot.paper.market.day_figures import DayFigures
 from gridbot.paper.market.instruments import Listing
-from gridbot.paper.market.market_history import MINUTE_MS, Candle, CandleSeries, RollingMean
+from gridbot.paper.market.market_depth import MarketDepth
+from gridbot.paper.market.market_history import MINUTE_MS, CandleSeries
+from gridbot.paper.market.price_band import PriceBand
 
 __all__ = ["PublicTrade", "SymbolMarket"]
 
 ZERO = Decimal(0)
 MILLIONTH = Decimal("0.000001")
 KEEP_TRADES = 1000
-PREMIUM_WINDOW_MS = 30_000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,11 @@ class PublicTrade:
 
 
 class SymbolMarket:
-    """Market state of one symbol. Prices are given in ticks where they decide, as Decimal where they are shown."""
+    """Market state of one symbol. Prices are given in ticks where they decide, as Decimal where they are shown.
+
+    `depth` is the modelled book, `day` the figures of 24 hours. Candles are minutes: `candles` of the traded price,
+    `mark_candles`, `index_candles`, and `premium_candles` of what the last price is above the index, as a fraction.
+    """
 
     def __init__(
         self,
@@ -53,21 +56,10 @@ class SymbolMarket:
     ) -> None:
         self.listing = listing
         self.instrument = listing.instrument
-        self.level_notional = level_notional
-        ticks = self.instrument.ticks(price)
-        self.last_ticks = ticks
-        self.bid_ticks = ticks - 1
-        self.ask_ticks = ticks + 1
-        self.last = self.instrument.price(ticks)
-        self.mark = self.last
-        self.index = self.last
-        self.first = self.last
-        self.prev_24h = self.last
-        self.prev_1h = self.last
-        self.high = self.last
-        self.low = self.last
-        self.volume = ZERO
-        self.turnover = ZERO
+        self.last_ticks = ticks = self.instrument.ticks(price)
+        self.depth = MarketDepth(self.instrument, level_notional, ticks)
+        self.last = self.mark = self.index = self.first = self.instrument.price(ticks)
+        self.day = DayFigures(self.last)
         self.tick = "ZeroPlusTick"
         self.pinned_mark: Decimal | None = None
         self.pinned_index: Decimal | None = None
@@ -80,45 +72,15 @@ class SymbolMarket:
         self._averaged_ms = now_ms
         self.seq = now_ms
         self.updated_ms = now_ms
-        self._band = self.last, self.last
-        self._band_of: tuple[Decimal, Decimal, int] | None = None  # mark, index, premium it was computed from
-        self._premium = RollingMean(PREMIUM_WINDOW_MS)
+        self._band = PriceBand(listing)
         self.updates = 1
         self.trade_count = 0
         self.trades: deque[PublicTrade] = deque(maxlen=KEEP_TRADES)
         self._minute = now_ms // MINUTE_MS
-        self._traded = CandleSeries()
-        self._marks = CandleSeries()
-        self._indexes = CandleSeries()
-        self._premiums = CandleSeries()
-
-    @property
-    def candles(self) -> deque[Candle]:
-        """Minutes of the traded price."""
-        return self._traded.candles
-
-    @property
-    def mark_candles(self) -> deque[Candle]:
-        """Minutes of the mark price."""
-        return self._marks.candles
-
-    @property
-    def index_candles(self) -> deque[Candle]:
-        """Minutes of the index price."""
-        return self._indexes.candles
-
-    @property
-    def premium_candles(self) -> deque[Candle]:
-        """Minutes of what the last price is above the index, as a fraction of it."""
-        return self._premiums.candles
-
-    @property
-    def bid(self) -> Decimal:
-        return self.instrument.price(self.bid_ticks)
-
-    @property
-    def ask(self) -> Decimal:
-        return self.instrument.price(self.ask_ticks)
+        self._traded, self._marks = CandleSeries(), CandleSeries()
+        self._indexes, self._premiums = CandleSeries(), CandleSeries()
+        self.candles, self.mark_candles = self._traded.candles, self._marks.candles
+        self.index_candles, self.premium_candles = self._indexes.candles, self._premiums.candles
 
     def watched(self, by: str) -> Decimal:
         """The price that a trigger looks at: `LastPrice`, `MarkPrice` or `IndexPrice`."""
@@ -142,8 +104,7 @@ class SymbolMarket:
             return None
         self.trade_count += 1
         value = size * self.last
-        self.volume += size
-        self.turnover += value
+        self.day.traded(size, value)
         trade_id = f"{self.listing.symbol_id:08x}-0000-5000-8000-{seq:012x}"
         trade = PublicTrade(trade_id, side, self.last, size, now_ms, self.tick, seq)
         self.trades.append(trade)
@@ -153,42 +114,29 @@ class SymbolMarket:
     def reopen(self, price: Decimal, now_ms: int) -> None:
         """Begin again at a price, as if nothing had been before."""
         ticks = self.instrument.ticks(price)
-        self.last_ticks, self.bid_ticks, self.ask_ticks = ticks, ticks - 1, ticks + 1
-        self.last = self.mark = self.index = self.instrument.price(ticks)
-        self.first = self.prev_24h = self.prev_1h = self.high = self.low = self.last
+        self.last_ticks = ticks
+        self.depth.reopen(ticks)
+        self.last = self.mark = self.index = self.first = self.instrument.price(ticks)
+        self.day.reopen(self.last)
         self._average, self._averaged_ms = float(self.last), now_ms
         for series in (self._traded, self._marks, self._indexes, self._premiums):
             series.clear()
 
     def revalue(self, now_ms: int) -> None:
-        """Let index and mark follow the last price up to now, and minutes pass."""
+        """Bring index, mark and candles up to the present time."""
         self._revalue(now_ms)
         self._note_prices(now_ms)
         self._traded.roll(now_ms)
         if now_ms // MINUTE_MS != self._minute:
             self._minute = now_ms // MINUTE_MS
-            self._roll_day(now_ms)
-
-    def _roll_day(self, now_ms: int) -> None:
-        """Let the figures of 24 hours and of one hour forget what is older."""
-        candles = self.candles
-        if not candles or candles[0].start_ms > now_ms - HOUR_MS:
-            return
-        self.prev_1h = next(c.open for c in candles if c.start_ms > now_ms - HOUR_MS)
-        if candles[0].start_ms > now_ms - DAY_MS:
-            return
-        day = [candle for candle in candles if candle.start_ms > now_ms - DAY_MS]
-        self.prev_24h = day[0].open
-        self.high, self.low = max(c.high for c in day), min(c.low for c in day)
-        self.volume = sum((c.volume for c in day), ZERO)
-        self.turnover = sum((c.turnover for c in day), ZERO)
+            self.day.forget(self.candles, now_ms)
 
     def _note_prices(self, now_ms: int) -> None:
         self._marks.add(self.mark, now_ms)
         self._indexes.add(self.index, now_ms)
         self._premiums.add(((self.last - self.index) / self.index).quantize(MILLIONTH), now_ms)
-        middle = (self.bid_ticks + self.ask_ticks) / 2 * float(self.instrument.tick_size)
-        self._premium.add(middle - float(self.mark), now_ms)
+        middle = (self.depth.bid_ticks + self.depth.ask_ticks) / 2 * float(self.instrument.tick_size)
+        self._band.note(middle - float(self.mark), now_ms)
 
     def _revalue(self, now_ms: int) -> None:
         """The index is an exponential average of the last price, the mark is `index * (1 + rate * time to funding /
@@ -208,52 +156,16 @@ class SymbolMarket:
         self.mark = mark if self.pinned_mark is None else self.pinned_mark
 
     def funding_due(self, now_ms: int) -> bool:
-        """True once per interval that has passed; moves on to the next one."""
+        """True once for each interval that has passed; advances to the next one."""
         if now_ms < self.next_funding_ms:
             return False
         self.fundings.append((self.next_funding_ms, self.funding_rate))
         self.next_funding_ms += self.funding_interval_ms
         return True
 
-    def level_qty(self, ticks: int) -> Decimal:
-        """Market quantity shown at a price: 0.5 to 1.5 times `level_notional`, fixed per price."""
-        price = self.instrument.price(max(1, ticks))
-        share = Decimal(500 + ticks * 2_654_435_761 % 1001) / 1000
-        step = self.instrument.qty_step
-        return (self.level_notional * share / price / step).to_integral_value(ROUND_CEILING) * step
-
-    def crosses(self, side: Side, ticks: int) -> bool:
-        """True when an order at this price would take liquidity."""
-        return ticks >= self.ask_ticks if side is Side.BUY else ticks <= self.bid_ticks
-
-    def shown_volume(self, side: Side, ticks: int) -> Decimal:
-        """Market volume standing at a price on that side: none inside the spread."""
-        if side is Side.BUY:
-            return self.level_qty(ticks) if ticks <= self.bid_ticks else ZERO
-        return self.level_qty(ticks) if ticks >= self.ask_ticks else ZERO
-
-    def book(self, depth: int) -> tuple[list[tuple[int, Decimal]], list[tuple[int, Decimal]]]:
-        """Bids (descending) and asks (ascending) as (ticks, quantity), `depth` levels each."""
-        bids = [(t, self.level_qty(t)) for t in range(self.bid_ticks, max(0, self.bid_ticks - depth), -1)]
-        asks = [(t, self.level_qty(t)) for t in range(self.ask_ticks, self.ask_ticks + depth)]
-        return bids, asks
-
     def price_band(self) -> tuple[Decimal, Decimal]:
-        """(highest buy, lowest sell) allowed now (docs/bybit.md 3.13); the premium is middle less mark over 30 s."""
-        made_of = self.mark, self.index, self._premium.changes
-        if self._band_of == made_of:
-            return self._band
-        x, y = self.listing.price_limit_x, self.listing.price_limit_y
-        premium = Decimal(self._premium.value)
-        highest = min(self.mark * (1 + y), max(self.index, self.mark * (1 + x) + max(ZERO, premium)))
-        lowest = max(self.mark * (1 - y), min(self.index, self.mark * (1 - x) + min(ZERO, premium)))
-        tick = self.instrument.tick_size
-        self._band_of = made_of
-        self._band = (
-            (highest / tick).to_integral_value(ROUND_FLOOR) * tick,
-            (lowest / tick).to_integral_value(ROUND_CEILING) * tick,
-        )
-        return self._band
+        """(highest buy, lowest sell) allowed now."""
+        return self._band.limits(self.mark, self.index)
 
     def _move(self, side: Side, ticks: int) -> None:
         if ticks > self.last_ticks:
@@ -262,17 +174,11 @@ class SymbolMarket:
             self.tick = "MinusTick"
         else:
             self.tick = "ZeroPlusTick" if self.tick.endswith("PlusTick") else "ZeroMinusTick"
-        if side is Side.BUY:
-            self.ask_ticks = ticks
-            self.bid_ticks = ticks - 1
-        else:
-            self.bid_ticks = ticks
-            self.ask_ticks = ticks + 1
+        self.depth.follow(side, ticks)
         if ticks != self.last_ticks:
             self.last_ticks = ticks
             self.last = self.instrument.price(ticks)
             if not self._halflife_ms:
                 self.index = self.last if self.pinned_index is None else self.pinned_index
                 self.mark = self.last if self.pinned_mark is None else self.pinned_mark
-            self.high = max(self.high, self.last)
-            self.low = min(self.low, self.last)
+            self.day.moved(self.last)

@@ -45,13 +45,13 @@ _SCENARIOS: dict[Scenario, dict[str, Any]] = {
 
 
 def in_scenario(config: SymbolConfig, scenario: Scenario) -> SymbolConfig:
-    """A symbol's configuration with the scenario's values where it says nothing itself."""
+    """A symbol's configuration, with the scenario's values for fields that are not set."""
     own = config.model_fields_set
     return config.model_copy(update={k: v for k, v in _SCENARIOS[scenario].items() if k not in own})
 
 
 class _Path:
-    """Price of one symbol. Floats: this is weather, not money."""
+    """Price path of one symbol. In floats: no money is computed here."""
 
     def __init__(
         self, seed: int, listing: Listing, config: SymbolConfig, common: Callable[[], float], correlation: float
@@ -78,7 +78,7 @@ class _Path:
         return self._centre * self._scripted() * math.exp(self._walk + wave)
 
     def _scripted(self) -> float:
-        """What trend and moves have made of the centre, as a factor."""
+        """Factor on the centre price from trend and scripted moves."""
         factor = math.exp(float(self._config.trend) * self._time)
         for move in self._config.moves:
             elapsed = self._time - move.at_s
@@ -95,7 +95,7 @@ class _Path:
         return [self._trade(target + self._random.choice((-1, 0, 1)) * self._tick) for _ in range(self._count())]
 
     def _count(self) -> int:
-        """How many trades fall into one step: Poisson."""
+        """Number of trades in one step, Poisson distributed."""
         count, product, floor = 0, self._random.random(), math.exp(-self._rate)
         while product > floor:
             count += 1

@@ -119,7 +119,7 @@ def with_bbo_price(params: Mapping[str, Any], market: SymbolMarket) -> Mapping[s
         raise ApiError(10001, "params error: bboLevel invalid, expected 1 to 5")
     if choice(params, "orderType", ORDER_TYPES) == "Market" or text(params, "triggerPrice") not in ("", "0"):
         raise ApiError(10001, "params error: bboSideType is for limit orders without triggerPrice")
-    bids, asks = market.book(level)
+    bids, asks = market.depth.levels(level)
     levels = bids if own_side is (choice(params, "side", SIDES) == "Buy") else asks
     return {**params, "price": format(market.instrument.price(levels[-1][0]), "f")}
 

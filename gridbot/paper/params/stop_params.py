@@ -55,7 +55,7 @@ AMENDABLE = ("tpslMode", *(name for each in (TP, SL) for name in (each.price, ea
 
 
 def attached_stops(params: Params, listing: Listing, *, closing: bool) -> Attached | None:
-    """What a create request wants placed when it fills; `closing` tells that it can only close."""
+    """Stops that a create request brings along; `closing` says that the order can only close."""
     if "takeProfit" not in params and "stopLoss" not in params:
         return None
     mode = TpslMode(choice(params, "tpslMode", MODES, TpslMode.FULL))
@@ -66,7 +66,7 @@ def attached_stops(params: Params, listing: Listing, *, closing: bool) -> Attach
 
 
 def amended_stops(params: Params, old: Attached | None, listing: Listing) -> Attached | None:
-    """The whole of an order's stops after an amend (empty: none any more), None when it says nothing about them."""
+    """An order's stops after an amend (empty: all removed), None when the amend does not mention them."""
     if not any(text(params, name) for name in AMENDABLE):
         return None
     old = old or Attached()
@@ -79,7 +79,7 @@ def amended_stops(params: Params, old: Attached | None, listing: Listing) -> Att
 
 
 def trading_stop(params: Params, listing: Listing) -> TradingStop:
-    """What a request wants of a position's stops."""
+    """Stops that a trading-stop request sets, moves, removes or adds."""
     mode = text(params, "tpslMode")
     for names in (TP, SL):
         if not mode and text(params, names.order_type):

@@ -23,6 +23,20 @@ LEAST_FEE = Decimal("0.00055")
 """The break-even price reckons with this fee even for accounts that pay less (docs/bybit.md 6.1)."""
 
 
+NOT_USED: dict[str, Any] = {
+    "tradeMode": 0,
+    "autoAddMargin": 0,
+    "positionBalance": "0",
+    "bustPrice": "",
+    "tpslMode": "Full",
+    "isReduceOnly": False,
+    "mmrSysUpdatedTime": "",
+    "leverageSysUpdatedTime": "",
+    "sessionAvgPrice": "",
+}
+"""Fields of a position that are the same in every row."""
+
+
 def _liquidation_price(account: Account, leg: Leg, valuation: Valuation, equity: Decimal) -> str:
     """Empty when it lies outside the prices that the instrument can have."""
     price, instrument = valuation.liquidation_price(account, leg, equity), valuation.markets[leg.symbol].instrument
@@ -41,14 +55,9 @@ def position_row(
     held = bool(leg.size)
     market, margin = valuation.markets[leg.symbol], figures.margin_of(leg)
     tier = tier_for(market.instrument.tiers, leg.cost)
-    sign = 1 if leg.direction is Direction.LONG else -1
-    break_even = ""
-    if held:
-        spent = leg.cost * sign - leg.current_realised
-        break_even = plain(spent / (leg.size * sign - leg.size * max(valuation.taker_fee, LEAST_FEE)))
     initial, maintenance = plain(margin.initial), plain(margin.maintenance)
     no_price = "0" if stream else ""
-    row: dict[str, Any] = {
+    row: dict[str, Any] = NOT_USED | {
         "positionIdx": leg.position_idx,
         "riskId": market.listing.symbol_id * 10 + market.instrument.tiers.index(tier) + 1,
         "riskLimitValue": plain(tier.limit),
@@ -57,21 +66,16 @@ def position_row(
         "size": format(leg.size, "f") if held else "0",
         "entryPrice" if stream else "avgPrice": plain(leg.entry),
         "positionValue": plain(leg.cost) if held else ("0" if stream else ""),
-        "tradeMode": 0,
         "positionStatus": leg.status,
-        "autoAddMargin": 0,
         "adlRankIndicator": 2 if held else 0,
         "leverage": plain(valuation.leverage(account, leg.symbol)),
-        "breakEvenPrice": break_even or no_price,
-        "positionBalance": "0",
+        "breakEvenPrice": _break_even(leg, valuation.taker_fee) if held else no_price,
         "markPrice": format(market.mark, "f"),
         "liqPrice": _liquidation_price(account, leg, valuation, figures.equity) if held else "",
-        "bustPrice": "",
         "positionMM": maintenance,
         "positionMMByMp": maintenance,
         "positionIM": initial,
         "positionIMByMp": initial,
-        "tpslMode": "Full",
         "takeProfit": no_price if leg.take_profit is None else format(leg.take_profit, "f"),
         "stopLoss": no_price if leg.stop_loss is None else format(leg.stop_loss, "f"),
         "trailingStop": "0" if leg.trailing_stop is None else format(leg.trailing_stop, "f"),
@@ -79,10 +83,6 @@ def position_row(
         "curRealisedPnl": plain(leg.current_realised),
         "cumRealisedPnl": plain(leg.total_realised),
         "seq": leg.seq,
-        "isReduceOnly": False,
-        "mmrSysUpdatedTime": "",
-        "leverageSysUpdatedTime": "",
-        "sessionAvgPrice": "",
         "openTime": leg.opened_ms,
         "createdTime": str(leg.created_ms),
         "updatedTime": str(leg.updated_ms),
@@ -90,6 +90,13 @@ def position_row(
     if stream:
         row["category"] = "linear"
     return row
+
+
+def _break_even(leg: Leg, taker_fee: Decimal) -> str:
+    """Price at which closing the holding brings back what it cost, fees included."""
+    sign = 1 if leg.direction is Direction.LONG else -1
+    spent = leg.cost * sign - leg.current_realised
+    return plain(spent / (leg.size * sign - leg.size * max(taker_fee, LEAST_FEE)))
 
 
 def _rate(part: Decimal, whole: Decimal) -> str:

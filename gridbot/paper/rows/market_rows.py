@@ -78,30 +78,29 @@ def open_interest(market: SymbolMarket) -> Decimal:
 
 def ticker_row(market: SymbolMarket, *, stream: bool = False) -> dict[str, str]:
     """All ticker fields; the stream has a tick direction, REST has the fields of dated contracts."""
-    price_format = format
-    interest = open_interest(market)
+    interest, day, depth = open_interest(market), market.day, market.depth
     row = {
         "symbol": market.listing.symbol,
-        "lastPrice": price_format(market.last, "f"),
-        "indexPrice": price_format(market.index, "f"),
-        "markPrice": price_format(market.mark, "f"),
-        "prevPrice24h": price_format(market.prev_24h, "f"),
-        "price24hPcnt": plain(((market.last - market.prev_24h) / market.prev_24h).quantize(Decimal("0.000001"))),
-        "highPrice24h": price_format(market.high, "f"),
-        "lowPrice24h": price_format(market.low, "f"),
-        "prevPrice1h": price_format(market.prev_1h, "f"),
+        "lastPrice": format(market.last, "f"),
+        "indexPrice": format(market.index, "f"),
+        "markPrice": format(market.mark, "f"),
+        "prevPrice24h": format(day.prev_24h, "f"),
+        "price24hPcnt": plain(((market.last - day.prev_24h) / day.prev_24h).quantize(Decimal("0.000001"))),
+        "highPrice24h": format(day.high, "f"),
+        "lowPrice24h": format(day.low, "f"),
+        "prevPrice1h": format(day.prev_1h, "f"),
         "openInterest": format(interest, "f"),
         "openInterestValue": plain((interest * market.mark).quantize(Decimal("0.01"))),
         "singleOpenInterest": format(interest / 2, "f"),
         "singleOpenInterestValue": plain((interest * market.mark / 2).quantize(Decimal("0.01"))),
-        "turnover24h": format(market.turnover.quantize(Decimal("0.0001")), "f"),
-        "volume24h": format(market.volume.quantize(Decimal("0.0001")), "f"),
+        "turnover24h": format(day.turnover.quantize(Decimal("0.0001")), "f"),
+        "volume24h": format(day.volume.quantize(Decimal("0.0001")), "f"),
         "fundingRate": plain(market.funding_rate),
         "nextFundingTime": str(market.next_funding_ms),
-        "ask1Price": price_format(market.ask, "f"),
-        "ask1Size": format(market.level_qty(market.ask_ticks), "f"),
-        "bid1Price": price_format(market.bid, "f"),
-        "bid1Size": format(market.level_qty(market.bid_ticks), "f"),
+        "ask1Price": format(depth.ask, "f"),
+        "ask1Size": format(depth.level_qty(depth.ask_ticks), "f"),
+        "bid1Price": format(depth.bid, "f"),
+        "bid1Size": format(depth.level_qty(depth.bid_ticks), "f"),
         "preOpenPrice": "",
         "preQty": "",
         "curPreListingPhase": "",
@@ -121,7 +120,7 @@ def ticker_row(market: SymbolMarket, *, stream: bool = False) -> dict[str, str]:
 def book_rows(market: SymbolMarket, depth: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """(bids, asks) as price and size text."""
     instrument = market.instrument
-    bids, asks = market.book(depth)
+    bids, asks = market.depth.levels(depth)
 
     def rows(levels: list[tuple[int, Decimal]]) -> list[tuple[str, str]]:
         return [(format(instrument.price(ticks), "f"), format(qty, "f")) for ticks, qty in levels]

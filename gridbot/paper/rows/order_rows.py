@@ -7,11 +7,12 @@ differ. Numbers are text, unknown ones are the empty string.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from gridbot.paper.accounts.account import ClosedPnl
 from gridbot.paper.accounts.exchange_order import Execution, Order
-from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, TpslMode
+from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, TpslMode
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.rows.row_numbers import plain
 
@@ -19,75 +20,57 @@ __all__ = ["closed_pnl_row", "execution_row", "fast_execution_row", "order_row"]
 
 STOPS = {"CreateByStopOrder": "Stop"} | {create_type: kind.value for create_type, kind in STOP_OF_CREATE_TYPE.items()}
 
+NOT_USED: dict[str, Any] = dict.fromkeys(
+    """
+    blockTradeId isLeverage orderIv marketUnit takeProfit stopLoss ocoTriggerBy tpLimitPrice slLimitPrice tpTriggerBy
+    slTriggerBy placeType
+    """.split(),  # noqa: SIM905 - a list of strings is no easier to read
+    "",
+) | {"smpGroup": 0, "rpiMatchedQty": "0"}
+"""Fields of an order that are the same in every row, unless it brings stops along."""
+
 
 def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
     """An order of realtime, history or the order topic."""
     request = order.request
     trigger = request.trigger
-    fee = plain(order.cum_fee)
-    leaves = order.leaves
-    no_qty = listing.instrument.qty_step * 0
-    row: dict[str, Any] = {
-        "symbol": request.symbol,
-        "orderId": order.order_id,
-        "orderLinkId": request.order_link_id,
-        "parentOrderLinkId": request.parent_link_id,
-        "blockTradeId": "",
-        "side": request.side.value,
-        "positionIdx": request.position_idx,
-        "orderStatus": order.status.value,
-        "createType": request.create_type,
-        "cancelType": order.cancel_type,
-        "rejectReason": order.reject_reason,
-        "timeInForce": "IOC" if order.is_market else request.time_in_force,
-        "isLeverage": "",
-        "price": "0" if request.price is None and order.is_stop else format(order.price, "f"),
-        "qty": format(order.qty, "f"),
-        "avgPrice": plain(order.cum_value / order.cum_qty) if order.cum_qty else "",
-        "leavesQty": format(leaves or no_qty, "f"),
-        "leavesValue": plain(leaves * order.price),
-        "cumExecQty": format(order.cum_qty or no_qty, "f"),
-        "cumExecValue": plain(order.cum_value),
-        "cumExecFee": fee,
-        "cumFeeDetail": {"USDT": fee} if order.cum_qty else {},
-        "orderType": "Market" if order.is_market else "Limit",
-        "stopOrderType": STOPS.get(request.create_type, "Stop") if trigger else "" if stream else "UNKNOWN",
-        "orderIv": "",
-        "marketUnit": "",
-        "triggerPrice": format(trigger.price, "f") if trigger else "",
-        "takeProfit": "",
-        "stopLoss": "",
-        "tpslMode": _tpsl_mode(order),
-        "ocoTriggerBy": "",
-        "tpLimitPrice": "",
-        "slLimitPrice": "",
-        "tpTriggerBy": "",
-        "slTriggerBy": "",
-        "triggerDirection": trigger.direction if trigger else 0,
-        "triggerBy": trigger.by if trigger else "",
-        "lastPriceOnCreated": format(order.last_price, "f"),
-        "reduceOnly": request.reduce_only,
-        "closeOnTrigger": request.close_on_trigger,
-        "placeType": "",
-        "smpType": request.smp_type,
-        "smpGroup": 0,
-        "smpOrderId": order.smp_order_id,
-        "slippageToleranceType": request.slippage.kind if request.slippage else "UNKNOWN",
-        "slippageTolerance": plain(request.slippage.value) if request.slippage else "",
-        "rpiTakerAccess": request.rpi_taker_access,
-        "rpiMatchedQty": "0",
-        "createdTime": str(order.created_ms),
-        "updatedTime": str(order.updated_ms),
-    }
+    row: dict[str, Any] = (
+        NOT_USED
+        | _amounts(order, listing.instrument.qty_step * 0)
+        | {
+            "symbol": request.symbol,
+            "orderId": order.order_id,
+            "orderLinkId": request.order_link_id,
+            "parentOrderLinkId": request.parent_link_id,
+            "side": request.side.value,
+            "positionIdx": request.position_idx,
+            "orderStatus": order.status.value,
+            "createType": request.create_type,
+            "cancelType": order.cancel_type,
+            "rejectReason": order.reject_reason,
+            "timeInForce": "IOC" if order.is_market else request.time_in_force,
+            "price": "0" if request.price is None and order.is_stop else format(order.price, "f"),
+            "qty": format(order.qty, "f"),
+            "orderType": "Market" if order.is_market else "Limit",
+            "stopOrderType": STOPS.get(request.create_type, "Stop") if trigger else "" if stream else "UNKNOWN",
+            "triggerPrice": format(trigger.price, "f") if trigger else "",
+            "tpslMode": _tpsl_mode(order),
+            "triggerDirection": trigger.direction if trigger else 0,
+            "triggerBy": trigger.by if trigger else "",
+            "lastPriceOnCreated": format(order.last_price, "f"),
+            "reduceOnly": request.reduce_only,
+            "closeOnTrigger": request.close_on_trigger,
+            "smpType": request.smp_type,
+            "smpOrderId": order.smp_order_id,
+            "slippageToleranceType": request.slippage.kind if request.slippage else "UNKNOWN",
+            "slippageTolerance": plain(request.slippage.value) if request.slippage else "",
+            "rpiTakerAccess": request.rpi_taker_access,
+            "createdTime": str(order.created_ms),
+            "updatedTime": str(order.updated_ms),
+        }
+    )
     if request.attached is not None:
-        for prefix, name, stop in (
-            ("tp", "takeProfit", request.attached.take_profit),
-            ("sl", "stopLoss", request.attached.stop_loss),
-        ):
-            if stop is not None:
-                row[name] = format(stop.price, "f")
-                row[f"{prefix}TriggerBy"] = stop.by
-                row[f"{prefix}LimitPrice"] = "" if stop.limit is None else format(stop.limit, "f")
+        row |= _attached_fields(request.attached)
     if stream:
         row["category"] = "linear"
         row["closedPnl"] = plain(order.closed_pnl)
@@ -95,6 +78,30 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
     else:
         row["extraFees"] = ""
     return row
+
+
+def _amounts(order: Order, no_qty: Decimal) -> dict[str, Any]:
+    """What was executed and what is left; `no_qty` is 0 with the quantity step's decimals."""
+    fee, leaves = plain(order.cum_fee), order.leaves
+    return {
+        "avgPrice": plain(order.cum_value / order.cum_qty) if order.cum_qty else "",
+        "leavesQty": format(leaves or no_qty, "f"),
+        "leavesValue": plain(leaves * order.price),
+        "cumExecQty": format(order.cum_qty or no_qty, "f"),
+        "cumExecValue": plain(order.cum_value),
+        "cumExecFee": fee,
+        "cumFeeDetail": {"USDT": fee} if order.cum_qty else {},
+    }
+
+
+def _attached_fields(attached: Attached) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for prefix, name, stop in (("tp", "takeProfit", attached.take_profit), ("sl", "stopLoss", attached.stop_loss)):
+        if stop is not None:
+            fields[name] = format(stop.price, "f")
+            fields[f"{prefix}TriggerBy"] = stop.by
+            fields[f"{prefix}LimitPrice"] = "" if stop.limit is None else format(stop.limit, "f")
+    return fields
 
 
 def _tpsl_mode(order: Order) -> str:

@@ -1,4 +1,4 @@
-"""What a step changed, as rows for the private streams. Pure.
+"""Changes of a step as rows for the private streams. Pure.
 
 A step notes each change when it happens (orders change again later, so their rows are made at once) and ends with
 `flush`. Positions and wallet are valued there, once, however often the step touched them. Only topics that somebody

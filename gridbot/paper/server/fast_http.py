@@ -1,4 +1,4 @@
-"""The short way for plain requests: parsed and answered in one go, without a task or a response object.
+"""The fast path for plain requests: parsed and answered at once, without a task or a response object.
 
 aiohttp's server costs about 140 us of CPU a request, more than the exchange itself. A connection begins here; whatever
 is not a plain API request (WebSocket upgrade, control, chunked body, faults to inject) goes to aiohttp together
@@ -23,11 +23,11 @@ MAX_HEAD = 16_384
 MAX_BODY = 1 << 20
 
 Answer = Callable[[str, str, dict[str, str], bytes, str], Reply | None]
-"""(verb, target, headers with upper-case names, body, remote address) to a reply, or None: not for the short way."""
+"""(verb, target, headers with upper-case names, body, remote address) to a reply; None: not by the fast path."""
 
 
 def parse_head(head: bytes) -> tuple[str, str, dict[str, str]] | None:
-    """(verb, target, headers) of an HTTP/1.1 request head; None when it is anything unusual."""
+    """(verb, target, headers) of an HTTP/1.1 request head; None for anything unusual."""
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
     if len(parts) != 3 or parts[2] != "HTTP/1.1" or not parts[1].startswith("/v5/"):

@@ -35,7 +35,6 @@ class HttpFront:
         self,
         api: Api,
         channels: Channels,
-        addresses: AddressLimiter,
         faults: Faults,
         control: Control | None,
         now_ms: Callable[[], int],
@@ -44,7 +43,7 @@ class HttpFront:
     ) -> None:
         self._api = api
         self._channels = channels
-        self._addresses = addresses
+        self._addresses = AddressLimiter(api.exchange.config.limits)
         self._faults = faults
         self._control = control
         self._now_ms = now_ms
@@ -52,7 +51,7 @@ class HttpFront:
         self._stamp = stamp
 
     def answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply | None:
-        """Answer a plain request at once; None when it needs the long way (faults, control)."""
+        """Answer a plain request at once; None when it has to go through aiohttp (faults, control)."""
         if self._faults.plan:
             return None
         if target == "/v5/order/create":
@@ -94,7 +93,7 @@ class HttpFront:
     async def _spoiled(
         self, request: web.BaseRequest, target: str, body: bytes, fault: FaultConfig
     ) -> web.StreamResponse:
-        """Answer a request the way a fault wants it."""
+        """Answer a request as a fault demands."""
         if fault.kind is FaultKind.IP_BAN:
             until_s = self._now_ms() / 1000 + (fault.for_s or self._api.exchange.config.limits.ip_ban_s)
             self._addresses.ban(request.remote or "", until_s)

@@ -18,7 +18,7 @@ from gridbot.paper.api.dispatch import Reply, error_reply, parse_body
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.faults.fault_injector import Faults
-from gridbot.paper.feed.sources import Market
+from gridbot.paper.feed.market_feed import MarketFeed
 
 __all__ = ["CONTROL_PATH", "Control"]
 
@@ -28,7 +28,7 @@ CONTROL_PATH = "/paper/control"
 class Control:
     """Carries out commands."""
 
-    def __init__(self, faults: Faults, market: Market) -> None:
+    def __init__(self, faults: Faults, market: MarketFeed) -> None:
         self._faults = faults
         self._market = market
 

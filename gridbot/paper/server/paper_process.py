@@ -50,7 +50,7 @@ async def _serve(spec: PaperSpec, ready: Connection, life: Connection) -> None:
 
 
 def _watch(life: Connection, stop: asyncio.Event) -> None:
-    """Something came over `life`: only its end means anything."""
+    """Stop at the end of `life`; anything sent over it is ignored."""
     try:
         life.recv_bytes()
     except (EOFError, OSError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import time
 from types import TracebackType
@@ -12,15 +11,15 @@ from types import TracebackType
 from aiohttp import web
 
 from gridbot.paper.api.dispatch import Api
-from gridbot.paper.api.request_limits import AddressLimiter
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.faults.fault_config import FaultKind
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.faults.fault_plan import FaultPlan
 from gridbot.paper.feed.live import LiveSource
+from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.feed.market_setup import SetupError, known_listings, open_markets, synthetic_model
 from gridbot.paper.feed.replay import ReplayError
-from gridbot.paper.feed.sources import Market, run_source
+from gridbot.paper.feed.sources import run_source
+from gridbot.paper.server.exchange_clock import ExchangeClock
 from gridbot.paper.server.fast_http import FastHttp
 from gridbot.paper.server.http_front import HttpFront
 from gridbot.paper.server.paper_control import Control
@@ -28,15 +27,11 @@ from gridbot.paper.server.paper_spec import PaperSpec
 from gridbot.paper.server.state_file import ExchangeFile
 from gridbot.paper.settings import SourceKind
 from gridbot.paper.streams.channels import Channels
-from gridbot.paper.streams.connection_faults import drop_connections
 from gridbot.paper.streams.connections import Hub, Stamp
 from gridbot.paper.streams.publisher import Publisher
 
 __all__ = ["PaperServer", "SetupError"]
 
-CLOCK_INTERVAL_S = 0.1
-REPEAT_TURNS = 30  # of the clock: 3 s
-IDLE_TURNS = 300  # 30 s
 LIVE_TIMEOUT_S = 15.0
 log = logging.getLogger("gridbot.paper")
 
@@ -71,15 +66,12 @@ class PaperServer:
         self.api = Api(self.exchange)
         self.hub = Hub()
         self.faults = Faults(FaultPlan(config.fault_seed, config.faults))
-        self._publisher = Publisher(self.exchange.markets, self.hub, self.faults, self.now_ms)
-        self.channels = Channels(self.api, self.hub, self._publisher, self.faults, self.now_ms, self._stamped)
-        self.market = Market(self.exchange, self._publisher, self.now_ms, self._deliver)
+        self.publisher = Publisher(self.exchange.markets, self.hub, self.faults, self.now_ms)
+        self.channels = Channels(self.api, self.hub, self.publisher, self.faults, self.now_ms, self._stamped)
+        self.market = MarketFeed(self.exchange, self.publisher, self.now_ms, self._deliver)
         self.market.publish_each = config.ticker_interval_ms == 0
         control = Control(self.faults, self.market) if config.control else None
-        addresses = AddressLimiter(config.limits)
-        self.front = HttpFront(
-            self.api, self.channels, addresses, self.faults, control, self.now_ms, self._deliver, self._stamped
-        )
+        self.front = HttpFront(self.api, self.channels, self.faults, control, self.now_ms, self._deliver, self._stamped)
         self.ended = asyncio.Event()
         self.port = 0
         self._web: web.Server | None = None
@@ -114,15 +106,16 @@ class PaperServer:
             lambda: FastHttp(self.front.answer, aiohttp_server, self._plain), self.host, wanted
         )
         self.port = self._listener.sockets[0].getsockname()[1]
+        clock = ExchangeClock(self.exchange, self.hub, self.publisher, self.faults, self.now_ms, self._deliver)
         self._tasks += [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
-        self._tasks.append(asyncio.create_task(self._run_clock()))
+        self._tasks.append(asyncio.create_task(clock.run()))
         if self._file is not None:
             interval_s = self.spec.config.state_interval_s
             self._tasks.append(asyncio.create_task(self._file.keep(self.exchange, interval_s)))
         return self
 
     async def _open_live(self) -> None:
-        """Wait for real prices before anybody can trade."""
+        """Wait for real prices before trading opens."""
         url = self.spec.config.market.live_url
         live = LiveSource(url, list(self.exchange.markets), self.market)
         task = asyncio.create_task(live.run())
@@ -159,8 +152,8 @@ class PaperServer:
             self.stamp(what, key)
 
     def _deliver(self) -> None:
-        """Hand what the exchange has to say to the private streams."""
-        self._publisher.liquidated(self.exchange.liquidator.take())
+        """Push the exchange's outbox to the private streams, liquidations to the public one."""
+        self.publisher.liquidated(self.exchange.liquidator.take())
         if self.exchange.outbox:
             self.channels.push(self.exchange.outbox.take())
 
@@ -172,37 +165,8 @@ class PaperServer:
             return
         self.ended.set()
 
-    async def _run_clock(self) -> None:
-        for turn in itertools.count(1):
-            await asyncio.sleep(CLOCK_INTERVAL_S)
-            self.exchange.on_time(self.now_ms())
-            self._cancel_of_disconnected()
-            self._deliver()
-            self._publisher.close_candles()
-            if turn % REPEAT_TURNS == 0:
-                self._publisher.repeat_best()
-            if turn % IDLE_TURNS == 0:
-                for connection in [each for each in self.hub.connections if each.is_idle()]:
-                    connection.transport.close()
-            for fault in self.faults.plan.due(self.faults.elapsed_s()) if self.faults.plan else ():
-                if fault.kind is FaultKind.RESTART:
-                    self._forget()
-                await drop_connections(self.hub, fault)
-
-    def _cancel_of_disconnected(self) -> None:
-        accounts = self.exchange.accounts
-        windows = {n: float(a.dcp_window_s) for n, a in accounts.items() if a.dcp_window_s is not None}
-        for name in self.hub.take_unguarded(windows) if windows else ():
-            self.exchange.cancel_all(accounts[name], "CancelByDCP", self.now_ms())
-
-    def _forget(self) -> None:
-        """What a restart of Bybit's services forgets: the cache of closed orders, the counters of the books."""
-        for account in self.exchange.accounts.values():
-            account.cached_from = self.exchange.state.ids.last + 1
-        self._publisher.restart()
-
     async def _run_publisher(self) -> None:
         interval_s = self.spec.config.ticker_interval_ms / 1000
         while interval_s:
             await asyncio.sleep(interval_s)
-            self._publisher.flush()
+            self.publisher.flush()

@@ -1,4 +1,4 @@
-"""What a paper exchange process is started with: plain values that survive pickling to a spawned child."""
+"""Arguments of a paper exchange process: plain values that can be pickled for a spawned child."""
 
 from __future__ import annotations
 

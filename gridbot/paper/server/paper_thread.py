@@ -19,7 +19,7 @@ WAIT_S = 10.0
 
 
 class PaperThread:
-    """`with PaperThread(spec) as paper:` listens when the block begins; what fails at the start is raised there.
+    """`with PaperThread(spec) as paper:` listens when the block begins; errors at the start are raised there.
 
     `server` may only be touched on its own loop: use `call`, or the shortcuts `trade` and `set_price`.
     """
@@ -63,17 +63,17 @@ class PaperThread:
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(WAIT_S)
 
     def trade(self, symbol: str, price: str, size: str, side: str) -> None:
-        """Push one public trade; see `Market.trade`."""
+        """Push one public trade; see `MarketFeed.trade`."""
         self.call(self.server.market.trade, symbol, price, size, side)
 
     def set_price(self, symbol: str, price: str) -> None:
-        """Move the price without volume; see `Market.set_price`."""
+        """Move the price without volume; see `MarketFeed.set_price`."""
         self.call(self.server.market.set_price, symbol, price)
 
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
-        except Exception as error:  # noqa: BLE001 - whatever stops the start is raised in the calling thread
+        except Exception as error:  # noqa: BLE001 - any error at the start is raised in the calling thread
             self._error = error
         finally:
             self._started.set()

@@ -1,7 +1,7 @@
-"""The exchange's state as plain values and back: what survives its own restart. Pure.
+"""The exchange's state as plain values and back, to survive a restart. Pure.
 
-Kept are accounts with their money, positions, settings, orders and newest executions. Prices are not: the market source
-brings them. Orders that rest go to the end of their queues.
+Accounts are kept with their money, positions, settings, orders and newest executions. Prices are not: they come from
+the market source. Orders that rest go to the end of their queues.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a stop is refused for: the wrong side of the price, too much quantity, too many of them. Pure.
+"""Checks of stops: side of the price, quantity, number. Pure.
 
 Everything raises `ApiError` with the exchange's texts and changes nothing.
 """

@@ -81,7 +81,7 @@ class StopOrders:
         now_ms: int,
         parent: str | None = None,
     ) -> None:
-        """Let a stop of the whole position stand elsewhere; it stays the same order."""
+        """Move a stop of the whole position; it stays the same order."""
         kind = order.stop_kind
         assert kind is not None
         order.request = replace(

@@ -19,7 +19,7 @@ from gridbot.paper.rows.order_rows import fast_execution_row
 from gridbot.paper.rows.outbox import Push
 from gridbot.paper.streams.connections import DCP_TOPIC, ChannelKind, Connection, Hub, Stamp
 from gridbot.paper.streams.publisher import Publisher
-from gridbot.paper.streams.trade_channel import TradeDesk
+from gridbot.paper.streams.trade_channel import TradeChannel
 
 __all__ = ["CHANNELS", "Channels"]
 
@@ -54,7 +54,7 @@ class Channels:
         self._hub = hub
         self._publisher = publisher
         self._faults = faults
-        self._trade_desk = TradeDesk(api, faults, now_ms)
+        self._trade_channel = TradeChannel(api, faults, now_ms)
         self._now_ms = now_ms
         self._stamp = stamp
         self._numbers = itertools.count(1)
@@ -88,7 +88,7 @@ class Channels:
                     await socket.pong(message.data)
         finally:
             self._hub.remove(connection)
-            self._trade_desk.forget(connection)
+            self._trade_channel.forget(connection)
         return socket
 
     def push(self, pushes: list[Push]) -> None:
@@ -139,7 +139,7 @@ class Channels:
         elif op == "auth":
             self._auth(connection, request)
         elif connection.kind is ChannelKind.TRADE:
-            fault = self._trade_desk.fault_of(connection, request)
+            fault = self._trade_channel.fault_of(connection, request)
             if fault is not None and fault.kind is FaultKind.DELAY:
                 loop = asyncio.get_running_loop()
                 loop.call_later(fault.delay_ms / 1000, self._order_entry, connection, request, None)
@@ -151,7 +151,7 @@ class Channels:
             self._answer(connection, self._ack(connection, request, f"error:unknown op {op}", str(op)))
 
     def _order_entry(self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None) -> None:
-        answer = self._trade_desk.answer(connection, request, fault)
+        answer = self._trade_channel.answer(connection, request, fault)
         self.push(self._exchange.outbox.take())
         if answer is not None:
             self._answer(connection, answer)

@@ -1,4 +1,4 @@
-"""How faults end connections: in order, by a reset, or by saying nothing any more."""
+"""How faults end connections: a close frame, a TCP reset, or silence with the connection open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("gridbot.paper")
 
 
 async def drop_connections(hub: Hub, fault: FaultConfig) -> None:
-    """End the WebSockets that a fault means, in its way."""
+    """End the WebSockets that a fault names, in its mode."""
     mode = DropMode.GOING_AWAY if fault.kind is FaultKind.RESTART else fault.mode
     for connection in list(hub.connections):
         account = connection.account.name if connection.account is not None else ""

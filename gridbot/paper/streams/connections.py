@@ -1,4 +1,4 @@
-"""WebSocket connections and who listens to what. The only module that writes frames."""
+"""WebSocket connections and their subscriptions. The only module that writes frames."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ class Connection:
         return str(peer[0]) if peer else ""
 
     def touch(self) -> None:
-        """Something was read or written."""
+        """Note that something was read or written."""
         self._touched = self._loop.time()
 
     def is_idle(self) -> bool:
-        """True when neither side has said anything for too long."""
+        """True when nothing was read or written for `max_idle_s`."""
         return self._loop.time() - self._touched > self.max_idle_s
 
     def is_drained(self) -> bool:
-        """True when the system has taken every frame from us; its own buffers are all that the other side is behind."""
+        """True when the operating system has taken every frame; the client lags by its buffers at most."""
         return not self._queue and not self.transport.get_write_buffer_size()
 
     def send(self, frame: bytes, *, delay_s: float = 0.0, ticker: str = "") -> None:
@@ -93,11 +93,11 @@ class Connection:
             self._schedule(due)
 
     def send_late(self, frame: bytes, late_s: float) -> None:
-        """Queue a frame only after a while: those queued meanwhile overtake it."""
+        """Queue a frame only after `late_s` seconds, so that later frames overtake it."""
         self._loop.call_later(late_s, self.send, frame)
 
     def mute(self) -> None:
-        """Say nothing any more, not even pongs, and leave the connection open."""
+        """Stop sending, even pongs, and leave the connection open."""
         self.muted = True
         self._queue.clear()
 
@@ -143,7 +143,7 @@ class Hub:
         self._unguarded_since: dict[str, float] = {}
 
     def is_drained(self) -> bool:
-        """True when the listeners have taken all frames that there were."""
+        """True when every connection is drained."""
         return all(connection.is_drained() for connection in self.connections)
 
     def add(self, connection: Connection) -> None:

@@ -13,7 +13,7 @@ from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.streams.connections import Connection
 
-__all__ = ["TradeDesk"]
+__all__ = ["TradeChannel"]
 
 OPERATIONS = {
     f"order.{name}": f"/v5/order/{name}"
@@ -23,7 +23,7 @@ KEEP_IDS = 10_000
 MAX_ID_CHARS = 36
 
 
-class TradeDesk:
+class TradeChannel:
     """Answers the requests of trade connections. Order events go to the private streams as always."""
 
     def __init__(self, api: Api, faults: Faults, now_ms: Callable[[], int]) -> None:
@@ -34,14 +34,14 @@ class TradeDesk:
         self._requests = KeyedLimit(api.exchange.config.limits.ws_trade_requests, 1.0)
 
     def fault_of(self, connection: Connection, request: dict[str, Any]) -> FaultConfig | None:
-        """The fault that strikes a request; ask once for each."""
+        """The fault that applies to a request; call it once for each request."""
         account = connection.account
         return self._faults.on_request(str(request.get("op", "")), account.name if account is not None else "")
 
     def answer(
         self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None
     ) -> dict[str, Any] | None:
-        """Reply of a request; None when a fault loses it."""
+        """Reply to a request; None when a fault loses it."""
         op, now_ms = str(request.get("op", "")), self._now_ms()
         if fault is not None and fault.kind is FaultKind.LOST_REQUEST:
             return None

@@ -182,11 +182,10 @@ def _shorten(grid_count: int, units: int, instrument: Instrument, price: Decimal
     """Thousandths of a percent, rounded up to three digits where that works too."""
     scale = max(1, 10 ** (len(str(units)) - 3))
     short = -(-units // scale) * scale
-    for candidate in (short, units):
-        step = (candidate * Decimal("0.001")).normalize()
-        if step < 100 and _works(grid_count, step, instrument, price):
-            return Decimal(format(step, "f"))
-    raise AssertionError("the step was found to work before")  # pragma: no cover
+    thousandth = Decimal("0.001")
+    if short * thousandth < 100 and _works(grid_count, short * thousandth, instrument, price):
+        units = short
+    return Decimal(format((units * thousandth).normalize(), "f"))
 
 
 def _works(grid_count: int, step: Decimal, instrument: Instrument, price: Decimal) -> bool:

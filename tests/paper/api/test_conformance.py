@@ -64,7 +64,7 @@ class Session:
         http.place_order(**limit_order("BTCUSDT", "Sell", "0.005", "59500.00", 1, reduceOnly=True))
         venue.trade("BTCUSDT", "59600.00", "1.000", "Buy")
         liquidation = Liquidation("BTCUSDT", Side.BUY, Decimal("0.300"), Decimal("58500.00"), venue.server.now_ms())
-        venue.call(venue.server._publisher.liquidated, [liquidation])
+        venue.call(venue.server.publisher.liquidated, [liquidation])
         venue.call(venue.server.market.settle_funding, "BTCUSDT", "0.0001")
         venue.server.exchange.markets["BTCUSDT"].funding_due(2**50)
         http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "50000.00", 1, orderLinkId="s2"))

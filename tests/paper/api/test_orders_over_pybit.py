@@ -32,7 +32,7 @@ def test_create_is_acknowledged_before_the_stream_says_new_and_then_fills(venue:
 def test_volume_at_the_price_fills_in_parts_after_the_queue(venue: Venue, private: Inbox) -> None:
     http = venue.http()
     http.place_order(**limit_order("LTCUSDT", "Buy", "50.0", "84.50", 1))
-    ahead = venue.call(lambda: venue.server.exchange.markets["LTCUSDT"].level_qty(8450))
+    ahead = venue.call(lambda: venue.server.exchange.markets["LTCUSDT"].depth.level_qty(8450))
     venue.trade("LTCUSDT", "84.50", str(ahead), "Sell")
     venue.trade("LTCUSDT", "84.50", "20.0", "Sell")
     part = private.wait(lambda row: row["orderStatus"] == "PartiallyFilled", "order")

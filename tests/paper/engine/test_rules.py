@@ -103,7 +103,7 @@ def test_what_may_not_rest_is_cancelled(venue: Venue, private: Inbox, time_in_fo
 
 
 def test_an_immediate_order_takes_what_stands_up_to_its_price(venue: Venue, private: Inbox) -> None:
-    at_best = venue.call(lambda: venue.server.exchange.markets["BTCUSDT"].level_qty(600001))
+    at_best = venue.call(lambda: venue.server.exchange.markets["BTCUSDT"].depth.level_qty(600001))
     venue.http().place_order(**limit_order("BTCUSDT", "Buy", "1.000", "60000.10", 1, timeInForce="IOC"))
     row = private.wait(lambda row: row["orderStatus"] == "Cancelled", "order")
     assert row["cumExecQty"] == format(at_best, "f")

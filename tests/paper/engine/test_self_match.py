@@ -52,7 +52,7 @@ def test_the_takers_setting_decides_about_the_first_own_order_it_reaches(
     assert {row["cancelType"] for row in met.values()} <= {"CancelBySmp"}
     for row, other in ((incoming, resting), (resting, incoming)):
         assert row["smpOrderId"] == (other["orderId"] if row["orderLinkId"] in met else "")
-    at_best = venue.call(lambda: venue.server.exchange.markets["BTCUSDT"].level_qty(600001))
+    at_best = venue.call(lambda: venue.server.exchange.markets["BTCUSDT"].depth.level_qty(600001))
     if smp_type in ("CancelTaker", "CancelBoth"):  # what stood before its own order is taken, and stays
         assert Decimal(incoming["cumExecQty"]) == at_best
         private.wait(lambda row: row["orderLinkId"] == "taker" and row["cancelType"] == "CancelBySmp", "order")
@@ -62,7 +62,7 @@ def test_the_takers_setting_decides_about_the_first_own_order_it_reaches(
 
 def test_a_market_order_reaches_only_the_own_orders_it_needs(venue: Venue) -> None:
     rest_two_asks(venue)
-    at_best = venue.call(lambda: venue.server.exchange.markets["BTCUSDT"].level_qty(600001))
+    at_best = venue.call(lambda: venue.server.exchange.markets["BTCUSDT"].depth.level_qty(600001))
     market = {**LINEAR, "side": "Buy", "orderType": "Market", "positionIdx": 1, "smpType": "CancelBoth"}
     venue.http().place_order(**market, qty=format(at_best, "f"), orderLinkId="small")
     assert order_of(venue, "small")["orderStatus"] == "Filled"

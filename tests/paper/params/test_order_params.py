@@ -38,11 +38,11 @@ def test_a_market_order_takes_nothing_beyond_its_tolerance(
 ) -> None:
     http = venue.http()
     market = venue.server.exchange.markets["BTCUSDT"]
-    best = market.ask_ticks if side == "Buy" else market.bid_ticks
+    best = market.depth.ask_ticks if side == "Buy" else market.depth.bid_ticks
     order = {**MARKET, "side": side, "positionIdx": 1 if side == "Buy" else 2}
     http.set_leverage(**LINEAR, buyLeverage="100", sellLeverage="100")
     limits = {"slippageToleranceType": kind, "slippageTolerance": tolerance}
-    qty = sum(market.level_qty(best + step if side == "Buy" else best - step) for step in range(worst + 1))
+    qty = sum(market.depth.level_qty(best + step if side == "Buy" else best - step) for step in range(worst + 1))
     http.place_order(**order, qty=f"{min(qty * 2, 12):f}"[:5], orderLinkId="slip", **limits)
     row = order_of(http, "slip")
     assert (row["slippageToleranceType"], row["slippageTolerance"]) == (kind, tolerance)

@@ -44,7 +44,7 @@ def test_the_best_level_is_repeated_with_the_same_u(venue: Venue) -> None:
     socket = venue.websocket("linear")
     socket.orderbook_stream(1, "BTCUSDT", lambda message: books.append(dict(message, u=message["data"]["u"])))
     eventually(lambda: len(books) == 1)
-    venue.call(venue.server._publisher.repeat_best)
+    venue.call(venue.server.publisher.books.repeat_best)
     eventually(lambda: len(books) == 2)
     venue.set_price("BTCUSDT", "60010")
     eventually(lambda: len(books) == 3)

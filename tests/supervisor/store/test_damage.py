@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from gridbot.records import codec
-from gridbot.records.codec import Column, ColumnKind
+from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.store import schema
 from gridbot.store.database import Database
@@ -185,7 +185,7 @@ def test_the_file_is_in_the_older_format_and_documents_itself(tmp_path: Path) ->
         SELECT table_name, column_name FROM duckdb_columns()
         WHERE NOT internal AND comment IS NULL AND table_name IN (SELECT unnest(?))"""
     with connect(tmp_path) as con:
-        assert con.execute(undocumented, [list(codec.RECORD_TYPES)]).fetchall() == []
+        assert con.execute(undocumented, [list(RECORD_TYPES)]).fetchall() == []
         views = "SELECT count(*) FROM duckdb_views() WHERE NOT internal AND comment IS NULL"
         assert con.execute(views).fetchone() == (0,)
         floats = """

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from pydantic import ValidationError
 
 from gridbot.config.models import GridbotConfig
-from gridbot.records.codec import RECORD_TYPES
+from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.reading import connect, database_path
 from supervisor.children.entry_points import writer_spec
 from supervisor.cli import maintenance_commands

@@ -23,9 +23,9 @@ def market() -> SymbolMarket:
 
 def test_bid_and_ask_follow_the_taker(market: SymbolMarket) -> None:
     market.apply(Side.BUY, 600100, D("0.1"), 1)
-    assert (market.bid, market.ask, market.last) == (D("60009.90"), D("60010.00"), D("60010.00"))
+    assert (market.depth.bid, market.depth.ask, market.last) == (D("60009.90"), D("60010.00"), D("60010.00"))
     market.apply(Side.SELL, 600100, D("0.1"), 2)
-    assert (market.bid, market.ask) == (D("60010.00"), D("60010.10"))
+    assert (market.depth.bid, market.depth.ask) == (D("60010.00"), D("60010.10"))
 
 
 def test_tick_directions(market: SymbolMarket) -> None:
@@ -34,15 +34,15 @@ def test_tick_directions(market: SymbolMarket) -> None:
 
 
 def test_depth_is_a_fixed_function_of_the_price(market: SymbolMarket) -> None:
-    bids, asks = market.book(50)
+    bids, asks = market.depth.levels(50)
     assert [ticks for ticks, _ in bids] == list(range(599999, 599949, -1))
     assert [ticks for ticks, _ in asks] == list(range(600001, 600051))
     for ticks, qty in bids + asks:
-        assert qty == market.level_qty(ticks)
+        assert qty == market.depth.level_qty(ticks)
         assert D("0.08") < qty < D("0.26")
         assert qty % D("0.001") == 0
-    assert market.shown_volume(Side.BUY, 600000) == 0  # inside the spread nobody stands
-    assert market.shown_volume(Side.SELL, 600001) == market.level_qty(600001)
+    assert market.depth.shown_volume(Side.BUY, 600000) == 0  # inside the spread nobody stands
+    assert market.depth.shown_volume(Side.SELL, 600001) == market.depth.level_qty(600001)
 
 
 def test_the_band_follows_mark_and_index(market: SymbolMarket) -> None:
@@ -74,7 +74,7 @@ def test_minutes_are_grouped_to_longer_candles(market: SymbolMarket) -> None:
 
 def test_a_price_without_volume_makes_no_trade(market: SymbolMarket) -> None:
     assert market.apply(Side.SELL, 590000, D(0), 1) is None
-    assert (market.last, market.volume, len(market.trades)) == (D(59000), D(0), 0)
+    assert (market.last, market.day.volume, len(market.trades)) == (D(59000), D(0), 0)
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,14 @@ def test_day_and_hour_figures_forget() -> None:
     market.apply(Side.BUY, ticks + 50, D(1), 2000)
     market.apply(Side.BUY, ticks, D(2), 30 * 60_000)
     market.revalue(hour // 2)
-    assert (market.prev_1h, market.volume, market.high) == (60000, 4, market.instrument.price(ticks + 5000))
+    assert (market.day.prev_1h, market.day.volume, market.day.high) == (60000, 4, market.instrument.price(ticks + 5000))
     market.apply(Side.BUY, ticks + 100, D(4), 2 * hour)
     market.revalue(2 * hour)
-    assert market.prev_1h == 60000
+    assert market.day.prev_1h == 60000
     market.apply(Side.BUY, ticks + 200, D(1), 24 * hour + 120_000)
     market.revalue(24 * hour + 120_000)
-    assert (market.volume, market.high) == (7, market.instrument.price(ticks + 200))
-    assert market.prev_24h == market.instrument.price(ticks + 50)  # where the first of these minutes began
+    assert (market.day.volume, market.day.high) == (7, market.instrument.price(ticks + 200))
+    assert market.day.prev_24h == market.instrument.price(ticks + 50)  # where the first of these minutes began
 
 
 def test_the_band_moves_with_the_premium() -> None:

@@ -1,0 +1,36 @@
+"""Limits of money: what may be held or lost, as a fixed amount or as a multiple of the wallet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Self
+
+__all__ = ["Limit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A cap in USDT: a fixed amount (`"20000"`), or a multiple of the wallet balance (`"x10"`)."""
+
+    value: Decimal
+    of_wallet: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError for anything but a positive number, optionally after an x."""
+        of_wallet = text.startswith("x")
+        try:
+            value = Decimal(text[1:] if of_wallet else text)
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if not value.is_finite() or value <= 0:
+            raise ValueError(f"expected USDT such as 20000 or a multiple of the wallet such as x10, got {text!r}")
+        return cls(value, of_wallet)
+
+    def resolve(self, wallet: Decimal) -> Decimal:
+        """USDT at this wallet balance (USDT); a multiple of a negative balance is 0."""
+        return max(self.value * wallet, Decimal(0)) if self.of_wallet else self.value
+
+    def __str__(self) -> str:
+        return f"x{self.value}" if self.of_wallet else str(self.value)

@@ -1,0 +1,150 @@
+"""Signed listings of orders and executions (docs/bybit.md 3.9-3.11).
+
+Each takes (exchange, account, parameters, now) and returns `result`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.exchange_order import Order
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.calls.market_calls import is_linear, require_market
+from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.params.paging import page_by_number
+from gridbot.paper.params.validate import integer, limit_field, text, window
+from gridbot.paper.rows.order_rows import execution_row, order_row
+
+__all__ = ["executions", "history", "is_of_kind", "matches", "realtime"]
+
+Params = Mapping[str, Any]
+Result = dict[str, Any]
+DAY_MS = 86_400_000
+
+
+def matches(exchange: Exchange, order: Order, symbol: str, base: str, settle: str) -> bool:
+    """Filter of listings and of cancel-all: symbol before base coin before settle coin."""
+    if symbol:
+        return order.symbol == symbol
+    if base:
+        return exchange.markets[order.symbol].listing.base_coin == base
+    return settle in ("", "USDT")
+
+
+def is_of_kind(order: Order, params: Params) -> bool:
+    """Filter by `orderFilter`: active orders, conditional ones that wait (or never triggered), all without it."""
+    kind = text(params, "orderFilter")
+    if kind in ("Order", "OpenOrder"):
+        return not order.is_stop
+    if text(params, "stopOrderType") == "Stop" and order.request.create_type != "CreateByStopOrder":
+        return False  # spares take-profits and stop-losses of positions
+    return not kind or (kind == "StopOrder" and order.is_stop)
+
+
+def _order_page(
+    exchange: Exchange, orders: Iterable[Order], params: Params, *, default: int = 20, maximum: int = 50
+) -> Result:
+    keyed = ((order.number, order) for order in orders)
+    chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit_field(params, default, maximum))
+    rows = [order_row(order, exchange.markets[order.symbol].listing) for order in chosen]
+    return {"category": "linear", "list": rows, "nextPageCursor": cursor}
+
+
+def _named(account: Account, params: Params) -> list[Order] | None:
+    """The order with the query's id as a list of one or none; None when the query has no id."""
+    order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
+    if not order_id and not link_id:
+        return None
+    order = account.find(order_id, link_id)
+    symbol = text(params, "symbol")
+    return [order] if order is not None and symbol in ("", order.symbol) else []
+
+
+def _visible(exchange: Exchange, stamp_ms: int, now_ms: int) -> bool:
+    """False while a change is too recent for the listings, which lag."""
+    return now_ms - stamp_ms >= exchange.config.query_lag_ms
+
+
+def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    linear = is_linear(params)
+    symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
+    if symbol:
+        require_market(exchange, params)
+    named = _named(account, params)
+    if named is not None:
+        named = [
+            order
+            for order in named
+            if (order.is_open or order.number >= account.cached_from) and _visible(exchange, order.created_ms, now_ms)
+        ]
+        return _order_page(exchange, named, params)
+    if linear and not (symbol or base or settle):
+        raise ApiError(10001, "params error: symbol, baseCoin or settleCoin is required")
+    if integer(params, "openOnly", 0) == 0:
+        orders = account.open_by_symbol.get(symbol, {}) if symbol else account.open
+        source: list[Order] = list(orders.values())
+    else:
+        source = [order for order in list(account.closed.values())[-500:] if order.number >= account.cached_from]
+    chosen = [
+        order
+        for order in source
+        if linear
+        and is_of_kind(order, params)
+        and matches(exchange, order, symbol, base, settle)
+        and _visible(exchange, order.created_ms, now_ms)
+    ]
+    chosen.sort(key=lambda order: -order.number)
+    return _order_page(exchange, chosen, params)
+
+
+def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Closed orders; those without a fill are forgotten after a day (docs/bybit.md 3.10)."""
+    linear = is_linear(params)
+    named = _named(account, params)
+    if named is not None:
+        named = [order for order in named if not order.is_open and _visible(exchange, order.updated_ms, now_ms)]
+        return _order_page(exchange, named, params)
+    start, end = window(params, now_ms)
+    symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
+    status = text(params, "orderStatus")
+    chosen = [
+        order
+        for order in account.closed.values()
+        if linear
+        and is_of_kind(order, params)
+        and matches(exchange, order, symbol, base, settle)
+        and start <= order.created_ms <= end
+        and (order.cum_qty or now_ms - order.updated_ms < DAY_MS)
+        and status in ("", order.status.value)
+        and _visible(exchange, order.updated_ms, now_ms)
+    ]
+    chosen.sort(key=lambda order: -order.number)
+    return _order_page(exchange, chosen, params)
+
+
+def executions(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    linear = is_linear(params)
+    limit = limit_field(params, 50, 100)
+    order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
+    if order_id or link_id:
+        rows = [e for e in account.executions if (e.order_id == order_id if order_id else e.order_link_id == link_id)]
+    else:
+        start, end = window(params, now_ms)
+        symbol, kind, base = text(params, "symbol"), text(params, "execType"), text(params, "baseCoin")
+        rows = [
+            e
+            for e in account.executions
+            if start <= e.time_ms <= end
+            and symbol in ("", e.symbol)
+            and kind in ("", e.exec_type)
+            and base in ("", exchange.markets[e.symbol].listing.base_coin)
+        ]
+    keyed = ((e.number, e) for e in reversed(rows if linear else []))
+    chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit)
+    return {
+        "category": "linear",
+        "list": [execution_row(e, exchange.markets[e.symbol].listing) for e in chosen],
+        "nextPageCursor": cursor,
+    }

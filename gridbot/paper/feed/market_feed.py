@@ -1,0 +1,92 @@
+"""The one way in which prices move: a trade or a price comes in, orders fill, changes are published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from gridbot.core.vocabulary import Side
+from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.market.synthetic import MarketTrade
+from gridbot.paper.streams.publisher import Publisher
+
+__all__ = ["MarketFeed"]
+
+
+class MarketFeed:
+    """Sources use it, and tests that push trades themselves."""
+
+    def __init__(
+        self, exchange: Exchange, publisher: Publisher, now_ms: Callable[[], int], deliver: Callable[[], None]
+    ) -> None:
+        self._exchange = exchange
+        self._publisher = publisher
+        self._now_ms = now_ms
+        self._deliver = deliver
+        self.trade_count = 0
+        self.publish_each = False
+
+    def trade(self, symbol: str, price: Decimal | str, size: Decimal | str, side: Side | str) -> None:
+        """Push one public trade now: orders fill, tickers and trades are published at once."""
+        self.feed(MarketTrade(symbol, Side(side), Decimal(price), Decimal(size)))
+        self._settle()
+
+    def set_mark(self, symbol: str, price: Decimal | str | None) -> None:
+        """Pin the mark price apart from the last price; None lets it go again."""
+        market = self._exchange.markets[symbol]
+        market.pinned_mark = None if price is None else Decimal(price)
+        market.revalue(self._now_ms())
+        self._publisher.changed(symbol, None)
+        self._settle()
+
+    def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
+        """Settle a funding of this rate now, out of turn."""
+        self._exchange.settle_funding(symbol, Decimal(rate), self._now_ms())
+        self._settle()
+
+    def _settle(self) -> None:
+        """Do at once what otherwise waits for the next turn of the clock."""
+        self._exchange.on_time(self._now_ms())
+        self._deliver()
+        self._publisher.flush()
+
+    def set_price(self, symbol: str, price: Decimal | str) -> None:
+        """Move the price without volume: orders that it passes fill, the ticker is published at once."""
+        last = self._exchange.markets[symbol].last
+        self.trade(symbol, price, Decimal(0), Side.BUY if Decimal(price) >= last else Side.SELL)
+
+    def reopen(self, symbol: str, price: Decimal) -> None:
+        """Begin a symbol's market again at this price; for sources that learn it late."""
+        self._exchange.markets[symbol].reopen(price, self._now_ms())
+        self._publisher.changed(symbol, None)
+
+    def follow(self, symbol: str, ticker: Mapping[str, str]) -> None:
+        """Take mark and index price, funding rate and funding time from a ticker, as far as it has them."""
+        market = self._exchange.markets[symbol]
+        if "markPrice" in ticker:
+            market.pinned_mark = Decimal(ticker["markPrice"])
+        if "indexPrice" in ticker:
+            market.pinned_index = Decimal(ticker["indexPrice"])
+        if "fundingRate" in ticker:
+            market.funding_rate = Decimal(ticker["fundingRate"])
+        if int(ticker.get("nextFundingTime", 0)) > self._now_ms():
+            market.next_funding_ms = int(ticker["nextFundingTime"])
+        market.revalue(self._now_ms())
+        self._publisher.changed(symbol, None)
+
+    def feed(self, trade: MarketTrade) -> None:
+        """Apply a trade of a source; publishing waits for the ticker interval unless it is zero."""
+        market = self._exchange.markets[trade.symbol]
+        ticks = max(1, market.instrument.ticks(trade.price))
+        size, step = trade.size, market.instrument.qty_step
+        if size % step:
+            size = max(size // step, Decimal(1)) * step  # klines taken apart have any size
+        shown = self._exchange.trade(trade.symbol, trade.side, ticks, size, self._now_ms())
+        self.trade_count += 1
+        self._publisher.changed(trade.symbol, shown)
+        self._deliver()
+        if self.publish_each:
+            self._publisher.flush()
+
+    def flush_trades(self, symbol: str) -> None:
+        self._publisher.flush_trades(symbol)

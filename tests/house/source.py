@@ -1,0 +1,138 @@
+"""The source of `gridbot` and `supervisor` as the tests of the house see it: modules, rooms, and who imports whom."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# These packages are divided further: a room is a folder inside them.
+DIVIDED = ("gridbot", "gridbot.paper", "supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name (`a.b.c`) and where. `for_types`: it stands behind TYPE_CHECKING."""
+
+    name: str
+    line: int
+    for_types: bool
+
+
+def find_modules(*packages: str) -> dict[str, Path]:
+    """Every module of the packages by its dotted name."""
+    found = {}
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = find_modules("gridbot", "supervisor")
+
+
+def is_package(module: str) -> bool:
+    return MODULES[module].name == "__init__.py"
+
+
+def room(module: str) -> str:
+    """The room of a module: its folder inside `gridbot`, `gridbot.paper` or `supervisor`; a file beside those folders
+    is a room of its own."""
+    parts = module.split(".")
+    for depth in range(1, len(parts)):
+        if ".".join(parts[:depth]) not in DIVIDED:
+            return ".".join(parts[:depth])
+    return module
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return parse(MODULES[module])
+
+
+def find_imports(syntax: ast.Module, package: str) -> Iterator[Import]:
+    """All imports of a file, wherever they stand in it. `package` is the one it is in, for relative imports."""
+    guarded = {
+        inner
+        for node in ast.walk(syntax)
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+        for child in node.body
+        for inner in ast.walk(child)
+    }
+    for node in ast.walk(syntax):
+        for_types = node in guarded
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno, for_types) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            yield from (Import(f"{base}.{alias.name}", node.lineno, for_types) for alias in node.names)
+
+
+@cache
+def imports(module: str) -> tuple[Import, ...]:
+    return tuple(find_imports(tree(module), module if is_package(module) else module.rpartition(".")[0]))
+
+
+def owner(name: str) -> str | None:
+    """The module of ours that an imported name is, or is in; None when it is not ours."""
+    if name in MODULES:
+        return name
+    parent = name.rpartition(".")[0]
+    return parent if parent in MODULES else None
+
+
+@cache
+def imported_modules(module: str) -> frozenset[str]:
+    """The modules of ours that a module imports, for types too."""
+    found = (owner(item.name) for item in imports(module))
+    return frozenset(name for name in found if name is not None and name != module)
+
+
+@cache
+def arrows() -> dict[str, frozenset[str]]:
+    """Room -> the other rooms that its modules import."""
+    found: dict[str, set[str]] = {}
+    for module in MODULES:
+        here = room(module)
+        found.setdefault(here, set()).update(room(other) for other in imported_modules(module))
+    return {here: frozenset(others - {here}) for here, others in found.items()}
+
+
+def circles(graph: dict[str, frozenset[str]]) -> list[list[str]]:
+    """The groups of nodes that can all reach each other, each sorted."""
+    reach: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        todo = list(graph[start])
+        while todo:
+            node = todo.pop()
+            if node not in seen:
+                seen.add(node)
+                todo.extend(graph.get(node, ()))
+        reach[start] = seen
+    groups = {
+        tuple(sorted(other for other in reach[node] if node in reach.get(other, ())))
+        for node in graph
+        if node in reach[node]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def dotted(node: ast.AST) -> str:
+    """`a.b.c` for a chain of plain names, else ""; a cheap `ast.unparse`."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""

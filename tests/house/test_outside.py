@@ -1,0 +1,161 @@
+"""What a worker needs of the outside comes through `gridbot.ports`: nobody else reads a clock, starts a thread, draws
+randomness or touches a file. So a test can run a whole worker under virtual time.
+
+This covers the rooms that a worker is made of. The paper exchange, the database and the supervisor are other processes.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.house.source import MODULES, dotted, imports, room, tree
+
+WORKER_ROOMS = {
+    f"gridbot.{name}"
+    for name in (
+        *("atomic_file", "bybit", "config", "core", "exchange", "execution", "logging_setup", "orders", "ports"),
+        *(
+            "process_guard",
+            "records",
+            "risk",
+            "rolling_limit",
+            "state",
+            "strategies",
+            "system_ports",
+            "version",
+            "worker",
+        ),
+    )
+}
+# Rooms and modules that are the outside: what implements the ports, the journal, and the entry of the process.
+SHELLS = {
+    "gridbot.bybit": "the exchange: requests, streams and their threads",
+    "gridbot.state": "the files that survive a restart, and the locks",
+    "gridbot.records.journal": "the journal's segments",
+    "gridbot.records.journal_reader": "the journal's segments",
+    "gridbot.records.journal_recovery": "the journal's segments",
+    "gridbot.records.journal_sync": "the journal's thread",
+    "gridbot.atomic_file": "the one way to replace a file, for state and journal",
+    "gridbot.worker.main": "the entry of the process",
+    "gridbot.system_ports": "clock, randomness and memory of a real process",
+    "gridbot.worker.pipe": "the end of the process's pipe",
+    "gridbot.process_guard": "ends a process whose loop is stuck, so it cannot use that loop's clock",
+    "gridbot.config.loading": "reads the configuration once, before a worker exists",
+    "gridbot.config.paths": "finds the configuration, before a worker exists",
+    "gridbot.config.yaml_nodes": "reads the configuration once, before a worker exists",
+    "gridbot.logging_setup": "log files and their thread; log lines carry real time in any case",
+}
+# Offenders of today with their reasons. A stale line fails, so this can only shrink.
+KNOWN: dict[str, str] = {}
+
+MODULES_OF_THE_OUTSIDE = frozenset(
+    """
+    concurrent ctypes fcntl glob io mmap multiprocessing os platform psutil random sched secrets select selectors
+    shutil signal socket ssl subprocess tempfile threading time urllib3 uuid
+    """.split()  # noqa: SIM905 - a list of strings is no easier to read
+)
+# asyncio's own ways to wait for a time or to use a thread.
+ASYNCIO = frozenset({"sleep", "timeout", "timeout_at", "wait_for", "to_thread", "open_connection", "start_server"})
+LOOP = frozenset({"time", "call_later", "call_at", "run_in_executor"})
+CLOCKS = frozenset({"now", "utcnow", "today"})
+FILE_METHODS = frozenset(
+    """
+    chmod exists glob is_dir is_file iterdir mkdir open read_bytes read_text rename replace resolve rglob rmdir stat
+    touch unlink write_bytes write_text
+    """.split()  # noqa: SIM905
+)
+
+
+def _called(node: ast.Call, has_paths: bool) -> str | None:
+    """What a call asks of the outside, if anything."""
+    if isinstance(node.func, ast.Name):
+        return "opens a file" if node.func.id == "open" else None
+    if not isinstance(node.func, ast.Attribute):
+        return None
+    name, holder = node.func.attr, ast.unparse(node.func.value)
+    if holder == "asyncio":
+        waits = name in ASYNCIO or (name == "wait" and any(given.arg == "timeout" for given in node.keywords))
+        return "waits on the loop's clock or uses a thread" if waits else None
+    if name in LOOP and ("loop" in holder.rpartition(".")[2]):
+        return "uses the loop's clock or threads"
+    if name in CLOCKS and "date" in holder:
+        return "reads the wall clock"
+    if has_paths and name in FILE_METHODS and "files" not in holder:
+        return "touches a file"
+    return None
+
+
+def _offences(module: str) -> Iterator[str]:
+    names = [item.name for item in imports(module) if not item.for_types]
+    for item in imports(module):
+        if not item.for_types and item.name.partition(".")[0] in MODULES_OF_THE_OUTSIDE:
+            yield f"line {item.line}: imports {item.name}"
+    has_paths = any(name.startswith("pathlib") for name in names)
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call) and (what := _called(node, has_paths)):
+            yield f"line {node.lineno}: {what} by {ast.unparse(node.func)}()"
+        if isinstance(node, ast.Name | ast.Attribute) and dotted(node) in ("asyncio.sleep", "asyncio.timeout"):
+            yield f"line {node.lineno}: uses {dotted(node)}"
+
+
+def _inside(module: str) -> bool:
+    return room(module) in WORKER_ROOMS and room(module) not in SHELLS and module not in SHELLS
+
+
+INSIDE = sorted(module for module in MODULES if _inside(module))
+
+
+@pytest.mark.parametrize("module", [module for module in INSIDE if module not in KNOWN])
+def test_the_outside_comes_through_the_ports(module):
+    assert list(_offences(module)) == []
+
+
+def test_the_known_offenders_still_offend():
+    assert [module for module in KNOWN if module not in INSIDE or not list(_offences(module))] == []
+
+
+def test_the_shells_exist_and_need_to_be_shells():
+    for name in SHELLS:
+        modules = [module for module in MODULES if module == name or module.startswith(f"{name}.")]
+        assert any(list(_offences(module)) for module in modules), name
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time",
+        "from threading import Thread",
+        "import asyncio\nasync def f():\n    await asyncio.sleep(1)",
+        "import asyncio\nasync def f(x):\n    async with asyncio.timeout(1):\n        await x",
+        "import asyncio\nasync def f(x):\n    await asyncio.wait([x], timeout=1)",
+        "import asyncio\nasync def f():\n    asyncio.get_running_loop().call_later(1, print)",
+        "def f(loop):\n    return loop.time()",
+        "from datetime import datetime, UTC\nx = datetime.now(UTC)",
+        "x = open('file')",
+        "from pathlib import Path\nx = Path('file').read_text()",
+        "def f():\n    import secrets",
+    ],
+)
+def test_the_test_itself_finds_offenders(tmp_path, monkeypatch, source):
+    path = tmp_path / "offender.py"
+    path.write_text(source)
+    monkeypatch.setitem(MODULES, "gridbot.worker.offender", path)
+    for cached in (tree, imports):
+        cached.cache_clear()
+    assert list(_offences("gridbot.worker.offender"))
+    for cached in (tree, imports):
+        cached.cache_clear()
+
+
+def test_a_port_is_no_offence(tmp_path, monkeypatch):
+    path = tmp_path / "fine.py"
+    path.write_text("import asyncio\nasync def f(clock, files):\n    clock.call_later(1, print)\n    files.read('x')\n")
+    monkeypatch.setitem(MODULES, "gridbot.worker.fine", path)
+    tree.cache_clear()
+    imports.cache_clear()
+    assert list(_offences("gridbot.worker.fine")) == []
+    tree.cache_clear()
+    imports.cache_clear()

@@ -1,0 +1,145 @@
+"""Pure rooms: nothing that does I/O, reads a clock or an environment, or is random, and nothing of ours that does.
+
+Whole rooms are pure, so a new module in one of them is, unless it is named here as a shell.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from tests.house.source import MODULES, dotted, imports, owner, tree
+
+PURE_ROOMS = (
+    *("gridbot.core", "gridbot.strategies", "gridbot.orders", "gridbot.risk", "gridbot.exchange"),
+    *("gridbot.ports", "gridbot.rolling_limit", "gridbot.version", "gridbot.config.fields"),
+    *("gridbot.records.record_types", "gridbot.records.builders", "gridbot.records.codec"),
+    *("gridbot.records.durability", "gridbot.execution.rate_budget", "gridbot.execution.send_queue"),
+    *("gridbot.bybit.parse_account", "gridbot.bybit.parse_market", "gridbot.bybit.raw_fields"),
+    *("gridbot.bybit.ret_codes", "gridbot.bybit.watchdog"),
+    *("gridbot.store.rollups", "gridbot.store.views"),
+    *("gridbot.paper.accounts", "gridbot.paper.api", "gridbot.paper.calls", "gridbot.paper.engine"),
+    *("gridbot.paper.ledger", "gridbot.paper.market", "gridbot.paper.params", "gridbot.paper.rows"),
+    *("gridbot.paper.stops", "gridbot.paper.settings", "gridbot.paper.api_error", "gridbot.paper.faults.fault_plan"),
+    *("supervisor.children.policy", "supervisor.children.policy_types", "supervisor.exit_codes"),
+    *("supervisor.status.model", "supervisor.store.store_watch", "supervisor.store.transactions"),
+)
+SHELLS: frozenset[str] = frozenset()
+IMPURE = frozenset(
+    """
+    asyncio aiohttp concurrent ctypes duckdb fcntl glob gzip http io logging mmap multiprocessing os platform psutil
+    pybit queue requests sched secrets select selectors shelve shutil signal socket socketserver sqlite3 ssl subprocess
+    tempfile threading time urllib3 urllib.request uuid websocket yaml
+    """.split()  # noqa: SIM905 - a list of fifty strings is no easier to read
+)
+IMPURE_CALLS = frozenset({"open", "print", "input", "exec", "eval"})
+CLOCKS = frozenset({"now", "utcnow", "today"})
+# Path objects are values; these methods of theirs touch a disk.
+FILE_METHODS = frozenset(
+    {"read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink", "iterdir", "rglob"}
+)
+
+
+def _is_pure(module: str) -> bool:
+    inside = any(module == room or module.startswith(f"{room}.") for room in PURE_ROOMS)
+    return inside and module not in SHELLS
+
+
+def _is_impure(name: str) -> bool:
+    return name in IMPURE or name.partition(".")[0] in IMPURE or ".".join(name.split(".")[:2]) in IMPURE
+
+
+PURE = sorted(module for module in MODULES if _is_pure(module))
+
+
+@cache
+def _imports_impure(module: str) -> bool:
+    """Whether a module of ours imports something impure itself, or a module that does."""
+    for item in imports(module):
+        if item.for_types:
+            continue
+        ours = owner(item.name)
+        if _is_impure(item.name) or (ours not in (None, module) and ours is not None and _imports_impure(ours)):
+            return True
+    return False
+
+
+def _impurities(module: str) -> Iterator[str]:
+    for item in imports(module):
+        if item.for_types:
+            continue
+        ours = owner(item.name)
+        if _is_impure(item.name):
+            yield f"line {item.line}: imports {item.name}"
+        elif ours not in (None, module) and ours is not None and _imports_impure(ours):
+            yield f"line {item.line}: imports {item.name}, which is not pure"
+        if item.name.startswith("random.") and item.name != "random.Random":
+            yield f"line {item.line}: imports {item.name}"
+    for node in ast.walk(tree(module)):
+        # `random.Random(seed)` answers the same every time and is a value; the module's own generator is not.
+        if isinstance(node, ast.Attribute) and dotted(node.value) == "random" and node.attr != "Random":
+            yield f"line {node.lineno}: uses random.{node.attr}"
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        if isinstance(called, ast.Name) and called.id in IMPURE_CALLS:
+            yield f"line {node.lineno}: calls {called.id}()"
+        if isinstance(called, ast.Attribute) and called.attr in CLOCKS and "date" in ast.unparse(called.value):
+            yield f"line {node.lineno}: reads the clock by {ast.unparse(called)}()"
+        if isinstance(called, ast.Attribute) and called.attr in FILE_METHODS:
+            yield f"line {node.lineno}: touches a file by {ast.unparse(called)}()"
+
+
+def test_the_lists_are_up_to_date():
+    known = set(MODULES) | {module.rpartition(".")[0] for module in MODULES}
+    assert [name for name in (*PURE_ROOMS, *SHELLS) if name not in known] == []
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_are_pure(module):
+    assert list(_impurities(module)) == []
+
+
+@pytest.fixture
+def offender(tmp_path, monkeypatch):
+    """Gives `gridbot.core.offender` a source text."""
+
+    def make(source: str) -> str:
+        path = tmp_path / "offender.py"
+        path.write_text(source)
+        monkeypatch.setitem(MODULES, "gridbot.core.offender", path)
+        for cached in (tree, imports, _imports_impure):
+            cached.cache_clear()
+        return "gridbot.core.offender"
+
+    yield make
+    for cached in (tree, imports, _imports_impure):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import time", "imports time"),
+        ("from os import environ", "imports os.environ"),
+        ("import random\nx = random.random()", "uses random.random"),
+        ("from random import choice", "imports random.choice"),
+        ("import urllib.request", "imports urllib.request"),
+        ("from gridbot.records import journal", "imports gridbot.records.journal, which is not pure"),
+        ("from gridbot.state.state_files import StateFiles", "imports gridbot.state.state_files.StateFiles, which"),
+        ("def f():\n    import socket", "imports socket"),
+        ("import datetime\nx = datetime.datetime.now()", "reads the clock by datetime.datetime.now()"),
+        ("def f(path):\n    return path.read_text()", "touches a file by path.read_text()"),
+        ("print(1)", "calls print()"),
+    ],
+)
+def test_the_test_itself_finds_offenders(offender, source, found):
+    assert any(found in line for line in _impurities(offender(source)))
+
+
+def test_imports_for_types_only_are_allowed(offender):
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import asyncio\n"
+    assert not list(_impurities(offender(source)))

@@ -1,0 +1,173 @@
+"""Who may import whom: one table for all rooms, compared with the syntax trees. Imports for types count too.
+
+A room is a folder of `gridbot`, `gridbot.paper` or `supervisor`; a file beside those folders is a room of its own. A
+new import between rooms needs a line here, in the same commit: that is the place to ask whether it points downwards.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.house.source import MODULES, ROOT, arrows, circles, imported_modules, imports, room, tree
+
+# Room -> the rooms that it may import, from the ground floor up. Each row names only rooms of rows above it.
+GRIDBOT = {
+    # Ground: words, numbers and small tools that know nothing of ours.
+    "version": "",
+    "rolling_limit": "",
+    "atomic_file": "",
+    "process_guard": "",
+    "core": "",
+    # What is asked of an exchange and what it answers; what a strategy decides.
+    "exchange": "core",
+    "ports": "core exchange",
+    "system_ports": "ports",
+    "strategies": "core",
+    "orders": "core exchange",
+    # What is kept.
+    "records": "core exchange ports strategies orders atomic_file",
+    "store": "records atomic_file version",
+    "gridbot": "store version",
+    # What may stand between a wish and the wire; what sends it.
+    "risk": "core orders records",
+    "execution": "exchange ports orders rolling_limit",
+    "bybit": "core exchange",
+    # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
+    "config": "core exchange strategies records paper.settings paper.market",
+    "logging_setup": "config",
+    "state": "core ports strategies records config atomic_file version",
+    # One account, put together.
+    "worker": "core exchange ports strategies orders records risk execution bybit config logging_setup state"
+    " process_guard system_ports",
+}
+SUPERVISOR = {
+    "utc_time": "",
+    "exit_codes": "",
+    "polling": "",
+    "store": "gridbot.store gridbot.records gridbot.system_ports gridbot.state gridbot.config gridbot.exchange"
+    " gridbot.bybit gridbot.atomic_file exit_codes utc_time",
+    "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard store"
+    " exit_codes utc_time",
+    "status": "gridbot.version children exit_codes utc_time",
+    "control": "gridbot.version children",
+    "process": "children control status store exit_codes utc_time polling",
+    "cli": "gridbot.config gridbot.exchange gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
+    " gridbot.paper.settings gridbot.records gridbot.store gridbot.version children control process status store"
+    " exit_codes utc_time polling",
+    "__main__": "cli",
+    "supervisor": "",
+}
+# Arrows that stand today and should not, each with its reason. A stale line fails too, so this list can only shrink.
+KNOWN: dict[tuple[str, str], str] = {}
+
+
+def _full(room_name: str, package: str) -> str:
+    inside = room_name == package or room_name.startswith("gridbot.")
+    return room_name if inside else f"{package}.{room_name}"
+
+
+def _allowed() -> dict[str, frozenset[str]]:
+    return {
+        _full(name, package): frozenset(_full(other, package) for other in others.split())
+        for package, table in (("gridbot", GRIDBOT), ("supervisor", SUPERVISOR))
+        for name, others in table.items()
+    }
+
+
+ALLOWED = _allowed()
+ARROWS = {here: others for here, others in arrows().items() if not here.startswith("gridbot.paper")}
+
+
+def test_the_table_names_every_room_and_no_other():
+    assert ALLOWED.keys() == ARROWS.keys()
+
+
+@pytest.mark.parametrize("here", ARROWS)
+def test_a_room_imports_only_what_the_table_allows(here):
+    known = {other for one, other in KNOWN if one == here}
+    where = [
+        f"{module} imports {other}"
+        for module in MODULES
+        if room(module) == here
+        for other in sorted(imported_modules(module))
+        if room(other) not in {here, *ALLOWED[here], *known}
+    ]
+    assert where == []
+
+
+def test_the_table_allows_no_more_than_is_needed():
+    unused = [f"{here} -> {other}" for here, others in ALLOWED.items() for other in sorted(others - ARROWS[here])]
+    assert unused == []
+
+
+def test_the_paper_exchange_stands_apart():
+    """Its own rooms are drawn and checked in `gridbot/paper/__init__.py` and tests/paper/test_pure.py."""
+    outside = {other for here, others in arrows().items() if here.startswith("gridbot.paper") for other in others}
+    others = {other for other in outside if not other.startswith("gridbot.paper")}
+    assert others == {"gridbot.core", "gridbot.rolling_limit", "gridbot.atomic_file"}
+
+
+def test_the_known_exceptions_are_not_stale():
+    assert [f"{here} -> {other}" for here, other in KNOWN if other not in ARROWS[here]] == []
+    assert [f"{here} -> {other}" for here, other in KNOWN if other in ALLOWED[here]] == []
+
+
+def test_rooms_import_downwards_only():
+    """Each row of the tables names only rooms above it, so the rooms have no circles."""
+    seen: set[str] = set()
+    for here, others in ALLOWED.items():
+        inside = {other for other in others if not other.startswith("gridbot.paper")}
+        assert inside <= seen, f"{here} imports {sorted(inside - seen)}, which stand below it"
+        seen.add(here)
+
+
+def test_circles_are_found():
+    graph = {"a": frozenset("b"), "b": frozenset("c"), "c": frozenset("a"), "d": frozenset("a"), "e": frozenset("e")}
+    assert circles(graph) == [["a", "b", "c"], ["e"]]
+
+
+def test_gridbot_never_imports_supervisor():
+    found = [
+        f"{module}, line {item.line}"
+        for module in MODULES
+        if module.partition(".")[0] == "gridbot"
+        for item in imports(module)
+        if item.name.partition(".")[0] == "supervisor"
+    ]
+    assert found == []
+
+
+def test_pybit_is_known_in_one_place():
+    found = {room(module) for module in MODULES for item in imports(module) if item.name.partition(".")[0] == "pybit"}
+    assert found == {"gridbot.bybit"}
+
+
+def test_the_program_does_without_its_tests():
+    names = {item.name.partition(".")[0] for module in MODULES for item in imports(module)}
+    assert not names & {"tests", "benchmarks", "pytest", "hypothesis"}
+
+
+def test_no_import_is_relative():
+    """An absolute import says where a thing comes from, wherever the line is moved."""
+
+    found = [
+        f"{module}, line {node.lineno}"
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert found == []
+
+
+def test_the_configuration_can_be_read_without_pybit_or_a_server():
+    program = (
+        "import sys, gridbot.config.loading; print([m for m in ('pybit', 'aiohttp', 'duckdb') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"

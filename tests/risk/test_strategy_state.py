@@ -1,0 +1,77 @@
+"""Events that change what the gate looks at for one strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from gridbot.core import Direction, Side
+from gridbot.risk.strategy_state import Leg, StrategyRiskState
+from tests.orders.helpers import make_order
+from tests.risk.helpers import NOW, ticker, trading_state
+
+D = Decimal
+
+
+def test_the_notional_is_both_legs_at_the_last_price_and_resting_opens_at_their_own() -> None:
+    state = trading_state("s1")
+    state.set_leg(Direction.LONG, Leg(D(1), D(90)))
+    state.set_leg(Direction.SHORT, Leg(D("0.5"), D(110)))
+    state.book.add(make_order(1, ticks=990, qty="1"))
+    state.book.add(make_order(2, ticks=1010, side=Side.SELL, qty="1"))
+    assert state.notional() == D("1.5") * D("100.5") + 99
+    state.last_price = None
+    assert state.notional() == 99
+
+
+def test_a_price_is_known_with_its_time() -> None:
+    state = trading_state("s1")
+    state.set_price(ticker("99"), NOW + 3)
+    assert (state.last_price, state.price_s, state.ticker) == (99, NOW + 3, ticker("99"))
+
+
+def test_a_doubted_leg_keeps_its_figures_until_it_is_read_again() -> None:
+    """incident L8."""
+    state = trading_state("s1")
+    state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
+    state.doubt_leg(Direction.LONG)
+    assert state.legs == {
+        Direction.LONG: Leg(D(1), D(100), D(10), unsure=True),
+        Direction.SHORT: Leg(leverage=D(10)),
+    }
+    state.set_leg(Direction.LONG, Leg(D("0.5"), D(100), D(10)))
+    assert not state.legs[Direction.LONG].unsure
+
+
+def test_what_was_refused_for_a_leg_or_for_money_is_worth_another_look_when_that_changes() -> None:
+    state = trading_state("s1")
+
+    before = state.epoch
+    state.set_price(ticker("99"), NOW)
+    assert state.epoch == before, "prices are no reason"
+    changes: list[Callable[[], None]] = [
+        lambda: state.set_leg(Direction.LONG, Leg()),
+        state.money_changed,
+        state.resume,
+    ]
+    for change in changes:
+        before = state.epoch
+        change()
+        assert state.epoch > before
+
+
+def test_the_first_reason_of_a_halt_stays_until_resume_which_ends_a_pause_as_well() -> None:
+    state = trading_state("s1")
+    assert [state.halt("delisted"), state.halt("again")] == [True, False]
+    state.pause()
+    assert (state.halted, state.paused) == ("delisted", True)
+    state.resume()
+    assert (state.halted, state.paused) == ("", False)
+    assert state.halt("another fault")
+
+
+def test_a_strategy_that_nothing_is_known_of_is_not_ready() -> None:
+    state = StrategyRiskState("s1", "BTCUSDT", trading_state("s1").book, trading_state("s1").caps)
+    assert (state.ready, state.last_price, state.legs) == (False, None, {d: Leg() for d in Direction})
+    state.set_ready(ready=True)
+    assert state.ready

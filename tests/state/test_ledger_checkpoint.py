@@ -1,0 +1,111 @@
+"""The ledger of the next start: checkpoint and journal together, whatever happened to either."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gridbot.core.execution_ledger import Ledger
+from gridbot.records import builders
+from gridbot.records.recorder import Recorder
+from gridbot.state.documents import StateFile
+from gridbot.state.ledger_checkpoint import Checkpoint
+from gridbot.state.state_files import StateFiles
+from tests.store.kit import execution, make_recorder, ticker
+
+
+class Life:
+    """One life of a worker, as far as its ledger goes."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.recorder: Recorder = make_recorder(data_dir, segment_bytes=2000)
+        self.files = StateFiles(data_dir / "state" / "alice")
+        self.checkpoint = Checkpoint(StateFile(self.files, "ledger.json"), self.recorder)
+        self.ledger: Ledger = self.checkpoint.load()
+
+    def trade(self, first: int, last: int) -> None:
+        for number in range(first, last + 1):
+            record = execution(number)
+            self.recorder.record(record)
+            self.recorder.record(ticker(number))
+            event = builders.execution_of(record)
+            self.ledger.restore(record.strategy, event, record.realised_pnl, shadow=False)
+            self.recorder.flush()
+
+    def end(self) -> None:
+        self.files.close()
+        self.recorder.close()
+
+
+def assert_counted(ledger: Ledger, fills: int) -> None:
+    totals = ledger.of("btc")
+    assert (totals.fills, totals.realised, totals.fees) == (fills, Decimal("0.1") * fills, Decimal("0.0208") * fills)
+
+
+@pytest.mark.parametrize("saves", ["never", "in between", "at the end"])
+def test_each_execution_is_counted_once_after_a_restart(tmp_path: Path, saves: str) -> None:
+    life = Life(tmp_path)
+    life.trade(1, 5)
+    if saves == "in between":
+        life.checkpoint.save(life.ledger)
+    life.trade(6, 9)
+    if saves == "at the end":
+        life.checkpoint.save_now(life.ledger)
+    life.end()
+    again = Life(tmp_path)
+    assert_counted(again.ledger, 9)
+    again.end()
+
+
+@pytest.mark.parametrize("content", [b'{"seq": 3', b"{}", b'{"seq": "x", "ledger": {}}', b'{"seq": 1, "ledger": [1]}'])
+def test_a_checkpoint_that_cannot_be_used_is_made_again_from_the_journal(tmp_path: Path, content: bytes) -> None:
+    life = Life(tmp_path)
+    life.trade(1, 4)
+    life.end()
+    life.files.path("ledger.json").write_bytes(content)
+    again = Life(tmp_path)
+    assert_counted(again.ledger, 4)
+    again.end()
+
+
+def test_segments_stay_until_the_checkpoint_behind_them_is_on_the_disk(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.trade(1, 20)
+    life.recorder.ack(life.recorder.last_seq)
+    assert life.recorder.replay().__next__()[0].seq == 1, "the database has it all, the next start needs it"
+    (life.files.path("ledger.json") / "file").mkdir(parents=True)  # the disk refuses
+    life.checkpoint.save(life.ledger)
+    assert not life.files.flush(timeout_s=0.1)
+    life.checkpoint.written()
+    life.trade(21, 21)
+    life.recorder.ack(life.recorder.last_seq)
+    assert life.recorder.replay().__next__()[0].seq == 1
+    (life.files.path("ledger.json") / "file").rmdir()
+    life.files.path("ledger.json").rmdir()
+    assert life.files.flush()
+    life.checkpoint.written()
+    life.trade(22, 22)
+    life.recorder.ack(life.recorder.last_seq)
+    assert life.recorder.replay().__next__()[0].seq > 20
+    life.end()
+    again = Life(tmp_path)
+    assert_counted(again.ledger, 22)
+    again.end()
+
+
+def test_nothing_is_written_when_nothing_was_counted(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.trade(1, 1)
+    life.checkpoint.save(life.ledger)
+    assert life.files.flush()
+    before = life.files.path("ledger.json").stat().st_ino
+    life.checkpoint.save(life.ledger)
+    assert life.files.flush()
+    assert life.files.path("ledger.json").stat().st_ino == before
+    life.trade(2, 2)
+    life.checkpoint.save(life.ledger)
+    assert life.files.flush()
+    assert life.files.path("ledger.json").stat().st_ino != before
+    life.end()

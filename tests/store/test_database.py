@@ -1,0 +1,54 @@
+"""The database file: what a killed process leaves beside it, and what its errors say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from gridbot.store import file_errors
+from gridbot.store.database import Database
+
+
+def test_left_overs_of_a_killed_process_go_and_everything_else_stays(tmp_path: Path) -> None:
+    left = ("gridbot.duckdb.123-1.tmp", "gridbot.duckdb.123-1.tmp.wal", "gridbot.duckdb.123-1.tmp.writer",
+            "gridbot.duckdb.new-77", "gridbot.version-1-20260101T000000Z.duckdb.123-2.tmp",
+            "gridbot.version-1-20260101T000000Z.duckdb.part")  # fmt: skip
+    kept = ("gridbot.before-20260101T000000Z.duckdb", "gridbot.rebuild.duckdb", "gridbot.duckdb.writer",
+            "gridbot.duckdb.bak", f"gridbot.duckdb.bak.{os.getppid()}-1.tmp", "gridbot.duckdb.wal.damaged-20260101",
+            "other.duckdb.123-1.tmp", "gridbot.version-1-20260101T000000Z.duckdb")  # fmt: skip
+    for name in (*left, *kept):
+        (tmp_path / name).touch()
+    (tmp_path / "gridbot.duckdb.tmp").mkdir()  # where DuckDB, also a reader's, puts what does not fit its memory
+    database = Database(tmp_path / "gridbot.duckdb")
+    database.prepare()
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "gridbot.duckdb", "gridbot.duckdb.tmp"}
+    with database.open() as con:
+        assert con.execute("SELECT count(*) FROM fills").fetchone() == (0,)
+    database.close()
+
+
+def test_the_holder_of_a_file_is_named_by_program_and_pid() -> None:
+    held = duckdb.IOException(
+        f"IO Error: Could not set lock on file: Conflicting lock is held in /usr/bin/python3.11 (PID {os.getpid()})"
+    )
+    assert file_errors.is_lock_error(held)
+    assert file_errors.holder_of(held).endswith(f"(pid {os.getpid()})")
+    gone = duckdb.IOException("Could not set lock on file: Conflicting lock is held in /opt/DBeaver (PID 1073741824)")
+    assert file_errors.holder_of(gone) == "DBeaver (pid 1073741824)"
+    assert file_errors.holder_of(duckdb.IOException("Could not set lock on file")) == "another process"
+
+
+@pytest.mark.parametrize("content", [b"scrambled" * 5000, b"x"])
+def test_damage_is_told_from_other_failures(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "gridbot.duckdb"
+    path.write_bytes(content)
+    with pytest.raises(duckdb.Error) as failed:
+        duckdb.connect(str(path))
+    assert file_errors.is_damage(failed.value)
+    assert not file_errors.is_lock_error(failed.value)
+    assert not file_errors.is_log_damage(failed.value)
+    assert not file_errors.is_damage(duckdb.IOException("Cannot open file: No space left on device"))
+    assert file_errors.first_line(duckdb.IOException("")) == "IOException('')"

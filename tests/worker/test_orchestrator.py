@@ -1,0 +1,222 @@
+"""An account's life without a network: start, the loop around trading, stop. The parts have tests of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.config.models import GridbotConfig
+from gridbot.core.execution_ledger import Ledger
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.stream_news import Drained
+from gridbot.records.record_types import ReconcileRecord
+from gridbot.worker.orchestrator import CHECKPOINT_S, Orchestrator, Parts
+from tests.execution.support import settle
+from tests.worker.account_bench import AccountBench, Notes, ticker
+from tests.worker.test_reconciler import FakeQueries
+
+
+class FakeStreams:
+    """Frames that the test puts in; `wake` is what the orchestrator gave."""
+
+    def __init__(self, wake: Any) -> None:
+        self.wake = wake
+        self.prices: list[object] = []
+        self.calls: list[str] = []
+        self.private_alive = True
+
+    async def start(self) -> None:
+        self.calls.append("start")
+
+    async def stop(self) -> None:
+        self.calls.append("stop")
+
+    def drain(self) -> Drained:
+        prices, self.prices = self.prices, []
+        return Drained([ticker(price) for price in prices], [], [], [])
+
+    def push(self, price: object) -> None:
+        self.prices.append(price)
+        self.wake()
+
+
+class FakeRecorder(Notes):
+    """Notes when what was recorded is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = 0
+
+    def write(self) -> bool:
+        self.written += 1
+        return False
+
+    def flush(self) -> None:
+        self.written += 1
+
+    @property
+    def stats(self) -> Any:
+        @dataclass
+        class Stats:
+            journal_error: str | None = None
+
+        return Stats()
+
+
+@dataclass
+class FakeLosses:
+    """A `LossGuard` whose answer the test gives."""
+
+    is_latched: bool = False
+    checked: int = 0
+
+    def check(self) -> bool:
+        self.checked += 1
+        return self.is_latched
+
+
+@dataclass
+class FakeCheckpoint:
+    saved: list[Ledger] = field(default_factory=list)
+
+    def written(self) -> None: ...
+
+    def save(self, ledger: Ledger) -> None:
+        self.saved.append(ledger)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.account = AccountBench()
+        self.account.start()
+        self.account.runner.stop()  # not ready before the orchestrator says so
+        self.queries = FakeQueries()
+        self.recorder = FakeRecorder()
+        self.losses = FakeLosses()
+        self.checkpoint = FakeCheckpoint()
+        settings = GridbotConfig.model_validate(
+            {
+                "environment": "paper",
+                "accounts": [{"name": "alice"}],
+                "strategies": [{"strat_id": "btc", "account": "alice", "symbol": "BTCUSDT"}],
+                "storage": {"data_dir": str(Path("unused"))},
+            }
+        )
+        parts: dict[str, Any] = {
+            "config": settings.account("alice"),
+            "settings": settings,
+            "context": self.account.context,
+            "queries": self.queries,
+            "recorder": self.recorder,
+            "open_streams": lambda symbols, wake: FakeStreams(wake),
+            "losses": self.losses,
+            "checkpoint": self.checkpoint,
+        }
+        self.orchestrator = Orchestrator(Parts(**parts), [self.account.runner])
+        self.shutdown = asyncio.Event()
+        self.naps = 0
+        self.account.clock.sleep = self._sleep  # type: ignore[method-assign]
+
+    @property
+    def streams(self) -> FakeStreams:
+        assert isinstance(self.orchestrator.streams, FakeStreams)
+        return self.orchestrator.streams
+
+    async def _sleep(self, seconds: float) -> None:
+        """Time passes; after a hundred naps the worker is asked to stop."""
+        self.naps += 1
+        self.account.clock.now_s += seconds / 2  # the clockwork and the guard sleep beside each other
+        if self.naps > 100:
+            self.shutdown.set()
+        await asyncio.sleep(0)
+
+
+async def test_nothing_is_routed_before_the_account_is_equal_to_the_exchange() -> None:
+    bench = Bench()
+    bench.streams.push(50000)
+    assert bench.account.orders == []
+    await bench.orchestrator.start()
+    assert bench.streams.calls == ["start"]
+    assert bench.queries.asked == ["executions", "open orders", "positions", "wallet"]
+    assert bench.account.notes.of(ReconcileRecord)[0].reason == "start"
+    assert bench.account.orders, "what waited was routed then"
+    await bench.orchestrator.stop()
+
+
+async def test_a_start_that_fails_lets_no_strategy_trade() -> None:
+    bench = Bench()
+    bench.queries.failures["open orders"] = [make_error("busy", ErrorKind.RETRY)]
+    with pytest.raises(ExchangeError):
+        await bench.orchestrator.start()
+    bench.streams.push(50000)
+    assert bench.account.orders == []
+    await bench.orchestrator.stop()
+    assert bench.streams.calls == ["start", "stop"]
+
+
+async def test_the_loop_guards_the_losses_and_saves_the_ledger_until_shutdown() -> None:
+    bench = Bench()
+    await bench.orchestrator.start()
+    started_s = bench.account.clock.now_s
+    await asyncio.wait_for(bench.orchestrator.run_until_shutdown(bench.shutdown), 5)
+    passed_s = bench.account.clock.now_s - started_s
+    assert bench.losses.checked > 10
+    assert 1 <= len(bench.checkpoint.saved) <= passed_s / CHECKPOINT_S
+    await bench.orchestrator.stop()
+
+
+async def test_a_latched_account_withdraws_its_orders() -> None:
+    bench = Bench()
+    await bench.orchestrator.start()
+    bench.streams.push(50000)
+    await settle()
+    bench.losses.is_latched = True
+    bench.orchestrator.guard_losses()
+    assert {order.state for order in bench.account.orders} == {"pending_cancel"}
+    await bench.orchestrator.stop()
+
+
+async def test_a_fault_in_the_clockwork_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+
+    def broken(now_s: float) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(bench.orchestrator.clockwork, "tick", broken)
+    await bench.orchestrator.start()
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await asyncio.wait_for(bench.orchestrator.run_until_shutdown(bench.shutdown), 5)
+    await bench.orchestrator.stop()
+
+
+async def test_a_posted_look_up_is_made() -> None:
+    bench = Bench()
+    await bench.orchestrator.start()
+    bench.streams.push(50000)
+    await settle()
+    order = bench.account.orders[0]
+    bench.account.runner.book.lose_reply(order.key, "timed out")
+    bench.account.requests.look_up(order)
+    await settle()
+    assert "order" in bench.queries.asked
+    await bench.orchestrator.stop()
+
+
+async def test_stop_lets_nothing_new_out_and_leaves_what_rests() -> None:
+    bench = Bench()
+    await bench.orchestrator.start()
+    bench.streams.push(50000)
+    await settle()
+    resting = {order.key for order in bench.account.orders}
+    await bench.orchestrator.stop()
+    assert bench.account.gate.stopping
+    assert {order.key for order in bench.account.orders} == resting
+    sent = len(bench.account.gateway.sent)
+    bench.streams.push(50100)
+    await settle()
+    assert len(bench.account.gateway.sent) == sent
+    assert bench.recorder.written > 0
