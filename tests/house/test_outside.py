@@ -16,7 +16,7 @@ from tests.house.source import MODULES, dotted, imports, room, tree
 WORKER_ROOMS = {
     f"gridbot.{name}"
     for name in (
-        *("atomic_file", "bybit", "config", "core", "exchange", "execution", "logging_setup", "orders", "ports"),
+        *("atomic_file", "bybit", "config", "core", "exchange", "execution", "log_lines", "logging_setup", "orders"),
         *(
             "process_guard",
             "records",

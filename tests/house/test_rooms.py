@@ -38,7 +38,8 @@ GRIDBOT = {
     "bybit": "core exchange",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core exchange strategies records paper.settings paper.market",
-    "logging_setup": "config",
+    "log_lines": "",
+    "logging_setup": "config log_lines",
     "state": "core ports strategies records config atomic_file version",
     # One account, put together.
     "worker": "core exchange ports strategies orders records risk execution bybit config logging_setup state"

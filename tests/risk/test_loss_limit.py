@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.config.fields import Limit
+from gridbot.core.limits import Limit
 from gridbot.risk.loss_limit import LossLimit
 
 D = Decimal
