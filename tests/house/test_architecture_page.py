@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from enum import Enum
+from enum import StrEnum
 
 from gridbot.orders.order import OrderState
 from supervisor.children.policy_types import ProcessState
@@ -78,7 +78,7 @@ def test_the_order_states_are_those_of_the_code():
     assert states == [state.value for state in OrderState]
 
 
-AXES: dict[str, type[Enum]] = {
+AXES: dict[str, type[StrEnum]] = {
     "ProcessState": ProcessState,
     "AccountHealth": AccountHealth,
     "StrategyState": StrategyState,
@@ -95,7 +95,7 @@ def test_the_axes_of_status_are_those_of_the_code():
 
 def test_the_glossary_names_every_state():
     text = (DOCS / "glossary.md").read_text(encoding="utf-8")
-    kinds: list[type[Enum]] = [OrderState, *AXES.values()]
+    kinds: list[type[StrEnum]] = [OrderState, *AXES.values()]
     states = [state.value for kind in kinds for state in kind]
     assert [state for state in states if state.replace("_", " ") not in text and state not in text] == []
 
