@@ -1,4 +1,4 @@
-"""Makes `docs/tables.md` from the record types and the views: `python -m gridbot.store.sql_reference > docs/tables.md`."""
+"""docs/tables.md, made from record types and views: `python -m gridbot.store.sql_reference > docs/tables.md`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _HEAD = """\
 # Tables and views
 
 Made by `python -m gridbot.store.sql_reference > docs/tables.md`; a test compares. `docs/sql.md` has queries to start
-from. Ask the views first. Amounts are USDT unless a column says otherwise. Rows of shadow strategies are in the views
-whose names say `shadow`, and in no other view.
+from. Ask the views first. Amounts are USDT unless a column says otherwise. Orders, fills and profit of shadow
+strategies are only in the views that have `shadow` in their names.
 """
 
 
