@@ -83,6 +83,8 @@ def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str)
         return {"ok": True, "result": commands.run(message.get("name"), message.get("args") or {})}
     except (LookupError, ValueError) as error:
         return {"ok": False, "error": str(error)}
+    except OSError as error:
+        return {"ok": False, "error": f"expected to save the state of the account, got: {error}"}
 
 
 def record_of(message: Mapping[str, Any], answer: Answer) -> CommandRecord:
