@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from gridbot.commands.command import Command
-from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
+from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 
 __all__ = [
     "Arguments",
@@ -33,7 +33,6 @@ __all__ = [
 class Values(StrEnum):
     """What an argument names, so that a shell can complete it."""
 
-    ACCOUNT = "account"
     STRATEGY = "strategy"
     PROCESS = "process"
 
@@ -104,7 +103,7 @@ def read_arguments(command: Command, raw: object) -> Arguments:
     """
     given = {} if raw is None else raw
     if not isinstance(given, Mapping):
-        raise CommandMistake(f"expected the arguments of {command.name} as an object, got {raw!r}")
+        raise CommandMistake(f"expected the arguments of {command.name} as an object, got {shown(raw)}")
     try:
         return arguments_model(command).model_validate({k: v for k, v in given.items() if v is not None})
     except ValidationError as error:
@@ -126,7 +125,7 @@ def _sentences(command: Command, error: ValidationError) -> Iterator[str]:
         name = str(problem["loc"][0])
         if problem["type"] == "extra_forbidden":
             takes = f"{one_of(known)} as an argument of" if known else "no arguments for"
-            yield f"expected {takes} {command.name}, got {name!r}{did_you_mean(name, known)}"
+            yield f"expected {takes} {command.name}, got {shown(name)}{did_you_mean(name, known)}"
         else:
             yield _wrong_value(command, name, problem)
 
@@ -137,6 +136,6 @@ def _wrong_value(command: Command, name: str, problem: ErrorDetails) -> str:
         return f"expected {name} as an argument of {command.name}, got none"
     words = choices(field.annotation)
     if words:
-        return f"expected a {name} of {', '.join(words)}, got {got!r}{did_you_mean(got, words)}"
+        return f"expected a {name} of {', '.join(words)}, got {shown(got)}{did_you_mean(got, words)}"
     kind = "true or false" if field.annotation is bool else "text"
-    return f"expected {kind} for {name} of {command.name}, got {got!r}"
+    return f"expected {kind} for {name} of {command.name}, got {shown(got)}"

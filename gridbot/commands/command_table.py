@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gridbot.commands.command import Command, Target
-from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
+from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 
 __all__ = ["COMMANDS", "FLEET_COMMANDS", "RESTART", "STOP", "WORKER_COMMANDS", "find_command"]
 
@@ -70,4 +70,4 @@ def find_command(name: object, among: Sequence[Command] = COMMANDS) -> Command:
         if command.name == name:
             return command
     names = [command.name for command in among]
-    raise CommandMistake(f"expected {one_of(names)}, got {name!r}{did_you_mean(name, names)}")
+    raise CommandMistake(f"expected {one_of(names)}, got {shown(name)}{did_you_mean(name, names)}")

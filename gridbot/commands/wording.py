@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["CommandMistake", "closest", "did_you_mean", "one_of"]
+__all__ = ["CommandMistake", "closest", "did_you_mean", "one_of", "shown"]
+
+
+LONGEST_SHOWN = 80
+"""Characters of a value that are shown, or compared with known words; a longer one was no slip of the finger."""
 
 
 class CommandMistake(ValueError):
@@ -16,11 +20,17 @@ def one_of(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
+def shown(got: object) -> str:
+    """A value as it came, cut when it is long."""
+    text = repr(got)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
 def closest(got: object, known: Sequence[str]) -> str | None:
     """The known word that was probably meant; None when no word is close."""
     from difflib import get_close_matches  # not earlier: only a mistake needs it
 
-    return next(iter(get_close_matches(str(got), known, n=1)), None)
+    return next(iter(get_close_matches(str(got)[:LONGEST_SHOWN], known, n=1)), None)
 
 
 def did_you_mean(got: object, known: Sequence[str]) -> str:

@@ -10,12 +10,11 @@ from pydantic.fields import FieldInfo
 
 from gridbot.commands.arguments import OnCommandLine, Values, arguments_model, choices
 from gridbot.commands.command import Command
-from supervisor.cli.value_completion import complete_accounts, complete_processes, complete_strategies
+from supervisor.cli.value_completion import complete_processes, complete_strategies
 
 __all__ = ["argument_options", "declared_command"]
 
 _COMPLETE = {
-    Values.ACCOUNT: complete_accounts,
     Values.PROCESS: complete_processes,
     Values.STRATEGY: complete_strategies,
 }

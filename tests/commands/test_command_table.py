@@ -11,7 +11,7 @@ import pytest
 from gridbot.commands.arguments import Arguments, arguments_model
 from gridbot.commands.command import Command, Target
 from gridbot.commands.command_table import COMMANDS, FLEET_COMMANDS, WORKER_COMMANDS, find_command
-from gridbot.commands.wording import CommandMistake, closest, did_you_mean, one_of
+from gridbot.commands.wording import CommandMistake, closest, did_you_mean, one_of, shown
 from gridbot.records.record_types import CommandRecord
 
 every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -81,6 +81,11 @@ def test_the_closest_word() -> None:
     assert closest("cancle", ["strategy", "cancel"]) == "cancel"
     assert closest(7, ["strategy"]) is None
     assert did_you_mean("x", []) == ""
+
+
+def test_a_long_value_is_cut() -> None:
+    assert shown("x") == "'x'"
+    assert shown("x" * 1000) == "'" + "x" * 79 + "..."
 
 
 def test_the_table_is_quick_to_import() -> None:

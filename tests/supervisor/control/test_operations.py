@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gridbot.commands.command_table import FLEET_COMMANDS
+from gridbot.commands.command_table import FLEET_COMMANDS, find_command
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.policy_types import ProcessState
+from supervisor.control import operations
 from supervisor.control.operations import Operations
 
 
@@ -123,6 +125,13 @@ def test_a_worker_that_does_not_run_takes_no_command() -> None:
     error = rig.refusal("worker", account="alice", name="reconcile")
     assert error == "the worker of alice is BACKOFF: it takes commands when RUNNING"
     assert rig.fleet[1].sent == []
+
+
+def test_a_command_that_needs_no_trading_worker_is_sent_to_one_that_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "WORKER_COMMANDS", [replace(find_command("reconcile"), needs_trading=False)])
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.STARTING
+    assert rig.ask("worker", account="alice", name="reconcile", wait_s=0.01)["delivered"]
 
 
 def test_a_command_that_is_delivered_is_recorded_by_the_worker() -> None:
