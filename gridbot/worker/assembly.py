@@ -29,10 +29,10 @@ from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StateFile
-from gridbot.state.grid_store import GridAnchorStore
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
+from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.strategies.grid import GridConfig, GridEngine
 from gridbot.worker.context import Alert, WorkerContext
 from gridbot.worker.loss_guard import LossGuard

@@ -23,11 +23,11 @@ from gridbot.risk.gate import Gate
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.strategies.grid import GridEngine
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.grid_saving import GridSaving
 from gridbot.worker.order_manager import OrderManager
 from gridbot.worker.placement import Placement
 from gridbot.worker.position_sizer import PositionSizer
 from gridbot.worker.strategy_positions import StrategyPositions
+from gridbot.worker.strategy_saving import GridSaving
 
 __all__ = ["StrategyRunner"]
 

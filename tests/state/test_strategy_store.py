@@ -11,9 +11,9 @@ import pytest
 
 from gridbot.core import Direction, Instrument, LimitOrders, TickerEvent
 from gridbot.core.vocabulary import Side
-from gridbot.state import grid_store, state_files
-from gridbot.state.grid_store import GridAnchorStore
+from gridbot.state import state_files, strategy_store
 from gridbot.state.state_files import StateFiles
+from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.strategies.grid import GridConfig, GridEngine, GridState
 from gridbot.strategies.grid.ladder import Level
 from tests.core.helpers import SYMBOL, d, engine, fill, ticker
@@ -137,7 +137,7 @@ def rewrite(path: Path, **changes) -> None:
     """Change fields and keep the checksum right: a file of somebody else, not a torn one."""
     body = {**json.loads(path.read_bytes()), **changes}
     del body["checksum"]
-    path.write_text(json.dumps({**body, "checksum": grid_store._checksum(body)}))
+    path.write_text(json.dumps({**body, "checksum": strategy_store._checksum(body)}))
 
 
 @pytest.mark.parametrize(
