@@ -116,7 +116,7 @@ def test_exit_codes_of_workers(rig):
     rig.start(
         rig.writer(),
         rig.worker("config", "exits", args=[4]),
-        rig.worker("refused", "exits", args=[7], policy={"backoff_initial": 60.0}),
+        rig.worker("refused", "exits", args=[7], policy={"backoff_initial": 60.0, "backoff_max": 60.0}),
     )
     assert rig.process_of("config")["state"] == "FATAL"
     refused = rig.process_of("refused")
