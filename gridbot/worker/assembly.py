@@ -212,5 +212,8 @@ class Assembly:
 def _generations(file: StateFile, clock: Clock) -> Generations:
     """Go on behind the last block; a fresh directory starts at the clock, above any earlier installation's numbers."""
     document = file.load()
-    start = max(int(document["next"]), 0) if document and "next" in document else clock.wall_ms()
+    upto = (document or {}).get("next")
+    if document and not isinstance(upto, int):
+        log.warning("%s: expected a whole number in next, got %r; numbers go on from the clock", file, upto)
+    start = max(upto, 0) if isinstance(upto, int) else clock.wall_ms()
     return Generations(start, lambda upto: file.save_now({"next": upto}))

@@ -8,6 +8,7 @@ from decimal import Decimal
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StateFile
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.startup import StartRefused
 
 __all__ = ["LossGuard"]
 
@@ -24,13 +25,22 @@ class LossGuard:
         self._live = live
 
     def load(self) -> None:
-        """Go on where an earlier run stopped: latched stays latched. Before the first order. Raises OSError."""
+        """Go on where an earlier run stopped: latched stays latched. Before the first order.
+
+        Raises OSError, and StartRefused when the file does not say whether the account is latched.
+        """
         document = self._file.load()
         if document is None:
             self._limit.begin(self._net())
             self._file.save_now(self._limit.to_document())
         else:
-            self._limit.restore(document)
+            try:
+                self._limit.restore(document)
+            except (KeyError, ArithmeticError, TypeError, ValueError) as error:
+                raise StartRefused(
+                    f"expected baseline and latched in {self._file}, got {document!r} ({error!r}); put them right, or "
+                    "remove the file to count the loss from now on"
+                ) from error
         self._context.gate.latch_loss(self._limit.latched)
 
     def check(self) -> bool:

@@ -33,6 +33,7 @@ LOOK_UP_AFTER_S = 1.0
 LOOK_UP_MAX_S = 30.0
 SETTLE_AFTER_S = 60.0
 SETTLED_MS = 5_000
+POSITION_LOOKS = 5
 ZERO = Decimal(0)
 
 
@@ -127,9 +128,18 @@ class Reconciler:
         return len(fresh)
 
     async def positions(self, symbol: str) -> None:
-        """Read both legs of a symbol; what REST says clears doubt."""
+        """Read both legs of a symbol; what REST says clears doubt.
+
+        Where our executions do not add up to a leg, the listing may be ahead of them. So they are paged, and the legs
+        are read again if there were new ones: a leg that was believed too early would count those twice.
+        """
         runner = self._runners[symbol]
-        for row in await self._queries.positions(symbol):
+        rows = await self._queries.positions(symbol)
+        for _ in range(POSITION_LOOKS):
+            if not any(self._differs(runner, row) for row in rows) or not await self.backfill():
+                break
+            rows = await self._queries.positions(symbol)
+        for row in rows:
             runner.on_position_update(row, source="rest")
             self._align(runner, row)
 
@@ -178,15 +188,18 @@ class Reconciler:
 
     # ------------------------------------------------------------------ inside
 
-    def _align(self, runner: StrategyRunner, row: PositionEvent) -> None:
-        """Believe the exchange's leg where our executions do not add up to it: it was held before our first one.
-
-        Not while executions are coming in: the listing may be ahead of the stream.
-        """
+    def _differs(self, runner: StrategyRunner, row: PositionEvent) -> bool:
+        """Whether our executions do not add up to a leg. Not while they are coming in: that is decided later."""
         ledger = self._context.ledger
         size, entry = ledger.leg(runner.strat_id, row.direction)
         settled = self.last_s is None or self._context.clock.wall_ms() - ledger.last_exec_ts > SETTLED_MS
-        if settled and (size != row.size or (row.size > 0 and entry == 0)):
+        return settled and (size != row.size or (row.size > 0 and entry == 0))
+
+    def _align(self, runner: StrategyRunner, row: PositionEvent) -> None:
+        """Believe the exchange's leg where our executions do not add up to it: it was held before our first one."""
+        if self._differs(runner, row):
+            ledger = self._context.ledger
+            size, _ = ledger.leg(runner.strat_id, row.direction)
             log.info(
                 "%s %s: executions add up to %s, the exchange says %s @ %s; going on from there",
                 runner.strat_id,

@@ -6,11 +6,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from gridbot.core import Side
 from gridbot.core.events import ExecutionEvent
 from gridbot.core.limits import Limit
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.startup import StartRefused
 from tests.worker.account_bench import SYMBOL, AccountBench, wallet
 
 D = Decimal
@@ -85,6 +88,14 @@ def test_a_full_disk_neither_stops_the_latch_nor_its_clearing() -> None:
     guard.clear()
     assert not bench.gate.loss_latched
     assert not paper.waiting["latched"]
+
+
+@pytest.mark.parametrize("document", [{}, {"baseline": "x", "latched": ""}, {"baseline": None, "latched": ""}])
+def test_a_file_that_does_not_say_whether_it_is_latched_refuses_the_start(document: dict[str, Any]) -> None:
+    paper = Paper()
+    paper.document = document
+    with pytest.raises(StartRefused, match=r"expected baseline and latched in .*, got .*; put them right, or remove"):
+        guarded(paper)
 
 
 def test_clear_lets_trade_again_and_counts_from_there() -> None:

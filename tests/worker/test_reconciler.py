@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -33,6 +33,7 @@ class FakeQueries:
     )
     found: dict[str, OrderUpdateEvent] = field(default_factory=dict)
     failures: dict[str, list[ExchangeError]] = field(default_factory=dict)
+    on_positions: Callable[[], None] = lambda: None
 
     def _note(self, what: str) -> None:
         self.asked.append(what)
@@ -50,6 +51,7 @@ class FakeQueries:
 
     async def positions(self, symbol: str) -> Sequence[PositionEvent]:
         self._note("positions")
+        self.on_positions()
         return self.listed_positions
 
     async def wallet(self) -> WalletEvent:
@@ -96,8 +98,10 @@ async def test_executions_come_before_the_orders_they_belong_to() -> None:
     """incident L18: what was filled in the gap is applied before its order can be taken for cancelled."""
     bench = Bench()
     [first, *_] = await bench.place()
-    bench.queries.listed_executions = [bench.account.fill(first)]
+    fill = bench.account.fill(first)
+    bench.queries.listed_executions = [fill]
     bench.queries.listed_orders = bench.queries.listed_orders[1:]
+    bench.queries.listed_positions = [position(first.direction, str(fill.qty), str(fill.price))]
     report = await bench.reconciler.run()
     assert bench.queries.asked == ["executions", "open orders", "positions", "wallet"]
     assert (report.executions, report.looked_up) == (1, 0)
@@ -188,6 +192,20 @@ async def test_a_leg_that_our_executions_do_not_explain_is_taken_from_the_exchan
     await bench.reconciler.positions(SYMBOL)
     assert bench.account.context.ledger.leg("btc", Direction.LONG) == (2, 49000)
     assert bench.account.runner.risk_state.legs[Direction.LONG].size == 2
+
+
+async def test_a_fill_between_the_first_pages_and_the_positions_is_counted_once() -> None:
+    """At a start the stream's copy still waits: a leg believed with that fill would count it again afterwards."""
+    bench = Bench()
+    [first, *_] = await bench.place()
+    fill = bench.account.fill(first)
+    held = position(first.direction, str(fill.qty), str(fill.price))
+    bench.queries.listed_positions = [held]
+    bench.queries.on_positions = lambda: bench.queries.listed_executions.append(fill)
+    await bench.reconciler.run()
+    bench.account.runner.on_execution(fill)
+    assert bench.account.context.ledger.leg("btc", first.direction) == (fill.qty, fill.price)
+    assert bench.account.context.ledger.of("btc").fills == 1
 
 
 async def test_a_listing_ahead_of_the_stream_does_not_change_the_ledger() -> None:

@@ -1,0 +1,26 @@
+"""What the assembly reads from an account's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridbot.state.documents import StateFile
+from gridbot.state.state_files import StateFiles
+from gridbot.system_ports import SystemClock
+from gridbot.worker.assembly import _generations
+
+
+@pytest.mark.parametrize("document", [b"{}", b'{"next": null}', b'{"next": "x"}', b"not JSON"])
+def test_numbers_go_on_from_the_clock_where_the_file_gives_none(tmp_path: Path, document: bytes) -> None:
+    files, clock = StateFiles(tmp_path), SystemClock()
+    files.write("generation.json", document)
+    before_ms = clock.wall_ms()
+    assert before_ms <= _generations(StateFile(files, "generation.json"), clock).next() <= clock.wall_ms()
+
+
+def test_numbers_go_on_behind_the_last_block(tmp_path: Path) -> None:
+    files = StateFiles(tmp_path)
+    files.write("generation.json", b'{"next": 7000000}')
+    assert _generations(StateFile(files, "generation.json"), SystemClock()).next() == 7_000_000
