@@ -15,7 +15,7 @@ from gridbot.worker.strategy_runner import StrategyRunner
 __all__ = ["Answer", "Commands", "answer_to", "record_of"]
 
 Answer = dict[str, Any]
-"""`ok`, and with it a `result` or an `error`, both sentences."""
+"""`ok`, and a `result` or an `error`, both text."""
 
 
 class Commands:
@@ -35,7 +35,7 @@ class Commands:
         }
 
     def run(self, name: object, args: Mapping[str, Any]) -> str:
-        """Carry out a command; what it did, in words.
+        """Carry out a command; returns what it did, as text.
 
         LookupError when `args` names a strategy that the account does not have, ValueError for an unknown command.
         """
@@ -46,7 +46,7 @@ class Commands:
         return handler(args)
 
     def _addressed(self, args: Mapping[str, Any]) -> Sequence[StrategyRunner]:
-        """The strategy that is named, or all."""
+        """The strategy named in `args`, or all."""
         name = args.get("strategy")
         if not name:
             return self._runners
@@ -88,7 +88,7 @@ def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str)
 
 
 def record_of(message: Mapping[str, Any], answer: Answer) -> CommandRecord:
-    """The record of a command and what came of it."""
+    """The record of a command and its result."""
     args = message.get("args") or {}
     return CommandRecord(
         strategy=str(args.get("strategy") or ""),

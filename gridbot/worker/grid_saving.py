@@ -12,7 +12,7 @@ __all__ = ["GridSaving"]
 
 
 class GridSaving:
-    """`save` is called with the exchange time (ms) of what changed the grid; it must not wait for the disk."""
+    """`save` is called with the exchange time (ms) of the event that changed the grid; must not wait for the disk."""
 
     def __init__(self, strat_id: str, engine: GridEngine, recorder: RecordSink, save: Callable[[int], None]) -> None:
         self._strat_id = strat_id
@@ -20,11 +20,11 @@ class GridSaving:
         self._recorder = recorder
         self._save = save
         self.saved_version: int | None = None
-        """Of the grid that was saved last."""
+        """Version of the grid that was saved last."""
         self._recorded_version: int | None = None
 
     def save(self, exchange_ts: int) -> None:
-        """The grid has another version than `saved_version`. Does not wait for the disk."""
+        """Save the grid: its version differs from `saved_version`. Does not wait for the disk."""
         self.saved_version = self._engine.grid_version
         self._save(exchange_ts)
 
