@@ -16,7 +16,18 @@ from tests.house.source import MODULES, dotted, imports, room, tree
 WORKER_ROOMS = {
     f"gridbot.{name}"
     for name in (
-        *("atomic_file", "bybit", "config", "core", "exchange", "execution", "log_lines", "logging_setup", "orders"),
+        *(
+            "atomic_file",
+            "bybit",
+            "commands",
+            "config",
+            "core",
+            "exchange",
+            "execution",
+            "log_lines",
+            "logging_setup",
+            "orders",
+        ),
         *(
             "process_guard",
             "records",
