@@ -126,7 +126,7 @@ class Executor:
         """
         if kind is RequestKind.PLACE:
             answers = self._gateway.place_orders([_request(order) for order in orders])
-            return _results([(orders, answers)], orders, result_of_place)
+            return _results(answers, len(orders), result_of_place)
         begun: list[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]] = []
         for symbol in dict.fromkeys(order.symbol for order in orders):
             mine = [order for order in orders if order.symbol == symbol]
@@ -136,7 +136,7 @@ class Executor:
             except Exception as error:  # noqa: BLE001 - the requests for other symbols have left and want their answers
                 answer = _failed(_error_of(error))
             begun.append((mine, answer))
-        return _results(begun, orders, result_of_cancel)
+        return _cancel_results(begun, orders)
 
     # ------------------------------------------------------------------ inside
 
@@ -227,18 +227,23 @@ async def _result(
 
 
 async def _results(
-    begun: Sequence[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]],
-    orders: Sequence[TrackedOrder],
-    result_of: Callable[[OrderAck | ExchangeError], OrderResult],
+    answer: Awaitable[_Answers], count: int, result_of: Callable[[OrderAck | ExchangeError], OrderResult]
 ) -> list[OrderResult]:
-    """Results of some batches in the order of `orders`; when a whole call failed, its error for each of its orders."""
+    """Results of a batch of `count` orders; when the whole call failed, its error for each of them."""
+    try:
+        return [result_of(one) for one in await answer]
+    except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
+        return [result_of(_error_of(error))] * count
+
+
+async def _cancel_results(
+    begun: Sequence[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]], orders: Sequence[TrackedOrder]
+) -> list[OrderResult]:
+    """Results of the batches of several symbols, in the order of `orders`."""
     results: dict[str, OrderResult] = {}
-    for mine, waiting in begun:
-        try:
-            answers = await waiting
-        except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
-            answers = [_error_of(error)] * len(mine)
-        results.update((order.key, result_of(answer)) for order, answer in zip(mine, answers, strict=True))
+    for mine, answer in begun:
+        given = await _results(answer, len(mine), result_of_cancel)
+        results.update((order.key, result) for order, result in zip(mine, given, strict=True))
     return [results[order.key] for order in orders]
 
 
