@@ -154,6 +154,16 @@ def test_the_program_does_without_its_tests():
     assert not names & {"tests", "benchmarks", "pytest", "hypothesis"}
 
 
+def test_only_the_registry_knows_a_kind_of_strategy():
+    found = {
+        module
+        for module in MODULES
+        for other in imported_modules(module)
+        if other.startswith("gridbot.strategies.grid") and not module.startswith("gridbot.strategies.grid")
+    }
+    assert found == {"gridbot.strategies.registry"}
+
+
 def test_no_import_is_relative():
     """An absolute import says where a thing comes from, wherever the line is moved."""
 
