@@ -5,7 +5,7 @@ by files in memory.
     Ids               randomness for names that must be unique
     OrderGateway      create and cancel orders
     ExchangeQueries   listings, facts and settings of the account
-    Streams           the market's prices and the account's events, pushed
+    Streams           pushed prices of the market and events of the account
     Files             small documents that survive a restart
 
 `gridbot.bybit` implements the exchange's side, `gridbot.state` the files, `gridbot.system_ports` the clock and
@@ -81,7 +81,7 @@ class ExchangeQueries(Protocol):
     """
 
     async def server_time_ms(self) -> int:
-        """The exchange's clock; the offset to ours is measured on the way."""
+        """The exchange's clock. Also measures its offset from ours."""
 
     async def instrument(self, symbol: str) -> Instrument:
         """Trading rules and risk tiers of a symbol."""
@@ -119,7 +119,7 @@ class ExchangeQueries(Protocol):
 class Streams(Protocol):
     """The market's public stream and the account's private one. They reconnect by themselves.
 
-    One object for both because `drain` must give what happened to the account before the prices that came after it.
+    One object for both, because `drain` must deliver the account's events before the prices that came after them.
     """
 
     async def start(self) -> None:
@@ -163,7 +163,7 @@ class Files(Protocol):
         """
 
     def write_soon(self, name: str, encode: Callable[[], bytes], written: Callable[[], None] | None = None) -> None:
-        """Replace a document by what `encode` gives, without blocking; of several that wait the newest wins.
+        """Replace a document by what `encode` returns, without blocking; of several waiting writes the newest wins.
 
         Tried again until it works. Both functions may be called in another thread, `written` when the document is safe.
         """

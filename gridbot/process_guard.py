@@ -1,12 +1,12 @@
 """Ends a process whose parent has died.
 
-A worker without its supervisor has two seconds to stop in order; then it must be gone, because the next supervisor
-starts another worker for the same account. The parts that run an event loop notice the end of their pipe and stop by
-themselves. What is here works also when that loop is stuck:
+A worker without its supervisor has two seconds to stop in an orderly way; then it must be gone, because the next
+supervisor starts another worker for the same account. Processes with an event loop notice the end of their pipe and
+stop by themselves. The functions here work even when that loop is stuck:
 
     ask_to_stop_with_parent   the kernel sends SIGTERM when the parent dies (Linux only)
-    exit_with_parent          a thread ends the process a moment after its parent, whatever the rest does
-    exit_within               a thread ends the process after some seconds, whatever the rest does
+    exit_with_parent          a thread ends the process shortly after its parent, whatever else is running
+    exit_within               a thread ends the process after some seconds, whatever else is running
 
 Imported first in every child process, so it imports nothing heavy.
 """
@@ -25,7 +25,7 @@ from multiprocessing.connection import wait
 __all__ = ["ORPHAN_GRACE_S", "ask_to_stop_with_parent", "exit_with_parent", "exit_within"]
 
 ORPHAN_GRACE_S = 1.5
-"""Seconds that a process has to stop in order after its parent died."""
+"""Seconds that a process has for an orderly stop after its parent died."""
 
 _POLL_S = 0.25
 _PR_SET_PDEATHSIG = 1
@@ -36,15 +36,15 @@ _watched: set[int] = set()
 def ask_to_stop_with_parent() -> None:
     """Have the kernel send SIGTERM to this process when its parent dies. Does nothing where the kernel cannot.
 
-    Call it first thing in the child, and `exit_with_parent` next: that one notices a parent that was faster. The
-    signal comes when the *thread* that made this process ends.
+    Call it first in the child, then `exit_with_parent`, which notices a parent that died before this call. The signal
+    is sent when the *thread* that started this process ends.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def exit_with_parent(parent_pid: int, *, exit_code: int) -> None:
-    """End this process `ORPHAN_GRACE_S` after the death of its parent; at once if that is not the parent any more.
+    """End this process `ORPHAN_GRACE_S` after its parent dies; at once if `parent_pid` is no longer its parent.
 
     A second call for the same parent changes nothing.
     """
@@ -57,7 +57,7 @@ def exit_with_parent(parent_pid: int, *, exit_code: int) -> None:
 
 
 def exit_within(seconds: float, *, exit_code: int) -> None:
-    """End this process after `seconds` if it still lives: threads that hang in a dead socket must not keep it."""
+    """End this process after `seconds`: threads that hang in a dead socket must not keep it alive."""
     threading.Thread(target=_leave, args=(seconds, exit_code), name="leave", daemon=True).start()
 
 

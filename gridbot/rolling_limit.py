@@ -1,4 +1,4 @@
-"""How many of something may happen now. Pure; times in seconds on a clock that never goes back."""
+"""A limit on how often something may happen. Pure; times in seconds on a clock that never goes back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RollingLimit:
         self._blocked_until_s: float | None = None
 
     def take(self, wanted: int, now_s: float) -> int:
-        """Take up to `wanted`; how many were granted (0 while blocked)."""
+        """Take up to `wanted`; returns how many were granted (0 while blocked)."""
         if self._blocked_until_s is not None:
             if now_s < self._blocked_until_s:
                 return 0
@@ -33,7 +33,7 @@ class RollingLimit:
         return granted
 
     def left(self, now_s: float) -> int:
-        """How many more the window has room for, whether blocked or not."""
+        """How many more fit into the window, whether blocked or not."""
         self._forget_old(now_s)
         return max(0, self.rate - self._used)
 
@@ -43,7 +43,9 @@ class RollingLimit:
         self._forget_old(now_s)
         if self._used < self.rate or not self._taken:
             return blocked_s
-        return max(blocked_s, self._taken[0][0] + self._window_s - now_s + 1e-6)  # past the rounding of floats
+        return max(
+            blocked_s, self._taken[0][0] + self._window_s - now_s + 1e-6
+        )  # more than the rounding error of floats
 
     def block(self, until_s: float) -> None:
         """Grant nothing until then."""

@@ -18,7 +18,7 @@ __all__ = ["OwnProcess", "SystemClock", "SystemIds"]
 class SystemClock:
     """The machine's own time, the running loop's timers."""
 
-    # No Python frame of our own: these are read several times for each ticker.
+    # Plain C functions, without a Python frame around them: they are called several times for each ticker.
     monotonic_s = staticmethod(time.monotonic)
     monotonic_ns = staticmethod(time.monotonic_ns)
 
@@ -43,7 +43,7 @@ class SystemIds:
 
 
 class OwnProcess:
-    """What a worker reports about its own process."""
+    """Figures about our own process, for the health report."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()

@@ -1,8 +1,8 @@
-"""What every strategy shares, pure: no I/O, no clock, no randomness anywhere below here.
+"""What every strategy shares. Pure: no I/O, no clock and no randomness in this package.
 
-Words (`vocabulary`), what happens (`events`), what is wanted (`intents`), what the exchange allows (`instrument`),
-quantities (`sizing`), the rules on them (`risk_rules`, `position`), and the money (`pnl`, `margin`,
-`execution_ledger`). `docs/core.md` tells the invariants.
+Basic terms (`vocabulary`), events (`events`), intents (`intents`), the trading rules of a symbol (`instrument`),
+quantities (`sizing`), the risk rules that scale them (`risk_rules`, `position`), and money (`pnl`, `margin`,
+`execution_ledger`). The invariants are in `docs/core.md`.
 """
 
 from gridbot.core.events import (

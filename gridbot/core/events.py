@@ -3,8 +3,8 @@
 The same types come from the streams and from REST: an open order of a listing is an `OrderUpdateEvent`, a row of
 `position/list` a `PositionEvent`. Prices and quantities are `Decimal` in USDT and base coin, times are integers:
 `exchange_ts` in milliseconds UTC on the exchange's clock, `received_ns` from `time.monotonic_ns()` at the moment the
-frame reached us (0 where nobody measures). None means "the exchange did not say"; zero means zero (incident L46).
-`raw` is the row an event was read from, where it may be wanted as evidence; nothing decides by it.
+frame reached us (0 when not measured). None means "the exchange did not say"; zero means zero (incident L46).
+`raw` is the row an event was read from, kept as evidence where that is configured; no decision depends on it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.UN
 
 
 class ExecType(StrEnum):
-    """Bybit's `execType`. Only `TRADE` is a fill of an order of ours; the rest are ledger or risk events."""
+    """Bybit's `execType`. Only `TRADE` is a fill of one of our orders; the rest are ledger or risk events."""
 
     TRADE = "Trade"
     ADL = "AdlTrade"
@@ -68,7 +68,7 @@ class ExecType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TickerEvent:
-    """Newest market prices of a symbol. `last_price` decides; the others inform."""
+    """Newest market prices of a symbol. Decisions use `last_price`; the others are for information."""
 
     symbol: str
     last_price: Decimal
@@ -87,7 +87,7 @@ class ExecutionEvent:
     """One execution of an order. `fee` is positive when paid, negative when earned, in USDT.
 
     `closed_size` is the part of `qty` that reduced a position. Executions carry no positionIdx: `direction` follows
-    from side and `closed_size`. `leaves_qty` 0 says that the order is complete.
+    from side and `closed_size`. `leaves_qty` 0 means that the order is complete.
     """
 
     symbol: str
@@ -121,9 +121,9 @@ class ExecutionEvent:
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdateEvent:
-    """State of one order as the exchange told it; `exchange_ts` is its `updatedTime`.
+    """State of one order as the exchange reported it; `exchange_ts` is its `updatedTime`.
 
-    `leaves_qty` is 0 once an order is closed, even when nothing was executed: what was not executed is
+    `leaves_qty` is 0 once an order is closed, even when nothing was executed: the part not executed is
     `qty - cum_exec_qty`. `direction` is None in one-way mode (positionIdx 0), which is never ours.
     """
 
@@ -149,7 +149,7 @@ class OrderUpdateEvent:
 
 @dataclass(frozen=True, slots=True)
 class PositionEvent:
-    """One leg of a symbol; `size` 0 is a flat leg and as much an event as any other (incident L24)."""
+    """One leg of a symbol; `size` 0 is a flat leg, and an event like any other (incident L24)."""
 
     symbol: str
     direction: Direction

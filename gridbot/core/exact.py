@@ -1,7 +1,7 @@
-"""Arithmetic that rounds only where it is told to, whatever the ambient decimal context is.
+"""Arithmetic that rounds only where the code says so, whatever the ambient decimal context is.
 
-Decisions are made with integers: a Decimal is taken apart into numerator and denominator once, and compared by
-cross-multiplication. Where a Decimal has to come out of a division, `WIDE` gives 60 digits.
+Decisions use integers: a Decimal is split into numerator and denominator once, and compared by cross-multiplication.
+Where a division has to give a Decimal, `WIDE` has 60 digits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an account's executions add up to: each counted once, ever. Pure; the journal and a checkpoint make it durable.
+"""Totals of an account's executions, each counted exactly once. Pure; the journal and a checkpoint make it durable.
 
 Realised PnL and fees come from executions alone, never from position rows (incidents L26, L27), at average entry. The
 entry of each leg follows from our own executions, and is corrected when the exchange's position differs.
@@ -21,7 +21,7 @@ EXEC_IDS_KEPT = 5_000
 
 @dataclass(slots=True)
 class Totals:
-    """Of one strategy since its state began, in USDT. `realised` is before fees and funding."""
+    """Totals of one strategy since its state began, in USDT. `realised` is before fees and funding."""
 
     fills: int = 0
     realised: Decimal = ZERO
@@ -50,7 +50,7 @@ class Ledger:
     _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def begin(self, exchange_ts: int) -> None:
-        """Start counting at this exchange time (ms): what was executed before is not paged."""
+        """Start counting at this exchange time (ms): earlier executions are not paged."""
         self.last_exec_ts = exchange_ts
 
     def of(self, strategy: str) -> Totals:
@@ -66,7 +66,7 @@ class Ledger:
         if not self.is_new(execution.exec_id):
             return None
         self._remember(execution.exec_id)
-        if not shadow:  # only the exchange's own executions say where paging goes on
+        if not shadow:  # paging continues from the exchange's own executions only
             self.last_exec_ts = max(self.last_exec_ts, execution.exchange_ts)
         totals = self.of(strategy)
         if execution.exec_type is ExecType.FUNDING:
@@ -79,7 +79,7 @@ class Ledger:
         return realised
 
     def restore(self, strategy: str, execution: ExecutionEvent, realised: Decimal, *, shadow: bool) -> None:
-        """Count an execution again from the journal, after a restart: its realised PnL was decided then."""
+        """Count an execution again from the journal, after a restart, with the realised PnL recorded for it."""
         if not self.is_new(execution.exec_id):
             return
         before = self.of(strategy).realised
@@ -87,7 +87,7 @@ class Ledger:
         self.of(strategy).realised = before + realised
 
     def set_leg(self, strategy: str, direction: Direction, size: Decimal, entry: Decimal | None) -> None:
-        """Believe the exchange's position: it knows what happened before our first execution."""
+        """Take the exchange's position: it includes what happened before our first execution."""
         leg = self._legs.setdefault((strategy, direction), _Leg())
         leg.size, leg.entry = size, entry or ZERO
 

@@ -1,4 +1,4 @@
-"""What a strategy wants done. Intents say what, never how: sizing, ids, caps and the wire come after them."""
+"""What a strategy wants done. An intent says what, not how: sizing, ids, caps and sending come later."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class LimitOrder:
 class LimitOrders:
     """Live and in-flight orders of both legs, held by their owner and shown to the engine.
 
-    The owner raises `version` with every change of either list: while it stays the same, the engine answers from what
-    it knows without looking at the lists.
+    The owner increments `version` with every change of either list. While it stays the same, the engine can answer
+    from memory without looking at the lists.
     """
 
     __slots__ = ("long", "short", "version")
@@ -50,7 +50,7 @@ class LimitOrders:
 class PlaceLimitIntent:
     """Rest a limit order at a level. `ticks` is the price in whole ticks, `level` the index in the grid now.
 
-    The quantity is not the strategy's business: `quantity_for` sizes it.
+    The strategy does not choose the quantity: `quantity_for` does.
     """
 
     symbol: str

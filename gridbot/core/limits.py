@@ -1,4 +1,4 @@
-"""Limits of money: what may be held or lost, as a fixed amount or as a multiple of the wallet."""
+"""Limits on money held or lost: a fixed amount, or a multiple of the wallet balance."""
 
 from __future__ import annotations
 

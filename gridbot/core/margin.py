@@ -1,7 +1,7 @@
 """Margins of positions and orders, and where a hedge pair would be liquidated. USDT throughout.
 
-The one margin arithmetic: the paper exchange, checks and what-ifs use it alike. Rules: docs/strategy.md 7; captured
-figures: docs/bybit.md 6, which tests/core/test_margin.py holds.
+The only margin arithmetic: the paper exchange, checks and what-ifs all use it. Rules: docs/strategy.md 7; captured
+figures: docs/bybit.md 6, checked by tests/core/test_margin.py.
 
 Margins by tiers, of one leg and of orders are the exchange's published rules. The pair's liquidation price and the
 margins of its legs are fits to a real account; the exchange's own figures come first. They know one symbol only.

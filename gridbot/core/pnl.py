@@ -1,7 +1,7 @@
 """Profit and loss of a leg and of matched grid trades (docs/strategy.md 7). USDT throughout.
 
-Realised figures come from executions only; the exchange's position rows mean other things by the same words
-(incident L27).
+Realised figures come from executions only; the exchange's position rows use the same words for other
+things (incident L27).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def roe_percent(direction: Direction, entry: Decimal, price: Decimal, leverage: 
 
 @dataclass(frozen=True, slots=True)
 class GridTrade:
-    """An open fill and the close fill it pairs with. `fees` are of both sides; `profit` is what is left after them."""
+    """An open fill and the close fill it pairs with. `fees` are those of both sides; `profit` is net of them."""
 
     direction: Direction
     qty: Decimal
@@ -63,14 +63,14 @@ class _Lot:
 class GridTrades:
     """Pairs the closes of a symbol with its opens, leg by leg, the latest open first: on a grid that is the next level.
 
-    Feed every execution once, oldest first. A close that finds no open (the position is older than the record) is no
-    grid trade and is left out.
+    Feed every execution once, oldest first. A close without an open (the position is older than the record) is not
+    a grid trade and is left out.
     """
 
     _open: dict[Direction, list[_Lot]] = field(default_factory=lambda: {direction: [] for direction in Direction})
 
     def unpaired(self, direction: Direction) -> Decimal:
-        """Base coin of open fills that no close has met yet."""
+        """Base coin of open fills that have not been paired with a close yet."""
         return sum((lot.qty for lot in self._open[direction]), Decimal(0))
 
     def apply(self, execution: ExecutionEvent) -> list[GridTrade]:

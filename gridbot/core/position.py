@@ -64,7 +64,7 @@ class Position:
 
     @property
     def liq_price(self) -> Decimal | None:
-        """USDT per coin as the exchange says; None when it gives none."""
+        """USDT per coin as the exchange reports it; None when it reports none."""
         return self.leg.liq_price
 
     @property
@@ -83,14 +83,14 @@ class Position:
 
     @property
     def imbalance_multiplier(self) -> Decimal:
-        """Early imbalance factor of the pair (strategy.md 4)."""
+        """Early imbalance factor of the pair (docs/strategy.md 4)."""
         long, short = self._pair()
         return imbalance_multiplier(long.leg, short.leg, self.risk)
 
     def update(self, event: PositionEvent, inputs: RiskInputs | None = None) -> None:
-        """Take over what the exchange says about this leg, and evaluate the rules if `inputs` are given.
+        """Update this leg with what the exchange reports, and evaluate the rules if `inputs` are given.
 
-        Raise ValueError for an event of the other leg. A leverage the event does not give stays as it was.
+        Raise ValueError for an event of the other leg. Without a leverage in the event the old one stays.
         """
         if event.direction is not self.direction:
             raise ValueError(f"expected a {self.direction} position, got {event.direction}")
@@ -105,7 +105,7 @@ class Position:
             self.recompute(inputs)
 
     def recompute(self, inputs: RiskInputs) -> Multipliers:
-        """Evaluate both tables and keep the answer on both legs; orders placed from now on use it."""
+        """Evaluate both tables and store the result on both legs; orders placed from now on use it."""
         long, short = self._pair()
         if long.known and short.known:
             result = risk_multipliers(long.leg, short.leg, inputs, self.risk)
@@ -120,7 +120,7 @@ class Position:
     def would_exceed_margin(
         self, order_value: Decimal, wallet_balance: Decimal | None, resting_value: Decimal = ZERO
     ) -> bool:
-        """`exceeds_max_margin` for an opening order of this leg; `resting_value` are its opening orders already out."""
+        """`exceeds_max_margin` for an opening order of this leg; `resting_value` is that of its resting opens."""
         value = WIDE.add(self.value, resting_value)
         return exceeds_max_margin(value, order_value, wallet_balance, self.risk.max_margin)
 

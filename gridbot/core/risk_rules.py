@@ -33,7 +33,7 @@ _SHRINK = Decimal("0.5")
 _EQUAL_FROM, _EQUAL_TO = Fraction(94, 100), Fraction(105, 100)
 _IMBALANCE_FROM, _IMBALANCE_TO = Fraction(11, 10), 10
 _NO_SHORT_MARGIN = Fraction(1, 10_000)
-"""Stands in for the short margin when there is none, so that the ratio has a denominator."""
+"""Used for the short margin when there is none, so that the ratio has a denominator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class RiskConfig:
 
 @dataclass(frozen=True, slots=True)
 class LegState:
-    """One leg as the exchange told it: base coin, USDT per coin. No `liq_price` means none; `entry_price` likewise."""
+    """One leg as the exchange reported it: base coin, USDT per coin. None: no `liq_price`, no `entry_price`."""
 
     size: Decimal = ZERO
     entry_price: Decimal | None = None
@@ -128,7 +128,7 @@ class Multipliers:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """The quantities the tables speak of (docs/strategy.md 5.2), exact."""
+    """The quantities used in the tables (docs/strategy.md 5.2), exact."""
 
     long: LegState
     short: LegState
@@ -162,14 +162,14 @@ _SHORT_OPEN: _Orders = (Direction.SHORT, Side.SELL)
 _SHORT_CLOSE: _Orders = (Direction.SHORT, Side.BUY)
 
 _Rule = tuple[str, _Orders, Decimal]
-"""Name of the rule that holds, the orders it works on, and the factor it sets."""
+"""Name of the rule that holds, the orders it applies to, and the factor it sets."""
 
 
 def risk_multipliers(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> Multipliers:
-    """Evaluate both tables. Without a last price or a positive wallet balance nothing can be said: all factors are 1.
+    """Evaluate both tables. Without a last price or a positive wallet balance all factors are 1.
 
     A leg without an entry price has no rule. Under low balance (available below `low_balance_fraction` of the total
-    position value) a rule that would shrink closes still holds but leaves them alone (incident L10).
+    position value) a rule that would shrink closes still holds, but their factor stays 1 (incident L10).
     """
     facts = _facts(long, short, inputs, risk)
     if facts is None:
@@ -265,10 +265,10 @@ def imbalance_multiplier(long: LegState, short: LegState, risk: RiskConfig) -> D
 def exceeds_max_margin(
     position_value: Decimal, order_value: Decimal, wallet_balance: Decimal | None, max_margin: Decimal
 ) -> bool:
-    """Whether an opening order would take its direction's margin above `max_margin`, so that it is withheld.
+    """Whether an opening order would take its direction's margin above `max_margin`; then it is not sent.
 
     `position_value` is what the direction holds already, in USDT: size × entry, plus its resting opening orders if
-    those are to count; `order_value` is quantity × price. A wallet balance that is unknown or not positive withholds.
+    they count; `order_value` is quantity × price. True as well when the wallet balance is unknown or not positive.
     """
     if wallet_balance is None or wallet_balance <= 0:
         return True

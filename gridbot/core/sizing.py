@@ -1,4 +1,4 @@
-"""How much an order is for (docs/strategy.md 4). Exact: fractions inside, rounded to `qty_step` upwards only."""
+"""The quantity of an order (docs/strategy.md 4). Exact: computed with fractions, rounded up to `qty_step`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AmountRule:
 
     @classmethod
     def parse(cls, text: str) -> AmountRule:
-        """Read an amount; raise ValueError for anything else than the three forms with a positive number."""
+        """Read an amount; raise ValueError unless it has one of the three forms with a positive number."""
         stripped = text.strip()
         kind = AmountKind(stripped[0]) if stripped[:1] in ("x", "q") else AmountKind.NOTIONAL
         number = stripped[len(kind) :]
@@ -65,10 +65,10 @@ def quantity_for(
     """Base coin to order at `price` (USDT): a multiple of `qty_step`, or 0 when nothing is to be sent.
 
     `wallet_balance` (USDT) matters to wallet fractions only; None or not positive gives 0. `multiplier` is the risk
-    multiplier of the order's (direction, side), `imbalance_multiplier` what the function of that name answered. The
+    multiplier of the order's (direction, side), `imbalance_multiplier` the result of the function of that name. The
     amount is raised to the instrument's minimum notional before the multipliers, and an opening order once more after
-    them, as the exchange would refuse it otherwise; it takes smaller orders that close. Above `max_order_qty` the
-    answer is the largest quantity allowed.
+    them, since the exchange would refuse it otherwise; it accepts smaller closing orders. The result is never above
+    `max_order_qty`.
     """
     if not price > 0:
         raise ValueError(f"{instrument.symbol}: expected a positive price to size an order, got {price}")
@@ -93,7 +93,7 @@ def quantity_for(
 def closable(size: Decimal, qty: Decimal, resting: Decimal) -> Decimal:
     """How much of a close of `qty` may be sent: all of it, the whole last lot, or nothing (all base coin).
 
-    `size` is the position of the leg, `resting` what its resting closes take already. A close goes out only if the
+    `size` is the position of the leg, `resting` the quantity of its resting closes. A close is sent only if the
     position covers it together with them. A position smaller than one order, with no close resting, is closed whole.
     """
     if qty <= 0:

@@ -1,6 +1,6 @@
-"""The words everything else is spelled with: sides, directions and what an order does to a position.
+"""Basic terms: sides, directions, and what an order does to a position.
 
-They are `StrEnum`s whose values are the exchange's own spelling, so they can be compared with, and sent as, text.
+They are `StrEnum`s: they can be compared with text and sent as text. The values of `Side` are the exchange's own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["Direction", "Side"]
 
 
 class Side(StrEnum):
-    """Side of an order. `opposite` is the side that undoes it."""
+    """Side of an order."""
 
     BUY = "Buy"
     SELL = "Sell"
@@ -48,7 +48,7 @@ class Direction(StrEnum):
 
     @classmethod
     def from_position_idx(cls, idx: int) -> Direction:
-        """Raise ValueError for 0 (one-way mode) and anything else that is no hedge leg."""
+        """Raise ValueError for 0 (one-way mode) and anything else that is not a hedge leg."""
         if idx == 1:
             return cls.LONG
         if idx == 2:
@@ -57,6 +57,6 @@ class Direction(StrEnum):
 
     @classmethod
     def of_order(cls, side: Side, *, reduce_only: bool) -> Direction:
-        """Leg an order works on, from its side and whether it closes (incident L41)."""
+        """The leg an order changes, from its side and whether it closes (incident L41)."""
         opens_long = side is Side.BUY
         return cls.LONG if opens_long != reduce_only else cls.SHORT

@@ -1,1 +1,1 @@
-"""Values that worker and transport share: what is asked of an exchange, what it answers, and how it fails."""
+"""Values that the worker and the transport share: requests to an exchange, its answers, and its failures."""

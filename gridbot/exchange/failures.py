@@ -1,13 +1,13 @@
 """Everything that can go wrong with the exchange, as one tree.
 
-    ExchangeError            kind (what it is), outcome (what became of the order it was about)
+    ExchangeError            kind (what it is), outcome (whether the order it was about exists)
     ├─ TransientError        RATE_LIMIT, IP_BAN, RETRY: the same request may be sent again later, same orderLinkId
     ├─ UnresolvedError       AMBIGUOUS, DUPLICATE: ask by orderLinkId before anything else happens
     ├─ RefusedError          RESYNC, NOT_FOUND, BALANCE, PARAM, NOOP: never send the same again unchanged
     ├─ AccountError          AUTH, HALT: stop opening and tell the operator
     └─ TruncatedListing      a listing was incomplete and has been discarded (kind AMBIGUOUS: nothing is known)
 
-The tree says what to do about a failure. Which failure a code or an exception is stands in `bybit/error_mapping.py`.
+The tree says what to do about a failure. `bybit/error_mapping.py` maps codes and exceptions to it.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class ErrorKind(StrEnum):
     AMBIGUOUS = "ambiguous"
     """The answer was lost and the request may have taken effect: look it up first."""
     RESYNC = "resync"
-    """Our picture of orders or positions is wrong: read them again, then decide."""
+    """What we know of orders or positions is wrong: read them again, then decide."""
     AUTH = "auth"
     """The key is wrong, expired or lacks a permission."""
     DUPLICATE = "duplicate"
-    """This id was used before: look it up, it is probably ours from an earlier try."""
+    """This id was used before, probably by an earlier try: look the order up."""
     NOT_FOUND = "not_found"
     """The order is not open any more (it probably filled): read it again."""
     BALANCE = "balance"
@@ -52,7 +52,7 @@ class ErrorKind(StrEnum):
     PARAM = "param"
     """The request is wrong as it stands: never send it unchanged."""
     NOOP = "noop"
-    """It was so already: a success."""
+    """It was so already; this counts as success."""
     HALT = "halt"
     """The account or the symbol is restricted: stop opening and tell the operator."""
 

@@ -1,4 +1,4 @@
-"""Requests to the exchange and its answers, except those that are events of the core."""
+"""Requests to the exchange and its answers, except for the answers that are events (`core.events`)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyInfo:
-    """What the key may do (`user/query-api`). `user_id` is the account's UID; the key itself is left out."""
+    """What the API key may do (`user/query-api`). `user_id` is the account's UID; the key itself is not kept."""
 
     user_id: str
     read_only: bool

@@ -1,4 +1,4 @@
-"""What an account's streams report: events, gaps and their own health. Values, whatever carries them."""
+"""What an account's streams report: events, gaps and their own health. Values only, independent of the transport."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Gap:
 class Drained:
     """What arrived since the last call.
 
-    `private` is complete and in order of arrival; `tickers` holds the newest ticker of each symbol that moved; `gaps`
-    those of streams that are back. A private message that could not be read counts as a gap too, since something was
-    missed. `trades` are the market's public trades, if they were asked for.
+    `private` is complete and in order of arrival. `tickers` holds the newest ticker of each symbol that has one. `gaps`
+    are of streams that work again; an unreadable private message counts as a gap too, since something was missed.
+    `trades` are the market's public trades, if subscribed.
     """
 
     tickers: list[TickerEvent]

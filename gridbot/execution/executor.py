@@ -1,7 +1,7 @@
-"""Turns admitted orders into requests: cancels first, then closes, then opens, on the account's rate budget.
+"""Turns admitted orders into requests: cancels first, then closes, then opens, within the account's rate budget.
 
 Every order is journalled before its request leaves (`before_send` writes all that was recorded so far). The answer goes
-to the order's owner as an `OrderResult`; what the owner does about a failure stands in `orders/outcomes.py`.
+to the order's owner as an `OrderResult`; `orders/outcomes.py` has the tables of what the owner does about a failure.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ class Executor:
 
     @property
     def ip_banned_until_s(self) -> float | None:
-        """Monotonic time at which the last ban of our address ends; it may be over."""
+        """Monotonic time at which the last ban of our address ends; it may be in the past."""
         return self.budget.ip_banned_until_s
 
     # ------------------------------------------------------------------ the queue
 
     def place(self, order: TrackedOrder, owner: OrderOwner, distance: Decimal = ZERO) -> None:
-        """Queue an order to be created; of several opens, or closes, the one with the smaller `distance` goes first."""
+        """Queue an order to be created; of several opens, or closes, the smaller `distance` goes first."""
         self._places.push(order, owner, rank=0 if order.reduce_only else 1, distance=distance)
 
     def cancel(self, order: TrackedOrder, owner: OrderOwner) -> None:
@@ -73,7 +73,7 @@ class Executor:
         self._cancels.push(order, owner)
 
     def pump(self) -> None:
-        """Send what may be sent now; run again by itself when the budget allows more."""
+        """Send what may be sent now; runs again by itself when the budget allows more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -92,7 +92,7 @@ class Executor:
             self._timer = self._clock.call_later(max(wait_s, TIMER_MIN_S), self.pump)
 
     async def drain(self, timeout_s: float) -> bool:
-        """Send what waits and wait for the answers; False when that took longer than `timeout_s`."""
+        """Send what waits and wait for the answers; False when that takes longer than `timeout_s`."""
         deadline_s = self._clock.monotonic_s() + timeout_s
         while not self.idle and self._clock.monotonic_s() < deadline_s:
             self.pump()
@@ -100,7 +100,7 @@ class Executor:
         return self.idle
 
     def close(self) -> None:
-        """Drop what waits. Requests under way go on in their threads; their answers are dropped."""
+        """Drop what waits. Requests under way finish in their threads; their answers are dropped."""
         if self._timer is not None:
             self._timer.cancel()
         self._cancels.clear()
@@ -111,22 +111,22 @@ class Executor:
     # ------------------------------------------------------------------ requests
 
     def execute_place(self, order: TrackedOrder) -> Awaitable[OrderResult]:
-        """Create one order, past queue and budget. The request has left when this returns."""
+        """Create one order without queue and budget. The request has left when this returns."""
         return _result(self._gateway.place_order(_request(order)), result_of_place)
 
     def execute_cancel(self, order: TrackedOrder) -> Awaitable[OrderResult]:
-        """Cancel one order, past queue and budget. The request has left when this returns."""
+        """Cancel one order without queue and budget. The request has left when this returns."""
         answer = self._gateway.cancel_order(order.symbol, order_id=order.order_id, order_link_id=order.link_id)
         return _result(answer, result_of_cancel)
 
     def execute_batch(self, kind: RequestKind, orders: Sequence[TrackedOrder]) -> Awaitable[list[OrderResult]]:
-        """Create, or cancel, up to ten orders in one request (cancels: one per symbol), past queue and budget.
+        """Create, or cancel, up to ten orders in one request (cancels: one per symbol), without queue and budget.
 
         The requests have left when this returns; the results are in the order of `orders`.
         """
         if kind is RequestKind.PLACE:
             answers = self._gateway.place_orders([_request(order) for order in orders])
-            return _results([(orders, answers)], orders, result_of_place)
+            return _results(answers, len(orders), result_of_place)
         begun: list[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]] = []
         for symbol in dict.fromkeys(order.symbol for order in orders):
             mine = [order for order in orders if order.symbol == symbol]
@@ -136,7 +136,7 @@ class Executor:
             except Exception as error:  # noqa: BLE001 - the requests for other symbols have left and want their answers
                 answer = _failed(_error_of(error))
             begun.append((mine, answer))
-        return _results(begun, orders, result_of_cancel)
+        return _cancel_results(begun, orders)
 
     # ------------------------------------------------------------------ inside
 
@@ -172,14 +172,14 @@ class Executor:
             self.trace.journalled(order.link_id for order, _ in send.entries)
 
     def _execute(self, send: Send) -> Awaitable[OrderResult | list[OrderResult]]:
-        """The request has left when this returns: a turn of the loop earlier than from within a task, and in order."""
+        """Start the request now, not in a task: it leaves a turn of the loop earlier, and in order."""
         if send.endpoint == send.kind.batch:
             return self.execute_batch(send.kind, [order for order, _ in send.entries])
         [(order, _)] = send.entries
         return self.execute_place(order) if send.kind is RequestKind.PLACE else self.execute_cancel(order)
 
     async def _take_in(self, send: Send, answer: Awaitable[OrderResult | list[OrderResult]]) -> None:
-        """Wait for the answer to a request and give each order's part of it to its owner."""
+        """Wait for the answer to a request and pass each order's part of it to its owner."""
         given = await answer
         results = given if isinstance(given, list) else [given]
         self.budget.learn(send.endpoint, self._gateway.limits.get(send.endpoint))
@@ -227,18 +227,23 @@ async def _result(
 
 
 async def _results(
-    begun: Sequence[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]],
-    orders: Sequence[TrackedOrder],
-    result_of: Callable[[OrderAck | ExchangeError], OrderResult],
+    answer: Awaitable[_Answers], count: int, result_of: Callable[[OrderAck | ExchangeError], OrderResult]
 ) -> list[OrderResult]:
-    """Results of some batches in the order of `orders`; when a whole call failed, its error for each of its orders."""
+    """Results of a batch of `count` orders; when the whole call failed, its error for each of them."""
+    try:
+        return [result_of(one) for one in await answer]
+    except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
+        return [result_of(_error_of(error))] * count
+
+
+async def _cancel_results(
+    begun: Sequence[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]], orders: Sequence[TrackedOrder]
+) -> list[OrderResult]:
+    """Results of the batches of several symbols, in the order of `orders`."""
     results: dict[str, OrderResult] = {}
-    for mine, waiting in begun:
-        try:
-            answers = await waiting
-        except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
-            answers = [_error_of(error)] * len(mine)
-        results.update((order.key, result_of(answer)) for order, answer in zip(mine, answers, strict=True))
+    for mine, answer in begun:
+        given = await _results(answer, len(mine), result_of_cancel)
+        results.update((order.key, result) for order, result in zip(mine, given, strict=True))
     return [results[order.key] for order in orders]
 
 

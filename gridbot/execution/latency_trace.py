@@ -1,7 +1,7 @@
-"""Where the time of one order goes, from the frame that caused it to its request: stamps along the hot path.
+"""Where the time of one order goes, from the frame that caused it to its request: time stamps along the hot path.
 
-Off unless somebody measures (`benchmarks/latency.py`), at the cost of one test per mark. A ticker begins a decision;
-each order that results from it takes over the decision's stamps, under its orderLinkId, and adds its own::
+Off except in a measurement (`benchmarks/latency.py`); when off, a mark costs one test. A ticker begins a decision;
+each order that results from it copies the decision's stamps, under its orderLinkId, and adds its own::
 
     received   the frame arrived, in the thread of its connection
     event      it is a `TickerEvent`, on the loop
@@ -51,12 +51,12 @@ class LatencyTrace:
             self._decision[Stage.DECIDED] = self._now_ns()
 
     def admitted(self, link_id: str) -> None:
-        """The decision under way has resulted in an order."""
+        """The current decision has resulted in an order."""
         if self.on:
             self.traces[link_id] = {**self._decision, Stage.ADMITTED: self._now_ns()}
 
     def journalled(self, link_ids: Iterable[str]) -> None:
-        """Everything about these orders is in the journal; a further try of an order is not followed."""
+        """Everything about these orders is in the journal; further tries of an order are not traced."""
         if self.on:
             now_ns = self._now_ns()
             for link_id in link_ids:

@@ -1,7 +1,7 @@
-"""How many orders an account may send now: a limit per endpoint, and silence while its address is banned. Pure.
+"""How many orders an account may send now: a limit per endpoint, and none while its address is banned. Pure.
 
 Times are seconds on the monotonic clock. The limits are Bybit's (docs/bybit.md 1.5): they count orders, not requests,
-over a rolling second, for each endpoint on its own. The quota that an answer states replaces the one we start with.
+over a rolling second, for each endpoint separately. The quota stated in an answer replaces the one we start with.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["IP_BAN_S", "ORDERS_PER_S", "PAUSE_S", "WINDOW_S", "RateBudget"]
 ORDERS_PER_S = 10
 """The smallest quota an account can have, until an answer states the real one."""
 WINDOW_S = 1.05
-"""Bybit's second and a little more, since requests travel at different speeds."""
+"""Bybit's second plus a margin, since requests travel at different speeds."""
 PAUSE_S = 1.0
-"""How long an endpoint rests after it answered "too many" (10006)."""
+"""How long an endpoint pauses after it answered "too many" (10006)."""
 IP_BAN_S = 600.0
-"""How long the address stays silent after a 403, as Bybit demands."""
+"""How long the address must send nothing after a 403 (Bybit's rule)."""
 
 
 class RateBudget:
@@ -29,11 +29,11 @@ class RateBudget:
 
     def __init__(self, endpoints: Iterable[str]) -> None:
         self.ip_banned_until_s: float | None = None
-        """End of the last ban of our address; it may be over."""
+        """End of the last ban of our address; it may be in the past."""
         self._limits = {endpoint: RollingLimit(ORDERS_PER_S, WINDOW_S) for endpoint in endpoints}
 
     def take(self, endpoint: str, wanted: int, now_s: float) -> int:
-        """Take up to `wanted` orders for a request that leaves now; how many it may hold, 0 when it has to wait."""
+        """Take up to `wanted` orders for a request that leaves now; returns how many it may hold, or 0."""
         return 0 if self._ban_left_s(now_s) > 0 else self._limits[endpoint].take(wanted, now_s)
 
     def wait_s(self, endpoint: str, now_s: float) -> float:
@@ -41,7 +41,7 @@ class RateBudget:
         return max(self._ban_left_s(now_s), self._limits[endpoint].wait_s(now_s))
 
     def learn(self, endpoint: str, limit: RateLimit | None) -> None:
-        """Use the quota that the exchange stated in its last answer, if it did."""
+        """Use the quota stated in the exchange's last answer, if there was one."""
         if limit is not None:
             self._limits[endpoint].correct(limit.limit)
 

@@ -1,4 +1,4 @@
-"""Which orders wait to be sent, and which request goes next. Pure, apart from the queues it takes orders out of.
+"""Which orders wait to be sent, and which request is next. Pure, apart from the queues themselves.
 
     next_step(lane, budget, now_s)  ──►  Send   this request, now
                                          Wait   nothing before so many seconds
@@ -30,7 +30,7 @@ ZERO = Decimal(0)
 
 
 class OrderOwner(Protocol):
-    """Whoever an order belongs to (its strategy's order manager)."""
+    """Where an order belongs (its strategy's order manager)."""
 
     def sending(self, order: TrackedOrder) -> None:
         """The create request of the order is about to leave; what this records is journalled before it does."""
@@ -46,7 +46,7 @@ Entry = tuple[TrackedOrder, OrderOwner]
 
 
 class RequestKind(Enum):
-    """What is asked for: the endpoints for one order and for several, and the state an order must be in for it."""
+    """Create or cancel, with the endpoints for one order and for several, and the state of an order that needs it."""
 
     PLACE = ("order/create", "order/create-batch", OrderState.PENDING)
     CANCEL = ("order/cancel", "order/cancel-batch", OrderState.PENDING_CANCEL)
@@ -92,7 +92,7 @@ class Lane:
         heapq.heappush(self.heap, (rank, distance, next(self._count), order, owner))
 
     def drop_stale(self) -> None:
-        """Forget orders that need no request any more: withdrawn before their turn, or over in the meantime."""
+        """Remove orders that no longer need a request: withdrawn before their turn, or over in the meantime."""
         wanted = self.kind.wanted
         fresh = [entry for entry in self.heap if entry[3].state is wanted]
         if len(fresh) < len(self.heap):
@@ -104,7 +104,7 @@ class Lane:
         return [heapq.heappop(self.heap)[3:] for _ in range(count)]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all."""
         self.heap.clear()
 
 

@@ -47,8 +47,8 @@ class OrderBook:
     def limit_orders(self) -> LimitOrders:
         """The orders as the engine sees them; its version grows with every change.
 
-        Orders being cancelled are left out (the strategy has decided about them), their levels stay taken all the same:
-        see `has_live`.
+        Orders being cancelled are left out (the strategy has decided about them), but their levels stay taken: see
+        `has_live`.
         """
         view = self._view
         if view.version != self._version:
@@ -83,10 +83,10 @@ class OrderBook:
         """Orders that are over on the exchange while executions of theirs are missing here."""
         return [o for o in self._live.values() if o.state.is_final]
 
-    # ------------------------------------------------------------------ our own acts
+    # ------------------------------------------------------------------ our own actions
 
     def add(self, order: TrackedOrder) -> Transition:
-        """Take in a new or an adopted order, in whatever state it is."""
+        """Add a new or an adopted order, in any state."""
         if order.key in self._live or order.key in self._finished:
             raise IllegalTransition(f"{order.key}: expected an id that was never used, got one the book knows")
         self._live[order.key] = order
@@ -97,7 +97,7 @@ class OrderBook:
         return Transition(order, order.state, order.state, exchange_ts=order.exchange_ts)
 
     def acknowledge(self, key: str, order_id: str) -> None:
-        """The exchange took the request. That is not yet an open order: the stream or a listing says so."""
+        """The exchange accepted the request. The order counts as open only when the stream or a listing says so."""
         order = self.get(key)
         if order is not None and order_id:
             order.order_id = order_id
@@ -108,12 +108,12 @@ class OrderBook:
         return self._move(self._open(key), OrderState.REJECTED, reason)
 
     def drop_unsent(self, key: str, reason: str) -> Transition | None:
-        """Forget an order whose request never left: a cancel that needs no wire."""
+        """Cancel an order whose request never left; nothing has to be sent."""
         order = self._open(key)
         return None if order is None or order.on_wire else self._move(order, OrderState.CANCELLED, reason)
 
     def lose_reply(self, key: str, reason: str) -> Transition | None:
-        """A reply was lost: the order may exist or not until it was looked up."""
+        """A reply was lost: whether the order exists is unknown until it has been looked up."""
         order = self._open(key)
         if order is None or order.state is OrderState.UNRESOLVED:
             return None
@@ -142,7 +142,7 @@ class OrderBook:
         return self._move(order, after, reason)
 
     def gone(self, key: str, reason: str) -> Transition | None:
-        """The exchange knows no such order any more and its executions are in: it is over."""
+        """The exchange no longer knows the order and its executions are in: it is over."""
         order = self._open(key)
         if order is None:
             return None
@@ -156,7 +156,7 @@ class OrderBook:
             order.exec_qty = max(order.exec_qty, order.cum_exec_qty)
             self._retire(order)
 
-    # ------------------------------------------------------------------ what the exchange says
+    # ------------------------------------------------------------------ what the exchange reports
 
     def apply_update(self, event: OrderUpdateEvent) -> Transition | None:
         """Apply a stream message or a listing's row; old and repeated news change nothing (docs/bybit.md 3.12)."""
@@ -172,7 +172,7 @@ class OrderBook:
         self._take_terms(order, event)
         after = state_of(event.status, order.cum_exec_qty)
         if after is order.state or (order.state is OrderState.PENDING_CANCEL and not after.is_final):
-            return None  # nothing new; and while our cancel is under way only its end is news
+            return None  # nothing new; while our cancel is under way only a final state counts
         reason = event.reject_reason if event.reject_reason not in ("", "EC_NoError") else event.cancel_type
         return self._move(order, after, "" if reason == "UNKNOWN" else reason, event.exchange_ts)
 
@@ -188,7 +188,7 @@ class OrderBook:
             return None
         order.qty = order_qty or order.qty
         order.exec_qty += qty
-        # What is left says how much was executed; the sum of what we saw only says whether we saw it all.
+        # `leaves_qty` tells how much was executed; our own sum only tells whether we have seen all of it.
         order.cum_exec_qty = max(order.cum_exec_qty, order.qty - leaves_qty)
         self._version += 1
         if order.state.is_final:
@@ -206,7 +206,7 @@ class OrderBook:
     # ------------------------------------------------------------------ inside
 
     def _take_terms(self, order: TrackedOrder, event: OrderUpdateEvent) -> None:
-        """Believe the exchange's price and quantity: it re-prices outside its band and clamps reduce-only orders."""
+        """Take the exchange's price and quantity: it re-prices outside its band and clamps reduce-only orders."""
         if event.price > 0 and event.price != order.price:
             self._levels[order.direction, order.ticks] -= 1
             order.price, order.ticks = event.price, self.instrument.ticks(event.price)
@@ -220,7 +220,7 @@ class OrderBook:
             self._version += 1
 
     def _sum(self, direction: Direction, *, closing: bool) -> Decimal:
-        """Added up once per version: the gate asks for every order of a batch."""
+        """Computed once per version, since the gate asks for every order of a batch."""
         if self._sums_version != self._version:
             sums = {(leg, kind): ZERO for leg in Direction for kind in (True, False)}
             for order in self._live.values():
@@ -240,7 +240,7 @@ class OrderBook:
             return None
         before = order.state
         if after not in LEGAL[before]:
-            raise IllegalTransition(f"{order.key}: {before} -> {after} is no legal transition ({reason})")
+            raise IllegalTransition(f"{order.key}: {before} -> {after} is not a legal transition ({reason})")
         order.state = after
         self._version += 1
         if order.is_settled:

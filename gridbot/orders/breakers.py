@@ -26,7 +26,7 @@ class Breaker(Generic[K]):
         self._circuits: dict[K, _Circuit] = {}
 
     def fail(self, key: K, now_s: float) -> bool:
-        """Count a failure; True when this very one opens the circuit."""
+        """Count a failure; True when this one opens the circuit."""
         circuit = self._circuits.setdefault(key, _Circuit())
         circuit.failures.append(now_s)
         while circuit.failures and now_s - circuit.failures[0] > self._window_s:
@@ -73,7 +73,7 @@ class FailureRun:
         return True
 
     def succeed(self) -> None:
-        """End the run, and a cooldown that goes on."""
+        """End the run, and the cooldown if there is one."""
         self._run, self._until = 0, None
 
     def is_cooling(self, now_s: float) -> bool:
@@ -86,7 +86,7 @@ class FailureRun:
 
 
 class RateCap:
-    """At most `per_minute` acts in any 60 s; attempts count, not only successes.
+    """At most `per_minute` orders in any 60 s; attempts count, not only successes.
 
     Source: docs/incidents-operations.md 5.2 no. 15.
     """

@@ -1,4 +1,4 @@
-"""The id an order carries on the wire: which level it is, and which life of that level.
+"""The id an order carries on the wire: its level, and a number that is new for each order.
 
 `<16 hex of the level>-<generation in base 36>`. The exchange remembers an id for hours after the order is gone, so a
 generation is used once per account, ever (incidents L1-L3); the first one of a fresh state directory starts at the
@@ -17,7 +17,7 @@ _CLIENT_ID_LENGTH = 16
 
 
 def wire_id(client_id: str, generation: int) -> str:
-    """Compose an orderLinkId; raise ValueError when it would not be legal on the wire."""
+    """Compose an orderLinkId; raise ValueError when it would be too long for the exchange."""
     digits = ""
     rest = generation
     while True:
@@ -32,7 +32,7 @@ def wire_id(client_id: str, generation: int) -> str:
 
 
 def client_id_of(link_id: str) -> str | None:
-    """The level part of an id of ours; None for ids that are not built like ours (foreign orders)."""
+    """The level part of one of our ids; None for ids of another form (foreign orders)."""
     head, dash, tail = link_id.partition("-")
     if not dash or len(head) != _CLIENT_ID_LENGTH or not tail:
         return None

@@ -9,8 +9,8 @@
       ▼  │       │     ▼  │         ▼  │              │
     unresolved ◄─┴── pending cancel ───┴──────────► cancelled
 
-`pending` is on its way (or waiting for its turn), `unresolved` means that a reply was lost: the order may or may not
-exist, so its level stays taken until a look-up by orderLinkId has answered. The state follows the cumulative executed
+`pending` is on its way (or waits to be sent). `unresolved` means that a reply was lost: the order may or may not exist,
+so its level stays taken until a look-up by orderLinkId has answered. The state follows the cumulative executed
 quantity, never a single message (incident L17).
 """
 
@@ -61,12 +61,12 @@ LEGAL: dict[OrderState, frozenset[OrderState]] = {
 
 
 class IllegalTransition(Exception):
-    """A change of state that the table does not know: a fault of ours, never of the exchange."""
+    """A change of state that is not in the table: a bug of ours, never the exchange's fault."""
 
 
 @dataclass(slots=True)
 class TrackedOrder:
-    """One order of ours, from the decision to its end. Quantities in base coin, `price` in USDT, times in ms UTC.
+    """One of our orders, from the decision to its end. Quantities in base coin, `price` in USDT, times in ms UTC.
 
     `link_id` is the id on the wire; `client_id` the stable id of the level. `exchange_ts` is the newest exchange time
     seen, so that an older message cannot turn the state back. `sent_ms` is our clock when it was (last) sent.
@@ -86,7 +86,7 @@ class TrackedOrder:
     state: OrderState = OrderState.PENDING
     cum_exec_qty: Decimal = ZERO
     exec_qty: Decimal = ZERO
-    """What our executions account for. The order stream may run ahead of it (they have no common order)."""
+    """The sum of the executions we have seen. The order stream may be ahead of it: the two streams are not in step."""
     attempt: int = 0
     sent_ms: int | None = None
     exchange_ts: int = 0
@@ -96,7 +96,7 @@ class TrackedOrder:
 
     @property
     def key(self) -> str:
-        """How the engine and the book name it: our wire id, or the exchange's for an order that has none."""
+        """Its name in the engine and the book: our wire id, or the exchange's id for an order that has none."""
         return self.link_id or self.order_id
 
     @property
@@ -122,7 +122,7 @@ class Transition:
 
 
 def state_of(status: OrderStatus, cum_exec_qty: Decimal) -> OrderState:
-    """Our state for an exchange status; what was executed counts more than the word (a `New` with fills is partial)."""
+    """Our state for an exchange status. The executed quantity outranks the status: a `New` with fills is partial."""
     if status is OrderStatus.FILLED:
         return S.FILLED
     if status is OrderStatus.REJECTED:

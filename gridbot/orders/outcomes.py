@@ -1,8 +1,8 @@
 """What the answer to a request means for the order it was about. Tables, pure.
 
-A request has one of four outcomes: *confirmed* (acknowledged), *rejected* (refused, and proved to have had no effect),
-*denied* (by us, before it left) and *unresolved* (the reply was lost, or contradicts what we know). Nothing becomes
-rejected because a reply was lost (incidents L2, L3).
+A request has one of four outcomes: *confirmed* (acknowledged), *rejected* (refused, and known to have had no effect),
+*denied* (by us, before it left) and *unresolved* (the reply was lost, or contradicts what we know). A lost reply never
+means rejected (incidents L2, L3).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Next(StrEnum):
     REJECT = "reject"
     """It does not exist; the strategy may ask again."""
     RETRY = "retry"
-    """It does not exist and the cause is passing: the same order, same wire id, in a moment."""
+    """It does not exist and the cause is temporary: send the same order again soon, under the same wire id."""
     LOOK_UP = "look_up"
     """It may exist: ask by orderLinkId before anything else happens at its level."""
     KEEP = "keep"
@@ -98,10 +98,10 @@ def after_cancel(error: ExchangeError) -> Verdict:
 
 
 class OrderOutcome(StrEnum):
-    """What became of one request to create, or cancel, an order."""
+    """How one request to create, or cancel, an order ended."""
 
     CONFIRMED = "confirmed"
-    """The exchange accepted it. The order's own news come by stream or listing."""
+    """The exchange accepted it. The state of the order comes by stream or listing."""
     REJECTED = "rejected"
     """The exchange refused it, and it had no effect."""
     DENIED = "denied"
@@ -124,7 +124,7 @@ class OrderResult:
 
     @classmethod
     def denied(cls, reason: str) -> OrderResult:
-        """Of a request that we did not send."""
+        """The result of a request that we did not send."""
         return cls(OrderOutcome.DENIED, reason=reason)
 
 

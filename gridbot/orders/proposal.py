@@ -1,4 +1,4 @@
-"""One order that somebody wants to place: what the gate is asked about, before an order exists. Pure."""
+"""An order as it is proposed to the gate, before it exists. Pure."""
 
 from __future__ import annotations
 

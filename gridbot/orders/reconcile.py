@@ -1,8 +1,8 @@
-"""Compare what we believe with what the exchange lists. Pure: a complete listing in, a plan out.
+"""Compare the book with what the exchange lists. Pure: a complete listing in, a plan out.
 
 "Not listed" never means "cancelled": it means "ask for this order by its id", after a grace for requests that are
-acknowledged before they are listed (docs/bybit.md 3.12 no. 3, incident L18). A listing that may be cut short is not
-passed in at all.
+acknowledged before they are listed (docs/bybit.md 3.12 no. 3, incident L18). A listing that may be cut short must not
+be passed in.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GRACE_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a listing taught: rows to apply, orders to take in, orders to ask for, and rows that are not ours."""
+    """What to do after a listing: rows to apply, orders to adopt, orders to ask for, and rows that are not ours."""
 
     update: tuple[OrderUpdateEvent, ...]
     adopt: tuple[OrderUpdateEvent, ...]
@@ -32,7 +32,7 @@ class Plan:
 
 
 def owns(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> bool:
-    """An order is ours when its id says so: the level's hash, made with this strategy's id, stands in front."""
+    """Whether an order is ours: its id begins with the hash of its level, which includes this strategy's id."""
     if row.direction is None or row.symbol != instrument.symbol:
         return False
     claimed = client_id_of(row.order_link_id)

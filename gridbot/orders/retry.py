@@ -1,4 +1,4 @@
-"""Second and third tries for what failed without being refused, under the same wire id.
+"""Further tries for requests that failed without being refused, under the same wire id.
 
 At most `MAX_TRIES` within `WINDOW_S` seconds of the first failure, waiting 1, 2 and 4 s. Only transient failures
 come here. "Insufficient balance" and "position is zero" never do: the strategy asks again when it still wants the order
@@ -32,7 +32,7 @@ class RetryItem:
 
 
 class RetryQueue:
-    """At most one entry per (order, kind); a newer failure of the same continues its count, it does not restart it."""
+    """At most one entry per (order, kind); a newer failure of the same one continues its count."""
 
     def __init__(self) -> None:
         self._items: dict[tuple[str, bool], RetryItem] = {}
@@ -45,11 +45,11 @@ class RetryQueue:
         return (key, False) in self._items or (key, True) in self._items
 
     def items(self) -> list[RetryItem]:
-        """What waits, in no order."""
+        """What waits, in no particular order."""
         return list(self._items.values())
 
     def push(self, key: str, *, is_cancel: bool, now_s: float, error: str) -> bool:
-        """Queue another try; False when its tries are used up or its window is over (then it is given up)."""
+        """Queue another try; False when its tries are used up or its window is over (then we give up)."""
         slot = (key, is_cancel)
         tries, first_s = self._history.get(slot, (0, now_s))
         if tries >= MAX_TRIES:

@@ -1,8 +1,8 @@
-"""What the account can still afford: one ledger for all its strategies (incidents L9, L56). Pure.
+"""What the account can still afford: one figure for all its strategies (incidents L9, L56). Pure.
 
-The exchange's available balance is the truth as long as it is fresh; every opening order let through since then is
-taken off it at once, so that one batch cannot spend the same money twice. When the figure is old or unknown, one order
-per `PROBE_S` may go and find out, instead of all or none.
+The exchange's available balance counts as long as it is fresh, less the margin of every opening order admitted since,
+so that one batch cannot spend the same money twice. When the figure is old or unknown, one order per `PROBE_S` is let
+through as a probe, instead of all or none.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Funds:
 
     @property
     def available(self) -> Decimal | None:
-        """Free USDT less what was promised since the figure came; None when the exchange did not say."""
+        """Free USDT less what was promised since the figure arrived; None when the exchange gave none."""
         if self.wallet is None or self.wallet.available_balance is None:
             return None
         return self.wallet.available_balance - self._promised
@@ -55,11 +55,11 @@ class Funds:
             self._known_s = now_s
 
     def needed(self, notional: Decimal, leverage: Decimal | None) -> Decimal:
-        """Margin an opening order asks for, with 5 % on top; an unknown leverage counts as 1 (errs to refusing)."""
+        """Margin an opening order needs, plus 5 %; an unknown leverage counts as 1 (errs on the side of refusing)."""
         return notional / (leverage if leverage else Decimal(1)) * BUFFER
 
     def affords(self, need: Decimal, now_s: float) -> bool:
-        """Whether an opening order may go; a fresh zero is zero."""
+        """Whether an opening order may be sent; a fresh balance of zero affords nothing."""
         available = self.available
         if available is None or self._known_s is None or now_s - self._known_s > FRESH_S:
             if self._probe_s is not None and now_s - self._probe_s < PROBE_S:
@@ -69,5 +69,5 @@ class Funds:
         return need <= available
 
     def promise(self, need: Decimal) -> None:
-        """An opening order goes: count its margin as spent."""
+        """An opening order is admitted: count its margin as spent."""
         self._promised += need

@@ -1,8 +1,8 @@
-"""The only way to the wire. Whoever wants to place an order (strategy, retry, operator) asks here first.
+"""The only way to the exchange: every order (of a strategy, a retry, an operator) has to be admitted here first.
 
 Pure: the gate sees a `StrategyRiskState` (one strategy's book, position, price and limits), the account's `Funds` and
 the time, and answers with the reason why it refuses, or None. It decides; it sends nothing. Checks run from "may
-anything be sent at all" to "can it be paid for", so that the first reason is the one an operator has to remove first.
+anything be sent at all" to "can it be paid for": the first reason is also the first one an operator has to remove.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Gate:
     ) -> Refusal | None:
         """Let an order through (then it counts against caps and funds) or say why not.
 
-        A CLOSE passes whatever stops or holds the strategies, never what keeps an order from closing more than there
-        is. ValueError when it would open something.
+        A CLOSE passes whatever stops the strategies, but may not close more than there is. ValueError when it would
+        open something.
         """
         if producer is Producer.CLOSE:
             if not proposal.reduce_only:
@@ -90,10 +90,10 @@ class Gate:
             or (None if own_level or proposal.reduce_only else self._money(state, proposal, now_s))
         )
 
-    # ------------------------------------------------------------------ what became of orders
+    # ------------------------------------------------------------------ answers of the exchange
 
     def accepted(self, order: TrackedOrder) -> None:
-        """The exchange took an order: its level and our key are good."""
+        """The exchange accepted an order: our key is good, and its level's failures are forgotten."""
         self.auth.succeed()
         self.breaker.succeed(level_key(order))
 
@@ -187,5 +187,5 @@ class Gate:
 
 
 def level_key(order: TrackedOrder) -> LevelKey:
-    """What the breaker counts the exchange's refusals by."""
+    """The key under which the breaker counts the exchange's refusals."""
     return (order.strat_id, order.direction, order.side, order.ticks)

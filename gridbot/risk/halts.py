@@ -1,8 +1,7 @@
-"""What stops orders, as records: every change of a latch, pause, halt, breaker, cooldown or ban, from any cause.
+"""Records of what stops orders: every change of a latch, pause, halt, breaker, cooldown or ban, from any cause.
 
-Whatever sets or lifts one of them records nothing itself. Once a second, and right after an operator's command, what
-stops orders now is compared with what did before. So no way in or out can be forgotten, not even one that time opens.
-Pure.
+The code that sets or lifts one of them records nothing. Once a second, and right after an operator's command, what
+stops orders now is compared with what stopped them before. So no change is missed, not even one caused by time. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The session loss limit: an account that has lost too much opens nothing more until an operator says so. Pure.
+"""The session loss limit: an account that has lost too much opens nothing until an operator resumes it. Pure.
 
-The loss counts from the last time the latch was clear, from executions, fees and funding (and unrealised PnL when
-configured). Baseline and latch are saved with the ledger, so that they outlive a restart (incidents L26, 5.2 no. 14).
+The loss is counted from executions, fees and funding (and unrealised PnL when configured) since the latch was last
+clear. Baseline and latch are saved, so they survive a restart (incidents L26, 5.2 no. 14).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class LossLimit:
         self._includes_unrealised = includes_unrealised
         self._baseline = ZERO
         self.latched = ""
-        """Why the account opens nothing more; empty while it may."""
+        """Why the account opens nothing; empty while it may."""
 
     def begin(self, net: Decimal) -> None:
         """Count from here: there is no earlier run."""
         self._baseline, self.latched = net, ""
 
     def restore(self, document: Mapping[str, Any]) -> None:
-        """Go on where an earlier run stopped, from its `to_document`."""
+        """Continue where an earlier run stopped, from its `to_document`."""
         self._baseline, self.latched = Decimal(document["baseline"]), str(document["latched"])
 
     def to_document(self) -> dict[str, Any]:
@@ -62,5 +62,5 @@ class LossLimit:
         return True
 
     def clear(self, net: Decimal) -> None:
-        """An operator has looked: count from here."""
+        """An operator resumes the account: count from here."""
         self.begin(net)

@@ -1,4 +1,4 @@
-"""Why the gate refuses an order, and who may ask it."""
+"""Why the gate refuses an order, and where an order may come from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Refusal(StrEnum):
 
 
 class Producer(StrEnum):
-    """Who wants an order. A RETRY holds its level and was paid for already; an operator's CLOSE may only reduce."""
+    """Where an order comes from. A RETRY has its level and its funds already; an operator's CLOSE may only reduce."""
 
     STRATEGY = "strategy"
     RETRY = "retry"
@@ -41,4 +41,4 @@ class Producer(StrEnum):
 PRICE_BLIND = frozenset(
     {Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.MAX_OPEN_ORDERS, Refusal.MAX_MARGIN}
 )
-"""Refusals that neither time nor price can lift, only the book, a position or the wallet."""
+"""Refusals that neither time nor price can lift, only a change of the book, a position or the wallet."""

@@ -1,7 +1,7 @@
 """What the gate looks at for one strategy. Pure.
 
 The fields may be read anywhere; only the methods here change them (`tests/worker/test_owners.py`). Each method is one
-event: a price, a leg, a pause. So what a pause or a halt means stands in one place.
+event: a price, a leg, a pause. So what a pause or a halt means is defined in one place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ZERO = Decimal(0)
 class Leg:
     """One position as the gate needs it: base coin, USDT.
 
-    `unsure` is set when the exchange contradicted our size (110017); only a fresh reading clears it.
+    `unsure` is set when the exchange contradicts our size (110017); only a fresh reading clears it.
     """
 
     size: Decimal = ZERO
@@ -42,7 +42,7 @@ class StrategyRiskState:
     caps: Caps
     legs: dict[Direction, Leg] = field(default_factory=lambda: {d: Leg() for d in Direction})
     ticker: TickerEvent | None = None
-    """What decisions are made at now."""
+    """The prices that decisions are based on now."""
     last_price: Decimal | None = None
     price_s: float | None = None
     ready: bool = False
@@ -50,7 +50,7 @@ class StrategyRiskState:
     halted: str = ""
     """Why the strategy is halted; empty when it is not."""
     epoch: int = 0
-    """Grows whenever a leg or the wallet changes: what was refused for their sake is worth another look."""
+    """Grows whenever a leg or the wallet changes: an order that was refused because of them may pass now."""
     rate: RateCap = field(default_factory=lambda: RateCap(None))
 
     def notional(self) -> Decimal:
@@ -62,7 +62,7 @@ class StrategyRiskState:
     # ------------------------------------------------------------------ events
 
     def set_ready(self, *, ready: bool) -> None:
-        """Whether everything is known and equal to the exchange."""
+        """Whether the state is complete and reconciled with the exchange."""
         self.ready = ready
 
     def set_price(self, ticker: TickerEvent, now_s: float) -> None:
@@ -74,7 +74,7 @@ class StrategyRiskState:
         self.epoch += 1
 
     def doubt_leg(self, direction: Direction) -> None:
-        """The exchange contradicted the size we have: nothing is closed until it was read again."""
+        """The exchange contradicts the size we have: nothing is closed until it has been read again."""
         self.legs[direction] = replace(self.legs[direction], unsure=True)
 
     def money_changed(self) -> None:

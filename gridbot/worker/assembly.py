@@ -1,7 +1,4 @@
-"""Puts one account's parts together, and takes them apart again. The only place that knows all of them.
-
-It decides nothing: what a part does is in the part.
-"""
+"""The composition root of one account: makes its parts, connects them, and closes them. It decides nothing."""
 
 from __future__ import annotations
 
@@ -48,9 +45,9 @@ log = logging.getLogger(__name__)
 
 
 class Assembly:
-    """Made once per process; `start` may be tried again after `undo_start`. `close` always ends it.
+    """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
-    `records` is the queue to the writer, or None; `alert` gets each alert when it has been recorded.
+    `records` is the queue to the writer, or None; `alert` is called with each alert after it has been recorded.
     """
 
     def __init__(self, spec: WorkerSpec, records: Any, *, alert: Alert, clock: Clock, ids: Ids) -> None:
@@ -72,7 +69,7 @@ class Assembly:
         )
         self.alerts = Alerts(self.recorder, alert)
         snapshot = account_snapshot(settings, spec.account)
-        # After the journal: its lock says that nobody else writes the account's state.
+        # After the journal: its lock guarantees that no other process writes the account's state.
         self._files = StateFiles(spec.data_dir / "state" / spec.account)
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
@@ -91,12 +88,12 @@ class Assembly:
     # ------------------------------------------------------------------ start and stop
 
     async def start(self) -> None:
-        """Check the account, build everything, make it equal to the exchange. Raises ExchangeError or StartRefused."""
+        """Check the account, build everything, reconcile with the exchange. Raises ExchangeError or StartRefused."""
         settings = self._spec.settings
         self.rest = BybitRest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
         instruments = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
-            self._ledger.begin(await self.rest.server_time_ms())  # earlier executions do not belong to this ledger
+            self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
         context = self._make_context()
         losses = self._make_losses(context)
         losses.load()
@@ -123,7 +120,7 @@ class Assembly:
         self.rest.close()
 
     async def close(self, reason: str) -> None:
-        """Settle, flush, write down that the run ended. Never raises: a stop must come to its end."""
+        """Stop trading, flush, and record that the run ended. A failed write is logged: the stop has to finish."""
         if self.ready:
             await self.orchestrator.stop()
         if hasattr(self, "rest"):
@@ -210,7 +207,7 @@ class Assembly:
 
 
 def _generations(file: StateFile, clock: Clock) -> Generations:
-    """Go on behind the last block; a fresh directory starts at the clock, above any earlier installation's numbers."""
+    """Continue after the last block; a new directory starts at the clock, above any earlier installation's numbers."""
     document = file.load()
     upto = (document or {}).get("next")
     if document and not isinstance(upto, int):

@@ -1,4 +1,4 @@
-"""Waiting for an event, but not for ever, on a clock that may be virtual."""
+"""Waiting for an event with a timeout, on a clock that may be virtual."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["is_set_within"]
 
 
 async def is_set_within(event: asyncio.Event, seconds: float, clock: Clock) -> bool:
-    """Wait until `event` is set, at most `seconds`; whether it is set now."""
+    """Wait until `event` is set, at most `seconds`; returns whether it is set."""
     waits = (asyncio.create_task(event.wait()), asyncio.create_task(clock.sleep(seconds)))
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""What happens once a second: retries, readings that are due, records of the state."""
+"""What happens once a second: retries, REST reads that are due, records of the state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TICK_S = 1.0
 class Clockwork:
     """One per account; `live` are the strategies with orders on the exchange, by symbol.
 
-    `private_alive` says whether the private stream works: then a wallet that was not pushed has not changed.
+    `private_alive` tells whether the private stream works; while it does, a wallet that was not pushed has not changed.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Clockwork:
         self._records = records
         self._private_alive = private_alive
         self.loop_lag_s = 0.0
-        """How late the last second began."""
+        """How late the last tick was, in seconds."""
 
     async def run(self) -> None:
         """Tick each second until cancelled."""
@@ -55,7 +55,7 @@ class Clockwork:
             self.tick(now_s)
 
     def tick(self, now_s: float) -> None:
-        """One second's work. Readings run beside the loop, as jobs."""
+        """The work of one second. REST reads run in the background, as jobs."""
         context = self._context
         if self._private_alive():
             context.funds.confirm(now_s)

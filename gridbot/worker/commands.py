@@ -21,7 +21,7 @@ from gridbot.worker.strategy_runner import StrategyRunner
 __all__ = ["Answer", "Commands", "answer_to", "record_of"]
 
 Answer = dict[str, Any]
-"""`ok`, and with it a `result` or an `error`, both sentences."""
+"""`ok`, and a `result` or an `error`, both text."""
 
 
 class Commands:
@@ -41,7 +41,7 @@ class Commands:
         }
 
     def run(self, name: object, args: object) -> str:
-        """Carry out a command; what it did, in words.
+        """Carry out a command; returns what it did, as text.
 
         LookupError when `args` names a strategy that the account does not have, CommandMistake for an unknown command
         or argument.
@@ -50,7 +50,7 @@ class Commands:
         return self.handlers[command.name](read_arguments(command, args))
 
     def _addressed(self, name: str | None) -> Sequence[StrategyRunner]:
-        """The strategy that is named, or all."""
+        """The strategy of that name, or all."""
         if not name:
             return self._runners
         found = [runner for runner in self._runners if runner.strat_id == name]
@@ -90,12 +90,10 @@ def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str)
         return {"ok": True, "result": commands.run(name, message.get("args") or {})}
     except (LookupError, ValueError) as error:
         return {"ok": False, "error": str(error)}
-    except OSError as error:
-        return {"ok": False, "error": f"expected to save the state of the account, got: {error}"}
 
 
 def record_of(message: Mapping[str, Any], answer: Answer) -> CommandRecord:
-    """The record of a command and what came of it."""
+    """The record of a command and its result."""
     args = message.get("args") or {}
     return CommandRecord(
         strategy=str(args.get("strategy") or "") if isinstance(args, Mapping) else "",

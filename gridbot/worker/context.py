@@ -1,4 +1,4 @@
-"""What the strategies of one account share. One per worker."""
+"""The parts that all strategies of one account share. One per worker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Alert(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """The shared parts. The assembly makes it; nothing in it knows a strategy."""
+    """The shared parts, made by the assembly. None of them depends on a strategy."""
 
     name: str
     run_id: str
@@ -48,7 +48,7 @@ class WorkerContext:
     alert: Alert
     trace: LatencyTrace
     keeps_raw: bool = False
-    """Whether the exchange's own messages are recorded beside what we read in them."""
+    """Whether the exchange's raw messages are recorded besides the events read from them."""
 
     @property
     def funds(self) -> Funds:
@@ -56,6 +56,6 @@ class WorkerContext:
         return self.gate.funds
 
     def record_raw(self, record: RawMessageRecord | None) -> None:
-        """Record the exchange's own message, if there is one and it is wanted."""
+        """Record the exchange's raw message, if there is one and they are kept."""
         if record is not None and self.keeps_raw:
             self.recorder.record(record)

@@ -1,7 +1,7 @@
-"""The process of one account: signals, the pipe to the supervisor, the lock of the key, and the end of the process.
+"""The process of one account: signals, the pipe to the supervisor, the key lock, and the end of the process.
 
-This is the entry of `worker`: the system's clock, randomness and threads are made here and in `pipe`, and passed on.
-What the process does is `worker_session`.
+The entry of the worker: the system's clock and randomness are made here and passed on, and threads are started here and
+in `pipe`. What the process does is in `worker_session`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
     Codes: 0 after an orderly stop, 7 when the start was refused (nothing was sent), 1 for anything unexpected.
     `records` is the worker's own queue to the writer, `conn` leads to the supervisor.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches everyone; the supervisor decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; the supervisor decides
     for secret in spec.settings.secrets():
         logging_setup.register_secret(secret)
     logging_setup.setup_logging(

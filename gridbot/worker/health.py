@@ -1,4 +1,4 @@
-"""What a worker reports about itself each second. The supervisor, `status` and the pages only repeat it."""
+"""The health report of a worker, made each second. The supervisor and `status` only pass it on."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     interval = orchestrator.settings.order_sync_interval
     age = _age(orchestrator.reconciler.last_s, now_s)
     if interval > 0 and age is not None and age > RECONCILE_LATE * interval:
-        reasons.append(f"last equal to the exchange {age:.0f} s ago")
+        reasons.append(f"last reconciled with the exchange {age:.0f} s ago")
     error = orchestrator.recorder.stats.journal_error
     if error:
         reasons.append(f"the journal cannot be written: {error}")

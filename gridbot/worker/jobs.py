@@ -1,4 +1,4 @@
-"""Runs REST jobs beside the loop, so that no strategy waits for an answer. A failed job costs nothing but itself."""
+"""Runs REST jobs in the background, so that no strategy waits for an answer. A failed job affects nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Jobs:
-    """At most one job of a name at a time. `after` is called when a job has ended, whatever its end."""
+    """At most one job of a name at a time. `after` is called when a job has ended, however it ended."""
 
     def __init__(self, alert: Alert, after: Callable[[], object]) -> None:
         self._alert = alert
@@ -23,7 +23,7 @@ class Jobs:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def start(self, name: str, coroutine: Coroutine[None, None, None]) -> None:
-        """Run the job now; it is dropped while the last one of its name is still running."""
+        """Run the job now; it is dropped if one of the same name is still running."""
         running = self._running.get(name)
         if running is not None and not running.done():
             coroutine.close()
@@ -31,7 +31,7 @@ class Jobs:
         self._running[name] = asyncio.create_task(self._guarded(name, coroutine), name=name)
 
     async def stop(self) -> None:
-        """Cancel what runs, and wait until it has ended."""
+        """Cancel running jobs, and wait until they have ended."""
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)

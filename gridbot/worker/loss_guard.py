@@ -1,4 +1,4 @@
-"""Watches the session loss limit: compares, closes the gate, saves, and alerts."""
+"""Watches the session loss limit: compares, latches the gate, alerts, and saves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ZERO = Decimal(0)
 
 
 class LossGuard:
-    """One per account. `live` names the strategies whose money counts; shadow strategies lose none."""
+    """One per account. `live` are the strategies that count; shadow strategies lose no money."""
 
     def __init__(self, limit: LossLimit, file: StateFile, context: WorkerContext, live: Sequence[str]) -> None:
         self._limit = limit
@@ -25,7 +25,7 @@ class LossGuard:
         self._live = live
 
     def load(self) -> None:
-        """Go on where an earlier run stopped: latched stays latched. Before the first order.
+        """Continue where an earlier run stopped: latched stays latched. Before the first order.
 
         Raises OSError, and StartRefused when the file does not say whether the account is latched.
         """
@@ -54,7 +54,7 @@ class LossGuard:
         return bool(self._limit.latched)
 
     def clear(self) -> None:
-        """An operator has looked: trade again, and count the loss from here."""
+        """An operator resumes the account: trade again, and count the loss from here."""
         self._limit.clear(self._net())
         self._context.gate.latch_loss("")
         self._save()

@@ -1,7 +1,7 @@
 """One account: its strategies, its streams, and what runs around them. One asyncio loop, nothing blocking.
 
-Frames wake `_drain`, which has them routed; everything else happens on the second (`Clockwork`) or beside the loop
-(`Jobs`). One pass of the loop ends with one write to the journal.
+New frames call `_drain`, which routes them. Everything else happens once a second (`Clockwork`) or in the background
+(`Jobs`). Each `_drain` ends with one write to the journal.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SETTLE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an account is run with; the assembly makes it."""
+    """What an orchestrator needs; made by the assembly."""
 
     config: AccountConfig
     settings: GridbotConfig
@@ -92,14 +92,14 @@ class Orchestrator:
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Connect, make us equal to the exchange, then let the strategies trade. Raises ExchangeError.
+        """Connect, reconcile with the exchange, then let the strategies trade. Raises ExchangeError.
 
         The streams are up before the listings are read: what happens meanwhile waits in their queue and is applied
-        afterwards, so no moment is missed.
+        afterwards, so nothing is missed.
         """
         await self.streams.start()
         report = await self.reconciler.run_recorded("start")
-        log.info("equal to the exchange: %s", report)
+        log.info("reconciled (start): %s", report)
         for runner in self.runners.values():
             runner.ready()
         self._routing = True
@@ -110,7 +110,7 @@ class Orchestrator:
         ]
 
     async def run_until_shutdown(self, shutdown: asyncio.Event) -> None:
-        """Trade until `shutdown` is set. Raises what ended one of our own tasks: then the worker must not go on."""
+        """Trade until `shutdown` is set. If one of our own tasks fails, raises its exception: the worker has to end."""
         clock = self.context.clock
         saved_s = clock.monotonic_s()
         while not shutdown.is_set():
@@ -124,7 +124,7 @@ class Orchestrator:
         self._raise_failure()
 
     async def stop(self) -> None:
-        """Let nothing new out, wait for what is under way, close the streams."""
+        """Send nothing new, wait for requests under way, close the streams."""
         self.context.gate.stop()
         for runner in self.runners.values():
             runner.stop()
@@ -143,7 +143,7 @@ class Orchestrator:
         self.recorder.flush()
 
     def guard_losses(self) -> None:
-        """Latch the account when it has lost too much; while latched, keep cancelling until nothing rests."""
+        """Latch the account when it has lost too much; while latched, cancel whatever still rests."""
         if self.losses.check():
             for runner in self.live.values():
                 runner.orders.cancel_all("session_loss_limit")
@@ -155,13 +155,13 @@ class Orchestrator:
             self._drain()
 
     def _drain(self) -> None:
-        """Route everything that has arrived, then write what was recorded."""
+        """Route everything that has arrived, then write the new records."""
         self._router.route(self.streams.drain())
         if self.recorder.write() and self._offer_timer is None:
             self._offer_timer = self.context.clock.call_later(OFFER_S, self._offer)
 
     def _offer(self) -> None:
-        """Give the store's writer its copy of the records: a moment later, so that no order waits for it."""
+        """Offer the records to the store's writer: a little later, so that no order waits for it."""
         self._offer_timer = None
         self.recorder.flush()
 

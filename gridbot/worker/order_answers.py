@@ -1,7 +1,7 @@
-"""What the answers to an order's requests mean: for the order, and for leg, wallet, key and strategy.
+"""Handles the answers to requests: what they mean for the order, its leg, the wallet, the API key and the strategy.
 
-The executor calls `sending`, `placed` and `cancelled` of the order's owner, which is this. What to do about each error
-stands in the tables of `orders/outcomes.py`; here it is carried out.
+`OrderAnswers` is the `OrderOwner` that the executor calls. The tables in `orders/outcomes.py` say what to do about each
+error; this module does it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Log = logging.LoggerAdapter[logging.Logger]
 
 
 class OrderAnswers:
-    """One per strategy; the owner that the executor answers to."""
+    """One per strategy; the owner of its orders for the executor."""
 
     def __init__(
         self, risk_state: StrategyRiskState, context: WorkerContext, gate: Gate, steps: OrderSteps, log: Log
@@ -35,7 +35,7 @@ class OrderAnswers:
         self._log = log
 
     def sending(self, order: TrackedOrder) -> None:
-        """Journalled before the request is on the wire."""
+        """Record that the request is about to leave."""
         self._steps.keep(Transition(order, order.state, order.state))
 
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
@@ -51,7 +51,7 @@ class OrderAnswers:
             self._steps.keep(self._book.reject(order.key, result.reason))
 
     def cancelled(self, order: TrackedOrder, result: OrderResult) -> None:
-        """The cancel request was answered. An acknowledgement is not the end: the stream's `Cancelled` is."""
+        """The cancel request was answered. The order ends with the stream's `Cancelled`, not with this answer."""
         if result.ack is not None:
             self._gate.auth_succeeded()
         elif result.error is not None:

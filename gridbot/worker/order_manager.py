@@ -1,8 +1,8 @@
 """The life of one strategy's orders: sent, answered, updated, retried, withdrawn, and each step recorded.
 
 The order manager owns the strategy's `OrderBook`; the executor's answers go to its `OrderAnswers`. It decides nothing
-about levels or prices (the runner does) and does no I/O. For a shadow strategy a `ShadowVenue` stands where the
-executor would.
+about levels or prices (the runner does) and does no I/O. For a shadow strategy a `ShadowVenue` takes the place of the
+executor.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Log = logging.LoggerAdapter[logging.Logger]
 
 
 class LookUp(Enum):
-    """What a look-up by id found out about an order that is missing from the listing or whose reply was lost."""
+    """The result of a look-up by id of an order that is missing from the listing or whose reply was lost."""
 
     STILL_OPEN = auto()
-    """It rests, although we asked for its cancel."""
+    """It still rests, although we asked to cancel it."""
     GONE = auto()
     """The exchange neither lists nor remembers it, and its executions are in."""
     NEVER_ARRIVED = auto()
@@ -71,7 +71,7 @@ class OrderManager:
     # ------------------------------------------------------------------ new orders
 
     def submit(self, proposal: Proposal) -> None:
-        """An order that the gate has let through begins its life. Call `pump` after the last one of a batch."""
+        """Queue a new order that the gate has admitted. Call `pump` after the last one of a batch."""
         order = TrackedOrder(
             strat_id=self.strat_id,
             symbol=self.symbol,
@@ -118,12 +118,12 @@ class OrderManager:
             self._steps.keep(self.book.apply_update(self._venue.cancel(order, self._context.clock.wall_ms())))
         elif not order.on_wire:
             self._steps.keep(self.book.drop_unsent(key, reason))
-        elif order.state is not OrderState.UNRESOLVED:  # what may not exist is looked up first
+        elif order.state is not OrderState.UNRESOLVED:  # an order that may not exist is looked up first
             self._steps.keep(self.book.ask_cancel(key, reason))
             self._context.executor.cancel(order, self.answers)
 
     def cancel_all(self, reason: str) -> None:
-        """Withdraw every live order and send what that takes."""
+        """Withdraw every live order, and send the requests."""
         for order in self.book:
             self.cancel(order.key, reason)
         self.pump()
@@ -134,7 +134,7 @@ class OrderManager:
             self._context.executor.pump()
 
     def drop_unsent(self, reason: str) -> None:
-        """Forget the orders whose turn on the wire has not come."""
+        """Drop the orders whose request has not left yet."""
         for order in self.book:
             self._steps.keep(self.book.drop_unsent(order.key, reason))
 
@@ -163,7 +163,7 @@ class OrderManager:
     # ------------------------------------------------------------------ what the exchange reports
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:
-        """Apply an order's news; have an unknown order of ours verified; leave foreign ones alone."""
+        """Apply an update of a known order; reconcile when an order of ours is unknown; alert about a foreign one."""
         known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
         if known is not None:
             self._steps.keep(self.book.apply_update(update))
@@ -171,8 +171,8 @@ class OrderManager:
             if known.state is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
                 self._gate.refused(known, self._context.clock.monotonic_s())
         elif update.status.is_open and owns(update, self.strat_id, self._instrument):
-            # The stream also repeats what is long past: whether this order rests is for the exchange's list to say.
-            self._context.requests.reconcile("an order of ours that the book does not know")
+            # The stream also repeats old updates: only the exchange's list shows whether this order rests.
+            self._context.requests.reconcile("one of our orders is not in the book")
         elif update.status.is_open and update.order_id not in self._foreign:
             self._foreign.add(update.order_id)
             self._context.alert(
@@ -184,16 +184,16 @@ class OrderManager:
             )
 
     def adopt(self, row: OrderUpdateEvent, source: str) -> None:
-        """Take over an order of ours that rests on the exchange: after a restart, or after a lost reply."""
+        """Add one of our orders that rests on the exchange to the book: after a restart, or after a lost reply."""
         order = adopted(row, self.strat_id, self._instrument)
         transition = self.book.add(order)
         self._steps.keep(Transition(transition.order, transition.before, transition.after, f"adopted ({source})"))
         self._log.debug("[order] adopted %s %s %s @ %s", order.direction, order.side, order.qty, order.price)
 
     def on_look_up(self, order: TrackedOrder, found: LookUp) -> None:
-        """What asking for one order by its id has shown.
+        """Act on the look-up of one order.
 
-        One that never arrived is sent again under the same id, or given up when its tries are used.
+        An order that never arrived is sent again under the same id, until its tries are used up.
         """
         match found:
             case LookUp.STILL_OPEN:
@@ -207,7 +207,7 @@ class OrderManager:
                     self._steps.keep(self.book.reject(order.key, "never reached the exchange"))
 
     def on_execution(self, key: str, execution: ExecutionEvent) -> None:
-        """Account for an execution, counted for the first time, in its order."""
+        """Apply a new execution to its order."""
         self._steps.keep(
             self.book.apply_execution(
                 key, execution.qty, execution.leaves_qty, execution.exchange_ts, order_qty=execution.order_qty

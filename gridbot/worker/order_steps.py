@@ -1,4 +1,4 @@
-"""Each step in the life of a strategy's orders becomes a record; the end of an order also ends its retries."""
+"""Records each change of a strategy's orders; the end of an order also ends its retries."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The worker's end of the pipe to its supervisor. Sending never blocks trading, and the end of the pipe is noticed at
-once.
+"""The worker's end of the pipe to its supervisor. Sending never blocks trading, and a closed pipe is noticed at once.
 
-Part of the worker's entry: the sending thread is one of the few that a worker starts itself.
+Part of the worker's entry, since it starts a thread for sending.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Message = dict[str, Any]
 
 
 class SupervisorPipe:
-    """Sends through a thread, receives on the loop. A supervisor that does not read loses messages; trading goes on."""
+    """Sends in a thread, receives on the loop. If the supervisor does not read, messages are lost; trading goes on."""
 
     def __init__(self, conn: Connection[Any, Any], *, backlog: int = 100) -> None:
         self._conn = conn
@@ -59,7 +58,7 @@ class SupervisorPipe:
             self._out.put_nowait(message)
 
     def close(self) -> None:
-        """Let what was sent leave; waits half a second at most."""
+        """Wait until queued messages are sent, half a second at most."""
         if self._loop is not None:
             self._loop.remove_reader(self._conn.fileno())
         with contextlib.suppress(queue.Full):

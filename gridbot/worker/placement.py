@@ -1,4 +1,4 @@
-"""From a strategy's intents to orders: each is sized, asked about at the gate, and submitted or refused."""
+"""Turns a strategy's intents into orders: each is sized, checked by the gate, and submitted or refused."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Placement:
         self._gate = gate
         self._refused: dict[tuple[Direction, int], Refusal] = {}
         self._settled: Sequence[Intent] = ()
-        """Intents of which none can be sent until the epoch changes: the engine repeats the same object."""
+        """Intents of which none can be sent until the epoch changes. The engine repeats the same object."""
         self._settled_epoch = 0
         self.refusals: Counter[Refusal] = Counter()
-        """How many levels wait for what, as of the last decision: why there are fewer orders than levels."""
+        """How many levels wait, by reason, as of the last decision: why there are fewer orders than levels."""
 
     def act(self, intents: Sequence[Intent]) -> None:
         """Cancels first, then closes, then opens from the nearest price outwards. On the hot path."""
@@ -58,7 +58,7 @@ class Placement:
             if isinstance(intent, CancelIntent):
                 self._orders.cancel(intent.key, intent.reason)
             elif intent.reduce_only and not risk_state.legs[intent.direction].size:
-                refused[intent.direction, intent.ticks] = Refusal.NOT_COVERED  # half the levels of a flat leg
+                refused[intent.direction, intent.ticks] = Refusal.NOT_COVERED  # true of half the levels of a flat leg
             else:
                 places.append(self._proposal(intent))
         now_s = self._context.clock.monotonic_s()
@@ -97,9 +97,9 @@ class Placement:
         )
 
     def _record_refusal(self, proposal: Proposal, refusal: Refusal) -> None:
-        """Only the first of a row for a level: a record at each tick would drown everything else (incident L12)."""
+        """Only the first of a series for a level: a record at each tick would drown everything else (incident L12)."""
         if refusal in (Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED):
-            return  # the everyday ones: the level waits for its own order to go, or for a position to close
+            return  # routine: the level waits until its old order is gone, or until there is a position to close
         state = self._risk_state
         self._context.recorder.record(
             builders.of_proposal(

@@ -1,7 +1,7 @@
 """The quantity of one strategy's next order, from its amount rule, the wallet, and the risk rules in force.
 
-The core does the arithmetic; this keeps what it needs (wallet, both legs). Quantities are remembered per level until
-the wallet or a multiplier changes, since a level that cannot be placed is asked for at every tick.
+The core does the arithmetic; this class keeps its inputs (wallet, both legs). Quantities are cached per level until the
+wallet or a multiplier changes, since a level that cannot be placed is sized again at every tick.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class PositionSizer:
         return self.long if direction is Direction.LONG else self.short
 
     def set_wallet(self, wallet: WalletEvent) -> None:
-        """Balances in USDT; a figure the exchange left out is unknown, not zero."""
+        """Balances in USDT; a figure that the exchange left out is unknown, not zero."""
         if wallet.wallet_balance != self._wallet:
             self._known.clear()
         self._wallet, self._available = wallet.wallet_balance, wallet.available_balance
 
     def assess(self, position: PositionEvent, last_price: Decimal | None) -> None:
-        """Take in a leg and evaluate the risk rules for orders placed from now on."""
+        """Update a leg and evaluate the risk rules for orders placed from now on."""
         leg = self.position(position.direction)
         before = (leg.multipliers, leg.imbalance_multiplier)
         leg.update(position, RiskInputs(last_price, self._wallet, self._available))
@@ -77,7 +77,7 @@ class PositionSizer:
             self._known.clear()
 
     def quantity(self, direction: Direction, side: Side, price: Decimal, *, resting_close: Decimal) -> Decimal:
-        """What to send at `price` (USDT); for a close, no more than the position covers beside `resting_close`."""
+        """Quantity to send at `price` (USDT); for a close, no more than the position covers besides `resting_close`."""
         key = (direction, side, price)
         qty = self._known.get(key)
         position = self.position(direction)

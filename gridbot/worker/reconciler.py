@@ -1,8 +1,8 @@
-"""Keeps us equal to the exchange: at start, after every reconnect, each minute, and whenever something contradicts.
+"""Reconciles with the exchange: at start, after every reconnect, each minute, and whenever something does not fit.
 
-The sequence matters: executions since the last one seen are paged and applied *first*, in exchange order, then the
-complete list of open orders is compared, then positions and the wallet are read. A fill in the gap therefore reaches
-the grid before anyone can take its order for cancelled (incident L18).
+The sequence matters: executions since the last one seen are paged and applied *first*, in exchange order; then the
+complete list of open orders is compared; then positions and the wallet are read. So a fill in the gap reaches the grid
+before its order can be taken for cancelled (incident L18).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Reconciler:
         log.log(level, "reconciled (%s): %s", reason, report)
 
     async def run_recorded(self, reason: str) -> Report:
-        """One full pass and a record of what came of it. Raises ExchangeError."""
+        """One full pass and a record of its result. Raises ExchangeError."""
         clock, recorder = self._context.clock, self._context.recorder
         started_s = clock.monotonic_s()
 
@@ -96,7 +96,7 @@ class Reconciler:
         return report
 
     async def run(self) -> Report:
-        """One full pass. Raises ExchangeError; then nothing beyond what was applied so far has changed."""
+        """One full pass. Raises ExchangeError; what was applied before that stays."""
         executions = await self.backfill()
         asked_ms = self._context.clock.wall_ms()
         listing = await self._queries.open_orders()
@@ -119,7 +119,7 @@ class Reconciler:
         return Report(executions, adopted, looked_up, foreign)
 
     async def backfill(self) -> int:
-        """Apply executions we have not seen, oldest first; how many were new."""
+        """Apply executions we have not seen, oldest first; returns how many were new."""
         ledger = self._context.ledger
         rows = await self._queries.executions(max(0, ledger.last_exec_ts - OVERLAP_MS))
         fresh = [row for row in rows if ledger.is_new(row.exec_id)]
@@ -128,7 +128,7 @@ class Reconciler:
         return len(fresh)
 
     async def positions(self, symbol: str) -> None:
-        """Read both legs of a symbol; what REST says clears doubt.
+        """Read both legs of a symbol; a reading by REST clears `unsure`.
 
         Where our executions do not add up to a leg, the listing may be ahead of them. So they are paged, and the legs
         are read again if there were new ones: a leg that was believed too early would count those twice.
@@ -148,20 +148,20 @@ class Reconciler:
         self._on_wallet(await self._queries.wallet(), "rest")
 
     async def measure_clock(self) -> None:
-        """Keep the offset to the exchange's clock true: drift is what 10002 is made of (incident L45)."""
+        """Measure the offset to the exchange's clock again: drift causes 10002 (incident L45)."""
         await self._queries.server_time_ms()
 
     def look_up(self, order: TrackedOrder) -> None:
-        """Find out about one order in the background; repeated calls for the same order are one."""
+        """Ask for one order in the background; while that runs, further calls for the same order do nothing."""
         if order.key not in self._looking:
             task = asyncio.create_task(self._look_up_until_known(order))
             self._looking[order.key] = task
             task.add_done_callback(lambda _: self._looking.pop(order.key, None))
 
     def unsettled(self) -> bool:
-        """Whether an order is over while executions of it have been missing here for a moment: they have to be paged.
+        """Whether the executions of a finished order have been missing for over a second: they have to be paged.
 
-        After a minute in which the exchange's own list did not have them either, the order is settled as it is.
+        If the exchange's own list does not have them within a minute either, the order is settled as it is.
         """
         now_s = self._context.clock.monotonic_s()
         found: dict[str, float] = {}
@@ -174,14 +174,14 @@ class Reconciler:
                         "error",
                         f"unsettled.{order.key}",
                         f"{order.symbol}: {order.link_id} executed {order.cum_exec_qty} by the order's own account, "
-                        f"but the executions list has {order.exec_qty}; going on without the rest",
+                        f"but the executions list has {order.exec_qty}; continuing without the rest",
                         runner.strat_id,
                     )
         self._unsettled_since = found
         return any(now_s - since > LOOK_UP_AFTER_S for since in found.values())
 
     async def stop(self) -> None:
-        """Cancel the look-ups that run."""
+        """Cancel running look-ups."""
         for task in list(self._looking.values()):
             task.cancel()
         await asyncio.gather(*self._looking.values(), return_exceptions=True)
@@ -189,19 +189,22 @@ class Reconciler:
     # ------------------------------------------------------------------ inside
 
     def _differs(self, runner: StrategyRunner, row: PositionEvent) -> bool:
-        """Whether our executions do not add up to a leg. Not while they are coming in: that is decided later."""
+        """Whether our executions do not add up to a leg.
+
+        False while executions are arriving, since the listing may be ahead of the stream.
+        """
         ledger = self._context.ledger
         size, entry = ledger.leg(runner.strat_id, row.direction)
         settled = self.last_s is None or self._context.clock.wall_ms() - ledger.last_exec_ts > SETTLED_MS
         return settled and (size != row.size or (row.size > 0 and entry == 0))
 
     def _align(self, runner: StrategyRunner, row: PositionEvent) -> None:
-        """Believe the exchange's leg where our executions do not add up to it: it was held before our first one."""
+        """Take the exchange's leg where our executions do not add up to it: part was held before our first one."""
         if self._differs(runner, row):
             ledger = self._context.ledger
             size, _ = ledger.leg(runner.strat_id, row.direction)
             log.info(
-                "%s %s: executions add up to %s, the exchange says %s @ %s; going on from there",
+                "%s %s: executions add up to %s, the exchange says %s @ %s; continuing from there",
                 runner.strat_id,
                 row.direction,
                 size,

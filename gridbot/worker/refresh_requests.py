@@ -1,6 +1,6 @@
-"""What the strategies of an account want to have read from the exchange again: a mailbox, nothing more.
+"""A mailbox of what has to be read from the exchange again.
 
-Runners and order managers post; the orchestrator takes and reads when the time is right. Neither side knows the other.
+Runners and order managers post; the schedule and the orchestrator take. Neither side depends on the other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class RefreshRequests:
     # ------------------------------------------------------------------ posting
 
     def look_up(self, order: TrackedOrder) -> None:
-        """Ask the exchange what became of this order."""
+        """Ask the exchange for the state of this order."""
         self._look_ups.put_nowait(order)
 
     def refresh_positions(self, symbol: str) -> None:
@@ -39,11 +39,11 @@ class RefreshRequests:
         """Compare everything with the exchange, soon. Of several reasons the first is recorded."""
         self._reconcile_reason = self._reconcile_reason or reason
 
-    # ------------------------------------------------------------------ looking and taking
+    # ------------------------------------------------------------------ reading and taking
 
     @property
     def symbols(self) -> list[str]:
-        """Symbols whose positions are wanted."""
+        """Symbols whose positions were requested."""
         return sorted(self._positions)
 
     @property
@@ -61,10 +61,10 @@ class RefreshRequests:
         self._wallet = False
 
     def take_reconcile(self) -> str:
-        """Why everything is to be compared; empty when that was not requested."""
+        """The reason to reconcile; empty when that was not requested."""
         reason, self._reconcile_reason = self._reconcile_reason, None
         return reason or ""
 
     async def next_look_up(self) -> TrackedOrder:
-        """Wait for an order whose fate is unknown."""
+        """Wait for the next order to look up."""
         return await self._look_ups.get()

@@ -1,4 +1,4 @@
-"""The worker's report to its supervisor, each second, and a sample of it as a record from time to time."""
+"""The worker's report to its supervisor, each second, and sometimes a record of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPORT_S = 1.0
 
 
 class Process(Protocol):
-    """Our own process."""
+    """Figures of our own process (`OwnProcess`)."""
 
     pid: int
 
@@ -24,9 +24,9 @@ class Process(Protocol):
 
 
 class Reporting:
-    """`account` gives the running account, or None before and after. `send` must not block.
+    """`account` returns the running account, or None before and after. `send` must not block.
 
-    `state` is the word for what the worker is doing.
+    `state` is starting, trading or stopping.
     """
 
     def __init__(

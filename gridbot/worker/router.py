@@ -1,7 +1,7 @@
-"""Routes what the streams brought: first what happened to the account, in order, then the newest prices.
+"""Routes what has arrived from the streams: first the account's events, in order, then the newest prices.
 
-A fault in one event takes nothing else with it: the strategy it belongs to is halted, its orders are still followed,
-and the others trade on (incident L59).
+A fault in one event affects nothing else: its strategy is halted, with its orders still tracked, and the others trade
+on (incident L59).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Router:
-    """One per account. `runners` are all strategies by symbol; only those of `live` have orders on the exchange.
+    """One per account. `runners` are all strategies by symbol; only those in `live` have orders on the exchange.
 
     Each symbol's ticker is recorded every `ticker_interval_s` seconds (0: never).
     """

@@ -1,4 +1,4 @@
-"""Which periodic and requested readings are due. Pure: time comes in, seconds on a monotonic clock."""
+"""Which periodic and requested REST reads are due. Pure; time is an argument, monotonic seconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Due:
     def take(self, job: str, every_s: float, now_s: float) -> bool:
         """True when the job is due; an interval of 0 switches it off.
 
-        The job counts as done from now on, even if it fails: a failing one is not repeated sooner (incident L59).
+        The job counts as done from now on: a failing one is not repeated sooner (incident L59).
         """
         last_s = self._last_s.get(job)
         if every_s <= 0 or (last_s is not None and now_s - last_s < every_s):
@@ -64,7 +64,7 @@ class Intervals:
 
 
 class Schedule:
-    """One per account. A request is served at once, or when the shortest interval of its kind has passed."""
+    """One per account. A request is served at once, or when the minimum interval of its kind has passed."""
 
     def __init__(self, intervals: Intervals) -> None:
         self._intervals = intervals
@@ -75,9 +75,9 @@ class Schedule:
         return self._due.take("position_check", self._intervals.position_check_s, now_s)
 
     def take(self, requests: RefreshRequests, now_s: float, *, unsettled: bool) -> list[Job]:
-        """What has to be read now, taken out of `requests`.
+        """What has to be read now; the requests served are taken out of `requests`.
 
-        `unsettled`: a finished order lacks executions, so they are paged by a reconcile.
+        `unsettled`: executions of a finished order are missing, so a reconcile has to page them.
         """
         due, jobs = self._due, []
         if unsettled and due.take("unsettled", REFRESH_MIN_S, now_s):

@@ -1,7 +1,7 @@
 """Stopping with `on_stop: cancel` or `flatten`: cancel all orders, close all positions, report what could not be done.
 
-The gate is stopped first, so that no strategy places anything meanwhile; what closes a position passes the same gate,
-as an operator's order. Each step is confirmed by the exchange's own list, not by an acknowledgement
+The gate is stopped first, so that no strategy places anything meanwhile. Closing orders pass the same gate as orders of
+an operator. Each step is confirmed by the exchange's own list, not by an acknowledgement
 (docs/strategy.md 6.6).
 """
 
@@ -21,11 +21,11 @@ __all__ = ["cancel_everything", "flatten"]
 POLL_S = 0.2
 AGAIN_S = 3.0
 CROSS = Decimal("0.005")
-"""A closing order goes this far through the last price, so that it trades at once and no worse than that."""
+"""A closing order is priced this far beyond the last price, so that it trades at once and never worse than that."""
 
 
 async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
-    """Cancel every order of ours until the exchange lists none; sentences about what is left after the timeout."""
+    """Cancel all our orders until the exchange lists none; returns messages about what is left at the timeout."""
     orchestrator.context.gate.stop()
     clock = orchestrator.context.clock
     deadline_s = clock.monotonic_s() + timeout_s
@@ -51,7 +51,7 @@ async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> lis
 
 
 async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
-    """Close both legs of every symbol, after `cancel_everything`; sentences about what is left after the timeout."""
+    """Close both legs of every symbol, after `cancel_everything`; returns what is left at the timeout, as messages."""
     clock = orchestrator.context.clock
     deadline_s = clock.monotonic_s() + timeout_s
     sent: dict[tuple[str, Direction], float] = {}
@@ -68,7 +68,7 @@ async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
             last = sent.get((runner.symbol, direction))
             if last is None and _close(orchestrator, runner, direction):
                 sent[runner.symbol, direction] = clock.monotonic_s()
-            elif last is not None and clock.monotonic_s() - last > AGAIN_S:  # the price ran away from it
+            elif last is not None and clock.monotonic_s() - last > AGAIN_S:  # the price has moved away from the order
                 del sent[runner.symbol, direction]
                 runner.orders.cancel_all("flatten")
         orchestrator.context.executor.pump()

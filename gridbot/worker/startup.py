@@ -55,12 +55,12 @@ async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:
         key = await queries.api_key_info()
     except ExchangeError as error:
         if account.environment is Environment.DEMO and error.kind is not ErrorKind.AUTH:
-            log.info("the demo environment does not tell about keys (%s); going on", error)
+            log.info("the demo environment has no information about keys (%s); continuing", error)
             return
         raise
     if key.read_only:
         raise StartRefused(
-            "expected a key that may trade, got a read-only one; make a key with Contract: Orders, Positions"
+            "expected a key that may trade, got a read-only one; create a key with Contract: Orders, Positions"
         )
     missing = {"Order", "Position"} - set(key.contract_trade)
     if missing:
@@ -73,11 +73,13 @@ async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:
     if key.deadline_days is not None and 0 <= key.deadline_days <= KEY_EXPIRES_SOON_DAYS:
         log.warning("the key expires in %d days; bind it to this machine's address or renew it", key.deadline_days)
     if key.can_withdraw:
-        log.warning("the key may withdraw money; a trading bot needs no such key: make one without that permission")
+        log.warning(
+            "the key may withdraw money; a trading bot does not need that: create a key without this permission"
+        )
 
 
 async def _check_account(queries: ExchangeQueries) -> None:
-    """Balances, and so every affordability check, are the account's only in cross margin (docs/bybit.md 2.5)."""
+    """Only in cross margin are balances, and so all checks of funds, those of the whole account (docs/bybit.md 2.5)."""
     info = await queries.account_info()
     if info.margin_mode == "ISOLATED_MARGIN":
         raise StartRefused("expected cross margin, the account is in isolated margin; switch it to cross on Bybit")

@@ -38,10 +38,10 @@ class StrategyPositions:
         self._latest: dict[Direction, PositionEvent] = {}
 
     def update(self, position: PositionEvent, source: str) -> None:
-        """Take a leg as the exchange has it; a flat one counts like any other.
+        """Update a leg with what the exchange reports; a flat leg counts like any other.
 
-        `source` is stream, rest or shadow. The stream may repeat old figures, so only a newer one counts, and none
-        while the leg is unsure: then the exchange has contradicted these figures, and a reading by REST decides.
+        `source` is stream, rest or shadow. The stream may repeat old figures, so an older one is ignored. While the leg
+        is unsure, the exchange has contradicted the stream's figures, and only a reading by REST counts.
         """
         before = self._latest.get(position.direction)
         leg = self._risk_state.legs[position.direction]

@@ -1,9 +1,9 @@
 """One strategy, live or shadow: events of market and exchange go in, orders and cancels go out through the gate.
 
 The runner owns the strategy's `StrategyRiskState` (what the gate looks at), its positions, its `PositionSizer` and its
-`OrderManager`, which follows the orders from there on. It does no I/O: REST, streams and files are the orchestrator's.
-A shadow strategy is the same runner with a `ShadowVenue` in place of the executor, so that everything above the wire
-behaves in the same way.
+`OrderManager`, which tracks the orders once they are submitted. It does no I/O: REST, streams and files belong to the
+orchestrator. A shadow strategy is the same runner with a `ShadowVenue` in place of the executor, so that everything
+else behaves in the same way.
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ class StrategyRunner:
     # ------------------------------------------------------------------ control
 
     def ready(self) -> None:
-        """Everything is known and equal to the exchange: decide from the next price on."""
+        """Everything is reconciled with the exchange: decide from the next price on."""
         self._shadow_positions()
         self.risk_state.set_ready(ready=True)
 
     def stop(self) -> None:
-        """Decide nothing more and forget the orders whose turn on the wire has not come; resting ones stay."""
+        """Decide nothing more and drop the orders whose request has not left yet; resting ones stay."""
         self.risk_state.set_ready(ready=False)
         self.orders.drop_unsent("stop")
 
@@ -103,7 +103,7 @@ class StrategyRunner:
         self.risk_state.resume()
 
     def halt(self, reason: str) -> None:
-        """Decide nothing until an operator resumes; orders are still followed. Alerts once."""
+        """Decide nothing until an operator resumes; orders are still tracked. Alerts once."""
         if self.risk_state.halt(reason):
             text = f"{self.strat_id} is halted: {reason}"
             self._context.alert("error", f"halt.{self.symbol}", text, self.strat_id)
@@ -111,11 +111,11 @@ class StrategyRunner:
     # ------------------------------------------------------------------ market
 
     def set_price(self, ticker: TickerEvent) -> None:
-        """Know the price without deciding: a halted strategy still has positions to value, and perhaps to close."""
+        """Update the price without a decision: a halted strategy still has positions to value, and perhaps to close."""
         self.risk_state.set_price(ticker, self._context.clock.monotonic_s())
 
     def on_ticker(self, ticker: TickerEvent) -> None:
-        """Decide at a new price. This is the hot path: no disk, no wait."""
+        """Decide at a new price. This is the hot path: it waits for nothing, not even the disk."""
         self.risk_state.set_price(ticker, self._context.clock.monotonic_s())
         if self._venue is not None:
             for fill in self._venue.on_ticker(ticker):
@@ -154,24 +154,24 @@ class StrategyRunner:
             f"{realised:.4f}",
             f"{execution.fee:.4f}",
         )
-        # The book may have forgotten an order of an earlier run, the strategy must not miss its fill.
+        # The book may no longer have an order of an earlier run; the strategy must not miss its fill.
         if is_known or owns_execution(execution, self.strat_id, self.instrument):
             self._note(execution, execution.exchange_ts)
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:
-        """News about an order of this symbol, ours or not."""
+        """An update of an order of this symbol, ours or not."""
         self.orders.on_order_update(update)
         if OrderUpdateEvent in self._wants:
             self._note(update, update.exchange_ts)
 
     def on_position_update(self, position: PositionEvent, *, source: str = "stream") -> None:
-        """A leg as the exchange has it; `source` is stream, rest or shadow."""
+        """An update of a leg; `source` is stream, rest or shadow."""
         self.positions.update(position, source)
         if PositionEvent in self._wants:
             self._note(position, position.exchange_ts)
 
     def on_wallet(self, wallet: WalletEvent) -> None:
-        """The account's money changed: sizes and multipliers may have, too."""
+        """The wallet has changed, so sizes and multipliers may have changed too."""
         self.sizer.set_wallet(wallet)
         self.risk_state.money_changed()
         if self.is_shadow:
@@ -180,7 +180,7 @@ class StrategyRunner:
             self._note(wallet, wallet.exchange_ts)
 
     def check_positions(self) -> None:
-        """Compare our legs with the exchange's list, soon: the stream may have lost a change."""
+        """Have our legs read again soon: the stream may have lost a change."""
         self._context.requests.refresh_positions(self.symbol)
 
     def _note(self, event: Event, exchange_ts: int) -> None:
@@ -190,7 +190,7 @@ class StrategyRunner:
             self.saving.save(exchange_ts)
 
     def _not_a_fill(self, execution: ExecutionEvent) -> None:
-        """Funding is a ledger row; being liquidated or deleveraged needs a human (incident L51)."""
+        """Funding only concerns the ledger; a liquidation or a deleveraging needs an operator (incident L51)."""
         if execution.exec_type in (ExecType.BUST, ExecType.ADL):
             self.pause()
             self.check_positions()

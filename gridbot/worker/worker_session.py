@@ -1,4 +1,4 @@
-"""One life of an account's worker, from the first try to start to the last record. The process around it is `main`.
+"""One run of an account's worker, from the first attempt to start to the last record. Its process is `entry`.
 
 ::
 
@@ -6,7 +6,7 @@
         │            │            │
         └────────────┴────────────┴──► closed
 
-`stop` may come at any time; a supervisor that is gone stops the worker too, and then all orders stay as they are.
+`stop` may come at any time. The worker also stops when its supervisor is gone; then all orders stay as they are.
 """
 
 from __future__ import annotations
@@ -90,25 +90,25 @@ class WorkerSession:
             report.cancel()
             self._commands = None
             await assembly.close(reason)
-            self._assembly = None  # its records are complete; what is alerted from here on only the supervisor records
+            self._assembly = None  # its records are complete; from here on only the supervisor records alerts
             self._send({"type": "bye", "reason": reason, "exit_code": code})
         return code
 
     def refuse(self, text: str) -> int:
-        """Give up before anything was sent; the exit code."""
+        """Give up before anything was sent; returns the exit code."""
         log.error("start refused: %s", text)
         self._alert("error", "start", text)
         self._send({"type": "bye", "reason": text, "exit_code": EXIT_REFUSED})
         return EXIT_REFUSED
 
-    # ------------------------------------------------------------------ what comes from outside
+    # ------------------------------------------------------------------ from outside
 
     def stop(self) -> None:
-        """Stop in order."""
+        """Stop in an orderly way."""
         self._shutdown.set()
 
     def on_supervisor_gone(self) -> None:
-        """Stop and leave all orders: there are two seconds, and the next worker adopts them."""
+        """Stop and leave all orders: there are only two seconds, and the next worker adopts the orders."""
         log.warning("the supervisor is gone; stopping, orders stay as they are")
         self._orphaned = True
         self._shutdown.set()
@@ -125,7 +125,7 @@ class WorkerSession:
                 self._on_command(message)
 
     def _on_command(self, message: Message) -> None:
-        """Carry a command out, and record it with what came of it and what it changed."""
+        """Carry out a command, and record it, its result and what it changed."""
         answer = answer_to(message, self._commands, self._reporting.state)
         if self._assembly is not None:
             self._assembly.recorder.record(record_of(message, answer))
@@ -134,14 +134,14 @@ class WorkerSession:
                 orchestrator.records.record_state()
         self._send({"type": "answer", "id": message.get("id"), **answer})
 
-    # ------------------------------------------------------------------ life
+    # ------------------------------------------------------------------ start, trade, wind down
 
     def _account(self) -> Orchestrator | None:
         assembly = self._assembly
         return assembly.orchestrator if assembly is not None and assembly.ready else None
 
     async def _start(self, assembly: Assembly) -> bool:
-        """Four tries; each takes down what it opened. False when stopped meanwhile or when all failed."""
+        """Four tries; a failed one closes what it opened. False when stopped meanwhile or when all failed."""
         for wait_s in (*RETRY_WAITS_S, None):
             try:
                 return await self._try_start(assembly)
@@ -183,7 +183,7 @@ class WorkerSession:
         await self._wind_down(assembly)
 
     async def _wind_down(self, assembly: Assembly) -> None:
-        """Cancel orders and close positions as `on_stop` wants it; an orphan leaves both."""
+        """Cancel orders and close positions as `on_stop` says; an orphan leaves both."""
         if self._orphaned or self._stop_mode is OnStop.KEEP:
             return
         deadline_s = max(2.0, self._spec.settings.supervisor.stop_timeout - 5.0)
@@ -196,7 +196,7 @@ class WorkerSession:
     # ------------------------------------------------------------------ alerts
 
     def _alert(self, level: str, key: str, text: str) -> None:
-        """Recorded while there is a recorder; the supervisor gets it in any case."""
+        """Alert; recorded while there is a recorder, sent to the supervisor in any case."""
         (self._assembly.alerts if self._assembly is not None else self._tell)(level, key, text)
 
     def _tell(self, level: str, key: str, text: str, strategy: str = "") -> None:

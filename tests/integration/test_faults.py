@@ -58,7 +58,7 @@ async def run_about(paper: PaperThread, bench: WorkerBench, rng: random.Random, 
 
 
 async def come_to_rest(paper: PaperThread, bench: WorkerBench) -> None:
-    """No more faults, a price that only trembles; until the worker believes that it is equal to the exchange.
+    """No more faults, a price that only trembles; until the worker agrees with the exchange.
 
     The exchange moves orders outside its price band, several of them to one price (docs/bybit.md 3.13): the next
     decisions have to put that right, too.

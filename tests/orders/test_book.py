@@ -285,7 +285,7 @@ def test_a_change_that_the_table_does_not_know_is_refused(book: OrderBook) -> No
     order = make_order()
     order.state = OrderState.PARTIALLY_FILLED  # a fault of ours: nothing was executed
     book.add(order)
-    with pytest.raises(IllegalTransition, match="partially_filled -> open is no legal transition"):
+    with pytest.raises(IllegalTransition, match="partially_filled -> open is not a legal transition"):
         book.apply_update(update(order, OrderStatus.NEW))
 
 

@@ -224,7 +224,7 @@ async def test_an_unknown_order_of_ours_is_verified_and_a_foreign_one_reported_o
     bench.runner.on_ticker(ticker())
     ours = bench.orders[-1]
     other.runner.on_order_update(other.update(ours, OrderStatus.NEW))
-    assert other.requests.take_reconcile() == "an order of ours that the book does not know"
+    assert other.requests.take_reconcile() == "one of our orders is not in the book"
     await settle()
 
 

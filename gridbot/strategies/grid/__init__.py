@@ -1,6 +1,6 @@
 """The grid strategy: a ladder of prices around an anchor, and the decisions about it. Pure.
 
-The levels (`ladder`), the orders a ladder wants (`plan`), the decisions (`engine`), what of them survives a restart
+The levels (`ladder`), the orders they call for (`plan`), the decisions (`engine`), the state saved across restarts
 (`state`), and the grid as a kind of strategy (`kind`). `docs/strategy.md` has the rules.
 """
 

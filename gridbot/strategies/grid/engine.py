@@ -1,18 +1,18 @@
 """Events in, intents out: the decisions of one strategy (docs/strategy.md 2).
 
-`GridEngine.on_event` is pure but for the engine's own memory: no I/O, no clock, no logging. What it remembers is the
-last price, the grid, and one answer with the prices at which it stays the same.
+`GridEngine.on_event` changes nothing but the engine's own memory: no I/O, no clock, no logging. The engine remembers
+the last price, the grid, and its last answer with the range of prices for which it holds.
 
 The known interval. With the grid and the orders fixed, the answer to a price changes only where the price leaves the
 grid, or where a level without an order becomes eligible or stops being so. Between the nearest of those thresholds the
 engine gives the same answer again (the same object) after comparing the price with two bounds, without looking at an
-order and without allocating anything. The bounds are whole ticks, both included, rounded inwards. They are forgotten
+order and without allocating anything. The bounds are whole ticks, both included, rounded inwards. They are dropped
 when the grid changes, and hold only for the same `LimitOrders` with the same `version`. While the known answer is
-empty the interval is *quiet* and can be asked for; intents that were refused come again with every tick instead.
+empty, the interval is *quiet* and `quiet_interval` gives it. Intents that were refused are repeated with every tick.
 
 Order of evaluation on a ticker: the grid first (build, rebuild, kept fills), then the long leg completely, then the
-short leg completely. A leg with too many orders rebuilds the grid at its turn: when it is the short leg, the long leg
-has already been decided with the grid before.
+short leg completely. A leg with too many orders rebuilds the grid when its turn comes: if it is the short leg, the long
+leg has already been decided with the old grid.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gridbot.strategies.grid.state import GridState
 __all__ = ["GridEngine"]
 
 SPARE_ORDERS = 10
-"""More orders than levels plus this on one leg mean that something went wrong: start over."""
+"""One leg with more orders than levels plus this many means that something went wrong: rebuild the grid."""
 
 _NOTHING: tuple[Intent, ...] = ()
 _IDS_KEPT = 10_000
@@ -44,8 +44,8 @@ OrdersView = LimitOrders | Mapping[str, Sequence[LimitOrder]]
 class GridEngine:
     """Decisions of one strategy on one symbol.
 
-    `anchor_price` (USDT) seeds the first build instead of the market price. `restored` is a saved state: its grid is
-    taken back if it fits, else its anchor seeds the build, and `restore_note` says why.
+    The first grid is built around `anchor_price` (USDT) if given, else around the market price. `restored` is a saved
+    state: its grid is used if it fits, else a grid is built around its anchor, and `restore_note` says why.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class GridEngine:
         if restored is not None:
             self._restore(restored)
 
-    # ------------------------------------------------------------------ what others may see
+    # ------------------------------------------------------------------ what others may read
 
     @property
     def grid(self) -> Grid | None:
@@ -98,7 +98,7 @@ class GridEngine:
         """Prices from low to high (USDT, both included) at which the answer stays empty, or None.
 
         It holds until the next event other than a ticker inside it, and only while the orders' `version` is unchanged.
-        Who jumps over ticks inside it has to feed the last one before an execution: a fill is judged by the last price.
+        A caller that skips ticks inside it must pass the last one before an execution: it is judged by the last price.
         """
         known = self._known_orders
         if known is None or self._known_answer or known.version != self._known_version:
@@ -106,7 +106,7 @@ class GridEngine:
         return (self._known_low, self._known_high) if self._known_low <= self._known_high else None
 
     def state(self) -> GridState:
-        """Everything that has to survive a restart. Save it at start and whenever `state_version` moved."""
+        """Everything that has to survive a restart. Save it at start and whenever `state_version` has changed."""
         grid = self.grid
         return GridState(
             symbol=self.symbol,
@@ -324,7 +324,7 @@ class GridEngine:
         return [CancelIntent(self.symbol, order.key, reason, order.side, order.ticks, direction) for order in orders]
 
     def _remember(self, plan: Plan, limit_orders: LimitOrders, answer: Sequence[Intent], edges: _Edges) -> None:
-        """Keep the answer and the whole ticks between which it stays: no level more becomes eligible, and none less."""
+        """Keep the answer and the range of ticks for which it holds: inside it, the same levels are eligible."""
         whole, step = self._whole, self._step
         low = max(
             plan.lowest,
@@ -345,7 +345,7 @@ class GridEngine:
 
 class _Edges:
     """Among the levels without an order: the lowest Buy and highest Sell that are not eligible yet (`next`), and the
-    highest Buy and lowest Sell that are (`last`). Where there is none, a level so far out that it bounds nothing.
+    highest Buy and lowest Sell that are (`last`). Where there is none, a value so far out that it limits nothing.
     """
 
     __slots__ = ("last_buy", "last_sell", "next_buy", "next_sell")

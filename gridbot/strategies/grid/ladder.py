@@ -1,6 +1,6 @@
 """The grid: price levels with sides, built around a price and moved by fills (docs/strategy.md 1).
 
-A `Grid` is a value: nothing changes one, `filled` gives the next. Prices are whole ticks. Prices that come from the
+A `Grid` is immutable: `filled` returns the next one. Prices are whole ticks. Prices that come from the
 market (the last price C, a fill F, the price P a grid is built around) are exact Decimals and are compared exactly,
 by cross-multiplying integers; they need not lie on a tick.
 
@@ -37,7 +37,7 @@ class Level(NamedTuple):
 
 
 class ImpossibleLadder(CannotTrade):
-    """The ladder cannot exist with this tick, step and price; `smallest_step` is a percentage that can, if any."""
+    """No ladder exists with this tick, step and price; `smallest_step` (percent) is one that works, if there is any."""
 
     def __init__(self, config: GridConfig, instrument: Instrument, price: Decimal, problem: str) -> None:
         self.smallest_step = smallest_step(config.grid_count, instrument, price)
@@ -102,7 +102,7 @@ class Grid:
     def build(
         cls, config: GridConfig, instrument: Instrument, price: Decimal, last_fill: Decimal | None = None
     ) -> Grid:
-        """Build around `price`; raise `ImpossibleLadder` if the levels do not come out apart."""
+        """Build around `price`; raise `ImpossibleLadder` if the levels would be too close together."""
         return cls(config, instrument, tuple(ladder(config, instrument, price)), price, last_fill)
 
     @property
@@ -242,8 +242,9 @@ def _assign_sides(
 def _shift(config: GridConfig, levels: list[Level]) -> tuple[Level, ...]:
     """Move the ladder one level towards the market if its sides are out of balance.
 
-    The new level is measured from the outermost remaining one, whatever its side. Where rounding to ticks would put it
-    onto that level or to zero the ladder stays: it is valid as it is, and leaving it rebuilds it with a clear error.
+    The new level is measured from the outermost remaining one, whatever its side. If rounding to ticks would put it on
+    that level or at zero, the ladder stays: it is still valid, and once the price leaves it, the rebuild raises a clear
+    error.
     """
     buys = sum(1 for level in levels if level.side is Side.BUY)
     sells = sum(1 for level in levels if level.side is Side.SELL)

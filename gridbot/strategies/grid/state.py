@@ -1,4 +1,4 @@
-"""What of a grid survives a restart, and when it may be taken back (docs/strategy.md 1.6, incidents L32, L33)."""
+"""The saved form of a grid, and when it may be used again (docs/strategy.md 1.6, incidents L32, L33)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class GridState:
         return self.anchor if same else None
 
     def grid(self, config: GridConfig, instrument: Instrument) -> Grid:
-        """The grid as it was; only after `refusal` said nothing."""
+        """The grid as it was saved; call it only if `refusal` is empty."""
         if self.anchor is None:
             raise ValueError("expected a state with a grid, got one without; ask `refusal` first")
         return Grid(config, instrument, self.levels, self.anchor, self.last_fill)
