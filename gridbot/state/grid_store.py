@@ -45,14 +45,14 @@ class GridAnchorStore:
         try:
             text = self._files.read(name)
         except OSError as error:
-            self._on_problem(f"{path}: expected a readable grid file, got {error}; the grid is built anew")
+            self._on_problem(f"{path}: expected a readable grid file, got {error}; a new grid is built")
             return None
         if text is None:
             return None
         try:
             return _decode(text, strat_id)
         except ValueError as error:
-            self._on_problem(f"{path}: {error}; set aside as {self._set_aside(name)}, the grid is built anew")
+            self._on_problem(f"{path}: {error}; set aside as {self._set_aside(name)}, a new grid is built")
             return None
 
     def save(self, strat_id: str, state: GridState) -> None:

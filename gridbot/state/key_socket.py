@@ -1,8 +1,8 @@
 """A lock without a file: a Unix socket with an abstract name, which the kernel frees with its process.
 
 It needs no directory, so it works where the home directory is missing, read-only, or another one for each of two
-processes. It is seen by all processes of the machine (of the network namespace), also by those of other users. One of
-them might take a name to get in our way, so a socket of another user is reported and does not decide.
+processes. It is seen by all processes of the machine (of the network namespace), also by those of other users. Another
+user could take the name to stop us, so a socket of another user is reported and does not count.
 """
 
 from __future__ import annotations

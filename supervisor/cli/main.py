@@ -20,7 +20,7 @@ COMMANDS = {
     "logs": ("logs:logs", "Show the log of a process."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),
     "pause": ("pause_resume:pause", "Send no new orders for an account or a strategy."),
-    "rebuild": ("maintenance_commands:rebuild", "Make the database anew from the journals."),
+    "rebuild": ("maintenance_commands:rebuild", "Build a new database from the journals."),
     "restart": ("restart:restart", "Restart one process in order."),
     "resume": ("pause_resume:resume", "Let a paused, halted or latched account trade again."),
     "sql": ("sql:sql", "Ask the records a question in SQL, also while it runs."),
