@@ -113,7 +113,8 @@ def stop_logging() -> None:
         logging.getLogger().removeHandler(logs.entrance)
         logs.listener.stop()
         for target in logs.listener.handlers:
-            target.close()
+            with contextlib.suppress(OSError):  # a full disk, which must not change how the process ends
+                target.close()
 
 
 class _Logs:

@@ -16,8 +16,11 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
-__all__ = ["CommandError", "ExitCode", "unwritable"]
+__all__ = ["WRITABLE_HINT", "CommandError", "ExitCode", "unwritable"]
+
+WRITABLE_HINT: Final = "make room there, or let this user write there"
 
 
 class ExitCode(IntEnum):

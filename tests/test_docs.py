@@ -31,6 +31,22 @@ def test_no_page_points_outside_the_repository(page: Path) -> None:
     assert not re.search(r"\.\./shared|\breference/|lessons\.md|bybit-v5|/work/", text)
 
 
+def test_cited_sections_exist() -> None:
+    """Code and pages cite `docs/strategy.md 4.2`; platform's list numbers and tables are not sections."""
+    sections = {
+        page.stem: set(re.findall(r"^#+ (\d+(?:\.\d+)?)\b", page.read_text(encoding="utf-8"), re.MULTILINE))
+        for page in PAGES
+    }
+    sources = [path for top in ("gridbot", "supervisor", "tests", "benchmarks") for path in (ROOT / top).rglob("*.py")]
+    cited = {
+        (path.name, page, number)
+        for path in (*sources, *PAGES)
+        for page, number in re.findall(r"docs/(\w+)\.md (\d+(?:\.\d+)?)\b", path.read_text(encoding="utf-8"))
+    }
+    assert len(cited) > 20
+    assert {cite for cite in cited if cite[2] not in sections[cite[1]]} == set()
+
+
 def test_the_page_of_moves_names_modules_that_exist() -> None:
     assert len(MOVED) > 100
     places = {place for _, cell in MOVED for place in re.findall(r"`([^`]+)`", cell)}

@@ -221,3 +221,19 @@ def test_a_process_that_just_ends_has_written_its_lines(tmp_path):
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)
     assert _lines(tmp_path, "p")[0]["message"] == "last words"
+
+
+def test_a_full_disk_does_not_change_how_a_process_ends(tmp_path):
+    program = (
+        "import logging, pathlib, resource, sys\n"
+        "from gridbot import logging_setup\n"
+        "from gridbot.config.models import LoggingConfig\n"
+        "logging_setup.setup_logging('p', LoggingConfig(), pathlib.Path(sys.argv[1]), False)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "logging.getLogger('gridbot').info('finds no room')\n"
+        "logging_setup.stop_logging()\n"
+        "sys.exit(7)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 7
+    assert ended.stderr.count("\n") == ended.stderr.count("log lines are lost") == 1

@@ -17,6 +17,7 @@ from gridbot.config.errors import expected
 from gridbot.config.fields import Amount, Cap, Model, Name, Positive, Symbol
 from gridbot.core.limits import Limit
 from gridbot.exchange.environment import Environment
+from gridbot.strategies.registry import DEFAULT_KIND, KINDS, AnyKind
 
 __all__ = [
     "AccountCaps",
@@ -122,20 +123,17 @@ class AccountConfig(Model):
 
 
 class StrategyConfig(Model):
-    """One grid on one symbol of one account."""
+    """One strategy on one symbol of one account: the keys that all kinds share.
+
+    A section of the file is an instance of a class that has the keys of its kind as well (`strategy_kinds.py`).
+    """
 
     strat_id: Name = Field(description="Unique and for ever: it is part of every order's identity.")
     account: Name = Field(description="Name of an account above.")
     symbol: Symbol = Field(description="USDT perpetual; one strategy per account and symbol.")
+    kind: str = Field(DEFAULT_KIND, description="What decides: one of the kinds below, with its keys.")
     tick_size: Positive | None = Field(
         None, description="Only checked against the exchange's own tick; lets `check` print the ladder offline."
-    )
-    grid_count: int = Field(50, ge=4, le=500, description="Number of levels; half above, half below the centre.")
-    grid_step: Annotated[Decimal, Field(gt=0, lt=50)] = Field(
-        Decimal("0.2"), description="Distance of neighbouring levels in percent."
-    )
-    rebalance_threshold: Annotated[Decimal, Field(gt=0, le=1)] = Field(
-        Decimal("0.3"), description="Imbalance of buys and sells at which a fill shifts the grid by one level."
     )
     amount: Amount = Field(
         "x0.001", description="Size of an order: x0.001 of the wallet, 100 USDT of notional, or q0.01 coins."
@@ -166,3 +164,8 @@ class StrategyConfig(Model):
         Decimal("0.1"), description="Available balance / position value below which closes are not shrunk."
     )
     caps: StrategyCaps = Field(default_factory=StrategyCaps, description="Limits of the strategy.")
+
+    @property
+    def decided_by(self) -> AnyKind:
+        """The kind of strategy that `kind` names."""
+        return KINDS[self.kind]

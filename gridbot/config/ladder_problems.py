@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.errors import Loc, Problem
-from gridbot.config.offline_market import grid_config, offline_instrument, paper_start_price
+from gridbot.config.offline_market import offline_instrument, paper_start_price
 from gridbot.exchange.environment import Environment
 from gridbot.paper.market.instruments import listings
 from gridbot.paper.settings import PaperConfig, SourceKind
-from gridbot.strategies.grid.ladder import ImpossibleLadder, ladder
+from gridbot.strategies.base import CannotTrade
 
 __all__ = ["ladder_problems", "paper_problems"]
 
@@ -43,7 +43,7 @@ def paper_problems(loc: Loc, strategy: StrategyConfig, paper: PaperConfig) -> It
 def ladder_problems(
     loc: Loc, strategy: StrategyConfig, environment: str | None, paper: PaperConfig
 ) -> Iterator[Problem]:
-    """`paper_problems`, then levels that coincide at the start price, if tick and price are known before the start."""
+    """`paper_problems`, then levels that cannot be at the start price, if tick and price are known before the start."""
     if environment != Environment.PAPER:
         return
     before = list(paper_problems(loc, strategy, paper))
@@ -52,9 +52,6 @@ def ladder_problems(
     if before or price is None or instrument is None:
         return
     try:
-        ladder(grid_config(strategy), instrument, price)
-    except ImpossibleLadder as error:
-        wanted = f"steps that stay apart at a price of {price} with a tick of {instrument.tick_size}"
-        smallest = error.smallest_step
-        do = f"use at least {smallest}" if smallest is not None else "use a smaller grid_count"
-        yield Problem((*loc, "grid_step"), wanted, f"`{strategy.grid_step}` with {strategy.grid_count} levels", do)
+        strategy.decided_by.plan(strategy, instrument, price)
+    except CannotTrade as error:
+        yield Problem((*loc, error.key), error.expected, error.got, error.do)

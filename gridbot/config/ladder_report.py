@@ -9,13 +9,13 @@ from typing import Any
 
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
-from gridbot.config.offline_market import grid_config, offline_instrument, paper_start_price
+from gridbot.config.offline_market import offline_instrument, paper_start_price
 from gridbot.core.instrument import Instrument
 from gridbot.core.sizing import AmountKind, AmountRule, quantity_for
 from gridbot.core.vocabulary import Side
 from gridbot.exchange.environment import Environment
 from gridbot.paper.market.instruments import LISTINGS
-from gridbot.strategies.grid.ladder import ImpossibleLadder, Level, ladder
+from gridbot.strategies.base import CannotTrade, PlannedLevel
 
 __all__ = ["LadderReport", "Row", "Totals", "ladder_report"]
 
@@ -59,6 +59,7 @@ class LadderReport:
     """One strategy's ladder, highest price first, and where its figures come from."""
 
     strategy: StrategyConfig
+    summary: str
     environment: Environment
     price: Decimal | None
     price_source: str
@@ -104,12 +105,14 @@ def ladder_report(
     price, source = _price(config, account, strategy, prices)
     instrument = offline_instrument(strategy, account.environment, config.paper)
     wallet = _wallet(config, account, wallets)
-    report = LadderReport(strategy, account.environment, price, source, instrument, wallet)
+    kind = strategy.decided_by
+    report = LadderReport(strategy, kind.summary(strategy), account.environment, price, source, instrument, wallet)
     if price is None or instrument is None:
-        return replace(report, rows=tuple(_relative(strategy)), notes=tuple(_unknowns(report)))
+        outline = tuple(Row(_side(side), percent) for side, percent in kind.outline(strategy))
+        return replace(report, rows=outline, notes=tuple(_unknowns(report)))
     try:
-        levels = ladder(grid_config(strategy), instrument, price)
-    except ImpossibleLadder as error:
+        levels = kind.plan(strategy, instrument, price)
+    except CannotTrade as error:
         return replace(report, problem=str(error))
     rows = [_row(level, report, instrument, price) for level in levels]
     rows = _beyond_margin(rows, strategy, wallet)
@@ -136,24 +139,16 @@ def _wallet(config: GridbotConfig, account: AccountConfig, wallets: Mapping[str,
     return config.paper.default_balance if account.balance is None else account.balance
 
 
-def _relative(strategy: StrategyConfig) -> Iterator[Row]:
-    half = strategy.grid_count // 2
-    up, down = 1 + strategy.grid_step / 100, 1 - strategy.grid_step / 100
-    for number in range(half, 0, -1):
-        yield Row("Sell", (up**number - 1) * 100)
-    yield Row("wait", Decimal(0))
-    for number in range(1, half + 1):
-        yield Row("Buy", (down**number - 1) * 100)
+def _side(side: Side | None) -> str:
+    return "wait" if side is None else side.value
 
 
-def _row(level: Level, report: LadderReport, instrument: Instrument, centre: Decimal) -> Row:
+def _row(level: PlannedLevel, report: LadderReport, instrument: Instrument, centre: Decimal) -> Row:
     price = instrument.price(level.ticks)
     percent = (price - centre) / centre * 100
-    if level.side is None:
-        return Row("wait", percent, price, reason="at the price: no order")
-    side = "Buy" if level.side is Side.BUY else "Sell"
-    if abs(percent) <= report.strategy.grid_step / 2:
-        return Row(side, percent, price, reason="within half a step of the price: waits until it has moved")
+    side = _side(level.side)
+    if level.side is None or level.remark:
+        return Row(side, percent, price, reason=level.remark or "at the price: no order")
     rule = AmountRule.parse(report.strategy.amount)
     if rule.kind is AmountKind.WALLET_FRACTION and report.wallet is None:
         return Row(side, percent, price)

@@ -17,12 +17,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from gridbot.config.account_models import StrategyConfig, with_environment
+from gridbot.config.account_models import with_environment
 from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem
 from gridbot.config.ladder_problems import ladder_problems
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE, project_root
+from gridbot.config.strategy_kinds import strategy_config
 from gridbot.config.validation_problems import problems_of
 from gridbot.config.yaml_nodes import Document, read_document
 from gridbot.exchange.environment import Environment
@@ -120,8 +121,8 @@ def _ladders(data: Mapping[str, Any], parts: Parts) -> list[Problem]:
     with contextlib.suppress(ValidationError):
         paper = PaperConfig.model_validate(data.get("paper") or {})
         for index, raw in parts.strategies.items():
-            with contextlib.suppress(ValidationError):
-                strategy = StrategyConfig.model_validate(raw)
+            with contextlib.suppress(ValidationError, PydanticCustomError):
+                strategy = strategy_config(raw)
                 environment = environments.get(strategy.account)
                 problems += ladder_problems(("strategies", index), strategy, environment, paper)
     return problems

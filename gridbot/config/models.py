@@ -15,6 +15,7 @@ from gridbot.config.account_models import AccountConfig, StrategyConfig, with_en
 from gridbot.config.errors import expected
 from gridbot.config.fields import Level, Model, Seconds, SecondsOrOff
 from gridbot.config.storage import StorageConfig
+from gridbot.config.strategy_kinds import StrategySection
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 
@@ -72,7 +73,7 @@ class GridbotConfig(Model):
     accounts: Annotated[tuple[AccountConfig, ...], AfterValidator(_some)] = Field(
         description="One worker process each."
     )
-    strategies: tuple[StrategyConfig, ...] = Field((), description="The grids.")
+    strategies: tuple[StrategySection, ...] = Field((), description="What trades.")
     position_check_interval: Seconds = Field(63.0, description="Seconds between position checks by REST.")
     order_sync_interval: SecondsOrOff = Field(61.0, description="Seconds between open-order sweeps; 0 is off.")
     wallet_cache_interval: SecondsOrOff = Field(300.0, description="Seconds a REST wallet reading is used; 0 is none.")
@@ -102,7 +103,7 @@ class GridbotConfig(Model):
         return [strategy for strategy in self.strategies if strategy.account == account]
 
     def secrets(self) -> list[str]:
-        """Values that must never reach a log (`logging_setup.register_secret`). Keys of the paper exchange are not secret."""
+        """Values that must never reach a log (`logging_setup.register_secret`). Paper keys are not secret."""
         values = [account.api_secret for account in self.accounts]
         values += [account.api_key for account in self.accounts if account.environment is not Environment.PAPER]
         return [value.get_secret_value() for value in values]

@@ -10,16 +10,10 @@ from gridbot.core.instrument import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.paper.market.instruments import LISTINGS, listings
 from gridbot.paper.settings import PaperConfig, SourceKind
-from gridbot.strategies.grid.ladder import GridConfig
 
-__all__ = ["grid_config", "offline_instrument", "paper_start_price"]
+__all__ = ["offline_instrument", "paper_start_price"]
 
 _UNKNOWN_STEP = Decimal("1e-8")
-
-
-def grid_config(strategy: StrategyConfig) -> GridConfig:
-    """The part of a strategy that its ladder is made from."""
-    return GridConfig(strategy.grid_count, strategy.grid_step, strategy.rebalance_threshold)
 
 
 def paper_start_price(paper: PaperConfig, symbol: str) -> Decimal | None:

@@ -12,9 +12,11 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gridbot.config.account_models import StrategyConfig
 from gridbot.config.fields import age_text
 from gridbot.config.models import GridbotConfig
 from gridbot.core.limits import Limit
+from gridbot.strategies.registry import KINDS
 
 __all__ = ["reference"]
 
@@ -68,6 +70,9 @@ def _section(model: type[BaseModel], path: str, title: str) -> Iterator[str]:
     yield ""
     for place, child in inner:
         yield from _section(child, f"{place}.", f"`{place}`")
+        if child is StrategyConfig:
+            for kind in KINDS.values():
+                yield from _section(kind.keys, f"{place}.", f"`{place}` of kind `{kind.name}`")
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -40,7 +40,7 @@ def _strategy_warnings(config: GridbotConfig, strategy: StrategyConfig) -> Itera
     for key in ("max_notional", "max_open_orders", "max_orders_per_minute"):
         if getattr(caps, key) is None:
             yield f"{name}: caps.{key} is off"
-    levels = 2 * (strategy.grid_count // 2)
+    levels = strategy.decided_by.most_orders(strategy)
     if caps.max_open_orders is not None and caps.max_open_orders < levels:
         yield f"{name}: caps.max_open_orders {caps.max_open_orders} is less than its {levels} levels; some stay empty"
     if strategy.min_total_margin > LARGE_MIN_TOTAL_MARGIN:
@@ -49,12 +49,8 @@ def _strategy_warnings(config: GridbotConfig, strategy: StrategyConfig) -> Itera
             f"{name}: min_total_margin {strategy.min_total_margin} is far above the default 0.15; "
             f"the rule for equal positions ({rule}) would hold nearly always"
         )
-    fee = _maker_fee(config, strategy)
-    if strategy.grid_step <= 200 * fee:
-        yield (
-            f"{name}: grid_step {strategy.grid_step} % does not pay for two maker fees of {_plain(fee * 100)} %; "
-            "every pair of fills would lose"
-        )
+    for warning in strategy.decided_by.warnings(strategy, _maker_fee(config, strategy)):
+        yield f"{name}: {warning}"
     if strategy.leverage is not None and strategy.max_margin > strategy.leverage:
         yield (
             f"{name}: max_margin {strategy.max_margin} cannot be reached with leverage {strategy.leverage}; "
@@ -69,7 +65,3 @@ def _strategy_warnings(config: GridbotConfig, strategy: StrategyConfig) -> Itera
 def _maker_fee(config: GridbotConfig, strategy: StrategyConfig) -> Decimal:
     paper = config.account(strategy.account).environment is Environment.PAPER
     return config.paper.maker_fee if paper else MAKER_FEE_ELSEWHERE
-
-
-def _plain(value: Decimal) -> str:
-    return f"{value.normalize():f}"

@@ -10,7 +10,10 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gridbot.config.account_models import StrategyConfig
 from gridbot.config.errors import Loc, Problem, looks_secret
+from gridbot.config.strategy_kinds import strategy_model
+from gridbot.strategies.registry import DEFAULT_KIND, KINDS
 
 __all__ = ["problems_of"]
 
@@ -35,17 +38,14 @@ _GONE = {
 }
 
 
-def problems_of(
-    error: ValidationError, model: type[BaseModel], raw: Mapping[Loc, str], base: Loc = ()
-) -> Iterator[Problem]:
-    """pydantic's errors as problems. `raw`: the texts as they stand in the file; `base`: the place of the model."""
+def problems_of(error: ValidationError, model: type[BaseModel], raw: Mapping[Loc, str]) -> Iterator[Problem]:
+    """pydantic's errors as problems. `model` is the whole file's; `raw`: the texts as they stand in it."""
     for item in error.errors(include_url=False):
-        loc = _real_loc(item["loc"], model)
-        place = (*base, *loc)
+        place = _real_loc(item["loc"], model, raw)
         if item["type"] == "extra_forbidden":
-            yield _unknown_key(place, loc, model)
+            yield _unknown_key(place, model, raw)
         elif item["type"] == "missing":
-            yield Problem(place, "a value", "nothing", f"add `{loc[-1]}:` here")
+            yield Problem(place, "a value", "nothing", f"add `{place[-1]}:` here")
         else:
             what, do = _expectation(item)
             context: dict[str, Any] = item.get("ctx", {})
@@ -54,9 +54,9 @@ def problems_of(
             yield Problem(place, what, context.get("got") or _shown(place, raw, item["input"]), do)
 
 
-def _unknown_key(place: Loc, loc: Loc, model: type[BaseModel]) -> Problem:
-    name = str(loc[-1])
-    known = _known_keys(model, loc[:-1])
+def _unknown_key(place: Loc, model: type[BaseModel], raw: Mapping[Loc, str]) -> Problem:
+    name = str(place[-1])
+    known = _known_keys(model, place[:-1], raw)
     what = f"one of {', '.join(sorted(known))}" if 0 < len(known) <= 12 else "a known key"
     if name in _GONE:
         return Problem(place, what, f"`{name}`", _GONE[name])
@@ -108,7 +108,7 @@ def _shown(place: Loc, raw: Mapping[Loc, str], value: Any) -> str:
     return f"`{text[:60]}`" if text.strip() else "nothing"
 
 
-def _real_loc(loc: Loc, model: type[BaseModel]) -> Loc:
+def _real_loc(loc: Loc, model: type[BaseModel], raw: Mapping[Loc, str]) -> Loc:
     """The place without the tags that pydantic adds for unions and dictionary keys: the file does not have them."""
     kept: list[str | int] = []
     types: list[Any] = [model]
@@ -119,15 +119,21 @@ def _real_loc(loc: Loc, model: type[BaseModel]) -> Loc:
                 kept.append(part)
             continue
         kept.append(part)
-        types = inner or []
+        types = _of_their_kind(inner or [], tuple(kept), raw)
     return tuple(kept)
 
 
-def _known_keys(model: type[BaseModel], loc: Loc) -> list[str]:
+def _known_keys(model: type[BaseModel], loc: Loc, raw: Mapping[Loc, str]) -> list[str]:
     types: list[Any] = [model]
-    for part in loc:
-        types = _step(types, part) or []
+    for index, part in enumerate(loc, 1):
+        types = _of_their_kind(_step(types, part) or [], loc[:index], raw)
     return [name for option in types if _is_model(option) for name in _field_names(option)]
+
+
+def _of_their_kind(types: list[Any], place: Loc, raw: Mapping[Loc, str]) -> list[Any]:
+    """The types, with a strategy's section as the model of the kind that it names."""
+    kind = raw.get((*place, "kind"), DEFAULT_KIND)
+    return [strategy_model(kind) if option is StrategyConfig and kind in KINDS else option for option in types]
 
 
 def _field_names(model: type[BaseModel]) -> list[str]:

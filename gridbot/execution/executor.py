@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 
-from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest
 from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.execution.rate_budget import RateBudget
@@ -48,13 +48,14 @@ class Executor:
         self._free = max_in_flight
         self._cancels = Lane(RequestKind.CANCEL)
         self._places = Lane(RequestKind.PLACE)
+        self._lanes = (self._cancels, self._places)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: Timer | None = None
 
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing is under way."""
-        return not (self._tasks or self._cancels or self._places)
+        return not (self._tasks or self._cancels.heap or self._places.heap)
 
     @property
     def ip_banned_until_s(self) -> float | None:
@@ -78,8 +79,8 @@ class Executor:
             self._timer = None
         now_s = self._clock.monotonic_s()
         wait_s: float | None = None
-        for lane in (self._cancels, self._places):
-            while self._free > 0:
+        for lane in self._lanes:
+            while self._free > 0 and lane.heap:
                 step = next_step(lane, self.budget, now_s)
                 if isinstance(step, Send):
                     self._launch(step)
@@ -130,12 +131,35 @@ class Executor:
         for symbol in dict.fromkeys(order.symbol for order in orders):
             mine = [order for order in orders if order.symbol == symbol]
             refs = [CancelRef(order_id=order.order_id, order_link_id=order.link_id) for order in mine]
-            begun.append((mine, self._gateway.cancel_orders(symbol, refs)))
+            try:
+                answer = self._gateway.cancel_orders(symbol, refs)
+            except Exception as error:  # noqa: BLE001 - the requests for other symbols have left and want their answers
+                answer = _failed(_error_of(error))
+            begun.append((mine, answer))
         return _results(begun, orders, result_of_cancel)
 
     # ------------------------------------------------------------------ inside
 
     def _launch(self, send: Send) -> None:
+        """Journal the orders, start their request, and take in its answer later.
+
+        If something breaks here, we do not know what has left: that is the answer each order gets, and so it is looked
+        up. No slot is taken before the task exists that gives it back.
+        """
+        answer: Awaitable[OrderResult | list[OrderResult]]
+        try:
+            self._journal(send)
+            answer = self._execute(send)
+        except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
+            result_of = result_of_place if send.kind is RequestKind.PLACE else result_of_cancel
+            answer = _known([result_of(_error_of(error))] * len(send.entries))
+        task = asyncio.get_running_loop().create_task(self._take_in(send, answer))
+        self._free -= 1
+        self._tasks.add(task)
+        task.add_done_callback(self._landed)
+
+    def _journal(self, send: Send) -> None:
+        """Write everything about the orders of a request before it leaves."""
         if send.kind is RequestKind.PLACE:
             sent_ms = self._clock.wall_ms()
             for order, owner in send.entries:
@@ -144,11 +168,8 @@ class Executor:
                 order.sent_ms = sent_ms
                 owner.sending(order)
         self._before_send()
-        self.trace.journalled(order.link_id for order, _ in send.entries)
-        self._free -= 1
-        task = asyncio.get_running_loop().create_task(self._take_in(send, self._execute(send)))
-        self._tasks.add(task)
-        task.add_done_callback(self._landed)
+        if self.trace.on:
+            self.trace.journalled(order.link_id for order, _ in send.entries)
 
     def _execute(self, send: Send) -> Awaitable[OrderResult | list[OrderResult]]:
         """The request has left when this returns: a turn of the loop earlier than from within a task, and in order."""
@@ -180,13 +201,29 @@ class Executor:
             self.pump()
 
 
+def _error_of(error: Exception) -> ExchangeError:
+    """The answer to a request that failed. A fault of ours says nothing about the order, which may have left."""
+    if isinstance(error, ExchangeError):
+        return error
+    log.error("a request broke on our side; its orders are looked up", exc_info=error)
+    return make_error(f"the request broke on our side ({type(error).__name__})", ErrorKind.AMBIGUOUS)
+
+
+async def _known(results: list[OrderResult]) -> list[OrderResult]:
+    return results
+
+
+async def _failed(error: ExchangeError) -> _Answers:
+    raise error
+
+
 async def _result(
     answer: Awaitable[OrderAck], result_of: Callable[[OrderAck | ExchangeError], OrderResult]
 ) -> OrderResult:
     try:
         return result_of(await answer)
-    except ExchangeError as error:
-        return result_of(error)
+    except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
+        return result_of(_error_of(error))
 
 
 async def _results(
@@ -199,8 +236,8 @@ async def _results(
     for mine, waiting in begun:
         try:
             answers = await waiting
-        except ExchangeError as error:
-            answers = [error] * len(mine)
+        except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
+            answers = [_error_of(error)] * len(mine)
         results.update((order.key, result_of(answer)) for order, answer in zip(mine, answers, strict=True))
     return [results[order.key] for order in orders]
 

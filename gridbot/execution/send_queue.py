@@ -81,31 +81,31 @@ class Lane:
 
     def __init__(self, kind: RequestKind) -> None:
         self.kind = kind
-        self._heap: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
+        self.heap: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
         self._count = itertools.count()
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self.heap)
 
     def push(self, order: TrackedOrder, owner: OrderOwner, *, rank: int = 0, distance: Decimal = ZERO) -> None:
         """Queue an order: lower ranks go first, then smaller distances, then the one that came first."""
-        heapq.heappush(self._heap, (rank, distance, next(self._count), order, owner))
+        heapq.heappush(self.heap, (rank, distance, next(self._count), order, owner))
 
     def drop_stale(self) -> None:
         """Forget orders that need no request any more: withdrawn before their turn, or over in the meantime."""
         wanted = self.kind.wanted
-        fresh = [entry for entry in self._heap if entry[3].state is wanted]
-        if len(fresh) < len(self._heap):
+        fresh = [entry for entry in self.heap if entry[3].state is wanted]
+        if len(fresh) < len(self.heap):
             heapq.heapify(fresh)
-            self._heap = fresh
+            self.heap = fresh
 
     def take(self, count: int) -> list[Entry]:
         """Take out the `count` most urgent orders."""
-        return [heapq.heappop(self._heap)[3:] for _ in range(count)]
+        return [heapq.heappop(self.heap)[3:] for _ in range(count)]
 
     def clear(self) -> None:
         """Forget all."""
-        self._heap.clear()
+        self.heap.clear()
 
 
 def next_step(lane: Lane, budget: RateBudget, now_s: float) -> Send | Wait | None:

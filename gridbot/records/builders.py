@@ -34,7 +34,7 @@ from gridbot.records.record_types import (
     UtcMs,
     WalletRecord,
 )
-from gridbot.strategies.grid import GridState
+from gridbot.strategies.base import Ladder
 
 __all__ = [
     "execution_of",
@@ -224,20 +224,20 @@ def of_ticker(ticker: TickerEvent) -> TickerRecord:
     )
 
 
-def of_grid(strategy: str, state: GridState) -> GridRecord:
+def of_grid(strategy: str, ladder: Ladder) -> GridRecord:
     """A ladder as it is now."""
     levels = [
-        [f"{(ticks * state.tick_size).normalize():f}", "Wait" if side is None else side.value]
-        for ticks, side in state.levels
+        [f"{(ticks * ladder.tick_size).normalize():f}", "Wait" if side is None else side.value]
+        for ticks, side in ladder.levels
     ]
     return GridRecord(
         strategy=strategy,
-        symbol=state.symbol,
-        version=state.version,
-        anchor=state.anchor,
-        last_fill=state.last_fill,
+        symbol=ladder.symbol,
+        version=ladder.version,
+        anchor=ladder.anchor,
+        last_fill=ladder.last_fill,
         levels=_json(levels),
-        exchange_ts=UtcMs(state.exchange_ts) if state.exchange_ts else None,
+        exchange_ts=UtcMs(ladder.exchange_ts) if ladder.exchange_ts else None,
     )
 
 

@@ -45,7 +45,7 @@ class Damage:
     def __str__(self) -> str:
         kept = f", kept in {self.kept_at}" if self.kept_at else ""
         return (
-            f"{self.path}: {self.length} bytes at offset {self.offset} are not valid records (damaged on disk or "
+            f"{self.path}: {self.length} bytes at offset {self.offset} are no valid records (damaged on disk or "
             f"never wholly written){kept}; everything else in the journal is used"
         )
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar, NewType
 
+from gridbot.commands.command_table import COMMANDS
+
 __all__ = [
     "AlertRecord",
     "CommandRecord",
@@ -278,7 +280,7 @@ class CommandRecord:
     TABLE: ClassVar[str] = "commands"
 
     strategy: str = col("strat_id it was meant for; empty for all.", default="")
-    name: str = col("pause, resume, reconcile, stop, restart.")
+    name: str = col(f"{', '.join(command.name for command in COMMANDS)}.")
     args: Json = col("Its arguments.", default=Json("{}"))
     ok: bool = col("Whether it was carried out.")
     result: str = col("What was done, or why not.")

@@ -23,7 +23,6 @@ class Caps:
 
     max_notional: Limit | None = None
     max_open_orders: int | None = None
-    max_orders_per_minute: int | None = None
     max_margin: Decimal | None = None
 
 

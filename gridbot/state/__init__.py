@@ -2,7 +2,7 @@
 
     state_files, documents       the small files of an account and the thread that writes them
     ledger_checkpoint, run_log   the ledger, from a checkpoint and the journal; runs of a process
-    grid_store                   the grids of the strategies
+    strategy_store               what the strategies save
     key_lock, key_socket,        one trader per API key on a machine
     lock_directory
 

@@ -167,7 +167,7 @@ class Database:
         )
 
     def offsets_if_readable(self) -> dict[str, int]:
-        """Last committed number per account, read-only, while another process reads the file; empty when that fails too."""
+        """`stored_offsets`, read while another process reads the file; empty when that fails too."""
         try:
             with duckdb.connect(str(self.path), read_only=True, config=_CONFIG) as con:
                 return stored_offsets(con)

@@ -27,7 +27,7 @@ class AccountRecords:
         context = self._context
         now_s = context.clock.monotonic_s()
         for runner in self._runners.values():
-            runner.grid_saving.record_if_changed()
+            runner.saving.record_if_changed()
         risk_states = [runner.risk_state for runner in self._runners.values()]
         halts = halts_of(context.gate, context.executor.ip_banned_until_s, risk_states, now_s)
         for change in self._halts.changes(halts, now_s, context.clock.wall_us()):

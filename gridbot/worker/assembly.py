@@ -29,11 +29,10 @@ from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StateFile
-from gridbot.state.grid_store import GridAnchorStore
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
-from gridbot.strategies.grid import GridConfig, GridEngine
+from gridbot.state.strategy_store import StrategyStateStore
 from gridbot.worker.context import Alert, WorkerContext
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts
@@ -80,7 +79,6 @@ class Assembly:
         self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder)
         self._ledger = self.checkpoint.load()
         self._generations = _generations(StateFile(self._files, "generation.json"), clock)
-        self._grids = GridAnchorStore(self._files)
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
@@ -172,20 +170,11 @@ class Assembly:
         return LossGuard(limit, StateFile(self._files, "latch.json"), context, live)
 
     def _runner(self, strategy: StrategyConfig, instrument: Instrument, context: WorkerContext) -> StrategyRunner:
-        name = strategy.strat_id
-        engine = GridEngine(
-            strategy.symbol,
-            instrument,
-            GridConfig(
-                grid_count=strategy.grid_count,
-                grid_step=strategy.grid_step,
-                rebalance_threshold=strategy.rebalance_threshold,
-            ),
-            name,
-            restored=self._grids.load(name),
-        )
+        name, kind = strategy.strat_id, strategy.decided_by
+        states = StrategyStateStore(self._files, kind)
+        engine = kind.make(strategy, instrument, name, states.load(name))
         if engine.restore_note:
-            log.info("%s: the grid is built anew: %s", name, engine.restore_note)
+            log.info("%s: the %s is built anew: %s", name, kind.name, engine.restore_note)
         venue = gate = None
         if strategy.shadow_mode:
             venue = ShadowVenue(strategy.symbol, run_id=self._run_id)
@@ -198,11 +187,11 @@ class Assembly:
             instrument,
             engine,
             context,
-            save_grid=lambda exchange_ts: self._grids.save(name, engine.state()),
+            save_state=lambda exchange_ts: states.save(name, engine.state()),
             venue=venue,
             gate=gate,
         )
-        self._grids.save(name, engine.state())
+        states.save(name, engine.state())
         return runner
 
     def _streams(self, symbols: Sequence[str], on_wake: Callable[[], None]) -> StreamSet:

@@ -1,4 +1,7 @@
-"""Operator commands: each acts through the part that owns what it changes."""
+"""A worker's handlers of operator commands: each acts through the part that owns what it changes.
+
+`gridbot.commands.command_table` declares the commands; every one for a worker has its handler here.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from typing import Any
 
 import orjson
 
+from gridbot.commands.arguments import NoArguments, PauseArguments, ResumeArguments, read_arguments
+from gridbot.commands.command_table import WORKER_COMMANDS, find_command
+from gridbot.commands.wording import did_you_mean
 from gridbot.records.record_types import CommandRecord, Json
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.refresh_requests import RefreshRequests
@@ -28,68 +34,71 @@ class Commands:
         self._runners = runners
         self._requests = requests
         self._losses = losses
-        self._handlers: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        self.handlers: Mapping[str, Callable[[Any], str]] = {
             "pause": self._pause,
             "resume": self._resume,
             "reconcile": self._reconcile,
         }
 
-    def run(self, name: object, args: Mapping[str, Any]) -> str:
+    def run(self, name: object, args: object) -> str:
         """Carry out a command; what it did, in words.
 
-        LookupError when `args` names a strategy that the account does not have, ValueError for an unknown command.
+        LookupError when `args` names a strategy that the account does not have, CommandMistake for an unknown command
+        or argument.
         """
-        self._addressed(args)
-        handler = self._handlers.get(str(name))
-        if handler is None:
-            raise ValueError(f"expected pause, resume or reconcile, got {name!r}")
-        return handler(args)
+        command = find_command(name, WORKER_COMMANDS)
+        return self.handlers[command.name](read_arguments(command, args))
 
-    def _addressed(self, args: Mapping[str, Any]) -> Sequence[StrategyRunner]:
+    def _addressed(self, name: str | None) -> Sequence[StrategyRunner]:
         """The strategy that is named, or all."""
-        name = args.get("strategy")
         if not name:
             return self._runners
         found = [runner for runner in self._runners if runner.strat_id == name]
         if not found:
-            raise LookupError(f"expected a strategy of {self._account}, got {name!r}")
+            known = [runner.strat_id for runner in self._runners]
+            hint = did_you_mean(name, known)
+            raise LookupError(f"expected a strategy of {self._account} ({', '.join(known)}), got {name!r}{hint}")
         return found
 
-    def _pause(self, args: Mapping[str, Any]) -> str:
-        runners = self._addressed(args)
+    def _pause(self, args: PauseArguments) -> str:
+        runners = self._addressed(args.strategy)
         for runner in runners:
-            runner.pause(cancel=bool(args.get("cancel")))
+            runner.pause(cancel=args.cancel)
         return f"{len(runners)} paused"
 
-    def _resume(self, args: Mapping[str, Any]) -> str:
+    def _resume(self, args: ResumeArguments) -> str:
         """Ends pause and halt; without a strategy it lifts the account's loss latch as well."""
-        runners = self._addressed(args)
-        if not args.get("strategy"):
+        runners = self._addressed(args.strategy)
+        if not args.strategy:
             self._losses.clear()
         for runner in runners:
             runner.resume()
         return f"{len(runners)} active"
 
-    def _reconcile(self, args: Mapping[str, Any]) -> str:
+    def _reconcile(self, args: NoArguments) -> str:
         self._requests.reconcile("asked by the operator")
         return "under way"
 
 
 def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str) -> Answer:
     """Carry out the command of a `command` message. `commands` is None while the worker, in `state`, cannot trade."""
+    name = message.get("name")
     try:
+        find_command(name, WORKER_COMMANDS)
         if commands is None:
             raise ValueError(f"expected a trading worker, it is {state}; try again in a moment")
-        return {"ok": True, "result": commands.run(message.get("name"), message.get("args") or {})}
+        return {"ok": True, "result": commands.run(name, message.get("args") or {})}
     except (LookupError, ValueError) as error:
         return {"ok": False, "error": str(error)}
+    except OSError as error:
+        return {"ok": False, "error": f"expected to save the state of the account, got: {error}"}
 
 
 def record_of(message: Mapping[str, Any], answer: Answer) -> CommandRecord:
     """The record of a command and what came of it."""
     args = message.get("args") or {}
     return CommandRecord(
-        strategy=str(args.get("strategy") or ""),
+        strategy=str(args.get("strategy") or "") if isinstance(args, Mapping) else "",
         name=str(message.get("name")),
         args=Json(orjson.dumps(args).decode()),
         ok=bool(answer["ok"]),

@@ -129,7 +129,7 @@ def _freshness(tick_age_s: float | None) -> str:
 
 def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, Any]:
     totals = orchestrator.context.ledger.of(runner.strat_id)
-    state, positions, grid = runner.risk_state, runner.positions, runner.engine.grid
+    state, positions, ladder = runner.risk_state, runner.positions, runner.engine.ladder()
     waiting = {reason: n for reason, n in runner.placement.refusals.items() if reason is not Refusal.LEVEL_TAKEN}
     unrealised = sum((positions.unrealised(direction) or ZERO for direction in Direction), ZERO)
     return {
@@ -140,7 +140,7 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, A
         "last_price": _text(state.last_price),
         **{direction.value: _leg(runner, direction) for direction in Direction},
         "open_orders": len(runner.book),
-        "levels": len(grid.levels) if grid is not None else 0,
+        "levels": len(ladder.levels) if ladder is not None else 0,
         "fills": totals.fills,
         "realised": _text(totals.realised),
         "fees": _text(totals.fees),

@@ -24,11 +24,11 @@ class LossGuard:
         self._live = live
 
     def load(self) -> None:
-        """Go on where an earlier run stopped: a latched account stays latched. Before the first order."""
+        """Go on where an earlier run stopped: latched stays latched. Before the first order. Raises OSError."""
         document = self._file.load()
         if document is None:
             self._limit.begin(self._net())
-            self._save()
+            self._file.save_now(self._limit.to_document())
         else:
             self._limit.restore(document)
         self._context.gate.latch_loss(self._limit.latched)
@@ -53,4 +53,9 @@ class LossGuard:
         return sum((self._context.ledger.of(name).net for name in self._live), ZERO)
 
     def _save(self) -> None:
-        self._file.save_now(self._limit.to_document())
+        """At once, or as soon as the disk takes it: a full one must not end a worker that has orders to cancel."""
+        document = self._limit.to_document()
+        try:
+            self._file.save_now(document)
+        except OSError:
+            self._file.save(document)

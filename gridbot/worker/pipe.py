@@ -32,17 +32,24 @@ class SupervisorPipe:
     def listen(
         self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Message], None], on_end: Callable[[], None]
     ) -> None:
-        """Deliver each message on the loop; `on_end` is called once, when the supervisor is gone."""
+        """Deliver each message on the loop; `on_end` is called once, when the supervisor is gone.
+
+        What `on_message` raises goes to the loop's exception handler: it does not mean that the supervisor is gone.
+        """
         self._loop = loop
 
         def readable() -> None:
-            try:
-                while self._conn.poll():
-                    on_message(self._conn.recv())
-            except (EOFError, OSError):
-                loop.remove_reader(self._conn.fileno())
-                self._loop = None
-                on_end()
+            while True:
+                try:
+                    if not self._conn.poll():
+                        return
+                    message = self._conn.recv()
+                except (EOFError, OSError):
+                    loop.remove_reader(self._conn.fileno())
+                    self._loop = None
+                    on_end()
+                    return
+                on_message(message)
 
         loop.add_reader(self._conn.fileno(), readable)
 

@@ -50,9 +50,8 @@ class Reporting:
         self._sampled = Due()
 
     def enter(self, state: str) -> None:
-        """The worker is in another state now; report it at once."""
+        """The worker is in another state now; the next report says so."""
         self.state = state
-        self.report()
 
     async def run(self) -> None:
         """Report each second until cancelled."""

@@ -14,7 +14,7 @@ from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, Ticker
 from gridbot.exchange.stream_news import Drained, Gap, PrivateEvent
 from gridbot.records import builders
 from gridbot.records.record_types import StreamGapRecord, UtcUs
-from gridbot.strategies.grid import ImpossibleLadder
+from gridbot.strategies.base import CannotTrade
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.schedule import Due
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -112,7 +112,7 @@ class Router:
         """Halt the strategy of `symbol` when its event raises, and have everything compared with the exchange."""
         try:
             yield
-        except ImpossibleLadder as error:
+        except CannotTrade as error:
             self._halt(symbol, str(error))
         except Exception as error:
             log.exception("an event of %s could not be handled", symbol or "the account")

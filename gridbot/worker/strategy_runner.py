@@ -12,7 +12,16 @@ import logging
 from collections.abc import Callable
 
 from gridbot.config.account_models import StrategyConfig
-from gridbot.core import ExecType, ExecutionEvent, Instrument, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.core import (
+    Event,
+    ExecType,
+    ExecutionEvent,
+    Instrument,
+    OrderUpdateEvent,
+    PositionEvent,
+    TickerEvent,
+    WalletEvent,
+)
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breakers import RateCap
 from gridbot.orders.reconcile import owns_execution
@@ -21,28 +30,28 @@ from gridbot.records import builders
 from gridbot.risk.caps import Caps
 from gridbot.risk.gate import Gate
 from gridbot.risk.strategy_state import StrategyRiskState
-from gridbot.strategies.grid import GridEngine
+from gridbot.strategies.base import Strategy
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.grid_saving import GridSaving
 from gridbot.worker.order_manager import OrderManager
 from gridbot.worker.placement import Placement
 from gridbot.worker.position_sizer import PositionSizer
 from gridbot.worker.strategy_positions import StrategyPositions
+from gridbot.worker.strategy_saving import StrategySaving
 
 __all__ = ["StrategyRunner"]
 
 
 class StrategyRunner:
-    """See the module. `save_grid` is called when the grid has changed, with the exchange time (ms) of the cause."""
+    """See the module. `save_state` is called when the state has changed, with the exchange time (ms) of the cause."""
 
     def __init__(
         self,
         config: StrategyConfig,
         instrument: Instrument,
-        engine: GridEngine,
+        engine: Strategy,
         context: WorkerContext,
         *,
-        save_grid: Callable[[int], None] = lambda exchange_ts: None,
+        save_state: Callable[[int], None] = lambda exchange_ts: None,
         venue: ShadowVenue | None = None,
         gate: Gate | None = None,
     ) -> None:
@@ -68,7 +77,8 @@ class StrategyRunner:
         self.placement = Placement(
             self.risk_state, instrument, context, sizer=self.sizer, orders=self.orders, gate=self._gate
         )
-        self.grid_saving = GridSaving(self.strat_id, engine, context.recorder, save_grid)
+        self.saving = StrategySaving(self.strat_id, engine, context.recorder, save_state)
+        self._wants = config.decided_by.wants
 
     # ------------------------------------------------------------------ control
 
@@ -113,15 +123,15 @@ class StrategyRunner:
                 self._shadow_positions()
         intents = self.engine.on_event(ticker, self.book.limit_orders)
         self._context.trace.decided()
-        if self.engine.grid_version != self.grid_saving.saved_version:
-            self.grid_saving.save(ticker.exchange_ts)
+        if self.engine.state_version != self.saving.saved_version:
+            self.saving.save(ticker.exchange_ts)
         if intents:
             self.placement.act(intents)
 
     # ------------------------------------------------------------------ what the exchange reports
 
     def on_execution(self, execution: ExecutionEvent, *, source: str = "stream") -> None:
-        """Count an execution once; a complete order moves the grid."""
+        """Count an execution once; the strategy learns of each fill of its orders."""
         realised = self._context.ledger.apply(self.strat_id, execution, shadow=self.is_shadow)
         if realised is None:
             return
@@ -144,19 +154,21 @@ class StrategyRunner:
             f"{realised:.4f}",
             f"{execution.fee:.4f}",
         )
-        # The book may have forgotten an order of an earlier run, the grid must not miss its fill.
+        # The book may have forgotten an order of an earlier run, the strategy must not miss its fill.
         if is_known or owns_execution(execution, self.strat_id, self.instrument):
-            self.engine.on_event(execution, self.book.limit_orders)
-            if self.engine.grid_version != self.grid_saving.saved_version:
-                self.grid_saving.save(execution.exchange_ts)
+            self._note(execution, execution.exchange_ts)
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:
         """News about an order of this symbol, ours or not."""
         self.orders.on_order_update(update)
+        if OrderUpdateEvent in self._wants:
+            self._note(update, update.exchange_ts)
 
     def on_position_update(self, position: PositionEvent, *, source: str = "stream") -> None:
         """A leg as the exchange has it; `source` is stream, rest or shadow."""
         self.positions.update(position, source)
+        if PositionEvent in self._wants:
+            self._note(position, position.exchange_ts)
 
     def on_wallet(self, wallet: WalletEvent) -> None:
         """The account's money changed: sizes and multipliers may have, too."""
@@ -164,10 +176,18 @@ class StrategyRunner:
         self.risk_state.money_changed()
         if self.is_shadow:
             self._gate.funds.update(wallet, self._context.clock.monotonic_s())
+        if WalletEvent in self._wants:
+            self._note(wallet, wallet.exchange_ts)
 
     def check_positions(self) -> None:
         """Compare our legs with the exchange's list, soon: the stream may have lost a change."""
         self._context.requests.refresh_positions(self.symbol)
+
+    def _note(self, event: Event, exchange_ts: int) -> None:
+        """Let the strategy take note of an event that is no ticker; it decides with the next ticker."""
+        self.engine.on_event(event, self.book.limit_orders)
+        if self.engine.state_version != self.saving.saved_version:
+            self.saving.save(exchange_ts)
 
     def _not_a_fill(self, execution: ExecutionEvent) -> None:
         """Funding is a ledger row; being liquidated or deleveraged needs a human (incident L51)."""

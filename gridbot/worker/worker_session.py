@@ -175,6 +175,7 @@ class WorkerSession:
             self._spec.account, list(orchestrator.runners.values()), orchestrator.context.requests, orchestrator.losses
         )
         self._reporting.enter("trading")
+        self._reporting.report()
         self._send({"type": "ready", "account": self._spec.account, "pid": self._process.pid})
         await orchestrator.run_until_shutdown(self._shutdown)
         self._commands = None

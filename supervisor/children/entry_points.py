@@ -35,7 +35,7 @@ def worker(
 ) -> None:
     """The process of one account."""
     try:
-        from gridbot.worker.main import run_worker
+        from gridbot.worker.entry import run_worker
         from gridbot.worker.spec import WorkerSpec
 
         spec = WorkerSpec(

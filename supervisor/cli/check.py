@@ -52,7 +52,7 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: Sequence[str]) 
 def check(
     config: str | None, data_dir: str | None, prices: dict[str, Decimal], wallets: dict[str, Decimal], as_json: bool
 ) -> None:
-    """Read the configuration, check all that can be checked offline, and print every level of every grid.
+    """Read the configuration, check all that can be checked offline, and print every level of every strategy.
 
     Nothing is started, sent or written. Exit code 0: could start. 4: the file, or a ladder, is wrong. 7: this machine
     is not ready for it (data directory, replay files).
@@ -127,9 +127,9 @@ def _print(
 def _print_ladder(console: Console, report: LadderReport) -> None:
     strategy = report.strategy
     mode = "shadow, sends nothing" if strategy.shadow_mode else report.environment.value
-    grid = f"{strategy.grid_count} levels of {strategy.grid_step} %  amount {strategy.amount}"
+    ladder = f"{report.summary}  amount {strategy.amount}"
     name = (f"{strategy.account}/{strategy.strat_id}", "bold")
-    console.print(Text.assemble(name, f"  {strategy.symbol}  {mode}  {grid}"))
+    console.print(Text.assemble(name, f"  {strategy.symbol}  {mode}  {ladder}"))
     if report.price is not None:
         tick = f"  tick {report.instrument.tick_size}" if report.instrument else ""
         wallet = f"  wallet {report.wallet} USDT" if report.wallet is not None else ""

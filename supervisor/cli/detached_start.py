@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -24,6 +26,8 @@ __all__ = ["outcome", "start_detached"]
 POLL_S = 0.1
 LOG_LINES = 12
 STDERR_LIMIT = 5_000_000
+SMALLEST_ROOM = 4096
+"""Bytes; a process that ends without a word on a disk with less could not write it."""
 
 
 def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> ExitCode:
@@ -39,6 +43,7 @@ def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> E
     errors = home / "logs" / "stderr.log"
     where = ("-c", str(config_file), "--data-dir", str(home))
     with _opened(errors) as stream:
+        began = stream.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "supervisor", "start", "--detached", *where],
             stdin=subprocess.DEVNULL,
@@ -47,7 +52,6 @@ def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> E
             start_new_session=True,
             env=_environment(),
         )
-        began = stream.tell()
     status = _started(process, home, timeout, errors, began)
     code, text = outcome(status)
     click.echo(f"gridbot-supervisor runs in the background (pid {process.pid}), data in {home}")
@@ -96,6 +100,8 @@ def _started(
 def _ended(code: int, home: Path, errors: Path, began: int) -> CommandError:
     """Why the new process ended: its own words if it left any, else the newest lines of the log."""
     words = "" if code < 0 else _since(errors, began).removeprefix("gridbot-supervisor: ")
+    if not words and shutil.disk_usage(home).free < SMALLEST_ROOM:
+        return unwritable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(home)))
     text = words or f"the supervisor ended with exit code {code}; its last lines:\n{_last_lines(home, errors)}"
     return CommandError(text, ExitCode(code) if code in set(ExitCode) and code else ExitCode.UNEXPECTED)
 

@@ -8,6 +8,8 @@ import sys
 
 import click
 
+from gridbot.commands.command_table import RESTART, STOP, WORKER_COMMANDS
+from gridbot.commands.wording import closest
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["cli", "main"]
@@ -19,35 +21,51 @@ COMMANDS = {
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),
-    "pause": ("pause_resume:pause", "Send no new orders for an account or a strategy."),
     "rebuild": ("maintenance_commands:rebuild", "Build a new database from the journals."),
-    "restart": ("restart:restart", "Restart one process in order."),
-    "resume": ("pause_resume:resume", "Let a paused, halted or latched account trade again."),
+    "restart": ("restart:restart", RESTART.summary),
     "sql": ("sql:sql", "Ask the records a question in SQL, also while it runs."),
     "start": ("start:start", "Start the supervisor and all its processes."),
     "status": ("status_command:status", "Show processes, accounts and strategies."),
-    "stop": ("stop:stop", "Stop everything in order and wait for it."),
+    "stop": ("stop:stop", STOP.summary),
     "vacuum": ("maintenance_commands:vacuum", "Give back the database's free space."),
 }
-"""Each command: the module below `supervisor.cli` and the function in it, and the line that --help shows."""
+"""Each command: the module below `supervisor.cli` and the function in it, and the line that --help shows.
+
+The commands for workers are not here: they are made from the table of operator commands.
+"""
+WORKER = {command.name: command for command in WORKER_COMMANDS}
+SUMMARIES = {name: line for name, (_, line) in COMMANDS.items()} | {name: c.summary for name, c in WORKER.items()}
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by `COMMANDS` alone and imports the one that is asked for."""
+    """A group that knows its commands by `SUMMARIES` alone and imports the one that is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return sorted(SUMMARIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in WORKER:
+            from supervisor.cli.worker_command import worker_command
+
+            return worker_command(WORKER[cmd_name])
         if cmd_name not in COMMANDS:
             return None
         module, _, function = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(f"supervisor.cli.{module}"), function)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        meant = None if name in SUMMARIES or name.startswith("-") else closest(name, list(SUMMARIES))
+        if meant is not None and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {name!r}. Did you mean {meant!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, SUMMARIES[name]) for name in self.list_commands(ctx)])
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -14,7 +14,7 @@ from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError
 from supervisor.cli.options import records_option
-from supervisor.exit_codes import ExitCode
+from supervisor.exit_codes import WRITABLE_HINT, ExitCode
 from supervisor.store import maintenance, parquet_export
 from supervisor.store import rebuild as rebuilding
 from supervisor.store.writer_lock import WriterBusy
@@ -37,8 +37,10 @@ def _plain_errors() -> Iterator[None]:
         text, code = str(exc), ExitCode.REFUSED
     except FileExistsError as exc:
         text, code = str(exc), ExitCode.USAGE
-    except (ReadingError, Unreadable, OSError) as exc:
+    except (ReadingError, Unreadable) as exc:
         text = str(exc)
+    except OSError as exc:
+        text = f"expected a place that can be written, got: {exc}; {WRITABLE_HINT}"
     except duckdb.Error as exc:
         text = " ".join(str(exc).split())
     click.echo(f"error: {text}", err=True)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import click
 
+from gridbot.commands.command_table import RESTART
 from gridbot.config.paths import data_directory
+from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.options import place_options
 from supervisor.control.control_client import ControlClient
 
 __all__ = ["restart"]
 
 
-@click.command()
+@declared_command(RESTART)
 @place_options()
-@click.argument("process")
-def restart(config: str | None, data_dir: str | None, process: str) -> None:
-    """Restart one process in order: an account's worker, the writer, or paper. Also revives a FATAL one."""
+@argument_options(RESTART)
+def restart(config: str | None, data_dir: str | None, child: str) -> None:
     with ControlClient(data_directory(data_dir, config)) as client:
-        answer = client.request("restart", child=process)
+        answer = client.request("restart", child=child)
     click.echo(f"{answer['child']} restarts; `gridbot-supervisor status` shows how it goes")

@@ -48,7 +48,7 @@ def sql(
 ) -> None:
     """Ask the records one SQL question; without one, read it from standard input or open a prompt on a terminal.
 
-    Tables and views are described in docs/sql.md; "SHOW TABLES" lists them. Works while the bot runs.
+    docs/tables.md describes tables and views; "SHOW TABLES" lists them. Works while the bot runs.
     """
     query = Query(data_dir, Limits(wait_s, timeout_s, memory))
     if statement is None and out is None and style != "parquet" and sys.stdin.isatty():

@@ -10,6 +10,7 @@ import click
 
 from gridbot.config.paths import data_directory
 from supervisor.cli.options import place_options
+from supervisor.cli.value_completion import complete_accounts
 from supervisor.control.control_client import ControlClient
 from supervisor.exit_codes import CommandError, ExitCode
 
@@ -20,7 +21,7 @@ WATCH_S = 1.0
 
 @click.command()
 @place_options()
-@click.argument("account", required=False)
+@click.argument("account", required=False, shell_complete=complete_accounts)
 @click.option("--json", "as_json", is_flag=True, help="The whole status model as JSON.")
 @click.option("--watch", is_flag=True, help="Show it again each second, until Ctrl-C.")
 def status(config: str | None, data_dir: str | None, account: str | None, as_json: bool, watch: bool) -> None:

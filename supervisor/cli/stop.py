@@ -13,10 +13,11 @@ from typing import Any
 import click
 import psutil
 
+from gridbot.commands.command_table import STOP
 from gridbot.config.paths import data_directory
+from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.options import place_options
 from supervisor.control.control_client import ControlClient, NotRunning, Unanswered
-from supervisor.control.socket_protocol import STOP_MODES
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
@@ -27,14 +28,12 @@ POLL_S = 0.02
 FORCE_GRACE_S = 5.0
 
 
-@click.command()
+@declared_command(STOP)
 @place_options()
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait until everything has ended.")
-@click.option("--force", is_flag=True, help="Kill everything at once; resting orders stay on the exchange.")
-@click.option("--orders", type=click.Choice(STOP_MODES), help="What becomes of orders [default: on_stop].")
-def stop(config: str | None, data_dir: str | None, timeout: float, force: bool, orders: str | None) -> None:
-    """Stop the supervisor and wait until all its processes have ended."""
-    click.echo(stop_supervisor(data_directory(data_dir, config), timeout=timeout, force=force, mode=orders))
+@argument_options(STOP)
+def stop(config: str | None, data_dir: str | None, timeout: float, force: bool, mode: str | None) -> None:
+    click.echo(stop_supervisor(data_directory(data_dir, config), timeout=timeout, force=force, mode=mode))
 
 
 def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | None) -> str:

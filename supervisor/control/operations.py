@@ -1,4 +1,7 @@
-"""What the control socket can ask of a supervisor; the requests are listed in `socket_protocol`."""
+"""What the control socket can ask of a supervisor; the requests are listed in `socket_protocol`.
+
+`gridbot.commands.command_table` declares the commands; every one for the fleet has its handler here.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,21 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from gridbot.commands.arguments import RestartArguments, StopArguments, read_arguments
+from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
+from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
 from gridbot.version import __version__
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
-from supervisor.control.socket_protocol import STOP_MODES, Json, refused
+from supervisor.control.socket_protocol import Json, refused
 from supervisor.control.worker_commands import WorkerCommands
 
 __all__ = ["Operations"]
 
 COMMAND_WAIT_S = 5.0
+QUESTIONS = ("ping", "status")
+WORKER = "worker"
 
 
 class StopCall(Protocol):
@@ -39,13 +47,18 @@ class Operations:
         self._begin_stop = stop
         self._record = record
         self._commands = WorkerCommands()
+        self.handlers: Mapping[str, Callable[[Any], Json]] = {"stop": self._stop, "restart": self._restart}
 
     async def handle(self, request: Json) -> Json:
         """The answer to one request. Commands are recorded, except those that a worker got: it records them itself."""
-        answer = await self._answer(request)
-        recorded_by_worker = request["op"] == "worker" and answer.get("delivered")
-        if request["op"] in ("stop", "restart", "worker") and not recorded_by_worker:
-            name = str(request.get("name", "")) if request["op"] == "worker" else str(request["op"])
+        try:
+            answer = await self._answer(request)
+        except CommandMistake as mistake:
+            answer = refused(str(mistake))
+        op = str(request["op"])
+        recorded_by_worker = op == WORKER and answer.get("delivered")
+        if op in (*self.handlers, WORKER) and not recorded_by_worker:
+            name = str(request.get("name", "")) if op == WORKER else op
             self._record(name, {k: v for k, v in request.items() if k != "op"}, answer)
         return answer
 
@@ -59,44 +72,43 @@ class Operations:
                 return {"ok": True, "pid": os.getpid(), "version": __version__, "state": self._state()}
             case "status":
                 return {"ok": True, "status": self._status()}
-            case "stop":
-                return self._stop(request)
-            case "restart":
-                return self._restart(str(request.get("child", "")))
             case "worker":
                 return await self._worker(request)
+            case name if name in self.handlers:
+                args = {key: value for key, value in request.items() if key != "op"}
+                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args))
             case other:
-                return refused(f"unknown request {other!r}: expected ping, status, stop, restart or worker")
+                known = (*QUESTIONS, *self.handlers, WORKER)
+                return refused(f"unknown request {other!r}: expected {one_of(known)}{did_you_mean(other, known)}")
 
     def _state(self) -> str:
         return str(self._status()["supervisor"]["state"])
 
-    def _stop(self, request: Json) -> Json:
-        mode = request.get("mode")
-        if mode is not None and mode not in STOP_MODES:
-            return refused(f"expected a mode of {', '.join(STOP_MODES)}, got {mode!r}")
-        self._begin_stop(mode, force=bool(request.get("force")))
+    def _stop(self, args: StopArguments) -> Json:
+        self._begin_stop(args.mode, force=args.force)
         return {"ok": True}
 
-    def _restart(self, name: str) -> Json:
-        child = self._fleet.find(name)
+    def _restart(self, args: RestartArguments) -> Json:
+        child = self._fleet.find(args.child)
         if child is None:
-            return refused(self._unknown(name))
+            return refused(self._unknown(args.child))
         if self._state() == "stopping":
             return refused("the supervisor is stopping")
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 
     async def _worker(self, request: Json) -> Json:
-        account, name = str(request.get("account", "")), str(request.get("name", ""))
+        command, account = find_command(request.get("name"), WORKER_COMMANDS), str(request.get("account", ""))
+        args = request.get("args") or {}
+        read_arguments(command, args)
         worker = self._fleet.find(account)
         if worker is None or worker.spec.kind is not ChildKind.WORKER:
             return refused(self._unknown(account))
-        if worker.state.process is not ProcessState.RUNNING:
+        if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
             return refused(f"the worker of {account} is {worker.state.process}: it takes commands when RUNNING")
         wait_s = float(request.get("wait_s", COMMAND_WAIT_S))
-        return await self._commands.send(worker, name, request.get("args") or {}, wait_s)
+        return await self._commands.send(worker, command.name, args, wait_s)
 
     def _unknown(self, name: str) -> str:
-        known = ", ".join(child.spec.account or child.spec.name for child in self._fleet)
-        return f"no process or account {name!r} here; there are {known}"
+        known = [child.spec.account or child.spec.name for child in self._fleet]
+        return f"no process or account {name!r} here; there are {', '.join(known)}{did_you_mean(name, known)}"

@@ -4,6 +4,9 @@ A unix socket `control.sock` in the data directory, mode 0600. Each request is o
 answer one line `{"ok": true, ...}` or `{"ok": false, "error": text}`. A path that is too long for the kernel (about 100
 bytes) is replaced by one in a private directory below the temporary directory, written into `control.path`.
 
+`gridbot.commands.command_table` has the commands and their arguments. One for the fleet is an "op" itself, with its
+arguments beside it; one for an account or a strategy is the "name" of the "op" `worker`, its arguments the "args".
+
 | request                                                      | answer                                             |
 |--------------------------------------------------------------|----------------------------------------------------|
 | {"op": "ping"}                                               | {"ok", "pid", "version", "state"}                  |
@@ -25,7 +28,6 @@ __all__ = [
     "LONGEST_LINE",
     "PATH_FILE",
     "SOCKET_FILE",
-    "STOP_MODES",
     "Json",
     "direct_path",
     "encode",
@@ -43,7 +45,6 @@ LONGEST_PATH: Final = 100
 """Bytes the path of a socket may have; the kernel's limit is a little above."""
 LONGEST_LINE: Final = 4 << 20
 """Bytes of one request."""
-STOP_MODES: Final = ("keep", "cancel", "flatten")
 
 
 def direct_path(data_dir: Path) -> Path:

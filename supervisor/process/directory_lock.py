@@ -42,8 +42,12 @@ class DirectoryLock:
                 "--data-dir"
             )
             raise CommandError(text, ExitCode.REFUSED)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:  # the disk is full
+            os.close(fd)
+            raise unwritable(error) from error
         self._fd = fd
 
     def release(self) -> None:

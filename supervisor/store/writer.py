@@ -167,11 +167,19 @@ class Writer:
             self._uncertain = True
             raise duckdb.IOException("what is in the write-ahead log could not be written into the database file")
 
-    def note_committed(self) -> None:
-        """Write beside the journals what the database holds (see `gridbot.records.journal_reader.write_committed`)."""
+    def note_committed(self) -> bool:
+        """Write beside the journals what the database holds (see `gridbot.records.journal_reader.write_committed`).
+
+        False when the disk refuses: call it again.
+        """
         committed = self.database.offsets_if_readable() if self._uncertain else self.state.committed
-        for account, seq in committed.items():
-            write_committed(journal_directory(self.spec.data_dir, account), seq)
+        try:
+            for account, seq in committed.items():
+                write_committed(journal_directory(self.spec.data_dir, account), seq)
+        except OSError as error:
+            log.warning("what the database holds cannot be noted beside the journals: %s; tried again", error)
+            return False
+        return True
 
     def _collect(self, *, idle: bool) -> None:
         rows = self._rows

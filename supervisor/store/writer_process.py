@@ -20,7 +20,7 @@ import duckdb
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import SchemaTooNew
-from supervisor.exit_codes import ExitCode
+from supervisor.exit_codes import WRITABLE_HINT, ExitCode
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy
 
@@ -42,8 +42,10 @@ def run_writer(spec: WriterSpec, queues: dict[str, Any], health: Connection, lif
     signal.signal(signal.SIGTERM, stopping.set)
     try:
         writer = Writer(spec, queues)
-    except (WriterBusy, OSError) as exc:
+    except WriterBusy as exc:
         _refuse(health, str(exc))
+    except OSError as exc:
+        _refuse(health, f"expected to write the database in {spec.data_dir}, got: {exc}; {WRITABLE_HINT}")
     try:
         _serve(writer, stopping, health, life)
     except (SchemaTooNew, NoRoomForCopy, Unreadable) as exc:
@@ -67,7 +69,8 @@ class _StopFlag:
 
 
 def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
-    ready, held_wait, next_health, next_trim = False, HELD_WAIT_S[0], 0.0, time.monotonic() + TRIM_FIRST_S
+    ready, noted, held_wait = False, False, HELD_WAIT_S[0]
+    next_health, next_trim = 0.0, time.monotonic() + TRIM_FIRST_S
     while not stopping.is_set:
         again, started = False, time.monotonic()
         pause = writer.spec.flush_interval
@@ -83,8 +86,9 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
         except (duckdb.Error, OSError) as exc:
             writer.failed(exc)
             pause = FAILED_WAIT_S
+        if not noted and (not ready or time.monotonic() >= next_health):
+            noted = writer.note_committed()
         if not ready:  # also while another process has the file: workers may start, their journals take everything
-            writer.note_committed()
             _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
             ready = True
         now = time.monotonic()

@@ -22,8 +22,10 @@ from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import find_config
 from gridbot.config.reference import reference
 from gridbot.config.snapshots import account_snapshot, snapshot_sha256
+from gridbot.config.strategy_kinds import strategy_config, strategy_model
 from gridbot.core.limits import Limit
 from gridbot.exchange.environment import Environment
+from gridbot.strategies.grid import GridKeys
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "conf" / "gridbot.yaml.example"
@@ -68,6 +70,7 @@ def test_the_demo_needs_nothing(tmp_path):
 def test_numbers_of_money_are_exact(write):
     path = write(ALICE + "strategies: [{strat_id: s, account: alice, symbol: BTCUSDT, grid_step: 0.1, amount: 100}]")
     (strategy,) = _load(path).strategies
+    assert isinstance(strategy, GridKeys)
     assert strategy.grid_step == Decimal("0.1")
     assert strategy.amount == "100"
 
@@ -142,6 +145,7 @@ def test_anchors_and_merge_keys(write):
         "  - {<<: *base, strat_id: two, account: b}\n"
     )
     second = _load(path).strategies[1]
+    assert isinstance(second, GridKeys)
     assert (second.strat_id, second.account, second.symbol, second.grid_count) == ("two", "b", "BTCUSDT", 30)
 
 
@@ -242,7 +246,7 @@ def test_the_example_loads_and_shows_the_defaults():
     plain = GridbotConfig(accounts=config.accounts, strategies=config.strategies)
     for section in ("supervisor", "logging"):
         assert getattr(config, section) == getattr(plain, section), section
-    full = StrategyConfig(strat_id="alice-ltc", account="alice", symbol="LTCUSDT", tick_size=Decimal("0.01"))
+    full = strategy_config({"strat_id": "alice-ltc", "account": "alice", "symbol": "LTCUSDT", "tick_size": "0.01"})
     assert config.strategies[0] == full
     paper = config.paper.model_copy(update={"market": plain.paper.market})
     assert paper == plain.paper
@@ -255,6 +259,7 @@ def _keys(model: type[BaseModel], prefix: str = "") -> set[str]:
     for name, field in model.model_fields.items():
         found.add(prefix + name)
         for inner in _models(field.annotation):
+            inner = strategy_model("grid") if inner is StrategyConfig else inner
             found |= _keys(inner, f"{prefix}{name}.")
     return found
 
@@ -287,6 +292,8 @@ def test_the_example_has_every_key_and_a_comment_on_each():
 
 
 def _every_model(model: type[BaseModel]) -> list[type[BaseModel]]:
+    if model is StrategyConfig:
+        model = strategy_model("grid")
     inner = [
         deep
         for field in model.model_fields.values()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Sequence
 
 import pytest
 
-from gridbot.exchange.failures import ErrorKind
-from gridbot.exchange.requests import RateLimit
+from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.exchange.requests import CancelRef, OrderAck, RateLimit
 from gridbot.execution.latency_trace import Stage
 from gridbot.execution.send_queue import RequestKind
 from gridbot.orders.order import OrderState
@@ -304,6 +305,92 @@ async def test_requests_can_be_made_past_the_queue() -> None:
     assert [result.outcome for result in results] == [OrderOutcome.CONFIRMED, OrderOutcome.REJECTED]
     results = await bench.executor.execute_batch(RequestKind.CANCEL, [resting])
     assert [result.outcome for result in results] == [OrderOutcome.CONFIRMED]
+
+
+# ---------------------------------------------------------------------- faults of our own
+
+
+@pytest.mark.parametrize("kind", list(RequestKind))
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_request_that_breaks_while_it_is_sent_keeps_no_slot_and_its_orders_are_unresolved(
+    kind: RequestKind, count: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Four such faults would otherwise stop the account for good."""
+    bench = Bench(max_in_flight=2)
+    queue = bench.place if kind is RequestKind.PLACE else bench.cancel
+
+    def breaks(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as broken:
+        for name in ("place_order", "place_orders", "cancel_order", "cancel_orders"):
+            broken.setattr(bench.gateway, name, breaks)
+        for turn in range(3):
+            queue(*names(f"{turn} ", count))
+            await bench.pump()
+    assert len(bench.owner.results) == 3 * count
+    assert set(outcomes(bench).values()) == {OrderOutcome.UNRESOLVED}
+    assert bench.executor.idle
+    assert "a request broke on our side" in caplog.text
+    await bench.clock.advance(2)
+    queue("good")
+    await bench.pump()
+    assert outcomes(bench)["good"] is OrderOutcome.CONFIRMED
+
+
+async def test_an_order_that_could_not_be_journalled_does_not_leave_and_is_unresolved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+
+    def breaks(order: object) -> None:
+        raise ValueError("no record of this")
+
+    monkeypatch.setattr(bench.owner, "sending", breaks)
+    bench.place("a", "b")
+    await bench.pump()
+    assert bench.gateway.sent == []
+    assert outcomes(bench) == dict.fromkeys("ab", OrderOutcome.UNRESOLVED)
+    assert bench.executor.idle
+
+
+async def test_cancels_of_one_symbol_that_break_leave_the_other_symbol_its_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    good = bench.gateway.cancel_orders
+
+    def breaks(symbol: str, refs: Sequence[CancelRef]) -> Awaitable[list[OrderAck | ExchangeError]]:
+        if symbol == "ETHUSDT":
+            raise RuntimeError("broken")
+        return good(symbol, refs)
+
+    monkeypatch.setattr(bench.gateway, "cancel_orders", breaks)
+    bench.cancel("a", "c", symbol="BTCUSDT")
+    bench.cancel("b", symbol="ETHUSDT")
+    await bench.pump()
+    assert outcomes(bench) == {
+        "a": OrderOutcome.CONFIRMED,
+        "c": OrderOutcome.CONFIRMED,
+        "b": OrderOutcome.UNRESOLVED,
+    }
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_an_answer_that_is_no_exchange_error_leaves_the_orders_unresolved(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench()
+
+    async def breaks(orders: object) -> None:
+        raise KeyError("result")
+
+    monkeypatch.setattr(bench.gateway, "place_order", breaks)
+    monkeypatch.setattr(bench.gateway, "place_orders", breaks)
+    bench.place(*names("o", count))
+    await bench.pump()
+    assert outcomes(bench) == dict.fromkeys(names("o", count), OrderOutcome.UNRESOLVED)
+    assert bench.executor.idle
 
 
 # ---------------------------------------------------------------------- orders that need no request any more

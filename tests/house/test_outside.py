@@ -16,7 +16,18 @@ from tests.house.source import MODULES, dotted, imports, room, tree
 WORKER_ROOMS = {
     f"gridbot.{name}"
     for name in (
-        *("atomic_file", "bybit", "config", "core", "exchange", "execution", "logging_setup", "orders", "ports"),
+        *(
+            "atomic_file",
+            "bybit",
+            "commands",
+            "config",
+            "core",
+            "exchange",
+            "execution",
+            "log_lines",
+            "logging_setup",
+            "orders",
+        ),
         *(
             "process_guard",
             "records",
@@ -39,7 +50,7 @@ SHELLS = {
     "gridbot.records.journal_recovery": "the journal's segments",
     "gridbot.records.journal_sync": "the journal's thread",
     "gridbot.atomic_file": "the one way to replace a file, for state and journal",
-    "gridbot.worker.main": "the entry of the process",
+    "gridbot.worker.entry": "the entry of the process",
     "gridbot.system_ports": "clock, randomness and memory of a real process",
     "gridbot.worker.pipe": "the end of the process's pipe",
     "gridbot.process_guard": "ends a process whose loop is stuck, so it cannot use that loop's clock",

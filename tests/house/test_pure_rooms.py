@@ -15,6 +15,7 @@ from tests.house.source import MODULES, dotted, imports, owner, tree
 
 PURE_ROOMS = (
     *("gridbot.core", "gridbot.strategies", "gridbot.orders", "gridbot.risk", "gridbot.exchange"),
+    "gridbot.commands",
     *("gridbot.ports", "gridbot.rolling_limit", "gridbot.version", "gridbot.config.fields"),
     *("gridbot.records.record_types", "gridbot.records.builders", "gridbot.records.codec"),
     *("gridbot.records.durability", "gridbot.execution.rate_budget", "gridbot.execution.send_queue"),

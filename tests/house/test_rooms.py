@@ -22,6 +22,8 @@ GRIDBOT = {
     "atomic_file": "",
     "process_guard": "",
     "core": "",
+    # What an operator can ask, as a table.
+    "commands": "",
     # What is asked of an exchange and what it answers; what a strategy decides.
     "exchange": "core",
     "ports": "core exchange",
@@ -29,7 +31,7 @@ GRIDBOT = {
     "strategies": "core",
     "orders": "core exchange",
     # What is kept.
-    "records": "core exchange ports strategies orders atomic_file",
+    "records": "commands core exchange ports strategies orders atomic_file",
     "store": "records atomic_file version",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
@@ -38,10 +40,11 @@ GRIDBOT = {
     "bybit": "core exchange",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core exchange strategies records paper.settings paper.market",
-    "logging_setup": "config",
+    "log_lines": "",
+    "logging_setup": "config log_lines",
     "state": "core ports strategies records config atomic_file version",
     # One account, put together.
-    "worker": "core exchange ports strategies orders records risk execution bybit config logging_setup state"
+    "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
     " process_guard system_ports",
 }
 SUPERVISOR = {
@@ -53,11 +56,11 @@ SUPERVISOR = {
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard store"
     " exit_codes utc_time",
     "status": "gridbot.version children exit_codes utc_time",
-    "control": "gridbot.version children",
+    "control": "gridbot.commands gridbot.version children",
     "process": "children control status store exit_codes utc_time polling",
-    "cli": "gridbot.config gridbot.exchange gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
-    " gridbot.paper.settings gridbot.records gridbot.store gridbot.version children control process status store"
-    " exit_codes utc_time polling",
+    "cli": "gridbot.commands gridbot.config gridbot.exchange gridbot.logging_setup gridbot.paper.feed"
+    " gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.store gridbot.version children"
+    " control process status store exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }
@@ -149,6 +152,16 @@ def test_pybit_is_known_in_one_place():
 def test_the_program_does_without_its_tests():
     names = {item.name.partition(".")[0] for module in MODULES for item in imports(module)}
     assert not names & {"tests", "benchmarks", "pytest", "hypothesis"}
+
+
+def test_only_the_registry_knows_a_kind_of_strategy():
+    found = {
+        module
+        for module in MODULES
+        for other in imported_modules(module)
+        if other.startswith("gridbot.strategies.grid") and not module.startswith("gridbot.strategies.grid")
+    }
+    assert found == {"gridbot.strategies.registry"}
 
 
 def test_no_import_is_relative():

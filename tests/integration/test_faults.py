@@ -1,6 +1,6 @@
 """Campaigns: an exchange that loses, repeats, delays and reorders, a price that runs about, and a death in the middle.
 
-Afterwards the invariants of docs/architecture.md 4 must hold, whatever the seed. GRIDBOT_CAMPAIGNS=50 runs more seeds.
+Afterwards the invariants of docs/architecture.md 7 must hold, whatever the seed. GRIDBOT_CAMPAIGNS=50 runs more seeds.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from tests.integration.worker_bench import (
     settings,
     trading,
 )
+from tests.worker.account_bench import grid_of
 
 D = Decimal
 
@@ -76,8 +77,7 @@ def test_a_fill_moves_the_grid_and_opens_the_way_back(tmp_path: Path) -> None:
                 paper.set_price("BTCUSDT", "49950")
                 await bench.until(partial(closes, runner.book), "a closing order")
                 await bench.quiet()
-                assert runner.engine.grid is not None
-                assert runner.engine.grid.last_fill == D(49900)
+                assert grid_of(runner).last_fill == D(49900)
                 assert not any(o.ticks == 499000 for o in runner.book), "the level of the last fill waits"
                 [close] = [o for o in runner.book if o.reduce_only]
                 assert (close.side, close.direction, close.qty) == (Side.SELL, Direction.LONG, D("0.01"))
@@ -100,7 +100,7 @@ def test_a_restart_adopts_every_order_and_doubles_none(tmp_path: Path) -> None:
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                grid = bench.runner().engine.grid
+                grid = grid_of(bench.runner())
                 before = {o.link_id for o in resting(paper)}
             for crash in (True, False):
                 async with trading(config, paper, crash=crash) as bench:
@@ -109,7 +109,7 @@ def test_a_restart_adopts_every_order_and_doubles_none(tmp_path: Path) -> None:
                     await bench.until(lambda: bench.runner().risk_state.last_price in (D(50002), D(50003)))
                     await bench.quiet()
                     assert {o.link_id for o in bench.runner().book} == before
-                    assert bench.runner().engine.grid == grid
+                    assert grid_of(bench.runner()) == grid
             assert {o.link_id for o in resting(paper)} == before
             assert ever(paper) == 10
 
@@ -137,8 +137,7 @@ def test_a_fill_while_nobody_watched_reaches_grid_and_ledger_once(tmp_path: Path
                     book = runner.book
                     await bench.until(partial(closes, book), "a closing order")
                     await bench.quiet()
-                    assert runner.engine.grid is not None
-                    assert runner.engine.grid.last_fill == D(49900)
+                    assert grid_of(runner).last_fill == D(49900)
                     assert not any(o.side is Side.BUY and o.ticks == 499000 for o in book)
 
     asyncio.run(run())

@@ -19,7 +19,10 @@ def beat(account, **more):
 
 
 def worker(account, notes, url, queue, conn):
-    """Obeys: reports, answers commands, ends on "stop", on SIGTERM or when the supervisor is gone."""
+    """Obeys: reports, answers commands, ends on "stop", on SIGTERM or when the supervisor is gone.
+
+    Commands for the strategies `bad`, `silence` and `alert` are refused, not answered, and followed by an alert.
+    """
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     note(notes, f"{account} start {os.getpid()} {url}")
@@ -40,8 +43,9 @@ def worker(account, notes, url, queue, conn):
             if message["type"] == "stop":
                 reason = message["mode"]
                 break
-            if message["type"] == "command" and message["name"] != "silence":
-                ok = message["name"] != "bad"
+            word = message["args"].get("strategy") if message["type"] == "command" else None
+            if message["type"] == "command" and word != "silence":
+                ok = word != "bad"
                 conn.send(
                     {
                         "type": "answer",
@@ -51,7 +55,7 @@ def worker(account, notes, url, queue, conn):
                         "error": "" if ok else "bad is not good",
                     }
                 )
-            if message["type"] == "command" and message["name"] == "alert":
+            if word == "alert":
                 conn.send({"type": "alert", "level": "warning", "key": "k", "text": "look here"})
     with contextlib.suppress(OSError):  # nobody listens when the supervisor died
         conn.send({"type": "bye", "reason": reason, "exit_code": 0})

@@ -197,3 +197,22 @@ def test_an_operator_pauses_one_strategy_and_lets_it_go_on(gridbot: Any) -> None
     assert "nobody" in wrong.stderr
     assert session.run("pause", "mallory").returncode != 0
     session.stop()
+
+
+def test_an_operator_asks_for_a_reconciliation(gridbot: Any) -> None:
+    session = gridbot.start()
+    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "resting orders")
+    asked = session.run("reconcile", "alice")
+    assert (asked.returncode, asked.stdout) == (0, "alice: under way\n")
+    wrong = session.run("reconcile", "alise")
+    assert wrong.returncode == 2
+    assert "there are paper, writer, alice, bob; did you mean alice?" in wrong.stderr
+    assert session.run("reconcile", "alice", "--cancel").returncode == 2
+    session.wait(lambda _: session.sql("SELECT 1 FROM commands WHERE account = 'alice'"), "the record of the command")
+    assert session.sql("SELECT account, name, args, ok, result FROM commands WHERE name = 'reconcile' AND ok") == [
+        {"account": "alice", "name": "reconcile", "args": "{}", "ok": True, "result": "under way"}
+    ]
+    compared = "SELECT account FROM reconciles WHERE reason = 'asked by the operator'"
+    session.wait(lambda _: session.sql(compared), "the comparison with the exchange")
+    assert session.sql(compared) == [{"account": "alice"}]
+    session.stop()

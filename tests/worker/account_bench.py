@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from gridbot.config.account_models import StrategyConfig
+from gridbot.config.strategy_kinds import strategy_config
 from gridbot.core import (
     Direction,
     ExecType,
@@ -31,7 +32,7 @@ from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records.record_types import Record
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
-from gridbot.strategies.grid import GridConfig, GridEngine
+from gridbot.strategies.grid import Grid, GridEngine
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -88,7 +89,15 @@ def position(direction: Direction, size: str, entry: str | None = "50000", **mor
 
 def strategy(**more: Any) -> StrategyConfig:
     values = {"strat_id": "btc", "account": "alice", "symbol": SYMBOL, "grid_count": 4, "amount": "q0.01"}
-    return StrategyConfig.model_validate({**values, "grid_step": 0.2, **more})
+    made: StrategyConfig = strategy_config({**values, "grid_step": 0.2, **more})
+    return made
+
+
+def grid_of(runner: StrategyRunner) -> Grid:
+    """The grid of a strategy that has one."""
+    assert isinstance(runner.engine, GridEngine)
+    assert runner.engine.grid is not None
+    return runner.engine.grid
 
 
 @dataclass
@@ -120,12 +129,7 @@ class AccountBench:
             alert=self.alarm,
             trace=executor.trace,
         )
-        engine = GridEngine(
-            SYMBOL,
-            BTC,
-            GridConfig(grid_count=self.config.grid_count, grid_step=self.config.grid_step),
-            self.config.strat_id,
-        )
+        engine = self.config.decided_by.make(self.config, BTC, self.config.strat_id, None)
         shadow = self.config.shadow_mode
         self.runner = StrategyRunner(
             self.config,

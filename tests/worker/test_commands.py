@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gridbot.commands.command_table import WORKER_COMMANDS
 from gridbot.core import Direction
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.commands import Commands, answer_to, record_of
@@ -18,8 +19,11 @@ class Losses:
 
     def __init__(self) -> None:
         self.cleared = 0
+        self.fault: OSError | None = None
 
     def clear(self) -> None:
+        if self.fault is not None:
+            raise self.fault
         self.cleared += 1
 
 
@@ -52,6 +56,14 @@ async def test_pause_with_cancel_withdraws_them() -> None:
     assert {order.state for order in bench.account.orders} == {"pending_cancel"}
 
 
+def test_a_command_that_cannot_be_saved_is_answered_with_the_reason() -> None:
+    bench = Bench()
+    bench.losses.fault = OSError("no space left on device")
+    answer = bench.say("resume")
+    assert answer["ok"] is False
+    assert "no space left on device" in answer["error"]
+
+
 def test_resume_ends_pause_and_halt_and_lifts_the_loss_latch() -> None:
     bench = Bench()
     state = bench.account.runner.risk_state
@@ -78,14 +90,45 @@ def test_reconcile_posts_a_request() -> None:
     assert bench.account.requests.take_reconcile() == "asked by the operator"
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "reconcile", "dance"])
+@pytest.mark.parametrize("name", ["pause", "resume"])
 def test_an_unknown_strategy_is_refused_and_changes_nothing(name: str) -> None:
     bench = Bench()
     answer = bench.say(name, strategy="eth")
-    assert answer == {"ok": False, "error": "expected a strategy of alice, got 'eth'"}
+    assert answer == {"ok": False, "error": "expected a strategy of alice (btc), got 'eth'"}
     assert not bench.account.runner.risk_state.paused
     assert bench.losses.cleared == 0
     assert not bench.account.requests.wants_reconcile
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "error"),
+    [
+        ("reconcile", {"strategy": "btc"}, "expected no arguments for reconcile, got 'strategy'"),
+        ("pause", {"cancle": True}, "expected strategy or cancel as an argument of pause, got 'cancle'; did you mean"),
+        ("resume", {"cancel": True}, "expected strategy as an argument of resume, got 'cancel'"),
+        ("dance", {"strategy": "eth"}, "expected pause, resume or reconcile, got 'dance'"),
+    ],
+)
+def test_an_argument_that_is_not_the_commands_is_refused_and_changes_nothing(name: str, args: Any, error: str) -> None:
+    bench = Bench()
+    answer = bench.say(name, **args)
+    assert not answer["ok"]
+    assert answer["error"].startswith(error)
+    assert not bench.account.runner.risk_state.paused
+    assert bench.losses.cleared == 0
+    assert not bench.account.requests.wants_reconcile
+
+
+def test_every_command_for_workers_has_its_handler_and_every_handler_its_command() -> None:
+    assert list(Bench().commands.handlers) == [command.name for command in WORKER_COMMANDS]
+
+
+def test_arguments_that_are_no_object_are_refused_and_recorded() -> None:
+    bench = Bench()
+    message = {"name": "pause", "args": ["btc"]}
+    answer = answer_to(message, bench.commands, "trading")
+    assert answer["error"] == "expected the arguments of pause as an object, got ['btc']"
+    assert record_of(message, answer).strategy == ""
 
 
 def test_an_unknown_command_names_those_there_are() -> None:
@@ -95,6 +138,7 @@ def test_an_unknown_command_names_those_there_are() -> None:
 def test_a_worker_that_does_not_trade_yet_says_so() -> None:
     answer = answer_to({"name": "pause"}, None, "starting")
     assert answer["error"] == "expected a trading worker, it is starting; try again in a moment"
+    assert all(command.needs_trading for command in WORKER_COMMANDS), "handlers exist only while it trades"
 
 
 def test_a_command_is_recorded_with_its_arguments_and_what_came_of_it() -> None:

@@ -21,11 +21,18 @@ class Paper:
 
     def __init__(self) -> None:
         self.document: dict[str, Any] | None = None
+        self.waiting: dict[str, Any] | None = None
+        self.full = False
 
     def load(self) -> dict[str, Any] | None:
         return self.document
 
+    def save(self, document: dict[str, Any]) -> None:
+        self.waiting = document
+
     def save_now(self, document: dict[str, Any]) -> None:
+        if self.full:
+            raise OSError("no room")
         self.document = document
 
 
@@ -64,6 +71,20 @@ def test_the_latch_outlives_a_restart_without_another_alert() -> None:
     assert again.gate.loss_latched
     assert guard.check()
     assert again.alarm.alerts == []
+
+
+def test_a_full_disk_neither_stops_the_latch_nor_its_clearing() -> None:
+    """An error here would end the worker before it has cancelled the orders of a losing account."""
+    paper = Paper()
+    bench, guard = guarded(paper, lost="11")
+    paper.full = True
+    assert guard.check()
+    assert bench.gate.loss_latched
+    assert paper.waiting is not None
+    assert paper.waiting["latched"]
+    guard.clear()
+    assert not bench.gate.loss_latched
+    assert not paper.waiting["latched"]
 
 
 def test_clear_lets_trade_again_and_counts_from_there() -> None:

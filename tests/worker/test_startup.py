@@ -9,7 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.config.account_models import AccountConfig, StrategyConfig
+from gridbot.config.account_models import AccountConfig
+from gridbot.config.strategy_kinds import strategy_config
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
@@ -59,7 +60,7 @@ def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, *
     account = AccountConfig.model_validate(
         {"name": "alice", "environment": environment, "api_key": "k" * 18, "api_secret": "s" * 36}
     )
-    grid = StrategyConfig.model_validate({"strat_id": "s", "account": "alice", "symbol": "BTCUSDT", **strategy})
+    grid = strategy_config({"strat_id": "s", "account": "alice", "symbol": "BTCUSDT", **strategy})
     asyncio.run(prepare_account(exchange, account, [grid], 1_000_000))  # type: ignore[arg-type]
     return exchange
 

@@ -10,7 +10,7 @@ from gridbot.core import Direction, ExecType, OrderStatus, Side
 from gridbot.records.record_types import ExecutionRecord, GridRecord, PositionRecord
 from gridbot.risk.refusals import Refusal
 from tests.execution.support import settle
-from tests.worker.account_bench import PRICE, AccountBench, position, strategy, ticker
+from tests.worker.account_bench import PRICE, AccountBench, grid_of, position, strategy, ticker
 
 D = Decimal
 
@@ -67,11 +67,10 @@ async def test_an_execution_counts_once() -> None:
 async def test_a_fill_moves_the_grid_and_saves_it() -> None:
     bench = await trading()
     order = bench.order_at(Side.BUY)
-    version = bench.runner.engine.grid_version
+    version = bench.runner.engine.state_version
     bench.runner.on_execution(bench.fill(order))
-    assert bench.runner.engine.grid is not None
-    assert bench.runner.engine.grid.last_fill == order.price
-    assert bench.runner.engine.grid_version != version
+    assert grid_of(bench.runner).last_fill == order.price
+    assert bench.runner.engine.state_version != version
     assert order.state == "filled"
 
 
@@ -84,16 +83,14 @@ async def test_a_fill_of_an_order_that_the_book_has_forgotten_moves_the_grid_as_
     stranger = other.fill(order, order_link_id=f"{order.client_id}-zz")
     assert other.runner.book.get(stranger.order_link_id) is None
     other.runner.on_execution(stranger)
-    assert other.runner.engine.grid is not None
-    assert other.runner.engine.grid.last_fill == order.price
+    assert grid_of(other.runner).last_fill == order.price
 
 
 async def test_a_fill_of_a_foreign_order_does_not_move_the_grid() -> None:
     bench = await trading()
     order = bench.order_at(Side.BUY)
     bench.runner.on_execution(bench.fill(order, order_id="theirs", order_link_id="by-hand"))
-    assert bench.runner.engine.grid is not None
-    assert bench.runner.engine.grid.last_fill is None
+    assert grid_of(bench.runner).last_fill is None
     assert bench.context.ledger.of("btc").fills == 1
 
 
@@ -172,11 +169,11 @@ async def test_unrealised_pnl_needs_a_price_and_an_entry() -> None:
 async def test_a_grid_is_recorded_when_it_has_changed() -> None:
     bench = AccountBench()
     bench.start()
-    bench.runner.grid_saving.record_if_changed()
+    bench.runner.saving.record_if_changed()
     assert bench.notes.of(GridRecord) == []
     bench.runner.on_ticker(ticker())
     for _ in range(3):
-        bench.runner.grid_saving.record_if_changed()
+        bench.runner.saving.record_if_changed()
     assert len(bench.notes.of(GridRecord)) == 1
     await settle()
 

@@ -1,18 +1,21 @@
 """The grid strategy: a ladder of prices around an anchor, and the decisions about it. Pure.
 
-The levels (`ladder`), the orders a ladder wants (`plan`), the decisions (`engine`), and what of them survives a restart
-(`state`). `docs/strategy.md` has the rules.
+The levels (`ladder`), the orders a ladder wants (`plan`), the decisions (`engine`), what of them survives a restart
+(`state`), and the grid as a kind of strategy (`kind`). `docs/strategy.md` has the rules.
 """
 
 from gridbot.strategies.grid.engine import GridEngine
+from gridbot.strategies.grid.kind import GRID, GridKeys
 from gridbot.strategies.grid.ladder import WAIT, Grid, GridConfig, ImpossibleLadder, Level, ladder, smallest_step
 from gridbot.strategies.grid.state import GridState
 
 __all__ = [
+    "GRID",
     "WAIT",
     "Grid",
     "GridConfig",
     "GridEngine",
+    "GridKeys",
     "GridState",
     "ImpossibleLadder",
     "Level",

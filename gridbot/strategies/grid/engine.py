@@ -62,7 +62,7 @@ class GridEngine:
         self.config = config
         self.strat_id = strat_id
         self.last_price: Decimal | None = None
-        self.grid_version = 0
+        self.state_version = 0
         self.restore_note = ""
         self._seed = anchor_price
         self._plan: Plan | None = None
@@ -106,7 +106,7 @@ class GridEngine:
         return (self._known_low, self._known_high) if self._known_low <= self._known_high else None
 
     def state(self) -> GridState:
-        """Everything that has to survive a restart. Save it at start and whenever `grid_version` moved."""
+        """Everything that has to survive a restart. Save it at start and whenever `state_version` moved."""
         grid = self.grid
         return GridState(
             symbol=self.symbol,
@@ -116,7 +116,7 @@ class GridEngine:
             levels=() if grid is None else grid.levels,
             last_fill=None if grid is None else grid.last_fill,
             anchor=self._seed if grid is None else grid.anchor,
-            version=self.grid_version,
+            version=self.state_version,
             exchange_ts=self._changed_ts,
             pending=tuple(self._pending),
         )
@@ -130,6 +130,10 @@ class GridEngine:
                 self._ids.clear()
             known = self._ids[key] = client_order_id(self.strat_id, self.symbol, side, ticks, direction)
         return known
+
+    def ladder(self) -> GridState | None:
+        """The grid with its levels, for records and status; None before the first price."""
+        return None if self._plan is None else self.state()
 
     # ------------------------------------------------------------------ events
 
@@ -167,7 +171,7 @@ class GridEngine:
             return
         self._pending.append(event.price)
         if self.last_price is None:
-            self.grid_version += 1
+            self.state_version += 1
             self._changed_ts = event.exchange_ts
         else:
             self._apply_pending(self.last_price, event.exchange_ts)
@@ -191,7 +195,7 @@ class GridEngine:
     # ------------------------------------------------------------------ the grid
 
     def _restore(self, state: GridState) -> None:
-        self.grid_version = state.version
+        self.state_version = state.version
         self._changed_ts = state.exchange_ts
         if state.symbol == self.symbol:
             self._pending.extend(state.pending)
@@ -206,7 +210,7 @@ class GridEngine:
         if plan is None or grid != plan.grid:
             plan = self._plan = Plan.of(grid)
             self._known_orders = None
-            self.grid_version += 1
+            self.state_version += 1
             self._changed_ts = exchange_ts
         return plan
 

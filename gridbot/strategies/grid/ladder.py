@@ -19,6 +19,7 @@ from typing import NamedTuple
 from gridbot.core.exact import require_decimal, round_div
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import Side
+from gridbot.strategies.base import CannotTrade
 
 __all__ = ["WAIT", "Grid", "GridConfig", "ImpossibleLadder", "Level", "ladder", "problem_of_ladder", "smallest_step"]
 
@@ -35,7 +36,7 @@ class Level(NamedTuple):
     side: Side | None
 
 
-class ImpossibleLadder(ValueError):
+class ImpossibleLadder(CannotTrade):
     """The ladder cannot exist with this tick, step and price; `smallest_step` is a percentage that can, if any."""
 
     def __init__(self, config: GridConfig, instrument: Instrument, price: Decimal, problem: str) -> None:
@@ -47,7 +48,11 @@ class ImpossibleLadder(ValueError):
         )
         super().__init__(
             f"{instrument.symbol}: expected {config.levels} different levels around {price}, but with tick "
-            f"{instrument.tick_size} and grid_step {config.grid_step} % {problem}; {cure}"
+            f"{instrument.tick_size} and grid_step {config.grid_step} % {problem}; {cure}",
+            key="grid_step",
+            expected=f"steps that stay apart at a price of {price} with a tick of {instrument.tick_size}",
+            got=f"`{config.grid_step}` with {config.grid_count} levels",
+            do=f"use at least {self.smallest_step}" if self.smallest_step is not None else "use a smaller grid_count",
         )
 
 

@@ -67,7 +67,7 @@ def test_the_first_price_builds_and_places_from_the_centre_outwards():
     ]
     assert [intent.reduce_only for intent in intents] == [False, True] * 2 + [True, False] * 2
     assert {intent.symbol for intent in intents} == {SYMBOL}
-    assert (made.last_price, made.grid_version, made.state().exchange_ts) == (d(100), 1, 7)
+    assert (made.last_price, made.state_version, made.state().exchange_ts) == (d(100), 1, 7)
 
 
 def test_ids_are_the_documented_hash_and_come_from_memory():
@@ -312,7 +312,7 @@ def test_the_price_at_the_bounds_stays_inside_and_beyond_them_rebuilds():
         made, book = settled()
         made.on_event(ticker(price, ts=5), book.orders)
         assert (made.grid.anchor == d(price)) is rebuilt
-        assert made.grid_version == (2 if rebuilt else 1)
+        assert made.state_version == (2 if rebuilt else 1)
         assert made.state().exchange_ts == (5 if rebuilt else 0)
 
 
@@ -321,9 +321,9 @@ def test_a_fill_moves_the_grid_and_answers_nothing():
     assert made.on_event(fill("99", ts=11), book.orders) == ()
     assert made.grid.last_fill == d(99)
     assert [level.side for level in made.grid.levels] == [BUY, None, None, SELL, SELL]
-    assert (made.grid_version, made.state().exchange_ts) == (2, 11)
+    assert (made.state_version, made.state().exchange_ts) == (2, 11)
     made.on_event(fill("99", ts=12), book.orders)
-    assert (made.grid_version, made.state().exchange_ts) == (2, 11), "nothing changed, nothing to save"
+    assert (made.state_version, made.state().exchange_ts) == (2, 11), "nothing changed, nothing to save"
 
 
 def test_only_complete_trades_of_this_symbol_are_fills():
@@ -381,7 +381,7 @@ def test_a_fill_before_the_first_price_is_kept_and_applied_after_it():
     made = engine(threshold="1")
     assert made.on_event(fill("99", ts=3), LimitOrders()) == ()
     assert not made.grid
-    assert (made.grid_version, made.state().exchange_ts, made.state().pending) == (1, 3, (d(99),))
+    assert (made.state_version, made.state().exchange_ts, made.state().pending) == (1, 3, (d(99),))
     intents = made.on_event(ticker("100", ts=8), LimitOrders())
     assert made.grid.last_fill == d(99)
     assert (made.state().pending, made.state().exchange_ts, made.restore_note) == ((), 8, "")
@@ -449,7 +449,7 @@ def test_inside_the_bounds_and_without_a_fill_the_grid_is_unchanged(path):
     """incident L19: a correction at every tick caused real duplicate fills."""
     made, book = settled(tick="0.01", count=12, step="0.6")
     made.on_event(fill("99.41"), book.orders)
-    before, version = made.grid, made.grid_version
+    before, version = made.grid, made.state_version
     for thousandths, partial in path:
         price = Decimal(thousandths) / 1000
         assert before.low <= price <= before.high
@@ -457,7 +457,7 @@ def test_inside_the_bounds_and_without_a_fill_the_grid_is_unchanged(path):
             made.on_event(fill(price, leaves="0.1"), book.orders)
         book.apply(made.on_event(ticker(price), book.orders))
         assert made.grid is before
-        assert made.grid_version == version
+        assert made.state_version == version
 
 
 # ---------------------------------------------------------------------- restore
@@ -500,7 +500,7 @@ def test_what_does_not_fit_is_built_anew_around_the_anchor_if_step_and_count_fit
     assert not made.grid
     made.on_event(ticker("103"), LimitOrders())
     assert made.grid.anchor == d(anchor)
-    assert made.grid_version == 3, "versions go on"
+    assert made.state_version == 3, "versions go on"
 
 
 def test_an_explicit_anchor_comes_before_a_saved_one():
@@ -512,7 +512,7 @@ def test_an_explicit_anchor_comes_before_a_saved_one():
 def test_a_fill_kept_after_a_restart_counts_versions_on():
     made = engine(restored=saved())
     made.on_event(fill("98", ts=99), LimitOrders())
-    assert (made.grid_version, made.state().exchange_ts, made.state().pending) == (3, 99, (d(98),))
+    assert (made.state_version, made.state().exchange_ts, made.state().pending) == (3, 99, (d(98),))
 
 
 def test_kept_fills_of_another_symbol_are_not_taken():

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from supervisor.cli import error_report, status_command
 from supervisor.cli import main as cli_module
-from supervisor.cli.detached_start import outcome
+from supervisor.cli.detached_start import _ended, outcome
 from supervisor.cli.logs import human, last_lines
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.process.directory_lock import DirectoryLock, holder
@@ -148,6 +150,13 @@ def test_logs(tmp_path):
     assert [text.rsplit(" ", 1)[1] for text in shown.output.splitlines()] == ["3", "4"]
     with pytest.raises(CommandError, match="there are: a"):
         runner.invoke(cli_module.cli, ["logs", "b", "--data-dir", str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_detached_start_that_could_not_write_why_it_ended_is_explained(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    error = _ended(7, tmp_path, tmp_path / "stderr.log", 0)
+    assert error.code == ExitCode.REFUSED
+    assert error.text.startswith("expected a data directory that can be written, got: [Errno 28] No space left")
 
 
 def test_outcome_of_a_detached_start():

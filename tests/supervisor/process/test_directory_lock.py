@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -24,4 +25,18 @@ def test_the_file_has_the_name_that_every_version_locks(tmp_path: Path) -> None:
     lock.acquire()
     assert holder(tmp_path) == os.getpid()
     lock.release()
+    assert holder(tmp_path) is None
+
+
+def test_a_disk_without_room_for_the_pid_refuses_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(
+            CommandError, match="No space left on device; choose another one with --data-dir"
+        ) as refused:
+            DirectoryLock(tmp_path).acquire()
+    assert refused.value.code is ExitCode.REFUSED
     assert holder(tmp_path) is None

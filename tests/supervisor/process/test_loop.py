@@ -224,18 +224,22 @@ def test_commands_to_workers(rig):
     with rig.client() as client:
         assert client.worker("a", "pause")["result"] == "done"
         with pytest.raises(Refused, match="bad is not good"):
-            client.worker("a", "bad")
-        silent = client.worker("a", "silence", wait_s=0.05)
+            client.worker("a", "pause", {"strategy": "bad"})
+        silent = client.worker("a", "pause", {"strategy": "silence"}, wait_s=0.05)
         assert (silent["delivered"], silent["answered"]) == (True, False)
         with pytest.raises(Refused, match="no process or account 'zoe' here; there are writer, a, b"):
             client.worker("zoe", "pause")
         with pytest.raises(Refused, match="is FATAL"):
             client.worker("b", "pause")
+        with pytest.raises(Refused, match="expected pause, resume or reconcile, got 'puase'; did you mean pause"):
+            client.worker("a", "puase")
+        with pytest.raises(Refused, match="expected strategy or cancel as an argument of pause, got 'cancle'"):
+            client.worker("a", "pause", {"cancle": True})
         with pytest.raises(Refused, match="expected a mode of keep, cancel, flatten, got 'sell'"):
             client.stop(mode="sell")
         with pytest.raises(Refused, match="unknown request 'dance'"):
             client.request("dance")
-        client.worker("a", "alert")
+        client.worker("a", "pause", {"strategy": "alert"})
         wait_for(lambda: any(alert["text"] == "look here" for alert in client.status()["alerts"]), "the alert")
         assert client.ping()["state"] == "running"
 

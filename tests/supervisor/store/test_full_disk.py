@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gridbot.records.journal_reader import journal_directory
 from gridbot.store.reading import database_path
-from tests.store.kit import execution, make_recorder, rows, sequences, writing
+from tests.store.kit import execution, make_recorder, rows, sequences, until, writing
 
 
 @pytest.mark.parametrize("where", ["database file", "write-ahead log"])
@@ -35,3 +36,18 @@ def test_the_database_stops_and_catches_up_when_there_is_room(tmp_path: Path, wh
     recorder.close()
     assert sequences(tmp_path)["alice"] == list(range(1, 1501))
     assert rows(tmp_path, "SELECT * FROM ingest_gaps") == []
+
+
+def test_a_writer_starts_without_room_to_note_what_the_database_holds(tmp_path: Path) -> None:
+    """It would end and be given up after some tries; the note follows when there is room."""
+    recorder = make_recorder(tmp_path)
+    recorder.record(execution(1))
+    recorder.flush()
+    note = journal_directory(tmp_path, "alice") / "committed"
+    note.mkdir()  # stands in for a full disk: no file can take its place
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 1)
+        note.rmdir()
+        until(note.is_file, "the note")
+        assert writer.stop() == 0
+    recorder.close()

@@ -224,6 +224,14 @@ def test_every_command_explains_itself(name: str) -> None:
     assert "GRIDBOT_DATA_DIR" in result.output or "--data-dir" in result.output
 
 
+def test_a_place_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run(maintenance_commands.rebuild, tmp_path / "file")
+    assert result.exit_code == 1
+    assert "error: expected a place that can be written, got: [Errno" in result.output
+    assert "; make room there, or let this user write there" in result.output
+
+
 def locked_by(path: Path) -> bool:
     """Whether another process could not open the file for writing now."""
     program = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"

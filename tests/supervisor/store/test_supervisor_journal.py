@@ -36,7 +36,7 @@ def kept(data_dir, kind=object):
 def test_alerts_and_commands_of_a_fleet_are_kept_and_reach_the_database(rig):
     supervisor = rig.start(rig.writer(), rig.worker("a"), rig.worker("b", "exits", args=[4]))
     with rig.client() as client:
-        client.worker("a", "alert")  # "look here", which that worker keeps nowhere itself
+        client.worker("a", "pause", {"strategy": "alert"})  # "look here", which that worker keeps nowhere itself
         client.worker("a", "pause")  # delivered: a real worker keeps it in its own journal
         with pytest.raises(Refused):
             client.worker("b", "resume")

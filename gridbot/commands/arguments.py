@@ -1,0 +1,141 @@
+"""The arguments of each operator command, and the check of arguments that came from outside."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from gridbot.commands.command import Command
+from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
+
+__all__ = [
+    "Arguments",
+    "NoArguments",
+    "OnCommandLine",
+    "PauseArguments",
+    "RestartArguments",
+    "ResumeArguments",
+    "StopArguments",
+    "Values",
+    "arguments_model",
+    "choices",
+    "read_arguments",
+]
+
+
+class Values(StrEnum):
+    """What an argument names, so that a shell can complete it."""
+
+    STRATEGY = "strategy"
+    PROCESS = "process"
+
+
+@dataclass(frozen=True, slots=True)
+class OnCommandLine:
+    """How a field looks on a command line where it is not simply `--field`."""
+
+    option: str = ""
+    positional: str = ""
+    """Its name in the usage line, when it is given without an option."""
+    values: Values | None = None
+
+
+class Arguments(BaseModel):
+    """Base: an unknown argument is a mistake, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoArguments(Arguments):
+    """For a command that takes none."""
+
+
+class _OfStrategies(Arguments):
+    """For all strategies of an account, or for one."""
+
+    strategy: Annotated[
+        str | None, Field(description="Only this strategy (its strat_id)."), OnCommandLine(values=Values.STRATEGY)
+    ] = None
+
+
+class PauseArguments(_OfStrategies):
+    cancel: Annotated[bool, Field(description="Also cancel its resting orders.")] = False
+
+
+class ResumeArguments(_OfStrategies):
+    pass
+
+
+class StopArguments(Arguments):
+    force: Annotated[bool, Field(description="Kill everything at once; resting orders stay on the exchange.")] = False
+    mode: Annotated[
+        Literal["keep", "cancel", "flatten"] | None,
+        Field(description="What becomes of orders [default: on_stop]."),
+        OnCommandLine(option="--orders"),
+    ] = None
+
+
+class RestartArguments(Arguments):
+    child: Annotated[
+        str,
+        Field(description="A process, or the account of a worker."),
+        OnCommandLine(positional="PROCESS", values=Values.PROCESS),
+    ]
+
+
+def arguments_model(command: Command) -> type[Arguments]:
+    """The class of a command's arguments."""
+    model: type[Arguments] = getattr(sys.modules[__name__], command.arguments)
+    return model
+
+
+def read_arguments(command: Command, raw: object) -> Arguments:
+    """Checked arguments. `raw` is an object of JSON or None; in it null counts as not given.
+
+    Raises CommandMistake, which names what the command takes.
+    """
+    given = {} if raw is None else raw
+    if not isinstance(given, Mapping):
+        raise CommandMistake(f"expected the arguments of {command.name} as an object, got {shown(raw)}")
+    try:
+        return arguments_model(command).model_validate({k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        raise CommandMistake("; ".join(_sentences(command, error))) from None
+
+
+def choices(annotation: Any) -> tuple[str, ...]:
+    """The words a field may be, when its type lists them; otherwise none."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(word for part in get_args(annotation) for word in choices(part))
+    return ()
+
+
+def _sentences(command: Command, error: ValidationError) -> Iterator[str]:
+    known = list(arguments_model(command).model_fields)
+    for problem in error.errors(include_url=False):
+        name = str(problem["loc"][0])
+        if problem["type"] == "extra_forbidden":
+            takes = f"{one_of(known)} as an argument of" if known else "no arguments for"
+            yield f"expected {takes} {command.name}, got {shown(name)}{did_you_mean(name, known)}"
+        else:
+            yield _wrong_value(command, name, problem)
+
+
+def _wrong_value(command: Command, name: str, problem: ErrorDetails) -> str:
+    field, got = arguments_model(command).model_fields[name], problem["input"]
+    if problem["type"] == "missing":
+        return f"expected {name} as an argument of {command.name}, got none"
+    words = choices(field.annotation)
+    if words:
+        return f"expected a {name} of {', '.join(words)}, got {shown(got)}{did_you_mean(got, words)}"
+    kind = "true or false" if field.annotation is bool else "text"
+    return f"expected {kind} for {name} of {command.name}, got {shown(got)}"

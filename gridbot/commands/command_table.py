@@ -1,0 +1,73 @@
+"""The table of operator commands. Each is declared here and nowhere else.
+
+A worker's handlers are in `gridbot.worker.commands`, the supervisor's in `supervisor.control.operations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gridbot.commands.command import Command, Target
+from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
+
+__all__ = ["COMMANDS", "FLEET_COMMANDS", "RESTART", "STOP", "WORKER_COMMANDS", "find_command"]
+
+PAUSE: Final = Command(
+    name="pause",
+    target=Target.STRATEGY,
+    arguments="PauseArguments",
+    summary="Send no new orders for an account or a strategy.",
+    help="Send no new order for an account, or for one of its strategies, until `resume`.",
+    example="pause alice --strategy alice-btc --cancel",
+    needs_trading=True,
+)
+RESUME: Final = Command(
+    name="resume",
+    target=Target.STRATEGY,
+    arguments="ResumeArguments",
+    summary="Let a paused, halted or latched account trade again.",
+    help="Let a paused, halted or latched account trade again. The loss of its session counts from here.",
+    example="resume alice",
+    needs_trading=True,
+    dangerous=True,
+)
+RECONCILE: Final = Command(
+    name="reconcile",
+    target=Target.ACCOUNT,
+    arguments="NoArguments",
+    summary="Compare an account's orders and positions with the exchange.",
+    help="Compare an account's open orders, executions and positions with the exchange now, not at the next interval.",
+    example="reconcile alice",
+    needs_trading=True,
+)
+STOP: Final = Command(
+    name="stop",
+    target=Target.FLEET,
+    arguments="StopArguments",
+    summary="Stop everything in order and wait for it.",
+    help="Stop the supervisor and wait until all its processes have ended.",
+    example="stop --orders cancel",
+    dangerous=True,
+)
+RESTART: Final = Command(
+    name="restart",
+    target=Target.FLEET,
+    arguments="RestartArguments",
+    summary="Restart one process in order.",
+    help="Restart one process in order: an account's worker, the writer, or paper. Also revives a FATAL one.",
+    example="restart writer",
+)
+
+COMMANDS: Final = (PAUSE, RESUME, RECONCILE, STOP, RESTART)
+WORKER_COMMANDS: Final = tuple(command for command in COMMANDS if command.for_worker)
+FLEET_COMMANDS: Final = tuple(command for command in COMMANDS if not command.for_worker)
+
+
+def find_command(name: object, among: Sequence[Command] = COMMANDS) -> Command:
+    """The command of this name. Raises CommandMistake, which names those there are."""
+    for command in among:
+        if command.name == name:
+            return command
+    names = [command.name for command in among]
+    raise CommandMistake(f"expected {one_of(names)}, got {shown(name)}{did_you_mean(name, names)}")

@@ -1,0 +1,148 @@
+"""The command line of declared commands: made from the table, completed from the running supervisor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from gridbot.commands.arguments import arguments_model
+from gridbot.commands.command import Command
+from gridbot.commands.command_table import COMMANDS
+from supervisor.cli import value_completion, worker_command
+from supervisor.cli.main import cli
+from supervisor.control.control_client import NotRunning
+
+ROOT = Path(__file__).resolve().parents[3]
+STATUS = {
+    "accounts": [
+        {"account": "alice", "strategies": [{"strat_id": "alice-btc"}, {"strat_id": "alice-eth"}]},
+        {"account": "bob", "strategies": [{"strat_id": "bob-sol"}]},
+    ],
+    "writer": {"process": {"name": "writer"}},
+    "paper": None,
+}
+every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+
+
+class Client:
+    """As much of a `ControlClient` as the commands need."""
+
+    asked: list[tuple[Any, ...]]
+    runs = True
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def worker(self, *words: Any) -> dict[str, Any]:
+        self.asked.append(words)
+        return {"ok": True, "result": "done"}
+
+    def status(self) -> dict[str, Any]:
+        if not self.runs:
+            raise NotRunning("nobody")
+        return STATUS
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> type[Client]:
+    monkeypatch.setattr(Client, "asked", [], raising=False)
+    monkeypatch.setattr(Client, "runs", True)
+    monkeypatch.setattr(worker_command, "ControlClient", Client)
+    monkeypatch.setattr(value_completion, "ControlClient", Client)
+    return Client
+
+
+def clicked(name: str) -> click.Command:
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    return found
+
+
+@every_command
+def test_every_command_has_its_command_line_with_its_words_and_arguments(command: Command) -> None:
+    made = clicked(command.name)
+    assert made.name == command.name
+    assert made.help == command.help
+    fields = arguments_model(command).model_fields
+    parameters = {parameter.name for parameter in made.params}
+    assert set(fields) <= parameters
+    assert ("account" in parameters) == command.for_worker
+    shown = CliRunner().invoke(cli, ["--help"]).output
+    assert f"  {command.name} " in shown
+    assert command.summary in shown
+
+
+@every_command
+def test_every_example_is_a_command_line_that_works(command: Command) -> None:
+    made = clicked(command.name)
+    assert made.make_context(command.name, command.example.split()[1:]).params
+    assert command.example in CliRunner().invoke(cli, [command.name, "--help"]).output
+
+
+def test_only_what_was_given_is_sent(client: type[Client]) -> None:
+    runner = CliRunner()
+    for line in ("pause alice", "pause alice --strategy s --cancel", "resume bob --strategy s", "reconcile alice"):
+        assert runner.invoke(cli, line.split()).output == f"{line.split()[1]}: done\n"
+    assert client.asked == [
+        ("alice", "pause", {}),
+        ("alice", "pause", {"strategy": "s", "cancel": True}),
+        ("bob", "resume", {"strategy": "s"}),
+        ("alice", "reconcile", {}),
+    ]
+
+
+def test_an_unknown_command_is_answered_with_the_one_that_was_meant() -> None:
+    runner = CliRunner()
+    assert "No such command 'reconsile'. Did you mean 'reconcile'?" in runner.invoke(cli, ["reconsile"]).output
+    nothing_close = runner.invoke(cli, ["dance"])
+    assert nothing_close.exit_code == 2
+    assert nothing_close.output.endswith("Error: No such command 'dance'.\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "begun", "expected"),
+    [
+        ("", "re", ["rebuild", "reconcile", "restart", "resume"]),
+        ("pause", "", ["alice", "bob"]),
+        ("status", "b", ["bob"]),
+        ("pause alice --strategy", "", ["alice-btc", "alice-eth"]),
+        ("pause bob --strategy", "", ["bob-sol"]),
+        ("resume --strategy", "a", ["alice-btc", "alice-eth"]),
+        ("restart", "", ["alice", "bob", "writer"]),
+        ("stop --orders", "", ["keep", "cancel", "flatten"]),
+        ("pause alice", "--c", ["--config", "--cancel"]),
+    ],
+)
+def test_a_shell_completes(client: type[Client], line: str, begun: str, expected: list[str]) -> None:
+    completion = ShellComplete(cli, {}, "gridbot-supervisor", "_GRIDBOT_SUPERVISOR_COMPLETE")
+    assert [item.value for item in completion.get_completions(line.split(), begun)] == expected
+
+
+def test_without_a_supervisor_nothing_is_completed_and_nothing_is_said(client: type[Client]) -> None:
+    client.runs = False
+    completion = ShellComplete(cli, {}, "gridbot-supervisor", "_GRIDBOT_SUPERVISOR_COMPLETE")
+    for line in ("pause", "pause alice --strategy", "restart"):
+        assert completion.get_completions(line.split(), "") == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["status", "--help"]])
+def test_help_and_version_load_no_pydantic(arguments: list[str]) -> None:
+    program = (
+        "import sys\nfrom supervisor.cli.main import cli\n"
+        f"try:\n    cli.main({arguments!r}, prog_name='x')\nfinally:\n    print('pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "False"

@@ -1,0 +1,149 @@
+"""Requests of the control socket, without processes: every declared command has its handler, and what is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gridbot.commands.command_table import FLEET_COMMANDS, find_command
+from supervisor.children.child_spec import ChildKind
+from supervisor.children.policy_types import ProcessState
+from supervisor.control import operations
+from supervisor.control.operations import Operations
+
+
+class Fleet(list):
+    """As much of the children as requests need."""
+
+    def __init__(self) -> None:
+        super().__init__([Child("writer", ChildKind.WRITER), Child("worker-alice", ChildKind.WORKER, "alice")])
+        self.events: list[tuple[str, object]] = []
+
+    def find(self, name: str) -> Any:
+        return next((child for child in self if name in (child.spec.name, child.spec.account)), None)
+
+    def advance(self, child: Any, event: object) -> None:
+        self.events.append((child.spec.name, event))
+
+
+class Child:
+    def __init__(self, name: str, kind: ChildKind, account: str = "") -> None:
+        self.spec = SimpleNamespace(name=name, kind=kind, account=account)
+        self.state = SimpleNamespace(process=ProcessState.RUNNING)
+        self.sent: list[dict[str, Any]] = []
+        self.reached = True
+
+    def send(self, message: dict[str, Any]) -> bool:
+        self.sent.append(message)
+        return self.reached
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.fleet = Fleet()
+        self.state = "running"
+        self.stops: list[tuple[str | None, bool]] = []
+        self.records: list[tuple[str, Any, Any]] = []
+        self.operations = Operations(
+            self.fleet,  # type: ignore[arg-type]
+            lambda: {"supervisor": {"state": self.state}},
+            lambda mode, *, force: self.stops.append((mode, force)),
+            lambda *record: self.records.append(record),
+        )
+
+    def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        return asyncio.run(self.operations.handle({"op": op, **fields}))
+
+    def refusal(self, op: str, **fields: Any) -> str:
+        answer = self.ask(op, **fields)
+        assert answer["ok"] is False
+        return str(answer["error"])
+
+
+def test_every_command_for_the_fleet_has_its_handler_and_every_handler_its_command() -> None:
+    assert list(Rig().operations.handlers) == [command.name for command in FLEET_COMMANDS]
+
+
+def test_questions_are_not_recorded() -> None:
+    rig = Rig()
+    assert rig.ask("ping")["state"] == "running"
+    assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
+    assert "expected ping, status, stop, restart or worker; did you mean status?" in rig.refusal("statis")
+    assert rig.records == []
+
+
+def test_a_stop_begins_and_is_recorded_as_it_was_asked_for() -> None:
+    rig = Rig()
+    assert rig.ask("stop", mode="cancel", force=False) == {"ok": True}
+    assert rig.stops == [("cancel", False)]
+    assert rig.records == [("stop", {"mode": "cancel", "force": False}, {"ok": True})]
+
+
+@pytest.mark.parametrize("fields", [{"mode": "sell"}, {"mods": "cancel"}, {"force": "perhaps"}])
+def test_a_stop_that_is_not_understood_does_not_begin_and_is_recorded(fields: dict[str, Any]) -> None:
+    rig = Rig()
+    error = rig.refusal("stop", **fields)
+    assert rig.stops == []
+    assert rig.records == [("stop", fields, {"ok": False, "error": error})]
+
+
+def test_a_restart_by_account() -> None:
+    rig = Rig()
+    assert rig.ask("restart", child="alice") == {"ok": True, "child": "worker-alice"}
+    assert [name for name, _ in rig.fleet.events] == ["worker-alice"]
+    assert "there are writer, alice; did you mean alice?" in rig.refusal("restart", child="alise")
+    assert rig.refusal("restart") == "expected child as an argument of restart, got none"
+    rig.state = "stopping"
+    assert rig.refusal("restart", child="alice") == "the supervisor is stopping"
+    assert [answer["ok"] for _, _, answer in rig.records] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"account": "alice", "name": "stop"}, "expected pause, resume or reconcile, got 'stop'"),
+        ({"account": "alice"}, "expected pause, resume or reconcile, got None"),
+        ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy or cancel as an argument"),
+        ({"account": "alice", "name": "pause", "args": [1]}, "expected the arguments of pause as an object"),
+        ({"account": "writer", "name": "pause"}, "no process or account 'writer' here"),
+    ],
+)
+def test_what_a_worker_cannot_do_is_refused_and_recorded_before_it_is_sent(fields: dict[str, Any], error: str) -> None:
+    rig = Rig()
+    assert (rig.refusal("worker", **fields)).startswith(error)
+    assert [child.sent for child in rig.fleet] == [[], []]
+    assert [(args, answer["ok"]) for _, args, answer in rig.records] == [(fields, False)]
+
+
+def test_a_worker_that_does_not_run_takes_no_command() -> None:
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.BACKOFF
+    error = rig.refusal("worker", account="alice", name="reconcile")
+    assert error == "the worker of alice is BACKOFF: it takes commands when RUNNING"
+    assert rig.fleet[1].sent == []
+
+
+def test_a_command_that_needs_no_trading_worker_is_sent_to_one_that_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "WORKER_COMMANDS", [replace(find_command("reconcile"), needs_trading=False)])
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.STARTING
+    assert rig.ask("worker", account="alice", name="reconcile", wait_s=0.01)["delivered"]
+
+
+def test_a_command_that_is_delivered_is_recorded_by_the_worker() -> None:
+    rig = Rig()
+    answer = rig.ask("worker", account="alice", name="pause", args={"strategy": "s"}, wait_s=0.01)
+    assert answer == {"ok": True, "delivered": True, "answered": False, "result": None}
+    assert rig.fleet[1].sent == [{"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}}]
+    assert rig.records == []
+
+
+def test_a_command_that_cannot_be_delivered_is_recorded_here() -> None:
+    rig = Rig()
+    rig.fleet[1].reached = False
+    rig.refusal("worker", account="alice", name="reconcile")
+    assert [name for name, _, _ in rig.records] == ["reconcile"]

@@ -1,0 +1,87 @@
+"""The worker's end of the pipe: what arrives, and what counts as the end of the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from gridbot.worker.pipe import SupervisorPipe
+
+
+class Ends:
+    """Both ends: a `SupervisorPipe` that listens, and the supervisor's connection."""
+
+    def __init__(self) -> None:
+        ours, self.supervisor = Pipe()
+        self.connection: Connection[Any, Any] = ours
+        self.pipe = SupervisorPipe(ours)
+        self.messages: list[dict[str, Any]] = []
+        self.ended = 0
+        self.fault: Exception | None = None
+        self.pipe.listen(asyncio.get_running_loop(), self._on_message, self._on_end)
+
+    def _on_message(self, message: dict[str, Any]) -> None:
+        self.messages.append(message)
+        if self.fault is not None:
+            raise self.fault
+
+    def _on_end(self) -> None:
+        self.ended += 1
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def open_ends() -> AsyncIterator[Ends]:
+    both = Ends()
+    yield both
+    both.pipe.close()
+    both.connection.close()
+    both.supervisor.close()
+
+
+async def test_messages_arrive_in_order() -> None:
+    async with open_ends() as ends:
+        for number in range(3):
+            ends.supervisor.send({"type": "ack", "seq": number})
+        await settle()
+        assert [message["seq"] for message in ends.messages] == [0, 1, 2]
+
+
+async def test_the_supervisor_is_gone_when_its_end_is_closed() -> None:
+    async with open_ends() as ends:
+        ends.supervisor.send({"type": "stop"})
+        ends.supervisor.close()
+        await settle()
+        assert [message["type"] for message in ends.messages] == ["stop"]
+        assert ends.ended == 1
+
+
+async def test_a_full_disk_during_a_command_does_not_mean_that_the_supervisor_is_gone() -> None:
+    """The worker would stop as an orphan."""
+    async with open_ends() as ends:
+        faults: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context.get("exception")))
+        ends.fault = OSError("no space left on device")
+        ends.supervisor.send({"type": "command"})
+        await settle()
+        assert faults == [ends.fault]
+        ends.fault = None
+        ends.supervisor.send({"type": "ack"})
+        await settle()
+        assert len(ends.messages) == 2
+        assert ends.ended == 0
+
+
+async def test_what_is_sent_reaches_the_supervisor() -> None:
+    async with open_ends() as ends:
+        ends.pipe.send({"type": "ready"})
+        await settle()
+        assert ends.supervisor.recv() == {"type": "ready"}
