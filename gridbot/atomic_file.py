@@ -4,13 +4,13 @@
     put_in_place(temporary, path)    for a file that another library has written at `temporary_beside(path)`
 
 Both sync the content before the rename and the directory after it. A process that is killed in between leaves a
-temporary file `<name>.<pid>-<n>.tmp` behind, which whoever owns the place removes at the next start:
+temporary file `<name>.<pid>-<n>.tmp` behind, which the owner of the directory removes at the next start:
 
     remove_temporary_files(directory)    all in a directory that we have locked
     remove_abandoned(path)               those of one file; without a lock only of processes that have ended
 
-Stands at the top of the package because every room that keeps files uses it, also those that know nothing of each
-other: records, store, state, paper and the supervisor.
+It is at the top of the package because every room that keeps files uses it, also those that do not import each other:
+records, store, state, paper and the supervisor.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 def put_in_place(temporary: Path, path: Path) -> None:
     """Give a finished file its name, in place of what had it. Raises OSError.
 
-    Nobody may have `temporary` open any more: closing it here would drop the lock of a library such as DuckDB.
+    `temporary` must not be open any more: closing it here would drop the lock of a library such as DuckDB.
     """
     descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -91,7 +91,7 @@ def remove_temporary_files(directory: Path) -> None:
 def remove_abandoned(path: Path, *, locked: bool = False) -> None:
     """Remove the temporary files of `path`, and what a library made beside them, before the first write.
 
-    Those of other processes that live stay, unless `locked`: then a lock says that nobody else writes. Never raises: a
+    Those of other processes that live stay, unless `locked`: then a lock keeps other writers out. Never raises: a
     file that stays does no harm.
     """
     ours = re.compile(rf"{re.escape(path.name)}\.(\d+)-\d+{re.escape(_SUFFIX)}(\..+)?")

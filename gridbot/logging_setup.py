@@ -55,7 +55,7 @@ def for_strategy(account: str, strategy: str = "", *, name: str = "gridbot") -> 
 
 @contextlib.contextmanager
 def context(account: str, strategy: str = "") -> Iterator[None]:
-    """Lines logged inside, by whatever logger of this task or thread, carry these ids."""
+    """Lines logged inside, by any logger of this task or thread, carry these ids."""
     token = _context.set((account, strategy))
     try:
         yield

@@ -72,7 +72,7 @@ class DaemonPool(Executor):
                 continue
             try:
                 result = fn(*args, **kwargs)
-            except BaseException as exc:  # noqa: BLE001 - passed on to whoever awaits the future
+            except BaseException as exc:  # noqa: BLE001 - passed on through the future
                 future.set_exception(exc)
             else:
                 future.set_result(result)

@@ -1,7 +1,7 @@
 """One REST request, and all the pages of a listing.
 
-A listing is complete, with all its pages and every row readable, or it raises `TruncatedListing`: whoever compares it
-with the order book must never take "cut off" for "gone" (incidents L49, L50).
+A listing is complete, with all its pages and every row readable, or it raises `TruncatedListing`: a comparison with
+the order book must never take "cut off" for "gone" (incidents L49, L50).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The HTTP client below pybit: the part of `requests.Session` that pybit uses, straight on urllib3.
 
 On the way from a price to an order, `requests` spends more time on one small POST than everything else together: it
-prepares, checks and copies what is known beforehand. And http.client sends head and body in two writes, which wakes the
+prepares, checks and copies what is already known. And http.client sends head and body in two writes, which wakes the
 other side twice. Here the head is built once per request and leaves in one write with the body. urllib3's part stays:
 connections kept alive and checked before use, verified TLS, timeouts, decoding. There are no redirects, cookies,
 proxies, netrc or retries.

@@ -87,7 +87,7 @@ def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
 def parse_position(row: Row) -> PositionEvent | None:
     """A row of position/list (`avgPrice`) or the `position` topic (`entryPrice`); None for a one-way row.
 
-    A flat leg's entry price is None: there is no entry, whatever number the exchange fills in.
+    A flat leg's entry price is None: the number that the exchange fills in has no meaning.
     """
     index = int_or_none(row.get("positionIdx"))
     if index == 0:

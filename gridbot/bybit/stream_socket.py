@@ -11,7 +11,7 @@ defects stand in brackets):
   per frame become one (`frame_reader`).
 * `_on_message` is replaced: no merge and deep copy per ticker, no shared dictionary given to callbacks (9), no table of
   callbacks whose missing keys kill the stream (1, 10, 11). An exception in it does not end the stream (2).
-* Topics are sent once the connection is up (a private one: once the sign-in was confirmed), so there is no race with
+* Topics are sent once the connection is up (a private one: once the sign-in is confirmed), so there is no race with
   the server's answer (1) and a failed sign-in is noticed (3).
 * `_on_error` is replaced. pybit's silently reconnects for three kinds of errors and closes for good for the others.
   Here every error ends the object and is reported to the listener.

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file: where, what was expected, what stands there, what to do."""
+"""What is wrong with a configuration file: where, what was expected, what was found, what to do."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class GridbotConfig(Model):
         return [strategy for strategy in self.strategies if strategy.account == account]
 
     def secrets(self) -> list[str]:
-        """Values that must never reach a log (`logging_setup.register_secret`). The keys of paper are no secrets."""
+        """Values that must never reach a log (`logging_setup.register_secret`). Paper keys are not secret."""
         values = [account.api_secret for account in self.accounts]
         values += [account.api_key for account in self.accounts if account.environment is not Environment.PAPER]
         return [value.get_secret_value() for value in values]

@@ -42,7 +42,7 @@ class Document:
 
 
 def read_document(text: str, environ: Mapping[str, str]) -> Document:
-    """Parse `text`; whatever is wrong with it is in `problems`, and `data` holds all that could be read."""
+    """Parse `text`; `problems` holds what is wrong with it, `data` what could be read."""
     document = Document()
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -232,4 +232,4 @@ class PaperConfig(_Model):
     query_lag_ms: float = Field(0, ge=0, description="Order listings show an order only this long after the request.")
     control: bool = Field(False, description="Answer POST /paper/control (faults, prices) from loopback addresses.")
     fault_seed: int = Field(1, description="Seed of the faults' draws.")
-    faults: tuple[FaultConfig, ...] = Field((), description="What shall go wrong; see docs/paper.md.")
+    faults: tuple[FaultConfig, ...] = Field((), description="Faults to inject; see docs/paper.md.")

@@ -166,5 +166,5 @@ def parse(body: bytes) -> dict[str, Any]:
         if doc.keys() >= {"kind", "account", "run_id", "seq", "local_ts", "data"}:
             return typing.cast(dict[str, Any], doc)
     except (orjson.JSONDecodeError, AttributeError) as exc:
-        raise CodecError(f"the body of a frame is no JSON object: {exc}") from exc
+        raise CodecError(f"the body of a frame is not a JSON object: {exc}") from exc
     raise CodecError(f"the body of a frame lacks some of its keys: {sorted(doc)}")

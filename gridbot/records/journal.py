@@ -168,7 +168,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
     # -- removing
 
     def keep_above(self, seq: int | None) -> None:
-        """Never remove segments with records above `seq`, even acknowledged ones; None lets them go."""
+        """Never remove segments with records above `seq`, even acknowledged ones; None: no limit."""
         self._keep_above = seq
 
     def remove_through(self, seq: int) -> int:

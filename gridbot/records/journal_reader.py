@@ -102,7 +102,7 @@ class JournalReader:
         return self._segment, self._offset
 
     def move(self, segment: int, offset: int) -> None:
-        """Go on from a known frame boundary."""
+        """Continue at a known frame boundary."""
         self._segment, self._offset = segment, offset
 
     def seek(self, seq: int) -> None:
@@ -129,13 +129,13 @@ class JournalReader:
             if not segments:
                 return Chunk([], [])
             if self._segment not in segments:
-                # Removed meanwhile, or nothing read yet: go on with the next that exists.
+                # Removed since, or nothing read yet: continue with the next that exists.
                 later = [first for first in segments if first > self._segment]
                 if not later:
                     return Chunk([], [])
                 self._segment, self._offset = later[0], 0
             path = segment_path(self.directory, self._segment)
-            final = segments[-1] != self._segment  # listed before reading: nobody appends to it any more
+            final = segments[-1] != self._segment  # listed before reading: it gets no more records
             try:
                 buffer, at_end = _read_at(path, self._offset, max_bytes)
             except FileNotFoundError:

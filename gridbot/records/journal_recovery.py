@@ -1,4 +1,4 @@
-"""Finds where a journal goes on after whatever ended its last writer: kill -9, a full disk, a loss of power."""
+"""Finds where to append to a journal after kill -9, a full disk or a loss of power ended its last writer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridbot.atomic_file import write_atomic
+from gridbot.atomic_file import remove_temporary_files, write_atomic
 from gridbot.records import codec
 from gridbot.records.journal_reader import Damage, read_committed, segment_numbers, segment_path
 
 __all__ = ["Recovered", "recover"]
+
+_DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ def recover(directory: Path) -> Recovered:
     No number is given twice: not one that the database holds already, and not one of a damaged frame at the end, which
     was whole once.
     """
+    remove_temporary_files(directory / _DAMAGED)
     committed = read_committed(directory)
     segments = segment_numbers(directory)
     if not segments:
@@ -49,7 +52,7 @@ def recover(directory: Path) -> Recovered:
 
 
 def _set_aside(path: Path, buffer: bytes, start: int, end: int) -> Damage:
-    kept = path.parent / "damaged" / f"{path.stem}-{start}"
+    kept = path.parent / _DAMAGED / f"{path.stem}-{start}"
     try:
         write_atomic(kept, buffer[start:end])  # on the disk before it is cut out of the segment
     except OSError:  # a full disk must not keep the account from starting

@@ -15,8 +15,8 @@ __all__ = ["JournalSync"]
 class JournalSync:
     """Calls fdatasync at once after urgent frames, within `interval_s` after others.
 
-    `synced_seq` is the number of the newest record that survives a loss of power, `error` why the last attempt failed
-    (None: it did not).
+    `synced_seq` is the number of the newest record that survives a loss of power, `error` says why the last attempt
+    failed, or is None.
     """
 
     def __init__(self, synced_seq: int, interval_s: float) -> None:

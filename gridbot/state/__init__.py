@@ -1,4 +1,4 @@
-"""What survives a restart, and the locks that say whose it is.
+"""What survives a restart, and the locks that keep one trader per key.
 
     state_files, documents       the small files of an account and the thread that writes them
     ledger_checkpoint, run_log   the ledger, from a checkpoint and the journal; runs of a process

@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 class StateFile:
     """The document `name` of an account.
 
-    A document that cannot be read is set aside with a message, and the start goes on without it: the journal and the
-    exchange know the rest.
+    A document that cannot be read is set aside with a message, and the account starts without it: what it held is also
+    in the journal or on the exchange.
     """
 
     def __init__(self, files: Files, name: str) -> None:

@@ -1,4 +1,4 @@
-"""One trader per API key on a machine, whatever supervisor started it.
+"""At most one process per API key trades on a machine, also across supervisors.
 
 The supervisor's own lock is free within milliseconds of its death, while its workers may still be settling; so each
 worker holds locks named by its key. The kernel frees them with the process. The name is a hash: a key never reaches the

@@ -1,8 +1,8 @@
 """A lock without a file: a Unix socket with an abstract name, which the kernel frees with its process.
 
 It needs no directory, so it works where the home directory is missing, read-only, or another one for each of two
-processes. It is seen by all processes of the machine (of the network namespace), also by those of other users. One of
-them might take a name to get in our way, so a socket of another user is reported and does not decide.
+processes. It is seen by all processes of the machine (of the network namespace), also by those of other users. Another
+user could take the name to stop us, so a socket of another user is reported and does not count.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ __all__ = ["ForeignHolder", "take_socket"]
 
 _ATTEMPTS = 10
 _RETRY_S = 0.02
+_BACKLOG = 4096
+"""The holder never accepts, so each process that asks takes a place in its queue for good. The kernel may allow less
+(net.core.somaxconn)."""
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 
@@ -52,7 +55,7 @@ def _bound(name: str) -> socket.socket | None:
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         lock.bind(f"\0{name}")
-        lock.listen(8)  # so that the kernel tells others who we are
+        lock.listen(_BACKLOG)  # so that the kernel tells others who we are
     except OSError as error:
         lock.close()
         if error.errno == errno.EADDRINUSE:
@@ -62,11 +65,17 @@ def _bound(name: str) -> socket.socket | None:
 
 
 def _holder(name: str) -> tuple[int, int] | None:
-    """Process (0: in another container) and user that hold the name; None when no process answers."""
+    """Process (0: in another container) and user that hold the name; None when no process listens there.
+
+    Raises LockHeld when the holder's queue is full: it lives, but the kernel no longer says whose it is. To take it for
+    another user's would let two processes trade with one key.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
         probe.setblocking(False)
         try:
             probe.connect(f"\0{name}")
+        except BlockingIOError:
+            raise LockHeld("unknown") from None
         except OSError:
             return None
         pid, uid, _ = _CREDENTIALS.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))

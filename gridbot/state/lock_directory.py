@@ -1,8 +1,8 @@
 """Lock files in a directory of this user: held by `flock`, checked to have kept the name, removed at the end.
 
-The kernel frees a lock with its process. A file can lose its name while somebody waits to lock it, so whoever got the
-lock compares what it has locked with what has the name now, and begins again when the two differ. With that check a
-holder may remove its own file, and anybody the file of a process that was killed.
+The kernel frees a lock with its process. A file can be removed while another process waits to lock it. So a
+process that gets the lock checks that the file it has locked is still the one with that name, and tries again if not.
+With that check a holder may remove its own file, and any process may remove the file of one that was killed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class FileLock:
 class LockDirectory:
     """A directory that only this user can write; made when there is none. `close` it after its locks.
 
-    Raises OSError when it cannot be made or opened, or is a link; PermissionError when it belongs to somebody else.
+    Raises OSError when it cannot be made or opened, or is a link; PermissionError when it belongs to another user.
     """
 
     def __init__(self, path: Path) -> None:
@@ -120,7 +120,7 @@ class LockDirectory:
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=self._fd)
 
     def _take(self, descriptor: int, name: str) -> None:
-        """Lock the open file and write our pid into it. Raises LockHeld, also when it has lost its name meanwhile."""
+        """Lock the open file and write our pid into it. Raises LockHeld, also when the file has been removed."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

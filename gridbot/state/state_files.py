@@ -78,7 +78,7 @@ class StateFiles:
         with self._change:
             self._waiting.pop(name, None)
             self._change.wait_for(lambda: self._writing != name)
-            self._waiting.pop(name, None)  # what failed meanwhile came back
+            self._waiting.pop(name, None)  # a write that failed was queued again
             write_atomic(self.path(name), data)
             self._failures.pop(name, None)
 

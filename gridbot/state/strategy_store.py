@@ -50,14 +50,14 @@ class StrategyStateStore(Generic[StateT]):
         try:
             text = self._files.read(name)
         except OSError as error:
-            self._on_problem(f"{path}: expected a readable {kind} file, got {error}; the {kind} is built anew")
+            self._on_problem(f"{path}: expected a readable {kind} file, got {error}; a new {kind} is built")
             return None
         if text is None:
             return None
         try:
             return self._kind.read_state(_decode(text, strat_id, kind))
         except ValueError as error:
-            self._on_problem(f"{path}: {error}; set aside as {self._set_aside(name)}, the {kind} is built anew")
+            self._on_problem(f"{path}: {error}; set aside as {self._set_aside(name)}, a new {kind} is built")
             return None
 
     def save(self, strat_id: str, state: SavedState) -> None:

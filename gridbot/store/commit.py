@@ -98,9 +98,7 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, bodies: list[bytes], fil
     if table not in ROLLUP_SOURCES:
         fill(con, table, bodies)
         return
-    fresh = (
-        f"fresh_{table}"  # first into a table of their own: later nothing tells the new rows from the others cheaply
-    )
+    fresh = f"fresh_{table}"  # in a table of their own first: in the large one it is costly to find the new rows
     con.execute(create_table_sql(table, fresh, temporary=True))
     fill(con, table, bodies, fresh)
     con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {fresh}")

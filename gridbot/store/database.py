@@ -102,7 +102,7 @@ class Database:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The file, open for writing while the block runs; nobody else can open it meanwhile.
+        """The file, open for writing while the block runs; no other process can open it until then.
 
         Raise DatabaseHeld, Unreadable, and duckdb.IOException when there is no file (see `prepare`); set a damaged
         write-ahead log aside and open without it. The engine is kept, because it takes longer to
@@ -152,7 +152,7 @@ class Database:
         raise Unreadable(f"{self.path}: the write-ahead log appeared again after it was set aside")
 
     def _start_engine(self) -> duckdb.DuckDBPyConnection:
-        # What does not fit its memory goes beside the file, not into the working directory of whoever started us.
+        # What does not fit its memory goes beside the file, not into the working directory.
         return duckdb.connect(config={**_CONFIG, "temp_directory": f"{self.path}.tmp"})
 
     def _set_wal_aside(self, reason: str) -> None:
@@ -167,7 +167,7 @@ class Database:
         )
 
     def offsets_if_readable(self) -> dict[str, int]:
-        """The same beside a reader that keeps the file; empty when not even reading is possible."""
+        """`stored_offsets`, read while another process reads the file; empty when that fails too."""
         try:
             with duckdb.connect(str(self.path), read_only=True, config=_CONFIG) as con:
                 return stored_offsets(con)

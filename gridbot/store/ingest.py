@@ -1,10 +1,10 @@
 """One account's records on their way to the database: by queue while that works, by journal whenever it does not.
 
-    number expected next == first of the batch   -> take it (the batch says where the journal goes on)
+    number expected next == first of the batch   -> take it (the batch says where the journal continues)
     batch starts later                            -> something was missed: read the journal, then compare again
     batch ends earlier                            -> known already, drop it
     no batch, but the journal is longer than known -> the queue is gone or was full: read the journal
-    the journal itself jumps                      -> those records are lost to us: note the gap, go on
+    the journal itself jumps                      -> those records are lost: note the gap, continue
 
 So the queue may lose, repeat or withhold anything; the result is each number once and in order.
 """
@@ -76,7 +76,7 @@ class AccountSource:
         """Kind by what bodies of this account begin with, up to their number: the same bytes within a run."""
 
     def reset(self, committed: int) -> None:
-        """Go on after the last number that is in the database."""
+        """Continue after the last number that is in the database."""
         self.next_seq = committed + 1
         self._reader.seek(self.next_seq)
         self._batches.clear()

@@ -52,7 +52,7 @@ def statements_from(version: int) -> list[str]:
 def keep_copy(path: Path, version: int) -> Path:
     """Copy the database file of `version` beside itself and return where. Raise NoRoomForCopy, OSError.
 
-    No connection of this process may be open (see `gridbot.store.database`), and nobody else may write.
+    No connection of this process may be open (see `gridbot.store.database`), and no other process may write.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = path.with_name(f"{path.stem}.version-{version}-{stamp}{path.suffix}")

@@ -21,7 +21,7 @@ COMMANDS = {
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),
-    "rebuild": ("maintenance_commands:rebuild", "Make the database anew from the journals."),
+    "rebuild": ("maintenance_commands:rebuild", "Build a new database from the journals."),
     "restart": ("restart:restart", RESTART.summary),
     "sql": ("sql:sql", "Ask the records a question in SQL, also while it runs."),
     "start": ("start:start", "Start the supervisor and all its processes."),

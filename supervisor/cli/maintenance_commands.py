@@ -49,7 +49,7 @@ def _plain_errors() -> Iterator[None]:
 
 @click.command("rebuild")
 @records_option()
-@click.option("--accept-loss", is_flag=True, help="Go on although some records are in no journal.")
+@click.option("--accept-loss", is_flag=True, help="Replace the file although some records are lost.")
 def rebuild(data_dir: Path, accept_loss: bool) -> None:
     """Make a new database file from the journals (bot stopped); the old file is kept beside it."""
     with _plain_errors():
@@ -74,7 +74,7 @@ def backup(target: Path, data_dir: Path) -> None:
 @click.command("vacuum")
 @records_option()
 def vacuum(data_dir: Path) -> None:
-    """Write the database anew without its free space (bot stopped)."""
+    """Rewrite the database without its free space (bot stopped)."""
     with _plain_errors():
         before, after = maintenance.vacuum(data_dir)
         click.echo(f"{before} bytes before, {after} after")

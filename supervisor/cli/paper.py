@@ -1,4 +1,4 @@
-"""`gridbot-supervisor paper`: the embedded exchange alone, for pybit, ccxt or whatever else speaks Bybit V5."""
+"""`gridbot-supervisor paper`: the embedded exchange alone, for pybit, ccxt or any other client of Bybit V5."""
 
 from __future__ import annotations
 

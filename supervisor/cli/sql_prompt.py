@@ -31,7 +31,7 @@ class Completer:
         self._found: list[str] = []
 
     def matches(self, text: str) -> list[str]:
-        """Words that begin with the text, whatever the case."""
+        """Words that begin with the text, in either case."""
         return [word for word in self._words if word.lower().startswith(text.lower())]
 
     def __call__(self, text: str, state: int) -> str | None:

@@ -73,7 +73,7 @@ def processes_of(status: dict[str, Any]) -> list[psutil.Process]:
 
 
 def _without_answer(data_dir: Path, pid: int, force: bool, text: str) -> bool:
-    """The lock is held but nobody answers: kill its holder when `force`; the children follow within two seconds."""
+    """The holder of the lock does not answer: kill it when `force`; the children follow within two seconds."""
     if not force:
         raise CommandError(f"{text}, although pid {pid} holds its lock; --force kills it", ExitCode.TIMEOUT)
     with contextlib.suppress(ProcessLookupError):

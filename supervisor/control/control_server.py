@@ -110,6 +110,6 @@ class ControlServer:
             return refused(request)
         try:
             return await self._handler(request)
-        except Exception as error:  # whatever is wrong with one request must not end the loop
+        except Exception as error:  # a bad request must not end the loop
             log.exception("request %r failed", request["op"])
             return refused(f"unexpected {type(error).__name__}: {error}; the supervisor's log has it")

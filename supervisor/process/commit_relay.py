@@ -24,14 +24,14 @@ class CommitRelay:
         self._committed: dict[str, int] = {}
 
     def worker_is_ready(self, worker: Child) -> None:
-        """Tell a new process what the database holds of its account, if the writer has said so."""
+        """Send a new process the number up to which the database holds its records, once the writer has reported it."""
         seq = self._committed.get(worker.spec.account)
         if seq is not None:
             worker.send({"type": "ack", "seq": seq})
 
     def writer_reported(self, writer: Child, report: Message) -> None:
         """A health report of the writer: acknowledge what is new in it, and raise or end the alert about lateness."""
-        alert = self._watch.heard(report)
+        alert = self._watch.observe(report)
         if alert is not None:
             self._alerts.add(writer, *alert)
         committed = report.get("committed") or {}

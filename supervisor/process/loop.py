@@ -7,7 +7,7 @@ the putting together of the parts:
     children.Fleet      the processes and their states        children.LaunchArguments  queues, paper exchange's address
     StartOrder          what may start, and in which order    StopOrder                 how and in which order it ends
     ChildMessages       what a message leads to               CommitRelay               what the database holds
-    Alerts              who gets to know                      control.Operations        requests of the control socket
+    Alerts              log, status, records                  control.Operations        requests of the control socket
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Freshness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChildFacts:
-    """What the supervisor knows of one child. `health` is its newest health message, {} if none of this process."""
+    """One child as the supervisor sees it. `health` is its newest health message, {} if none of this process."""
 
     name: str
     state: ChildState
@@ -67,7 +67,7 @@ class ChildFacts:
 
 @dataclass(frozen=True, slots=True)
 class SupervisorFacts:
-    """What the supervisor knows of itself; `state` is starting, running or stopping."""
+    """The supervisor itself; `state` is starting, running or stopping."""
 
     pid: int
     version: str

@@ -42,7 +42,7 @@ def exit_code(status: Json) -> ExitCode:
 
 
 def select(status: Json, account: str | None) -> Json | None:
-    """The model with this account only, and its health instead of everybody's; None if there is no such account."""
+    """The model with this account only, and its health instead of all accounts'; None for an unknown account."""
     if account is None:
         return status
     rows = [row for row in status["accounts"] if row["account"] == account]

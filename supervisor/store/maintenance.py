@@ -36,7 +36,7 @@ def backup(data_dir: Path, target: Path, *, wait_s: float = 30.0) -> int:
     wal = partial.with_name(partial.name + ".wal")
     try:
         _copy_held(database_path(data_dir), partial, wal, wait_s)
-        connect(partial, timeout_s=0).close()  # a backup that cannot be opened is none
+        connect(partial, timeout_s=0).close()  # a backup that cannot be opened is worthless
         if wal.exists():
             put_in_place(wal, target.with_name(target.name + ".wal"))
         put_in_place(partial, target)
@@ -63,12 +63,12 @@ def _copy_held(path: Path, target: Path, target_wal: Path, wait_s: float) -> Non
 
 
 def vacuum(data_dir: Path) -> tuple[int, int]:
-    """Write the database anew without free space; (bytes before, bytes after). Raise WriterBusy while a bot runs."""
+    """Rewrite the database without free space; (bytes before, bytes after). Raise WriterBusy while a bot runs."""
     path = database_path(data_dir)
     with sole_writer(path):
         if not path.exists():
             raise NoDatabase(f"there is no database at {path}")
-        _prepare(path)  # in its own place, so that the copy of an older version lies beside it
+        _prepare(path)  # in place, so that the copy of an older version is kept beside it
         before = path.stat().st_size
         fresh = temporary_beside(path)
         with duckdb.connect(config={"threads": 2}) as con:

@@ -1,4 +1,4 @@
-"""Makes the database anew from the journals, while the bot is stopped; the old file stays beside the new one."""
+"""Builds a new database from the journals while the bot is stopped; the old file stays beside the new one."""
 
 from __future__ import annotations
 

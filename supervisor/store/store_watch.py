@@ -20,7 +20,7 @@ class StoreWatch:
         self._alerted = False
         self._error = ""
 
-    def heard(self, report: Mapping[str, Any]) -> tuple[str, str] | None:
+    def observe(self, report: Mapping[str, Any]) -> tuple[str, str] | None:
         """The (level, text) of the alert that a health report of the writer causes, if any."""
         lag_s, error = float(report.get("lag_s") or 0.0), str(report.get("error") or "")
         before, self._error = self._error, error

@@ -41,7 +41,7 @@ class WriterSpec:
     """What the supervisor gives the writer. `flush_interval` in seconds.
 
     `max_rows` and `max_bytes` bound one transaction, and so the memory it takes; `max_rows` is the size of a row group
-    in DuckDB, because a table's last one is written anew with each transaction until it is full.
+    in DuckDB, because a table's last one is rewritten with each transaction until it is full.
 
     `keep_days`: after how many days rows of a table are deleted (by `local_ts`), such as {"tickers": 30}; others stay.
     """

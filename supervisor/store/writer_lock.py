@@ -35,7 +35,7 @@ def take_writer_lock(database: Path) -> int:
 
 @contextlib.contextmanager
 def sole_writer(database: Path) -> Iterator[None]:
-    """Keep the bot and other maintenance off the file meanwhile. Raise WriterBusy."""
+    """Keep the bot and other maintenance off the file while the block runs. Raise WriterBusy."""
     lock = take_writer_lock(database)
     try:
         yield

@@ -233,3 +233,11 @@ def test_a_killed_writer_of_the_mark_leaves_the_old_one_and_the_next_tidies_up(t
     write_committed(tmp_path, 9)
     assert read_committed(tmp_path) == 9
     assert [path.name for path in tmp_path.iterdir()] == ["committed"]
+
+
+def test_half_written_copies_of_damaged_bytes_are_removed_at_the_next_start(tmp_path: Path) -> None:
+    left_over = tmp_path / "damaged" / "00000000000000000001-0.4711-1.tmp"
+    left_over.parent.mkdir()
+    left_over.touch()
+    Journal(tmp_path, "alice", Durability.PROCESS).close()
+    assert not left_over.exists()

@@ -58,6 +58,20 @@ def test_another_process_of_ours_has_it_until_it_is_killed(name: str) -> None:
     again.close()
 
 
+def test_it_stays_held_however_often_others_ask(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The holder accepts no connection, so its queue fills: a restart loop of the other worker is enough."""
+    monkeypatch.setattr(key_socket, "_BACKLOG", 2, raising=False)
+    lock = take_socket(name)
+    assert lock is not None
+    for _ in range(20):
+        with pytest.raises(LockHeld):
+            take_socket(name)
+    lock.close()
+    again = take_socket(name)
+    assert again is not None
+    again.close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_process_of_another_user_is_told_apart(name: str) -> None:
     process, pid = holder(name, "12345")

@@ -126,7 +126,7 @@ def test_a_damaged_file_is_set_aside_and_reported(store, files, problems, damage
         assert not path.exists()
         assert message in problems[-1]
         assert f"{path}: " in problems[-1]
-        assert f"set aside as {aside.name}, the grid is built anew" in problems[-1]
+        assert f"set aside as {aside.name}, a new grid is built" in problems[-1]
         store.save("btc-1", state(number))
         files.flush()
         assert store.load("btc-1").version == number

@@ -162,7 +162,7 @@ class Api:
 
 
 class TooManyVisits(ApiError):
-    """10006, with the quota whose reset time lies in the future."""
+    """10006, with the quota whose reset time is in the future."""
 
     def __init__(self, quota: Quota) -> None:
         super().__init__(10006, "Too many visits! Exceeded the API Rate Limit.")

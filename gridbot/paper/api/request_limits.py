@@ -37,7 +37,7 @@ class EndpointLimiter:
         self._limits: dict[tuple[str, str], RollingLimit] = {}
 
     def take(self, account: str, endpoint: str, limit: int, units: int, now_ms: int) -> Quota:
-        """Ask for `units`; fewer may be granted. The reset time lies in the future if any were refused."""
+        """Ask for `units`; fewer may be granted. The reset time is in the future if any were refused."""
         if not limit:
             return Quota(units, 1000, 999, now_ms)
         rolling = self._limits.get((account, endpoint))

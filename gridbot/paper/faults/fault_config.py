@@ -63,7 +63,7 @@ class DropMode(StrEnum):
 class FaultConfig(BaseModel):
     """One rule. Requests match by `endpoint` and `account`, frames by `topic` and `account`.
 
-    A match counts when it lies in the time window, comes after the first `after` ones, is drawn by `probability`, and
+    A match counts when it is in the time window, comes after the first `after` ones, is drawn by `probability`, and
     `times` is not used up. Faults of connections happen once, at `at_s`.
     """
 

@@ -30,7 +30,7 @@ class IdCounter:
         self.last = 0
 
     def resume(self, run_id: str, last: int) -> None:
-        """Go on counting where an earlier run stopped."""
+        """Continue counting where an earlier run stopped."""
         self.run_id, self.last = run_id, last
 
     def take(self) -> int:

@@ -92,7 +92,7 @@ class RestingBook:
         order.leaves = leaves
 
     def remove(self, order_id: str) -> bool:
-        """Take an order out; False when it is not resting. What stood before it stands before the next one."""
+        """Take an order out; False when it is not resting. The queue before it now counts for the next one."""
         order = self._orders.pop(order_id, None)
         if order is None:
             return False

@@ -38,7 +38,7 @@ class ExchangeFile:
             return False
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SetupError(
-                f"paper.state_file {self._path} cannot be used: {error}; move it away to begin anew"
+                f"paper.state_file {self._path} cannot be used: {error}; move it away to start without it"
             ) from error
         return True
 

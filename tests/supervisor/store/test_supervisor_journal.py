@@ -135,32 +135,32 @@ def test_one_alert_each_time_the_database_is_late_and_one_when_it_is_not_any_mor
     watch = StoreWatch(60.0)
 
     def told(message):
-        alert = watch.heard(message)
+        alert = watch.observe(message)
         assert alert is not None
         return alert
 
-    assert [watch.heard(report(lag)) for lag in (0.0, 30.0, 59.9)] == [None, None, None]
+    assert [watch.observe(report(lag)) for lag in (0.0, 30.0, 59.9)] == [None, None, None]
     level, text = told(report(61.2, held_by="python3 notebook.py (pid 4711)", held_s=61.5))
     assert level == "WARNING"
     assert text.startswith("the database is 61 s behind: python3 notebook.py (pid 4711) has had it open for 62 s")
-    assert watch.heard(report(300.0)) is None, "told once"
-    assert watch.heard(report(30.0)) is None, "catching up"
-    assert watch.heard(report(0.0, held_by="python3 (pid 1)")) is None, "still held"
-    assert watch.heard(report(0.4)) == ("INFO", "the database has caught up")
-    assert watch.heard(report(0.4)) is None
+    assert watch.observe(report(300.0)) is None, "told once"
+    assert watch.observe(report(30.0)) is None, "catching up"
+    assert watch.observe(report(0.0, held_by="python3 (pid 1)")) is None, "still held"
+    assert watch.observe(report(0.4)) == ("INFO", "the database has caught up")
+    assert watch.observe(report(0.4)) is None
 
 
 def test_a_database_that_cannot_be_written_is_told_at_once_but_not_for_a_single_failure():
     watch = StoreWatch(60.0)
     full = report(0.5, error="No space left on device")
-    assert [watch.heard(message) for message in (full, report(0.5), full)] == [None, None, None]
-    told = watch.heard(full)
+    assert [watch.observe(message) for message in (full, report(0.5), full)] == [None, None, None]
+    told = watch.observe(full)
     assert told is not None
     assert told[0] == "ERROR"
     assert "cannot be written: No space left on device; trading goes on" in told[1]
-    assert watch.heard(full) is None, "told once"
-    assert watch.heard(report(90.0, error="No space left on device")) is None
-    assert watch.heard(report(0.4)) == ("INFO", "the database has caught up")
+    assert watch.observe(full) is None, "told once"
+    assert watch.observe(report(90.0, error="No space left on device")) is None
+    assert watch.observe(report(0.4)) == ("INFO", "the database has caught up")
 
 
 def test_the_account_of_the_supervisor_cannot_be_configured():
