@@ -29,3 +29,8 @@ def _state_home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GRIDBOT_CONFIG_PATH", "GRIDBOT_DATA_DIR", "GRIDBOT_VENV", "GRIDBOT_PYTHON"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto` takes one worker more than cores: half the suite's time is waiting for other processes."""
+    return len(os.sched_getaffinity(0)) + 1

@@ -16,7 +16,7 @@ from typing import Any, Generic
 from gridbot.ports import Files
 from gridbot.strategies.base import SavedState, StateT, StrategyKind
 
-__all__ = ["StrategyStateStore"]
+__all__ = ["GridAnchorStore"]
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +24,10 @@ _FORMAT = 1
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,80}")
 
 
-class StrategyStateStore(Generic[StateT]):
-    """States of one kind of strategy among the files of an account, by strategy.
+class GridAnchorStore(Generic[StateT]):
+    """States of one kind of strategy among the files of an account, by strategy; a grid's holds its levels and anchor.
 
-    `on_problem` gets each failure to read as a sentence.
+    The name is the specification's, from when the grid was the only kind. `on_problem` gets each failure to read as a sentence.
     """
 
     def __init__(

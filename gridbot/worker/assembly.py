@@ -29,7 +29,7 @@ from gridbot.state.documents import StateFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
-from gridbot.state.strategy_store import StrategyStateStore
+from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.worker.context import Alert, WorkerContext
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts
@@ -168,7 +168,7 @@ class Assembly:
 
     def _runner(self, strategy: StrategyConfig, instrument: Instrument, context: WorkerContext) -> StrategyRunner:
         name, kind = strategy.strat_id, strategy.decided_by
-        states = StrategyStateStore(self._files, kind)
+        states = GridAnchorStore(self._files, kind)
         engine = kind.make(strategy, instrument, name, states.load(name))
         if engine.restore_note:
             log.info("%s: the %s is built anew: %s", name, kind.name, engine.restore_note)

@@ -13,7 +13,7 @@ from gridbot.core import Direction, Instrument, LimitOrders, TickerEvent
 from gridbot.core.vocabulary import Side
 from gridbot.state import state_files, strategy_store
 from gridbot.state.state_files import StateFiles
-from gridbot.state.strategy_store import StrategyStateStore
+from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.strategies.grid import GRID, GridConfig, GridEngine, GridState
 from gridbot.strategies.grid.ladder import Level
 from tests.core.helpers import SYMBOL, d, engine, fill, ticker
@@ -38,7 +38,7 @@ def files(tmp_path, problems):
 
 @pytest.fixture
 def store(files, problems):
-    return StrategyStateStore(files, GRID, problems.append)
+    return GridAnchorStore(files, GRID, problems.append)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_what_was_saved_is_loaded_by_the_next_process(store, files, tmp_path, pr
     made.on_event(fill("99", ts=5), LimitOrders())
     store.save("btc-1", made.state())
     assert files.close()
-    again = StrategyStateStore(StateFiles(tmp_path), GRID).load("btc-1")
+    again = GridAnchorStore(StateFiles(tmp_path), GRID).load("btc-1")
     assert again == made.state()
     assert engine(restored=again).grid == made.grid
     assert problems == []
@@ -184,7 +184,7 @@ def test_a_write_that_fails_is_reported_once_and_tried_again(store, files, probl
 def test_closing_gives_up_on_a_disk_that_does_not_write(tmp_path, monkeypatch):
     monkeypatch.setattr(state_files, "_RETRY_S", 0.01)
     files = StateFiles(tmp_path)
-    store = StrategyStateStore(files, GRID)
+    store = GridAnchorStore(files, GRID)
     (files.path(store.name("btc-1")) / "file").mkdir(parents=True)
     store.save("btc-1", state())
     assert files.close(timeout_s=0.2) is False
@@ -222,7 +222,7 @@ def test_a_grid_goes_on_where_it_was_after_a_restart(tmp_path):
     rules = Instrument(SYMBOL, d("0.1"), d("0.001"), d("0.001"), d(100))
     config = GridConfig(10, d("0.5"))
     files = StateFiles(tmp_path)
-    store = StrategyStateStore(files, GRID)
+    store = GridAnchorStore(files, GRID)
     first = GridEngine(SYMBOL, rules, config, "btc-1")
     first.on_event(TickerEvent(SYMBOL, d("1234.5"), 1), LimitOrders())
     for price in ("1240.7", "1246.9", "1240.7"):
@@ -231,7 +231,7 @@ def test_a_grid_goes_on_where_it_was_after_a_restart(tmp_path):
     store.save("btc-1", first.state())
     files.close()
     second = GridEngine(
-        SYMBOL, rules, config, "btc-1", restored=StrategyStateStore(StateFiles(tmp_path), GRID).load("btc-1")
+        SYMBOL, rules, config, "btc-1", restored=GridAnchorStore(StateFiles(tmp_path), GRID).load("btc-1")
     )
     probe = TickerEvent(SYMBOL, d("1238.2"), 4)
     assert second.on_event(probe, LimitOrders()) == first.on_event(probe, LimitOrders())
