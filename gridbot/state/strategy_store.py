@@ -25,9 +25,10 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,80}")
 
 
 class GridAnchorStore(Generic[StateT]):
-    """States of one kind of strategy among the files of an account, by strategy; a grid's holds its levels and anchor.
+    """States of one kind of strategy, among the files of an account; the state of a grid has its levels and anchor.
 
-    The name is the specification's, from when the grid was the only kind. `on_problem` gets each failure to read as a sentence.
+    The class has the name of the specification, where the grid was the only kind. `on_problem` gets each failure to
+    read as a sentence.
     """
 
     def __init__(
