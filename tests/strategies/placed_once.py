@@ -48,10 +48,18 @@ class PlacedOnce:
         if isinstance(event, WalletEvent):
             self.balance = event.wallet_balance
         elif isinstance(event, ExecutionEvent):
-            self._become(replace(self._state, fills=self._state.fills + 1))
+            self._count(event)
         elif isinstance(event, TickerEvent) and self.balance is not None:
             return self._place(event.last_price, {order.ticks for order in limit_orders.long})
         return ()
+
+    def _count(self, fill: ExecutionEvent) -> None:
+        """A filled order was placed, even if it was gone again before a price showed it among the resting ones."""
+        waiting = self._state.waiting
+        if waiting is not None:
+            filled = self.instrument.ticks(fill.price if fill.order_price is None else fill.order_price)
+            waiting = tuple(ticks for ticks in waiting if ticks != filled)
+        self._become(OnceState(waiting, self._state.fills + 1))
 
     def state(self) -> OnceState:
         return self._state
