@@ -184,7 +184,7 @@ class StrategyRunner:
         self._context.requests.refresh_positions(self.symbol)
 
     def _note(self, event: Event, exchange_ts: int) -> None:
-        """Let the strategy take note of an event that is no ticker; it decides with the next ticker."""
+        """Let the strategy take note of an event other than a ticker; it decides with the next ticker."""
         self.engine.on_event(event, self.book.limit_orders)
         if self.engine.state_version != self.saving.saved_version:
             self.saving.save(exchange_ts)

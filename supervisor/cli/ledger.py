@@ -82,7 +82,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         apart += f", {result.older} of ours older than the log" if result.older else ""
         click.echo(
             f"{found.account}: {result.agree} movements since {found.start:%Y-%m-%d %H:%M:%S} UTC agree with the "
-            f"exchange's log{apart}; {len(result.transfers)} are no executions: {verdict}"
+            f"exchange's log{apart}; {len(result.transfers)} without an execution (transfers and the like): {verdict}"
         )
         for line in (*result.transfers, *result.lines):
             click.echo(f"  {line}")
