@@ -199,12 +199,11 @@ def _unknowns(report: LadderReport) -> Iterator[str]:
         yield f"the price is {report.price_source}; name one with --price {strategy.symbol}=PRICE to see more"
     if report.instrument is None:
         yield f"the trading rules of {strategy.symbol} are not known offline; give it a tick_size to see prices"
-    elif report.price is None or report.environment is Environment.PAPER:
-        pass  # nothing to add
-    elif strategy.symbol not in LISTINGS:
-        yield f"quantity step and minimum of {strategy.symbol} are not known offline; sizes are not rounded"
-    else:
-        yield "trading rules are those shipped with the paper exchange; the start takes the exchange's own"
+    elif report.price is not None and report.environment is not Environment.PAPER:
+        if strategy.symbol in LISTINGS:
+            yield "trading rules are those shipped with the paper exchange; the start takes the exchange's own"
+        else:
+            yield f"quantity step and minimum of {strategy.symbol} are not known offline; sizes are not rounded"
     if report.wallet is None and strategy.amount.startswith("x"):
         yield f"the wallet is not known offline; name it with --wallet {strategy.account}=USDT to see sizes"
 
