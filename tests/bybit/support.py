@@ -75,6 +75,7 @@ class FakeExchange:
     on: dict[str, Reply] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     sockets: dict[str, list[web.WebSocketResponse]] = field(default_factory=lambda: {PUBLIC: [], PRIVATE: []})
+    opened_ms: dict[str, list[int]] = field(default_factory=lambda: {PUBLIC: [], PRIVATE: []})
     messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     refuse_sign_in: str = ""
     refuse_topic: str = ""
@@ -165,6 +166,7 @@ class FakeExchange:
         self.connects += 1
         if self.upgrade_status != 101:
             return web.Response(status=self.upgrade_status)
+        self.opened_ms[request.path].append(time.time_ns() // 1_000_000)
         socket = web.WebSocketResponse(autoping=False, compress=False)
         await socket.prepare(request)
         self.sockets[request.path].append(socket)
