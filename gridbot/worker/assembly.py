@@ -31,6 +31,7 @@ from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
 from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.worker.context import Alert, WorkerContext
+from gridbot.worker.faults import Faults
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator, Parts
@@ -137,7 +138,9 @@ class Assembly:
     # ------------------------------------------------------------------ parts
 
     def _make_context(self) -> WorkerContext:
-        executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write)
+        requests = RefreshRequests()
+        faults = Faults(self.alerts, self._clock, requests)
+        executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write, on_fault=faults.report)
         gate = Gate(
             Funds(),
             account_max_notional=self._config.caps.max_notional,
@@ -154,8 +157,9 @@ class Assembly:
             generations=self._generations,
             retry=RetryQueue(),
             recorder=self.recorder,
-            requests=RefreshRequests(),
+            requests=requests,
             alert=self.alerts,
+            faults=faults,
             trace=executor.trace,
             keeps_raw=self._spec.settings.storage.raw_messages,
         )
