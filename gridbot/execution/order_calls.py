@@ -49,28 +49,22 @@ class OrderCalls:
         )
 
     def execute_batch(self, kind: RequestKind, orders: Sequence[TrackedOrder]) -> Awaitable[list[OrderResult]]:
-        """Create, or cancel, up to ten orders in one request (cancels: one per symbol).
+        """Create, or cancel, up to ten orders in one request; cancels must be of one symbol.
 
-        The requests have left when this returns; the results are in the order of `orders`.
+        The request has left when this returns; the results are in the order of `orders`.
         """
         if kind is RequestKind.PLACE:
             requests = [_request(order) for order in orders]
             return self._several(lambda: self._gateway.place_orders(requests), len(orders), result_of_place)
-        begun: list[tuple[Sequence[TrackedOrder], Awaitable[list[OrderResult]]]] = []
-        for symbol in dict.fromkeys(order.symbol for order in orders):
-            mine = [order for order in orders if order.symbol == symbol]
-            begun.append((mine, self._cancel_batch(symbol, mine)))
-        return _in_order(begun, orders)
+        [symbol] = {order.symbol for order in orders}
+        refs = [CancelRef(order_id=order.order_id, order_link_id=order.link_id) for order in orders]
+        return self._several(lambda: self._gateway.cancel_orders(symbol, refs), len(refs), result_of_cancel)
 
     def broken(self, kind: RequestKind, error: BaseException) -> OrderResult:
         """The result of a request that may have left before something broke on our side."""
         return (result_of_place if kind is RequestKind.PLACE else result_of_cancel)(_ambiguous(error))
 
     # ------------------------------------------------------------------ inside
-
-    def _cancel_batch(self, symbol: str, orders: Sequence[TrackedOrder]) -> Awaitable[list[OrderResult]]:
-        refs = [CancelRef(order_id=order.order_id, order_link_id=order.link_id) for order in orders]
-        return self._several(lambda: self._gateway.cancel_orders(symbol, refs), len(refs), result_of_cancel)
 
     def _single(self, call: Callable[[], Awaitable[OrderAck]], result_of: _ResultOf) -> Awaitable[list[OrderResult]]:
         try:
@@ -117,16 +111,6 @@ def _ambiguous(error: BaseException) -> ExchangeError:
 
 async def _known(results: list[OrderResult]) -> list[OrderResult]:
     return results
-
-
-async def _in_order(
-    begun: Sequence[tuple[Sequence[TrackedOrder], Awaitable[list[OrderResult]]]], orders: Sequence[TrackedOrder]
-) -> list[OrderResult]:
-    """Results of the batches of several symbols, in the order of `orders`."""
-    results: dict[str, OrderResult] = {}
-    for mine, answer in begun:
-        results.update((order.key, result) for order, result in zip(mine, await answer, strict=True))
-    return [results[order.key] for order in orders]
 
 
 def _request(order: TrackedOrder) -> OrderRequest:

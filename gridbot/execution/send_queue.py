@@ -7,7 +7,7 @@
                                           ──► None   nothing waits, or the next answer asks again
 
     every slot is taken                        None
-    cancels wait and their budget has room     Send cancels
+    cancels wait and their budget has room     Send cancels of one symbol: that of the oldest
     creates wait and their budget has room     Send creates: closes, then opens; the nearest first
     something waits                            Wait for the first budget that has room again
     nothing waits                              None
@@ -117,11 +117,25 @@ class Lane:
             self.heap = fresh
             self._keys = {entry[3].key for entry in fresh}
 
+    def together(self) -> int:
+        """How many of those that wait may leave in one request: for creates all, for cancels those of one symbol."""
+        symbol = self._symbol()
+        return len(self.heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self.heap)
+
     def take(self, count: int) -> list[Entry]:
-        """Take out the `count` most urgent orders."""
-        taken = [heapq.heappop(self.heap)[3:] for _ in range(count)]
-        self._keys.difference_update(order.key for order, _ in taken)
-        return taken
+        """Take out the `count` most urgent orders that may leave together."""
+        symbol, taken, left = self._symbol(), [], []
+        while len(taken) < count:
+            entry = heapq.heappop(self.heap)
+            (taken if symbol in (None, entry[3].symbol) else left).append(entry)
+        for entry in left:
+            heapq.heappush(self.heap, entry)
+        self._keys.difference_update(entry[3].key for entry in taken)
+        return [entry[3:] for entry in taken]
+
+    def _symbol(self) -> str | None:
+        """The symbol of the next request; None when a request may have several."""
+        return self.heap[0][3].symbol if self.kind is RequestKind.CANCEL else None
 
     def clear(self) -> None:
         """Remove all."""
@@ -150,9 +164,9 @@ def _next_of(lane: Lane, budget: RateBudget, now_s: float) -> Send | Wait | None
     if not lane:
         return None
     lane.drop_stale()
-    waiting = len(lane)
-    if not waiting:
+    if not lane:
         return None
+    waiting = lane.together()
     endpoint = lane.kind.batch if waiting > 1 else lane.kind.single
     granted = budget.take(endpoint, min(BATCH_MAX, waiting), now_s)
     if granted == 0:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 __all__ = ["SupervisorPipe"]
+
+log = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 
@@ -71,3 +74,5 @@ class SupervisorPipe:
                 self._conn.send(message)
             except OSError:
                 return
+            except Exception:  # it cannot be pickled; the reports behind it have to come
+                log.exception("a message of type %r to the supervisor was left out", message.get("type"))

@@ -198,12 +198,13 @@ async def test_cancels_of_one_symbol_that_break_leave_the_other_symbol_its_answe
 
     monkeypatch.setattr(bench.gateway, "cancel_orders", breaks)
     bench.cancel("a", "c", symbol="BTCUSDT")
-    bench.cancel("b", symbol="ETHUSDT")
+    bench.cancel("b", "d", symbol="ETHUSDT")
     await bench.pump()
     assert outcomes(bench) == {
         "a": OrderOutcome.CONFIRMED,
         "c": OrderOutcome.CONFIRMED,
         "b": OrderOutcome.UNRESOLVED,
+        "d": OrderOutcome.UNRESOLVED,
     }
 
 
@@ -222,3 +223,17 @@ async def test_an_answer_that_is_no_exchange_error_leaves_the_orders_unresolved(
     await bench.pump()
     assert outcomes(bench) == dict.fromkeys(names("o", count), OrderOutcome.UNRESOLVED)
     assert bench.executor.idle
+
+
+async def test_an_answer_about_one_symbol_does_not_wait_for_that_about_another() -> None:
+    """Cancels of several symbols left as one request each in one slot, and all waited for the slowest answer."""
+    bench = Bench(max_in_flight=2)
+    bench.gateway.is_silent = True
+    bench.cancel("a", "c", symbol="BTCUSDT")
+    bench.cancel("b", symbol="ETHUSDT")
+    bench.cancel("d", symbol="XRPUSDT")
+    await bench.pump()
+    assert [links for _, links in bench.gateway.sent] == [["a", "c"], ["b"]], "no more requests than slots"
+    bench.gateway.is_silent = False
+    await bench.clock.advance(0)
+    assert outcomes(bench) == dict.fromkeys("abcd", OrderOutcome.CONFIRMED)

@@ -125,6 +125,7 @@ class Sending(RuleBasedStateMachine):
         kind = next(kind for kind in RequestKind if endpoint in kind.endpoints)
         cancels, lane = self._waiting(RequestKind.CANCEL), self._waiting(kind)
         budget, now_s = self.executor.budget, self.clock.now_s
+        cancels = [link for link in cancels if self.orders[link].symbol == self.orders[cancels[0]].symbol]
         cancel_endpoint = "order/cancel-batch" if len(cancels) > 1 else "order/cancel"
         wire = Wire(
             at_s=now_s,
@@ -132,7 +133,6 @@ class Sending(RuleBasedStateMachine):
             endpoint=endpoint,
             links=tuple(links),
             urgencies=tuple(self.urgency[link] for link in links),
-            # Cancels of one step leave as one request per symbol: the others of that step wait for nothing.
             behind=tuple(self.urgency[link] for link in lane) if kind is RequestKind.PLACE else (),
             quota=budget._limits[endpoint].rate,
             cancels_could_go=bool(cancels) and budget.wait_s(cancel_endpoint, now_s) <= 0,
@@ -141,13 +141,19 @@ class Sending(RuleBasedStateMachine):
         self.wires = [w for w in self.wires if now_s - w.at_s < 5] + [wire]
         self.wrong += invariants.broken_rules(self.wires)
         self.wrong += filter(None, [invariants.one_request_per_wish(wire, self.wishes[kind])])
+        if self.executor.under_way >= MAX_IN_FLIGHT:
+            self.wrong.append(f"{links} left without a free slot")
         self.wishes[kind] -= set(links)
         for link in links:
             self.unanswered[link] = self.unanswered.get(link, 0) + 1
 
     def _waiting(self, kind: RequestKind) -> list[str]:
         [lane] = [lane for lane in self.executor.lanes if lane.kind is kind]
-        return [entry[3].link_id for entry in lane.heap if entry[3].state is kind.wanted]
+        return [
+            entry[3].link_id
+            for entry in sorted(lane.heap, key=lambda entry: entry[:3])
+            if entry[3].state is kind.wanted
+        ]
 
     def _run(self, step: Callable[[], Awaitable[object] | object]) -> None:
         async def run() -> None:
