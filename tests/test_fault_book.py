@@ -8,7 +8,7 @@ from gridbot.fault_book import CAUSES_MAX, QUIET_S, FaultBook, in_words
 def error_of(kind: type[Exception], text: str = "") -> Exception:
     try:
         raise kind(text)
-    except Exception as error:
+    except kind as error:
         return error
 
 

@@ -22,7 +22,7 @@ from decimal import Decimal
 
 from gridbot import background
 from gridbot.execution.latency_trace import LatencyTrace
-from gridbot.execution.order_calls import OnFault, OrderCalls
+from gridbot.execution.gateway_calls import OnFault, GatewayCalls
 from gridbot.execution.rate_budget import RateBudget
 from gridbot.execution.send_queue import Entry, Lane, OrderOwner, RequestKind, Send, next_step
 from gridbot.orders.order import TrackedOrder
@@ -54,7 +54,7 @@ class Executor:
         self.trace = LatencyTrace(clock.monotonic_ns)
         self.budget = RateBudget(endpoint for kind in RequestKind for endpoint in kind.endpoints)
         self._gateway = gateway
-        self._calls = OrderCalls(gateway, on_fault)
+        self._calls = GatewayCalls(gateway, on_fault)
         self._clock = clock
         self._before_send = before_send
         self._on_fault = on_fault

@@ -33,8 +33,9 @@ Urgency = tuple[int, Decimal]
 class Wire:
     """One request as it left, and what stood behind it. `at_s` is monotonic; `quota` that of its endpoint then.
 
-    `urgencies` are those of its orders, `behind_s` those of the orders of its lane that still waited. `cancels_could_go`:
-    a cancel waited, and its budget had room. `banned_until_s`: the end of the last ban of our address.
+    `urgencies` are those of its orders, `behind` those of the orders of its lane that still waited.
+    `cancels_could_go`: a cancel waited, and its budget had room. `banned_until_s`: the end of the last ban of our
+    address.
     """
 
     at_s: float

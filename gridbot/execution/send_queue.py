@@ -124,7 +124,9 @@ class Lane:
 
     def take(self, count: int) -> list[Entry]:
         """Take out the `count` most urgent orders that may leave together."""
-        symbol, taken, left = self._symbol(), [], []
+        symbol = self._symbol()
+        taken: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
+        left: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
         while len(taken) < count:
             entry = heapq.heappop(self.heap)
             (taken if symbol in (None, entry[3].symbol) else left).append(entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -121,19 +122,24 @@ class Assembly:
         self.rest.close()
 
     async def close(self, reason: str) -> None:
-        """Stop trading, flush, and record that the run ended. A failed write is logged: the stop has to finish."""
-        if self.ready:
-            await self.orchestrator.stop()
-        if hasattr(self, "rest"):
-            self.rest.close()
+        """Stop trading, flush, and record that the run ended; each step whatever became of the one before it."""
+        with contextlib.ExitStack() as steps:
+            steps.callback(self._files.close)
+            steps.callback(self.recorder.close)
+            steps.callback(self._end_run, reason)
+            if hasattr(self, "rest"):
+                steps.callback(self.rest.close)
+            if self.ready:
+                await self.orchestrator.stop()
+
+    def _end_run(self, reason: str) -> None:
+        """A failed write is logged: the stop has to finish."""
         self._run.end(reason)
         try:
             self.checkpoint.save_now(self._ledger)
             self._run.confirm()
         except OSError as error:
             log.error("cannot write the state of this run: %s; the next start reads the journal instead", error)
-        self.recorder.close()
-        self._files.close()
 
     # ------------------------------------------------------------------ parts
 

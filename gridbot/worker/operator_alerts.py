@@ -1,4 +1,4 @@
-"""Alerts: what an operator has to know. Each is recorded and then passed on; passed on also if it cannot be recorded."""
+"""Alerts: what an operator has to know. Each is recorded and then passed on, also one that cannot be recorded."""
 
 from __future__ import annotations
 

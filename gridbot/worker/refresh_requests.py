@@ -1,7 +1,7 @@
 """A mailbox of what has to be read from the exchange again.
 
-Runners and order managers post; the clockwork and the orchestrator take. Neither side depends on the other. A request is
-taken when its job starts, not before: what is asked for while that job runs is another request.
+Runners and order managers post; the clockwork and the orchestrator take. Neither side depends on the other. A request
+is taken when its job starts, not before: what is asked for while that job runs is another request.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The worker's report to its supervisor, each second, and sometimes a record of it.
 
-A report must come whatever happens: 10 s without one and the supervisor kills a worker that trades well. So a figure that
-cannot be made is left out, an alert says so, and the account counts as degraded (`health`). A report that cannot be made
-at all says that instead.
+A report must come whatever happens: 10 s without one and the supervisor kills a worker that trades well. So a figure
+that cannot be made is left out, an alert says so, and the account counts as degraded (`health`). A report that cannot
+be made at all says that instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which periodic and requested readings of the exchange are due, as a step. Pure; time is an argument, monotonic seconds.
+"""Which periodic and requested readings of the exchange are due, as a step. Pure; times are monotonic seconds.
 
 ::
 
@@ -13,7 +13,8 @@
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
 one is not repeated sooner (incident L59). Until then the wish stays: nothing that was asked for is dropped, and a wish
-that comes while its job runs leads to another run. What never ran is due at once, whatever the clock says (incident L36).
+that comes while its job runs leads to another run. What never ran is due at once, whatever the clock says (incident
+L36).
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What is wanted and has not started: a reconcile with its reason ("" for none), positions by symbol, the wallet."""
+    """What is wanted and has not started: a reconcile with its reason ("" for none), positions by symbol, and so on."""
 
     reconcile: str = ""
     positions: frozenset[str] = frozenset()
@@ -127,7 +128,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleState:
-    """`owed` are the wishes of the clock that have not started; `last_s` says when each period began and job started."""
+    """`owed` are the wishes of the clock that have not started; `last_s` has the last start of each period and job."""
 
     owed: Wishes = Wishes()
     last_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,7 +1,8 @@
 """All children: passes events to the policy of the child they concern, and carries out the actions it returns.
 
 Each child, each alert and each action is by itself: what raises goes to `FleetEvents.fault`, and the rest goes on. A
-process that cannot be spawned, for whatever reason, has failed. Every change of a child's state comes through `Fleet.advance`.
+process that cannot be spawned, for whatever reason, has failed. Every change of a child's state comes through
+`Fleet.advance`.
 """
 
 from __future__ import annotations

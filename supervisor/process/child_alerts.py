@@ -1,4 +1,4 @@
-"""Alerts about children and about the supervisor itself: to the log, to `status` for a while, and to the supervisor's records."""
+"""Alerts about children and the supervisor itself: to the log, to `status` for a while, and to its records."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ from supervisor.process.child_alerts import Alerts
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock
-from supervisor.process.faults import Faults
+from supervisor.process.own_faults import Faults
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
 from supervisor.status.collection import status_of, supervisor_facts

@@ -78,8 +78,8 @@ def test_a_request_runs_in_the_first_second_of_a_machine() -> None:
 @given(st.lists(st.floats(0, 50), max_size=40), st.floats(0.5, 100))
 def test_a_job_runs_at_its_interval_and_not_sooner(steps: list[float], every_s: float) -> None:
     due, now_s, last_s = Due(), 0.0, None
-    for step in steps:
-        now_s += step
+    for passed_s in steps:
+        now_s += passed_s
         expected = last_s is None or now_s - last_s >= every_s
         assert due.take("job", every_s, now_s) is expected
         if expected:

@@ -16,7 +16,7 @@ from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_place
 from gridbot.ports import OrderGateway
 
-__all__ = ["OnFault", "OrderCalls"]
+__all__ = ["OnFault", "GatewayCalls"]
 
 _Answers = list[OrderAck | ExchangeError]
 _ResultOf = Callable[[OrderAck | ExchangeError], OrderResult]
@@ -30,7 +30,7 @@ class OnFault(Protocol):
     def __call__(self, part: str, error: BaseException, symbol: str = "") -> None: ...
 
 
-class OrderCalls:
+class GatewayCalls:
     """Past queue and budget: what is called here leaves at once."""
 
     def __init__(self, gateway: OrderGateway, on_fault: OnFault) -> None:

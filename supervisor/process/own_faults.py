@@ -1,4 +1,4 @@
-"""Faults of the supervisor's own: each is a log with its traceback and an alert, once per cause, and everything goes on."""
+"""Faults of the supervisor's own: each is a traceback in the log and an alert, once per cause; everything goes on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Faults:
         self._book = FaultBook()
 
     def report(self, part: str, error: BaseException) -> None:
-        """`part`, in words, has failed. The same fault again is the same incident, until it has not come for a while."""
+        """`part`, in words, has failed. The same fault again is the same incident, until a while without it."""
         times = self._book.count(part, error, self._clock())
         if times == 1:
             log.error("%s failed", part, exc_info=error)

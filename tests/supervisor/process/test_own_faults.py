@@ -104,9 +104,14 @@ def test_a_child_that_cannot_be_looked_after_costs_the_others_nothing(
     bench.ticks()
     a, b = bench.supervisor._fleet
     looked: list[float] = []
+
+    def note(now: float, events: object, *, jitter: float) -> list[object]:
+        looked.append(now)
+        return []
+
     with monkeypatch.context() as patch:
         patch.setattr(a, "advance", broken)
-        patch.setattr(b, "advance", lambda now, events, *, jitter: looked.append(now) or [])
+        patch.setattr(b, "advance", note)
         bench.supervisor._fleet.advance_all()
     assert looked == [bench.now]
     assert bench.alerts[0].startswith("worker-a: looking after it failed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridbot.exchange.failures import ErrorKind
-from gridbot.execution.order_calls import OrderCalls
+from gridbot.execution.gateway_calls import GatewayCalls
 from gridbot.execution.send_queue import RequestKind
 from gridbot.orders.order import OrderState
 from gridbot.orders.outcomes import OrderOutcome
@@ -13,7 +13,7 @@ from tests.execution.support import FakeGateway, ManualClock, failure, order_of
 async def test_a_result_for_each_order() -> None:
     gateway = FakeGateway(ManualClock())
     gateway.answers = {"b": failure(ErrorKind.PARAM)}
-    calls = OrderCalls(gateway, lambda part, error, symbol="": None)
+    calls = GatewayCalls(gateway, lambda part, error, symbol="": None)
     resting = order_of("c", state=OrderState.PENDING_CANCEL)
     for answer, expected in (
         (calls.execute_place(order_of("a")), [OrderOutcome.CONFIRMED]),
