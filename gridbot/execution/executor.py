@@ -21,8 +21,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 
 from gridbot import background
+from gridbot.execution.gateway_calls import GatewayCalls, OnFault
 from gridbot.execution.latency_trace import LatencyTrace
-from gridbot.execution.gateway_calls import OnFault, GatewayCalls
 from gridbot.execution.rate_budget import RateBudget
 from gridbot.execution.send_queue import Entry, Lane, OrderOwner, RequestKind, Send, next_step
 from gridbot.orders.order import TrackedOrder

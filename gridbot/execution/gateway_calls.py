@@ -16,7 +16,7 @@ from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_place
 from gridbot.ports import OrderGateway
 
-__all__ = ["OnFault", "GatewayCalls"]
+__all__ = ["GatewayCalls", "OnFault"]
 
 _Answers = list[OrderAck | ExchangeError]
 _ResultOf = Callable[[OrderAck | ExchangeError], OrderResult]

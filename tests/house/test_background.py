@@ -1,4 +1,4 @@
-"""Nothing ends in silence: tasks are started by `gridbot.background`, and every process watches its loop and threads."""
+"""Nothing ends in silence: `gridbot.background` starts all tasks, and each process watches its loop and threads."""
 
 from __future__ import annotations
 
