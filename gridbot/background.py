@@ -4,7 +4,7 @@
     `start`                   the loop's exception handler
     `awaited`                 whoever awaits the task
     the loop itself           the loop's exception handler: timers, readers, signals, calls from threads
-    a thread                  `threading.excepthook`
+    a thread                  `threading.excepthook`; also what it reports and goes on after (`report_in_thread`)
 
 `watch` makes one function hear of all of them but `awaited`. No other module calls `create_task`
 (`tests/house/test_background.py`).
@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
-__all__ = ["OnFault", "awaited", "report", "start", "watch"]
+__all__ = ["OnFault", "awaited", "report", "report_in_thread", "start", "watch"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,12 @@ def report(part: str, error: BaseException) -> None:
     _tell(asyncio.get_running_loop(), part, error)
 
 
+def report_in_thread(part: str, error: BaseException) -> None:
+    """From a thread that goes on after a part of it has failed: tell what `watch` was given."""
+    told = RuntimeError(f"{part}: {type(error).__name__}: {error}").with_traceback(error.__traceback__)
+    threading.excepthook(threading.ExceptHookArgs((type(told), told, told.__traceback__, threading.current_thread())))
+
+
 @contextlib.contextmanager
 def watch(loop: asyncio.AbstractEventLoop, on_fault: OnFault) -> Iterator[None]:
     """Have `on_fault` called on `loop` with whatever nobody else catches, in this process's threads as well."""
@@ -55,7 +61,7 @@ def watch(loop: asyncio.AbstractEventLoop, on_fault: OnFault) -> Iterator[None]:
         name = args.thread.name if args.thread is not None else "?"
         if args.exc_value is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process is at its end
-                loop.call_soon_threadsafe(on_fault, f"the thread {name} has ended", args.exc_value)
+                loop.call_soon_threadsafe(on_fault, f"the thread {name}", args.exc_value)
 
     handler, hook = loop.get_exception_handler(), threading.excepthook
     loop.set_exception_handler(in_loop)

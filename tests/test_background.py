@@ -102,7 +102,21 @@ def test_a_context_without_an_exception_is_heard_of_too() -> None:
 
 def test_a_thread_that_ends_by_an_exception_is_heard_of_on_the_loop() -> None:
     found = asyncio.run(heard(lambda _: threading.Thread(target=shout, name="sender").start()))
-    assert found == [("the thread sender has ended", "ValueError: broken")]
+    assert found == [("the thread sender", "ValueError: broken")]
+
+
+def test_a_thread_can_report_and_go_on() -> None:
+    def work() -> None:
+        try:
+            shout()
+        except ValueError as error:
+            background.report_in_thread("a frame", error)
+        went_on.set()
+
+    went_on = threading.Event()
+    found = asyncio.run(heard(lambda _: threading.Thread(target=work, name="reader").start()))
+    assert found == [("the thread reader", "RuntimeError: a frame: ValueError: broken")]
+    assert went_on.wait(5)
 
 
 def test_afterwards_everything_is_as_before() -> None:

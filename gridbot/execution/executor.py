@@ -125,39 +125,41 @@ class Executor:
 
         No slot is taken before the task exists that gives it back.
         """
-        broken: list[tuple[Entry, OrderResult]] = []
-        leaving = send._replace(entries=[entry for entry in send.entries if self._recorded(send.kind, entry, broken)])
+        broken = self._record(send) if send.kind is RequestKind.PLACE else []
+        if broken:
+            send = send._replace(entries=[entry for entry in send.entries if entry not in [one for one, _ in broken]])
         answer: Awaitable[list[OrderResult]] | None = None
         try:
             self._before_send()
             if self.trace.on:
-                self.trace.journalled(order.link_id for order, _ in leaving.entries)
-            answer = self._execute(leaving) if leaving.entries else None
+                self.trace.journalled(order.link_id for order, _ in send.entries)
+            answer = self._execute(send) if send.entries else None
         except Exception as error:  # noqa: BLE001 - reported
             self._on_fault("sending a request for orders", error)
-            broken += [(entry, self._calls.broken(send.kind, error)) for entry in leaving.entries]
-        task = background.start(self._take_in(leaving, answer, broken), name="a request for orders")
+            broken += [(entry, self._calls.broken(send.kind, error)) for entry in send.entries]
+        task = background.awaited(self._take_in(send, answer, broken), name="a request for orders")
         self.free -= 1
         self._tasks.add(task)
         task.add_done_callback(self._landed)
 
-    def _recorded(self, kind: RequestKind, entry: Entry, broken: list[tuple[Entry, OrderResult]]) -> bool:
-        """Have the owner record an order that leaves now; False, and a result in `broken`, when it could not.
+    def _record(self, send: Send) -> list[tuple[Entry, OrderResult]]:
+        """Have the owners record the orders that leave now. Returns those that could not be, with their result.
 
-        That result is unresolved: an earlier try of the same order may be on the exchange.
+        That is *unresolved*: an earlier try of the same order may be on the exchange.
         """
-        order, owner = entry
-        if kind is RequestKind.PLACE:
+        broken: list[tuple[Entry, OrderResult]] = []
+        sent_ms = self._clock.wall_ms()
+        for entry in send.entries:
+            order, owner = entry
             order.on_wire = True
             order.attempt += 1
-            order.sent_ms = self._clock.wall_ms()
+            order.sent_ms = sent_ms
             try:
                 owner.sending(order)
             except Exception as error:  # noqa: BLE001 - reported
                 self._on_fault(f"{order.symbol}: recording an order before it leaves", error, order.symbol)
-                broken.append((entry, self._calls.broken(kind, error)))
-                return False
-        return True
+                broken.append((entry, self._calls.broken(send.kind, error)))
+        return broken
 
     def _execute(self, send: Send) -> Awaitable[list[OrderResult]]:
         """Start the request now, not in a task: it leaves a turn of the loop earlier, and in order."""
@@ -196,5 +198,9 @@ class Executor:
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self.free += 1
-        if not task.cancelled():
-            self.pump()
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._on_fault("a request for orders", error)
+        self.pump()

@@ -129,10 +129,11 @@ class Lane:
         left: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
         while len(taken) < count:
             entry = heapq.heappop(self.heap)
-            (taken if symbol in (None, entry[3].symbol) else left).append(entry)
+            (taken if symbol is None or symbol == entry[3].symbol else left).append(entry)
         for entry in left:
             heapq.heappush(self.heap, entry)
-        self._keys.difference_update(entry[3].key for entry in taken)
+        for entry in taken:
+            self._keys.discard(entry[3].key)
         return [entry[3:] for entry in taken]
 
     def _symbol(self) -> str | None:
@@ -154,6 +155,8 @@ def next_step(lanes: Sequence[Lane], budget: RateBudget, now_s: float, *, free: 
         return None
     wait: Wait | None = None
     for lane in lanes:
+        if not lane.heap:
+            continue
         step = _next_of(lane, budget, now_s)
         if isinstance(step, Send):
             return step
@@ -163,10 +166,8 @@ def next_step(lanes: Sequence[Lane], budget: RateBudget, now_s: float, *, free: 
 
 
 def _next_of(lane: Lane, budget: RateBudget, now_s: float) -> Send | Wait | None:
-    if not lane:
-        return None
     lane.drop_stale()
-    if not lane:
+    if not lane.heap:
         return None
     waiting = lane.together()
     endpoint = lane.kind.batch if waiting > 1 else lane.kind.single

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import queue
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["SupervisorPipe"]
+from gridbot import background
 
-log = logging.getLogger(__name__)
+__all__ = ["SupervisorPipe"]
 
 Message = dict[str, Any]
 
@@ -74,5 +73,5 @@ class SupervisorPipe:
                 self._conn.send(message)
             except OSError:
                 return
-            except Exception:  # it cannot be pickled; the reports behind it have to come
-                log.exception("a message of type %r to the supervisor was left out", message.get("type"))
+            except Exception as error:  # noqa: BLE001 - reported; the reports behind it have to come
+                background.report_in_thread(f"a message of type {message.get('type')!r} cannot be sent", error)

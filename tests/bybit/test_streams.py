@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from gridbot import background
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.mailbox import PrivateFrame
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.watchdog import Limits
@@ -538,3 +540,31 @@ def test_stop_does_not_wait_for_a_server_that_never_finished_the_handshake():
         server.close()
 
     run(scene())
+
+
+def test_a_frame_that_cannot_be_read_at_all_leaves_the_others_and_is_asked_for(monkeypatch):
+    """Every frame that had arrived with it was lost, in silence."""
+
+    async def run():
+        told = []
+        endpoints = endpoints_for(Environment.PAPER, "http://127.0.0.1:9")
+        loop = asyncio.get_running_loop()
+        with background.watch(loop, lambda part, error: told.append(part)):
+            streams = StreamSet(endpoints, Credentials("k", "s"), ["BTCUSDT"], loop=loop, on_wake=lambda: None)
+            for topic in ("order", "broken", "execution"):
+                streams._mailbox.put_private(PrivateFrame(topic, [], 1, 1))
+            read = []
+
+            def read_private(frame):
+                if frame.topic == "broken":
+                    raise TypeError("a fault of ours")
+                read.append(frame.topic)
+                return [], []
+
+            monkeypatch.setattr("gridbot.bybit.streams.read_private", read_private)
+            drained = streams.drain()
+        assert read == ["order", "execution"]
+        assert [gap.kind for gap in drained.gaps] == ["private"], "so everything is compared"
+        assert told == ["reading a message of broken"]
+
+    asyncio.run(run())

@@ -198,5 +198,5 @@ def test_a_running_supervisor_tells_of_timers_threads_and_requests_and_still_ans
     assert texts[1:] == [
         "a request on the control socket",
         "looking after the children",
-        "the thread a thread has ended",
+        "the thread a thread",
     ]
