@@ -229,7 +229,10 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("path", [PUBLIC, PRIVATE])
-def test_nonsense_does_not_end_a_stream(path: str):
+def test_nonsense_does_not_end_a_stream_and_is_told_of(path: str, monkeypatch: pytest.MonkeyPatch):
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(str(args.exc_value)))
+
     async def scene() -> None:
         async with FakeExchange() as exchange, Ears(exchange.endpoints) as ears:
             for text in [*NONSENSE, '{"topic": "tickers.BTCUSDT", "type": "snapshot"}', '{"topic":"\udcff"}']:
@@ -240,6 +243,8 @@ def test_nonsense_does_not_end_a_stream(path: str):
             assert exchange.connects == 2, "nothing was reconnected"
 
     run(scene())
+    assert told
+    assert all("a frame of " in text and " could not be used: " in text for text in told)
 
 
 def test_a_wake_up_that_raises_does_not_end_a_stream():
