@@ -67,7 +67,7 @@ def test_realised_at_average_entry_on_both_legs() -> None:
 
 
 def test_the_documented_example() -> None:
-    """docs/strategy.md 7.1, with a maker's rebate at the end."""
+    """docs/risk.md 7.1, with a maker's rebate at the end."""
     ledger = Ledger()
     realised = [
         ledger.apply("s", execution(n, side, price, "1", closed, fee="0.01"))

@@ -115,7 +115,8 @@ def prepare_environment(venv: Path) -> Path:
 def copy_tree(target: Path, room: str, files: Sequence[str]) -> None:
     """What the tests of one room need, and mutmut's settings for these files."""
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "gridbot", target / "gridbot", ignore=ignore)
+    for folder in ("gridbot", "docs"):  # some tests compare the code with a page
+        shutil.copytree(ROOT / folder, target / folder, ignore=ignore)
     for other in ROOMS:
         shutil.copytree(ROOT / "tests" / other, target / "tests" / other, ignore=ignore)
     shutil.copy(ROOT / "tests" / "examples.py", target / "tests" / "examples.py")
@@ -124,6 +125,7 @@ def copy_tree(target: Path, room: str, files: Sequence[str]) -> None:
     settings = f"""
 [tool.mutmut]
 source_paths = ["gridbot"]
+also_copy = ["docs"]
 only_mutate = {list(files)!r}
 pytest_add_cli_args_test_selection = ["tests/{room}"]
 pytest_add_cli_args = {[f"--ignore={name}" for name in READ_THE_SOURCE]!r}
