@@ -25,7 +25,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,8 +184,10 @@ def report(python: Path, rooms: Sequence[str], options: argparse.Namespace) -> T
             of_room = sum(tallies.values(), Tally())
             for module, tally in sorted(tallies.items()):
                 print(f"{module:44} {tally}", flush=True)
-                for mutant in tally.left:
-                    print(f"    {mutant}\n{change(python, home, mutant)}", flush=True)
+                with ThreadPoolExecutor(options.jobs) as pool:
+                    changes = pool.map(partial(change, python, home), tally.left)
+                    for mutant, lines in zip(tally.left, changes, strict=True):
+                        print(f"    {mutant}\n{lines}", flush=True)
         print(f"{room:44} {of_room}; {time.monotonic() - began:.0f} s", flush=True)
         whole += of_room
     return whole
