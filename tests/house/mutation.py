@@ -25,9 +25,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +47,15 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("mutation")
+"""
+HEAD = "mutant "
+# mutmut shows one mutant per process, which takes a second each.
+SHOW = f"""
+import sys
+from mutmut import __main__ as mutmut
+for name in sys.argv[1:]:
+    print({HEAD!r} + name)
+    print(mutmut.get_diff_for_mutant(name, path=mutmut.find_mutant(name).path))
 """
 # A mutant that loops is stopped after this many times the usual duration of its tests (plus a second).
 PATIENCE = 8
@@ -152,11 +159,19 @@ def mutate(python: Path, home: Path, *, examples: int, jobs: int) -> dict[str, T
     return tallies
 
 
-def change(python: Path, home: Path, mutant: str) -> str:
-    """What a mutant changed: the removed and added lines."""
-    shown = _run([python, "-m", "mutmut", "show", mutant], home)
-    lines = [line for line in shown.stdout.splitlines() if re.match(r"[-+](?![-+]{2})", line)]
-    return "\n".join(f"      {line}" for line in lines)
+def changes(python: Path, home: Path, mutants: Sequence[str]) -> dict[str, str]:
+    """What each mutant changed: its removed and added lines."""
+    if not mutants:
+        return {}
+    shown = _run([python, "-c", SHOW, *mutants], home)
+    found: dict[str, list[str]] = {mutant: [] for mutant in mutants}
+    lines: list[str] = []
+    for line in shown.stdout.splitlines():
+        if line.startswith(HEAD):
+            lines = found[line.removeprefix(HEAD)]
+        elif re.match(r"[-+](?![-+]{2})", line):
+            lines.append(f"      {line}")
+    return {mutant: "\n".join(lines) for mutant, lines in found.items()}
 
 
 def _run(
@@ -184,10 +199,8 @@ def report(python: Path, rooms: Sequence[str], options: argparse.Namespace) -> T
             of_room = sum(tallies.values(), Tally())
             for module, tally in sorted(tallies.items()):
                 print(f"{module:44} {tally}", flush=True)
-                with ThreadPoolExecutor(options.jobs) as pool:
-                    changes = pool.map(partial(change, python, home), tally.left)
-                    for mutant, lines in zip(tally.left, changes, strict=True):
-                        print(f"    {mutant}\n{lines}", flush=True)
+                for mutant, lines in changes(python, home, tally.left).items():
+                    print(f"    {mutant}\n{lines}", flush=True)
         print(f"{room:44} {of_room}; {time.monotonic() - began:.0f} s", flush=True)
         whole += of_room
     return whole

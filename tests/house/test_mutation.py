@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from tests.house import mutation
-from tests.house.mutation import ROOMS, ROOT, CannotMeasure, Tally, change, copy_tree, main, modules, mutate
+from tests.house.mutation import ROOMS, ROOT, CannotMeasure, Tally, changes, copy_tree, main, modules, mutate
 
 MODULE = "gridbot.core.limits"
 # Stands for the interpreter that has mutmut: `run` leaves nothing behind, the rest prints what mutmut 3.8 prints.
 MUTMUT = """#!/bin/sh
+if [ "$1" = -c ]; then
+    shift 2
+    for name; do
+        printf 'mutant %s\\n--- a.py\\n+++ a.py\\n@@ -1 +1 @@\\n same\\n-    a < b\\n+    a <= b\\n' "$name"
+    done
+    exit
+fi
 case "$3" in
     run) [ -z "$PYTHONPATH" ] && [ "$GRIDBOT_EXAMPLES" = 3 ] && [ -d gridbot ] || exit 9 ;;
     results) cat <<'END'
@@ -22,7 +29,6 @@ case "$3" in
     gridbot.core.pnl.x_gain__mutmut_1: no tests
 END
     ;;
-    show) printf '# %s: survived\\n--- a.py\\n+++ a.py\\n@@ -1 +1 @@\\n same\\n-    a < b\\n+    a <= b\\n' "$4" ;;
 esac
 """
 
@@ -76,8 +82,10 @@ def test_what_mutmut_says_when_it_fails_is_passed_on(mutmut: Path, tmp_path: Pat
         mutate(mutmut, tmp_path, examples=4, jobs=1)
 
 
-def test_a_survivor_is_shown_by_its_lines(mutmut: Path, tmp_path: Path) -> None:
-    assert change(mutmut, tmp_path, "x") == "      -    a < b\n      +    a <= b"
+def test_survivors_are_shown_by_their_lines(mutmut: Path, tmp_path: Path) -> None:
+    lines = "      -    a < b\n      +    a <= b"
+    assert changes(mutmut, tmp_path, ["x", "y"]) == {"x": lines, "y": lines}
+    assert changes(mutmut, tmp_path, []) == {}
 
 
 def test_the_report_and_the_exit_code(
