@@ -58,7 +58,7 @@ class Clockwork:
         """The work of one second. REST reads run in the background, as jobs."""
         context = self._context
         if self._private_alive():
-            context.funds.confirm(now_s)
+            context.gate.stream_alive(now_s)
         self._retry(now_s)
         context.executor.pump()
         unsettled = self._reconciler.unsettled()

@@ -21,7 +21,6 @@ class Bank:
     def __init__(self) -> None:
         self.bench = Bench()
         self.ip_banned_until_s: float | None = None
-        self.bench.gate.strategies[self.bench.risk_state.strat_id] = self.bench.risk_state
 
     def held(self, now_s: float = NOW) -> Mapping[Halt, Reason]:
         return halts_of(self.bench.gate, self.ip_banned_until_s, [self.bench.risk_state], now_s)
@@ -41,6 +40,10 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
     bank.ip_banned_until_s = NOW + 600
     assert [gate.refused(make_order(), NOW) for _ in range(3)][-1]
     held = bank.held()
+    assert held[Halt("s1", "halted")] == Reason("delisted")
+    assert held[Halt("s1", "paused")] == Reason("paused by the operator")
+    assert held[Halt("", "session_loss")] == Reason("lost too much")
+    assert held[Halt("", "auth_cooldown")].until_s == NOW + 1800
     assert {hold.kind for hold in held} == {
         "session_loss",
         "halted",

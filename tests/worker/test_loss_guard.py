@@ -32,6 +32,8 @@ class Paper:
 
     def save(self, document: dict[str, Any]) -> None:
         self.waiting = document
+        if not self.full:
+            self.document = document
 
     def save_now(self, document: dict[str, Any]) -> None:
         if self.full:
@@ -126,7 +128,7 @@ def test_only_live_strategies_lose_money() -> None:
 
 def test_unrealised_losses_count_where_that_is_configured() -> None:
     bench, guard = guarded(Paper())
-    bench.gate.funds.update(replace(wallet(ts=9), unrealised_pnl=D(-50)), bench.clock.now_s)
+    bench.gate.wallet_seen(replace(wallet(ts=9), unrealised_pnl=D(-50)), bench.clock.now_s)
     assert guard.check()
 
 
