@@ -181,9 +181,8 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
             return state._replace(funds=state.funds.seen(wallet, now_s)), ()
         case StreamAlive():
             return state._replace(funds=state.funds.confirmed(now_s)), ()
-        case Stop() | Latch() | Resume():
-            held, changed = step_holds(state.holds, event, now_ms)
-            return state._replace(holds=held), (HoldsChanged(changed),) if changed else ()
+    held, changed = step_holds(state.holds, event, now_ms)
+    return state._replace(holds=held), (HoldsChanged(changed),) if changed else ()
 
 
 def _decided(state: GateState, verdict: Verdict, now_s: float) -> tuple[GateState, tuple[Effect, ...]]:

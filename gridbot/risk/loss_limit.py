@@ -93,9 +93,8 @@ def step(state: LossState, event: Event, rule: LossLimit) -> tuple[LossState, La
             return LossState(net), None
         case Restored(document=document):
             return LossState(Decimal(document["baseline"]), str(document["latched"])), None
-        case Checked():
-            reason = "" if state.latched else _too_much(state.baseline, event, rule)
-            return (replace(state, latched=reason), Latched(reason)) if reason else (state, None)
+    reason = "" if state.latched else _too_much(state.baseline, event, rule)
+    return (replace(state, latched=reason), Latched(reason)) if reason else (state, None)
 
 
 def _too_much(baseline: Decimal, now: Checked, rule: LossLimit) -> str:

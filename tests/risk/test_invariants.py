@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_a_cap_that_does_not_hold_is_found() -> None:
     assert caps_found(Caps(), account="550.75") == []
     assert caps_found(Caps(), account="550.7") == ["the account is worth 550.75, the cap is 550.7"]
     assert caps_found(Caps(max_margin=D("2.89"))) == []
-    assert caps_found(Caps(max_margin=D("2.88"))) == ["the long leg is worth 189 before the order, the cap is x2.88"]
+    assert caps_found(Caps(max_margin=D("2.88"))) == ["the long leg is worth 189.0 before the order, the cap is x2.88"]
     assert caps_found(Caps(max_notional=Limit(D(1)), max_margin=D(0)), closes=True, account="1") == []
 
 
@@ -186,7 +187,7 @@ def test_a_refusal_that_changes_something_is_found() -> None:
     ]
 
 
-def memory(**more: object) -> list[str]:
+def memory(**more: Any) -> list[str]:
     return memory_is_bounded(GateState()._replace(**more), 100.0)
 
 
