@@ -142,6 +142,17 @@ def test_one_batch_cannot_spend_the_same_money_twice() -> None:
     assert bench.ask(proposal(1010, Side.SELL, qty="2")) is None, "closes bypass"
 
 
+def test_a_fresh_zero_is_zero_and_an_old_figure_lets_one_order_probe() -> None:
+    bench = Bench()
+    bench.gate.wallet_seen(wallet(available="0", ts=2), NOW)
+    bench.risk_state.set_price(ticker(), NOW + 45)
+    assert bench.ask(now=NOW + 45) is Refusal.FUNDS
+    answers = [bench.ask(now=NOW + 45.1 + wait_s) for wait_s in (0, 4.9, 5)]
+    assert answers == [None, Refusal.FUNDS, None]
+    bench.gate.stream_alive(NOW + 51)
+    assert bench.ask(now=NOW + 51) is Refusal.FUNDS, "fresh again"
+
+
 def test_the_strategies_of_an_account_spend_one_balance() -> None:
     """incident L56."""
     bench = Bench()
