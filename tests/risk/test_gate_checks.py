@@ -134,10 +134,11 @@ def test_a_doubtful_position_closes_nothing_until_it_was_read_again() -> None:
 def test_one_batch_cannot_spend_the_same_money_twice() -> None:
     """incidents L9, L56: each order let through is taken off what is available."""
     bench = Bench()
-    bench.gate.wallet_seen(wallet(available="25", ts=2), NOW)
+    bench.gate.wallet_seen(wallet(available="21", ts=2), NOW)
     big = proposal(qty="2")  # 200 USDT at 10x and 5 % on top: 21 USDT
-    assert bench.ask(big) is None
-    assert bench.ask(proposal(999, qty="2")) is Refusal.FUNDS
+    assert bench.ask(proposal(qty="2.001")) is Refusal.FUNDS
+    assert bench.ask(big) is None, "exactly what there is"
+    assert bench.ask(proposal(999, qty="0.001")) is Refusal.FUNDS
     bench.risk_state.set_leg(Direction.LONG, Leg(D(5), D(100), D(10)))
     assert bench.ask(proposal(1010, Side.SELL, qty="2")) is None, "closes bypass"
 
@@ -186,11 +187,11 @@ def test_margin_of_a_direction_is_capped() -> None:
     assert bench.ask(proposal(1010, Side.SELL, qty="0.1")) is None, "closes pass"
 
 
-@pytest.mark.parametrize("balance", ["0", "-1"])
-def test_a_wallet_that_is_not_positive_withholds_opens(balance: str) -> None:
-    bench = Bench(Caps(max_margin=D(8)))
+@pytest.mark.parametrize(("balance", "answer"), [("0", Refusal.MAX_MARGIN), ("-1", Refusal.MAX_MARGIN), ("0.5", None)])
+def test_a_wallet_that_is_not_positive_withholds_opens(balance: str, answer: Refusal | None) -> None:
+    bench = Bench(Caps(max_margin=D(20)))
     bench.gate.wallet_seen(wallet(balance, ts=2), NOW)
-    assert bench.ask() is Refusal.MAX_MARGIN
+    assert bench.ask() is answer
 
 
 def test_without_an_entry_price_the_last_price_stands_in() -> None:

@@ -179,8 +179,9 @@ class GateMachine(RuleBasedStateMachine):
             opens = self.gate.refused(order, self.now)
             event(f"breaker opens: {opens}")
             assert opens is self.model.refuse(name, wanted, self.now)
-        self.views[name].book.reject(order.key, "refused")
-        wanted.is_over = wanted.is_gone = True
+        if not wanted.is_over:
+            self.views[name].book.reject(order.key, "refused")
+            wanted.is_over = wanted.is_gone = True
         assert memory_is_bounded(self.gate.state, self.now) == []
 
     def filled(self, name: str, order: TrackedOrder, wanted: ModelOrder, *, settles: bool) -> None:

@@ -147,6 +147,7 @@ def test_a_cap_that_does_not_hold_is_found() -> None:
     assert caps_found(Caps(max_notional=Limit(D("3.4"), of_wallet=True))) == ["s1 is worth 349.75, the cap is x3.4"]
     assert caps_found(Caps(), account="550.75") == []
     assert caps_found(Caps(), account="550.7") == ["the account is worth 550.75, the cap is 550.7"]
+    assert caps_found(Caps(), account="x5.5") == ["the account is worth 550.75, the cap is x5.5"]
     assert caps_found(Caps(max_margin=D("2.89"))) == []
     assert caps_found(Caps(max_margin=D("2.88"))) == ["the long leg is worth 189.0 before the order, the cap is x2.88"]
     assert caps_found(Caps(max_notional=Limit(D(1)), max_margin=D(0)), closes=True, account="1") == []

@@ -58,7 +58,7 @@ def test_what_was_refused_for_a_leg_or_for_money_is_worth_another_look_when_that
     for change in changes:
         before = state.epoch
         change()
-        assert state.epoch > before
+        assert state.epoch == before + 1
 
 
 def test_the_first_reason_of_a_halt_stays_until_resume_which_ends_a_pause_as_well() -> None:
