@@ -2,9 +2,9 @@
 
 Every change of state goes through `move`, which checks it against the legal transitions, or through `revive`, the way
 back from a final state that the exchange contradicts. Methods return the `Transition` they caused, or None, so that it
-can be recorded. An order leaves the live set when it is *settled*: over, and all its executions are in. The order stream
-may report `Filled` before the execution arrives; if the level were free in between, the strategy would place it again
-before its grid knows of the fill.
+can be recorded. An order leaves the live set when it is *settled*: over, and all its executions are in. The order
+stream may report `Filled` before the execution arrives; if the level were free in between, the strategy would place it
+again before its grid knows of the fill.
 
 The book knows what an order is; `orders/life.py` decides what becomes of it, and is its only writer in a worker.
 """

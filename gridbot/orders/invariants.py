@@ -1,8 +1,9 @@
 """What is always true of a strategy's orders. Each function returns plain sentences, one for each violation. Pure.
 
-`violations` has those that need only a book and the retry queue's items: they can be called on a running worker, between
-any two turns of its loop (`violations(runner.book, context.retry.items())`). `sums_never_shrink` compares two moments,
-`never_sent_after_withdrawal` watches the effects of `orders/life.py`: unit tests and the simulator hold what they need.
+`violations` has those that need only a book and the retry queue's items. The simulator can call it on a running worker,
+between any two turns of its loop: `violations(runner.book, context.retry.items())`. `sums_never_shrink` compares two
+moments, of which `executed_of(runner.book)` is one. `never_sent_after_withdrawal` watches the effects of
+`orders/life.py`, so it needs a test around `step`.
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ def placed(book: OrderBook, event: Placed, now_s: float) -> list[Effect]:
     if result.ack is not None:
         order.create_tries = NO_TRIES
         book.acknowledge(order.key, result.ack.order_id)
-        return [CountAcceptance(order)]
+        return [CountAcceptance(order), *_ask_if_open(order)]
     if result.error is None:
-        return end(book, order, OrderState.REJECTED, result.reason)
+        return _not_created(book, order, result.reason)
     verdict = after_place(result.error)
     said = f"[order] {order.direction} {order.side} {order.qty} @ {order.price} was not confirmed: {result.error}"
     return [
@@ -52,26 +52,39 @@ def placed(book: OrderBook, event: Placed, now_s: float) -> list[Effect]:
 
 def _not_placed(book: OrderBook, order: TrackedOrder, error: ExchangeError, then: Next, now_s: float) -> list[Effect]:
     if order.state.is_final or order.exchange_ts:
-        return []  # the exchange has spoken of the order itself: that counts more than the answer to one request
+        # The exchange has spoken of the order itself: that counts more than the answer to one request.
+        return _ask_if_open(order)
     if then is Next.LOOK_UP:
         return [*recorded(order, book.lose_reply(order.key, str(error), error.ret_code)), AskExchange(order)]
-    order.on_wire = False
-    if order.withdrawn:
-        return end(book, order, OrderState.CANCELLED, f"{order.withdrawn}; it was not created: {error}", error.ret_code)
-    if then is Next.RETRY:
+    if then is Next.RETRY and not order.withdrawn:
         waits = try_again(order, str(error), now_s)
         if waits:
             return waits
-    return end(book, order, OrderState.REJECTED, str(error), error.ret_code)
+    return _not_created(book, order, str(error), error.ret_code)
+
+
+def _not_created(book: OrderBook, order: TrackedOrder, reason: str, ret_code: int | None = None) -> list[Effect]:
+    """The request had no effect, and there will be no other."""
+    if order.exchange_ts:
+        return []
+    order.on_wire = False
+    if order.withdrawn:
+        return end(book, order, OrderState.CANCELLED, f"{order.withdrawn}; it was not created: {reason}", ret_code)
+    return end(book, order, OrderState.REJECTED, reason, ret_code)
+
+
+def _ask_if_open(order: TrackedOrder) -> list[Effect]:
+    """An order whose cancel was lost while its create was under way could not be looked up before now."""
+    return [AskExchange(order)] if order.state is OrderState.UNRESOLVED else []
 
 
 def try_again(order: TrackedOrder, error: str, now_s: float) -> list[Effect]:
-    """Let the create wait for its next try; nothing when all are used up."""
+    """The order does not exist: let its create wait for the next try; nothing when all are used up."""
     tries = order.create_tries.after_failure(now_s)
+    order.on_wire = False
+    order.create_tries = tries or NO_TRIES
     if tries is None or tries.due_s is None:
-        order.create_tries = NO_TRIES
         return []
-    order.create_tries = tries
     return [RetryAt(RetryItem(order.key, is_cancel=False, tries=tries.made, due_s=tries.due_s, last_error=error))]
 
 

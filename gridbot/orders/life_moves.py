@@ -9,7 +9,16 @@ from gridbot.orders.life_types import Effect, ForgetRetry, NoteCancel, RetryAt, 
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, WAITS_S, RetryItem, Tries
 
-__all__ = ["TAKEN", "cancel_again", "cancel_now", "end", "keep_one_per_level", "known_to_rest", "recorded", "want_again"]
+__all__ = [
+    "TAKEN",
+    "cancel_again",
+    "cancel_now",
+    "end",
+    "keep_one_per_level",
+    "known_to_rest",
+    "recorded",
+    "want_again",
+]
 
 TAKEN = "another order of ours is at its level"
 
@@ -39,15 +48,13 @@ def end(
 def cancel_now(book: OrderBook, order: TrackedOrder, reason: str) -> list[Effect]:
     """Withdraw an order that the exchange may have, by a request."""
     book.withdraw(order, reason)
-    return [
-        NoteCancel(order, Wish.SENT, reason),
-        *recorded(order, book.move(order, OrderState.PENDING_CANCEL, reason)),
-        SendCancel(order),
-    ]
+    transition = book.move(order, OrderState.PENDING_CANCEL, reason)
+    order.cancelling = True
+    return [NoteCancel(order, Wish.SENT, reason), *recorded(order, transition), SendCancel(order)]
 
 
 def cancel_again(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:
-    """A withdrawn order rests after all: another cancel, or, when its tries are used up, whoever wants may ask again."""
+    """A withdrawn order rests after all: another cancel; when its tries are used up, whoever wants may ask again."""
     tries = order.cancel_tries
     if tries.made >= MAX_TRIES:
         return want_again(book, order, "still open", now_s)

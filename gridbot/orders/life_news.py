@@ -80,19 +80,16 @@ def adopted(book: OrderBook, event: Adopted, now_s: float) -> list[Effect]:
 
 
 def looked_up(book: OrderBook, event: LookedUp, now_s: float) -> list[Effect]:
-    """Act on what a look-up found. While a request is under way its answer will know better."""
+    """Act on what a look-up found. While the create is under way its answer will know better."""
     order = event.order
-    if order.state.is_final or order.in_flight:
+    if order.state.is_final or order.in_flight or not order.on_wire:
         return []
-    match event.found:
-        case LookUp.STILL_OPEN:
-            return _still_open(book, order, now_s)
-        case LookUp.GONE:
-            is_complete = order.cum_exec_qty >= order.qty
-            after = OrderState.FILLED if is_complete else OrderState.CANCELLED
-            return end(book, order, after, "not known to the exchange any more")
-        case LookUp.NEVER_ARRIVED:
-            return _never_arrived(book, order, now_s)
+    if event.found is LookUp.STILL_OPEN:
+        return _still_open(book, order, now_s)
+    if event.found is LookUp.NEVER_ARRIVED and not (order.order_id or order.exchange_ts):
+        return _never_arrived(book, order, now_s)
+    after = OrderState.FILLED if order.cum_exec_qty >= order.qty else OrderState.CANCELLED
+    return end(book, order, after, "not known to the exchange any more")
 
 
 def executed(book: OrderBook, event: Executed, now_s: float) -> list[Effect]:
@@ -106,7 +103,7 @@ def executed(book: OrderBook, event: Executed, now_s: float) -> list[Effect]:
     )
     if not was_over:
         return _after_news(book, order, transition, now_s, has_moved=False)
-    if execution.leaves_qty > 0 and not order.ended_ts:
+    if execution.leaves_qty > 0 and order.state is not OrderState.FILLED and not order.ended_ts:
         return [*recorded(order, transition), Reconcile(f"{order.key} was held to be over and has executed")]
     return recorded(order, transition)
 
@@ -156,9 +153,6 @@ def _still_open(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effe
 
 def _never_arrived(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:
     """It is sent again under the same id until its tries are used up, unless nobody wants it any more."""
-    if order.create_tries.due_s is not None:
-        return []
-    order.on_wire = False
     if order.withdrawn:
         return end(book, order, OrderState.CANCELLED, f"{order.withdrawn}; it never reached the exchange")
     return try_again(order, LOST, now_s) or end(book, order, OrderState.REJECTED, "never reached the exchange")

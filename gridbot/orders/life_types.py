@@ -1,4 +1,4 @@
-"""What can happen to an order (events), and what has to be done about it (effects). Values only; see `orders/life.py`."""
+"""What can happen to an order (events), and what has to be done about it (effects): the words of `orders/life.py`."""
 
 from __future__ import annotations
 

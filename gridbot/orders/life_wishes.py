@@ -1,4 +1,4 @@
-"""An order's life, our own side: submitted, withdrawn, sent, tried again. Pure; `orders/life.py` says what is meant when."""
+"""An order's life, our own side: submitted, withdrawn, sent, tried again. Pure; `orders/life.py` has the whole."""
 
 from __future__ import annotations
 
@@ -87,19 +87,24 @@ def retry_due(book: OrderBook, event: RetryDue, now_s: float) -> list[Effect]:
     if order is None or order.state.is_final:
         return [ForgetRetry(event.item.key)]
     if event.item.is_cancel:
+        if order.cancel_tries.due_s is None:
+            return []
         order.cancel_tries = order.cancel_tries.begun()
         if order.state is not OrderState.PENDING_CANCEL:
-            return []
+            return []  # it became unresolved meanwhile: its look-up decides
         order.cancelling = True
         return [SendCancel(order)]
+    if order.create_tries.due_s is None:
+        return []
     order.create_tries = order.create_tries.begun()
-    waits = order.state in (OrderState.PENDING, OrderState.UNRESOLVED) and not order.on_wire
-    return [AskGate(order)] if waits and not order.withdrawn else []
+    return [AskGate(order)]
 
 
 def gate_answered(book: OrderBook, event: GateAnswered, now_s: float) -> list[Effect]:
     """What the gate refuses is given up if it is proved not to exist; else the exchange is asked once more."""
     order = event.order
+    if order.state.is_final or order.on_wire:
+        return []
     if not event.refusal:
         again = book.move(order, OrderState.PENDING, "retry")
         send = SendCreate(order, ZERO)

@@ -108,7 +108,7 @@ class TrackedOrder:
     exchange_ts: int = 0
     post_only: bool = True
     on_wire: bool = False
-    """The exchange may have it: a request has left and was not proved to be without effect. Else a cancel needs none."""
+    """The exchange may have it: a request has left, and was not proved to be without effect."""
     in_flight: bool = False
     """A create request is under way. Its answer will say more than any look-up before it."""
     cancelling: bool = False

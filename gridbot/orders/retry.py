@@ -2,8 +2,8 @@
 
 At most `MAX_TRIES` within `WINDOW_S` seconds of the first failure, waiting 1, 2 and 4 s. Only transient failures
 come here. "Insufficient balance" and "position is zero" never do: the strategy asks again when it still wants the order
-(incidents L8, L9). The count belongs to the order (`Tries`); the queue only knows what is due when. Time is an argument,
-in seconds on any monotonic clock.
+(incidents L8, L9). The count belongs to the order (`Tries`); the queue only knows what is due when. Time is an
+argument, in seconds on any monotonic clock.
 """
 
 from __future__ import annotations

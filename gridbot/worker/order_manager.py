@@ -94,7 +94,7 @@ class OrderManager:
     # ------------------------------------------------------------------ what the exchange reports
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:
-        """An update by stream, look-up or listing: of an order in the book, an unknown one of ours, or a foreign one."""
+        """An update by stream, look-up or listing: of an order in the book, or of another, ours by its id or not."""
         known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
         if known is not None:
             self._steps.take(life.Heard(known, update))

@@ -1,9 +1,9 @@
 """Random lives of a few orders between `step` and a small exchange that loses, delays, repeats and reorders everything.
 
 The model is what truly happened; the book hears of it late, twice, or not at all. After every step all invariants of
-`gridbot/orders/invariants.py` hold, no withdrawn order reaches the exchange and nothing is believed that did not happen.
-In the end everything is delivered and a complete listing compared: then the book is the exchange, and no level has two
-orders.
+`gridbot/orders/invariants.py` hold, no withdrawn order reaches the exchange, and nothing is believed that did not
+happen. In the end everything is delivered and a complete listing compared: then the book is the exchange, and no level
+has two orders.
 
 `pytest tests/orders/test_life_machine.py --hypothesis-show-statistics` prints how often each event and each kind of
 trouble occurred. `GRIDBOT_EXAMPLES=2000` runs longer.
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, Side
-from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome, make_error
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import OrderAck
 from gridbot.orders import life_types as life
 from gridbot.orders.book import OrderBook
@@ -106,9 +106,7 @@ class Exchange:
         qty = min(part, row.qty - row.cum_exec_qty)
         done = row.cum_exec_qty + qty
         full = done == row.qty
-        self.change(
-            link, cum_exec_qty=done, status=OrderStatus.FILLED if full else OrderStatus.PARTIALLY_FILLED
-        )
+        self.change(link, cum_exec_qty=done, status=OrderStatus.FILLED if full else OrderStatus.PARTIALLY_FILLED)
         self.executions.append(
             ExecutionEvent(
                 row.symbol,
