@@ -333,3 +333,16 @@ def test_while_a_cancel_is_under_way_only_the_end_is_news(book: OrderBook) -> No
     assert (order.state, order.cum_exec_qty) == (OrderState.PENDING_CANCEL, Decimal("0.004"))
     assert book.apply_update(update(order, OrderStatus.CANCELLED, "0.004", 3)) is not None
     assert not book.has_live(Direction.LONG, 1000)
+
+
+def test_what_is_said_again_changes_nothing(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.NEW, ts=2))
+    version = book.limit_orders.version
+    assert book.apply_update(update(order, OrderStatus.NEW, ts=3)) is None
+    assert (book.limit_orders.version, order.exchange_ts) == (version, 3)
+
+
+def test_news_of_an_unknown_order_are_not_the_books_business(book: OrderBook) -> None:
+    assert book.apply_update(update(make_order(), OrderStatus.NEW)) is None
