@@ -70,12 +70,6 @@ class OrderBook:
         """Whether a level is taken. Asked before every placement: at most one live order per (direction, price)."""
         return (direction, ticks) in self.index.levels
 
-    def is_crowded(self, order: TrackedOrder) -> bool:
-        """Whether another order that we want rests at its level, or may rest there."""
-        if self.index.levels[order.direction, order.ticks] == 1:
-            return False
-        return any(other.is_live for other in self.index.at(order.direction, order.ticks) if other is not order)
-
     def resting_close_qty(self, direction: Direction) -> Decimal:
         """Base coin that live reduce-only orders of this leg may still close."""
         return self._exposure.of(direction, closing=True)
@@ -149,7 +143,7 @@ class OrderBook:
         is_open = event.status.is_open
         if is_open and (event.exchange_ts < order.exchange_ts or event.cum_exec_qty < order.cum_exec_qty):
             return None
-        self._take_terms(order, event)
+        self.index.take_terms(order, event, self.instrument)
         after = state_of(event.status, order.cum_exec_qty)
         if not is_open:
             order.ended_ts = event.exchange_ts
@@ -164,7 +158,7 @@ class OrderBook:
         """The exchange contradicts the end of an order: take its word, also for how it ended."""
         self.index.name(order, event.order_id)
         self.index.bring_back(order)
-        self._take_terms(order, event)
+        self.index.take_terms(order, event, self.instrument)
         order.ended_ts = 0 if event.status.is_open else max(order.ended_ts, event.exchange_ts)
         before, after = order.state, state_of(event.status, order.cum_exec_qty)
         if after is not before and after not in CONTRADICTED[before]:
@@ -193,7 +187,7 @@ class OrderBook:
             order.qty = order_qty
         self.index.version += 1
         if order.state.is_final:
-            return self._executed_after_its_end(order, exchange_ts)
+            return _executed_after_its_end(self.index, order, exchange_ts)
         order.on_wire = True
         order.exchange_ts = max(order.exchange_ts, exchange_ts)
         if order.cum_exec_qty >= order.qty:
@@ -202,29 +196,15 @@ class OrderBook:
             return None
         return self.move(order, OrderState.PARTIALLY_FILLED, "", exchange_ts=exchange_ts)
 
-    # ------------------------------------------------------------------ inside
 
-    def _executed_after_its_end(self, order: TrackedOrder, exchange_ts: int) -> Transition | None:
-        before = order.state
-        if not order.ended_ts and before is not OrderState.FILLED:
-            order.state = OrderState.FILLED if order.cum_exec_qty >= order.qty else OrderState.CANCELLED
-        if order.is_settled:
-            self.index.retire(order)
-        else:
-            self.index.bring_back(order)
-        if order.state is before:
-            return None
-        return Transition(order, before, order.state, "executed after all", exchange_ts)
-
-    def _take_terms(self, order: TrackedOrder, event: OrderUpdateEvent) -> None:
-        """Take what the exchange says of a live order: it re-prices outside its band and clamps reduce-only orders."""
-        order.exchange_ts = max(order.exchange_ts, event.exchange_ts)
-        order.on_wire = True
-        if event.price > 0 and event.price != order.price:
-            self.index.reprice(order, event.price, self.instrument.ticks(event.price))
-        if event.qty > 0 and event.qty != order.qty:
-            order.qty = event.qty
-            self.index.version += 1
-        if event.cum_exec_qty > order.cum_exec_qty:
-            order.cum_exec_qty = event.cum_exec_qty
-            self.index.version += 1
+def _executed_after_its_end(index: OrderIndex, order: TrackedOrder, exchange_ts: int) -> Transition | None:
+    before = order.state
+    if not order.ended_ts and before is not OrderState.FILLED:
+        order.state = OrderState.FILLED if order.cum_exec_qty >= order.qty else OrderState.CANCELLED
+    if order.is_settled:
+        index.retire(order)
+    else:
+        index.bring_back(order)
+    if order.state is before:
+        return None
+    return Transition(order, before, order.state, "executed after all", exchange_ts)

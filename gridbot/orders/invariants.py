@@ -14,8 +14,8 @@ from decimal import Decimal
 
 from gridbot.core import Direction
 from gridbot.orders.book import OrderBook
+from gridbot.orders.life_effects import Effect, SendCreate
 from gridbot.orders.life_news import STRANGERS_KEPT
-from gridbot.orders.life_types import Effect, SendCreate
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.order_index import FINISHED_KEPT
 from gridbot.orders.retry import RetryItem

@@ -44,11 +44,10 @@ from typing import Any
 
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_answers import cancel_answered, placed
-from gridbot.orders.life_news import adopted, executed, heard, looked_up, revived, stranger_seen
-from gridbot.orders.life_types import (
+from gridbot.orders.life_effects import Effect
+from gridbot.orders.life_events import (
     Adopted,
     CancelAnswered,
-    Effect,
     Event,
     Executed,
     GateAnswered,
@@ -67,6 +66,7 @@ from gridbot.orders.life_types import (
     Submitted,
     Withdrawn,
 )
+from gridbot.orders.life_news import adopted, executed, heard, looked_up, revived, stranger_seen
 from gridbot.orders.life_wishes import (
     gate_answered,
     given_up,

@@ -6,10 +6,8 @@ import logging
 
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.book import OrderBook
-from gridbot.orders.life_moves import end, recorded, want_again
-from gridbot.orders.life_types import (
+from gridbot.orders.life_effects import (
     AskExchange,
-    CancelAnswered,
     CountAcceptance,
     CountAuthFailure,
     CountAuthSuccess,
@@ -18,11 +16,12 @@ from gridbot.orders.life_types import (
     Effect,
     HaltStrategy,
     Log,
-    Placed,
     ReadPositions,
     ReadWallet,
     RetryAt,
 )
+from gridbot.orders.life_events import CancelAnswered, Placed
+from gridbot.orders.life_moves import end, recorded, want_again
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.outcomes import REDUCE_ONLY_ZERO, Next, Verdict, after_cancel, after_place
 from gridbot.orders.retry import NO_TRIES, RetryItem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbot.orders.book import OrderBook
-from gridbot.orders.life_types import Effect, ForgetRetry, NoteCancel, RetryAt, SendCancel, Wish
+from gridbot.orders.life_effects import Effect, ForgetRetry, NoteCancel, RetryAt, SendCancel, Wish
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, WAITS_S, RetryItem, Tries
 
@@ -69,7 +69,7 @@ def want_again(
 
     But when its level has got another one meanwhile, it has to go: the cancel waits for another try.
     """
-    if book.is_crowded(order):
+    if book.index.is_crowded(order):
         order.cancel_tries = Tries(0, now_s, now_s + WAITS_S[-1])
         return [RetryAt(RetryItem(order.key, is_cancel=True, tries=0, due_s=now_s + WAITS_S[-1], last_error=reason))]
     book.withdraw(order, "")
@@ -87,4 +87,4 @@ def keep_one_per_level(book: OrderBook, order: TrackedOrder, now_s: float) -> li
         return []
     if order.withdrawn:
         return cancel_again(book, order, now_s)
-    return cancel_now(book, order, TAKEN) if book.is_crowded(order) else []
+    return cancel_now(book, order, TAKEN) if book.index.is_crowded(order) else []

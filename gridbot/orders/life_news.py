@@ -11,23 +11,9 @@ import logging
 from gridbot.core import OrderUpdateEvent
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_answers import try_again
+from gridbot.orders.life_effects import CountRefusal, Effect, ForgetRetry, KeepRaw, Log, Reconcile, TellOperator
+from gridbot.orders.life_events import Adopted, Executed, Heard, LookedUp, LookUp, Revived, StrangerSeen
 from gridbot.orders.life_moves import cancel_again, end, keep_one_per_level, known_to_rest, recorded
-from gridbot.orders.life_types import (
-    Adopted,
-    CountRefusal,
-    Effect,
-    Executed,
-    ForgetRetry,
-    Heard,
-    KeepRaw,
-    Log,
-    LookedUp,
-    LookUp,
-    Reconcile,
-    Revived,
-    StrangerSeen,
-    TellOperator,
-)
 from gridbot.orders.order import CONTRADICTED, OrderState, TrackedOrder, Transition, state_of
 from gridbot.orders.retry import NO_TRIES
 

@@ -5,30 +5,32 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gridbot.orders.book import OrderBook
-from gridbot.orders.life_moves import cancel_now, end, want_again
-from gridbot.orders.life_types import (
+from gridbot.orders.life_effects import (
     AskExchange,
     AskGate,
     Effect,
     ForgetRetry,
+    NoteCancel,
+    NotePlace,
+    Reconcile,
+    SendCancel,
+    SendCreate,
+    TellOperator,
+    Wish,
+)
+from gridbot.orders.life_events import (
     GateAnswered,
     GivenUp,
     KeyFailing,
     LevelBroken,
-    NoteCancel,
-    NotePlace,
-    Reconcile,
     RetryDue,
-    SendCancel,
-    SendCreate,
     Sending,
     Stopped,
     StrategyHalted,
     Submitted,
-    TellOperator,
-    Wish,
     Withdrawn,
 )
+from gridbot.orders.life_moves import cancel_now, end, want_again
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.retry import NO_TRIES
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from decimal import Decimal
 
-from gridbot.core import Direction
+from gridbot.core import Direction, Instrument, OrderUpdateEvent
 from gridbot.orders.order import IllegalTransition, TrackedOrder
 
 __all__ = ["FINISHED_KEPT", "OrderIndex"]
@@ -38,11 +37,15 @@ class OrderIndex:
         key = self._key_of_order_id.get(key, key)
         return self.live.get(key) or self.finished.get(key)
 
-    def at(self, direction: Direction, ticks: int) -> list[TrackedOrder]:
-        """The live orders of one level."""
-        if (direction, ticks) not in self.levels:
-            return []
-        return [order for order in self.live.values() if order.ticks == ticks and order.direction is direction]
+    def is_crowded(self, order: TrackedOrder) -> bool:
+        """Whether another order that we want rests at the level of a live one, or may rest there."""
+        if self.levels[order.direction, order.ticks] == 1:
+            return False
+        return any(
+            other.is_live and other.ticks == order.ticks and other.direction is order.direction
+            for other in self.live.values()
+            if other is not order
+        )
 
     def add(self, order: TrackedOrder) -> None:
         """Add an order. IllegalTransition when its key is known."""
@@ -59,12 +62,21 @@ class OrderIndex:
             order.order_id = order_id
             self._key_of_order_id[order_id] = order.key
 
-    def reprice(self, order: TrackedOrder, price: Decimal, ticks: int) -> None:
-        """A live order rests at another price."""
-        self._leave(order)
-        order.price, order.ticks = price, ticks
-        self._take(order)
-        self.version += 1
+    def take_terms(self, order: TrackedOrder, event: OrderUpdateEvent, instrument: Instrument) -> None:
+        """Take what the exchange says of a live order: it re-prices outside its band and clamps reduce-only orders."""
+        order.exchange_ts = max(order.exchange_ts, event.exchange_ts)
+        order.on_wire = True
+        if event.price > 0 and event.price != order.price:
+            self._leave(order)
+            order.price, order.ticks = event.price, instrument.ticks(event.price)
+            self._take(order)
+            self.version += 1
+        if event.qty > 0 and event.qty != order.qty:
+            order.qty = event.qty
+            self.version += 1
+        if event.cum_exec_qty > order.cum_exec_qty:
+            order.cum_exec_qty = event.cum_exec_qty
+            self.version += 1
 
     def retire(self, order: TrackedOrder) -> None:
         """An order is settled: its level is free."""

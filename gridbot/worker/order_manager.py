@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 
 from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent
-from gridbot.orders import life_types as life
+from gridbot.orders import life_events
 from gridbot.orders.ids import wire_id
-from gridbot.orders.life_types import LookUp
+from gridbot.orders.life_events import LookUp
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.proposal import Proposal
 from gridbot.orders.reconcile import adopted, owns
@@ -66,11 +66,11 @@ class OrderManager:
             link_id=wire_id(proposal.client_id, self._context.generations.next()),
             post_only=proposal.post_only,
         )
-        self._steps.take(life.Submitted(order, proposal))
+        self._steps.take(life_events.Submitted(order, proposal))
 
     def cancel(self, key: str, reason: str) -> None:
         """Withdraw an order, once; what has not left needs no request. Call `pump` afterwards."""
-        self._steps.take(life.Withdrawn(key, reason))
+        self._steps.take(life_events.Withdrawn(key, reason))
 
     def cancel_all(self, reason: str) -> None:
         """Withdraw every live order, and send the requests."""
@@ -85,11 +85,11 @@ class OrderManager:
 
     def drop_unsent(self, reason: str) -> None:
         """Drop the orders that the exchange does not have: not sent yet, or waiting for another try."""
-        self._steps.take(life.Stopped(reason))
+        self._steps.take(life_events.Stopped(reason))
 
     def retry(self, item: RetryItem) -> None:
         """A request has waited long enough for its next try."""
-        self._steps.take(life.RetryDue(item))
+        self._steps.take(life_events.RetryDue(item))
 
     # ------------------------------------------------------------------ what the exchange reports
 
@@ -97,30 +97,30 @@ class OrderManager:
         """An update by stream, look-up or listing: of an order in the book, or of another, ours by its id or not."""
         known = self.book.get(update.order_link_id) or self.book.get(update.order_id)
         if known is not None:
-            self._steps.take(life.Heard(known, update))
+            self._steps.take(life_events.Heard(known, update))
         else:
             ours = update.status.is_open and owns(update, self.strat_id, self._instrument)
-            self._steps.take(life.StrangerSeen(update, ours, self.strat_id))
+            self._steps.take(life_events.StrangerSeen(update, ours, self.strat_id))
 
     def revive(self, row: OrderUpdateEvent) -> None:
         """A row of a complete listing about an order of the book, whatever its state: one that is over lives again.
 
         Nothing when the row is older than what the exchange has said since, or the book does not know the order.
         """
-        self._steps.take(life.Revived(row))
+        self._steps.take(life_events.Revived(row))
 
     def adopt(self, row: OrderUpdateEvent, source: str) -> None:
         """Add one of our orders that rests on the exchange to the book: after a restart, or after a lost reply."""
-        self._steps.take(life.Adopted(adopted(row, self.strat_id, self._instrument), source))
+        self._steps.take(life_events.Adopted(adopted(row, self.strat_id, self._instrument), source))
 
     def on_look_up(self, order: TrackedOrder, found: LookUp) -> None:
         """What a look-up of one order found."""
-        self._steps.take(life.LookedUp(order, found))
+        self._steps.take(life_events.LookedUp(order, found))
 
     def on_execution(self, key: str, execution: ExecutionEvent) -> None:
         """Apply a new execution to its order."""
-        self._steps.take(life.Executed(key, execution))
+        self._steps.take(life_events.Executed(key, execution))
 
     def give_up_executions(self, order: TrackedOrder) -> None:
         """The executions of a finished order have not come in time: settle it as it is, with an alert."""
-        self._steps.take(life.GivenUp(order))
+        self._steps.take(life_events.GivenUp(order))

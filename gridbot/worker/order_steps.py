@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from gridbot.orders import life_types as life
+from gridbot.orders import life_effects, life_events
 from gridbot.orders.life import step
 from gridbot.orders.order import TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
@@ -40,7 +40,7 @@ class OrderSteps:
         self._now_s = context.clock.monotonic_s
         self._carriers = self._words() | self._requests() | self._counts()
 
-    def take(self, event: life.Event) -> None:
+    def take(self, event: life_events.Event) -> None:
         """Apply an event to the strategy's orders, and do what follows from it."""
         for effect in step(self._risk_state.book, event, self._now_s()):
             self._carriers[type(effect)](effect)
@@ -49,25 +49,25 @@ class OrderSteps:
 
     def sending(self, order: TrackedOrder) -> None:
         """The create request is about to leave: what this records is journalled before it does."""
-        self.take(life.Sending(order))
+        self.take(life_events.Sending(order))
 
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
         """The create request was answered, or denied by us."""
-        self.take(life.Placed(order, result))
+        self.take(life_events.Placed(order, result))
 
     def cancelled(self, order: TrackedOrder, result: OrderResult) -> None:
         """The cancel request was answered."""
-        self.take(life.CancelAnswered(order, result))
+        self.take(life_events.CancelAnswered(order, result))
 
     # ------------------------------------------------------------------ how each effect is carried out
 
-    def _words(self) -> dict[type[life.Effect], Callable[[Any], object]]:
+    def _words(self) -> dict[type[life_effects.Effect], Callable[[Any], object]]:
         context, is_shadow = self._context, self._venue is not None
         record = context.recorder.record
         return {
             Transition: lambda e: record(builders.of_transition(e, shadow=is_shadow, ret_code=e.ret_code)),
-            life.NotePlace: self._note_place,
-            life.NoteCancel: lambda e: record(
+            life_effects.NotePlace: self._note_place,
+            life_effects.NoteCancel: lambda e: record(
                 builders.of_cancel(
                     e.order,
                     verdict="shadow" if is_shadow else e.wish,
@@ -75,36 +75,36 @@ class OrderSteps:
                     ticker=self._risk_state.ticker,
                 )
             ),
-            life.KeepRaw: lambda e: context.record_raw(builders.raw_order(self._risk_state.strat_id, e.update)),
-            life.Log: lambda e: self._log.log(e.level, e.text),
-            life.TellOperator: lambda e: context.alert(e.level, e.key, e.text, e.strategy),
+            life_effects.KeepRaw: lambda e: context.record_raw(builders.raw_order(self._risk_state.strat_id, e.update)),
+            life_effects.Log: lambda e: self._log.log(e.level, e.text),
+            life_effects.TellOperator: lambda e: context.alert(e.level, e.key, e.text, e.strategy),
         }
 
-    def _requests(self) -> dict[type[life.Effect], Callable[[Any], object]]:
+    def _requests(self) -> dict[type[life_effects.Effect], Callable[[Any], object]]:
         wanted, retry = self._context.requests, self._context.retry
         return {
-            life.SendCreate: self._send_create,
-            life.SendCancel: self._send_cancel,
-            life.AskGate: self._ask_gate,
-            life.AskExchange: lambda e: wanted.look_up(e.order),
-            life.Reconcile: lambda e: wanted.reconcile(e.reason),
-            life.ReadPositions: lambda e: wanted.refresh_positions(e.symbol),
-            life.ReadWallet: lambda e: wanted.refresh_wallet(),
-            life.RetryAt: lambda e: retry.push(e.item),
-            life.ForgetRetry: lambda e: retry.forget(e.key),
+            life_effects.SendCreate: self._send_create,
+            life_effects.SendCancel: self._send_cancel,
+            life_effects.AskGate: self._ask_gate,
+            life_effects.AskExchange: lambda e: wanted.look_up(e.order),
+            life_effects.Reconcile: lambda e: wanted.reconcile(e.reason),
+            life_effects.ReadPositions: lambda e: wanted.refresh_positions(e.symbol),
+            life_effects.ReadWallet: lambda e: wanted.refresh_wallet(),
+            life_effects.RetryAt: lambda e: retry.push(e.item),
+            life_effects.ForgetRetry: lambda e: retry.forget(e.key),
         }
 
-    def _counts(self) -> dict[type[life.Effect], Callable[[Any], object]]:
+    def _counts(self) -> dict[type[life_effects.Effect], Callable[[Any], object]]:
         return {
-            life.CountAcceptance: lambda e: self._gate.accepted(e.order),
-            life.CountRefusal: self._count_refusal,
-            life.CountAuthFailure: self._count_auth_failure,
-            life.CountAuthSuccess: lambda e: self._gate.auth_succeeded(),
-            life.DoubtLeg: lambda e: self._risk_state.doubt_leg(e.order.direction),
-            life.HaltStrategy: self._halt,
+            life_effects.CountAcceptance: lambda e: self._gate.accepted(e.order),
+            life_effects.CountRefusal: self._count_refusal,
+            life_effects.CountAuthFailure: self._count_auth_failure,
+            life_effects.CountAuthSuccess: lambda e: self._gate.auth_succeeded(),
+            life_effects.DoubtLeg: lambda e: self._risk_state.doubt_leg(e.order.direction),
+            life_effects.HaltStrategy: self._halt,
         }
 
-    def _note_place(self, effect: life.NotePlace) -> None:
+    def _note_place(self, effect: life_effects.NotePlace) -> None:
         state, order = self._risk_state, effect.order
         verdict = "sent" if self._venue is None else "shadow"
         self._context.recorder.record(
@@ -119,31 +119,31 @@ class OrderSteps:
         )
         self._context.trace.admitted(order.link_id)
 
-    def _send_create(self, effect: life.SendCreate) -> None:
+    def _send_create(self, effect: life_effects.SendCreate) -> None:
         if self._venue is None:
             self._context.executor.place(effect.order, self, effect.distance)
         else:
-            self.take(life.Heard(effect.order, self._venue.place(effect.order, self._context.clock.wall_ms())))
+            self.take(life_events.Heard(effect.order, self._venue.place(effect.order, self._context.clock.wall_ms())))
 
-    def _send_cancel(self, effect: life.SendCancel) -> None:
+    def _send_cancel(self, effect: life_effects.SendCancel) -> None:
         if self._venue is None:
             self._context.executor.cancel(effect.order, self)
         else:
-            self.take(life.Heard(effect.order, self._venue.cancel(effect.order, self._context.clock.wall_ms())))
+            self.take(life_events.Heard(effect.order, self._venue.cancel(effect.order, self._context.clock.wall_ms())))
 
-    def _ask_gate(self, effect: life.AskGate) -> None:
+    def _ask_gate(self, effect: life_effects.AskGate) -> None:
         proposal = proposal_of(effect.order)
         refusal = self._gate.admit(self._risk_state, proposal, self._now_s(), Producer.RETRY)
-        self.take(life.GateAnswered(effect.order, refusal or ""))
+        self.take(life_events.GateAnswered(effect.order, refusal or ""))
 
-    def _count_refusal(self, effect: life.CountRefusal) -> None:
+    def _count_refusal(self, effect: life_effects.CountRefusal) -> None:
         if self._gate.refused(effect.order, self._now_s()):
-            self.take(life.LevelBroken(effect.order, effect.answered))
+            self.take(life_events.LevelBroken(effect.order, effect.answered))
 
-    def _count_auth_failure(self, effect: life.CountAuthFailure) -> None:
+    def _count_auth_failure(self, effect: life_effects.CountAuthFailure) -> None:
         if self._gate.auth_failed(self._now_s()):
-            self.take(life.KeyFailing(effect.error))
+            self.take(life_events.KeyFailing(effect.error))
 
-    def _halt(self, effect: life.HaltStrategy) -> None:
+    def _halt(self, effect: life_effects.HaltStrategy) -> None:
         if self._risk_state.halt(str(effect.error)):
-            self.take(life.StrategyHalted(effect.order, effect.error))
+            self.take(life_events.StrategyHalted(effect.order, effect.error))

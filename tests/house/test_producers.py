@@ -43,7 +43,7 @@ def test_only_the_executor_sends_past_its_queue(request_now: str) -> None:
 
 
 def _functions_that_make(value: str) -> dict[str, ast.AST]:
-    """Where `value(...)` or `module.value(...)` is made, an event or an effect of `orders/life_types.py`."""
+    """Where `value(...)` or `module.value(...)` is made, an event or an effect of `orders/life_events.py`."""
     return {
         f"{module}.{node.name}": node
         for module in MODULES

@@ -185,17 +185,15 @@ def test_a_cancel_is_under_way_only_while_that_is_the_orders_state(book: OrderBo
     assert not order.cancelling
 
 
-def test_a_level_with_a_withdrawn_order_is_taken_and_not_crowded(book: OrderBook) -> None:
-    one, other = make_order(1), make_order(2)
-    book.add(one)
-    assert not book.is_crowded(one)
-    book.add(other)
-    assert book.is_crowded(one)
+def test_a_withdrawn_order_keeps_its_level_and_the_engine_no_longer_sees_it(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
     version = book.limit_orders.version
-    book.withdraw(other, "outside_grid")
-    assert (book.is_crowded(one), book.is_crowded(other)) == (False, True)
-    assert [shown.key for shown in book.limit_orders.long] == [one.key]
+    book.withdraw(order, "outside_grid")
+    assert (book.limit_orders.long, book.has_live(Direction.LONG, 1000)) == ([], True)
     assert book.limit_orders.version > version
+    book.withdraw(order, "")
+    assert [shown.key for shown in book.limit_orders.long] == [order.key]
 
 
 def test_the_book_answers_for_both_legs_and_for_what_may_execute(book: OrderBook) -> None:

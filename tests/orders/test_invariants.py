@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core import Direction
-from gridbot.orders import invariants, life_types
+from gridbot.orders import invariants, life_effects
 from gridbot.orders.order import OrderState
 from gridbot.orders.retry import RetryItem
 from tests.orders.helpers import make_order
@@ -192,5 +192,8 @@ def test_executed_sums_only_grow() -> None:
 @pytest.mark.parametrize(("situation", "said"), [("queued", 0), ("unresolved, withdrawn", 1), ("cancelled", 1)])
 def test_what_must_not_be_sent(situation: str, said: int) -> None:
     bench = LifeBench().reach(situation)
-    effects: list[life_types.Effect] = [life_types.SendCreate(bench.order, D(0)), life_types.SendCancel(bench.order)]
+    effects: list[life_effects.Effect] = [
+        life_effects.SendCreate(bench.order, D(0)),
+        life_effects.SendCancel(bench.order),
+    ]
     assert len(invariants.never_sent_after_withdrawal(effects)) == said

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from gridbot.orders import life_types as life
+from gridbot.orders import life_events
 from gridbot.orders.invariants import never_sent_after_withdrawal, violations
 from gridbot.orders.life import MEANT, step
 from gridbot.orders.order import OrderState, TrackedOrder
@@ -26,7 +26,7 @@ def facts(order: TrackedOrder) -> dict[str, object]:
 
 
 def test_every_event_has_its_states() -> None:
-    assert MEANT.keys() == set(get_args(life.Event))
+    assert MEANT.keys() == set(get_args(life_events.Event))
 
 
 def test_every_event_has_its_table() -> None:
@@ -55,7 +55,11 @@ def test_a_life_from_the_wish_to_the_last_execution() -> None:
     bench = LifeBench()
     order = bench.order
     order.on_wire = False
-    story: list[life.Event] = [life.Submitted(order, proposal_of(order)), life.Sending(order), bench.placed(bench.ack)]
+    story: list[life_events.Event] = [
+        life_events.Submitted(order, proposal_of(order)),
+        life_events.Sending(order),
+        bench.placed(bench.ack),
+    ]
     for event in story:
         step(bench.book, event, NOW_S)
     for qty, leaves in (("0.004", "0.006"), ("0.006", "0")):

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from gridbot.exchange.failures import ErrorKind, make_error
-from gridbot.orders import life_types as life
+from gridbot.orders import life_effects, life_events
 from gridbot.orders.life_answers import try_again
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.outcomes import OrderResult
@@ -89,7 +89,7 @@ def test_an_acknowledgement_names_the_order_and_proves_nothing() -> None:
     bench = LifeBench().reach("in flight")
     order = bench.order
     order.create_tries = Tries(1, 0.0, None)
-    assert bench.take(bench.placed(bench.ack)) == [life.CountAcceptance(order)]
+    assert bench.take(bench.placed(bench.ack)) == [life_effects.CountAcceptance(order)]
     assert (order.state, order.in_flight, order.create_tries) == (OrderState.PENDING, False, NO_TRIES)
     assert bench.book.get(bench.ack.order_id) is order
 
@@ -99,9 +99,9 @@ def test_a_refused_create_is_over_and_says_why() -> None:
     order = bench.order
     said = f"[order] long Buy 0.010 @ 100.0 was not confirmed: {REFUSED} (reject)"
     assert bench.take(bench.placed(REFUSED)) == [
-        life.Log(logging.WARNING, said),
+        life_effects.Log(logging.WARNING, said),
         Transition(order, OrderState.PENDING, OrderState.REJECTED, str(REFUSED), 0, 10001),
-        life.CountRefusal(order, answered=True),
+        life_effects.CountRefusal(order, answered=True),
     ]
     assert not order.on_wire
 
@@ -110,7 +110,7 @@ def test_a_lost_create_is_looked_up() -> None:
     bench = LifeBench().reach("in flight")
     _, lost, ask = bench.take(bench.placed(LOST))
     assert lost == Transition(bench.order, OrderState.PENDING, OrderState.UNRESOLVED, str(LOST))
-    assert ask == life.AskExchange(bench.order)
+    assert ask == life_effects.AskExchange(bench.order)
     assert bench.order.on_wire, "the exchange may have it"
 
 
@@ -121,13 +121,13 @@ def test_a_busy_exchange_is_tried_again_1_2_and_4_seconds_later() -> None:
     for made, wait_s in enumerate((1.0, 2.0, 4.0)):
         _, waits = bench.take(bench.placed(BUSY))
         due_s = bench.now_s + wait_s
-        assert waits == life.RetryAt(RetryItem(order.key, False, made, due_s, str(BUSY)))
+        assert waits == life_effects.RetryAt(RetryItem(order.key, False, made, due_s, str(BUSY)))
         assert (order.create_tries.due_s, order.on_wire) == (due_s, False)
         bench.now_s = due_s
-        assert bench.take(bench.due(is_cancel=False)) == [life.AskGate(order)]
-        [send] = bench.take(life.GateAnswered(order, ""))
-        assert isinstance(send, life.SendCreate)
-        bench.take(life.Sending(order))
+        assert bench.take(bench.due(is_cancel=False)) == [life_effects.AskGate(order)]
+        [send] = bench.take(life_events.GateAnswered(order, ""))
+        assert isinstance(send, life_effects.SendCreate)
+        bench.take(life_events.Sending(order))
     _, given_up = bench.take(bench.placed(BUSY))
     assert given_up == Transition(order, OrderState.PENDING, OrderState.REJECTED, str(BUSY))
 
@@ -180,9 +180,9 @@ def test_what_else_a_refused_create_means(error: object, effects: str) -> None:
     done = bench.take(bench.placed(error))[2:]  # type: ignore[arg-type]
     assert " ".join(type(effect).__name__ for effect in done) == effects
     for effect in done:
-        if isinstance(effect, life.HaltStrategy | life.CountAuthFailure):
+        if isinstance(effect, life_effects.HaltStrategy | life_effects.CountAuthFailure):
             assert effect.error is error
-        if isinstance(effect, life.ReadPositions):
+        if isinstance(effect, life_effects.ReadPositions):
             assert effect.symbol == "BTCUSDT"
 
 
@@ -191,10 +191,10 @@ def test_a_busy_exchange_is_asked_again_to_cancel_until_the_tries_are_used_up() 
     order = bench.order
     for made, wait_s in enumerate((1.0, 2.0, 4.0)):
         [waits] = bench.take(bench.cancelled(BUSY))
-        assert waits == life.RetryAt(RetryItem(order.key, True, made, bench.now_s + wait_s, str(BUSY)))
+        assert waits == life_effects.RetryAt(RetryItem(order.key, True, made, bench.now_s + wait_s, str(BUSY)))
         assert not order.cancelling
         bench.now_s += wait_s
-        assert bench.take(bench.due(is_cancel=True)) == [life.SendCancel(order)]
+        assert bench.take(bench.due(is_cancel=True)) == [life_effects.SendCancel(order)]
     [back] = bench.take(bench.cancelled(BUSY))
     assert back == Transition(order, OrderState.PENDING_CANCEL, OrderState.OPEN, f"cancel: {BUSY}")
     assert (order.withdrawn, order.cancel_tries) == ("", NO_TRIES), "whoever wants may ask again"
@@ -205,8 +205,8 @@ def test_an_acknowledged_create_does_not_forget_that_its_cancel_waits() -> None:
     bench = LifeBench().reach("sent, cancel sent")
     bench.take(bench.cancelled(BUSY))
     effects = bench.take(bench.placed(bench.ack))
-    assert effects == [life.CountAcceptance(bench.order)]
-    assert bench.take(bench.due(is_cancel=True)) == [life.SendCancel(bench.order)]
+    assert effects == [life_effects.CountAcceptance(bench.order)]
+    assert bench.take(bench.due(is_cancel=True)) == [life_effects.SendCancel(bench.order)]
 
 
 def test_a_cancel_of_an_unknown_order_is_looked_up_and_the_order_stays_withdrawn() -> None:
@@ -215,23 +215,23 @@ def test_a_cancel_of_an_unknown_order_is_looked_up_and_the_order_stays_withdrawn
     lost, ask = bench.take(bench.cancelled(NO_SUCH_ORDER))
     text = f"cancel: {NO_SUCH_ORDER}"
     assert lost == Transition(order, OrderState.PENDING_CANCEL, OrderState.UNRESOLVED, text, 0, 110001)
-    assert (ask, order.withdrawn) == (life.AskExchange(order), "outside_grid")
+    assert (ask, order.withdrawn) == (life_effects.AskExchange(order), "outside_grid")
 
 
 @pytest.mark.parametrize(("situation", "after"), [("open", OrderState.OPEN), ("partially filled", "partially_filled")])
 def test_a_cancel_that_is_refused_for_good_gives_the_order_back(situation: str, after: str) -> None:
     bench = LifeBench().reach(situation)
     order = bench.order
-    bench.take(life.Withdrawn(order.key, "outside_grid"))
+    bench.take(life_events.Withdrawn(order.key, "outside_grid"))
     back, counted = bench.take(bench.cancelled(BAD_KEY))
     text = f"cancel: {BAD_KEY}"
     assert back == Transition(order, OrderState.PENDING_CANCEL, OrderState(after), text, 0, 10003)
-    assert counted == life.CountAuthFailure(BAD_KEY)
+    assert counted == life_effects.CountAuthFailure(BAD_KEY)
     assert [shown.key for shown in bench.book.limit_orders.long] == [order.key]
 
 
 def test_a_denied_cancel_says_so() -> None:
     bench = LifeBench().reach("cancel sent")
-    [back] = bench.take(life.CancelAnswered(bench.order, OrderResult.denied("not now")))
+    [back] = bench.take(life_events.CancelAnswered(bench.order, OrderResult.denied("not now")))
     assert isinstance(back, Transition)
     assert back.reason == "cancel: not now"

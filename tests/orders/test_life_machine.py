@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, Side
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import OrderAck
-from gridbot.orders import life_types as life
+from gridbot.orders import life_effects, life_events
 from gridbot.orders.book import OrderBook
 from gridbot.orders.invariants import executed_of, never_sent_after_withdrawal, sums_never_shrink, violations
 from gridbot.orders.life import step
@@ -138,7 +138,7 @@ class Life(RuleBasedStateMachine):
         self.mine: list[TrackedOrder] = []
         self.to_create: list[TrackedOrder] = []
         self.to_cancel: list[TrackedOrder] = []
-        self.answers: list[life.Placed | life.CancelAnswered] = []
+        self.answers: list[life_events.Placed | life_events.CancelAnswered] = []
         self.floating: list[TrackedOrder] = []
         """Creates whose reply was lost, and that reach the exchange later."""
         self.asked: list[TrackedOrder] = []
@@ -148,7 +148,7 @@ class Life(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ the shell
 
-    def take(self, event: life.Event) -> None:
+    def take(self, event: life_events.Event) -> None:
         count(f"event {type(event).__name__}")
         before = list(self.book)
         states = {order.key: order.state for order in before}
@@ -160,30 +160,30 @@ class Life(RuleBasedStateMachine):
             if states[order.key] is not order.state and order.state.is_final and not order.ended_ts:
                 count("inferred end")
 
-    def carry(self, effect: life.Effect) -> None:
+    def carry(self, effect: life_effects.Effect) -> None:
         match effect:
-            case life.SendCreate(order=order):
+            case life_effects.SendCreate(order=order):
                 self.to_create.append(order)
-            case life.SendCancel(order=order):
+            case life_effects.SendCancel(order=order):
                 self.to_cancel.append(order)
-            case life.AskGate(order=order):
-                self.take(life.GateAnswered(order, self.refusal))
-            case life.AskExchange(order=order):
+            case life_effects.AskGate(order=order):
+                self.take(life_events.GateAnswered(order, self.refusal))
+            case life_effects.AskExchange(order=order):
                 self.asked.append(order)
-            case life.RetryAt(item=item):
+            case life_effects.RetryAt(item=item):
                 self.retry.push(item)
-            case life.ForgetRetry(key=key):
+            case life_effects.ForgetRetry(key=key):
                 self.retry.forget(key)
-            case life.CountAuthFailure(error=error):
+            case life_effects.CountAuthFailure(error=error):
                 if self.cooldown:
-                    self.take(life.KeyFailing(error))
-            case life.CountRefusal(order=order, answered=answered):
-                self.take(life.LevelBroken(order, answered))
-            case life.HaltStrategy(order=order, error=error):
-                self.take(life.StrategyHalted(order, error))
-            case life.NoteCancel(wish=wish):
+                    self.take(life_events.KeyFailing(error))
+            case life_effects.CountRefusal(order=order, answered=answered):
+                self.take(life_events.LevelBroken(order, answered))
+            case life_effects.HaltStrategy(order=order, error=error):
+                self.take(life_events.StrategyHalted(order, error))
+            case life_effects.NoteCancel(wish=wish):
                 count(f"wish {wish}")
-            case life.TellOperator(key=key):
+            case life_effects.TellOperator(key=key):
                 count(f"alert {key.partition('.')[0]}")
             case Transition(before=old, after=new):
                 if old.is_final and not new.is_final:
@@ -201,7 +201,7 @@ class Life(RuleBasedStateMachine):
         order = make_order(len(self.mine) + 1, ticks=ticks, side=side, direction=direction)
         order.on_wire = False
         self.mine.append(order)
-        self.take(life.Submitted(order, proposal_of(order)))
+        self.take(life_events.Submitted(order, proposal_of(order)))
 
     @precondition(lambda self: self.mine)
     @rule(data=st.data())
@@ -209,12 +209,12 @@ class Life(RuleBasedStateMachine):
         order = self.pick(data, self.mine)
         if order.create_tries.due_s is not None:
             count("withdrawn while waiting")
-        self.take(life.Withdrawn(order.key, "test"))
+        self.take(life_events.Withdrawn(order.key, "test"))
 
     @rule(how=st.integers(0, 9))
     def stop(self, how: int) -> None:
         if how == 0:
-            self.take(life.Stopped("stop"))
+            self.take(life_events.Stopped("stop"))
 
     @rule(refusal=st.sampled_from(["", "", "paused"]), cooldown=st.booleans())
     def gate_changes(self, refusal: str, *, cooldown: bool) -> None:
@@ -224,7 +224,7 @@ class Life(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now_s += seconds
         for item in self.retry.due(self.now_s):
-            self.take(life.RetryDue(item))
+            self.take(life_events.RetryDue(item))
 
     # ------------------------------------------------------------------ requests
 
@@ -239,10 +239,10 @@ class Life(RuleBasedStateMachine):
     def create(self, order: TrackedOrder, how: str) -> None:
         assert not order.withdrawn
         assert not order.in_flight
-        self.take(life.Sending(order))
+        self.take(life_events.Sending(order))
         count(f"create: {how}")
         if how == "denied":
-            self.answers.append(life.Placed(order, OrderResult.denied("not sent")))
+            self.answers.append(life_events.Placed(order, OrderResult.denied("not sent")))
             return
         answer: OrderAck | ExchangeError = REFUSALS.get(how, LOST)
         if order.link_id in self.exchange.orders or how in ("ack", "lost reply"):
@@ -251,7 +251,7 @@ class Life(RuleBasedStateMachine):
             answer = LOST
         if how == "late":
             self.floating.append(replace(order))
-        self.answers.append(life.Placed(order, result_of_place(answer)))
+        self.answers.append(life_events.Placed(order, result_of_place(answer)))
 
     @precondition(lambda self: self.to_cancel)
     @rule(data=st.data(), how=st.sampled_from(["ack", "ack", "lost", "lost reply", "undone", "busy", "key"]))
@@ -270,7 +270,7 @@ class Life(RuleBasedStateMachine):
             answer = LOST
         if how == "undone":
             answer = OrderAck(order.order_id, order.link_id)
-        self.answers.append(life.CancelAnswered(order, result_of_cancel(answer)))
+        self.answers.append(life_events.CancelAnswered(order, result_of_cancel(answer)))
 
     @precondition(lambda self: self.answers)
     @rule(data=st.data())
@@ -332,7 +332,7 @@ class Life(RuleBasedStateMachine):
     def news(self, row: OrderUpdateEvent) -> None:
         known = self.book.get(row.order_link_id) or self.book.get(row.order_id)
         assert known is not None
-        self.take(life.Heard(known, row))
+        self.take(life_events.Heard(known, row))
 
     @precondition(lambda self: self.exchange.executions)
     @rule(data=st.data())
@@ -341,7 +341,7 @@ class Life(RuleBasedStateMachine):
 
     def execution(self, execution: ExecutionEvent) -> None:
         self.exchange.executions.remove(execution)
-        self.take(life.Executed(execution.order_link_id, execution))
+        self.take(life_events.Executed(execution.order_link_id, execution))
 
     def backfill(self) -> None:
         for execution in list(self.exchange.executions):
@@ -366,12 +366,12 @@ class Life(RuleBasedStateMachine):
                 self.backfill()
             self.news(real.row)
             if real.rests and order.state is OrderState.PENDING_CANCEL:
-                self.take(life.LookedUp(order, life.LookUp.STILL_OPEN))
+                self.take(life_events.LookedUp(order, life_events.LookUp.STILL_OPEN))
         elif order.order_id or order.state is OrderState.PENDING_CANCEL:
             self.backfill()
-            self.take(life.LookedUp(order, life.LookUp.GONE))
+            self.take(life_events.LookedUp(order, life_events.LookUp.GONE))
         else:
-            self.take(life.LookedUp(order, life.LookUp.NEVER_ARRIVED))
+            self.take(life_events.LookedUp(order, life_events.LookUp.NEVER_ARRIVED))
 
     @rule(how=st.integers(0, 3))
     def reconcile(self, how: int) -> None:
@@ -383,7 +383,7 @@ class Life(RuleBasedStateMachine):
         self.backfill()
         listing = self.exchange.resting()
         for row in listing.values():
-            self.take(life.Revived(row))
+            self.take(life_events.Revived(row))
         for order in self.book:
             if order.on_wire and order.link_id not in listing:
                 self.ask(order)
@@ -392,7 +392,7 @@ class Life(RuleBasedStateMachine):
     @rule(how=st.integers(0, 5))
     def give_up(self, how: int) -> None:
         if how == 0:
-            self.take(life.GivenUp(self.book.unsettled()[0]))
+            self.take(life_events.GivenUp(self.book.unsettled()[0]))
 
     @rule(ours=st.booleans())
     def stranger(self, *, ours: bool) -> None:
@@ -400,7 +400,7 @@ class Life(RuleBasedStateMachine):
         row = OrderUpdateEvent(
             other.symbol, "theirs", "", other.side, other.direction, other.price, other.qty, OrderStatus.NEW
         )
-        self.take(life.StrangerSeen(row, ours, "s1"))
+        self.take(life_events.StrangerSeen(row, ours, "s1"))
 
     @precondition(lambda self: not self.to_create and not self.answers)
     @rule(how=st.integers(0, 9))
@@ -418,7 +418,7 @@ class Life(RuleBasedStateMachine):
         for row in self.exchange.resting().values():
             order = adopted(row, "s1", INSTRUMENT)
             self.mine.append(order)
-            self.take(life.Adopted(order, "reconcile"))
+            self.take(life_events.Adopted(order, "reconcile"))
 
     # ------------------------------------------------------------------ what must hold
 
@@ -448,7 +448,7 @@ class Life(RuleBasedStateMachine):
             self.deliver()
             self.now_s += 5.0
             for item in self.retry.due(self.now_s):
-                self.take(life.RetryDue(item))
+                self.take(life_events.RetryDue(item))
             self.compare()
             for order in list(self.asked):
                 self.ask(order)

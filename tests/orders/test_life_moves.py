@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridbot.orders import life_types as life
+from gridbot.orders import life_effects
 from gridbot.orders.life_moves import (
     TAKEN,
     cancel_again,
@@ -29,7 +29,7 @@ def test_the_end_of_an_order_ends_what_waits(waiting: str) -> None:
     effects = end(bench.book, order, OrderState.CANCELLED, "why", 110001)
     assert effects == [
         Transition(order, OrderState.OPEN, OrderState.CANCELLED, "why", 0, 110001),
-        life.ForgetRetry(order.key),
+        life_effects.ForgetRetry(order.key),
     ]
     assert (order.create_tries, order.cancel_tries) == (NO_TRIES, NO_TRIES)
     assert end(bench.book, order, OrderState.CANCELLED, "again") == []
@@ -47,9 +47,9 @@ def test_a_cancel_is_recorded_before_it_is_sent() -> None:
     bench = LifeBench().reach("open")
     order = bench.order
     assert cancel_now(bench.book, order, "outside_grid") == [
-        life.NoteCancel(order, life.Wish.SENT, "outside_grid"),
+        life_effects.NoteCancel(order, life_effects.Wish.SENT, "outside_grid"),
         Transition(order, OrderState.OPEN, OrderState.PENDING_CANCEL, "outside_grid"),
-        life.SendCancel(order),
+        life_effects.SendCancel(order),
     ]
     assert (order.withdrawn, order.cancelling) == ("outside_grid", True)
 
@@ -71,7 +71,7 @@ def test_an_order_whose_withdrawal_failed_is_wanted_again_unless_its_level_has_a
     bench.book.add(other)
     due_s = NOW_S + 4
     assert want_again(bench.book, order, "invalid key", NOW_S) == [
-        life.RetryAt(RetryItem(order.key, True, 0, due_s, "invalid key"))
+        life_effects.RetryAt(RetryItem(order.key, True, 0, due_s, "invalid key"))
     ]
     assert (order.state, order.cancel_tries) == (OrderState.PENDING_CANCEL, Tries(0, NOW_S, due_s))
     bench.book.move(other, OrderState.CANCELLED, "")
@@ -102,5 +102,5 @@ def test_a_withdrawn_order_that_rests_is_cancelled_for_the_reason_of_its_withdra
     bench = LifeBench().reach("open")
     bench.book.withdraw(bench.order, "paused")
     [note, *_] = keep_one_per_level(bench.book, bench.order, NOW_S)
-    assert note == life.NoteCancel(bench.order, life.Wish.SENT, "paused")
+    assert note == life_effects.NoteCancel(bench.order, life_effects.Wish.SENT, "paused")
     assert bench.order.cancel_tries.made == 1

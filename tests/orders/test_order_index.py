@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.core import Direction
+from gridbot.core import Direction, OrderStatus
 from gridbot.orders.order import IllegalTransition, OrderState
 from gridbot.orders.order_index import OrderIndex
-from tests.orders.helpers import make_order
+from tests.orders.helpers import INSTRUMENT, make_order, update
 
 LEVEL = (Direction.LONG, 1000)
 
@@ -20,27 +20,25 @@ def test_an_order_takes_its_level_until_it_is_retired() -> None:
     index.add(one)
     index.add(other)
     assert index.levels == {LEVEL: 2}
-    assert index.at(*LEVEL) == [one, other]
     index.retire(one)
-    assert (index.levels, index.at(*LEVEL), index.live, index.finished) == (
-        {LEVEL: 1},
-        [other],
-        {other.key: other},
-        {one.key: one},
-    )
+    assert (index.levels, index.live, index.finished) == ({LEVEL: 1}, {other.key: other}, {one.key: one})
     index.retire(other)
-    assert (index.levels, index.at(*LEVEL)) == ({}, [])
+    assert index.levels == {}
     version = index.version
     index.retire(other)
     assert index.version == version, "retired once"
 
 
-def test_only_the_orders_of_one_leg_and_price_are_at_a_level() -> None:
+def test_a_level_is_crowded_by_another_order_that_is_wanted_there() -> None:
     index = OrderIndex()
-    here = make_order(1)
-    for order in (here, make_order(2, ticks=1001), make_order(3, direction=Direction.SHORT)):
+    here, other = make_order(1), make_order(2)
+    for order in (here, make_order(3, ticks=1001), make_order(4, direction=Direction.SHORT)):
         index.add(order)
-    assert index.at(*LEVEL) == [here]
+    assert not index.is_crowded(here)
+    index.add(other)
+    assert index.is_crowded(here)
+    other.withdrawn = "outside_grid"
+    assert (index.is_crowded(here), index.is_crowded(other)) == (False, True)
 
 
 def test_an_order_is_found_by_both_names() -> None:
@@ -67,14 +65,28 @@ def test_a_key_is_used_once(*, is_over: bool) -> None:
         index.add(make_order())
 
 
-def test_another_price_is_another_level() -> None:
+def test_the_exchanges_terms_are_taken() -> None:
+    """It re-prices silently outside its band (docs/bybit.md 3.13) and clamps reduce-only orders."""
     index = OrderIndex()
     order = make_order()
+    order.on_wire = False
     index.add(order)
     version = index.version
-    index.reprice(order, Decimal("101.5"), 1015)
+    news = update(order, OrderStatus.PARTIALLY_FILLED, "0.002", 7, price=Decimal("101.5"), qty=Decimal("0.007"))
+    index.take_terms(order, news, INSTRUMENT)
     assert (order.price, order.ticks, index.levels) == (Decimal("101.5"), 1015, {(Direction.LONG, 1015): 1})
-    assert index.version == version + 1
+    assert (order.qty, order.cum_exec_qty, order.exchange_ts) == (Decimal("0.007"), Decimal("0.002"), 7)
+    assert (order.on_wire, index.version) == (True, version + 3)
+    index.take_terms(order, news, INSTRUMENT)
+    assert index.version == version + 3, "nothing new"
+    older = update(order, OrderStatus.CANCELLED, "0.001", 5, price=Decimal(0), qty=Decimal(0))
+    index.take_terms(order, older, INSTRUMENT)
+    assert (order.ticks, order.qty, order.cum_exec_qty, order.exchange_ts) == (
+        1015,
+        Decimal("0.007"),
+        Decimal("0.002"),
+        7,
+    )
 
 
 def test_an_order_that_is_not_over_after_all_takes_its_level_again() -> None:
