@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import (
@@ -42,7 +40,7 @@ def placed(book: OrderBook, event: Placed, now_s: float) -> list[Effect]:
     verdict = after_place(result.error)
     said = f"[order] {order.direction} {order.side} {order.qty} @ {order.price} was not confirmed: {result.error}"
     return [
-        Log(logging.WARNING, f"{said} ({verdict.next})"),
+        Log("warning", f"{said} ({verdict.next})"),
         *_not_placed(book, order, result.error, verdict.next, now_s),
         *([CountRefusal(order, answered=True)] if verdict.breaker else []),
         *_consequences(order, result.error, verdict),

@@ -78,9 +78,9 @@ class KeepRaw:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A line for the log; `level` as in `logging`."""
+    """A line for the log; `level` is debug or warning."""
 
-    level: int
+    level: str
     text: str
 
 

@@ -6,8 +6,6 @@ that is newer than all we know, or by a complete listing. Then the order lives a
 
 from __future__ import annotations
 
-import logging
-
 from gridbot.core import OrderUpdateEvent
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_answers import try_again
@@ -60,7 +58,7 @@ def adopted(book: OrderBook, event: Adopted, now_s: float) -> list[Effect]:
     added = book.add(order)
     return [
         Transition(order, added.before, added.after, f"adopted ({event.source})"),
-        Log(logging.DEBUG, f"[order] adopted {order.direction} {order.side} {order.qty} @ {order.price}"),
+        Log("debug", f"[order] adopted {order.direction} {order.side} {order.qty} @ {order.price}"),
         *keep_one_per_level(book, order, now_s),
     ]
 

@@ -24,6 +24,7 @@ from gridbot.worker.context import WorkerContext
 __all__ = ["OrderSteps"]
 
 LogTo = logging.LoggerAdapter[logging.Logger]
+LEVELS = {"debug": logging.DEBUG, "warning": logging.WARNING}
 
 
 class OrderSteps:
@@ -76,7 +77,7 @@ class OrderSteps:
                 )
             ),
             life_effects.KeepRaw: lambda e: context.record_raw(builders.raw_order(self._risk_state.strat_id, e.update)),
-            life_effects.Log: lambda e: self._log.log(e.level, e.text),
+            life_effects.Log: lambda e: self._log.log(LEVELS[e.level], e.text),
             life_effects.TellOperator: lambda e: context.alert(e.level, e.key, e.text, e.strategy),
         }
 

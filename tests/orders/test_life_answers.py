@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from gridbot.exchange.failures import ErrorKind, make_error
@@ -99,7 +97,7 @@ def test_a_refused_create_is_over_and_says_why() -> None:
     order = bench.order
     said = f"[order] long Buy 0.010 @ 100.0 was not confirmed: {REFUSED} (reject)"
     assert bench.take(bench.placed(REFUSED)) == [
-        life_effects.Log(logging.WARNING, said),
+        life_effects.Log("warning", said),
         Transition(order, OrderState.PENDING, OrderState.REJECTED, str(REFUSED), 0, 10001),
         life_effects.CountRefusal(order, answered=True),
     ]

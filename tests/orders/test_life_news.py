@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from decimal import Decimal
 
 import pytest
@@ -302,7 +301,7 @@ def test_an_adopted_order_is_recorded_and_goes_if_its_level_is_taken() -> None:
     first.exchange_ts = 7
     recorded, log = bench.take(life_events.Adopted(first, "reconcile"))
     assert recorded == Transition(first, OrderState.OPEN, OrderState.OPEN, "adopted (reconcile)")
-    assert log == life_effects.Log(logging.DEBUG, "[order] adopted long Buy 0.010 @ 100.0")
+    assert log == life_effects.Log("debug", "[order] adopted long Buy 0.010 @ 100.0")
     assert names(bench.take(life_events.Adopted(second, "reconcile"))) == "[open>open] Log cancel[open]"
 
 
