@@ -1,4 +1,4 @@
-"""What can happen to one order, as a table.
+"""What can happen to one order, as a table. Which event causes which change is in `orders/life.py`.
 
 ::
 
@@ -11,7 +11,8 @@
 
 `pending` is on its way (or waits to be sent). `unresolved` means that a reply was lost: the order may or may not exist,
 so its level stays taken until a look-up by orderLinkId has answered. The state follows the cumulative executed
-quantity, never a single message (incident L17).
+quantity, never a single message (incident L17). `CONTRADICTED` has the way back from a final state that was only
+inferred.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from gridbot.core import Direction, OrderStatus, Side
+from gridbot.orders.retry import NO_TRIES, Tries
 
-__all__ = ["LEGAL", "IllegalTransition", "OrderState", "TrackedOrder", "Transition", "state_of"]
+__all__ = ["CONTRADICTED", "LEGAL", "IllegalTransition", "OrderState", "TrackedOrder", "Transition", "state_of"]
 
 ZERO = Decimal(0)
 
@@ -39,13 +42,17 @@ class OrderState(StrEnum):
     CANCELLED = "cancelled"
     REJECTED = "rejected"
 
-    @property
-    def is_final(self) -> bool:
-        return self in _FINAL
+    is_final: bool
+    """Whether nothing more is expected of the exchange."""
+
+    def __init__(self, value: str) -> None:
+        self.is_final = value in ("filled", "cancelled", "rejected")
+
+    __hash__ = str.__hash__  # the enum's own is five times slower, and states are looked up with every message
 
 
 S = OrderState
-_FINAL = frozenset({S.FILLED, S.CANCELLED, S.REJECTED})
+_FINAL = frozenset(state for state in S if state.is_final)
 
 LEGAL: dict[OrderState, frozenset[OrderState]] = {
     S.PENDING: frozenset(S) - {S.PENDING},
@@ -59,6 +66,13 @@ LEGAL: dict[OrderState, frozenset[OrderState]] = {
 }
 """Every legal change of state; final states have none."""
 
+CONTRADICTED: dict[OrderState, frozenset[OrderState]] = {
+    S.CANCELLED: frozenset({S.OPEN, S.PARTIALLY_FILLED, S.FILLED}),
+    S.REJECTED: frozenset({S.OPEN, S.PARTIALLY_FILLED, S.FILLED, S.CANCELLED}),
+    S.FILLED: frozenset(),
+}
+"""What a final state becomes when the exchange contradicts it. A complete order never comes back."""
+
 
 class IllegalTransition(Exception):
     """A change of state that is not in the table: a bug of ours, never the exchange's fault."""
@@ -70,6 +84,8 @@ class TrackedOrder:
 
     `link_id` is the id on the wire; `client_id` the stable id of the level. `exchange_ts` is the newest exchange time
     seen, so that an older message cannot turn the state back. `sent_ms` is our clock when it was (last) sent.
+    Changed by its book and by `orders/life.py` alone, apart from what the executor notes while it sends it (`on_wire`,
+    `attempt`, `sent_ms`).
     """
 
     strat_id: str
@@ -92,7 +108,18 @@ class TrackedOrder:
     exchange_ts: int = 0
     post_only: bool = True
     on_wire: bool = False
-    """True from the moment the request may have left: until then a cancel needs no request."""
+    """The exchange may have it: a request has left, and was not proved to be without effect."""
+    in_flight: bool = False
+    """A create request is under way. Its answer will say more than any look-up before it."""
+    cancelling: bool = False
+    """A cancel request waits or is under way; False again once it was answered."""
+    withdrawn: str = ""
+    """Why nobody wants it any more; empty while somebody does. A withdrawn order is never sent (again), and it is
+    cancelled as soon as it is known to rest."""
+    create_tries: Tries = NO_TRIES
+    cancel_tries: Tries = NO_TRIES
+    ended_ts: int = 0
+    """Exchange time at which the exchange itself said that it is over; 0 when it has not: then we have inferred it."""
 
     @property
     def key(self) -> str:
@@ -105,13 +132,17 @@ class TrackedOrder:
         return ZERO if self.state.is_final else self.qty - self.cum_exec_qty
 
     @property
+    def is_live(self) -> bool:
+        """It may rest, and we want it: there may be one such order per leg and price."""
+        return not (self.withdrawn or self.state.is_final or self.state is S.PENDING_CANCEL)
+
+    @property
     def is_settled(self) -> bool:
         """Over, and every execution of it has been seen. Until then its level stays taken."""
         return self.state.is_final and self.exec_qty >= self.cum_exec_qty
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """An order that has changed, from which state, and why: what gets recorded."""
 
     order: TrackedOrder
@@ -119,6 +150,8 @@ class Transition:
     after: OrderState
     reason: str = ""
     exchange_ts: int = 0
+    ret_code: int | None = None
+    """The exchange's code, when its answer to a request caused the change."""
 
 
 def state_of(status: OrderStatus, cum_exec_qty: Decimal) -> OrderState:

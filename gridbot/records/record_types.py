@@ -89,7 +89,7 @@ class IntentRecord:
     price: Decimal = col("Limit price in USDT.")
     qty: Decimal | None = col("Quantity in base coin; empty for a cancel.", default=None)
     reduce_only: bool = col("True for an order that closes.", default=False)
-    verdict: str = col("sent, shadow, or refused.")
+    verdict: str = col("sent, shadow or refused; a cancel also dropped (never rested) or waiting (for a look-up).")
     reason: str = col("Why it was refused, or why it is cancelled.", default="")
     order_link_id: str = col("Wire id given to it; empty when refused.", default="")
     last_price: Decimal | None = col("Last price the decision was made at.", default=None)

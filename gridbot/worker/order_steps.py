@@ -1,25 +1,150 @@
-"""Records each change of a strategy's orders; the end of an order also ends its retries."""
+"""Carries out what `orders/life.py` decides about a strategy's orders: records, requests, questions, counts, alerts.
+
+It decides nothing. What comes of a count or a question (a breaker opens, the gate refuses) goes back as an event.
+"""
 
 from __future__ import annotations
 
-from gridbot.orders.order import Transition
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from gridbot.orders import life_effects, life_events
+from gridbot.orders.life import step
+from gridbot.orders.order import TrackedOrder, Transition
+from gridbot.orders.outcomes import OrderResult
+from gridbot.orders.proposal import proposal_of
+from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records import builders
+from gridbot.risk.gate import Gate
+from gridbot.risk.refusals import Producer
+from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
 
 __all__ = ["OrderSteps"]
 
+LogTo = logging.LoggerAdapter[logging.Logger]
+LEVELS = {"debug": logging.DEBUG, "warning": logging.WARNING}
+
 
 class OrderSteps:
-    """One per strategy."""
+    """One per strategy; for the executor the owner of its orders. A `venue` takes the place of the executor."""
 
-    def __init__(self, context: WorkerContext, *, is_shadow: bool) -> None:
+    def __init__(
+        self, risk_state: StrategyRiskState, context: WorkerContext, gate: Gate, venue: ShadowVenue | None, log: LogTo
+    ) -> None:
+        self._risk_state = risk_state
         self._context = context
-        self._is_shadow = is_shadow
+        self._gate = gate
+        self._venue = venue
+        self._log = log
+        self._now_s = context.clock.monotonic_s
+        self._carriers = self._words() | self._requests() | self._counts()
 
-    def keep(self, transition: Transition | None, ret_code: int | None = None) -> None:
-        """Record a transition, if there was one; `ret_code` is the exchange's when its answer caused it."""
-        if transition is None:
-            return
-        self._context.recorder.record(builders.of_transition(transition, shadow=self._is_shadow, ret_code=ret_code))
-        if transition.after.is_final:
-            self._context.retry.forget(transition.order.key)
+    def take(self, event: life_events.Event) -> None:
+        """Apply an event to the strategy's orders, and do what follows from it."""
+        for effect in step(self._risk_state.book, event, self._now_s()):
+            self._carriers[type(effect)](effect)
+
+    # ------------------------------------------------------------------ the executor's answers
+
+    def sending(self, order: TrackedOrder) -> None:
+        """The create request is about to leave: what this records is journalled before it does."""
+        self.take(life_events.Sending(order))
+
+    def placed(self, order: TrackedOrder, result: OrderResult) -> None:
+        """The create request was answered, or denied by us."""
+        self.take(life_events.Placed(order, result))
+
+    def cancelled(self, order: TrackedOrder, result: OrderResult) -> None:
+        """The cancel request was answered."""
+        self.take(life_events.CancelAnswered(order, result))
+
+    # ------------------------------------------------------------------ how each effect is carried out
+
+    def _words(self) -> dict[type[life_effects.Effect], Callable[[Any], object]]:
+        context, is_shadow = self._context, self._venue is not None
+        record = context.recorder.record
+        return {
+            Transition: lambda e: record(builders.of_transition(e, shadow=is_shadow, ret_code=e.ret_code)),
+            life_effects.NotePlace: self._note_place,
+            life_effects.NoteCancel: lambda e: record(
+                builders.of_cancel(
+                    e.order,
+                    verdict="shadow" if is_shadow else e.wish,
+                    reason=e.reason,
+                    ticker=self._risk_state.ticker,
+                )
+            ),
+            life_effects.KeepRaw: lambda e: context.record_raw(builders.raw_order(self._risk_state.strat_id, e.update)),
+            life_effects.Log: lambda e: self._log.log(LEVELS[e.level], e.text),
+            life_effects.TellOperator: lambda e: context.alert(e.level, e.key, e.text, e.strategy),
+        }
+
+    def _requests(self) -> dict[type[life_effects.Effect], Callable[[Any], object]]:
+        wanted, retry = self._context.requests, self._context.retry
+        return {
+            life_effects.SendCreate: self._send_create,
+            life_effects.SendCancel: self._send_cancel,
+            life_effects.AskGate: self._ask_gate,
+            life_effects.AskExchange: lambda e: wanted.look_up(e.order),
+            life_effects.Reconcile: lambda e: wanted.reconcile(e.reason),
+            life_effects.ReadPositions: lambda e: wanted.refresh_positions(e.symbol),
+            life_effects.ReadWallet: lambda e: wanted.refresh_wallet(),
+            life_effects.RetryAt: lambda e: retry.push(e.item),
+            life_effects.ForgetRetry: lambda e: retry.forget(e.key),
+        }
+
+    def _counts(self) -> dict[type[life_effects.Effect], Callable[[Any], object]]:
+        return {
+            life_effects.CountAcceptance: lambda e: self._gate.accepted(e.order),
+            life_effects.CountRefusal: self._count_refusal,
+            life_effects.CountAuthFailure: self._count_auth_failure,
+            life_effects.CountAuthSuccess: lambda e: self._gate.auth_succeeded(),
+            life_effects.DoubtLeg: lambda e: self._risk_state.doubt_leg(e.order.direction),
+            life_effects.HaltStrategy: self._halt,
+        }
+
+    def _note_place(self, effect: life_effects.NotePlace) -> None:
+        state, order = self._risk_state, effect.order
+        verdict = "sent" if self._venue is None else "shadow"
+        self._context.recorder.record(
+            builders.of_proposal(
+                state.strat_id,
+                state.symbol,
+                effect.proposal,
+                verdict=verdict,
+                link_id=order.link_id,
+                ticker=state.ticker,
+            )
+        )
+        self._context.trace.admitted(order.link_id)
+
+    def _send_create(self, effect: life_effects.SendCreate) -> None:
+        if self._venue is None:
+            self._context.executor.place(effect.order, self, effect.distance)
+        else:
+            self.take(life_events.Heard(effect.order, self._venue.place(effect.order, self._context.clock.wall_ms())))
+
+    def _send_cancel(self, effect: life_effects.SendCancel) -> None:
+        if self._venue is None:
+            self._context.executor.cancel(effect.order, self)
+        else:
+            self.take(life_events.Heard(effect.order, self._venue.cancel(effect.order, self._context.clock.wall_ms())))
+
+    def _ask_gate(self, effect: life_effects.AskGate) -> None:
+        proposal = proposal_of(effect.order)
+        refusal = self._gate.admit(self._risk_state, proposal, self._now_s(), Producer.RETRY)
+        self.take(life_events.GateAnswered(effect.order, refusal or ""))
+
+    def _count_refusal(self, effect: life_effects.CountRefusal) -> None:
+        if self._gate.refused(effect.order, self._now_s()):
+            self.take(life_events.LevelBroken(effect.order, effect.answered))
+
+    def _count_auth_failure(self, effect: life_effects.CountAuthFailure) -> None:
+        if self._gate.auth_failed(self._now_s()):
+            self.take(life_events.KeyFailing(effect.error))
+
+    def _halt(self, effect: life_effects.HaltStrategy) -> None:
+        if self._risk_state.halt(str(effect.error)):
+            self.take(life_events.StrategyHalted(effect.order, effect.error))

@@ -10,7 +10,7 @@ from tests.house.source import MODULES, dotted, tree
 
 PRODUCERS = {
     "gridbot.worker.placement.act": "the strategy",
-    "gridbot.worker.order_manager.retry": "the retry queue",
+    "gridbot.worker.order_steps._ask_gate": "the retry queue",
     "gridbot.worker.shutdown._close": "an operator's stop",
 }
 
@@ -43,10 +43,24 @@ def test_only_the_executor_sends_past_its_queue(request_now: str) -> None:
     assert _functions_that_call("self", request_now).keys() == set()
 
 
+def _functions_that_make(value: str) -> dict[str, ast.AST]:
+    """Where `value(...)` or `module.value(...)` is made, an event or an effect of `orders/life_events.py`."""
+    return {
+        f"{module}.{node.name}": node
+        for module in MODULES
+        if module.partition(".")[0] == "gridbot"
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and any(isinstance(c, ast.Call) and dotted(c.func).rpartition(".")[2] == value for c in ast.walk(node))
+    }
+
+
 def test_every_producer_of_an_order_asks_the_gate() -> None:
-    sends = _functions_that_call("executor", "place")
-    assert sends.keys() == {"gridbot.worker.order_manager.submit", "gridbot.worker.order_manager.retry"}
-    submits = _functions_that_call("orders", "submit")
-    producers = {**submits, "gridbot.worker.order_manager.retry": sends["gridbot.worker.order_manager.retry"]}
-    assert producers.keys() == PRODUCERS.keys()
-    assert all(_calls(function, "gate", "admit") for function in producers.values())
+    """An order is sent where a `SendCreate` is carried out. One is made for what was submitted, or admitted again."""
+    assert _functions_that_call("executor", "place").keys() == {"gridbot.worker.order_steps._send_create"}
+    made = _functions_that_make("SendCreate")
+    assert made.keys() == {"gridbot.orders.life_wishes.submitted", "gridbot.orders.life_wishes.gate_answered"}
+    assert _functions_that_make("Submitted").keys() == {"gridbot.worker.order_manager.submit"}
+    answers, submits = _functions_that_make("GateAnswered"), _functions_that_call("orders", "submit")
+    assert {**answers, **submits}.keys() == PRODUCERS.keys()
+    assert all(_calls(function, "gate", "admit") for function in {**answers, **submits}.values())

@@ -1,18 +1,14 @@
-"""The order book against a small exchange that reorders, repeats and delays what it says."""
+"""What the order book makes of news, one at a time; `test_life_machine.py` has random lives of its orders."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gridbot.core import Direction, OrderStatus, OrderUpdateEvent, Side
+from gridbot.core import Direction, OrderStatus, Side
 from gridbot.orders.book import OrderBook
-from gridbot.orders.order import LEGAL, IllegalTransition, OrderState, TrackedOrder, Transition
-from tests.examples import examples
+from gridbot.orders.order import IllegalTransition, OrderState, Transition
 from tests.orders.helpers import INSTRUMENT, make_order, update
 
 ZERO = Decimal(0)
@@ -120,19 +116,6 @@ def test_a_cancelled_order_with_fills_waits_for_them(book: OrderBook) -> None:
     assert not book.has_live(Direction.LONG, 1000)
 
 
-def test_a_cancel_hides_the_order_from_the_engine_and_keeps_its_level(book: OrderBook) -> None:
-    order = make_order()
-    book.add(order)
-    book.apply_update(update(order, OrderStatus.NEW))
-    assert book.ask_cancel(order.key, "outside_grid") is not None
-    assert book.limit_orders.long == []
-    assert book.has_live(Direction.LONG, 1000)
-    assert book.ask_cancel(order.key, "outside_grid") is None, "one cancel at a time (incident L14)"
-    assert book.cancel_failed(order.key, "busy") is not None
-    assert order.state is OrderState.OPEN
-    assert len(book.limit_orders.long) == 1
-
-
 def test_the_exchanges_price_and_quantity_are_believed(book: OrderBook) -> None:
     """It re-prices silently outside its band (docs/bybit.md 3.13) and clamps reduce-only orders."""
     order = make_order(side=Side.SELL)
@@ -144,17 +127,6 @@ def test_the_exchanges_price_and_quantity_are_believed(book: OrderBook) -> None:
     assert book.resting_close_qty(Direction.LONG) == Decimal("0.007")
 
 
-def test_an_unsent_order_needs_no_request_to_go(book: OrderBook) -> None:
-    order = make_order()
-    order.on_wire = False
-    book.add(order)
-    assert book.drop_unsent(order.key, "outside_grid") is not None
-    assert not book.has_live(Direction.LONG, 1000)
-    sent = make_order(2)
-    book.add(sent)
-    assert book.drop_unsent(sent.key, "outside_grid") is None
-
-
 @pytest.mark.parametrize("heard", ["update", "execution"])
 def test_an_order_that_the_exchange_speaks_of_has_left(book: OrderBook, heard: str) -> None:
     order = make_order()
@@ -164,26 +136,15 @@ def test_an_order_that_the_exchange_speaks_of_has_left(book: OrderBook, heard: s
         book.apply_update(update(order, OrderStatus.NEW))
     else:
         book.apply_execution(order.key, Decimal("0.004"), Decimal("0.006"), 1)
-    assert book.drop_unsent(order.key, "outside_grid") is None
+    assert order.on_wire
 
 
 def test_an_id_is_never_used_twice(book: OrderBook) -> None:
     order = make_order()
     book.add(order)
-    book.reject(order.key, "no")
+    book.move(order, OrderState.REJECTED, "no")
     with pytest.raises(IllegalTransition, match="never used"):
         book.add(make_order())
-
-
-def test_sums_follow_the_orders(book: OrderBook) -> None:
-    opening, closing = make_order(1), make_order(2, side=Side.SELL, ticks=1010)
-    book.add(opening)
-    book.add(closing)
-    book.apply_execution(opening.link_id, Decimal("0.004"), Decimal("0.006"), 1)
-    assert book.opening_notional() == Decimal("0.006") * 100
-    assert book.opening_notional(Direction.SHORT) == 0
-    assert book.resting_close_qty(Direction.LONG) == Decimal("0.010")
-    assert len(book) == 2
 
 
 def test_an_order_answers_to_both_of_its_ids(book: OrderBook) -> None:
@@ -200,47 +161,118 @@ def test_an_order_answers_to_both_of_its_ids(book: OrderBook) -> None:
     assert (book.get("x3"), new.order_id) == (None, "x2")
 
 
-@pytest.mark.parametrize(("part", "after"), [("0", OrderState.CANCELLED), ("0.010", OrderState.FILLED)])
-def test_an_order_that_the_exchange_does_not_know_any_more_is_over(
-    book: OrderBook, part: str, after: OrderState
-) -> None:
-    """incident L14: it leaves the books, as filled or as cancelled, and is not cancelled again at each tick."""
-    order = make_order()
-    order.cum_exec_qty = order.exec_qty = Decimal(part)
-    book.add(order)
-    book.ask_cancel(order.key, "outside_grid")
-    gone = book.gone(order.key, "unknown to the exchange")
-    assert gone == Transition(order, OrderState.PENDING_CANCEL, after, "unknown to the exchange")
-    assert not book.has_live(Direction.LONG, 1000)
-    assert (book.gone(order.key, ""), book.ask_cancel(order.key, ""), book.cancel_failed(order.key, "")) == (None,) * 3
-
-
-def test_a_refused_cancel_leaves_an_order_with_fills_partially_filled(book: OrderBook) -> None:
-    order = make_order()
-    book.add(order)
-    book.apply_update(update(order, OrderStatus.PARTIALLY_FILLED, "0.004"))
-    book.ask_cancel(order.key, "outside_grid")
-    book.cancel_failed(order.key, "busy")
-    assert order.state is OrderState.PARTIALLY_FILLED
-
-
-def test_a_lost_reply_keeps_the_level_until_a_look_up_has_answered(book: OrderBook) -> None:
+def test_a_lost_reply_keeps_the_level_until_it_is_known_what_became_of_the_order(book: OrderBook) -> None:
     """incident L2: nobody knows whether the order exists, so nothing may be placed in its stead."""
     order = make_order()
     book.add(order)
-    assert book.resend(order.key, "retry") is None, "only what is unresolved is sent again"
-    assert book.lose_reply(order.key, "timeout") == Transition(
-        order, OrderState.PENDING, OrderState.UNRESOLVED, "timeout"
-    )
-    assert book.lose_reply(order.key, "timeout") is None
+    lost = book.lose_reply(order.key, "timeout", 10000)
+    assert lost == Transition(order, OrderState.PENDING, OrderState.UNRESOLVED, "timeout", 0, 10000)
+    assert (book.lose_reply(order.key, "timeout"), book.lose_reply("unknown", "")) == (None, None)
     assert book.has_live(Direction.LONG, 1000)
-    assert book.cancel_failed(order.key, "still open") is None, "a refused cancel proves nothing about it"
-    assert book.resend(order.key, "it never arrived") == Transition(
-        order, OrderState.UNRESOLVED, OrderState.PENDING, "it never arrived"
+    assert book.move(order, OrderState.REJECTED, "refused") == Transition(
+        order, OrderState.UNRESOLVED, OrderState.REJECTED, "refused"
     )
-    assert book.reject(order.key, "refused") == Transition(order, OrderState.PENDING, OrderState.REJECTED, "refused")
     assert not book.has_live(Direction.LONG, 1000)
-    assert (book.lose_reply(order.key, ""), book.reject(order.key, ""), book.reject("unknown", "")) == (None,) * 3
+    assert book.move(order, OrderState.CANCELLED, "") is None, "what is over stays over"
+
+
+def test_a_cancel_is_under_way_only_while_that_is_the_orders_state(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.move(order, OrderState.PENDING_CANCEL, "outside_grid")
+    assert order.cancelling
+    book.move(order, OrderState.OPEN, "busy")
+    assert not order.cancelling
+
+
+def test_a_withdrawn_order_keeps_its_level_and_the_engine_no_longer_sees_it(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    version = book.limit_orders.version
+    book.withdraw(order, "outside_grid")
+    assert (book.limit_orders.long, book.has_live(Direction.LONG, 1000)) == ([], True)
+    assert book.limit_orders.version > version
+    book.withdraw(order, "")
+    assert [shown.key for shown in book.limit_orders.long] == [order.key]
+
+
+def test_the_book_answers_for_both_legs_and_for_what_may_execute(book: OrderBook) -> None:
+    opening, closing = make_order(1), make_order(2, side=Side.SELL, ticks=1010)
+    book.add(opening)
+    book.add(closing)
+    book.apply_execution(opening.link_id, Decimal("0.004"), Decimal("0.006"), 1)
+    assert book.opening_notional() == Decimal("0.006") * 100
+    assert book.opening_notional(Direction.SHORT) == 0
+    assert book.resting_close_qty(Direction.LONG) == Decimal("0.010")
+    assert len(book) == 2
+    book.apply_update(update(closing, OrderStatus.FILLED, "0.010"))
+    assert (len(book), list(book)) == (1, [opening, closing])
+
+
+# ---------------------------------------------------------------------- what contradicts the end of an order
+
+
+@pytest.mark.parametrize(
+    ("status", "cum", "after", "lives"),
+    [
+        (OrderStatus.NEW, "0", OrderState.OPEN, True),
+        (OrderStatus.PARTIALLY_FILLED, "0.004", OrderState.PARTIALLY_FILLED, True),
+        (OrderStatus.FILLED, "0.010", OrderState.FILLED, True),  # until its execution is in
+        (OrderStatus.CANCELLED, "0.004", OrderState.CANCELLED, True),
+        (OrderStatus.CANCELLED, "0", OrderState.CANCELLED, False),
+    ],
+)
+def test_an_order_that_was_thought_over_takes_the_exchanges_word(
+    book: OrderBook, status: OrderStatus, cum: str, after: OrderState, *, lives: bool
+) -> None:
+    order = make_order()
+    book.add(order)
+    book.move(order, OrderState.REJECTED, "never reached the exchange")
+    back = book.revive(order, update(order, status, cum, 7, price=Decimal(101)), "listed")
+    assert back == Transition(order, OrderState.REJECTED, after, "listed", 7)
+    assert (order.ticks, order.cum_exec_qty, order.order_id) == (1010, Decimal(cum), f"x-{order.link_id}")
+    assert order.ended_ts == (0 if status.is_open else 7)
+    assert (book.has_live(Direction.LONG, 1010), book.has_live(Direction.LONG, 1000)) == (lives, False)
+    assert book.get(f"x-{order.link_id}") is order
+
+
+def test_a_complete_order_never_comes_back(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.apply_execution(order.key, Decimal("0.010"), ZERO, 5)
+    with pytest.raises(IllegalTransition, match="filled cannot become partially_filled again"):
+        book.revive(order, update(order, OrderStatus.NEW, ts=9), "listed")
+
+
+@pytest.mark.parametrize(
+    ("qty", "leaves", "after"), [("0.010", "0", OrderState.FILLED), ("0.004", "0.006", OrderState.CANCELLED)]
+)
+def test_what_has_executed_was_not_rejected(book: OrderBook, qty: str, leaves: str, after: OrderState) -> None:
+    order = make_order()
+    book.add(order)
+    book.move(order, OrderState.REJECTED, "never reached the exchange")
+    found = book.apply_execution(order.key, Decimal(qty), Decimal(leaves), 5)
+    assert found == Transition(order, OrderState.REJECTED, after, "executed after all", 5)
+    assert not book.has_live(Direction.LONG, 1000)
+
+
+def test_an_execution_behind_one_that_is_missing_makes_the_order_unsettled_again(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.move(order, OrderState.CANCELLED, "not known any more")
+    assert book.apply_execution(order.key, Decimal("0.002"), Decimal("0.005"), 5) is None
+    assert book.unsettled() == [order]
+    book.apply_execution(order.key, Decimal("0.003"), Decimal("0.007"), 4)
+    assert book.unsettled() == []
+
+
+def test_the_exchanges_own_end_stays_what_it_is_when_executions_come_late(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.CANCELLED, "0.004", 3))
+    assert order.ended_ts == 3
+    assert book.apply_execution(order.key, Decimal("0.004"), ZERO, 2, order_qty=Decimal("0.004")) is None
+    assert (order.state, order.qty) == (OrderState.CANCELLED, Decimal("0.010")), "an older quantity is no news"
 
 
 def test_what_never_comes_is_given_up(book: OrderBook) -> None:
@@ -290,23 +322,10 @@ def test_a_change_that_the_table_does_not_know_is_refused(book: OrderBook) -> No
         book.apply_update(update(order, OrderStatus.NEW))
 
 
-def test_the_engine_can_tell_by_the_version_that_nothing_has_changed(book: OrderBook) -> None:
-    """docs/core.md: while the version stays the same, the engine answers without a look at the lists."""
-    order = make_order(side=Side.SELL, direction=Direction.SHORT)
-    book.add(order)
-    book.apply_update(update(order, OrderStatus.NEW, ts=2))
-    before = book.limit_orders.version
-    assert book.apply_update(update(order, OrderStatus.NEW, ts=3)) is None, "said again"
-    assert (book.limit_orders.version, list(book)) == (before, [order])
-    assert [shown.key for shown in book.limit_orders.short] == [order.key]
-    book.ask_cancel(order.key, "outside_grid")
-    assert book.limit_orders.version > before
-
-
 def test_while_a_cancel_is_under_way_only_the_end_is_news(book: OrderBook) -> None:
     order = make_order()
     book.add(order)
-    book.ask_cancel(order.key, "outside_grid")
+    book.move(order, OrderState.PENDING_CANCEL, "outside_grid")
     assert book.apply_update(update(order, OrderStatus.PARTIALLY_FILLED, "0.004", 2)) is None
     assert book.apply_execution(order.key, Decimal("0.004"), Decimal("0.006"), 2) is None
     assert (order.state, order.cum_exec_qty) == (OrderState.PENDING_CANCEL, Decimal("0.004"))
@@ -314,140 +333,14 @@ def test_while_a_cancel_is_under_way_only_the_end_is_news(book: OrderBook) -> No
     assert not book.has_live(Direction.LONG, 1000)
 
 
-def test_finished_orders_are_remembered_within_bounds(book: OrderBook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridbot.orders.book.FINISHED_KEPT", 2)
-    orders = [make_order(n) for n in range(3)]
-    for n, order in enumerate(orders):
-        order.order_id = f"x{n}"
-        book.add(order)
-        book.reject(order.key, "no")
-    assert [book.get(order.key) for order in orders] == [None, *orders[1:]]
-    assert [book.get(order.order_id) for order in orders] == [None, *orders[1:]]
-    assert len(book._key_of_order_id) == 2
+def test_what_is_said_again_changes_nothing(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.NEW, ts=2))
+    version = book.limit_orders.version
+    assert book.apply_update(update(order, OrderStatus.NEW, ts=3)) is None
+    assert (book.limit_orders.version, order.exchange_ts) == (version, 3)
 
 
-class Exchange(RuleBasedStateMachine):
-    """Random lives of a few orders. The model is what truly happened; the book hears of it late and twice."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.book = OrderBook(INSTRUMENT)
-        self.count = 0
-        self.orders: list[TrackedOrder] = []
-        self.filled: dict[str, Decimal] = {}
-        self.over: dict[str, OrderStatus] = {}
-        self.updates: list[OrderUpdateEvent] = []
-        self.executions: list[tuple[str, Decimal, Decimal]] = []
-        self.clock = 0
-        self.transitions: list[Transition] = []
-
-    def keep(self, transition: Transition | None) -> None:
-        if transition is not None:
-            self.transitions.append(transition)
-
-    @rule(ticks=st.integers(990, 994), side=st.sampled_from(Side), direction=st.sampled_from(Direction))
-    def place(self, ticks: int, side: Side, direction: Direction) -> None:
-        if self.book.has_live(direction, ticks):
-            return
-        self.count += 1
-        order = make_order(self.count, ticks=ticks, side=side, direction=direction)
-        self.book.add(order)
-        self.orders.append(order)
-        self.filled[order.key] = ZERO
-
-    def still_open(self) -> list[TrackedOrder]:
-        return [order for order in self.orders if order.key not in self.over]
-
-    def say(self, order: TrackedOrder, status: OrderStatus) -> None:
-        self.clock += 1
-        self.updates.append(update(order, status, str(self.filled[order.key]), self.clock))
-
-    @precondition(lambda self: self.still_open())
-    @rule(data=st.data(), part=st.sampled_from([3, 7, 10]))
-    def trade(self, data: st.DataObject, part: int) -> None:
-        order = data.draw(st.sampled_from(self.still_open()))
-        left = order.qty - self.filled[order.key]
-        qty = min(left, Decimal(part) / 1000)
-        self.filled[order.key] += qty
-        leaves = left - qty
-        self.clock += 1
-        self.executions.append((order.key, qty, leaves))
-        if leaves == 0:
-            self.over[order.key] = OrderStatus.FILLED
-        self.say(order, OrderStatus.FILLED if leaves == 0 else OrderStatus.PARTIALLY_FILLED)
-
-    @precondition(lambda self: self.still_open())
-    @rule(data=st.data())
-    def end(self, data: st.DataObject) -> None:
-        order = data.draw(st.sampled_from(self.still_open()))
-        self.over[order.key] = OrderStatus.CANCELLED
-        self.say(order, OrderStatus.CANCELLED)
-
-    @precondition(lambda self: self.still_open())
-    @rule(data=st.data())
-    def rest(self, data: st.DataObject) -> None:
-        order = data.draw(st.sampled_from(self.still_open()))
-        self.say(order, OrderStatus.PARTIALLY_FILLED if self.filled[order.key] else OrderStatus.NEW)
-
-    @precondition(lambda self: self.updates)
-    @rule(data=st.data(), repeat=st.booleans())
-    def hear_update(self, data: st.DataObject, repeat: bool) -> None:
-        event = data.draw(st.sampled_from(self.updates))
-        if not repeat:
-            self.updates.remove(event)
-        self.keep(self.book.apply_update(event))
-
-    @precondition(lambda self: self.executions)
-    @rule(data=st.data())
-    def hear_execution(self, data: st.DataObject) -> None:
-        item = data.draw(st.sampled_from(self.executions))
-        self.executions.remove(item)
-        self.keep(self.book.apply_execution(*item, self.clock))
-
-    @precondition(lambda self: self.orders)
-    @rule(data=st.data(), act=st.sampled_from(["ask_cancel", "cancel_failed", "lose_reply", "resend"]))
-    def our_side(self, data: st.DataObject, act: str) -> None:
-        order = data.draw(st.sampled_from(self.orders))
-        self.keep(getattr(self.book, act)(order.key, act))
-
-    @invariant()
-    def one_live_order_per_level(self) -> None:
-        levels = [(order.direction, order.ticks) for order in self.book]
-        assert len(levels) == len(set(levels))
-
-    @invariant()
-    def the_engine_sees_what_is_live(self) -> None:
-        shown = {o.key for o in (*self.book.limit_orders.long, *self.book.limit_orders.short)}
-        assert shown == {o.key for o in self.book if o.state is not OrderState.PENDING_CANCEL}
-
-    @invariant()
-    def nothing_is_believed_that_did_not_happen(self) -> None:
-        for order in self.orders:
-            assert order.cum_exec_qty <= self.filled[order.key]
-            assert order.exec_qty <= self.filled[order.key]
-            if order.state.is_final:
-                assert order.key in self.over
-
-    @invariant()
-    def recorded_transitions_are_legal(self) -> None:
-        for transition in self.transitions:
-            assert transition.after in LEGAL[transition.before]
-
-    def teardown(self) -> None:
-        """When everything was heard at last, the book is exactly what happened."""
-        for item in self.executions:
-            self.book.apply_execution(*item, self.clock)
-        for event in sorted(self.updates, key=lambda e: e.exchange_ts):
-            self.book.apply_update(event)
-        for order in self.orders:
-            status = self.over.get(order.key)
-            if status is not None and not any(e.order_link_id == order.key for e in self.updates):
-                continue  # its last message was consumed earlier
-            if status is not None:
-                assert order.state.is_final
-                assert order.cum_exec_qty == self.filled[order.key]
-                assert not any(o is order for o in self.book)
-
-
-Exchange.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
-TestExchange = Exchange.TestCase
+def test_news_of_an_unknown_order_are_not_the_books_business(book: OrderBook) -> None:
+    assert book.apply_update(update(make_order(), OrderStatus.NEW)) is None

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core import OrderStatus
-from gridbot.orders.order import LEGAL, OrderState, state_of
+from gridbot.orders.order import CONTRADICTED, LEGAL, OrderState, state_of
 from tests.orders.helpers import make_order
 
 FINAL = {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
@@ -16,6 +16,18 @@ FINAL = {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
 def test_final_states_have_no_way_out() -> None:
     assert {state for state in OrderState if state.is_final} == FINAL
     assert {state for state in OrderState if not LEGAL[state]} == FINAL
+
+
+def test_only_what_is_incomplete_can_be_contradicted_and_nothing_becomes_undecided_again() -> None:
+    assert CONTRADICTED.keys() == FINAL
+    assert CONTRADICTED[OrderState.FILLED] == set()
+    undecided = {OrderState.PENDING, OrderState.UNRESOLVED, OrderState.PENDING_CANCEL, OrderState.REJECTED}
+    assert not undecided & frozenset[OrderState]().union(*CONTRADICTED.values())
+
+
+def test_a_state_is_the_word_that_is_recorded() -> None:
+    assert {OrderState.OPEN: 1}["open"] == 1  # type: ignore[index]
+    assert f"{OrderState.PARTIALLY_FILLED}" == "partially_filled"
 
 
 def test_every_other_state_can_end_and_none_follows_itself() -> None:
@@ -75,3 +87,12 @@ def test_what_is_left_of_an_order_and_whether_it_is_settled(
     order = make_order(qty="0.010")
     order.state, order.cum_exec_qty, order.exec_qty = OrderState(state), Decimal(said), Decimal(seen)
     assert (order.open_qty, order.is_settled) == (Decimal(left), settled)
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_a_live_order_may_rest_and_is_wanted(state: OrderState) -> None:
+    order = make_order()
+    order.state = state
+    assert order.is_live is (state not in FINAL | {OrderState.PENDING_CANCEL})
+    order.withdrawn = "outside_grid"
+    assert not order.is_live

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from gridbot.core import Direction, OrderStatus, TickerEvent, WalletEvent
 from gridbot.core.limits import Limit
 from gridbot.orders.book import OrderBook
-from gridbot.orders.order import TrackedOrder
+from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.proposal import Proposal, proposal_of
 from gridbot.risk.caps import Caps
 from gridbot.risk.gate import Gate
@@ -180,7 +180,7 @@ class GateMachine(RuleBasedStateMachine):
             event(f"breaker opens: {opens}")
             assert opens is self.model.refuse(name, wanted, self.now)
         if not wanted.is_over:
-            self.views[name].book.reject(order.key, "refused")
+            self.views[name].book.move(order, OrderState.REJECTED, "refused")
             wanted.is_over = wanted.is_gone = True
         assert memory_is_bounded(self.gate.state, self.now) == []
 

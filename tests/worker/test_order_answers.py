@@ -13,7 +13,7 @@ import pytest
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PlaceLimitIntent, Side
 from gridbot.orders.order import OrderState, TrackedOrder
-from gridbot.records.record_types import OrderRecord
+from gridbot.records.record_types import IntentRecord, OrderRecord
 from gridbot.risk.gate import AUTH_COOLDOWN_S
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.reconciler import Reconciler
@@ -196,12 +196,30 @@ async def test_a_cancel_of_an_order_that_is_gone_ends_it_as_its_history_says(
     assert bench.notes.of(OrderRecord)[-1].state == state
 
 
-async def test_an_order_that_still_rests_after_all_can_be_cancelled_again() -> None:
+async def test_an_order_that_still_rests_after_all_is_cancelled_again() -> None:
+    """Whoever withdrew it may have asked only once, as an operator's pause does."""
     bench = trading()
     [order] = await ask(bench, place(499_000))
     bench.refuse(order, from_ret_code(NO_SUCH_ORDER, "order not exists or too late to cancel"))
     await cancel(bench, order)
+    bench.gateway.answers.clear()
     await look_up(bench, order, History(bench.update(order, OrderStatus.NEW), []))
-    assert order.state is OrderState.OPEN
-    await cancel(bench, order)
+    bench.runner.orders.pump()
+    await settle()
+    assert order.state is OrderState.PENDING_CANCEL
     assert [endpoint for endpoint, _ in bench.gateway.sent].count("order/cancel") == 2
+    [*_, wish] = bench.notes.of(IntentRecord)
+    assert (wish.verdict, wish.reason) == ("sent", "outside_grid")
+
+
+async def test_a_repeated_frame_about_a_post_only_order_counts_once() -> None:
+    """Three copies of one frame, as after a reconnect, opened the breaker of the level."""
+    bench = trading()
+    [order] = await ask(bench, place(499_000))
+    end = bench.update(order, OrderStatus.CANCELLED, reject_reason="EC_PostOnlyWillTakeLiquidity", exchange_ts=9)
+    for _ in range(3):
+        bench.runner.on_order_update(end)
+    assert bench.gate.breaker.open_until(bench.clock.now_s) == {}
+    for _ in range(2):
+        bench.gate.refused(order, bench.clock.now_s)
+    assert len(bench.gate.breaker.open_until(bench.clock.now_s)) == 1, "it did count"

@@ -13,7 +13,7 @@ from gridbot.orders.proposal import Proposal
 from gridbot.records.record_types import IntentRecord, OrderRecord
 from gridbot.worker.order_manager import LookUp
 from tests.execution.support import settle
-from tests.worker.account_bench import BTC, AccountBench, ticker
+from tests.worker.account_bench import BTC, AccountBench, strategy, ticker
 
 D = Decimal
 LOST = ExchangeError("timed out", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
@@ -191,7 +191,7 @@ async def test_the_answer_to_a_cancel(error: ExchangeError | None, state: OrderS
 @pytest.mark.parametrize(
     ("found", "before", "after"),
     [
-        (LookUp.STILL_OPEN, OrderState.PENDING_CANCEL, OrderState.OPEN),
+        (LookUp.STILL_OPEN, OrderState.PENDING_CANCEL, OrderState.PENDING_CANCEL),
         (LookUp.GONE, OrderState.PENDING_CANCEL, OrderState.CANCELLED),
         (LookUp.NEVER_ARRIVED, OrderState.UNRESOLVED, OrderState.UNRESOLVED),
     ],
@@ -207,6 +207,92 @@ async def test_what_a_look_up_found(found: LookUp, before: OrderState, after: Or
     bench.runner.orders.on_look_up(order, found)
     assert order.state is after
     assert (order.key in bench.context.retry) is (found is LookUp.NEVER_ARRIVED)
+
+
+async def test_a_withdrawn_order_is_not_sent_by_its_retry() -> None:
+    """Issue 11: place, "too many" (10006), cancel; the cancel got 110001, and the retry sent the order after all."""
+    bench = trading()
+    order = submit(bench, error=make_error("too many visits", ErrorKind.RATE_LIMIT, ret_code=10006))
+    await settle()
+    bench.runner.orders.cancel(order.key, "outside_grid")
+    bench.gateway.answers.clear()
+    for _ in range(10):
+        await bench.clock.advance(1.0)
+        for item in bench.context.retry.due(bench.clock.now_s):
+            bench.runner.orders.retry(item)
+        bench.runner.orders.pump()
+    assert [endpoint for endpoint, _ in bench.gateway.sent] == ["order/create"]
+    assert (order.state, bench.orders) == (OrderState.CANCELLED, [])
+    assert [r.verdict for r in bench.notes.of(IntentRecord) if r.action == "cancel"] == ["dropped"]
+
+
+async def test_an_unresolved_order_is_withdrawn_once_and_cancelled_when_it_is_found() -> None:
+    """Issue 11: each tick recorded another cancel as "sent"; 10 rows became 260 in a second, and none was sent."""
+    bench = trading()
+    order = submit(bench, error=LOST)
+    await settle()
+    bench.gateway.answers.clear()
+    for _ in range(26):
+        bench.runner.orders.cancel_all("outside_grid")
+    assert [r.verdict for r in bench.notes.of(IntentRecord) if r.action == "cancel"] == ["waiting"]
+    assert [endpoint for endpoint, _ in bench.gateway.sent] == ["order/create"]
+
+    bench.runner.on_order_update(bench.update(order, OrderStatus.NEW))
+    bench.runner.orders.pump()
+    await settle()
+    assert [r.verdict for r in bench.notes.of(IntentRecord) if r.action == "cancel"] == ["waiting", "sent"]
+    assert [endpoint for endpoint, _ in bench.gateway.sent] == ["order/create", "order/cancel"]
+    assert steps(bench) == ["pending", "unresolved", "open", "pending_cancel"]
+
+
+async def test_an_order_that_was_held_to_be_over_and_is_listed_is_followed_again() -> None:
+    bench = trading()
+    order = submit(bench)
+    await settle()
+    bench.runner.orders.on_look_up(order, LookUp.GONE)
+    assert (order.state, bench.orders) == (OrderState.CANCELLED, [])
+    bench.runner.orders.revive(bench.update(order, OrderStatus.NEW))
+    assert (order.state, bench.orders) == (OrderState.OPEN, [order])
+    assert bench.alarm.keys == ["revived.BTCUSDT"]
+    assert bench.notes.of(OrderRecord)[-1].reason == "was held to be cancelled, and rests"
+
+
+async def test_executions_that_never_come_are_given_up() -> None:
+    bench = trading()
+    order = submit(bench)
+    await settle()
+    bench.runner.on_order_update(bench.update(order, OrderStatus.FILLED, cum_exec_qty=order.qty))
+    assert bench.runner.book.unsettled() == [order]
+    bench.runner.orders.give_up_executions(order)
+    assert bench.orders == []
+    assert bench.alarm.keys == [f"unsettled.{order.key}"]
+
+
+async def test_a_stop_drops_what_has_not_left() -> None:
+    bench = trading()
+    sent = submit(bench)
+    bench.runner.orders.submit(proposal(498_000))
+    bench.runner.orders.drop_unsent("stop")
+    assert bench.orders == [sent]
+    await settle()
+
+
+async def test_the_orders_of_a_shadow_strategy_live_the_same_life() -> None:
+    bench = AccountBench(config=strategy(shadow_mode=True))
+    bench.start()
+    bench.runner.set_price(ticker())
+    bench.runner.orders.submit(proposal())
+    bench.runner.orders.pump()
+    [order] = bench.orders
+    assert order.state is OrderState.OPEN
+    bench.runner.orders.cancel(order.key, "outside_grid")
+    assert (order.state, bench.orders, bench.gateway.sent) == (OrderState.CANCELLED, [], [])
+    assert {r.verdict for r in bench.notes.of(IntentRecord)} == {"shadow"}
+    assert [(r.state, r.shadow) for r in bench.notes.of(OrderRecord)] == [
+        ("open", True),
+        ("pending_cancel", True),
+        ("cancelled", True),
+    ]
 
 
 # ---------------------------------------------------------------------- news of others

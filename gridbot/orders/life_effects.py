@@ -1,0 +1,230 @@
+"""What has to be done after an event of an order's life: the effects of `orders/life.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from gridbot.core import OrderUpdateEvent
+from gridbot.exchange.failures import ExchangeError
+from gridbot.orders.order import TrackedOrder, Transition
+from gridbot.orders.proposal import Proposal
+from gridbot.orders.retry import RetryItem
+
+__all__ = [
+    "AskExchange",
+    "AskGate",
+    "CountAcceptance",
+    "CountAuthFailure",
+    "CountAuthSuccess",
+    "CountRefusal",
+    "DoubtLeg",
+    "Effect",
+    "ForgetRetry",
+    "HaltStrategy",
+    "KeepRaw",
+    "Log",
+    "NoteCancel",
+    "NotePlace",
+    "ReadPositions",
+    "ReadWallet",
+    "Reconcile",
+    "RetryAt",
+    "SendCancel",
+    "SendCreate",
+    "TellOperator",
+    "Wish",
+]
+
+
+class Wish(StrEnum):
+    """What became of the wish to cancel an order, as it is recorded."""
+
+    SENT = "sent"
+    """A request was queued."""
+    DROPPED = "dropped"
+    """No request is needed: the exchange does not have the order, and it will not be sent."""
+    WAITING = "waiting"
+    """Nobody knows whether it exists; it is cancelled when a look-up finds that it rests."""
+
+
+# ---------------------------------------------------------------------- records and words
+
+
+@dataclass(frozen=True, slots=True)
+class NotePlace:
+    """Record that an order was decided and let through."""
+
+    order: TrackedOrder
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class NoteCancel:
+    """Record that an order is withdrawn, and what was done for it."""
+
+    order: TrackedOrder
+    wish: Wish
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRaw:
+    """Record the exchange's raw message, where those are kept."""
+
+    update: OrderUpdateEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line for the log; `level` is debug or warning."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellOperator:
+    """Alert; `level` is warning or error, an empty `strategy` means the account."""
+
+    level: str
+    key: str
+    text: str
+    strategy: str = ""
+
+
+# ---------------------------------------------------------------------- requests and questions
+
+
+@dataclass(frozen=True, slots=True)
+class SendCreate:
+    """Queue the create request; of several opens, or closes, the smaller `distance` goes first."""
+
+    order: TrackedOrder
+    distance: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancel:
+    """Queue the cancel request."""
+
+    order: TrackedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class AskGate:
+    """Ask the gate whether the order may be sent again, and answer with `GateAnswered`."""
+
+    order: TrackedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class AskExchange:
+    """Look the order up by its id."""
+
+    order: TrackedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Compare everything with the exchange, soon."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPositions:
+    """Read both legs of the symbol, soon."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWallet:
+    """Read the wallet, soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Let the request wait for its next try."""
+
+    item: RetryItem
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRetry:
+    """No request of this order waits any more."""
+
+    key: str
+
+
+# ---------------------------------------------------------------------- what the gate and the strategy count
+
+
+@dataclass(frozen=True, slots=True)
+class CountAcceptance:
+    """The exchange accepted a create request."""
+
+    order: TrackedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class CountRefusal:
+    """The exchange refused the order; where that opens the breaker of its level, `LevelBroken` follows."""
+
+    order: TrackedOrder
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CountAuthFailure:
+    """The exchange did not accept our key; where that starts a cooldown, `KeyFailing` follows."""
+
+    error: ExchangeError
+
+
+@dataclass(frozen=True, slots=True)
+class CountAuthSuccess:
+    """The exchange accepted our key."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtLeg:
+    """The exchange contradicts the size of this order's leg: nothing is closed until it was read again."""
+
+    order: TrackedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class HaltStrategy:
+    """The exchange refuses to trade; where the strategy was not halted before, `StrategyHalted` follows."""
+
+    order: TrackedOrder
+    error: ExchangeError
+
+
+Effect = (
+    Transition
+    | NotePlace
+    | NoteCancel
+    | KeepRaw
+    | Log
+    | TellOperator
+    | SendCreate
+    | SendCancel
+    | AskGate
+    | AskExchange
+    | Reconcile
+    | ReadPositions
+    | ReadWallet
+    | RetryAt
+    | ForgetRetry
+    | CountAcceptance
+    | CountRefusal
+    | CountAuthFailure
+    | CountAuthSuccess
+    | DoubtLeg
+    | HaltStrategy
+)
+"""A `Transition` is an effect too: record it."""

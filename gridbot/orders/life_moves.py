@@ -1,0 +1,90 @@
+"""Moves that several events of an order's life have in common. They change the book and return effects. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gridbot.orders.book import OrderBook
+from gridbot.orders.life_effects import Effect, ForgetRetry, NoteCancel, RetryAt, SendCancel, Wish
+from gridbot.orders.order import OrderState, TrackedOrder, Transition
+from gridbot.orders.retry import MAX_TRIES, NO_TRIES, WAITS_S, RetryItem, Tries
+
+__all__ = [
+    "TAKEN",
+    "cancel_again",
+    "cancel_now",
+    "end",
+    "keep_one_per_level",
+    "known_to_rest",
+    "recorded",
+    "want_again",
+]
+
+TAKEN = "another order of ours is at its level"
+
+
+def known_to_rest(order: TrackedOrder) -> bool:
+    """Whether the exchange's last word is that it rests, and we have not asked to cancel it."""
+    return order.state is OrderState.OPEN or order.state is OrderState.PARTIALLY_FILLED
+
+
+def recorded(order: TrackedOrder, transition: Transition | None) -> list[Effect]:
+    """Record a transition, if there was one; the end of an order also ends what waits for another try."""
+    if transition is None:
+        return []
+    if transition.after.is_final and (order.create_tries.due_s is not None or order.cancel_tries.due_s is not None):
+        order.create_tries = order.cancel_tries = NO_TRIES
+        return [transition, ForgetRetry(order.key)]
+    return [transition]
+
+
+def end(
+    book: OrderBook, order: TrackedOrder, after: OrderState, reason: str, ret_code: int | None = None
+) -> list[Effect]:
+    """The order is over; nothing if it was."""
+    return recorded(order, book.move(order, after, reason, ret_code=ret_code))
+
+
+def cancel_now(book: OrderBook, order: TrackedOrder, reason: str) -> list[Effect]:
+    """Withdraw an order that the exchange may have, by a request."""
+    book.withdraw(order, reason)
+    transition = book.move(order, OrderState.PENDING_CANCEL, reason)
+    order.cancelling = True
+    return [NoteCancel(order, Wish.SENT, reason), *recorded(order, transition), SendCancel(order)]
+
+
+def cancel_again(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:
+    """A withdrawn order rests after all: another cancel; when its tries are used up, whoever wants may ask again."""
+    tries = order.cancel_tries
+    if tries.made >= MAX_TRIES:
+        return want_again(book, order, "still open", now_s)
+    order.cancel_tries = replace(tries, made=tries.made + 1, due_s=None)
+    return cancel_now(book, order, order.withdrawn)
+
+
+def want_again(
+    book: OrderBook, order: TrackedOrder, reason: str, now_s: float, ret_code: int | None = None
+) -> list[Effect]:
+    """A withdrawal has failed and the order is still there: it is an order like any other again.
+
+    But when its level has got another one meanwhile, it has to go: the cancel waits for another try.
+    """
+    if book.index.is_crowded(order):
+        order.cancel_tries = Tries(0, now_s, now_s + WAITS_S[-1])
+        return [RetryAt(RetryItem(order.key, is_cancel=True, tries=0, due_s=now_s + WAITS_S[-1], last_error=reason))]
+    book.withdraw(order, "")
+    order.cancel_tries = NO_TRIES
+    after = OrderState.PARTIALLY_FILLED if order.cum_exec_qty > 0 else OrderState.OPEN
+    return recorded(order, book.move(order, after, reason, ret_code=ret_code))
+
+
+def keep_one_per_level(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:
+    """Cancel an order that has come to rest where it must not: it is withdrawn, or its level has another one.
+
+    Call it whenever an order turns out to rest that did not, or rests at another price.
+    """
+    if not known_to_rest(order):
+        return []
+    if order.withdrawn:
+        return cancel_again(book, order, now_s)
+    return cancel_now(book, order, TAKEN) if book.index.is_crowded(order) else []

@@ -1,0 +1,175 @@
+"""An order's life, what the exchange says of it unasked or on a look-up. Pure; news may be late, repeated or wrong.
+
+A final state that we only inferred (a look-up found nothing, a lost request was given up) may be contradicted: by news
+that is newer than all we know, or by a complete listing. Then the order lives again in the exchange's state.
+"""
+
+from __future__ import annotations
+
+from gridbot.core import OrderUpdateEvent
+from gridbot.orders.book import OrderBook
+from gridbot.orders.life_answers import try_again
+from gridbot.orders.life_effects import CountRefusal, Effect, ForgetRetry, KeepRaw, Log, Reconcile, TellOperator
+from gridbot.orders.life_events import Adopted, Executed, Heard, LookedUp, LookUp, Revived, StrangerSeen
+from gridbot.orders.life_moves import cancel_again, end, keep_one_per_level, known_to_rest, recorded
+from gridbot.orders.order import CONTRADICTED, OrderState, TrackedOrder, Transition, state_of
+from gridbot.orders.retry import NO_TRIES
+
+__all__ = ["STRANGERS_KEPT", "adopted", "executed", "heard", "looked_up", "revived", "stranger_seen"]
+
+STRANGERS_KEPT = 2_000
+LOST = "the exchange does not know the order: its request was lost"
+
+
+def heard(book: OrderBook, event: Heard, now_s: float) -> list[Effect]:
+    """News of an order in the book."""
+    return _said(book, event.order, event.update, now_s, is_listed=False)
+
+
+def revived(book: OrderBook, event: Revived, now_s: float) -> list[Effect]:
+    """A row of a complete listing."""
+    order = book.get(event.row.order_link_id) or book.get(event.row.order_id)
+    return [] if order is None else _said(book, order, event.row, now_s, is_listed=True)
+
+
+def stranger_seen(book: OrderBook, event: StrangerSeen, now_s: float) -> list[Effect]:
+    """Have an unknown order of ours verified; tell of a foreign one once."""
+    update = event.update
+    if not update.status.is_open:
+        return []
+    if event.ours:
+        # The stream also repeats old updates: only the exchange's list shows whether this order rests.
+        return [Reconcile("one of our orders is not in the book")]
+    if update.order_id in book.strangers:
+        return []
+    book.strangers[update.order_id] = None
+    if len(book.strangers) > STRANGERS_KEPT:
+        book.strangers.popitem(last=False)
+    text = (
+        f"{update.symbol}: an order that is not ours rests on the exchange "
+        f"({update.side} {update.qty} @ {update.price}); it is left alone"
+    )
+    return [TellOperator("warning", f"foreign.{update.symbol}", text, event.strat_id)]
+
+
+def adopted(book: OrderBook, event: Adopted, now_s: float) -> list[Effect]:
+    """An order of ours that rests and is not in the book, after a restart or a lost reply."""
+    order = event.order
+    added = book.add(order)
+    return [
+        Transition(order, added.before, added.after, f"adopted ({event.source})"),
+        Log("debug", f"[order] adopted {order.direction} {order.side} {order.qty} @ {order.price}"),
+        *keep_one_per_level(book, order, now_s),
+    ]
+
+
+def looked_up(book: OrderBook, event: LookedUp, now_s: float) -> list[Effect]:
+    """Act on what a look-up found. While the create is under way its answer will know better."""
+    order = event.order
+    if order.state.is_final or order.in_flight or not order.on_wire:
+        return []
+    if event.found is LookUp.STILL_OPEN:
+        return _still_open(book, order, now_s)
+    if event.found is LookUp.NEVER_ARRIVED and not (order.order_id or order.exchange_ts):
+        return _never_arrived(book, order, now_s)
+    after = OrderState.FILLED if order.cum_exec_qty >= order.qty else OrderState.CANCELLED
+    return end(book, order, after, "not known to the exchange any more")
+
+
+def executed(book: OrderBook, event: Executed, now_s: float) -> list[Effect]:
+    """A new execution of an order."""
+    order, execution = book.get(event.key), event.execution
+    if order is None:
+        return []
+    was_over = order.state.is_final
+    transition = book.apply_execution(
+        order.key, execution.qty, execution.leaves_qty, execution.exchange_ts, order_qty=execution.order_qty
+    )
+    if not was_over:
+        return _after_news(book, order, transition, now_s, has_moved=False)
+    if execution.leaves_qty > 0 and order.state is not OrderState.FILLED and not order.ended_ts:
+        return [*recorded(order, transition), Reconcile(f"{order.key} was held to be over and has executed")]
+    return recorded(order, transition)
+
+
+# ---------------------------------------------------------------------- inside
+
+
+def _said(
+    book: OrderBook, order: TrackedOrder, update: OrderUpdateEvent, now_s: float, *, is_listed: bool
+) -> list[Effect]:
+    if not order.state.is_final:
+        ticks = order.ticks
+        transition = book.apply_update(update)
+        effects = _after_news(book, order, transition, now_s, has_moved=order.ticks != ticks)
+        if transition is not None and transition.after is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
+            effects.append(CountRefusal(order, answered=False))
+        if is_listed and update.status.is_open:
+            effects += _still_open(book, order, now_s)
+    elif update.status.is_open:
+        effects = _at_rest(book, order, update, now_s, is_listed=is_listed)
+    else:
+        effects = _ended_otherwise(book, order, update)
+    if update.raw is not None:
+        effects.append(KeepRaw(update))
+    return effects
+
+
+def _after_news(
+    book: OrderBook, order: TrackedOrder, transition: Transition | None, now_s: float, *, has_moved: bool
+) -> list[Effect]:
+    """Record the change; an order that has turned out to rest waits no more, and may be one too many."""
+    effects = recorded(order, transition)
+    if (transition is None and not has_moved) or not known_to_rest(order):
+        return effects
+    if order.create_tries.due_s is not None:
+        effects.append(ForgetRetry(order.key))
+    order.create_tries = NO_TRIES
+    effects += keep_one_per_level(book, order, now_s)
+    return effects
+
+
+def _still_open(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:
+    """An order rests. If our cancel of it was answered and no other waits, it had no effect."""
+    is_undone = order.state is OrderState.PENDING_CANCEL and not order.cancelling
+    return cancel_again(book, order, now_s) if is_undone and order.cancel_tries.due_s is None else []
+
+
+def _never_arrived(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:
+    """It is sent again under the same id until its tries are used up, unless nobody wants it any more."""
+    if order.withdrawn:
+        return end(book, order, OrderState.CANCELLED, f"{order.withdrawn}; it never reached the exchange")
+    return try_again(order, LOST, now_s) or end(book, order, OrderState.REJECTED, "never reached the exchange")
+
+
+def _ended_otherwise(book: OrderBook, order: TrackedOrder, update: OrderUpdateEvent) -> list[Effect]:
+    """The exchange's own word about the end of an order that is over for us already: it may have executed more."""
+    order.ended_ts = max(order.ended_ts, update.exchange_ts)
+    before, after = order.state, state_of(update.status, update.cum_exec_qty)
+    differs = after in CONTRADICTED[before]
+    if differs or (after is before and update.cum_exec_qty > order.cum_exec_qty):
+        return [book.revive(order, update, f"was held to be {before}")]
+    return []
+
+
+def _at_rest(
+    book: OrderBook, order: TrackedOrder, row: OrderUpdateEvent, now_s: float, *, is_listed: bool
+) -> list[Effect]:
+    """An order that is over for us is said to rest.
+
+    A complete listing proves it, unless its row is older than the exchange's own last word. The stream also repeats old
+    messages: what is no newer than the last we heard only leads to a listing.
+    """
+    is_old = row.exchange_ts < order.exchange_ts or (order.ended_ts and row.exchange_ts <= order.ended_ts)
+    if is_old or order.state is OrderState.FILLED or row.cum_exec_qty < order.cum_exec_qty:
+        return []
+    if not is_listed and row.exchange_ts == order.exchange_ts:
+        return [Reconcile(f"{order.key} was held to be over and is said to rest")]
+    was = order.state
+    order.in_flight = order.cancelling = False
+    order.create_tries = order.cancel_tries = NO_TRIES
+    transition = book.revive(order, row, f"was held to be {was}, and rests")
+    text = f"{order.symbol}: {order.key} was held to be {was} and rests on the exchange ({order.side} @ {order.price})"
+    kept = keep_one_per_level(book, order, now_s)
+    said = f"{text}; it is cancelled" if kept else f"{text}; it is followed again"
+    return [transition, TellOperator("warning", f"revived.{order.symbol}", said, order.strat_id), *kept]

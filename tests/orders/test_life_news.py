@@ -1,0 +1,414 @@
+"""What the exchange says of orders unasked, in listings and on look-ups, and what contradicts our inferences."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gridbot.core import OrderStatus, Side
+from gridbot.orders import life_effects, life_events
+from gridbot.orders.life_moves import TAKEN
+from gridbot.orders.order import OrderState, Transition
+from gridbot.orders.retry import MAX_TRIES, NO_TRIES, Tries
+from tests.orders.helpers import make_order, update
+from tests.orders.life_bench import BUSY, LATER_TS, NO_SUCH_ORDER, LifeBench, expected, names, outcomes
+
+D = Decimal
+
+# Event -> effects -> situations. A transition is `[before>after]`; `*` stands for all other situations.
+TABLE: dict[str, dict[str, str]] = {
+    "heard: rests": {
+        "[pending>open]": "queued | in flight | acknowledged",
+        "[pending>open] ForgetRetry": "waits",
+        "[unresolved>open]": "unresolved",
+        "[unresolved>open] ForgetRetry": "unresolved, waits",
+        "[unresolved>open] cancel[open]": "unresolved, withdrawn | cancel lost | sent, cancel lost",
+        "": "*",
+        "[cancelled>open] TellOperator": "cancelled",
+        "[cancelled>open] TellOperator cancel[open]": "held to be cancelled",
+        "[rejected>open] TellOperator": "held to be rejected",
+    },
+    "heard: filled in part": {
+        "[pending>partially_filled]": "queued | in flight | acknowledged",
+        "[pending>partially_filled] ForgetRetry": "waits",
+        "[unresolved>partially_filled]": "unresolved",
+        "[unresolved>partially_filled] ForgetRetry": "unresolved, waits",
+        "[unresolved>partially_filled] cancel[partially_filled]": (
+            "unresolved, withdrawn | cancel lost | sent, cancel lost"
+        ),
+        "[open>partially_filled]": "open",
+        "": "*",
+        "[cancelled>partially_filled] TellOperator": "cancelled",
+        "[cancelled>partially_filled] TellOperator cancel[partially_filled]": "held to be cancelled",
+        "[rejected>partially_filled] TellOperator": "held to be rejected",
+    },
+    "heard: filled": {
+        "[pending>filled]": "queued | in flight | acknowledged",
+        "[pending>filled] ForgetRetry": "waits",
+        "[unresolved>filled]": "*",
+        "[unresolved>filled] ForgetRetry": "unresolved, waits",
+        "[open>filled]": "open",
+        "[partially_filled>filled]": "partially filled",
+        "[pending_cancel>filled]": "cancel sent | cancel answered | sent, cancel sent",
+        "[pending_cancel>filled] ForgetRetry": "cancel waits",
+        "": "filled | filled, unsettled",
+        "[cancelled>filled]": "cancelled | held to be cancelled",
+        "[rejected>filled]": "held to be rejected",
+    },
+    "heard: cancelled": {
+        "[pending>cancelled]": "queued | in flight | acknowledged",
+        "[pending>cancelled] ForgetRetry": "waits",
+        "[unresolved>cancelled]": "*",
+        "[unresolved>cancelled] ForgetRetry": "unresolved, waits",
+        "[open>cancelled]": "open",
+        "[partially_filled>cancelled]": "partially filled",
+        "[pending_cancel>cancelled]": "cancel sent | cancel answered | sent, cancel sent",
+        "[pending_cancel>cancelled] ForgetRetry": "cancel waits",
+        "": "filled | filled, unsettled | cancelled | held to be cancelled",
+        "[rejected>cancelled]": "held to be rejected",
+    },
+    "listed": {
+        "[pending>open]": "queued | in flight | acknowledged",
+        "[pending>open] ForgetRetry": "waits",
+        "[unresolved>open]": "unresolved",
+        "[unresolved>open] ForgetRetry": "unresolved, waits",
+        "[unresolved>open] cancel[open]": "unresolved, withdrawn | cancel lost | sent, cancel lost",
+        "": "*",
+        "NoteCancel SendCancel": "cancel answered",
+        "[cancelled>open] TellOperator": "cancelled",
+        "[cancelled>open] TellOperator cancel[open]": "held to be cancelled",
+        "[rejected>open] TellOperator": "held to be rejected",
+    },
+    "found open": {
+        "": "*",
+        "NoteCancel SendCancel": "cancel answered",
+    },
+    "gone": {
+        "": "*",
+        "[pending>cancelled]": "acknowledged",
+        "[unresolved>cancelled]": "unresolved | unresolved, withdrawn | cancel lost",
+        "[open>cancelled]": "open",
+        "[partially_filled>cancelled]": "partially filled",
+        "[pending_cancel>cancelled]": "cancel sent | cancel answered",
+        "[pending_cancel>cancelled] ForgetRetry": "cancel waits",
+    },
+    "never arrived": {
+        "": "*",
+        "[pending>cancelled]": "acknowledged",
+        "RetryAt": "unresolved",
+        "[unresolved>cancelled]": "unresolved, withdrawn | cancel lost",
+        "[open>cancelled]": "open",
+        "[partially_filled>cancelled]": "partially filled",
+        "[pending_cancel>cancelled]": "cancel sent | cancel answered",
+        "[pending_cancel>cancelled] ForgetRetry": "cancel waits",
+    },
+    "executed in part": {
+        "[pending>partially_filled]": "queued | in flight | acknowledged",
+        "[pending>partially_filled] ForgetRetry": "waits",
+        "[unresolved>partially_filled]": "unresolved",
+        "[unresolved>partially_filled] ForgetRetry": "unresolved, waits",
+        "[unresolved>partially_filled] cancel[partially_filled]": (
+            "unresolved, withdrawn | cancel lost | sent, cancel lost"
+        ),
+        "[open>partially_filled]": "open",
+        "": "*",
+        "Reconcile": "held to be cancelled",
+        "[rejected>cancelled] Reconcile": "held to be rejected",
+    },
+    "executed": {
+        "[pending>filled]": "queued | in flight | acknowledged",
+        "[pending>filled] ForgetRetry": "waits",
+        "[unresolved>filled]": "*",
+        "[unresolved>filled] ForgetRetry": "unresolved, waits",
+        "[open>filled]": "open",
+        "[partially_filled>filled]": "partially filled",
+        "[pending_cancel>filled]": "cancel sent | cancel answered | sent, cancel sent",
+        "[pending_cancel>filled] ForgetRetry": "cancel waits",
+        "": "filled | filled, unsettled | cancelled",
+        "[cancelled>filled]": "held to be cancelled",
+        "[rejected>filled]": "held to be rejected",
+    },
+}
+
+
+@pytest.mark.parametrize("event", TABLE)
+def test_what_news_lead_to(event: str) -> None:
+    assert outcomes(event) == expected(TABLE[event])
+
+
+@pytest.mark.parametrize("event", [life_events.Heard, life_events.Revived])
+def test_raw_messages_are_kept_where_there_are_any(event: type) -> None:
+    bench = LifeBench().reach("open")
+    row = bench.row(OrderStatus.NEW, raw={"orderId": "x"})
+    effects = bench.take(
+        life_events.Heard(bench.order, row) if event is life_events.Heard else life_events.Revived(row)
+    )
+    assert effects == [life_effects.KeepRaw(row)]
+
+
+def test_news_end_the_wait_for_another_try() -> None:
+    bench = LifeBench().reach("waits")
+    bench.take(bench.heard(OrderStatus.NEW))
+    assert (bench.order.create_tries, bench.order.on_wire) == (NO_TRIES, True)
+
+
+def test_a_post_only_order_that_would_take_counts_as_refused_once() -> None:
+    """Each repetition of the frame counted again, so that one doubled frame could open a level's breaker."""
+    bench = LifeBench().reach("acknowledged")
+    news = bench.heard(OrderStatus.CANCELLED, reject_reason="EC_PostOnlyWillTakeLiquidity")
+    assert bench.take(news)[-1] == life_effects.CountRefusal(bench.order, answered=False)
+    assert bench.take(news) == []
+
+
+def test_the_end_of_an_order_for_another_reason_is_no_refusal() -> None:
+    bench = LifeBench().reach("open")
+    filled = bench.heard(OrderStatus.FILLED, "0.010", reject_reason="EC_PostOnlyWillTakeLiquidity")
+    assert names(bench.take(filled)) == "[open>filled]"
+
+
+# ---------------------------------------------------------------------- final, yet listed
+
+
+@pytest.mark.parametrize("situation", ["held to be cancelled", "held to be rejected"])
+def test_an_order_that_was_held_to_be_over_and_is_listed_lives_again(situation: str) -> None:
+    """Issue 11: eleven orders rested and the book knew ten; the level was doubled."""
+    bench = LifeBench().reach(situation)
+    order = bench.order
+    order.withdrawn = ""
+    was, row = order.state, bench.row(OrderStatus.PARTIALLY_FILLED, "0.004", 10, price=D("101"))
+    effects = bench.take(life_events.Revived(row))
+    text = f"BTCUSDT: {order.key} was held to be {was} and rests on the exchange (Buy @ 101); it is followed again"
+    assert effects == [
+        Transition(order, was, OrderState.PARTIALLY_FILLED, f"was held to be {was}, and rests", 10),
+        life_effects.TellOperator("warning", "revived.BTCUSDT", text, "s1"),
+    ]
+    assert bench.book.has_live(order.direction, 1010)
+    assert (order.cum_exec_qty, order.on_wire) == (D("0.004"), True)
+
+
+def test_what_was_under_way_for_a_revived_order_is_forgotten() -> None:
+    bench = LifeBench().reach("held to be rejected")
+    order = bench.order
+    order.in_flight = order.cancelling = True
+    order.cancel_tries = Tries(MAX_TRIES, 1.0, None)
+    bench.take(life_events.Revived(bench.row(OrderStatus.NEW)))
+    assert (order.in_flight, order.cancelling, order.cancel_tries) == (False, False, NO_TRIES)
+
+
+def test_a_revived_order_that_nobody_wants_is_cancelled_at_once() -> None:
+    bench = LifeBench().reach("held to be cancelled")
+    effects = bench.take(life_events.Revived(bench.row(OrderStatus.NEW)))
+    assert names(effects) == "[cancelled>open] TellOperator cancel[open]"
+    assert isinstance(effects[1], life_effects.TellOperator)
+    assert effects[1].text.endswith("; it is cancelled")
+
+
+def test_a_revived_order_whose_level_has_another_one_is_cancelled_at_once() -> None:
+    bench = LifeBench().reach("held to be rejected")
+    other = make_order(2)
+    bench.book.add(other)
+    effects = bench.take(life_events.Revived(bench.row(OrderStatus.NEW)))
+    assert names(effects) == "[rejected>open] TellOperator cancel[open]"
+    assert (bench.order.withdrawn, other.is_live) == (TAKEN, True)
+
+
+@pytest.mark.parametrize(
+    ("situation", "row"),
+    [
+        ("held to be cancelled", {"ts": 9}),  # older than what was heard last
+        ("cancelled", {"ts": 12}),  # not newer than the exchange's own last word
+        ("filled", {"ts": LATER_TS}),  # what is complete never comes back
+        ("filled, unsettled", {"ts": LATER_TS}),
+    ],
+)
+def test_a_stale_row_revives_nothing(situation: str, row: dict[str, int]) -> None:
+    for event in (life_events.Heard, life_events.Revived):
+        bench = LifeBench().reach(situation)
+        before = bench.order.state
+        news = bench.row(OrderStatus.NEW, **row)  # type: ignore[arg-type]
+        assert (
+            bench.take(
+                life_events.Heard(bench.order, news) if event is life_events.Heard else life_events.Revived(news)
+            )
+            == []
+        )
+        assert bench.order.state is before
+
+
+def test_a_row_that_knows_of_fewer_executions_is_stale() -> None:
+    bench = LifeBench().reach("partially filled")
+    bench.take(life_events.LookedUp(bench.order, life_events.LookUp.GONE))
+    assert bench.take(life_events.Revived(bench.row(OrderStatus.NEW))) == []
+
+
+def test_the_stream_repeats_old_messages_so_only_newer_ones_revive() -> None:
+    bench = LifeBench().reach("held to be cancelled")
+    [ask] = bench.take(bench.heard(OrderStatus.NEW, ts=10))
+    assert ask == life_effects.Reconcile(f"{bench.order.key} was held to be over and is said to rest")
+    assert bench.order.state is OrderState.CANCELLED
+    assert names(bench.take(life_events.Revived(bench.row(OrderStatus.NEW, ts=10)))).startswith("[cancelled>open]")
+
+
+def test_the_exchanges_own_end_is_remembered_so_that_older_rows_do_not_revive() -> None:
+    bench = LifeBench().reach("held to be rejected")
+    bench.take(bench.heard(OrderStatus.CANCELLED, ts=8))
+    assert bench.take(bench.heard(OrderStatus.NEW, ts=7)) == []
+    assert bench.take(life_events.Revived(bench.row(OrderStatus.NEW, ts=8))) == []
+
+
+def test_an_end_with_more_executions_makes_the_order_unsettled_again() -> None:
+    bench = LifeBench().reach("held to be cancelled")
+    order = bench.order
+    assert bench.take(bench.heard(OrderStatus.CANCELLED, "0.004")) == [
+        Transition(order, OrderState.CANCELLED, OrderState.CANCELLED, "was held to be cancelled", LATER_TS)
+    ]
+    assert bench.book.unsettled() == [order]
+    assert bench.take(bench.heard(OrderStatus.CANCELLED, "0.004")) == []
+
+
+def test_a_row_of_an_order_that_is_not_over_is_news_and_one_of_nobody_is_nothing() -> None:
+    bench = LifeBench().reach("acknowledged")
+    assert names(bench.take(life_events.Revived(bench.row(OrderStatus.NEW)))) == "[pending>open]"
+    nameless = bench.row(OrderStatus.PARTIALLY_FILLED, "0.004", order_link_id="")
+    assert names(bench.take(life_events.Revived(nameless))) == "[open>partially_filled]", "found by the exchange's id"
+    assert bench.take(life_events.Revived(update(make_order(9), OrderStatus.NEW))) == []
+
+
+# ---------------------------------------------------------------------- one order per level
+
+
+def test_an_order_that_the_exchange_prices_onto_another_one_is_cancelled() -> None:
+    bench = LifeBench().reach("open")
+    other = make_order(2, ticks=1010)
+    bench.book.add(other)
+    effects = bench.take(bench.heard(OrderStatus.NEW, price=D(101)))
+    assert names(effects) == "cancel[open]"
+    assert bench.order.withdrawn == TAKEN
+    assert other.is_live
+
+
+def test_an_order_that_the_exchange_prices_elsewhere_stays() -> None:
+    bench = LifeBench().reach("open")
+    assert bench.take(bench.heard(OrderStatus.NEW, price=D(102))) == []
+    assert bench.book.has_live(bench.order.direction, 1020)
+
+
+def test_an_adopted_order_is_recorded_and_goes_if_its_level_is_taken() -> None:
+    bench = LifeBench()
+    first, second = make_order(1), make_order(2)
+    first.state = second.state = OrderState.OPEN
+    first.exchange_ts = 7
+    recorded, log = bench.take(life_events.Adopted(first, "reconcile"))
+    assert recorded == Transition(first, OrderState.OPEN, OrderState.OPEN, "adopted (reconcile)")
+    assert log == life_effects.Log("debug", "[order] adopted long Buy 0.010 @ 100.0")
+    assert names(bench.take(life_events.Adopted(second, "reconcile"))) == "[open>open] Log cancel[open]"
+
+
+# ---------------------------------------------------------------------- strangers
+
+
+def test_an_unknown_order_of_ours_is_verified_and_a_foreign_one_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridbot.orders.life_news.STRANGERS_KEPT", 2)
+    bench = LifeBench()
+
+    def seen(order_id: str, status: OrderStatus = OrderStatus.NEW, *, ours: bool = False) -> list[life_effects.Effect]:
+        row = bench.row(status, order_id=order_id, side=Side.SELL)
+        return bench.take(life_events.StrangerSeen(row, ours, "s1"))
+
+    assert seen("x1", ours=True) == [life_effects.Reconcile("one of our orders is not in the book")]
+    text = "BTCUSDT: an order that is not ours rests on the exchange (Sell 0.010 @ 100.0); it is left alone"
+    assert seen("x1") == [life_effects.TellOperator("warning", "foreign.BTCUSDT", text, "s1")]
+    assert seen("x1") == []
+    assert seen("x2", OrderStatus.FILLED) == []
+    assert [len(seen(order_id)) for order_id in ("x2", "x1", "x3", "x1")] == [1, 0, 1, 1], "remembered within bounds"
+    assert len(bench.book.strangers) == 2
+
+
+# ---------------------------------------------------------------------- look-ups
+
+
+def test_a_withdrawal_of_an_unresolved_order_is_carried_out_when_it_is_found() -> None:
+    bench = LifeBench().reach("unresolved, withdrawn")
+    effects = bench.take(bench.heard(OrderStatus.NEW))
+    assert names(effects) == "[unresolved>open] cancel[open]"
+    assert effects[1] == life_effects.NoteCancel(bench.order, life_effects.Wish.SENT, "outside_grid")
+    assert bench.take(life_events.LookedUp(bench.order, life_events.LookUp.STILL_OPEN)) == [], (
+        "its cancel has only just been sent"
+    )
+
+
+def test_an_unresolved_order_that_was_withdrawn_and_never_arrived_is_not_sent_again() -> None:
+    bench = LifeBench().reach("unresolved, withdrawn")
+    [over] = bench.take(life_events.LookedUp(bench.order, life_events.LookUp.NEVER_ARRIVED))
+    assert isinstance(over, Transition)
+    assert (over.after, over.reason) == (OrderState.CANCELLED, "outside_grid; it never reached the exchange")
+
+
+def test_an_order_that_never_arrives_is_rejected_after_its_tries() -> None:
+    bench = LifeBench().reach("unresolved")
+    bench.order.create_tries = Tries(MAX_TRIES, bench.now_s, None)
+    [over] = bench.take(life_events.LookedUp(bench.order, life_events.LookUp.NEVER_ARRIVED))
+    assert over == Transition(bench.order, OrderState.UNRESOLVED, OrderState.REJECTED, "never reached the exchange")
+
+
+def test_a_cancel_that_had_no_effect_is_sent_again_a_few_times() -> None:
+    """The exchange accepted it, and still lists the order: nobody asked again, and the level was lost."""
+    bench = LifeBench().reach("cancel answered")
+    order = bench.order
+    for _ in range(MAX_TRIES):
+        assert names(bench.take(life_events.LookedUp(order, life_events.LookUp.STILL_OPEN))) == "NoteCancel SendCancel"
+        assert bench.take(life_events.Revived(bench.row(OrderStatus.NEW))) == [], "while one is under way"
+        bench.take(bench.cancelled(bench.ack))
+    [back] = bench.take(life_events.Revived(bench.row(OrderStatus.NEW)))
+    assert back == Transition(order, OrderState.PENDING_CANCEL, OrderState.OPEN, "still open")
+
+
+def test_a_cancel_that_waits_for_another_try_is_not_sent_earlier() -> None:
+    bench = LifeBench().reach("cancel waits")
+    assert bench.take(life_events.LookedUp(bench.order, life_events.LookUp.STILL_OPEN)) == []
+
+
+@pytest.mark.parametrize(("part", "after"), [("0.004", OrderState.CANCELLED), ("0.010", OrderState.FILLED)])
+def test_an_order_that_the_exchange_does_not_know_any_more_is_over(part: str, after: OrderState) -> None:
+    """incident L14: it leaves the books, as filled or as cancelled, and is not cancelled again at each tick."""
+    bench = LifeBench().reach("cancel sent")
+    order = bench.order
+    order.cum_exec_qty = order.exec_qty = D(part)
+    bench.take(bench.cancelled(NO_SUCH_ORDER))
+    [over] = bench.take(life_events.LookedUp(order, life_events.LookUp.GONE))
+    reason = "not known to the exchange any more"
+    assert over == Transition(order, OrderState.UNRESOLVED, after, reason)
+
+
+# ---------------------------------------------------------------------- executions
+
+
+def test_an_execution_of_an_unknown_order_changes_nothing() -> None:
+    bench = LifeBench()
+    assert bench.take(bench.execution("0.010", "0")) == []
+
+
+def test_an_order_held_to_be_over_that_executes_is_compared_with_the_exchange() -> None:
+    bench = LifeBench().reach("held to be rejected")
+    order = bench.order
+    assert bench.take(bench.execution("0.004", "0.006")) == [
+        Transition(order, OrderState.REJECTED, OrderState.CANCELLED, "executed after all", LATER_TS),
+        life_effects.Reconcile(f"{order.key} was held to be over and has executed"),
+    ]
+    assert names(bench.take(life_events.Revived(bench.row(OrderStatus.PARTIALLY_FILLED, "0.004")))) == (
+        "[cancelled>partially_filled] TellOperator"
+    )
+
+
+def test_the_exchanges_quantity_comes_with_an_execution() -> None:
+    bench = LifeBench().reach("open")
+    assert names(bench.take(bench.execution("0.004", "0", order_qty=D("0.004")))) == "[open>filled]"
+    assert bench.order.qty == D("0.004")
+
+
+def test_a_busy_create_that_turns_out_to_rest_is_not_tried_again() -> None:
+    bench = LifeBench().reach("in flight")
+    bench.take(bench.placed(BUSY))
+    assert bench.take(bench.heard(OrderStatus.NEW))[1:] == [life_effects.ForgetRetry(bench.order.key)]
+    assert bench.take(bench.due(is_cancel=False)) == []
