@@ -114,19 +114,24 @@ class BybitRest(Calls):
         """
         now_ms = self._transport.clock.now_ms()
         start_ms = max(start_ms, now_ms - HISTORY_MS)
-        found: dict[str, tuple[tuple[int, int, Decimal], ExecutionEvent]] = {}
+        rows: list[dict[str, Any]] = []
         while True:
             stop_ms = start_ms + WEEK_MS - 1
             is_last = stop_ms >= (now_ms if end_ms is None else end_ms)
             window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms if is_last else stop_ms}
             if symbol is not None:
                 window["symbol"] = symbol
-            rows = await self._listing("execution/list", category=LINEAR, limit=100, **window)
-            for row, event in zip(rows, whole(parse_execution, rows, "execution/list"), strict=True):
-                found[event.exec_id] = (event.exchange_ts, int_or_none(row.get("seq")) or 0, -event.leaves_qty), event
+            rows += await self._listing("execution/list", category=LINEAR, limit=100, **window)
             if is_last:
-                return [event for _, event in sorted(found.values(), key=lambda item: item[0])]
+                return _oldest_first(rows)
             start_ms = stop_ms + 1
+
+    async def executions_of(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> list[ExecutionEvent]:
+        """All executions of one order, each once, oldest first. The exchange ignores time in such a question."""
+        scope: dict[str, Any] = {"symbol": symbol, **ids_of(order_id, order_link_id)}
+        rows = await self._listing("execution/list", category=LINEAR, limit=100, **scope)
+        found = _oldest_first(rows)
+        return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
     async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
         """Every movement of the USDT wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
@@ -206,6 +211,14 @@ class BybitRest(Calls):
         if maker is None or taker is None:
             raise make_error(f"expected the fee rates of {symbol}, got none", ErrorKind.AMBIGUOUS)
         return FeeRate(symbol, maker, taker)
+
+
+def _oldest_first(rows: list[dict[str, Any]]) -> list[ExecutionEvent]:
+    """Each execution once; those of one millisecond by sequence number, then by how much their order had left."""
+    found: dict[str, tuple[tuple[int, int, Decimal], ExecutionEvent]] = {}
+    for row, event in zip(rows, whole(parse_execution, rows, "execution/list"), strict=True):
+        found[event.exec_id] = (event.exchange_ts, int_or_none(row.get("seq")) or 0, -event.leaves_qty), event
+    return [event for _, event in sorted(found.values(), key=lambda item: item[0])]
 
 
 def _scope(symbol: str | None) -> dict[str, Any]:

@@ -149,6 +149,22 @@ class OrderBook:
         complete = order.cum_exec_qty >= order.qty
         return self._move(order, OrderState.FILLED if complete else OrderState.CANCELLED, reason)
 
+    def revive(self, row: OrderUpdateEvent) -> Transition | None:
+        """A final order rests after all: live again, as the exchange has it."""
+        order = self.get(row.order_link_id) or self.get(row.order_id)
+        if order is None or not order.state.is_final:
+            return None
+        before = order.state
+        if order.key not in self._live:
+            del self._finished[order.key]
+            self._live[order.key] = order
+            self._levels[order.direction, order.ticks] += 1
+        order.state, order.exchange_ts, order.on_wire = state_of(row.status, row.cum_exec_qty), row.exchange_ts, True
+        self.acknowledge(order.key, row.order_id)
+        self._take_terms(order, row)
+        self._version += 1
+        return Transition(order, before, order.state, "it rests after all", row.exchange_ts)
+
     def settle(self, key: str) -> None:
         """Give up waiting for executions that the exchange's own list does not have either."""
         order = self._live.get(key)

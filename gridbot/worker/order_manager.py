@@ -190,6 +190,12 @@ class OrderManager:
         self._steps.keep(Transition(transition.order, transition.before, transition.after, f"adopted ({source})"))
         self._log.debug("[order] adopted %s %s %s @ %s", order.direction, order.side, order.qty, order.price)
 
+    def revive(self, row: OrderUpdateEvent) -> None:
+        """One of our orders that we held for over rests: live again."""
+        self._steps.keep(self.book.revive(row))
+        text = f"{self.symbol}: {row.order_link_id} was held for over, and rests; it is followed again"
+        self._context.alert("warning", f"revived.{self.symbol}", text, self.strat_id)
+
     def on_look_up(self, order: TrackedOrder, found: LookUp) -> None:
         """Act on the look-up of one order.
 

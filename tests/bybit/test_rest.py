@@ -233,6 +233,26 @@ def test_executions_come_oldest_first_each_once():
     run(scene())
 
 
+@pytest.mark.parametrize("ids", [{"order_id": "x1"}, {"order_link_id": "g1"}])
+def test_the_executions_of_one_order_are_asked_for_by_its_id_whenever_they_were(ids: dict[str, str]):
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            mine = {"orderId": "x1", "orderLinkId": "g1"}
+            exchange.on[EXECUTIONS] = listing(
+                execution_row("e2", execTime="9", **mine),
+                execution_row("e1", execTime="5", **mine),
+                execution_row("e0", execTime="1", orderId="x2", orderLinkId="g2"),
+            )
+            assert [e.exec_id for e in await rest.executions_of("BTCUSDT", **ids)] == ["e1", "e2"]
+            asked = exchange.asked[0].params
+            assert asked["symbol"] == "BTCUSDT"
+            assert not {"startTime", "endTime"} & asked.keys()
+            assert asked.get("orderId", "") == ids.get("order_id", "")
+            assert asked.get("orderLinkId", "") == ids.get("order_link_id", "")
+
+    run(scene())
+
+
 def test_a_long_stretch_of_executions_is_asked_for_week_by_week():
     async def scene() -> None:
         async with Session() as (exchange, rest):

@@ -160,8 +160,7 @@ async def look_up(bench: AccountBench, order: TrackedOrder, history: Any) -> Non
     assert await bench.requests.next_look_up() is order
     reconciler = Reconciler(history, {SYMBOL: bench.runner}, bench.context, on_wallet=lambda wallet, source: None)
     reconciler.look_up(order)
-    for _ in range(3):
-        await settle()
+    await bench.clock.advance(FIRST_WAIT_S)
 
 
 @pytest.mark.parametrize(
