@@ -25,7 +25,7 @@ The watermark is moved by finished paging alone, never by a live fill, which may
 | WalletAnswered | WALLET | TakeWallet, Finished |
 | LookUpWanted, Time | any | AskOrder and AskExecutionsOf when due; GiveUp |
 | QueryFailed | any | Failed for a pass or reading; look-ups are asked again, after 1, 2, 4 … 30 s |
-| Broke | any | as QueryFailed for all that is under way, and Alert |
+| Broke | any | as QueryFailed for all that is under way, and Alert; the watermark is the ledger's again |
 
 Executions count whoever asked for them and whatever has become of the asker. Of other answers only the one counts that
 its part still waits for. Effects are to be carried out at once and in order: the next step sees what they did.
@@ -273,6 +273,7 @@ def _break_off(turn: Turn, error: Exception) -> None:
 
 def _on_broke(turn: Turn, error: Exception) -> None:
     _alert(turn, error)
+    turn.change(complete_to_ms=turn.view.ledger.complete_to)
     for key, entry in turn.state.looking.items():
         look_ups.on_failure(turn, Who(Part.ORDER, key, entry.number))
     for key, missing in turn.state.missing.items():

@@ -132,26 +132,30 @@ class Reconciler:
         log.log(level, "reconciled (%s): %s", reason, report)
 
     def _feed(self, event: words.Event) -> None:
-        """One step, and its effects at once. It never raises: what was asked would be waited for in vain."""
-        if self._stopped:
-            return
-        try:
-            for effect in self._step(event):
-                self._perform(effect)
-        except Exception as error:
-            log.exception("comparing with the exchange failed")
-            for effect in self._step(words.Broke(error)):
-                try:
-                    self._perform(effect)
-                except Exception:
-                    log.exception("the failure could not be reported in full")
-        self._set_timer()
+        """One step, and its effects at once. It never raises: somebody would wait for the answer in vain."""
+        if not self._stopped:
+            broken = self._step(event)
+            if broken is not None:
+                self._step(words.Broke(broken))
+            self._set_timer()
 
-    def _step(self, event: words.Event) -> list[words.Effect]:
+    def _step(self, event: words.Event) -> Exception | None:
+        """Carry out what one event leads to; the first fault of ours, if there was one."""
         clock = self._context.clock
-        now = words.Now(clock.monotonic_s(), clock.wall_ms())
-        self._state, effects = step(self._state, event, now, self._view)
-        return effects
+        broken: Exception | None = None
+        try:
+            now = words.Now(clock.monotonic_s(), clock.wall_ms())
+            self._state, effects = step(self._state, event, now, self._view)
+        except Exception as error:
+            log.exception("no step could be made from %s", type(event).__name__)
+            return error
+        for effect in effects:
+            try:
+                self._perform(effect if broken is None else _after_fault(effect, broken))
+            except Exception as error:
+                log.exception("%s could not be carried out", type(effect).__name__)
+                broken = broken or error
+        return broken
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -201,9 +205,11 @@ class Reconciler:
 
     # ------------------------------------------------------------------ effects
 
-    def _perform(self, effect: words.Effect) -> None:
+    def _perform(self, effect: words.Effect | None) -> None:
         context = self._context
         match effect:
+            case None:
+                pass
             case words.Advance():
                 context.ledger.complete(effect.up_to_ms)
             case words.TakeWallet():
@@ -261,6 +267,16 @@ class Reconciler:
             else:
                 told.set_exception(failed.error)
                 told.exception()  # whoever asked may have stopped waiting
+
+
+def _after_fault(effect: words.Effect, fault: Exception) -> words.Effect | None:
+    """What becomes of an effect that follows one which could not be carried out: nothing counts as complete."""
+    match effect:
+        case words.Advance():
+            return None
+        case words.Finished():
+            return words.Failed(effect.tickets, fault, effect.reason, effect.took_s)
+    return effect
 
 
 def _tell_strategy(runner: StrategyRunner, context: WorkerContext, effect: words.Effect) -> None:

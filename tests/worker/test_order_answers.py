@@ -13,6 +13,7 @@ import pytest
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PlaceLimitIntent, Side
 from gridbot.orders.order import OrderState, TrackedOrder
+from gridbot.orders.reconcile_turn import FIRST_WAIT_S
 from gridbot.records.record_types import OrderRecord
 from gridbot.risk.gate import AUTH_COOLDOWN_S
 from gridbot.risk.refusals import Refusal
