@@ -14,12 +14,13 @@
 A listing, or a look-up, may be older than what a stream has told since. Such an answer is never taken for an end.
 
 The executions of a finished order that are missing here are asked for by the order's id: after 1 s, then doubling as
-above. When an answer asked for more than `SETTLE_AFTER_S` after the end still lacks them, the order is settled without
-them, with an alert. Without an answer it is never settled.
+above. When all that it executed is listed, it is settled. When an answer asked for more than `SETTLE_AFTER_S` after the
+end still lacks some, it is settled without them, with an alert. Without an answer it is never settled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
@@ -32,12 +33,12 @@ from gridbot.orders.reconcile_words import (
     AskExecutionsOf,
     AskOrder,
     Finding,
-    GiveUp,
     LookedUp,
     LookingUp,
     Missing,
     Part,
     Revive,
+    Settle,
     Who,
 )
 
@@ -45,6 +46,7 @@ __all__ = [
     "SETTLE_AFTER_S",
     "ask_due",
     "ask_now",
+    "known_of",
     "on_executions",
     "on_failure",
     "on_missing_executions",
@@ -54,6 +56,11 @@ __all__ = [
 ]
 
 SETTLE_AFTER_S = 60.0
+
+
+def known_of(order: TrackedOrder) -> tuple[object, ...]:
+    """What changes with any news of an order: the exchange's, or that it was sent (again)."""
+    return (order.state, order.order_id, order.exchange_ts, order.cum_exec_qty, order.sent_ms)
 
 
 def want(turn: Turn, symbol: str, key: str) -> None:
@@ -98,7 +105,7 @@ def on_order(turn: Turn, who: Who, row: OrderUpdateEvent | None) -> bool:
         if row is not None:
             turn.effects.append(Revive(row) if contradicts(order, row) else ApplyRow(row))
         _drop(turn, who.subject)
-    elif row is None and entry.known != _known(order):
+    elif row is None and entry.known != known_of(order):
         _later(turn, who.subject, entry)
     elif row is None and not (order.order_id or order.state is OrderState.PENDING_CANCEL):
         turn.effects.append(LookedUp(entry.symbol, order.key, Finding.NEVER_ARRIVED))
@@ -120,7 +127,7 @@ def on_executions(turn: Turn, who: Who) -> bool:
     if entry is None or entry.number != who.number or not entry.is_paging:
         return False
     order = turn.order(entry.symbol, who.subject)
-    if order is not None and entry.row is None and entry.known != _known(order):
+    if order is not None and entry.row is None and entry.known != known_of(order):
         _later(turn, who.subject, entry)
         return True
     if order is not None and entry.row is not None:
@@ -141,26 +148,27 @@ def on_failure(turn: Turn, who: Who) -> None:
 # ---------------------------------------------------------------------- executions that are missing
 
 
-def on_missing_executions(turn: Turn, who: Who, rows: list[ExecutionEvent]) -> None:
-    """All executions of a finished order are here; `rows` are those that were new. Settle it when time is up."""
+def on_missing_executions(turn: Turn, who: Who, rows: Sequence[ExecutionEvent]) -> None:
+    """`rows` are all executions of a finished order that the exchange lists; the turn has had the new ones applied.
+
+    They may add up although the order lacks some: it was adopted from an old row after they were counted.
+    """
     entry = turn.state.missing.get(who.subject)
     if entry is None or entry.number != who.number or entry.due_s is not None:
         return
     order = turn.order(entry.symbol, who.subject)
-    have = order.exec_qty + sum(row.qty for row in rows) if order is not None else 0
-    if order is None or have >= order.cum_exec_qty or entry.asked_s - entry.since_s <= SETTLE_AFTER_S:
+    listed = sum({row.exec_id: row.qty for row in rows}.values())
+    is_late = entry.asked_s - entry.since_s > SETTLE_AFTER_S
+    if order is None or (listed < order.cum_exec_qty and not is_late):
         on_missing_failure(turn, who)
         return
-    turn.effects.append(
-        Alert(
-            "error",
-            f"unsettled.{order.key}",
+    if listed < order.cum_exec_qty:
+        text = (
             f"{order.symbol}: {order.link_id} executed {order.cum_exec_qty} by the order's own account, "
-            f"but the executions list has {have}; continuing without the rest",
-            order.strat_id,
+            f"but the executions list has {listed}; continuing without the rest"
         )
-    )
-    turn.effects.append(GiveUp(entry.symbol, order.key))
+        turn.effects.append(Alert("error", f"unsettled.{order.key}", text, order.strat_id))
+    turn.effects.append(Settle(entry.symbol, order.key))
     turn.change(missing={key: other for key, other in turn.state.missing.items() if key != who.subject})
 
 
@@ -191,13 +199,9 @@ def _ask_missing(turn: Turn) -> None:
 # ---------------------------------------------------------------------- inside
 
 
-def _known(order: TrackedOrder) -> tuple[object, ...]:
-    return (order.state, order.order_id, order.exchange_ts, order.cum_exec_qty, order.sent_ms)
-
-
 def _ask(turn: Turn, order: TrackedOrder, wait_s: float, *, contradicted: bool) -> None:
     number = turn.number()
-    entry = LookingUp(order.symbol, number, wait_s, known=_known(order), contradicted=contradicted)
+    entry = LookingUp(order.symbol, number, wait_s, known=known_of(order), contradicted=contradicted)
     _put(turn, order.key, entry)
     turn.effects.append(AskOrder(Who(Part.ORDER, order.key, number), order.symbol, order.link_id, order.order_id))
 

@@ -36,7 +36,6 @@ __all__ = [
     "Failed",
     "Finding",
     "Finished",
-    "GiveUp",
     "Held",
     "Legs",
     "LegsWanted",
@@ -57,6 +56,7 @@ __all__ = [
     "Report",
     "Retrying",
     "Revive",
+    "Settle",
     "TakePosition",
     "TakeWallet",
     "Time",
@@ -447,8 +447,8 @@ class LookedUp:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Settle a finished order without the executions that nobody has."""
+class Settle:
+    """All executions of a finished order that anybody has are counted: wait for no more."""
 
     symbol: str
     key: str
@@ -517,7 +517,7 @@ Effect = (
     | Adopt
     | Revive
     | LookedUp
-    | GiveUp
+    | Settle
     | TakePosition
     | Align
     | TakeWallet

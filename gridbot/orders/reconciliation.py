@@ -23,7 +23,7 @@ The watermark is moved by finished paging alone, never by a live fill, which may
 | OrderAnswered | ORDERS, or between passes | ApplyRow, Revive, LookedUp (`reconcile_look_ups`) |
 | PositionsAnswered | POSITIONS, or between passes | TakePosition, Align, or AskExecutions first (`reconcile_legs`) |
 | WalletAnswered | WALLET | TakeWallet, Finished |
-| LookUpWanted, Time | any | AskOrder and AskExecutionsOf when due; GiveUp |
+| LookUpWanted, Time | any | AskOrder and AskExecutionsOf when due; Settle |
 | QueryFailed | any | Failed for a pass or reading; look-ups are asked again, after 1, 2, 4 … 30 s |
 | Broke | any | as QueryFailed for all that is under way, and Alert; the watermark is the ledger's again |
 
@@ -121,7 +121,7 @@ def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
             if look_ups.on_executions(turn, who):
                 _order_done(turn, who.subject)
         case Part.MISSING:
-            look_ups.on_missing_executions(turn, who, fresh)
+            look_ups.on_missing_executions(turn, who, event.rows)
         case Part.LEGS:
             _legs_done(turn, legs.on_executions(turn, who, fresh))
 

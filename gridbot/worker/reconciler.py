@@ -224,7 +224,7 @@ class Reconciler:
                 self._change(effect.execution.symbol, effect)
             case words.ApplyRow() | words.Adopt() | words.Revive() | words.TakePosition():
                 self._change(effect.row.symbol, effect)
-            case words.LookedUp() | words.GiveUp() | words.Align():
+            case words.LookedUp() | words.Settle() | words.Align():
                 self._change(effect.symbol, effect)
             case _:
                 task = asyncio.create_task(self._answer(effect), name=f"reconciler: {type(effect).__name__}")
@@ -293,7 +293,7 @@ def _tell_strategy(runner: StrategyRunner, context: WorkerContext, effect: words
             order = runner.book.get(key)
             if order is not None:
                 runner.orders.on_look_up(order, LookUp[finding.name])
-        case words.GiveUp(_, key):
+        case words.Settle(_, key):
             runner.book.settle(key)
         case words.TakePosition(row):
             runner.on_position_update(row, source="rest")

@@ -469,6 +469,7 @@ async def test_executions_that_never_come_are_given_up_after_a_minute_with_an_al
     [first, *_] = await bench.place()
     half = bench.account.fill(first, qty=first.qty / 2, leaves_qty=first.qty / 2)
     bench.account.runner.on_execution(half)
+    bench.queries.executions_by_order[first.link_id] = [half]
     _filled(bench, first)
     assert not bench.reconciler.unsettled(), "they may be on their way"
     await bench.account.clock.advance(FIRST_WAIT_S + 0.1)
