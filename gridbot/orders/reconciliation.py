@@ -48,7 +48,6 @@ from gridbot.orders.reconcile_words import (
     Asked,
     AskListing,
     AskWallet,
-    Broke,
     Effect,
     Event,
     ExecutionsAnswered,
@@ -107,7 +106,7 @@ def _on_event(turn: Turn, event: Event) -> None:
             _on_wallet(turn, event.who, event.wallet)
         case QueryFailed():
             _on_failure(turn, event)
-        case Broke():
+        case _:
             _on_broke(turn, event.error)
 
 
@@ -122,7 +121,7 @@ def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
                 _order_done(turn, who.subject)
         case Part.MISSING:
             look_ups.on_missing_executions(turn, who, event.rows)
-        case Part.LEGS:
+        case _:
             _legs_done(turn, legs.on_executions(turn, who, fresh))
 
 
@@ -245,7 +244,7 @@ def _on_failure(turn: Turn, event: QueryFailed) -> None:
                 _break_off(turn, event.error)
         case Part.MISSING:
             look_ups.on_missing_failure(turn, who)
-        case Part.LEGS:
+        case _:
             _legs_failed(turn, who, event.error)
 
 

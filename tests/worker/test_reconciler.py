@@ -539,8 +539,12 @@ async def test_an_answer_that_cannot_be_read_breaks_the_pass_off_with_an_alert()
 
 async def test_a_wallet_that_cannot_be_taken_in_leaves_nobody_waiting() -> None:
     bench = Bench()
-    takers: list[Callable[[], None]] = [lambda: 1 / 0, lambda: None]  # type: ignore[list-item, return-value]
-    bench.reconciler._on_wallet = lambda event, source: takers.pop(0)()
+    takers: list[Callable[[], object]] = [lambda: 1 / 0, lambda: None]
+
+    def take(event: WalletEvent, source: str) -> None:
+        takers.pop(0)()
+
+    bench.reconciler._on_wallet = take
     with pytest.raises(ZeroDivisionError):
         await bench.reconciler.run()
     assert bench.account.alarm.keys == ["reconcile"]
@@ -550,7 +554,7 @@ async def test_a_wallet_that_cannot_be_taken_in_leaves_nobody_waiting() -> None:
 async def test_a_fault_that_cannot_be_reported_leaves_nobody_waiting_either() -> None:
     bench = Bench()
 
-    def refuse(*args: object) -> None:
+    def refuse(level: str, key: str, text: str, strategy: str = "") -> None:
         raise OSError("the disk is full")
 
     bench.queries.failures["wallet"] = [ZeroDivisionError("ours")]
