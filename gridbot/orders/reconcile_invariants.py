@@ -13,6 +13,14 @@ from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.orders.order import OrderState
 from gridbot.orders.reconcile import owns
 from gridbot.orders.reconcile_look_ups import SETTLE_AFTER_S, known_of
+from gridbot.orders.reconcile_state import (
+    Now,
+    Part,
+    Phase,
+    ReconcileState,
+    View,
+    Who,
+)
 from gridbot.orders.reconcile_words import (
     Adopt,
     Alert,
@@ -20,14 +28,8 @@ from gridbot.orders.reconcile_words import (
     Effect,
     Finding,
     LookedUp,
-    Now,
-    Part,
-    Phase,
-    ReconcileState,
     Revive,
     Settle,
-    View,
-    Who,
 )
 
 __all__ = [

@@ -15,8 +15,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gridbot.core import ExecutionEvent, PositionEvent
+from gridbot.orders.reconcile_state import (
+    Legs,
+    Part,
+    Who,
+)
 from gridbot.orders.reconcile_turn import Turn
-from gridbot.orders.reconcile_words import Align, AskPositions, Legs, Part, TakePosition, Who
+from gridbot.orders.reconcile_words import (
+    Align,
+    AskPositions,
+    TakePosition,
+)
 
 __all__ = ["POSITION_LOOKS", "SETTLED_MS", "begin", "drop", "on_executions", "on_positions"]
 

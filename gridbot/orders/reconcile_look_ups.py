@@ -26,6 +26,12 @@ from dataclasses import replace
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import contradicts
+from gridbot.orders.reconcile_state import (
+    LookingUp,
+    Missing,
+    Part,
+    Who,
+)
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S, Turn, longer
 from gridbot.orders.reconcile_words import (
     Alert,
@@ -34,12 +40,8 @@ from gridbot.orders.reconcile_words import (
     AskOrder,
     Finding,
     LookedUp,
-    LookingUp,
-    Missing,
-    Part,
     Revive,
     Settle,
-    Who,
 )
 
 __all__ = [

@@ -9,15 +9,17 @@ from typing import Any
 from gridbot.core import ExecutionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.orders.order import TrackedOrder
+from gridbot.orders.reconcile_state import (
+    Now,
+    ReconcileState,
+    View,
+    Who,
+)
 from gridbot.orders.reconcile_words import (
     Advance,
     ApplyExecution,
     AskExecutions,
     Effect,
-    Now,
-    ReconcileState,
-    View,
-    Who,
 )
 
 __all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "Turn", "longer"]

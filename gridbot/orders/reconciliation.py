@@ -40,6 +40,16 @@ from gridbot.core import ExecutionEvent, OrderUpdateEvent, WalletEvent
 from gridbot.orders import reconcile_legs as legs
 from gridbot.orders import reconcile_look_ups as look_ups
 from gridbot.orders.reconcile import compare
+from gridbot.orders.reconcile_state import (
+    Now,
+    Part,
+    Pass,
+    Phase,
+    ReconcileState,
+    View,
+    Who,
+    Wish,
+)
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import (
     Adopt,
@@ -48,6 +58,7 @@ from gridbot.orders.reconcile_words import (
     Asked,
     AskListing,
     AskWallet,
+    Broke,
     Effect,
     Event,
     ExecutionsAnswered,
@@ -56,19 +67,11 @@ from gridbot.orders.reconcile_words import (
     LegsWanted,
     ListingAnswered,
     LookUpWanted,
-    Now,
     OrderAnswered,
-    Part,
-    Pass,
-    Phase,
     PositionsAnswered,
     QueryFailed,
-    ReconcileState,
     TakeWallet,
-    View,
     WalletAnswered,
-    Who,
-    Wish,
 )
 
 __all__ = ["step"]
@@ -106,8 +109,10 @@ def _on_event(turn: Turn, event: Event) -> None:
             _on_wallet(turn, event.who, event.wallet)
         case QueryFailed():
             _on_failure(turn, event)
-        case _:
+        case Broke():
             _on_broke(turn, event.error)
+        case _:
+            pass  # Time: what is due is asked below
 
 
 def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:

@@ -18,10 +18,13 @@ from typing import Any
 
 from gridbot.core import ExecutionEvent, WalletEvent
 from gridbot.exchange.failures import ExchangeError
+from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.order import TrackedOrder
+from gridbot.orders.reconcile_state import (
+    Report,
+)
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S
-from gridbot.orders.reconcile_words import Report
 from gridbot.orders.reconciliation import step
 from gridbot.ports import ExchangeQueries, Timer
 from gridbot.records import builders
@@ -52,9 +55,9 @@ class Reconciler:
         self._runners = runners
         self._context = context
         self._on_wallet = on_wallet
-        self._state = words.ReconcileState(complete_to_ms=context.ledger.complete_to)
-        held = {symbol: words.Held(r.strat_id, r.instrument, r.book) for symbol, r in runners.items()}
-        self._view = words.View(held, context.ledger, context.retry)
+        self._state = states.ReconcileState(complete_to_ms=context.ledger.complete_to)
+        held = {symbol: states.Held(r.strat_id, r.instrument, r.book) for symbol, r in runners.items()}
+        self._view = states.View(held, context.ledger, context.retry)
         self._questions: set[asyncio.Task[None]] = set()
         self._told: dict[int, asyncio.Future[Report | None]] = {}
         self._tickets = 0
@@ -144,7 +147,7 @@ class Reconciler:
         clock = self._context.clock
         broken: Exception | None = None
         try:
-            now = words.Now(clock.monotonic_s(), clock.wall_ms())
+            now = states.Now(clock.monotonic_s(), clock.wall_ms())
             self._state, effects = step(self._state, event, now, self._view)
         except Exception as error:
             log.exception("no step could be made from %s", type(event).__name__)
@@ -174,7 +177,7 @@ class Reconciler:
             event = await self._query(question)
         except ExchangeError as error:
             log.log(
-                logging.WARNING if question.who.part is words.Part.ORDER else logging.DEBUG,
+                logging.WARNING if question.who.part is states.Part.ORDER else logging.DEBUG,
                 "asking for %s failed: %s",
                 question,
                 error,

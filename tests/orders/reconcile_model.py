@@ -13,6 +13,7 @@ from decimal import Decimal
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side, WalletEvent
 from gridbot.core.execution_ledger import Ledger
 from gridbot.orders import reconcile_invariants as invariants
+from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import TrackedOrder
@@ -163,8 +164,8 @@ class Account:
     def _begin(self) -> None:
         self.book = OrderBook(INSTRUMENT)
         self.asking: list[Asking] = []
-        self.state = words.ReconcileState(complete_to_ms=self.ledger.complete_to)
-        self.view = words.View({SYMBOL: words.Held(STRATEGY, INSTRUMENT, self.book)}, self.ledger, frozenset())
+        self.state = states.ReconcileState(complete_to_ms=self.ledger.complete_to)
+        self.view = states.View({SYMBOL: states.Held(STRATEGY, INSTRUMENT, self.book)}, self.ledger, frozenset())
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -178,8 +179,8 @@ class Account:
         self._begin()
 
     @property
-    def now(self) -> words.Now:
-        return words.Now(self.mono_s, self.exchange.now_ms)
+    def now(self) -> states.Now:
+        return states.Now(self.mono_s, self.exchange.now_ms)
 
     # ------------------------------------------------------------------ events
 

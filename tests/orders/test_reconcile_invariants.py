@@ -10,10 +10,22 @@ import pytest
 from gridbot.core import ExecutionEvent, OrderStatus, Side
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.orders import reconcile_invariants as invariants
+from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.book import OrderBook
 from gridbot.orders.reconcile_look_ups import SETTLE_AFTER_S, known_of
-from gridbot.orders.reconcile_words import Finding, LookedUp, LookingUp, Missing, Now, Part, ReconcileState, Who
+from gridbot.orders.reconcile_state import (
+    LookingUp,
+    Missing,
+    Now,
+    Part,
+    ReconcileState,
+    Who,
+)
+from gridbot.orders.reconcile_words import (
+    Finding,
+    LookedUp,
+)
 from tests.orders.helpers import INSTRUMENT, make_order, update
 
 D = Decimal
@@ -23,21 +35,21 @@ QUIET = ReconcileState()
 
 
 @pytest.fixture
-def view() -> words.View:
+def view() -> states.View:
     book = OrderBook(INSTRUMENT)
     book.add(make_order())
-    return words.View({SYMBOL: words.Held("s1", INSTRUMENT, book)}, Ledger(), frozenset())
+    return states.View({SYMBOL: states.Held("s1", INSTRUMENT, book)}, Ledger(), frozenset())
 
 
 def execution(exec_id: str, ts: int) -> ExecutionEvent:
     return ExecutionEvent(SYMBOL, exec_id, "x", "l", Side.BUY, D(100), D(1), exchange_ts=ts)
 
 
-def test_a_quiet_step_breaks_nothing(view: words.View) -> None:
+def test_a_quiet_step_breaks_nothing(view: states.View) -> None:
     assert invariants.of_step(QUIET, [], QUIET, view, NOW) == []
 
 
-def test_executions_count_once_and_in_order(view: words.View) -> None:
+def test_executions_count_once_and_in_order(view: states.View) -> None:
     view.ledger.apply("s1", execution("e0", 1))
     effects = [words.ApplyExecution(execution(e, ts)) for e, ts in (("e0", 1), ("e2", 9), ("e1", 5), ("e1", 5))]
     assert invariants.applied_once_in_order(effects, view.ledger) == [
@@ -48,7 +60,7 @@ def test_executions_count_once_and_in_order(view: words.View) -> None:
     assert invariants.applied_once_in_order(effects[2:3], view.ledger) == []
 
 
-def test_nothing_foreign(view: words.View) -> None:
+def test_nothing_foreign(view: states.View) -> None:
     ours = update(make_order(), OrderStatus.NEW)
     foreign = replace(ours, order_link_id="", order_id="m1")
     elsewhere = replace(foreign, symbol="ETHUSDT")
@@ -69,7 +81,7 @@ def test_nothing_foreign(view: words.View) -> None:
     assert len(invariants.nothing_foreign_is_touched(bad, view)) == len(bad)
 
 
-def test_an_end_needs_an_answer(view: words.View) -> None:
+def test_an_end_needs_an_answer(view: states.View) -> None:
     [order] = view.strategies[SYMBOL].book
     gone, still = LookedUp(SYMBOL, order.key, Finding.GONE), LookedUp(SYMBOL, order.key, Finding.STILL_OPEN)
     asked = LookingUp(SYMBOL, 1, 1.0, known=known_of(order))
@@ -83,7 +95,7 @@ def test_an_end_needs_an_answer(view: words.View) -> None:
     assert check(news, [gone], view) == [f"{order.key} is gone although it was heard of since the question"]
 
 
-def test_executions_are_given_up_late_and_after_an_answer(view: words.View) -> None:
+def test_executions_are_given_up_late_and_after_an_answer(view: states.View) -> None:
     [order] = view.strategies[SYMBOL].book
     settle, alert = words.Settle(SYMBOL, order.key), words.Alert("error", f"unsettled.{order.key}", "text")
     check = invariants.asked_before_given_up
@@ -109,13 +121,13 @@ def test_the_watermark() -> None:
     assert invariants.is_covered(state, made, ledger) == ["e2 at 2 is not counted, and paging begins at 3"]
 
 
-def test_what_is_kept_is_bounded(view: words.View) -> None:
+def test_what_is_kept_is_bounded(view: states.View) -> None:
     [order] = view.strategies[SYMBOL].book
     due, later = LookingUp(SYMBOL, 1, 1.0, due_s=10.0), LookingUp(SYMBOL, 1, 1.0, due_s=11.0)
     elsewhere = Missing("ETHUSDT", 0.0, 1.0)
     assert invariants.bounded(ReconcileState(looking={order.key: later}), view, NOW) == []
     wrong = ReconcileState(
-        looking={order.key: due, "gone": later}, missing={"eth": elsewhere}, wish=words.Wish("why", (1,))
+        looking={order.key: due, "gone": later}, missing={"eth": elsewhere}, wish=states.Wish("why", (1,))
     )
     assert invariants.bounded(wrong, view, NOW) == [
         f"{order.key} is looked up and was due at 10.0",
@@ -126,26 +138,26 @@ def test_what_is_kept_is_bounded(view: words.View) -> None:
 
 
 def test_whatever_was_started_goes_on() -> None:
-    run = words.Pass(1, words.Wish("why", (1,)), 0.0)
+    run = states.Pass(1, states.Wish("why", (1,)), 0.0)
     state = ReconcileState(
         run=run,
         looking={"a": LookingUp(SYMBOL, 2, 1.0), "b": LookingUp(SYMBOL, 0, 1.0, due_s=1.0)},
         missing={"c": Missing(SYMBOL, 0.0, 1.0, number=3), "d": Missing(SYMBOL, 0.0, 1.0, due_s=1.0)},
-        legs={0: words.Legs(SYMBOL, 5, 4)},
+        legs={0: states.Legs(SYMBOL, 5, 4)},
     )
     asked = {Who(Part.PASS, "", 1), Who(Part.ORDER, "a", 2), Who(Part.MISSING, "c", 3), Who(Part.LEGS, "0", 4)}
     assert invariants.everything_goes_on(QUIET, ()) == []
     assert invariants.everything_goes_on(state, asked) == []
     assert len(invariants.everything_goes_on(state, ())) == len(asked)
-    orders = replace(state, run=replace(run, phase=words.Phase.ORDERS, waiting=frozenset({"a", "b"})))
+    orders = replace(state, run=replace(run, phase=states.Phase.ORDERS, waiting=frozenset({"a", "b"})))
     assert invariants.everything_goes_on(orders, asked) == ["the pass waits for b, which is not asked for"]
-    reading = replace(state, run=replace(run, phase=words.Phase.POSITIONS))
+    reading = replace(state, run=replace(run, phase=states.Phase.POSITIONS))
     assert invariants.everything_goes_on(reading, asked) == []
     stuck = replace(reading, legs={})
     assert invariants.everything_goes_on(stuck, asked) == ["the pass waits for legs that nobody reads"]
 
 
-def test_book_and_listing_are_equal(view: words.View) -> None:
+def test_book_and_listing_are_equal(view: states.View) -> None:
     book = view.strategies[SYMBOL].book
     [order] = book
     extra, lost = make_order(2, ticks=1001), make_order(3, ticks=1002)

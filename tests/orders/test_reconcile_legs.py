@@ -11,18 +11,20 @@ from gridbot.core import Direction, ExecutionEvent, PositionEvent, Side
 from gridbot.core.execution_ledger import Ledger
 from gridbot.orders import reconcile_legs as legs
 from gridbot.orders.book import OrderBook
+from gridbot.orders.reconcile_state import (
+    Held,
+    Now,
+    Part,
+    ReconcileState,
+    View,
+    Who,
+)
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import (
     Align,
     AskExecutions,
     AskPositions,
-    Held,
-    Now,
-    Part,
-    ReconcileState,
     TakePosition,
-    View,
-    Who,
 )
 from tests.orders.helpers import INSTRUMENT
 

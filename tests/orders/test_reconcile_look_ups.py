@@ -13,6 +13,14 @@ from gridbot.orders import reconcile_look_ups as look_ups
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.reconcile_look_ups import SETTLE_AFTER_S
+from gridbot.orders.reconcile_state import (
+    Held,
+    Now,
+    Part,
+    ReconcileState,
+    View,
+    Who,
+)
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S, LONGEST_WAIT_S, Turn
 from gridbot.orders.reconcile_words import (
     Alert,
@@ -21,15 +29,9 @@ from gridbot.orders.reconcile_words import (
     AskExecutionsOf,
     AskOrder,
     Finding,
-    Held,
     LookedUp,
-    Now,
-    Part,
-    ReconcileState,
     Revive,
     Settle,
-    View,
-    Who,
 )
 from tests.orders.helpers import INSTRUMENT, make_order, update
 

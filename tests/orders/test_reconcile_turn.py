@@ -9,17 +9,19 @@ import pytest
 from gridbot.core import ExecutionEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.orders.book import OrderBook
-from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, Turn, longer
-from gridbot.orders.reconcile_words import (
-    Advance,
-    ApplyExecution,
-    AskExecutions,
+from gridbot.orders.reconcile_state import (
     Held,
     Now,
     Part,
     ReconcileState,
     View,
     Who,
+)
+from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, Turn, longer
+from gridbot.orders.reconcile_words import (
+    Advance,
+    ApplyExecution,
+    AskExecutions,
 )
 from tests.orders.helpers import INSTRUMENT, make_order
 

@@ -1,16 +1,29 @@
-"""What the words of the reconciler can tell by themselves."""
+"""The words of the reconciler are values: equal by content, and nothing changes one."""
 
 from __future__ import annotations
 
-from gridbot.orders.reconcile_words import LookingUp, Missing, ReconcileState, Report
+from dataclasses import FrozenInstanceError, is_dataclass
+from typing import get_args
+
+import pytest
+
+from gridbot.orders import reconcile_words as words
+from gridbot.orders.reconcile_state import Part, Who
 
 
-def test_a_report_in_a_sentence() -> None:
-    assert str(Report(1, 2, 3, 4)) == "1 missed executions, 2 orders adopted, 3 looked up, 4 foreign"
+@pytest.mark.parametrize("word", [*get_args(words.Event), *get_args(words.Effect)])
+def test_every_word_is_a_value(word: type) -> None:
+    assert is_dataclass(word)
+    assert word.__doc__
+    assert word.__name__ in words.__all__
 
 
-def test_the_next_question_is_the_earliest_that_is_due() -> None:
-    asked = LookingUp("BTCUSDT", 1, 1.0)
-    assert ReconcileState(looking={"a": asked}).next_due_s is None
-    later, missing = LookingUp("BTCUSDT", 1, 1.0, due_s=9.0), Missing("BTCUSDT", 0.0, 1.0, due_s=7.0)
-    assert ReconcileState(looking={"a": asked, "b": later}, missing={"c": missing}).next_due_s == 7.0
+def test_a_word_cannot_be_changed() -> None:
+    asked = words.AskListing(Who(Part.PASS))
+    assert asked == words.AskListing(Who(Part.PASS))
+    with pytest.raises(FrozenInstanceError):
+        asked.who = Who(Part.LEGS)  # type: ignore[misc]
+
+
+def test_whoever_asks_is_named_in_each_question() -> None:
+    assert all("who" in question.__dataclass_fields__ for question in get_args(words.Question))

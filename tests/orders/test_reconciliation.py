@@ -8,6 +8,7 @@ import pytest
 
 from gridbot.core import Side
 from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.order import OrderState
 from gridbot.orders.reconciliation import step
@@ -23,7 +24,7 @@ def account() -> Account:
     return Account(Exchange())
 
 
-def resting(account: Account, ticks: int = 1000) -> words.Held:
+def resting(account: Account, ticks: int = 1000) -> states.Held:
     """An order rests, is known to, and long enough."""
     order = account.place(ticks, Side.BUY)
     account.hear(account.exchange.accept(order, 0))
@@ -61,7 +62,7 @@ def test_a_pass_asks_for_executions_then_orders_then_legs_then_the_wallet(accoun
     assert finish(account) == ["AskExecutions", "AskListing", *LEGS, "AskWallet"]
     end = account.told[ticket]
     assert isinstance(end, words.Finished)
-    assert (end.reason, end.report, account.state.last_s) == ("asked for", words.Report(), account.mono_s)
+    assert (end.reason, end.report, account.state.last_s) == ("asked for", states.Report(), account.mono_s)
     assert account.state.run is None
     account.want_pass()
     assert finish(account) == ["AskExecutions", "AskListing", "AskPositions", "AskWallet"], "the legs add up now"
@@ -81,7 +82,7 @@ def test_the_report_counts_what_was_found(account: Account) -> None:
     finish(account)
     end = account.told[ticket]
     assert isinstance(end, words.Finished)
-    assert end.report == words.Report(executions=1, adopted=2, looked_up=1, foreign_orders=0)
+    assert end.report == states.Report(executions=1, adopted=2, looked_up=1, foreign_orders=0)
 
 
 def test_missing_orders_are_asked_for_before_the_legs_are_read(account: Account) -> None:
@@ -91,7 +92,7 @@ def test_missing_orders_are_asked_for_before_the_legs_are_read(account: Account)
     account.want_pass()
     go_on(account, words.AskExecutions, words.AskListing)
     assert account.state.run is not None
-    assert (account.state.run.phase, account.state.run.waiting) == (words.Phase.ORDERS, {order.key})
+    assert (account.state.run.phase, account.state.run.waiting) == (states.Phase.ORDERS, {order.key})
     go_on(account, words.AskOrder)
     assert order.state is OrderState.CANCELLED
     only(account, words.AskPositions)
@@ -101,7 +102,7 @@ def test_an_order_that_waits_for_another_try_is_not_asked_for(account: Account) 
     held = resting(account)
     [order] = held.book
     account.exchange.cancel(order.link_id)
-    account.view = words.View({SYMBOL: held}, account.ledger, {order.key})
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
     account.want_pass()
     assert "AskOrder" not in finish(account)
 
@@ -120,7 +121,7 @@ def test_a_contradicted_end_whose_order_waits_for_another_try_stays(account: Acc
     held = resting(account)
     [order] = held.book
     held.book.gone(order.key, "a stale answer")
-    account.view = words.View({SYMBOL: held}, account.ledger, {order.key})
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
     account.want_pass()
     assert "AskOrder" not in finish(account)
 
@@ -164,8 +165,8 @@ def test_a_failure_in_any_phase_breaks_the_pass_off_and_grants_the_wish(
 
 def test_late_failures_and_answers_of_a_pass_that_is_over_change_nothing(account: Account) -> None:
     account.want_pass()
-    late = [words.Who(part, "0", 99) for part in words.Part]
-    events: list[Callable[[words.Who], words.Event]] = [
+    late = [states.Who(part, "0", 99) for part in states.Part]
+    events: list[Callable[[states.Who], words.Event]] = [
         lambda who: words.QueryFailed(who, BUSY),
         lambda who: words.ExecutionsAnswered(who, []),
     ]
@@ -228,6 +229,6 @@ def test_a_fault_while_asking_is_told(account: Account) -> None:
 
 
 def test_a_watermark_that_could_not_be_noted_is_not_believed(account: Account) -> None:
-    ahead = words.ReconcileState(complete_to_ms=account.ledger.complete_to + 5)
+    ahead = states.ReconcileState(complete_to_ms=account.ledger.complete_to + 5)
     state, _ = step(ahead, words.Broke(OSError("the disk is full")), account.now, account.view)
     assert state.complete_to_ms == account.ledger.complete_to
