@@ -16,8 +16,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from gridbot.core import ExecutionEvent, WalletEvent
-from gridbot.exchange.failures import ExchangeError
+from gridbot.core import WalletEvent
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.order import TrackedOrder
@@ -27,10 +26,9 @@ from gridbot.orders.reconcile_state import (
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S
 from gridbot.orders.reconciliation import step
 from gridbot.ports import ExchangeQueries, Timer
-from gridbot.records import builders
 from gridbot.records.record_types import ReconcileRecord
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.order_manager import LookUp
+from gridbot.worker.reconcile_calls import answer_of, record_untraded, tell_strategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Reconciler"]
@@ -122,6 +120,8 @@ class Reconciler:
     def _ticket(self) -> tuple[int, asyncio.Future[Report | None]]:
         self._tickets += 1
         told = self._told[self._tickets] = asyncio.get_running_loop().create_future()
+        if self._stopped:
+            told.cancel()
         return self._tickets, told
 
     def _pass(self, reason: str) -> asyncio.Future[Report | None]:
@@ -169,43 +169,6 @@ class Reconciler:
             wait_s = max(due_s - self._context.clock.monotonic_s(), TIMER_MIN_S)
             self._timer = self._context.clock.call_later(wait_s, lambda: self._feed(words.Time()))
 
-    # ------------------------------------------------------------------ questions
-
-    async def _answer(self, question: words.Question) -> None:
-        event: words.Event
-        try:
-            event = await self._query(question)
-        except ExchangeError as error:
-            log.log(
-                logging.WARNING if question.who.part is states.Part.ORDER else logging.DEBUG,
-                "asking for %s failed: %s",
-                question,
-                error,
-            )
-            event = words.QueryFailed(question.who, error)
-        except Exception as error:
-            log.exception("asking for %s failed", question)
-            event = words.QueryFailed(question.who, error, is_fault=True)
-        self._feed(event)
-
-    async def _query(self, question: words.Question) -> words.Event:
-        queries, who = self._queries, question.who
-        match question:
-            case words.AskExecutions():
-                return words.ExecutionsAnswered(who, await queries.executions(question.from_ms))
-            case words.AskExecutionsOf(_, symbol, link_id, order_id):
-                rows = await queries.executions_of(symbol, order_link_id=link_id, order_id=order_id)
-                return words.ExecutionsAnswered(who, rows)
-            case words.AskListing():
-                return words.ListingAnswered(who, await queries.open_orders())
-            case words.AskOrder(_, symbol, link_id, order_id):
-                found = await queries.find_order(symbol, order_link_id=link_id, order_id=order_id)
-                return words.OrderAnswered(who, found)
-            case words.AskPositions():
-                return words.PositionsAnswered(who, await queries.positions(question.symbol))
-            case words.AskWallet():
-                return words.WalletAnswered(who, await queries.wallet())
-
     # ------------------------------------------------------------------ effects
 
     def _perform(self, effect: words.Effect | None) -> None:
@@ -222,45 +185,25 @@ class Reconciler:
             case words.Finished() | words.Failed():
                 self._tell(effect)
             case words.ApplyExecution() if effect.execution.symbol not in self._runners:
-                self._record(effect.execution)
+                record_untraded(context, effect.execution)
             case words.ApplyExecution():
-                self._change(effect.execution.symbol, effect)
+                tell_strategy(self._runners[effect.execution.symbol], context, effect)
             case words.ApplyRow() | words.Adopt() | words.Revive() | words.TakePosition():
-                self._change(effect.row.symbol, effect)
+                tell_strategy(self._runners[effect.row.symbol], context, effect)
             case words.LookedUp() | words.Settle() | words.Align():
-                self._change(effect.symbol, effect)
+                tell_strategy(self._runners[effect.symbol], context, effect)
             case _:
-                task = asyncio.create_task(self._answer(effect), name=f"reconciler: {type(effect).__name__}")
+                task = asyncio.create_task(self._ask(effect), name=f"reconciler: {type(effect).__name__}")
                 self._questions.add(task)
                 task.add_done_callback(self._questions.discard)
 
-    def _change(self, symbol: str, effect: words.Effect) -> None:
-        """Tell a strategy; one that raises is halted, and nobody else suffers."""
-        runner = self._runners[symbol]
-        try:
-            _tell_strategy(runner, self._context, effect)
-        except Exception as error:
-            log.exception("%s could not take in %s", runner.strat_id, effect)
-            runner.halt(f"{type(error).__name__}: {error}; the log file has the traceback")
-
-    def _record(self, execution: ExecutionEvent) -> None:
-        """Count and record an execution of a symbol that none of our strategies trades."""
-        realised = self._context.ledger.apply("", execution)
-        if realised is not None:
-            record = builders.of_execution("", execution, realised, shadow=False, source="backfill")
-            self._context.recorder.record(record)
-            self._context.record_raw(builders.raw_execution("", execution))
+    async def _ask(self, question: words.Question) -> None:
+        self._feed(await answer_of(self._queries, question))
 
     def _tell(self, end: words.Finished | words.Failed) -> None:
-        """Record how a pass ended, and tell those who wait for it."""
+        """Tell those who wait how it ended, and record that of a pass."""
         failed = end if isinstance(end, words.Failed) else None
         report = None if isinstance(end, words.Failed) else end.report
-        if end.reason is not None:
-            took_ms = round(end.took_s * 1000)
-            error = "" if failed is None else str(failed.error)
-            found = asdict(report or Report())
-            record = ReconcileRecord(reason=end.reason, ok=failed is None, took_ms=took_ms, error=error, **found)
-            self._context.recorder.record(record)
         for ticket in end.tickets:
             told = self._told.pop(ticket)
             if told.cancelled():
@@ -270,6 +213,12 @@ class Reconciler:
             else:
                 told.set_exception(failed.error)
                 told.exception()  # whoever asked may have stopped waiting
+        if end.reason is not None:
+            took_ms = round(end.took_s * 1000)
+            error = "" if failed is None else str(failed.error)
+            found = asdict(report or Report())
+            record = ReconcileRecord(reason=end.reason, ok=failed is None, took_ms=took_ms, error=error, **found)
+            self._context.recorder.record(record)
 
 
 def _after_fault(effect: words.Effect, fault: Exception) -> words.Effect | None:
@@ -280,33 +229,3 @@ def _after_fault(effect: words.Effect, fault: Exception) -> words.Effect | None:
         case words.Finished():
             return words.Failed(effect.tickets, fault, effect.reason, effect.took_s)
     return effect
-
-
-def _tell_strategy(runner: StrategyRunner, context: WorkerContext, effect: words.Effect) -> None:
-    match effect:
-        case words.ApplyExecution(execution):
-            runner.on_execution(execution, source="backfill")
-        case words.ApplyRow(row):
-            runner.on_order_update(row)
-        case words.Adopt(row):
-            runner.orders.adopt(row, "reconcile")
-        case words.Revive(row):
-            runner.orders.revive(row)
-        case words.LookedUp(_, key, finding):
-            order = runner.book.get(key)
-            if order is not None:
-                runner.orders.on_look_up(order, LookUp[finding.name])
-        case words.Settle(_, key):
-            runner.book.settle(key)
-        case words.TakePosition(row):
-            runner.on_position_update(row, source="rest")
-        case words.Align(_, direction, ours, size, entry):
-            log.info(
-                "%s %s: executions add up to %s, the exchange says %s @ %s; continuing from there",
-                runner.strat_id,
-                direction,
-                ours,
-                size,
-                entry,
-            )
-            context.ledger.set_leg(runner.strat_id, direction, size, entry)

@@ -274,12 +274,13 @@ async def test_a_live_fill_after_an_outage_does_not_hide_the_older_ones() -> Non
     orders = await bench.place()
     start_ms = bench.account.clock.wall_ms()
     fills = [
-        bench.account.fill(order, f"e{n}", exchange_ts=start_ms + n * 30_000) for n, order in enumerate(orders[:4])
+        bench.account.fill(order, f"e{n}", exchange_ts=start_ms + seconds * 1000)
+        for n, (order, seconds) in enumerate(zip(orders, (0, 1, 2, 64), strict=False))
     ]
     bench.account.runner.on_execution(fills[0])
     bench.queries.listed_executions = fills[:1]
     await bench.reconciler.run()
-    await bench.account.clock.advance(90)
+    await bench.account.clock.advance(64)
     bench.account.runner.on_execution(fills[3])
     bench.queries.listed_executions = fills
     bench.queries.listed_orders = []
@@ -438,6 +439,8 @@ async def test_stop_ends_the_look_ups_and_the_waiting() -> None:
     await bench.account.clock.advance(60)
     bench.reconciler.unsettled()
     assert waiting.cancelled()
+    with pytest.raises(asyncio.CancelledError):
+        await bench.reconciler.run()
     assert "order" not in bench.queries.asked
 
 
