@@ -253,6 +253,27 @@ def test_the_executions_of_one_order_are_asked_for_by_its_id_whenever_they_were(
     run(scene())
 
 
+def test_more_executions_than_a_listing_may_have_are_read_in_halves():
+    """After a long outage: without this the same backlog would be discarded for ever."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            end = int(time.time() * 1000)
+            start = end - 4 * 3_600_000
+
+            def answer(asked: Any) -> Any:
+                first, last = int(asked.params["startTime"]), int(asked.params["endTime"])
+                row = execution_row(f"e{first}", execTime=str(first))
+                return listing(row, cursor="more" if last - first > 3_600_000 else "")
+
+            exchange.on[EXECUTIONS] = answer
+            found = await rest.executions(start, end)
+            assert len(found) == 4
+            assert found[0].exchange_ts == start
+
+    run(scene())
+
+
 def test_a_long_stretch_of_executions_is_asked_for_week_by_week():
     async def scene() -> None:
         async with Session() as (exchange, rest):
