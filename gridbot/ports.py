@@ -97,6 +97,9 @@ class ExchangeQueries(Protocol):
     ) -> list[ExecutionEvent]:
         """Executions from `start_ms` to `end_ms` or now, each once, oldest first."""
 
+    async def executions_of(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> list[ExecutionEvent]:
+        """All executions of one order, whenever they were, each once, oldest first."""
+
     async def positions(self, symbol: str | None = None) -> list[PositionEvent]:
         """With `symbol` both legs, flat ones included; without it only legs that are open."""
 

@@ -109,24 +109,29 @@ class BybitRest(Calls):
     ) -> list[ExecutionEvent]:
         """Executions of every type from `start_ms` (UTC) to `end_ms` or now, each once, oldest first.
 
-        Bybit lists at most seven days at a time, so a long period takes several listings. Executions in the same
-        millisecond are ordered by sequence number, then by how much their order had left.
+        Bybit lists at most seven days at a time, so a long period takes several listings; so does one with more
+        executions than a listing may have, or a backlog could never be read. Executions in the same millisecond are
+        ordered by sequence number, then by how much their order had left.
         """
         now_ms = self._transport.clock.now_ms()
         start_ms = max(start_ms, now_ms - HISTORY_MS)
-        found: dict[str, tuple[tuple[int, int, Decimal], ExecutionEvent]] = {}
+        rows: list[dict[str, Any]] = []
         while True:
             stop_ms = start_ms + WEEK_MS - 1
             is_last = stop_ms >= (now_ms if end_ms is None else end_ms)
-            window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms if is_last else stop_ms}
-            if symbol is not None:
-                window["symbol"] = symbol
-            rows = await self._listing("execution/list", category=LINEAR, limit=100, **window)
-            for row, event in zip(rows, whole(parse_execution, rows, "execution/list"), strict=True):
-                found[event.exec_id] = (event.exchange_ts, int_or_none(row.get("seq")) or 0, -event.leaves_qty), event
+            last_ms = end_ms if is_last else stop_ms
+            scope = {} if symbol is None else {"symbol": symbol}
+            rows += await _executions(self, start_ms, last_ms, now_ms, scope)
             if is_last:
-                return [event for _, event in sorted(found.values(), key=lambda item: item[0])]
+                return _oldest_first(rows)
             start_ms = stop_ms + 1
+
+    async def executions_of(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> list[ExecutionEvent]:
+        """All executions of one order, each once, oldest first. The exchange ignores time in such a question."""
+        scope: dict[str, Any] = {"symbol": symbol, **ids_of(order_id, order_link_id)}
+        rows = await self._listing("execution/list", category=LINEAR, limit=100, **scope)
+        found = _oldest_first(rows)
+        return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
     async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
         """Every movement of the USDT wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
@@ -206,6 +211,29 @@ class BybitRest(Calls):
         if maker is None or taker is None:
             raise make_error(f"expected the fee rates of {symbol}, got none", ErrorKind.AMBIGUOUS)
         return FeeRate(symbol, maker, taker)
+
+
+async def _executions(
+    rest: BybitRest, start_ms: int, end_ms: int | None, now_ms: int, scope: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The rows of at most seven days; in halves when they are too many for one listing."""
+    window = {**scope, "startTime": start_ms, "endTime": end_ms}
+    try:
+        return await rest._listing("execution/list", category=LINEAR, limit=100, **window)
+    except TruncatedListing:
+        middle_ms = (start_ms + (now_ms if end_ms is None else end_ms)) // 2
+        if middle_ms - start_ms < SMALLEST_WINDOW_MS:
+            raise
+        later = await _executions(rest, middle_ms + 1, end_ms, now_ms, scope)
+        return later + await _executions(rest, start_ms, middle_ms, now_ms, scope)
+
+
+def _oldest_first(rows: list[dict[str, Any]]) -> list[ExecutionEvent]:
+    """Each execution once; those of one millisecond by sequence number, then by how much their order had left."""
+    found: dict[str, tuple[tuple[int, int, Decimal], ExecutionEvent]] = {}
+    for row, event in zip(rows, whole(parse_execution, rows, "execution/list"), strict=True):
+        found[event.exec_id] = (event.exchange_ts, int_or_none(row.get("seq")) or 0, -event.leaves_qty), event
+    return [event for _, event in sorted(found.values(), key=lambda item: item[0])]
 
 
 def _scope(symbol: str | None) -> dict[str, Any]:

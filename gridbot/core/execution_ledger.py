@@ -1,5 +1,8 @@
 """Totals of an account's executions, each counted exactly once. Pure; the journal and a checkpoint make it durable.
 
+"Newest counted" is not "complete up to": after a gap a live fill is counted before the older ones that were missed. So
+the ledger has a watermark, `complete_to`, which only a finished backfill moves (incident L49).
+
 Realised PnL and fees come from executions alone, never from position rows (incidents L26, L27), at average entry. The
 entry of each leg follows from our own executions, and is corrected when the exchange's position differs.
 """
@@ -13,10 +16,13 @@ from typing import Any
 
 from gridbot.core import Direction, ExecType, ExecutionEvent
 
-__all__ = ["Ledger", "Totals"]
+__all__ = ["OVERLAP_MS", "Ledger", "Totals"]
 
 ZERO = Decimal(0)
+OVERLAP_MS = 60_000
+"""How far behind the watermark (ms) paging begins: the exchange may list an execution late."""
 EXEC_IDS_KEPT = 5_000
+EXEC_IDS_MOST = 100_000
 
 
 @dataclass(slots=True)
@@ -45,13 +51,24 @@ class Ledger:
 
     totals: dict[str, Totals] = field(default_factory=dict)
     last_exec_ts: int = 0
-    """Exchange time (ms) of the newest execution counted: where paging continues after a gap."""
+    """Exchange time (ms) of the newest execution counted."""
+    complete_to: int = 0
+    """Exchange time (ms) up to which every execution is counted: where paging continues, less `OVERLAP_MS`."""
     _legs: dict[tuple[str, Direction], _Leg] = field(default_factory=dict)
-    _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _seen: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _newest: dict[str, int] = field(default_factory=dict, compare=False)
 
     def begin(self, exchange_ts: int) -> None:
         """Start counting at this exchange time (ms): earlier executions are not paged."""
-        self.last_exec_ts = exchange_ts
+        self.last_exec_ts = self.complete_to = exchange_ts
+
+    def complete(self, exchange_ts: int) -> None:
+        """Everything up to this exchange time (ms) was paged and is counted. Never moves back."""
+        self.complete_to = max(self.complete_to, exchange_ts)
+
+    def newest_of(self, strategy: str) -> int:
+        """Exchange time (ms) of the newest execution of one strategy counted in this life; 0 for none."""
+        return self._newest.get(strategy, 0)
 
     def of(self, strategy: str) -> Totals:
         """The totals of one strategy, zero at first."""
@@ -65,9 +82,10 @@ class Ledger:
         """Count an execution; its realised PnL in USDT before fees, or None when it was counted before."""
         if not self.is_new(execution.exec_id):
             return None
-        self._remember(execution.exec_id)
-        if not shadow:  # paging continues from the exchange's own executions only
+        self._remember(execution)
+        if not shadow:
             self.last_exec_ts = max(self.last_exec_ts, execution.exchange_ts)
+        self._newest[strategy] = max(self.newest_of(strategy), execution.exchange_ts)
         totals = self.of(strategy)
         if execution.exec_type is ExecType.FUNDING:
             totals.funding += execution.fee
@@ -79,9 +97,14 @@ class Ledger:
         return realised
 
     def restore(self, strategy: str, execution: ExecutionEvent, realised: Decimal, *, shadow: bool) -> None:
-        """Count an execution again from the journal, after a restart, with the realised PnL recorded for it."""
+        """Count an execution again from the journal, after a restart, with the realised PnL recorded for it.
+
+        Without a checkpoint the oldest record is all that tells since when there is a ledger.
+        """
         if not self.is_new(execution.exec_id):
             return
+        if not shadow:
+            self.complete_to = self.complete_to or execution.exchange_ts
         before = self.of(strategy).realised
         self.apply(strategy, execution, shadow=shadow)
         self.of(strategy).realised = before + realised
@@ -96,11 +119,17 @@ class Ledger:
         leg = self._legs.get((strategy, direction), _Leg())
         return leg.size, leg.entry
 
-    def _remember(self, exec_id: str) -> None:
-        if exec_id:
-            self._seen[exec_id] = None
-            while len(self._seen) > EXEC_IDS_KEPT:
-                self._seen.popitem(last=False)
+    def _remember(self, execution: ExecutionEvent) -> None:
+        """Keep the id as long as the execution may be paged again, however many come meanwhile (within reason)."""
+        if not execution.exec_id:
+            return
+        seen = self._seen
+        seen[execution.exec_id] = execution.exchange_ts
+        while len(seen) > EXEC_IDS_KEPT:
+            oldest = next(iter(seen))
+            if seen[oldest] >= self.complete_to - OVERLAP_MS and len(seen) <= EXEC_IDS_MOST:
+                break
+            del seen[oldest]
 
     def _book(self, strategy: str, execution: ExecutionEvent) -> Decimal:
         leg = self._legs.setdefault((strategy, execution.direction), _Leg())
@@ -121,22 +150,29 @@ class Ledger:
         return {
             "version": 1,
             "last_exec_ts": self.last_exec_ts,
+            "complete_to": self.complete_to,
             "totals": {
                 name: [t.fills, str(t.realised), str(t.fees), str(t.funding)] for name, t in self.totals.items()
             },
             "legs": [[name, str(d), str(leg.size), str(leg.entry)] for (name, d), leg in self._legs.items()],
-            "seen": list(self._seen),
+            "seen": [[exec_id, exchange_ts] for exec_id, exchange_ts in self._seen.items()],
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Ledger:
-        """The inverse of `to_dict`; raises ValueError, KeyError or TypeError on anything else."""
+        """The inverse of `to_dict`; raises ValueError, KeyError or TypeError on anything else.
+
+        Files of before the watermark have no `complete_to`, and ids without a time.
+        """
         if data["version"] != 1:
             raise ValueError(f"expected a ledger of version 1, got {data['version']}")
-        ledger = cls(last_exec_ts=int(data["last_exec_ts"]))
+        last_exec_ts = int(data["last_exec_ts"])
+        ledger = cls(last_exec_ts=last_exec_ts, complete_to=int(data.get("complete_to", last_exec_ts)))
         for name, (fills, realised, fees, funding) in data["totals"].items():
             ledger.totals[name] = Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding))
         for name, direction, size, entry in data["legs"]:
             ledger._legs[name, Direction(direction)] = _Leg(Decimal(size), Decimal(entry))
-        ledger._seen.update((exec_id, None) for exec_id in data["seen"])
+        for seen in data["seen"]:
+            exec_id, exchange_ts = (seen, 0) if isinstance(seen, str) else seen
+            ledger._seen[exec_id] = int(exchange_ts)
         return ledger

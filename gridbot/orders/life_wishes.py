@@ -146,16 +146,11 @@ def strategy_halted(book: OrderBook, event: StrategyHalted, now_s: float) -> lis
 
 
 def given_up(book: OrderBook, event: GivenUp, now_s: float) -> list[Effect]:
-    """The exchange's own list does not have the executions either: the order is settled as it is."""
+    """There are no more executions to wait for: the order is settled as it is. Who gives up tells the operator."""
     order = event.order
-    if not order.state.is_final or order.is_settled:
-        return []
-    text = (
-        f"{order.symbol}: {order.link_id} executed {order.cum_exec_qty} by the order's own account, but the "
-        f"executions list has {order.exec_qty}; continuing without the rest"
-    )
-    book.settle(order.key)
-    return [TellOperator("error", f"unsettled.{order.key}", text, order.strat_id)]
+    if order.state.is_final and not order.is_settled:
+        book.settle(order.key)
+    return []
 
 
 def _drop(book: OrderBook, order: TrackedOrder, reason: str) -> list[Effect]:

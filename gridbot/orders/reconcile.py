@@ -16,19 +16,38 @@ from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import client_id_of
 from gridbot.orders.order import OrderState, TrackedOrder, state_of
 
-__all__ = ["GRACE_MS", "Plan", "adopted", "compare", "owns", "owns_execution"]
+__all__ = ["GRACE_MS", "Plan", "adopted", "compare", "contradicts", "owns", "owns_execution"]
 
 GRACE_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do after a listing: rows to apply, orders to adopt, orders to ask for, and rows that are not ours."""
+    """What to do after a listing.
+
+    `update`: rows to apply; `adopt`: orders of ours that no book has; `missing`: orders to ask for; `foreign`: rows
+    that are not ours; `revive`: rows of orders that we hold for over, and that rest by this listing.
+    """
 
     update: tuple[OrderUpdateEvent, ...]
     adopt: tuple[OrderUpdateEvent, ...]
     missing: tuple[TrackedOrder, ...]
     foreign: tuple[OrderUpdateEvent, ...]
+    revive: tuple[OrderUpdateEvent, ...] = ()
+
+
+def contradicts(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
+    """Whether a row says that an order rests which we hold for over.
+
+    Not when the row is older than the exchange's last word about the order, or counts less as executed: then the row is
+    stale. At equal times both may be true, so such an order is asked for before it is believed.
+    """
+    return (
+        order.state.is_final
+        and row.status.is_open
+        and row.exchange_ts >= order.exchange_ts
+        and order.cum_exec_qty <= row.cum_exec_qty < row.qty
+    )
 
 
 def owns(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> bool:
@@ -87,6 +106,7 @@ def compare(
     update: list[OrderUpdateEvent] = []
     adopt: list[OrderUpdateEvent] = []
     foreign: list[OrderUpdateEvent] = []
+    revive: list[OrderUpdateEvent] = []
     listed: set[str] = set()
     for row in {row.order_id: row for row in listing}.values():
         if row.symbol != instrument.symbol:
@@ -94,12 +114,13 @@ def compare(
         known = book.get(row.order_link_id) or book.get(row.order_id)
         if known is not None:
             listed.add(known.key)
-            update.append(row)
+            (revive if contradicts(known, row) else update).append(row)
         elif owns(row, strat_id, instrument):
             adopt.append(row)
         else:
             foreign.append(row)
-    return Plan(tuple(update), tuple(adopt), tuple(_missing(book, listed, asked_ms)), tuple(foreign))
+    missing = _missing(book, listed, asked_ms)
+    return Plan(tuple(update), tuple(adopt), tuple(missing), tuple(foreign), tuple(revive))
 
 
 def _missing(book: OrderBook, listed: set[str], asked_ms: int) -> Sequence[TrackedOrder]:

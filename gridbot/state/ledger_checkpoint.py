@@ -44,7 +44,12 @@ class Checkpoint:
 
     def save(self, ledger: Ledger) -> None:
         """Write in the background if the ledger has changed since the last save."""
-        mark = (ledger.last_exec_ts, sum(t.fills for t in ledger.totals.values()), len(ledger.totals))
+        mark = (
+            ledger.last_exec_ts,
+            ledger.complete_to,
+            sum(t.fills for t in ledger.totals.values()),
+            len(ledger.totals),
+        )
         if mark == self._saved_fills:
             return
         self._saved_fills = mark

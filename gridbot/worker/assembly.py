@@ -95,6 +95,7 @@ class Assembly:
         instruments = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
+            self.checkpoint.save(self._ledger)
         context = self._make_context()
         losses = self._make_losses(context)
         losses.load()

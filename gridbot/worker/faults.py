@@ -43,6 +43,7 @@ class Faults:
         self._clock = clock
         self._requests = requests
         self._book = FaultBook()
+        self._newest: BaseException | None = None
         self._halts: dict[str, Callable[[str], bool]] = {}
 
     def enroll(self, symbol: str, halt: Callable[[str], bool]) -> None:
@@ -50,7 +51,13 @@ class Faults:
         self._halts[symbol] = halt
 
     def report(self, part: str, error: BaseException, symbol: str = "") -> None:
-        """`part` failed, in words; with `symbol` it belongs to that symbol's strategy."""
+        """`part` failed, in words; with `symbol` it belongs to that symbol's strategy.
+
+        An error that comes by a second way, such as the job that waited for what failed, is not told again.
+        """
+        if error is self._newest and not symbol:
+            return
+        self._newest = error
         times = self._book.count(part, error, self._clock.monotonic_s())
         is_new = times == 1
         if is_new:

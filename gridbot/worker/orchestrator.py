@@ -105,7 +105,7 @@ class Orchestrator:
         afterwards, so nothing is missed.
         """
         await self.streams.start()
-        report = await self.reconciler.run_recorded("start")
+        report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)
         for runner in self.runners.values():
             runner.ready()

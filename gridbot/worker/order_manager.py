@@ -113,6 +113,9 @@ class OrderManager:
         """Add one of our orders that rests on the exchange to the book: after a restart, or after a lost reply."""
         self._steps.take(life_events.Adopted(adopted(row, self.strat_id, self._instrument), source))
 
+        text = f"{self.symbol}: {row.order_link_id} was held for over, and rests; it is followed again"
+        self._context.alert("warning", f"revived.{self.symbol}", text, self.strat_id)
+
     def on_look_up(self, order: TrackedOrder, found: LookUp) -> None:
         """What a look-up of one order found."""
         self._steps.take(life_events.LookedUp(order, found))
@@ -122,5 +125,5 @@ class OrderManager:
         self._steps.take(life_events.Executed(key, execution))
 
     def give_up_executions(self, order: TrackedOrder) -> None:
-        """The executions of a finished order have not come in time: settle it as it is, with an alert."""
+        """The executions of a finished order have not come in time: settle it as it is."""
         self._steps.take(life_events.GivenUp(order))

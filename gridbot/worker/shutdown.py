@@ -37,7 +37,7 @@ async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> lis
         if any(len(runner.book) for runner in orchestrator.live.values()):
             continue
         try:
-            await orchestrator.reconciler.run()
+            await orchestrator.reconciler.run("stop")
         except ExchangeError as error:
             problem = f" ({error})"
             continue

@@ -201,3 +201,44 @@ def test_positions_with_a_symbol_have_both_legs_flat_ones_included():
             assert exchange.asked[0].params == {"category": "linear", "symbol": "BTCUSDT", "limit": "200"}
 
     run(scene())
+
+
+@pytest.mark.parametrize("ids", [{"order_id": "x1"}, {"order_link_id": "g1"}])
+def test_the_executions_of_one_order_are_asked_for_by_its_id_whenever_they_were(ids: dict[str, str]):
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            mine = {"orderId": "x1", "orderLinkId": "g1"}
+            exchange.on[EXECUTIONS] = listing(
+                execution_row("e2", execTime="9", **mine),
+                execution_row("e1", execTime="5", **mine),
+                execution_row("e0", execTime="1", orderId="x2", orderLinkId="g2"),
+            )
+            assert [e.exec_id for e in await rest.executions_of("BTCUSDT", **ids)] == ["e1", "e2"]
+            asked = exchange.asked[0].params
+            assert asked["symbol"] == "BTCUSDT"
+            assert not {"startTime", "endTime"} & asked.keys()
+            assert asked.get("orderId", "") == ids.get("order_id", "")
+            assert asked.get("orderLinkId", "") == ids.get("order_link_id", "")
+
+    run(scene())
+
+
+def test_more_executions_than_a_listing_may_have_are_read_in_halves():
+    """After a long outage: without this the same backlog would be discarded for ever."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            end = int(time.time() * 1000)
+            start = end - 4 * 3_600_000
+
+            def answer(asked: Any) -> Any:
+                first, last = int(asked.params["startTime"]), int(asked.params["endTime"])
+                row = execution_row(f"e{first}", execTime=str(first))
+                return listing(row, cursor="more" if last - first > 3_600_000 else "")
+
+            exchange.on[EXECUTIONS] = answer
+            found = await rest.executions(start, end)
+            assert len(found) == 4
+            assert found[0].exchange_ts == start
+
+    run(scene())

@@ -90,6 +90,8 @@ def test_an_order_from_request_to_fill():
             pushed = {leg.direction: leg.size for leg in it.ears.heard.private if isinstance(leg, PositionEvent)}
             assert pushed[Direction.LONG] == D("0.01")
             assert [e.exec_id for e in await it.rest.executions(0)] == [fill.exec_id]
+            assert await it.rest.executions_of(SYMBOL, order_id=ack.order_id) == await it.rest.executions(0)
+            assert await it.rest.executions_of(SYMBOL, order_link_id="g2") == []
             found = await it.rest.find_order(SYMBOL, order_link_id="g1")
             assert found is not None
             assert found.status is OrderStatus.FILLED

@@ -112,14 +112,14 @@ def test_funding_is_money_but_no_fill() -> None:
     assert (totals.fills, totals.fees, totals.funding, totals.net) == (0, 0, D("0.3"), D("-0.3"))
 
 
-def test_shadow_fills_do_not_move_where_paging_goes_on() -> None:
+def test_shadow_fills_are_not_the_newest_of_the_exchange() -> None:
     ledger = Ledger()
     ledger.apply("s", execution(5))
     ledger.apply("shadow", execution(900), shadow=True)
     assert ledger.last_exec_ts == 5
 
 
-def test_paging_goes_on_at_the_newest_execution_or_where_counting_began() -> None:
+def test_the_newest_execution_counted_or_where_counting_began() -> None:
     ledger = Ledger()
     ledger.begin(4)
     assert ledger.last_exec_ts == 4
@@ -130,10 +130,74 @@ def test_paging_goes_on_at_the_newest_execution_or_where_counting_began() -> Non
 
 def test_ids_are_kept_within_bounds() -> None:
     ledger = Ledger()
+    ledger.complete(10**9)
     for n in range(EXEC_IDS_KEPT + 10):
         ledger.apply("s", execution(n))
     assert not ledger.is_new(f"e{EXEC_IDS_KEPT}")
     assert len(ledger.to_dict()["seen"]) == EXEC_IDS_KEPT
+
+
+def test_ids_are_kept_as_long_as_their_executions_may_be_paged_again() -> None:
+    """REST is away while the stream goes on: the backlog is paged afterwards, and nothing in it counts twice."""
+    ledger = Ledger()
+    ledger.begin(1_000_000)
+    for n in range(1_000_000, 1_000_000 + EXEC_IDS_KEPT + 10):
+        ledger.apply("s", execution(n))
+    assert ledger.apply("s", execution(1_000_000)) is None
+    ledger.complete(2_000_000)
+    ledger.apply("s", execution(2_000_000))
+    assert len(ledger.to_dict()["seen"]) == EXEC_IDS_KEPT
+
+
+def test_even_so_there_is_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridbot.core.execution_ledger.EXEC_IDS_MOST", EXEC_IDS_KEPT + 5)
+    ledger = Ledger()
+    for n in range(EXEC_IDS_KEPT + 10):
+        ledger.apply("s", execution(n))
+    assert len(ledger.to_dict()["seen"]) == EXEC_IDS_KEPT + 5
+
+
+def test_only_finished_paging_moves_the_watermark_and_never_back() -> None:
+    """incident L49: the newest execution counted says nothing about the older ones."""
+    ledger = Ledger()
+    ledger.begin(4)
+    ledger.apply("s", execution(900))
+    assert (ledger.last_exec_ts, ledger.complete_to) == (900, 4)
+    ledger.complete(7)
+    ledger.complete(5)
+    assert ledger.complete_to == 7
+    assert Ledger.from_dict(json.loads(json.dumps(ledger.to_dict()))).complete_to == 7
+
+
+def test_a_file_of_before_the_watermark_is_complete_as_far_as_it_was_paged() -> None:
+    """As version a1c99c4 wrote it: paging went on at the newest execution, ids had no time."""
+    ledger = Ledger.from_dict(
+        {
+            "version": 1,
+            "last_exec_ts": 7,
+            "totals": {"s": [1, "0", "0.1", "0"]},
+            "legs": [["s", "long", "1", "100"]],
+            "seen": ["e7"],
+        }
+    )
+    assert (ledger.last_exec_ts, ledger.complete_to) == (7, 7)
+    assert not ledger.is_new("e7")
+    assert ledger.leg("s", Direction.LONG) == (1, 100)
+
+
+def test_without_a_checkpoint_the_oldest_record_tells_since_when_there_is_a_ledger() -> None:
+    ledger = Ledger()
+    for n in (5, 9):
+        ledger.restore("shadow", execution(n + 100), D(0), shadow=True)
+        ledger.restore("s", execution(n), D(0), shadow=False)
+    assert (ledger.complete_to, ledger.last_exec_ts) == (5, 9)
+
+
+def test_the_newest_execution_of_each_strategy() -> None:
+    ledger = Ledger()
+    for n in (9, 7):
+        ledger.apply("s", execution(n))
+    assert (ledger.newest_of("s"), ledger.newest_of("other")) == (9, 0)
 
 
 def test_a_ledger_of_another_version_is_refused() -> None:

@@ -5,10 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gridbot.core import Direction, Instrument, OrderStatus, OrderUpdateEvent, Side, client_order_id
+from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import wire_id
-from gridbot.orders.order import TrackedOrder
+from gridbot.orders.order import OrderState, TrackedOrder
 
-__all__ = ["INSTRUMENT", "make_order", "update"]
+__all__ = [
+    "INSTRUMENT",
+    "begin_cancel",
+    "hold_for_gone",
+    "hold_for_rejected",
+    "keep_after_cancel",
+    "make_order",
+    "update",
+]
 
 INSTRUMENT = Instrument("BTCUSDT", Decimal("0.1"), Decimal("0.001"), Decimal("0.001"), Decimal(100))
 
@@ -53,3 +62,32 @@ def update(
         "exchange_ts": ts,
     }
     return OrderUpdateEvent(**(values | changes))  # type: ignore[arg-type]
+
+
+# How an order comes into the states that the reconciler has to deal with, without the rules of `orders/life.py`.
+
+
+def hold_for_gone(book: OrderBook, key: str, reason: str) -> None:
+    order = book.get(key)
+    if order is not None:
+        over = OrderState.FILLED if order.cum_exec_qty >= order.qty else OrderState.CANCELLED
+        book.move(order, over, reason)
+
+
+def hold_for_rejected(book: OrderBook, key: str, reason: str) -> None:
+    order = book.get(key)
+    if order is not None:
+        book.move(order, OrderState.REJECTED, reason)
+
+
+def begin_cancel(book: OrderBook, key: str, reason: str) -> None:
+    order = book.get(key)
+    if order is not None:
+        book.move(order, OrderState.PENDING_CANCEL, reason)
+
+
+def keep_after_cancel(book: OrderBook, key: str, reason: str) -> None:
+    order = book.get(key)
+    if order is not None and order.state is OrderState.PENDING_CANCEL:
+        rests = OrderState.PARTIALLY_FILLED if order.cum_exec_qty > 0 else OrderState.OPEN
+        book.move(order, rests, reason)

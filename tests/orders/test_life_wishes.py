@@ -55,7 +55,6 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "given up": {
         "": "*",
-        "TellOperator": "filled, unsettled",
     },
     "key fails": {
         "TellOperator": "*",
@@ -218,13 +217,10 @@ def test_a_halt_is_told_with_its_symbol_and_strategy() -> None:
     assert alert == life_effects.TellOperator("error", "halt.BTCUSDT", text, "s1")
 
 
-def test_executions_that_never_come_are_given_up_with_an_alert() -> None:
+def test_executions_that_never_come_are_given_up() -> None:
     bench = LifeBench().reach("filled, unsettled")
     order = bench.order
-    [alert] = bench.take(life_events.GivenUp(order))
-    assert isinstance(alert, life_effects.TellOperator)
-    assert (alert.level, alert.key, alert.strategy) == ("error", f"unsettled.{order.key}", "s1")
-    assert f"{order.link_id} executed 0.010 by the order's own account, but the executions list has 0" in alert.text
+    assert bench.take(life_events.GivenUp(order)) == []
     assert list(bench.book) == []
     assert bench.take(life_events.GivenUp(order)) == []
     assert bench.take(bench.heard(OrderStatus.FILLED, "0.010")) == []

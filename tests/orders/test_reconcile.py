@@ -11,8 +11,8 @@ import pytest
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, Side
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState
-from gridbot.orders.reconcile import GRACE_MS, Plan, adopted, compare, owns, owns_execution
-from tests.orders.helpers import INSTRUMENT, make_order, update
+from gridbot.orders.reconcile import GRACE_MS, Plan, adopted, compare, contradicts, owns, owns_execution
+from tests.orders.helpers import INSTRUMENT, hold_for_gone, make_order, update
 
 D = Decimal
 ASKED = 1_000_000
@@ -132,3 +132,37 @@ def test_an_order_without_a_leg_cannot_be_adopted() -> None:
 def test_a_page_that_repeats_a_row_counts_it_once() -> None:
     row = update(make_order(7), OrderStatus.NEW)
     assert len(run(OrderBook(INSTRUMENT), row, row).adopt) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "cum", "ts", "contradicted"),
+    [
+        (OrderStatus.NEW, "0", 5, True),  # the same millisecond: both may be true
+        (OrderStatus.NEW, "0", 6, True),
+        (OrderStatus.NEW, "0", 4, False),  # older than the exchange's last word
+        (OrderStatus.PARTIALLY_FILLED, "0.004", 6, True),
+        (OrderStatus.CANCELLED, "0", 6, False),
+        (OrderStatus.NEW, "0.010", 6, False),  # complete
+    ],
+)
+def test_a_listing_may_contradict_an_end(status: OrderStatus, cum: str, ts: int, *, contradicted: bool) -> None:
+    """One stale answer ended it; the row is neither applied, which would change nothing, nor dropped."""
+    book = OrderBook(INSTRUMENT)
+    order = make_order(1)
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.NEW, ts=5))
+    row = update(order, status, cum, ts)
+    assert not contradicts(order, row), "it is not over"
+    hold_for_gone(book, order.key, "a stale answer")
+    assert contradicts(order, row) is contradicted
+    plan = run(book, row)
+    assert (plan.revive, plan.update) == (((row,), ()) if contradicted else ((), (row,)))
+    assert plan.missing == ()
+
+
+def test_a_row_with_less_executed_than_is_known_contradicts_nothing() -> None:
+    book = OrderBook(INSTRUMENT)
+    order = make_order(1)
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.CANCELLED, "0.004", ts=5))
+    assert not contradicts(order, update(order, OrderStatus.NEW, "0", ts=6))

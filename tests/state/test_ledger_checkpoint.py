@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -107,5 +108,40 @@ def test_nothing_is_written_when_nothing_was_counted(tmp_path: Path) -> None:
     life.trade(2, 2)
     life.checkpoint.save(life.ledger)
     assert life.files.flush()
-    assert life.files.path("ledger.json").stat().st_ino != before
+    assert (after := life.files.path("ledger.json").stat().st_ino) != before
+    life.ledger.complete(life.ledger.last_exec_ts + 1)
+    life.checkpoint.save(life.ledger)
+    assert life.files.flush()
+    assert life.files.path("ledger.json").stat().st_ino != after
     life.end()
+
+
+def test_what_is_complete_survives_a_restart_and_live_fills_do_not_move_it(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.ledger.begin(1)
+    life.ledger.complete(50)
+    life.checkpoint.save_now(life.ledger)
+    life.trade(1, 3)
+    life.end()
+    again = Life(tmp_path)
+    assert again.ledger.last_exec_ts > again.ledger.complete_to == 50
+    again.end()
+
+
+def test_a_checkpoint_of_before_the_watermark_still_opens(tmp_path: Path) -> None:
+    """The form of version a1c99c4: no `complete_to`, ids without a time."""
+    life = Life(tmp_path)
+    life.trade(1, 4)
+    life.checkpoint.save_now(life.ledger)
+    life.trade(5, 6)
+    life.end()
+    path = life.files.path("ledger.json")
+    document = json.loads(path.read_bytes())
+    old = document["ledger"]
+    del old["complete_to"]
+    old["seen"] = [exec_id for exec_id, _ in old["seen"]]
+    path.write_text(json.dumps(document))
+    again = Life(tmp_path)
+    assert_counted(again.ledger, 6)
+    assert again.ledger.complete_to == old["last_exec_ts"]
+    again.end()

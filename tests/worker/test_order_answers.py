@@ -13,6 +13,7 @@ import pytest
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PlaceLimitIntent, Side
 from gridbot.orders.order import OrderState, TrackedOrder
+from gridbot.orders.reconcile_turn import FIRST_WAIT_S
 from gridbot.records.record_types import IntentRecord, OrderRecord
 from gridbot.risk.gate import AUTH_COOLDOWN_S
 from gridbot.risk.refusals import Refusal
@@ -160,8 +161,7 @@ async def look_up(bench: AccountBench, order: TrackedOrder, history: Any) -> Non
     assert await bench.requests.next_look_up() is order
     reconciler = Reconciler(history, {SYMBOL: bench.runner}, bench.context, on_wallet=lambda wallet, source: None)
     reconciler.look_up(order)
-    for _ in range(3):
-        await settle()
+    await bench.clock.advance(FIRST_WAIT_S)
 
 
 @pytest.mark.parametrize(

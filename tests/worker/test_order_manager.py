@@ -265,7 +265,6 @@ async def test_executions_that_never_come_are_given_up() -> None:
     assert bench.runner.book.unsettled() == [order]
     bench.runner.orders.give_up_executions(order)
     assert bench.orders == []
-    assert bench.alarm.keys == [f"unsettled.{order.key}"]
 
 
 async def test_a_stop_drops_what_has_not_left() -> None:

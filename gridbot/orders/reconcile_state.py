@@ -1,0 +1,198 @@
+"""The state of the reconciler, and what a step of it may look at. Data only.
+
+Times: `mono_s`, `since_s`, `due_s` monotonic seconds, `wall_ms` and `asked_ms` our clock in ms UTC, `complete_to_ms`
+exchange time in ms UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from gridbot.core import Instrument, OrderUpdateEvent, PositionEvent
+from gridbot.core.execution_ledger import Ledger
+from gridbot.orders.book import OrderBook
+
+__all__ = [
+    "Held",
+    "Legs",
+    "LookingUp",
+    "Missing",
+    "Now",
+    "Part",
+    "Pass",
+    "Phase",
+    "ReconcileState",
+    "Report",
+    "Retrying",
+    "View",
+    "Who",
+    "Wish",
+]
+
+
+class Now(NamedTuple):
+    """The time of a step."""
+
+    mono_s: float
+    wall_ms: int
+
+
+# ---------------------------------------------------------------------- what a step may look at
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One live strategy: a step reads its book and changes nothing in it."""
+
+    strat_id: str
+    instrument: Instrument
+    book: OrderBook
+
+
+class Retrying(Protocol):
+    """Which orders wait for another try."""
+
+    def __contains__(self, key: str, /) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The account as it is when the event comes. `strategies` by symbol; `retrying` has orders that wait for a try."""
+
+    strategies: Mapping[str, Held]
+    ledger: Ledger
+    retrying: Retrying
+
+
+# ---------------------------------------------------------------------- state
+
+
+class Phase(StrEnum):
+    """Where a pass is: what it has asked and not yet heard."""
+
+    EXECUTIONS = "executions"
+    LISTING = "listing"
+    ORDERS = "orders"
+    POSITIONS = "positions"
+    WALLET = "wallet"
+
+
+class Part(StrEnum):
+    """Which part of the state a question belongs to."""
+
+    PASS = "pass"
+    ORDER = "order"
+    MISSING = "missing"
+    LEGS = "legs"
+
+
+class Who(NamedTuple):
+    """Whose question it is: an answer counts only while that part still waits for exactly this question."""
+
+    part: Part
+    subject: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one pass found and changed."""
+
+    executions: int = 0
+    adopted: int = 0
+    looked_up: int = 0
+    foreign_orders: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.executions} missed executions, {self.adopted} orders adopted, "
+            f"{self.looked_up} looked up, {self.foreign_orders} foreign"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A pass that was asked for. `tickets`: who is to be told how it ended."""
+
+    reason: str
+    tickets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The pass under way. `waiting`: orders asked for by id; `symbols`: those whose legs are still to be read."""
+
+    number: int
+    wish: Wish
+    started_s: float
+    phase: Phase = Phase.EXECUTIONS
+    asked_ms: int = 0
+    waiting: frozenset[str] = frozenset()
+    symbols: tuple[str, ...] = ()
+    report: Report = Report()
+
+
+@dataclass(frozen=True, slots=True)
+class LookingUp:
+    """One order that is asked for by its id, until the exchange answers.
+
+    `due_s` is None while a question is under way. `known`: what we knew of the order when we asked; news since then
+    outrank the answer "no such order". `is_paging`: the answer `row` waits for executions.
+    `contradicted`: we hold it for over, and a listing has it.
+    """
+
+    symbol: str
+    number: int
+    wait_s: float
+    due_s: float | None = None
+    known: tuple[object, ...] = ()
+    is_paging: bool = False
+    row: OrderUpdateEvent | None = None
+    contradicted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A finished order whose executions are missing here, asked for by its id. `due_s` as in `LookingUp`."""
+
+    symbol: str
+    since_s: float
+    wait_s: float
+    number: int = 0
+    due_s: float | None = None
+    asked_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """Both legs of a symbol that are being read, for a ticket (0: for the pass). `rows` wait for executions."""
+
+    symbol: str
+    looks: int
+    number: int
+    rows: tuple[PositionEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileState:
+    """What lives between passes. `complete_to_ms` is the watermark; `numbers` counts questions."""
+
+    complete_to_ms: int = 0
+    run: Pass | None = None
+    wish: Wish | None = None
+    looking: Mapping[str, LookingUp] = field(default_factory=dict)
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+    legs: Mapping[int, Legs] = field(default_factory=dict)
+    numbers: int = 0
+    last_s: float | None = None
+    """When the last complete pass ended."""
+
+    @property
+    def next_due_s(self) -> float | None:
+        """When the next question is due, on the monotonic clock."""
+        look_ups = [entry.due_s for entry in self.looking.values()]
+        executions = [entry.due_s for entry in self.missing.values()]
+        return min((due_s for due_s in (*look_ups, *executions) if due_s is not None), default=None)

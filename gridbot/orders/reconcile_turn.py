@@ -1,0 +1,80 @@
+"""One step of the reconciler at work: the state and the effects so far, and what its parts have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gridbot.core import ExecutionEvent
+from gridbot.core.execution_ledger import OVERLAP_MS
+from gridbot.orders.order import TrackedOrder
+from gridbot.orders.reconcile_state import (
+    Now,
+    ReconcileState,
+    View,
+    Who,
+)
+from gridbot.orders.reconcile_words import (
+    Advance,
+    ApplyExecution,
+    AskExecutions,
+    Effect,
+)
+
+__all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "Turn", "longer"]
+
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0
+
+
+def longer(wait_s: float) -> float:
+    """The wait after one of `wait_s` that led to nothing."""
+    return min(wait_s * 2, LONGEST_WAIT_S)
+
+
+@dataclass(slots=True)
+class Turn:
+    """Lives as long as one call of `step`, which returns its `state` and its `effects`."""
+
+    state: ReconcileState
+    view: View
+    now: Now
+    effects: list[Effect] = field(default_factory=list)
+
+    def change(self, **changes: Any) -> None:
+        """Replace fields of the state."""
+        self.state = replace(self.state, **changes)
+
+    def number(self) -> int:
+        """A number that no question has had."""
+        self.change(numbers=self.state.numbers + 1)
+        return self.state.numbers
+
+    def order(self, symbol: str, key: str) -> TrackedOrder | None:
+        """An order as its book has it, live or finished."""
+        held = self.view.strategies.get(symbol)
+        return None if held is None else held.book.get(key)
+
+    def ask_executions(self, who: Who) -> None:
+        """Page everything since the watermark, less an overlap."""
+        self.effects.append(AskExecutions(who, max(0, self.state.complete_to_ms - OVERLAP_MS)))
+
+    def apply(self, rows: Sequence[ExecutionEvent], *, since_watermark: bool) -> list[ExecutionEvent]:
+        """Have the executions counted that are new, oldest first; returns them.
+
+        `since_watermark`: the rows are the whole answer to `ask_executions`, so the watermark moves to the newest one.
+        It stays when there are none: that the exchange lists nothing yet proves nothing about the last minute.
+        """
+        seen: set[str] = set()
+        fresh = []
+        for row in sorted(rows, key=lambda row: row.exchange_ts):
+            if self.view.ledger.is_new(row.exec_id) and row.exec_id not in seen:
+                fresh.append(row)
+                seen.update({row.exec_id} - {""})
+        self.effects += [ApplyExecution(row) for row in fresh]
+        newest = max((row.exchange_ts for row in rows), default=0)
+        if since_watermark and newest > self.state.complete_to_ms:
+            self.change(complete_to_ms=newest)
+            self.effects.append(Advance(newest))
+        return fresh

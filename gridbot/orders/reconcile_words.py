@@ -1,0 +1,357 @@
+"""The words of the reconciler: the events that go in and the effects that come out. Data only.
+
+`from_ms` and `up_to_ms` are exchange time in ms UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from gridbot.core import Direction, ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.orders.reconcile_state import Report, Who
+
+__all__ = [
+    "Adopt",
+    "Advance",
+    "Alert",
+    "Align",
+    "ApplyExecution",
+    "ApplyRow",
+    "AskExecutions",
+    "AskExecutionsOf",
+    "AskListing",
+    "AskOrder",
+    "AskPositions",
+    "AskWallet",
+    "Asked",
+    "Broke",
+    "Effect",
+    "Event",
+    "ExecutionsAnswered",
+    "Failed",
+    "Finding",
+    "Finished",
+    "LegsWanted",
+    "ListingAnswered",
+    "LookUpWanted",
+    "LookedUp",
+    "OrderAnswered",
+    "PositionsAnswered",
+    "QueryFailed",
+    "Question",
+    "ReportFault",
+    "Revive",
+    "Settle",
+    "TakePosition",
+    "TakeWallet",
+    "Time",
+    "WalletAnswered",
+]
+
+
+# ---------------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A pass is wanted, for a reason. During a pass it is a wish for another one."""
+
+    reason: str
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpWanted:
+    """It is not known what has become of an order: ask for it soon."""
+
+    symbol: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegsWanted:
+    """The legs of a symbol are to be read outside a pass. `ticket` > 0."""
+
+    symbol: str
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """Nothing but time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionsAnswered:
+    """Executions, oldest first: since a time, or those of one order."""
+
+    who: Who
+    rows: Sequence[ExecutionEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class ListingAnswered:
+    """All open orders of the account."""
+
+    who: Who
+    rows: Sequence[OrderUpdateEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAnswered:
+    """One order, open or over; None when the exchange does not know it."""
+
+    who: Who
+    row: OrderUpdateEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class PositionsAnswered:
+    """Both legs of a symbol."""
+
+    who: Who
+    rows: Sequence[PositionEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class WalletAnswered:
+    """The wallet."""
+
+    who: Who
+    wallet: WalletEvent
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFailed:
+    """A question got no usable answer. `is_fault`: the fault is ours, not the exchange's."""
+
+    who: Who
+    error: Exception
+    is_fault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """A step or an effect of it failed on our side: nothing under way can be relied upon."""
+
+    error: Exception
+
+
+Event = (
+    Asked
+    | LookUpWanted
+    | LegsWanted
+    | Time
+    | ExecutionsAnswered
+    | ListingAnswered
+    | OrderAnswered
+    | PositionsAnswered
+    | WalletAnswered
+    | QueryFailed
+    | Broke
+)
+
+
+# ---------------------------------------------------------------------- effects that ask
+
+
+@dataclass(frozen=True, slots=True)
+class AskExecutions:
+    """The account's executions since a time."""
+
+    who: Who
+    from_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskExecutionsOf:
+    """The executions of one order, whenever they were."""
+
+    who: Who
+    symbol: str
+    link_id: str
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskListing:
+    """All open orders of the account."""
+
+    who: Who
+
+
+@dataclass(frozen=True, slots=True)
+class AskOrder:
+    """One order by its id."""
+
+    who: Who
+    symbol: str
+    link_id: str
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskPositions:
+    """Both legs of a symbol."""
+
+    who: Who
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskWallet:
+    """The wallet."""
+
+    who: Who
+
+
+Question = AskExecutions | AskExecutionsOf | AskListing | AskOrder | AskPositions | AskWallet
+
+
+# ---------------------------------------------------------------------- effects that change something
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyExecution:
+    """Count an execution that was missed, and let its strategy know, if there is one."""
+
+    execution: ExecutionEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Everything up to this time is counted."""
+
+    up_to_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRow:
+    """Apply a row to the order it is about; a row that is not ours is reported and left alone."""
+
+    row: OrderUpdateEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Put an order of ours that rests and is in no book into its book."""
+
+    row: OrderUpdateEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Revive:
+    """An order that we held for over rests: live again, or cancelled when its level is taken."""
+
+    row: OrderUpdateEvent
+
+
+class Finding(StrEnum):
+    """What the look-up of one order showed, where that is more than a row."""
+
+    STILL_OPEN = "still open"
+    GONE = "gone"
+    NEVER_ARRIVED = "never arrived"
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Act on the look-up of an order."""
+
+    symbol: str
+    key: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """All executions of a finished order that anybody has are counted: wait for no more."""
+
+    symbol: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakePosition:
+    """Take a leg as read."""
+
+    row: PositionEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Align:
+    """Our executions add up to `ours`, the exchange has another size: continue from the exchange's."""
+
+    symbol: str
+    direction: Direction
+    ours: Decimal
+    size: Decimal
+    entry: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeWallet:
+    """Take the wallet as read."""
+
+    wallet: WalletEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Tell the operator. Arguments as of `worker.context.Alert`."""
+
+    level: str
+    key: str
+    text: str
+    strategy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFault:
+    """Something of ours failed: in words, and of which symbol's strategy (or of none)."""
+
+    part: str
+    error: Exception
+    symbol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A pass, or a reading of legs (without reason and report), is complete."""
+
+    tickets: tuple[int, ...]
+    reason: str | None = None
+    report: Report | None = None
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A pass, or a reading of legs (without a reason), was broken off. What was applied before stays."""
+
+    tickets: tuple[int, ...]
+    error: Exception
+    reason: str | None = None
+    took_s: float = 0.0
+
+
+Effect = (
+    Question
+    | ApplyExecution
+    | Advance
+    | ApplyRow
+    | Adopt
+    | Revive
+    | LookedUp
+    | Settle
+    | TakePosition
+    | Align
+    | TakeWallet
+    | Alert
+    | ReportFault
+    | Finished
+    | Failed
+)

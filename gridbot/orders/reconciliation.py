@@ -1,0 +1,301 @@
+"""How we become equal to the exchange again: what is asked, in which order, and what each answer changes. Pure.
+
+A pass runs at start, after every reconnect, each minute, and whenever something does not fit::
+
+    idle ──Asked──► EXECUTIONS ──► LISTING ──► ORDERS ──► POSITIONS ──► WALLET ──► idle
+     ▲               since the       rows        missing or     each leg       taken   │
+     │               watermark,      applied,    contradicted                          │
+     │               applied,        adopted     orders by id                          │
+     │               it moves                                                          │
+     └───────── QueryFailed in any phase: the pass is broken off, what was applied stays ◄┘
+
+    Asked during a pass is a wish: when the pass has ended, in whatever way, another one begins.
+
+The order matters: executions since the watermark are applied *first*, in exchange order; then the complete list of open
+orders is compared. So a fill in the gap reaches the grid before its order can be taken for cancelled (incident L18).
+The watermark is moved by finished paging alone, never by a live fill, which may come before older ones (incident L49).
+
+| event | in | leads to |
+|---|---|---|
+| Asked | idle / a pass | AskExecutions / a wish |
+| ExecutionsAnswered | EXECUTIONS | ApplyExecution for each new one, Advance, AskListing |
+| ListingAnswered | LISTING | ApplyRow, Adopt; AskOrder for what is missing or contradicted; else the legs |
+| OrderAnswered | ORDERS, or between passes | ApplyRow, Revive, LookedUp (`reconcile_look_ups`) |
+| PositionsAnswered | POSITIONS, or between passes | TakePosition, Align, or AskExecutions first (`reconcile_legs`) |
+| WalletAnswered | WALLET | TakeWallet, Finished |
+| LookUpWanted, Time | any | AskOrder and AskExecutionsOf when due; Settle |
+| QueryFailed | any | Failed for a pass or reading; look-ups are asked again, after 1, 2, 4 … 30 s |
+| Broke | any | as QueryFailed for all that is under way, and ReportFault; the watermark is the ledger's again |
+
+Executions count whoever asked for them and whatever has become of the asker. Of other answers only the one counts that
+its part still waits for. Effects are to be carried out at once and in order: the next step sees what they did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gridbot.core import ExecutionEvent, OrderUpdateEvent, WalletEvent
+from gridbot.orders import reconcile_legs as legs
+from gridbot.orders import reconcile_look_ups as look_ups
+from gridbot.orders.reconcile import compare
+from gridbot.orders.reconcile_state import (
+    Now,
+    Part,
+    Pass,
+    Phase,
+    ReconcileState,
+    View,
+    Who,
+    Wish,
+)
+from gridbot.orders.reconcile_turn import Turn
+from gridbot.orders.reconcile_words import (
+    Adopt,
+    ApplyRow,
+    Asked,
+    AskListing,
+    AskWallet,
+    Broke,
+    Effect,
+    Event,
+    ExecutionsAnswered,
+    Failed,
+    Finished,
+    LegsWanted,
+    ListingAnswered,
+    LookUpWanted,
+    OrderAnswered,
+    PositionsAnswered,
+    QueryFailed,
+    ReportFault,
+    TakeWallet,
+    WalletAnswered,
+)
+
+__all__ = ["step"]
+
+FOR_THE_PASS = 0
+"""The ticket of legs that a pass reads."""
+
+
+def step(state: ReconcileState, event: Event, now: Now, view: View) -> tuple[ReconcileState, list[Effect]]:
+    """Apply one event, then ask what is due. `view` is only read."""
+    turn = Turn(state, view, now)
+    _on_event(turn, event)
+    look_ups.ask_due(turn)
+    return turn.state, turn.effects
+
+
+def _on_event(turn: Turn, event: Event) -> None:
+    match event:
+        case Asked():
+            _on_asked(turn, event)
+        case LookUpWanted():
+            look_ups.want(turn, event.symbol, event.key)
+        case LegsWanted():
+            legs.begin(turn, event.symbol, event.ticket)
+        case ExecutionsAnswered():
+            _on_executions(turn, event)
+        case ListingAnswered():
+            _on_listing(turn, event.who, event.rows)
+        case OrderAnswered():
+            if look_ups.on_order(turn, event.who, event.row):
+                _order_done(turn, event.who.subject)
+        case PositionsAnswered():
+            _legs_done(turn, legs.on_positions(turn, event.who, event.rows))
+        case WalletAnswered():
+            _on_wallet(turn, event.who, event.wallet)
+        case QueryFailed():
+            _on_failure(turn, event)
+        case Broke():
+            _on_broke(turn, event.error)
+        case _:
+            pass  # Time: what is due is asked below
+
+
+def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
+    who = event.who
+    fresh = turn.apply(event.rows, since_watermark=who.part is not Part.MISSING)
+    match who.part:
+        case Part.PASS:
+            _after_executions(turn, who, fresh)
+        case Part.ORDER:
+            if look_ups.on_executions(turn, who):
+                _order_done(turn, who.subject)
+        case Part.MISSING:
+            look_ups.on_missing_executions(turn, who, event.rows)
+        case _:
+            _legs_done(turn, legs.on_executions(turn, who, fresh))
+
+
+# ---------------------------------------------------------------------- the pass
+
+
+def _on_asked(turn: Turn, event: Asked) -> None:
+    run, wish = turn.state.run, turn.state.wish
+    if run is None:
+        _begin(turn, Wish(event.reason, (event.ticket,)))
+    elif wish is None:
+        turn.change(wish=Wish(event.reason, (event.ticket,)))
+    else:
+        turn.change(wish=replace(wish, tickets=(*wish.tickets, event.ticket)))
+
+
+def _begin(turn: Turn, wish: Wish) -> None:
+    number = turn.number()
+    turn.change(run=Pass(number, wish, turn.now.mono_s), wish=None)
+    turn.ask_executions(Who(Part.PASS, "", number))
+
+
+def _in(turn: Turn, who: Who, phase: Phase) -> Pass | None:
+    """The pass, if it is in this phase and waits for this answer."""
+    run = turn.state.run
+    return run if run is not None and run.number == who.number and run.phase is phase else None
+
+
+def _after_executions(turn: Turn, who: Who, fresh: list[ExecutionEvent]) -> None:
+    run = _in(turn, who, Phase.EXECUTIONS)
+    if run is not None:
+        report = replace(run.report, executions=len(fresh))
+        turn.change(run=replace(run, phase=Phase.LISTING, asked_ms=turn.now.wall_ms, report=report))
+        turn.effects.append(AskListing(who))
+
+
+def _on_listing(turn: Turn, who: Who, rows: Sequence[OrderUpdateEvent]) -> None:
+    run = _in(turn, who, Phase.LISTING)
+    if run is None:
+        return
+    report, waiting = run.report, set[str]()
+    for held in turn.view.strategies.values():
+        plan = compare(held.book, rows, strat_id=held.strat_id, instrument=held.instrument, asked_ms=run.asked_ms)
+        turn.effects += [ApplyRow(row) for row in (*plan.update, *plan.foreign)]
+        turn.effects += [Adopt(row) for row in plan.adopt]
+        for row in plan.revive:
+            order = held.book.get(row.order_link_id) or held.book.get(row.order_id)
+            if order is not None and look_ups.ask_now(turn, order, contradicted=True):
+                waiting.add(order.key)
+        waiting |= {order.key for order in plan.missing if look_ups.ask_now(turn, order)}
+        report = replace(
+            report,
+            adopted=report.adopted + len(plan.adopt),
+            looked_up=report.looked_up + len(plan.missing) + len(plan.revive),
+            foreign_orders=report.foreign_orders + len(plan.foreign),
+        )
+    _wait_for(turn, replace(run, phase=Phase.ORDERS, report=report), frozenset(waiting))
+
+
+def _order_done(turn: Turn, key: str) -> None:
+    run = turn.state.run
+    if run is not None and key in run.waiting:
+        _wait_for(turn, run, run.waiting - {key})
+
+
+def _wait_for(turn: Turn, run: Pass, waiting: frozenset[str]) -> None:
+    """Wait for the answers about these orders, then read the legs."""
+    turn.change(run=replace(run, waiting=waiting))
+    if not waiting:
+        _next_legs(turn, replace(run, waiting=waiting, phase=Phase.POSITIONS, symbols=tuple(turn.view.strategies)))
+
+
+def _next_legs(turn: Turn, run: Pass) -> None:
+    if run.symbols:
+        legs.begin(turn, run.symbols[0], FOR_THE_PASS)
+        turn.change(run=replace(run, symbols=run.symbols[1:]))
+    else:
+        turn.change(run=replace(run, phase=Phase.WALLET))
+        turn.effects.append(AskWallet(Who(Part.PASS, "", run.number)))
+
+
+def _legs_done(turn: Turn, ticket: int | None) -> None:
+    run = turn.state.run
+    if ticket == FOR_THE_PASS and run is not None:
+        _next_legs(turn, run)
+    elif ticket is not None:
+        turn.effects.append(Finished((ticket,)))
+
+
+def _on_wallet(turn: Turn, who: Who, wallet: WalletEvent) -> None:
+    run = _in(turn, who, Phase.WALLET)
+    if run is not None:
+        now_s = turn.now.mono_s
+        turn.effects.append(TakeWallet(wallet))
+        turn.effects.append(Finished(run.wish.tickets, run.wish.reason, run.report, now_s - run.started_s))
+        turn.change(run=None, last_s=now_s)
+        _grant(turn)
+
+
+def _grant(turn: Turn) -> None:
+    """Begin the pass that was asked for during the last one."""
+    if turn.state.wish is not None:
+        _begin(turn, turn.state.wish)
+
+
+# ---------------------------------------------------------------------- failures
+
+
+def _on_failure(turn: Turn, event: QueryFailed) -> None:
+    who, run = event.who, turn.state.run
+    if event.is_fault:
+        part = "looking up an order" if who.part in (Part.ORDER, Part.MISSING) else "comparing with the exchange"
+        turn.effects.append(ReportFault(part, event.error, _symbol_of(turn, who)))
+    match who.part:
+        case Part.PASS:
+            if run is not None and run.number == who.number:
+                _break_off(turn, event.error)
+        case Part.ORDER:
+            look_ups.on_failure(turn, who)
+            if run is not None and who.subject in run.waiting:
+                _break_off(turn, event.error)
+        case Part.MISSING:
+            look_ups.on_missing_failure(turn, who)
+        case _:
+            _legs_failed(turn, who, event.error)
+
+
+def _legs_failed(turn: Turn, who: Who, error: Exception) -> None:
+    ticket = int(who.subject)
+    reading = turn.state.legs.get(ticket)
+    if reading is None or reading.number != who.number:
+        return
+    if ticket == FOR_THE_PASS:
+        _break_off(turn, error)
+    else:
+        legs.drop(turn, ticket)
+        turn.effects.append(Failed((ticket,), error))
+
+
+def _break_off(turn: Turn, error: Exception) -> None:
+    run = turn.state.run
+    if run is not None:
+        legs.drop(turn, FOR_THE_PASS)
+        took_s = turn.now.mono_s - run.started_s
+        turn.effects.append(Failed(run.wish.tickets, error, run.wish.reason, took_s))
+        turn.change(run=None)
+        _grant(turn)
+
+
+def _on_broke(turn: Turn, error: Exception) -> None:
+    turn.effects.append(ReportFault("comparing with the exchange", error))
+    turn.change(complete_to_ms=turn.view.ledger.complete_to)
+    for key, entry in turn.state.looking.items():
+        look_ups.on_failure(turn, Who(Part.ORDER, key, entry.number))
+    for key, missing in turn.state.missing.items():
+        look_ups.on_missing_failure(turn, Who(Part.MISSING, key, missing.number))
+    for ticket in set(turn.state.legs) - {FOR_THE_PASS}:
+        legs.drop(turn, ticket)
+        turn.effects.append(Failed((ticket,), error))
+    _break_off(turn, error)
+
+
+def _symbol_of(turn: Turn, who: Who) -> str:
+    """The symbol that a question is about; empty for one about the account."""
+    match who.part:
+        case Part.ORDER if who.subject in turn.state.looking:
+            return turn.state.looking[who.subject].symbol
+        case Part.MISSING if who.subject in turn.state.missing:
+            return turn.state.missing[who.subject].symbol
+        case Part.LEGS if int(who.subject) in turn.state.legs:
+            return turn.state.legs[int(who.subject)].symbol
+    return ""

@@ -1,0 +1,97 @@
+"""Whom the reconciler calls: the exchange with its questions, runners and ledger with its other effects."""
+
+from __future__ import annotations
+
+import logging
+
+from gridbot.core import ExecutionEvent
+from gridbot.exchange.failures import ExchangeError
+from gridbot.orders import reconcile_state as states
+from gridbot.orders import reconcile_words as words
+from gridbot.ports import ExchangeQueries
+from gridbot.records import builders
+from gridbot.worker.context import WorkerContext
+from gridbot.worker.order_manager import LookUp
+from gridbot.worker.strategy_runner import StrategyRunner
+
+__all__ = ["answer_of", "record_untraded", "tell_strategy"]
+
+log = logging.getLogger(__name__)
+
+
+async def answer_of(queries: ExchangeQueries, question: words.Question) -> words.Event:
+    """Ask the exchange. Never raises: that there is no answer is an answer."""
+    try:
+        return await _ask(queries, question)
+    except ExchangeError as error:
+        alone = question.who.part in (states.Part.ORDER, states.Part.MISSING)  # else somebody waits, and is told
+        log.log(logging.WARNING if alone else logging.DEBUG, "%s failed: %s", question, error)
+        return words.QueryFailed(question.who, error)
+    except Exception as error:
+        log.exception("%s failed", question)
+        return words.QueryFailed(question.who, error, is_fault=True)
+
+
+async def _ask(queries: ExchangeQueries, question: words.Question) -> words.Event:
+    who = question.who
+    match question:
+        case words.AskExecutions():
+            return words.ExecutionsAnswered(who, await queries.executions(question.from_ms))
+        case words.AskExecutionsOf(_, symbol, link_id, order_id):
+            rows = await queries.executions_of(symbol, order_link_id=link_id, order_id=order_id)
+            return words.ExecutionsAnswered(who, rows)
+        case words.AskListing():
+            return words.ListingAnswered(who, await queries.open_orders())
+        case words.AskOrder(_, symbol, link_id, order_id):
+            found = await queries.find_order(symbol, order_link_id=link_id, order_id=order_id)
+            return words.OrderAnswered(who, found)
+        case words.AskPositions():
+            return words.PositionsAnswered(who, await queries.positions(question.symbol))
+        case words.AskWallet():
+            return words.WalletAnswered(who, await queries.wallet())
+
+
+def record_untraded(context: WorkerContext, execution: ExecutionEvent) -> None:
+    """Count and record an execution of a symbol that none of our strategies trades."""
+    realised = context.ledger.apply("", execution)
+    if realised is not None:
+        context.recorder.record(builders.of_execution("", execution, realised, shadow=False, source="backfill"))
+        context.record_raw(builders.raw_execution("", execution))
+
+
+def tell_strategy(runner: StrategyRunner, context: WorkerContext, effect: words.Effect) -> None:
+    """Tell a strategy; one that raises is halted, and nobody else suffers."""
+    with context.faults.contained(f"{runner.symbol}: taking in {type(effect).__name__}", runner.symbol):
+        _tell(runner, context, effect)
+
+
+def _tell(runner: StrategyRunner, context: WorkerContext, effect: words.Effect) -> None:
+    match effect:
+        case words.ApplyExecution(execution):
+            runner.on_execution(execution, source="backfill")
+        case words.ApplyRow(row):
+            runner.on_order_update(row)
+        case words.Adopt(row):
+            runner.orders.adopt(row, "reconcile")
+        case words.Revive(row):
+            runner.orders.revive(row)
+        case words.LookedUp(_, key, finding):
+            order = runner.book.get(key)
+            if order is not None:
+                runner.orders.on_look_up(order, LookUp[finding.name])
+        case words.Settle(_, key):
+            order = runner.book.get(key)
+            if order is not None:
+                runner.orders.give_up_executions(order)
+        case words.TakePosition(row):
+            runner.on_position_update(row, source="rest")
+        case words.Align(_, direction, ours, size, entry):
+            log.info(
+                "%s %s: executions add up to %s, the exchange says %s @ %s; continuing from there",
+                runner.strat_id,
+                direction,
+                ours,
+                size,
+                entry,
+            )
+            context.ledger.set_leg(runner.strat_id, direction, size, entry)

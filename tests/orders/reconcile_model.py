@@ -1,0 +1,300 @@
+"""A tiny exchange whose answers may be late, old, lost or wrong in time, and an account that performs the reconciler's
+effects on a real book and a real ledger: the shell without its loop.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side, WalletEvent
+from gridbot.core.execution_ledger import Ledger
+from gridbot.orders import reconcile_invariants as invariants
+from gridbot.orders import reconcile_state as states
+from gridbot.orders import reconcile_words as words
+from gridbot.orders.book import OrderBook
+from gridbot.orders.order import TrackedOrder
+from gridbot.orders.reconcile import adopted
+from gridbot.orders.reconciliation import step
+from tests.orders.helpers import INSTRUMENT, hold_for_gone, hold_for_rejected, keep_after_cancel, make_order
+
+__all__ = ["HAND_SYMBOL", "STRATEGY", "Account", "Asking", "Exchange"]
+
+D = Decimal
+STRATEGY, SYMBOL, HAND_SYMBOL = "s1", INSTRUMENT.symbol, "ETHUSDT"
+START_MS = 10_000_000
+HELD = D("0.5")
+
+
+@dataclass
+class Exchange:
+    """Knows the truth. An order may be listed late, and an execution too; both at most as late as they are told."""
+
+    now_ms: int = START_MS
+    orders: dict[str, OrderUpdateEvent] = field(default_factory=dict)
+    listed_from: dict[str, int] = field(default_factory=dict)
+    executions: list[tuple[ExecutionEvent, int]] = field(default_factory=list)
+    past: list[tuple[int, dict[str, OrderUpdateEvent]]] = field(default_factory=list)
+    numbers: int = 0
+    held: Decimal = HELD
+    """The size of both legs before our first execution."""
+
+    def accept(self, order: TrackedOrder, late_ms: int) -> OrderUpdateEvent:
+        row = OrderUpdateEvent(
+            symbol=order.symbol,
+            order_id=f"x-{order.link_id}",
+            order_link_id=order.link_id,
+            side=order.side,
+            direction=order.direction,
+            price=order.price,
+            qty=order.qty,
+            status=OrderStatus.NEW,
+            exchange_ts=self.now_ms,
+            created_ts=self.now_ms,
+        )
+        self.listed_from[order.link_id] = self.now_ms + late_ms
+        return self._set(row)
+
+    def cancel(self, link_id: str) -> OrderUpdateEvent | None:
+        row = self.orders.get(link_id)
+        if row is None or not row.status.is_open:
+            return None
+        return self._set(replace(row, status=OrderStatus.CANCELLED, exchange_ts=self.now_ms))
+
+    def fill(self, link_id: str, qty: Decimal, late_ms: int) -> tuple[ExecutionEvent, OrderUpdateEvent]:
+        row = self.orders[link_id]
+        done = row.cum_exec_qty + qty
+        status = OrderStatus.FILLED if done == row.qty else OrderStatus.PARTIALLY_FILLED
+        execution = self._made(row.symbol, row.order_id, link_id, row.side, row.price, qty, row.qty - done, late_ms)
+        return execution, self._set(replace(row, status=status, cum_exec_qty=done, exchange_ts=self.now_ms))
+
+    def trade_by_hand(self, late_ms: int) -> ExecutionEvent:
+        return self._made(HAND_SYMBOL, "by hand", "", Side.BUY, D(2500), D(1), D(0), late_ms)
+
+    # ------------------------------------------------------------------ answers, as of a time
+
+    def listing(self, at_ms: int) -> list[OrderUpdateEvent]:
+        return [row for row in self._orders_at(at_ms).values() if row.status.is_open and self._is_listed(row, at_ms)]
+
+    def order(self, link_id: str, order_id: str, at_ms: int) -> OrderUpdateEvent | None:
+        for row in self._orders_at(at_ms).values():
+            if (row.order_id == order_id if order_id else row.order_link_id == link_id) and self._is_listed(row, at_ms):
+                return row
+        return None
+
+    def executions_since(self, from_ms: int, at_ms: int) -> list[ExecutionEvent]:
+        """A page may repeat rows of the page before."""
+        rows = [row for row, seen_ms in self.executions if from_ms <= row.exchange_ts and seen_ms <= at_ms]
+        return [*rows, *rows[-2:]]
+
+    def executions_of(self, link_id: str, at_ms: int) -> list[ExecutionEvent]:
+        return [row for row in self.executions_since(0, at_ms) if row.order_link_id == link_id]
+
+    def positions(self, at_ms: int) -> list[PositionEvent]:
+        legs = []
+        for direction in Direction:
+            side = direction.open_side
+            made = [r for r, _ in self.executions if r.symbol == SYMBOL and r.side is side and r.exchange_ts <= at_ms]
+            legs.append(PositionEvent(SYMBOL, direction, self.held + sum((r.qty for r in made), D(0)), D(100)))
+        return legs
+
+    # ------------------------------------------------------------------ inside
+
+    def _set(self, row: OrderUpdateEvent) -> OrderUpdateEvent:
+        self.past.append((self.now_ms, dict(self.orders)))
+        self.orders[row.order_link_id] = row
+        return row
+
+    def _orders_at(self, at_ms: int) -> dict[str, OrderUpdateEvent]:
+        return next((orders for changed_ms, orders in self.past if at_ms < changed_ms), self.orders)
+
+    def _is_listed(self, row: OrderUpdateEvent, at_ms: int) -> bool:
+        return self.listed_from[row.order_link_id] <= at_ms
+
+    def _made(
+        self,
+        symbol: str,
+        order_id: str,
+        link_id: str,
+        side: Side,
+        price: Decimal,
+        qty: Decimal,
+        left: Decimal,
+        late: int,
+    ) -> ExecutionEvent:
+        self.numbers += 1
+        made = ExecutionEvent(
+            symbol, f"e{self.numbers}", order_id, link_id, side, price, qty, left, exchange_ts=self.now_ms
+        )
+        self.executions.append((made, self.now_ms + late))
+        return made
+
+
+@dataclass
+class Asking:
+    """A question under way, and when it was asked."""
+
+    question: words.Question
+    asked_ms: int
+
+
+@dataclass
+class Account:
+    """Our side. After each step the invariants of `reconcile_invariants` hold."""
+
+    exchange: Exchange
+    ledger: Ledger = field(default_factory=Ledger)
+    mono_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.ledger.begin(self.exchange.now_ms)
+        self.counted: Counter[str] = Counter()
+        self.alerts: list[words.Alert] = []
+        self.faults: list[words.ReportFault] = []
+        self.told: dict[int, words.Finished | words.Failed] = {}
+        self.saved = json.dumps(self.ledger.to_dict())
+        self.journal: list[tuple[str, ExecutionEvent, Decimal]] = []
+        self.over: dict[str, int] = {}
+        """When the exchange itself said that an order is over, by its clock."""
+        self.tickets = self.generation = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.book = OrderBook(INSTRUMENT)
+        self.asking: list[Asking] = []
+        self.state = states.ReconcileState(complete_to_ms=self.ledger.complete_to)
+        self.view = states.View({SYMBOL: states.Held(STRATEGY, INSTRUMENT, self.book)}, self.ledger, frozenset())
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        self.saved, self.journal = json.dumps(self.ledger.to_dict()), []
+
+    def die(self) -> None:
+        """Start again from the checkpoint and the journal behind it."""
+        self.ledger = Ledger.from_dict(json.loads(self.saved))
+        for strategy, execution, realised in self.journal:
+            self.ledger.restore(strategy, execution, realised, shadow=False)
+        self._begin()
+
+    @property
+    def now(self) -> states.Now:
+        return states.Now(self.mono_s, self.exchange.now_ms)
+
+    # ------------------------------------------------------------------ events
+
+    def feed(self, event: words.Event) -> None:
+        before, now = self.state, self.now
+        orders = {order.key: replace(order) for order in self.book}
+        self.state, effects = step(before, event, now, self.view)
+        assert {order.key: order for order in self.book} == orders, "a step only reads"
+        assert invariants.of_step(before, effects, self.state, self.view, now) == []
+        for effect in effects:
+            self._perform(effect)
+        under_way = {asking.question.who for asking in self.asking}
+        assert invariants.everything_goes_on(self.state, under_way) == []
+        made = [row for row, _ in self.exchange.executions]
+        assert invariants.is_covered(self.state, made, self.ledger) == []
+        assert self.ledger.complete_to == self.state.complete_to_ms
+        assert all(count == 1 for count in self.counted.values())
+
+    def want_pass(self, reason: str = "asked for") -> int:
+        self.tickets += 1
+        self.feed(words.Asked(reason, self.tickets))
+        return self.tickets
+
+    def count(self, execution: ExecutionEvent) -> None:
+        """An execution, by stream or paged: once into ledger and journal, then to its order."""
+        strategy = STRATEGY if execution.symbol == SYMBOL else ""
+        realised = self.ledger.apply(strategy, execution)
+        if realised is None:
+            return
+        self.counted[execution.exec_id] += 1
+        self.journal.append((strategy, execution, realised))
+        if strategy:
+            key = execution.order_link_id or execution.order_id
+            self.book.apply_execution(key, execution.qty, execution.leaves_qty, execution.exchange_ts)
+
+    def hear(self, row: OrderUpdateEvent) -> None:
+        """News of an order, by stream or by REST."""
+        if self.book.apply_update(row) is not None and not row.status.is_open:
+            self.over[row.order_link_id] = row.exchange_ts
+
+    def place(self, ticks: int, side: Side) -> TrackedOrder:
+        """A new order whose request has left."""
+        self.generation += 1
+        direction = Direction.LONG if side is Side.BUY else Direction.SHORT
+        order = make_order(self.generation, ticks=ticks, side=side, direction=direction)
+        order.sent_ms = self.exchange.now_ms
+        self.book.add(order)
+        return order
+
+    def lose_reply(self, order: TrackedOrder) -> None:
+        """It is not known what became of the request."""
+        if not order.state.is_final:
+            self.book.lose_reply(order.key, "timed out")
+            self.feed(words.LookUpWanted(order.symbol, order.key))
+
+    # ------------------------------------------------------------------ answers
+
+    def answer(self, asking: Asking, at_ms: int) -> None:
+        """Answer with what the exchange would have said at a time."""
+        self.asking.remove(asking)
+        question, exchange = asking.question, self.exchange
+        who = question.who
+        answers: dict[type[words.Question], Callable[[words.Question], words.Event]] = {
+            words.AskExecutions: lambda q: words.ExecutionsAnswered(who, exchange.executions_since(q.from_ms, at_ms)),  # type: ignore[union-attr]
+            words.AskExecutionsOf: lambda q: words.ExecutionsAnswered(who, exchange.executions_of(q.link_id, at_ms)),  # type: ignore[union-attr]
+            words.AskListing: lambda q: words.ListingAnswered(who, exchange.listing(at_ms)),
+            words.AskOrder: lambda q: words.OrderAnswered(who, exchange.order(q.link_id, q.order_id, at_ms)),  # type: ignore[union-attr]
+            words.AskPositions: lambda q: words.PositionsAnswered(who, exchange.positions(at_ms)),
+            words.AskWallet: lambda q: words.WalletAnswered(who, WalletEvent("USDT", D(1))),
+        }
+        self.feed(answers[type(question)](question))
+
+    def fail(self, asking: Asking, error: Exception, *, is_fault: bool = False) -> None:
+        """The question gets no answer."""
+        self.asking.remove(asking)
+        self.feed(words.QueryFailed(asking.question.who, error, is_fault))
+
+    # ------------------------------------------------------------------ effects
+
+    def _perform(self, effect: words.Effect) -> None:
+        book = self.book
+        match effect:
+            case words.ApplyExecution(execution):
+                self.count(execution)
+            case words.Advance(up_to_ms):
+                self.ledger.complete(up_to_ms)
+            case words.ApplyRow(row):
+                self.hear(row)
+            case words.Adopt(row):
+                book.add(adopted(row, STRATEGY, INSTRUMENT))
+            case words.Revive(row):
+                assert row.exchange_ts >= self.over.get(row.order_link_id, 0), "the exchange said that it is over"
+                held = book.get(row.order_link_id)
+                assert held is not None
+                book.revive(held, row, "it rests after all")
+            case words.LookedUp(_, key, finding):
+                ends = {
+                    words.Finding.STILL_OPEN: keep_after_cancel,
+                    words.Finding.GONE: hold_for_gone,
+                    words.Finding.NEVER_ARRIVED: hold_for_rejected,
+                }
+                ends[finding](book, key, finding)
+            case words.Settle(_, key):
+                book.settle(key)
+            case words.Align(_, direction, _, size, entry):
+                self.ledger.set_leg(STRATEGY, direction, size, entry)
+            case words.Alert():
+                self.alerts.append(effect)
+            case words.ReportFault():
+                self.faults.append(effect)
+            case words.Finished() | words.Failed():
+                self.told.update(dict.fromkeys(effect.tickets, effect))
+            case words.TakePosition() | words.TakeWallet():
+                pass
+            case _:
+                self.asking.append(Asking(effect, self.exchange.now_ms))

@@ -1,0 +1,21 @@
+"""What the state of the reconciler can tell by itself."""
+
+from __future__ import annotations
+
+from gridbot.orders.reconcile_state import (
+    LookingUp,
+    Missing,
+    ReconcileState,
+    Report,
+)
+
+
+def test_a_report_in_a_sentence() -> None:
+    assert str(Report(1, 2, 3, 4)) == "1 missed executions, 2 orders adopted, 3 looked up, 4 foreign"
+
+
+def test_the_next_question_is_the_earliest_that_is_due() -> None:
+    asked = LookingUp("BTCUSDT", 1, 1.0)
+    assert ReconcileState(looking={"a": asked}).next_due_s is None
+    later, missing = LookingUp("BTCUSDT", 1, 1.0, due_s=9.0), Missing("BTCUSDT", 0.0, 1.0, due_s=7.0)
+    assert ReconcileState(looking={"a": asked, "b": later}, missing={"c": missing}).next_due_s == 7.0

@@ -1,0 +1,82 @@
+"""One step at work: numbers, paging, and which executions are applied."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gridbot.core import ExecutionEvent, Side
+from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.orders.book import OrderBook
+from gridbot.orders.reconcile_state import (
+    Held,
+    Now,
+    Part,
+    ReconcileState,
+    View,
+    Who,
+)
+from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, Turn, longer
+from gridbot.orders.reconcile_words import (
+    Advance,
+    ApplyExecution,
+    AskExecutions,
+)
+from tests.orders.helpers import INSTRUMENT, make_order
+
+D = Decimal
+
+
+def execution(exec_id: str, ts: int) -> ExecutionEvent:
+    return ExecutionEvent("BTCUSDT", exec_id, "x", "l", Side.BUY, D(100), D(1), exchange_ts=ts)
+
+
+@pytest.fixture
+def turn() -> Turn:
+    view = View({"BTCUSDT": Held("s1", INSTRUMENT, OrderBook(INSTRUMENT))}, Ledger(), frozenset())
+    return Turn(ReconcileState(complete_to_ms=100_000), view, Now(1.0, 1))
+
+
+def test_what_is_new_is_applied_once_and_in_order_and_moves_the_watermark(turn: Turn) -> None:
+    turn.view.ledger.apply("s1", execution("e2", 120_000))
+    rows = [execution("e3", 130_000), execution("e2", 120_000), execution("e1", 110_000), execution("e3", 130_000)]
+    fresh = turn.apply(rows, since_watermark=True)
+    assert [row.exec_id for row in fresh] == ["e1", "e3"]
+    assert turn.effects == [ApplyExecution(fresh[0]), ApplyExecution(fresh[1]), Advance(130_000)]
+    assert turn.state.complete_to_ms == 130_000
+
+
+def test_rows_without_an_id_are_never_taken_for_repeats(turn: Turn) -> None:
+    assert len(turn.apply([execution("", 1), execution("", 2)], since_watermark=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "since_watermark"), [([], True), ([execution("e", 99_000)], True), ([execution("e", 200_000)], False)]
+)
+def test_the_watermark_stays_when_nothing_newer_was_paged(
+    turn: Turn, rows: list[ExecutionEvent], since_watermark: bool
+) -> None:
+    turn.apply(rows, since_watermark=since_watermark)
+    assert turn.state.complete_to_ms == 100_000
+    assert not any(isinstance(effect, Advance) for effect in turn.effects)
+
+
+def test_paging_begins_an_overlap_before_the_watermark(turn: Turn) -> None:
+    who = Who(Part.PASS)
+    turn.ask_executions(who)
+    turn.change(complete_to_ms=5)
+    turn.ask_executions(who)
+    assert turn.effects == [AskExecutions(who, 100_000 - OVERLAP_MS), AskExecutions(who, 0)]
+
+
+def test_orders_are_found_in_the_book_of_their_symbol(turn: Turn) -> None:
+    order = make_order()
+    turn.view.strategies["BTCUSDT"].book.add(order)
+    assert turn.order("BTCUSDT", order.key) is order
+    assert turn.order("ETHUSDT", order.key) is None
+
+
+def test_numbers_never_repeat_and_waits_double_up_to_a_limit(turn: Turn) -> None:
+    assert [turn.number(), turn.number(), turn.state.numbers] == [1, 2, 2]
+    assert (longer(1.0), longer(20.0)) == (2.0, LONGEST_WAIT_S)

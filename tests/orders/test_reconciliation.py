@@ -1,0 +1,253 @@
+"""The pass: what is asked in which order, wishes meanwhile, and how it is broken off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gridbot.core import Side
+from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.orders import reconcile_state as states
+from gridbot.orders import reconcile_words as words
+from gridbot.orders.order import OrderState
+from gridbot.orders.reconciliation import step
+from tests.orders.helpers import INSTRUMENT, hold_for_gone, make_order
+from tests.orders.reconcile_model import Account, Asking, Exchange
+
+BUSY = make_error("busy", ErrorKind.RETRY)
+SYMBOL = INSTRUMENT.symbol
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account(Exchange())
+
+
+def resting(account: Account, ticks: int = 1000) -> states.Held:
+    """An order rests, is known to, and long enough."""
+    order = account.place(ticks, Side.BUY)
+    account.hear(account.exchange.accept(order, 0))
+    account.exchange.now_ms += 10_000
+    return account.view.strategies[SYMBOL]
+
+
+def only(account: Account, kind: type[words.Question]) -> Asking:
+    [asking] = account.asking
+    assert isinstance(asking.question, kind)
+    return asking
+
+
+def go_on(account: Account, *kinds: type[words.Question]) -> None:
+    """Answer these questions, one at a time."""
+    for kind in kinds:
+        account.answer(only(account, kind), account.exchange.now_ms)
+
+
+def finish(account: Account) -> list[str]:
+    """Answer everything; the names of the questions."""
+    asked = []
+    while account.asking:
+        asked.append(type(account.asking[0].question).__name__)
+        account.answer(account.asking[0], account.exchange.now_ms)
+    return asked
+
+
+LEGS = ["AskPositions", "AskExecutions"]
+
+
+def test_a_pass_asks_for_executions_then_orders_then_legs_then_the_wallet(account: Account) -> None:
+    resting(account)
+    ticket = account.want_pass()
+    assert finish(account) == ["AskExecutions", "AskListing", *LEGS, "AskWallet"]
+    end = account.told[ticket]
+    assert isinstance(end, words.Finished)
+    assert (end.reason, end.report, account.state.last_s) == ("asked for", states.Report(), account.mono_s)
+    assert account.state.run is None
+    account.want_pass()
+    assert finish(account) == ["AskExecutions", "AskListing", "AskPositions", "AskWallet"], "the legs add up now"
+
+
+def test_the_report_counts_what_was_found(account: Account) -> None:
+    held = resting(account)
+    missing, listed = make_order(50, ticks=1005), make_order(51, ticks=1006)
+    theirs = account.exchange.accept(make_order(52, ticks=1007), 0)
+    account.exchange.orders["by hand"] = theirs
+    account.exchange.listed_from["by hand"] = 0
+    account.exchange.accept(listed, 0)
+    held.book.add(missing)
+    account.exchange.fill(next(iter(held.book)).link_id, missing.qty, 0)
+    ticket = account.want_pass()
+    account.exchange.now_ms += 10_000
+    finish(account)
+    end = account.told[ticket]
+    assert isinstance(end, words.Finished)
+    assert end.report == states.Report(executions=1, adopted=2, looked_up=1, foreign_orders=0)
+
+
+def test_missing_orders_are_asked_for_before_the_legs_are_read(account: Account) -> None:
+    held = resting(account)
+    [order] = held.book
+    account.exchange.cancel(order.link_id)
+    account.want_pass()
+    go_on(account, words.AskExecutions, words.AskListing)
+    assert account.state.run is not None
+    assert (account.state.run.phase, account.state.run.waiting) == (states.Phase.ORDERS, {order.key})
+    go_on(account, words.AskOrder)
+    assert order.state is OrderState.CANCELLED
+    only(account, words.AskPositions)
+
+
+def test_an_order_that_waits_for_another_try_is_not_asked_for(account: Account) -> None:
+    held = resting(account)
+    [order] = held.book
+    account.exchange.cancel(order.link_id)
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
+    account.want_pass()
+    assert "AskOrder" not in finish(account)
+
+
+def test_a_contradicted_end_is_asked_for_and_revived(account: Account) -> None:
+    held = resting(account)
+    [order] = held.book
+    hold_for_gone(held.book, order.key, "a stale answer")
+    account.want_pass()
+    assert "AskOrder" in finish(account)
+    assert list(held.book) == [order]
+    assert order.state is OrderState.OPEN
+
+
+def test_a_contradicted_end_whose_order_waits_for_another_try_stays(account: Account) -> None:
+    held = resting(account)
+    [order] = held.book
+    hold_for_gone(held.book, order.key, "a stale answer")
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
+    account.want_pass()
+    assert "AskOrder" not in finish(account)
+
+
+def test_wishes_during_a_pass_lead_to_one_more(account: Account) -> None:
+    first = account.want_pass("first")
+    second, third = account.want_pass("second"), account.want_pass("third")
+    assert len(account.asking) == 1
+    finish(account)
+    ends = [account.told[ticket] for ticket in (first, second, third)]
+    assert [end.reason for end in ends] == ["first", "second", "second"]
+    assert ends[1] is ends[2]
+
+
+PHASES: list[tuple[list[type[words.Question]], type[words.Question]]] = [
+    ([], words.AskExecutions),
+    ([words.AskExecutions], words.AskListing),
+    ([words.AskExecutions, words.AskListing], words.AskOrder),
+    ([words.AskExecutions, words.AskListing, words.AskOrder], words.AskExecutions),
+    ([words.AskExecutions, words.AskListing, words.AskOrder, words.AskExecutions], words.AskPositions),
+]
+
+
+@pytest.mark.parametrize(("before", "failing"), PHASES)
+def test_a_failure_in_any_phase_breaks_the_pass_off_and_grants_the_wish(
+    account: Account, before: list[type[words.Question]], failing: type[words.Question]
+) -> None:
+    held = resting(account)
+    [order] = held.book
+    account.exchange.fill(order.link_id, order.qty, 30_000)
+    first = account.want_pass()
+    second = account.want_pass("again")
+    go_on(account, *before)
+    account.fail(only(account, failing), BUSY)
+    end = account.told[first]
+    assert isinstance(end, words.Failed)
+    assert (end.error, end.reason) == (BUSY, "asked for")
+    finish(account)
+    assert isinstance(account.told[second], words.Finished)
+
+
+def test_late_failures_and_answers_of_a_pass_that_is_over_change_nothing(account: Account) -> None:
+    account.want_pass()
+    late = [states.Who(part, "0", 99) for part in states.Part]
+    events: list[Callable[[states.Who], words.Event]] = [
+        lambda who: words.QueryFailed(who, BUSY),
+        lambda who: words.ExecutionsAnswered(who, []),
+    ]
+    before = account.state
+    for who in late:
+        for event in events:
+            account.feed(event(who))
+    account.feed(words.ListingAnswered(late[0], []))
+    account.feed(words.WalletAnswered(late[0], None))  # type: ignore[arg-type]
+    account.feed(words.OrderAnswered(late[1], None))
+    account.feed(words.PositionsAnswered(late[3], []))
+    assert account.state == before
+    finish(account)
+    account.feed(words.QueryFailed(late[0], BUSY))
+    assert account.state.run is None
+
+
+def test_legs_are_read_between_passes_too(account: Account) -> None:
+    for ticket in (1, 2):
+        account.feed(words.LegsWanted(SYMBOL, ticket))
+    account.fail(account.asking[0], BUSY)
+    assert account.told[1] == words.Failed((1,), BUSY)
+    assert finish(account) == LEGS
+    assert account.told[2] == words.Finished((2,))
+
+
+def test_a_fault_of_ours_is_told_and_breaks_off_what_is_under_way(account: Account) -> None:
+    held = resting(account)
+    [order] = held.book
+    account.feed(words.LookUpWanted(SYMBOL, order.key))
+    filled = make_order(60, ticks=1009)
+    held.book.add(filled)
+    hold_for_gone(held.book, filled.key, "over")
+    filled.cum_exec_qty = filled.qty
+    lost = make_order(61, ticks=1010)
+    held.book.add(lost)
+    row = account.exchange.accept(lost, 0)
+    account.exchange.fill(lost.link_id, lost.qty, 60_000)
+    account.hear(account.exchange.orders[row.order_link_id])
+    account.feed(words.Time())
+    ticket = account.want_pass()
+    account.feed(words.LegsWanted(SYMBOL, 99))
+    account.mono_s += 1
+    account.feed(words.Time())
+    account.asking.clear()
+    error = RuntimeError("ours")
+    account.feed(words.Broke(error))
+    assert account.told[99] == words.Failed((99,), error)
+    assert isinstance(account.told[ticket], words.Failed)
+    assert [fault.error for fault in account.faults] == [error]
+    assert account.state.run is None
+    assert account.state.next_due_s == account.mono_s + 2
+    account.feed(words.Broke(error))
+
+
+def test_a_fault_while_asking_is_told(account: Account) -> None:
+    account.want_pass()
+    account.fail(account.asking[0], ValueError("unreadable"), is_fault=True)
+    [fault] = account.faults
+    assert (fault.part, str(fault.error), fault.symbol) == ("comparing with the exchange", "unreadable", "")
+
+
+@pytest.mark.parametrize("part", ["an order", "missing executions", "legs"])
+def test_a_fault_while_asking_about_a_symbol_belongs_to_its_strategy(account: Account, part: str) -> None:
+    held = resting(account)
+    [order] = held.book
+    if part == "an order":
+        account.feed(words.LookUpWanted(SYMBOL, order.key))
+    elif part == "legs":
+        account.feed(words.LegsWanted(SYMBOL, 99))
+    else:
+        account.exchange.fill(order.link_id, order.qty, 60_000)
+        account.hear(account.exchange.orders[order.link_id])
+        account.feed(words.Time())
+    account.mono_s += 2
+    account.feed(words.Time())
+    account.fail(account.asking[0], ValueError("unreadable"), is_fault=True)
+    assert [fault.symbol for fault in account.faults] == [SYMBOL]
+
+
+def test_a_watermark_that_could_not_be_noted_is_not_believed(account: Account) -> None:
+    ahead = states.ReconcileState(complete_to_ms=account.ledger.complete_to + 5)
+    state, _ = step(ahead, words.Broke(OSError("the disk is full")), account.now, account.view)
+    assert state.complete_to_ms == account.ledger.complete_to
