@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gridbot.records import codec
 from gridbot.records.durability import Durability
-from gridbot.records.journal_disk import JournalDisk
 from gridbot.records.journal import Journal, JournalBusy
+from gridbot.records.journal_disk import JournalDisk
 from gridbot.records.journal_reader import JournalReader, read_committed, write_committed
 from tests.store.kit import execution, until
 
