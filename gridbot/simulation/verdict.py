@@ -1,0 +1,167 @@
+"""Watches a run and judges it: takes what is true of worker and exchange, and asks `checks`."""
+
+from __future__ import annotations
+
+import contextvars
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from gridbot.core import Direction
+from gridbot.records import codec
+from gridbot.records.journal_reader import JournalReader, journal_directory
+from gridbot.records.record_types import ExecutionRecord
+from gridbot.simulation import checks
+from gridbot.simulation.checks import Finding
+from gridbot.simulation.scene import ACCOUNT
+from gridbot.worker.orchestrator import Orchestrator
+
+if TYPE_CHECKING:
+    from gridbot.simulation.life import Life
+    from gridbot.simulation.run import Run
+
+__all__ = ["Verdict"]
+
+SETTLED_S = 5.0
+PASS_S = 3.0
+"""Longer than a comparison with the exchange takes when nothing is wrong."""
+PAUSE_GRACE_S = 1.0
+MOST_FINDINGS = 20
+ZERO = Decimal(0)
+
+
+class Verdict:
+    """`findings` grows while the run goes on; of one invariant only the first few are kept."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.context = contextvars.copy_context()
+        self.findings: list[Finding] = []
+        self._seen: set[tuple[str, str]] = set()
+        self._paused_since: float | None = None
+        run.venue.watchers.append(self._asked)
+        run.trace.at_s = run.network.at_s
+
+    def find(self, invariant: str, text: str) -> None:
+        """Note a broken invariant."""
+        if (invariant, text) in self._seen or len(self.findings) >= MOST_FINDINGS:
+            return
+        self._seen.add((invariant, text))
+        self.findings.append(Finding(invariant, text, self._run.network.at_s()))
+        self._run.trace.note(f"FOUND {invariant}: {text}")
+
+    # ------------------------------------------------------------------ while it runs
+
+    def told(self, life: Life, message: dict[str, Any]) -> None:
+        """A worker's message to its supervisor."""
+        run = self._run
+        match message["type"]:
+            case "alert":
+                run.result.counts["alerts"] += 1
+                run.trace.note(f"alert {message['key']}: {message['text']}")
+            case "health":
+                run.result.counts["reports"] += 1
+
+    def life_is_over(self, life: Life) -> None:
+        """Count what a life did."""
+
+    def watch(self) -> None:
+        """Look at books and exchange if nothing is under way and the last trouble is over."""
+        run, life = self._run, self._run.life
+        orchestrator = life.orchestrator if life is not None else None
+        if orchestrator is None or life is None or not life.is_quiet or run.wires.under_way:
+            return
+        since_s = run.network.trouble_s
+        last_s = orchestrator.reconciler.last_s
+        if last_s is None or last_s < since_s + SETTLED_S + PASS_S:
+            return
+        self._compare_orders(orchestrator)
+
+    def _asked(self, path: str, row: dict[str, object]) -> None:
+        """A request that creates or ends an order is at the exchange."""
+        run = self._run
+        if "cancel" in path or "amend" in path:
+            order = run.venue.account.find(str(row.get("orderId") or ""), str(row.get("orderLinkId") or ""))
+            if order is not None and not run.venue.is_ours(order):
+                self.find("foreign-untouched", f"{path} of {order.order_id}, which the worker did not create")
+            run.result.counts["cancels"] += 1
+            return
+        run.result.counts["creates"] += 1
+
+    # ------------------------------------------------------------------ at rest
+
+    def at_rest(self) -> None:
+        """Everything is quiet: all that has to agree, agrees."""
+        run, life = self._run, self._run.life
+        orchestrator = life.orchestrator if life is not None else None
+        if orchestrator is None:
+            self.find("standstill-is-told", "no worker trades, minutes after the last fault")
+            return
+        self._compare_orders(orchestrator)
+        self._compare_money(orchestrator)
+
+    def _compare_orders(self, orchestrator: Orchestrator) -> None:
+        venue = self._run.venue
+        booked = {
+            order.link_id: str(order.state)
+            for runner in orchestrator.live.values()
+            for order in runner.book
+            if not order.state.is_final
+        }
+        ours = list(venue.ours())
+        for name, found in (
+            ("one-order-per-level", checks.one_order_per_level(ours)),
+            ("no-unknown-order", checks.no_unknown_order(ours, set(booked))),
+            ("books-rest", checks.books_rest(booked, {order.link_id for order in venue.open_orders})),
+        ):
+            for text in found:
+                self.find(name, text)
+
+    def _compare_money(self, orchestrator: Orchestrator) -> None:
+        account, ledger = self._run.venue.account, orchestrator.context.ledger
+        theirs, ours = {}, {}
+        for (symbol, _), leg in account.legs.items():
+            runner = orchestrator.live.get(symbol)
+            if runner is not None:
+                theirs[symbol, leg.direction.value] = (leg.size, leg.cost / leg.size if leg.size else ZERO)
+        for symbol, runner in orchestrator.live.items():
+            for direction in Direction:
+                ours[symbol, direction.value] = ledger.leg(runner.strat_id, direction)
+        for text in checks.money_of_legs(theirs, ours):
+            self.find("money", text)
+        totals = ledger.totals.values()
+        sums = {
+            "realised": sum((t.realised for t in totals), ZERO),
+            "fees": sum((t.fees for t in totals), ZERO),
+            "funding": -sum((t.funding for t in totals), ZERO),
+        }
+        for text in checks.money_of_totals(
+            {"realised": account.realised, "fees": account.fees, "funding": account.funding}, sums
+        ):
+            self.find("money", text)
+
+    # ------------------------------------------------------------------ at the end
+
+    def at_the_end(self) -> None:
+        """The worker has stopped: what its journal says."""
+        run, account = self._run, self._run.venue.account
+        recorded = self._read_journal()
+        for text in checks.executions_once(account.executions, recorded):
+            self.find("executions-once", text)
+        for text in checks.money_by_execution(account.executions, recorded):
+            self.find("money", text)
+        for text in checks.link_id_once([*account.open.values(), *account.closed.values()]):
+            self.find("link-id-once", text)
+        run.result.counts["fills"] += sum(execution.exec_type == "Trade" for execution in account.executions)
+        run.result.counts["orders"] += len(account.open) + len(account.closed)
+
+    def _read_journal(self) -> list[ExecutionRecord]:
+        directory = journal_directory(self._run._world.spec.data_dir, ACCOUNT)
+        self._run.result.journal = b"".join(path.read_bytes() for path in sorted(directory.glob("*.journal")))
+        reader, found = JournalReader(directory), []
+        while (chunk := reader.read()).bodies:
+            for body in chunk.bodies:
+                if b'"executions"' in body:
+                    _, record = codec.decode_body(body)
+                    if isinstance(record, ExecutionRecord):
+                        found.append(record)
+        return found
