@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import heapq
 import itertools
+import sys
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -20,6 +23,7 @@ __all__ = ["LIFE", "Handle", "Stuck", "VirtualLoop"]
 LIFE: contextvars.ContextVar[object] = contextvars.ContextVar("life", default=None)
 """Whose code runs now; None is the simulation's own."""
 STEPS_AT_ONE_MOMENT = 20_000
+CLOSES = 20
 
 
 class Stuck(Exception):
@@ -206,16 +210,33 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 self._dead.append(task)
 
     def _bury(self) -> None:
-        """Close the coroutines of the dead while their world is still there; what they try then reaches nothing."""
-        for task in self._dead:
-            coroutine = task.get_coro()
-            for _ in range(20):
-                try:
-                    coroutine.close()  # type: ignore[union-attr]
-                    break
-                except BaseException:
-                    continue
-        self._dead.clear()
+        """Close the coroutines of the dead while their world is still there; what they try then reaches nothing.
+
+        Python complains of coroutines that never ran or do not end at once: such is sudden death.
+        """
+        self._ready.clear()
+        self._timers.clear()
         for tasks in self._tasks.values():
             for task in tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
+        if not self._dead:
+            return
+        hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                for task in self._dead:
+                    _close(task.get_coro())
+                self._dead.clear()
+                gc.collect()
+        finally:
+            sys.unraisablehook = hook
+
+
+def _close(coroutine: Any) -> None:
+    for _ in range(CLOSES):
+        try:
+            coroutine.close()
+            return
+        except BaseException:  # noqa: S112, BLE001 - it waits again, or its world refuses it
+            continue
