@@ -1,7 +1,7 @@
 """The simulator: seeds of a worker's life against the paper exchange, under virtual time (docs/simulator.md).
 
-    bin/bench simulate --seeds 1000 --minutes 10 --jobs 2
-    bin/bench simulate --seed 17 --shrink
+bin/bench simulate --seeds 1000 --minutes 10 --jobs 2
+bin/bench simulate --seed 17 --shrink
 """
 
 from __future__ import annotations
@@ -52,11 +52,16 @@ def campaign(options: argparse.Namespace) -> int:
         if outcome.findings:
             print(f"seed {outcome.seed}: {len(outcome.findings)} found; the first: {outcome.findings[0]}", flush=True)
     took_s = time.perf_counter() - started_s
-    print(f"\n{summary.seeds} seeds, {summary.simulated_s:.0f} s simulated in {took_s:.1f} s; "
-          f"{summary.speed:.0f} x real time per core")
+    print(
+        f"\n{summary.seeds} seeds, {summary.simulated_s:.0f} s simulated in {took_s:.1f} s; "
+        f"{summary.speed:.0f} x real time per core"
+    )
     for name, count in sorted(summary.counts.items()):
         print(f"  {name:24} {count:9}")
-    print(f"{len(summary.failed)} seeds found something" + (": " + ", ".join(map(str, sorted(summary.failed))) if summary.failed else ""))
+    print(
+        f"{len(summary.failed)} seeds found something"
+        + (": " + ", ".join(map(str, sorted(summary.failed))) if summary.failed else "")
+    )
     return 1 if summary.failed else 0
 
 

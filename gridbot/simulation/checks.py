@@ -1,16 +1,16 @@
 """The invariants of a run, by name. Plain functions of plain values: each returns what is wrong, in sentences.
 
-    one-order-per-level     at most one live order of ours at one (direction, price)
-    no-unknown-order        no order of ours rests that no book knows
-    books-rest              no order in a book that does not rest
-    link-id-once            no orderLinkId was given to two orders
-    executions-once         every execution of the exchange is recorded exactly once
-    money                   what is recorded equals the exchange's own figures
-    grid                    the grid is that of a fresh engine told the same
-    halted-sends-nothing    what is paused, halted or latched sends only what reduces
-    foreign-untouched       orders that are not ours are left alone
-    bounded                 tasks end at stop, nothing is swallowed, nothing forbidden is used
-    standstill-is-told      when nothing can be sent for a minute though levels want orders, health says so
+one-order-per-level     at most one live order of ours at one (direction, price)
+no-unknown-order        no order of ours rests that no book knows
+books-rest              no order in a book that does not rest
+link-id-once            no orderLinkId was given to two orders
+executions-once         every execution of the exchange is recorded exactly once
+money                   what is recorded equals the exchange's own figures
+grid                    the grid is that of a fresh engine told the same
+halted-sends-nothing    what is paused, halted or latched sends only what reduces
+foreign-untouched       orders that are not ours are left alone
+bounded                 tasks end at stop, nothing is swallowed, nothing forbidden is used
+standstill-is-told      when nothing can be sent for a minute though levels want orders, health says so
 """
 
 from __future__ import annotations

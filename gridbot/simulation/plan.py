@@ -92,9 +92,17 @@ class Plan:
         return replace(self, length_s=length_s, faults=kept)
 
 
-Draw = Callable[[random.Random, float], tuple[float, dict[str, str | float | int]]]
+What = dict[str, str | float | int]
+Draw = Callable[[random.Random, float], tuple[float, What]]
 
-ENDPOINTS = ("", "/v5/order/create", "/v5/order/cancel", "/v5/execution/list", "/v5/order/realtime", "/v5/position/list")
+ENDPOINTS = (
+    "",
+    "/v5/order/create",
+    "/v5/order/cancel",
+    "/v5/execution/list",
+    "/v5/order/realtime",
+    "/v5/position/list",
+)
 TOPICS = ("order", "execution", "position", "wallet", "")
 CODES = (10006, 10016, 10000)
 
@@ -104,55 +112,69 @@ def _length(rng: random.Random, left_s: float, longest_s: float = 1200.0) -> flo
     return math.exp(rng.uniform(0.0, math.log(max(2.0, min(longest_s, left_s)))))
 
 
-def _rest_down(rng: random.Random, left_s: float) -> tuple[float, dict[str, str | float | int]]:
+def _rest_down(rng: random.Random, left_s: float) -> tuple[float, What]:
     return _length(rng, left_s), {"how": rng.choice(("refused", "silent", "broken"))}
 
 
-def _requests(rng: random.Random, left_s: float) -> tuple[float, dict[str, str | float | int]]:
+def _requests(rng: random.Random, left_s: float) -> tuple[float, What]:
     how = rng.choice(("silent", "broken", "broken"))
-    return _length(rng, left_s, 60.0), {"endpoint": rng.choice(ENDPOINTS), "chance": rng.choice((0.1, 0.3, 1.0)), "how": how}
+    return _length(rng, left_s, 60.0), {
+        "endpoint": rng.choice(ENDPOINTS),
+        "chance": rng.choice((0.1, 0.3, 1.0)),
+        "how": how,
+    }
 
 
-def _refusals(rng: random.Random, left_s: float) -> tuple[float, dict[str, str | float | int]]:
+def _refusals(rng: random.Random, left_s: float) -> tuple[float, What]:
     seconds, what = _requests(rng, left_s)
     del what["how"]
     return seconds, {**what, "code": rng.choice(CODES)}
 
 
-def _frames(rng: random.Random, left_s: float) -> tuple[float, dict[str, str | float | int]]:
+def _frames(rng: random.Random, left_s: float) -> tuple[float, What]:
     return _length(rng, left_s, 30.0), {"topic": rng.choice(TOPICS), "chance": rng.choice((0.1, 0.4, 1.0))}
 
 
-def _late(rng: random.Random, left_s: float) -> tuple[float, dict[str, str | float | int]]:
+def _late(rng: random.Random, left_s: float) -> tuple[float, What]:
     seconds, what = _frames(rng, left_s)
     return seconds, {**what, "late_s": round(rng.choice((0.05, 0.5, 3.0)) * rng.random(), 3)}
 
 
-def _channel(rng: random.Random, left_s: float) -> tuple[float, dict[str, str | float | int]]:
+def _channel(rng: random.Random, left_s: float) -> tuple[float, What]:
     return _length(rng, left_s), {"channel": rng.choice(("private", "private", "public", ""))}
 
 
-def _death(rng: random.Random, left_s: float) -> tuple[float, dict[str, str | float | int]]:
-    return 0.0, {"steps": rng.randint(1, 60), "away_s": round(_length(rng, left_s, 90.0), 2), "torn": rng.choice((0, 0, 0, 1, 3))}
+def _death(rng: random.Random, left_s: float) -> tuple[float, What]:
+    return 0.0, {
+        "steps": rng.randint(1, 60),
+        "away_s": round(_length(rng, left_s, 90.0), 2),
+        "torn": rng.choice((0, 0, 0, 1, 3)),
+    }
 
 
-def _market(rng: random.Random, left_s: float) -> tuple[float, dict[str, str | float | int]]:
+def _market(rng: random.Random, left_s: float) -> tuple[float, What]:
     return 0.0, {"symbol": rng.choice(("BTCUSDT", "ETHUSDT", "SOLUSDT")), "pick": rng.random()}
 
 
-def _ours(rng: random.Random, left_s: float) -> tuple[float, dict[str, str | float | int]]:
+def _ours(rng: random.Random, left_s: float) -> tuple[float, What]:
     return 0.0, {"pick": rng.random(), "ticks": rng.choice((-7, -1, 1, 5))}
 
 
 # Kind -> how often it is drawn, and how. What a lasting fault may hit: `endpoint` and `topic` ("" is every one).
 DRAWS: dict[FaultKind, tuple[float, Draw]] = {
     FaultKind.REST_DOWN: (1.5, _rest_down),
-    FaultKind.REST_SLOW: (1.0, lambda rng, left: (_length(rng, left, 60.0), {"late_s": round(rng.uniform(0.3, 6.0), 2)})),
+    FaultKind.REST_SLOW: (
+        1.0,
+        lambda rng, left: (_length(rng, left, 60.0), {"late_s": round(rng.uniform(0.3, 6.0), 2)}),
+    ),
     FaultKind.LOST_REQUESTS: (1.0, _requests),
     FaultKind.LOST_REPLIES: (1.5, _requests),
     FaultKind.REFUSALS: (1.5, _refusals),
     FaultKind.LATE_REFUSALS: (0.7, _refusals),
-    FaultKind.SKEW: (0.4, lambda rng, left: (_length(rng, left, 120.0), {"ms": rng.choice((-8000, -900, 700, 1500, 6000))})),
+    FaultKind.SKEW: (
+        0.4,
+        lambda rng, left: (_length(rng, left, 120.0), {"ms": rng.choice((-8000, -900, 700, 1500, 6000))}),
+    ),
     FaultKind.STREAMS_DOWN: (1.5, _channel),
     FaultKind.DARK: (1.0, _channel),
     FaultKind.LOST_FRAMES: (1.5, _frames),
@@ -188,7 +210,7 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
     draws = {**DRAWS, **LONG_DRAWS} if length_s >= LONG_S else DRAWS
     kinds, weights = list(draws), [weight for weight, _ in draws.values()]
     count = max(1, round(rng.uniform(0.3, 1.7) * (10 if dense else 4) * length_s / 60))
-    drawn: list[tuple[FaultKind, float, float, dict[str, str | float | int]]] = []
+    drawn: list[tuple[FaultKind, float, float, What]] = []
     for _ in range(count):
         kind = rng.choices(kinds, weights)[0]
         at_s = rng.uniform(0.0, length_s)
@@ -204,9 +226,7 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
     return Plan(seed, length_s, dense, tuple(faults))
 
 
-def _outage(
-    rng: random.Random, length_s: float
-) -> list[tuple[FaultKind, float, float, dict[str, str | float | int]]]:
+def _outage(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
     """REST and streams are away; either may be back before the other."""
     at_s = rng.uniform(0.0, length_s * 0.7)
     rest_s = _length(rng, length_s - at_s)

@@ -152,7 +152,7 @@ class RestLink(RestTransport):
         if fate.code and not fate.code_after:
             answer = _refusal(fate, self._venue.now_ms())
         else:
-            reply = self._venue.handle(outgoing)
+            reply = self._venue.handle(outgoing, call.sent_s)
             answer = Answer(reply.status, reply.headers, reply.body, timedelta(0))
             if fate.code:
                 answer = _refusal(fate, self._venue.now_ms())

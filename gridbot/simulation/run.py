@@ -23,6 +23,7 @@ from gridbot.simulation.network import Network
 from gridbot.simulation.plan import Fault, FaultKind, Plan
 from gridbot.simulation.scene import ACCOUNT, PriceWalk, account_of, exchange_config, worker_config
 from gridbot.simulation.socket_link import Wires
+from gridbot.simulation.tape import taped
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.venue import Venue
 from gridbot.simulation.verdict import Verdict
@@ -50,7 +51,7 @@ class Result:
     counts: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     journal: bytes = b""
-    """Every byte of the journal, in order."""
+    """Every byte of the journal, in order, but for the name of its directory."""
 
 
 class Run:
@@ -58,10 +59,11 @@ class Run:
 
     def __init__(self, plan: Plan, directory: Path, trace: Trace) -> None:
         self.plan = plan
+        self.directory = directory
         self.trace = trace
         config = worker_config(plan, directory)
         self.symbols = [strategy.symbol for strategy in config.strategies]
-        self.loop = VirtualLoop()
+        self.loop = VirtualLoop()  # type: ignore[abstract]  # what it lacks would reach outside
         self.clock = SimulatedClock(self.loop)
         self.network = Network(plan, self.loop)
         paper = exchange_config(plan)
@@ -117,11 +119,13 @@ class Run:
         life = self.life
         if life is None or life.orchestrator is None:
             return False
-        message = {"type": "command", "id": 1, "name": name, "args": args}
+        message = {"type": "command", "id": name, "name": name, "args": args}
         life.context.run(life.session.on_message, message)
         return True
 
     def _on_message(self, life: Life, message: dict[str, Any]) -> None:
+        if message["type"] == "answer" and message["ok"]:
+            self.verdict.commanded(str(message["id"]))
         self.verdict.told(life, message)
 
     # ------------------------------------------------------------------ the run
@@ -211,7 +215,7 @@ def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
     directory = Path(tempfile.mkdtemp(prefix="gridbot-sim-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
         run = Run(plan, directory, trace)
-        with _quiet_logs(run), forbid(run.clock) as used, _assembly():
+        with _quiet_logs(run), forbid(run.clock) as used, _assembly(), taped(run.verdict.tapes):
             try:
                 run.loop.run(run.main())
             except Stuck as stuck:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import websocket
 
@@ -219,7 +219,7 @@ class SocketLink(BybitSocket):
 
     def opened(self) -> None:
         """The connection is up."""
-        self.ws.sock = _Sock()
+        self.ws.sock = cast(Any, _Sock())
         self._guarded(self._on_open)
 
     def received(self, frame: bytes) -> None:
@@ -243,8 +243,8 @@ class SocketLink(BybitSocket):
         self.endpoint = self._url
         kind = ChannelKind.PRIVATE if self.api_key else ChannelKind.PUBLIC
         self._line = _Line(self._wires, kind, self)
-        self.ws = _App(self._line)
-        self.wst = _NoThread()
+        self.ws = cast(Any, _App(self._line))
+        self.wst = cast(Any, _NoThread())
         self._line.connect()
 
     def _send_initial_ping(self) -> None:

@@ -1,4 +1,4 @@
-"""The paper exchange behind the simulated network: its real engine, endpoints, channels and publisher, without sockets."""
+"""The paper exchange behind the simulated network: its engine, endpoints, channels and publisher, without sockets."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ class _NoFaults(Faults):
 
 
 class Venue:
-    """One per run, for one account. `requests` are what the worker asked to create and to cancel, in order of arrival:
-    (time, path, row)."""
+    """One per run, for one account."""
 
     def __init__(self, config: PaperConfig, account: PaperAccount, now_ms: Callable[[], int], run_id: str) -> None:
         self.now_ms = now_ms
@@ -61,28 +60,29 @@ class Venue:
         self._addresses = AddressLimiter(config.limits)
         self.created: dict[str, dict[str, object]] = {}
         """Create requests that arrived, by their orderLinkId."""
-        self.watchers: list[Callable[[str, dict[str, object]], None]] = []
-        """Called with the path and each row of a request that creates or ends orders, before it is carried out."""
+        self.watchers: list[Callable[[str, dict[str, object], float], None]] = []
+        """Called with the path and each row of a request that creates or ends orders, before it is carried out, and
+        when it was sent (seconds of the loop)."""
 
-    def handle(self, outgoing: Outgoing) -> Reply:
+    def handle(self, outgoing: Outgoing, sent_s: float) -> Reply:
         """Answer a request now."""
         now_ms = self.now_ms()
         if not self._addresses.allows("192.0.2.1", now_ms / 1000):
             return error_reply(ApiError(10018, "access too frequent", http_status=403), now_ms)
         path = outgoing.target.partition("?")[0]
         if path in CREATES or path in CANCELS:
-            self._note(path, outgoing.body or b"{}")
+            self._note(path, outgoing.body or b"{}", sent_s)
         reply = self.api.handle(
             outgoing.method, outgoing.target, outgoing.headers, outgoing.body or b"", now_ms, "192.0.2.1"
         )
         self.deliver()
         return reply
 
-    def _note(self, path: str, body: bytes) -> None:
+    def _note(self, path: str, body: bytes, sent_s: float) -> None:
         document = orjson.loads(body)
         for row in document.get("request", [document]):
             for watch in self.watchers:
-                watch(path, row)
+                watch(path, row, sent_s)
             if path in CREATES:
                 self.created.setdefault(str(row.get("orderLinkId", "")), row)
 

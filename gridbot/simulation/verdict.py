@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ from gridbot.core import Direction
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord
+from gridbot.risk.refusals import Refusal
 from gridbot.simulation import checks
 from gridbot.simulation.checks import Finding
 from gridbot.simulation.scene import ACCOUNT
+from gridbot.simulation.tape import Tape
 from gridbot.worker.orchestrator import Orchestrator
 
 if TYPE_CHECKING:
@@ -25,7 +28,10 @@ SETTLED_S = 5.0
 PASS_S = 3.0
 """Longer than a comparison with the exchange takes when nothing is wrong."""
 PAUSE_GRACE_S = 1.0
+STANDSTILL_S = 60.0
 MOST_FINDINGS = 20
+EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
+"""Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
 ZERO = Decimal(0)
 
 
@@ -37,7 +43,11 @@ class Verdict:
         self.context = contextvars.copy_context()
         self.findings: list[Finding] = []
         self._seen: set[tuple[str, str]] = set()
+        self.tapes: dict[str, Tape] = {}
         self._paused_since: float | None = None
+        self._health = ""
+        self._wants_since: float | None = None
+        self._sent_s = self._alert_s = 0.0
         run.venue.watchers.append(self._asked)
         run.trace.at_s = run.network.at_s
 
@@ -58,11 +68,34 @@ class Verdict:
             case "alert":
                 run.result.counts["alerts"] += 1
                 run.trace.note(f"alert {message['key']}: {message['text']}")
+                self._alert_s = run.loop.now_s
             case "health":
                 run.result.counts["reports"] += 1
+                self._health = message.get("health", "starting")
+                self._watch_standstill(life)
 
     def life_is_over(self, life: Life) -> None:
-        """Count what a life did."""
+        """Nothing more is expected of it."""
+        self._wants_since = None
+
+    def commanded(self, name: str) -> None:
+        """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
+        if name == "pause" and self._paused_since is None:
+            self._paused_since = self._run.loop.now_s
+        elif name == "resume":
+            self._paused_since = None
+
+    def _watch_standstill(self, life: Life) -> None:
+        """Levels want orders, nothing has left for a minute, and health and alerts say nothing."""
+        now_s, orchestrator = self._run.loop.now_s, life.orchestrator
+        runners = orchestrator.live.values() if orchestrator is not None else ()
+        why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
+        if not why or self._health != "healthy" or self._alert_s > (self._wants_since or now_s):
+            self._wants_since = None
+            return
+        self._wants_since = self._wants_since or now_s
+        if now_s - max(self._wants_since, self._sent_s) > STANDSTILL_S:
+            self.find("standstill-is-told", f"nothing was sent for a minute though levels want orders: {why}")
 
     def watch(self) -> None:
         """Look at books and exchange if nothing is under way and the last trouble is over."""
@@ -76,7 +109,7 @@ class Verdict:
             return
         self._compare_orders(orchestrator)
 
-    def _asked(self, path: str, row: dict[str, object]) -> None:
+    def _asked(self, path: str, row: dict[str, object], sent_s: float) -> None:
         """A request that creates or ends an order is at the exchange."""
         run = self._run
         if "cancel" in path or "amend" in path:
@@ -86,18 +119,29 @@ class Verdict:
             run.result.counts["cancels"] += 1
             return
         run.result.counts["creates"] += 1
+        self._sent_s = sent_s
+        paused_s = self._paused_since
+        if paused_s is not None and sent_s > paused_s + PAUSE_GRACE_S and not row.get("reduceOnly"):
+            self.find(
+                "halted-sends-nothing",
+                f"{row.get('orderLinkId')} opens, sent {sent_s - paused_s:.1f} s after the pause",
+            )
 
     # ------------------------------------------------------------------ at rest
 
     def at_rest(self) -> None:
         """Everything is quiet: all that has to agree, agrees."""
-        run, life = self._run, self._run.life
+        life = self._run.life
         orchestrator = life.orchestrator if life is not None else None
         if orchestrator is None:
             self.find("standstill-is-told", "no worker trades, minutes after the last fault")
             return
         self._compare_orders(orchestrator)
         self._compare_money(orchestrator)
+        for strat_id, tape in self.tapes.items():
+            difference = tape.difference()
+            if difference:
+                self.find("grid", f"{strat_id}: {difference}")
 
     def _compare_orders(self, orchestrator: Orchestrator) -> None:
         venue = self._run.venue
@@ -154,9 +198,15 @@ class Verdict:
         run.result.counts["fills"] += sum(execution.exec_type == "Trade" for execution in account.executions)
         run.result.counts["orders"] += len(account.open) + len(account.closed)
 
+    def _comparable(self, segments: Iterable[bytes]) -> bytes:
+        """The journal without the name of this run's directory; a line that had it lacks its checksum too."""
+        directory = str(self._run.directory).encode()
+        lines = b"".join(segments).splitlines()
+        return b"\n".join(line[16:].replace(directory, b"data") if directory in line else line for line in lines)
+
     def _read_journal(self) -> list[ExecutionRecord]:
-        directory = journal_directory(self._run._world.spec.data_dir, ACCOUNT)
-        self._run.result.journal = b"".join(path.read_bytes() for path in sorted(directory.glob("*.journal")))
+        directory = journal_directory(self._run.directory, ACCOUNT)
+        self._run.result.journal = self._comparable(path.read_bytes() for path in sorted(directory.glob("*.journal")))
         reader, found = JournalReader(directory), []
         while (chunk := reader.read()).bodies:
             for body in chunk.bodies:

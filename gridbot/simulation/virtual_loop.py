@@ -93,9 +93,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """A future of this loop."""
         return asyncio.Future(loop=self)
 
-    def create_task(
+    def create_task(  # type: ignore[override]
         self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: contextvars.Context | None = None
-    ) -> asyncio.Task[Any]:  # type: ignore[override]
+    ) -> asyncio.Task[Any]:
         """A task of the life in whose context it is made."""
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name or "task", context=context)
         life = (contextvars.copy_context() if context is None else context).get(LIFE)
@@ -186,7 +186,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             handle.context.run(handle.callback, *handle.args)
         except (SystemExit, KeyboardInterrupt):
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told, as asyncio tells it
             self.call_exception_handler({"message": f"a callback failed ({handle.callback!r})", "exception": error})
 
     # ------------------------------------------------------------------ lives
@@ -238,5 +238,5 @@ def _close(coroutine: Any) -> None:
         try:
             coroutine.close()
             return
-        except BaseException:  # noqa: S112, BLE001 - it waits again, or its world refuses it
+        except BaseException:  # noqa: BLE001 - it waits again, or its world refuses it
             continue

@@ -1,0 +1,74 @@
+"""What the strategies of a run were told, over all lives, to tell it again to fresh ones."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from gridbot.core import ExecutionEvent, Instrument, LimitOrders, TickerEvent
+from gridbot.strategies.registry import KINDS
+
+__all__ = ["Tape", "taped"]
+
+
+@dataclass
+class Tape:
+    """One strategy: tickers as they were applied, each execution the first time. `fresh` makes a strategy anew."""
+
+    fresh: Callable[[], Any]
+    engine: Any
+    events: list[TickerEvent | ExecutionEvent] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    def told(self, event: object) -> None:
+        """Keep an event, unless it is an execution that an earlier life was told."""
+        if isinstance(event, TickerEvent):
+            self.events.append(event)
+        elif isinstance(event, ExecutionEvent) and event.exec_id not in self.known:
+            self.known.add(event.exec_id)
+            self.events.append(event)
+
+    def difference(self) -> str:
+        """How the strategy's state differs from that of a fresh one told the same; empty when it does not."""
+        engine, nothing = self.fresh(), LimitOrders(long=[], short=[])
+        for event in self.events:
+            engine.on_event(event, nothing)
+        theirs, ours = engine.state().to_dict(), self.engine.state().to_dict()
+        names = [name for name in theirs if name not in COUNTERS and theirs[name] != ours[name]]
+        return ", ".join(f"{name} {ours[name]!s:.300}, a fresh one has {theirs[name]!s:.300}" for name in names)
+
+
+COUNTERS = ("version", "exchange_ts")
+"""Of changes, not of the grid: a restart may change them."""
+
+
+@contextlib.contextmanager
+def taped(tapes: dict[str, Tape]) -> Iterator[None]:
+    """Tape every strategy that is made meanwhile, by its id."""
+    with contextlib.ExitStack() as stack:
+        for kind in KINDS.values():
+            stack.enter_context(patch.object(type(kind), "make", _making(type(kind).make, tapes)))
+        yield
+
+
+def _making(make: Callable[..., Any], tapes: dict[str, Tape]) -> Callable[..., Any]:
+    def made(kind: Any, keys: Any, instrument: Instrument, strat_id: str, restored: Any) -> Any:
+        engine = make(kind, keys, instrument, strat_id, restored)
+        tape = tapes.get(strat_id)
+        if tape is None:
+            tape = tapes[strat_id] = Tape(lambda: make(kind, keys, instrument, strat_id, None), engine)
+        tape.engine = engine
+        decide = engine.on_event
+
+        def on_event(event: object, orders: LimitOrders) -> Sequence[Any]:
+            tape.told(event)
+            answer: Sequence[Any] = decide(event, orders)
+            return answer
+
+        engine.on_event = on_event
+        return engine
+
+    return made
