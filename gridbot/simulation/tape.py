@@ -16,11 +16,14 @@ __all__ = ["Tape", "taped"]
 
 @dataclass
 class Tape:
-    """One strategy: tickers as they were applied, each execution the first time. `fresh` makes a strategy anew."""
+    """One strategy: tickers as they were applied, each execution the first time, and None where a new life began.
 
-    fresh: Callable[[], Any]
+    `make` makes a strategy anew, from a saved state or from nothing.
+    """
+
+    make: Callable[[Any], Any]
     engine: Any
-    events: list[TickerEvent | ExecutionEvent] = field(default_factory=list)
+    events: list[TickerEvent | ExecutionEvent | None] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
 
     def told(self, event: object) -> None:
@@ -32,10 +35,16 @@ class Tape:
             self.events.append(event)
 
     def difference(self) -> str:
-        """How the strategy's state differs from that of a fresh one told the same; empty when it does not."""
-        engine, nothing = self.fresh(), LimitOrders(long=[], short=[])
+        """How the strategy's state differs from that of a fresh one told the same; empty when it does not.
+
+        Where a life began, the fresh one goes on from its own state, saved without loss.
+        """
+        engine, nothing = self.make(None), LimitOrders(long=[], short=[])
         for event in self.events:
-            engine.on_event(event, nothing)
+            if event is None:
+                engine = self.make(engine.state())
+            else:
+                engine.on_event(event, nothing)
         theirs, ours = engine.state().to_dict(), self.engine.state().to_dict()
         names = [name for name in theirs if name not in COUNTERS and theirs[name] != ours[name]]
         return ", ".join(f"{name} {ours[name]!s:.300}, a fresh one has {theirs[name]!s:.300}" for name in names)
@@ -59,7 +68,9 @@ def _making(make: Callable[..., Any], tapes: dict[str, Tape]) -> Callable[..., A
         engine = make(kind, keys, instrument, strat_id, restored)
         tape = tapes.get(strat_id)
         if tape is None:
-            tape = tapes[strat_id] = Tape(lambda: make(kind, keys, instrument, strat_id, None), engine)
+            tape = tapes[strat_id] = Tape(lambda state: make(kind, keys, instrument, strat_id, state), engine)
+        else:
+            tape.events.append(None)
         tape.engine = engine
         decide = engine.on_event
 

@@ -103,6 +103,9 @@ class Verdict:
         orchestrator = life.orchestrator if life is not None else None
         if orchestrator is None or life is None or not life.is_quiet or run.wires.under_way:
             return
+        streams = orchestrator.streams.health
+        if not (streams.private.is_ready and streams.public.is_ready):
+            run.network.trouble_s = run.loop.now_s
         since_s = run.network.trouble_s
         last_s = orchestrator.reconciler.last_s
         if last_s is None or last_s < since_s + SETTLED_S + PASS_S:
