@@ -13,9 +13,9 @@ import time
 from collections.abc import Sequence
 
 from gridbot.simulation.campaign import Summary, run_seeds
-from gridbot.simulation.plan import Plan, draw_plan
 from gridbot.simulation.reverts import REVERTS, reverted
 from gridbot.simulation.run import run_plan
+from gridbot.simulation.run_faults import Plan, draw_plan
 from gridbot.simulation.shrink import shrink
 from gridbot.simulation.trace import Trace
 

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gridbot.simulation.checks import Finding
-from gridbot.simulation.plan import draw_plan
 from gridbot.simulation.reverts import reverted
 from gridbot.simulation.run import run_plan
+from gridbot.simulation.run_checks import Finding
+from gridbot.simulation.run_faults import draw_plan
 
 __all__ = ["Outcome", "Summary", "run_seed", "run_seeds"]
 

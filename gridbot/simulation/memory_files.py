@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gridbot.records.journal_disk import JournalDisk
 from gridbot.simulation.network import Network
-from gridbot.simulation.plan import FaultKind
+from gridbot.simulation.run_faults import FaultKind
 from gridbot.simulation.virtual_loop import Handle, VirtualLoop
 
 __all__ = ["Disk", "MemoryFiles"]

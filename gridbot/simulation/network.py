@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gridbot.simulation.plan import Fault, FaultKind, Plan
+from gridbot.simulation.run_faults import Fault, FaultKind, Plan
 from gridbot.simulation.virtual_loop import VirtualLoop
 
 __all__ = ["Network", "RequestFate"]

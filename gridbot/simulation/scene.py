@@ -11,7 +11,7 @@ from typing import Any
 from gridbot.config.models import GridbotConfig
 from gridbot.paper.server.paper_spec import PaperAccount
 from gridbot.paper.settings import PaperConfig
-from gridbot.simulation.plan import Plan
+from gridbot.simulation.run_faults import Plan
 
 __all__ = ["ACCOUNT", "PRICES", "PriceWalk", "account_of", "exchange_config", "worker_config"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gridbot.simulation.plan import Plan
+from gridbot.simulation.run_faults import Plan
 
 __all__ = ["shrink"]
 
