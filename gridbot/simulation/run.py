@@ -135,6 +135,8 @@ def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
                 run.stage.loop.run(run.main())
             except Stuck as stuck:
                 run.verdict.find("bounded", str(stuck))
+            finally:
+                run.stage.loop.bury()
         result = run.stage.result
         result.findings += run.verdict.findings
         result.findings += [Finding("bounded", f"a simulated run used {what}") for what in dict.fromkeys(used)]

@@ -87,7 +87,7 @@ class Stage:
 
     def begin_life(self) -> None:
         """Start a worker on the files as they are."""
-        if self.is_stopping:
+        if self.is_stopping or self.life is not None:
             return
         self._lives += 1
         self.trace.note(f"life {self._lives} begins")
@@ -96,7 +96,9 @@ class Stage:
         life.task.add_done_callback(lambda task: self._ended(life, task), context=self.context)
 
     def die(self, life: Life, torn: int, away_s: float) -> None:
-        """The worker's process is killed; another starts later."""
+        """The worker's process is killed, unless it has ended already; another starts later."""
+        if life is not self.life:
+            return
         self.trace.note(f"life {life.number} dies")
         self.judge.life_is_over(life)
         life.die(torn)

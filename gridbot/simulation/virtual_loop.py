@@ -151,7 +151,6 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 self._turn()
             return task.result()
         finally:
-            self._bury()
             asyncio._set_running_loop(before)
 
     def _turn(self) -> None:
@@ -209,16 +208,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 self._dead.append(task)
 
-    def _bury(self) -> None:
-        """Close the coroutines of the dead while their world is still there; what they try then reaches nothing.
+    def bury(self) -> None:
+        """The last call: close the coroutines of the dead while their world is still there; they reach nothing.
 
         Python complains of coroutines that never ran or do not end at once: such is sudden death.
         """
+        for life in list(self._tasks):
+            self.kill(life)
         self._ready.clear()
         self._timers.clear()
-        for tasks in self._tasks.values():
-            for task in tasks:
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
         if not self._dead:
             return
         hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
