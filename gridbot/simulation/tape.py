@@ -23,16 +23,20 @@ class Tape:
 
     make: Callable[[Any], Any]
     engine: Any
-    events: list[TickerEvent | ExecutionEvent | None] = field(default_factory=list)
+    most: int
+    """More orders than that in a leg are kept with a ticker: a strategy may start anew because of them."""
+    events: list[tuple[TickerEvent | ExecutionEvent, LimitOrders | None] | None] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
 
-    def told(self, event: object) -> None:
+    def told(self, event: object, orders: LimitOrders) -> None:
         """Keep an event, unless it is an execution that an earlier life was told."""
         if isinstance(event, TickerEvent):
-            self.events.append(event)
+            many = max(len(orders.long), len(orders.short)) > self.most
+            kept = LimitOrders(long=list(orders.long), short=list(orders.short)) if many else None
+            self.events.append((event, kept))
         elif isinstance(event, ExecutionEvent) and event.exec_id not in self.known:
             self.known.add(event.exec_id)
-            self.events.append(event)
+            self.events.append((event, None))
 
     def difference(self) -> str:
         """How the strategy's state differs from that of a fresh one told the same; empty when it does not.
@@ -40,11 +44,11 @@ class Tape:
         Where a life began, the fresh one goes on from its own state, saved without loss.
         """
         engine, nothing = self.make(None), LimitOrders(long=[], short=[])
-        for event in self.events:
-            if event is None:
+        for told in self.events:
+            if told is None:
                 engine = self.make(engine.state())
             else:
-                engine.on_event(event, nothing)
+                engine.on_event(told[0], told[1] or nothing)
         theirs, ours = engine.state().to_dict(), self.engine.state().to_dict()
         names = [name for name in theirs if name not in COUNTERS and theirs[name] != ours[name]]
         return ", ".join(f"{name} {ours[name]!s:.300}, a fresh one has {theirs[name]!s:.300}" for name in names)
@@ -68,14 +72,16 @@ def _making(make: Callable[..., Any], tapes: dict[str, Tape]) -> Callable[..., A
         engine = make(kind, keys, instrument, strat_id, restored)
         tape = tapes.get(strat_id)
         if tape is None:
-            tape = tapes[strat_id] = Tape(lambda state: make(kind, keys, instrument, strat_id, state), engine)
+            tape = tapes[strat_id] = Tape(
+                lambda state: make(kind, keys, instrument, strat_id, state), engine, kind.most_orders(keys)
+            )
         else:
             tape.events.append(None)
         tape.engine = engine
         decide = engine.on_event
 
         def on_event(event: object, orders: LimitOrders) -> Sequence[Any]:
-            tape.told(event)
+            tape.told(event, orders)
             answer: Sequence[Any] = decide(event, orders)
             return answer
 

@@ -137,7 +137,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Note an exception that would otherwise only be logged."""
-        self.failures.append(f"{context.get('message')}: {context.get('exception')!r}")
+        about = context.get("task") or context.get("future")
+        name = getattr(about, "get_coro", lambda: None)()
+        of = f" ({name.__qualname__})" if name is not None else ""
+        self.failures.append(f"{context.get('message')}{of}: {context.get('exception')!r}")
 
     # ------------------------------------------------------------------ running
 
@@ -204,6 +207,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             if handle.context.get(LIFE) is life:
                 handle.cancel()
         for task in self._tasks.pop(life, ()):
+            task._log_traceback = False  # type: ignore[attr-defined]  # nobody is left to ask for its exception
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 self._dead.append(task)
