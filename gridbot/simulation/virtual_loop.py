@@ -207,7 +207,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             if handle.context.get(LIFE) is life:
                 handle.cancel()
         for task in self._tasks.pop(life, ()):
-            task._log_traceback = False  # type: ignore[attr-defined]  # nobody is left to ask for its exception
+            task._log_traceback = False  # nobody is left to ask for its exception
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 self._dead.append(task)
