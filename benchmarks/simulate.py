@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 
 from gridbot.simulation.campaign import Summary, run_seeds
@@ -37,6 +38,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
 def main(given: Sequence[str]) -> int:
     """0 when nothing was found."""
     options = arguments(given)
+    warnings.filterwarnings("ignore", message="coroutine .* was never awaited")  # the dead wait for no answer
     if options.seed is not None:
         return one_seed(options)
     return campaign(options)

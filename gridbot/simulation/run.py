@@ -7,6 +7,7 @@ import contextlib
 import logging
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,15 @@ def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
     directory = Path(tempfile.mkdtemp(prefix="gridbot-sim-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
         run = Run(plan, directory, trace)
-        with _quiet_logs(run), forbid(run.stage.clock) as used, _assembly(), taped(run.verdict.tapes):
+        with (
+            warnings.catch_warnings(),
+            _quiet_logs(run),
+            forbid(run.stage.clock) as used,
+            _assembly(),
+            taped(run.verdict.tapes),
+        ):
+            # Answers that nobody waits for any more, when a worker dies or stops.
+            warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
             try:
                 run.stage.loop.run(run.main())
             except Stuck as stuck:

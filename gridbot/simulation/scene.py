@@ -18,6 +18,8 @@ __all__ = ["ACCOUNT", "PRICES", "PriceWalk", "account_of", "exchange_config", "w
 ACCOUNT = "alice"
 PRICES = {"BTCUSDT": Decimal(50000), "ETHUSDT": Decimal(2500), "SOLUSDT": Decimal(150)}
 TICKS = {"BTCUSDT": Decimal("0.1"), "ETHUSDT": Decimal("0.01"), "SOLUSDT": Decimal("0.01")}
+LIMITED_CHANCE = 0.12
+"""Of an account with a limit of its session's loss, so low that it is often reached."""
 AMOUNTS = {"BTCUSDT": ("q0.01", "q0.003", "100"), "ETHUSDT": ("q0.2", "80")}
 
 
@@ -45,6 +47,8 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
         "wallet_cache_interval": rng.choice((60, 300)),
         "storage": {"data_dir": str(data_dir), "durability": "process"},
     }
+    if rng.random() < LIMITED_CHANCE:
+        document["accounts"][0]["caps"] = {"session_loss_limit": rng.choice((1, 3, 10))}
     return GridbotConfig.model_validate(document)
 
 

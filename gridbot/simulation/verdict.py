@@ -65,6 +65,8 @@ class Verdict:
                 stage.result.counts["alerts"] += 1
                 stage.trace.note(f"alert {message['key']}: {message['text']}")
                 self._alert_s = stage.loop.now_s
+                if message["key"] == "session_loss_limit":
+                    self._halted()
             case "health":
                 stage.result.counts["reports"] += 1
                 self._health = message.get("health", "starting")
@@ -76,10 +78,14 @@ class Verdict:
 
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
-        if name == "pause" and self._paused_since is None:
-            self._paused_since = self._stage.loop.now_s
+        if name == "pause":
+            self._halted()
         elif name == "resume":
             self._paused_since = None
+
+    def _halted(self) -> None:
+        if self._paused_since is None:
+            self._paused_since = self._stage.loop.now_s
 
     def _watch_standstill(self, life: Life) -> None:
         """Levels want orders, nothing has left for a minute, and health and alerts say nothing."""
@@ -123,7 +129,7 @@ class Verdict:
         if paused_s is not None and sent_s > paused_s + PAUSE_GRACE_S and not row.get("reduceOnly"):
             self.find(
                 "halted-sends-nothing",
-                f"{row.get('orderLinkId')} opens, sent {sent_s - paused_s:.1f} s after the pause",
+                f"{row.get('orderLinkId')} opens, sent {sent_s - paused_s:.1f} s after the halt",
             )
 
     # ------------------------------------------------------------------ at rest
