@@ -2,7 +2,7 @@
 
 pybit's threads put frames into the `Mailbox`; `drain`, on the loop, turns them into events. A watchdog on the loop
 gives up a dead connection and makes a new one after a back-off; once that is up, a `Gap` states how long the stream was
-not received. Bybit replays nothing: after a `Gap`, what happened meanwhile is read by REST (docs/bybit.md 5.5).
+not received. Bybit replays nothing: after a `Gap`, what happened meanwhile is read by REST (docs/bybit_streams.md 5.5).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
+from gridbot import background
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.connection_life import Life
 from gridbot.bybit.endpoints import Credentials, Endpoints
@@ -98,7 +99,7 @@ class StreamSet:
         except BaseException:
             await self.stop()
             raise
-        self._watch = self._loop.create_task(self._keep_alive(), name="stream watchdog")
+        self._watch = background.start(self._keep_alive(), name="the watchdog of the streams")
 
     async def stop(self) -> None:
         """Close both; returns within two seconds even when a socket hangs (its daemon thread is left behind)."""
@@ -120,7 +121,12 @@ class StreamSet:
         tickers, frames = self._mailbox.open()
         private: list[PrivateEvent] = []
         for frame in frames:
-            events, problems = read_private(frame)
+            try:
+                events, problems = read_private(frame)
+            except Exception as error:  # noqa: BLE001 - reported; the frames behind it are read
+                background.report(f"reading a message of {frame.topic}", error)
+                self._missed.append(Gap("private", wall_ms(), wall_ms()))
+                continue
             private += events
             if problems:
                 self._note_missed(frame.topic, problems)
@@ -198,8 +204,8 @@ class StreamSet:
             for connection in self._connections:
                 try:
                     wait_s = min(wait_s, connection.step(monotonic_s()))
-                except Exception:  # the watchdog must go on
-                    log.exception("the watchdog of the %s stream failed", connection.kind)
+                except Exception as error:  # noqa: BLE001 - reported; the watchdog must go on
+                    background.report(f"the watchdog of the {connection.kind} stream", error)
             try:
                 async with asyncio.timeout(max(0.0, wait_s)):
                     await self._changed.wait()

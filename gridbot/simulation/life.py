@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from gridbot.background import awaited
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
@@ -56,7 +57,7 @@ class Life:
         self.session = WorkerSession(
             world.spec, None, self._send, clock=world.clock, ids=SimulatedIds(seed), process=SimulatedProcess()
         )
-        self.task = world.loop.create_task(self._run(), name="worker", context=self.context)
+        self.task: asyncio.Task[int] = self.context.run(awaited, self._run(), name="worker")
 
     @property
     def orchestrator(self) -> Orchestrator | None:

@@ -149,7 +149,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         before = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         try:
-            task = self.create_task(main, name="main")
+            task: asyncio.Task[Any] = asyncio.Task(main, loop=self, name="main")
             while not task.done():
                 self._turn()
             return task.result()

@@ -1,4 +1,4 @@
-"""Breaker, run of failures and cap per minute (docs/strategy.md 6.1, 6.2, 6.5)."""
+"""Breaker, run of failures and cap per minute (docs/risk.md 6.1, 6.2, 6.5)."""
 
 from __future__ import annotations
 

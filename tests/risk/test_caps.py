@@ -1,4 +1,4 @@
-"""Comparing with a cap, and the warning before it is reached (docs/strategy.md 6.2)."""
+"""Comparing with a cap, and the warning before it is reached (docs/risk.md 6.2)."""
 
 from __future__ import annotations
 

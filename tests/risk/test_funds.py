@@ -1,4 +1,4 @@
-"""What an account can afford (docs/strategy.md 6.3, incidents L9 and L56)."""
+"""What an account can afford (docs/risk.md 6.3, incidents L9 and L56)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate: what may leave, and the first reason why something may not (docs/strategy.md 6.1)."""
+"""The gate: what may leave, and the first reason why something may not (docs/risk.md 6.1)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_price_counts_for_half_a_minute_and_without_one_nothing_leaves() -> No
 
 
 def test_of_several_reasons_the_first_in_the_documented_order_is_given() -> None:
-    """docs/strategy.md 6.1: the first reason is the one an operator has to remove first."""
+    """docs/risk.md 6.1: the first reason is the one an operator has to remove first."""
     bench = Bench()
     gate = Gate(bench.funds, account_max_notional=Limit(D(1)))
     gate.enroll(bench.risk_state)
@@ -112,7 +112,7 @@ def test_three_refusals_of_a_level_open_its_breaker_for_a_minute() -> None:
 
 
 def test_an_accepted_order_closes_the_breaker_of_its_level_and_ends_a_row_of_key_errors() -> None:
-    """docs/strategy.md 6.5."""
+    """docs/risk.md 6.5."""
     bench = Bench()
     for n in range(3):
         bench.gate.refused(make_order(n), NOW)
@@ -196,7 +196,7 @@ def test_a_wallet_that_is_not_positive_withholds_opens(balance: str) -> None:
 
 
 def test_without_an_entry_price_the_last_price_stands_in() -> None:
-    """docs/strategy.md 5.5; 100.5 is the last price, 1000 the wallet."""
+    """docs/risk.md 5.5; 100.5 is the last price, 1000 the wallet."""
     bench = Bench(Caps(max_margin=D("0.2")))
     bench.risk_state.set_leg(Direction.LONG, Leg(D("1.89"), None, D(10)))
     assert bench.ask() is None, "189.945 and 10"

@@ -1,4 +1,4 @@
-"""The session loss limit (docs/strategy.md 6.4, docs/incidents-operations.md 5.2 no. 14)."""
+"""The session loss limit (docs/risk.md 6.4, docs/incidents-operations.md 5.2 no. 14)."""
 
 from __future__ import annotations
 
