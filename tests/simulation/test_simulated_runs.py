@@ -35,7 +35,9 @@ KNOWN = {
     "executions-once": "kind 1: 'newest seen' is taken for 'complete up to'; seed 111",
     "no-unknown-order": "kinds 3 and 4: an amended order, or a late look-up, makes an order nobody knows; seed 113",
     "one-order-per-level": "kind 4: the same, doubled; seed 15 of ten minutes",
-    "halted-sends-nothing": "kind 5: a pause is gone after a death",
+    "books-rest": "kind 6: an order that never arrived and whose cancel failed counts as open; seeds 145 and 148",
+    "halted-sends-nothing": "kind 5: a pause is gone after a death; seed 122",
+    "standstill-is-told": "health is 'healthy' while REST is down and a position is unsure; seed 148",
 }
 
 
