@@ -31,6 +31,7 @@ class Calls:
 
     After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
     same kind. A single request in that time would restart the ten minutes for every account on this address.
+    `transport` makes what carries the requests.
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class Calls:
         timeout: float = 10.0,
         recv_window: int = 5000,
         ban_silence_s: float = 600.0,
+        transport: Callable[..., RestTransport] = RestTransport,
     ) -> None:
-        self._transport = RestTransport(
+        self._transport = transport(
             endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=recv_window
         )
         self._secrets = (credentials.api_secret, credentials.api_key)

@@ -47,6 +47,8 @@ __all__ = ["BybitSocket", "SocketListener", "Topics"]
 Topics = Mapping[str, Sequence[str]]
 """Topics of each subscription message, by its request id."""
 
+GOODBYE_S = 0.75
+
 log = logging.getLogger(__name__)
 
 
@@ -104,10 +106,9 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
         )
 
     @property
-    def thread(self) -> threading.Thread:
-        """The reader; ends soon after the connection is over."""
-        thread: threading.Thread = self.wst
-        return thread
+    def is_running(self) -> bool:
+        """Whether the reader's thread runs; it ends soon after the connection is over."""
+        return bool(self.wst.is_alive())
 
     def abandon(self) -> None:
         """Close without waiting for anything and without another call to the listener.
@@ -130,6 +131,18 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
         if sock is not None:
             with contextlib.suppress(OSError, websocket.WebSocketException):
                 sock.send_close()
+
+    def leave(self) -> None:
+        """Say goodbye and abandon, in a thread of its own: the first step may block on a socket that hangs."""
+        threading.Thread(target=self._close_politely, name="bybit-close", daemon=True).start()
+
+    def _close_politely(self) -> None:
+        closer = threading.Timer(GOODBYE_S, self.abandon)
+        closer.daemon = True
+        closer.start()
+        self.say_goodbye()
+        closer.cancel()
+        self.abandon()
 
     # ------------------------------------------------------------------ what pybit calls
 

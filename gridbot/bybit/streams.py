@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from gridbot import background
@@ -39,7 +38,8 @@ class StreamSet:
     """The streams of an account for some symbols (`ports.Streams`).
 
     `on_wake` is called on `loop` when there is something to `drain`, once until it is drained; trades alone do not
-    count. `clock_offset_ms` is added to our clock when signing in (give it `rest.clock_offset_ms`).
+    count. `clock_offset_ms` is added to our clock when signing in (give it `rest.clock_offset_ms`). `dial` makes a
+    connection, as `BybitSocket` does.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class StreamSet:
         on_wake: Callable[[], None],
         clock_offset_ms: Callable[[], int] = lambda: 0,
         settings: StreamSettings | None = None,
+        dial: Callable[..., BybitSocket] = BybitSocket,
     ) -> None:
         self._symbols = tuple(dict.fromkeys(symbols))
         self._loop = loop
@@ -66,10 +67,10 @@ class StreamSet:
         private_topics: Topics = {topic: [topic] for topic in PRIVATE_TOPICS}
 
         def public_socket(life: Life) -> BybitSocket:
-            return BybitSocket(endpoints.ws_public, life, public_topics, settings=settings)
+            return dial(endpoints.ws_public, life, public_topics, settings=settings)
 
         def private_socket(life: Life) -> BybitSocket:
-            return BybitSocket(
+            return dial(
                 endpoints.ws_private,
                 life,
                 private_topics,
@@ -108,9 +109,9 @@ class StreamSet:
             self._watch = None
         sockets = [socket for connection in self._connections if (socket := connection.close()) is not None]
         for socket in sockets:
-            threading.Thread(target=_close_politely, args=(socket,), name="bybit-close", daemon=True).start()
+            socket.leave()
         deadline_s = monotonic_s() + STOP_S
-        while any(socket.thread.is_alive() for socket in sockets) and monotonic_s() < deadline_s:
+        while any(socket.is_running for socket in sockets) and monotonic_s() < deadline_s:
             await asyncio.sleep(0.005)
 
     # ------------------------------------------------------------------ what came
@@ -223,13 +224,3 @@ def _read_tickers(tickers: Sequence[Ticker]) -> Iterator[TickerEvent]:
             yield parse_ticker(ticker.fields, ticker.sent_ms, ticker.received_ns)
         except ValueError as error:
             log.warning("ticker of %s left out: %s", ticker.fields.get("symbol"), error)
-
-
-def _close_politely(socket: BybitSocket) -> None:
-    """In a thread of its own, because the first step may block on a socket that hangs."""
-    closer = threading.Timer(STOP_S / 2, socket.abandon)
-    closer.daemon = True
-    closer.start()
-    socket.say_goodbye()
-    closer.cancel()
-    socket.abandon()

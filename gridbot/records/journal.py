@@ -25,6 +25,7 @@ from typing import Final
 
 from gridbot.atomic_file import sync_directory
 from gridbot.records.durability import Durability
+from gridbot.records.journal_disk import JournalDisk
 from gridbot.records.journal_reader import segment_numbers, segment_path
 from gridbot.records.journal_recovery import recover
 from gridbot.records.journal_sync import JournalSync
@@ -53,24 +54,26 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         *,
         segment_bytes: int = SEGMENT_BYTES,
         sync_interval: float = 1.0,
+        disk: JournalDisk | None = None,
     ) -> None:
         self.directory = directory
         self.account = account
         self.durability = Durability(durability)
         self.error: str | None = None
         self.bytes_written = 0
+        self._disk = disk or JournalDisk()
         self._segment_bytes = segment_bytes
         self._backlog: deque[tuple[bytes, int, bool]] = deque()  # frames, number of the last, urgent
         self._backlog_bytes = 0
         self._torn = False
         self._keep_above: int | None = None
         directory.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = _take_lock(directory, account)
+        self._lock_fd = _take_lock(self._disk, directory, account)
         try:
             recovered = recover(directory)
             self._open_segment(recovered.segment)
         except BaseException:
-            os.close(self._lock_fd)
+            self._disk.close(self._lock_fd)
             raise
         self.damages = list(recovered.damages)
         self._size = recovered.size
@@ -137,7 +140,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         frames, last_seq, urgent = self._backlog[0]
         if self._size and not self._torn and self._size + len(frames) > self._segment_bytes:
             self._rotate(self._written_seq + 1)
-        written = os.write(self._fd, frames)
+        written = self._disk.write(self._fd, frames)
         self._size += written
         self.bytes_written += written
         self._backlog_bytes -= written
@@ -157,11 +160,11 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         if self._syncer:
             self._syncer.retire(old, self.directory)
         else:
-            os.close(old)
+            self._disk.close(old)
 
     def _open_segment(self, first: int) -> None:
         path = segment_path(self.directory, first)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._fd = self._disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._segment_first = first
         self._size = 0
 
@@ -191,21 +194,21 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self.append(b"", self._last_seq)
         if self._syncer:
             self._syncer.stop()
-        os.close(self._fd)
-        os.close(self._lock_fd)
+        self._disk.close(self._fd)
+        self._disk.close(self._lock_fd)
         self._lock_fd = -1
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def _take_lock(directory: Path, account: str) -> int:
-    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _take_lock(disk: JournalDisk, directory: Path, account: str) -> int:
+    fd = disk.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
+        disk.close(fd)
         raise JournalBusy(
             f"the journal of account {account!r} in {directory} is in use by process {holder}; stop that one first"
         ) from exc

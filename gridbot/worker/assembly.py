@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.account_models import StrategyConfig
@@ -28,13 +27,13 @@ from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StateFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
-from gridbot.state.state_files import StateFiles
 from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.worker.context import Alert, WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator, Parts
+from gridbot.worker.outside import Outside
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import prepare_account
@@ -49,11 +48,15 @@ class Assembly:
     """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
     `records` is the queue to the writer, or None; `alert` is called with each alert after it has been recorded.
+    `outside` makes what reaches the exchange and the disk; without it, the real ones.
     """
 
-    def __init__(self, spec: WorkerSpec, records: Any, *, alert: Alert, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, spec: WorkerSpec, records: Any, *, alert: Alert, clock: Clock, ids: Ids, outside: Outside | None = None
+    ) -> None:
         settings = spec.settings
         self._spec = spec
+        self._outside = outside or Outside()
         self._clock = clock
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
@@ -63,7 +66,12 @@ class Assembly:
         self.recorder = Recorder(
             spec.account,
             self._run_id,
-            Journal(journal_directory(spec.data_dir, spec.account), spec.account, settings.storage.durability),
+            Journal(
+                journal_directory(spec.data_dir, spec.account),
+                spec.account,
+                settings.storage.durability,
+                disk=self._outside.journal_disk,
+            ),
             records,
             clock=clock,
             keep_journal=settings.storage.keep_journal,
@@ -71,7 +79,7 @@ class Assembly:
         self.alerts = Alerts(self.recorder, alert)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
-        self._files = StateFiles(spec.data_dir / "state" / spec.account)
+        self._files = self._outside.files(spec.data_dir / "state" / spec.account)
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
         self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder)
@@ -91,7 +99,7 @@ class Assembly:
     async def start(self) -> None:
         """Check the account, build everything, reconcile with the exchange. Raises ExchangeError or StartRefused."""
         settings = self._spec.settings
-        self.rest = BybitRest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
+        self.rest = self._outside.rest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
         instruments = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
@@ -202,7 +210,7 @@ class Assembly:
         return runner
 
     def _streams(self, symbols: Sequence[str], on_wake: Callable[[], None]) -> StreamSet:
-        return StreamSet(
+        return self._outside.streams(
             self._endpoints,
             self._credentials,
             symbols,

@@ -26,6 +26,7 @@ PURE_ROOMS = (
     *("gridbot.store.rollups", "gridbot.store.views"),
     *("gridbot.paper.accounts", "gridbot.paper.api", "gridbot.paper.calls", "gridbot.paper.engine"),
     *("gridbot.paper.ledger", "gridbot.paper.market", "gridbot.paper.params", "gridbot.paper.rows"),
+    *("gridbot.simulation.run_checks", "gridbot.simulation.run_faults", "gridbot.simulation.shrink"),
     *("gridbot.paper.stops", "gridbot.paper.settings", "gridbot.paper.api_error", "gridbot.paper.faults.fault_plan"),
     *("supervisor.children.policy", "supervisor.children.policy_types", "supervisor.exit_codes"),
     *("supervisor.status.model", "supervisor.store.store_watch", "supervisor.store.transactions"),

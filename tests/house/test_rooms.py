@@ -48,6 +48,9 @@ GRIDBOT = {
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
     " process_guard system_ports background fault_book",
+    # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
+    "simulation": "background core ports strategies orders records risk bybit exchange config worker paper.accounts"
+    " paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings paper.streams",
 }
 SUPERVISOR = {
     "utc_time": "",

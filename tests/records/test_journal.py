@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gridbot.records import codec
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
+from gridbot.records.journal_disk import JournalDisk
 from gridbot.records.journal_reader import JournalReader, read_committed, write_committed
 from tests.examples import examples
 from tests.store.kit import execution, until
@@ -44,16 +45,14 @@ def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
     assert seqs(tmp_path, 28) == [28, 29, 30]
 
 
-def test_a_flush_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flush_is_one_write(tmp_path: Path) -> None:
     writes: list[int] = []
-    real = os.write
 
     def counted(fd: int, data: bytes) -> int:
         writes.append(len(data))
-        return real(fd, data)
+        return os.write(fd, data)
 
-    monkeypatch.setattr(os, "write", counted)
-    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+    with Journal(tmp_path, "alice", Durability.PROCESS, disk=JournalDisk(write=counted)) as journal:
         fill(journal, 1, each=50)
     assert len(writes) == 1
 

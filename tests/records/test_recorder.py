@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.records import codec
+from gridbot.records.journal_disk import JournalDisk
 from gridbot.records.journal_reader import JournalReader
 from gridbot.records.record_types import ExecutionRecord
 from gridbot.records.recorder import Recorder
@@ -120,25 +121,24 @@ def test_acknowledged_segments_go_and_kept_ones_stay(tmp_path: Path) -> None:
 
 
 class FullDisk:
-    """Stands between the journal and `os.write`: room for so many bytes, then ENOSPC."""
+    """Stands between a journal and `os.write`: room for so many bytes, then ENOSPC."""
 
-    def __init__(self, monkeypatch: Any, room: int) -> None:
+    def __init__(self, room: int) -> None:
         self.room = room
-        self._write = os.write
-        monkeypatch.setattr(os, "write", self)
 
-    def __call__(self, fd: int, data: bytes) -> int:
+    def write(self, fd: int, data: bytes) -> int:
         if self.room <= 0:
             raise OSError(28, "No space left on device")
-        written = self._write(fd, data[: self.room])
+        written = os.write(fd, data[: self.room])
         self.room -= written
         return written
 
 
-def test_a_full_disk_waits_in_memory_and_catches_up(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_full_disk_waits_in_memory_and_catches_up(tmp_path: Path) -> None:
     queue = ListQueue()
-    recorder = make_recorder(tmp_path, queue=queue)
-    disk = FullDisk(monkeypatch, room=len(codec.encode("alice", recorder.run_id, 1, 10**15, execution(1))) + 100)
+    disk = FullDisk(room=0)
+    recorder = make_recorder(tmp_path, queue=queue, disk=JournalDisk(write=disk.write))
+    disk.room = len(codec.encode("alice", recorder.run_id, 1, 10**15, execution(1))) + 100
     for number in range(1, 11):
         assert recorder.record(execution(number)) == number
         recorder.flush()
@@ -158,9 +158,9 @@ def test_a_full_disk_waits_in_memory_and_catches_up(tmp_path: Path, monkeypatch:
     recorder.close()
 
 
-def test_memory_is_bounded_while_the_disk_is_full(tmp_path: Path, monkeypatch: Any) -> None:
-    recorder = make_recorder(tmp_path, memory_limit=20_000)
-    disk = FullDisk(monkeypatch, room=0)
+def test_memory_is_bounded_while_the_disk_is_full(tmp_path: Path) -> None:
+    disk = FullDisk(room=0)
+    recorder = make_recorder(tmp_path, memory_limit=20_000, disk=JournalDisk(write=disk.write))
     kept = [seq for n in range(300) if (seq := recorder.record(ticker(n) if n % 2 else execution(n)))]
     recorder.flush()
     for number in range(300):

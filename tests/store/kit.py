@@ -82,7 +82,8 @@ class WallClock(SystemClock):
 def make_recorder(data_dir: Path, account: str = "alice", queue: Any = None, **kwargs: Any) -> Recorder:
     durability = kwargs.pop("durability", "process")
     segment_bytes = kwargs.pop("segment_bytes", 8 * 1024 * 1024)
-    journal = Journal(journal_directory(data_dir, account), account, durability, segment_bytes=segment_bytes)
+    directory, disk = journal_directory(data_dir, account), kwargs.pop("disk", None)
+    journal = Journal(directory, account, durability, segment_bytes=segment_bytes, disk=disk)
     clock_us = kwargs.pop("clock_us", None)
     clock = WallClock(clock_us) if clock_us else SystemClock()
     return Recorder(account, f"run-{os.getpid()}", journal, queue, clock=clock, **kwargs)

@@ -1,0 +1,99 @@
+"""The simulator: seeds of a worker's life against the paper exchange, under virtual time (docs/simulator.md).
+
+bin/bench simulate --seeds 1000 --minutes 10 --jobs 2
+bin/bench simulate --seed 17 --shrink
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+
+from gridbot.simulation.campaign import Summary, run_seeds
+from gridbot.simulation.reverts import REVERTS, reverted
+from gridbot.simulation.run import run_plan
+from gridbot.simulation.run_faults import Plan, draw_plan
+from gridbot.simulation.shrink import shrink
+from gridbot.simulation.trace import Trace
+
+
+def arguments(given: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="bin/bench simulate", description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=60, help="how many seeds (default 60)")
+    parser.add_argument("--first", type=int, default=1, help="the first of them (default 1)")
+    parser.add_argument("--minutes", type=float, default=2.0, help="virtual minutes of trouble per seed (default 2)")
+    parser.add_argument("--dense", action="store_true", help="more faults, wilder prices, two strategies")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes (default: all cores)")
+    parser.add_argument("--seed", type=int, help="run this one seed and print its plan and trace")
+    parser.add_argument("--shrink", action="store_true", help="with --seed: find the smallest plan that still fails")
+    parser.add_argument("--without", action="append", default=[], choices=sorted(REVERTS), help="take this fix out")
+    return parser.parse_args(given)
+
+
+def main(given: Sequence[str]) -> int:
+    """0 when nothing was found."""
+    options = arguments(given)
+    warnings.filterwarnings("ignore", message="coroutine .* was never awaited")  # the dead wait for no answer
+    if options.seed is not None:
+        return one_seed(options)
+    return campaign(options)
+
+
+def campaign(options: argparse.Namespace) -> int:
+    """Run the seeds and print sums and failures."""
+    seeds = range(options.first, options.first + options.seeds)
+    summary, started_s = Summary(), time.perf_counter()
+    without = tuple(options.without)
+    for outcome in run_seeds(seeds, options.minutes, dense=options.dense, without=without, jobs=options.jobs):
+        summary.add(outcome)
+        if outcome.findings:
+            print(f"seed {outcome.seed}: {len(outcome.findings)} found; the first: {outcome.findings[0]}", flush=True)
+    took_s = time.perf_counter() - started_s
+    print(
+        f"\n{summary.seeds} seeds, {summary.simulated_s:.0f} s simulated in {took_s:.1f} s; "
+        f"{summary.speed:.0f} x real time per core"
+    )
+    for name, count in sorted(summary.counts.items()):
+        print(f"  {name:24} {count:9}")
+    print(
+        f"{len(summary.failed)} seeds found something"
+        + (": " + ", ".join(map(str, sorted(summary.failed))) if summary.failed else "")
+    )
+    return 1 if summary.failed else 0
+
+
+def one_seed(options: argparse.Namespace) -> int:
+    """Run one seed with its trace; or the smallest plan that fails like it."""
+    plan = draw_plan(options.seed, options.minutes * 60, dense=options.dense)
+    with reverted(options.without):
+        if options.shrink:
+            plan = smallest(plan)
+        trace = Trace()
+        result = run_plan(plan, trace=trace)
+    for line in trace.lines:
+        print(line)
+    print(f"\nseed {plan.seed}, {plan.length_s:.1f} s, {len(plan.faults)} faults")
+    for fault in plan.faults:
+        print(f"  {fault}")
+    for finding in result.findings:
+        print(f"found: {finding}")
+    return 1 if result.findings else 0
+
+
+def smallest(plan: Plan) -> Plan:
+    """The smallest plan that breaks the invariant which this one breaks first."""
+    found = run_plan(plan).findings
+    if not found:
+        print(f"seed {plan.seed} finds nothing, so there is nothing to shrink", file=sys.stderr)
+        return plan
+    wanted = found[0].invariant
+    return shrink(plan, lambda candidate: any(finding.invariant == wanted for finding in run_plan(candidate).findings))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""Many seeds, in several processes: counts, speed, and the seeds that found something."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import gc
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from gridbot.simulation.reverts import reverted
+from gridbot.simulation.run import run_plan
+from gridbot.simulation.run_checks import Finding
+from gridbot.simulation.run_faults import draw_plan
+
+__all__ = ["Outcome", "Summary", "run_seed", "run_seeds"]
+
+
+@dataclass
+class Outcome:
+    """What is left of a seed's run: small, since it crosses processes."""
+
+    seed: int
+    simulated_s: float
+    took_s: float
+    """CPU seconds."""
+    counts: Counter[str]
+    findings: list[Finding]
+
+
+@dataclass
+class Summary:
+    """Sums of a campaign."""
+
+    seeds: int = 0
+    simulated_s: float = 0.0
+    took_s: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: dict[int, list[Finding]] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a seed."""
+        self.seeds += 1
+        self.simulated_s += outcome.simulated_s
+        self.took_s += outcome.took_s
+        self.counts.update(outcome.counts)
+        if outcome.findings:
+            self.failed[outcome.seed] = outcome.findings
+
+    @property
+    def speed(self) -> float:
+        """Simulated seconds per second of one core."""
+        return self.simulated_s / self.took_s if self.took_s else 0.0
+
+
+def run_seed(seed: int, minutes: float, dense: bool = False, without: tuple[str, ...] = ()) -> Outcome:
+    """One seed; `without` names fixes that are taken out."""
+    _freeze()
+    plan = draw_plan(seed, minutes * 60, dense=dense)
+    started_s = time.process_time()
+    with reverted(without):
+        result = run_plan(plan)
+    took_s = time.process_time() - started_s
+    return Outcome(seed, result.simulated_s, took_s, result.counts, result.findings)
+
+
+@functools.cache
+def _freeze() -> None:
+    """Keep what is loaded out of the garbage collector's way: each death ends with a collection."""
+    gc.collect()
+    gc.freeze()
+
+
+def run_seeds(
+    seeds: Iterable[int], minutes: float, *, dense: bool = False, without: tuple[str, ...] = (), jobs: int = 1
+) -> Iterator[Outcome]:
+    """Outcomes as they come; with one job in the order of the seeds, in this process."""
+    if jobs <= 1:
+        for seed in seeds:
+            yield run_seed(seed, minutes, dense, without)
+        return
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=200) as pool:
+        waiting = [pool.submit(run_seed, seed, minutes, dense, without) for seed in seeds]
+        for done in concurrent.futures.as_completed(waiting):
+            yield done.result()

@@ -1,0 +1,140 @@
+"""The faults that happen once: what each does to the exchange, the worker or the prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from gridbot.simulation.run_faults import Fault, FaultKind
+from gridbot.simulation.scene import PRICES, TICKS
+from gridbot.simulation.stage import Stage
+
+__all__ = ["HAPPENINGS"]
+
+HAND_QTY = {"BTCUSDT": "0.002", "ETHUSDT": "0.05", "SOLUSDT": "1"}
+LINEAR: dict[str, object] = {"category": "linear"}
+
+
+def _drop(stage: Stage, fault: Fault) -> bool:
+    stage.wires.cut(str(fault.what["channel"]))
+    return True
+
+
+def _death(stage: Stage, fault: Fault) -> bool:
+    life = stage.life
+    if life is None or life.is_over:
+        return False
+    loop = stage.loop
+    loop.fused, loop.fuse = life, int(fault.what["steps"])
+    loop.on_fuse = lambda: stage.die(life, int(fault.what["torn"]), float(fault.what["away_s"]))
+    return True
+
+
+def _exchange_restart(stage: Stage, fault: Fault) -> bool:
+    stage.venue.restart()
+    stage.wires.cut("")
+    return True
+
+
+def _clock_step(stage: Stage, fault: Fault) -> bool:
+    stage.clock.wall_error_ms += int(fault.what["ms"])
+    return True
+
+
+def _picked_leg(stage: Stage, fault: Fault) -> tuple[str, str, int]:
+    """Symbol, side and position index that a fault picks; one-way where nobody set hedge mode."""
+    symbol, pick = str(fault.what["symbol"]), int(float(fault.what["pick"]) * 4)
+    hedge = stage.venue.account.hedge.get(symbol, False)
+    side = ("Buy", "Sell")[pick % 2]
+    return symbol, side, (1 + pick // 2) if hedge else 0
+
+
+def _hand_trade(stage: Stage, fault: Fault) -> bool:
+    symbol, side, idx = _picked_leg(stage, fault)
+    row = {"symbol": symbol, "side": side, "orderType": "Market", "qty": HAND_QTY[symbol], "positionIdx": idx}
+    return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/create", {**LINEAR, **row})
+
+
+def _hand_order(stage: Stage, fault: Fault) -> bool:
+    symbol, side, idx = _picked_leg(stage, fault)
+    last = stage.venue.exchange.markets[symbol].last
+    away = Decimal("0.99") if side == "Buy" else Decimal("1.01")
+    price = (last * away / TICKS[symbol]).quantize(Decimal(1)) * TICKS[symbol]
+    row = {"symbol": symbol, "side": side, "orderType": "Limit", "qty": HAND_QTY[symbol], "positionIdx": idx}
+    return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/create", {**LINEAR, **row, "price": f"{price:f}"})
+
+
+def _one_of_ours(stage: Stage, fault: Fault) -> dict[str, object] | None:
+    ours = list(stage.venue.ours())
+    if not ours:
+        return None
+    order = ours[int(float(fault.what["pick"]) * len(ours))]
+    return {**LINEAR, "symbol": order.symbol, "orderId": order.order_id, "price_now": order.price}
+
+
+def _hand_cancel(stage: Stage, fault: Fault) -> bool:
+    row = _one_of_ours(stage, fault)
+    if row is None:
+        return False
+    del row["price_now"]
+    return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/cancel", row)
+
+
+def _hand_amend(stage: Stage, fault: Fault) -> bool:
+    row = _one_of_ours(stage, fault)
+    if row is None:
+        return False
+    price = row.pop("price_now")
+    assert isinstance(price, Decimal)
+    moved = price + int(fault.what["ticks"]) * TICKS[str(row["symbol"])]
+    return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/amend", {**row, "price": f"{moved:f}"})
+
+
+def _pause(stage: Stage, fault: Fault) -> bool:
+    return stage.command("pause", {"cancel": bool(fault.what["cancel"])})
+
+
+def _resume(stage: Stage, fault: Fault) -> bool:
+    return stage.command("resume", {})
+
+
+def _reconcile(stage: Stage, fault: Fault) -> bool:
+    return stage.command("reconcile", {})
+
+
+def _funding(stage: Stage, fault: Fault) -> bool:
+    for symbol in PRICES:
+        stage.venue.market.settle_funding(symbol, str(fault.what["rate"]))
+    return True
+
+
+def _gap(stage: Stage, fault: Fault) -> bool:
+    for symbol in stage.symbols:
+        stage.venue.move(symbol, stage.walk.jump(symbol, float(fault.what["move"])))
+    return True
+
+
+def _wick(stage: Stage, fault: Fault) -> bool:
+    for symbol in stage.symbols:
+        stage.venue.move(symbol, stage.walk.price(symbol, float(fault.what["move"])))
+        stage.venue.move(symbol, stage.walk.price(symbol))
+    return True
+
+
+HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
+    FaultKind.DROP: _drop,
+    FaultKind.DEATH: _death,
+    FaultKind.EXCHANGE_RESTART: _exchange_restart,
+    FaultKind.CLOCK_STEP: _clock_step,
+    FaultKind.HAND_TRADE: _hand_trade,
+    FaultKind.HAND_ORDER: _hand_order,
+    FaultKind.HAND_CANCEL: _hand_cancel,
+    FaultKind.HAND_AMEND: _hand_amend,
+    FaultKind.PAUSE: _pause,
+    FaultKind.RESUME: _resume,
+    FaultKind.RECONCILE: _reconcile,
+    FaultKind.FUNDING: _funding,
+    FaultKind.GAP: _gap,
+    FaultKind.WICK: _wick,
+}
+"""Each returns whether it did anything."""

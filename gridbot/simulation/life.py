@@ -1,0 +1,140 @@
+"""One life of a worker: a real `WorkerSession` on simulated ports, from its start to its end or death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from gridbot.background import awaited
+from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.stream_settings import StreamSettings
+from gridbot.bybit.streams import StreamSet
+from gridbot.records.journal import JournalBusy
+from gridbot.simulation.memory_files import Disk, MemoryFiles
+from gridbot.simulation.network import Network
+from gridbot.simulation.rest_link import RestLink
+from gridbot.simulation.socket_link import SocketLink, Wires
+from gridbot.simulation.virtual_loop import LIFE, VirtualLoop
+from gridbot.simulation.virtual_time import SimulatedClock, SimulatedIds, SimulatedProcess
+from gridbot.worker.assembly import Assembly
+from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.outside import Outside
+from gridbot.worker.spec import WorkerSpec
+from gridbot.worker.startup import StartRefused
+from gridbot.worker.worker_session import WorkerSession
+
+__all__ = ["Life", "World", "assembly_of_this_life", "ended"]
+
+
+class World:
+    """What all lives of a worker share."""
+
+    def __init__(
+        self, loop: VirtualLoop, clock: SimulatedClock, network: Network, wires: Wires, disk: Disk, spec: WorkerSpec
+    ) -> None:
+        self.loop, self.clock, self.network, self.wires, self.disk, self.spec = loop, clock, network, wires, disk, spec
+
+
+class Life:
+    """`task` is the worker's main task; its result is the exit code. `messages` are what it told its supervisor."""
+
+    def __init__(self, world: World, number: int, on_message: Callable[[Life, dict[str, Any]], None]) -> None:
+        self.number = number
+        self.rest: RestLink | None = None
+        self.is_over = False
+        self._world = world
+        self._on_message = on_message
+        self.context = contextvars.copy_context()
+        self.context.run(LIFE.set, self)
+        self.outside = Outside(
+            rest=self._make_rest, streams=self._make_streams, files=self._make_files, journal_disk=world.disk.journal()
+        )
+        seed = f"ids:{number}:{world.spec.run_id}"
+        self.session = WorkerSession(
+            world.spec, None, self._send, clock=world.clock, ids=SimulatedIds(seed), process=SimulatedProcess()
+        )
+        self.task: asyncio.Task[int] = self.context.run(awaited, self._run(), name="worker")
+
+    @property
+    def orchestrator(self) -> Orchestrator | None:
+        """The running account, once it has been put together."""
+        return self.session._account()
+
+    @property
+    def assembly(self) -> Assembly | None:
+        """The parts, while there are any."""
+        return self.session._assembly
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing of its requests is under way or waits."""
+        orchestrator = self.orchestrator
+        return (
+            orchestrator is not None
+            and (self.rest is None or self.rest.is_idle)
+            and orchestrator.context.executor.idle
+            and len(orchestrator.context.retry) == 0
+        )
+
+    def die(self, torn: int) -> None:
+        """kill -9, now."""
+        self.is_over = True
+        self._world.loop.kill(self)
+        self._world.wires.forget(self)
+        self._world.disk.die(torn)
+
+    # ------------------------------------------------------------------ inside
+
+    async def _run(self) -> int:
+        """As the process's entry does it: a refused start is no crash."""
+        try:
+            code = await self.session.run()
+        except (JournalBusy, StartRefused) as refusal:
+            code = self.session.refuse(str(refusal))
+        except OSError as error:
+            code = self.session.refuse(f"expected to write state and journal, got: {error}")
+        finally:
+            self.is_over = True
+            self._world.wires.forget(self)
+            self._world.disk.die(0)
+        return code
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._on_message(self, message)
+
+    def _make_rest(self, *args: Any, **options: Any) -> BybitRest:
+        world = self._world
+
+        def transport(*given: Any, **more: Any) -> RestLink:
+            self.rest = RestLink(world.loop, world.network, world.wires.venue, *given, **more)
+            return self.rest
+
+        return BybitRest(*args, transport=transport, **options)
+
+    def _make_streams(self, *args: Any, settings: StreamSettings, **options: Any) -> StreamSet:
+        world = self._world
+        settings = StreamSettings(public_trades=settings.public_trades, jitter=world.network.jitter)
+        dial = functools.partial(SocketLink, world.wires)
+        return StreamSet(*args, settings=settings, dial=cast(Any, dial), **options)
+
+    def _make_files(self, directory: Path) -> MemoryFiles:
+        return MemoryFiles(self._world.disk, directory)
+
+
+def assembly_of_this_life(*args: Any, **options: Any) -> Assembly:
+    """What the worker's session makes its parts with, in a simulated run."""
+    life = LIFE.get()
+    assert isinstance(life, Life)
+    return Assembly(*args, outside=life.outside, **options)
+
+
+async def ended(life: Life, seconds: float, clock: SimulatedClock) -> bool:
+    """Wait until a life has ended, at most so long."""
+    deadline_s = clock.monotonic_s() + seconds
+    while not life.task.done() and clock.monotonic_s() < deadline_s:
+        await asyncio.sleep(0.05)
+    return life.task.done()

@@ -1,0 +1,129 @@
+"""The small files of an account in memory, and a disk that fails on command, for files and journal alike."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from gridbot.records.journal_disk import JournalDisk
+from gridbot.simulation.network import Network
+from gridbot.simulation.run_faults import FaultKind
+from gridbot.simulation.virtual_loop import Handle, VirtualLoop
+
+__all__ = ["Disk", "MemoryFiles"]
+
+WRITE_S = 0.004
+RETRY_S = 1.0
+
+
+class Disk:
+    """What a worker's lives share: documents by name, and the journal's open files of the life that runs."""
+
+    def __init__(self, loop: VirtualLoop, network: Network) -> None:
+        self.documents: dict[str, bytes] = {}
+        self.loop, self.network = loop, network
+        self._open: set[int] = set()
+        self._last: tuple[int, int] | None = None
+
+    def journal(self) -> JournalDisk:
+        """The journal's file operations, on a real file."""
+        return JournalDisk(self._open_file, self._write, self._close)
+
+    def refuse_when_full(self, size: int) -> int:
+        """How many bytes of a write fit. Raises OSError when none do."""
+        for fault in self.network.on(FaultKind.FULL_DISK):
+            self.network.strike(fault)
+            room = min(size, int(fault.what["room"]))
+            if not room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return room
+        return size
+
+    def die(self, torn: int) -> None:
+        """The process is gone: its files are closed. With `torn` the last write of the journal lacks so many bytes,
+        as when it was cut short."""
+        if torn and self._last is not None:
+            descriptor, size = self._last
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, max(0, os.fstat(descriptor).st_size - min(torn * 7, size)))
+        for descriptor in list(self._open):
+            self._close(descriptor)
+
+    def _open_file(self, path: Path, flags: int, mode: int = 0o777) -> int:
+        descriptor = os.open(path, flags, mode)
+        self._open.add(descriptor)
+        return descriptor
+
+    def _write(self, descriptor: int, data: bytes) -> int:
+        if descriptor not in self._open:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        written = os.write(descriptor, data[: self.refuse_when_full(len(data))])
+        self._last = descriptor, written
+        return written
+
+    def _close(self, descriptor: int) -> None:
+        if descriptor in self._open:
+            self._open.discard(descriptor)
+            if self._last is not None and self._last[0] == descriptor:
+                self._last = None
+            os.close(descriptor)
+
+
+class MemoryFiles:
+    """`ports.Files` of one life: what waits to be written is lost with it."""
+
+    def __init__(self, disk: Disk, directory: Path) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._waiting: dict[str, tuple[Callable[[], bytes], Callable[[], None] | None]] = {}
+        self._timer: Handle | None = None
+
+    def path(self, name: str) -> Path:
+        return self._directory / name
+
+    def read(self, name: str) -> bytes | None:
+        return self._disk.documents.get(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._waiting.pop(name, None)
+        self._replace(name, data)
+
+    def write_soon(self, name: str, encode: Callable[[], bytes], written: Callable[[], None] | None = None) -> None:
+        self._waiting[name] = encode, written
+        self._schedule(WRITE_S)
+
+    def set_aside(self, name: str) -> str:
+        aside = f"{name}.bad-1"
+        self._disk.documents[aside] = self._disk.documents.pop(name)
+        return aside
+
+    def close(self) -> bool:
+        """Write what waits; False when the disk refuses."""
+        self._write_waiting()
+        if self._timer is not None:
+            self._timer.cancel()
+        return not self._waiting
+
+    def _schedule(self, delay_s: float) -> None:
+        if self._timer is None:
+            self._timer = self._disk.loop.call_later(delay_s, self._write_waiting)
+
+    def _write_waiting(self) -> None:
+        self._timer = None
+        for name, (encode, written) in list(self._waiting.items()):
+            try:
+                self._replace(name, encode())
+            except OSError:
+                self._schedule(RETRY_S)
+                continue
+            del self._waiting[name]
+            if written is not None:
+                written()
+
+    def _replace(self, name: str, data: bytes) -> None:
+        if self._disk.refuse_when_full(len(data)) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._disk.documents[name] = data

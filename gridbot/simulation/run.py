@@ -1,0 +1,192 @@
+"""One seed, from its plan to what was found: trouble for a while, then rest, then the checks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from gridbot.simulation.forbidden import forbid
+from gridbot.simulation.happenings import HAPPENINGS
+from gridbot.simulation.life import assembly_of_this_life, ended
+from gridbot.simulation.run_checks import Finding
+from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+from gridbot.simulation.stage import Result, Stage
+from gridbot.simulation.tape import taped
+from gridbot.simulation.trace import Trace
+from gridbot.simulation.verdict import Verdict
+from gridbot.simulation.virtual_loop import Stuck
+from gridbot.worker import worker_session
+
+__all__ = ["Run", "run_plan"]
+
+CALM_STEP_S = 1.0
+CALM_MOST_S = 900.0
+STOP_MOST_S = 40.0
+MEMORY = Path("/dev/shm")
+
+
+class Run:
+    """One run on its stage."""
+
+    def __init__(self, plan: Plan, directory: Path, trace: Trace) -> None:
+        self.plan = plan
+        self.stage = Stage(plan, directory, trace)
+        self.verdict = Verdict(self.stage)
+        self.stage.judge = self.verdict
+
+    # ------------------------------------------------------------------ the run
+
+    async def main(self) -> None:
+        """Trouble, rest, checks, stop, the last checks."""
+        self.stage.begin_life()
+        for fault in self.plan.faults:
+            self.stage.loop.call_later(fault.at_s, self._happen, fault)
+        end_s = self.stage.loop.now_s + self.plan.length_s
+        while self.stage.loop.now_s < end_s:
+            await asyncio.sleep(min(self.stage.walk.step_s(), max(0.001, end_s - self.stage.loop.now_s)))
+            for symbol in self.stage.symbols:
+                self.stage.venue.move(symbol, self.stage.walk.next(symbol))
+            self.verdict.watch()
+        self.stage.loop.fuse = 0
+        await self._come_to_rest()
+        self.verdict.at_rest()
+        await self._stop()
+        self.verdict.at_the_end()
+
+    def _happen(self, fault: Fault) -> None:
+        self.stage.trace.note(str(fault))
+        act = HAPPENINGS.get(fault.kind)
+        if fault.kind is FaultKind.SKEW:
+            self.stage.clock.wall_error_ms += int(fault.what["ms"])
+            self.stage.loop.call_later(fault.for_s, self._unskew, int(fault.what["ms"]))
+            self.stage.network.strike(fault)
+        elif act is not None and act(self.stage, fault):
+            self.stage.network.strike(fault)
+
+    def _unskew(self, ms: int) -> None:
+        self.stage.clock.wall_error_ms -= ms
+
+    async def _come_to_rest(self) -> None:
+        """Nothing goes wrong any more and the price trembles, until the worker has twice compared with the exchange."""
+        start_s, passes, last_s, up = self.stage.loop.now_s, 0, 0.0, False
+        self.stage.trace.note("rest")
+        while True:
+            await asyncio.sleep(CALM_STEP_S)
+            if passes >= 2 and self._is_quiet():
+                return
+            if self.stage.loop.now_s - start_s > CALM_MOST_S:
+                self.verdict.find("standstill-is-told", f"no rest within {CALM_MOST_S:.0f} s: {self._state()}")
+                return
+            up = not up
+            for symbol in self.stage.symbols:
+                self.stage.venue.move(symbol, self.stage.walk.price(symbol, 0.00001 if up else -0.00001))
+            orchestrator = self.stage.life.orchestrator if self.stage.life is not None else None
+            if orchestrator is None or self.stage.loop.now_s - start_s < 6.0:
+                continue
+            done_s = orchestrator.reconciler.last_s or 0.0
+            if done_s > last_s and done_s > start_s + 6.0:
+                passes += last_s > 0
+                last_s = done_s
+            last_s = max(last_s, start_s)
+            if passes < 2:
+                self.stage.command("reconcile", {})
+
+    def _is_quiet(self) -> bool:
+        return self.stage.life is not None and self.stage.life.is_quiet and self.stage.wires.under_way == 0
+
+    def _state(self) -> str:
+        life = self.stage.life
+        if life is None or life.orchestrator is None:
+            return "no worker trades"
+        context = life.orchestrator.context
+        return (
+            f"requests idle {context.executor.idle}, retries {len(context.retry)}, frames {self.stage.wires.under_way}"
+        )
+
+    async def _stop(self) -> None:
+        self.stage.is_stopping = True
+        life = self.stage.life
+        if life is None:
+            return
+        life.context.run(life.session.stop)
+        if not await ended(life, STOP_MOST_S, self.stage.clock):
+            self.verdict.find("bounded", f"the worker did not stop within {STOP_MOST_S:.0f} s")
+        await asyncio.sleep(1.0)
+        left = [task.get_name() for task in self.stage.loop.tasks_of(life)]
+        if left:
+            self.verdict.find("bounded", f"tasks that outlive the stop: {', '.join(sorted(left))}")
+
+
+def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
+    """Run a plan in a directory of its own."""
+    trace = trace or Trace(on=False)
+    directory = Path(tempfile.mkdtemp(prefix="gridbot-sim-", dir=MEMORY if MEMORY.is_dir() else None))
+    try:
+        run = Run(plan, directory, trace)
+        with (
+            warnings.catch_warnings(),
+            _quiet_logs(run),
+            forbid(run.stage.clock) as used,
+            _assembly(),
+            taped(run.verdict.tapes),
+        ):
+            # Answers that nobody waits for any more, when a worker dies or stops.
+            warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
+            try:
+                run.stage.loop.run(run.main())
+            except Stuck as stuck:
+                run.verdict.find("bounded", str(stuck))
+            finally:
+                run.stage.loop.bury()
+        result = run.stage.result
+        result.findings += run.verdict.findings
+        result.findings += [Finding("bounded", f"a simulated run used {what}") for what in dict.fromkeys(used)]
+        result.findings += [Finding("bounded", text) for text in dict.fromkeys(run.stage.loop.failures)]
+        result.simulated_s = run.stage.network.at_s()
+        result.steps = run.stage.loop.steps
+        result.counts.update({f"fault {kind}": count for kind, count in run.stage.network.struck.items()})
+        return result
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _assembly() -> contextlib.AbstractContextManager[Any]:
+    return patch.object(worker_session, "Assembly", assembly_of_this_life)
+
+
+@contextlib.contextmanager
+def _quiet_logs(run: Run) -> Iterator[None]:
+    """Only what the trace wants, and errors with a traceback, which nobody may swallow."""
+    handler = _Watching(run)
+    root = logging.getLogger()
+    level, handlers, disabled = root.level, root.handlers[:], logging.root.manager.disable
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO if run.stage.trace.on else logging.ERROR)
+    logging.disable(logging.NOTSET if run.stage.trace.on else logging.WARNING)
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.disable(disabled)
+
+
+class _Watching(logging.Handler):
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self._run.stage.trace.note(f"{record.levelname.lower()} {record.name.rpartition('.')[2]}: {text}")
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            self._run.verdict.find("bounded", f"swallowed: {text}: {type(error).__name__}: {error}")

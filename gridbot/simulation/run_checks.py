@@ -1,0 +1,140 @@
+"""The invariants of a run, by name. Plain functions of plain values: each returns what is wrong, in sentences.
+
+one-order-per-level     at most one live order of ours at one (direction, price)
+no-unknown-order        no order of ours rests that no book knows
+books-rest              no order in a book that does not rest
+link-id-once            no orderLinkId was given to two orders
+executions-once         every execution of the exchange is recorded exactly once
+money                   what is recorded equals the exchange's own figures
+grid                    the grid is that of a fresh engine told the same
+halted-sends-nothing    what is paused, halted or latched sends only what reduces
+foreign-untouched       orders that are not ours are left alone
+bounded                 tasks end at stop, nothing is swallowed, nothing forbidden is used
+standstill-is-told      when nothing can be sent for a minute though levels want orders, health says so
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.records.record_types import ExecutionRecord
+
+__all__ = [
+    "Finding",
+    "books_rest",
+    "executions_once",
+    "link_id_once",
+    "money_by_execution",
+    "money_of_legs",
+    "money_of_totals",
+    "no_unknown_order",
+    "one_order_per_level",
+]
+
+EXACT = Decimal("1e-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A broken invariant."""
+
+    invariant: str
+    text: str
+    at_s: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.invariant} at {self.at_s:.2f} s: {self.text}"
+
+
+def one_order_per_level(ours: Iterable[Order]) -> list[str]:
+    """`ours` are open orders of the worker's on the exchange."""
+    levels: dict[tuple[str, str, Decimal], list[str]] = {}
+    for order in ours:
+        levels.setdefault((order.symbol, order.direction.value, order.price), []).append(order.link_id)
+    return [
+        f"{symbol} {direction} {price}: {len(links)} live orders, {', '.join(links)}"
+        for (symbol, direction, price), links in levels.items()
+        if len(links) > 1
+    ]
+
+
+def no_unknown_order(ours: Iterable[Order], known: set[str]) -> list[str]:
+    """`known` are the link ids in the books."""
+    return [
+        f"{order.symbol} {order.direction} {order.side} {order.price}: {order.link_id} rests and no book knows it"
+        for order in ours
+        if order.link_id not in known
+    ]
+
+
+def books_rest(booked: Mapping[str, str], resting: set[str]) -> list[str]:
+    """`booked` are the books' live orders by link id, each with its state; `resting` those on the exchange."""
+    return [f"{link} is {state} in the book and does not rest" for link, state in booked.items() if link not in resting]
+
+
+def link_id_once(orders: Iterable[Order]) -> list[str]:
+    """`orders` are all that the exchange ever accepted from the account."""
+    counts = Counter(order.link_id for order in orders if order.link_id)
+    return [f"{link} was given to {count} orders" for link, count in counts.items() if count > 1]
+
+
+def executions_once(made: Iterable[Execution], recorded: Sequence[ExecutionRecord]) -> list[str]:
+    """What the exchange made against what is in the journal, funding included."""
+    counts = Counter(record.exec_id for record in recorded)
+    found, known = [], set()
+    for execution in made:
+        known.add(execution.exec_id)
+        count = counts[execution.exec_id]
+        if count != 1:
+            found.append(
+                f"{execution.symbol} {execution.exec_type} {execution.side} {execution.qty} @ {execution.price} "
+                f"({execution.exec_id}, order {execution.order_link_id or execution.order_id or 'none'}) "
+                f"is recorded {count} times"
+            )
+    return found + [f"{exec_id} is recorded and was never made" for exec_id in counts if exec_id not in known]
+
+
+def money_by_execution(made: Iterable[Execution], recorded: Sequence[ExecutionRecord]) -> list[str]:
+    """Realised PnL and fee of each execution that both have."""
+    by_id = {record.exec_id: record for record in recorded}
+    found = []
+    for execution in made:
+        record = by_id.get(execution.exec_id)
+        if record is None:
+            continue
+        for name, theirs, ours in (
+            ("realised", execution.realised, record.realised_pnl),
+            ("fee", execution.fee, record.fee),
+        ):
+            if abs(theirs - ours) > EXACT:
+                found.append(
+                    f"{execution.exec_id} {execution.symbol} {record.direction} {execution.side} {execution.qty} @ "
+                    f"{execution.price}: {name} {ours:f}, the exchange has {theirs:f}"
+                )
+    return found
+
+
+def money_of_legs(
+    theirs: Mapping[tuple[str, str], tuple[Decimal, Decimal]], ours: Mapping[tuple[str, str], tuple[Decimal, Decimal]]
+) -> list[str]:
+    """(size, entry) of each (symbol, direction)."""
+    return [
+        f"{symbol} {direction}: {ours[symbol, direction][0]} @ {ours[symbol, direction][1]}, the exchange has "
+        f"{size} @ {entry}"
+        for (symbol, direction), (size, entry) in theirs.items()
+        if (symbol, direction) in ours
+        and (ours[symbol, direction][0] != size or (size and abs(ours[symbol, direction][1] - entry) > EXACT * entry))
+    ]
+
+
+def money_of_totals(theirs: Mapping[str, Decimal], ours: Mapping[str, Decimal]) -> list[str]:
+    """Sums by name, in USDT; each of many executions may be off by a rounding."""
+    return [
+        f"{name}: {ours[name]:f}, the exchange has {value:f}"
+        for name, value in theirs.items()
+        if abs(ours[name] - value) > EXACT * 1000
+    ]

@@ -1,0 +1,238 @@
+"""What goes wrong in a run and when: a list of timed faults, drawn from the seed before anything runs.
+
+A plan is a value, so a failing seed can be made smaller by leaving faults out. Each fault draws what it needs while it
+acts from its own number, so leaving one out does not change the others.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+__all__ = ["Fault", "FaultKind", "Plan", "draw_plan"]
+
+
+class FaultKind(StrEnum):
+    """The ways in which a run goes wrong. Those above the line last for `for_s`, the others happen once."""
+
+    REST_DOWN = "rest_down"
+    REST_SLOW = "rest_slow"
+    LOST_REQUESTS = "lost_requests"
+    LOST_REPLIES = "lost_replies"
+    REFUSALS = "refusals"
+    LATE_REFUSALS = "late_refusals"
+    BAN = "ban"
+    SKEW = "skew"
+    STREAMS_DOWN = "streams_down"
+    DARK = "dark"
+    LOST_FRAMES = "lost_frames"
+    REPEATED_FRAMES = "repeated_frames"
+    LATE_FRAMES = "late_frames"
+    FULL_DISK = "full_disk"
+    # ---
+    DROP = "drop"
+    DEATH = "death"
+    EXCHANGE_RESTART = "exchange_restart"
+    CLOCK_STEP = "clock_step"
+    HAND_TRADE = "hand_trade"
+    HAND_ORDER = "hand_order"
+    HAND_CANCEL = "hand_cancel"
+    HAND_AMEND = "hand_amend"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RECONCILE = "reconcile"
+    FUNDING = "funding"
+    GAP = "gap"
+    WICK = "wick"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. `number` is its place in the drawn plan; `what` depends on the kind, see `draw_plan`."""
+
+    number: int
+    kind: FaultKind
+    at_s: float
+    for_s: float = 0.0
+    what: Mapping[str, str | float | int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lasting = f" for {self.for_s:.1f} s" if self.for_s else ""
+        details = "".join(f" {name}={value}" for name, value in self.what.items())
+        return f"#{self.number} {self.at_s:7.2f} s {self.kind}{lasting}{details}"
+
+    def is_on(self, at_s: float) -> bool:
+        """Whether a lasting fault acts now."""
+        return self.at_s <= at_s < self.at_s + self.for_s
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run: `length_s` of it may go wrong, then it has to come to rest."""
+
+    seed: int
+    length_s: float
+    dense: bool
+    faults: tuple[Fault, ...]
+
+    def without(self, numbers: set[int]) -> Plan:
+        """The same run with some faults left out."""
+        return replace(self, faults=tuple(fault for fault in self.faults if fault.number not in numbers))
+
+    def shortened(self, length_s: float) -> Plan:
+        """The same run, ended earlier."""
+        kept = tuple(
+            replace(fault, for_s=min(fault.for_s, length_s - fault.at_s))
+            for fault in self.faults
+            if fault.at_s < length_s
+        )
+        return replace(self, length_s=length_s, faults=kept)
+
+
+What = dict[str, str | float | int]
+Draw = Callable[[random.Random, float], tuple[float, What]]
+
+ENDPOINTS = (
+    "",
+    "/v5/order/create",
+    "/v5/order/cancel",
+    "/v5/execution/list",
+    "/v5/order/realtime",
+    "/v5/position/list",
+)
+TOPICS = ("order", "execution", "position", "wallet", "")
+CODES = (10006, 10016, 10000)
+
+
+def _length(rng: random.Random, left_s: float, longest_s: float = 1200.0) -> float:
+    """Seconds, as likely from 1 to 10 as from 10 to 100."""
+    return math.exp(rng.uniform(0.0, math.log(max(2.0, min(longest_s, left_s)))))
+
+
+def _rest_down(rng: random.Random, left_s: float) -> tuple[float, What]:
+    return _length(rng, left_s), {"how": rng.choice(("refused", "silent", "broken"))}
+
+
+def _requests(rng: random.Random, left_s: float) -> tuple[float, What]:
+    how = rng.choice(("silent", "broken", "broken"))
+    return _length(rng, left_s, 60.0), {
+        "endpoint": rng.choice(ENDPOINTS),
+        "chance": rng.choice((0.1, 0.3, 1.0)),
+        "how": how,
+    }
+
+
+def _refusals(rng: random.Random, left_s: float) -> tuple[float, What]:
+    seconds, what = _requests(rng, left_s)
+    del what["how"]
+    return seconds, {**what, "code": rng.choice(CODES)}
+
+
+def _frames(rng: random.Random, left_s: float) -> tuple[float, What]:
+    return _length(rng, left_s, 30.0), {"topic": rng.choice(TOPICS), "chance": rng.choice((0.1, 0.4, 1.0))}
+
+
+def _late(rng: random.Random, left_s: float) -> tuple[float, What]:
+    seconds, what = _frames(rng, left_s)
+    return seconds, {**what, "late_s": round(rng.choice((0.05, 0.5, 3.0)) * rng.random(), 3)}
+
+
+def _channel(rng: random.Random, left_s: float) -> tuple[float, What]:
+    return _length(rng, left_s), {"channel": rng.choice(("private", "private", "public", ""))}
+
+
+def _death(rng: random.Random, left_s: float) -> tuple[float, What]:
+    return 0.0, {
+        "steps": rng.randint(1, 60),
+        "away_s": round(_length(rng, left_s, 90.0), 2),
+        "torn": rng.choice((0, 0, 0, 1, 3)),
+    }
+
+
+def _market(rng: random.Random, left_s: float) -> tuple[float, What]:
+    return 0.0, {"symbol": rng.choice(("BTCUSDT", "ETHUSDT", "SOLUSDT")), "pick": rng.random()}
+
+
+def _ours(rng: random.Random, left_s: float) -> tuple[float, What]:
+    return 0.0, {"pick": rng.random(), "ticks": rng.choice((-7, -1, 1, 5))}
+
+
+# Kind -> how often it is drawn, and how. What a lasting fault may hit: `endpoint` and `topic` ("" is every one).
+DRAWS: dict[FaultKind, tuple[float, Draw]] = {
+    FaultKind.REST_DOWN: (1.5, _rest_down),
+    FaultKind.REST_SLOW: (
+        1.0,
+        lambda rng, left: (_length(rng, left, 60.0), {"late_s": round(rng.uniform(0.3, 6.0), 2)}),
+    ),
+    FaultKind.LOST_REQUESTS: (1.0, _requests),
+    FaultKind.LOST_REPLIES: (1.5, _requests),
+    FaultKind.REFUSALS: (1.5, _refusals),
+    FaultKind.LATE_REFUSALS: (0.7, _refusals),
+    FaultKind.SKEW: (
+        0.4,
+        lambda rng, left: (_length(rng, left, 120.0), {"ms": rng.choice((-8000, -900, 700, 1500, 6000))}),
+    ),
+    FaultKind.STREAMS_DOWN: (1.5, _channel),
+    FaultKind.DARK: (1.0, _channel),
+    FaultKind.LOST_FRAMES: (1.5, _frames),
+    FaultKind.REPEATED_FRAMES: (1.0, _frames),
+    FaultKind.LATE_FRAMES: (1.0, _late),
+    FaultKind.FULL_DISK: (0.6, lambda rng, left: (_length(rng, left, 60.0), {"room": rng.choice((0, 0, 10, 200))})),
+    FaultKind.DROP: (1.0, lambda rng, left: (0.0, {"channel": rng.choice(("private", "public", ""))})),
+    FaultKind.DEATH: (1.5, _death),
+    FaultKind.EXCHANGE_RESTART: (0.4, lambda rng, left: (0.0, {})),
+    FaultKind.CLOCK_STEP: (0.3, lambda rng, left: (0.0, {"ms": rng.choice((-3000, -400, 400, 3000))})),
+    FaultKind.HAND_TRADE: (1.0, _market),
+    FaultKind.HAND_ORDER: (0.7, _market),
+    FaultKind.HAND_CANCEL: (0.7, _ours),
+    FaultKind.HAND_AMEND: (0.4, _ours),
+    FaultKind.PAUSE: (0.3, lambda rng, left: (0.0, {"cancel": rng.randint(0, 1)})),
+    FaultKind.RESUME: (0.3, lambda rng, left: (0.0, {})),
+    FaultKind.RECONCILE: (0.3, lambda rng, left: (0.0, {})),
+    FaultKind.FUNDING: (0.4, lambda rng, left: (0.0, {"rate": rng.choice(("0.0001", "-0.0003", "0.001"))})),
+    FaultKind.GAP: (0.7, lambda rng, left: (0.0, {"move": round(rng.uniform(-0.02, 0.02), 4)})),
+    FaultKind.WICK: (0.7, lambda rng, left: (0.0, {"move": round(rng.uniform(-0.015, 0.015), 4)})),
+}
+LONG_DRAWS: dict[FaultKind, tuple[float, Draw]] = {
+    FaultKind.BAN: (0.5, lambda rng, left: (float(rng.choice((1.0, 30.0, 600.0))), {})),
+}
+"""Drawn only in runs of ten minutes and more: the worker itself is silent for ten."""
+LONG_S = 600.0
+OUTAGE_CHANCE = 0.5
+
+
+def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
+    """The plan of a seed: about four faults a minute (ten when dense), often an outage of REST and streams together."""
+    rng = random.Random(f"plan:{seed}")
+    draws = {**DRAWS, **LONG_DRAWS} if length_s >= LONG_S else DRAWS
+    kinds, weights = list(draws), [weight for weight, _ in draws.values()]
+    count = max(1, round(rng.uniform(0.3, 1.7) * (10 if dense else 4) * length_s / 60))
+    drawn: list[tuple[FaultKind, float, float, What]] = []
+    for _ in range(count):
+        kind = rng.choices(kinds, weights)[0]
+        at_s = rng.uniform(0.0, length_s)
+        for_s, what = draws[kind][1](rng, length_s - at_s)
+        drawn.append((kind, at_s, min(for_s, length_s - at_s), what))
+    if rng.random() < OUTAGE_CHANCE:
+        drawn += _outage(rng, length_s)
+    drawn.sort(key=lambda item: item[1])
+    faults = (
+        Fault(number, kind, round(at_s, 3), round(for_s, 3), what)
+        for number, (kind, at_s, for_s, what) in enumerate(drawn, start=1)
+    )
+    return Plan(seed, length_s, dense, tuple(faults))
+
+
+def _outage(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """REST and streams are away; either may be back before the other."""
+    at_s = rng.uniform(0.0, length_s * 0.7)
+    rest_s = _length(rng, length_s - at_s)
+    streams_s = max(0.5, rest_s + rng.choice((-20.0, -3.0, -0.3, 0.0, 0.3, 3.0, 20.0)))
+    left_s = length_s - at_s
+    return [
+        (FaultKind.REST_DOWN, at_s, min(rest_s, left_s), {"how": rng.choice(("refused", "silent", "broken"))}),
+        (FaultKind.STREAMS_DOWN, at_s, min(streams_s, left_s), {"channel": ""}),
+    ]

@@ -1,0 +1,254 @@
+"""Streams without threads: pybit's socket object at one end, the paper exchange's channels at the other."""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+from collections.abc import Callable
+from typing import Any, cast
+
+import websocket
+
+from gridbot.bybit.stream_socket import BybitSocket, SocketListener, Topics
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.streams.connections import ChannelKind
+from gridbot.simulation.network import Network
+from gridbot.simulation.venue import Venue
+from gridbot.simulation.virtual_loop import LIFE, Handle, VirtualLoop
+
+__all__ = ["SocketLink", "Wires"]
+
+PING_TIMEOUT_S = 10.0
+
+
+class Wires:
+    """All connections of a run. `cut` ends those of a channel, as the exchange or the network would."""
+
+    def __init__(self, loop: VirtualLoop, network: Network, venue: Venue) -> None:
+        self.loop, self.network, self.venue = loop, network, venue
+        self.links: list[_Line] = []
+        self.numbers = itertools.count(1)
+        self.under_way = 0
+
+    def cut(self, channel: str) -> None:
+        """End the connections of a channel ("": of both)."""
+        for line in [line for line in self.links if channel in ("", line.kind.value)]:
+            line.end_by_peer()
+
+    def forget(self, life: object) -> None:
+        """The process at our end is gone: the kernel closes its sockets."""
+        for line in [line for line in self.links if line.context.get(LIFE) is life]:
+            line.end()
+
+
+class _Line:
+    """One connection: what the exchange holds of it (a `Connection`), and the way to the socket object."""
+
+    def __init__(self, wires: Wires, kind: ChannelKind, socket: SocketLink) -> None:
+        self.kind = kind
+        self.conn_id = f"sim-{next(wires.numbers)}"
+        self.account: Account | None = None
+        self.topics: set[str] = set()
+        self.muted = False
+        self.remote = "192.0.2.1"
+        self.max_idle_s = 1e9
+        self.context = contextvars.copy_context()
+        self.is_open = False
+        self._wires = wires
+        self._socket = socket
+        self._last_s: dict[str, float] = {}
+        self._timers: list[Handle] = []
+
+    # ------------------------------------------------------------------ what the exchange calls
+
+    def send(self, frame: bytes, *, delay_s: float = 0.0, ticker: str = "") -> None:
+        """Send a frame to the worker."""
+        wires = self._wires
+        if not self.is_open or wires.network.is_dark(self.kind.value):
+            return
+        topic = _topic_of(frame)
+        now_s = wires.loop.now_s
+        for way_s, keeps in wires.network.frame(topic) if topic else [(wires.network.latency(), True)]:
+            due_s = now_s + delay_s + way_s
+            if keeps:
+                due_s = self._last_s[topic] = max(due_s, self._last_s.get(topic, 0.0))
+            wires.under_way += 1
+            wires.loop.call_at(due_s, self._arrives, frame, context=_OUTSIDE)
+
+    def send_late(self, frame: bytes, late_s: float) -> None:
+        """Send a frame later."""
+        self._wires.loop.call_later(late_s, self.send, frame, context=_OUTSIDE)
+
+    def touch(self) -> None:
+        """Something was read."""
+
+    def is_idle(self) -> bool:
+        """Never cut for idleness."""
+        return False
+
+    # ------------------------------------------------------------------ what the socket calls
+
+    def connect(self) -> None:
+        """Dial; the socket hears of the result."""
+        self._wires.links.append(self)
+        self._later(self._wires.network.latency() * 3, self._connected)
+
+    def send_up(self, text: str) -> None:
+        """Send a text to the exchange."""
+        wires = self._wires
+        if not self.is_open:
+            raise websocket.WebSocketConnectionClosedException("closed")
+        if wires.network.is_dark(self.kind.value):
+            return
+        due_s = max(wires.loop.now_s + wires.network.latency(), self._last_s.get("up", 0.0))
+        self._last_s["up"] = due_s
+        wires.loop.call_at(due_s, self._at_the_exchange, text, context=_OUTSIDE)
+
+    def end(self) -> None:
+        """The connection is over; nobody is told."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        if self.is_open:
+            self.is_open = False
+            self._wires.venue.hub.remove(self)  # type: ignore[arg-type]
+        if self in self._wires.links:
+            self._wires.links.remove(self)
+
+    def end_by_peer(self) -> None:
+        """The other side or the network ends the connection."""
+        self.end()
+        self._wires.loop.call_later(
+            self._wires.network.latency(), self._socket.fail, ConnectionResetError("reset"), context=self.context
+        )
+
+    # ------------------------------------------------------------------ inside
+
+    def _later(self, delay_s: float, step: Callable[[], None]) -> None:
+        self._timers = [timer for timer in self._timers if not timer.cancelled()][-3:]
+        self._timers.append(self._wires.loop.call_later(delay_s, step, context=self.context))
+
+    def _connected(self) -> None:
+        network = self._wires.network
+        if network.is_dark(self.kind.value):
+            return  # never opened: the worker gives up by its own clock
+        if network.refuses(self.kind.value):
+            self.end()
+            self._socket.fail(ConnectionRefusedError("refused"))
+            return
+        self.is_open = True
+        self._wires.venue.hub.add(self)  # type: ignore[arg-type]
+        self._later(self._socket.ping_interval, self._ping)
+        self._socket.opened()
+
+    def _ping(self) -> None:
+        if self._wires.network.is_dark(self.kind.value):
+            self._later(PING_TIMEOUT_S, self._no_pong)
+            return
+        self._later(self._socket.ping_interval, self._ping)
+        self._socket.ponged()
+
+    def _no_pong(self) -> None:
+        self.end()
+        self._socket.fail(websocket.WebSocketTimeoutException("ping/pong timed out"))
+
+    def _at_the_exchange(self, text: str) -> None:
+        if self.is_open:
+            self._wires.venue.channels._receive(self, text)  # type: ignore[arg-type]
+
+    def _arrives(self, frame: bytes) -> None:
+        self._wires.under_way -= 1
+        if self.is_open:
+            self._wires.loop.call_soon(self._socket.received, frame, context=self.context)
+
+
+_OUTSIDE = contextvars.Context()
+
+
+def _topic_of(frame: bytes) -> str:
+    start = frame.find(b'"topic":"')
+    return frame[start + 9 : frame.index(b'"', start + 9)].decode() if start >= 0 else ""
+
+
+class _Sock:
+    """What pybit asks of a connected socket."""
+
+    connected = True
+    sock = None
+
+
+class _App:
+    """The part of websocket-client's app that `BybitSocket` uses."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+        self.keep_running = True
+        self.sock: _Sock | None = None
+
+    def send(self, text: str) -> None:
+        self._line.send_up(text)
+
+
+class _NoThread:
+    """The reader that there is not."""
+
+    def is_alive(self) -> bool:
+        return False
+
+
+class SocketLink(BybitSocket):
+    """A `BybitSocket` on a simulated line."""
+
+    def __init__(
+        self, wires: Wires, url: str, listener: SocketListener, requests: Topics, *args: Any, **options: Any
+    ) -> None:
+        self._wires = wires
+        super().__init__(url, listener, requests, *args, **options)
+
+    def abandon(self) -> None:
+        """Close without another call to the listener."""
+        self._abandoned = self.exited = True
+        self.ws.sock = None
+        self._line.end()
+
+    def leave(self) -> None:
+        """The same: a goodbye changes nothing here."""
+        self.abandon()
+
+    # ------------------------------------------------------------------ what the line calls
+
+    def opened(self) -> None:
+        """The connection is up."""
+        self.ws.sock = cast(Any, _Sock())
+        self._guarded(self._on_open)
+
+    def received(self, frame: bytes) -> None:
+        """A frame has come."""
+        if not self._abandoned:
+            self._on_message(frame)
+
+    def ponged(self) -> None:
+        """The other side answered a ping."""
+        if not self._abandoned:
+            self._guarded(self._on_pong)
+
+    def fail(self, error: Exception) -> None:
+        """The connection is over."""
+        self.ws.sock = None
+        self._on_error(error)
+
+    # ------------------------------------------------------------------ what pybit calls
+
+    def _connect(self, url: str) -> None:
+        self.endpoint = self._url
+        kind = ChannelKind.PRIVATE if self.api_key else ChannelKind.PUBLIC
+        self._line = _Line(self._wires, kind, self)
+        self.ws = cast(Any, _App(self._line))
+        self.wst = cast(Any, _NoThread())
+        self._line.connect()
+
+    def _send_initial_ping(self) -> None:
+        """Pings are the line's."""
+
+    def _stop_custom_ping_timer(self) -> None:
+        """There is no timer."""

@@ -1,0 +1,135 @@
+"""The world of one run, and the worker's lives in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from gridbot.simulation.life import Life, World
+from gridbot.simulation.memory_files import Disk
+from gridbot.simulation.network import Network
+from gridbot.simulation.run_checks import Finding
+from gridbot.simulation.run_faults import Plan
+from gridbot.simulation.scene import ACCOUNT, PriceWalk, account_of, exchange_config, worker_config
+from gridbot.simulation.socket_link import Wires
+from gridbot.simulation.trace import Trace
+from gridbot.simulation.venue import Venue
+from gridbot.simulation.virtual_loop import VirtualLoop
+from gridbot.simulation.virtual_time import SimulatedClock
+from gridbot.worker.spec import WorkerSpec
+
+__all__ = ["Judge", "Result", "Stage"]
+
+RESTART_S = 2.0
+
+
+@dataclass
+class Result:
+    """What a run did and what it found."""
+
+    plan: Plan
+    simulated_s: float = 0.0
+    steps: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    journal: bytes = b""
+    """Every byte of the journal, in order, but for the name of its directory."""
+
+
+class Judge(Protocol):
+    """Who hears what happens on the stage (`verdict`)."""
+
+    def find(self, invariant: str, text: str) -> None:
+        """A broken invariant."""
+
+    def told(self, life: Life, message: dict[str, Any]) -> None:
+        """A worker's message to its supervisor."""
+
+    def life_is_over(self, life: Life) -> None:
+        """A life has ended, however."""
+
+    def commanded(self, name: str) -> None:
+        """A command was carried out."""
+
+
+class Stage:
+    """The world of one plan. `life` is the worker that runs now, if any; set `judge` before anything happens."""
+
+    judge: Judge
+
+    def __init__(self, plan: Plan, directory: Path, trace: Trace) -> None:
+        self.plan = plan
+        self.directory = directory
+        self.trace = trace
+        config = worker_config(plan, directory)
+        self.symbols = [strategy.symbol for strategy in config.strategies]
+        self.loop = VirtualLoop()  # type: ignore[abstract]  # what it lacks would reach outside
+        self.clock = SimulatedClock(self.loop)
+        self.network = Network(plan, self.loop)
+        paper = exchange_config(plan)
+        self.venue = Venue(paper, account_of(config), self.clock.true_ms, f"{plan.seed:08x}")
+        self.wires = Wires(self.loop, self.network, self.venue)
+        self.walk = PriceWalk(plan)
+        self.life: Life | None = None
+        self.result = Result(plan)
+        disk = Disk(self.loop, self.network)
+        spec = WorkerSpec(ACCOUNT, config, directory, f"{plan.seed:08x}run", "http://192.0.2.9:80", console=False)
+        self.world = World(self.loop, self.clock, self.network, self.wires, disk, spec)
+        self._lives = 0
+        self.is_stopping = False
+        self.context = contextvars.copy_context()
+
+    # ------------------------------------------------------------------ life and death of the worker
+
+    def begin_life(self) -> None:
+        """Start a worker on the files as they are."""
+        if self.is_stopping or self.life is not None:
+            return
+        self._lives += 1
+        self.trace.note(f"life {self._lives} begins")
+        self.life = life = Life(self.world, self._lives, self._on_message)
+        self.result.counts["lives"] += 1
+        life.task.add_done_callback(lambda task: self._ended(life, task), context=self.context)
+
+    def die(self, life: Life, torn: int, away_s: float) -> None:
+        """The worker's process is killed, unless it has ended already; another starts later."""
+        if life is not self.life:
+            return
+        self.trace.note(f"life {life.number} dies")
+        self.judge.life_is_over(life)
+        life.die(torn)
+        self.life = None
+        self.result.counts["deaths"] += 1
+        self.loop.call_later(away_s, self.begin_life, context=self.context)
+
+    def _ended(self, life: Life, task: asyncio.Task[int]) -> None:
+        """A worker ended by itself: the supervisor starts another."""
+        if task.cancelled() or (failure := task.exception()) is None:
+            code = None if task.cancelled() else task.result()
+            self.trace.note(f"life {life.number} ends with {code}")
+        else:
+            self.trace.note(f"life {life.number} ends by {failure!r}")
+            self.judge.find("bounded", f"the worker ended by {type(failure).__name__}: {failure}")
+        self.judge.life_is_over(life)
+        self.life = None
+        self.result.counts["ends"] += 1
+        if not self.is_stopping:
+            self.loop.call_later(RESTART_S, self.begin_life, context=self.context)
+
+    def command(self, name: str, args: dict[str, Any]) -> bool:
+        """Give an operator's command; False when there is no worker that could take it."""
+        life = self.life
+        if life is None or life.orchestrator is None:
+            return False
+        message = {"type": "command", "id": name, "name": name, "args": args}
+        life.context.run(life.session.on_message, message)
+        return True
+
+    def _on_message(self, life: Life, message: dict[str, Any]) -> None:
+        if message["type"] == "answer" and message["ok"]:
+            self.judge.commanded(str(message["id"]))
+        self.judge.told(life, message)

@@ -1,0 +1,91 @@
+"""What the strategies of a run were told, over all lives, to tell it again to fresh ones."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from gridbot.core import ExecutionEvent, Instrument, LimitOrders, TickerEvent
+from gridbot.strategies.registry import KINDS
+
+__all__ = ["Tape", "taped"]
+
+
+@dataclass
+class Tape:
+    """One strategy: tickers as they were applied, each execution the first time, and None where a new life began.
+
+    `make` makes a strategy anew, from a saved state or from nothing.
+    """
+
+    make: Callable[[Any], Any]
+    engine: Any
+    most: int
+    """More orders than that in a leg are kept with a ticker: a strategy may start anew because of them."""
+    events: list[tuple[TickerEvent | ExecutionEvent, LimitOrders | None] | None] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    def told(self, event: object, orders: LimitOrders) -> None:
+        """Keep an event, unless it is an execution that an earlier life was told."""
+        if isinstance(event, TickerEvent):
+            many = max(len(orders.long), len(orders.short)) > self.most
+            kept = LimitOrders(long=list(orders.long), short=list(orders.short)) if many else None
+            self.events.append((event, kept))
+        elif isinstance(event, ExecutionEvent) and event.exec_id not in self.known:
+            self.known.add(event.exec_id)
+            self.events.append((event, None))
+
+    def difference(self) -> str:
+        """How the strategy's state differs from that of a fresh one told the same; empty when it does not.
+
+        Where a life began, the fresh one goes on from its own state, saved without loss.
+        """
+        engine, nothing = self.make(None), LimitOrders(long=[], short=[])
+        for told in self.events:
+            if told is None:
+                engine = self.make(engine.state())
+            else:
+                engine.on_event(told[0], told[1] or nothing)
+        theirs, ours = engine.state().to_dict(), self.engine.state().to_dict()
+        names = [name for name in theirs if name not in COUNTERS and theirs[name] != ours[name]]
+        return ", ".join(f"{name} {ours[name]!s:.300}, a fresh one has {theirs[name]!s:.300}" for name in names)
+
+
+COUNTERS = ("version", "exchange_ts")
+"""Of changes, not of the grid: a restart may change them."""
+
+
+@contextlib.contextmanager
+def taped(tapes: dict[str, Tape]) -> Iterator[None]:
+    """Tape every strategy that is made meanwhile, by its id."""
+    with contextlib.ExitStack() as stack:
+        for kind in KINDS.values():
+            stack.enter_context(patch.object(type(kind), "make", _making(type(kind).make, tapes)))
+        yield
+
+
+def _making(make: Callable[..., Any], tapes: dict[str, Tape]) -> Callable[..., Any]:
+    def made(kind: Any, keys: Any, instrument: Instrument, strat_id: str, restored: Any) -> Any:
+        engine = make(kind, keys, instrument, strat_id, restored)
+        tape = tapes.get(strat_id)
+        if tape is None:
+            tape = tapes[strat_id] = Tape(
+                lambda state: make(kind, keys, instrument, strat_id, state), engine, kind.most_orders(keys)
+            )
+        else:
+            tape.events.append(None)
+        tape.engine = engine
+        decide = engine.on_event
+
+        def on_event(event: object, orders: LimitOrders) -> Sequence[Any]:
+            tape.told(event, orders)
+            answer: Sequence[Any] = decide(event, orders)
+            return answer
+
+        engine.on_event = on_event
+        return engine
+
+    return made

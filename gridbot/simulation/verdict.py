@@ -1,0 +1,222 @@
+"""Watches a run and judges it: takes what is true of worker and exchange, and asks `checks`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from gridbot.core import Direction
+from gridbot.records import codec
+from gridbot.records.journal_reader import JournalReader, journal_directory
+from gridbot.records.record_types import ExecutionRecord
+from gridbot.risk.refusals import Refusal
+from gridbot.simulation import run_checks
+from gridbot.simulation.life import Life
+from gridbot.simulation.run_checks import Finding
+from gridbot.simulation.scene import ACCOUNT
+from gridbot.simulation.stage import Stage
+from gridbot.simulation.tape import Tape
+from gridbot.worker.orchestrator import Orchestrator
+
+__all__ = ["Verdict"]
+
+SETTLED_S = 5.0
+PASS_S = 3.0
+"""Longer than a comparison with the exchange takes when nothing is wrong."""
+PAUSE_GRACE_S = 1.0
+STANDSTILL_S = 60.0
+MOST_FINDINGS = 20
+EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
+"""Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
+ZERO = Decimal(0)
+
+
+class Verdict:
+    """`findings` grows while the run goes on; of one invariant only the first few are kept."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.findings: list[Finding] = []
+        self._seen: set[tuple[str, str]] = set()
+        self.tapes: dict[str, Tape] = {}
+        self._paused_since: float | None = None
+        self._health = ""
+        self._wants_since: float | None = None
+        self._sent_s = self._alert_s = 0.0
+        stage.venue.watchers.append(self._asked)
+        stage.trace.at_s = stage.network.at_s
+
+    def find(self, invariant: str, text: str) -> None:
+        """Note a broken invariant."""
+        if (invariant, text) in self._seen or len(self.findings) >= MOST_FINDINGS:
+            return
+        self._seen.add((invariant, text))
+        self.findings.append(Finding(invariant, text, self._stage.network.at_s()))
+        self._stage.trace.note(f"FOUND {invariant}: {text}")
+
+    # ------------------------------------------------------------------ while it runs
+
+    def told(self, life: Life, message: dict[str, Any]) -> None:
+        """A worker's message to its supervisor."""
+        stage = self._stage
+        match message["type"]:
+            case "alert":
+                stage.result.counts["alerts"] += 1
+                stage.trace.note(f"alert {message['key']}: {message['text']}")
+                self._alert_s = stage.loop.now_s
+                if message["key"] == "session_loss_limit":
+                    self._halted()
+            case "health":
+                stage.result.counts["reports"] += 1
+                self._health = message.get("health", "starting")
+                self._watch_standstill(life)
+
+    def life_is_over(self, life: Life) -> None:
+        """Nothing more is expected of it."""
+        self._wants_since = None
+
+    def commanded(self, name: str) -> None:
+        """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
+        if name == "pause":
+            self._halted()
+        elif name == "resume":
+            self._paused_since = None
+
+    def _halted(self) -> None:
+        if self._paused_since is None:
+            self._paused_since = self._stage.loop.now_s
+
+    def _watch_standstill(self, life: Life) -> None:
+        """Levels want orders, nothing has left for a minute, and health and alerts say nothing."""
+        now_s, orchestrator = self._stage.loop.now_s, life.orchestrator
+        runners = orchestrator.live.values() if orchestrator is not None else ()
+        why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
+        if not why or self._health != "healthy" or self._alert_s > (self._wants_since or now_s):
+            self._wants_since = None
+            return
+        self._wants_since = self._wants_since or now_s
+        if now_s - max(self._wants_since, self._sent_s) > STANDSTILL_S:
+            self.find("standstill-is-told", f"nothing was sent for a minute though levels want orders: {why}")
+
+    def watch(self) -> None:
+        """Look at books and exchange if nothing is under way and the last trouble is over."""
+        stage, life = self._stage, self._stage.life
+        orchestrator = life.orchestrator if life is not None else None
+        if orchestrator is None or life is None or not life.is_quiet or stage.wires.under_way:
+            return
+        streams = orchestrator.streams.health
+        if not (streams.private.is_ready and streams.public.is_ready):
+            stage.network.trouble_s = stage.loop.now_s
+        since_s = stage.network.trouble_s
+        last_s = orchestrator.reconciler.last_s
+        if last_s is None or last_s < since_s + SETTLED_S + PASS_S:
+            return
+        self._compare_orders(orchestrator)
+
+    def _asked(self, path: str, row: dict[str, object], sent_s: float) -> None:
+        """A request that creates or ends an order is at the exchange."""
+        stage = self._stage
+        if "cancel" in path or "amend" in path:
+            order = stage.venue.account.find(str(row.get("orderId") or ""), str(row.get("orderLinkId") or ""))
+            if order is not None and not stage.venue.is_ours(order):
+                self.find("foreign-untouched", f"{path} of {order.order_id}, which the worker did not create")
+            stage.result.counts["cancels"] += 1
+            return
+        stage.result.counts["creates"] += 1
+        self._sent_s = sent_s
+        paused_s = self._paused_since
+        if paused_s is not None and sent_s > paused_s + PAUSE_GRACE_S and not row.get("reduceOnly"):
+            self.find(
+                "halted-sends-nothing",
+                f"{row.get('orderLinkId')} opens, sent {sent_s - paused_s:.1f} s after the halt",
+            )
+
+    # ------------------------------------------------------------------ at rest
+
+    def at_rest(self) -> None:
+        """Everything is quiet: all that has to agree, agrees."""
+        life = self._stage.life
+        orchestrator = life.orchestrator if life is not None else None
+        if orchestrator is None:
+            self.find("standstill-is-told", "no worker trades, minutes after the last fault")
+            return
+        self._compare_orders(orchestrator)
+        self._compare_money(orchestrator)
+        for strat_id, tape in self.tapes.items():
+            difference = tape.difference()
+            if difference:
+                self.find("grid", f"{strat_id}: {difference}")
+
+    def _compare_orders(self, orchestrator: Orchestrator) -> None:
+        venue = self._stage.venue
+        booked = {
+            order.link_id: str(order.state)
+            for runner in orchestrator.live.values()
+            for order in runner.book
+            if not order.state.is_final
+        }
+        ours = list(venue.ours())
+        for name, found in (
+            ("one-order-per-level", run_checks.one_order_per_level(ours)),
+            ("no-unknown-order", run_checks.no_unknown_order(ours, set(booked))),
+            ("books-rest", run_checks.books_rest(booked, {order.link_id for order in venue.open_orders})),
+        ):
+            for text in found:
+                self.find(name, text)
+
+    def _compare_money(self, orchestrator: Orchestrator) -> None:
+        account, ledger = self._stage.venue.account, orchestrator.context.ledger
+        theirs, ours = {}, {}
+        for (symbol, _), leg in account.legs.items():
+            runner = orchestrator.live.get(symbol)
+            if runner is not None:
+                theirs[symbol, leg.direction.value] = (leg.size, leg.cost / leg.size if leg.size else ZERO)
+        for symbol, runner in orchestrator.live.items():
+            for direction in Direction:
+                ours[symbol, direction.value] = ledger.leg(runner.strat_id, direction)
+        for text in run_checks.money_of_legs(theirs, ours):
+            self.find("money", text)
+        totals = ledger.totals.values()
+        sums = {
+            "realised": sum((t.realised for t in totals), ZERO),
+            "fees": sum((t.fees for t in totals), ZERO),
+            "funding": -sum((t.funding for t in totals), ZERO),
+        }
+        for text in run_checks.money_of_totals(
+            {"realised": account.realised, "fees": account.fees, "funding": account.funding}, sums
+        ):
+            self.find("money", text)
+
+    # ------------------------------------------------------------------ at the end
+
+    def at_the_end(self) -> None:
+        """The worker has stopped: what its journal says."""
+        stage, account = self._stage, self._stage.venue.account
+        recorded = self._read_journal()
+        for text in run_checks.executions_once(account.executions, recorded):
+            self.find("executions-once", text)
+        for text in run_checks.money_by_execution(account.executions, recorded):
+            self.find("money", text)
+        for text in run_checks.link_id_once([*account.open.values(), *account.closed.values()]):
+            self.find("link-id-once", text)
+        stage.result.counts["fills"] += sum(execution.exec_type == "Trade" for execution in account.executions)
+        stage.result.counts["orders"] += len(account.open) + len(account.closed)
+
+    def _comparable(self, segments: Iterable[bytes]) -> bytes:
+        """The journal without the name of this run's directory; a line that had it lacks its checksum too."""
+        directory = str(self._stage.directory).encode()
+        lines = b"".join(segments).splitlines()
+        return b"\n".join(line[16:].replace(directory, b"data") if directory in line else line for line in lines)
+
+    def _read_journal(self) -> list[ExecutionRecord]:
+        directory = journal_directory(self._stage.directory, ACCOUNT)
+        self._stage.result.journal = self._comparable(path.read_bytes() for path in sorted(directory.glob("*.journal")))
+        reader, found = JournalReader(directory), []
+        while (chunk := reader.read()).bodies:
+            for body in chunk.bodies:
+                if b'"executions"' in body:
+                    _, record = codec.decode_body(body)
+                    if isinstance(record, ExecutionRecord):
+                        found.append(record)
+        return found

@@ -1,0 +1,33 @@
+"""What a worker is connected to: the exchange and the disk of a real process, or what a simulation puts there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.streams import StreamSet
+from gridbot.ports import Files
+from gridbot.records.journal_disk import JournalDisk
+from gridbot.state.state_files import StateFiles
+
+__all__ = ["ClosableFiles", "Outside"]
+
+
+class ClosableFiles(Files, Protocol):
+    """Files that belong to one life of a worker."""
+
+    def close(self) -> bool:
+        """Write what waits; False when that was not possible in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Makers, called with the arguments of the real ones."""
+
+    rest: Callable[..., BybitRest] = BybitRest
+    streams: Callable[..., StreamSet] = StreamSet
+    files: Callable[[Path], ClosableFiles] = StateFiles
+    journal_disk: JournalDisk | None = None

@@ -1,0 +1,96 @@
+"""Each invariant of a run says what is wrong, and nothing when nothing is."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from gridbot.core.vocabulary import Side
+from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order
+from gridbot.records.record_types import ExecutionRecord, UtcMs
+from gridbot.simulation import run_checks
+
+D = Decimal
+
+
+def order(link: str, price: str = "50000", idx: int = 1) -> Order:
+    request = NewOrder("BTCUSDT", Side.BUY, D("0.01"), D(price), idx, order_link_id=link)
+    return Order(1, f"id-{link}", request, D("0.01"), D(price), False, D(price), 0, 0)
+
+
+def execution(exec_id: str, **more: Any) -> Execution:
+    given: dict[str, Any] = {"realised": D("1.5"), "fee": D("0.1"), **more}
+    return Execution(
+        1,
+        exec_id,
+        "BTCUSDT",
+        Side.SELL,
+        D(50000),
+        D("0.01"),
+        given["fee"],
+        D("0.0002"),
+        "Trade",
+        is_maker=True,
+        time_ms=1,
+        seq=1,
+        mark_price=D(50000),
+        realised=given["realised"],
+    )
+
+
+def record(exec_id: str, realised: str = "1.5", fee: str = "0.1") -> ExecutionRecord:
+    return ExecutionRecord(
+        strategy="btc",
+        symbol="BTCUSDT",
+        exec_id=exec_id,
+        order_id="o",
+        order_link_id="",
+        direction="long",
+        side="Sell",
+        price=D(50000),
+        qty=D("0.01"),
+        leaves_qty=D(0),
+        closed_size=D("0.01"),
+        fee=D(fee),
+        realised_pnl=D(realised),
+        exec_type="Trade",
+        is_maker=True,
+        exchange_ts=UtcMs(1),
+    )
+
+
+def test_one_order_per_level() -> None:
+    assert run_checks.one_order_per_level([order("a"), order("b", idx=2), order("c", "50001")]) == []
+    assert run_checks.one_order_per_level([order("a"), order("b")]) == ["BTCUSDT long 50000: 2 live orders, a, b"]
+
+
+def test_orders_and_books_agree() -> None:
+    assert run_checks.no_unknown_order([order("a")], {"a"}) == []
+    assert len(run_checks.no_unknown_order([order("a")], {"b"})) == 1
+    assert run_checks.books_rest({"a": "open"}, {"a"}) == []
+    assert run_checks.books_rest({"a": "open"}, set()) == ["a is open in the book and does not rest"]
+
+
+def test_a_link_id_is_given_once() -> None:
+    assert run_checks.link_id_once([order("a"), order("b"), order(""), order("")]) == []
+    assert run_checks.link_id_once([order("a"), order("a")]) == ["a was given to 2 orders"]
+
+
+def test_executions_are_recorded_once() -> None:
+    made = [execution("1"), execution("2")]
+    assert run_checks.executions_once(made, [record("2"), record("1")]) == []
+    assert "recorded 0 times" in run_checks.executions_once(made, [record("1")])[0]
+    assert "recorded 2 times" in run_checks.executions_once(made, [record("1"), record("2"), record("2")])[0]
+    assert run_checks.executions_once([], [record("3")]) == ["3 is recorded and was never made"]
+
+
+def test_money_is_that_of_the_exchange() -> None:
+    assert run_checks.money_by_execution([execution("1")], [record("1", "1.500000001")]) == []
+    assert "realised 0" in run_checks.money_by_execution([execution("1")], [record("1", "0")])[0]
+    assert "fee 0.2" in run_checks.money_by_execution([execution("1")], [record("1", fee="0.2")])[0]
+    leg = ("BTCUSDT", "long")
+    assert run_checks.money_of_legs({leg: (D(1), D(5))}, {leg: (D(1), D(5))}) == []
+    assert len(run_checks.money_of_legs({leg: (D(1), D(5))}, {leg: (D(1), D("5.1"))})) == 1
+    assert len(run_checks.money_of_legs({leg: (D(1), D(5))}, {leg: (D(2), D(5))})) == 1
+    assert run_checks.money_of_totals({"fees": D(1)}, {"fees": D(1)}) == []
+    assert run_checks.money_of_totals({"fees": D(1)}, {"fees": D(2)}) == ["fees: 2, the exchange has 1"]

@@ -1,0 +1,43 @@
+"""Plans are values: the same seed, the same plan; faults and time can be left out. Shrinking uses both."""
+
+from __future__ import annotations
+
+from gridbot.simulation.run_faults import FaultKind, Plan, draw_plan
+from gridbot.simulation.shrink import shrink
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_another() -> None:
+    assert draw_plan(7, 120) == draw_plan(7, 120)
+    assert draw_plan(7, 120) != draw_plan(8, 120)
+    assert len(draw_plan(7, 600, dense=True).faults) > len(draw_plan(7, 600).faults)
+
+
+def test_every_kind_is_drawn_and_none_lasts_longer_than_the_run() -> None:
+    plans = [draw_plan(seed, 600) for seed in range(60)]
+    assert {fault.kind for plan in plans for fault in plan.faults} == set(FaultKind)
+    assert all(fault.at_s >= 0 and fault.at_s + fault.for_s <= 600.01 for plan in plans for fault in plan.faults)
+
+
+def test_faults_and_time_are_left_out() -> None:
+    plan = draw_plan(3, 600)
+    kept = plan.without({1, 2})
+    assert [fault.number for fault in kept.faults] == [fault.number for fault in plan.faults if fault.number > 2]
+    short = plan.shortened(60)
+    assert all(fault.at_s + fault.for_s <= 60.01 for fault in short.faults)
+    assert len(short.faults) < len(plan.faults)
+
+
+def test_shrinking_finds_the_two_faults_that_matter() -> None:
+    plan = draw_plan(3, 600)
+    wanted = {plan.faults[2].number, plan.faults[5].number}
+    runs = []
+
+    def fails(candidate: Plan) -> bool:
+        runs.append(candidate)
+        return wanted <= {fault.number for fault in candidate.faults}
+
+    smallest = shrink(plan, fails)
+    assert {fault.number for fault in smallest.faults} == wanted
+    assert smallest.length_s < plan.length_s
+    assert fails(smallest)
+    assert len(runs) < 100

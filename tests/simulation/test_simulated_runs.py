@@ -1,0 +1,115 @@
+"""Seeds of two minutes: a worker's lives, an exchange and a network that misbehave, and what must hold all the same.
+
+GRIDBOT_SEEDS=1000 runs more. `bin/bench simulate --seed N --shrink` explains one (docs/simulator.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from gridbot.simulation.campaign import run_seed
+from gridbot.simulation.forbidden import Forbidden, forbid
+from gridbot.simulation.reverts import REVERTS
+from gridbot.simulation.run import run_plan
+from gridbot.simulation.run_faults import Fault, FaultKind, Plan, draw_plan
+from gridbot.simulation.trace import Trace
+from gridbot.simulation.virtual_loop import VirtualLoop
+from gridbot.simulation.virtual_time import SimulatedClock
+
+ROOT = Path(__file__).parents[2]
+SEEDS = int(os.environ.get("GRIDBOT_SEEDS", "60"))
+PART = 5
+
+# Invariants that the program of today breaks, each with the kind of issue 11 behind it. What seeds find of these is a
+# warning of the suite; a fix takes its line out.
+KNOWN = {
+    "money": "kind 2: realised money depends on the order of arrival; seed 29",
+    "executions-once": "kind 1: 'newest seen' is taken for 'complete up to'; seed 111",
+    "no-unknown-order": "kinds 3 and 4: an amended order, or a late look-up, makes an order nobody knows; seed 113",
+    "one-order-per-level": "kind 4: the same, doubled; seed 15 of ten minutes",
+    "books-rest": "kind 6: an order that never arrived and whose cancel failed counts as open; seeds 145 and 148",
+    "halted-sends-nothing": "kind 5: a pause is gone after a death; seed 122",
+    "standstill-is-told": "health is 'healthy' while REST is down and a position is unsure; seed 148",
+}
+
+
+@pytest.mark.parametrize("first", range(1, SEEDS + 1, PART))
+def test_seeds_of_two_minutes(first: int) -> None:
+    broken = []
+    for seed in range(first, min(first + PART, SEEDS + 1)):
+        for finding in run_seed(seed, 2.0).findings:
+            if finding.invariant in KNOWN:
+                warnings.warn(f"seed {seed}: {finding}; {KNOWN[finding.invariant]}", stacklevel=1)
+            else:
+                broken.append(f"seed {seed}: {finding}")
+    assert broken == []
+
+
+PROGRAM = """
+import hashlib
+from gridbot.simulation.run import run_plan
+from gridbot.simulation.run_faults import draw_plan
+for seed in (2, 24):
+    result = run_plan(draw_plan(seed, 60.0))
+    print(seed, result.steps, len(result.journal), hashlib.sha256(result.journal).hexdigest())
+"""
+
+
+def test_a_seed_gives_the_same_journal_to_the_byte_in_any_process() -> None:
+    def outcome(hash_seed: str) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", PROGRAM]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120
+        )
+        return done.stdout
+
+    first = outcome("1")
+    assert first == outcome("2")
+    assert len(first.splitlines()) == 2
+    result = run_plan(draw_plan(2, 60.0))
+    assert hashlib.sha256(result.journal).hexdigest() in first
+
+
+def test_the_machine_s_clock_is_out_of_reach() -> None:
+    clock = SimulatedClock(VirtualLoop())  # type: ignore[abstract]
+    with forbid(clock) as used, pytest.raises(Forbidden):
+        time.time()
+    assert "time.time by" in used[0]
+    assert time.time() > 0
+
+
+def test_a_quiet_run_trades_and_ends_clean() -> None:
+    trace = Trace()
+    result = run_plan(Plan(5, 60.0, False, ()), trace=trace)
+    assert result.findings == []
+    assert result.counts["fills"] > 0
+    assert result.counts["orders"] >= result.counts["fills"]
+    assert any("[fill]" in line for line in trace.lines)
+
+
+def test_a_death_is_followed_by_a_life_that_adopts_the_orders() -> None:
+    death = Fault(1, FaultKind.DEATH, 20.0, 0.0, {"steps": 5, "away_s": 3.0, "torn": 0})
+    trace = Trace()
+    result = run_plan(Plan(5, 60.0, False, (death,)), trace=trace)
+    assert result.findings == []
+    assert (result.counts["lives"], result.counts["deaths"]) == (2, 1)
+    assert any("orders adopted" in line and " 0 orders adopted" not in line for line in trace.lines)
+
+
+@pytest.mark.parametrize("name", REVERTS)
+def test_seeds_find_a_fix_that_is_taken_out(name: str) -> None:
+    first = REVERTS[name].seed
+    for seed in range(first, first + 40):
+        found = {finding.invariant for finding in run_seed(seed, 2.0, without=(name,)).findings}
+        if found & set(REVERTS[name].finds):
+            return
+    raise AssertionError(f"40 seeds find nothing without {name}")

@@ -1,0 +1,119 @@
+"""Time that jumps, and lives that end in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gridbot.simulation.virtual_loop import LIFE, Stuck, VirtualLoop
+
+
+def made() -> VirtualLoop:
+    return VirtualLoop()  # type: ignore[abstract]
+
+
+def in_life(life: object) -> contextvars.Context:
+    context = contextvars.copy_context()
+    context.run(LIFE.set, life)
+    return context
+
+
+def test_a_day_takes_no_time_and_timers_keep_their_order() -> None:
+    loop, seen = made(), []
+
+    async def main() -> None:
+        for name, delay_s in (("late", 86_400.0), ("first", 1.0), ("second", 1.0)):
+            loop.call_later(delay_s, seen.append, name)
+        await asyncio.sleep(90_000)
+
+    loop.run(main())
+    assert seen == ["first", "second", "late"]
+    assert loop.time() == 1000.0 + 90_000
+
+
+def test_asyncio_s_own_tools_work() -> None:
+    loop = made()
+
+    async def late() -> int:
+        await asyncio.sleep(5)
+        return 1
+
+    async def main() -> list[Any]:
+        try:
+            async with asyncio.timeout(2):
+                await late()
+        except TimeoutError:
+            return list(await asyncio.gather(late(), late()))
+        return []
+
+    assert loop.run(main()) == [1, 1]
+    assert loop.time() == 1007.0
+
+
+def test_a_killed_life_runs_no_further_not_even_its_finally() -> None:
+    loop, life, seen = made(), object(), []
+
+    async def worker() -> None:
+        try:
+            while True:
+                await asyncio.sleep(1)
+                seen.append(loop.time())
+        finally:
+            seen.append(-1.0 if loop.time() < 2000 else 0.0)
+
+    async def main() -> list[float]:
+        loop.create_task(worker(), context=in_life(life))
+        await asyncio.sleep(2.5)
+        loop.kill(life)
+        loop.call_later(1, seen.append, 7.0, context=in_life(life))
+        await asyncio.sleep(10)
+        return list(seen)
+
+    assert loop.run(main()) == [1001.0, 1002.0]
+
+
+def test_a_fuse_ends_a_life_after_so_many_of_its_steps() -> None:
+    loop, life, seen = made(), object(), []
+
+    async def worker() -> None:
+        for number in range(10):
+            seen.append(number)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        loop.fused, loop.fuse, loop.on_fuse = life, 4, lambda: loop.kill(life)
+        loop.create_task(worker(), context=in_life(life))
+        await asyncio.sleep(1)
+
+    loop.run(main())
+    assert seen == [0, 1, 2]
+
+
+def test_a_failed_callback_is_noted() -> None:
+    loop = made()
+
+    async def main() -> None:
+        loop.call_soon(lambda: 1 / 0)
+        await asyncio.sleep(1)
+
+    loop.run(main())
+    assert "ZeroDivisionError" in loop.failures[0]
+
+
+async def for_ever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def without_time() -> None:
+    while True:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("main", [for_ever, without_time])
+def test_standing_still_and_spinning_are_noticed(main: Callable[[], Any]) -> None:
+    with pytest.raises(Stuck):
+        made().run(main())
