@@ -53,7 +53,7 @@ def wallet_balance(exchange: Exchange, account: Account, params: Params, now_ms:
 def account_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     return {
         "marginMode": "REGULAR_MARGIN",
-        "updatedTime": str(exchange.started_ms),
+        "updatedTime": str(account.opened_ms),
         "unifiedMarginStatus": 6,
         "dcpStatus": "OFF" if account.dcp_window_s is None else "ON",
         "timeWindow": account.dcp_window_s or 0,
@@ -70,6 +70,7 @@ def user_settings(exchange: Exchange, account: Account, params: Params, now_ms: 
 def set_limit_price_action(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     is_linear(params)
     account.reprice = boolean(params, "modifyEnable")
+    account.changes.settings()
     return {}
 
 
@@ -123,7 +124,7 @@ def instruments_info(exchange: Exchange, account: Account, params: Params, now_m
 
 
 def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    created = datetime.fromtimestamp(exchange.started_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = datetime.fromtimestamp(account.opened_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     names = ("Spot", "Wallet", "Options", "CopyTrading", "BlockTrade", "Exchange", "NFT", "Affiliate", "Earn")
     return {
         "id": str(account.uid),
@@ -165,6 +166,7 @@ def set_dcp(exchange: Exchange, account: Account, params: Params, now_ms: int) -
         raise ApiError(10005, "Permission denied, please check your API key permissions.")
     if text(params, "product") == "DERIVATIVES":  # the default is OPTIONS, which does nothing here
         account.dcp_window_s = seconds
+        account.changes.settings()
     return {}
 
 

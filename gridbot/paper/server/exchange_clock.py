@@ -11,6 +11,7 @@ from gridbot.paper.faults.fault_config import FaultKind
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.streams.connection_faults import drop_connections
 from gridbot.paper.streams.connections import Hub
+from gridbot.paper.streams.outgoing import Outgoing
 from gridbot.paper.streams.publisher import Publisher
 
 __all__ = ["ExchangeClock"]
@@ -30,22 +31,23 @@ class ExchangeClock:
         publisher: Publisher,
         faults: Faults,
         now_ms: Callable[[], int],
-        deliver: Callable[[], None],
+        outgoing: Outgoing,
     ) -> None:
         self._exchange = exchange
         self._hub = hub
         self._publisher = publisher
         self._faults = faults
         self._now_ms = now_ms
-        self._deliver = deliver
+        self._outgoing = outgoing
 
     async def run(self) -> None:
         """Turn until cancelled."""
         for turn in itertools.count(1):
             await asyncio.sleep(INTERVAL_S)
-            self._exchange.on_time(self._now_ms())
-            self._cancel_of_disconnected()
-            self._deliver()
+            if not self._outgoing.stands_still:
+                self._exchange.on_time(self._now_ms())
+                self._cancel_of_disconnected()
+                self._outgoing.changed()
             self._publisher.klines.close_candles()
             if turn % REPEAT_TURNS == 0:
                 self._publisher.books.repeat_best()
@@ -67,4 +69,5 @@ class ExchangeClock:
         """What a restart of Bybit's services forgets: the cache of closed orders, the counters of the books."""
         for account in self._exchange.accounts.values():
             account.cached_from = self._exchange.state.ids.last + 1
+            account.changes.settings()
         self._publisher.restart()
