@@ -7,6 +7,7 @@ import os
 import signal
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from typing import Any
 
 from pybit.unified_trading import HTTP, WebSocket
 
@@ -52,6 +53,17 @@ class ExchangeProcess:
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
+    def forget_health(self) -> None:
+        """Leave out reports that were sent before now."""
+        while self._pipes[0].poll(0):
+            self._pipes[0].recv()
+
+    def health(self) -> dict[str, Any]:
+        """The next report; one comes each second."""
+        assert self._pipes[0].poll(10)
+        report: dict[str, Any] = self._pipes[0].recv()
+        return report
+
     def kill(self) -> None:
         """kill -9, and wait for the end."""
         if self._process is not None:
@@ -62,8 +74,8 @@ class ExchangeProcess:
             pipe.close()
         self._pipes = []
 
-    def http(self, account: PaperAccount) -> HTTP:
-        session = HTTP(api_key=account.api_key, api_secret=account.api_secret, timeout=20)
+    def http(self, account: PaperAccount, **options: Any) -> HTTP:
+        session = HTTP(api_key=account.api_key, api_secret=account.api_secret, timeout=20, **options)
         session.endpoint = self.url
         session.retry_codes = set()
         return session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Callable
 
 from gridbot.paper.engine.exchange import Exchange
@@ -16,9 +17,11 @@ from gridbot.paper.streams.publisher import Publisher
 
 __all__ = ["ExchangeClock"]
 
+log = logging.getLogger("gridbot.paper")
 INTERVAL_S = 0.1
 REPEAT_TURNS = 30  # 3 s
 IDLE_TURNS = 300  # 30 s
+STOOD_S = 1.0
 
 
 class ExchangeClock:
@@ -42,12 +45,19 @@ class ExchangeClock:
 
     async def run(self) -> None:
         """Turn until cancelled."""
+        loop = asyncio.get_running_loop()
+        before = loop.time()
         for turn in itertools.count(1):
             await asyncio.sleep(INTERVAL_S)
-            if not self._outgoing.stands_still:
+            now = loop.time()
+            stood_s, before = now - before - INTERVAL_S, now
+            if stood_s > STOOD_S:  # requests that waited come first
+                log.warning("the exchange stood still for %.1f s", stood_s)
+                self._hub.forgive(stood_s)
+            elif not self._outgoing.stands_still:
                 self._exchange.on_time(self._now_ms())
                 self._cancel_of_disconnected()
-                self._outgoing.changed()
+                self._outgoing.clock_turned()
             self._publisher.klines.close_candles()
             if turn % REPEAT_TURNS == 0:
                 self._publisher.books.repeat_best()

@@ -42,6 +42,11 @@ class Commits(Outgoing):
         else:
             self._publish()
 
+    def clock_turned(self) -> None:
+        """Look at the markets, too: the numbers of their trades must not be given again."""
+        self._file.notes.look_at_markets()
+        self.changed()
+
     def hold(self, send: Action, refuse: Action) -> None:
         """An exchange that stands still has nothing to hold: it answers with refusals and with public data."""
         if self.stands_still:

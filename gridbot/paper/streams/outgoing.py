@@ -30,6 +30,10 @@ class Outgoing:
         """Accounts may have changed: publish what the outbox has."""
         self._publish()
 
+    def clock_turned(self) -> None:
+        """A turn of the clock is done, which may have changed accounts and markets."""
+        self.changed()
+
     def hold(self, send: Action, refuse: Action) -> None:
         """Send an answer once everything that it may tell is kept, or refuse if that cannot be."""
         send()
