@@ -52,16 +52,25 @@ class AccountChanges(Unnoticed):
     def __init__(self, name: str, dirty: dict[str, AccountChanges]) -> None:
         self._name = name
         self._dirty = dirty
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget what was noted; the caller has taken it, and takes the account out of `dirty`."""
         self.orders: dict[str, Order] = {}
         self.closed_orders: list[Order] = []
         self.legs: dict[tuple[str, int], Leg] = {}
         self.executions: list[Execution] = []
         self.transfers: list[Transfer] = []
         self.closed_pnl_rows: dict[str, ClosedPnl] = {}
+        self.has_money = self.has_settings = False
+
+    def clear(self) -> None:
+        """Forget what was noted; the caller has written it, and takes the account out of `dirty`."""
+        self.orders.clear()
+        if self.closed_orders:
+            self.closed_orders.clear()
+        if self.legs:
+            self.legs.clear()
+        if self.has_money:
+            self.executions.clear()
+            self.closed_pnl_rows.clear()
+            self.transfers.clear()
         self.has_money = self.has_settings = False
 
     @property
@@ -85,14 +94,17 @@ class AccountChanges(Unnoticed):
 
     def execution(self, execution: Execution) -> None:
         self.executions.append(execution)
+        self.has_money = True
         self._dirty[self._name] = self
 
     def transfer(self, transfer: Transfer) -> None:
         self.transfers.append(transfer)
+        self.has_money = True
         self._dirty[self._name] = self
 
     def closed_pnl(self, row: ClosedPnl) -> None:
         self.closed_pnl_rows[row.order.order_id] = row
+        self.has_money = True
         self._dirty[self._name] = self
 
     def money(self) -> None:

@@ -158,9 +158,9 @@ class ExchangeFile:
         if self.notes:
             if not self._backlog:
                 self._waiting_first = self._number + 1
-            for body in self.notes.take():
+            for body in self.notes.take(self._number + 1):
                 self._number += 1
-                self._backlog += frame(b'{"i":%d,%b' % (self._number, body[1:]))
+                self._backlog += frame(body)
         while self._backlog:
             try:
                 if self._segment is None:

@@ -72,44 +72,49 @@ class ChangeNotes:
                 self._markets[symbol] = market.seq + SEQUENCE_BLOCK, market.next_funding_ms
                 self._markets_moved = True
 
-    def take(self) -> list[bytes]:
-        """Records of what changed: one, or several with whole accounts when there is very much."""
-        record: dict[str, Any] = {"n": self._ids.last}
+    def take(self, number: int) -> list[bytes]:
+        """Records of what changed, from number `number` on: one, or several of whole accounts when it is very much."""
+        accounts = self._exchange.accounts
+        record: dict[str, Any] = {"i": number, "n": self._ids.last}
         if self._markets_moved:
             record["m"] = self._markets
         bodies: list[bytes] = []
-        parts: dict[str, dict[str, Any]] = {}
+        parts = record["a"] = {}
         rows = 0
         for name, changes in self._dirty.items():
             if rows > MOST_ROWS:
-                bodies.append(_body(record | {"a": parts}))
-                parts, rows = {}, 0
-            parts[name] = self._part(name, changes)
-            rows += changes.row_count
-            changes.clear()
-        record["a"] = parts
+                bodies.append(_body(record))
+                parts = {}
+                record = {"i": number + len(bodies), "n": self._ids.last, "a": parts}
+                rows = 0
+            if len(self._dirty) > 1:
+                rows += changes.row_count
+            parts[name] = _changed_part(accounts[name], changes)
         bodies.append(_body(record))
+        for changes in self._dirty.values():
+            changes.clear()
         self._dirty.clear()
         self._number, self._markets_moved = self._ids.last, False
         return bodies
 
-    def _part(self, name: str, changes: AccountChanges) -> dict[str, Any]:
-        part: dict[str, Any] = {}
-        if changes.has_money:
-            part["money"] = _money(self._exchange.accounts[name])
-        if changes.has_settings:
-            part["settings"] = _settings(self._exchange.accounts[name])
-        for key, rows in (
-            ("orders", list(changes.orders.values())),
-            ("closed", changes.closed_orders),
-            ("legs", list(changes.legs.values())),
-            ("executions", changes.executions),
-            ("transfers", changes.transfers),
-            ("closed_pnl", list(changes.closed_pnl_rows.values())),
-        ):
-            if rows:
-                part[key] = rows
-        return part
+
+def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:
+    """Rows as they are, to be read at once: what changed is forgotten afterwards."""
+    part: dict[str, Any] = {}
+    if changes.orders:
+        part["orders"] = list(changes.orders.values())
+    if changes.closed_orders:
+        part["closed"] = changes.closed_orders
+    if changes.legs:
+        part["legs"] = list(changes.legs.values())
+    if changes.has_settings:
+        part["settings"] = _settings(account)
+    if changes.has_money:
+        part["money"] = _money(account)
+        part["executions"] = changes.executions
+        part["transfers"] = changes.transfers
+        part["closed_pnl"] = list(changes.closed_pnl_rows.values())
+    return part
 
 
 @dataclass(frozen=True, slots=True)

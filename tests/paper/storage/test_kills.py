@@ -12,6 +12,7 @@ import threading
 from collections import defaultdict
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,10 @@ def still(spec_: PaperSpec) -> PaperSpec:
     return PaperSpec(config=PaperConfig.model_validate(values), accounts=ACCOUNTS)
 
 
+def has_answers(told: dict[str, Told], target: int) -> bool:
+    return sum(each.answers for each in told.values()) >= target
+
+
 def test_what_clients_were_told_is_what_the_next_one_says(tmp_path: Path) -> None:
     draw = random.Random(SEED)
     told = {account.name: Told() for account in ACCOUNTS}
@@ -216,7 +221,8 @@ def test_what_clients_were_told_is_what_the_next_one_says(tmp_path: Path) -> Non
             for client in clients:
                 client.start()
             target = before + draw.randrange(20, 200)
-            eventually(lambda target=target: sum(each.answers for each in told.values()) >= target, timeout=60)
+            answered = partial(has_answers, told, target)
+            eventually(answered, timeout=60)
             exchange.kill()
             for client in clients:
                 client.gone.set()
