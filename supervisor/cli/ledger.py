@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     except ConfigError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitCode.CONFIG)
+    logging.getLogger("gridbot").setLevel(logging.ERROR)  # the offset of each connection's clock is of no use here
     explained, compared = True, False
     for found in check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir)):
         compared = True

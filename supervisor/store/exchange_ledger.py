@@ -1,13 +1,14 @@
 """Compares the records of each account with the exchange's transaction log, for `ledger check --exchange`.
 
-Sends nothing but queries.
+Sends nothing but queries. The logs of several accounts are read at a time, and the records of all accounts at once: a
+fleet takes little longer than its slowest account.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import Transaction
-from supervisor.store.query import ask
+from supervisor.store.query import Limits, ask
 from supervisor.store.transactions import Comparison, Recorded, compare
 
 __all__ = ["AccountCheck", "check_with_exchange"]
@@ -28,17 +29,22 @@ __all__ = ["AccountCheck", "check_with_exchange"]
 MARGIN_MS: Final = 60_000
 LOOKS: Final = 3
 FLUSH_S: Final = 1.0
+PATIENT: Final = Limits(wait_s=30.0)
+"""The writer of a busy fleet may hold the file for several seconds."""
+AT_A_TIME: Final = 8
+"""Accounts whose logs are read at the same time: well below the exchange's limit of requests per address."""
 
 # Both ends are wallet rows: between them the exchange's log and our executions must agree.
 _BOUNDS: Final = """
     SELECT account, min(ts), max(ts) FROM (
         SELECT account, coalesce(exchange_ts, local_ts) AS ts FROM wallets WHERE wallet_balance IS NOT NULL)
-    GROUP BY account ORDER BY account"""
+    GROUP BY account"""
 
 _EXECUTIONS: Final = """
-    SELECT exec_id, symbol, exec_type, realised_pnl - fee, epoch_ms(exchange_ts) FROM executions
-    WHERE NOT shadow AND account = '{account}' AND exchange_ts > make_timestamp({start_ms} * 1000)
-        AND exchange_ts <= make_timestamp({end_ms} * 1000)"""
+    SELECT account, exec_id, symbol, exec_type, realised_pnl - fee, epoch_ms(exchange_ts)
+    FROM executions JOIN (VALUES {bounds}) AS bounds (account, start_ms, end_ms) USING (account)
+    WHERE NOT shadow AND exchange_ts > make_timestamp(start_ms * 1000)
+        AND exchange_ts <= make_timestamp(end_ms * 1000)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,53 +58,104 @@ class AccountCheck:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """The time between an account's first and last wallet row."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def start_ms(self) -> int:
+        return _ms(self.start)
+
+    @property
+    def end_ms(self) -> int:
+        return _ms(self.end)
+
+
 def check_with_exchange(
     config: GridbotConfig, data_dir: Path, only: Sequence[str], paper_url: Callable[[], str | None]
-) -> Iterator[AccountCheck]:
+) -> list[AccountCheck]:
     """Compare the configured accounts that have records (of those in `only`, if any). Raise SqlFailed.
 
     `paper_url` says where the paper exchange answers; it raises LookupError when none runs.
     """
-    bounds = {account: (start, end) for account, start, end in ask(data_dir, _BOUNDS).rows}
-    for account in config.accounts:
-        if account.name not in bounds or (only and account.name not in only):
-            continue
-        start, end = bounds[account.name]
-        start_ms, end_ms = _ms(start), _ms(end)
-        try:
-            listed = asyncio.run(_listed(account, paper_url, start_ms, end_ms))
-        except (ExchangeError, LookupError, ValueError) as error:
-            yield AccountCheck(account.name, start, end, problem=str(error))
-            continue
-        for left in range(LOOKS, 0, -1):
-            recorded = _recorded(data_dir, account.name, start_ms, end_ms)
-            comparison = compare(recorded, listed, since_ms=start_ms, until_ms=end_ms)
+    bounds = {account: _Period(start, end) for account, start, end in ask(data_dir, _BOUNDS, PATIENT).rows}
+    chosen = [a for a in config.accounts if a.name in bounds and (not only or a.name in only)]
+    listed = asyncio.run(_listings(chosen, bounds, paper_url))
+    found = {
+        name: AccountCheck(name, bounds[name].start, bounds[name].end, problem=answer)
+        for name, answer in listed.items()
+        if isinstance(answer, str)
+    }
+    logs = {name: answer for name, answer in listed.items() if not isinstance(answer, str)}
+    for left in range(LOOKS, 0, -1):
+        recorded = _recorded(data_dir, {name: bounds[name] for name in logs})
+        for name in list(logs):
+            period = bounds[name]
+            comparison = compare(recorded[name], logs[name], since_ms=period.start_ms, until_ms=period.end_ms)
             if not comparison.lines or left == 1:
-                break
-            time.sleep(FLUSH_S)  # a wallet row may be stored a flush before the execution it is of
-        yield AccountCheck(account.name, start, end, comparison)
+                found[name] = AccountCheck(name, period.start, period.end, comparison)
+                del logs[name]
+        if not logs:
+            break
+        time.sleep(FLUSH_S)  # a wallet row may be stored a flush before the execution it is of
+    return [found[account.name] for account in chosen]
 
 
-def _recorded(data_dir: Path, account: str, start_ms: int, end_ms: int) -> dict[str, Recorded]:
-    statement = _EXECUTIONS.format(account=account, start_ms=start_ms - MARGIN_MS, end_ms=end_ms + MARGIN_MS)
-    return {row[0]: Recorded(*row) for row in ask(data_dir, statement).rows}
+def _recorded(data_dir: Path, periods: Mapping[str, _Period]) -> dict[str, dict[str, Recorded]]:
+    """The executions of each account in its period and a little beyond."""
+    found: dict[str, dict[str, Recorded]] = {name: {} for name in periods}
+    if periods:
+        bounds = ", ".join(
+            f"('{name}', {period.start_ms - MARGIN_MS}, {period.end_ms + MARGIN_MS})"
+            for name, period in periods.items()
+        )
+        for account, *row in ask(data_dir, _EXECUTIONS.format(bounds=bounds), PATIENT).rows:
+            found[account][row[0]] = Recorded(*row)
+    return found
 
 
 def _ms(moment: datetime) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-async def _listed(
-    account: AccountConfig, paper_url: Callable[[], str | None], start_ms: int, end_ms: int
-) -> list[Transaction]:
-    """The account's transaction log after `start_ms` (UTC, ms) up to now."""
+async def _listings(
+    accounts: Sequence[AccountConfig], periods: Mapping[str, _Period], paper_url: Callable[[], str | None]
+) -> dict[str, list[Transaction] | str]:
+    """The transaction log of each account by name, or why it could not be read."""
+    url: str | LookupError | None = None
+    if any(account.environment is Environment.PAPER for account in accounts):
+        try:
+            url = paper_url()
+        except LookupError as error:
+            url = error
+    slots = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(account: AccountConfig) -> list[Transaction] | str:
+        on_paper = account.environment is Environment.PAPER
+        if on_paper and isinstance(url, LookupError):
+            return str(url)
+        async with slots:
+            try:
+                return await _listed(account, str(url) if on_paper and url else None, periods[account.name])
+            except (ExchangeError, ValueError) as error:
+                return str(error)
+
+    answers = await asyncio.gather(*(one(account) for account in accounts))
+    return {account.name: answer for account, answer in zip(accounts, answers, strict=True)}
+
+
+async def _listed(account: AccountConfig, paper_url: str | None, period: _Period) -> list[Transaction]:
+    """The account's transaction log after the start of its period up to now."""
     rest = BybitRest(
-        endpoints_for(account.environment, paper_url() if account.environment is Environment.PAPER else None),
+        endpoints_for(account.environment, paper_url),
         Credentials(account.api_key.get_secret_value(), account.api_secret.get_secret_value()),
         pool_size=1,
     )
     try:
         now_ms = await rest.server_time_ms()
-        return await rest.transactions(start_ms + 1, max(now_ms, end_ms))
+        return await rest.transactions(period.start_ms + 1, max(now_ms, period.end_ms))
     finally:
         rest.close()
