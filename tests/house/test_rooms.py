@@ -20,6 +20,8 @@ GRIDBOT = {
     "version": "",
     "rolling_limit": "",
     "atomic_file": "",
+    "frames": "",
+    "segment_file": "",
     "process_guard": "",
     "core": "",
     # What an operator can ask, as a table.
@@ -31,8 +33,8 @@ GRIDBOT = {
     "strategies": "core",
     "orders": "core exchange",
     # What is kept.
-    "records": "commands core exchange ports strategies orders atomic_file",
-    "store": "records atomic_file version",
+    "records": "commands core exchange ports strategies orders atomic_file frames segment_file",
+    "store": "records atomic_file frames version",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core orders records",
@@ -111,7 +113,8 @@ def test_the_paper_exchange_stands_apart():
     """Its own rooms are drawn and checked in `gridbot/paper/__init__.py` and tests/paper/test_pure.py."""
     outside = {other for here, others in arrows().items() if here.startswith("gridbot.paper") for other in others}
     others = {other for other in outside if not other.startswith("gridbot.paper")}
-    assert others == {"gridbot.core", "gridbot.rolling_limit", "gridbot.atomic_file"}
+    tools = {"gridbot.rolling_limit", "gridbot.atomic_file", "gridbot.frames", "gridbot.segment_file"}
+    assert others == {"gridbot.core", *tools}
 
 
 def test_the_known_exceptions_are_not_stale():

@@ -7,15 +7,15 @@ Each amount moves the wallet by exactly what is recorded of it, so at any time
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.core.vocabulary import Direction
+from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.changes import Unnoticed
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg, LegChange, rounded
 
-__all__ = ["KEEP_CLOSED_PNL", "KEEP_EXECUTIONS", "KEEP_ORDERS", "Account", "ClosedPnl", "Transfer"]
+__all__ = ["KEEP_CLOSED_PNL", "KEEP_EXECUTIONS", "KEEP_ORDERS", "Account"]
 
 ZERO = Decimal(0)
 NO_NOTES = Unnoticed()
@@ -23,40 +23,6 @@ NO_NOTES = Unnoticed()
 KEEP_ORDERS = 5_000
 KEEP_EXECUTIONS = 20_000
 KEEP_CLOSED_PNL = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """USDT that came into the wallet other than by an execution; `kind` as the transaction log calls it."""
-
-    number: int
-    time_ms: int
-    kind: str
-    change: Decimal
-    wallet: Decimal
-
-
-@dataclass(slots=True)
-class ClosedPnl:
-    """One row of `position/closed-pnl`: a closing order, growing with its fills."""
-
-    number: int
-    order: Order
-    leverage: Decimal
-    created_ms: int
-    updated_ms: int
-    exec_type: str = "Trade"
-    closed_size: Decimal = ZERO
-    entry_value: Decimal = ZERO
-    exit_value: Decimal = ZERO
-    open_fee: Decimal = ZERO
-    close_fee: Decimal = ZERO
-    realised: Decimal = ZERO
-    fill_count: int = 0
-
-    @property
-    def net(self) -> Decimal:
-        return self.realised - self.open_fee - self.close_fee
 
 
 class Account:

@@ -5,12 +5,9 @@ Rows are kept by reference and read when they are taken, at the end of a turn, s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from gridbot.paper.accounts.account import ClosedPnl, Transfer
-    from gridbot.paper.accounts.exchange_order import Execution, Order
-    from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.leg import Leg
 
 __all__ = ["AccountChanges", "Unnoticed"]
 

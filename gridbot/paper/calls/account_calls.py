@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gridbot.paper.accounts.account import Account, Transfer
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.bookings import Transfer
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls import market_calls
 from gridbot.paper.calls.market_calls import is_linear, require_market

@@ -16,6 +16,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from gridbot.segment_file import DirectoryLocked, SegmentFile, lock_directory, s
 __all__ = ["ExchangeFile", "FoldStopped", "StateFileError"]
 
 FOLD_BYTES = 2 << 20
+LOCK_WAIT_S = 5.0
+LOCK_LOOK_S = 0.05
 PAUSE_S = 0.002  # between a few hundred rows: the loop must not wait for them
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
 log = logging.getLogger("gridbot.paper")
@@ -70,7 +73,7 @@ class ExchangeFile:
         """Bring a fresh exchange to where the last one ended, and note what changes. Raises StateFileError."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock_fd = lock_directory(self.directory)
+            self._lock_fd = self._locked()
         except DirectoryLocked as error:
             raise StateFileError(f"paper.state_file {self.path} is in use by process {error}") from error
         except OSError as error:
@@ -86,6 +89,17 @@ class ExchangeFile:
                 f"paper.state_file {self.path} cannot be used: {error}; move it and {self.directory.name} away to "
                 "start without them"
             ) from error
+
+    def _locked(self) -> int:
+        """The lock; an exchange whose supervisor was killed ends by itself within seconds, so it is waited for."""
+        until = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                return lock_directory(self.directory)
+            except DirectoryLocked:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(LOCK_LOOK_S)
 
     def _read(self, exchange: Exchange) -> bool:
         """Load file and journal; False when the state file does not hold all accounts, or is of an earlier version."""

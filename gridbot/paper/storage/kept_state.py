@@ -19,14 +19,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gridbot.paper.accounts.account import (
-    KEEP_CLOSED_PNL,
-    KEEP_EXECUTIONS,
-    KEEP_ORDERS,
-    Account,
-    ClosedPnl,
-    Transfer,
-)
+from gridbot.paper.accounts.account import KEEP_CLOSED_PNL, KEEP_EXECUTIONS, KEEP_ORDERS, Account
+from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.engine.exchange import Exchange

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from gridbot.paper.accounts.account import Account, ClosedPnl
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.changes import AccountChanges
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg

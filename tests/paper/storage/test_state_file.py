@@ -119,7 +119,8 @@ def test_without_a_file_the_state_ends_with_the_exchange() -> None:
         assert venue.http().get_open_orders(**LINEAR)["result"]["list"] == []
 
 
-def test_a_state_file_is_for_one_exchange_at_a_time(tmp_path: Path) -> None:
+def test_a_state_file_is_for_one_exchange_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_file, "LOCK_WAIT_S", 0.1)
     config = manual_config(state_file=tmp_path / "state.json")
     with venue_of(config), pytest.raises(SetupError, match=f"is in use by process {os.getpid()}"):
         venue_of(config).__enter__()
