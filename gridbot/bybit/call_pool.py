@@ -51,7 +51,7 @@ class DaemonPool(Executor):
             self._closed = True
         while cancel_futures and not self._jobs.empty():
             job = self._jobs.get()
-            if job is not None:
+            if job is not None and job[0].set_running_or_notify_cancel():  # False: nobody waits for it any more
                 job[0].set_exception(RuntimeError(f"{self._name} is closed"))
         for _ in self._threads:
             self._jobs.put(None)

@@ -34,6 +34,7 @@ import websocket
 from pybit._http_manager import generate_signature
 from pybit.unified_trading import WebSocket
 
+from gridbot import background
 from gridbot.bybit.clocks import monotonic_ns, wall_ms
 from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.error_mapping import from_http_status, scrub
@@ -182,8 +183,10 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
                 self._listener.on_frame(topic, frame, received_ns)
             else:
                 self._on_control(frame)
-        except Exception as exc:  # noqa: BLE001 - in pybit's thread; one bad frame must not end the stream
-            log.warning("%s: a frame could not be used: %s", self.ws_name, type(exc).__name__)
+        except orjson.JSONDecodeError as exc:
+            log.warning("%s: a frame is no JSON: %s", self.ws_name, exc)
+        except Exception as exc:  # noqa: BLE001 - reported; in pybit's thread, one bad frame must not end the stream
+            background.report_in_thread(f"a frame of {self.ws_name} could not be used", exc)
 
     def _on_control(self, frame: dict[str, Any]) -> None:
         """Answers to what we sent: pong, auth, subscribe."""

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from gridbot import background
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.connection_life import Life
 from gridbot.bybit.endpoints import Credentials, Endpoints
@@ -97,7 +98,7 @@ class StreamSet:
         except BaseException:
             await self.stop()
             raise
-        self._watch = self._loop.create_task(self._keep_alive(), name="stream watchdog")
+        self._watch = background.start(self._keep_alive(), name="the watchdog of the streams")
 
     async def stop(self) -> None:
         """Close both; returns within two seconds even when a socket hangs (its daemon thread is left behind)."""
@@ -119,7 +120,12 @@ class StreamSet:
         tickers, frames = self._mailbox.open()
         private: list[PrivateEvent] = []
         for frame in frames:
-            events, problems = read_private(frame)
+            try:
+                events, problems = read_private(frame)
+            except Exception as error:  # noqa: BLE001 - reported; the frames behind it are read
+                background.report(f"reading a message of {frame.topic}", error)
+                self._missed.append(Gap("private", wall_ms(), wall_ms()))
+                continue
             private += events
             if problems:
                 self._note_missed(frame.topic, problems)
@@ -197,8 +203,8 @@ class StreamSet:
             for connection in self._connections:
                 try:
                     wait_s = min(wait_s, connection.step(monotonic_s()))
-                except Exception:  # the watchdog must go on
-                    log.exception("the watchdog of the %s stream failed", connection.kind)
+                except Exception as error:  # noqa: BLE001 - reported; the watchdog must go on
+                    background.report(f"the watchdog of the {connection.kind} stream", error)
             try:
                 async with asyncio.timeout(max(0.0, wait_s)):
                     await self._changed.wait()

@@ -2,33 +2,38 @@
 
 Every order is journalled before its request leaves (`before_send` writes all that was recorded so far). The answer goes
 to the order's owner as an `OrderResult`; `orders/outcomes.py` has the tables of what the owner does about a failure.
+
+What breaks on our side, and whom it costs what (`on_fault` hears of each):
+
+    what raises                          the order, or orders, concerned      the others
+    an owner, before its order leaves    does not leave; unresolved           leave
+    the journal                          do not leave; unresolved             -
+    sending, or an unusable answer       unresolved                           -
+    an owner, on the answer              its strategy knows nothing of it     get their answers
+
+The slot of the request comes back in each case.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 
-from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
-from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest
+from gridbot import background
+from gridbot.execution.gateway_calls import GatewayCalls, OnFault
 from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.execution.rate_budget import RateBudget
-from gridbot.execution.send_queue import Lane, OrderOwner, RequestKind, Send, next_step
+from gridbot.execution.send_queue import Entry, Lane, OrderOwner, RequestKind, Send, next_step
 from gridbot.orders.order import TrackedOrder
-from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_place
+from gridbot.orders.outcomes import OrderResult
 from gridbot.ports import Clock, OrderGateway, Timer
 
 __all__ = ["Executor", "OrderOwner"]
 
-log = logging.getLogger(__name__)
-
 DRAIN_POLL_S = 0.01
 TIMER_MIN_S = 0.001
 ZERO = Decimal(0)
-
-_Answers = list[OrderAck | ExchangeError]
 
 
 class Executor:
@@ -38,24 +43,37 @@ class Executor:
     """
 
     def __init__(
-        self, gateway: OrderGateway, clock: Clock, *, before_send: Callable[[], object], max_in_flight: int = 4
+        self,
+        gateway: OrderGateway,
+        clock: Clock,
+        *,
+        before_send: Callable[[], object],
+        on_fault: OnFault,
+        max_in_flight: int = 4,
     ) -> None:
         self.trace = LatencyTrace(clock.monotonic_ns)
         self.budget = RateBudget(endpoint for kind in RequestKind for endpoint in kind.endpoints)
         self._gateway = gateway
+        self._calls = GatewayCalls(gateway, on_fault)
         self._clock = clock
         self._before_send = before_send
-        self._free = max_in_flight
-        self._cancels = Lane(RequestKind.CANCEL)
-        self._places = Lane(RequestKind.PLACE)
-        self._lanes = (self._cancels, self._places)
+        self._on_fault = on_fault
+        self.free = max_in_flight
+        """Requests that may still be under way beside those that are."""
+        self.lanes = (Lane(RequestKind.CANCEL), Lane(RequestKind.PLACE))
+        """What waits, the more urgent lane first."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: Timer | None = None
 
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing is under way."""
-        return not (self._tasks or self._cancels.heap or self._places.heap)
+        return not (self._tasks or any(self.lanes))
+
+    @property
+    def under_way(self) -> int:
+        """Requests that have left and are not answered."""
+        return len(self._tasks)
 
     @property
     def ip_banned_until_s(self) -> float | None:
@@ -66,11 +84,11 @@ class Executor:
 
     def place(self, order: TrackedOrder, owner: OrderOwner, distance: Decimal = ZERO) -> None:
         """Queue an order to be created; of several opens, or closes, the smaller `distance` goes first."""
-        self._places.push(order, owner, rank=0 if order.reduce_only else 1, distance=distance)
+        self.lanes[1].push(order, owner, rank=0 if order.reduce_only else 1, distance=distance)
 
     def cancel(self, order: TrackedOrder, owner: OrderOwner) -> None:
         """Queue an order to be cancelled."""
-        self._cancels.push(order, owner)
+        self.lanes[0].push(order, owner)
 
     def pump(self) -> None:
         """Send what may be sent now; runs again by itself when the budget allows more."""
@@ -78,18 +96,10 @@ class Executor:
             self._timer.cancel()
             self._timer = None
         now_s = self._clock.monotonic_s()
-        wait_s: float | None = None
-        for lane in self._lanes:
-            while self._free > 0 and lane.heap:
-                step = next_step(lane, self.budget, now_s)
-                if isinstance(step, Send):
-                    self._launch(step)
-                    continue
-                if step is not None:
-                    wait_s = step.seconds if wait_s is None else min(wait_s, step.seconds)
-                break
-        if wait_s is not None:
-            self._timer = self._clock.call_later(max(wait_s, TIMER_MIN_S), self.pump)
+        while isinstance(step := next_step(self.lanes, self.budget, now_s, free=self.free), Send):
+            self._launch(step)
+        if step is not None:
+            self._timer = self._clock.call_later(max(step.seconds, TIMER_MIN_S), self.pump)
 
     async def drain(self, timeout_s: float) -> bool:
         """Send what waits and wait for the answers; False when that takes longer than `timeout_s`."""
@@ -103,158 +113,94 @@ class Executor:
         """Drop what waits. Requests under way finish in their threads; their answers are dropped."""
         if self._timer is not None:
             self._timer.cancel()
-        self._cancels.clear()
-        self._places.clear()
+        for lane in self.lanes:
+            lane.clear()
         for task in self._tasks:
             task.cancel()
-
-    # ------------------------------------------------------------------ requests
-
-    def execute_place(self, order: TrackedOrder) -> Awaitable[OrderResult]:
-        """Create one order without queue and budget. The request has left when this returns."""
-        return _result(self._gateway.place_order(_request(order)), result_of_place)
-
-    def execute_cancel(self, order: TrackedOrder) -> Awaitable[OrderResult]:
-        """Cancel one order without queue and budget. The request has left when this returns."""
-        answer = self._gateway.cancel_order(order.symbol, order_id=order.order_id, order_link_id=order.link_id)
-        return _result(answer, result_of_cancel)
-
-    def execute_batch(self, kind: RequestKind, orders: Sequence[TrackedOrder]) -> Awaitable[list[OrderResult]]:
-        """Create, or cancel, up to ten orders in one request (cancels: one per symbol), without queue and budget.
-
-        The requests have left when this returns; the results are in the order of `orders`.
-        """
-        if kind is RequestKind.PLACE:
-            answers = self._gateway.place_orders([_request(order) for order in orders])
-            return _results(answers, len(orders), result_of_place)
-        begun: list[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]] = []
-        for symbol in dict.fromkeys(order.symbol for order in orders):
-            mine = [order for order in orders if order.symbol == symbol]
-            refs = [CancelRef(order_id=order.order_id, order_link_id=order.link_id) for order in mine]
-            try:
-                answer = self._gateway.cancel_orders(symbol, refs)
-            except Exception as error:  # noqa: BLE001 - the requests for other symbols have left and want their answers
-                answer = _failed(_error_of(error))
-            begun.append((mine, answer))
-        return _cancel_results(begun, orders)
 
     # ------------------------------------------------------------------ inside
 
     def _launch(self, send: Send) -> None:
         """Journal the orders, start their request, and take in its answer later.
 
-        If something breaks here, we do not know what has left: that is the answer each order gets, and so it is looked
-        up. No slot is taken before the task exists that gives it back.
+        No slot is taken before the task exists that gives it back.
         """
-        answer: Awaitable[OrderResult | list[OrderResult]]
+        broken = self._record(send) if send.kind is RequestKind.PLACE else []
+        if broken:
+            send = send._replace(entries=[entry for entry in send.entries if entry not in [one for one, _ in broken]])
+        answer: Awaitable[list[OrderResult]] | None = None
         try:
-            self._journal(send)
-            answer = self._execute(send)
-        except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
-            result_of = result_of_place if send.kind is RequestKind.PLACE else result_of_cancel
-            answer = _known([result_of(_error_of(error))] * len(send.entries))
-        task = asyncio.get_running_loop().create_task(self._take_in(send, answer))
-        self._free -= 1
+            self._before_send()
+            if self.trace.on:
+                self.trace.journalled(order.link_id for order, _ in send.entries)
+            answer = self._execute(send) if send.entries else None
+        except Exception as error:  # noqa: BLE001 - reported
+            self._on_fault("sending a request for orders", error)
+            broken += [(entry, self._calls.broken(send.kind, error)) for entry in send.entries]
+        task = background.awaited(self._take_in(send, answer, broken), name="a request for orders")
+        self.free -= 1
         self._tasks.add(task)
         task.add_done_callback(self._landed)
 
-    def _journal(self, send: Send) -> None:
-        """Write everything about the orders of a request before it leaves."""
-        if send.kind is RequestKind.PLACE:
-            sent_ms = self._clock.wall_ms()
-            for order, owner in send.entries:
-                order.on_wire = True
-                order.attempt += 1
-                order.sent_ms = sent_ms
-                owner.sending(order)
-        self._before_send()
-        if self.trace.on:
-            self.trace.journalled(order.link_id for order, _ in send.entries)
+    def _record(self, send: Send) -> list[tuple[Entry, OrderResult]]:
+        """Have the owners record the orders that leave now. Returns those that could not be, with their result.
 
-    def _execute(self, send: Send) -> Awaitable[OrderResult | list[OrderResult]]:
+        That is *unresolved*: an earlier try of the same order may be on the exchange.
+        """
+        broken: list[tuple[Entry, OrderResult]] = []
+        sent_ms = self._clock.wall_ms()
+        for entry in send.entries:
+            order, owner = entry
+            order.on_wire = True
+            order.attempt += 1
+            order.sent_ms = sent_ms
+            try:
+                owner.sending(order)
+            except Exception as error:  # noqa: BLE001 - reported
+                self._on_fault(f"{order.symbol}: recording an order before it leaves", error, order.symbol)
+                broken.append((entry, self._calls.broken(send.kind, error)))
+        return broken
+
+    def _execute(self, send: Send) -> Awaitable[list[OrderResult]]:
         """Start the request now, not in a task: it leaves a turn of the loop earlier, and in order."""
         if send.endpoint == send.kind.batch:
-            return self.execute_batch(send.kind, [order for order, _ in send.entries])
+            return self._calls.execute_batch(send.kind, [order for order, _ in send.entries])
         [(order, _)] = send.entries
-        return self.execute_place(order) if send.kind is RequestKind.PLACE else self.execute_cancel(order)
+        place = send.kind is RequestKind.PLACE
+        return self._calls.execute_place(order) if place else self._calls.execute_cancel(order)
 
-    async def _take_in(self, send: Send, answer: Awaitable[OrderResult | list[OrderResult]]) -> None:
-        """Wait for the answer to a request and pass each order's part of it to its owner."""
-        given = await answer
-        results = given if isinstance(given, list) else [given]
-        self.budget.learn(send.endpoint, self._gateway.limits.get(send.endpoint))
+    async def _take_in(
+        self, send: Send, answer: Awaitable[list[OrderResult]] | None, broken: list[tuple[Entry, OrderResult]]
+    ) -> None:
+        """Pass each order's result to its owner: what broke now, the rest once the request is answered."""
+        self._tell(send, broken)
+        if answer is not None:
+            results = list(zip(send.entries, await answer, strict=True))
+            self._learn(send.endpoint)
+            self._tell(send, results)
+
+    def _tell(self, send: Send, results: Iterable[tuple[Entry, OrderResult]]) -> None:
         now_s = self._clock.monotonic_s()
-        for (order, owner), result in zip(send.entries, results, strict=True):
+        for (order, owner), result in results:
             if result.error is not None:
                 self.budget.failed(send.endpoint, result.error, now_s)
             try:
                 (owner.placed if send.kind is RequestKind.PLACE else owner.cancelled)(order, result)
-            except Exception:
-                # The other orders of the batch need their answers; this one is found by the next reconciliation.
-                log.exception("%s: the answer about %s could not be handled", order.symbol, order.key)
+            except Exception as error:  # noqa: BLE001 - reported
+                self._on_fault(f"{order.symbol}: taking in an answer about an order", error, order.symbol)
+
+    def _learn(self, endpoint: str) -> None:
+        try:
+            self.budget.learn(endpoint, self._gateway.limits.get(endpoint))
+        except Exception as error:  # noqa: BLE001 - reported; the orders still want their answers
+            self._on_fault("the quota stated in an answer", error)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._free += 1
-        if not task.cancelled():
-            task.result()
-            self.pump()
-
-
-def _error_of(error: Exception) -> ExchangeError:
-    """The answer to a request that failed. A fault of ours says nothing about the order, which may have left."""
-    if isinstance(error, ExchangeError):
-        return error
-    log.error("a request broke on our side; its orders are looked up", exc_info=error)
-    return make_error(f"the request broke on our side ({type(error).__name__})", ErrorKind.AMBIGUOUS)
-
-
-async def _known(results: list[OrderResult]) -> list[OrderResult]:
-    return results
-
-
-async def _failed(error: ExchangeError) -> _Answers:
-    raise error
-
-
-async def _result(
-    answer: Awaitable[OrderAck], result_of: Callable[[OrderAck | ExchangeError], OrderResult]
-) -> OrderResult:
-    try:
-        return result_of(await answer)
-    except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
-        return result_of(_error_of(error))
-
-
-async def _results(
-    answer: Awaitable[_Answers], count: int, result_of: Callable[[OrderAck | ExchangeError], OrderResult]
-) -> list[OrderResult]:
-    """Results of a batch of `count` orders; when the whole call failed, its error for each of them."""
-    try:
-        return [result_of(one) for one in await answer]
-    except Exception as error:  # noqa: BLE001 - `_error_of` logs a fault of ours
-        return [result_of(_error_of(error))] * count
-
-
-async def _cancel_results(
-    begun: Sequence[tuple[Sequence[TrackedOrder], Awaitable[_Answers]]], orders: Sequence[TrackedOrder]
-) -> list[OrderResult]:
-    """Results of the batches of several symbols, in the order of `orders`."""
-    results: dict[str, OrderResult] = {}
-    for mine, answer in begun:
-        given = await _results(answer, len(mine), result_of_cancel)
-        results.update((order.key, result) for order, result in zip(mine, given, strict=True))
-    return [results[order.key] for order in orders]
-
-
-def _request(order: TrackedOrder) -> OrderRequest:
-    return OrderRequest(
-        symbol=order.symbol,
-        side=order.side,
-        direction=order.direction,
-        qty=order.qty,
-        price=order.price,
-        order_link_id=order.link_id,
-        reduce_only=order.reduce_only,
-        post_only=order.post_only,
-    )
+        self.free += 1
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._on_fault("a request for orders", error)
+        self.pump()

@@ -1,18 +1,28 @@
 """Which orders wait to be sent, and which request is next. Pure, apart from the queues themselves.
 
-    next_step(lane, budget, now_s)  ──►  Send   this request, now
-                                         Wait   nothing before so many seconds
-                                         None   the lane is empty
+::
 
-There are two lanes, one of cancels and one of creates; the executor serves the cancels first (incident L39). Within the
-lane of creates, closes go before opens and near levels before far ones. Each lane has two endpoints with a quota of
-their own: single requests, which are faster, and batches.
+    next_step(lanes, budget, now_s, free) ──► Send   this request, now; ask again
+                                          ──► Wait   nothing before so many seconds; ask again then
+                                          ──► None   nothing waits, or the next answer asks again
+
+    every slot is taken                        None
+    cancels wait and their budget has room     Send cancels of one symbol: that of the oldest
+    creates wait and their budget has room     Send creates: closes, then opens; the nearest first
+    something waits                            Wait for the first budget that has room again
+    nothing waits                              None
+
+There are two lanes, one of cancels and one of creates, the more urgent first (incident L39). Each has two endpoints
+with a quota of their own: single requests, which are faster, and batches. So creates may go while cancels wait for
+theirs. An order waits once, however often it is queued, and one that no longer needs its request is dropped.
+`gridbot/execution/invariants.py` says what holds of everything that was sent.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -82,13 +92,20 @@ class Lane:
     def __init__(self, kind: RequestKind) -> None:
         self.kind = kind
         self.heap: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
+        self._keys: set[str] = set()
         self._count = itertools.count()
 
     def __len__(self) -> int:
         return len(self.heap)
 
     def push(self, order: TrackedOrder, owner: OrderOwner, *, rank: int = 0, distance: Decimal = ZERO) -> None:
-        """Queue an order: lower ranks go first, then smaller distances, then the one that came first."""
+        """Queue an order: lower ranks go first, then smaller distances, then the one that came first.
+
+        An order that waits already keeps its place.
+        """
+        if order.key in self._keys:
+            return
+        self._keys.add(order.key)
         heapq.heappush(self.heap, (rank, distance, next(self._count), order, owner))
 
     def drop_stale(self) -> None:
@@ -98,24 +115,61 @@ class Lane:
         if len(fresh) < len(self.heap):
             heapq.heapify(fresh)
             self.heap = fresh
+            self._keys = {entry[3].key for entry in fresh}
+
+    def together(self) -> int:
+        """How many of those that wait may leave in one request: for creates all, for cancels those of one symbol."""
+        symbol = self._symbol()
+        return len(self.heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self.heap)
 
     def take(self, count: int) -> list[Entry]:
-        """Take out the `count` most urgent orders."""
-        return [heapq.heappop(self.heap)[3:] for _ in range(count)]
+        """Take out the `count` most urgent orders that may leave together."""
+        symbol = self._symbol()
+        taken: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
+        left: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
+        while len(taken) < count:
+            entry = heapq.heappop(self.heap)
+            (taken if symbol is None or symbol == entry[3].symbol else left).append(entry)
+        for entry in left:
+            heapq.heappush(self.heap, entry)
+        for entry in taken:
+            self._keys.discard(entry[3].key)
+        return [entry[3:] for entry in taken]
+
+    def _symbol(self) -> str | None:
+        """The symbol of the next request; None when a request may have several."""
+        return self.heap[0][3].symbol if self.kind is RequestKind.CANCEL else None
 
     def clear(self) -> None:
         """Remove all."""
         self.heap.clear()
+        self._keys.clear()
 
 
-def next_step(lane: Lane, budget: RateBudget, now_s: float) -> Send | Wait | None:
-    """The next request of a lane, taken out of it and charged to the budget. `now_s` is monotonic."""
-    if not lane:
+def next_step(lanes: Sequence[Lane], budget: RateBudget, now_s: float, *, free: int) -> Send | Wait | None:
+    """The next request, taken out of its lane and charged to the budget.
+
+    `lanes` has the more urgent one first, `now_s` is monotonic, `free` counts the requests that may still be under way.
+    """
+    if free <= 0:
         return None
+    wait: Wait | None = None
+    for lane in lanes:
+        if not lane.heap:
+            continue
+        step = _next_of(lane, budget, now_s)
+        if isinstance(step, Send):
+            return step
+        if step is not None:
+            wait = step if wait is None else min(wait, step)
+    return wait
+
+
+def _next_of(lane: Lane, budget: RateBudget, now_s: float) -> Send | Wait | None:
     lane.drop_stale()
-    waiting = len(lane)
-    if not waiting:
+    if not lane.heap:
         return None
+    waiting = lane.together()
     endpoint = lane.kind.batch if waiting > 1 else lane.kind.single
     granted = budget.take(endpoint, min(BATCH_MAX, waiting), now_s)
     if granted == 0:

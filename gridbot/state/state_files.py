@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridbot import background
 from gridbot.atomic_file import remove_temporary_files, write_atomic
 
 __all__ = ["StateFiles"]
@@ -136,8 +137,9 @@ class StateFiles:
         """Write; True when it has to be tried again."""
         try:
             data = job.encode()
-        except Exception:  # it would fail again
-            log.exception("%s: the content cannot be encoded, the file stays as it is", self.path(name))
+        except Exception as error:  # noqa: BLE001 - reported; it would fail again
+            log.error("%s: the content cannot be encoded, the file stays as it is", self.path(name))
+            background.report_in_thread(f"encoding {self.path(name)}", error)
             return False
         try:
             write_atomic(self.path(name), data)
@@ -145,8 +147,11 @@ class StateFiles:
             self._failed(name, error)
             return True
         self._failures.pop(name, None)
-        if job.written is not None:
-            job.written()
+        try:
+            if job.written is not None:
+                job.written()
+        except Exception as error:  # noqa: BLE001 - reported; the other files have to be written
+            background.report_in_thread(f"what follows the writing of {self.path(name)}", error)
         return False
 
     def _failed(self, name: str, error: OSError) -> None:

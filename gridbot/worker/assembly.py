@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,6 +32,7 @@ from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
 from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.worker.context import Alert, WorkerContext
+from gridbot.worker.faults import Faults
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator, Parts
@@ -120,24 +122,31 @@ class Assembly:
         self.rest.close()
 
     async def close(self, reason: str) -> None:
-        """Stop trading, flush, and record that the run ended. A failed write is logged: the stop has to finish."""
-        if self.ready:
-            await self.orchestrator.stop()
-        if hasattr(self, "rest"):
-            self.rest.close()
+        """Stop trading, flush, and record that the run ended; each step whatever became of the one before it."""
+        with contextlib.ExitStack() as steps:
+            steps.callback(self._files.close)
+            steps.callback(self.recorder.close)
+            steps.callback(self._end_run, reason)
+            if hasattr(self, "rest"):
+                steps.callback(self.rest.close)
+            if self.ready:
+                await self.orchestrator.stop()
+
+    def _end_run(self, reason: str) -> None:
+        """A failed write is logged: the stop has to finish."""
         self._run.end(reason)
         try:
             self.checkpoint.save_now(self._ledger)
             self._run.confirm()
         except OSError as error:
             log.error("cannot write the state of this run: %s; the next start reads the journal instead", error)
-        self.recorder.close()
-        self._files.close()
 
     # ------------------------------------------------------------------ parts
 
     def _make_context(self) -> WorkerContext:
-        executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write)
+        requests = RefreshRequests()
+        faults = Faults(self.alerts, self._clock, requests)
+        executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write, on_fault=faults.report)
         gate = Gate(
             Funds(),
             account_max_notional=self._config.caps.max_notional,
@@ -154,8 +163,9 @@ class Assembly:
             generations=self._generations,
             retry=RetryQueue(),
             recorder=self.recorder,
-            requests=RefreshRequests(),
+            requests=requests,
             alert=self.alerts,
+            faults=faults,
             trace=executor.trace,
             keeps_raw=self._spec.settings.storage.raw_messages,
         )

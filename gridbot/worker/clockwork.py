@@ -1,4 +1,16 @@
-"""What happens once a second: retries, REST reads that are due, records of the state."""
+"""What happens once a second: retries, REST reads that are due, records of the state.
+
+One broken part does not stop the clock. Each is reported once per cause (`Faults`), and tried again next second:
+
+    part                          what its failure costs
+    fresh wallet, sending         an alert
+    one order's retry             its strategy is halted
+    missing executions            an alert; the periodic comparison pages them
+    choosing the jobs             an alert; the wishes stay
+    one job                       an alert; of a symbol: its strategy is halted (`Jobs`)
+    journal watch, state, flush   an alert; each by itself
+    the clock itself (`run`)      fatal: the worker ends with an error, and its supervisor starts the next one
+"""
 
 from __future__ import annotations
 
@@ -8,7 +20,7 @@ from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.reconciler import Reconciler
-from gridbot.worker.schedule import Job, JobKind, Schedule
+from gridbot.worker.schedule import Intervals, Job, JobKind, ScheduleState, step
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["TICK_S", "Clockwork"]
@@ -28,7 +40,7 @@ class Clockwork:
         live: Mapping[str, StrategyRunner],
         reconciler: Reconciler,
         *,
-        schedule: Schedule,
+        intervals: Intervals,
         jobs: Jobs,
         records: AccountRecords,
         private_alive: Callable[[], bool],
@@ -36,7 +48,8 @@ class Clockwork:
         self._context = context
         self._live = live
         self._reconciler = reconciler
-        self._schedule = schedule
+        self._intervals = intervals
+        self._schedule = ScheduleState()
         self._jobs = jobs
         self._records = records
         self._private_alive = private_alive
@@ -56,26 +69,42 @@ class Clockwork:
 
     def tick(self, now_s: float) -> None:
         """The work of one second. REST reads run in the background, as jobs."""
-        context = self._context
-        if self._private_alive():
-            context.funds.confirm(now_s)
-        self._retry(now_s)
-        context.executor.pump()
-        unsettled = self._reconciler.unsettled()
-        if self._schedule.position_check_due(now_s):
-            for runner in self._live.values():
-                runner.check_positions()
-        for job in self._schedule.take(context.requests, now_s, unsettled=unsettled):
-            self._jobs.start(job.name, self._reading(job))
-        self._records.watch_journal()
-        self._records.record_state()
-        self._records.flush()
+        context, contained = self._context, self._context.faults.contained
+        with contained("the age of the wallet"):
+            if self._private_alive():
+                context.funds.confirm(now_s)
+        with contained("the retries that are due"):
+            self._retry(now_s)
+        with contained("sending what waits"):
+            context.executor.pump()
+        with contained("the jobs that are due"):
+            self._start_jobs(now_s)
+        for name, part in (
+            ("the watch over the journal", self._records.watch_journal),
+            ("recording the state", self._records.record_state),
+            ("writing the records", self._records.flush),
+        ):
+            with contained(name):
+                part()
 
     def _retry(self, now_s: float) -> None:
         for item in self._context.retry.due(now_s):
             runner = next((r for r in self._live.values() if r.book.get(item.key) is not None), None)
             if runner is not None:
-                runner.orders.retry(item)
+                with self._context.faults.contained(f"{runner.symbol}: another try of an order", runner.symbol):
+                    runner.orders.retry(item)
+
+    def _start_jobs(self, now_s: float) -> None:
+        unsettled = False
+        with self._context.faults.contained("looking for missing executions"):
+            unsettled = self._reconciler.unsettled()
+        requests, running = self._context.requests, self._jobs.running
+        self._schedule, jobs = step(
+            self._intervals, self._live, self._schedule, now_s, requests.wishes, running, unsettled=unsettled
+        )
+        for job in jobs:
+            requests.started(job)
+            self._jobs.start(job.name, self._reading(job), job.symbol)
 
     def _reading(self, job: Job) -> Coroutine[None, None, None]:
         match job.kind:

@@ -14,6 +14,7 @@ from gridbot.ports import Clock
 from gridbot.records.record_types import RawMessageRecord, Record
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
+from gridbot.worker.faults import Alert, Faults
 from gridbot.worker.refresh_requests import RefreshRequests
 
 __all__ = ["Alert", "RecordSink", "WorkerContext"]
@@ -23,12 +24,6 @@ class RecordSink(Protocol):
     """Where records go (a `Recorder`)."""
 
     def record(self, record: Record) -> int: ...
-
-
-class Alert(Protocol):
-    """Tells the operator. `level` is warning or error, `key` groups alerts, an empty `strategy` means the account."""
-
-    def __call__(self, level: str, key: str, text: str, strategy: str = "") -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +41,7 @@ class WorkerContext:
     recorder: RecordSink
     requests: RefreshRequests
     alert: Alert
+    faults: Faults
     trace: LatencyTrace
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""

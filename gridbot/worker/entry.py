@@ -13,7 +13,7 @@ import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
-from gridbot import logging_setup
+from gridbot import background, logging_setup
 from gridbot.process_guard import exit_with_parent, exit_within
 from gridbot.records.journal import JournalBusy
 from gridbot.state.key_lock import KeyRefused, key_lock
@@ -63,7 +63,7 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
     account = spec.settings.account(spec.account)
     scope = spec.paper_url or str(account.environment)
     try:
-        with key_lock(account.api_key.get_secret_value(), scope):
+        with background.watch(loop, session.on_fault), key_lock(account.api_key.get_secret_value(), scope):
             return await session.run()
     except (KeyRefused, JournalBusy, StartRefused) as refusal:
         return session.refuse(str(refusal))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from gridbot.core import Direction
@@ -23,43 +24,114 @@ ZERO = Decimal(0)
 
 
 def account_health(orchestrator: Orchestrator, *, state: str, uptime_s: float, pid: int, rss: int) -> dict[str, Any]:
-    """The `health` message: JSON-able, money as text in USDT, ages in seconds, sizes in bytes."""
+    """The `health` message: JSON-able, money as text in USDT, ages in seconds, sizes in bytes.
+
+    It is made in parts. One that raises is reported, leaves its figures out (null), and is one more of the `reasons`.
+    """
     context = orchestrator.context
     now_s = context.clock.monotonic_s()
-    lag_s = orchestrator.clockwork.loop_lag_s
-    streams = orchestrator.streams.health
-    stats = orchestrator.recorder.stats
-    wallet = context.funds.wallet
-    tick_age = streams.last_tick_age_s
-    reasons = _reasons(orchestrator, now_s)
-    return {
+    report: dict[str, Any] = {
         "type": "health",
         "account": context.name,
         "pid": pid,
         "run_id": context.run_id,
         "environment": orchestrator.config.environment,
         "state": state,
-        "health": _word(orchestrator, reasons, now_s),
-        "reasons": reasons,
-        "freshness": _freshness(tick_age),
+        "health": "degraded",
+        "reasons": [],
         "uptime_s": round(uptime_s, 1),
         "rss": rss,
-        "loop_lag_ms": round(lag_s * 1000, 1),
-        "last_tick_age_s": tick_age,
+        "strategies": [],
+        **_FIGURES,
+    }
+    broken: list[str] = []
+
+    def part(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return make()
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            context.faults.report(f"the figures about {name}", error)
+            broken.append(f"the figures about {name} could not be made")
+            return {}
+
+    for name, figures in _PARTS.items():
+        report.update(part(name, partial(figures, orchestrator, now_s)))
+    for runner in orchestrator.runners.values():
+        row = part(runner.strat_id, partial(_strategy, orchestrator, runner))
+        report["strategies"].append(row or {"strat_id": runner.strat_id, "symbol": runner.symbol, "open_orders": 0})
+    reasons = part("what is wrong", lambda: {"reasons": _reasons(orchestrator, now_s)}).get("reasons", [])
+    report["reasons"] = [*reasons, *broken]
+    report.update(part("the health", lambda: {"health": _word(orchestrator, report["reasons"], now_s)}))
+    return report
+
+
+def _streams(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    streams = orchestrator.streams.health
+    return {
+        "freshness": _freshness(streams.last_tick_age_s),
+        "last_tick_age_s": streams.last_tick_age_s,
         "private_age_s": streams.private_age_s,
         "reconnects": streams.reconnects,
+    }
+
+
+def _clock(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    return {
+        "loop_lag_ms": round(orchestrator.clockwork.loop_lag_s * 1000, 1),
         "last_reconcile_age_s": _age(orchestrator.reconciler.last_s, now_s),
+    }
+
+
+def _journal(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    stats = orchestrator.recorder.stats
+    return {
         "journal_seq": stats.last_seq,
         "acked_seq": stats.acked_seq,
         "journal_error": stats.journal_error,
         "queue_dropped": stats.queue_dropped,
+    }
+
+
+def _money(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    funds = orchestrator.context.funds
+    wallet = funds.wallet
+    return {
         "wallet": _text(wallet.wallet_balance if wallet else None),
         "equity": _text(wallet.equity if wallet else None),
-        "available": _text(context.funds.available),
-        "auth_cooldowns": context.gate.auth.cycles,
-        "breakers_open": len(context.gate.breaker.open_until(now_s)),
-        "strategies": [_strategy(orchestrator, runner) for runner in orchestrator.runners.values()],
+        "available": _text(funds.available),
     }
+
+
+def _limits(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    gate = orchestrator.context.gate
+    return {"auth_cooldowns": gate.auth.cycles, "breakers_open": len(gate.breaker.open_until(now_s))}
+
+
+_PARTS: Mapping[str, Callable[[Orchestrator, float], dict[str, Any]]] = {
+    "the streams": _streams,
+    "the clock": _clock,
+    "the journal": _journal,
+    "the money": _money,
+    "the limits": _limits,
+}
+_FIGURES: Mapping[str, Any] = {
+    "freshness": "offline",
+    "loop_lag_ms": None,
+    "last_tick_age_s": None,
+    "private_age_s": None,
+    "reconnects": None,
+    "last_reconcile_age_s": None,
+    "journal_seq": None,
+    "acked_seq": None,
+    "journal_error": None,
+    "queue_dropped": None,
+    "wallet": None,
+    "equity": None,
+    "available": None,
+    "auth_cooldowns": None,
+    "breakers_open": None,
+}
+"""Every figure of the parts, as it is when its part could not be made."""
 
 
 def sample_of(report: Mapping[str, Any]) -> HealthRecord:
@@ -70,14 +142,14 @@ def sample_of(report: Mapping[str, Any]) -> HealthRecord:
         freshness=report["freshness"],
         reasons="; ".join(report["reasons"]),
         rss=report["rss"],
-        loop_lag_us=round(report["loop_lag_ms"] * 1000),
+        loop_lag_us=round((report["loop_lag_ms"] or 0.0) * 1000),
         tick_age_ms=_ms(report["last_tick_age_s"]),
         private_age_ms=_ms(report["private_age_s"]),
         reconcile_age_ms=_ms(report["last_reconcile_age_s"]),
-        reconnects=report["reconnects"],
+        reconnects=report["reconnects"] or 0,
         open_orders=sum(strategy["open_orders"] for strategy in report["strategies"]),
-        unstored=report["journal_seq"] - report["acked_seq"],
-        queue_dropped=report["queue_dropped"],
+        unstored=(report["journal_seq"] or 0) - (report["acked_seq"] or 0),
+        queue_dropped=report["queue_dropped"] or 0,
     )
 
 

@@ -1,4 +1,7 @@
-"""Runs REST jobs in the background, so that no strategy waits for an answer. A failed job affects nothing else."""
+"""Runs REST jobs in the background, so that no strategy waits for an answer. A failed job affects nothing else.
+
+What the exchange refuses is a line in the log; a fault of ours is reported, and halts the strategy whose job it was.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 
+from gridbot import background
 from gridbot.exchange.failures import ExchangeError
-from gridbot.worker.context import Alert
+from gridbot.worker.faults import Faults
 
 __all__ = ["Jobs"]
 
@@ -17,18 +21,22 @@ log = logging.getLogger(__name__)
 class Jobs:
     """At most one job of a name at a time. `after` is called when a job has ended, however it ended."""
 
-    def __init__(self, alert: Alert, after: Callable[[], object]) -> None:
-        self._alert = alert
+    def __init__(self, faults: Faults, after: Callable[[], object]) -> None:
+        self._faults = faults
         self._after = after
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    def start(self, name: str, coroutine: Coroutine[None, None, None]) -> None:
-        """Run the job now; it is dropped if one of the same name is still running."""
-        running = self._running.get(name)
-        if running is not None and not running.done():
+    @property
+    def running(self) -> frozenset[str]:
+        """The names of the jobs under way."""
+        return frozenset(name for name, task in self._running.items() if not task.done())
+
+    def start(self, name: str, coroutine: Coroutine[None, None, None], symbol: str = "") -> None:
+        """Run the job now; with `symbol` it belongs to that symbol's strategy. None of its name may be `running`."""
+        if name in self.running:
             coroutine.close()
-            return
-        self._running[name] = asyncio.create_task(self._guarded(name, coroutine), name=name)
+            raise ValueError(f"{name} is running; its wish has to wait")
+        self._running[name] = background.start(self._guarded(name, coroutine, symbol), name=name)
 
     async def stop(self) -> None:
         """Cancel running jobs, and wait until they have ended."""
@@ -36,13 +44,12 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _guarded(self, name: str, coroutine: Coroutine[None, None, None]) -> None:
+    async def _guarded(self, name: str, coroutine: Coroutine[None, None, None], symbol: str) -> None:
         try:
             await coroutine
         except ExchangeError as error:
             log.warning("%s failed, the last known state stays: %s", name, error)
-        except Exception as error:
-            log.exception("%s failed", name)
-            self._alert("error", f"job.{name}", f"{name} failed: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            self._faults.report(f"the job {name}", error, symbol)
         finally:
             self._after()

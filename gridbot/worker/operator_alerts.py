@@ -1,11 +1,15 @@
-"""Alerts: what an operator has to know. Each is recorded and then passed on."""
+"""Alerts: what an operator has to know. Each is recorded and then passed on, also one that cannot be recorded."""
 
 from __future__ import annotations
+
+import logging
 
 from gridbot.records.record_types import AlertRecord
 from gridbot.worker.context import Alert, RecordSink
 
 __all__ = ["Alerts"]
+
+log = logging.getLogger(__name__)
 
 
 class Alerts:
@@ -16,5 +20,8 @@ class Alerts:
         self._tell = tell
 
     def __call__(self, level: str, key: str, text: str, strategy: str = "") -> None:
-        self._recorder.record(AlertRecord(strategy=strategy, level=level.upper(), key=key, text=text))
+        try:
+            self._recorder.record(AlertRecord(strategy=strategy, level=level.upper(), key=key, text=text))
+        except Exception:
+            log.exception("an alert could not be recorded")
         self._tell(level, key, text, strategy)

@@ -2,6 +2,14 @@
 
 New frames call `_drain`, which routes them. Everything else happens once a second (`Clockwork`) or in the background
 (`Jobs`). Each `_drain` ends with one write to the journal.
+
+What raises here, and what it costs (`Faults` tells of each; see `Router`, `Clockwork` and `Jobs` for the rest):
+
+    reading what arrived        an alert, and everything is compared with the exchange
+    the guard over the losses   all live strategies are halted: none may trade without it
+    withdrawing, stopping       the strategy concerned is halted; the others are withdrawn and stopped
+    saving the ledger           an alert; the journal has the executions
+    the clock, the look-ups     fatal: the worker ends with an error
 """
 
 from __future__ import annotations
@@ -11,6 +19,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gridbot import background
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.ports import ExchangeQueries, OpenStreams, Timer
@@ -24,7 +33,7 @@ from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.router import Router
-from gridbot.worker.schedule import Intervals, Schedule
+from gridbot.worker.schedule import Intervals
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Orchestrator", "Parts"]
@@ -68,17 +77,15 @@ class Orchestrator:
         self.records = AccountRecords(parts.recorder, context, self.runners)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(parts.queries, self.live, context, on_wallet=self._router.on_wallet)
-        self._jobs = Jobs(context.alert, parts.recorder.flush)
+        self._jobs = Jobs(context.faults, parts.recorder.flush)
         self.clockwork = Clockwork(
             context,
             self.live,
             self.reconciler,
-            schedule=Schedule(
-                Intervals(
-                    order_sync_s=settings.order_sync_interval,
-                    position_check_s=settings.position_check_interval,
-                    wallet_s=settings.wallet_cache_interval,
-                )
+            intervals=Intervals(
+                order_sync_s=settings.order_sync_interval,
+                position_check_s=settings.position_check_interval,
+                wallet_s=settings.wallet_cache_interval,
             ),
             jobs=self._jobs,
             records=self.records,
@@ -105,8 +112,8 @@ class Orchestrator:
         self._routing = True
         self._drain()
         self._tasks = [
-            asyncio.create_task(self.clockwork.run(), name="clockwork"),
-            asyncio.create_task(self._serve_look_ups(), name="look-ups"),
+            background.awaited(self.clockwork.run(), name="clockwork"),
+            background.awaited(self._serve_look_ups(), name="look-ups"),
         ]
 
     async def run_until_shutdown(self, shutdown: asyncio.Event) -> None:
@@ -119,15 +126,17 @@ class Orchestrator:
             self.guard_losses()
             if clock.monotonic_s() - saved_s > CHECKPOINT_S:
                 saved_s = clock.monotonic_s()
-                self._checkpoint.written()
-                self._checkpoint.save(self.context.ledger)
+                with self.context.faults.contained("saving the ledger"):
+                    self._checkpoint.written()
+                    self._checkpoint.save(self.context.ledger)
         self._raise_failure()
 
     async def stop(self) -> None:
         """Send nothing new, wait for requests under way, close the streams."""
         self.context.gate.stop()
-        for runner in self.runners.values():
-            runner.stop()
+        for symbol, runner in self.runners.items():
+            with self.context.faults.contained(f"{symbol}: stopping", symbol):
+                runner.stop()
         await self.context.executor.drain(SETTLE_S)
         for task in self._tasks:
             task.cancel()
@@ -144,9 +153,16 @@ class Orchestrator:
 
     def guard_losses(self) -> None:
         """Latch the account when it has lost too much; while latched, cancel whatever still rests."""
-        if self.losses.check():
-            for runner in self.live.values():
-                runner.orders.cancel_all("session_loss_limit")
+        faults, latched = self.context.faults, False
+        try:
+            latched = self.losses.check()
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            for symbol in self.live:
+                faults.report("the guard over the losses", error, symbol)
+        if latched:
+            for symbol, runner in self.live.items():
+                with faults.contained(f"{symbol}: withdrawing all orders", symbol):
+                    runner.orders.cancel_all("session_loss_limit")
 
     # ------------------------------------------------------------------ inside
 
@@ -156,7 +172,11 @@ class Orchestrator:
 
     def _drain(self) -> None:
         """Route everything that has arrived, then write the new records."""
-        self._router.route(self.streams.drain())
+        try:
+            self._router.route(self.streams.drain())
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            self.context.faults.report("reading what has arrived", error)
+            self.context.requests.reconcile("what has arrived could not be read")
         if self.recorder.write() and self._offer_timer is None:
             self._offer_timer = self.context.clock.call_later(OFFER_S, self._offer)
 
@@ -167,7 +187,9 @@ class Orchestrator:
 
     async def _serve_look_ups(self) -> None:
         while True:
-            self.reconciler.look_up(await self.context.requests.next_look_up())
+            order = await self.context.requests.next_look_up()
+            with self.context.faults.contained(f"{order.symbol}: beginning a look-up", order.symbol):
+                self.reconciler.look_up(order)
 
     def _raise_failure(self) -> None:
         for task in self._tasks:

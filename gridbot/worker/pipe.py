@@ -13,6 +13,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from gridbot import background
+
 __all__ = ["SupervisorPipe"]
 
 Message = dict[str, Any]
@@ -71,3 +73,5 @@ class SupervisorPipe:
                 self._conn.send(message)
             except OSError:
                 return
+            except Exception as error:  # noqa: BLE001 - reported; the reports behind it have to come
+                background.report_in_thread(f"a message of type {message.get('type')!r} cannot be sent", error)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
+from gridbot import background
 from gridbot.core import ExecutionEvent, PositionEvent, WalletEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.order import OrderState, TrackedOrder
@@ -154,7 +155,7 @@ class Reconciler:
     def look_up(self, order: TrackedOrder) -> None:
         """Ask for one order in the background; while that runs, further calls for the same order do nothing."""
         if order.key not in self._looking:
-            task = asyncio.create_task(self._look_up_until_known(order))
+            task = background.start(self._look_up_guarded(order), name=f"look-up of {order.key}")
             self._looking[order.key] = task
             task.add_done_callback(lambda _: self._looking.pop(order.key, None))
 
@@ -224,6 +225,10 @@ class Reconciler:
                 builders.of_execution("", execution, realised, shadow=False, source="backfill")
             )
             self._context.record_raw(builders.raw_execution("", execution))
+
+    async def _look_up_guarded(self, order: TrackedOrder) -> None:
+        with self._context.faults.contained(f"{order.symbol}: looking up an order", order.symbol):
+            await self._look_up_until_known(order)
 
     async def _look_up_until_known(self, order: TrackedOrder) -> None:
         wait_s = LOOK_UP_AFTER_S

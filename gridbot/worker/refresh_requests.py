@@ -1,6 +1,7 @@
 """A mailbox of what has to be read from the exchange again.
 
-Runners and order managers post; the schedule and the orchestrator take. Neither side depends on the other.
+Runners and order managers post; the clockwork and the orchestrator take. Neither side depends on the other. A request
+is taken when its job starts, not before: what is asked for while that job runs is another request.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from gridbot.orders.order import TrackedOrder
+from gridbot.worker.schedule import Job, Wishes
 
 __all__ = ["RefreshRequests"]
 
@@ -40,6 +42,17 @@ class RefreshRequests:
         self._reconcile_reason = self._reconcile_reason or reason
 
     # ------------------------------------------------------------------ reading and taking
+
+    @property
+    def wishes(self) -> Wishes:
+        """All that is asked for, except look-ups."""
+        return Wishes(self._reconcile_reason or "", frozenset(self._positions), self._wallet)
+
+    def started(self, job: Job) -> None:
+        """The request is served by this job, which starts now."""
+        left = self.wishes.without([job])
+        self._reconcile_reason, self._wallet = left.reconcile or None, left.wallet
+        self._positions &= left.positions
 
     @property
     def symbols(self) -> list[str]:

@@ -1,10 +1,16 @@
-"""The worker's report to its supervisor, each second, and sometimes a record of it."""
+"""The worker's report to its supervisor, each second, and sometimes a record of it.
+
+A report must come whatever happens: 10 s without one and the supervisor kills a worker that trades well. So a figure
+that cannot be made is left out, an alert says so, and the account counts as degraded (`health`). A report that cannot
+be made at all says that instead.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from gridbot import background
 from gridbot.ports import Clock
 from gridbot.worker.health import account_health, sample_of
 from gridbot.worker.orchestrator import Orchestrator
@@ -56,7 +62,10 @@ class Reporting:
     async def run(self) -> None:
         """Report each second until cancelled."""
         while True:
-            self.report()
+            try:
+                self.report()
+            except Exception as error:  # noqa: BLE001 - reported; the next report comes in a second
+                background.report("the report to the supervisor", error)
             await self._clock.sleep(REPORT_S)
 
     def report(self) -> None:
@@ -64,19 +73,25 @@ class Reporting:
         now_s = self._clock.monotonic_s()
         uptime_s = now_s - self._started_s
         orchestrator, pid = self._account(), self._process.pid
+        bare: dict[str, Any] = {
+            "type": "health",
+            "account": self._name,
+            "pid": pid,
+            "state": self.state,
+            "uptime_s": round(uptime_s, 1),
+            "strategies": [],
+        }
         if orchestrator is None:
-            self._send(
-                {
-                    "type": "health",
-                    "account": self._name,
-                    "pid": pid,
-                    "state": self.state,
-                    "uptime_s": round(uptime_s, 1),
-                    "strategies": [],
-                }
-            )
+            self._send(bare)
             return
-        report = account_health(orchestrator, state=self.state, uptime_s=uptime_s, pid=pid, rss=self._process.rss())
+        faults = orchestrator.context.faults
+        try:
+            rss = self._process.rss()
+            report = account_health(orchestrator, state=self.state, uptime_s=uptime_s, pid=pid, rss=rss)
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            faults.report("the report of the worker's health", error)
+            report = {**bare, "health": "degraded", "reasons": ["the report of the worker's health failed"]}
         self._send(report)
-        if self._sampled.take("sample", self._sample_interval_s, now_s):
-            orchestrator.recorder.record(sample_of(report))
+        with faults.contained("the sample of the worker's health"):
+            if self._sampled.take("sample", self._sample_interval_s, now_s):
+                orchestrator.recorder.record(sample_of(report))

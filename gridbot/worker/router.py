@@ -1,7 +1,12 @@
 """Routes what has arrived from the streams: first the account's events, in order, then the newest prices.
 
-A fault in one event affects nothing else: its strategy is halted, with its orders still tracked, and the others trade
-on (incident L59).
+A fault in one event affects nothing else (incident L59):
+
+    what raises                       what it costs
+    an event of a symbol, a price     its strategy is halted, with its orders still tracked
+    the wallet, at one strategy       that strategy is halted
+    the wallet itself, a gap, a       an alert
+    trade of the market
 """
 
 from __future__ import annotations
@@ -22,6 +27,13 @@ from gridbot.worker.strategy_runner import StrategyRunner
 __all__ = ["Router"]
 
 log = logging.getLogger(__name__)
+
+_NAMES: Mapping[type, str] = {
+    ExecutionEvent: "an execution",
+    OrderUpdateEvent: "an update of an order",
+    PositionEvent: "a position",
+    WalletEvent: "the wallet",
+}
 
 
 class Router:
@@ -46,16 +58,19 @@ class Router:
 
     def route(self, drained: Drained) -> None:
         """Pass each event to its strategy, record gaps and the market's trades."""
+        faults = self._context.faults
         for event in drained.private:
-            with self._isolated(getattr(event, "symbol", "")):
+            with self._isolated(getattr(event, "symbol", ""), _NAMES.get(type(event), "an event")):
                 self._on_private(event)
         for gap in drained.gaps:
-            self._on_gap(gap)
+            with faults.contained(f"a gap of the {gap.kind} stream"):
+                self._on_gap(gap)
         for ticker in drained.tickers:
-            with self._isolated(ticker.symbol):
+            with self._isolated(ticker.symbol, "a price"):
                 self._on_ticker(ticker)
         for trade in drained.trades:
-            self._context.recorder.record(builders.of_public_trade(trade))
+            with faults.contained("a trade of the market"):
+                self._context.recorder.record(builders.of_public_trade(trade))
 
     def on_wallet(self, wallet: WalletEvent, source: str) -> None:
         """Take the wallet from stream or REST: the newer figure counts, for all strategies of the account."""
@@ -63,8 +78,9 @@ class Router:
         before = funds.wallet
         if not funds.update(wallet, self._context.clock.monotonic_s()):
             return
-        for runner in self._runners.values():
-            runner.on_wallet(wallet)
+        for symbol, runner in self._runners.items():
+            with self._isolated(symbol, "the wallet"):
+                runner.on_wallet(wallet)
         if before is None or before.wallet_balance != wallet.wallet_balance or source == "rest":
             self._context.recorder.record(builders.of_wallet(wallet, source=source))
 
@@ -98,6 +114,7 @@ class Router:
 
     def _on_gap(self, gap: Gap) -> None:
         log.warning("%s stream was away for %d ms", gap.kind, gap.ended_ts_ms - gap.started_ts_ms)
+        self._context.requests.reconcile(f"the {gap.kind} stream reconnected")
         self._context.recorder.record(
             StreamGapRecord(
                 stream=gap.kind,
@@ -105,21 +122,17 @@ class Router:
                 ended_at=UtcUs(gap.ended_ts_ms * 1000),
             )
         )
-        self._context.requests.reconcile(f"the {gap.kind} stream reconnected")
 
     @contextlib.contextmanager
-    def _isolated(self, symbol: str) -> Iterator[None]:
-        """Halt the strategy of `symbol` when its event raises, and have everything compared with the exchange."""
+    def _isolated(self, symbol: str, what: str) -> Iterator[None]:
+        """Halt the strategy of `symbol` when its event raises; a fault of ours is reported as well."""
         try:
             yield
         except CannotTrade as error:
-            self._halt(symbol, str(error))
-        except Exception as error:
-            log.exception("an event of %s could not be handled", symbol or "the account")
-            self._halt(symbol, f"{type(error).__name__}: {error}; the log file has the traceback")
-            self._context.requests.reconcile("an event could not be handled")
-
-    def _halt(self, symbol: str, reason: str) -> None:
-        runner = self._runners.get(symbol)
-        if runner is not None:
-            runner.halt(reason)
+            runner = self._runners.get(symbol)
+            if runner is None:
+                self._context.faults.report(f"{symbol or 'the account'}: {what}", error)
+            else:
+                runner.halt(str(error))
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            self._context.faults.report(f"{symbol or 'the account'}: {what}", error, symbol)

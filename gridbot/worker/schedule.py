@@ -1,13 +1,30 @@
-"""Which periodic and requested REST reads are due. Pure; time is an argument, monotonic seconds."""
+"""Which periodic and requested readings of the exchange are due, as a step. Pure; times are monotonic seconds.
+
+::
+
+    step(intervals, symbols, state, now_s, wishes, running, unsettled=...) ──► (state, jobs)
+
+    job                when it is wanted                                          two starts apart
+    reconcile          asked for; each `order_sync_s`; executions are missing,    5 s
+                       then each 10 s
+    positions.SYMBOL   asked for; each `position_check_s`                         10 s
+    clock              each hour                                                  an hour
+    wallet             asked for; each `wallet_s`                                 10 s
+
+A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
+one is not repeated sooner (incident L59). Until then the wish stays: nothing that was asked for is dropped, and a wish
+that comes while its job runs leads to another run. What never ran is due at once, whatever the clock says (incident
+L36).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
-from gridbot.worker.refresh_requests import RefreshRequests
-
-__all__ = ["Due", "Intervals", "Job", "JobKind", "Schedule"]
+__all__ = ["APART_S", "Due", "Intervals", "Job", "JobKind", "ScheduleState", "Wishes", "step"]
 
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
@@ -21,12 +38,8 @@ class Due:
         self._last_s: dict[str, float] = {}
 
     def take(self, job: str, every_s: float, now_s: float) -> bool:
-        """True when the job is due; an interval of 0 switches it off.
-
-        The job counts as done from now on: a failing one is not repeated sooner (incident L59).
-        """
-        last_s = self._last_s.get(job)
-        if every_s <= 0 or (last_s is not None and now_s - last_s < every_s):
+        """True when the job is due, which then counts as done; an interval of 0 switches it off."""
+        if not _is_due(self._last_s.get(job), every_s, now_s):
             return False
         self._last_s[job] = now_s
         return True
@@ -41,6 +54,15 @@ class JobKind(StrEnum):
     WALLET = "wallet"
 
 
+APART_S: Mapping[JobKind, float] = {
+    JobKind.RECONCILE: FORCED_RECONCILE_MIN_S,
+    JobKind.POSITIONS: REFRESH_MIN_S,
+    JobKind.CLOCK: CLOCK_S,
+    JobKind.WALLET: REFRESH_MIN_S,
+}
+"""Seconds between two starts of a job."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """`subject` is the reason of a reconcile, or the symbol whose positions are read."""
@@ -53,6 +75,11 @@ class Job:
         """Only one job of a name runs at a time."""
         return f"{self.kind}.{self.subject}" if self.kind is JobKind.POSITIONS else str(self.kind)
 
+    @property
+    def symbol(self) -> str:
+        """The symbol whose strategy it belongs to; "" for none."""
+        return self.subject if self.kind is JobKind.POSITIONS else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
@@ -63,38 +90,90 @@ class Intervals:
     wallet_s: float
 
 
-class Schedule:
-    """One per account. A request is served at once, or when the minimum interval of its kind has passed."""
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is wanted and has not started: a reconcile with its reason ("" for none), positions by symbol, and so on."""
 
-    def __init__(self, intervals: Intervals) -> None:
-        self._intervals = intervals
-        self._due = Due()
+    reconcile: str = ""
+    positions: frozenset[str] = frozenset()
+    wallet: bool = False
+    clock: bool = False
 
-    def position_check_due(self, now_s: float) -> bool:
-        """Whether each strategy has to check its positions now."""
-        return self._due.take("position_check", self._intervals.position_check_s, now_s)
+    def __or__(self, other: Wishes) -> Wishes:
+        """Both; of two reasons for a reconcile the one of the left side stays."""
+        return Wishes(
+            self.reconcile or other.reconcile,
+            self.positions | other.positions,
+            self.wallet or other.wallet,
+            self.clock or other.clock,
+        )
 
-    def take(self, requests: RefreshRequests, now_s: float, *, unsettled: bool) -> list[Job]:
-        """What has to be read now; the requests served are taken out of `requests`.
+    def without(self, jobs: Sequence[Job]) -> Wishes:
+        """What is left when these jobs have started."""
+        kinds = {job.kind for job in jobs}
+        return Wishes(
+            "" if JobKind.RECONCILE in kinds else self.reconcile,
+            self.positions - {job.symbol for job in jobs},
+            self.wallet and JobKind.WALLET not in kinds,
+            self.clock and JobKind.CLOCK not in kinds,
+        )
 
-        `unsettled`: executions of a finished order are missing, so a reconcile has to page them.
-        """
-        due, jobs = self._due, []
-        if unsettled and due.take("unsettled", REFRESH_MIN_S, now_s):
-            requests.reconcile("executions of a finished order are missing")
-        if due.take("order_sync", self._intervals.order_sync_s, now_s):
-            requests.reconcile("periodic")
-        if requests.wants_reconcile and due.take("reconcile", FORCED_RECONCILE_MIN_S, now_s):
-            jobs.append(Job(JobKind.RECONCILE, requests.take_reconcile()))
-        for symbol in requests.symbols:
-            if due.take(f"positions.{symbol}", REFRESH_MIN_S, now_s):
-                requests.take_positions(symbol)
-                jobs.append(Job(JobKind.POSITIONS, symbol))
-        if due.take("clock", CLOCK_S, now_s):
-            jobs.append(Job(JobKind.CLOCK))
-        if due.take("wallet_check", self._intervals.wallet_s, now_s):
-            requests.refresh_wallet()
-        if requests.wants_wallet and due.take("wallet", REFRESH_MIN_S, now_s):
-            requests.take_wallet()
-            jobs.append(Job(JobKind.WALLET))
-        return jobs
+    def jobs(self) -> list[Job]:
+        """As jobs, the most important first."""
+        jobs = [Job(JobKind.RECONCILE, self.reconcile)] if self.reconcile else []
+        jobs += [Job(JobKind.POSITIONS, symbol) for symbol in sorted(self.positions)]
+        jobs += [Job(JobKind.CLOCK)] if self.clock else []
+        return jobs + ([Job(JobKind.WALLET)] if self.wallet else [])
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleState:
+    """`owed` are the wishes of the clock that have not started; `last_s` has the last start of each period and job."""
+
+    owed: Wishes = Wishes()
+    last_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def step(
+    intervals: Intervals,
+    symbols: Collection[str],
+    state: ScheduleState,
+    now_s: float,
+    wishes: Wishes,
+    running: Collection[str],
+    *,
+    unsettled: bool,
+) -> tuple[ScheduleState, list[Job]]:
+    """The jobs to start now.
+
+    `wishes` are those of others, `running` the names of jobs under way, `symbols` those whose positions are checked.
+    `unsettled`: executions of a finished order are missing, so a reconcile has to page them.
+    """
+    last_s = dict(state.last_s)
+
+    def begins(period: str, every_s: float) -> bool:
+        due = _is_due(last_s.get(period), every_s, now_s)
+        if due:
+            last_s[period] = now_s
+        return due
+
+    missing = unsettled and begins("unsettled", REFRESH_MIN_S)
+    periodic = begins("order_sync", intervals.order_sync_s)
+    text = "executions of a finished order are missing" if missing else "periodic" if periodic else ""
+    owed = state.owed | Wishes(
+        text,
+        frozenset(symbols) if begins("position_check", intervals.position_check_s) else frozenset(),
+        begins("wallet_check", intervals.wallet_s),
+        begins("clock_check", CLOCK_S),
+    )
+    jobs = [
+        job
+        for job in (wishes | owed).jobs()
+        if job.name not in running and _is_due(last_s.get(job.name), APART_S[job.kind], now_s)
+    ]
+    last_s.update((job.name, now_s) for job in jobs)
+    return ScheduleState(owed.without(jobs), last_s), jobs
+
+
+def _is_due(last_s: float | None, every_s: float, now_s: float) -> bool:
+    return every_s > 0 and (last_s is None or now_s - last_s >= every_s)

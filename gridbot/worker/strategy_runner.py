@@ -79,6 +79,7 @@ class StrategyRunner:
         )
         self.saving = StrategySaving(self.strat_id, engine, context.recorder, save_state)
         self._wants = config.decided_by.wants
+        context.faults.enroll(self.symbol, self.halt)
 
     # ------------------------------------------------------------------ control
 
@@ -102,11 +103,13 @@ class StrategyRunner:
         """An operator ends pause and halt."""
         self.risk_state.resume()
 
-    def halt(self, reason: str) -> None:
-        """Decide nothing until an operator resumes; orders are still tracked. Alerts once."""
-        if self.risk_state.halt(reason):
-            text = f"{self.strat_id} is halted: {reason}"
-            self._context.alert("error", f"halt.{self.symbol}", text, self.strat_id)
+    def halt(self, reason: str) -> bool:
+        """Decide nothing until an operator resumes; orders are still tracked. False, and no alert, if halted before."""
+        if not self.risk_state.halt(reason):
+            return False
+        text = f"{self.strat_id} is halted: {reason}"
+        self._context.alert("error", f"halt.{self.symbol}", text, self.strat_id)
+        return True
 
     # ------------------------------------------------------------------ market
 

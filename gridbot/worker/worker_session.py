@@ -17,8 +17,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from gridbot import background
 from gridbot.config.models import OnStop
 from gridbot.exchange.failures import ExchangeError
+from gridbot.fault_book import FaultBook, in_words
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
@@ -70,10 +72,11 @@ class WorkerSession:
         self._orphaned = False
         self._assembly: Assembly | None = None
         self._commands: Commands | None = None
+        self._early_faults = FaultBook()
 
     async def run(self) -> int:
         """Start, trade until stopped, close; the exit code. Raises StartRefused, JournalBusy, OSError."""
-        report = asyncio.create_task(self._reporting.run(), name="report")
+        report = background.start(self._reporting.run(), name="the reports to the supervisor")
         assembly = self._assembly = Assembly(
             self._spec, self._records, alert=self._tell, clock=self._clock, ids=self._ids
         )
@@ -113,6 +116,15 @@ class WorkerSession:
         self._orphaned = True
         self._shutdown.set()
 
+    def on_fault(self, part: str, error: BaseException) -> None:
+        """Something raised that nobody else catches: a timer, a reader, a thread. Everything goes on."""
+        orchestrator = self._account()
+        if orchestrator is not None:
+            orchestrator.context.faults.report(part, error)
+        elif self._early_faults.count(part, error, self._clock.monotonic_s()) == 1:
+            log.error("%s failed", part, exc_info=error)
+            self._alert("error", "fault", f"{part} failed: {in_words(error)}; the log file has the traceback")
+
     def on_message(self, message: Message) -> None:
         """A message of the supervisor: `stop`, `ack` or `command`."""
         match message.get("type"):
@@ -126,7 +138,11 @@ class WorkerSession:
 
     def _on_command(self, message: Message) -> None:
         """Carry out a command, and record it, its result and what it changed."""
-        answer = answer_to(message, self._commands, self._reporting.state)
+        try:
+            answer = answer_to(message, self._commands, self._reporting.state)
+        except Exception as error:  # noqa: BLE001 - reported with its traceback; the operator gets an answer
+            self.on_fault(f"the command {message.get('name')!r}", error)
+            answer = {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
         if self._assembly is not None:
             self._assembly.recorder.record(record_of(message, answer))
             orchestrator = self._account()
@@ -157,8 +173,8 @@ class WorkerSession:
 
     async def _try_start(self, assembly: Assembly) -> bool:
         """False when the worker was stopped before the start had ended. Raises ExchangeError or StartRefused."""
-        started = asyncio.create_task(assembly.start())
-        stopped = asyncio.create_task(self._shutdown.wait())
+        started = background.awaited(assembly.start(), name="the start")
+        stopped = background.awaited(self._shutdown.wait(), name="a stop")
         await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if not started.done():

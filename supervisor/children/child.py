@@ -113,7 +113,7 @@ class Child:
         for end in theirs:  # with a copy open here we would never see its end of file
             end.close()
         self._process = process
-        self._pipe = ChildPipe(loop, ours[0], ours[1], self._take, lambda text: None)
+        self._pipe = ChildPipe(loop, ours[0], ours[1], self._take, self._pipe_closed)
         loop.add_reader(process.sentinel, self._ended, loop)
 
     def send(self, message: Message) -> bool:
@@ -136,6 +136,12 @@ class Child:
     def _take(self, message: Message) -> None:
         self._said.note(message)
         self._on_message(self, message)
+
+    def _pipe_closed(self, text: str) -> None:
+        """Without a reason it has closed its end; otherwise nothing that it says is read any more."""
+        if text:
+            end = f"its messages cannot be read any more, so it will be killed for its silence: {text}"
+            self._on_message(self, {"type": "alert", "level": "error", "text": end})
 
     def _pipes(self) -> tuple[tuple[Connection[Any, Any], Connection[Any, Any]], tuple[Connection[Any, Any], ...]]:
         """Our (incoming, outgoing) ends and the child's ends."""

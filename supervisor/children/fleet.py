@@ -1,10 +1,13 @@
 """All children: passes events to the policy of the child they concern, and carries out the actions it returns.
 
-Every change of a child's state comes through `Fleet.advance`.
+Each child, each alert and each action is by itself: what raises goes to `FleetEvents.fault`, and the rest goes on. A
+process that cannot be spawned, for whatever reason, has failed. Every change of a child's state comes through
+`Fleet.advance`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -24,12 +27,16 @@ log = logging.getLogger("supervisor")
 
 @dataclass(frozen=True, slots=True)
 class FleetEvents:
-    """Callbacks for what happens to a child. `stop_mode` gives the mode for the stop message to a worker."""
+    """Callbacks for what happens to a child.
+
+    `stop_mode` gives the mode for the stop message to a worker; `fault` hears of a fault of ours, with the part's name.
+    """
 
     message: Callable[[Child, Message], None]
     exit: Callable[[Child, int], None]
     alert: Callable[[Child, str, str], None]
     stop_mode: Callable[[], str]
+    fault: Callable[[str, BaseException], None]
 
 
 class Fleet:
@@ -72,19 +79,31 @@ class Fleet:
         if child.state.process is not before and not alerts:
             _log_change(child)
         for alert in alerts:
-            self._events.alert(child, alert.level, alert.text)
+            with self._contained(f"{child.spec.name}: an alert"):
+                self._events.alert(child, alert.level, alert.text)
         for action in actions:
             if isinstance(action, Do):
-                self._do(child, action)
+                with self._contained(f"{child.spec.name}: {action.value}"):
+                    self._do(child, action)
 
     def advance_all(self, *events: Event) -> None:
+        """The same for every child."""
         for child in self._children:
-            self.advance(child, *events)
+            with self._contained(f"{child.spec.name}: looking after it"):
+                self.advance(child, *events)
 
     def kill_now(self) -> None:
         """SIGKILL every process that still runs, and wait for its end."""
         for child in self._children:
-            child.kill_now()
+            with self._contained(f"{child.spec.name}: killing it"):
+                child.kill_now()
+
+    @contextlib.contextmanager
+    def _contained(self, part: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            self._events.fault(part, error)
 
     def _do(self, child: Child, action: Do) -> None:
         match action:
@@ -104,7 +123,11 @@ class Fleet:
     def _spawn(self, child: Child) -> None:
         try:
             child.spawn(self._launch.of(child.spec))
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - it has failed, and whoever is no OSError is a fault of ours
+            if not isinstance(error, OSError):
+                self._events.fault(f"{child.spec.name}: spawning it", error)
+            with self._contained(f"{child.spec.name}: ending what was begun"):
+                child.kill_now()
             self._launch.ended(child.spec, in_order=True)
             self.advance(child, SpawnFailed(str(error)))
 

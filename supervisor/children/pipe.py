@@ -130,7 +130,7 @@ class ChildPipe:
         while True:
             try:
                 message = next(messages, None)
-            except (ValueError, pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+            except Exception as error:  # noqa: BLE001 - unpickling garbage may raise anything
                 self._end(f"unreadable message: {error}")
                 return False
             if message is None:

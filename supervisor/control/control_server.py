@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import socket
@@ -13,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from gridbot import background
 from supervisor.control.socket_protocol import (
     LONGEST_LINE,
     PATH_FILE,
@@ -26,8 +26,6 @@ from supervisor.control.socket_protocol import (
 )
 
 __all__ = ["ControlServer"]
-
-log = logging.getLogger(__name__)
 
 Handler = Callable[[Json], Awaitable[Json]]
 
@@ -95,8 +93,7 @@ class ControlServer:
         self._clients[writer] = asyncio.current_task()
         try:
             while line := await reader.readline():
-                answer = await self._answer(line)
-                writer.write(encode(answer))
+                writer.write(await self._answer(line))
                 await writer.drain()
         except (ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line beyond the limit, or the end
             pass
@@ -104,12 +101,11 @@ class ControlServer:
             self._clients.pop(writer, None)
             writer.close()
 
-    async def _answer(self, line: bytes) -> Json:
-        request = read_request(line)
-        if isinstance(request, str):
-            return refused(request)
+    async def _answer(self, line: bytes) -> bytes:
+        """One line. A fault of ours is reported and refuses this request; the next one is answered again."""
         try:
-            return await self._handler(request)
-        except Exception as error:  # a bad request must not end the loop
-            log.exception("request %r failed", request["op"])
-            return refused(f"unexpected {type(error).__name__}: {error}; the supervisor's log has it")
+            request = read_request(line)
+            return encode(refused(request) if isinstance(request, str) else await self._handler(request))
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            background.report("a request on the control socket", error)
+            return encode(refused(f"unexpected {type(error).__name__}: {error}; the supervisor's log has it"))

@@ -1,4 +1,4 @@
-"""Alerts about children: to the log, to `status` for a while, and to the supervisor's records."""
+"""Alerts about children and the supervisor itself: to the log, to `status` for a while, and to its records."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ __all__ = ["Alerts"]
 log = logging.getLogger("supervisor")
 
 SHOWN: Final = 50
+SELF: Final = "supervisor"
 
 
 class Alerts:
@@ -31,9 +32,16 @@ class Alerts:
 
     def add(self, child: Child, level: str, text: str, *, recorded: bool = False) -> None:
         """`level` is a logging level name. `recorded`: the child has put it into its own records already."""
-        name = child.spec.name
-        number = logging.getLevelNamesMapping().get(level, logging.WARNING)
-        log.log(number, "%s: %s", name, text, extra={"account": child.spec.account})
-        self._newest.append({"time": utc_now(), "level": level, "child": name, "text": text})
+        self._add(child.spec.name, child.spec.account, level, text)
         if not recorded:
-            self._journal.alert(level, name, text)
+            self._journal.alert(level, child.spec.name, text)
+
+    def own(self, level: str, text: str) -> None:
+        """About the supervisor itself."""
+        self._add(SELF, "", level, text)
+        self._journal.alert(level, SELF, text)
+
+    def _add(self, name: str, account: str, level: str, text: str) -> None:
+        number = logging.getLevelNamesMapping().get(level, logging.WARNING)
+        log.log(number, "%s: %s", name, text, extra={"account": account})
+        self._newest.append({"time": utc_now(), "level": level, "child": name, "text": text})

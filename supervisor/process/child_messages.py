@@ -22,7 +22,8 @@ log = logging.getLogger("supervisor")
 class ChildMessages:
     """Gives each message to the part it concerns.
 
-    `on_answer` takes a worker's answer to a command; `on_ready` is called after a child has become ready.
+    `on_answer` takes a worker's answer to a command; `on_ready` is called after a child has become ready; `on_fault`
+    hears of a message that could not be used.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class ChildMessages:
         commits: CommitRelay,
         on_answer: Callable[[Message], None],
         on_ready: Callable[[], None],
+        on_fault: Callable[[str, BaseException], None],
     ) -> None:
         self._fleet = fleet
         self._launch = launch
@@ -40,13 +42,14 @@ class ChildMessages:
         self._commits = commits
         self._on_answer = on_answer
         self._after_ready = on_ready
+        self._on_fault = on_fault
 
     def take(self, child: Child, message: Message) -> None:
-        """Never raises: a message that cannot be used is logged, and the ones behind it still count."""
+        """Never raises: a message that cannot be used goes to `on_fault`, and the ones behind it still count."""
         try:
             self._take(child, message)
-        except Exception:
-            log.exception("%s sent a message that could not be used: %r", child.spec.name, message.get("type"))
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            self._on_fault(f"{child.spec.name}: taking in a message of type {message.get('type')!r}", error)
 
     def _take(self, child: Child, message: Message) -> None:
         match message.get("type"):

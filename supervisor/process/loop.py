@@ -8,6 +8,16 @@ the putting together of the parts:
     StartOrder          what may start, and in which order    StopOrder                 how and in which order it ends
     ChildMessages       what a message leads to               CommitRelay               what the database holds
     Alerts              log, status, records                  control.Operations        requests of the control socket
+    Faults              what raised, once per cause
+
+Nothing that raises ends the loop or is silent (`Faults`, as alerts of the child "supervisor"):
+
+    one child's turn, alert or signal      the other children have theirs (`Fleet`)
+    the rest of a tick                     the next tick comes later each time, 30 s at most
+    a child's message, a request           it is dropped, or refused; the next one counts
+    the end of a child                     its policy hears of it whatever else fails
+    a stop by force                        ends the loop, and every process is killed
+    anything else: a timer, a thread       the loop goes on (`gridbot.background.watch`)
 """
 
 from __future__ import annotations
@@ -20,6 +30,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from gridbot import background
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
@@ -33,6 +44,7 @@ from supervisor.process.child_alerts import Alerts
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock
+from supervisor.process.own_faults import Faults
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
 from supervisor.status.collection import status_of, supervisor_facts
@@ -71,12 +83,14 @@ class Supervisor:
         self._lock = DirectoryLock(plan.data_dir)
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
         self._alerts = Alerts(self._journal)
+        self._faults = Faults(self._alerts, clock)
         self._launch = LaunchArguments(plan.accounts)
         events = FleetEvents(
             message=lambda child, message: self._messages.take(child, message),
             exit=self._on_exit,
             alert=self._alerts.add,
             stop_mode=lambda: self._stopping.mode,
+            fault=self._faults.report,
         )
         crash_log = plan.data_dir / "logs" / "crash.log"
         self._fleet = Fleet(plan.children, crash_log, self._launch, events, clock=clock, jitter=jitter)
@@ -85,7 +99,13 @@ class Supervisor:
         self._operations = Operations(self._fleet, self.status, self.stop, self._journal.command)
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(
-            self._fleet, self._launch, self._alerts, commits, self._operations.on_answer, lambda: self._tend()
+            self._fleet,
+            self._launch,
+            self._alerts,
+            commits,
+            self._operations.on_answer,
+            lambda: self._tend(),
+            self._faults.report,
         )
 
     async def run(self) -> ExitCode:
@@ -94,25 +114,27 @@ class Supervisor:
         self._journal.open(self.plan.snapshot)
         loop = asyncio.get_running_loop()
         control = ControlServer(self.plan.data_dir, self._operations.handle)
-        try:
-            await control.open()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self._on_signal, number)
-            loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-            self._tick(loop)
-            await self._finished.wait()
-        finally:
-            self._fleet.kill_now()
-            await control.close()
-            self._journal.close()
-            self._lock.release()
+        with background.watch(loop, self._faults.report):
+            try:
+                await control.open()
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.add_signal_handler(number, self._on_signal, number)
+                loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+                self._tick(loop)
+                await self._finished.wait()
+            finally:
+                self._fleet.kill_now()
+                await control.close()
+                self._journal.close()
+                self._lock.release()
         log.info("stopped%s", " by force" if self._stopping.forced else "")
         return ExitCode.FORCED if self._stopping.forced else ExitCode.OK
 
     def stop(self, mode: str | None = None, *, force: bool = False) -> None:
         """Begin the end. `mode` is keep, cancel or flatten (default: as configured); `force` kills everything now."""
         self._stopping.begin(mode, force=force)
-        self._tend()
+        if not self._faults.attempt("stopping", self._tend) and force:
+            self._finished.set()  # `run` kills whatever is left
 
     def status(self) -> dict[str, Any]:
         """The model of `supervisor.status.model`."""
@@ -135,20 +157,30 @@ class Supervisor:
         log.info("SIGHUP received and ignored; a changed configuration needs stop and start")
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = self._clock()
-        if now - self._last_tick > self._pause + STALL_S:
-            log.warning("this process did not run for %.1f s; children get that time on top", now - self._last_tick)
-            self._fleet.advance_all(Report())
-        late_s, self._last_tick = max(0.0, now - self._last_tick - self._pause), now
         try:
-            self._tend()
-            self._journal.sample(now, late_s, self.plan.health_interval, self.status)
-            self._pause = TICK_S
-        except Exception:  # the accounts trade on without us for a while; silence would be worse than a late tick
-            self._pause = min(LONGEST_PAUSE_S, max(1.0, 2 * self._pause))
-            log.exception("unexpected error in the supervisor's loop, next look in %.0f s", self._pause)
-        if not self._finished.is_set():
-            loop.call_later(self._pause, self._tick, loop)
+            self._turn()
+        finally:
+            if not self._finished.is_set():
+                loop.call_later(self._pause, self._tick, loop)
+
+    def _turn(self) -> None:
+        now = self._clock()
+        gone, self._last_tick = now - self._last_tick, now
+        done = [
+            self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
+            self._faults.attempt("looking after the children", self._tend),
+            self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
+        ]
+        # The accounts trade on without us for a while; silence would be worse than a late tick.
+        self._pause = TICK_S if all(done) else min(LONGEST_PAUSE_S, max(1.0, 2 * self._pause))
+
+    def _allow_for_stall(self, gone: float) -> None:
+        if gone > self._pause + STALL_S:
+            log.warning("this process did not run for %.1f s; children get that time on top", gone)
+            self._fleet.advance_all(Report())
+
+    def _sample(self, now: float, gone: float) -> None:
+        self._journal.sample(now, max(0.0, gone - self._pause), self.plan.health_interval, self.status)
 
     def _tend(self) -> None:
         """Let time pass for every child, and start or stop what is due."""
@@ -169,6 +201,14 @@ class Supervisor:
             self._fleet.advance(writer, Restart("restarted in order for a new record queue"))
 
     def _on_exit(self, child: Child, code: int) -> None:
+        """Whatever else fails: the policy hears of the end, or the child would count as alive for ever."""
+        self._faults.attempt(f"{child.spec.name}: what its end means", lambda: self._note_end(child, code))
+        self._faults.attempt(
+            f"{child.spec.name}: its end", lambda: self._fleet.advance(child, Exited(code, child.last_exit))
+        )
+        self._faults.attempt("looking after the children", self._tend)
+
+    def _note_end(self, child: Child, code: int) -> None:
         in_order = child.queue_clean if child.spec.kind is ChildKind.WORKER else code == ExitCode.OK
         self._launch.ended(child.spec, in_order=in_order)
         if child.spec.ends_session and code == ExitCode.OK and not self._stopping.begun:
@@ -177,5 +217,3 @@ class Supervisor:
         elif child.spec.kind is ChildKind.PAPER and not self._stopping.begun:
             text = "is gone, and with it the orders, positions and balances of its accounts"
             self._alerts.add(child, "CRITICAL", text)
-        self._fleet.advance(child, Exited(code, child.last_exit))
-        self._tend()

@@ -65,3 +65,23 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_shutdown_leaves_a_waiting_job_alone_that_nobody_waits_for_any_more():
+    """It raised InvalidStateError: a worker that was stopped during its start ended with an error."""
+    pool = DaemonPool(1, "test")
+    started, release = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        started.set()
+        return release.wait(5)
+
+    under_way = pool.submit(work)
+    assert started.wait(5)
+    given_up, waiting = pool.submit(pow, 1, 1), pool.submit(pow, 1, 1)
+    assert given_up.cancel()
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="test is closed"):
+        waiting.result(5)
+    release.set()
+    assert under_way.result(5)

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from gridbot import background
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.mailbox import PrivateFrame
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.watchdog import Limits
@@ -227,7 +229,10 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("path", [PUBLIC, PRIVATE])
-def test_nonsense_does_not_end_a_stream(path: str):
+def test_nonsense_does_not_end_a_stream_and_is_told_of(path: str, monkeypatch: pytest.MonkeyPatch):
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(str(args.exc_value)))
+
     async def scene() -> None:
         async with FakeExchange() as exchange, Ears(exchange.endpoints) as ears:
             for text in [*NONSENSE, '{"topic": "tickers.BTCUSDT", "type": "snapshot"}', '{"topic":"\udcff"}']:
@@ -238,6 +243,8 @@ def test_nonsense_does_not_end_a_stream(path: str):
             assert exchange.connects == 2, "nothing was reconnected"
 
     run(scene())
+    assert told
+    assert all("a frame of " in text and " could not be used: " in text for text in told)
 
 
 def test_a_wake_up_that_raises_does_not_end_a_stream():
@@ -538,3 +545,31 @@ def test_stop_does_not_wait_for_a_server_that_never_finished_the_handshake():
         server.close()
 
     run(scene())
+
+
+def test_a_frame_that_cannot_be_read_at_all_leaves_the_others_and_is_asked_for(monkeypatch):
+    """Every frame that had arrived with it was lost, in silence."""
+
+    async def run():
+        told = []
+        endpoints = endpoints_for(Environment.PAPER, "http://127.0.0.1:9")
+        loop = asyncio.get_running_loop()
+        with background.watch(loop, lambda part, error: told.append(part)):
+            streams = StreamSet(endpoints, Credentials("k", "s"), ["BTCUSDT"], loop=loop, on_wake=lambda: None)
+            for topic in ("order", "broken", "execution"):
+                streams._mailbox.put_private(PrivateFrame(topic, [], 1, 1))
+            read = []
+
+            def read_private(frame):
+                if frame.topic == "broken":
+                    raise TypeError("a fault of ours")
+                read.append(frame.topic)
+                return [], []
+
+            monkeypatch.setattr("gridbot.bybit.streams.read_private", read_private)
+            drained = streams.drain()
+        assert read == ["order", "execution"]
+        assert [gap.kind for gap in drained.gaps] == ["private"], "so everything is compared"
+        assert told == ["reading a message of broken"]
+
+    asyncio.run(run())

@@ -12,7 +12,7 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
 from gridbot.execution.executor import Executor
 from gridbot.orders.order import OrderState, TrackedOrder
-from gridbot.orders.outcomes import OrderResult
+from gridbot.orders.outcomes import OrderOutcome, OrderResult
 
 START_S = 1000.0
 START_MS = 1_700_000_000_000
@@ -189,10 +189,12 @@ class Bench:
         self.gateway = FakeGateway(self.clock)
         self.log = self.gateway.log
         self.owner = Owner(self.log)
+        self.faults: list[tuple[str, BaseException, str]] = []
         self.executor = Executor(
             self.gateway,
             self.clock,
             before_send=lambda: self.log.append("journalled"),
+            on_fault=lambda part, error, symbol="": self.faults.append((part, error, symbol)),
             max_in_flight=max_in_flight,
         )
 
@@ -232,6 +234,11 @@ def order_of(
         link_id=link,
         state=state,
     )
+
+
+def outcomes(bench: Bench) -> dict[str, OrderOutcome]:
+    """The outcome of each order that was answered, by link id."""
+    return {link: result.outcome for link, result in bench.owner.results.items()}
 
 
 def names(prefix: str, count: int) -> list[str]:

@@ -18,12 +18,14 @@ WORKER_ROOMS = {
     for name in (
         *(
             "atomic_file",
+            "background",
             "bybit",
             "commands",
             "config",
             "core",
             "exchange",
             "execution",
+            "fault_book",
             "log_lines",
             "logging_setup",
             "orders",
@@ -49,6 +51,7 @@ SHELLS = {
     "gridbot.records.journal_reader": "the journal's segments",
     "gridbot.records.journal_recovery": "the journal's segments",
     "gridbot.records.journal_sync": "the journal's thread",
+    "gridbot.background": "hears of threads that have ended",
     "gridbot.atomic_file": "the one way to replace a file, for state and journal",
     "gridbot.worker.entry": "the entry of the process",
     "gridbot.system_ports": "clock, randomness and memory of a real process",

@@ -38,8 +38,9 @@ def _functions_that_call(owner: str, name: str) -> dict[str, ast.AST]:
 
 @pytest.mark.parametrize("request_now", ["execute_place", "execute_cancel", "execute_batch"])
 def test_only_the_executor_sends_past_its_queue(request_now: str) -> None:
-    assert _functions_that_call("self", request_now).keys() == {"gridbot.execution.executor._execute"}
+    assert _functions_that_call("calls", request_now).keys() == {"gridbot.execution.executor._execute"}
     assert _functions_that_call("executor", request_now).keys() == set()
+    assert _functions_that_call("self", request_now).keys() == set()
 
 
 def test_every_producer_of_an_order_asks_the_gate() -> None:

@@ -23,6 +23,8 @@ GRIDBOT = {
     "frames": "",
     "segment_file": "",
     "process_guard": "",
+    "background": "",
+    "fault_book": "",
     "core": "",
     # What an operator can ask, as a table.
     "commands": "",
@@ -38,16 +40,16 @@ GRIDBOT = {
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core orders records",
-    "execution": "exchange ports orders rolling_limit",
-    "bybit": "core exchange",
+    "execution": "exchange ports orders rolling_limit background",
+    "bybit": "core exchange background",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core exchange strategies records paper.settings paper.market",
     "log_lines": "",
     "logging_setup": "config log_lines",
-    "state": "core ports strategies records config atomic_file version",
+    "state": "core ports strategies records config atomic_file background version",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
-    " process_guard system_ports",
+    " process_guard system_ports background fault_book",
 }
 SUPERVISOR = {
     "utc_time": "",
@@ -58,8 +60,8 @@ SUPERVISOR = {
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard store"
     " exit_codes utc_time",
     "status": "gridbot.version children exit_codes utc_time",
-    "control": "gridbot.commands gridbot.version children",
-    "process": "children control status store exit_codes utc_time polling",
+    "control": "gridbot.background gridbot.commands gridbot.version children",
+    "process": "gridbot.background gridbot.fault_book children control status store exit_codes utc_time polling",
     "cli": "gridbot.commands gridbot.config gridbot.exchange gridbot.logging_setup gridbot.paper.feed"
     " gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.store gridbot.version children"
     " control process status store exit_codes utc_time polling",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import Any
 
 import pytest
 
+from gridbot.bybit.call_pool import DaemonPool
 from gridbot.config.models import GridbotConfig
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord
 from gridbot.system_ports import OwnProcess, SystemClock, SystemIds
+from gridbot.worker import health
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
+from gridbot.worker.strategy_runner import StrategyRunner
 from gridbot.worker.worker_session import EXIT_OK, EXIT_REFUSED, WorkerSession
 from tests.integration.worker_bench import BTC, exchange, records, resting, settings
 
@@ -134,6 +138,119 @@ def test_a_stop_while_the_start_waits_for_its_next_try_ends_it_at_once(tmp_path:
                 assert await asyncio.wait_for(life.task, 1.0) == EXIT_OK
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("request_number", [1, 2, 5, 8, 11])
+def test_a_stop_in_the_middle_of_the_start_is_an_orderly_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, request_number: int
+) -> None:
+    """With a request that still waited for a thread, the end itself broke: exit code 1, an error, a locked journal."""
+    config = settings(tmp_path)
+    submit = DaemonPool.submit
+    requests = 0
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+
+                def counted(pool: DaemonPool, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+                    nonlocal requests
+                    requests += 1
+                    if requests == request_number:
+                        loop.call_soon(life.session.stop)
+                    return submit(pool, fn, *args, **kwargs)
+
+                monkeypatch.setattr(DaemonPool, "submit", counted)
+                assert await asyncio.wait_for(life.task, WAIT_S) == EXIT_OK
+                assert life.sent[-1] == {"type": "bye", "reason": "stopped", "exit_code": EXIT_OK}
+                assert not [message for message in life.sent if message["type"] == "alert"]
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(run())
+    assert requests >= request_number
+    assert [r.getMessage() for r in caplog.records if r.name.startswith(("gridbot", "asyncio"))] == []
+
+
+@pytest.mark.parametrize("step", ["orchestrator.stop", "rest.close"])
+def test_an_end_that_breaks_still_closes_journal_and_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    config = settings(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                await life.until("ready")
+                owner, name = step.split(".")
+                with monkeypatch.context() as patch:
+                    patch.setattr(getattr(life.session._assembly, owner), name, broken)
+                    life.session.stop()
+                    with pytest.raises(RuntimeError, match="a fault of ours"):
+                        await life.task
+            async with living(config, paper) as life:
+                await life.until("ready")  # the journal is free again
+
+    asyncio.run(run())
+
+
+def test_a_health_figure_that_raises_does_not_end_the_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task that reports died of it, in silence, and the worker was killed for that ten seconds later."""
+    config = settings(tmp_path)
+
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("a fault of ours")
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                await life.until("health", state="trading", health="healthy")
+                with monkeypatch.context() as patch:
+                    patch.setattr(health, "_freshness", broken)
+                    report = await life.until("health", state="trading", freshness="offline")
+                    assert report["reasons"] == ["the figures about the streams could not be made"]
+                    assert report["health"] == "degraded"
+                    assert report["wallet"] is not None
+                    assert report["strategies"][0]["strat_id"] == "btc"
+                    sent = len(life.sent)
+                    while len(life.sent) < sent + 2:
+                        await asyncio.sleep(0.01)
+                life.sent.clear()
+                await life.until("health", state="trading", health="healthy")
+                life.session.stop()
+                assert await life.task == EXIT_OK
+
+    asyncio.run(run())
+    alerts = [r for r in records(tmp_path) if isinstance(r, AlertRecord)]
+    assert [(r.level, r.key) for r in alerts] == [("ERROR", "fault")], "once"
+    assert "the figures about the streams failed: ZeroDivisionError" in alerts[0].text
+
+
+def test_a_command_that_breaks_is_answered_and_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings(tmp_path)
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                await life.until("ready")
+                monkeypatch.setattr(StrategyRunner, "pause", broken)
+                life.say("pause")
+                answer = await life.until("answer", id="pause", ok=False)
+                assert "unexpected ZeroDivisionError: a fault of ours" in answer["error"]
+                alert = await life.until("alert", key="fault")
+                assert "the command 'pause' failed" in alert["text"]
+                life.session.on_fault("a timer", ValueError("late"))
+                life.session.on_fault("a timer", ValueError("late"))
+                assert len([m for m in life.sent if m["type"] == "alert"]) == 2, "once per cause"
+
+    asyncio.run(run())
+    assert [r.ok for r in records(tmp_path) if isinstance(r, CommandRecord)] == [False]
 
 
 def test_a_key_that_is_refused_is_not_tried_again(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ def test_a_file_that_fails_does_not_hold_up_the_others(tmp_path, monkeypatch):
     assert problems[0].startswith(f"{tmp_path / 'bad.json'}: expected to write the file, got Is a directory; trading")
 
 
-def test_content_that_cannot_be_encoded_is_given_up(tmp_path, caplog):
+def test_content_that_cannot_be_encoded_is_given_up_and_told_of(tmp_path, caplog, monkeypatch):
+    told = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(str(args.exc_value)))
     files = StateFiles(tmp_path)
     files.write_soon("bad.json", lambda: bytes("\ud800", "utf-8"))
     files.write_soon("good.json", lambda: b"well")
@@ -99,6 +101,23 @@ def test_content_that_cannot_be_encoded_is_given_up(tmp_path, caplog):
     assert files.read("good.json") == b"well"
     assert files.read("bad.json") is None
     assert "cannot be encoded" in caplog.text
+    assert [text.partition(": ")[0] for text in told] == [f"encoding {tmp_path / 'bad.json'}"]
+
+
+def test_what_follows_a_write_may_fail_and_the_next_file_is_written(tmp_path, monkeypatch):
+    """The thread ended: nothing was saved any more, and the worker's end waited for it in vain."""
+    told = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(str(args.exc_value)))
+
+    def broken():
+        raise ValueError("a fault of ours")
+
+    files = StateFiles(tmp_path)
+    files.write_soon("a.json", lambda: b"a", broken)
+    files.write_soon("b.json", lambda: b"b")
+    assert files.close()
+    assert (files.read("a.json"), files.read("b.json")) == (b"a", b"b")
+    assert told == [f"what follows the writing of {tmp_path / 'a.json'}: ValueError: a fault of ours"]
 
 
 def test_a_killed_process_leaves_whole_files_and_the_next_one_tidies_up(tmp_path: Path):

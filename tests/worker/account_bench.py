@@ -34,6 +34,7 @@ from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.strategies.grid import Grid, GridEngine
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.faults import Faults
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.strategy_runner import StrategyRunner
 from tests.execution.support import FakeGateway, ManualClock
@@ -114,7 +115,8 @@ class AccountBench:
         self.clock.now_s = START_S
         self.gateway = FakeGateway(self.clock)
         self.gate = Gate(Funds())
-        executor = Executor(self.gateway, self.clock, before_send=lambda: None)
+        faults = Faults(self.alarm, self.clock, self.requests)
+        executor = Executor(self.gateway, self.clock, before_send=lambda: None, on_fault=faults.report)
         self.context = WorkerContext(
             name="alice",
             run_id="run",
@@ -127,6 +129,7 @@ class AccountBench:
             recorder=self.notes,
             requests=self.requests,
             alert=self.alarm,
+            faults=faults,
             trace=executor.trace,
         )
         engine = self.config.decided_by.make(self.config, BTC, self.config.strat_id, None)

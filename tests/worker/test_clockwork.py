@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+import pytest
+
 from gridbot.core import OrderStatus
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.jobs import Jobs
-from gridbot.worker.schedule import Intervals, Schedule
+from gridbot.worker.schedule import Intervals
 from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, ticker
 
@@ -20,12 +22,16 @@ class Readings:
 
     done: list[str] = field(default_factory=list)
     is_unsettled: bool = False
+    busy: asyncio.Event | None = None
+    """A reconcile takes until this is set."""
 
     def unsettled(self) -> bool:
         return self.is_unsettled
 
     async def reconcile(self, reason: str) -> None:
         self.done.append(f"reconcile: {reason}")
+        if self.busy is not None:
+            await self.busy.wait()
 
     async def positions(self, symbol: str) -> None:
         self.done.append(f"positions of {symbol}")
@@ -64,8 +70,8 @@ class Bench:
             self.account.context,
             {"BTCUSDT": self.account.runner},
             self.readings,  # type: ignore[arg-type]
-            schedule=Schedule(Intervals(order_sync_s=60, position_check_s=30, wallet_s=20)),
-            jobs=Jobs(self.account.alarm, lambda: None),
+            intervals=Intervals(order_sync_s=60, position_check_s=30, wallet_s=20),
+            jobs=Jobs(self.account.context.faults, lambda: None),
             records=self.kept,  # type: ignore[arg-type]
             private_alive=lambda: self.private_alive,
         )
@@ -132,6 +138,89 @@ async def test_a_retry_that_is_due_is_sent() -> None:
         account.runner.on_order_update(account.update(order, OrderStatus.NEW))
     assert {order.state for order in account.orders} == {"open"}
     assert len(account.context.retry) == 0
+
+
+async def test_a_reconcile_that_is_asked_for_while_one_runs_follows_it() -> None:
+    """The second one was dropped (issue 11, kind 1)."""
+    bench = Bench()
+    busy = bench.readings.busy = asyncio.Event()
+    await bench.second()
+    bench.account.requests.reconcile("the private stream reconnected")
+    seconds = [await bench.second() for _ in range(8)]
+    assert seconds == [[]] * 8, "one at a time"
+    busy.set()
+    await settle()
+    assert await bench.second() == ["reconcile: the private stream reconnected"]
+    later = [read for _ in range(40) for read in await bench.second()]
+    assert not [read for read in later if "reconcile" in read], "and once is enough"
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "part"),
+    [
+        ("clockwork", "_private_alive", "the age of the wallet"),
+        ("retry", "due", "the retries that are due"),
+        ("executor", "pump", "sending what waits"),
+        ("readings", "unsettled", "looking for missing executions"),
+        ("clockwork", "_reading", "the jobs that are due"),
+        ("kept", "watch_journal", "the watch over the journal"),
+        ("kept", "record_state", "recording the state"),
+        ("kept", "flush", "writing the records"),
+    ],
+)
+async def test_a_broken_part_of_a_second_is_one_alert_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, owner: str, name: str, part: str
+) -> None:
+    bench = Bench()
+    context = bench.account.context
+    owners = {"retry": context.retry, "executor": context.executor}
+    broken = owners[owner] if owner in owners else getattr(bench, owner)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, name, fail)
+        done = [read for _ in range(40) for read in await bench.second()]
+    assert bench.account.alarm.keys == ["fault"]
+    assert bench.account.alarm.alerts[0][2].startswith(f"{part} failed: RuntimeError: a fault of ours")
+    assert bench.account.runner.risk_state.halted == ""
+    if name != "_reading":
+        assert done.count("wallet") == 2
+    if owner != "kept":
+        assert bench.kept.calls == ["journal", "state", "flush"] * 40
+    else:
+        assert len(bench.kept.calls) == 80
+    bench.account.clock.now_s += 100
+    assert "wallet" in await bench.second(), "and when it works again, everything does"
+
+
+async def test_a_retry_that_breaks_halts_its_strategy_and_the_clock_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    account = bench.account
+    account.gateway.failures.append(make_error("busy", ErrorKind.RETRY))
+    account.runner.on_ticker(ticker())
+    await settle()
+
+    def fail(item: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(account.runner.orders, "retry", fail)
+    assert "wallet" in await bench.second()
+    assert "another try of an order failed" in account.runner.risk_state.halted
+    assert account.alarm.keys == ["halt.BTCUSDT"]
+
+
+async def test_a_reading_of_positions_that_breaks_halts_its_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+
+    async def fail(symbol: str) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(bench.readings, "positions", fail)
+    assert "wallet" in await bench.second()
+    assert "the job positions.BTCUSDT failed" in bench.account.runner.risk_state.halted
+    assert bench.account.alarm.keys == ["halt.BTCUSDT"]
 
 
 async def test_a_loop_that_is_late_says_how_much() -> None:

@@ -180,7 +180,95 @@ async def test_a_latched_account_withdraws_its_orders() -> None:
     await bench.orchestrator.stop()
 
 
-async def test_a_fault_in_the_clockwork_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_arrived_and_cannot_be_read_is_an_alert_and_a_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    await bench.orchestrator.start()
+
+    def broken() -> None:
+        raise RuntimeError("a fault of ours")
+
+    bench.account.requests.take_reconcile()
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.streams, "drain", broken)
+        bench.streams.push(50000)
+        bench.streams.push(50000)
+    assert bench.account.alarm.keys == ["fault"], "once"
+    assert bench.account.requests.take_reconcile() == "what has arrived could not be read"
+    bench.streams.push(50000)
+    assert bench.account.orders, "the next one is read"
+    await bench.orchestrator.stop()
+
+
+async def test_without_a_guard_over_the_losses_no_strategy_trades(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    await bench.orchestrator.start()
+
+    def broken() -> bool:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(bench.losses, "check", broken)
+    await asyncio.wait_for(bench.orchestrator.run_until_shutdown(bench.shutdown), 5)
+    assert bench.account.alarm.keys == ["halt.BTCUSDT"], "once, and the worker has lived on"
+    assert "the guard over the losses failed" in bench.account.runner.risk_state.halted
+    await bench.orchestrator.stop()
+
+
+async def test_a_strategy_that_cannot_withdraw_or_stop_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    await bench.orchestrator.start()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(bench.account.runner.orders, "cancel_all", broken)
+    bench.losses.is_latched = True
+    bench.orchestrator.guard_losses()
+    assert bench.account.alarm.keys == ["halt.BTCUSDT"]
+    monkeypatch.setattr(bench.account.runner, "stop", broken)
+    await bench.orchestrator.stop()
+    assert bench.account.alarm.keys == ["halt.BTCUSDT", "fault.BTCUSDT"]
+    assert bench.streams.calls == ["start", "stop"], "the stop went on to its end"
+
+
+async def test_a_ledger_that_cannot_be_saved_is_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    await bench.orchestrator.start()
+
+    def broken(ledger: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(bench.checkpoint, "save", broken)
+    await asyncio.wait_for(bench.orchestrator.run_until_shutdown(bench.shutdown), 5)
+    assert bench.account.alarm.keys == ["fault"]
+    await bench.orchestrator.stop()
+
+
+async def test_a_look_up_that_breaks_halts_its_strategy_and_the_next_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended in silence, and its order stayed unresolved until the next comparison."""
+    bench = Bench()
+    await bench.orchestrator.start()
+    bench.streams.push(50000)
+    await settle()
+    order, other = bench.account.orders[:2]
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.queries, "find_order", broken)
+        bench.account.runner.book.lose_reply(order.key, "timed out")
+        bench.account.requests.look_up(order)
+        await settle()
+    assert bench.account.alarm.keys[0] == "halt.BTCUSDT", "then the comparison breaks on the same"
+    assert "looking up an order failed" in bench.account.runner.risk_state.halted
+    bench.account.runner.book.lose_reply(other.key, "timed out")
+    bench.account.requests.look_up(other)
+    await settle()
+    assert "order" in bench.queries.asked
+    await bench.orchestrator.stop()
+
+
+async def test_a_fault_in_the_clock_itself_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
 
     def broken(now_s: float) -> None:

@@ -9,6 +9,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
+from gridbot import background
 from gridbot.worker.pipe import SupervisorPipe
 
 
@@ -85,3 +86,16 @@ async def test_what_is_sent_reaches_the_supervisor() -> None:
         ends.pipe.send({"type": "ready"})
         await settle()
         assert ends.supervisor.recv() == {"type": "ready"}
+
+
+async def test_a_message_that_cannot_be_sent_is_told_of_and_the_next_one_arrives() -> None:
+    """The thread died of it: no report came any more, and the worker was killed for its silence."""
+    told: list[str] = []
+    with background.watch(asyncio.get_running_loop(), lambda part, error: told.append(str(error))):
+        async with open_ends() as ends:
+            ends.pipe.send({"type": "health", "figure": lambda: None})
+            ends.pipe.send({"type": "health", "figure": 1})
+            while not ends.supervisor.poll() or not told:
+                await asyncio.sleep(0.001)
+            assert ends.supervisor.recv() == {"type": "health", "figure": 1}
+    assert "a message of type 'health' cannot be sent" in told[0]

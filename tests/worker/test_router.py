@@ -10,6 +10,7 @@ from gridbot.core import Direction, ExecType, Side
 from gridbot.core.events import ExecutionEvent
 from gridbot.exchange.requests import PublicTrade
 from gridbot.exchange.stream_news import Drained, Gap, PrivateEvent
+from gridbot.records import builders
 from gridbot.records.record_types import PublicTradeRecord, StreamGapRecord, TickerRecord, WalletRecord
 from gridbot.strategies.grid import GridConfig, ImpossibleLadder
 from gridbot.worker.router import Router
@@ -111,3 +112,80 @@ def test_trades_of_the_market_are_recorded() -> None:
     bench.router.route(Drained([], [], [], [trade]))
     [record] = bench.account.notes.of(PublicTradeRecord)
     assert record.trade_id == "t1"
+
+
+async def test_a_wallet_that_breaks_one_strategy_halts_it_and_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a line in the log: the strategies behind it did not learn of the wallet, and nobody was told."""
+    bench = Bench()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(bench.account.runner, "on_wallet", fail)
+    bench.route(wallet("123", ts=9))
+    assert bench.account.alarm.keys == ["halt.BTCUSDT"]
+    assert [record.wallet_balance for record in bench.account.notes.of(WalletRecord)] == [123]
+
+
+def test_a_wallet_that_cannot_be_taken_in_is_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(bench.account.context.funds, "update", fail)
+    bench.route(wallet("123", ts=9))
+    assert bench.account.alarm.keys == ["fault"]
+    assert not bench.account.runner.risk_state.halted
+
+
+@pytest.mark.parametrize("name", ["of_public_trade", "of_ticker", "of_execution", "of_wallet"])
+async def test_a_record_that_cannot_be_made_costs_its_own_strategy_at_most(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    bench = Bench(ticker_interval_s=1)
+    runner = bench.account.runner
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(builders, name, fail)
+    trade = PublicTrade("BTCUSDT", "t1", Side.BUY, D(50000), D(1), 5)
+    private: list[PrivateEvent] = [bench.account.taken(ExecType.TRADE), wallet("123", ts=9)]
+    bench.router.route(Drained([ticker(50001)], private, [Gap("private", 1, 2)], [trade]))
+    halted = name in ("of_ticker", "of_execution")
+    assert bench.account.alarm.keys == (["halt.BTCUSDT"] if halted else ["fault"])
+    assert runner.risk_state.last_price == 50001
+    assert bench.account.context.funds.wallet_balance == 123
+    assert len(bench.account.notes.of(StreamGapRecord)) == 1
+    await settle()
+
+
+def test_a_gap_that_cannot_be_recorded_is_an_alert_and_everything_is_still_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+
+    def fail(record: object) -> int:
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.account.notes, "record", fail)
+        bench.route(gaps=(Gap("private", 1, 2), Gap("public", 1, 2)))
+    assert bench.account.alarm.keys == ["fault", "fault"], "two causes"
+    assert bench.account.requests.take_reconcile() == "the private stream reconnected"
+
+
+@pytest.mark.parametrize("part", ["engine", "placement"])
+async def test_a_decision_that_raises_halts_its_strategy(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    bench = Bench()
+    runner = bench.account.runner
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(*((runner.engine, "on_event", fail) if part == "engine" else (runner.placement, "act", fail)))
+    bench.route(prices=(50000,))
+    bench.route(prices=(50001,))
+    assert bench.account.alarm.keys == ["halt.BTCUSDT"]
+    assert "BTCUSDT: a price failed: RuntimeError: a fault of ours" in runner.risk_state.halted

@@ -15,7 +15,8 @@ from gridbot.worker.schedule import (
     Intervals,
     Job,
     JobKind,
-    Schedule,
+    ScheduleState,
+    step,
 )
 from tests.worker.account_bench import START_S
 
@@ -24,17 +25,26 @@ NONE = Intervals(order_sync_s=0, position_check_s=0, wallet_s=0)
 
 
 class Second:
-    """A schedule and what it is asked at."""
+    """A schedule and what it is asked at; a job ends at once, unless it is `running`."""
 
-    def __init__(self, intervals: Intervals = NONE) -> None:
-        self.schedule = Schedule(intervals)
+    def __init__(self, intervals: Intervals = NONE, symbols: tuple[str, ...] = ()) -> None:
+        self.intervals, self.symbols = intervals, symbols
+        self.state = ScheduleState()
         self.requests = RefreshRequests()
+        self.running: set[str] = set()
+
+    def all_jobs(self, now_s: float, *, unsettled: bool = False) -> list[Job]:
+        self.state, jobs = step(
+            self.intervals, self.symbols, self.state, now_s, self.requests.wishes, self.running, unsettled=unsettled
+        )
+        for job in jobs:
+            self.requests.started(job)
+        assert len(jobs) == len({job.name for job in jobs})
+        return jobs
 
     def jobs(self, now_s: float, *, unsettled: bool = False) -> set[Job]:
         """What is due, without the exchange's clock, which is always due at first."""
-        jobs = self.schedule.take(self.requests, now_s, unsettled=unsettled)
-        assert len(jobs) == len({job.name for job in jobs})
-        return {job for job in jobs if job.kind is not JobKind.CLOCK}
+        return {job for job in self.all_jobs(now_s, unsettled=unsettled) if job.kind is not JobKind.CLOCK}
 
 
 @pytest.mark.parametrize("now_s", [0.0, START_S, 1e6])
@@ -47,10 +57,8 @@ def test_what_never_ran_is_due_whatever_the_clock_says(now_s: float) -> None:
 
 def test_every_periodic_job_runs_in_the_first_second_of_a_machine() -> None:
     """incident L36: on a clock that has just started, too."""
-    second = Second(ALL)
-    assert second.schedule.position_check_due(START_S)
-    jobs = second.schedule.take(second.requests, START_S, unsettled=False)
-    assert [job.kind for job in jobs] == [JobKind.RECONCILE, JobKind.CLOCK, JobKind.WALLET]
+    jobs = Second(ALL, ("BTCUSDT",)).all_jobs(START_S)
+    assert [job.kind for job in jobs] == [JobKind.RECONCILE, JobKind.POSITIONS, JobKind.CLOCK, JobKind.WALLET]
     assert jobs[0].subject == "periodic"
 
 
@@ -70,8 +78,8 @@ def test_a_request_runs_in_the_first_second_of_a_machine() -> None:
 @given(st.lists(st.floats(0, 50), max_size=40), st.floats(0.5, 100))
 def test_a_job_runs_at_its_interval_and_not_sooner(steps: list[float], every_s: float) -> None:
     due, now_s, last_s = Due(), 0.0, None
-    for step in steps:
-        now_s += step
+    for passed_s in steps:
+        now_s += passed_s
         expected = last_s is None or now_s - last_s >= every_s
         assert due.take("job", every_s, now_s) is expected
         if expected:
@@ -79,16 +87,14 @@ def test_a_job_runs_at_its_interval_and_not_sooner(steps: list[float], every_s: 
 
 
 def test_an_interval_of_zero_switches_a_job_off() -> None:
-    second = Second(NONE)
-    assert not second.schedule.position_check_due(START_S)
-    assert second.jobs(START_S) == set()
+    assert Second(NONE, ("BTCUSDT",)).jobs(START_S) == set()
 
 
 def test_the_offset_to_the_exchange_s_clock_is_measured_each_hour() -> None:
     second = Second()
 
     def measured(now_s: float) -> bool:
-        return Job(JobKind.CLOCK) in second.schedule.take(second.requests, now_s, unsettled=False)
+        return Job(JobKind.CLOCK) in second.all_jobs(now_s)
 
     assert [measured(at) for at in (1.0, 2.0, CLOCK_S, CLOCK_S + 1.0)] == [True, False, False, True]
 
@@ -129,3 +135,41 @@ def test_missing_executions_make_a_reconcile_every_ten_seconds() -> None:
 def test_only_readings_of_different_symbols_run_beside_each_other() -> None:
     assert Job(JobKind.POSITIONS, "A").name != Job(JobKind.POSITIONS, "B").name
     assert Job(JobKind.RECONCILE, "a").name == Job(JobKind.RECONCILE, "b").name
+
+
+@pytest.mark.parametrize("name", ["reconcile", "positions.BTCUSDT", "wallet"])
+def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) -> None:
+    """The request was taken out and its job dropped: what was asked for in that time was never read."""
+    second = Second()
+
+    def ask() -> None:
+        second.requests.reconcile("asked")
+        second.requests.refresh_wallet()
+        second.requests.refresh_positions("BTCUSDT")
+
+    ask()
+    assert len(second.jobs(START_S)) == 3
+    second.running = {name}
+    ask()
+    assert name not in {job.name for job in second.jobs(START_S + 20)}
+    assert name not in {job.name for job in second.jobs(START_S + 40)}, "for as long as it runs"
+    second.running = set()
+    assert {job.name for job in second.jobs(START_S + 41)} == {name}
+
+
+def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
+    second = Second(ALL, ("BTCUSDT",))
+    second.all_jobs(START_S)
+    second.running = {"reconcile", "positions.BTCUSDT", "wallet", "clock"}
+    assert second.all_jobs(START_S + CLOCK_S) == []
+    second.running = set()
+    jobs = second.all_jobs(START_S + CLOCK_S + 1)
+    assert [job.name for job in jobs] == ["reconcile", "positions.BTCUSDT", "clock", "wallet"]
+    assert second.all_jobs(START_S + CLOCK_S + 2) == []
+
+
+def test_a_reason_that_was_asked_for_goes_before_that_of_the_clock() -> None:
+    second = Second(ALL)
+    second.requests.reconcile("asked")
+    assert Job(JobKind.RECONCILE, "asked") in second.jobs(START_S, unsettled=True)
+    assert second.jobs(START_S + FORCED_RECONCILE_MIN_S) == set(), "one run is enough for all of them"

@@ -17,6 +17,10 @@ from supervisor.process.stop_order import StopOrder
 from supervisor.store.supervisor_journal import SupervisorJournal
 
 
+def fail(part: str, error: BaseException) -> None:
+    raise AssertionError(part) from error
+
+
 class Bench:
     """A paper exchange, a writer and two workers; `spawned` has the names in the order of their starts."""
 
@@ -31,7 +35,7 @@ class Bench:
             ChildSpec("worker-b", ChildKind.WORKER, "x:y", account="b"),
         )
         self.launch = LaunchArguments(["a", "b"])
-        events = FleetEvents(lambda *_: None, lambda *_: None, lambda *_: None, lambda: "keep")
+        events = FleetEvents(lambda *_: None, lambda *_: None, lambda *_: None, lambda: "keep", fail)
         clock = lambda: self.now  # noqa: E731
         self.fleet = Fleet(specs, tmp_path / "crash.log", self.launch, events, clock=clock, jitter=lambda: 0.0)
         self.starting = StartOrder(self.fleet, self.launch)

@@ -1,0 +1,75 @@
+"""Faults of our own while an account trades: whatever raises fails alone, and never in silence.
+
+::
+
+    a part raises ──► log with traceback ──► of a strategy?  yes ──► halt it, compare everything with the exchange
+                                                  │
+                                                  no ──► alert
+                                             (everything else goes on)
+
+Each cause is told once: the same fault again is the same incident, until it has not come for ten minutes
+(`gridbot.fault_book`). A halt has an alert of its own; a fault of a strategy that is halted already is an alert, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from gridbot.fault_book import FaultBook, in_words
+from gridbot.ports import Clock
+from gridbot.worker.refresh_requests import RefreshRequests
+
+__all__ = ["Alert", "Faults"]
+
+log = logging.getLogger(__name__)
+
+SEE_LOG = "the log file has the traceback"
+
+
+class Alert(Protocol):
+    """Tells the operator. `level` is warning or error, `key` groups alerts, an empty `strategy` means the account."""
+
+    def __call__(self, level: str, key: str, text: str, strategy: str = "") -> None: ...
+
+
+class Faults:
+    """One per account. `enroll` each strategy, so that its faults halt it."""
+
+    def __init__(self, alert: Alert, clock: Clock, requests: RefreshRequests) -> None:
+        self._alert = alert
+        self._clock = clock
+        self._requests = requests
+        self._book = FaultBook()
+        self._halts: dict[str, Callable[[str], bool]] = {}
+
+    def enroll(self, symbol: str, halt: Callable[[str], bool]) -> None:
+        """`halt` stops the strategy of `symbol` and alerts; it returns False when the strategy was halted before."""
+        self._halts[symbol] = halt
+
+    def report(self, part: str, error: BaseException, symbol: str = "") -> None:
+        """`part` failed, in words; with `symbol` it belongs to that symbol's strategy."""
+        times = self._book.count(part, error, self._clock.monotonic_s())
+        is_new = times == 1
+        if is_new:
+            log.error("%s failed", part, exc_info=error)
+        elif times & (times - 1) == 0:  # 2, 4, 8 ...
+            log.error("%s failed for the %dth time: %s", part, times, in_words(error))
+        halt = self._halts.get(symbol)
+        halted = halt is not None and halt(f"{part} failed: {in_words(error)}; {SEE_LOG}")
+        if halt is not None and (halted or is_new):
+            self._requests.reconcile(f"{part} failed")
+        if is_new and not halted:
+            self._alert(
+                "error", f"fault.{symbol}" if symbol else "fault", f"{part} failed: {in_words(error)}; {SEE_LOG}"
+            )
+
+    @contextlib.contextmanager
+    def contained(self, part: str, symbol: str = "") -> Iterator[None]:
+        """What raises inside is reported, and the code behind it goes on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            self.report(part, error, symbol)
