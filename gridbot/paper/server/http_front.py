@@ -53,12 +53,18 @@ class HttpFront:
         self._stamp = stamp
 
     def answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply | None:
-        """Answer a plain request at once; None when it has to go through aiohttp (faults, control)."""
+        """Answer a plain request at once; None when it has to go through aiohttp (faults, control).
+
+        With a state file the caller gives the answer to `Outgoing.hold`.
+        """
         if self._faults.plan:
             return None
         if target == "/v5/order/create":
             self._stamp("create", "")
-        return self._answer(verb, target, headers, body, remote)
+        reply = self._answer(verb, target, headers, body, remote)
+        if not self._outgoing.keeps:
+            self._outgoing.changed()
+        return reply
 
     def _answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply:
         now_ms = self._now_ms()
@@ -71,9 +77,7 @@ class HttpFront:
     ) -> Reply:
         if self._outgoing.stands_still and not target.startswith(PUBLIC):
             return self.refusal()
-        reply = self._api.handle(verb, target, headers, body, now_ms, remote)
-        self._outgoing.changed()
-        return reply
+        return self._api.handle(verb, target, headers, body, now_ms, remote)
 
     def refusal(self) -> Reply:
         """The answer to a request while what it would change cannot be kept."""
@@ -127,6 +131,7 @@ class HttpFront:
                 reply = self._error(fault)
             if fault.kind is not FaultKind.LOST_REPLY:
                 return _response(reply) if self._outgoing.stands_still else await self._once_written(reply)
+            self._outgoing.changed()
         cut(request.transport)
         return web.Response(status=500)
 

@@ -2,6 +2,7 @@
 
     a turn:  request -> exchange changes -> answer held      trade -> orders fill -> pushes stay in the outbox
     the next begins with the commit: what changed is written, then the pushes go out, then the answers
+    (a request that has a turn for itself is committed at its end)
 
 When the disk refuses, the held answers become refusals, and the exchange stands still: it takes no request of an
 account, no trade and no turn of the clock until what it could not write is written. An order of the turn that failed
@@ -26,6 +27,8 @@ log = logging.getLogger("gridbot.paper")
 class Commits(Outgoing):
     """Holds answers and pushes until the journal has what they tell."""
 
+    keeps = True
+
     def __init__(self, exchange: Exchange, file: ExchangeFile, publish: Action) -> None:
         super().__init__(publish)
         self._exchange = exchange
@@ -48,16 +51,25 @@ class Commits(Outgoing):
         self.changed()
 
     def hold(self, send: Action, refuse: Action) -> None:
-        """An exchange that stands still has nothing to hold: it answers with refusals and with public data."""
+        """An exchange that stands still has nothing to hold: it answers with refusals and with public data.
+
+        Without anything else to do in this turn the commit need not wait for the next one: it costs a look at all
+        sockets. `_ready` is asyncio's own; a loop without it always waits.
+        """
         if self.stands_still:
             send()
-            return
-        if self._next is None:
-            if not self._file.notes:
+        elif self._next is None and not self._file.notes:
+            self._publish()
+            send()
+        elif self._next is None and not getattr(asyncio.get_running_loop(), "_ready", True):
+            if self.commit():
                 send()
-                return
-            self._next = asyncio.get_running_loop().call_soon(self.commit)
-        self._held.append((send, refuse))
+            else:
+                refuse()
+        else:
+            self._held.append((send, refuse))
+            if self._next is None:
+                self._next = asyncio.get_running_loop().call_soon(self.commit)
 
     async def written(self) -> bool:
         """Wait until everything so far is written; False when it cannot be."""

@@ -22,6 +22,9 @@ class Outgoing:
     An exchange that `stands_still` takes no request of an account, no trade and no turn of the clock.
     """
 
+    keeps = False
+    """True when `hold` and `written` have to be asked for each answer."""
+
     def __init__(self, publish: Action) -> None:
         self._publish = publish
         self.stands_still = False
@@ -35,9 +38,11 @@ class Outgoing:
         self.changed()
 
     def hold(self, send: Action, refuse: Action) -> None:
-        """Send an answer once everything that it may tell is kept, or refuse if that cannot be."""
+        """Send an answer once everything that it may tell is kept, or refuse if that cannot be; `changed` as well."""
+        self._publish()
         send()
 
     async def written(self) -> bool:
-        """Wait until everything so far is kept; False when it cannot be."""
+        """Wait until everything so far is kept; False when it cannot be; `changed` as well."""
+        self._publish()
         return True
