@@ -32,7 +32,7 @@ def test_no_page_points_outside_the_repository(page: Path) -> None:
 
 
 def test_cited_sections_exist() -> None:
-    """Code and pages cite `docs/strategy.md 4.2`; platform's list numbers and tables are not sections."""
+    """Code and pages cite `docs/risk.md 4.2`; platform's list numbers and tables are not sections."""
     sections = {
         page.stem: set(re.findall(r"^#+ (\d+(?:\.\d+)?)\b", page.read_text(encoding="utf-8"), re.MULTILINE))
         for page in PAGES

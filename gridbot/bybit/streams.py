@@ -2,7 +2,7 @@
 
 pybit's threads put frames into the `Mailbox`; `drain`, on the loop, turns them into events. A watchdog on the loop
 gives up a dead connection and makes a new one after a back-off; once that is up, a `Gap` states how long the stream was
-not received. Bybit replays nothing: after a `Gap`, what happened meanwhile is read by REST (docs/bybit.md 5.5).
+not received. Bybit replays nothing: after a `Gap`, what happened meanwhile is read by REST (docs/bybit_streams.md 5.5).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Margins of positions and orders, and where a hedge pair would be liquidated. USDT throughout.
 
-The only margin arithmetic: the paper exchange, checks and what-ifs all use it. Rules: docs/strategy.md 7; captured
-figures: docs/bybit.md 6, checked by tests/core/test_margin.py.
+The only margin arithmetic: the paper exchange, checks and what-ifs all use it. Rules: docs/risk.md 7; captured
+figures: docs/bybit_streams.md 6, checked by tests/core/test_margin.py.
 
 Margins by tiers, of one leg and of orders are the exchange's published rules. The pair's liquidation price and the
 margins of its legs are fits to a real account; the exchange's own figures come first. They know one symbol only.
@@ -39,7 +39,7 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 
 HEDGE_FACTOR = Decimal("5.657")
-"""Fitted factor in the smaller leg's buffer (docs/bybit.md 6.4): close to 4 * sqrt(2), without a derivation."""
+"""Fitted factor in the smaller leg's buffer (docs/bybit_streams.md 6.4): close to 4 * sqrt(2), without a derivation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def pair_liquidation(
 ) -> tuple[Decimal | None, Decimal | None]:
     """Liquidation prices (long, short) in cross margin and hedge mode; only the bigger leg has one.
 
-    Source: docs/bybit.md 6.3.
+    Source: docs/bybit_streams.md 6.3.
 
     What the account can lose, `total_equity` less the maintenance margin of both legs together (no relief for the
     hedge), is spread over the surplus of the bigger leg. Nothing left to lose means liquidation at the entry price.
@@ -135,11 +135,11 @@ def _bankrupt_value(direction: Direction, value: Decimal, initial: Decimal) -> D
 def pair_margins(
     long: LegState, short: LegState, mark: Decimal, tiers: Sequence[RiskTier], taker_fee: Decimal
 ) -> tuple[LegMargin, LegMargin]:
-    """Margins (long, short) the exchange shows for each leg of a hedged pair (docs/bybit.md 6.4).
+    """Margins (long, short) the exchange shows for each leg of a hedged pair (docs/bybit_streams.md 6.4).
 
     The bigger leg (long if they are equal) carries the initial margin of its whole mark value and the maintenance
     margin of what the other does not hedge, at the tier of that part. The smaller leg carries a buffer for the distance
-    of the two entries, at the same rate. A leg alone has the margins of a single position (docs/bybit.md 6.1).
+    of the two entries, at the same rate. A leg alone has the margins of a single position (docs/bybit_streams.md 6.1).
     """
     fees = fee_to_close(Direction.LONG, long, taker_fee), fee_to_close(Direction.SHORT, short, taker_fee)
     long_is_bigger = long.size >= short.size

@@ -1,4 +1,4 @@
-"""Profit and loss of a leg and of matched grid trades (docs/strategy.md 7). USDT throughout.
+"""Profit and loss of a leg and of matched grid trades (docs/risk.md 7). USDT throughout.
 
 Realised figures come from executions only; the exchange's position rows use the same words for other
 things (incident L27).

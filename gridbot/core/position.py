@@ -83,7 +83,7 @@ class Position:
 
     @property
     def imbalance_multiplier(self) -> Decimal:
-        """Early imbalance factor of the pair (docs/strategy.md 4)."""
+        """Early imbalance factor of the pair (docs/risk.md 4)."""
         long, short = self._pair()
         return imbalance_multiplier(long.leg, short.leg, self.risk)
 

@@ -1,4 +1,4 @@
-"""The rules that make the orders of a pair of positions bigger or smaller (docs/strategy.md 5).
+"""The rules that make the orders of a pair of positions bigger or smaller (docs/risk.md 5).
 
 The rules are two tables. Each is read from the top and the first rule that holds wins; the long table comes first, so
 that a short rule may overrule what a long rule did to the other leg (rule 2 works across). Ratios are exact fractions.
@@ -128,7 +128,7 @@ class Multipliers:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """The quantities used in the tables (docs/strategy.md 5.2), exact."""
+    """The quantities used in the tables (docs/risk.md 5.2), exact."""
 
     long: LegState
     short: LegState

@@ -1,4 +1,4 @@
-"""The quantity of an order (docs/strategy.md 4). Exact: computed with fractions, rounded up to `qty_step`."""
+"""The quantity of an order (docs/risk.md 4). Exact: computed with fractions, rounded up to `qty_step`."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@
 There are two lanes, one of cancels and one of creates, the more urgent first (incident L39). Each has two endpoints
 with a quota of their own: single requests, which are faster, and batches. So creates may go while cancels wait for
 theirs. An order waits once, however often it is queued, and one that no longer needs its request is dropped.
-`gridbot/execution/invariants.py` says what holds of everything that was sent.
+`gridbot/execution/queue_invariants.py` says what holds of everything that was sent.
 """
 
 from __future__ import annotations

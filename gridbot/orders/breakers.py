@@ -1,107 +1,137 @@
-"""Limits on failures and attempts: breakers, failure runs, rate caps. Pure; time is an argument, monotonic seconds."""
+"""Limits on failures and attempts, as values: breakers, failure runs, rate caps. Pure; times in monotonic seconds.
+
+Each method that changes something returns the value after the event. A circuit and a failure run go round like this::
+
+    circuit of one key      closed ──(threshold failures within the window)──► open ──(cooldown over)──► closed
+    failure run             counting ──(threshold failures in a row)──► cooling ──(cooldown over, success)──► counting
+
+What fails while a circuit is open or a run cools was sent before, or is a cancel, which neither holds back. It counts
+for nothing: the next round begins at zero.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Hashable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Generic, NamedTuple, Self, TypeVar
 
-__all__ = ["Breaker", "FailureRun", "RateCap"]
+__all__ = ["Breaker", "Circuit", "FailureRun", "RateCap"]
 
 K = TypeVar("K", bound=Hashable)
+MINUTE_S = 60.0
 
 
-@dataclass(slots=True)
-class _Circuit:
-    failures: deque[float] = field(default_factory=deque)
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Closed, with the times of its recent failures; or open until a time."""
+
+    failures: tuple[float, ...] = ()
     open_until: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class Breaker(Generic[K]):
-    """`threshold` failures of one key within `window_s` open its circuit for `cooldown_s` (incident L8)."""
+    """`threshold` failures of one key within `window_s` open its circuit for `cooldown_s` (incident L8).
 
-    def __init__(self, *, threshold: int = 3, window_s: float = 60.0, cooldown_s: float = 60.0) -> None:
-        self._threshold, self._window_s, self._cooldown_s = threshold, window_s, cooldown_s
-        self._circuits: dict[K, _Circuit] = {}
+    `circuits` has only those that are open or failed within the window, as of the last failure.
+    """
 
-    def fail(self, key: K, now_s: float) -> bool:
+    threshold: int = 3
+    window_s: float = 60.0
+    cooldown_s: float = 60.0
+    circuits: Mapping[K, Circuit] = field(default_factory=dict)
+
+    def failed(self, key: K, now_s: float) -> tuple[Self, bool]:
         """Count a failure; True when this one opens the circuit."""
-        circuit = self._circuits.setdefault(key, _Circuit())
-        circuit.failures.append(now_s)
-        while circuit.failures and now_s - circuit.failures[0] > self._window_s:
-            circuit.failures.popleft()
-        if len(circuit.failures) < self._threshold or self.is_open(key, now_s):
-            return False
-        circuit.open_until = now_s + self._cooldown_s
-        circuit.failures.clear()
-        return True
-
-    def succeed(self, key: K) -> None:
-        """Forget the failures of a key, and close its circuit."""
-        self._circuits.pop(key, None)
+        if self.is_open(key, now_s):
+            return self, False
+        kept = {other: left for other, circuit in self.circuits.items() if (left := self._left(circuit, now_s))}
+        failures = (*(kept[key].failures if key in kept else ()), now_s)
+        opens = len(failures) >= self.threshold
+        kept[key] = Circuit(open_until=now_s + self.cooldown_s) if opens else Circuit(failures)
+        return replace(self, circuits=kept), opens
 
     def is_open(self, key: K, now_s: float) -> bool:
-        circuit = self._circuits.get(key)
+        circuit = self.circuits.get(key)
         return circuit is not None and circuit.open_until is not None and now_s < circuit.open_until
 
     def open_until(self, now_s: float) -> dict[K, float]:
         """The open circuits and when each closes."""
         return {
             key: circuit.open_until
-            for key, circuit in self._circuits.items()
+            for key, circuit in self.circuits.items()
             if circuit.open_until is not None and now_s < circuit.open_until
         }
 
+    def _left(self, circuit: Circuit, now_s: float) -> Circuit | None:
+        """What still counts of a circuit; None when nothing does."""
+        if circuit.open_until is not None:
+            return circuit if now_s < circuit.open_until else None
+        recent = tuple(at_s for at_s in circuit.failures if now_s - at_s <= self.window_s)
+        return Circuit(recent) if recent else None
 
+
+@dataclass(frozen=True, slots=True)
 class FailureRun:
-    """`threshold` failures in a row (no success between) pause everything for `cooldown_s` (auth: incident L42)."""
+    """`threshold` failures in a row (no success between) pause everything for `cooldown_s` (auth: incident L42).
 
-    def __init__(self, *, threshold: int = 5, cooldown_s: float = 1800.0) -> None:
-        self._threshold, self._cooldown_s = threshold, cooldown_s
-        self._run = 0
-        self._until: float | None = None
-        self.cycles = 0
-
-    def fail(self, now_s: float) -> bool:
-        """Count a failure; True when it starts a cooldown."""
-        self._run += 1
-        if self._run < self._threshold or self.is_cooling(now_s):
-            return False
-        self._until, self._run = now_s + self._cooldown_s, 0
-        self.cycles += 1
-        return True
-
-    def succeed(self) -> None:
-        """End the run, and the cooldown if there is one."""
-        self._run, self._until = 0, None
-
-    def is_cooling(self, now_s: float) -> bool:
-        return self._until is not None and now_s < self._until
-
-    @property
-    def until_s(self) -> float | None:
-        """End of the last cooldown; None before the first and after a success."""
-        return self._until
-
-
-class RateCap:
-    """At most `per_minute` orders in any 60 s; attempts count, not only successes.
-
-    Source: docs/incidents-operations.md 5.2 no. 15.
+    `until_s` is the end of the last cooldown, None before the first and after a success; `cycles` counts cooldowns.
     """
 
-    def __init__(self, per_minute: int | None) -> None:
-        self.per_minute = per_minute
-        self._acts: deque[float] = deque()
+    threshold: int = 5
+    cooldown_s: float = 1800.0
+    run: int = 0
+    until_s: float | None = None
+    cycles: int = 0
+
+    def failed(self, now_s: float) -> tuple[Self, bool]:
+        """Count a failure; True when it starts a cooldown."""
+        if self.is_cooling(now_s):
+            return self, False
+        if self.run + 1 < self.threshold:
+            return replace(self, run=self.run + 1), False
+        return replace(self, run=0, until_s=now_s + self.cooldown_s, cycles=self.cycles + 1), True
+
+    def succeeded(self) -> Self:
+        """End the run, and the cooldown if there is one."""
+        return replace(self, run=0, until_s=None) if self.run or self.until_s is not None else self
+
+    def is_cooling(self, now_s: float) -> bool:
+        return self.until_s is not None and now_s < self.until_s
+
+
+class RateCap(NamedTuple):
+    """At most `per_minute` orders in any 60 s (None: no limit); attempts count, not only successes.
+
+    `acts` has a time and how many orders were let through at it, `total` their sum: never more than `per_minute`, since
+    older ones decide nothing. Source: docs/incidents-operations.md 5.2 no. 15.
+    """
+
+    per_minute: int | None
+    acts: tuple[tuple[float, int], ...] = ()
+    total: int = 0
 
     def used(self, now_s: float) -> int:
-        while self._acts and now_s - self._acts[0] >= 60.0:
-            self._acts.popleft()
-        return len(self._acts)
+        """Orders of the last 60 s; those above the cap are not counted."""
+        used = self.total
+        for at_s, count in self.acts:
+            if now_s - at_s < MINUTE_S:
+                break
+            used -= count
+        return used
 
-    def allows(self, now_s: float) -> bool:
-        return self.per_minute is None or self.used(now_s) < self.per_minute
-
-    def count(self, now_s: float) -> None:
-        self._acts.append(now_s)
+    def counted(self, now_s: float) -> RateCap:
+        """One more order was let through."""
+        if not self.per_minute:
+            return self
+        total = self.used(now_s)
+        acts = self.acts if total == self.total else tuple(act for act in self.acts if now_s - act[0] < MINUTE_S)
+        if total == self.per_minute:
+            total -= 1
+            at_s, count = acts[0]
+            acts = ((at_s, count - 1), *acts[1:]) if count > 1 else acts[1:]
+        if acts and acts[-1][0] == now_s:
+            acts = (*acts[:-1], (now_s, acts[-1][1] + 1))
+        else:
+            acts = (*acts, (now_s, 1))
+        return RateCap(self.per_minute, acts, total + 1)

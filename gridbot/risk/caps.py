@@ -1,14 +1,13 @@
-"""Hard limits: what is configured for one strategy, and the comparison with what is used. Pure."""
+"""Hard limits: what is configured for one strategy, and what the comparison with one means. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.core.limits import Limit
 
-__all__ = ["CapWatch", "Caps"]
+__all__ = ["WARN_AT", "CapEased", "CapWarned", "Caps", "warning"]
 
 WARN_AT = Decimal("0.8")
 
@@ -18,27 +17,36 @@ class Caps:
     """None means unlimited.
 
     `max_notional` limits the value of both legs and of resting opens (USDT); `max_margin` one leg's value, as a ratio
-    to the wallet balance.
+    to the wallet balance; `max_orders_per_minute` counts attempts.
     """
 
     max_notional: Limit | None = None
     max_open_orders: int | None = None
     max_margin: Decimal | None = None
+    max_orders_per_minute: int | None = None
 
 
-class CapWatch:
-    """Compares with caps. `warn(key, text)` is called once when 80 % are used, and again after it was below."""
+@dataclass(frozen=True, slots=True)
+class CapWarned:
+    """80 % of the cap `key` are used: worth a warning, once."""
 
-    def __init__(self, warn: Callable[[str, str], None]) -> None:
-        self._warn = warn
-        self._warned: set[str] = set()
+    key: str
+    text: str
 
-    def exceeds(self, key: str, value: Decimal, limit: Decimal) -> bool:
-        """Whether `value` is above `limit`; `key` names the cap."""
-        if value >= limit * WARN_AT:
-            if key not in self._warned:
-                self._warned.add(key)
-                self._warn(key, f"{key}: {value.normalize():f} of {limit.normalize():f} used")
-        else:
-            self._warned.discard(key)
-        return value > limit
+
+@dataclass(frozen=True, slots=True)
+class CapEased:
+    """Less than 80 % of the cap `key` are used again: the next time is worth a warning again."""
+
+    key: str
+
+
+def warning(
+    key: str, value: Decimal | int, limit: Decimal | int, warned: frozenset[str]
+) -> CapWarned | CapEased | None:
+    """What using `value` of `limit` means for the warnings; `warned` has the keys of those that stand."""
+    if value < limit * WARN_AT:
+        return CapEased(key) if key in warned else None
+    if key in warned:
+        return None
+    return CapWarned(key, f"{key}: {Decimal(value).normalize():f} of {Decimal(limit).normalize():f} used")

@@ -1,4 +1,4 @@
-"""What the account can still afford: one figure for all its strategies (incidents L9, L56). Pure.
+"""What the account can still afford: one figure for all its strategies (incidents L9, L56). A value; pure.
 
 The exchange's available balance counts as long as it is fresh, less the margin of every opening order admitted since,
 so that one batch cannot spend the same money twice. When the figure is old or unknown, one order per `PROBE_S` is let
@@ -8,25 +8,30 @@ through as a probe, instead of all or none.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from gridbot.core import WalletEvent
 
-__all__ = ["Funds"]
+__all__ = ["FRESH_S", "PROBE_S", "Funds", "margin_needed"]
 
 FRESH_S = 45.0
 PROBE_S = 5.0
 BUFFER = Decimal("1.05")
+ONE = Decimal(1)
 ZERO = Decimal(0)
 
 
-class Funds:
-    """Wallet figures in USDT; times in seconds on a monotonic clock."""
+class Funds(NamedTuple):
+    """Wallet figures in USDT; times in seconds on a monotonic clock.
 
-    def __init__(self) -> None:
-        self.wallet: WalletEvent | None = None
-        self._known_s: float | None = None
-        self._promised = ZERO
-        self._probe_s: float | None = None
+    `known_s` is when the figures were last known to be true, `promised` the margin of orders admitted since they came,
+    `probe_s` the time of the last probe.
+    """
+
+    wallet: WalletEvent | None = None
+    known_s: float | None = None
+    promised: Decimal = ZERO
+    probe_s: float | None = None
 
     @property
     def wallet_balance(self) -> Decimal:
@@ -40,34 +45,33 @@ class Funds:
         """Free USDT less what was promised since the figure arrived; None when the exchange gave none."""
         if self.wallet is None or self.wallet.available_balance is None:
             return None
-        return self.wallet.available_balance - self._promised
+        return self.wallet.available_balance - self.promised
 
-    def update(self, wallet: WalletEvent, now_s: float) -> bool:
-        """Take a newer wallet, from whichever source; False for one that is older than what we have."""
+    def seen(self, wallet: WalletEvent, now_s: float) -> Funds:
+        """A wallet has come, from whichever source; one that is older than what we have changes nothing."""
         if self.wallet is not None and wallet.exchange_ts < self.wallet.exchange_ts:
-            return False
-        self.wallet, self._known_s, self._promised = wallet, now_s, ZERO
-        return True
+            return self
+        return Funds(wallet, now_s, ZERO, self.probe_s)
 
-    def confirm(self, now_s: float) -> None:
+    def confirmed(self, now_s: float) -> Funds:
         """The private stream is alive: a wallet that was not pushed has not changed."""
-        if self.wallet is not None:
-            self._known_s = now_s
+        return self if self.wallet is None else self._replace(known_s=now_s)
 
-    def needed(self, notional: Decimal, leverage: Decimal | None) -> Decimal:
-        """Margin an opening order needs, plus 5 %; an unknown leverage counts as 1 (errs on the side of refusing)."""
-        return notional / (leverage if leverage else Decimal(1)) * BUFFER
+    def promising(self, margin: Decimal, probe_s: float | None) -> Funds:
+        """An opening order was let through; as a probe at `probe_s`, if it was one."""
+        return Funds(self.wallet, self.known_s, self.promised + margin, self.probe_s if probe_s is None else probe_s)
 
-    def affords(self, need: Decimal, now_s: float) -> bool:
-        """Whether an opening order may be sent; a fresh balance of zero affords nothing."""
-        available = self.available
-        if available is None or self._known_s is None or now_s - self._known_s > FRESH_S:
-            if self._probe_s is not None and now_s - self._probe_s < PROBE_S:
-                return False
-            self._probe_s = now_s
-            return True
-        return need <= available
+    def fresh(self, now_s: float) -> Decimal | None:
+        """What is available, if that figure is known and young enough to be relied on."""
+        if self.known_s is None or now_s - self.known_s > FRESH_S:
+            return None
+        return self.available
 
-    def promise(self, need: Decimal) -> None:
-        """An opening order is admitted: count its margin as spent."""
-        self._promised += need
+    def may_probe(self, now_s: float) -> bool:
+        """Whether an order may be let through though nothing is known."""
+        return self.probe_s is None or now_s - self.probe_s >= PROBE_S
+
+
+def margin_needed(notional: Decimal, leverage: Decimal | None) -> Decimal:
+    """Margin (USDT) of an opening order, plus 5 %; an unknown leverage counts as 1 (errs on the side of refusing)."""
+    return notional / (leverage or ONE) * BUFFER

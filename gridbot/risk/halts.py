@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gridbot.records.record_types import LatchRecord, UtcUs
 from gridbot.risk.gate import Gate
+from gridbot.risk.holds import Hold
 from gridbot.risk.strategy_state import StrategyRiskState
 
 __all__ = ["Halt", "HaltWatch", "Reason", "halts_of"]
@@ -50,10 +51,9 @@ def halts_of(
         halt = Halt(strategy, "breaker", f"{direction} {side} {price}")
         found[halt] = Reason("the exchange refused this level repeatedly", until_s)
     for risk_state in risk_states:
-        if risk_state.halted:
-            found[Halt(risk_state.strat_id, "halted")] = Reason(risk_state.halted)
-        if risk_state.paused:
-            found[Halt(risk_state.strat_id, "paused")] = Reason("")
+        for hold in (Hold.HALTED, Hold.PAUSED):
+            if hold in risk_state.holds.held:
+                found[Halt(risk_state.strat_id, str(hold))] = Reason(risk_state.holds.reason(hold))
     return found
 
 

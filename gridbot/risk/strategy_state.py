@@ -1,18 +1,19 @@
 """What the gate looks at for one strategy. Pure.
 
 The fields may be read anywhere; only the methods here change them (`tests/worker/test_owners.py`). Each method is one
-event: a price, a leg, a pause. So what a pause or a halt means is defined in one place.
+event: a price, a leg, a pause. What a pause or a halt means is defined in `holds`; the methods here only pass it on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gridbot.core import Direction, TickerEvent
 from gridbot.orders.book import OrderBook
-from gridbot.orders.breakers import RateCap
 from gridbot.risk.caps import Caps
+from gridbot.risk.holds import NOT_READY, Event, Halt, Hold, Holds, NotReady, Pause, Ready, Resume, Who, step
 
 __all__ = ["Leg", "StrategyRiskState"]
 
@@ -34,36 +35,46 @@ class Leg:
 
 @dataclass(slots=True)
 class StrategyRiskState:
-    """Book, price, legs and limits of one strategy, and what stops it. `price_s` is on a monotonic clock."""
+    """Book, price, legs and limits of one strategy, and what holds it.
+
+    `price_s` is on a monotonic clock; `wall_ms` (ms UTC) says when a hold began.
+    """
 
     strat_id: str
     symbol: str
     book: OrderBook
     caps: Caps
+    wall_ms: Callable[[], int]
     legs: dict[Direction, Leg] = field(default_factory=lambda: {d: Leg() for d in Direction})
     ticker: TickerEvent | None = None
     """The prices that decisions are based on now."""
     last_price: Decimal | None = None
     price_s: float | None = None
-    ready: bool = False
-    paused: bool = False
-    halted: str = ""
-    """Why the strategy is halted; empty when it is not."""
+    holds: Holds = NOT_READY
     epoch: int = 0
     """Grows whenever a leg or the wallet changes: an order that was refused because of them may pass now."""
-    rate: RateCap = field(default_factory=lambda: RateCap(None))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the state is complete and reconciled with the exchange."""
+        return Hold.NOT_READY not in self.holds.held
+
+    @property
+    def paused(self) -> bool:
+        return Hold.PAUSED in self.holds.held
+
+    @property
+    def halted(self) -> str:
+        """Why the strategy is halted; empty when it is not."""
+        return self.holds.reason(Hold.HALTED)
 
     def notional(self) -> Decimal:
         """USDT of both legs at the last price, and of resting opens."""
         price = self.last_price or ZERO
-        held: Decimal = sum((leg.size * price for leg in self.legs.values()), ZERO)
-        return held + self.book.opening_notional()
+        size = self.legs[Direction.LONG].size + self.legs[Direction.SHORT].size
+        return size * price + self.book.opening_notional()
 
-    # ------------------------------------------------------------------ events
-
-    def set_ready(self, *, ready: bool) -> None:
-        """Whether the state is complete and reconciled with the exchange."""
-        self.ready = ready
+    # ------------------------------------------------------------------ market and positions
 
     def set_price(self, ticker: TickerEvent, now_s: float) -> None:
         self.ticker, self.last_price, self.price_s = ticker, ticker.last_price, now_s
@@ -81,17 +92,26 @@ class StrategyRiskState:
         """The wallet changed: sizes and caps may have, too."""
         self.epoch += 1
 
-    def pause(self) -> None:
-        self.paused = True
+    # ------------------------------------------------------------------ holds
 
-    def halt(self, reason: str) -> bool:
+    def set_ready(self, *, ready: bool) -> None:
+        """Whether the state is complete and reconciled with the exchange."""
+        self._hold(Ready() if ready else NotReady())
+
+    def pause(self, who: Who = Who.OPERATOR, reason: str = "paused by the operator") -> None:
+        """Place nothing until an operator resumes; what paused it first stays."""
+        self._hold(Pause(reason, who))
+
+    def halt(self, reason: str, who: Who = Who.EXCHANGE) -> bool:
         """Stop the strategy until an operator resumes it; False when it was halted before (the first reason stays)."""
-        if self.halted:
-            return False
-        self.halted = reason
-        return True
+        return self._hold(Halt(reason, who))
 
     def resume(self) -> None:
         """An operator ends pause and halt."""
-        self.paused, self.halted = False, ""
+        self._hold(Resume())
         self.epoch += 1
+
+    def _hold(self, event: Event) -> bool:
+        """Whether the event changed something."""
+        self.holds, changed = step(self.holds, event, self.wall_ms())
+        return bool(changed)

@@ -23,7 +23,6 @@ from gridbot.ports import Clock, Ids
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.recorder import Recorder
-from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StateFile
@@ -148,7 +147,7 @@ class Assembly:
         faults = Faults(self.alerts, self._clock, requests)
         executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write, on_fault=faults.report)
         gate = Gate(
-            Funds(),
+            self._clock.wall_ms,
             account_max_notional=self._config.caps.max_notional,
             auth_cooldown_s=self._spec.settings.auth_cooldown_minutes * 60,
             warn=self._cap_warning,
@@ -185,7 +184,7 @@ class Assembly:
         venue = gate = None
         if strategy.shadow_mode:
             venue = ShadowVenue(strategy.symbol, run_id=self._run_id)
-            gate = Gate(Funds(), warn=self._cap_warning)
+            gate = Gate(self._clock.wall_ms, warn=self._cap_warning)
             for direction in Direction:
                 size, entry = self._ledger.leg(name, direction)
                 venue.restore(PositionEvent(strategy.symbol, direction, size, entry or None))

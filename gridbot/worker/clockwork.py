@@ -72,7 +72,7 @@ class Clockwork:
         context, contained = self._context, self._context.faults.contained
         with contained("the age of the wallet"):
             if self._private_alive():
-                context.funds.confirm(now_s)
+                context.gate.stream_alive(now_s)
         with contained("the retries that are due"):
             self._retry(now_s)
         with contained("sending what waits"):

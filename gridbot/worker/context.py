@@ -48,8 +48,8 @@ class WorkerContext:
 
     @property
     def funds(self) -> Funds:
-        """What the account can afford: the gate's own."""
-        return self.gate.funds
+        """What the account can afford: the gate's own figures."""
+        return self.gate.state.funds
 
     def record_raw(self, record: RawMessageRecord | None) -> None:
         """Record the exchange's raw message, if there is one and they are kept."""

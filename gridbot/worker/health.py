@@ -9,6 +9,7 @@ from typing import Any
 
 from gridbot.core import Direction
 from gridbot.records.record_types import HealthRecord
+from gridbot.risk.holds import Hold
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -224,7 +225,7 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, A
         },
         "waiting": {str(reason): n for reason, n in waiting.items()},
         "retrying": _retrying(orchestrator, runner),
-        "reason": state.halted or ("paused by the operator" if state.paused else ""),
+        "reason": state.halted or state.holds.reason(Hold.PAUSED),
     }
 
 

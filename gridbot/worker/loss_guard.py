@@ -1,11 +1,15 @@
-"""Watches the session loss limit: compares, latches the gate, alerts, and saves."""
+"""Watches the session loss limit: compares, latches the gate, alerts, and saves.
+
+Memory comes first, the file after: what the disk does neither undoes nor delays a latch. A latch that a crash kept from
+the file is found again by the next start, which counts from the same baseline.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
 
-from gridbot.risk.loss_limit import LossLimit
+from gridbot.risk.loss_limit import Begun, Checked, Cleared, Event, Latched, LossLimit, LossState, Restored, step
 from gridbot.state.documents import StateFile
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.startup import StartRefused
@@ -23,6 +27,7 @@ class LossGuard:
         self._file = file
         self._context = context
         self._live = live
+        self._state = LossState()
 
     def load(self) -> None:
         """Continue where an earlier run stopped: latched stays latched. Before the first order.
@@ -31,41 +36,37 @@ class LossGuard:
         """
         document = self._file.load()
         if document is None:
-            self._limit.begin(self._net())
-            self._file.save_now(self._limit.to_document())
-        else:
-            try:
-                self._limit.restore(document)
-            except (KeyError, ArithmeticError, TypeError, ValueError) as error:
-                raise StartRefused(
-                    f"expected baseline and latched in {self._file}, got {document!r} ({error!r}); put them right, or "
-                    "remove the file to count the loss from now on"
-                ) from error
-        self._context.gate.latch_loss(self._limit.latched)
+            self._step(Begun(self._net()))
+            self._file.save_now(self._state.to_document())
+            return
+        try:
+            self._step(Restored(document))
+        except (KeyError, ArithmeticError, TypeError, ValueError) as error:
+            raise StartRefused(
+                f"expected baseline and latched in {self._file}, got {document!r} ({error!r}); put them right, or "
+                "remove the file to count the loss from now on"
+            ) from error
 
     def check(self) -> bool:
         """Whether the account is latched now; alerts when that is new."""
         funds = self._context.funds
         unrealised = (funds.wallet.unrealised_pnl if funds.wallet else None) or ZERO
-        if self._limit.check(self._net(), funds.wallet_balance, unrealised):
-            self._context.gate.latch_loss(self._limit.latched)
-            self._context.alert("error", "session_loss_limit", self._limit.latched)
-            self._save()
-        return bool(self._limit.latched)
+        latched = self._step(Checked(self._net(), funds.wallet_balance, unrealised))
+        if latched is not None:
+            self._context.alert("error", "session_loss_limit", latched.reason)
+            self._file.save(self._state.to_document())
+        return bool(self._state.latched)
 
     def clear(self) -> None:
         """An operator resumes the account: trade again, and count the loss from here."""
-        self._limit.clear(self._net())
-        self._context.gate.latch_loss("")
-        self._save()
+        self._step(Cleared(self._net()))
+        self._file.save(self._state.to_document())
+
+    def _step(self, event: Event) -> Latched | None:
+        """Apply an event, and have the gate follow."""
+        self._state, latched = step(self._state, event, self._limit)
+        self._context.gate.latch_loss(self._state.latched)
+        return latched
 
     def _net(self) -> Decimal:
         return sum((self._context.ledger.of(name).net for name in self._live), ZERO)
-
-    def _save(self) -> None:
-        """At once, or as soon as the disk takes it: a full one must not end a worker that has orders to cancel."""
-        document = self._limit.to_document()
-        try:
-            self._file.save_now(document)
-        except OSError:
-            self._file.save(document)

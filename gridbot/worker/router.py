@@ -74,9 +74,8 @@ class Router:
 
     def on_wallet(self, wallet: WalletEvent, source: str) -> None:
         """Take the wallet from stream or REST: the newer figure counts, for all strategies of the account."""
-        funds = self._context.funds
-        before = funds.wallet
-        if not funds.update(wallet, self._context.clock.monotonic_s()):
+        before = self._context.funds.wallet
+        if not self._context.gate.wallet_seen(wallet, self._context.clock.monotonic_s()):
             return
         for symbol, runner in self._runners.items():
             with self._isolated(symbol, "the wallet"):

@@ -2,7 +2,7 @@
 
 The gate is stopped first, so that no strategy places anything meanwhile. Closing orders pass the same gate as orders of
 an operator. Each step is confirmed by the exchange's own list, not by an acknowledgement
-(docs/strategy.md 6.6).
+(docs/risk.md 6.6).
 """
 
 from __future__ import annotations

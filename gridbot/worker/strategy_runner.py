@@ -23,12 +23,12 @@ from gridbot.core import (
     WalletEvent,
 )
 from gridbot.orders.book import OrderBook
-from gridbot.orders.breakers import RateCap
 from gridbot.orders.reconcile import owns_execution
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records import builders
 from gridbot.risk.caps import Caps
 from gridbot.risk.gate import Gate
+from gridbot.risk.holds import Who
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.strategies.base import Strategy
 from gridbot.worker.context import WorkerContext
@@ -68,7 +68,7 @@ class StrategyRunner:
         self._venue = venue
         self.book = OrderBook(instrument)
         self.sizer = PositionSizer(config, instrument)
-        self.risk_state = _risk_state(config, self.book)
+        self.risk_state = _risk_state(config, self.book, context.clock.wall_ms)
         self._gate.enroll(self.risk_state)
         self.orders = OrderManager(self.risk_state, instrument, context, self._gate, log=self.log, venue=venue)
         self.positions = StrategyPositions(
@@ -105,7 +105,7 @@ class StrategyRunner:
 
     def halt(self, reason: str) -> bool:
         """Decide nothing until an operator resumes; orders are still tracked. False, and no alert, if halted before."""
-        if not self.risk_state.halt(reason):
+        if not self.risk_state.halt(reason, Who.FAULT):
             return False
         text = f"{self.strat_id} is halted: {reason}"
         self._context.alert("error", f"halt.{self.symbol}", text, self.strat_id)
@@ -178,7 +178,7 @@ class StrategyRunner:
         self.sizer.set_wallet(wallet)
         self.risk_state.money_changed()
         if self.is_shadow:
-            self._gate.funds.update(wallet, self._context.clock.monotonic_s())
+            self._gate.wallet_seen(wallet, self._context.clock.monotonic_s())
         if WalletEvent in self._wants:
             self._note(wallet, wallet.exchange_ts)
 
@@ -195,13 +195,13 @@ class StrategyRunner:
     def _not_a_fill(self, execution: ExecutionEvent) -> None:
         """Funding only concerns the ledger; a liquidation or a deleveraging needs an operator (incident L51)."""
         if execution.exec_type in (ExecType.BUST, ExecType.ADL):
-            self.pause()
+            reason = f"the exchange reduced our {execution.direction} by {execution.qty} ({execution.exec_type})"
+            self.risk_state.pause(Who.LIQUIDATION, reason)
             self.check_positions()
             self._context.alert(
                 "error",
                 f"{execution.exec_type}.{self.symbol}",
-                f"{self.symbol}: the exchange reduced our {execution.direction} by {execution.qty} "
-                f"({execution.exec_type}); the strategy is paused",
+                f"{self.symbol}: {reason}; the strategy is paused",
                 self.strat_id,
             )
 
@@ -212,7 +212,7 @@ class StrategyRunner:
                 self.on_position_update(position, source="shadow")
 
 
-def _risk_state(config: StrategyConfig, book: OrderBook) -> StrategyRiskState:
+def _risk_state(config: StrategyConfig, book: OrderBook, wall_ms: Callable[[], int]) -> StrategyRiskState:
     return StrategyRiskState(
         strat_id=config.strat_id,
         symbol=config.symbol,
@@ -221,6 +221,7 @@ def _risk_state(config: StrategyConfig, book: OrderBook) -> StrategyRiskState:
             max_notional=config.caps.max_notional,
             max_open_orders=config.caps.max_open_orders,
             max_margin=config.max_margin,
+            max_orders_per_minute=config.caps.max_orders_per_minute,
         ),
-        rate=RateCap(config.caps.max_orders_per_minute),
+        wall_ms=wall_ms,
     )

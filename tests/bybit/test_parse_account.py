@@ -16,6 +16,7 @@ from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows
 from gridbot.core.events import ExecType, OrderStatus
 from gridbot.core.vocabulary import Direction, Side
 from tests.bybit.support import execution_row, order_row, position_row, wallet_row
+from tests.examples import examples
 
 D = Decimal
 TICKER = {
@@ -70,7 +71,7 @@ junk = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_no_field_can_make_a_parser_raise(data: st.DataObject):
     parser, row = data.draw(st.sampled_from(ROWS))
@@ -85,7 +86,7 @@ def test_no_field_can_make_a_parser_raise(data: st.DataObject):
     assert len(good) in (2, 3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(rows=junk | st.lists(junk, max_size=4))
 def test_no_list_of_rows_can_make_it_raise(rows: object):
     for parser, _ in ROWS:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gridbot.config.errors import ConfigError
 from gridbot.config.loading import load_config
+from tests.examples import examples
 
 Refusal = Callable[..., list[str]]
 
@@ -332,7 +333,7 @@ PIECES = st.sampled_from(
 EDITS = st.lists(st.tuples(st.integers(0, len(EXAMPLE)), st.integers(0, 30), PIECES), min_size=1, max_size=4)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edits=EDITS)
 def test_whatever_is_done_to_a_file_it_loads_or_is_refused_in_words(tmp_path, edits):
     text = EXAMPLE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from decimal import Decimal
 from typing import Any
 
@@ -20,10 +19,11 @@ from gridbot.core import (
     TickerEvent,
 )
 from gridbot.strategies.grid import GridConfig, GridEngine
+from tests.examples import examples
 
 SYMBOL = "XUSDT"
-EXAMPLES = int(os.environ.get("GRIDBOT_EXAMPLES", "40"))
-"""Hypothesis examples per property; raise it for a long run (docs/core.md)."""
+EXAMPLES = examples(40)
+"""Hypothesis examples per property."""
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
 BUY, SELL = Side.BUY, Side.SELL

@@ -67,7 +67,7 @@ def test_realised_at_average_entry_on_both_legs() -> None:
 
 
 def test_the_documented_example() -> None:
-    """docs/strategy.md 7.1, with a maker's rebate at the end."""
+    """docs/risk.md 7.1, with a maker's rebate at the end."""
     ledger = Ledger()
     realised = [
         ledger.apply("s", execution(n, side, price, "1", closed, fee="0.01"))
@@ -180,3 +180,25 @@ def test_a_ledger_saved_and_folded_on_equals_one_that_never_stopped(
     assert all(again.leg("s", direction) == whole.leg("s", direction) for direction in Direction)
     assert again.to_dict()["seen"] == whole.to_dict()["seen"]
     assert again.last_exec_ts == whole.last_exec_ts
+
+
+def test_a_close_of_several_coins_realises_for_each_of_them() -> None:
+    ledger = Ledger()
+    ledger.apply("s", execution(1, Side.BUY, "0.5", "40"))
+    assert ledger.apply("s", execution(2, Side.SELL, "0.75", "40", closed="40")) == D(10), "an entry below 1 USDT too"
+    assert ledger.leg("s", Direction.LONG) == (D(0), D("0.5"))
+
+
+def test_fundings_add_up_and_are_saved() -> None:
+    ledger = Ledger()
+    ledger.apply("s", execution(1, fee="0.03", kind=ExecType.FUNDING))
+    ledger.apply("s", execution(2, fee="-0.01", kind=ExecType.FUNDING))
+    assert ledger.of("s").funding == D("0.02")
+    assert Ledger.from_dict(ledger.to_dict()).of("s").funding == D("0.02")
+
+
+def test_a_restored_shadow_fill_does_not_move_where_paging_goes_on() -> None:
+    ledger = Ledger()
+    ledger.restore("s", execution(5), D(0), shadow=False)
+    ledger.restore("s", execution(9), D(0), shadow=True)
+    assert (ledger.last_exec_ts, ledger.of("s").fills) == (5, 2)

@@ -1,4 +1,4 @@
-"""What the exchange allows: rounding to ticks and steps (docs/strategy.md 1.1, 4.2)."""
+"""What the exchange allows: rounding to ticks and steps (docs/strategy.md 1.1, docs/risk.md 4.2)."""
 
 from __future__ import annotations
 

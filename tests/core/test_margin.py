@@ -204,7 +204,7 @@ def test_the_ambient_decimal_context_decides_nothing():
         assert fee_to_close(LONG, arguments[0], d("0.00055")) == fee
 
 
-# ---------------------------------------------------------------------- captured figures (docs/bybit.md 6)
+# ---------------------------------------------------------------------- captured figures (docs/bybit_streams.md 6)
 
 HALF_PERCENT = (RiskTier(d(900_000), d("0.005"), d("0.01")),)
 TAKER = d("0.00055")

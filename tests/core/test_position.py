@@ -1,4 +1,4 @@
-"""The linked legs of a pair: what they show, and when the rules are evaluated (docs/strategy.md 5.1)."""
+"""The linked legs of a pair: what they show, and when the rules are evaluated (docs/risk.md 5.1)."""
 
 from __future__ import annotations
 

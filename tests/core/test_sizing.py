@@ -1,4 +1,4 @@
-"""Quantities: the three amount forms, every rounding, and closes (docs/strategy.md 4)."""
+"""Quantities: the three amount forms, every rounding, and closes (docs/risk.md 4)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The executor's choice under everything that can happen, in any order: hypothesis looks for a request that should not
-have left, a slot that is lost, or an order that waits for nothing. The rules are `gridbot/execution/invariants.py`.
+have left, a slot that is lost, or an order that waits for nothing. The rules are in `execution/queue_invariants.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
-from gridbot.execution import invariants
+from gridbot.execution import queue_invariants as invariants
 from gridbot.execution.executor import Executor
-from gridbot.execution.invariants import Wire
+from gridbot.execution.queue_invariants import Wire
 from gridbot.execution.rate_budget import PAUSE_S
 from gridbot.execution.send_queue import RequestKind
 from gridbot.orders.order import OrderState, TrackedOrder

@@ -19,7 +19,7 @@ PURE_ROOMS = (
     *("gridbot.ports", "gridbot.frames", "gridbot.rolling_limit", "gridbot.version", "gridbot.config.fields"),
     *("gridbot.records.record_types", "gridbot.records.builders", "gridbot.records.codec"),
     *("gridbot.records.durability", "gridbot.execution.rate_budget", "gridbot.execution.send_queue"),
-    *("gridbot.execution.invariants", "gridbot.worker.schedule", "gridbot.worker.schedule_invariants"),
+    *("gridbot.execution.queue_invariants", "gridbot.worker.schedule", "gridbot.worker.schedule_invariants"),
     "gridbot.fault_book",
     *("gridbot.bybit.parse_account", "gridbot.bybit.parse_market", "gridbot.bybit.raw_fields"),
     *("gridbot.bybit.ret_codes", "gridbot.bybit.watchdog"),

@@ -200,7 +200,7 @@ def test_a_loss_latch_is_kept_when_it_sets_and_when_it_lets_go_and_so_is_its_ale
                 bench.assembly.orchestrator.guard_losses()
                 await next_snapshot(bench)
                 bench.assembly.orchestrator.losses.clear()
-                bench.runner().risk_state.halted = "delisted"
+                bench.runner().risk_state.halt("delisted")
                 await next_snapshot(bench)
 
     asyncio.run(run())

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from gridbot.core import Direction, OrderStatus, OrderUpdateEvent, Side
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import LEGAL, IllegalTransition, OrderState, TrackedOrder, Transition
+from tests.examples import examples
 from tests.orders.helpers import INSTRUMENT, make_order, update
 
 ZERO = Decimal(0)
@@ -448,5 +449,5 @@ class Exchange(RuleBasedStateMachine):
                 assert not any(o is order for o in self.book)
 
 
-Exchange.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Exchange.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
 TestExchange = Exchange.TestCase

@@ -15,6 +15,7 @@ from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES, ColumnKind, columns_of
 from gridbot.records.record_types import Header, Json, Record, RunRecord, UtcMs, UtcUs
 from gridbot.store.row_values import row_of
+from tests.examples import examples
 from tests.store.kit import execution, ticker
 
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
@@ -42,7 +43,7 @@ def _values_of(hint: Any) -> st.SearchStrategy[Any]:
     return st.none() | VALUES[inner[0]] if inner else VALUES[hint]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(record=any_record(), seq=st.integers(1, 2**62), local_ts=st.integers(0, 2**52), account=VALUES[str])
 def test_a_record_comes_back_as_it_was(record: Any, seq: int, local_ts: int, account: str) -> None:
     frame = codec.encode(account, "run", seq, local_ts, record)
@@ -61,7 +62,7 @@ def test_every_field_of_every_record_has_a_documented_column() -> None:
             assert column.doc.endswith("."), f"{cls.__name__}.{column.name}"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(count=st.integers(1, 8), data=st.data())
 def test_any_flipped_byte_costs_one_frame_only(count: int, data: st.DataObject) -> None:
     frames = [codec.encode("alice", "run", seq, 1, execution(seq)) for seq in range(1, count + 1)]
@@ -76,7 +77,7 @@ def test_any_flipped_byte_costs_one_frame_only(count: int, data: st.DataObject) 
     assert hit in seqs or damaged
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(count=st.integers(1, 6), data=st.data())
 def test_a_cut_buffer_keeps_the_whole_frames_and_waits_for_the_rest(count: int, data: st.DataObject) -> None:
     frames = [codec.encode("alice", "run", seq, 1, ticker(seq)) for seq in range(1, count + 1)]

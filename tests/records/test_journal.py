@@ -13,6 +13,7 @@ from gridbot.records import codec
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import JournalReader, read_committed, write_committed
+from tests.examples import examples
 from tests.store.kit import execution, until
 
 
@@ -105,7 +106,7 @@ def test_a_damaged_last_frame_keeps_its_number(tmp_path: Path) -> None:
     assert seqs(tmp_path) == [1, 2, 3, 4, 6]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), count=st.integers(1, 8))
 def test_recovery_keeps_every_intact_frame(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, count: int

@@ -8,15 +8,15 @@ from gridbot.core import Direction, Side, TickerEvent, WalletEvent, client_order
 from gridbot.orders.book import OrderBook
 from gridbot.orders.proposal import Proposal
 from gridbot.risk.caps import Caps
-from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from tests.orders.helpers import INSTRUMENT
 
-__all__ = ["NOW", "Bench", "proposal", "ticker", "trading_state", "wallet"]
+__all__ = ["NOW", "NOW_MS", "Bench", "proposal", "ticker", "trading_state", "wallet"]
 
 D = Decimal
+NOW_MS = 1_700_000_000_000
 NOW = 1.0  # a clock that has just started: nothing may look like "long ago" (incident L36)
 
 
@@ -51,7 +51,7 @@ def ticker(price: str = "100.5") -> TickerEvent:
 
 def trading_state(strat_id: str, caps: Caps | None = None) -> StrategyRiskState:
     """A strategy that may trade: flat at 10x, with a price as of now."""
-    state = StrategyRiskState(strat_id, "BTCUSDT", OrderBook(INSTRUMENT), caps or Caps())
+    state = StrategyRiskState(strat_id, "BTCUSDT", OrderBook(INSTRUMENT), caps or Caps(), lambda: NOW_MS)
     state.set_ready(ready=True)
     state.set_price(ticker(), NOW)
     for direction in Direction:
@@ -64,9 +64,8 @@ class Bench:
 
     def __init__(self, caps: Caps | None = None) -> None:
         self.warnings: list[str] = []
-        self.funds = Funds()
-        self.funds.update(wallet(), NOW)
-        self.gate = Gate(self.funds, warn=lambda key, text: self.warnings.append(key))
+        self.gate = Gate(lambda: NOW_MS, warn=lambda key, text: self.warnings.append(key))
+        self.gate.wallet_seen(wallet(), NOW)
         self.risk_state = trading_state("s1", caps)
         self.gate.enroll(self.risk_state)
 

@@ -1,4 +1,4 @@
-"""Comparing with a cap, and the warning before it is reached (docs/strategy.md 6.2)."""
+"""What using most of a cap means, before it is reached (docs/risk.md 6.2)."""
 
 from __future__ import annotations
 
@@ -6,24 +6,36 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.risk.caps import CapWatch
+from gridbot.risk.caps import CapEased, Caps, CapWarned, warning
 
 D = Decimal
+KEY = "s1.max_notional"
+NONE: frozenset[str] = frozenset()
+WARNED = frozenset({KEY})
 
 
-@pytest.mark.parametrize(("value", "refused"), [("99.99", False), ("100", False), ("100.01", True)])
-def test_a_cap_refuses_what_exceeds_it(value: str, *, refused: bool) -> None:
-    assert CapWatch(lambda key, text: None).exceeds("s1.max_notional", D(value), D(100)) is refused
+@pytest.mark.parametrize(
+    ("value", "warned", "expected"),
+    [
+        ("79.99", NONE, None),
+        ("80", NONE, CapWarned(KEY, "s1.max_notional: 80 of 100 used")),
+        ("100.50", NONE, CapWarned(KEY, "s1.max_notional: 100.5 of 100 used")),
+        ("80", WARNED, None),
+        ("79.99", WARNED, CapEased(KEY)),
+        ("79.99", frozenset({"s2.max_notional"}), None),
+        ("80", frozenset({"s2.max_notional"}), CapWarned(KEY, "s1.max_notional: 80 of 100 used")),
+    ],
+)
+def test_a_warning_begins_at_80_percent_and_ends_below(
+    value: str, warned: frozenset[str], expected: CapWarned | CapEased | None
+) -> None:
+    assert warning(KEY, D(value), D(100), warned) == expected
 
 
-def test_a_warning_comes_once_on_the_way_up_and_again_after_it_was_below() -> None:
-    warnings: list[tuple[str, str]] = []
-    watch = CapWatch(lambda key, text: warnings.append((key, text)))
-    for value in ("79.99", "80", "95", "101"):
-        watch.exceeds("s1.max_notional", D(value), D(100))
-    assert warnings == [("s1.max_notional", "s1.max_notional: 80 of 100 used")]
-    watch.exceeds("s2.max_notional", D(90), D(100))
-    assert [key for key, _ in warnings] == ["s1.max_notional", "s2.max_notional"], "each cap warns for itself"
-    for value in ("79", "85.50"):
-        watch.exceeds("s1.max_notional", D(value), D(100))
-    assert warnings[2:] == [("s1.max_notional", "s1.max_notional: 85.5 of 100 used")]
+def test_counts_are_written_like_amounts() -> None:
+    assert warning("k", 480, 600, NONE) == CapWarned("k", "k: 480 of 600 used")
+    assert warning("k", 479, 600, NONE) is None
+
+
+def test_by_default_nothing_is_limited() -> None:
+    assert Caps() == Caps(max_notional=None, max_open_orders=None, max_margin=None, max_orders_per_minute=None)

@@ -1,4 +1,4 @@
-"""What an account can afford (docs/strategy.md 6.3, incidents L9 and L56)."""
+"""What an account can afford (docs/risk.md 6.3, incidents L9 and L56)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core import WalletEvent
-from gridbot.risk.funds import FRESH_S, PROBE_S, Funds
+from gridbot.risk.funds import FRESH_S, PROBE_S, Funds, margin_needed
 from tests.risk.helpers import NOW, wallet
 
 D = Decimal
 
 
 def funds(available: str | None) -> Funds:
-    known = Funds()
-    known.update(wallet(available=available), NOW)
-    return known
+    return Funds().seen(wallet(available=available), NOW)
 
 
 @pytest.mark.parametrize(
@@ -24,50 +22,50 @@ def funds(available: str | None) -> Funds:
 )
 def test_an_open_needs_its_margin_and_a_twentieth(notional: str, leverage: str | None, need: str) -> None:
     """An unknown leverage counts as 1."""
-    assert Funds().needed(D(notional), None if leverage is None else D(leverage)) == D(need)
+    assert margin_needed(D(notional), None if leverage is None else D(leverage)) == D(need)
 
 
 def test_what_was_promised_is_spent_until_the_next_figure() -> None:
-    known = funds("50")
-    assert known.affords(D(50), NOW)
-    known.promise(D("26.25"))
-    assert known.available == D("23.75")
-    assert [known.affords(D(need), NOW) for need in ("23.75", "23.76")] == [True, False]
-    assert known.update(wallet(available="40", ts=2), NOW)
-    assert known.available == 40, "the exchange has taken it off itself"
+    known = funds("50").promising(D("26.25"), None).promising(D("0.75"), None)
+    assert (known.available, known.promised, known.probe_s) == (D(23), D(27), None)
+    assert (known.wallet, known.known_s) == (wallet(available="50"), NOW)
+    assert known.fresh(NOW) == D(23)
+    known = known.seen(wallet(available="40", ts=2), NOW + 1)
+    assert (known.available, known.known_s) == (40, NOW + 1), "the exchange has taken it off itself"
 
 
 def test_an_older_figure_is_not_taken() -> None:
-    known = funds("50")
-    known.promise(D(10))
-    assert not known.update(wallet(available="99", ts=0), NOW)
-    assert known.available == 40
+    known = funds("50").promising(D(10), None)
+    assert known.seen(wallet(available="99", ts=0), NOW + 1) is known
+    assert known.seen(wallet(available="99", ts=1), NOW).available == 99, "of the same time, but news"
 
 
-def test_a_fresh_zero_is_zero_and_an_old_figure_lets_one_order_probe() -> None:
-    known = funds("0")
-    assert not known.affords(D(1), NOW + FRESH_S)
-    later = NOW + FRESH_S + 0.1
-    assert [known.affords(D(1), later + wait_s) for wait_s in (0, PROBE_S - 0.1, PROBE_S)] == [True, False, True]
+def test_a_figure_is_fresh_for_45_seconds_and_a_live_private_stream_keeps_it_young() -> None:
+    known = funds("7")
+    assert [known.fresh(NOW + wait_s) for wait_s in (FRESH_S, FRESH_S + 0.1)] == [7, None]
+    known = known.promising(D(1), None).confirmed(NOW + FRESH_S)
+    assert [known.fresh(NOW + 2 * FRESH_S + late) for late in (0, 0.1)] == [6, None]
+    assert FRESH_S == 45
 
 
-def test_a_live_private_stream_keeps_the_figure_young() -> None:
-    known = funds("0")
-    known.confirm(NOW + FRESH_S)
-    assert not known.affords(D(1), NOW + 2 * FRESH_S)
-    assert known.affords(D(1), NOW + 2 * FRESH_S + 0.1), "old again: a probe"
-
-
-def test_a_figure_that_nobody_has_lets_one_order_probe_however_live_the_stream_is() -> None:
+def test_a_figure_that_nobody_has_is_never_fresh_however_live_the_stream_is() -> None:
     for known in (Funds(), funds(None)):
-        known.confirm(NOW)
+        known = known.confirmed(NOW)
         assert known.available is None
-        assert [known.affords(D(1), NOW + wait_s) for wait_s in (0, 1, PROBE_S)] == [True, False, True]
+        assert known.fresh(NOW) is None
+    assert Funds().confirmed(NOW) == Funds()
+
+
+def test_one_probe_may_leave_every_five_seconds() -> None:
+    assert Funds().may_probe(0.0)
+    probed = funds("50").promising(D(1), NOW + 1)
+    assert (probed.probe_s, probed.promised) == (NOW + 1, 1)
+    assert [probed.may_probe(NOW + 1 + wait_s) for wait_s in (0, PROBE_S - 0.1, PROBE_S)] == [False, False, True]
+    assert PROBE_S == 5
+    kept = probed.promising(D(1), None).seen(wallet(ts=3), NOW + 2).confirmed(NOW + 3)
+    assert kept.probe_s == NOW + 1, "nothing but a probe changes when the last one was"
 
 
 @pytest.mark.parametrize(("known", "balance"), [(None, "0"), (WalletEvent("USDT", None), "0"), (wallet("7"), "7")])
 def test_an_unknown_wallet_sizes_nothing(known: WalletEvent | None, balance: str) -> None:
-    ledger = Funds()
-    if known is not None:
-        ledger.update(known, NOW)
-    assert ledger.wallet_balance == D(balance)
+    assert Funds(known).wallet_balance == D(balance)

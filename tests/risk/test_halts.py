@@ -21,7 +21,6 @@ class Bank:
     def __init__(self) -> None:
         self.bench = Bench()
         self.ip_banned_until_s: float | None = None
-        self.bench.gate.strategies[self.bench.risk_state.strat_id] = self.bench.risk_state
 
     def held(self, now_s: float = NOW) -> Mapping[Halt, Reason]:
         return halts_of(self.bench.gate, self.ip_banned_until_s, [self.bench.risk_state], now_s)
@@ -40,21 +39,22 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
     assert [gate.auth_failed(NOW) for _ in range(5)][-1]
     bank.ip_banned_until_s = NOW + 600
     assert [gate.refused(make_order(), NOW) for _ in range(3)][-1]
-    held = bank.held()
-    assert {hold.kind for hold in held} == {
-        "session_loss",
-        "halted",
-        "paused",
-        "auth_cooldown",
-        "ip_ban",
-        "breaker",
+    timed = {
+        Halt("", "auth_cooldown"): Reason("repeated authentication errors", NOW + 1800),
+        Halt("", "ip_ban"): Reason("the exchange bans this address (403)", NOW + 600),
+        Halt("s1", "breaker", "long Buy 100.0"): Reason("the exchange refused this level repeatedly", NOW + 60),
     }
-    assert held[Halt("", "ip_ban")].until_s == NOW + 600
-    [breaker] = [hold for hold in held if hold.kind == "breaker"]
-    assert breaker.level == "long Buy 100.0"
-    assert held[breaker].until_s == NOW + 60
-    left = {hold.kind for hold in bank.held(NOW + 4000)}
-    assert left == {"session_loss", "halted", "paused"}, "what time alone ends is over"
+    lasting = {
+        Halt("", "session_loss"): Reason("lost too much"),
+        Halt("s1", "halted"): Reason("delisted"),
+        Halt("s1", "paused"): Reason("paused by the operator"),
+    }
+    for halt, reason in timed.items():
+        assert reason.until_s is not None
+        assert halt in bank.held(reason.until_s - 0.1)
+        assert halt not in bank.held(reason.until_s)
+    assert bank.held() == timed | lasting
+    assert bank.held(NOW + 4000) == lasting, "what time alone ends is over"
 
 
 def test_a_record_says_when_it_ends_on_the_wall_clock() -> None:

@@ -1,22 +1,28 @@
-"""The session loss limit (docs/strategy.md 6.4, docs/incidents-operations.md 5.2 no. 14)."""
+"""The session loss limit (docs/risk.md 6.4, docs/incidents-operations.md 5.2 no. 14)."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gridbot.core.limits import Limit
-from gridbot.risk.loss_limit import LossLimit
+from gridbot.risk.loss_limit import Begun, Checked, Cleared, Event, Latched, LossLimit, LossState, Restored, step
+from tests.core.helpers import EXAMPLES
 
 D = Decimal
 ZERO = D(0)
 
 
-def limit(amount: str | None, *, includes_unrealised: bool = False, begun_at: str = "0") -> LossLimit:
-    made = LossLimit(None if amount is None else Limit.parse(amount), includes_unrealised=includes_unrealised)
-    made.begin(D(begun_at))
-    return made
+def rule(amount: str | None, *, includes_unrealised: bool = False) -> LossLimit:
+    return LossLimit(None if amount is None else Limit.parse(amount), includes_unrealised)
+
+
+def checked(net: str, wallet: str = "1000", unrealised: str = "0") -> Checked:
+    return Checked(D(net), D(wallet), D(unrealised))
 
 
 @pytest.mark.parametrize(
@@ -32,39 +38,74 @@ def limit(amount: str | None, *, includes_unrealised: bool = False, begun_at: st
         (None, "-999", "1000", False),  # off
         ("50", "-60", "0", False),  # no wallet is known yet
         ("50", "-60", "-1", False),
+        ("50", "-60", "0.5", True),
     ],
 )
 def test_a_loss_above_the_limit_latches(amount: str | None, net: str, wallet: str, *, latches: bool) -> None:
-    made = limit(amount)
-    assert made.check(D(net), D(wallet), ZERO) is latches
-    assert bool(made.latched) is latches
+    state, latched = step(LossState(), checked(net, wallet), rule(amount))
+    assert (latched is not None) is latches
+    assert state == LossState(ZERO, latched.reason if latched else "")
 
 
 def test_the_loss_counts_from_the_last_time_the_latch_was_clear() -> None:
-    made = limit("50", begun_at="-500")
-    assert not made.check(D(-550), D(1000), ZERO)
-    assert made.check(D(-551), D(1000), ZERO)
-    assert not made.check(D(-600), D(1000), ZERO), "it latches once"
-    assert made.latched.startswith("lost 51.00 USDT since the latch was clear, the session loss limit is 50.00;")
-    made.clear(D(-600))
-    assert not made.latched
-    assert [made.check(D(net), D(1000), ZERO) for net in ("-650", "-651")] == [False, True]
+    limit = rule("50")
+    state, _ = step(LossState(D(1), "an old latch"), Begun(D(-500)), limit)
+    assert state == LossState(D(-500))
+    assert step(state, checked("-550"), limit) == (state, None)
+    latched, effect = step(state, checked("-551"), limit)
+    assert effect == Latched(
+        "lost 51.00 USDT since the latch was clear, the session loss limit is 50.00; nothing is opened until `resume`"
+    )
+    assert latched == LossState(D(-500), effect.reason)
+    assert step(latched, checked("-600"), limit) == (latched, None), "it latches once"
+    state, effect = step(latched, Cleared(D(-600)), limit)
+    assert (state, effect) == (LossState(D(-600)), None)
+    assert [step(state, checked(net), limit)[1] is not None for net in ("-650", "-651")] == [False, True]
 
 
 @pytest.mark.parametrize(
     ("included", "unrealised", "latches"), [(True, "-31", True), (True, "-30", False), (False, "-999", False)]
 )
 def test_open_losses_count_where_that_is_wanted(unrealised: str, *, included: bool, latches: bool) -> None:
-    made = limit("50", includes_unrealised=included)
-    assert made.check(D(-20), D(1000), D(unrealised)) is latches
+    limit = rule("50", includes_unrealised=included)
+    assert bool(step(LossState(), checked("-20", unrealised=unrealised), limit)[0].latched) is latches
 
 
 def test_baseline_and_latch_outlive_a_restart() -> None:
-    made = limit("50", begun_at="-500")
-    again = limit("50")
-    again.restore(made.to_document())
-    assert again.check(D(-551), D(1000), ZERO)
-    latched = limit("50")
-    latched.restore(again.to_document())
-    assert latched.latched == again.latched
-    assert not latched.check(D(-9999), D(1000), ZERO), "latched already"
+    for state in (LossState(D("-500.5")), LossState(D(3), "lost too much")):
+        assert step(LossState(), Restored(state.to_document()), rule("50")) == (state, None)
+    assert LossState(D("-1.5"), "x").to_document() == {"baseline": "-1.5", "latched": "x"}
+
+
+@pytest.mark.parametrize("document", [{}, {"baseline": "1"}, {"baseline": "x", "latched": ""}, {"baseline": None}])
+def test_another_document_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, ArithmeticError, TypeError)):
+        step(LossState(), Restored(document), rule("50"))
+
+
+NETS = st.integers(-200, 200).map(D)
+EVENTS: st.SearchStrategy[Event] = st.one_of(
+    NETS.map(Cleared), st.builds(Checked, NETS, st.integers(-5, 1000).map(D), NETS)
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.lists(EVENTS, max_size=30), st.sampled_from(["50", "x0.1", None]), st.booleans())
+def test_it_is_latched_from_the_first_loss_above_the_limit_until_it_is_cleared(
+    events: list[Event], amount: str | None, included: bool
+) -> None:
+    limit = rule(amount, includes_unrealised=included)
+    state, since, is_latched = LossState(), ZERO, False
+    for event in events:
+        state, effect = step(state, event, limit)
+        if isinstance(event, Cleared):
+            since, is_latched = event.net, False
+            assert effect is None
+        elif isinstance(event, Checked):
+            lost = since - event.net - (event.unrealised if included else 0)
+            most = {"50": D(50), "x0.1": D("0.1") * (event.wallet_balance + max(lost, ZERO)), None: None}[amount]
+            too_much = event.wallet_balance > 0 and most is not None and lost > most
+            assert (effect is not None) is (too_much and not is_latched)
+            is_latched = is_latched or too_much
+        assert (bool(state.latched), state.baseline) == (is_latched, since)
+        assert step(LossState(), Restored(state.to_document()), limit)[0] == state

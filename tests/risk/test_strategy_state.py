@@ -6,9 +6,10 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from gridbot.core import Direction, Side
+from gridbot.risk.holds import Held, Hold, Who
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from tests.orders.helpers import make_order
-from tests.risk.helpers import NOW, ticker, trading_state
+from tests.risk.helpers import NOW, NOW_MS, ticker, trading_state
 
 D = Decimal
 
@@ -57,7 +58,7 @@ def test_what_was_refused_for_a_leg_or_for_money_is_worth_another_look_when_that
     for change in changes:
         before = state.epoch
         change()
-        assert state.epoch > before
+        assert state.epoch == before + 1
 
 
 def test_the_first_reason_of_a_halt_stays_until_resume_which_ends_a_pause_as_well() -> None:
@@ -70,8 +71,28 @@ def test_the_first_reason_of_a_halt_stays_until_resume_which_ends_a_pause_as_wel
     assert state.halt("another fault")
 
 
+def test_holds_say_who_set_them_and_when() -> None:
+    state = trading_state("s1")
+    state.pause(Who.LIQUIDATION, "the exchange took 1")
+    state.halt("delisted")
+    assert state.holds.held == {
+        Hold.PAUSED: Held("the exchange took 1", Who.LIQUIDATION, NOW_MS),
+        Hold.HALTED: Held("delisted", Who.EXCHANGE, NOW_MS),
+    }
+    state.resume()
+    state.pause()
+    state.halt("KeyError", Who.FAULT)
+    assert state.holds.held == {
+        Hold.PAUSED: Held("paused by the operator", Who.OPERATOR, NOW_MS),
+        Hold.HALTED: Held("KeyError", Who.FAULT, NOW_MS),
+    }
+
+
 def test_a_strategy_that_nothing_is_known_of_is_not_ready() -> None:
-    state = StrategyRiskState("s1", "BTCUSDT", trading_state("s1").book, trading_state("s1").caps)
+    state = StrategyRiskState("s1", "BTCUSDT", trading_state("s1").book, trading_state("s1").caps, lambda: 0)
     assert (state.ready, state.last_price, state.legs) == (False, None, {d: Leg() for d in Direction})
+    assert state.notional() == 0
     state.set_ready(ready=True)
     assert state.ready
+    state.set_ready(ready=False)
+    assert state.holds.held == {Hold.NOT_READY: Held("not reconciled with the exchange", Who.WORKER, 0)}

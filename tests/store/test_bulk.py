@@ -14,6 +14,7 @@ from gridbot.store.bulk import LOAD_FROM, append, load
 from gridbot.store.commit import Rows, commit
 from gridbot.store.database import Database
 from gridbot.store.schema import create_table_sql
+from tests.examples import examples
 from tests.records.test_codec import any_record
 from tests.store.kit import execution
 
@@ -34,7 +35,7 @@ def stored(con: duckdb.DuckDBPyConnection, fill: Any, table: str, bodies: list[b
     return con.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(records=st.lists(any_record().filter(storable), min_size=1, max_size=5))
 def _same(con: duckdb.DuckDBPyConnection, records: list[Any]) -> None:
     for table in {record.TABLE for record in records}:

@@ -22,6 +22,7 @@ from gridbot.store.schema import ensure_schema
 from supervisor.store.maintenance import vacuum
 from supervisor.store.rebuild import rebuild
 from supervisor.store.writer import Writer, WriterSpec
+from tests.examples import examples
 from tests.store.kit import execution, flush_without_an_answer, make_recorder, rows
 from tests.store.session import make_session, write_all
 
@@ -131,7 +132,7 @@ def record_all(data_dir: Path, records: Iterable[tuple[str, Any]]) -> None:
         recorder.close()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(batches=BATCHES, restart=st.booleans())
 def test_rollups_say_what_the_rows_say(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, Any]]], restart: bool

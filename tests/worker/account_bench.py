@@ -30,7 +30,6 @@ from gridbot.orders.order import TrackedOrder
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records.record_types import Record
-from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.strategies.grid import Grid, GridEngine
 from gridbot.worker.context import WorkerContext
@@ -114,7 +113,7 @@ class AccountBench:
     def __post_init__(self) -> None:
         self.clock.now_s = START_S
         self.gateway = FakeGateway(self.clock)
-        self.gate = Gate(Funds())
+        self.gate = Gate(self.clock.wall_ms)
         faults = Faults(self.alarm, self.clock, self.requests)
         executor = Executor(self.gateway, self.clock, before_send=lambda: None, on_fault=faults.report)
         self.context = WorkerContext(
@@ -140,12 +139,12 @@ class AccountBench:
             engine,
             self.context,
             venue=ShadowVenue(SYMBOL, run_id="run") if shadow else None,
-            gate=Gate(Funds()) if shadow else None,
+            gate=Gate(self.clock.wall_ms) if shadow else None,
         )
 
     def start(self) -> None:
         """Everything is known: flat legs, enough money."""
-        self.gate.funds.update(wallet(), self.clock.now_s)
+        self.gate.wallet_seen(wallet(), self.clock.now_s)
         self.runner.on_wallet(wallet())
         for direction in Direction:
             self.runner.on_position_update(position(direction, "0", None), source="rest")

@@ -113,16 +113,14 @@ async def test_the_records_come_last_and_are_written() -> None:
 
 async def test_a_wallet_is_fresh_while_the_private_stream_lives() -> None:
     bench = Bench()
-    funds = bench.account.context.funds
     bench.account.clock.now_s += 1000
+    assert bench.account.context.funds.fresh(bench.account.clock.now_s) is None
     await bench.second()
-    available = funds.available
-    assert available is not None
-    assert not funds.affords(available + 1, bench.account.clock.now_s), "known, and not enough"
+    assert bench.account.context.funds.fresh(bench.account.clock.now_s) is not None
     bench.private_alive = False
     bench.account.clock.now_s += 1000
     await bench.second()
-    assert funds.affords(available + 1, bench.account.clock.now_s), "unknown: one order may go and find out"
+    assert bench.account.context.funds.fresh(bench.account.clock.now_s) is None
 
 
 async def test_a_retry_that_is_due_is_sent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -26,12 +27,16 @@ class Paper:
         self.document: dict[str, Any] | None = None
         self.waiting: dict[str, Any] | None = None
         self.full = False
+        self.on_save: Callable[[], None] = lambda: None
 
     def load(self) -> dict[str, Any] | None:
         return self.document
 
     def save(self, document: dict[str, Any]) -> None:
+        self.on_save()
         self.waiting = document
+        if not self.full:
+            self.document = document
 
     def save_now(self, document: dict[str, Any]) -> None:
         if self.full:
@@ -74,6 +79,29 @@ def test_the_latch_outlives_a_restart_without_another_alert() -> None:
     assert again.gate.loss_latched
     assert guard.check()
     assert again.alarm.alerts == []
+
+
+def test_memory_comes_first_and_the_file_after_without_a_wait_for_the_disk() -> None:
+    """The file was written first, and waited for: a slow disk delayed the cancels of a losing account."""
+    paper = Paper()
+    bench, guard = guarded(paper, lost="11")
+    seen: list[tuple[bool, int]] = []
+    paper.on_save = lambda: seen.append((bool(bench.gate.loss_latched), len(bench.alarm.alerts)))
+    paper.save_now = lambda document: pytest.fail("it waits for the disk")  # type: ignore[method-assign]
+    assert guard.check()
+    guard.clear()
+    assert seen == [(True, 1), (False, 1)]
+
+
+def test_a_latch_that_a_crash_kept_from_the_file_is_found_by_the_next_start() -> None:
+    paper = Paper()
+    _, guard = guarded(paper, lost="11")
+    paper.full = True
+    assert guard.check()
+    again, guard = guarded(paper)
+    assert not again.gate.loss_latched
+    lose(again, "11")
+    assert guard.check(), "the same ledger, the same baseline"
 
 
 def test_a_full_disk_neither_stops_the_latch_nor_its_clearing() -> None:
@@ -126,7 +154,7 @@ def test_only_live_strategies_lose_money() -> None:
 
 def test_unrealised_losses_count_where_that_is_configured() -> None:
     bench, guard = guarded(Paper())
-    bench.gate.funds.update(replace(wallet(ts=9), unrealised_pnl=D(-50)), bench.clock.now_s)
+    bench.gate.wallet_seen(replace(wallet(ts=9), unrealised_pnl=D(-50)), bench.clock.now_s)
     assert guard.check()
 
 

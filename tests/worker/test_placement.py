@@ -135,7 +135,7 @@ async def test_an_answer_that_nothing_but_a_leg_can_change_is_not_looked_at_agai
 async def test_two_strategies_of_an_account_spend_one_wallet() -> None:
     """incident L56: each compared its orders with the same balance, and together they spent more than there was."""
     bench = trading()
-    bench.gate.funds.update(wallet(available="60", ts=2), bench.clock.now_s)
+    bench.gate.wallet_seen(wallet(available="60", ts=2), bench.clock.now_s)
     other = second_strategy(bench)
     bench.runner.placement.act([place(499_000)])  # 499 USDT at 10x and a twentieth: 52.4
     other.placement.act([place(498_000)])
@@ -157,10 +157,10 @@ def second_strategy(bench: AccountBench) -> StrategyRunner:
 
 async def test_what_time_can_lift_is_looked_at_again() -> None:
     bench = trading()
-    bench.gate.funds.update(wallet(available="0", ts=2), bench.clock.now_s)
+    bench.gate.wallet_seen(wallet(available="0", ts=2), bench.clock.now_s)
     intents = (place(499_000),)
     bench.runner.placement.act(intents)
     assert bench.runner.placement.refusals == {Refusal.FUNDS: 1}
-    bench.gate.funds.update(wallet(available="9000", ts=3), bench.clock.now_s)
+    bench.gate.wallet_seen(wallet(available="9000", ts=3), bench.clock.now_s)
     bench.runner.placement.act(intents)
     assert [order.ticks for order in bench.orders] == [499_000]

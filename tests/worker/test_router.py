@@ -133,7 +133,7 @@ def test_a_wallet_that_cannot_be_taken_in_is_an_alert(monkeypatch: pytest.Monkey
     def fail(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(bench.account.context.funds, "update", fail)
+    monkeypatch.setattr(bench.account.context.gate, "wallet_seen", fail)
     bench.route(wallet("123", ts=9))
     assert bench.account.alarm.keys == ["fault"]
     assert not bench.account.runner.risk_state.halted

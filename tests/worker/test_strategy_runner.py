@@ -8,6 +8,7 @@ import pytest
 
 from gridbot.core import Direction, ExecType, OrderStatus, Side
 from gridbot.records.record_types import ExecutionRecord, GridRecord, PositionRecord
+from gridbot.risk.holds import Held, Hold, Who
 from gridbot.risk.refusals import Refusal
 from tests.execution.support import settle
 from tests.worker.account_bench import PRICE, AccountBench, grid_of, position, strategy, ticker
@@ -33,7 +34,9 @@ async def test_a_liquidation_or_deleveraging_pauses_alerts_and_reads_the_positio
     runner = bench.runner
     bench.requests.take_positions("BTCUSDT")
     runner.on_execution(bench.taken(kind))
-    assert runner.risk_state.paused
+    reason = f"the exchange reduced our long by 0.01 ({kind})"
+    since_ms = bench.clock.wall_ms()
+    assert runner.risk_state.holds.held == {Hold.PAUSED: Held(reason, Who.LIQUIDATION, since_ms)}, "no operator did it"
     assert bench.requests.symbols == ["BTCUSDT"]
     [(level, key, text, about)] = bench.alarm.alerts
     assert (level, key, about) == ("error", f"{kind}.BTCUSDT", "btc")

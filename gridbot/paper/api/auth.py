@@ -1,4 +1,4 @@
-"""Signatures and the timestamp window (docs/bybit.md 1.2, 1.3, 5.1). Pure: time is given."""
+"""Signatures and the timestamp window (docs/bybit.md 1.2, 1.3, docs/bybit_streams.md 5.1). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Liquidation in cross margin (docs/bybit.md 6.1). Pure.
+"""Liquidation in cross margin (docs/bybit_streams.md 6.1). Pure.
 
     healthy ── maintenance >= equity ──> orders cancelled ── still so ──> excess of a pair closed ──┐
        ^                                                                                             │ still so

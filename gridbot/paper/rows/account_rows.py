@@ -20,7 +20,7 @@ __all__ = ["position_row", "wallet_row"]
 
 ZERO = Decimal(0)
 LEAST_FEE = Decimal("0.00055")
-"""The break-even price reckons with this fee even for accounts that pay less (docs/bybit.md 6.1)."""
+"""The break-even price reckons with this fee even for accounts that pay less (docs/bybit_streams.md 6.1)."""
 
 
 NOT_USED: dict[str, Any] = {

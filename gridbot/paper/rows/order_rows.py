@@ -1,7 +1,7 @@
 """Rows of orders, executions and closed positions as Bybit sends them. Pure.
 
-Field sets follow docs/bybit.md 2.7 (names) and 3, 5.2, 5.3 (meaning); `stream=True` gives the stream's names where they
-differ. Numbers are text, unknown ones are the empty string.
+Field sets follow docs/bybit.md 2.7 (names), docs/bybit.md 3 and docs/bybit_streams.md 5.2, 5.3 (meaning); `stream=True`
+gives the stream's names where they differ. Numbers are text, unknown ones are the empty string.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
 
 
 def fast_execution_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The few fields of execution.fast; a maker's link id is withheld there (docs/bybit.md 5.3)."""
+    """The few fields of execution.fast; a maker's link id is withheld there (docs/bybit_streams.md 5.3)."""
     names = ("category", "symbol", "execId", "execPrice", "execQty", "orderId", "isMaker", "side", "execTime", "seq")
     return {name: row[name] for name in names} | {"orderLinkId": "" if row["isMaker"] else row["orderLinkId"]}
 

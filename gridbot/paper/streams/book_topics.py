@@ -1,4 +1,4 @@
-"""`orderbook.N.SYMBOL`: snapshots and deltas of the modelled book (docs/bybit.md 5.2)."""
+"""`orderbook.N.SYMBOL`: snapshots and deltas of the modelled book (docs/bybit_streams.md 5.2)."""
 
 from __future__ import annotations
 

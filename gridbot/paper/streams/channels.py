@@ -1,4 +1,4 @@
-"""WebSocket channels: public, private, trade. Reads requests of one connection strictly in order (docs/bybit.md 5)."""
+"""Channels of a WebSocket: public, private, trade. Reads its requests strictly in order (docs/bybit_streams.md 5)."""
 
 from __future__ import annotations
 

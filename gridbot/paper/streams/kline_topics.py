@@ -1,4 +1,4 @@
-"""`kline.INTERVAL.SYMBOL`: the present candle with each change, and once more when it is over (docs/bybit.md 5.2)."""
+"""`kline.INTERVAL.SYMBOL`: the candle with each change, and once more when it is over (docs/bybit_streams.md 5.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of the public topics, from the state of the markets to the listeners (docs/bybit.md 5.2)."""
+"""Frames of the public topics, from the state of the markets to the listeners (docs/bybit_streams.md 5.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order entry over WebSocket (docs/bybit.md 5.4)."""
+"""Order entry over WebSocket (docs/bybit_streams.md 5.4)."""
 
 from __future__ import annotations
 

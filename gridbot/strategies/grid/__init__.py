@@ -1,6 +1,7 @@
 """The grid strategy: a ladder of prices around an anchor, and the decisions about it. Pure.
 
-The levels (`ladder`), the orders they call for (`plan`), the decisions (`engine`), the state saved across restarts
+The levels (`ladder`), what is worked out once per grid (`plan`), what is remembered (`grid_memory`), the decision about
+both legs (`decision`, `leg_decision`, `known_interval`), its face (`engine`), the state saved across restarts
 (`state`), and the grid as a kind of strategy (`kind`). `docs/strategy.md` has the rules.
 """
 

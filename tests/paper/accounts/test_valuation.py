@@ -1,4 +1,4 @@
-"""The captured figures of docs/bybit.md 6, as the accounts of the paper exchange get them."""
+"""The captured figures of docs/bybit_streams.md 6, as the accounts of the paper exchange get them."""
 
 from __future__ import annotations
 

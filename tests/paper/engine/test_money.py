@@ -20,6 +20,7 @@ from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.transaction_rows import entries, transaction_row
 from gridbot.paper.settings import MatchingModel, PaperConfig, PositionMode
+from tests.examples import examples
 
 D = Decimal
 LISTING = LISTINGS["LTCUSDT"]
@@ -160,7 +161,7 @@ def check_stops(exchange: Exchange) -> None:
         assert (leg.trailing_stop is not None) is (StopKind.TRAILING in by_kind)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(steps, st.sampled_from(PositionMode))
 def test_money_is_conserved(path: list[tuple[Any, ...]], mode: PositionMode) -> None:
     exchange = new_exchange(mode)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gridbot.core.vocabulary import Side
 from gridbot.paper.ledger.matching import Fill, RestingBook
 from gridbot.paper.settings import MatchingModel
+from tests.examples import examples
 
 D = Decimal
 
@@ -70,7 +71,7 @@ orders = st.tuples(st.sampled_from(Side), st.integers(95, 105), st.integers(1, 9
 trades = st.tuples(st.sampled_from(Side), st.integers(94, 106), st.integers(0, 20))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.lists(orders, max_size=8), st.lists(trades, max_size=12))
 def test_fills_never_exceed_orders_nor_the_volume_at_their_price(
     placed: list[tuple[Side, int, int, int]], tape: list[tuple[Side, int, int]]

@@ -15,6 +15,7 @@ from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, Tps
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.settings import PositionMode
+from tests.examples import examples
 from tests.paper.engine.test_money import BY, check, new_exchange
 from tests.paper.support import dump_state, load_state
 
@@ -114,7 +115,7 @@ def size_limits(exchange: Exchange) -> dict[int, tuple[Direction, Decimal]]:
     return {leg.position_idx: (leg.direction, leg.size) for leg in exchange.accounts["a"].legs.values()}
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(paths, st.sampled_from(PositionMode))
 def test_stops_only_ever_close(path: list[tuple[Any, ...]], mode: PositionMode) -> None:
     exchange = new_exchange(mode)
@@ -131,7 +132,7 @@ def test_stops_only_ever_close(path: list[tuple[Any, ...]], mode: PositionMode) 
                 assert (direction, True) == (before[idx][0], size <= before[idx][1])
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(paths, st.sampled_from(PositionMode))
 def test_a_restart_loses_no_stop(path: list[tuple[Any, ...]], mode: PositionMode) -> None:
     exchange = new_exchange(mode)

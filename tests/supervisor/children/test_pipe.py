@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.children.pipe import ChildPipe, FrameReader, frame
+from tests.examples import examples
 
 MESSAGES = st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=50)), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(MESSAGES, st.data())
 def test_messages_survive_any_cutting(messages, data):
     stream = b"".join(frame(message) for message in messages)

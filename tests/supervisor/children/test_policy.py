@@ -24,6 +24,7 @@ from supervisor.children.policy_types import (
     Stop,
     Wait,
 )
+from tests.examples import examples
 
 POLICY = RestartPolicy()
 P = ProcessState
@@ -325,5 +326,5 @@ class Machine(RuleBasedStateMachine):
             assert self.state.reason
 
 
-Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 TestMachine = Machine.TestCase

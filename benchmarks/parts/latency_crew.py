@@ -1,0 +1,120 @@
+"""The processes of `benchmarks/latency.py` from the parent's side: started, heard, ended."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from benchmarks.parts.latency_exchange import exchange_process
+from benchmarks.parts.latency_loops import bare_process
+from benchmarks.parts.latency_subjects import CREATED, TOTAL_TIMEOUT_S, WRITTEN, BenchmarkError, Subject, Trace
+from benchmarks.parts.latency_worker import worker_process
+from supervisor.store.writer import WriterSpec
+from supervisor.store.writer_process import run_writer
+
+
+class Crew:
+    """The processes of a run. On leaving, every one of them is ended."""
+
+    def __init__(self) -> None:
+        self._spawn = multiprocessing.get_context("spawn")
+        self._members: dict[str, tuple[BaseProcess, Connection]] = {}
+        self._deadline_s = time.monotonic() + TOTAL_TIMEOUT_S
+        self._writer: tuple[BaseProcess, Connection, Connection] | None = None
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for _, control in self._members.values():
+            control.close()
+        processes = [process for process, _ in self._members.values()]
+        if self._writer is not None:
+            self._writer[2].close()
+            processes.append(self._writer[0])
+        for child in processes:
+            child.join(5.0)
+            if child.is_alive():
+                child.kill()
+                child.join()
+
+    def pipe(self) -> tuple[Connection, Connection]:
+        return self._spawn.Pipe()
+
+    def queue(self) -> Any:
+        return self._spawn.Queue(maxsize=1000)
+
+    def start(self, name: str, entry: Callable[..., None], *args: Any) -> None:
+        """The child gets its end of a control pipe as last argument."""
+        ours, theirs = self._spawn.Pipe()
+        process = self._spawn.Process(target=entry, args=(*args, theirs), name=name, daemon=True)
+        process.start()
+        theirs.close()
+        self._members[name] = process, ours
+
+    def start_writer(self, data_dir: Path, queues: dict[str, Any]) -> None:
+        health, health_end = self._spawn.Pipe()
+        life, life_end = self._spawn.Pipe()
+        spec = WriterSpec(data_dir, tuple(queues))
+        writer = self._spawn.Process(target=run_writer, args=(spec, queues, health_end, life_end), daemon=True)
+        writer.start()
+        life_end.close()
+        self._writer = writer, health, life  # the pipe is kept open: the writer reports into it
+
+    def tell(self, name: str) -> None:
+        self._members[name][1].send("go on")
+
+    def hear(self, name: str, key: str) -> Any:
+        """The next message of a child; also listens whether another one has failed."""
+        while True:
+            for other, (process, control) in self._members.items():
+                if control.poll(0.0 if other != name else 0.1):
+                    message = _receive(other, control)
+                    if "error" in message:
+                        raise BenchmarkError(f"{other}: {message['error']}")
+                    if other == name:
+                        return message[key]
+                elif not process.is_alive():
+                    raise BenchmarkError(f"{other} ended with {process.exitcode}")
+            if time.monotonic() > self._deadline_s:
+                raise BenchmarkError(f"not done after {TOTAL_TIMEOUT_S:.0f} s")
+
+
+def _receive(name: str, control: Connection) -> dict[str, Any]:
+    try:
+        message: dict[str, Any] = control.recv()
+    except (EOFError, OSError):
+        raise BenchmarkError(f"{name} ended before it was told to") from None
+    return message
+
+
+def measure(orders: int, subjects: Sequence[Subject], data_dir: Path) -> dict[str, list[Trace]]:
+    """Stamps of `orders` orders of each subject, both sides joined, in the order of the orders."""
+    with Crew() as crew:
+        signals = {subject.name: crew.pipe() for subject in subjects}
+        crew.start("exchange", exchange_process, orders, {name: ends[0] for name, ends in signals.items()})
+        url = crew.hear("exchange", "url")
+        queues = {subject.name: crew.queue() for subject in subjects if subject.levels}
+        if queues:
+            crew.start_writer(data_dir, queues)
+        for subject in subjects:
+            signal = signals[subject.name][1]
+            if subject.levels:
+                crew.start(subject.name, worker_process, subject, url, data_dir, queues[subject.name], signal)
+            else:
+                crew.start(subject.name, bare_process, subject, url, signal)
+        taken = crew.hear("exchange", "taken")
+        joined = {}
+        for subject in subjects:
+            crew.tell(subject.name)
+            traces = crew.hear(subject.name, "traces")
+            joined[subject.name] = [
+                {WRITTEN: written, **traces[link_id], CREATED: created}
+                for link_id, written, created in taken[subject.name]
+            ]
+        return joined

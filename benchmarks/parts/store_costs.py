@@ -1,0 +1,103 @@
+"""What one flush costs, with and without rollups, and what a recovery from the journals takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import duckdb
+
+from benchmarks.parts.store_history import HISTORY, Figure, Figures, make_rollups
+from benchmarks.parts.store_setup import execution, order, position, processor_s
+from gridbot.records import codec
+from gridbot.records.journal import Journal
+from gridbot.records.journal_reader import JournalReader, journal_directory
+from gridbot.records.record_types import UtcMs
+from gridbot.records.recorder import Recorder
+from gridbot.store.commit import Rows, commit
+from gridbot.store.database import Database
+from gridbot.store.reading import database_path
+from gridbot.store.rollups import ROLLUP_SOURCES
+from gridbot.system_ports import SystemClock
+from supervisor.store.writer import Writer, WriterSpec
+
+
+def flush_cost(data_dir: Path, history: int, rounds: int) -> Figures:
+    store = Database(database_path(data_dir))
+    store.prepare()
+    with duckdb.connect(str(store.path)) as con:
+        con.execute(HISTORY.format(first=0, last=history))
+        make_rollups(con)
+    figures = []
+    for count in (5, 100, 5000):
+        times: dict[bool, list[float]] = {True: [], False: []}
+        for _ in range(rounds):
+            for with_rollups in times:  # by turns, so that both meet the same weather
+                sources = ROLLUP_SOURCES if with_rollups else frozenset()
+                with mock.patch("gridbot.store.commit.ROLLUP_SOURCES", sources):
+                    times[with_rollups].append(_flush(store, count))
+        with_them, without = statistics.median(times[True]), statistics.median(times[False])
+        figures += [
+            Figure(f"flush of {count} executions and orders, 2 positions", with_them, "ms", "planning statements"),
+            Figure("without rollups", without, "ms", "open, commit, close: some 30 ms at any size"),
+        ]
+    return figures
+
+
+def _flush(store: Database, count: int) -> float:
+    """Processor milliseconds of one transaction."""
+    records: dict[str, list[Any]] = {
+        "executions": [execution(number, time.time_ns() // 1_000_000) for number in range(count)],
+        "orders": [order(number) for number in range(count)],
+        "position_events": [position(side) for side in ("long", "short")],
+    }
+    tables = {
+        table: [codec.encode("alice", "run", seq, 1, record)[16:-1] for seq, record in enumerate(found, start=1)]
+        for table, found in records.items()
+    }
+    started = processor_s()
+    with store.open() as con:
+        commit(con, Rows(tables, {"alice": count}))
+    return (processor_s() - started) * 1000
+
+
+def recovery(data_dir: Path, count: int) -> Figures:
+    recorder = Recorder(
+        "alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "process"), clock=SystemClock()
+    )
+    sample = execution(0)
+    for number in range(count):
+        ids: dict[str, Any] = {"exec_id": str(uuid.uuid4()), "order_id": str(uuid.uuid4())}
+        stamp = UtcMs(1_700_000_000_000 + number * 30)
+        recorder.record(dataclasses.replace(sample, **ids, order_link_id=f"g1a2b3c-{number:08d}", exchange_ts=stamp))
+        if number % 1000 == 999:
+            recorder.flush()
+    recorder.close()
+    started = time.perf_counter()
+    assert _read_all(data_dir) == count
+    checked = time.perf_counter()
+    writer = Writer(WriterSpec(data_dir, ("alice",)), {})
+    while writer.flush():
+        pass
+    took = time.perf_counter() - checked
+    writer.close()
+    size = database_path(data_dir).stat().st_size / count
+    return [
+        Figure(f"{count:,} journaled records, read and checked", checked - started, "s", "one core: checksums"),
+        Figure("a new database from them", took, "s", "one core: as the writer above"),
+        Figure("rate", count / took, "records/s"),
+        Figure("database, per million executions", size, "MB", "three ids of which two are random; DuckDB compresses"),
+        Figure("journal, per million executions", recorder.stats.bytes_written / count, "MB", "JSON with its keys"),
+    ]
+
+
+def _read_all(data_dir: Path) -> int:
+    reader, read = JournalReader(journal_directory(data_dir, "alice")), 0
+    while bodies := reader.read().bodies:
+        read += len(bodies)
+    return read

@@ -1,0 +1,94 @@
+"""What the parts of `benchmarks/store.py` share: records, a writer process, processor time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gridbot.records.record_types import ExecutionRecord, OrderRecord, PositionRecord, UtcMs
+from supervisor.store.writer import WriterSpec
+from supervisor.store.writer_process import run_writer
+
+CONTEXT = multiprocessing.get_context("spawn")
+
+
+def execution(number: int, now_ms: int = 1_700_000_000_000) -> ExecutionRecord:
+    return ExecutionRecord(
+        strategy="btc_grid",
+        symbol="BTCUSDT",
+        exec_id=f"7d1f6f2a-5b3c-4e8f-{number:012d}",
+        order_id=f"c0f4a2b1-9a44-4d52-{number:012d}",
+        order_link_id=f"g1a2b3c-{number:08d}",
+        direction="long",
+        side="Buy",
+        price=Decimal("104233.10") + number % 1000,
+        qty=Decimal("0.012"),
+        leaves_qty=Decimal(0),
+        closed_size=Decimal("0.012"),
+        fee=Decimal("0.25015944"),
+        realised_pnl=Decimal("1.2034"),
+        exec_type="Trade",
+        is_maker=True,
+        exchange_ts=UtcMs(now_ms + number),
+    )
+
+
+@contextmanager
+def writer_process(data_dir: Path, queues: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    health, health_child = CONTEXT.Pipe(duplex=False)
+    life_child, life = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(
+        target=run_writer, args=(WriterSpec(data_dir, tuple(queues)), queues, health_child, life_child)
+    )
+    process.start()
+    health_child.close()
+    life_child.close()
+    assert health.recv()["type"] == "ready"
+    try:
+        yield process, health
+    finally:
+        life.close()
+        process.join()
+
+
+def wait_committed(health: Any, count: int) -> float:
+    """Time of the report that says `count` records of alice are committed; reports come each second."""
+    while True:
+        message = health.recv()
+        if message.get("committed", {}).get("alice", 0) >= count:
+            return time.perf_counter()
+
+
+def processor_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * q))]
+
+
+def order(number: int) -> OrderRecord:
+    return OrderRecord(
+        strategy="btc_grid",
+        symbol="BTCUSDT",
+        order_link_id=f"g1a2b3c-{number:08d}",
+        order_id=f"c0f4a2b1-9a44-4d52-{number:012d}",
+        direction="long",
+        side="Buy",
+        price=Decimal("104233.10"),
+        qty=Decimal("0.012"),
+        cum_exec_qty=Decimal(0),
+        reduce_only=False,
+        state="open" if number % 2 else "filled",
+    )
+
+
+def position(direction: str) -> PositionRecord:
+    return PositionRecord(strategy="btc_grid", symbol="BTCUSDT", direction=direction, size=Decimal("0.1"))

@@ -1,0 +1,202 @@
+"""What the gate of an account remembers, as one value, and how each event changes it: a step function. Pure.
+
+    event                 what changes                                       effect
+    Enrolled              the strategy's attempts are counted
+    Verdict               funds, attempts and warnings, as it says           CapWarned for each cap that warns now
+    Accepted              a row of key failures ends, and its cooldown
+    Refused               the circuit of the level (`Breaker`)               BreakerOpened, if it opens
+    AuthFailed            the row of key failures (`FailureRun`)             CooldownBegun, if it is long enough
+    WalletSeen            figures and promises, unless ours are newer
+    StreamAlive           the figures are as good as new
+    Stop, Latch, Resume   what holds the account (`holds`)                   HoldsChanged, if something did
+
+The exchange accepts a PostOnly order that would take, and cancels it a few ms later (docs/bybit.md 3.4). So an
+acceptance proves that our key is good, and says nothing about the level: its circuit is closed by time alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
+
+from gridbot.core import Direction, Side, WalletEvent
+from gridbot.orders.breakers import Breaker, FailureRun, RateCap
+from gridbot.risk.caps import CapEased, CapWarned
+from gridbot.risk.funds import Funds
+from gridbot.risk.holds import Hold, Holds, Latch, Resume, Stop
+from gridbot.risk.holds import step as step_holds
+from gridbot.risk.refusals import Refusal
+
+__all__ = [
+    "Accepted",
+    "AuthFailed",
+    "BreakerOpened",
+    "Change",
+    "CooldownBegun",
+    "Effect",
+    "Enrolled",
+    "Event",
+    "GateState",
+    "HoldsChanged",
+    "LevelKey",
+    "Promise",
+    "Refused",
+    "StreamAlive",
+    "Verdict",
+    "WalletSeen",
+    "step",
+]
+
+LevelKey = tuple[str, Direction, Side, int]
+"""Strategy, direction, side and price in ticks."""
+
+
+class GateState(NamedTuple):
+    """`rates` is by strategy, `warned` has the keys of the caps that are 80 % used."""
+
+    holds: Holds = Holds()
+    funds: Funds = Funds()
+    auth: FailureRun = FailureRun()
+    breaker: Breaker[LevelKey] = Breaker()
+    rates: Mapping[str, RateCap] = MappingProxyType({})
+    warned: frozenset[str] = frozenset()
+
+
+# ---------------------------------------------------------------------- an answer to a proposal, and what it changes
+
+
+class Promise(NamedTuple):
+    """Margin (USDT) that an opening order takes; whether the order is a probe, since nobody knows what is available."""
+
+    margin: Decimal
+    is_probe: bool
+
+
+Change = Promise | CapWarned | CapEased
+
+
+class Verdict(NamedTuple):
+    """The answer to a proposal: admitted when there is no refusal; and what it changes, as values.
+
+    An order that is let through counts for the cap per minute of its `strategy` (empty with a refusal), and an opening
+    one makes a promise. Warnings of caps begin and end with refusals, too.
+    """
+
+    refusal: Refusal | None
+    strategy: str = ""
+    changes: tuple[Change, ...] = ()
+
+
+# ---------------------------------------------------------------------- other events
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A strategy of the account, and its cap on orders per minute."""
+
+    strategy: str
+    per_minute: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The exchange accepted a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The exchange refused an order at this level."""
+
+    level: LevelKey
+
+
+@dataclass(frozen=True, slots=True)
+class AuthFailed:
+    """The exchange did not accept our key."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalletSeen:
+    """The account's wallet, from stream or REST."""
+
+    wallet: WalletEvent
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAlive:
+    """The private stream works: what it did not push has not changed."""
+
+
+Event = Verdict | Enrolled | Accepted | Refused | AuthFailed | WalletSeen | StreamAlive | Stop | Latch | Resume
+
+
+# ---------------------------------------------------------------------- effects
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened:
+    """The exchange refused this level too often."""
+
+    level: LevelKey
+
+
+@dataclass(frozen=True, slots=True)
+class CooldownBegun:
+    """Too many key failures in a row; nothing but an operator's close passes until then (monotonic seconds)."""
+
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldsChanged:
+    """These were set or lifted."""
+
+    holds: frozenset[Hold]
+
+
+Effect = CapWarned | BreakerOpened | CooldownBegun | HoldsChanged
+
+
+def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[GateState, tuple[Effect, ...]]:
+    """Apply an event at `now_s` (monotonic); a hold that it sets began at `now_ms` (UTC)."""
+    if isinstance(event, Verdict):
+        return _decided(state, event, now_s)
+    match event:
+        case Enrolled(strategy=strategy, per_minute=per_minute):
+            return state._replace(rates={**state.rates, strategy: RateCap(per_minute)}), ()
+        case Accepted():
+            auth = state.auth.succeeded()
+            return (state if auth is state.auth else state._replace(auth=auth)), ()
+        case Refused(level=level):
+            breaker, opens = state.breaker.failed(level, now_s)
+            return state._replace(breaker=breaker), (BreakerOpened(level),) if opens else ()
+        case AuthFailed():
+            auth, begins = state.auth.failed(now_s)
+            until_s = auth.until_s if begins else None
+            return state._replace(auth=auth), () if until_s is None else (CooldownBegun(until_s),)
+        case WalletSeen(wallet=wallet):
+            return state._replace(funds=state.funds.seen(wallet, now_s)), ()
+        case StreamAlive():
+            return state._replace(funds=state.funds.confirmed(now_s)), ()
+    held, changed = step_holds(state.holds, event, now_ms)
+    return state._replace(holds=held), (HoldsChanged(changed),) if changed else ()
+
+
+def _decided(state: GateState, verdict: Verdict, now_s: float) -> tuple[GateState, tuple[Effect, ...]]:
+    """Apply what a verdict changes. On the hot path."""
+    holds, funds, auth, breaker, rates, warned = state
+    refusal, strategy, changes = verdict
+    warnings: tuple[Effect, ...] = ()
+    if refusal is None and (rate := rates[strategy]).per_minute:
+        rates = {**rates, strategy: rate.counted(now_s)}
+    for change in changes:
+        if isinstance(change, Promise):
+            funds = funds.promising(change.margin, now_s if change.is_probe else None)
+        elif isinstance(change, CapWarned):
+            warned, warnings = warned | {change.key}, (*warnings, change)
+        else:
+            warned -= {change.key}
+    return GateState(holds, funds, auth, breaker, rates, warned), warnings

@@ -1,0 +1,203 @@
+"""Whole listings over real sockets, or none: pages, cursors, weeks, rows that cannot be read."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from gridbot.bybit.calls import MAX_PAGES
+from gridbot.bybit.rest import WEEK_MS
+from gridbot.core.vocabulary import Direction
+from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing
+from tests.bybit.rest_session import EXECUTIONS, MOVEMENTS, REALTIME, D, Session, listing, pages
+from tests.bybit.support import (
+    envelope,
+    execution_row,
+    order_row,
+    position_row,
+    run,
+)
+
+
+def test_all_pages_are_read_and_cursors_go_back_verbatim():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            cursor = "page_args%3D0b6d-43%26symbol%3D6%26"
+            exchange.on[REALTIME] = pages(
+                listing(order_row("a"), order_row("b"), cursor=cursor),
+                listing(order_row("b", cumExecQty="0.001", updatedTime="1760000000999"), cursor="p3"),
+                listing(order_row("c")),
+            )
+            orders = await rest.open_orders()
+            assert sorted(o.order_id for o in orders) == ["a", "b", "c"]
+            assert next(o for o in orders if o.order_id == "b").cum_exec_qty == D("0.001")
+            assert [parse_qs(a.query).get("settleCoin") for a in exchange.asked] == [["USDT"]] * 3
+            assert f"cursor={cursor}&" in exchange.asked[1].query
+            assert exchange.asked[0].params["limit"] == "50"
+
+    run(scene())
+
+
+def movement(number: int, **changes: Any) -> dict[str, Any]:
+    """A row of account/transaction-log."""
+    amounts = {"cashFlow": "1.5", "funding": "", "fee": "0.5", "change": "1", "cashBalance": "1000"}
+    what = {"type": "TRADE", "symbol": "BTCUSDT", "tradeId": f"t{number}", "currency": "USDT"}
+    return amounts | what | {"transactionTime": str(number)} | changes
+
+
+def test_movements_of_the_wallet_come_oldest_first_a_week_at_a_time():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[MOVEMENTS] = pages(listing(movement(2), movement(1)), listing(movement(WEEK_MS + 1)))
+            rows = await rest.transactions(1, WEEK_MS + 5)
+            assert [row.exec_id for row in rows] == ["t1", "t2", f"t{WEEK_MS + 1}"]
+            assert (rows[0].cash_flow, rows[0].funding, rows[0].fee, rows[0].change) == (D("1.5"), D(0), D("0.5"), D(1))
+            windows = [(int(a.params["startTime"]), int(a.params["endTime"])) for a in exchange.asked]
+            assert windows == [(1, WEEK_MS), (WEEK_MS + 1, WEEK_MS + 5)]
+            assert {a.params["accountType"] for a in exchange.asked} == {"UNIFIED"}
+            assert "category" not in exchange.asked[0].params, "transfers belong to none"
+
+    run(scene())
+
+
+def test_a_stretch_with_too_many_movements_is_asked_for_in_halves(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PAUSE_S", 0.0)
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            moments = range(0, 400_000, 100)
+
+            def answer(asked: Any) -> dict[str, Any]:
+                start, end = int(asked.params["startTime"]), int(asked.params["endTime"])
+                found = [movement(at) for at in reversed(moments) if start <= at <= end]
+                if len(found) > 1500:
+                    return listing(*found[:50], cursor=f"p{len(exchange.asked)}")  # goes on and on
+                return listing(*found)
+
+            exchange.on[MOVEMENTS] = answer
+            rows = await rest.transactions(0, 400_000)
+            assert [row.exchange_ts for row in rows] == list(moments)
+
+    run(scene())
+
+
+def test_an_empty_page_ends_a_listing_even_with_a_cursor():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = pages(listing(order_row("a"), cursor="p2"), listing(cursor="p3"))
+            assert [o.order_id for o in await rest.open_orders("BTCUSDT")] == ["a"]
+            assert len(exchange.asked) == 2
+            assert exchange.asked[0].params["symbol"] == "BTCUSDT"
+
+    run(scene())
+
+
+def test_a_listing_without_end_is_discarded():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = lambda _: listing(order_row(), cursor=f"p{len(exchange.asked)}")
+            with pytest.raises(TruncatedListing, match="100 pages"):
+                await rest.open_orders()
+            assert len(exchange.asked) == MAX_PAGES
+
+    run(scene())
+
+
+def test_a_cursor_that_leads_back_is_noticed():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = lambda _: listing(order_row(), cursor="again")
+            with pytest.raises(TruncatedListing, match="leads back"):
+                await rest.open_orders()
+            assert len(exchange.asked) == 2
+
+    run(scene())
+
+
+def test_an_error_on_a_later_page_discards_the_earlier_ones():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = pages(listing(order_row("a"), cursor="p2"), envelope(code=10016, msg="restarting"))
+            with pytest.raises(ExchangeError) as caught:
+                await rest.open_orders()
+            assert caught.value.kind is ErrorKind.AMBIGUOUS
+
+    run(scene())
+
+
+@pytest.mark.parametrize("bad", [order_row(orderStatus="?"), order_row(orderId=""), None, "row"])
+def test_an_unreadable_row_spoils_a_listing(bad: Any):
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = listing(order_row("a"), bad)
+            with pytest.raises(TruncatedListing, match="unreadable"):
+                await rest.open_orders()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("result", [{}, {"list": None}, None, []])
+def test_a_listing_without_a_list_is_no_empty_listing(result: Any):
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = {**envelope(), "result": result}
+            with pytest.raises(ExchangeError) as caught:
+                await rest.open_orders()
+            assert caught.value.kind is ErrorKind.AMBIGUOUS
+
+    run(scene())
+
+
+def test_executions_come_oldest_first_each_once():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            start = int(time.time() * 1000) - 1000
+
+            def at(exec_id: str, ms: int, **changes: Any) -> dict[str, Any]:
+                return execution_row(exec_id, execTime=str(start + ms), **changes)
+
+            exchange.on[EXECUTIONS] = pages(
+                listing(at("e4", 9), at("e3", 5, seq=8, leavesQty="0"), cursor="p2"),
+                listing(at("e2", 5, seq=8, leavesQty="0.004"), at("e3", 5, seq=8, leavesQty="0"), cursor="p3"),
+                listing(at("e1", 5, seq=7)),
+            )
+            found = await rest.executions(start)
+            assert [e.exec_id for e in found] == ["e1", "e2", "e3", "e4"]
+            assert "endTime" not in exchange.asked[0].params
+
+    run(scene())
+
+
+def test_a_long_stretch_of_executions_is_asked_for_week_by_week():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            end = int(time.time() * 1000)
+            start = end - 2 * WEEK_MS - 5
+            exchange.on[EXECUTIONS] = lambda asked: listing(
+                execution_row(asked.params["startTime"], execTime=asked.params["startTime"])
+            )
+            found = await rest.executions(start, end, "BTCUSDT")
+            spans = [(int(a.params["startTime"]), int(a.params["endTime"])) for a in exchange.asked]
+            assert spans[0][0] == start
+            assert spans[-1][1] == end
+            assert all(stop - first < WEEK_MS for first, stop in spans)
+            assert all(before[1] + 1 == after[0] for before, after in itertools.pairwise(spans))
+            assert [e.exchange_ts for e in found] == [first for first, _ in spans]
+            assert exchange.asked[0].params["symbol"] == "BTCUSDT"
+
+    run(scene())
+
+
+def test_positions_with_a_symbol_have_both_legs_flat_ones_included():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on["/v5/position/list"] = listing(position_row(1, size="0.1", avgPrice="6"), position_row(2))
+            legs = await rest.positions("BTCUSDT")
+            assert [(leg.direction, leg.size) for leg in legs] == [(Direction.LONG, D("0.1")), (Direction.SHORT, D(0))]
+            assert exchange.asked[0].params == {"category": "linear", "symbol": "BTCUSDT", "limit": "200"}
+
+    run(scene())
