@@ -11,10 +11,12 @@ import json
 import multiprocessing
 import socket
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -29,6 +31,7 @@ from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.server.paper_process import run_paper_exchange
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig
+from gridbot.paper.storage.exchange_file import ExchangeFile
 
 ACCOUNTS = tuple(PaperAccount(f"a{n}", f"key-{n}", f"secret-{n}", Decimal(1_000_000)) for n in range(50))
 
@@ -121,22 +124,31 @@ def pybit_round_trips(count: int) -> None:
 
 def in_process(count: int) -> None:
     """The exchange's own work on a create-order, without sockets: signature, checks, order, answer, rows to push."""
-    for what, topics in (
-        ("nobody listening", set()),
-        ("four private topics", {"order", "execution", "position", "wallet"}),
+    for what, topics, kept in (
+        ("nobody listening", set(), False),
+        ("four private topics", {"order", "execution", "position", "wallet"}, False),
+        ("nobody listening, journal written for each", set(), True),
     ):
         best = float("inf")
         for _ in range(5):
+            directory = tempfile.TemporaryDirectory()
             market = SymbolMarket(LISTINGS["BTCUSDT"], Decimal(60000), Decimal(10000), 0)
             exchange = Exchange(configuration(), {"BTCUSDT": market}, "0123456789ab", 0)
             exchange.state.add_account("a0", "key-0", "secret-0", Decimal(1_000_000)).listening = topics
+            file = ExchangeFile(Path(directory.name) / "state.json")
+            if kept:
+                file.open(exchange)
             api, requests = Api(exchange), [signed_order(number) for number in range(count)]
             before = time.process_time()
             for headers, body in requests:
                 reply = api.handle("POST", "/v5/order/create", headers, body, 1000)
                 exchange.outbox.take()
+                if kept:
+                    file.write_changes()
             best = min(best, (time.process_time() - before) / count)
             assert b'"retCode":0' in reply.body, reply
+            file.close()
+            directory.cleanup()
         report(f"create-order in process, {what}", orders=count, cpu_us_per_order=round(best * 1e6, 1))
 
 
@@ -159,13 +171,13 @@ def raw_request(number: int, account: PaperAccount) -> bytes:
     ).encode() + body
 
 
-def raw_round_trips(count: int, *, listen: bool = False, pause_s: float = 0.0) -> None:
+def raw_round_trips(count: int, *, listen: bool = False, pause_s: float = 0.0, state_file: Path | None = None) -> None:
     """The same without pybit: a socket that writes prepared requests. Shows the server, not the client.
 
     With a pause the server falls asleep between requests, as it does while pybit prepares the next one: the difference
     is what waking up costs.
     """
-    with exchange(configuration()) as (url, process):
+    with exchange(configuration(state_file=state_file)) as (url, process):
         host, port = url.removeprefix("http://").split(":")
         listener = start_listener(url) if listen else None
         latencies: list[float] = []
@@ -191,7 +203,8 @@ def raw_round_trips(count: int, *, listen: bool = False, pause_s: float = 0.0) -
         report(
             "create-order over a bare socket"
             + (", four private topics listening" if listen else "")
-            + (f", one each {pause_s * 1000:g} ms" if pause_s else ""),
+            + (f", one each {pause_s * 1000:g} ms" if pause_s else "")
+            + (", with a state file" if state_file else ""),
             orders=len(latencies),
             per_second=round(len(latencies) / sum(latencies)),
             p50_us=round(percentile(latencies, 0.5) * 1e6),
@@ -299,6 +312,9 @@ def main() -> None:
     pybit_round_trips(count)
     raw_round_trips(count)
     raw_round_trips(count, pause_s=0.002)
+    with tempfile.TemporaryDirectory() as directory:
+        raw_round_trips(count, state_file=Path(directory) / "state.json")
+        raw_round_trips(count, pause_s=0.002, state_file=Path(directory) / "again.json")
     raw_round_trips(count, listen=True)
     asyncio.run(fan_out(50, 3 if quick else 10))
     memory(10 if quick else 50, 100)

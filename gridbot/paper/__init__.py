@@ -3,7 +3,8 @@
 Rooms from the top down; each imports only rooms below it, and only those named (tests/paper/test_pure.py compares this
 table with the code):
 
-    server    -> accounts, api, api_error, engine, faults, feed, settings, streams
+    server    -> api, api_error, engine, faults, feed, settings, storage, streams
+    storage   -> accounts, engine, streams
     feed      -> engine, market, settings, streams
     streams   -> accounts, api, api_error, engine, faults, market, rows
     api       -> accounts, api_error, calls, engine, settings
@@ -19,7 +20,8 @@ table with the code):
     faults    -> nothing
     api_error -> nothing
 
-- `server`: the process, its port, HTTP, the state file. `feed`: what moves the prices. `streams`: WebSocket channels.
+- `server`: the process, its port, HTTP. `storage`: the state file and its journal. `feed`: what moves the prices.
+  `streams`: WebSocket channels, and when what the exchange says leaves it.
 - `api`: from an HTTP request to an endpoint and back: routes, signatures, request limits. `calls`: the endpoints.
   `params`: request parameters to checked values.
 - `engine`: what becomes of orders; `Exchange` is its face. `stops`: stops of positions. `ledger`: what all of it is

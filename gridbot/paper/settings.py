@@ -225,9 +225,11 @@ class PaperConfig(_Model):
     limits: RateLimitConfig = Field(default_factory=RateLimitConfig, description="Request limits.")
     market: MarketConfig = Field(default_factory=MarketConfig, description="Where prices come from.")
     state_file: Path | None = Field(
-        None, description="Accounts, orders and executions are kept here over a restart; none: they end with it."
+        None, description="Accounts, orders and executions survive a restart and kill -9 here; none: they end with it."
     )
-    state_interval_s: float = Field(10.0, gt=0, description="How often the state file is written; at the end as well.")
+    state_interval_s: float = Field(
+        10.0, gt=0, description="How often to look whether the journal beside the state file is long, to fold it in."
+    )
     dcp: bool = Field(False, description="Disconnect-cancel-all for everybody; on Bybit institutions only have it.")
     query_lag_ms: float = Field(0, ge=0, description="Order listings show an order only this long after the request.")
     control: bool = Field(False, description="Answer POST /paper/control (faults, prices) from loopback addresses.")

@@ -1,8 +1,7 @@
 """Encodes records for the journal and the record queue, and decodes them.
 
-A frame is one line: length of the body in six hex digits, its CRC-32 (seeded with the length) in eight, the body, and a
-newline, with spaces between. The body is one JSON object: kind (the record's TABLE), account, run_id, seq, local_ts,
-data. JSON has no raw newline inside, so a damaged line costs itself and nothing after it. Decimals are text, so exact.
+A frame (`gridbot.frames`) has one JSON object as its body: kind (the record's TABLE), account, run_id, seq, local_ts,
+data. Decimals are text, so exact.
 
 Everything is derived from the dataclasses of `gridbot.records.record_types`. A field that a newer program added reads
 as its default in older frames; a field that is gone is ignored.
@@ -11,32 +10,26 @@ as its default in older frames; a field that is gone is ignored.
 from __future__ import annotations
 
 import typing
-import zlib
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
+from gridbot.frames import MAX_BODY, frame, split
 from gridbot.records.columns import RECORD_TYPES, ColumnKind, columns_of
 from gridbot.records.record_types import Header, Record
 
 __all__ = [
     "KIND_KEY",
-    "MAX_BODY",
     "CodecError",
-    "Span",
     "decode",
     "decode_body",
     "encode",
     "parse",
     "peek",
     "seq_of",
-    "split",
 ]
 
-PREFIX: Final = 16  # "LLLLLL CCCCCCCC "
-MAX_BODY: Final = 0xFFFFFF
 KIND_KEY: Final = b'{"kind":"'
 
 
@@ -63,58 +56,12 @@ def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record) -
         )
     except TypeError as exc:
         raise CodecError(f"{type(record).__name__} cannot be written: {exc.__cause__ or exc}") from exc
-    size = len(body)
-    if size > MAX_BODY:
-        raise CodecError(f"{type(record).__name__} is {size} bytes long, at most {MAX_BODY} fit a frame")
-    return b"%06x %08x %b\n" % (size, zlib.crc32(body, size), body)
+    if len(body) > MAX_BODY:
+        raise CodecError(f"{type(record).__name__} is {len(body)} bytes long, at most {MAX_BODY} fit a frame")
+    return frame(body)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Bytes [start, end) of a buffer that hold no valid frame."""
-
-    start: int
-    end: int
-
-
-def split(buffer: bytes, *, complete: bool) -> tuple[list[bytes], list[Span], int]:
-    """Cut a buffer that starts at a frame boundary into bodies.
-
-    Return the bodies of the valid frames in order, the damaged spans, and how many bytes are done with. What is left
-    after that is the beginning of a frame whose rest has not come yet; with `complete` nothing more will come, and the
-    rest counts as damaged.
-    """
-    bodies: list[bytes] = []
-    damaged: list[Span] = []
-    crc32 = zlib.crc32
-    pos, end = 0, len(buffer)
-    while pos < end:
-        start = pos + PREFIX
-        try:
-            size = int(buffer[pos : pos + 6], 16)
-            crc = int(buffer[pos + 7 : pos + 15], 16)
-        except ValueError:
-            size = -1
-        stop = start + size
-        if size > 0 and stop < end:
-            body = buffer[start:stop]
-            if crc32(body, size) == crc:
-                bodies.append(body)
-                pos = stop + 1
-                continue
-        elif not complete and buffer.find(b"\n", pos) == -1:
-            break  # more may come; a newline before the announced end would prove the length wrong
-        skip = buffer.find(b"\n", pos)
-        skip = end if skip == -1 else skip + 1
-        if damaged and damaged[-1].end == pos:
-            damaged[-1] = Span(damaged[-1].start, skip)
-        else:
-            damaged.append(Span(pos, skip))
-        pos = skip
-    return bodies, damaged, pos
 
 
 def decode_body(body: bytes) -> tuple[Header, Record]:
@@ -134,9 +81,9 @@ def decode_body(body: bytes) -> tuple[Header, Record]:
     return Header(doc["account"], doc["run_id"], doc["seq"], doc["local_ts"]), cls(**values)
 
 
-def decode(frame: bytes) -> tuple[Header, Record]:
+def decode(line: bytes) -> tuple[Header, Record]:
     """Header and record of one frame. Raise CodecError when it is damaged or not exactly one."""
-    bodies, damaged, _ = split(frame, complete=True)
+    bodies, damaged, _ = split(line, complete=True)
     if damaged or len(bodies) != 1:
         raise CodecError(f"expected one intact frame, got {len(bodies)} and {len(damaged)} damaged parts")
     return decode_body(bodies[0])

@@ -16,7 +16,6 @@ memory and go first at the next attempt.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
 from collections import deque
@@ -25,10 +24,16 @@ from typing import Final
 
 from gridbot.atomic_file import sync_directory
 from gridbot.records.durability import Durability
-from gridbot.records.journal_disk import JournalDisk
-from gridbot.records.journal_reader import segment_numbers, segment_path
 from gridbot.records.journal_recovery import recover
 from gridbot.records.journal_sync import JournalSync
+from gridbot.segment_file import (
+    DirectoryLocked,
+    SegmentDisk,
+    SegmentFile,
+    lock_directory,
+    segment_numbers,
+    segment_path,
+)
 
 __all__ = ["Journal", "JournalBusy"]
 
@@ -54,33 +59,31 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         *,
         segment_bytes: int = SEGMENT_BYTES,
         sync_interval: float = 1.0,
-        disk: JournalDisk | None = None,
+        disk: SegmentDisk | None = None,
     ) -> None:
         self.directory = directory
         self.account = account
         self.durability = Durability(durability)
         self.error: str | None = None
         self.bytes_written = 0
-        self._disk = disk or JournalDisk()
+        self._disk = disk or SegmentDisk()
         self._segment_bytes = segment_bytes
         self._backlog: deque[tuple[bytes, int, bool]] = deque()  # frames, number of the last, urgent
         self._backlog_bytes = 0
-        self._torn = False
         self._keep_above: int | None = None
         directory.mkdir(parents=True, exist_ok=True)
         self._lock_fd = _take_lock(self._disk, directory, account)
         try:
             recovered = recover(directory)
-            self._open_segment(recovered.segment)
+            self._segment = SegmentFile(directory, recovered.segment, recovered.size, self._disk)
         except BaseException:
             self._disk.close(self._lock_fd)
             raise
         self.damages = list(recovered.damages)
-        self._size = recovered.size
         self._last_seq = self._written_seq = recovered.last_seq
         self._syncer = None
         if self.durability is Durability.POWER:
-            os.fdatasync(self._fd)
+            os.fdatasync(self._segment.fd)
             for made in (directory, directory.parent, directory.parent.parent):
                 sync_directory(made)  # a file without a name would not survive either
             self._syncer = JournalSync(self._last_seq, sync_interval)
@@ -115,7 +118,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
     @property
     def position(self) -> tuple[int, int]:
         """Segment and byte offset behind the last written frame."""
-        return self._segment_first, self._size
+        return self._segment.first, self._segment.size
 
     def append(self, frames: bytes, last_seq: int, *, urgent: bool = False) -> bool:
         """Write whole frames with one `write()`; True when they, and all before them, are in the file.
@@ -138,35 +141,30 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
 
     def _write_first(self) -> None:
         frames, last_seq, urgent = self._backlog[0]
-        if self._size and not self._torn and self._size + len(frames) > self._segment_bytes:
-            self._rotate(self._written_seq + 1)
-        written = self._disk.write(self._fd, frames)
-        self._size += written
-        self.bytes_written += written
-        self._backlog_bytes -= written
-        if written < len(frames):  # the disk became full in the middle: the rest must follow right here
-            self._torn = True
-            self._backlog[0] = (frames[written:], last_seq, urgent)
+        segment = self._segment
+        if segment.size and not segment.torn and segment.size + len(frames) > self._segment_bytes:
+            segment = self._rotate(self._written_seq + 1)
+        rest = segment.append(frames)
+        self.bytes_written += len(frames) - len(rest)
+        self._backlog_bytes -= len(frames) - len(rest)
+        if rest:
+            self._backlog[0] = (rest, last_seq, urgent)
             return
-        self._torn = False
         self._backlog.popleft()
         self._written_seq = last_seq
         if self._syncer:
-            self._syncer.wrote(self._fd, last_seq, urgent=urgent)
+            self._syncer.wrote(segment.fd, last_seq, urgent=urgent)
 
-    def _rotate(self, first: int) -> None:
-        old = self._fd
-        self._open_segment(first)  # raises before anything changed when the disk is full
+    def _rotate(self, first: int) -> SegmentFile:
+        old = self._segment
+        self._segment = SegmentFile(
+            self.directory, first, disk=self._disk
+        )  # raises before anything changed when the disk is full
         if self._syncer:
-            self._syncer.retire(old, self.directory)
+            self._syncer.retire(old.fd, self.directory)
         else:
-            self._disk.close(old)
-
-    def _open_segment(self, first: int) -> None:
-        path = segment_path(self.directory, first)
-        self._fd = self._disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._segment_first = first
-        self._size = 0
+            old.close()
+        return self._segment
 
     # -- removing
 
@@ -194,7 +192,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self.append(b"", self._last_seq)
         if self._syncer:
             self._syncer.stop()
-        self._disk.close(self._fd)
+        self._segment.close()
         self._disk.close(self._lock_fd)
         self._lock_fd = -1
 
@@ -202,16 +200,10 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self.close()
 
 
-def _take_lock(disk: JournalDisk, directory: Path, account: str) -> int:
-    fd = disk.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _take_lock(disk: SegmentDisk, directory: Path, account: str) -> int:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        disk.close(fd)
+        return lock_directory(directory, disk)
+    except DirectoryLocked as exc:
         raise JournalBusy(
-            f"the journal of account {account!r} in {directory} is in use by process {holder}; stop that one first"
+            f"the journal of account {account!r} in {directory} is in use by process {exc}; stop that one first"
         ) from exc
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd

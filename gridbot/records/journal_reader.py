@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.atomic_file import write_atomic
+from gridbot.frames import split
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.record_types import Header, Record
+from gridbot.segment_file import segment_numbers, segment_path
 
 __all__ = [
     "Chunk",
@@ -23,12 +25,9 @@ __all__ = [
     "JournalReader",
     "journal_directory",
     "read_committed",
-    "segment_numbers",
-    "segment_path",
     "write_committed",
 ]
 
-SUFFIX: Final = ".journal"
 READ_BYTES: Final = 2 * 1024 * 1024
 COMMITTED: Final = "committed"
 
@@ -53,19 +52,6 @@ class Damage:
 def journal_directory(data_dir: Path, account: str) -> Path:
     """Directory of an account's journal below the data directory."""
     return data_dir / "journal" / account
-
-
-def segment_numbers(directory: Path) -> list[int]:
-    """First numbers of the segments, oldest first."""
-    try:
-        names = os.listdir(directory)
-    except FileNotFoundError:
-        return []
-    return sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX) and name[:-8].isdigit())
-
-
-def segment_path(directory: Path, first: int) -> Path:
-    return directory / f"{first:020d}{SUFFIX}"
 
 
 def write_committed(directory: Path, seq: int) -> None:
@@ -140,7 +126,7 @@ class JournalReader:
                 buffer, at_end = _read_at(path, self._offset, max_bytes)
             except FileNotFoundError:
                 continue
-            bodies, damaged, done = codec.split(buffer, complete=final and at_end)
+            bodies, damaged, done = split(buffer, complete=final and at_end)
             if done == 0 and not at_end:
                 max_bytes *= 2  # one frame is longer than that
                 continue

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gridbot.atomic_file import remove_temporary_files, write_atomic
+from gridbot.frames import split
 from gridbot.records import codec
-from gridbot.records.journal_reader import Damage, read_committed, segment_numbers, segment_path
+from gridbot.records.journal_reader import Damage, read_committed
+from gridbot.segment_file import segment_numbers, segment_path
 
 __all__ = ["Recovered", "recover"]
 
@@ -38,7 +40,7 @@ def recover(directory: Path) -> Recovered:
         return Recovered(committed + 1, 0, committed)
     path = segment_path(directory, segments[-1])
     buffer = path.read_bytes()
-    bodies, damaged, done = codec.split(buffer, complete=False)
+    bodies, damaged, done = split(buffer, complete=False)
     last = codec.seq_of(bodies[-1]) if bodies else segments[-1] - 1
     damages = []
     for span in damaged:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from gridbot.records.journal_disk import JournalDisk
+from gridbot.segment_file import SegmentDisk
 from gridbot.simulation.network import Network
 from gridbot.simulation.run_faults import FaultKind
 from gridbot.simulation.virtual_loop import Handle, VirtualLoop
@@ -28,9 +28,9 @@ class Disk:
         self._open: set[int] = set()
         self._last: tuple[int, int] | None = None
 
-    def journal(self) -> JournalDisk:
+    def journal(self) -> SegmentDisk:
         """The journal's file operations, on a real file."""
-        return JournalDisk(self._open_file, self._write, self._close)
+        return SegmentDisk(self._open_file, self._write, self._close)
 
     def refuse_when_full(self, size: int) -> int:
         """How many bytes of a write fit. Raises OSError when none do."""

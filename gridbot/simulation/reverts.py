@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+from gridbot.bybit.rest import BybitRest
+from gridbot.core import ExecutionEvent
 from gridbot.core.execution_ledger import Ledger
+from gridbot.orders import life
 from gridbot.orders.book import OrderBook
-from gridbot.orders.order import Transition
-from gridbot.worker.reconciler import Reconciler
+from gridbot.orders.life_effects import Effect
+from gridbot.orders.life_events import Revived
+from gridbot.orders.order import OrderState, Transition
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -39,17 +43,28 @@ def _count_always() -> AbstractContextManager[Any]:
 
 
 def _page_nothing() -> AbstractContextManager[Any]:
-    async def nothing(reconciler: Reconciler) -> int:
-        return 0
+    async def nothing(rest: BybitRest, *_: object, **__: object) -> list[ExecutionEvent]:
+        return []
 
-    return patch.object(Reconciler, "backfill", nothing)
+    return patch.object(BybitRest, "executions", nothing)
 
 
 def _believe_a_lost_reply() -> AbstractContextManager[Any]:
-    def reject(book: OrderBook, key: str, reason: str) -> Transition | None:
-        return book.reject(key, reason)
+    def reject(book: OrderBook, key: str, reason: str, ret_code: int | None = None) -> Transition | None:
+        order = book.get(key)
+        return None if order is None else book.move(order, OrderState.REJECTED, reason, ret_code=ret_code)
 
-    return patch.object(OrderBook, "lose_reply", reject)
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(OrderBook, "lose_reply", reject))
+    without.enter_context(_hold_for_over())  # which would put it right later
+    return without
+
+
+def _hold_for_over() -> AbstractContextManager[Any]:
+    def ignore(book: OrderBook, event: Revived, now_s: float) -> list[Effect]:
+        return []
+
+    return patch.dict(life._HANDLERS, {Revived: ignore})
 
 
 REVERTS: dict[str, Revert] = {

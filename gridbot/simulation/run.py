@@ -15,7 +15,6 @@ from unittest.mock import patch
 
 from gridbot.simulation.forbidden import forbid
 from gridbot.simulation.happenings import HAPPENINGS
-from gridbot.simulation.life import assembly_of_this_life, ended
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
 from gridbot.simulation.stage import Result, Stage
@@ -23,6 +22,7 @@ from gridbot.simulation.tape import taped
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.verdict import Verdict
 from gridbot.simulation.virtual_loop import Stuck
+from gridbot.simulation.worker_life import assembly_of_this_life, ended
 from gridbot.worker import worker_session
 
 __all__ = ["Run", "run_plan"]

@@ -154,7 +154,7 @@ class _Line:
 
     def _at_the_exchange(self, text: str) -> None:
         if self.is_open:
-            self._wires.venue.channels._receive(self, text)  # type: ignore[arg-type]
+            self._wires.venue.channels.receive(self, text)  # type: ignore[arg-type]
 
     def _arrives(self, frame: bytes) -> None:
         self._wires.under_way -= 1

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from gridbot.simulation.life import Life, World
 from gridbot.simulation.memory_files import Disk
 from gridbot.simulation.network import Network
 from gridbot.simulation.run_checks import Finding
@@ -20,6 +19,7 @@ from gridbot.simulation.trace import Trace
 from gridbot.simulation.venue import Venue
 from gridbot.simulation.virtual_loop import VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock
+from gridbot.simulation.worker_life import Life, World
 from gridbot.worker.spec import WorkerSpec
 
 __all__ = ["Judge", "Result", "Stage"]

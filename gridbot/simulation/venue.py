@@ -21,6 +21,7 @@ from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.feed.market_setup import known_listings, open_markets
 from gridbot.paper.server.paper_spec import PaperAccount
 from gridbot.paper.settings import PaperConfig
+from gridbot.paper.streams import outgoing as streams_outgoing
 from gridbot.paper.streams.channels import Channels
 from gridbot.paper.streams.connections import Hub
 from gridbot.paper.streams.publisher import Publisher
@@ -55,8 +56,9 @@ class Venue:
         self.api = Api(self.exchange)
         self.hub = Hub()
         self.publisher = Publisher(self.exchange.markets, self.hub, faults, now_ms)
-        self.channels = Channels(self.api, self.hub, self.publisher, faults, now_ms)
-        self.market = MarketFeed(self.exchange, self.publisher, now_ms, self.deliver)
+        leaving = streams_outgoing.Outgoing(self.deliver)
+        self.channels = Channels(self.api, self.hub, self.publisher, faults, now_ms, leaving)
+        self.market = MarketFeed(self.exchange, self.publisher, now_ms, leaving)
         self._addresses = AddressLimiter(config.limits)
         self.created: dict[str, dict[str, object]] = {}
         """Create requests that arrived, by their orderLinkId."""

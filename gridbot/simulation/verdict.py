@@ -12,11 +12,11 @@ from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord
 from gridbot.risk.refusals import Refusal
 from gridbot.simulation import run_checks
-from gridbot.simulation.life import Life
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
+from gridbot.simulation.worker_life import Life
 from gridbot.worker.orchestrator import Orchestrator
 
 __all__ = ["Verdict"]

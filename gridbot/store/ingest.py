@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from gridbot.frames import split
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES
@@ -100,7 +101,7 @@ class AccountSource:
                 self._batches.popleft()
             elif first <= self.next_seq:
                 self._batches.popleft()
-                self._accept(codec.split(frames, complete=True)[0], taken)
+                self._accept(split(frames, complete=True)[0], taken)
                 self._reader.move(segment, offset)
             elif not self._read_journal(full, taken):
                 self._note_gap(self.next_seq, first - 1, taken, "its journal does not hold them")

@@ -10,7 +10,7 @@ from typing import Protocol
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import StreamSet
 from gridbot.ports import Files
-from gridbot.records.journal_disk import JournalDisk
+from gridbot.segment_file import SegmentDisk
 from gridbot.state.state_files import StateFiles
 
 __all__ = ["ClosableFiles", "Outside"]
@@ -30,4 +30,4 @@ class Outside:
     rest: Callable[..., BybitRest] = BybitRest
     streams: Callable[..., StreamSet] = StreamSet
     files: Callable[[Path], ClosableFiles] = StateFiles
-    journal_disk: JournalDisk | None = None
+    journal_disk: SegmentDisk | None = None

@@ -48,7 +48,6 @@ SHELLS = {
     "gridbot.bybit": "the exchange: requests, streams and their threads",
     "gridbot.state": "the files that survive a restart, and the locks",
     "gridbot.records.journal": "the journal's segments",
-    "gridbot.records.journal_disk": "the journal's segments",
     "gridbot.records.journal_reader": "the journal's segments",
     "gridbot.records.journal_recovery": "the journal's segments",
     "gridbot.records.journal_sync": "the journal's thread",

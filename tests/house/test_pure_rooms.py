@@ -16,7 +16,7 @@ from tests.house.source import MODULES, dotted, imports, owner, tree
 PURE_ROOMS = (
     *("gridbot.core", "gridbot.strategies", "gridbot.orders", "gridbot.risk", "gridbot.exchange"),
     "gridbot.commands",
-    *("gridbot.ports", "gridbot.rolling_limit", "gridbot.version", "gridbot.config.fields"),
+    *("gridbot.ports", "gridbot.frames", "gridbot.rolling_limit", "gridbot.version", "gridbot.config.fields"),
     *("gridbot.records.record_types", "gridbot.records.builders", "gridbot.records.codec"),
     *("gridbot.records.durability", "gridbot.execution.rate_budget", "gridbot.execution.send_queue"),
     *("gridbot.execution.queue_invariants", "gridbot.worker.schedule", "gridbot.worker.schedule_invariants"),
@@ -27,7 +27,8 @@ PURE_ROOMS = (
     *("gridbot.paper.accounts", "gridbot.paper.api", "gridbot.paper.calls", "gridbot.paper.engine"),
     *("gridbot.paper.ledger", "gridbot.paper.market", "gridbot.paper.params", "gridbot.paper.rows"),
     *("gridbot.simulation.run_checks", "gridbot.simulation.run_faults", "gridbot.simulation.shrink"),
-    *("gridbot.paper.stops", "gridbot.paper.settings", "gridbot.paper.api_error", "gridbot.paper.faults.fault_plan"),
+    *("gridbot.paper.stops", "gridbot.paper.storage.kept_state", "gridbot.paper.storage.state_records"),
+    *("gridbot.paper.settings", "gridbot.paper.api_error", "gridbot.paper.faults.fault_plan"),
     *("supervisor.children.policy", "supervisor.children.policy_types", "supervisor.exit_codes"),
     *("supervisor.status.model", "supervisor.store.store_watch", "supervisor.store.transactions"),
 )

@@ -20,6 +20,8 @@ GRIDBOT = {
     "version": "",
     "rolling_limit": "",
     "atomic_file": "",
+    "frames": "",
+    "segment_file": "",
     "process_guard": "",
     "background": "",
     "fault_book": "",
@@ -33,8 +35,8 @@ GRIDBOT = {
     "strategies": "core",
     "orders": "core exchange",
     # What is kept.
-    "records": "commands core exchange ports strategies orders atomic_file",
-    "store": "records atomic_file version",
+    "records": "commands core exchange ports strategies orders atomic_file frames segment_file",
+    "store": "records atomic_file frames version",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core orders records",
@@ -47,10 +49,11 @@ GRIDBOT = {
     "state": "core ports strategies records config atomic_file background version",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
-    " process_guard system_ports background fault_book",
+    " process_guard system_ports background fault_book segment_file",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background core ports strategies orders records risk bybit exchange config worker paper.accounts"
-    " paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings paper.streams",
+    " paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings paper.streams"
+    " segment_file",
 }
 SUPERVISOR = {
     "utc_time": "",
@@ -116,7 +119,8 @@ def test_the_paper_exchange_stands_apart():
     """Its own rooms are drawn and checked in `gridbot/paper/__init__.py` and tests/paper/test_pure.py."""
     outside = {other for here, others in arrows().items() if here.startswith("gridbot.paper") for other in others}
     others = {other for other in outside if not other.startswith("gridbot.paper")}
-    assert others == {"gridbot.core", "gridbot.rolling_limit", "gridbot.atomic_file"}
+    tools = {"gridbot.rolling_limit", "gridbot.atomic_file", "gridbot.frames", "gridbot.segment_file"}
+    assert others == {"gridbot.core", *tools}
 
 
 def test_the_known_exceptions_are_not_stale():

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import orjson
 from pybit.unified_trading import HTTP, WebSocket, WebSocketTrading
 
+from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.paper.settings import PaperConfig
+from gridbot.paper.storage.kept_state import KeptState
+from gridbot.paper.storage.state_records import WholeState
 
 T = TypeVar("T")
 ALICE = PaperAccount("alice", "paper-alice", "secret-of-alice", Decimal(10000))
@@ -76,6 +80,19 @@ def manual_config(**changes: Any) -> PaperConfig:
 def venue_of(config: PaperConfig, **options: Any) -> Venue:
     """An exchange with alice (10000 USDT) and bob (500 USDT); use it in a `with`."""
     return Venue(PaperSpec(config=config, accounts=(ALICE, BOB)), **options)
+
+
+def dump_state(exchange: Exchange) -> list[Any]:
+    """Everything that a state file keeps, as JSON values: equal for exchanges that are equal."""
+    return [orjson.loads(body) for body in WholeState(exchange, {}).bodies()]
+
+
+def load_state(exchange: Exchange, records: Iterable[Mapping[str, Any]]) -> None:
+    """Put what records add up to into a fresh exchange."""
+    kept = KeptState(frozenset(exchange.accounts))
+    for record in records:
+        kept.apply(record)
+    kept.put_into(exchange)
 
 
 class Inbox:

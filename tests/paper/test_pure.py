@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "gridbot" / "paper"
 PURE_ROOMS = ("accounts", "api", "calls", "engine", "ledger", "market", "params", "rows", "stops")
 SHELLS: frozenset[str] = frozenset()
-PURE_MODULES = {"api_error", "faults.fault_config", "faults.fault_plan", "server.persistence", "settings"}
+PURE_MODULES = {"api_error", "faults.fault_config", "faults.fault_plan", "settings"} | {
+    "storage.kept_state",
+    "storage.state_records",
+}
 FORBIDDEN = set(
     """
     aiohttp asyncio concurrent duckdb gzip logging multiprocessing os psutil pybit secrets select shutil signal socket

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridbot.frames import split
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES, ColumnKind, columns_of
@@ -69,7 +70,7 @@ def test_any_flipped_byte_costs_one_frame_only(count: int, data: st.DataObject) 
     at = data.draw(st.integers(0, len(buffer) - 1))
     buffer[at] ^= data.draw(st.integers(1, 255))
     hit = next(seq for seq in range(1, count + 1) if at < len(b"".join(frames[:seq])))
-    bodies, damaged, done = codec.split(bytes(buffer), complete=True)
+    bodies, damaged, done = split(bytes(buffer), complete=True)
     seqs = [codec.seq_of(body) for body in bodies]
     assert [seq for seq in range(1, count + 1) if seq != hit] == [seq for seq in seqs if seq != hit]
     assert done == len(buffer)
@@ -82,10 +83,10 @@ def test_a_cut_buffer_keeps_the_whole_frames_and_waits_for_the_rest(count: int, 
     frames = [codec.encode("alice", "run", seq, 1, ticker(seq)) for seq in range(1, count + 1)]
     buffer = b"".join(frames)
     cut = data.draw(st.integers(0, len(buffer)))
-    bodies, damaged, done = codec.split(buffer[:cut], complete=False)
+    bodies, damaged, done = split(buffer[:cut], complete=False)
     assert not damaged
     assert done == sum(len(frame) for frame in frames[: len(bodies)])
-    rest, damaged, _ = codec.split(buffer[done:], complete=False)
+    rest, damaged, _ = split(buffer[done:], complete=False)
     assert [codec.seq_of(body) for body in [*bodies, *rest]] == list(range(1, count + 1))
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from gridbot.records import codec
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
-from gridbot.records.journal_disk import JournalDisk
 from gridbot.records.journal_reader import JournalReader, read_committed, write_committed
+from gridbot.segment_file import SegmentDisk
 from tests.examples import examples
 from tests.store.kit import execution, until
 
@@ -52,7 +52,7 @@ def test_a_flush_is_one_write(tmp_path: Path) -> None:
         writes.append(len(data))
         return os.write(fd, data)
 
-    with Journal(tmp_path, "alice", Durability.PROCESS, disk=JournalDisk(write=counted)) as journal:
+    with Journal(tmp_path, "alice", Durability.PROCESS, disk=SegmentDisk(write=counted)) as journal:
         fill(journal, 1, each=50)
     assert len(writes) == 1
 

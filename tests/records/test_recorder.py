@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.records import codec
-from gridbot.records.journal_disk import JournalDisk
 from gridbot.records.journal_reader import JournalReader
 from gridbot.records.record_types import ExecutionRecord
 from gridbot.records.recorder import Recorder
+from gridbot.segment_file import SegmentDisk
 from tests.store.kit import execution, make_recorder, ticker
 
 
@@ -137,7 +137,7 @@ class FullDisk:
 def test_a_full_disk_waits_in_memory_and_catches_up(tmp_path: Path) -> None:
     queue = ListQueue()
     disk = FullDisk(room=0)
-    recorder = make_recorder(tmp_path, queue=queue, disk=JournalDisk(write=disk.write))
+    recorder = make_recorder(tmp_path, queue=queue, disk=SegmentDisk(write=disk.write))
     disk.room = len(codec.encode("alice", recorder.run_id, 1, 10**15, execution(1))) + 100
     for number in range(1, 11):
         assert recorder.record(execution(number)) == number
@@ -160,7 +160,7 @@ def test_a_full_disk_waits_in_memory_and_catches_up(tmp_path: Path) -> None:
 
 def test_memory_is_bounded_while_the_disk_is_full(tmp_path: Path) -> None:
     disk = FullDisk(room=0)
-    recorder = make_recorder(tmp_path, memory_limit=20_000, disk=JournalDisk(write=disk.write))
+    recorder = make_recorder(tmp_path, memory_limit=20_000, disk=SegmentDisk(write=disk.write))
     kept = [seq for n in range(300) if (seq := recorder.record(ticker(n) if n % 2 else execution(n)))]
     recorder.flush()
     for number in range(300):

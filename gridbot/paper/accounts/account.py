@@ -7,53 +7,22 @@ Each amount moves the wallet by exactly what is recorded of it, so at any time
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.core.vocabulary import Direction
+from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
+from gridbot.paper.accounts.changes import Unnoticed
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg, LegChange, rounded
 
-__all__ = ["Account", "ClosedPnl", "Transfer"]
+__all__ = ["KEEP_CLOSED_PNL", "KEEP_EXECUTIONS", "KEEP_ORDERS", "Account"]
 
 ZERO = Decimal(0)
-KEEP_ORDERS = 20_000
-KEEP_EXECUTIONS = 50_000
-KEEP_CLOSED_PNL = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """USDT that came into the wallet other than by an execution; `kind` as the transaction log calls it."""
-
-    number: int
-    time_ms: int
-    kind: str
-    change: Decimal
-    wallet: Decimal
-
-
-@dataclass(slots=True)
-class ClosedPnl:
-    """One row of `position/closed-pnl`: a closing order, growing with its fills."""
-
-    number: int
-    order: Order
-    leverage: Decimal
-    created_ms: int
-    updated_ms: int
-    exec_type: str = "Trade"
-    closed_size: Decimal = ZERO
-    entry_value: Decimal = ZERO
-    exit_value: Decimal = ZERO
-    open_fee: Decimal = ZERO
-    close_fee: Decimal = ZERO
-    realised: Decimal = ZERO
-    fill_count: int = 0
-
-    @property
-    def net(self) -> Decimal:
-        return self.realised - self.open_fee - self.close_fee
+NO_NOTES = Unnoticed()
+# The newest of each kind, for each account: in memory and in the state file alike (docs/paper.md).
+KEEP_ORDERS = 5_000
+KEEP_EXECUTIONS = 20_000
+KEEP_CLOSED_PNL = 5_000
 
 
 class Account:
@@ -90,6 +59,7 @@ class Account:
         self.dcp_window_s: int | None = None
         self.cached_from = 0  # closed orders with a smaller number have left the cache of order/realtime
         self.listening: set[str] = set()
+        self.changes = NO_NOTES
 
     def __repr__(self) -> str:
         return f"Account({self.name!r}, uid={self.uid}, wallet={self.wallet})"
@@ -103,15 +73,19 @@ class Account:
         self.funding += funding
         self.insurance += insurance
         self.wallet += realised - fee + funding + insurance
+        self.changes.money()
 
     def reserve(self, order: Order, amount: Decimal) -> None:
         """Set the margin that an open order locks."""
         self.order_margin += amount - order.reserved
         order.reserved = amount
+        self.changes.order(order)
 
     def transfer(self, number: int, kind: str, change: Decimal, now_ms: int) -> None:
         """Note an amount that has come into the wallet other than by an execution."""
-        self.transfers.append(Transfer(number, now_ms, kind, change, self.wallet))
+        transfer = Transfer(number, now_ms, kind, change, self.wallet)
+        self.transfers.append(transfer)
+        self.changes.transfer(transfer)
 
     def leg(self, symbol: str, idx: int) -> Leg:
         """The row of a position index, made when it is first asked for."""
@@ -134,6 +108,10 @@ class Account:
                     short = leg
         return long, short
 
+    def add_execution(self, execution: Execution) -> None:
+        self.executions.append(execution)
+        self.changes.execution(execution)
+
     def book_closed_pnl(self, order: Order, change: LegChange, execution: Execution, leverage: Decimal) -> None:
         """Add what an execution closed to the row of its order."""
         row = self.closed_pnl.get(order.order_id)
@@ -151,12 +129,14 @@ class Account:
         row.close_fee += rounded(execution.fee * execution.closed_size / execution.qty)
         row.realised += execution.realised
         row.fill_count += 1
+        self.changes.closed_pnl(row)
 
     def add_open(self, order: Order) -> None:
         self.open[order.order_id] = order
         self.open_by_symbol.setdefault(order.symbol, {})[order.order_id] = order
         if order.link_id:
             self.by_link[order.link_id] = order
+        self.changes.order(order)
 
     def finish(self, order: Order) -> None:
         """Move a closed order from the open ones to the history."""
@@ -164,6 +144,7 @@ class Account:
         if self.open.pop(order.order_id, None) is not None:
             del self.open_by_symbol[order.symbol][order.order_id]
         self.closed[order.order_id] = order
+        self.changes.closed(order)
         while len(self.closed) > KEEP_ORDERS:
             _, old = self.closed.popitem(last=False)
             if self.by_link.get(old.link_id) is old:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gridbot.paper.accounts.account import Account, Transfer
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.bookings import Transfer
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls import market_calls
 from gridbot.paper.calls.market_calls import is_linear, require_market
@@ -53,7 +54,7 @@ def wallet_balance(exchange: Exchange, account: Account, params: Params, now_ms:
 def account_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     return {
         "marginMode": "REGULAR_MARGIN",
-        "updatedTime": str(exchange.started_ms),
+        "updatedTime": str(account.opened_ms),
         "unifiedMarginStatus": 6,
         "dcpStatus": "OFF" if account.dcp_window_s is None else "ON",
         "timeWindow": account.dcp_window_s or 0,
@@ -70,6 +71,7 @@ def user_settings(exchange: Exchange, account: Account, params: Params, now_ms: 
 def set_limit_price_action(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     is_linear(params)
     account.reprice = boolean(params, "modifyEnable")
+    account.changes.settings()
     return {}
 
 
@@ -123,7 +125,7 @@ def instruments_info(exchange: Exchange, account: Account, params: Params, now_m
 
 
 def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    created = datetime.fromtimestamp(exchange.started_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = datetime.fromtimestamp(account.opened_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     names = ("Spot", "Wallet", "Options", "CopyTrading", "BlockTrade", "Exchange", "NFT", "Affiliate", "Earn")
     return {
         "id": str(account.uid),
@@ -165,6 +167,7 @@ def set_dcp(exchange: Exchange, account: Account, params: Params, now_ms: int) -
         raise ApiError(10005, "Permission denied, please check your API key permissions.")
     if text(params, "product") == "DERIVATIVES":  # the default is OPTIONS, which does nothing here
         account.dcp_window_s = seconds
+        account.changes.settings()
     return {}
 
 

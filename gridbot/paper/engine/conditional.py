@@ -92,6 +92,7 @@ class ConditionalOrders:
             return
         order.request = replace(order.request, trail=moved, trigger=replace(trigger, price=price))
         order.updated_ms = now_ms
+        account.changes.order(order)
         if moved is not trail:
             self._outbox.order_changed(account, order)
             self._outbox.flush()

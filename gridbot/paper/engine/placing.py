@@ -68,7 +68,7 @@ class Placing:
         leg = LegState(order.qty, order.price, leverage=valuation.leverage(account, request.symbol))
         tier = tier_for(self._state.markets[request.symbol].instrument.tiers, leg.value)
         fee = fee_to_close(order.direction, leg, valuation.taker_fee)
-        return order, initial, leg.value * tier.mm_rate + fee
+        return order, initial, leg.value * (tier.mm_rate + valuation.taker_fee) + fee  # docs/bybit_streams.md 6.2
 
     def _check(self, account: Account, request: NewOrder, now_ms: int) -> None:
         self._admission.check_link_id(account, request.order_link_id, now_ms)

@@ -27,6 +27,7 @@ class PositionSettings:
             raise ApiError(110013, "cannot set leverage gt maxLeverage by risk limit")
         before = account.leverage.get(symbol)
         account.leverage[symbol] = leverage
+        account.changes.settings()
         self._reserve_again(account, symbol)
         if valuation.totals(account).available < 0 and (before is None or leverage < before):
             account.leverage[symbol] = before or self._state.config.default_leverage
@@ -49,3 +50,4 @@ class PositionSettings:
         if account.open_by_symbol.get(symbol):
             raise ApiError(110028, "You have existing open orders, so the position mode cannot be switched")
         account.hedge[symbol] = hedge
+        account.changes.settings()

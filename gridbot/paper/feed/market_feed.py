@@ -8,6 +8,7 @@ from decimal import Decimal
 from gridbot.core.vocabulary import Side
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.synthetic import MarketTrade
+from gridbot.paper.streams.outgoing import Outgoing
 from gridbot.paper.streams.publisher import Publisher
 
 __all__ = ["MarketFeed"]
@@ -16,13 +17,11 @@ __all__ = ["MarketFeed"]
 class MarketFeed:
     """Sources use it, and tests that push trades themselves."""
 
-    def __init__(
-        self, exchange: Exchange, publisher: Publisher, now_ms: Callable[[], int], deliver: Callable[[], None]
-    ) -> None:
+    def __init__(self, exchange: Exchange, publisher: Publisher, now_ms: Callable[[], int], outgoing: Outgoing) -> None:
         self._exchange = exchange
         self._publisher = publisher
         self._now_ms = now_ms
-        self._deliver = deliver
+        self._outgoing = outgoing
         self.trade_count = 0
         self.publish_each = False
 
@@ -47,7 +46,7 @@ class MarketFeed:
     def _settle(self) -> None:
         """Do at once what otherwise waits for the next turn of the clock."""
         self._exchange.on_time(self._now_ms())
-        self._deliver()
+        self._outgoing.changed()
         self._publisher.flush()
 
     def set_price(self, symbol: str, price: Decimal | str) -> None:
@@ -75,7 +74,12 @@ class MarketFeed:
         self._publisher.changed(symbol, None)
 
     def feed(self, trade: MarketTrade) -> None:
-        """Apply a trade of a source; publishing waits for the ticker interval unless it is zero."""
+        """Apply a trade of a source; publishing waits for the ticker interval unless it is zero.
+
+        An exchange that stands still lets it pass by.
+        """
+        if self._outgoing.stands_still:
+            return
         market = self._exchange.markets[trade.symbol]
         ticks = max(1, market.instrument.ticks(trade.price))
         size, step = trade.size, market.instrument.qty_step
@@ -84,7 +88,7 @@ class MarketFeed:
         shown = self._exchange.trade(trade.symbol, trade.side, ticks, size, self._now_ms())
         self.trade_count += 1
         self._publisher.changed(trade.symbol, shown)
-        self._deliver()
+        self._outgoing.changed()
         if self.publish_each:
             self._publisher.flush()
 

@@ -14,7 +14,7 @@ __all__ = ["run_source"]
 
 MAX_BATCH = 200
 MAX_SLEEP_S = 0.05
-MAX_LAG_S = 2.0
+MAX_LAG_S = 0.5
 SLOW_READER_S = 0.001
 
 
@@ -30,6 +30,12 @@ async def run_source(
     elif config.source is SourceKind.REPLAY:
         await _run_replay(config, market, consumed)
     await asyncio.Event().wait() if config.at_end is not AtEnd.STOP else None
+
+
+def _not_too_late(due: float, now: float) -> float:
+    """When the next trade is due. After a long pause (the machine slept, the process stood still, it cannot keep up)
+    the source goes on from now: trades of the past are not made up for at once, at a time when they did not happen."""
+    return now if now - due > MAX_LAG_S else due
 
 
 async def _turn(consumed: Callable[[], bool]) -> None:
@@ -58,14 +64,12 @@ async def _run_synthetic(
     period = STEP_S / speed
     due = loop.time() + period
     while True:
+        due = _not_too_late(due, loop.time())
         for _ in range(MAX_BATCH):
             if due > loop.time():
                 break
             _step(model, market)
             due += period
-        late = loop.time() - due
-        if late > MAX_LAG_S:
-            due += late  # the machine slept or cannot keep up: go on from here instead of rushing
         await asyncio.sleep(max(0.0, min(due - loop.time(), MAX_SLEEP_S)))
 
 
@@ -86,6 +90,8 @@ async def _replay_once(config: MarketConfig, market: MarketFeed, speed: float, c
         due = started + (at - first) / speed if speed else started
         while (wait := due - loop.time()) > 0:
             await asyncio.sleep(min(wait, MAX_SLEEP_S))
+        if speed:
+            started += _not_too_late(due, loop.time()) - due
         market.feed(trade)
         market.flush_trades(trade.symbol)
         if not speed:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.changes import AccountChanges
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.valuation import Valuation
@@ -63,6 +64,13 @@ class ExchangeState:
         self.accounts[name] = account
         self.by_key[api_key] = account
         return account
+
+    def note_changes(self) -> dict[str, AccountChanges]:
+        """From now on note what changes; return where accounts that changed put themselves, by name."""
+        dirty: dict[str, AccountChanges] = {}
+        for account in self.accounts.values():
+            account.changes = AccountChanges(account.name, dirty)
+        return dirty
 
     def is_hedge(self, account: Account, symbol: str) -> bool:
         return account.hedge.get(symbol, self.config.position_mode is PositionMode.HEDGE)

@@ -51,7 +51,7 @@ class Settlement:
         account.pay(realised=change.realised, fee=fee)
         order.add_fill(deal.qty, value, fee, change.realised, now_ms)
         execution = self._execution(account, order, leg, change, deal, fee)
-        account.executions.append(execution)
+        account.add_execution(execution)
         if change.closed:
             account.book_closed_pnl(order, change, execution, state.valuation.leverage(account, order.symbol))
         if order.is_open:
@@ -129,7 +129,7 @@ class Settlement:
             position_size=leg.signed_size,
             wallet=account.wallet,
         )
-        account.executions.append(execution)
+        account.add_execution(execution)
         self._outbox.executed(account, execution, None)
         self._outbox.leg_changed(account, leg)
 

@@ -67,6 +67,7 @@ class WaitingOrders:
                 leg.stop_loss = price
             case StopKind.TRAILING:
                 leg.trailing_stop = None if gone or trail is None else trail.distance
+        account.changes.leg(leg)
 
 
 def _key(account: Account, order: Order) -> tuple[str, str, int]:

@@ -52,9 +52,10 @@ class CandleSeries:
             candle.turnover += value
 
     def roll(self, now_ms: int) -> None:
-        """Begin the candle of this minute, if there was one before."""
+        """Begin the candle of this minute, if there was one before, and those of minutes that nobody looked at."""
         if self.candles and now_ms >= self._end_ms:
-            self._open(self.candles[-1].close, now_ms)
+            for start_ms in range(max(self._end_ms, now_ms - KEEP_CANDLES * MINUTE_MS), now_ms + 1, MINUTE_MS):
+                self._open(self.candles[-1].close, start_ms)
 
     def clear(self) -> None:
         self.candles.clear()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from gridbot.paper.accounts.account import ClosedPnl
+from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, TpslMode
 from gridbot.paper.market.instruments import Listing

@@ -59,6 +59,7 @@ class Outbox:
         return pushes
 
     def order_changed(self, account: Account, order: Order) -> None:
+        account.changes.order(order)
         changes = self._of(account)
         if "order" in account.listening:
             changes.orders.append(self._order_row(order))
@@ -75,6 +76,7 @@ class Outbox:
             changes.orders.append(self._order_row(order))
 
     def leg_changed(self, account: Account, leg: Leg) -> None:
+        account.changes.leg(leg)
         self._of(account).legs[(leg.symbol, leg.position_idx)] = leg
 
     def wallet_changed(self, account: Account) -> None:

@@ -11,7 +11,8 @@ from decimal import Decimal
 from heapq import merge
 from typing import Any
 
-from gridbot.paper.accounts.account import Account, Transfer
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.bookings import Transfer
 from gridbot.paper.accounts.exchange_order import Execution
 from gridbot.paper.rows.row_numbers import exact
 

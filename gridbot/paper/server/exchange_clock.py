@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Callable
 
 from gridbot.paper.engine.exchange import Exchange
@@ -11,13 +12,16 @@ from gridbot.paper.faults.fault_config import FaultKind
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.streams.connection_faults import drop_connections
 from gridbot.paper.streams.connections import Hub
+from gridbot.paper.streams.outgoing import Outgoing
 from gridbot.paper.streams.publisher import Publisher
 
 __all__ = ["ExchangeClock"]
 
+log = logging.getLogger("gridbot.paper")
 INTERVAL_S = 0.1
 REPEAT_TURNS = 30  # 3 s
 IDLE_TURNS = 300  # 30 s
+STOOD_S = 1.0
 
 
 class ExchangeClock:
@@ -30,22 +34,30 @@ class ExchangeClock:
         publisher: Publisher,
         faults: Faults,
         now_ms: Callable[[], int],
-        deliver: Callable[[], None],
+        outgoing: Outgoing,
     ) -> None:
         self._exchange = exchange
         self._hub = hub
         self._publisher = publisher
         self._faults = faults
         self._now_ms = now_ms
-        self._deliver = deliver
+        self._outgoing = outgoing
 
     async def run(self) -> None:
         """Turn until cancelled."""
+        loop = asyncio.get_running_loop()
+        before = loop.time()
         for turn in itertools.count(1):
             await asyncio.sleep(INTERVAL_S)
-            self._exchange.on_time(self._now_ms())
-            self._cancel_of_disconnected()
-            self._deliver()
+            now = loop.time()
+            stood_s, before = now - before - INTERVAL_S, now
+            if stood_s > STOOD_S:  # requests that waited come first
+                log.warning("the exchange stood still for %.1f s", stood_s)
+                self._hub.forgive(stood_s)
+            elif not self._outgoing.stands_still:
+                self._exchange.on_time(self._now_ms())
+                self._cancel_of_disconnected()
+                self._outgoing.clock_turned()
             self._publisher.klines.close_candles()
             if turn % REPEAT_TURNS == 0:
                 self._publisher.books.repeat_best()
@@ -67,4 +79,5 @@ class ExchangeClock:
         """What a restart of Bybit's services forgets: the cache of closed orders, the counters of the books."""
         for account in self._exchange.accounts.values():
             account.cached_from = self._exchange.state.ids.last + 1
+            account.changes.settings()
         self._publisher.restart()

@@ -12,18 +12,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
 from gridbot.paper.api.dispatch import Reply
 
-__all__ = ["Answer", "FastHttp", "parse_head"]
+__all__ = ["Answer", "FastHttp", "Hold", "parse_head"]
 
 MAX_HEAD = 16_384
 MAX_BODY = 1 << 20
 
 Answer = Callable[[str, str, dict[str, str], bytes, str], Reply | None]
 """(verb, target, headers with upper-case names, body, remote address) to a reply; None: not by the fast path."""
+
+
+Hold = Callable[[Callable[[], None], Callable[[], None]], None]
+"""Sends an answer, or refuses, once it is known whether what it tells is kept; see `streams.outgoing`."""
 
 
 def parse_head(head: bytes) -> tuple[str, str, dict[str, str]] | None:
@@ -48,8 +53,18 @@ def parse_head(head: bytes) -> tuple[str, str, dict[str, str]] | None:
 class FastHttp(asyncio.Protocol):
     """One connection until it turns out to need aiohttp."""
 
-    def __init__(self, answer: Answer, aiohttp_server: web.Server, open_ones: set[asyncio.Transport]) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        aiohttp_server: web.Server,
+        open_ones: set[asyncio.Transport],
+        hold: Hold | None = None,
+        refusal: Callable[[], Reply] | None = None,
+    ) -> None:
+        """With `hold` answers go through it, and become `refusal` when it refuses them."""
         self._answer = answer
+        self._hold = hold
+        self._refusal = refusal
         self._aiohttp_server = aiohttp_server
         self._open = open_ones
         self._buffer = b""
@@ -91,7 +106,14 @@ class FastHttp(asyncio.Protocol):
                 self._hand_over()
                 return
             self._buffer = self._buffer[total:]
-            self._write(reply)
+            if self._hold is None or self._refusal is None:
+                self._write(reply)
+            else:
+                self._hold(partial(self._write, reply), self._refuse)
+
+    def _refuse(self) -> None:
+        assert self._refusal is not None
+        self._write(self._refusal())
 
     def _write(self, reply: Reply) -> None:
         assert self._transport is not None

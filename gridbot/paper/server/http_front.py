@@ -16,9 +16,11 @@ from gridbot.paper.server.paper_control import CONTROL_PATH, Control
 from gridbot.paper.streams.channels import CHANNELS, Channels
 from gridbot.paper.streams.connection_faults import cut
 from gridbot.paper.streams.connections import Stamp
+from gridbot.paper.streams.outgoing import Outgoing, not_written
 
 __all__ = ["HttpFront"]
 
+PUBLIC = ("/v5/market/", "/v5/system/")
 LOOPBACK = ("127.0.0.1", "::1")
 TEXTS = {
     10000: "Server Timeout",
@@ -38,7 +40,7 @@ class HttpFront:
         faults: Faults,
         control: Control | None,
         now_ms: Callable[[], int],
-        deliver: Callable[[], None],
+        outgoing: Outgoing,
         stamp: Stamp,
     ) -> None:
         self._api = api
@@ -47,24 +49,39 @@ class HttpFront:
         self._faults = faults
         self._control = control
         self._now_ms = now_ms
-        self._deliver = deliver
+        self._outgoing = outgoing
         self._stamp = stamp
 
     def answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply | None:
-        """Answer a plain request at once; None when it has to go through aiohttp (faults, control)."""
+        """Answer a plain request at once; None when it has to go through aiohttp (faults, control).
+
+        With a state file the caller gives the answer to `Outgoing.hold`.
+        """
         if self._faults.plan:
             return None
         if target == "/v5/order/create":
             self._stamp("create", "")
-        return self._answer(verb, target, headers, body, remote)
+        reply = self._answer(verb, target, headers, body, remote)
+        if not self._outgoing.keeps:
+            self._outgoing.changed()
+        return reply
 
     def _answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply:
         now_ms = self._now_ms()
         if not self._addresses.allows(remote, now_ms / 1000):
             return self._banned()
-        reply = self._api.handle(verb, target, headers, body, now_ms, remote)
-        self._deliver()
-        return reply
+        return self._carry_out(verb, target, headers, body, remote, now_ms)
+
+    def _carry_out(
+        self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str, now_ms: int
+    ) -> Reply:
+        if self._outgoing.stands_still and not target.startswith(PUBLIC):
+            return self.refusal()
+        return self._api.handle(verb, target, headers, body, now_ms, remote)
+
+    def refusal(self) -> Reply:
+        """The answer to a request while what it would change cannot be kept."""
+        return error_reply(not_written(), self._now_ms())
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -77,11 +94,17 @@ class HttpFront:
         if path == "/v5/order/create":
             self._stamp("create", "")
         if path == CONTROL_PATH and self._control is not None and request.remote in LOOPBACK:
-            return _response(self._control.handle(body, self._now_ms()))
+            if self._outgoing.stands_still:
+                return _response(self.refusal())
+            return await self._once_written(self._control.handle(body, self._now_ms()))
         fault = self._fault_of(request, path) if self._faults.plan else None
         if fault is None:
-            return _response(self._answer(request.method, target, request.headers, body, request.remote or ""))
+            reply = self._answer(request.method, target, request.headers, body, request.remote or "")
+            return _response(reply) if self._outgoing.stands_still else await self._once_written(reply)
         return await self._spoiled(request, target, body, fault)
+
+    async def _once_written(self, reply: Reply) -> web.Response:
+        return _response(reply if await self._outgoing.written() else self.refusal())
 
     def _banned(self) -> Reply:
         return error_reply(ApiError(10018, "access too frequent", http_status=403), self._now_ms())
@@ -103,14 +126,12 @@ class HttpFront:
         if fault.kind is FaultKind.ERROR:
             return _response(self._error(fault))
         if fault.kind is not FaultKind.LOST_REQUEST:
-            reply = self._api.handle(
-                request.method, target, request.headers, body, self._now_ms(), request.remote or ""
-            )
-            self._deliver()
+            reply = self._carry_out(request.method, target, request.headers, body, request.remote or "", self._now_ms())
             if fault.kind is FaultKind.ERROR_AFTER:
                 reply = self._error(fault)
             if fault.kind is not FaultKind.LOST_REPLY:
-                return _response(reply)
+                return _response(reply) if self._outgoing.stands_still else await self._once_written(reply)
+            self._outgoing.changed()
         cut(request.transport)
         return web.Response(status=500)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from pathlib import Path
 from types import TracebackType
 
 from aiohttp import web
@@ -24,10 +25,12 @@ from gridbot.paper.server.fast_http import FastHttp
 from gridbot.paper.server.http_front import HttpFront
 from gridbot.paper.server.paper_control import Control
 from gridbot.paper.server.paper_spec import PaperSpec
-from gridbot.paper.server.state_file import ExchangeFile
 from gridbot.paper.settings import SourceKind
+from gridbot.paper.storage.commits import Commits
+from gridbot.paper.storage.exchange_file import ExchangeFile, StateFileError
 from gridbot.paper.streams.channels import Channels
 from gridbot.paper.streams.connections import Hub, Stamp
+from gridbot.paper.streams.outgoing import Outgoing
 from gridbot.paper.streams.publisher import Publisher
 
 __all__ = ["PaperServer", "SetupError"]
@@ -60,24 +63,33 @@ class PaperServer:
             balance = spec.balance_of(account)
             added = self.exchange.state.add_account(account.name, account.api_key, account.api_secret, balance)
             added.ips, added.rsa_public_key = account.ips, account.rsa_public_key
-        self._file = ExchangeFile(config.state_file) if config.state_file is not None else None
-        if self._file is not None:
-            self._file.read(self.exchange)
+        self._outgoing = self._opened(config.state_file)
         self.api = Api(self.exchange)
         self.hub = Hub()
         self.faults = Faults(FaultPlan(config.fault_seed, config.faults))
         self.publisher = Publisher(self.exchange.markets, self.hub, self.faults, self.now_ms)
-        self.channels = Channels(self.api, self.hub, self.publisher, self.faults, self.now_ms, self._stamped)
-        self.market = MarketFeed(self.exchange, self.publisher, self.now_ms, self._deliver)
+        outgoing, stamp = self._outgoing, self._stamped
+        self.channels = Channels(self.api, self.hub, self.publisher, self.faults, self.now_ms, outgoing, stamp)
+        self.market = MarketFeed(self.exchange, self.publisher, self.now_ms, outgoing)
         self.market.publish_each = config.ticker_interval_ms == 0
         control = Control(self.faults, self.market) if config.control else None
-        self.front = HttpFront(self.api, self.channels, self.faults, control, self.now_ms, self._deliver, self._stamped)
+        self.front = HttpFront(self.api, self.channels, self.faults, control, self.now_ms, outgoing, stamp)
         self.ended = asyncio.Event()
         self.port = 0
         self._web: web.Server | None = None
         self._plain: set[asyncio.Transport] = set()
         self._listener: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _opened(self, state_file: Path | None) -> Outgoing:
+        if state_file is None:
+            return Outgoing(self._publish)
+        file = ExchangeFile(state_file)
+        try:
+            file.open(self.exchange)
+        except StateFileError as error:
+            raise SetupError(str(error)) from error
+        return Commits(self.exchange, file, self._publish)
 
     @property
     def host(self) -> str:
@@ -96,23 +108,33 @@ class PaperServer:
         return wall_ms() + self.faults.skew_ms()
 
     async def __aenter__(self) -> PaperServer:
+        try:
+            await self._start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def _start(self) -> None:
         loop = asyncio.get_running_loop()
+        if isinstance(self._outgoing, Commits):
+            self._outgoing.commit()
+            interval_s = self.spec.config.state_interval_s
+            self._tasks.append(asyncio.create_task(self._outgoing.keep_short(interval_s)))
         wanted = self.spec.config.port if self.spec.port is None else self.spec.port
         if self.spec.config.market.source is SourceKind.LIVE:
             await self._open_live()
         self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=3600)
         aiohttp_server = self._web
+        hold = self._outgoing.hold if isinstance(self._outgoing, Commits) else None
         self._listener = await loop.create_server(
-            lambda: FastHttp(self.front.answer, aiohttp_server, self._plain), self.host, wanted
+            lambda: FastHttp(self.front.answer, aiohttp_server, self._plain, hold, self.front.refusal),
+            *(self.host, wanted),
         )
         self.port = self._listener.sockets[0].getsockname()[1]
-        clock = ExchangeClock(self.exchange, self.hub, self.publisher, self.faults, self.now_ms, self._deliver)
+        clock = ExchangeClock(self.exchange, self.hub, self.publisher, self.faults, self.now_ms, self._outgoing)
         self._tasks += [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
         self._tasks.append(asyncio.create_task(clock.run()))
-        if self._file is not None:
-            interval_s = self.spec.config.state_interval_s
-            self._tasks.append(asyncio.create_task(self._file.keep(self.exchange, interval_s)))
-        return self
 
     async def _open_live(self) -> None:
         """Wait for real prices before trading opens."""
@@ -144,14 +166,14 @@ class PaperServer:
                 await asyncio.wait_for(connection.socket.close(code=1001), 0.2)
         if self._web is not None:
             await self._web.shutdown(0.2)
-        if self._file is not None:
-            self._file.write(self.exchange)
+        if isinstance(self._outgoing, Commits):
+            self._outgoing.close()
 
     def _stamped(self, what: str, key: str) -> None:
         if self.stamp is not None:
             self.stamp(what, key)
 
-    def _deliver(self) -> None:
+    def _publish(self) -> None:
         """Push the exchange's outbox to the private streams, liquidations to the public one."""
         self.publisher.liquidated(self.exchange.liquidator.take())
         if self.exchange.outbox:

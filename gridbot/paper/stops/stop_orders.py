@@ -130,8 +130,10 @@ def unbind(account: Account, order: Order) -> None:
     """Let both stops of a pair stand alone."""
     sibling = account.open.get(order.sibling_id)
     order.sibling_id = ""
+    account.changes.order(order)
     if sibling is not None:
         sibling.sibling_id = ""
+        account.changes.order(sibling)
 
 
 def _trail(wanted: StopPrice | Trail) -> Trail | None:

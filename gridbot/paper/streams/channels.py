@@ -18,6 +18,7 @@ from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.rows.order_rows import fast_execution_row
 from gridbot.paper.rows.outbox import Push
 from gridbot.paper.streams.connections import DCP_TOPIC, ChannelKind, Connection, Hub, Stamp
+from gridbot.paper.streams.outgoing import Outgoing
 from gridbot.paper.streams.publisher import Publisher
 from gridbot.paper.streams.trade_channel import TradeChannel
 
@@ -47,6 +48,7 @@ class Channels:
         publisher: Publisher,
         faults: Faults,
         now_ms: Callable[[], int],
+        outgoing: Outgoing,
         stamp: Stamp | None = None,
     ) -> None:
         self._api = api
@@ -54,7 +56,8 @@ class Channels:
         self._hub = hub
         self._publisher = publisher
         self._faults = faults
-        self._trade_channel = TradeChannel(api, faults, now_ms)
+        self._outgoing = outgoing
+        self._trade_channel = TradeChannel(api, faults, now_ms, outgoing)
         self._now_ms = now_ms
         self._stamp = stamp
         self._numbers = itertools.count(1)
@@ -83,7 +86,7 @@ class Channels:
                 if connection.muted:
                     continue
                 if message.type is WSMsgType.TEXT:
-                    self._receive(connection, message.data)
+                    self.receive(connection, message.data)
                 elif message.type is WSMsgType.PING:
                     await socket.pong(message.data)
         finally:
@@ -125,7 +128,7 @@ class Channels:
             else:
                 connection.send(out.data, delay_s=self._push_delay_s)
 
-    def _receive(self, connection: Connection, text: str) -> None:
+    def receive(self, connection: Connection, text: str) -> None:
         try:
             request = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -152,9 +155,13 @@ class Channels:
 
     def _order_entry(self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None) -> None:
         answer = self._trade_channel.answer(connection, request, fault)
-        self.push(self._exchange.outbox.take())
-        if answer is not None:
-            self._answer(connection, answer)
+        self._outgoing.changed()
+        if answer is None:
+            return
+        self._outgoing.hold(
+            lambda: self._answer(connection, answer),
+            lambda: self._answer(connection, self._trade_channel.refusal(connection, request)),
+        )
 
     def _answer(self, connection: Connection, frame: dict[str, Any]) -> None:
         connection.send(orjson.dumps(frame), delay_s=self._ack_delay_s)

@@ -70,6 +70,10 @@ class Connection:
         """Note that something was read or written."""
         self._touched = self._loop.time()
 
+    def forgive(self, seconds: float) -> None:
+        """The exchange stood still so long: its silence does not count as the client's."""
+        self._touched += seconds
+
     def is_idle(self) -> bool:
         """True when nothing was read or written for `max_idle_s`."""
         return self._loop.time() - self._touched > self.max_idle_s
@@ -181,6 +185,13 @@ class Hub:
         base = topic.partition(".")[0]
         if not any(name.partition(".")[0] == base for other in others for name in other.topics):
             connection.account.listening.discard(base)
+
+    def forgive(self, seconds: float) -> None:
+        """The exchange stood still so long and could not see who came back: no window goes on meanwhile."""
+        for name in self._unguarded_since:
+            self._unguarded_since[name] += seconds
+        for connection in self.connections:
+            connection.forgive(seconds)
 
     def take_unguarded(self, windows: Mapping[str, float]) -> list[str]:
         """Accounts whose last connection with `dcp.future` has been gone for longer than their window, each once."""

@@ -12,6 +12,7 @@ from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.streams.connections import Connection
+from gridbot.paper.streams.outgoing import Outgoing, not_written
 
 __all__ = ["TradeChannel"]
 
@@ -26,8 +27,9 @@ MAX_ID_CHARS = 36
 class TradeChannel:
     """Answers the requests of trade connections. Order events go to the private streams as always."""
 
-    def __init__(self, api: Api, faults: Faults, now_ms: Callable[[], int]) -> None:
+    def __init__(self, api: Api, faults: Faults, now_ms: Callable[[], int], outgoing: Outgoing) -> None:
         self._api = api
+        self._outgoing = outgoing
         self._faults = faults
         self._now_ms = now_ms
         self._recent: dict[str, dict[str, None]] = {}
@@ -55,10 +57,14 @@ class TradeChannel:
             reply |= {"retCode": 0, "retMsg": "OK", "data": result, "retExtInfo": extra}
             reply["header"] |= headers
         except ApiError as error:
-            reply |= {"retCode": error.code, "retMsg": error.message, "data": {}, "retExtInfo": {}}
+            reply |= _refused(error)
             if isinstance(error, TooManyVisits):
                 reply["header"] |= error.quota.headers()
         return None if fault is not None and fault.kind is FaultKind.LOST_REPLY else reply
+
+    def refusal(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """The reply to a request whose changes cannot be kept."""
+        return _reply(connection, request, str(request.get("op", "")), self._now_ms()) | _refused(not_written())
 
     def _execute(
         self, connection: Connection, request: dict[str, Any], op: str, now_ms: int
@@ -66,6 +72,8 @@ class TradeChannel:
         account = connection.account
         if account is None:
             raise ApiError(10004, "Request not authorized")
+        if self._outgoing.stands_still:
+            raise not_written()
         if not self._requests.allows(connection.remote, now_ms / 1000):
             raise ApiError(10403, "Exceeded the IP rate limit: too many requests over WebSocket")
         path, args = OPERATIONS.get(op), request.get("args")
@@ -94,6 +102,10 @@ class TradeChannel:
 
     def forget(self, connection: Connection) -> None:
         self._recent.pop(connection.conn_id, None)
+
+
+def _refused(error: ApiError) -> dict[str, Any]:
+    return {"retCode": error.code, "retMsg": error.message, "data": {}, "retExtInfo": {}}
 
 
 def _reply(connection: Connection, request: dict[str, Any], op: str, now_ms: int) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_a_pre_check_tells_the_rates_and_places_nothing(venue: Venue) -> None:
     before = http.pre_check_order(**order)["result"]
     assert (before["orderLinkId"], before["preImrE4"], before["preMmrE4"]) == ("x", 0, 0)
     assert before["postImrE4"] == 596  # 5900 at ten times leverage, and both fees, of 10000
-    assert 0 < before["postMmrE4"] < before["postImrE4"]
+    assert before["postMmrE4"] == 35  # 29.50 at 0.5 %, 3.245 to open, 2.9205 to close
     assert http.get_open_orders(**LINEAR)["result"]["list"] == []
     http.place_order(**order)
     again = http.pre_check_order(**{**order, "orderLinkId": "y"})["result"]

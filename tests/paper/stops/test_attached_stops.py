@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from pybit.exceptions import InvalidRequestError
 
-from gridbot.paper.server.persistence import dump_state
-from tests.paper.support import Inbox, Venue, eventually, limit_order, manual_config, venue_of
+from tests.paper.support import Inbox, Venue, dump_state, eventually, limit_order, manual_config, venue_of
 
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 BOTH = {"takeProfit": "60500.00", "stopLoss": "59000.00"}

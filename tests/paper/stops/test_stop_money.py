@@ -6,7 +6,6 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,10 +14,10 @@ from gridbot.paper.accounts.exchange_order import Amendment, NewOrder
 from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.server.persistence import dump_state, load_state
 from gridbot.paper.settings import PositionMode
 from tests.examples import examples
 from tests.paper.engine.test_money import BY, check, new_exchange
+from tests.paper.support import dump_state, load_state
 
 D = Decimal
 TICK = D("0.01")
@@ -140,10 +139,10 @@ def test_a_restart_loses_no_stop(path: list[tuple[Any, ...]], mode: PositionMode
     for now_ms, step in enumerate(path):
         with suppress(ApiError):
             do(exchange, step, now_ms, mode)
-    state = orjson.loads(orjson.dumps(dump_state(exchange)))
+    state = dump_state(exchange)
     again = new_exchange(mode)
     load_state(again, state)
-    assert orjson.loads(orjson.dumps(dump_state(again))) == state
+    assert dump_state(again) == state
     check(again)
     for leg in exchange.accounts["a"].legs.values():
         kept = again.accounts["a"].leg(leg.symbol, leg.position_idx)

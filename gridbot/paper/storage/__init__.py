@@ -1,0 +1,1 @@
+"""The state file and its journal: what lets an exchange come back as it was."""

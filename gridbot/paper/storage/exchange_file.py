@@ -1,0 +1,249 @@
+"""Where an exchange survives its own end: the state file, and the journal of what changed since.
+
+    state.json                                  everything at one moment: records of `kept_state`, with an end mark
+    state.json.journal/00000000000000004711.journal    what changed since, a record for each turn of the loop
+    state.json.journal/lock                     held by the exchange that uses it
+
+Both hold frames (`gridbot.frames`). Records are numbered without a gap (`i`); the state file says up to which one it
+holds. A record is handed to the kernel before anything it tells is answered, so it survives kill -9, not a loss of
+power. Now and then the journal is folded: the state file is written anew beside the old one and takes its place, then
+the segments behind it are removed. Killed at any point in between, an exchange finds one or the other complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
+from gridbot.frames import frame, split
+from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.storage.kept_state import KeptState
+from gridbot.paper.storage.state_records import VERSION, ChangeNotes, WholeState
+from gridbot.segment_file import DirectoryLocked, SegmentFile, lock_directory, segment_numbers, segment_path
+
+__all__ = ["ExchangeFile", "FoldStopped", "StateFileError"]
+
+FOLD_BYTES = 2 << 20
+LOCK_WAIT_S = 5.0
+LOCK_LOOK_S = 0.05
+PAUSE_S = 0.002  # between a few hundred rows: the loop must not wait for them
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
+log = logging.getLogger("gridbot.paper")
+
+
+class StateFileError(Exception):
+    """The state file or its journal cannot be used; the text says what to do."""
+
+
+class FoldStopped(Exception):
+    """The state file was not finished, because the exchange ends."""
+
+
+class ExchangeFile:
+    """One state file with its journal. `open` comes first; `notes` is there after it."""
+
+    notes: ChangeNotes
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.directory = path.with_name(f"{path.name}.journal")
+        self.error = ""
+        self._number = 0
+        self._backlog = b""
+        self._waiting_first = 0  # number of the first record in it
+        self._segment: SegmentFile | None = None
+        self._folded_bytes = 0
+        self._journal_bytes = 0
+        self._strangers: list[tuple[str, Mapping[str, Any]]] = []
+        self._lock_fd = -1
+        self._ends = threading.Event()
+
+    # -- the start and the end
+
+    def open(self, exchange: Exchange) -> None:
+        """Bring a fresh exchange to where the last one ended, and note what changes. Raises StateFileError."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock_fd = self._locked()
+        except DirectoryLocked as error:
+            raise StateFileError(f"paper.state_file {self.path} is in use by process {error}") from error
+        except OSError as error:
+            raise StateFileError(f"paper.state_file {self.path} cannot be used: {error}") from error
+        try:
+            complete = self._read(exchange)
+            self.notes = ChangeNotes(exchange)
+            if not complete:
+                self.write_whole(*self.begin_fold(exchange), pause_s=0.0)
+        except UNREADABLE as error:
+            self.close()
+            raise StateFileError(
+                f"paper.state_file {self.path} cannot be used: {error}; move it and {self.directory.name} away to "
+                "start without them"
+            ) from error
+
+    def _locked(self) -> int:
+        """The lock; an exchange whose supervisor was killed ends by itself within seconds, so it is waited for."""
+        until = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                return lock_directory(self.directory)
+            except DirectoryLocked:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(LOCK_LOOK_S)
+
+    def _read(self, exchange: Exchange) -> bool:
+        """Load file and journal; False when the state file does not hold all accounts, or is of an earlier version."""
+        remove_abandoned(self.path, locked=True)
+        self.path.with_name(f"{self.path.name}.new").unlink(missing_ok=True)  # of an earlier version
+        kept = KeptState(frozenset(exchange.accounts))
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            if segment_numbers(self.directory):
+                raise ValueError("the file is gone, its journal is there") from None
+            return False
+        self._folded_bytes = len(content)
+        if content.startswith(b"{"):
+            self._read_earlier_version(content, kept)
+        else:
+            self._number = _read_whole(content, kept)
+            self._read_journal(kept)
+        kept.put_into(exchange)
+        self._strangers = kept.strangers
+        return not content.startswith(b"{") and kept.accounts.keys() == exchange.accounts.keys()
+
+    def _read_earlier_version(self, content: bytes, kept: KeptState) -> None:
+        document = orjson.loads(content)
+        if document.get("version") != 2:
+            raise ValueError(f"expected state of version 2 or {VERSION}, got {document.get('version')!r}")
+        kept.apply_version_2(document)
+        self._forget(segment_numbers(self.directory))  # of a newer program, and older than the file
+
+    def _read_journal(self, kept: KeptState) -> None:
+        """Apply what came after the state file; cut a torn end off, it was never answered."""
+        segments = segment_numbers(self.directory)
+        for first in segments:
+            path = segment_path(self.directory, first)
+            content = path.read_bytes()
+            bodies, damaged, done = split(content, complete=False)
+            for body in bodies:
+                record = orjson.loads(body)
+                if record["i"] > self._number + 1:
+                    raise ValueError(f"record {self._number + 1} is missing before {record['i']} in {path}")
+                if record["i"] > self._number:
+                    kept.apply(record)
+                    self._number = record["i"]
+            if damaged and damaged[-1].end == done:
+                done = damaged[-1].start
+            if first == segments[-1]:
+                os.truncate(path, done)
+                self._segment = SegmentFile(self.directory, first, done)
+            self._journal_bytes += done
+
+    def close(self) -> None:
+        """Give up the lock. What was answered is in the journal; there is nothing left to write."""
+        self._ends.set()
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    # -- each turn
+
+    @property
+    def number(self) -> int:
+        """Number of the newest record."""
+        return self._number
+
+    def write_changes(self) -> bool:
+        """Write what changed, and what the disk did not take before; False when it refuses, see `error`."""
+        if self.notes:
+            if not self._backlog:
+                self._waiting_first = self._number + 1
+            for body in self.notes.take(self._number + 1):
+                self._number += 1
+                self._backlog += frame(body)
+        while self._backlog:
+            try:
+                if self._segment is None:
+                    self._segment = SegmentFile(self.directory, self._waiting_first)
+                rest = self._segment.append(self._backlog)
+            except OSError as error:
+                self.error = error.strerror or str(error)
+                return False
+            self._journal_bytes += len(self._backlog) - len(rest)
+            self._backlog = rest
+        self.error = ""
+        return True
+
+    # -- folding
+
+    @property
+    def is_long(self) -> bool:
+        """True when the journal has become longer than what it would be folded into."""
+        return self._journal_bytes > max(FOLD_BYTES, self._folded_bytes)
+
+    def begin_fold(self, exchange: Exchange) -> tuple[WholeState, int]:
+        """Everything as it is, and the number of the newest record in it; later ones go to a new segment.
+
+        Only when `write_changes` has just been true.
+        """
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+        self._journal_bytes = 0
+        return WholeState(exchange, self.notes.markets, self._strangers), self._number
+
+    def write_whole(self, whole: WholeState, through: int, *, pause_s: float = PAUSE_S) -> None:
+        """Replace the state file and remove the segments behind it. For another thread. Raises OSError, FoldStopped."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_beside(self.path)
+        try:
+            with temporary.open("xb") as file:
+                file.write(frame(b'{"through":%d}' % through))
+                count = 0
+                for body in whole.bodies():
+                    file.write(frame(body))
+                    count += 1
+                    if pause_s and self._ends.wait(pause_s):
+                        raise FoldStopped
+                file.write(frame(b'{"end":%d}' % count))
+                size = file.tell()
+            put_in_place(temporary, self.path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        self._folded_bytes = size
+        self._forget([first for first in segment_numbers(self.directory) if first <= through])
+
+    def _forget(self, segments: list[int]) -> None:
+        for first in segments:
+            with contextlib.suppress(OSError):
+                segment_path(self.directory, first).unlink()
+
+
+def _read_whole(content: bytes, kept: KeptState) -> int:
+    """Apply the records of a state file; return the number of the newest record of the journal that it holds."""
+    bodies, damaged, _ = split(content, complete=True)
+    if damaged or len(bodies) < 3:
+        raise ValueError("it is no state file of an exchange, or damaged")
+    records = [orjson.loads(body) for body in bodies]
+    head, first, end = records[0], records[1], records[-1]
+    if first.get("version") != VERSION or end.get("end") != len(records) - 2:
+        raise ValueError(f"expected a whole state of version {VERSION}, got {first.get('version')!r}")
+    for record in records[1:-1]:
+        kept.apply(record)
+    return int(head["through"])

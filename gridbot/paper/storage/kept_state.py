@@ -1,0 +1,145 @@
+"""What of an exchange is kept, built from records: those of a state file, then those of the journal behind it. Pure.
+
+A record tells what changed in one turn of the loop: whole rows, absolute amounts. So a state is what its records add up
+to, whatever the program computes today, and a state file is nothing but a short journal that begins from nothing:
+
+    {"n": newest number given, "m": {symbol: [sequence, next funding]}, "a": {account: part}}
+    part: money, settings, orders (open), closed, legs, executions, transfers, closed_pnl; each where it changed
+
+Prices are not kept: they come from the market source. Orders that rest go to the end of their queues.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from gridbot.paper.accounts.account import KEEP_CLOSED_PNL, KEEP_EXECUTIONS, KEEP_ORDERS, Account
+from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
+from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.engine.exchange import Exchange
+
+__all__ = ["MONEY", "KeptAccount", "KeptState"]
+
+MONEY = ("deposit", "wallet", "realised", "fees", "funding", "insurance")
+_ORDERS = TypeAdapter(list[Order])
+_EXECUTIONS = TypeAdapter(list[Execution])
+_TRANSFERS = TypeAdapter(list[Transfer])
+_LEGS = TypeAdapter(list[Leg])
+_CLOSED = TypeAdapter(list[ClosedPnl])
+
+
+@dataclass(slots=True)
+class KeptAccount:
+    """One account, as `Account` has it. `money` is in the order of `MONEY`."""
+
+    money: list[Decimal] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    open: dict[str, Order] = field(default_factory=dict)
+    closed: OrderedDict[str, Order] = field(default_factory=OrderedDict)
+    legs: dict[tuple[str, int], Leg] = field(default_factory=dict)
+    executions: deque[Execution] = field(default_factory=lambda: deque(maxlen=KEEP_EXECUTIONS))
+    transfers: list[Transfer] = field(default_factory=list)
+    closed_pnl: OrderedDict[str, ClosedPnl] = field(default_factory=OrderedDict)
+
+    def apply(self, part: Mapping[str, Any]) -> None:
+        """Take over what changed. Raises ValueError (also pydantic's), KeyError or TypeError when it is damaged."""
+        if "money" in part:
+            self.money = [Decimal(amount) for amount in part["money"]]
+        if "settings" in part:
+            self.settings = dict(part["settings"])
+        for order in _ORDERS.validate_python(part.get("orders", [])):
+            self.open[order.order_id] = order
+        for order in _ORDERS.validate_python(part.get("closed", [])):
+            self.open.pop(order.order_id, None)
+            self.closed[order.order_id] = order
+        for leg in _LEGS.validate_python(part.get("legs", [])):
+            self.legs[(leg.symbol, leg.position_idx)] = leg
+        self.executions.extend(_EXECUTIONS.validate_python(part.get("executions", [])))
+        self.transfers.extend(_TRANSFERS.validate_python(part.get("transfers", [])))
+        for row in _CLOSED.validate_python(part.get("closed_pnl", [])):
+            self.closed_pnl[row.order.order_id] = row
+        while len(self.closed) > KEEP_ORDERS:
+            self.closed.popitem(last=False)
+        while len(self.closed_pnl) > KEEP_CLOSED_PNL:
+            self.closed_pnl.popitem(last=False)
+
+    def put_into(self, exchange: Exchange, account: Account) -> None:
+        """Give a fresh account what is kept of it. Symbols that are no longer listed are left out."""
+        listed, settings = exchange.markets, self.settings
+        for name, amount in zip(MONEY, self.money, strict=True):
+            setattr(account, name, amount)
+        account.reprice = bool(settings["reprice"])
+        account.leverage = {symbol: Decimal(value) for symbol, value in settings["leverage"].items()}
+        account.hedge = dict(settings["hedge"])
+        account.dcp_window_s = settings["dcp_window_s"]
+        account.cached_from = int(settings.get("cached_from", 0))
+        account.opened_ms = int(settings.get("opened_ms", account.opened_ms))
+        account.legs |= {key: leg for key, leg in self.legs.items() if leg.symbol in listed}
+        account.closed |= self.closed
+        for order in self.open.values():
+            if order.symbol in listed:
+                exchange.restore(account, order)
+        for order in sorted((*account.closed.values(), *account.open.values()), key=lambda order: order.number):
+            if order.link_id:
+                account.by_link[order.link_id] = order  # the newest of those with the same one
+        account.executions.extend(execution for execution in self.executions if execution.symbol in listed)
+        account.transfers = list(self.transfers)
+        for row in self.closed_pnl.values():
+            row.order = account.find(row.order.order_id, "") or row.order
+            account.closed_pnl[row.order.order_id] = row
+
+
+@dataclass(slots=True)
+class KeptState:
+    """`run_id` and `number` continue the counter of ids; `markets` has (sequence, next funding in ms) by symbol.
+
+    Parts of accounts that are not configured now are kept as they came, in `strangers`: they may be again.
+    """
+
+    known: frozenset[str]
+    run_id: str = ""
+    number: int = 0
+    markets: dict[str, tuple[int, int]] = field(default_factory=dict)
+    accounts: dict[str, KeptAccount] = field(default_factory=dict)
+    strangers: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def apply(self, record: Mapping[str, Any]) -> None:
+        """Take over what changed in a turn. Raises ValueError, KeyError or TypeError when it is damaged."""
+        self.run_id = record.get("run_id", self.run_id)
+        self.number = max(self.number, int(record["n"]))
+        for symbol, (seq, next_funding_ms) in record.get("m", {}).items():
+            self.markets[symbol] = int(seq), int(next_funding_ms)
+        for name, part in record.get("a", {}).items():
+            if name in self.known:
+                self.accounts.setdefault(name, KeptAccount()).apply(part)
+            else:
+                self.strangers.append((name, part))
+
+    def apply_version_2(self, document: Mapping[str, Any]) -> None:
+        """Take over a whole state file of the version before the journal."""
+        parts = {name: _part_of_version_2(kept) for name, kept in document["accounts"].items()}
+        self.apply({"run_id": str(document["run_id"]), "n": document["number"], "a": parts})
+
+    def put_into(self, exchange: Exchange) -> None:
+        """Give a fresh exchange what is kept. No id and no sequence number that was given is given again."""
+        exchange.state.ids.resume(self.run_id, self.number)
+        for symbol, (seq, next_funding_ms) in self.markets.items():
+            if symbol in exchange.markets:
+                market = exchange.markets[symbol]
+                market.seq = max(market.seq, seq)
+                market.next_funding_ms = max(market.next_funding_ms, next_funding_ms)
+        for name, kept in self.accounts.items():
+            kept.put_into(exchange, exchange.accounts[name])
+
+
+def _part_of_version_2(kept: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {name: kept[name] for name in ("reprice", "leverage", "hedge", "dcp_window_s")}
+    rows = {name: kept[name] for name in ("closed", "legs", "executions", "transfers", "closed_pnl")}
+    return {"money": [kept[name] for name in MONEY], "settings": settings, "orders": kept["open"], **rows}

@@ -1,0 +1,123 @@
+"""The recovery core: whatever happens, and wherever the journal is cut, the last whole record is where it goes on."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridbot.frames import split
+from gridbot.paper.api_error import ApiError
+from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.settings import PositionMode
+from gridbot.paper.storage.exchange_file import ExchangeFile
+from gridbot.segment_file import segment_numbers, segment_path
+from tests.paper.engine import test_money
+from tests.paper.engine.test_money import new_exchange
+from tests.paper.stops import test_stop_money
+from tests.paper.support import dump_state
+
+EXAMPLES = int(os.environ.get("GRIDBOT_EXAMPLES", "40"))
+Path_ = list[tuple[Any, ...]]
+setting = st.one_of(
+    st.tuples(st.just("leverage"), st.integers(1, 50)),
+    st.tuples(st.just("mode"), st.booleans()),
+    st.tuples(st.just("fund"), st.integers(-75, 75)),
+)
+paths = st.lists(
+    st.one_of(
+        *(test_money.placing, test_money.trading, test_money.trading, test_money.cancelling, test_money.amending),
+        *(test_stop_money.entering, test_stop_money.leaving, test_stop_money.stopping, test_stop_money.trailing),
+        *(test_stop_money.moving, test_stop_money.moving, setting),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMode) -> None:
+    account = exchange.accounts["a"]
+    match step:
+        case ("leverage", leverage):
+            exchange.positions.set_leverage(account, "LTCUSDT", test_money.D(leverage), now_ms)
+        case ("mode", hedge):
+            exchange.positions.switch_mode(account, "LTCUSDT", hedge=hedge)
+        case ("enter" | "leave" | "stop" | "trail" | "move", *_):
+            test_stop_money.do(exchange, step, now_ms, mode)
+        case _:
+            test_money.do(exchange, step, now_ms, mode)
+
+
+def run(file: ExchangeFile, exchange: Exchange, path: Path_, mode: PositionMode, fold_at: int) -> dict[int, list[Any]]:
+    """Do the steps, one record each; return what there was after each record, by its number."""
+    file.open(exchange)
+    states = {0: dump_state(exchange)}
+    for now_ms, step in enumerate(path, start=1):
+        with suppress(ApiError):
+            do(exchange, step, now_ms, mode)
+        assert file.write_changes()
+        states[file.number] = dump_state(exchange)
+        if now_ms == fold_at:
+            file.write_whole(*file.begin_fold(exchange))
+    file.close()
+    return states
+
+
+def reopened(path: Path, mode: PositionMode) -> list[Any]:
+    exchange = new_exchange(mode)
+    file = ExchangeFile(path)
+    file.open(exchange)
+    file.close()
+    return dump_state(exchange)
+
+
+@settings(max_examples=2 * EXAMPLES, deadline=None)
+@given(paths, st.sampled_from(PositionMode), st.integers(0, 40), st.data())
+def test_a_journal_cut_at_any_byte_leads_to_the_last_whole_record(
+    path: Path_, mode: PositionMode, fold_at: int, data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(directory) / "home"
+        file = ExchangeFile(home / "state.json")
+        states = run(file, new_exchange(mode), path, mode, fold_at)
+        assert reopened(home / "state.json", mode) == states[max(states)]
+        segments = segment_numbers(file.directory)
+        if not segments:  # all of it is in the state file
+            return
+        segment = segment_path(file.directory, segments[-1])
+        content = segment.read_bytes()
+        cut = data.draw(st.integers(0, len(content)))
+        os.truncate(segment, cut)
+        bodies, _, done = split(content[:cut], complete=False)
+        first = max(states) - len(split(content, complete=True)[0])
+        assert reopened(home / "state.json", mode) == states[first + len(bodies)]
+        assert segment.stat().st_size == done
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(paths, paths, st.sampled_from(PositionMode), st.integers(0, 400))
+def test_a_second_life_goes_on_behind_a_torn_end(path: Path_, more: Path_, mode: PositionMode, torn: int) -> None:
+    """No number of the first life that was answered is given again, and the second life is there, too."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = ExchangeFile(Path(directory) / "state.json")
+        run(file, new_exchange(mode), path, mode, 0)
+        numbers = segment_numbers(file.directory)
+        if numbers:
+            with segment_path(file.directory, numbers[-1]).open("ab") as segment:
+                segment.write((b"000400 0badc0de " + b'{"i":' * 100)[:torn])
+        exchange = new_exchange(mode)
+        run(ExchangeFile(file.path), exchange, more, mode, 0)
+        again = new_exchange(mode)
+        last = ExchangeFile(file.path)
+        last.open(again)
+        last.close()
+        assert dump_state(again) == dump_state(exchange)
+        ids = [execution.exec_id for execution in again.accounts["a"].executions]
+        ids += [*again.accounts["a"].open, *again.accounts["a"].closed]
+        assert len(set(ids)) == len(ids)
+        assert all(int(each[-12:], 16) <= again.state.ids.last for each in ids)

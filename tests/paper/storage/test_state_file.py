@@ -1,0 +1,308 @@
+"""An exchange with a state file: what the next one finds, and files that cannot be used."""
+
+from __future__ import annotations
+
+import errno
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import requests
+from pybit.exceptions import InvalidRequestError
+
+from gridbot.frames import frame, split
+from gridbot.paper.api.dispatch import ROUTES
+from gridbot.paper.feed.market_setup import SetupError
+from gridbot.paper.server.paper_server import PaperServer
+from gridbot.paper.server.paper_spec import PaperSpec
+from gridbot.paper.storage import exchange_file
+from gridbot.paper.storage.exchange_file import ExchangeFile
+from gridbot.segment_file import SegmentDisk, segment_numbers, segment_path
+from tests.paper.streams.test_trade_channel import ask
+from tests.paper.support import ALICE, BOB, Inbox, Venue, dump_state, eventually, limit_order, manual_config, venue_of
+
+HERE = Path(__file__).parent
+LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    """Records of the journal of a state file."""
+    directory = path.with_name(f"{path.name}.journal")
+    return [
+        orjson.loads(body)
+        for first in segment_numbers(directory)
+        for body in split(segment_path(directory, first).read_bytes(), complete=True)[0]
+    ]
+
+
+def test_money_positions_orders_and_history_are_there_again(tmp_path: Path) -> None:
+    config = manual_config(state_file=tmp_path / "paper" / "state.json")
+    with venue_of(config) as venue:
+        http = venue.http()
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId="filled"))
+        venue.set_price("BTCUSDT", "59800")
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.020", "59000.00", 1, orderLinkId="resting"))
+        http.place_order(**limit_order("BTCUSDT", "Sell", "0.004", "60500.00", 1, reduceOnly=True))
+        http.set_leverage(**LINEAR, buyLeverage="7", sellLeverage="7")
+        venue.trade("BTCUSDT", "60600.00", "1.000", "Buy")
+        before = dump_state(venue.server.exchange)
+        wallet = str(venue.server.exchange.accounts["alice"].wallet)
+        order_ids = {row["orderId"] for row in http.get_order_history(category="linear")["result"]["list"]}
+        log = http.get_transaction_log()["result"]["list"]
+    with venue_of(config) as venue:
+        http = venue.http()
+        assert dump_state(venue.server.exchange) == before
+        row = http.get_wallet_balance(accountType="UNIFIED")["result"]["list"][0]["coin"][0]
+        assert Decimal(row["walletBalance"]) == Decimal(wallet)
+        assert http.get_transaction_log()["result"]["list"] == log
+        leg = http.get_positions(**LINEAR)["result"]["list"][0]
+        assert (leg["size"], leg["avgPrice"], leg["leverage"]) == ("0.006", "59900", "7")
+        assert [row["orderLinkId"] for row in http.get_open_orders(**LINEAR)["result"]["list"]] == ["resting"]
+        assert len(http.get_executions(category="linear")["result"]["list"]) == 2
+        with pytest.raises(InvalidRequestError) as caught:
+            http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59000.00", 1, orderLinkId="filled"))
+        assert caught.value.status_code == 110072
+        fresh = http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59100.00", 1))["result"]["orderId"]
+        assert fresh not in order_ids
+        venue.set_price("BTCUSDT", "58900")
+        assert http.get_positions(**LINEAR)["result"]["list"][0]["size"] == "0.027"
+
+
+CONTENTS = [
+    b"no json",
+    orjson.dumps({"version": 99}),
+    orjson.dumps({"version": 2}),
+    b"[]",
+    frame(b'{"through":0}') + frame(b'{"version":4,"n":0}') + frame(b'{"end":1}'),
+    frame(b'{"through":0}') + frame(b'{"version":3,"n":0,"run_id":"a"}'),
+]
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_a_file_that_cannot_be_used_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state.json"
+    path.write_bytes(content)
+    for _ in range(2):  # the lock is free again after the first
+        with pytest.raises(SetupError, match=r"move it and state\.json\.journal away"):
+            venue_of(manual_config(state_file=path)).__enter__()
+        assert path.read_bytes() == content
+
+
+def test_a_journal_with_a_hole_is_refused_and_so_is_one_without_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    config = manual_config(state_file=path)
+    with venue_of(config) as venue:
+        for price in ("59000.00", "59100.00", "59200.00"):
+            venue.http().place_order(**limit_order("BTCUSDT", "Buy", "0.010", price, 1))
+    directory = path.with_name("state.json.journal")
+    segment = segment_path(directory, segment_numbers(directory)[0])
+    lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join(lines[:1] + lines[2:]))
+    with pytest.raises(SetupError, match="record 2 is missing before 3"):
+        venue_of(config).__enter__()
+    segment.write_bytes(b"".join(lines))
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(SetupError, match="the file is gone, its journal is there"):
+        venue_of(config).__enter__()
+    (tmp_path / "elsewhere").rename(path)
+    with venue_of(config) as venue:
+        assert len(venue.server.exchange.accounts["alice"].open) == 3
+
+
+def test_without_a_file_the_state_ends_with_the_exchange() -> None:
+    with venue_of(manual_config()) as venue:
+        venue.http().place_order(**limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1))
+    with venue_of(manual_config()) as venue:
+        assert venue.http().get_open_orders(**LINEAR)["result"]["list"] == []
+
+
+def test_a_state_file_is_for_one_exchange_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_file, "LOCK_WAIT_S", 0.1)
+    config = manual_config(state_file=tmp_path / "state.json")
+    with venue_of(config), pytest.raises(SetupError, match=f"is in use by process {os.getpid()}"):
+        venue_of(config).__enter__()
+
+
+def test_a_file_of_the_version_before_the_journal_still_opens(tmp_path: Path) -> None:
+    """Written by commit a1c99c4; a journal beside it is of a newer program that ran before, and counts no more."""
+    path = tmp_path / "state.json"
+    content = (HERE / "state-a1c99c4.json").read_bytes()
+    path.write_bytes(content)
+    old = orjson.loads(content)["accounts"]["alice"]
+    directory = tmp_path / "state.json.journal"
+    directory.mkdir()
+    segment_path(directory, 1).write_bytes(frame(b'{"i":1,"n":77777,"a":{"alice":{"money":["1"]}}}'))
+    config = manual_config(state_file=path)
+    for _ in range(2):
+        with venue_of(config) as venue:
+            account = venue.server.exchange.accounts["alice"]
+            assert str(account.wallet) == old["wallet"]
+            assert list(account.open) == [order["order_id"] for order in old["open"]]
+            assert list(account.closed) == [order["order_id"] for order in old["closed"]]
+            assert [e.exec_id for e in account.executions] == [row["exec_id"] for row in old["executions"]]
+            assert len(account.open) == 4
+            assert None in {order.stop_kind for order in account.open.values()}
+            assert venue.server.exchange.state.ids.last == orjson.loads(content)["number"]
+            assert venue.http().get_positions(**LINEAR)["result"]["list"][0]["size"] == "0.006"
+
+
+def test_an_account_that_is_not_configured_for_a_while_keeps_what_it_has(tmp_path: Path) -> None:
+    config = manual_config(state_file=tmp_path / "state.json")
+    with venue_of(config) as venue:
+        venue.http(BOB).place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59000.00", 1))
+        before = dump_state(venue.server.exchange)
+    for _ in range(2):
+        with Venue(PaperSpec(config=config, accounts=(ALICE,))) as venue:
+            venue.call(fold, venue.server)
+    with venue_of(config) as venue:
+        assert dump_state(venue.server.exchange)[1:3] == before[1:3]
+
+
+def test_an_account_that_is_new_begins_with_its_deposit(tmp_path: Path) -> None:
+    config = manual_config(state_file=tmp_path / "state.json")
+    with Venue(PaperSpec(config=config, accounts=(ALICE,))):
+        pass
+    for _ in range(2):
+        with venue_of(config) as venue:
+            log = venue.http(BOB).get_transaction_log()["result"]["list"]
+            assert [(row["type"], row["change"]) for row in log] == [("TRANSFER_IN", "500")]
+
+
+def fold(server: PaperServer) -> None:
+    """Fold the journal now."""
+    outgoing: Any = server._outgoing
+    assert outgoing.commit()
+    file: ExchangeFile = outgoing._file
+    file.write_whole(*file.begin_fold(server.exchange))
+
+
+def test_a_long_journal_is_folded_and_its_segments_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_file, "FOLD_BYTES", 20_000)
+    path = tmp_path / "state.json"
+    config = manual_config(state_file=path, state_interval_s=0.01)
+    with venue_of(config) as venue:
+        http = venue.http()
+        for number in range(120):
+            price = f"{59000 + number}.00"
+            ids = http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", price, 1))["result"]
+            http.cancel_order(**LINEAR, orderId=ids["orderId"])
+        directory = path.with_name("state.json.journal")
+        eventually(lambda: segment_numbers(directory)[:1] > [100])
+        assert sum(segment_path(directory, n).stat().st_size for n in segment_numbers(directory)) < 200_000
+        before = dump_state(venue.server.exchange)
+    with venue_of(config) as venue:
+        assert dump_state(venue.server.exchange) == before
+
+
+class FullDisk:
+    """Lets the journal take only so many bytes more; None: any number."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.room: int | None = None
+        self._write = os.write
+        monkeypatch.setattr("gridbot.segment_file.SYSTEM_DISK", SegmentDisk(write=self.write))
+
+    def write(self, fd: int, data: bytes) -> int:
+        if self.room is None or not os.readlink(f"/proc/self/fd/{fd}").endswith(".journal"):
+            return self._write(fd, data)
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        part, self.room = data[: self.room], max(0, self.room - len(data))
+        return self._write(fd, part)
+
+
+@pytest.mark.parametrize("room", [0, 100])
+def test_what_cannot_be_written_is_not_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, room: int
+) -> None:
+    """With a part of the record on the disk, or none: the exchange stands still until the rest has room."""
+    disk = FullDisk(monkeypatch)
+    config = manual_config(state_file=tmp_path / "state.json", control=True)
+    with venue_of(config) as venue:
+        http, inbox = venue.http(), Inbox()
+        socket = venue.websocket("private", ALICE)
+        socket.order_stream(inbox)
+        account = venue.server.exchange.accounts["alice"]
+        eventually(lambda: account.listening)
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59900.00", 1, orderLinkId="before"))
+        inbox.wait(lambda row: row["orderLinkId"] == "before")
+        disk.room = room
+        for link_id in ("during", "later"):
+            with pytest.raises(InvalidRequestError, match="cannot write its journal") as caught:
+                http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59800.00", 1, orderLinkId=link_id))
+            assert caught.value.status_code == 10016
+        with pytest.raises(InvalidRequestError, match="cannot write its journal"):
+            http.get_open_orders(**LINEAR)
+        trading = venue.trading_socket()
+        order = limit_order("BTCUSDT", "Buy", "0.001", "59700.00", 1, orderLinkId="socket")
+        assert ask(trading.place_order, **order)["retCode"] == 10016
+        control = requests.post(f"{venue.url}/paper/control", json={"action": "list"}, timeout=5).json()
+        assert control["retCode"] == 10016
+        venue.set_price("BTCUSDT", "50000")  # would fill everything
+        assert http.get_server_time()["retCode"] == 0
+        assert http.get_tickers(**LINEAR)["result"]["list"][0]["lastPrice"] == "60000.00"
+        assert [row["orderLinkId"] for row in inbox.rows()] == ["before"]
+        disk.room = None
+        inbox.wait(lambda row: row["orderLinkId"] == "during")
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59600.00", 1, orderLinkId="after"))
+        listed = [row["orderLinkId"] for row in http.get_open_orders(**LINEAR)["result"]["list"]]
+        assert listed == ["after", "during", "before"]
+        before = dump_state(venue.server.exchange)
+        trading.exit()
+        socket.exit()
+    assert caplog.text.count("the exchange stands still") == 1
+    assert caplog.text.count("the exchange goes on") == 1
+    with venue_of(config) as venue:
+        assert dump_state(venue.server.exchange) == before
+
+
+def test_one_write_for_all_that_happens_in_a_turn(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    with venue_of(manual_config(state_file=path)) as venue:
+        alice, bob = (venue.server.exchange.accounts[name] for name in ("alice", "bob"))
+        before = len(records(path))
+
+        def turn() -> None:
+            for price in ("59000.00", "58000.00"):
+                for account in (alice, bob):
+                    params = limit_order("BTCUSDT", "Buy", "0.001", price, 1)
+                    venue.server.api.call(ROUTES["/v5/order/create"], "create", account, params, 1)
+            venue.server.market.trade("BTCUSDT", "58500", "1", "Sell")
+
+        venue.call(turn)
+        eventually(lambda: len(records(path)) > before)
+        new = records(path)[before:]
+        assert len(new) == 1
+        assert {name: (len(part["orders"]), len(part["closed"])) for name, part in new[0]["a"].items()} == {
+            "alice": (1, 1),
+            "bob": (1, 1),
+        }
+
+
+def test_a_disk_that_refuses_the_state_file_is_reported_once_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exchange_file, "FOLD_BYTES", 0)
+    path = tmp_path / "state.json"
+    config = manual_config(state_file=path, state_interval_s=0.01)
+    with venue_of(config) as venue:
+        file: Any = venue.server._outgoing
+        file._file._folded_bytes = 0
+        monkeypatch.setattr(exchange_file, "put_in_place", refuse)
+        http = venue.http()
+        for number in range(3):
+            http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", f"{59000 + number}.00", 1))
+            eventually(lambda: venue.call(lambda: file._file._journal_bytes == 0))
+        monkeypatch.undo()
+        before = dump_state(venue.server.exchange)
+    assert caplog.text.count(f"{path} cannot be written: Is a directory") == 1
+    with venue_of(config) as venue:
+        assert dump_state(venue.server.exchange) == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["state.json", "state.json.journal"]
+
+
+def refuse(temporary: Path, path: Path) -> None:
+    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
