@@ -35,11 +35,14 @@ class Forbidden(RuntimeError):
 
 @contextlib.contextmanager
 def forbid(clock: SimulatedClock) -> Iterator[list[str]]:
-    """Guard a run; gives the list of what was used."""
+    """Guard a run; gives the list of what was used. Threads that ran before, such as a test's, keep what they use."""
     used: list[str] = []
+    here = threading.get_ident()
 
-    def refuse(name: str) -> Callable[..., Any]:
-        def call(*_: Any, **__: Any) -> Any:
+    def refuse(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            if threading.get_ident() != here:
+                return real(*args, **options)
             caller = sys._getframe(1)
             used.append(f"{name} by {caller.f_code.co_filename}:{caller.f_lineno}")
             raise Forbidden(f"{name} was called in a simulated run")
@@ -48,13 +51,15 @@ def forbid(clock: SimulatedClock) -> Iterator[list[str]]:
 
     with contextlib.ExitStack() as stack:
         for name in TIMES:
-            stack.enter_context(patch.object(time, name, refuse(f"time.{name}")))
+            stack.enter_context(patch.object(time, name, refuse(f"time.{name}", getattr(time, name))))
         for name in DRAWS:
-            stack.enter_context(patch.object(random, name, refuse(f"random.{name}")))
-        stack.enter_context(patch.object(threading.Thread, "start", refuse("threading.Thread.start")))
-        stack.enter_context(patch.object(os, "urandom", refuse("os.urandom")))
-        stack.enter_context(patch.object(secrets, "token_hex", refuse("secrets.token_hex")))
-        stack.enter_context(patch.object(uuid, "uuid4", refuse("uuid.uuid4")))
+            stack.enter_context(patch.object(random, name, refuse(f"random.{name}", getattr(random, name))))
+        stack.enter_context(
+            patch.object(threading.Thread, "start", refuse("threading.Thread.start", threading.Thread.start))
+        )
+        stack.enter_context(patch.object(os, "urandom", refuse("os.urandom", os.urandom)))
+        stack.enter_context(patch.object(secrets, "token_hex", refuse("secrets.token_hex", secrets.token_hex)))
+        stack.enter_context(patch.object(uuid, "uuid4", refuse("uuid.uuid4", uuid.uuid4)))
         stack.enter_context(patch.object(os, "getpid", lambda: SimulatedProcess.pid))
         stack.enter_context(patch.object(logging, "time", _log_time(clock)))
         for module, name, value in _clock_names(clock):
