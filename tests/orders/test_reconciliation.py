@@ -184,6 +184,18 @@ def test_late_failures_and_answers_of_a_pass_that_is_over_change_nothing(account
     assert account.state.run is None
 
 
+def test_an_order_is_looked_up_between_passes_too(account: Account) -> None:
+    held = resting(account)
+    [order] = held.book
+    account.exchange.cancel(order.link_id)
+    account.feed(words.LookUpWanted(SYMBOL, order.key))
+    account.mono_s += 1
+    account.feed(words.Time())
+    assert finish(account) == ["AskOrder"]
+    assert order.state is OrderState.CANCELLED
+    assert account.state.run is None
+
+
 def test_legs_are_read_between_passes_too(account: Account) -> None:
     for ticket in (1, 2):
         account.feed(words.LegsWanted(SYMBOL, ticket))
