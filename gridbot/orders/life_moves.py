@@ -58,8 +58,9 @@ def cancel_again(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Eff
     tries = order.cancel_tries
     if tries.made >= MAX_TRIES:
         return want_again(book, order, "still open", now_s)
+    waited = _no_longer_waiting(order)
     order.cancel_tries = replace(tries, made=tries.made + 1, due_s=None)
-    return cancel_now(book, order, order.withdrawn)
+    return [*waited, *cancel_now(book, order, order.withdrawn)]
 
 
 def want_again(
@@ -72,10 +73,16 @@ def want_again(
     if book.index.is_crowded(order):
         order.cancel_tries = Tries(0, now_s, now_s + WAITS_S[-1])
         return [RetryAt(RetryItem(order.key, is_cancel=True, tries=0, due_s=now_s + WAITS_S[-1], last_error=reason))]
+    waited = _no_longer_waiting(order)
     book.withdraw(order, "")
     order.cancel_tries = NO_TRIES
     after = OrderState.PARTIALLY_FILLED if order.cum_exec_qty > 0 else OrderState.OPEN
-    return recorded(order, book.move(order, after, reason, ret_code=ret_code))
+    return [*waited, *recorded(order, book.move(order, after, reason, ret_code=ret_code))]
+
+
+def _no_longer_waiting(order: TrackedOrder) -> list[Effect]:
+    """Two cancels of one order may be under way: what the first waits for ends with the answer to the second."""
+    return [] if order.cancel_tries.due_s is None else [ForgetRetry(order.key)]
 
 
 def keep_one_per_level(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:

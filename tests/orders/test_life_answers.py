@@ -69,11 +69,13 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "cancel: bad key": {
         "CountAuthFailure": "*",
-        "[pending_cancel>open] CountAuthFailure": "cancel sent | cancel waits | cancel answered | sent, cancel sent",
+        "[pending_cancel>open] CountAuthFailure": "cancel sent | cancel answered | sent, cancel sent",
+        "ForgetRetry [pending_cancel>open] CountAuthFailure": "cancel waits",
     },
     "cancel: denied": {
         "": "*",
-        "[pending_cancel>open]": "cancel sent | cancel waits | cancel answered | sent, cancel sent",
+        "[pending_cancel>open]": "cancel sent | cancel answered | sent, cancel sent",
+        "ForgetRetry [pending_cancel>open]": "cancel waits",
     },
 }
 
