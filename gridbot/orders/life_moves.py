@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbot.orders.book import OrderBook
-from gridbot.orders.life_effects import Effect, ForgetRetry, NoteCancel, RetryAt, SendCancel, Wish
+from gridbot.orders.life_effects import AskExchange, Effect, ForgetRetry, NoteCancel, RetryAt, SendCancel, Wish
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, WAITS_S, RetryItem, Tries
 
@@ -76,6 +76,12 @@ def want_again(
     waited = _no_longer_waiting(order)
     book.withdraw(order, "")
     order.cancel_tries = NO_TRIES
+    if not (order.exchange_ts or order.order_id):  # nobody has said that it exists: its create may still fail
+        return [
+            *waited,
+            *recorded(order, book.move(order, OrderState.UNRESOLVED, reason, ret_code=ret_code)),
+            AskExchange(order),
+        ]
     after = OrderState.PARTIALLY_FILLED if order.cum_exec_qty > 0 else OrderState.OPEN
     return [*waited, *recorded(order, book.move(order, after, reason, ret_code=ret_code))]
 

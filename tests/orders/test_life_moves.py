@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridbot.orders import life_effects
+from gridbot.orders import life_effects, life_events
 from gridbot.orders.life_moves import (
     TAKEN,
     cancel_again,
@@ -18,7 +18,7 @@ from gridbot.orders.life_moves import (
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, RetryItem, Tries
 from tests.orders.helpers import make_order
-from tests.orders.life_bench import NOW_S, LifeBench, names
+from tests.orders.life_bench import BUSY, NOW_S, LifeBench, names
 
 
 @pytest.mark.parametrize("waiting", ["create_tries", "cancel_tries"])
@@ -114,3 +114,15 @@ def test_the_answer_to_a_second_cancel_ends_what_the_first_waits_for(made: int) 
     bench.order.cancel_tries = Tries(made, NOW_S, NOW_S + 1)
     assert cancel_again(bench.book, bench.order, NOW_S)[0] == life_effects.ForgetRetry(bench.order.key)
     assert bench.order.cancel_tries.due_s is None
+
+
+def test_an_order_that_nobody_knows_of_is_not_open_because_its_cancel_was_refused() -> None:
+    """Found by a seed: its create was answered "too many" after that, and the retry could not send an open order."""
+    bench = LifeBench().reach("sent, cancel sent")
+    order = bench.order
+    lost, ask = want_again(bench.book, order, "invalid key", NOW_S, 10003)
+    assert lost == Transition(order, OrderState.PENDING_CANCEL, OrderState.UNRESOLVED, "invalid key", 0, 10003)
+    assert (ask, order.withdrawn) == (life_effects.AskExchange(order), "")
+    bench.take(bench.placed(BUSY))
+    bench.take(bench.due(is_cancel=False))
+    assert names(bench.take(life_events.GateAnswered(order, ""))) == "[unresolved>pending] SendCreate"
