@@ -113,9 +113,6 @@ class OrderManager:
         """Add one of our orders that rests on the exchange to the book: after a restart, or after a lost reply."""
         self._steps.take(life_events.Adopted(adopted(row, self.strat_id, self._instrument), source))
 
-        text = f"{self.symbol}: {row.order_link_id} was held for over, and rests; it is followed again"
-        self._context.alert("warning", f"revived.{self.symbol}", text, self.strat_id)
-
     def on_look_up(self, order: TrackedOrder, found: LookUp) -> None:
         """What a look-up of one order found."""
         self._steps.take(life_events.LookedUp(order, found))

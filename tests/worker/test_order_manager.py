@@ -322,4 +322,5 @@ async def test_an_adopted_order_is_recorded_as_such() -> None:
     [adopted] = other.orders
     assert (adopted.link_id, adopted.state) == (order.link_id, OrderState.OPEN)
     assert other.notes.of(OrderRecord)[-1].reason == "adopted (reconcile)"
+    assert other.alarm.keys == [], "it was never held for over"
     await settle()
