@@ -19,7 +19,7 @@ from gridbot.core.execution_ledger import Ledger
 from gridbot.orders import life
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import Effect
-from gridbot.orders.life_events import Revived
+from gridbot.orders.life_events import Revived, Withdrawn
 from gridbot.orders.order import OrderState, Transition
 
 __all__ = ["REVERTS", "Revert", "reverted"]
@@ -60,6 +60,19 @@ def _believe_a_lost_reply() -> AbstractContextManager[Any]:
     return without
 
 
+def _send_what_is_withdrawn() -> AbstractContextManager[Any]:
+    real = life._HANDLERS[Withdrawn]
+
+    def withdrawn(book: OrderBook, event: Withdrawn, now_s: float) -> list[Effect]:
+        order = book.get(event.key)
+        if order is None or order.create_tries.due_s is None:
+            return real(book, event, now_s)
+        book.withdraw(order, event.reason)
+        return []
+
+    return patch.dict(life._HANDLERS, {Withdrawn: withdrawn})
+
+
 def _hold_for_over() -> AbstractContextManager[Any]:
     def ignore(book: OrderBook, event: Revived, now_s: float) -> list[Effect]:
         return []
@@ -75,6 +88,9 @@ REVERTS: dict[str, Revert] = {
         ("no-unknown-order", "one-order-per-level"),
         9,
         _believe_a_lost_reply,
+    ),
+    "withdrawn": Revert(
+        "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn
     ),
 }
 
