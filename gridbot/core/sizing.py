@@ -1,11 +1,10 @@
-"""The quantity of an order (docs/risk.md 4). Exact: computed with fractions, rounded up to `qty_step`."""
+"""The quantity of an order (docs/risk.md 4). Exact: whole numbers, rounded up to `qty_step`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from fractions import Fraction
 
 from gridbot.core.exact import WIDE, ceil_div
 from gridbot.core.instrument import Instrument
@@ -72,19 +71,16 @@ def quantity_for(
     """
     if not price > 0:
         raise ValueError(f"{instrument.symbol}: expected a positive price to size an order, got {price}")
-    base = _base(amount, price, wallet_balance)
+    base = _base_steps(amount, price, instrument.qty_step, wallet_balance)
     if base <= 0:
         return ZERO
-    at = Fraction(price)
-    step = Fraction(instrument.qty_step)
-    floor = Fraction(instrument.min_notional) / at
-    wanted = _up(max(base, floor), step) * Fraction(multiplier) * Fraction(imbalance_multiplier)
-    if wanted <= 0:
+    floor = _steps(instrument.min_notional, price, instrument.qty_step)
+    over, under = multiplier.as_integer_ratio()
+    over_leg, under_leg = imbalance_multiplier.as_integer_ratio()
+    steps = ceil_div(max(base, floor) * over * over_leg, under * under_leg)
+    if steps <= 0:
         return ZERO
-    if not reduce_only:
-        wanted = max(wanted, floor)
-    steps = ceil_div((wanted / step).numerator, (wanted / step).denominator)
-    qty = WIDE.multiply(instrument.qty_step, Decimal(steps))
+    qty = WIDE.multiply(instrument.qty_step, Decimal(steps if reduce_only else max(steps, floor)))
     if qty < instrument.min_order_qty:
         return ZERO
     return min(qty, instrument.round_qty_down(instrument.max_order_qty))
@@ -105,16 +101,20 @@ def closable(size: Decimal, qty: Decimal, resting: Decimal) -> Decimal:
     return ZERO
 
 
-def _base(amount: AmountRule, price: Decimal, wallet_balance: Decimal | None) -> Fraction:
-    value = Fraction(amount.value)
+def _base_steps(amount: AmountRule, price: Decimal, step: Decimal, wallet_balance: Decimal | None) -> int:
+    """The amount before multipliers, in quantity steps, rounded up."""
     if amount.kind is AmountKind.QUANTITY:
-        return value
+        return _steps(amount.value, ONE, step)
     if amount.kind is AmountKind.NOTIONAL:
-        return value / Fraction(price)
+        return _steps(amount.value, price, step)
     if wallet_balance is None or wallet_balance <= 0:
-        return Fraction(0)
-    return Fraction(wallet_balance) * value / Fraction(price)
+        return 0
+    return _steps(WIDE.multiply(wallet_balance, amount.value), price, step)
 
 
-def _up(qty: Fraction, step: Fraction) -> Fraction:
-    return -(-qty // step) * step
+def _steps(notional: Decimal, price: Decimal, step: Decimal) -> int:
+    """How many quantity steps at `price` are worth `notional` at least."""
+    worth, worth_under = notional.as_integer_ratio()
+    at, at_under = price.as_integer_ratio()
+    size, size_under = step.as_integer_ratio()
+    return ceil_div(worth * at_under * size_under, worth_under * at * size)

@@ -46,7 +46,7 @@ class OrderBook:
 
     def __len__(self) -> int:
         """Orders that may still execute."""
-        return sum(1 for order in self.index.live.values() if not order.state.is_final)
+        return self._exposure.count()
 
     def __iter__(self) -> Iterator[TrackedOrder]:
         """Every order that is not settled, oldest first."""
@@ -88,6 +88,7 @@ class OrderBook:
     def add(self, order: TrackedOrder) -> Transition:
         """Add a new or an adopted order, in any state."""
         self.index.add(order)
+        self._exposure.added(order)
         return Transition(order, order.state, order.state, exchange_ts=order.exchange_ts)
 
     def acknowledge(self, key: str, order_id: str) -> None:

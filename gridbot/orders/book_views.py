@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gridbot.core import Direction, LimitOrder, LimitOrders
-from gridbot.orders.order import OrderState
+from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.order_index import OrderIndex
 
 __all__ = ["EngineView", "Exposure"]
@@ -38,19 +38,42 @@ class EngineView:
 
 
 class Exposure:
-    """What live orders may still close (base coin) and open (USDT at their own prices), per leg."""
+    """How many orders may still execute, and what they may close (base coin) and open (USDT at their own prices).
+
+    Each leg has a sum of its closes and one of its opens.
+    """
 
     def __init__(self, index: OrderIndex) -> None:
         self._index = index
         self._version = -1
+        self._count = 0
         self._sums: dict[tuple[Direction, bool], Decimal] = {}
+
+    def count(self) -> int:
+        """Orders that may still execute."""
+        self._refresh()
+        return self._count
 
     def of(self, direction: Direction, *, closing: bool) -> Decimal:
         """The sum of one leg's closes or opens."""
-        if self._version != self._index.version:
-            sums = {(leg, kind): ZERO for leg in Direction for kind in (True, False)}
-            for order in self._index.live.values():
-                left = order.open_qty
-                sums[order.direction, order.reduce_only] += left if order.reduce_only else left * order.price
-            self._sums, self._version = sums, self._index.version
+        self._refresh()
         return self._sums[direction, closing]
+
+    def added(self, order: TrackedOrder) -> None:
+        """`order` is the only change since the version before: nothing else has to be looked at (a batch adds many)."""
+        if self._version == self._index.version - 1:
+            self._version += 1
+            self._include(order)
+
+    def _refresh(self) -> None:
+        if self._version != self._index.version:
+            self._version, self._count = self._index.version, 0
+            self._sums = {(leg, closing): ZERO for leg in Direction for closing in (True, False)}
+            for order in self._index.live.values():
+                self._include(order)
+
+    def _include(self, order: TrackedOrder) -> None:
+        if not order.state.is_final:
+            self._count += 1
+            left = order.open_qty
+            self._sums[order.direction, order.reduce_only] += left if order.reduce_only else left * order.price

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 
 from gridbot.core import ExecutionEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
+from gridbot.orders.reconcile_state import Report
 from gridbot.ports import ExchangeQueries
 from gridbot.records import builders
+from gridbot.records.record_types import ReconcileRecord
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.order_manager import LookUp
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["answer_of", "record_untraded", "tell_strategy"]
+__all__ = ["answer_of", "record_end", "record_untraded", "tell_strategy"]
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,18 @@ def record_untraded(context: WorkerContext, execution: ExecutionEvent) -> None:
     if realised is not None:
         context.recorder.record(builders.of_execution("", execution, realised, shadow=False, source="backfill"))
         context.record_raw(builders.raw_execution("", execution))
+
+
+def record_end(context: WorkerContext, end: words.Finished | words.Failed) -> None:
+    """Record the end of a pass; a reading of positions leaves no record."""
+    if end.reason is None:
+        return
+    failed = isinstance(end, words.Failed)
+    report = Report() if isinstance(end, words.Failed) else end.report or Report()
+    error = str(end.error) if isinstance(end, words.Failed) else ""
+    took_ms = round(end.took_s * 1000)
+    record = ReconcileRecord(reason=end.reason, ok=not failed, took_ms=took_ms, error=error, **asdict(report))
+    context.recorder.record(record)
 
 
 def tell_strategy(runner: StrategyRunner, context: WorkerContext, effect: words.Effect) -> None:

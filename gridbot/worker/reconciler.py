@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from gridbot import background
@@ -25,9 +24,9 @@ from gridbot.orders.reconcile_state import Report
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S
 from gridbot.orders.reconciliation import step
 from gridbot.ports import ExchangeQueries, Timer
-from gridbot.records.record_types import ReconcileRecord
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.reconcile_calls import answer_of, record_untraded, tell_strategy
+from gridbot.worker.reconcile_calls import answer_of, record_end, record_untraded, tell_strategy
+from gridbot.worker.reconcile_waiters import Waiters
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Reconciler"]
@@ -56,8 +55,7 @@ class Reconciler:
         held = {symbol: states.Held(r.strat_id, r.instrument, r.book) for symbol, r in runners.items()}
         self._view = states.View(held, context.ledger, context.retry)
         self._questions: set[asyncio.Task[None]] = set()
-        self._told: dict[int, asyncio.Future[Report | None]] = {}
-        self._tickets = 0
+        self._waiters = Waiters()
         self._timer: Timer | None = None
         self._stopped = False
 
@@ -73,15 +71,19 @@ class Reconciler:
 
         During a pass this leads to another one, also when the coroutine is dropped.
         """
-        return self._logged(reason, self._pass(reason))
+        ticket, told = self._waiters.ticket()
+        self._feed(words.Asked(reason, ticket))
+        return _logged(reason, told)
 
     async def run(self, reason: str = "asked for") -> Report:
         """One full pass, recorded with its reason. Raises ExchangeError; what was applied before that stays."""
-        return await self._pass(reason) or Report()
+        ticket, told = self._waiters.ticket()
+        self._feed(words.Asked(reason, ticket))
+        return await told or Report()
 
     async def positions(self, symbol: str) -> None:
         """Read both legs of a symbol; a reading by REST clears `unsure`. Raises ExchangeError."""
-        ticket, told = self._ticket()
+        ticket, told = self._waiters.ticket()
         self._feed(words.LegsWanted(symbol, ticket))
         await told
 
@@ -111,27 +113,9 @@ class Reconciler:
         for task in self._questions:
             task.cancel()
         await asyncio.gather(*self._questions, return_exceptions=True)
-        for told in self._told.values():
-            told.cancel()
+        self._waiters.close()
 
     # ------------------------------------------------------------------ events in
-
-    def _ticket(self) -> tuple[int, asyncio.Future[Report | None]]:
-        self._tickets += 1
-        told = self._told[self._tickets] = asyncio.get_running_loop().create_future()
-        if self._stopped:
-            told.cancel()
-        return self._tickets, told
-
-    def _pass(self, reason: str) -> asyncio.Future[Report | None]:
-        ticket, told = self._ticket()
-        self._feed(words.Asked(reason, ticket))
-        return told
-
-    async def _logged(self, reason: str, told: asyncio.Future[Report | None]) -> None:
-        report = await told or Report()
-        level = logging.INFO if report.executions or report.adopted or report.looked_up else logging.DEBUG
-        log.log(level, "reconciled (%s): %s", reason, report)
 
     def _feed(self, event: words.Event) -> None:
         """One step, and its effects at once. It never raises: somebody would wait for the answer in vain."""
@@ -184,7 +168,8 @@ class Reconciler:
             case words.ReportFault(part, error, symbol):
                 context.faults.report(part, error, symbol)
             case words.Finished() | words.Failed():
-                self._tell(effect)
+                self._waiters.tell(effect)
+                record_end(context, effect)
             case words.ApplyExecution() if effect.execution.symbol not in self._runners:
                 record_untraded(context, effect.execution)
             case words.ApplyExecution():
@@ -201,25 +186,11 @@ class Reconciler:
     async def _ask(self, question: words.Question) -> None:
         self._feed(await answer_of(self._queries, question))
 
-    def _tell(self, end: words.Finished | words.Failed) -> None:
-        """Tell those who wait how it ended, and record that of a pass."""
-        failed = end if isinstance(end, words.Failed) else None
-        report = None if isinstance(end, words.Failed) else end.report
-        for ticket in end.tickets:
-            told = self._told.pop(ticket)
-            if told.cancelled():
-                continue
-            if failed is None:
-                told.set_result(report)
-            else:
-                told.set_exception(failed.error)
-                told.exception()  # whoever asked may have stopped waiting
-        if end.reason is not None:
-            took_ms = round(end.took_s * 1000)
-            error = "" if failed is None else str(failed.error)
-            found = asdict(report or Report())
-            record = ReconcileRecord(reason=end.reason, ok=failed is None, took_ms=took_ms, error=error, **found)
-            self._context.recorder.record(record)
+
+async def _logged(reason: str, told: asyncio.Future[Report | None]) -> None:
+    report = await told or Report()
+    level = logging.INFO if report.executions or report.adopted or report.looked_up else logging.DEBUG
+    log.log(level, "reconciled (%s): %s", reason, report)
 
 
 def _after_fault(effect: words.Effect, fault: Exception) -> words.Effect | None:

@@ -344,3 +344,22 @@ def test_what_is_said_again_changes_nothing(book: OrderBook) -> None:
 
 def test_news_of_an_unknown_order_are_not_the_books_business(book: OrderBook) -> None:
     assert book.apply_update(update(make_order(), OrderStatus.NEW)) is None
+
+
+def test_an_execution_is_a_change_of_state_at_its_own_time(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    version = book.limit_orders.version
+    part = book.apply_execution(order.key, Decimal("0.004"), Decimal("0.006"), 7)
+    assert part == Transition(order, OrderState.PENDING, OrderState.PARTIALLY_FILLED, "", 7)
+    assert book.limit_orders.version > version
+    full = book.apply_execution(order.key, Decimal("0.006"), ZERO, 9)
+    assert full == Transition(order, OrderState.PARTIALLY_FILLED, OrderState.FILLED, "", 9)
+
+
+def test_an_execution_as_new_as_the_last_news_brings_its_quantity(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.NEW, ts=7))
+    book.apply_execution(order.key, Decimal("0.004"), Decimal("0.004"), 7, order_qty=Decimal("0.008"))
+    assert order.qty == Decimal("0.008")

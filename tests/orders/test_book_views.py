@@ -63,3 +63,20 @@ def test_sums_of_what_may_still_execute_per_leg() -> None:
     assert exposure.of(Direction.LONG, closing=False) == D("0.006") * 100 + D("0.010") * 99, "the same version"
     index.version += 1
     assert exposure.of(Direction.LONG, closing=False) == D("0.010") * 99
+
+
+def test_an_added_order_is_counted_alone_when_nothing_else_has_changed() -> None:
+    index = OrderIndex()
+    exposure = Exposure(index)
+    first, second, third = (make_order(n, ticks=1000 + n) for n in range(3))
+    index.add(first)
+    exposure.added(first)  # the sums are older still: they are made anew when they are asked for
+    assert exposure.count() == 1
+    index.add(second)
+    exposure.added(second)
+    assert exposure.count() == 2
+    assert exposure.of(Direction.LONG, closing=False) == first.qty * first.price + second.qty * second.price
+    third.state = OrderState.CANCELLED
+    index.add(third)
+    exposure.added(third)
+    assert exposure.count() == 2

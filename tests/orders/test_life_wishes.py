@@ -224,3 +224,22 @@ def test_executions_that_never_come_are_given_up() -> None:
     assert list(bench.book) == []
     assert bench.take(life_events.GivenUp(order)) == []
     assert bench.take(bench.heard(OrderStatus.FILLED, "0.010")) == []
+
+
+def test_an_admitted_retry_goes_before_the_levels_that_were_just_decided() -> None:
+    bench = LifeBench().reach("unresolved, waits")
+    order = bench.order
+    assert bench.take(life_events.GateAnswered(order, "")) == [
+        Transition(order, OrderState.UNRESOLVED, OrderState.PENDING, "retry"),
+        life_effects.SendCreate(order, Decimal(0)),
+    ]
+
+
+def test_a_refused_retry_says_why() -> None:
+    bench = LifeBench().reach("waits")
+    order = bench.order
+    assert bench.take(life_events.GateAnswered(order, "paused")) == [
+        Transition(order, OrderState.PENDING, OrderState.REJECTED, "not retried: paused")
+    ]
+    lost = LifeBench().reach("unresolved, waits")
+    assert lost.take(life_events.GateAnswered(lost.order, "paused")) == [life_effects.AskExchange(lost.order)]
