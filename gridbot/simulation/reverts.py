@@ -15,12 +15,15 @@ from unittest.mock import patch
 
 from gridbot.bybit.rest import BybitRest
 from gridbot.core import ExecutionEvent
-from gridbot.core.execution_ledger import Ledger
-from gridbot.orders import life
+from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.orders import life, reconcile_look_ups
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.life_events import Revived, Withdrawn
 from gridbot.orders.order import OrderState, Transition
+from gridbot.orders.reconcile_state import Who
+from gridbot.orders.reconcile_turn import Turn
+from gridbot.orders.reconcile_words import AskExecutions
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -29,13 +32,14 @@ __all__ = ["REVERTS", "Revert", "reverted"]
 class Revert:
     """`apply` makes the patch; `finds` are invariants of which one must then be found broken.
 
-    `seed` is where a search begins: a seed of two minutes that found it once, or one before.
+    `seed` is where a search begins: a seed of so many `minutes` that found it once, or one before.
     """
 
     what: str
     finds: tuple[str, ...]
     seed: int
     apply: Callable[[], AbstractContextManager[Any]]
+    minutes: float = 2.0
 
 
 def _count_always() -> AbstractContextManager[Any]:
@@ -57,6 +61,17 @@ def _believe_a_lost_reply() -> AbstractContextManager[Any]:
     without = contextlib.ExitStack()
     without.enter_context(patch.object(OrderBook, "lose_reply", reject))
     without.enter_context(_hold_for_over())  # which would put it right later
+    return without
+
+
+def _continue_at_the_newest() -> AbstractContextManager[Any]:
+    def ask(turn: Turn, who: Who) -> None:
+        turn.effects.append(AskExecutions(who, max(0, turn.view.ledger.last_exec_ts - OVERLAP_MS)))
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(Turn, "ask_executions", ask))
+    # An order whose executions do not add up would be asked for by its id, which finds most of what paging lost.
+    without.enter_context(patch.object(reconcile_look_ups, "_ask_missing", lambda turn: None))
     return without
 
 
@@ -88,6 +103,13 @@ REVERTS: dict[str, Revert] = {
         ("no-unknown-order", "one-order-per-level"),
         9,
         _believe_a_lost_reply,
+    ),
+    "watermark": Revert(
+        "Paging goes on where it was finished, not at the newest execution.",
+        ("executions-once",),
+        21,
+        _continue_at_the_newest,
+        minutes=10.0,
     ),
     "withdrawn": Revert(
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn

@@ -105,7 +105,7 @@ def test_a_death_is_followed_by_a_life_that_adopts_the_orders() -> None:
 def test_seeds_find_a_fix_that_is_taken_out(name: str) -> None:
     first = REVERTS[name].seed
     for seed in range(first, first + 40):
-        found = {finding.invariant for finding in run_seed(seed, 2.0, without=(name,)).findings}
+        found = {finding.invariant for finding in run_seed(seed, REVERTS[name].minutes, without=(name,)).findings}
         if found & set(REVERTS[name].finds):
             return
     raise AssertionError(f"40 seeds find nothing without {name}")
