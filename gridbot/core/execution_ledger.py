@@ -47,14 +47,18 @@ class _Leg:
 
 @dataclass(slots=True)
 class Ledger:
-    """Totals by strategy, legs by (strategy, direction), and the execution ids already counted."""
+    """Totals by strategy, legs, and the execution ids already counted.
+
+    Executions of symbols that nobody trades belong to the strategy "", which has legs of its own in each symbol.
+    """
 
     totals: dict[str, Totals] = field(default_factory=dict)
     last_exec_ts: int = 0
     """Exchange time (ms) of the newest execution counted."""
     complete_to: int = 0
     """Exchange time (ms) up to which every execution is counted: where paging continues, less `OVERLAP_MS`."""
-    _legs: dict[tuple[str, Direction], _Leg] = field(default_factory=dict)
+    _legs: dict[tuple[str, str, Direction], _Leg] = field(default_factory=dict)
+    """By (strategy, symbol, direction); the symbol is empty for a strategy, which has one only."""
     _seen: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _newest: dict[str, int] = field(default_factory=dict, compare=False)
 
@@ -111,12 +115,12 @@ class Ledger:
 
     def set_leg(self, strategy: str, direction: Direction, size: Decimal, entry: Decimal | None) -> None:
         """Take the exchange's position: it includes what happened before our first execution."""
-        leg = self._legs.setdefault((strategy, direction), _Leg())
+        leg = self._legs.setdefault((strategy, "", direction), _Leg())
         leg.size, leg.entry = size, entry or ZERO
 
-    def leg(self, strategy: str, direction: Direction) -> tuple[Decimal, Decimal]:
-        """Size (base coin) and average entry (USDT) as our executions have it."""
-        leg = self._legs.get((strategy, direction), _Leg())
+    def leg(self, strategy: str, direction: Direction, symbol: str = "") -> tuple[Decimal, Decimal]:
+        """Size (base coin) and average entry (USDT) as our executions have it; for the strategy "" of a symbol."""
+        leg = self._legs.get((strategy, "" if strategy else symbol, direction), _Leg())
         return leg.size, leg.entry
 
     def _remember(self, execution: ExecutionEvent) -> None:
@@ -132,7 +136,8 @@ class Ledger:
             del seen[oldest]
 
     def _book(self, strategy: str, execution: ExecutionEvent) -> Decimal:
-        leg = self._legs.setdefault((strategy, execution.direction), _Leg())
+        symbol = "" if strategy else execution.symbol
+        leg = self._legs.setdefault((strategy, symbol, execution.direction), _Leg())
         if not execution.is_close:
             size = leg.size + execution.qty
             leg.entry = (leg.entry * leg.size + execution.price * execution.qty) / size
@@ -154,7 +159,10 @@ class Ledger:
             "totals": {
                 name: [t.fills, str(t.realised), str(t.fees), str(t.funding)] for name, t in self.totals.items()
             },
-            "legs": [[name, str(d), str(leg.size), str(leg.entry)] for (name, d), leg in self._legs.items()],
+            "legs": [
+                [name, str(direction), str(leg.size), str(leg.entry), symbol]
+                for (name, symbol, direction), leg in self._legs.items()
+            ],
             "seen": [[exec_id, exchange_ts] for exec_id, exchange_ts in self._seen.items()],
         }
 
@@ -162,7 +170,8 @@ class Ledger:
     def from_dict(cls, data: dict[str, Any]) -> Ledger:
         """The inverse of `to_dict`; raises ValueError, KeyError or TypeError on anything else.
 
-        Files of before the watermark have no `complete_to`, and ids without a time.
+        Files of before the watermark have no `complete_to`, and ids without a time. Legs without a symbol are of a
+        time when those of nobody were one for all symbols: such a mixture is left out.
         """
         if data["version"] != 1:
             raise ValueError(f"expected a ledger of version 1, got {data['version']}")
@@ -170,8 +179,9 @@ class Ledger:
         ledger = cls(last_exec_ts=last_exec_ts, complete_to=int(data.get("complete_to", last_exec_ts)))
         for name, (fills, realised, fees, funding) in data["totals"].items():
             ledger.totals[name] = Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding))
-        for name, direction, size, entry in data["legs"]:
-            ledger._legs[name, Direction(direction)] = _Leg(Decimal(size), Decimal(entry))
+        for name, direction, size, entry, *symbols in data["legs"]:
+            if name or symbols:
+                ledger._legs[name, "".join(symbols), Direction(direction)] = _Leg(Decimal(size), Decimal(entry))
         for seen in data["seen"]:
             exec_id, exchange_ts = (seen, 0) if isinstance(seen, str) else seen
             ledger._seen[exec_id] = int(exchange_ts)

@@ -45,8 +45,8 @@ class Generations:
     """Numbers that never repeat for an account, across restarts and crashes.
 
     They come from blocks. Before the first number of a block is used, `reserve(upto)` has to make durable that
-    everything below `upto` counts as used. A block is large, so in practice that happens only at start. After a crash
-    the rest of a block is skipped, which costs nothing.
+    everything below `upto` counts as used. A block is large, so with `reserve` at start that never happens later, where
+    a disk that refuses would halt a strategy. After a crash the rest of a block is skipped, which costs nothing.
     """
 
     BLOCK = 1_000_000
@@ -56,10 +56,14 @@ class Generations:
         self._reserved = start
         self._reserve = reserve
 
-    def next(self) -> int:
+    def reserve(self) -> None:
+        """Have a block at hand. Raises what `reserve` raises."""
         if self._next >= self._reserved:
             self._reserve(self._next + self.BLOCK)
             self._reserved = self._next + self.BLOCK
+
+    def next(self) -> int:
+        self.reserve()
         number = self._next
         self._next += 1
         return number

@@ -15,12 +15,15 @@ from unittest.mock import patch
 
 from gridbot.bybit.rest import BybitRest
 from gridbot.core import ExecutionEvent
-from gridbot.core.execution_ledger import Ledger
-from gridbot.orders import life
+from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.orders import life, reconcile_look_ups
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import Effect
-from gridbot.orders.life_events import Revived
+from gridbot.orders.life_events import Revived, Withdrawn
 from gridbot.orders.order import OrderState, Transition
+from gridbot.orders.reconcile_state import Who
+from gridbot.orders.reconcile_turn import Turn
+from gridbot.orders.reconcile_words import AskExecutions
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -29,13 +32,14 @@ __all__ = ["REVERTS", "Revert", "reverted"]
 class Revert:
     """`apply` makes the patch; `finds` are invariants of which one must then be found broken.
 
-    `seed` is where a search begins: a seed of two minutes that found it once, or one before.
+    `seed` is where a search begins: a seed of so many `minutes` that found it once, or one before.
     """
 
     what: str
     finds: tuple[str, ...]
     seed: int
     apply: Callable[[], AbstractContextManager[Any]]
+    minutes: float = 2.0
 
 
 def _count_always() -> AbstractContextManager[Any]:
@@ -60,6 +64,30 @@ def _believe_a_lost_reply() -> AbstractContextManager[Any]:
     return without
 
 
+def _continue_at_the_newest() -> AbstractContextManager[Any]:
+    def ask(turn: Turn, who: Who) -> None:
+        turn.effects.append(AskExecutions(who, max(0, turn.view.ledger.last_exec_ts - OVERLAP_MS)))
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(Turn, "ask_executions", ask))
+    # An order whose executions do not add up would be asked for by its id, which finds most of what paging lost.
+    without.enter_context(patch.object(reconcile_look_ups, "_ask_missing", lambda turn: None))
+    return without
+
+
+def _send_what_is_withdrawn() -> AbstractContextManager[Any]:
+    real = life._HANDLERS[Withdrawn]
+
+    def withdrawn(book: OrderBook, event: Withdrawn, now_s: float) -> list[Effect]:
+        order = book.get(event.key)
+        if order is None or order.create_tries.due_s is None:
+            return real(book, event, now_s)
+        book.withdraw(order, event.reason)
+        return []
+
+    return patch.dict(life._HANDLERS, {Withdrawn: withdrawn})
+
+
 def _hold_for_over() -> AbstractContextManager[Any]:
     def ignore(book: OrderBook, event: Revived, now_s: float) -> list[Effect]:
         return []
@@ -75,6 +103,16 @@ REVERTS: dict[str, Revert] = {
         ("no-unknown-order", "one-order-per-level"),
         9,
         _believe_a_lost_reply,
+    ),
+    "watermark": Revert(
+        "Paging goes on where it was finished, not at the newest execution.",
+        ("executions-once",),
+        21,
+        _continue_at_the_newest,
+        minutes=10.0,
+    ),
+    "withdrawn": Revert(
+        "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn
     ),
 }
 

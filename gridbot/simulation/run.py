@@ -18,6 +18,7 @@ from gridbot.simulation.happenings import HAPPENINGS
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
 from gridbot.simulation.stage import Result, Stage
+from gridbot.simulation.step_checks import checked
 from gridbot.simulation.tape import taped
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.verdict import Verdict
@@ -137,6 +138,7 @@ def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
             forbid(run.stage.clock) as used,
             _assembly(),
             taped(run.verdict.tapes),
+            checked(run.verdict.find),
         ):
             # Answers that nobody waits for any more, when a worker dies or stops.
             warnings.filterwarnings("ignore", message="coroutine .* was never awaited")

@@ -11,7 +11,7 @@ from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord
 from gridbot.risk.refusals import Refusal
-from gridbot.simulation import run_checks
+from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
@@ -103,7 +103,11 @@ class Verdict:
         """Look at books and exchange if nothing is under way and the last trouble is over."""
         stage, life = self._stage, self._stage.life
         orchestrator = life.orchestrator if life is not None else None
-        if orchestrator is None or life is None or not life.is_quiet or stage.wires.under_way:
+        if orchestrator is None or life is None:
+            return
+        for name, text in step_checks.of_moment(orchestrator):
+            self.find(name, text)
+        if not life.is_quiet or stage.wires.under_way:
             return
         streams = orchestrator.streams.health
         if not (streams.private.is_ready and streams.public.is_ready):
@@ -175,6 +179,10 @@ class Verdict:
         for symbol, runner in orchestrator.live.items():
             for direction in Direction:
                 ours[symbol, direction.value] = ledger.leg(runner.strat_id, direction)
+        for (symbol, _), leg in account.legs.items():
+            if symbol not in orchestrator.live:
+                theirs[symbol, leg.direction.value] = (leg.size, leg.cost / leg.size if leg.size else ZERO)
+                ours[symbol, leg.direction.value] = ledger.leg("", leg.direction, symbol)
         for text in run_checks.money_of_legs(theirs, ours):
             self.find("money", text)
         totals = ledger.totals.values()

@@ -97,13 +97,17 @@ class Assembly:
     # ------------------------------------------------------------------ start and stop
 
     async def start(self) -> None:
-        """Check the account, build everything, reconcile with the exchange. Raises ExchangeError or StartRefused."""
+        """Check the account, build everything, reconcile with the exchange.
+
+        Raises ExchangeError or StartRefused; OSError when the disk refuses what has to be safe before the first order.
+        """
         settings = self._spec.settings
         self.rest = self._outside.rest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
         instruments = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
-            self.checkpoint.save(self._ledger)
+            self.checkpoint.save_now(self._ledger)  # a death before the first fill must not begin it again, later
+        self._generations.reserve()
         context = self._make_context()
         losses = self._make_losses(context)
         losses.load()

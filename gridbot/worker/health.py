@@ -191,6 +191,9 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     for runner in orchestrator.runners.values():
         if runner.risk_state.halted:
             reasons.append(f"{runner.strat_id} halted: {runner.risk_state.halted}")
+        unsure = [direction.value for direction, leg in runner.risk_state.legs.items() if leg.unsure]
+        if unsure:
+            reasons.append(f"{runner.strat_id}: the exchange contradicts its {' and '.join(unsure)} position")
     return reasons
 
 

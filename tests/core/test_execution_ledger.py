@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -183,6 +184,30 @@ def test_a_file_of_before_the_watermark_is_complete_as_far_as_it_was_paged() -> 
     assert (ledger.last_exec_ts, ledger.complete_to) == (7, 7)
     assert not ledger.is_new("e7")
     assert ledger.leg("s", Direction.LONG) == (1, 100)
+
+
+def of_symbol(symbol: str, n: int, side: Side, price: str, closed: str = "0") -> ExecutionEvent:
+    return replace(execution(n, side, price, "1", closed), symbol=symbol)
+
+
+def test_what_nobody_trades_has_legs_of_its_own_in_each_symbol() -> None:
+    """Bought ETH at 2500 and SOL at 150, sold the ETH at 2510: that is 10 USDT, not 1185."""
+    ledger = Ledger()
+    ledger.apply("", of_symbol("ETHUSDT", 1, Side.BUY, "2500"))
+    ledger.apply("", of_symbol("SOLUSDT", 2, Side.BUY, "150"))
+    ledger = Ledger.from_dict(json.loads(json.dumps(ledger.to_dict())))
+    assert ledger.apply("", of_symbol("ETHUSDT", 3, Side.SELL, "2510", closed="1")) == 10
+    assert ledger.leg("", Direction.LONG, "ETHUSDT") == (0, 2500)
+    assert ledger.leg("", Direction.LONG, "SOLUSDT") == (1, 150)
+    assert ledger.of("").realised == 10
+
+
+def test_a_file_in_which_the_legs_of_nobody_are_mixed_leaves_them_out() -> None:
+    old = Ledger().to_dict() | {"legs": [["", "long", "2", "1325"], ["s", "long", "1", "100"]]}
+    ledger = Ledger.from_dict(old)
+    assert ledger.leg("", Direction.LONG, "ETHUSDT") == (0, 0)
+    assert ledger.leg("s", Direction.LONG) == ledger.leg("s", Direction.LONG, "BTCUSDT") == (1, 100)
+    assert ledger.to_dict()["legs"] == [["s", "long", "1", "100", ""]]
 
 
 def test_without_a_checkpoint_the_oldest_record_tells_since_when_there_is_a_ledger() -> None:

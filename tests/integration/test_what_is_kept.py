@@ -8,6 +8,9 @@ import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
+
+import pytest
 
 from gridbot.core import Direction
 from gridbot.paper.faults.fault_config import FaultConfig
@@ -22,6 +25,7 @@ from gridbot.records.record_types import (
     Record,
     StreamGapRecord,
 )
+from gridbot.state.documents import StateFile
 from gridbot.store.reading import connect
 from gridbot.worker.health import account_health, sample_of
 from tests.integration.worker_bench import WorkerBench, account_of, exchange, records, settings, trading
@@ -289,5 +293,54 @@ def test_the_health_report_says_what_is_tried_again_and_why(tmp_path: Path) -> N
                 assert "10006" in item["error"]
                 await bench.until(lambda: victim.state.is_final, "the second try")
                 assert reported() == []
+
+    asyncio.run(run())
+
+
+def test_what_has_to_be_safe_is_on_the_disk_before_the_first_order(tmp_path: Path) -> None:
+    """A death before the first checkpoint would begin the ledger again, later: what filled meanwhile was lost."""
+    config = settings(tmp_path)
+
+    def never(*_: object) -> None:
+        """A disk that is too slow for what is written in the background."""
+
+    async def run() -> None:
+        with exchange(config) as paper, patch.object(StateFile, "save", never):
+            async with trading(config, paper, crash=True) as bench:
+                begun = bench.assembly.context.ledger.complete_to
+                saved = json.loads((tmp_path / "state" / "alice" / "ledger.json").read_bytes())
+                assert saved["ledger"]["last_exec_ts"] > 0
+                assert saved["ledger"]["complete_to"] == begun
+                assert (tmp_path / "state" / "alice" / "generation.json").exists()
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_refuses_what_has_to_be_safe_refuses_the_start(tmp_path: Path) -> None:
+    """Later it would halt the strategy at the first price that wants an order."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        full = OSError(28, "No space left on device")
+        refusing = patch.object(StateFile, "save_now", side_effect=full)
+        with exchange(config) as paper, refusing, pytest.raises(OSError, match="No space left"):
+            async with trading(config, paper):
+                raise AssertionError("it trades")
+
+    asyncio.run(run())
+
+
+def test_health_tells_of_a_position_that_the_exchange_contradicts(tmp_path: Path) -> None:
+    """Its closes wait until it has been read again; with REST down nothing said so."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                bench.runner().risk_state.doubt_leg(Direction.LONG)
+                report = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+                assert report["health"] == "degraded"
+                assert report["reasons"] == ["btc: the exchange contradicts its long position"]
 
     asyncio.run(run())

@@ -63,6 +63,14 @@ def test_a_block_of_generations_is_reserved_before_its_first_number_is_used(monk
     assert reserved == [10, 13]
 
 
+def test_a_block_can_be_reserved_ahead_once() -> None:
+    reserved: list[int] = []
+    generations = Generations(7, reserved.append)
+    generations.reserve()
+    generations.reserve()
+    assert (generations.next(), reserved) == (7, [7 + Generations.BLOCK])
+
+
 def test_generations_never_repeat_across_crashes() -> None:
     durable = [100]
 

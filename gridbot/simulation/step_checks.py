@@ -1,0 +1,98 @@
+"""The named invariants of the product's own rooms, around every step that a run makes of them.
+
+order-rules       `orders/order_invariants`: the effects of each step, and the books in `of_moment`
+reconcile-rules   `orders/reconcile_invariants`: each step, with the state before and after
+gate-rules        `risk/gate_invariants`: each order that the gate admits
+queue-rules       `execution/queue_invariants`, in `of_moment`
+
+`checked` patches the places that call the steps; `of_moment` looks at a worker between two turns of its loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+from gridbot.execution.queue_invariants import lanes_bounded, slots_add_up
+from gridbot.orders import reconcile_invariants as reconciling
+from gridbot.orders.life_effects import Effect
+from gridbot.orders.order_invariants import never_sent_after_withdrawal, violations
+from gridbot.orders.reconcile_state import Now, ReconcileState, View
+from gridbot.risk import gate as gate_module
+from gridbot.risk.gate_invariants import close_is_covered, money_is_there, nothing_passes_a_hold
+from gridbot.risk.gate_state import GateState, Verdict
+from gridbot.risk.refusals import Producer
+from gridbot.worker import order_steps, reconciler
+from gridbot.worker.orchestrator import Orchestrator
+
+__all__ = ["checked", "of_moment"]
+
+Find = Callable[[str, str], None]
+MAX_IN_FLIGHT = 4
+"""Requests that an executor has under way at a time, as the assembly makes it."""
+
+
+@contextlib.contextmanager
+def checked(find: Find) -> Iterator[None]:
+    """Check every step meanwhile; `find` is told the invariant and what is wrong."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.object(order_steps, "step", _order_step(find, vars(order_steps)["step"])))
+        stack.enter_context(patch.object(reconciler, "step", _reconcile_step(find, vars(reconciler)["step"])))
+        stack.enter_context(patch.object(gate_module, "admit", _admit(find, vars(gate_module)["admit"])))
+        yield
+
+
+def of_moment(orchestrator: Orchestrator) -> list[tuple[str, str]]:
+    """(invariant, what is wrong) of the books of the live strategies and of the executor's queue.
+
+    That something asks again for what waits is not among it: the clockwork does, each second.
+    """
+    context, executor = orchestrator.context, orchestrator.context.executor
+    waiting = context.retry.items()
+    found = [
+        ("order-rules", f"{runner.strat_id}: {text}")
+        for runner in orchestrator.live.values()
+        for text in violations(runner.book, waiting)
+    ]
+    lanes = {lane.kind: [entry[3].key for entry in lane.heap] for lane in executor.lanes}
+    slots = slots_add_up(executor.free, executor.under_way, MAX_IN_FLIGHT)
+    return found + [("queue-rules", text) for text in (slots, lanes_bounded(lanes)) if text]
+
+
+def _order_step(find: Find, step: Callable[..., list[Effect]]) -> Callable[..., list[Effect]]:
+    def checked_step(*given: Any) -> list[Effect]:
+        effects = step(*given)
+        for text in never_sent_after_withdrawal(effects):
+            find("order-rules", text)
+        return effects
+
+    return checked_step
+
+
+def _reconcile_step(find: Find, step: Callable[..., Any]) -> Callable[..., Any]:
+    def checked_step(state: ReconcileState, event: Any, now: Now, view: View) -> Any:
+        after, effects = step(state, event, now, view)
+        for text in reconciling.of_step(state, effects, after, view, now):
+            find("reconcile-rules", f"{type(event).__name__}: {text}")
+        return after, effects
+
+    return checked_step
+
+
+def _admit(find: Find, admit: Callable[..., Verdict]) -> Callable[..., Verdict]:
+    def checked_admit(
+        state: GateState, account: Any, view: Any, proposal: Any, now_s: float, producer: Producer = Producer.STRATEGY
+    ) -> Verdict:
+        verdict = admit(state, account, view, proposal, now_s, producer)
+        if verdict.refusal is None:
+            for text in (
+                *nothing_passes_a_hold(state, view, verdict, now_s, producer),
+                *close_is_covered(view, proposal, verdict, producer),
+                *money_is_there(state, verdict, now_s),
+            ):
+                find("gate-rules", text)
+        return verdict
+
+    return checked_admit

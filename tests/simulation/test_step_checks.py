@@ -1,0 +1,55 @@
+"""What a run checks at every step of the product's rooms is found when it is broken."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from gridbot.orders.book import OrderBook
+from gridbot.orders.reconcile_turn import Turn
+from gridbot.risk import gate
+from gridbot.risk.gate_state import Verdict
+from gridbot.simulation.run import run_plan
+from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+
+PAUSE = Fault(1, FaultKind.PAUSE, 10.0, 0.0, {"cancel": 1})
+
+
+def found(*faults: Fault) -> set[str]:
+    return {finding.invariant for finding in run_plan(Plan(5, 30.0, False, faults)).findings}
+
+
+def test_a_quiet_run_with_a_pause_breaks_no_rule() -> None:
+    assert found(PAUSE) == set()
+
+
+def test_a_gate_that_admits_everything_is_found() -> None:
+    def admit(state: Any, account: Any, view: Any, *_: Any) -> Verdict:
+        return Verdict(None, view.strat_id, ())
+
+    with patch.object(gate, "admit", admit):
+        assert "gate-rules" in found(PAUSE)
+
+
+def test_a_watermark_that_moves_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = Turn.ask_executions
+
+    def back(turn: Turn, who: Any) -> None:
+        ask(turn, who)
+        turn.change(complete_to_ms=turn.state.complete_to_ms - 1)
+
+    monkeypatch.setattr(Turn, "ask_executions", back)
+    assert "reconcile-rules" in found()
+
+
+def test_sums_of_a_book_that_are_wrong_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OrderBook, "resting_close_qty", lambda book, leg: Decimal(-1))
+    assert "order-rules" in found()
+
+
+def test_a_slot_that_is_lost_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridbot.simulation.step_checks.MAX_IN_FLIGHT", 5)
+    assert "queue-rules" in found()
