@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
-from gridbot.core import ExecutionEvent, OrderUpdateEvent, client_order_id
+from gridbot.core import Direction, ExecutionEvent, OrderUpdateEvent, Side, client_order_id
+from gridbot.core.exact import WIDE
 from gridbot.core.instrument import Instrument
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import client_id_of
@@ -19,6 +21,8 @@ from gridbot.orders.order import OrderState, TrackedOrder, state_of
 __all__ = ["GRACE_MS", "Plan", "adopted", "compare", "contradicts", "owns", "owns_execution"]
 
 GRACE_MS = 5_000
+# Tick sizes (USDT) that the exchange has for its contracts: 1, 2, 2.5 and 5 times a power of ten.
+OTHER_TICKS = tuple(Decimal(digits).scaleb(power) for power in range(-10, 3) for digits in ("1", "2", "2.5", "5"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +55,39 @@ def contradicts(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
 
 
 def owns(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> bool:
-    """Whether an order is ours: its id begins with the hash of its level, which includes this strategy's id."""
+    """Whether an order is ours: its id begins with the hash of its level, which includes this strategy's id.
+
+    Of today's tick size or of another one: the tick size may have changed while the order rested.
+    """
     if row.direction is None or row.symbol != instrument.symbol:
         return False
-    claimed = client_id_of(row.order_link_id)
-    ticks = instrument.ticks(row.price)
-    return claimed == client_order_id(strat_id, row.symbol, row.side, ticks, row.direction)
+    return _is_made_for(row.order_link_id, strat_id, instrument, row.side, row.direction, row.price)
 
 
 def owns_execution(execution: ExecutionEvent, strat_id: str, instrument: Instrument) -> bool:
     """Whether a fill is of an order that this strategy placed, perhaps in an earlier run, by the order's id."""
     price = execution.order_price if execution.order_price is not None else execution.price
-    ticks = instrument.ticks(price)
-    expected = client_order_id(strat_id, instrument.symbol, execution.side, ticks, execution.direction)
-    return client_id_of(execution.order_link_id) == expected
+    link_id, side, direction = execution.order_link_id, execution.side, execution.direction
+    return _is_made_for(link_id, strat_id, instrument, side, direction, price)
+
+
+def _is_made_for(
+    link_id: str, strat_id: str, instrument: Instrument, side: Side, direction: Direction, price: Decimal
+) -> bool:
+    """Whether an id is that of a level at `price` (USDT), with today's tick size or one of `OTHER_TICKS`.
+
+    The hash has 64 bits: that one of so few tries meets a foreign id by chance is out of the question.
+    """
+    claimed = client_id_of(link_id)
+    if claimed is None:
+        return False
+    if claimed == client_order_id(strat_id, instrument.symbol, side, instrument.ticks(price), direction):
+        return True
+    return any(
+        claimed == client_order_id(strat_id, instrument.symbol, side, int(WIDE.divide_int(price, tick)), direction)
+        for tick in OTHER_TICKS
+        if WIDE.remainder(price, tick) == 0
+    )
 
 
 def adopted(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> TrackedOrder:

@@ -65,6 +65,31 @@ def test_a_fill_is_ours_by_the_id_of_its_order_on_its_own_leg(changes: dict[str,
     assert not owns_execution(replace(fill, **changes), "s2", INSTRUMENT)
 
 
+@pytest.mark.parametrize(
+    "tick", ["0.0001", "0.0005", "0.001", "0.01", "0.02", "0.05", "0.2", "0.25", "0.5", "1", "100"]
+)
+def test_an_order_of_another_tick_size_is_still_ours(tick: str) -> None:
+    """A restart over a change of tick size: the old ladder is taken over, no second one rests beside it."""
+    today = replace(INSTRUMENT, tick_size=D(tick))
+    order = make_order(7)
+    row = update(order, OrderStatus.NEW)
+    fill = ExecutionEvent("BTCUSDT", "e1", "x1", order.link_id, order.side, D(100), order.qty)
+    assert owns(row, "s1", today)
+    assert owns_execution(fill, "s1", today)
+    assert not owns(row, "s2", today)
+    assert not owns_execution(fill, "s2", today)
+    assert adopted(row, "s1", today).ticks == D(100) / D(tick), "it counts at the level where it rests today"
+
+
+def test_an_order_off_todays_tick_is_ours_and_counts_at_the_nearest_level() -> None:
+    order = make_order(7, ticks=1003)
+    row = update(order, OrderStatus.NEW)
+    today = replace(INSTRUMENT, tick_size=D("0.5"))
+    assert row.price == D("100.3")
+    assert owns(row, "s1", today)
+    assert adopted(row, "s1", today).ticks == 201
+
+
 def test_a_fill_that_closes_is_ours_as_well() -> None:
     close = make_order(7, side=Side.SELL)
     fill = ExecutionEvent("BTCUSDT", "e1", "x1", close.link_id, Side.SELL, D(100), close.qty, closed_size=close.qty)
