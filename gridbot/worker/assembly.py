@@ -25,6 +25,7 @@ from gridbot.records.recorder import Recorder
 from gridbot.risk.gate import Gate
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StateFile
+from gridbot.state.holds_file import HoldsFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.strategy_store import GridAnchorStore
@@ -79,12 +80,15 @@ class Assembly:
         self.alerts = Alerts(self.recorder, alert)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
-        self._files = self._outside.files(spec.data_dir / "state" / spec.account)
+        self._files = self._outside.files(spec.data_dir / "state" / spec.account, self._disk_alert())
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
         self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder)
         self._ledger = self.checkpoint.load()
         self._generations = _generations(StateFile(self._files, "generation.json"), clock)
+        self._holds = HoldsFile(StateFile(self._files, "holds.json"))
+        names = [strategy.strat_id for strategy in self._strategies]
+        self._unread = self._holds.load(names, clock.wall_ms(), f"resume {spec.account}")
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
@@ -105,6 +109,9 @@ class Assembly:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
             self.checkpoint.save(self._ledger)
         context = self._make_context()
+        if self._unread:
+            self.alerts("error", "holds", self._unread)
+            self._unread = ""
         losses = self._make_losses(context)
         losses.load()
         parts = Parts(
@@ -190,6 +197,9 @@ class Assembly:
         engine = kind.make(strategy, instrument, name, states.load(name))
         if engine.restore_note:
             log.info("%s: the %s is built anew: %s", name, kind.name, engine.restore_note)
+        holds = self._holds.of(name)
+        for hold, held in holds.held.items():
+            log.warning("%s starts %s, as an earlier run was (%s): %s", name, hold, held.who, held.reason)
         venue = gate = None
         if strategy.shadow_mode:
             venue = ShadowVenue(strategy.symbol, run_id=self._run_id)
@@ -203,6 +213,8 @@ class Assembly:
             engine,
             context,
             save_state=lambda exchange_ts: states.save(name, engine.state()),
+            holds=holds,
+            keep_holds=lambda held: self._holds.keep(name, held),
             venue=venue,
             gate=gate,
         )
@@ -219,6 +231,16 @@ class Assembly:
             settings=StreamSettings(public_trades=self._spec.settings.storage.public_trades),
             clock_offset_ms=lambda: self.rest.clock_offset_ms,
         )
+
+    def _disk_alert(self) -> Callable[[str], None]:
+        """What hears, in the thread of the files, that one cannot be written: an alert, on this loop."""
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is at its end
+                loop.call_soon_threadsafe(self.alerts, "error", "state_file", text)
+
+        return tell
 
     def _cap_warning(self, key: str, text: str) -> None:
         self.alerts("warning", f"cap.{key}", text)

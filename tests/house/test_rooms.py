@@ -46,7 +46,7 @@ GRIDBOT = {
     "config": "core exchange strategies records paper.settings paper.market",
     "log_lines": "",
     "logging_setup": "config log_lines",
-    "state": "core ports strategies records config atomic_file background version",
+    "state": "core ports strategies risk records config atomic_file background version",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
     " process_guard system_ports background fault_book segment_file",
