@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbot.orders.book import OrderBook
-from gridbot.orders.life_effects import Effect, ForgetRetry, NoteCancel, RetryAt, SendCancel, Wish
+from gridbot.orders.life_effects import AskExchange, Effect, ForgetRetry, NoteCancel, RetryAt, SendCancel, Wish
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, WAITS_S, RetryItem, Tries
 
@@ -58,8 +58,9 @@ def cancel_again(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Eff
     tries = order.cancel_tries
     if tries.made >= MAX_TRIES:
         return want_again(book, order, "still open", now_s)
+    waited = _no_longer_waiting(order)
     order.cancel_tries = replace(tries, made=tries.made + 1, due_s=None)
-    return cancel_now(book, order, order.withdrawn)
+    return [*waited, *cancel_now(book, order, order.withdrawn)]
 
 
 def want_again(
@@ -72,10 +73,22 @@ def want_again(
     if book.index.is_crowded(order):
         order.cancel_tries = Tries(0, now_s, now_s + WAITS_S[-1])
         return [RetryAt(RetryItem(order.key, is_cancel=True, tries=0, due_s=now_s + WAITS_S[-1], last_error=reason))]
+    waited = _no_longer_waiting(order)
     book.withdraw(order, "")
     order.cancel_tries = NO_TRIES
+    if not (order.exchange_ts or order.order_id):  # nobody has said that it exists: its create may still fail
+        return [
+            *waited,
+            *recorded(order, book.move(order, OrderState.UNRESOLVED, reason, ret_code=ret_code)),
+            AskExchange(order),
+        ]
     after = OrderState.PARTIALLY_FILLED if order.cum_exec_qty > 0 else OrderState.OPEN
-    return recorded(order, book.move(order, after, reason, ret_code=ret_code))
+    return [*waited, *recorded(order, book.move(order, after, reason, ret_code=ret_code))]
+
+
+def _no_longer_waiting(order: TrackedOrder) -> list[Effect]:
+    """Two cancels of one order may be under way: what the first waits for ends with the answer to the second."""
+    return [] if order.cancel_tries.due_s is None else [ForgetRetry(order.key)]
 
 
 def keep_one_per_level(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:

@@ -133,7 +133,7 @@ def key_failing(book: OrderBook, event: KeyFailing, now_s: float) -> list[Effect
         if order.create_tries.due_s is not None:
             effects += end(book, order, OrderState.REJECTED, "not retried: authentication fails")
         elif order.cancel_tries.due_s is not None and order.state is OrderState.PENDING_CANCEL:
-            effects += [ForgetRetry(order.key), *want_again(book, order, "cancel: authentication fails", now_s)]
+            effects += want_again(book, order, "cancel: authentication fails", now_s)
     text = f"orders paused after repeated authentication errors: {event.error}"
     return [*effects, TellOperator("error", "auth", text)]
 

@@ -69,11 +69,15 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "cancel: bad key": {
         "CountAuthFailure": "*",
-        "[pending_cancel>open] CountAuthFailure": "cancel sent | cancel waits | cancel answered | sent, cancel sent",
+        "[pending_cancel>open] CountAuthFailure": "cancel sent | cancel answered",
+        "[pending_cancel>unresolved] AskExchange CountAuthFailure": "sent, cancel sent",
+        "ForgetRetry [pending_cancel>open] CountAuthFailure": "cancel waits",
     },
     "cancel: denied": {
         "": "*",
-        "[pending_cancel>open]": "cancel sent | cancel waits | cancel answered | sent, cancel sent",
+        "[pending_cancel>open]": "cancel sent | cancel answered",
+        "[pending_cancel>unresolved] AskExchange": "sent, cancel sent",
+        "ForgetRetry [pending_cancel>open]": "cancel waits",
     },
 }
 

@@ -15,8 +15,7 @@ import os
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from hypothesis import event as count
-from hypothesis import settings
+from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -127,7 +126,9 @@ class Exchange:
 
 
 class Life(RuleBasedStateMachine):
-    """The shell around `step` is played by the machine itself."""
+    """The shell around `step` is played by the machine itself. `count` notes what occurred."""
+
+    count = staticmethod(event)
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,6 +137,7 @@ class Life(RuleBasedStateMachine):
         self.retry = RetryQueue()
         self.now_s = 100.0
         self.mine: list[TrackedOrder] = []
+        self.made = 0
         self.to_create: list[TrackedOrder] = []
         self.to_cancel: list[TrackedOrder] = []
         self.answers: list[life_events.Placed | life_events.CancelAnswered] = []
@@ -149,7 +151,7 @@ class Life(RuleBasedStateMachine):
     # ------------------------------------------------------------------ the shell
 
     def take(self, event: life_events.Event) -> None:
-        count(f"event {type(event).__name__}")
+        self.count(f"event {type(event).__name__}")
         before = list(self.book)
         states = {order.key: order.state for order in before}
         effects = step(self.book, event, self.now_s)
@@ -158,7 +160,7 @@ class Life(RuleBasedStateMachine):
             self.carry(effect)
         for order in before:
             if states[order.key] is not order.state and order.state.is_final and not order.ended_ts:
-                count("inferred end")
+                self.count("inferred end")
 
     def carry(self, effect: life_effects.Effect) -> None:
         match effect:
@@ -182,12 +184,12 @@ class Life(RuleBasedStateMachine):
             case life_effects.HaltStrategy(order=order, error=error):
                 self.take(life_events.StrategyHalted(order, error))
             case life_effects.NoteCancel(wish=wish):
-                count(f"wish {wish}")
+                self.count(f"wish {wish}")
             case life_effects.TellOperator(key=key):
-                count(f"alert {key.partition('.')[0]}")
+                self.count(f"alert {key.partition('.')[0]}")
             case Transition(before=old, after=new):
                 if old.is_final and not new.is_final:
-                    count("final yet listed")
+                    self.count("final yet listed")
 
     def pick(self, data: st.DataObject, some: list[TrackedOrder]) -> TrackedOrder:
         return data.draw(st.sampled_from(some))
@@ -198,7 +200,8 @@ class Life(RuleBasedStateMachine):
     def place(self, ticks: int, side: Side, direction: Direction) -> None:
         if self.book.has_live(direction, ticks):
             return
-        order = make_order(len(self.mine) + 1, ticks=ticks, side=side, direction=direction)
+        self.made += 1
+        order = make_order(self.made, ticks=ticks, side=side, direction=direction)
         order.on_wire = False
         self.mine.append(order)
         self.take(life_events.Submitted(order, proposal_of(order)))
@@ -208,7 +211,7 @@ class Life(RuleBasedStateMachine):
     def withdraw(self, data: st.DataObject) -> None:
         order = self.pick(data, self.mine)
         if order.create_tries.due_s is not None:
-            count("withdrawn while waiting")
+            self.count("withdrawn while waiting")
         self.take(life_events.Withdrawn(order.key, "test"))
 
     @rule(how=st.integers(0, 9))
@@ -240,7 +243,7 @@ class Life(RuleBasedStateMachine):
         assert not order.withdrawn
         assert not order.in_flight
         self.take(life_events.Sending(order))
-        count(f"create: {how}")
+        self.count(f"create: {how}")
         if how == "denied":
             self.answers.append(life_events.Placed(order, OrderResult.denied("not sent")))
             return
@@ -262,7 +265,7 @@ class Life(RuleBasedStateMachine):
             self.cancel(order, how)
 
     def cancel(self, order: TrackedOrder, how: str) -> None:
-        count(f"cancel: {how}")
+        self.count(f"cancel: {how}")
         answer: OrderAck | ExchangeError = REFUSALS.get(how, LOST)
         if how in ("ack", "lost reply"):
             answer = self.exchange.cancel(order.link_id)
@@ -294,7 +297,7 @@ class Life(RuleBasedStateMachine):
     )
     def market(self, data: st.DataObject, what: str, part: Decimal, ticks: int) -> None:
         link = data.draw(st.sampled_from(sorted(self.exchange.resting())))
-        count(f"exchange: {what}")
+        self.count(f"exchange: {what}")
         row = self.exchange.orders[link].row
         match what:
             case "trade":

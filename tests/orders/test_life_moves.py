@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridbot.orders import life_effects
+from gridbot.orders import life_effects, life_events
 from gridbot.orders.life_moves import (
     TAKEN,
     cancel_again,
@@ -18,7 +18,7 @@ from gridbot.orders.life_moves import (
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, RetryItem, Tries
 from tests.orders.helpers import make_order
-from tests.orders.life_bench import NOW_S, LifeBench, names
+from tests.orders.life_bench import BUSY, NOW_S, LifeBench, names
 
 
 @pytest.mark.parametrize("waiting", ["create_tries", "cancel_tries"])
@@ -75,7 +75,8 @@ def test_an_order_whose_withdrawal_failed_is_wanted_again_unless_its_level_has_a
     ]
     assert (order.state, order.cancel_tries) == (OrderState.PENDING_CANCEL, Tries(0, NOW_S, due_s))
     bench.book.move(other, OrderState.CANCELLED, "")
-    [back] = want_again(bench.book, order, "invalid key", NOW_S, 10003)
+    forget, back = want_again(bench.book, order, "invalid key", NOW_S, 10003)
+    assert forget == life_effects.ForgetRetry(order.key)
     assert back == Transition(order, OrderState.PENDING_CANCEL, OrderState.OPEN, "invalid key", 0, 10003)
 
 
@@ -104,3 +105,24 @@ def test_a_withdrawn_order_that_rests_is_cancelled_for_the_reason_of_its_withdra
     [note, *_] = keep_one_per_level(bench.book, bench.order, NOW_S)
     assert note == life_effects.NoteCancel(bench.order, life_effects.Wish.SENT, "paused")
     assert bench.order.cancel_tries.made == 1
+
+
+@pytest.mark.parametrize("made", [0, MAX_TRIES])
+def test_the_answer_to_a_second_cancel_ends_what_the_first_waits_for(made: int) -> None:
+    """Found by a seed: "too many" for one, no answer to the other, and the order was found to rest."""
+    bench = LifeBench().reach("cancel waits")
+    bench.order.cancel_tries = Tries(made, NOW_S, NOW_S + 1)
+    assert cancel_again(bench.book, bench.order, NOW_S)[0] == life_effects.ForgetRetry(bench.order.key)
+    assert bench.order.cancel_tries.due_s is None
+
+
+def test_an_order_that_nobody_knows_of_is_not_open_because_its_cancel_was_refused() -> None:
+    """Found by a seed: its create was answered "too many" after that, and the retry could not send an open order."""
+    bench = LifeBench().reach("sent, cancel sent")
+    order = bench.order
+    lost, ask = want_again(bench.book, order, "invalid key", NOW_S, 10003)
+    assert lost == Transition(order, OrderState.PENDING_CANCEL, OrderState.UNRESOLVED, "invalid key", 0, 10003)
+    assert (ask, order.withdrawn) == (life_effects.AskExchange(order), "")
+    bench.take(bench.placed(BUSY))
+    bench.take(bench.due(is_cancel=False))
+    assert names(bench.take(life_events.GateAnswered(order, ""))) == "[unresolved>pending] SendCreate"
