@@ -37,8 +37,8 @@ class Leg:
 class StrategyRiskState:
     """Book, price, legs and limits of one strategy, and what holds it.
 
-    `price_s` is on a monotonic clock; `wall_ms` (ms UTC) says when a hold began. `keep` gets the holds when one of those
-    that outlive the process was set or lifted; it must neither block nor raise.
+    `price_s` is on a monotonic clock; `wall_ms` (ms UTC) says when a hold began. `keep` gets the holds when one
+    of those that outlive the process was set or lifted; it must neither block nor raise.
     """
 
     strat_id: str

@@ -74,10 +74,18 @@ class StateFile:
             text = str(error) if isinstance(error, ValueError) else repr(error)
             raise Unreadable(f"{self} cannot be read ({text}; a copy is kept as {self._name}.bad)") from error
 
-    def save(self, document: dict[str, Any]) -> None:
-        """Write soon. Never blocks, never raises; a failure is logged and tried again."""
+    def save(self, document: dict[str, Any], safe: Callable[[], None] = lambda: None) -> None:
+        """Write soon. Never blocks, never raises; a failure is an alert and tried again.
+
+        `safe` is called, in any thread, when this document is on the disk.
+        """
         data = orjson.dumps(document)  # now: the caller may change its document afterwards
-        self._files.write_soon(self._name, lambda: data, lambda: self._is_safe(document))
+
+        def written() -> None:
+            self._is_safe(document)
+            safe()
+
+        self._files.write_soon(self._name, lambda: data, written)
 
     def save_now(self, document: dict[str, Any]) -> None:
         """Write before going on, for start and stop. Raises OSError."""

@@ -253,4 +253,6 @@ def _generations(file: StateFile, clock: Clock) -> Generations:
     if document and not isinstance(upto, int):
         log.warning("%s: expected a whole number in next, got %r; numbers go on from the clock", file, upto)
     start = max(upto, 0) if isinstance(upto, int) else clock.wall_ms()
-    return Generations(start, lambda upto: file.save_now({"next": upto}))
+    generations = Generations(start, lambda upto, safe: file.save({"next": upto}, safe))
+    generations.available(1)  # asks for the first block, so that it is there before the first order
+    return generations

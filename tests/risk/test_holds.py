@@ -152,5 +152,5 @@ def test_the_drawn_table_is_that_of_the_code() -> None:
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: "+".join(state.held) or "free")
 def test_halt_and_pause_of_a_strategy_outlive_the_process(state: Holds) -> None:
-    assert DURABLE == {Hold.HALTED, Hold.PAUSED}
+    assert {Hold.HALTED, Hold.PAUSED} == DURABLE
     assert state.durable() == Holds({hold: held for hold, held in state.held.items() if hold in DURABLE})

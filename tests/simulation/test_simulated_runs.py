@@ -36,7 +36,6 @@ KNOWN = {
     "no-unknown-order": "kinds 3 and 4: an amended order, or a late look-up, makes an order nobody knows; seed 113",
     "one-order-per-level": "kind 4: the same, doubled; seed 15 of ten minutes",
     "books-rest": "kind 6: an order that never arrived and whose cancel failed counts as open; seeds 145 and 148",
-    "halted-sends-nothing": "kind 5: a pause is gone after a death; seed 122",
     "standstill-is-told": "health is 'healthy' while REST is down and a position is unsure; seed 148",
 }
 

@@ -83,5 +83,5 @@ def test_a_document_is_read_and_none_is_none(files):
 
 def test_a_document_that_the_disk_does_not_give_is_unreadable(files, tmp_path):
     (tmp_path / "latch.json").mkdir()
-    with pytest.raises(Unreadable, match="latch.json cannot be read \\(Is a directory\\)"):
+    with pytest.raises(Unreadable, match=r"latch.json cannot be read \(Is a directory\)"):
         StateFile(files, "latch.json").load_as(len)
