@@ -52,8 +52,8 @@ GRIDBOT = {
     " process_guard system_ports background fault_book segment_file",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background core ports strategies orders records risk bybit exchange config state worker"
-    " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings paper.streams"
-    " segment_file",
+    " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
+    " paper.streams segment_file",
 }
 SUPERVISOR = {
     "utc_time": "",
