@@ -44,26 +44,39 @@ def client_id_of(link_id: str) -> str | None:
 class Generations:
     """Numbers that never repeat for an account, across restarts and crashes.
 
-    They come from blocks. Before the first number of a block is used, `reserve(upto)` has to make durable that
-    everything below `upto` counts as used. A block is large, so with `reserve` at start that never happens later, where
-    a disk that refuses would halt a strategy. After a crash the rest of a block is skipped, which costs nothing.
+    They come from blocks. Before the first number of a block is used, the disk has to know that everything below its
+    end counts as used. `reserve(upto, safe)` begins that and does not wait; `safe` is called, in any thread, when it is
+    done. The next block is asked for long before the last number of this one. While the disk takes none, numbers run
+    out, and `available` says so. After a crash the rest of a block is skipped, which costs nothing.
     """
 
     BLOCK = 1_000_000
+    AHEAD = 100_000
 
-    def __init__(self, start: int, reserve: Callable[[int], None]) -> None:
+    def __init__(self, start: int, reserve: Callable[[int, Callable[[], None]], None]) -> None:
         self._next = start
+        self._asked = start
         self._reserved = start
         self._reserve = reserve
 
-    def reserve(self) -> None:
-        """Have a block at hand. Raises what `reserve` raises."""
-        if self._next >= self._reserved:
-            self._reserve(self._next + self.BLOCK)
-            self._reserved = self._next + self.BLOCK
+    def available(self, count: int) -> bool:
+        """Whether the next `count` numbers may be used; asks for more where they run short. On the hot path."""
+        left = self._reserved - self._next
+        if left < self.AHEAD and self._asked == self._reserved:
+            self._ask(self._reserved + self.BLOCK)
+        return self._reserved - self._next >= count
 
     def next(self) -> int:
-        self.reserve()
+        """A new number. Raises LookupError when there is none; `available` says so before."""
+        if not self.available(1):
+            raise LookupError(f"expected a reserved number, all below {self._reserved} are used")
         number = self._next
         self._next += 1
         return number
+
+    def _ask(self, upto: int) -> None:
+        def safe() -> None:
+            self._reserved = upto
+
+        self._asked = upto
+        self._reserve(upto, safe)

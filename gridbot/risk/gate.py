@@ -102,9 +102,12 @@ class Gate:
         """The worker is stopping: from now on only an operator's close passes."""
         self._step(Stop(), now_ms=self._wall_ms())
 
-    def latch_loss(self, reason: str) -> None:
-        """The account has lost too much (`reason` says how much); an empty reason lets it trade again."""
-        self._step(Latch(reason) if reason else Resume(), now_ms=self._wall_ms())
+    def latch_loss(self, reason: str, since_ms: int | None = None) -> None:
+        """The account has lost too much (`reason` says how much); an empty reason lets it trade again.
+
+        `since_ms` (UTC): an earlier process latched it then; without it, now.
+        """
+        self._step(Latch(reason) if reason else Resume(), now_ms=since_ms or self._wall_ms())
 
     def wallet_seen(self, wallet: WalletEvent, now_s: float) -> bool:
         """Take a newer wallet, from whichever source; False for one that is older than what we have."""

@@ -19,8 +19,8 @@ gate names them (docs/risk.md 6.1, 6.5):
     halted        strategy   exchange, fault (ours)       Resume: an operator
     paused        strategy   operator, liquidation        Resume: an operator
 
-A `Holds` is one value, which `to_document` and `from_document` write and read with reason, who and when. Nothing keeps
-it on a disk yet; the loss latch has its own file (`loss_limit`).
+A `Holds` is one value, which `to_document` and `from_document` write and read with reason, who and when. Halt and pause
+of a strategy are durable (`DURABLE`): `state/holds_file.py` keeps them. The loss latch has its own file (`loss_limit`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from typing import Any, Self
 from gridbot.risk.refusals import Refusal
 
 __all__ = [
+    "DURABLE",
     "LIFTED_BY",
     "NOT_READY",
     "REFUSALS",
@@ -89,6 +90,8 @@ SET_BY: Mapping[Hold, frozenset[Who]] = {
     Hold.HALTED: frozenset({Who.EXCHANGE, Who.FAULT}),
     Hold.PAUSED: frozenset({Who.OPERATOR, Who.LIQUIDATION}),
 }
+DURABLE = frozenset({Hold.HALTED, Hold.PAUSED})
+"""What holds a strategy over any number of deaths, until an operator lifts it."""
 _BY_RANK: tuple[Refusal | None, ...] = (*(REFUSALS[hold] for hold in Hold), None)
 
 
@@ -116,6 +119,10 @@ class Holds:
     def reason(self, hold: Hold) -> str:
         """Why; empty when that does not hold."""
         return self.held[hold].reason if hold in self.held else ""
+
+    def durable(self) -> Holds:
+        """What of this outlives the process."""
+        return Holds({hold: held for hold, held in self.held.items() if hold in DURABLE})
 
     def to_document(self) -> dict[str, Any]:
         """All holds, JSON-able."""

@@ -7,7 +7,8 @@ clear. Baseline and latch are saved, so they survive a restart (incidents L26, 5
 
     event      state after                          effect
     Begun      clear, counting from `net`           none
-    Restored   as it was written                    none
+    Restored   as an earlier run left it            none
+    Unknown    latched                              Latched
     Checked    latched, if too much is lost         Latched, once
     Cleared    clear, counting from `net`           none
 """
@@ -17,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from gridbot.core.limits import Limit
 
-__all__ = ["Begun", "Checked", "Cleared", "Event", "Latched", "LossLimit", "LossState", "Restored", "step"]
+__all__ = ["Begun", "Checked", "Cleared", "Event", "Latched", "LossLimit", "LossState", "Restored", "Unknown", "step"]
 
 ZERO = Decimal(0)
 
@@ -36,14 +37,26 @@ class LossLimit:
 
 @dataclass(frozen=True, slots=True)
 class LossState:
-    """`net` (USDT) when counting began, and why the account opens nothing; empty while it may."""
+    """`net` (USDT) when counting began; why the account opens nothing (empty while it may), and since when (ms UTC)."""
 
     baseline: Decimal = ZERO
     latched: str = ""
+    since_ms: int = 0
 
     def to_document(self) -> dict[str, Any]:
-        """What `Restored` needs, JSON-able."""
-        return {"baseline": str(self.baseline), "latched": self.latched}
+        """JSON-able."""
+        return {"baseline": str(self.baseline), "latched": self.latched, "since_ms": self.since_ms}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `to_document` wrote, also without the time, as a1c99c4 wrote it.
+
+        KeyError, TypeError, ValueError or ArithmeticError for anything else.
+        """
+        baseline, latched = Decimal(document["baseline"]), document["latched"]
+        if not baseline.is_finite() or not isinstance(latched, str):
+            raise ValueError(f"expected a finite baseline and the latch's reason as text, got {dict(document)!r}")
+        return cls(baseline, latched, int(document.get("since_ms", 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +68,27 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """An earlier run left this document."""
+    """An earlier run left this."""
 
-    document: Mapping[str, Any]
+    state: LossState
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody knows whether the account is latched: `reason` says why, and what lifts it. Then it is, since `now_ms`."""
+
+    reason: str
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The figures now, in USDT."""
+    """The figures now, in USDT; `now_ms` is UTC."""
 
     net: Decimal
     wallet_balance: Decimal
     unrealised: Decimal
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +98,7 @@ class Cleared:
     net: Decimal
 
 
-Event = Begun | Restored | Checked | Cleared
+Event = Begun | Restored | Unknown | Checked | Cleared
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +109,16 @@ class Latched:
 
 
 def step(state: LossState, event: Event, rule: LossLimit) -> tuple[LossState, Latched | None]:
-    """Apply an event. KeyError, TypeError or ArithmeticError for a document that `to_document` did not write."""
+    """Apply an event."""
     match event:
         case Begun(net=net) | Cleared(net=net):
             return LossState(net), None
-        case Restored(document=document):
-            return LossState(Decimal(document["baseline"]), str(document["latched"])), None
+        case Restored(state=restored):
+            return restored, None
+        case Unknown(reason=unknown, now_ms=now_ms):
+            return replace(state, latched=unknown, since_ms=now_ms), Latched(unknown)
     reason = "" if state.latched else _too_much(state.baseline, event, rule)
-    return (replace(state, latched=reason), Latched(reason)) if reason else (state, None)
+    return (replace(state, latched=reason, since_ms=event.now_ms), Latched(reason)) if reason else (state, None)
 
 
 def _too_much(baseline: Decimal, now: Checked, rule: LossLimit) -> str:

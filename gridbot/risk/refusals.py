@@ -28,6 +28,7 @@ class Refusal(StrEnum):
     MAX_MARGIN = "max_margin"
     FUNDS = "insufficient_balance"
     LOSS_LIMIT = "session_loss_limit"
+    NO_NUMBER = "no_order_number"
 
 
 class Producer(StrEnum):

@@ -13,7 +13,7 @@ from decimal import Decimal
 from gridbot.core import Direction, TickerEvent
 from gridbot.orders.book import OrderBook
 from gridbot.risk.caps import Caps
-from gridbot.risk.holds import NOT_READY, Event, Halt, Hold, Holds, NotReady, Pause, Ready, Resume, Who, step
+from gridbot.risk.holds import DURABLE, NOT_READY, Event, Halt, Hold, Holds, NotReady, Pause, Ready, Resume, Who, step
 
 __all__ = ["Leg", "StrategyRiskState"]
 
@@ -37,7 +37,8 @@ class Leg:
 class StrategyRiskState:
     """Book, price, legs and limits of one strategy, and what holds it.
 
-    `price_s` is on a monotonic clock; `wall_ms` (ms UTC) says when a hold began.
+    `price_s` is on a monotonic clock; `wall_ms` (ms UTC) says when a hold began. `keep` gets the holds when one
+    of those that outlive the process was set or lifted; it must neither block nor raise.
     """
 
     strat_id: str
@@ -45,6 +46,7 @@ class StrategyRiskState:
     book: OrderBook
     caps: Caps
     wall_ms: Callable[[], int]
+    keep: Callable[[Holds], None] = lambda holds: None
     legs: dict[Direction, Leg] = field(default_factory=lambda: {d: Leg() for d in Direction})
     ticker: TickerEvent | None = None
     """The prices that decisions are based on now."""
@@ -98,6 +100,10 @@ class StrategyRiskState:
         """Whether the state is complete and reconciled with the exchange."""
         self._hold(Ready() if ready else NotReady())
 
+    def restore(self, holds: Holds) -> None:
+        """What an earlier process left holds again, with its reason, who and when. Before the first order."""
+        self.holds = Holds({**self.holds.held, **holds.held})
+
     def pause(self, who: Who = Who.OPERATOR, reason: str = "paused by the operator") -> None:
         """Place nothing until an operator resumes; what paused it first stays."""
         self._hold(Pause(reason, who))
@@ -112,6 +118,8 @@ class StrategyRiskState:
         self.epoch += 1
 
     def _hold(self, event: Event) -> bool:
-        """Whether the event changed something."""
+        """Whether the event changed something. Memory first, the file after."""
         self.holds, changed = step(self.holds, event, self.wall_ms())
+        if changed & DURABLE:
+            self.keep(self.holds)
         return bool(changed)

@@ -75,8 +75,10 @@ class Disk:
 class MemoryFiles:
     """`ports.Files` of one life: what waits to be written is lost with it."""
 
-    def __init__(self, disk: Disk, directory: Path) -> None:
+    def __init__(self, disk: Disk, directory: Path, on_problem: Callable[[str], None] = lambda text: None) -> None:
         self._disk = disk
+        self._on_problem = on_problem
+        self._failing: set[str] = set()
         self._directory = directory
         self._waiting: dict[str, tuple[Callable[[], bytes], Callable[[], None] | None]] = {}
         self._timer: Handle | None = None
@@ -116,9 +118,13 @@ class MemoryFiles:
         for name, (encode, written) in list(self._waiting.items()):
             try:
                 self._replace(name, encode())
-            except OSError:
+            except OSError as error:
+                if name not in self._failing:
+                    self._failing.add(name)
+                    self._on_problem(f"{self.path(name)}: expected to write the file, got {error.strerror}")
                 self._schedule(RETRY_S)
                 continue
+            self._failing.discard(name)
             del self._waiting[name]
             if written is not None:
                 written()

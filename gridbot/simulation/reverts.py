@@ -24,6 +24,7 @@ from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import AskExecutions
+from gridbot.state.holds_file import HoldsFile
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -95,9 +96,14 @@ def _hold_for_over() -> AbstractContextManager[Any]:
     return patch.dict(life._HANDLERS, {Revived: ignore})
 
 
+def _keep_no_holds() -> AbstractContextManager[Any]:
+    return patch.object(HoldsFile, "keep", lambda *_: None)
+
+
 REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
+    "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
     "look-up-lost-replies": Revert(
         "An order whose reply was lost is looked up, not given up.",
         ("no-unknown-order", "one-order-per-level"),

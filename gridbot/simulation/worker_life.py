@@ -95,8 +95,6 @@ class Life:
             code = await self.session.run()
         except (JournalBusy, StartRefused) as refusal:
             code = self.session.refuse(str(refusal))
-        except OSError as error:
-            code = self.session.refuse(f"expected to write state and journal, got: {error}")
         finally:
             self.is_over = True
             self._world.wires.forget(self)
@@ -121,8 +119,8 @@ class Life:
         dial = functools.partial(SocketLink, world.wires)
         return StreamSet(*args, settings=settings, dial=cast(Any, dial), **options)
 
-    def _make_files(self, directory: Path) -> MemoryFiles:
-        return MemoryFiles(self._world.disk, directory)
+    def _make_files(self, directory: Path, on_problem: Callable[[str], None]) -> MemoryFiles:
+        return MemoryFiles(self._world.disk, directory, on_problem)
 
 
 def assembly_of_this_life(*args: Any, **options: Any) -> Assembly:

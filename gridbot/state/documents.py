@@ -1,17 +1,28 @@
-"""One JSON document that survives a restart: the ledger's checkpoint, the next link-id generation, the loss latch."""
+"""One JSON document that survives a restart: the ledger's checkpoint, the next link-id generation, latch and holds.
+
+What can be had from elsewhere is read by `load`, which starts without a damaged document. What stops orders is read by
+`load_as`, which never takes a damaged document for none.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import orjson
 
 from gridbot.ports import Files
 
-__all__ = ["StateFile"]
+__all__ = ["StateFile", "Unreadable"]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+class Unreadable(Exception):
+    """There is a document, but not what it says; the text names the file and the reason."""
 
 
 class StateFile:
@@ -36,21 +47,45 @@ class StateFile:
         if raw is None:
             return None
         try:
-            document = orjson.loads(raw)
-            problem = "" if isinstance(document, dict) else f"expected a JSON object, got {type(document).__name__}"
-        except orjson.JSONDecodeError as error:
-            document, problem = None, f"expected JSON, got {error}"
-        if problem:
+            self.on_disk = _decode(raw)
+        except ValueError as error:
             aside = self._files.set_aside(self._name)
-            log.warning("%s cannot be read (%s); kept as %s, starting without it", self, problem, aside)
+            log.warning("%s cannot be read (%s); kept as %s, starting without it", self, error, aside)
             return None
-        self.on_disk = document
         return self.on_disk
 
-    def save(self, document: dict[str, Any]) -> None:
-        """Write soon. Never blocks, never raises; a failure is logged and tried again."""
+    def load_as(self, read: Callable[[dict[str, Any]], T]) -> T | None:
+        """What `read` makes of the document; None only when there is no file.
+
+        Raises Unreadable for a file that the disk does not give, that is torn, or that `read` refuses by a KeyError,
+        TypeError, ValueError, AttributeError or ArithmeticError. The file stays, so the next start cannot take it for
+        none either; a copy is kept beside it, because the next save replaces it.
+        """
+        try:
+            raw = self._files.read(self._name)
+        except OSError as error:
+            raise Unreadable(f"{self} cannot be read ({error.strerror or error})") from error
+        if raw is None:
+            return None
+        try:
+            return read(_decode(raw))
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            self._files.write_soon(f"{self._name}.bad", lambda: raw)
+            text = str(error) if isinstance(error, ValueError) else repr(error)
+            raise Unreadable(f"{self} cannot be read ({text}; a copy is kept as {self._name}.bad)") from error
+
+    def save(self, document: dict[str, Any], safe: Callable[[], None] = lambda: None) -> None:
+        """Write soon. Never blocks, never raises; a failure is an alert and tried again.
+
+        `safe` is called, in any thread, when this document is on the disk.
+        """
         data = orjson.dumps(document)  # now: the caller may change its document afterwards
-        self._files.write_soon(self._name, lambda: data, lambda: self._is_safe(document))
+
+        def written() -> None:
+            self._is_safe(document)
+            safe()
+
+        self._files.write_soon(self._name, lambda: data, written)
 
     def save_now(self, document: dict[str, Any]) -> None:
         """Write before going on, for start and stop. Raises OSError."""
@@ -59,3 +94,14 @@ class StateFile:
 
     def _is_safe(self, document: dict[str, Any]) -> None:
         self.on_disk = document
+
+
+def _decode(raw: bytes) -> dict[str, Any]:
+    """The JSON object. Raises ValueError, which says what it is instead."""
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"expected JSON, got {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"expected a JSON object, got {type(document).__name__}")
+    return document

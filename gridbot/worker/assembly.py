@@ -25,6 +25,7 @@ from gridbot.records.recorder import Recorder
 from gridbot.risk.gate import Gate
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StateFile
+from gridbot.state.holds_file import HoldsFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.strategy_store import GridAnchorStore
@@ -36,7 +37,7 @@ from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.outside import Outside
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.spec import WorkerSpec
-from gridbot.worker.startup import prepare_account
+from gridbot.worker.startup import prepare_account, refused_by_disk
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Assembly"]
@@ -79,12 +80,15 @@ class Assembly:
         self.alerts = Alerts(self.recorder, alert)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
-        self._files = self._outside.files(spec.data_dir / "state" / spec.account)
+        self._files = self._outside.files(spec.data_dir / "state" / spec.account, self._disk_alert())
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
         self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder)
         self._ledger = self.checkpoint.load()
         self._generations = _generations(StateFile(self._files, "generation.json"), clock)
+        self._holds = HoldsFile(StateFile(self._files, "holds.json"))
+        names = [strategy.strat_id for strategy in self._strategies]
+        self._unread = self._holds.load(names, clock.wall_ms(), f"resume {spec.account}")
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
@@ -99,16 +103,21 @@ class Assembly:
     async def start(self) -> None:
         """Check the account, build everything, reconcile with the exchange.
 
-        Raises ExchangeError or StartRefused; OSError when the disk refuses what has to be safe before the first order.
+        Raises ExchangeError or StartRefused, also when the disk refuses what has to be safe before the first order.
         """
         settings = self._spec.settings
         self.rest = self._outside.rest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
         instruments = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
-            self.checkpoint.save_now(self._ledger)  # a death before the first fill must not begin it again, later
-        self._generations.reserve()
+            try:
+                self.checkpoint.save_now(self._ledger)  # a death before the first fill must not begin it again, later
+            except OSError as error:
+                raise refused_by_disk(self._spec.data_dir, error) from error
         context = self._make_context()
+        if self._unread:
+            self.alerts("error", "holds", self._unread)
+            self._unread = ""
         losses = self._make_losses(context)
         losses.load()
         parts = Parts(
@@ -194,6 +203,9 @@ class Assembly:
         engine = kind.make(strategy, instrument, name, states.load(name))
         if engine.restore_note:
             log.info("%s: the %s is built anew: %s", name, kind.name, engine.restore_note)
+        holds = self._holds.of(name)
+        for hold, held in holds.held.items():
+            log.warning("%s starts %s, as an earlier run was (%s): %s", name, hold, held.who, held.reason)
         venue = gate = None
         if strategy.shadow_mode:
             venue = ShadowVenue(strategy.symbol, run_id=self._run_id)
@@ -207,6 +219,8 @@ class Assembly:
             engine,
             context,
             save_state=lambda exchange_ts: states.save(name, engine.state()),
+            holds=holds,
+            keep_holds=lambda held: self._holds.keep(name, held),
             venue=venue,
             gate=gate,
         )
@@ -224,6 +238,16 @@ class Assembly:
             clock_offset_ms=lambda: self.rest.clock_offset_ms,
         )
 
+    def _disk_alert(self) -> Callable[[str], None]:
+        """What hears, in the thread of the files, that one cannot be written: an alert, on this loop."""
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is at its end
+                loop.call_soon_threadsafe(self.alerts, "error", "state_file", text)
+
+        return tell
+
     def _cap_warning(self, key: str, text: str) -> None:
         self.alerts("warning", f"cap.{key}", text)
 
@@ -235,4 +259,6 @@ def _generations(file: StateFile, clock: Clock) -> Generations:
     if document and not isinstance(upto, int):
         log.warning("%s: expected a whole number in next, got %r; numbers go on from the clock", file, upto)
     start = max(upto, 0) if isinstance(upto, int) else clock.wall_ms()
-    return Generations(start, lambda upto: file.save_now({"next": upto}))
+    generations = Generations(start, lambda upto, safe: file.save({"next": upto}, safe))
+    generations.available(1)  # asks for the first block, so that it is there before the first order
+    return generations

@@ -67,10 +67,5 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
             return await session.run()
     except (KeyRefused, JournalBusy, StartRefused) as refusal:
         return session.refuse(str(refusal))
-    except OSError as error:
-        return session.refuse(
-            f"expected to write state and journal in {spec.data_dir}, got: {error}; "
-            "make room there, or let this user write there"
-        )
     finally:
         pipe.close()

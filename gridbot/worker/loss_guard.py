@@ -1,7 +1,8 @@
 """Watches the session loss limit: compares, latches the gate, alerts, and saves.
 
 Memory comes first, the file after: what the disk does neither undoes nor delays a latch. A latch that a crash kept from
-the file is found again by the next start, which counts from the same baseline.
+the file is found again by the next start, which counts from the same baseline. A file that does not say whether the
+account is latched latches it: only an operator knows better.
 """
 
 from __future__ import annotations
@@ -9,10 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from gridbot.risk.loss_limit import Begun, Checked, Cleared, Event, Latched, LossLimit, LossState, Restored, step
-from gridbot.state.documents import StateFile
+from gridbot.risk.loss_limit import (
+    Begun,
+    Checked,
+    Cleared,
+    Event,
+    Latched,
+    LossLimit,
+    LossState,
+    Restored,
+    Unknown,
+    step,
+)
+from gridbot.state.documents import StateFile, Unreadable
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.startup import StartRefused
 
 __all__ = ["LossGuard"]
 
@@ -30,31 +41,28 @@ class LossGuard:
         self._state = LossState()
 
     def load(self) -> None:
-        """Continue where an earlier run stopped: latched stays latched. Before the first order.
-
-        Raises OSError, and StartRefused when the file does not say whether the account is latched.
-        """
-        document = self._file.load()
-        if document is None:
-            self._step(Begun(self._net()))
-            self._file.save_now(self._state.to_document())
-            return
+        """Continue where an earlier run stopped: latched stays latched. Before the first order. Never raises."""
         try:
-            self._step(Restored(document))
-        except (KeyError, ArithmeticError, TypeError, ValueError) as error:
-            raise StartRefused(
-                f"expected baseline and latched in {self._file}, got {document!r} ({error!r}); put them right, or "
-                "remove the file to count the loss from now on"
-            ) from error
+            earlier = self._file.load_as(LossState.from_document)
+        except Unreadable as error:
+            reason = (
+                f"{error}, so it is unknown whether the account has lost too much; nothing is opened until "
+                f"`resume {self._context.name}`"
+            )
+            self._tell(self._step(Unknown(reason, self._context.clock.wall_ms())))
+            return
+        if earlier is not None:
+            self._step(Restored(earlier))
+            return
+        self._step(Begun(self._net()))
+        self._file.save(self._state.to_document())
 
     def check(self) -> bool:
         """Whether the account is latched now; alerts when that is new."""
         funds = self._context.funds
         unrealised = (funds.wallet.unrealised_pnl if funds.wallet else None) or ZERO
-        latched = self._step(Checked(self._net(), funds.wallet_balance, unrealised))
-        if latched is not None:
-            self._context.alert("error", "session_loss_limit", latched.reason)
-            self._file.save(self._state.to_document())
+        now_ms = self._context.clock.wall_ms()
+        self._tell(self._step(Checked(self._net(), funds.wallet_balance, unrealised, now_ms)))
         return bool(self._state.latched)
 
     def clear(self) -> None:
@@ -62,10 +70,16 @@ class LossGuard:
         self._step(Cleared(self._net()))
         self._file.save(self._state.to_document())
 
+    def _tell(self, latched: Latched | None) -> None:
+        """Alert and save, if the account is latched now and was not before."""
+        if latched is not None:
+            self._context.alert("error", "session_loss_limit", latched.reason)
+            self._file.save(self._state.to_document())
+
     def _step(self, event: Event) -> Latched | None:
         """Apply an event, and have the gate follow."""
         self._state, latched = step(self._state, event, self._limit)
-        self._context.gate.latch_loss(self._state.latched)
+        self._context.gate.latch_loss(self._state.latched, self._state.since_ms)
         return latched
 
     def _net(self) -> Decimal:

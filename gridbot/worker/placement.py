@@ -62,8 +62,10 @@ class Placement:
             else:
                 places.append(self._proposal(intent))
         now_s = self._context.clock.monotonic_s()
+        has_numbers = self._context.generations.available(len(places))
         for proposal in wire_order(places):
-            refusal = self._gate.admit(risk_state, proposal, now_s)
+            # A number that is not reserved on the disk might be used twice. The disk is asked again all the while.
+            refusal = self._gate.admit(risk_state, proposal, now_s) if has_numbers else Refusal.NO_NUMBER
             if refusal is None:
                 self._orders.submit(proposal)
             else:

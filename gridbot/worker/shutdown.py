@@ -100,6 +100,8 @@ def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direct
         client_id=client_order_id(runner.strat_id, runner.symbol, side, ticks, direction),
         post_only=False,
     )
+    if not context.generations.available(1):
+        return False
     if context.gate.admit(risk_state, proposal, context.clock.monotonic_s(), Producer.CLOSE) is not None:
         return False
     runner.orders.submit(proposal)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
@@ -15,7 +16,7 @@ from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.ports import ExchangeQueries
 
-__all__ = ["RETRY_WAITS_S", "StartRefused", "is_hopeless", "prepare_account"]
+__all__ = ["RETRY_WAITS_S", "StartRefused", "is_hopeless", "prepare_account", "refused_by_disk"]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,14 @@ HOPELESS = frozenset({ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM})
 
 class StartRefused(Exception):
     """Trading would be unsafe; the text says what was expected, what was found and what to do."""
+
+
+def refused_by_disk(data_dir: Path, error: OSError) -> StartRefused:
+    """The disk takes nothing before the first order: nothing was sent, and it may pass."""
+    return StartRefused(
+        f"expected to write state and journal in {data_dir}, got: {error}; "
+        "make room there, or let this user write there"
+    )
 
 
 def is_hopeless(error: ExchangeError) -> bool:

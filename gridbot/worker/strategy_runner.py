@@ -28,7 +28,7 @@ from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records import builders
 from gridbot.risk.caps import Caps
 from gridbot.risk.gate import Gate
-from gridbot.risk.holds import Who
+from gridbot.risk.holds import Holds, Who
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.strategies.base import Strategy
 from gridbot.worker.context import WorkerContext
@@ -40,9 +40,15 @@ from gridbot.worker.strategy_saving import StrategySaving
 
 __all__ = ["StrategyRunner"]
 
+NOTHING = Holds()
+
 
 class StrategyRunner:
-    """See the module. `save_state` is called when the state has changed, with the exchange time (ms) of the cause."""
+    """See the module. `save_state` is called when the state has changed, with the exchange time (ms) of the cause.
+
+    `holds` are what an earlier process left; `keep_holds` is called when pause or halt have changed. Neither of the
+    two may wait for the disk.
+    """
 
     def __init__(
         self,
@@ -52,6 +58,8 @@ class StrategyRunner:
         context: WorkerContext,
         *,
         save_state: Callable[[int], None] = lambda exchange_ts: None,
+        holds: Holds = NOTHING,
+        keep_holds: Callable[[Holds], None] = lambda holds: None,
         venue: ShadowVenue | None = None,
         gate: Gate | None = None,
     ) -> None:
@@ -68,7 +76,8 @@ class StrategyRunner:
         self._venue = venue
         self.book = OrderBook(instrument)
         self.sizer = PositionSizer(config, instrument)
-        self.risk_state = _risk_state(config, self.book, context.clock.wall_ms)
+        self.risk_state = _risk_state(config, self.book, context.clock.wall_ms, keep_holds)
+        self.risk_state.restore(holds)
         self._gate.enroll(self.risk_state)
         self.orders = OrderManager(self.risk_state, instrument, context, self._gate, log=self.log, venue=venue)
         self.positions = StrategyPositions(
@@ -212,7 +221,9 @@ class StrategyRunner:
                 self.on_position_update(position, source="shadow")
 
 
-def _risk_state(config: StrategyConfig, book: OrderBook, wall_ms: Callable[[], int]) -> StrategyRiskState:
+def _risk_state(
+    config: StrategyConfig, book: OrderBook, wall_ms: Callable[[], int], keep: Callable[[Holds], None]
+) -> StrategyRiskState:
     return StrategyRiskState(
         strat_id=config.strat_id,
         symbol=config.symbol,
@@ -224,4 +235,5 @@ def _risk_state(config: StrategyConfig, book: OrderBook, wall_ms: Callable[[], i
             max_orders_per_minute=config.caps.max_orders_per_minute,
         ),
         wall_ms=wall_ms,
+        keep=keep,
     )

@@ -29,7 +29,7 @@ from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.reporting import Process, Reporting
 from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.spec import WorkerSpec
-from gridbot.worker.startup import RETRY_WAITS_S, is_hopeless
+from gridbot.worker.startup import RETRY_WAITS_S, is_hopeless, refused_by_disk
 
 __all__ = ["EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
 
@@ -75,11 +75,12 @@ class WorkerSession:
         self._early_faults = FaultBook()
 
     async def run(self) -> int:
-        """Start, trade until stopped, close; the exit code. Raises StartRefused, JournalBusy, OSError."""
+        """Start, trade until stopped, close; the exit code.
+
+        Raises StartRefused, JournalBusy, and whatever unexpected ends the trading, also an OSError.
+        """
         report = background.start(self._reporting.run(), name="the reports to the supervisor")
-        assembly = self._assembly = Assembly(
-            self._spec, self._records, alert=self._tell, clock=self._clock, ids=self._ids
-        )
+        assembly = self._assembly = self._assemble()
         reason, code = "stopped", EXIT_OK
         try:
             if not await self._start(assembly):
@@ -96,6 +97,13 @@ class WorkerSession:
             self._assembly = None  # its records are complete; from here on only the supervisor records alerts
             self._send({"type": "bye", "reason": reason, "exit_code": code})
         return code
+
+    def _assemble(self) -> Assembly:
+        """Open journal and state. A disk that refuses them refuses the start: nothing was sent, and it may pass."""
+        try:
+            return Assembly(self._spec, self._records, alert=self._tell, clock=self._clock, ids=self._ids)
+        except OSError as error:
+            raise refused_by_disk(self._spec.data_dir, error) from error
 
     def refuse(self, text: str) -> int:
         """Give up before anything was sent; returns the exit code."""

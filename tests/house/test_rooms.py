@@ -46,12 +46,12 @@ GRIDBOT = {
     "config": "core exchange strategies records paper.settings paper.market",
     "log_lines": "",
     "logging_setup": "config log_lines",
-    "state": "core ports strategies records config atomic_file background version",
+    "state": "core ports strategies risk records config atomic_file background version",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
     " process_guard system_ports background fault_book segment_file",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
-    "simulation": "background core ports strategies orders records risk execution bybit exchange config worker"
+    "simulation": "background core ports strategies orders records risk execution bybit exchange config state worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
     " paper.streams segment_file",
 }

@@ -26,8 +26,10 @@ from gridbot.records.record_types import (
     StreamGapRecord,
 )
 from gridbot.state.documents import StateFile
+from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.store.reading import connect
 from gridbot.worker.health import account_health, sample_of
+from gridbot.worker.startup import StartRefused
 from tests.integration.worker_bench import WorkerBench, account_of, exchange, records, settings, trading
 from tests.store.session import write_all
 
@@ -311,19 +313,18 @@ def test_what_has_to_be_safe_is_on_the_disk_before_the_first_order(tmp_path: Pat
                 saved = json.loads((tmp_path / "state" / "alice" / "ledger.json").read_bytes())
                 assert saved["ledger"]["last_exec_ts"] > 0
                 assert saved["ledger"]["complete_to"] == begun
-                assert (tmp_path / "state" / "alice" / "generation.json").exists()
 
     asyncio.run(run())
 
 
 def test_a_disk_that_refuses_what_has_to_be_safe_refuses_the_start(tmp_path: Path) -> None:
-    """Later it would halt the strategy at the first price that wants an order."""
+    """Nothing was sent, so it is tried again without counting as a failure."""
     config = settings(tmp_path)
 
     async def run() -> None:
         full = OSError(28, "No space left on device")
-        refusing = patch.object(StateFile, "save_now", side_effect=full)
-        with exchange(config) as paper, refusing, pytest.raises(OSError, match="No space left"):
+        refusing = patch.object(Checkpoint, "save_now", side_effect=full)
+        with exchange(config) as paper, refusing, pytest.raises(StartRefused, match="No space left"):
             async with trading(config, paper):
                 raise AssertionError("it trades")
 

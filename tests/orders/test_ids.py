@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -54,32 +55,72 @@ def test_foreign_ids_are_not_taken_for_ours(foreign: str) -> None:
     assert client_id_of(foreign) is None
 
 
-def test_a_block_of_generations_is_reserved_before_its_first_number_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Generations, "BLOCK", 3)
-    reserved: list[int] = []
-    generations = Generations(7, reserved.append)
-    seen = [(generations.next(), reserved[-1]) for _ in range(4)]
-    assert seen == [(7, 10), (8, 10), (9, 10), (10, 13)]
-    assert reserved == [10, 13]
+class Disk:
+    """Takes what is reserved at once, or when `is_full` ends and `write` is called."""
+
+    def __init__(self, durable: int = 7) -> None:
+        self.durable, self.is_full = durable, False
+        self.asked: list[int] = []
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
+
+    def reserve(self, upto: int, safe: Callable[[], None]) -> None:
+        self.asked.append(upto)
+        self._waiting.append((upto, safe))
+        self.write()
+
+    def write(self) -> None:
+        while self._waiting and not self.is_full:
+            upto, safe = self._waiting.pop(0)
+            self.durable = upto
+            safe()
 
 
-def test_a_block_can_be_reserved_ahead_once() -> None:
-    reserved: list[int] = []
-    generations = Generations(7, reserved.append)
-    generations.reserve()
-    generations.reserve()
-    assert (generations.next(), reserved) == (7, [7 + Generations.BLOCK])
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Generations, "BLOCK", 5)
+    monkeypatch.setattr(Generations, "AHEAD", 2)
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_a_block_of_generations_is_reserved_before_its_first_number_is_used() -> None:
+    disk = Disk()
+    generations = Generations(7, disk.reserve)
+    seen = []
+    for _ in range(6):
+        assert generations.available(1)
+        seen.append((generations.next(), disk.durable))
+    assert seen == [(7, 12), (8, 12), (9, 12), (10, 12), (11, 17), (12, 17)], "asked for ahead of the need"
+    assert disk.asked == [12, 17]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_disk_that_takes_nothing_is_a_wait_that_ends_by_itself() -> None:
+    disk = Disk()
+    disk.is_full = True
+    generations = Generations(7, disk.reserve)
+    assert [generations.available(1), generations.available(1)] == [False, False]
+    assert disk.asked == [12], "asked once: the files try again by themselves"
+    with pytest.raises(LookupError, match="all below 7 are used"):
+        generations.next()
+    disk.is_full = False
+    disk.write()
+    assert [generations.available(5), generations.available(6)] == [True, False]
+    disk.is_full = True
+    assert [generations.next() for _ in range(5)] == [7, 8, 9, 10, 11]
+    assert not generations.available(1)
+    disk.is_full = False
+    disk.write()
+    assert generations.available(1)
+    assert generations.next() == 12
+
+
+@pytest.mark.usefixtures("small_blocks")
 def test_generations_never_repeat_across_crashes() -> None:
-    durable = [100]
-
-    def reserve(upto: int) -> None:
-        durable[0] = upto
-
+    disk = Disk(100)
     given_out: set[int] = set()
     for _ in range(5):  # five lives, each ended without a word
-        generations = Generations(durable[0], reserve)
-        numbers = [generations.next() for _ in range(7)]
+        generations = Generations(disk.durable, disk.reserve)
+        numbers = [generations.next() for _ in range(7) if generations.available(1)]
+        assert len(numbers) == 7
         assert not given_out & set(numbers)
         given_out.update(numbers)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gridbot.risk import holds
 from gridbot.risk.holds import (
+    DURABLE,
     LIFTED_BY,
     NOT_READY,
     REFUSALS,
@@ -147,3 +148,9 @@ def test_the_drawn_table_is_that_of_the_code() -> None:
         assert not any(str(who) in row.split("  ") for who in set(Who) - SET_BY[hold])
         lifting = [event.__name__ for event, lifts in LIFTED_BY.items() if hold in lifts]
         assert (lifting[0] if lifting else "nothing") in row
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: "+".join(state.held) or "free")
+def test_halt_and_pause_of_a_strategy_outlive_the_process(state: Holds) -> None:
+    assert {Hold.HALTED, Hold.PAUSED} == DURABLE
+    assert state.durable() == Holds({hold: held for hold, held in state.held.items() if hold in DURABLE})

@@ -10,11 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.limits import Limit
-from gridbot.risk.loss_limit import Begun, Checked, Cleared, Event, Latched, LossLimit, LossState, Restored, step
+from gridbot.risk.loss_limit import (
+    Begun,
+    Checked,
+    Cleared,
+    Event,
+    Latched,
+    LossLimit,
+    LossState,
+    Restored,
+    Unknown,
+    step,
+)
 from tests.core.helpers import EXAMPLES
 
 D = Decimal
 ZERO = D(0)
+NOW_MS = 1_700_000_000_000
 
 
 def rule(amount: str | None, *, includes_unrealised: bool = False) -> LossLimit:
@@ -22,7 +34,7 @@ def rule(amount: str | None, *, includes_unrealised: bool = False) -> LossLimit:
 
 
 def checked(net: str, wallet: str = "1000", unrealised: str = "0") -> Checked:
-    return Checked(D(net), D(wallet), D(unrealised))
+    return Checked(D(net), D(wallet), D(unrealised), NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +56,7 @@ def checked(net: str, wallet: str = "1000", unrealised: str = "0") -> Checked:
 def test_a_loss_above_the_limit_latches(amount: str | None, net: str, wallet: str, *, latches: bool) -> None:
     state, latched = step(LossState(), checked(net, wallet), rule(amount))
     assert (latched is not None) is latches
-    assert state == LossState(ZERO, latched.reason if latched else "")
+    assert state == (LossState(ZERO, latched.reason, NOW_MS) if latched else LossState())
 
 
 def test_the_loss_counts_from_the_last_time_the_latch_was_clear() -> None:
@@ -56,7 +68,7 @@ def test_the_loss_counts_from_the_last_time_the_latch_was_clear() -> None:
     assert effect == Latched(
         "lost 51.00 USDT since the latch was clear, the session loss limit is 50.00; nothing is opened until `resume`"
     )
-    assert latched == LossState(D(-500), effect.reason)
+    assert latched == LossState(D(-500), effect.reason, NOW_MS)
     assert step(latched, checked("-600"), limit) == (latched, None), "it latches once"
     state, effect = step(latched, Cleared(D(-600)), limit)
     assert (state, effect) == (LossState(D(-600)), None)
@@ -72,20 +84,45 @@ def test_open_losses_count_where_that_is_wanted(unrealised: str, *, included: bo
 
 
 def test_baseline_and_latch_outlive_a_restart() -> None:
-    for state in (LossState(D("-500.5")), LossState(D(3), "lost too much")):
-        assert step(LossState(), Restored(state.to_document()), rule("50")) == (state, None)
-    assert LossState(D("-1.5"), "x").to_document() == {"baseline": "-1.5", "latched": "x"}
+    for state in (LossState(D("-500.5")), LossState(D(3), "lost too much", NOW_MS)):
+        restored = LossState.from_document(state.to_document())
+        assert step(LossState(), Restored(restored), rule("50")) == (state, None)
+    assert LossState(D("-1.5"), "x", 7).to_document() == {"baseline": "-1.5", "latched": "x", "since_ms": 7}
 
 
-@pytest.mark.parametrize("document", [{}, {"baseline": "1"}, {"baseline": "x", "latched": ""}, {"baseline": None}])
+def test_a_document_of_a1c99c4_says_no_time() -> None:
+    assert LossState.from_document({"baseline": "-1.5", "latched": "x"}) == LossState(D("-1.5"), "x", 0)
+
+
+def test_an_account_of_which_nobody_knows_whether_it_is_latched_is_latched_until_it_is_cleared() -> None:
+    limit = rule("50")
+    latched, effect = step(LossState(), Unknown("latch.json is torn", NOW_MS), limit)
+    assert (latched, effect) == (LossState(ZERO, "latch.json is torn", NOW_MS), Latched("latch.json is torn"))
+    assert step(latched, checked("-999"), limit) == (latched, None), "the first reason stays"
+    assert step(latched, Cleared(D(-7)), limit) == (LossState(D(-7)), None)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"baseline": "1"},
+        {"latched": ""},
+        {"baseline": "x", "latched": ""},
+        {"baseline": None, "latched": ""},
+        {"baseline": "NaN", "latched": ""},
+        {"baseline": "1", "latched": None},
+        {"baseline": "1", "latched": "", "since_ms": "soon"},
+    ],
+)
 def test_another_document_is_refused(document: dict[str, Any]) -> None:
-    with pytest.raises((KeyError, ArithmeticError, TypeError)):
-        step(LossState(), Restored(document), rule("50"))
+    with pytest.raises((KeyError, ArithmeticError, TypeError, ValueError)):
+        LossState.from_document(document)
 
 
 NETS = st.integers(-200, 200).map(D)
 EVENTS: st.SearchStrategy[Event] = st.one_of(
-    NETS.map(Cleared), st.builds(Checked, NETS, st.integers(-5, 1000).map(D), NETS)
+    NETS.map(Cleared), st.builds(Checked, NETS, st.integers(-5, 1000).map(D), NETS, st.just(NOW_MS))
 )
 
 
@@ -108,4 +145,4 @@ def test_it_is_latched_from_the_first_loss_above_the_limit_until_it_is_cleared(
             assert (effect is not None) is (too_much and not is_latched)
             is_latched = is_latched or too_much
         assert (bool(state.latched), state.baseline) == (is_latched, since)
-        assert step(LossState(), Restored(state.to_document()), limit)[0] == state
+        assert LossState.from_document(state.to_document()) == state

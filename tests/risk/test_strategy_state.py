@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from gridbot.core import Direction, Side
-from gridbot.risk.holds import Held, Hold, Who
+from gridbot.risk.holds import Held, Hold, Holds, Who
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from tests.orders.helpers import make_order
 from tests.risk.helpers import NOW, NOW_MS, ticker, trading_state
@@ -96,3 +96,31 @@ def test_a_strategy_that_nothing_is_known_of_is_not_ready() -> None:
     assert state.ready
     state.set_ready(ready=False)
     assert state.holds.held == {Hold.NOT_READY: Held("not reconciled with the exchange", Who.WORKER, 0)}
+
+
+def test_what_outlives_the_process_is_kept_when_it_changes_and_only_then() -> None:
+    state, kept = trading_state("s1"), []
+    state.keep = kept.append
+    state.set_ready(ready=False)
+    state.set_ready(ready=True)
+    assert kept == []
+    state.pause()
+    state.pause()
+    assert kept == [state.holds]
+    state.halt("delisted")
+    assert kept[1].held.keys() == {Hold.PAUSED, Hold.HALTED}
+    state.resume()
+    state.resume()
+    assert [holds.durable().held for holds in kept[2:]] == [{}]
+
+
+def test_what_an_earlier_process_left_holds_again_as_it_was() -> None:
+    left = Held("the exchange took 1", Who.LIQUIDATION, 7)
+    state, kept = trading_state("s1"), []
+    state.keep = kept.append
+    state.set_ready(ready=False)
+    state.restore(Holds({Hold.PAUSED: left}))
+    assert (state.ready, state.paused) == (False, True)
+    state.pause()
+    assert state.holds.held[Hold.PAUSED] == left
+    assert kept == [], "the file has it already"

@@ -33,7 +33,6 @@ PART = 5
 KNOWN = {
     "money": "kind 2: realised money depends on the order of arrival; seed 29",
     "no-unknown-order": "kind 3: an order amended by hand is not ours any more after a death; seed 113",
-    "halted-sends-nothing": "kind 5: a pause is gone after a death; seed 122",
 }
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridbot.state.documents import StateFile
+from gridbot.state.documents import StateFile, Unreadable
 from gridbot.state.state_files import StateFiles
 
 
@@ -51,3 +51,37 @@ def test_a_damaged_document_is_kept_aside(files, tmp_path, caplog, content, mess
     assert not path.exists()
     assert f"{path} cannot be read ({message}" in caplog.text
     assert "kept as ledger.json.bad-1, starting without it" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"seq": 1', "expected JSON, got"),
+        (b"", "expected JSON, got"),
+        (b"[1]", "expected a JSON object, got list"),
+        (b"{}", "KeyError"),
+        (b'{"seq": "x"}', "invalid literal"),
+        (b'{"seq": null}', "TypeError"),
+    ],
+)
+def test_a_damaged_document_that_must_not_count_as_none_stays_and_is_copied(files, tmp_path, content, message):
+    path = tmp_path / "latch.json"
+    path.write_bytes(content)
+    for _ in range(2):  # the next start must not take it for none either
+        with pytest.raises(Unreadable, match=f"latch.json cannot be read .*{message}.* kept as latch.json.bad"):
+            StateFile(files, "latch.json").load_as(lambda document: int(document["seq"]))
+    assert files.flush()
+    assert path.read_bytes() == (tmp_path / "latch.json.bad").read_bytes() == content
+
+
+def test_a_document_is_read_and_none_is_none(files):
+    file = StateFile(files, "latch.json")
+    assert file.load_as(lambda document: int(document["seq"])) is None
+    file.save_now({"seq": 3})
+    assert file.load_as(lambda document: int(document["seq"])) == 3
+
+
+def test_a_document_that_the_disk_does_not_give_is_unreadable(files, tmp_path):
+    (tmp_path / "latch.json").mkdir()
+    with pytest.raises(Unreadable, match=r"latch.json cannot be read \(Is a directory\)"):
+        StateFile(files, "latch.json").load_as(len)

@@ -123,7 +123,7 @@ class AccountBench:
             gate=self.gate,
             executor=executor,
             ledger=Ledger(),
-            generations=Generations(1, lambda upto: None),
+            generations=Generations(1, lambda upto, safe: safe()),
             retry=RetryQueue(),
             recorder=self.notes,
             requests=self.requests,

@@ -17,10 +17,16 @@ def test_numbers_go_on_from_the_clock_where_the_file_gives_none(tmp_path: Path, 
     files, clock = StateFiles(tmp_path), SystemClock()
     files.write("generation.json", document)
     before_ms = clock.wall_ms()
-    assert before_ms <= _generations(StateFile(files, "generation.json"), clock).next() <= clock.wall_ms()
+    generations = _generations(StateFile(files, "generation.json"), clock)
+    assert files.flush()
+    assert generations.available(1)
+    assert before_ms <= generations.next() <= clock.wall_ms()
 
 
 def test_numbers_go_on_behind_the_last_block(tmp_path: Path) -> None:
     files = StateFiles(tmp_path)
     files.write("generation.json", b'{"next": 7000000}')
-    assert _generations(StateFile(files, "generation.json"), SystemClock()).next() == 7_000_000
+    generations = _generations(StateFile(files, "generation.json"), SystemClock())
+    assert files.flush()
+    assert generations.next() == 7_000_000
+    assert files.read("generation.json") == b'{"next":8000000}', "the block counts as used before its first number is"

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from gridbot.core import Side
 from gridbot.core.events import ExecutionEvent
 from gridbot.core.limits import Limit
+from gridbot.risk.holds import Hold
 from gridbot.risk.loss_limit import LossLimit
+from gridbot.state.documents import Unreadable
 from gridbot.worker.loss_guard import LossGuard
-from gridbot.worker.startup import StartRefused
 from tests.worker.account_bench import SYMBOL, AccountBench, wallet
 
 D = Decimal
+T = TypeVar("T")
 
 
 class Paper:
@@ -29,19 +31,17 @@ class Paper:
         self.full = False
         self.on_save: Callable[[], None] = lambda: None
 
-    def load(self) -> dict[str, Any] | None:
-        return self.document
+    def load_as(self, read: Callable[[dict[str, Any]], T]) -> T | None:
+        try:
+            return None if self.document is None else read(self.document)
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise Unreadable(f"latch.json cannot be read ({error!r})") from error
 
     def save(self, document: dict[str, Any]) -> None:
         self.on_save()
         self.waiting = document
         if not self.full:
             self.document = document
-
-    def save_now(self, document: dict[str, Any]) -> None:
-        if self.full:
-            raise OSError("no room")
-        self.document = document
 
 
 def guarded(paper: Paper, *, limit: Limit | None = None, lost: str = "0") -> tuple[AccountBench, LossGuard]:
@@ -87,7 +87,6 @@ def test_memory_comes_first_and_the_file_after_without_a_wait_for_the_disk() -> 
     bench, guard = guarded(paper, lost="11")
     seen: list[tuple[bool, int]] = []
     paper.on_save = lambda: seen.append((bool(bench.gate.loss_latched), len(bench.alarm.alerts)))
-    paper.save_now = lambda document: pytest.fail("it waits for the disk")  # type: ignore[method-assign]
     assert guard.check()
     guard.clear()
     assert seen == [(True, 1), (False, 1)]
@@ -119,11 +118,32 @@ def test_a_full_disk_neither_stops_the_latch_nor_its_clearing() -> None:
 
 
 @pytest.mark.parametrize("document", [{}, {"baseline": "x", "latched": ""}, {"baseline": None, "latched": ""}])
-def test_a_file_that_does_not_say_whether_it_is_latched_refuses_the_start(document: dict[str, Any]) -> None:
+def test_a_file_that_does_not_say_whether_it_is_latched_latches_until_an_operator_resumes(
+    document: dict[str, Any],
+) -> None:
+    """The start was refused, again and again, and no command could lift that."""
     paper = Paper()
     paper.document = document
-    with pytest.raises(StartRefused, match=r"expected baseline and latched in .*, got .*; put them right, or remove"):
-        guarded(paper)
+    bench, guard = guarded(paper)
+    assert guard.check()
+    assert "unknown whether the account has lost too much" in bench.gate.loss_latched
+    assert "until `resume alice`" in bench.gate.loss_latched
+    assert bench.alarm.keys == ["session_loss_limit"]
+    again, guard = guarded(paper)
+    assert again.gate.loss_latched == bench.gate.loss_latched, "the next start knows it from the file"
+    guard.clear()
+    free, _ = guarded(paper)
+    assert free.gate.loss_latched == ""
+
+
+def test_a_latch_keeps_its_time_over_restarts() -> None:
+    paper = Paper()
+    bench, guard = guarded(paper, lost="11")
+    bench.clock.now_s += 5
+    guard.check()
+    since_ms = bench.clock.wall_ms()
+    again, _ = guarded(paper)
+    assert again.gate.state.holds.held[Hold.SESSION_LOSS].since_ms == since_ms != again.clock.wall_ms()
 
 
 def test_clear_lets_trade_again_and_counts_from_there() -> None:
@@ -143,7 +163,7 @@ def test_the_first_start_counts_from_what_the_ledger_has() -> None:
     lose(bench, "100")
     guard = LossGuard(LossLimit(Limit(D(10)), includes_unrealised=False), paper, bench.context, ["btc"])  # type: ignore[arg-type]
     guard.load()
-    assert paper.document == {"baseline": "-100", "latched": ""}
+    assert paper.document == {"baseline": "-100", "latched": "", "since_ms": 0}
 
 
 def test_only_live_strategies_lose_money() -> None:

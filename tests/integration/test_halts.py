@@ -1,0 +1,229 @@
+"""Pause, halt and latch over the lives of a worker, and files that do not say what they held (docs/risk.md 6.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.core import Direction, ExecType, ExecutionEvent, Side
+from gridbot.paper.server.paper_thread import PaperThread
+from gridbot.risk.holds import Held, Hold, Who
+from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.startup import StartRefused
+from gridbot.worker.strategy_runner import StrategyRunner
+from tests.integration.test_worker_session import WAIT_S, Life, living
+from tests.integration.worker_bench import BTC, PRICE, exchange, resting, settings, trading
+
+SHADOW: dict[str, Any] = {**BTC, "strat_id": "eth", "symbol": "ETHUSDT", "amount": "q0.1", "shadow_mode": True}
+
+
+def runners(life: Life) -> dict[str, StrategyRunner]:
+    orchestrator = life.session._account()
+    assert orchestrator is not None
+    return {runner.strat_id: runner for runner in orchestrator.runners.values()}
+
+
+async def command(life: Life, name: str, **args: Any) -> None:
+    life.say(name, **args)
+    assert (await life.until("answer", id=name))["ok"]
+
+
+async def decide(life: Life, paper: PaperThread, price: str) -> None:
+    """Until the live strategy knows a new price, and has decided if it may."""
+    await asyncio.to_thread(paper.set_price, "BTCUSDT", price)
+    await asyncio.to_thread(paper.set_price, "ETHUSDT", str(float(price) / 20))
+    btc = runners(life)["btc"].risk_state
+    await come_true(lambda: btc.last_price == type(PRICE)(price))
+
+
+async def come_true(condition: Callable[[], bool]) -> None:
+    deadline_s = asyncio.get_running_loop().time() + WAIT_S
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline_s
+        await asyncio.sleep(0.01)
+
+
+def test_a_pause_outlives_the_process_until_it_is_resumed_for_shadow_strategies_too(tmp_path: Path) -> None:
+    """After a restart, or a worker's death, the account traded again."""
+    config = settings(tmp_path, BTC, SHADOW)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                await life.until("ready")
+                await command(life, "pause", cancel=True)
+                await come_true(lambda: not resting(paper))
+                set_by = {name: runner.risk_state.holds.held for name, runner in runners(life).items()}
+            async with living(config, paper) as life:
+                await life.until("ready")
+                assert {name: runner.risk_state.holds.held for name, runner in runners(life).items()} == set_by
+                await decide(life, paper, "50001")
+                assert resting(paper) == []
+                assert [len(runner.book) for runner in runners(life).values()] == [0, 0]
+                report = await life.until("health", state="trading")
+                assert {row["state"] for row in report["strategies"]} == {"paused"}
+                await command(life, "resume")
+            async with living(config, paper) as life:
+                await life.until("ready")
+                await decide(life, paper, "50002")
+                assert [runner.risk_state.paused for runner in runners(life).values()] == [False, False]
+                await come_true(lambda: all(len(runner.book) for runner in runners(life).values()))
+
+    asyncio.run(run())
+
+
+def test_the_pause_after_a_liquidation_outlives_a_death(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper, crash=True) as bench:
+                await bench.quiet()
+                size = BTC["amount"].removeprefix("q")
+                taken = ExecutionEvent(
+                    "BTCUSDT", "x", "theirs", "", Side.SELL, PRICE, type(PRICE)(size), exec_type=ExecType.BUST
+                )
+                bench.runner().on_execution(taken)
+                held = bench.runner().risk_state.holds.held[Hold.PAUSED]
+                await bench.until((tmp_path / "state" / "alice" / "holds.json").exists, "the file")
+            async with trading(config, paper) as bench:
+                assert bench.runner().risk_state.holds.held == {Hold.PAUSED: held}
+                assert held.who is Who.LIQUIDATION
+                assert held.reason.startswith(f"the exchange reduced our {Direction.SHORT} by {size}")
+
+    asyncio.run(run())
+
+
+def test_torn_holds_start_halted_with_the_reason_and_the_command_that_lifts_it(tmp_path: Path) -> None:
+    config = settings(tmp_path, BTC, SHADOW)
+    path = tmp_path / "state" / "alice" / "holds.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'{"version": 1, "strategies": {"btc": {"paus')
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                alert = await life.until("alert", key="holds")
+                assert "holds.json cannot be read" in alert["text"]
+                assert "`resume alice`" in alert["text"]
+                await life.until("ready")
+                await decide(life, paper, "50001")
+                assert resting(paper) == []
+                assert {r.risk_state.halted for r in runners(life).values()} == {alert["text"]}
+            async with living(config, paper) as life:
+                await life.until("ready")
+                assert {r.risk_state.halted for r in runners(life).values()} == {alert["text"]}
+                await command(life, "resume")
+                await decide(life, paper, "50002")
+                await come_true(lambda: len(resting(paper)) == 10)
+
+    asyncio.run(run())
+    assert json.loads(path.read_bytes())["strategies"] == {}
+
+
+@pytest.mark.parametrize("document", [b'{"baseline": "0", "la', b'{"latched": ""}', b'{"baseline": "0"}', b""])
+def test_a_latch_that_cannot_be_read_starts_latched_until_it_is_resumed(tmp_path: Path, document: bytes) -> None:
+    """A torn file counted as none; one without a key refused the start for ever, and no command could lift that."""
+    config = settings(tmp_path)
+    path = tmp_path / "state" / "alice" / "latch.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(document)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                alert = await life.until("alert", key="session_loss_limit")
+                assert "`resume alice`" in alert["text"]
+                await life.until("ready")
+                await life.until("health", health="circuit_open")
+                await decide(life, paper, "50001")
+                assert resting(paper) == []
+                await command(life, "resume")
+                await decide(life, paper, "50002")
+                await come_true(lambda: len(resting(paper)) == 10)
+
+    asyncio.run(run())
+    saved = json.loads(path.read_bytes())
+    assert (saved["latched"], path.with_name("latch.json.bad").read_bytes()) == ("", document)
+
+
+def test_a_latch_of_a1c99c4_still_holds(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    path = tmp_path / "state" / "alice" / "latch.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'{"baseline":"-1.5","latched":"lost too much"}')
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                assert bench.assembly.context.gate.loss_latched == "lost too much"
+                assert bench.alerts == []
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_refuses_the_holds_is_an_alert_and_the_pause_stands(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                path = tmp_path / "state" / "alice" / "holds.json"
+                path.mkdir()
+                bench.runner().pause(cancel=True)
+                assert bench.runner().risk_state.paused
+                await bench.until(lambda: any(key == "state_file" for _, key, _ in bench.alerts), "the alert")
+                await bench.until(lambda: not resting(paper), "the cancels")
+                path.rmdir()
+                await bench.until(path.is_file, "the next try")
+                held = json.loads(path.read_bytes())["strategies"]["btc"]["paused"]
+                assert (
+                    Held(held["reason"], Who(held["who"]), held["since_ms"])
+                    == (bench.runner().risk_state.holds.held[Hold.PAUSED])
+                )
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_refuses_the_start_is_a_refused_start(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "alice").write_text("in the way")
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                with pytest.raises(
+                    StartRefused, match=r"expected to write state and journal in .*, got: .*; make room"
+                ):
+                    await life.task
+
+    asyncio.run(run())
+
+
+def test_an_error_of_the_system_while_trading_is_no_refused_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any OSError ended the process with exit code 7, which is never counted: a worker could crash for ever."""
+    config = settings(tmp_path)
+
+    def broken(orchestrator: Orchestrator) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Orchestrator, "guard_losses", broken)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                with pytest.raises(OSError, match="Too many open files"):
+                    await life.task
+
+    asyncio.run(run())

@@ -1,0 +1,105 @@
+"""Pause and halt over restarts: the file of an account, whole, torn, or refused by the disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.risk.holds import Held, Hold, Holds, Who
+from gridbot.state.documents import StateFile
+from gridbot.state.holds_file import HoldsFile
+from gridbot.state.state_files import StateFiles
+
+PAUSED = {Hold.PAUSED: Held("the exchange took 1", Who.LIQUIDATION, 7)}
+HALTED = {Hold.HALTED: Held("KeyError", Who.FAULT, 8)}
+NOT_READY = {Hold.NOT_READY: Held("not reconciled with the exchange", Who.WORKER, 9)}
+COMMAND = "resume alice"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[StateFiles]:
+    made = StateFiles(tmp_path)
+    yield made
+    made.close()
+
+
+def loaded(files: StateFiles) -> tuple[HoldsFile, str]:
+    made = HoldsFile(StateFile(files, "holds.json"))
+    return made, made.load(["a", "b"], 5, COMMAND)
+
+
+def test_what_is_held_outlives_the_process_with_reason_who_and_when(files: StateFiles) -> None:
+    first, problem = loaded(files)
+    assert (problem, first.of("a"), first.of("b")) == ("", Holds(), Holds())
+    first.keep("a", Holds({**PAUSED, **HALTED, **NOT_READY}))
+    first.keep("gone", Holds(PAUSED))
+    assert files.flush()
+    again, problem = loaded(files)
+    assert problem == ""
+    assert again.of("a") == Holds({**PAUSED, **HALTED}), "that it is not ready is news of the process"
+    assert again.of("b") == Holds()
+    assert again.of("gone") == Holds(PAUSED), "a strategy that is not configured now keeps what holds it"
+    again.keep("a", Holds(NOT_READY))
+    assert files.flush()
+    assert loaded(files)[0].of("a") == Holds(), "what was lifted is lifted for good"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b'{"version": 1, "strategies": {"a": {"paused"',
+        b"[]",
+        b"{}",
+        b'{"version": 1}',
+        b'{"version": 2, "strategies": {}}',
+        b'{"version": 1, "strategies": []}',
+        b'{"version": 1, "strategies": {"a": []}}',
+        b'{"version": 1, "strategies": {"a": {"paused": {}}}}',
+        b'{"version": 1, "strategies": {"a": {"asleep": {"reason": "", "who": "operator", "since_ms": 1}}}}',
+        b'{"version": 1, "strategies": {"a": {"paused": {"reason": "", "who": "nobody", "since_ms": 1}}}}',
+    ],
+)
+def test_a_file_that_cannot_be_read_halts_every_strategy_until_an_operator_resumes(
+    files: StateFiles, tmp_path: Path, document: bytes
+) -> None:
+    (tmp_path / "holds.json").write_bytes(document)
+    holds, problem = loaded(files)
+    assert "holds.json cannot be read" in problem
+    assert problem.endswith("so it is unknown what was paused or halted; `resume alice` lets it trade")
+    halted = Holds({Hold.HALTED: Held(problem, Who.FAULT, 5)})
+    assert (holds.of("a"), holds.of("b")) == (halted, halted)
+    assert files.flush()
+    assert (tmp_path / "holds.json.bad").read_bytes() == document
+    again, problem = loaded(files)
+    assert (problem, again.of("a"), again.of("b")) == ("", halted, halted), "the next start knows it from the file"
+    again.keep("a", Holds())
+    assert files.flush()
+    last, _ = loaded(files)
+    assert (last.of("a"), last.of("b")) == (Holds(), halted)
+
+
+def test_a_disk_that_neither_gives_nor_takes_the_file_halts_and_never_raises(tmp_path: Path) -> None:
+    (tmp_path / "holds.json" / "in the way").mkdir(parents=True)
+    problems: list[str] = []
+    files = StateFiles(tmp_path, problems.append)
+    holds, problem = loaded(files)
+    assert "holds.json cannot be read (Is a directory)" in problem
+    assert Hold.HALTED in holds.of("b").held
+    holds.keep("a", Holds(PAUSED))
+    assert not files.flush(timeout_s=0.2)
+    [told] = problems
+    assert "holds.json: expected to write the file" in told
+    assert holds.of("a") == Holds(PAUSED), "memory has it, whatever the disk does"
+    (tmp_path / "holds.json" / "in the way").rmdir()
+    (tmp_path / "holds.json").rmdir()
+    assert files.flush(), "tried again until the disk takes it"
+    document: dict[str, Any] = json.loads((tmp_path / "holds.json").read_bytes())
+    assert document["strategies"]["a"] == {
+        "paused": {"reason": "the exchange took 1", "who": "liquidation", "since_ms": 7}
+    }
+    files.close()
