@@ -48,6 +48,7 @@ def test_it_trades_beside_a_grid_and_goes_on_after_a_restart(tmp_path: Path) -> 
                 engine = bench.runner().engine
                 assert isinstance(engine, PlacedOnce)
                 await bench.until(lambda: engine.state() == OnceState((), 1), "the state after it")
+                await bench.until(lambda: saved_state(tmp_path) == {"waiting": [], "fills": 1}, "the state on the disk")
                 before = ever(paper)
             async with trading(config, paper) as bench:
                 paper.set_price("BTCUSDT", "49600")
@@ -62,9 +63,14 @@ def test_it_trades_beside_a_grid_and_goes_on_after_a_restart(tmp_path: Path) -> 
                 assert shown == {"BTCUSDT": 0, "ETHUSDT": 11}
 
     asyncio.run(run())
-    saved = json.loads((tmp_path / "state" / "alice" / "onces" / "low.once.json").read_text())
-    assert saved["once"] == {"waiting": [], "fills": 1}
+    assert saved_state(tmp_path) == {"waiting": [], "fills": 1}
     assert {r.strategy for r in records(tmp_path) if isinstance(r, GridRecord)} == {"eth"}
+
+
+def saved_state(tmp_path: Path) -> object:
+    """What a death of the worker leaves of the strategy; it is written in the background."""
+    path = tmp_path / "state" / "alice" / "onces" / "low.once.json"
+    return json.loads(path.read_text())["once"] if path.exists() else None
 
 
 def test_as_a_shadow_it_sends_nothing(tmp_path: Path) -> None:
