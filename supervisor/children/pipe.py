@@ -67,8 +67,8 @@ class FrameReader:
 class ChildPipe:
     """Reads from `incoming`, writes to `outgoing` (the same object for a duplex pipe). Owns and closes both.
 
-    `on_message` is called on the loop for each message; `on_closed` once, when the child closed its end or sent
-    something unreadable.
+    `on_message` is called on the loop for each message; `on_closed` once: with "" when the child closed its end or died,
+    otherwise with the reason why nothing that it sends can be read any more.
     """
 
     def __init__(
@@ -120,7 +120,10 @@ class ChildPipe:
             data = os.read(self._incoming.fileno(), _CHUNK)
         except BlockingIOError:
             return False
-        except OSError as error:  # a reset of the socket pair means the same as its end
+        except ConnectionResetError:  # it died before it read all of ours; what it had sent has come first
+            self._end("")
+            return False
+        except OSError as error:
             self._end(str(error))
             return False
         if not data:

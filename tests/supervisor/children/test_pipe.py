@@ -62,9 +62,14 @@ class Ends:
         ours, self.child = multiprocessing.Pipe()
         self.messages: list[dict[str, object]] = []
         self.closed = asyncio.Event()
+        self.reason = ""
         self.got = asyncio.Event()
         loop = asyncio.get_running_loop()
-        self.channel = ChildPipe(loop, ours, ours, self._message, lambda text: self.closed.set())
+        self.channel = ChildPipe(loop, ours, ours, self._message, self._end)
+
+    def _end(self, reason):
+        self.reason = reason
+        self.closed.set()
 
     def _message(self, message):
         self.messages.append(message)
@@ -118,6 +123,19 @@ def test_what_a_dead_child_left_is_drained():
         ends.child.close()
         ends.channel.drain()
         assert [message["n"] for message in ends.messages] == list(range(100))
+        ends.channel.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_a_child_that_dies_with_our_messages_unread_has_closed_its_end_and_no_more():
+    async def scenario():
+        ends = Ends()
+        ends.child.send({"n": 1})
+        assert ends.channel.send({"type": "ack"})
+        ends.child.close()
+        await ends.closed.wait()
+        assert (ends.messages, ends.reason) == ([{"n": 1}], ""), "the reset that follows is the end, not a fault"
         ends.channel.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
