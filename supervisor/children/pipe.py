@@ -67,8 +67,8 @@ class FrameReader:
 class ChildPipe:
     """Reads from `incoming`, writes to `outgoing` (the same object for a duplex pipe). Owns and closes both.
 
-    `on_message` is called on the loop for each message; `on_closed` once: with "" when the child closed its end or died,
-    otherwise with the reason why nothing that it sends can be read any more.
+    `on_message` is called on the loop for each message; `on_closed` once: with "" when the child closed its end or
+    died, otherwise with the reason why nothing that it sends can be read any more.
     """
 
     def __init__(
