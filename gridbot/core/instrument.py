@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from gridbot.core.exact import WIDE
 
@@ -55,10 +55,6 @@ class Instrument:
     def price(self, ticks: int) -> Decimal:
         """Price of a whole number of ticks, in the tick's own number of decimals."""
         return WIDE.multiply(self.tick_size, Decimal(ticks))
-
-    def round_qty_up(self, qty: Decimal) -> Decimal:
-        """The smallest whole number of `qty_step` not below `qty` (base coin)."""
-        return WIDE.multiply(WIDE.divide(qty, self.qty_step).to_integral_value(ROUND_CEILING), self.qty_step)
 
     def round_qty_down(self, qty: Decimal) -> Decimal:
         """The largest whole number of `qty_step` not above `qty` (base coin)."""

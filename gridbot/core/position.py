@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from gridbot.core.events import PositionEvent
-from gridbot.core.exact import WIDE
 from gridbot.core.risk_rules import (
     LegState,
     Multipliers,
     RiskConfig,
     RiskInputs,
-    exceeds_max_margin,
     imbalance_multiplier,
     is_low_balance,
     risk_multipliers,
@@ -116,13 +114,6 @@ class Position:
             position.multipliers = result
             position.low_balance = low
         return result
-
-    def would_exceed_margin(
-        self, order_value: Decimal, wallet_balance: Decimal | None, resting_value: Decimal = ZERO
-    ) -> bool:
-        """`exceeds_max_margin` for an opening order of this leg; `resting_value` is that of its resting opens."""
-        value = WIDE.add(self.value, resting_value)
-        return exceeds_max_margin(value, order_value, wallet_balance, self.risk.max_margin)
 
     def _pair(self) -> tuple[Position, Position]:
         return (self, self.opposite) if self.direction is Direction.LONG else (self.opposite, self)

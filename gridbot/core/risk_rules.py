@@ -18,7 +18,6 @@ __all__ = [
     "Multipliers",
     "RiskConfig",
     "RiskInputs",
-    "exceeds_max_margin",
     "imbalance_multiplier",
     "is_low_balance",
     "risk_multipliers",
@@ -49,7 +48,6 @@ class RiskConfig:
     increase_same_position_on_low_margin: bool = False
     early_imbalance_multiplier: Decimal = ONE
     low_balance_fraction: Decimal = Decimal("0.1")
-    max_margin: Decimal = Decimal(8)
 
     def __post_init__(self) -> None:
         for name in (
@@ -58,7 +56,6 @@ class RiskConfig:
             "min_total_margin",
             "early_imbalance_multiplier",
             "low_balance_fraction",
-            "max_margin",
         ):
             value = getattr(self, name)
             require_decimal(name, value)
@@ -115,15 +112,6 @@ class Multipliers:
     def rule(self) -> str:
         """Both active rules, for people: `long_2,short_5`, or an empty string."""
         return ",".join(name for name in (self.long_rule, self.short_rule) if name)
-
-    def as_dict(self) -> dict[str, str]:
-        """`{"long_buy": "1", …}` for status and records."""
-        return {
-            "long_buy": str(self.long_buy),
-            "long_sell": str(self.long_sell),
-            "short_buy": str(self.short_buy),
-            "short_sell": str(self.short_sell),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,16 +248,3 @@ def imbalance_multiplier(long: LegState, short: LegState, risk: RiskConfig) -> D
         return ONE
     ratio = Fraction(long.size) / Fraction(short.size)
     return risk.early_imbalance_multiplier if _IMBALANCE_FROM < ratio < _IMBALANCE_TO else ONE
-
-
-def exceeds_max_margin(
-    position_value: Decimal, order_value: Decimal, wallet_balance: Decimal | None, max_margin: Decimal
-) -> bool:
-    """Whether an opening order would take its direction's margin above `max_margin`; then it is not sent.
-
-    `position_value` is what the direction holds already, in USDT: size × entry, plus its resting opening orders if
-    they count; `order_value` is quantity × price. True as well when the wallet balance is unknown or not positive.
-    """
-    if wallet_balance is None or wallet_balance <= 0:
-        return True
-    return WIDE.add(position_value, order_value) > WIDE.multiply(max_margin, wallet_balance)

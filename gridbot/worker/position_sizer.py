@@ -41,7 +41,6 @@ class PositionSizer:
             increase_same_position_on_low_margin=config.increase_same_position_on_low_margin,
             early_imbalance_multiplier=config.early_imbalance_multiplier,
             low_balance_fraction=config.low_balance_fraction,
-            max_margin=config.max_margin,
         )
         self.long, self.short = Position.linked_pair(self.risk)
         self._wallet: Decimal | None = None

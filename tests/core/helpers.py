@@ -69,7 +69,8 @@ def inputs(last: str | None = "100", wallet: str | None = "1000", available: str
 
 def factors(result: Multipliers) -> dict[str, str]:
     """Only what is not 1."""
-    return {name: text for name, text in result.as_dict().items() if text != "1"}
+    names = ("long_buy", "long_sell", "short_buy", "short_sell")
+    return {name: str(getattr(result, name)) for name in names if getattr(result, name) != 1}
 
 
 class Book:

@@ -64,14 +64,6 @@ def test_a_position_shows_its_leg():
     assert long.imbalance_multiplier == short.imbalance_multiplier == d("1.7")
 
 
-def test_the_margin_check_of_a_leg_counts_what_rests():
-    long, _ = Position.linked_pair(RiskConfig(max_margin=d(3)))
-    long.update(event(LONG, "2"))
-    assert not long.would_exceed_margin(d(100), d(100))
-    assert long.would_exceed_margin(d(100), d(100), d(1))
-    assert long.would_exceed_margin(d(1), None)
-
-
 def test_an_update_replaces_the_rule_of_before():
     long, short = Position.linked_pair(RISK)
     short.update(event(SHORT, "0", None), inputs())

@@ -1,4 +1,4 @@
-"""The two rule tables, their order and cross effects, mirrored; early imbalance, low balance, max_margin."""
+"""The two rule tables, their order and cross effects, mirrored; early imbalance, low balance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from gridbot.core import (
     Multipliers,
     RiskConfig,
     RiskInputs,
-    exceeds_max_margin,
     imbalance_multiplier,
     is_low_balance,
     quantity_for,
@@ -30,7 +29,7 @@ GROWING = RiskConfig(increase_same_position_on_low_margin=True)
 
 
 def test_defaults_are_the_documented_ones():
-    assert RiskConfig(d("0.8"), d("1.2"), d("0.15"), False, d(1), d("0.1"), d(8)) == RISK
+    assert RiskConfig(d("0.8"), d("1.2"), d("0.15"), False, d(1), d("0.1")) == RISK
 
 
 @pytest.mark.parametrize(
@@ -41,7 +40,6 @@ def test_defaults_are_the_documented_ones():
         "min_total_margin",
         "early_imbalance_multiplier",
         "low_balance_fraction",
-        "max_margin",
     ],
 )
 def test_thresholds_are_decimals_from_zero_up(name):
@@ -248,7 +246,7 @@ def test_mirrored_positions_get_mirrored_rules(sizes, liquidation, last, grows):
         assert (second.long_sell, second.long_buy) == (first.short_buy, first.short_sell)
 
 
-# ---------------------------------------------------------------------- low balance, imbalance, max_margin
+# ---------------------------------------------------------------------- low balance, imbalance
 
 
 @pytest.mark.parametrize(
@@ -324,20 +322,3 @@ def test_whatever_the_positions_a_close_is_never_shrunk_under_low_balance(sizes,
 )
 def test_early_imbalance(long, short, expected):
     assert imbalance_multiplier(long, short, RiskConfig(early_imbalance_multiplier=d(3))) == d(expected)
-
-
-@pytest.mark.parametrize(
-    ("value", "order", "wallet", "limit", "withheld"),
-    [
-        ("700", "100", "100", "8", False),  # exactly 8
-        ("700", "100.01", "100", "8", True),
-        ("0", "1", "0", "8", True),
-        ("0", "1", "0.5", "8", False),
-        ("0", "0", "0", "8", True),
-        ("0", "1", None, "8", True),
-        ("0", "1", "-1", "8", True),
-        ("0", "1", "1000", "0", True),
-    ],
-)
-def test_max_margin(value, order, wallet, limit, withheld):
-    assert exceeds_max_margin(d(value), d(order), None if wallet is None else d(wallet), d(limit)) is withheld
