@@ -54,30 +54,6 @@ class RefreshRequests:
         self._reconcile_reason, self._wallet = left.reconcile or None, left.wallet
         self._positions &= left.positions
 
-    @property
-    def symbols(self) -> list[str]:
-        """Symbols whose positions were requested."""
-        return sorted(self._positions)
-
-    @property
-    def wants_wallet(self) -> bool:
-        return self._wallet
-
-    @property
-    def wants_reconcile(self) -> bool:
-        return self._reconcile_reason is not None
-
-    def take_positions(self, symbol: str) -> None:
-        self._positions.discard(symbol)
-
-    def take_wallet(self) -> None:
-        self._wallet = False
-
-    def take_reconcile(self) -> str:
-        """The reason to reconcile; empty when that was not requested."""
-        reason, self._reconcile_reason = self._reconcile_reason, None
-        return reason or ""
-
     async def next_look_up(self) -> TrackedOrder:
         """Wait for the next order to look up."""
         return await self._look_ups.get()

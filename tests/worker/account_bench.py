@@ -35,6 +35,7 @@ from gridbot.strategies.grid import Grid, GridEngine
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.schedule import Job, JobKind
 from gridbot.worker.strategy_runner import StrategyRunner
 from tests.execution.support import FakeGateway, ManualClock
 
@@ -71,6 +72,13 @@ class Alarm:
     @property
     def keys(self) -> list[str]:
         return [key for _, key, _, _ in self.alerts]
+
+
+def take_reconcile(requests: RefreshRequests) -> str:
+    """A reconcile starts; why it was asked for, empty when it was not."""
+    reason = requests.wishes.reconcile
+    requests.started(Job(JobKind.RECONCILE, reason))
+    return reason
 
 
 def ticker(price: object = PRICE, *, ts: int = 1) -> TickerEvent:

@@ -11,7 +11,7 @@ from gridbot.core import Direction
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.commands import Commands, answer_to, record_of
 from tests.execution.support import settle
-from tests.worker.account_bench import AccountBench, ticker
+from tests.worker.account_bench import AccountBench, take_reconcile, ticker
 
 
 class Losses:
@@ -76,7 +76,7 @@ def test_resume_of_one_strategy_leaves_the_loss_latch() -> None:
 def test_reconcile_posts_a_request() -> None:
     bench = Bench()
     assert bench.say("reconcile") == {"ok": True, "result": "under way"}
-    assert bench.account.requests.take_reconcile() == "asked by the operator"
+    assert take_reconcile(bench.account.requests) == "asked by the operator"
 
 
 @pytest.mark.parametrize("name", ["pause", "resume"])
@@ -86,7 +86,7 @@ def test_an_unknown_strategy_is_refused_and_changes_nothing(name: str) -> None:
     assert answer == {"ok": False, "error": "expected a strategy of alice (btc), got 'eth'"}
     assert not bench.account.runner.risk_state.paused
     assert bench.losses.cleared == 0
-    assert not bench.account.requests.wants_reconcile
+    assert not bench.account.requests.wishes.reconcile
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_argument_that_is_not_the_commands_is_refused_and_changes_nothing(nam
     assert answer["error"].startswith(error)
     assert not bench.account.runner.risk_state.paused
     assert bench.losses.cleared == 0
-    assert not bench.account.requests.wants_reconcile
+    assert not bench.account.requests.wishes.reconcile
 
 
 def test_every_command_for_workers_has_its_handler_and_every_handler_its_command() -> None:

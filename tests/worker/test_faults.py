@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from gridbot.fault_book import QUIET_S
-from tests.worker.account_bench import AccountBench
+from tests.worker.account_bench import AccountBench, take_reconcile
 
 
 def broken(text: str = "broken") -> None:
@@ -47,7 +47,7 @@ def test_a_fault_of_a_strategy_halts_it_and_everything_is_compared() -> None:
     fail(bench, symbol="BTCUSDT")
     assert bench.alarm.keys == ["halt.BTCUSDT"], "the halt's own alert says why"
     assert "a part failed: ValueError: broken" in bench.runner.risk_state.halted
-    assert bench.requests.take_reconcile() == "a part failed"
+    assert take_reconcile(bench.requests) == "a part failed"
 
 
 def test_another_fault_of_a_halted_strategy_is_told_too() -> None:
@@ -61,15 +61,15 @@ def test_another_fault_of_a_halted_strategy_is_told_too() -> None:
 def test_a_resumed_strategy_is_halted_again_by_the_same_fault() -> None:
     bench = AccountBench()
     fail(bench, symbol="BTCUSDT")
-    bench.requests.take_reconcile()
+    take_reconcile(bench.requests)
     bench.runner.resume()
     fail(bench, symbol="BTCUSDT")
     assert bench.alarm.keys == ["halt.BTCUSDT", "halt.BTCUSDT"]
-    assert bench.requests.wants_reconcile
+    assert bench.requests.wishes.reconcile
 
 
 def test_a_symbol_without_a_strategy_is_an_alert() -> None:
     bench = AccountBench()
     fail(bench, symbol="XRPUSDT")
     assert bench.alarm.keys == ["fault.XRPUSDT"]
-    assert not bench.requests.wants_reconcile
+    assert not bench.requests.wishes.reconcile

@@ -16,7 +16,7 @@ from gridbot.exchange.stream_news import Drained
 from gridbot.records.record_types import ReconcileRecord
 from gridbot.worker.orchestrator import CHECKPOINT_S, Orchestrator, Parts
 from tests.execution.support import settle
-from tests.worker.account_bench import AccountBench, Notes, ticker
+from tests.worker.account_bench import AccountBench, Notes, take_reconcile, ticker
 from tests.worker.test_reconciler import FakeQueries
 
 
@@ -187,13 +187,13 @@ async def test_what_arrived_and_cannot_be_read_is_an_alert_and_a_comparison(monk
     def broken() -> None:
         raise RuntimeError("a fault of ours")
 
-    bench.account.requests.take_reconcile()
+    take_reconcile(bench.account.requests)
     with monkeypatch.context() as patch:
         patch.setattr(bench.streams, "drain", broken)
         bench.streams.push(50000)
         bench.streams.push(50000)
     assert bench.account.alarm.keys == ["fault"], "once"
-    assert bench.account.requests.take_reconcile() == "what has arrived could not be read"
+    assert take_reconcile(bench.account.requests) == "what has arrived could not be read"
     bench.streams.push(50000)
     assert bench.account.orders, "the next one is read"
     await bench.orchestrator.stop()

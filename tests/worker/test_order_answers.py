@@ -18,8 +18,9 @@ from gridbot.records.record_types import IntentRecord, OrderRecord
 from gridbot.risk.gate import AUTH_COOLDOWN_S
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.reconciler import Reconciler
+from gridbot.worker.schedule import Job, JobKind
 from tests.execution.support import settle
-from tests.worker.account_bench import SYMBOL, AccountBench, position, ticker
+from tests.worker.account_bench import SYMBOL, AccountBench, position, take_reconcile, ticker
 
 D = Decimal
 PAUSE_S = 1.1
@@ -69,13 +70,13 @@ CLOSE = place(501_000, Side.SELL)
 async def test_a_close_that_the_exchange_cannot_cover_makes_its_leg_doubtful() -> None:
     """incident L8: it is never retried, and nothing of the leg is closed before its position was read again."""
     bench = trading(long="1")
-    bench.requests.take_positions(SYMBOL)
+    bench.requests.started(Job(JobKind.POSITIONS, SYMBOL))
     [order] = await ask(bench, CLOSE, ret_code=ZERO_POSITION)
     assert order.state is OrderState.REJECTED
     assert order.key not in bench.context.retry
     assert bench.runner.risk_state.legs[Direction.LONG].unsure
     assert not bench.runner.risk_state.legs[Direction.SHORT].unsure
-    assert bench.requests.symbols == [SYMBOL]
+    assert bench.requests.wishes.positions == {SYMBOL}
 
     for ticks in (501_000, 502_000):
         assert await ask(bench, place(ticks, Side.SELL)) == []
@@ -89,10 +90,10 @@ async def test_three_refused_closes_stop_their_level_for_a_minute_and_start_a_co
     """incident L8: 535 refusals in 90 minutes, although the position was read again in between."""
     bench = trading(long="1")
     for attempt in range(3):
-        assert bench.requests.take_reconcile() == "", f"after {attempt} refusals"
+        assert take_reconcile(bench.requests) == "", f"after {attempt} refusals"
         assert len(await ask(bench, CLOSE, ret_code=ZERO_POSITION)) == 1
         bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
-    assert bench.requests.take_reconcile() == "long Sell @ 50100.0 was refused repeatedly"
+    assert take_reconcile(bench.requests) == "long Sell @ 50100.0 was refused repeatedly"
 
     assert await ask(bench, CLOSE) == []
     assert bench.runner.placement.refusals == {Refusal.BREAKER_OPEN: 1}

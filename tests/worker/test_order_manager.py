@@ -13,7 +13,7 @@ from gridbot.orders.proposal import Proposal
 from gridbot.records.record_types import IntentRecord, OrderRecord
 from gridbot.worker.order_manager import LookUp
 from tests.execution.support import settle
-from tests.worker.account_bench import BTC, AccountBench, strategy, ticker
+from tests.worker.account_bench import BTC, AccountBench, strategy, take_reconcile, ticker
 
 D = Decimal
 LOST = ExchangeError("timed out", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
@@ -65,7 +65,7 @@ async def test_a_refusal_ends_the_order_and_counts_against_its_level() -> None:
         assert order.state is OrderState.REJECTED
     assert bench.notes.of(OrderRecord)[-1].ret_code == 10001
     assert len(bench.gate.breaker.open_until(bench.clock.now_s)) == 1
-    assert "was refused repeatedly" in bench.requests.take_reconcile()
+    assert "was refused repeatedly" in take_reconcile(bench.requests)
 
 
 async def test_a_level_whose_post_only_orders_are_taken_back_is_left_alone_for_a_while() -> None:
@@ -92,7 +92,7 @@ async def test_no_money_reads_the_wallet_again() -> None:
     bench = trading()
     submit(bench, error=make_error("no balance", ErrorKind.BALANCE, ret_code=110007))
     await settle()
-    assert bench.requests.wants_wallet
+    assert bench.requests.wishes.wallet
 
 
 async def test_a_restricted_symbol_halts_its_strategy_with_one_alert() -> None:
@@ -309,7 +309,7 @@ async def test_an_unknown_order_of_ours_is_verified_and_a_foreign_one_reported_o
     bench.runner.on_ticker(ticker())
     ours = bench.orders[-1]
     other.runner.on_order_update(other.update(ours, OrderStatus.NEW))
-    assert other.requests.take_reconcile() == "one of our orders is not in the book"
+    assert take_reconcile(other.requests) == "one of our orders is not in the book"
     await settle()
 
 

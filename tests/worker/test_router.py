@@ -15,7 +15,7 @@ from gridbot.records.record_types import PublicTradeRecord, StreamGapRecord, Tic
 from gridbot.strategies.grid import GridConfig, ImpossibleLadder
 from gridbot.worker.router import Router
 from tests.execution.support import settle
-from tests.worker.account_bench import BTC, PRICE, AccountBench, position, strategy, ticker, wallet
+from tests.worker.account_bench import BTC, PRICE, AccountBench, position, strategy, take_reconcile, ticker, wallet
 
 D = Decimal
 IMPOSSIBLE = ImpossibleLadder(GridConfig(grid_count=4, grid_step=D("0.2")), BTC, PRICE, "no room")
@@ -74,7 +74,7 @@ async def test_a_fault_halts_its_strategy_and_the_rest_is_routed(
     assert bench.account.context.funds.wallet_balance == 123
     assert runner.risk_state.last_price == 50001, "a halted strategy still knows the price"
     assert bench.account.orders == []
-    assert bench.account.requests.wants_reconcile is isinstance(error, RuntimeError)
+    assert bool(bench.account.requests.wishes.reconcile) is isinstance(error, RuntimeError)
     bench.route(prices=(50002,))
     assert bench.account.alarm.keys == ["halt.BTCUSDT"], "once"
 
@@ -84,7 +84,7 @@ def test_a_gap_is_recorded_and_everything_compared() -> None:
     bench.route(gaps=(Gap("private", 1_000, 3_500),))
     [record] = bench.account.notes.of(StreamGapRecord)
     assert (record.started_at, record.ended_at) == (1_000_000, 3_500_000)
-    assert bench.account.requests.take_reconcile() == "the private stream reconnected"
+    assert take_reconcile(bench.account.requests) == "the private stream reconnected"
 
 
 def test_the_newer_wallet_counts_wherever_it_comes_from() -> None:
@@ -173,7 +173,7 @@ def test_a_gap_that_cannot_be_recorded_is_an_alert_and_everything_is_still_compa
         patch.setattr(bench.account.notes, "record", fail)
         bench.route(gaps=(Gap("private", 1, 2), Gap("public", 1, 2)))
     assert bench.account.alarm.keys == ["fault", "fault"], "two causes"
-    assert bench.account.requests.take_reconcile() == "the private stream reconnected"
+    assert take_reconcile(bench.account.requests) == "the private stream reconnected"
 
 
 @pytest.mark.parametrize("part", ["engine", "placement"])

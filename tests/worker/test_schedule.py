@@ -123,7 +123,7 @@ def test_each_symbol_has_its_own_limit() -> None:
     second.requests.refresh_positions("ETHUSDT")
     second.requests.refresh_positions("BTCUSDT")
     assert second.jobs(START_S + 1) == {Job(JobKind.POSITIONS, "ETHUSDT")}
-    assert second.requests.symbols == ["BTCUSDT"]
+    assert second.requests.wishes.positions == {"BTCUSDT"}
 
 
 def test_missing_executions_make_a_reconcile_every_ten_seconds() -> None:

@@ -10,6 +10,7 @@ from gridbot.core import Direction, ExecType, OrderStatus, Side
 from gridbot.records.record_types import ExecutionRecord, GridRecord, PositionRecord
 from gridbot.risk.holds import Held, Hold, Who
 from gridbot.risk.refusals import Refusal
+from gridbot.worker.schedule import Job, JobKind
 from tests.execution.support import settle
 from tests.worker.account_bench import PRICE, AccountBench, grid_of, position, strategy, ticker
 
@@ -32,12 +33,12 @@ async def test_a_liquidation_or_deleveraging_pauses_alerts_and_reads_the_positio
     """incident L51: only trades were looked at."""
     bench = await trading()
     runner = bench.runner
-    bench.requests.take_positions("BTCUSDT")
+    bench.requests.started(Job(JobKind.POSITIONS, "BTCUSDT"))
     runner.on_execution(bench.taken(kind))
     reason = f"the exchange reduced our long by 0.01 ({kind})"
     since_ms = bench.clock.wall_ms()
     assert runner.risk_state.holds.held == {Hold.PAUSED: Held(reason, Who.LIQUIDATION, since_ms)}, "no operator did it"
-    assert bench.requests.symbols == ["BTCUSDT"]
+    assert bench.requests.wishes.positions == {"BTCUSDT"}
     [(level, key, text, about)] = bench.alarm.alerts
     assert (level, key, about) == ("error", f"{kind}.BTCUSDT", "btc")
     assert "reduced our long by 0.01" in text
@@ -126,7 +127,7 @@ async def test_stop_forgets_what_was_not_sent_and_leaves_what_rests() -> None:
 def test_check_positions_asks_for_both_legs() -> None:
     bench = AccountBench()
     bench.runner.check_positions()
-    assert bench.requests.symbols == ["BTCUSDT"]
+    assert bench.requests.wishes.positions == {"BTCUSDT"}
 
 
 def test_an_older_position_of_the_stream_changes_nothing() -> None:
