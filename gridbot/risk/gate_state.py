@@ -1,5 +1,14 @@
 """What the gate of an account remembers, as one value, and how each event changes it: a step function. Pure.
 
+::
+
+    proposal ──gate_checks.admit──► Verdict ──step──► funds promised, attempt counted, caps warned
+
+    level    closed ──Refused: too many in a while──► open ──time──► closed
+    our key  good ──AuthFailed: too many in a row──► cooling ──time, Accepted──► good
+    funds    unknown ──WalletSeen──► fresh ──time──► old ──WalletSeen, StreamAlive──► fresh
+    account  free ──Stop, Latch──► held ──Resume (a latch only)──► free
+
     event                 what changes                                       effect
     Enrolled              the strategy's attempts are counted
     Verdict               funds, attempts and warnings, as it says           CapWarned for each cap that warns now
