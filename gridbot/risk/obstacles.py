@@ -14,11 +14,11 @@ from gridbot.risk.gate import Gate
 from gridbot.risk.holds import Hold
 from gridbot.risk.strategy_state import StrategyRiskState
 
-__all__ = ["Halt", "HaltWatch", "Reason", "halts_of"]
+__all__ = ["Obstacle", "ObstacleWatch", "Reason", "obstacles_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Halt:
+class Obstacle:
     """What is stopped: a strategy ("" is the account) and, for a breaker, the level."""
 
     strategy: str
@@ -34,47 +34,47 @@ class Reason:
     until_s: float | None = None
 
 
-def halts_of(
+def obstacles_of(
     gate: Gate, ip_banned_until_s: float | None, risk_states: Iterable[StrategyRiskState], now_s: float
-) -> dict[Halt, Reason]:
+) -> dict[Obstacle, Reason]:
     """Everything that stops orders of an account at `now_s`. Both times are on the monotonic clock."""
-    found: dict[Halt, Reason] = {}
+    found: dict[Obstacle, Reason] = {}
     if gate.loss_latched:
-        found[Halt("", "session_loss")] = Reason(gate.loss_latched)
+        found[Obstacle("", "session_loss")] = Reason(gate.loss_latched)
     if gate.auth.is_cooling(now_s):
-        found[Halt("", "auth_cooldown")] = Reason("repeated authentication errors", gate.auth.until_s)
+        found[Obstacle("", "auth_cooldown")] = Reason("repeated authentication errors", gate.auth.until_s)
     if ip_banned_until_s is not None and now_s < ip_banned_until_s:
-        found[Halt("", "ip_ban")] = Reason("the exchange bans this address (403)", ip_banned_until_s)
+        found[Obstacle("", "ip_ban")] = Reason("the exchange bans this address (403)", ip_banned_until_s)
     for (strategy, direction, side, ticks), until_s in gate.breaker.open_until(now_s).items():
         risk_state = gate.strategies[strategy]
         price = risk_state.book.instrument.price(ticks)
-        halt = Halt(strategy, "breaker", f"{direction} {side} {price}")
-        found[halt] = Reason("the exchange refused this level repeatedly", until_s)
+        obstacle = Obstacle(strategy, "breaker", f"{direction} {side} {price}")
+        found[obstacle] = Reason("the exchange refused this level repeatedly", until_s)
     for risk_state in risk_states:
         for hold in (Hold.HALTED, Hold.PAUSED):
             if hold in risk_state.holds.held:
-                found[Halt(risk_state.strat_id, str(hold))] = Reason(risk_state.holds.reason(hold))
+                found[Obstacle(risk_state.strat_id, str(hold))] = Reason(risk_state.holds.reason(hold))
     return found
 
 
-class HaltWatch:
+class ObstacleWatch:
     """Remembers what stopped orders at the last look."""
 
     def __init__(self) -> None:
-        self._before: Mapping[Halt, Reason] = {}
+        self._before: Mapping[Obstacle, Reason] = {}
 
-    def changes(self, halts: Mapping[Halt, Reason], now_s: float, now_us: int) -> Iterator[LatchRecord]:
-        """A record for each halt that is new, has another reason, or is over. Times: monotonic s, and UTC µs."""
-        before, self._before = self._before, dict(halts)
-        for halt in before.keys() - halts.keys():
-            yield LatchRecord(strategy=halt.strategy, kind=halt.kind, level=halt.level, is_set=False)
-        for halt, reason in halts.items():
-            if before.get(halt) != reason:
+    def changes(self, obstacles: Mapping[Obstacle, Reason], now_s: float, now_us: int) -> Iterator[LatchRecord]:
+        """A record for each obstacle that is new, has another reason, or is over. Times: monotonic s, and UTC µs."""
+        before, self._before = self._before, dict(obstacles)
+        for obstacle in before.keys() - obstacles.keys():
+            yield LatchRecord(strategy=obstacle.strategy, kind=obstacle.kind, level=obstacle.level, is_set=False)
+        for obstacle, reason in obstacles.items():
+            if before.get(obstacle) != reason:
                 until_s = reason.until_s
                 yield LatchRecord(
-                    strategy=halt.strategy,
-                    kind=halt.kind,
-                    level=halt.level,
+                    strategy=obstacle.strategy,
+                    kind=obstacle.kind,
+                    level=obstacle.level,
                     is_set=True,
                     reason=reason.text,
                     until=None if until_s is None else UtcUs(now_us + int((until_s - now_s) * 1e6)),

@@ -1,11 +1,11 @@
-"""Records of the account's state: grids and halts when they changed, and whether the journal can be written."""
+"""Records of the account's state: what changed in grids and obstacles, and whether the journal can be written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from gridbot.records.recorder import Recorder
-from gridbot.risk.halts import HaltWatch, halts_of
+from gridbot.risk.obstacles import ObstacleWatch, obstacles_of
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -19,7 +19,7 @@ class AccountRecords:
         self._recorder = recorder
         self._context = context
         self._runners = runners
-        self._halts = HaltWatch()
+        self._obstacles = ObstacleWatch()
         self._journal_error = ""
 
     def record_state(self) -> None:
@@ -29,8 +29,8 @@ class AccountRecords:
         for runner in self._runners.values():
             runner.saving.record_if_changed()
         risk_states = [runner.risk_state for runner in self._runners.values()]
-        halts = halts_of(context.gate, context.executor.ip_banned_until_s, risk_states, now_s)
-        for change in self._halts.changes(halts, now_s, context.clock.wall_us()):
+        obstacles = obstacles_of(context.gate, context.executor.ip_banned_until_s, risk_states, now_s)
+        for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
             self._recorder.record(change)
 
     def watch_journal(self) -> None:

@@ -1,4 +1,4 @@
-"""Halts: every change of what stops orders becomes one record, whoever caused it."""
+"""Obstacles: every change of what stops orders becomes one record, whoever caused it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.records.record_types import LatchRecord
-from gridbot.risk.halts import Halt, HaltWatch, Reason, halts_of
+from gridbot.risk.obstacles import Obstacle, ObstacleWatch, Reason, obstacles_of
 from tests.orders.helpers import make_order
 from tests.risk.helpers import NOW, Bench
 
@@ -22,8 +22,8 @@ class Bank:
         self.bench = Bench()
         self.ip_banned_until_s: float | None = None
 
-    def held(self, now_s: float = NOW) -> Mapping[Halt, Reason]:
-        return halts_of(self.bench.gate, self.ip_banned_until_s, [self.bench.risk_state], now_s)
+    def held(self, now_s: float = NOW) -> Mapping[Obstacle, Reason]:
+        return obstacles_of(self.bench.gate, self.ip_banned_until_s, [self.bench.risk_state], now_s)
 
 
 def test_nothing_holds_a_healthy_account() -> None:
@@ -40,47 +40,47 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
     bank.ip_banned_until_s = NOW + 600
     assert [gate.refused(make_order(), NOW) for _ in range(3)][-1]
     timed = {
-        Halt("", "auth_cooldown"): Reason("repeated authentication errors", NOW + 1800),
-        Halt("", "ip_ban"): Reason("the exchange bans this address (403)", NOW + 600),
-        Halt("s1", "breaker", "long Buy 100.0"): Reason("the exchange refused this level repeatedly", NOW + 60),
+        Obstacle("", "auth_cooldown"): Reason("repeated authentication errors", NOW + 1800),
+        Obstacle("", "ip_ban"): Reason("the exchange bans this address (403)", NOW + 600),
+        Obstacle("s1", "breaker", "long Buy 100.0"): Reason("the exchange refused this level repeatedly", NOW + 60),
     }
     lasting = {
-        Halt("", "session_loss"): Reason("lost too much"),
-        Halt("s1", "halted"): Reason("delisted"),
-        Halt("s1", "paused"): Reason("paused by the operator"),
+        Obstacle("", "session_loss"): Reason("lost too much"),
+        Obstacle("s1", "halted"): Reason("delisted"),
+        Obstacle("s1", "paused"): Reason("paused by the operator"),
     }
-    for halt, reason in timed.items():
+    for obstacle, reason in timed.items():
         assert reason.until_s is not None
-        assert halt in bank.held(reason.until_s - 0.1)
-        assert halt not in bank.held(reason.until_s)
+        assert obstacle in bank.held(reason.until_s - 0.1)
+        assert obstacle not in bank.held(reason.until_s)
     assert bank.held() == timed | lasting
     assert bank.held(NOW + 4000) == lasting, "what time alone ends is over"
 
 
 def test_a_record_says_when_it_ends_on_the_wall_clock() -> None:
-    watch = HaltWatch()
-    [record] = watch.changes({Halt("", "ip_ban"): Reason("banned", NOW + 600)}, NOW, NOW_US)
+    watch = ObstacleWatch()
+    [record] = watch.changes({Obstacle("", "ip_ban"): Reason("banned", NOW + 600)}, NOW, NOW_US)
     assert record.is_set
     assert record.until == NOW_US + 600_000_000
-    assert list(watch.changes({Halt("", "ip_ban"): Reason("banned", NOW + 600)}, NOW + 1, NOW_US)) == [], "no news"
+    assert list(watch.changes({Obstacle("", "ip_ban"): Reason("banned", NOW + 600)}, NOW + 1, NOW_US)) == [], "no news"
     [record] = watch.changes({}, NOW + 600, NOW_US)
     assert (record.kind, record.is_set, record.until) == ("ip_ban", False, None)
 
 
 HOLDS = st.dictionaries(
-    st.builds(Halt, st.sampled_from(["", "a"]), st.sampled_from(["halted", "paused"])),
+    st.builds(Obstacle, st.sampled_from(["", "a"]), st.sampled_from(["halted", "paused"])),
     st.builds(Reason, st.sampled_from(["x", "y"])),
 )
 
 
 @given(st.lists(HOLDS))
-def test_the_records_alone_tell_what_holds(looks: list[dict[Halt, Reason]]) -> None:
-    watch, told = HaltWatch(), {}
+def test_the_records_alone_tell_what_holds(looks: list[dict[Obstacle, Reason]]) -> None:
+    watch, told = ObstacleWatch(), {}
     for held in looks:
         changes: list[LatchRecord] = list(watch.changes(held, NOW, NOW_US))
         assert len({(c.strategy, c.kind, c.level) for c in changes}) == len(changes), "one record a change"
         for change in changes:
-            hold = Halt(change.strategy, change.kind, change.level)
+            hold = Obstacle(change.strategy, change.kind, change.level)
             assert (told.get(hold) != change.reason) if change.is_set else (hold in told)
             if change.is_set:
                 told[hold] = change.reason
