@@ -5,13 +5,12 @@ have left, a slot that is lost, or an order that waits for nothing. The rules ar
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -24,10 +23,11 @@ from gridbot.execution.rate_budget import PAUSE_S
 from gridbot.execution.send_queue import RequestKind
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.outcomes import OrderResult
+from tests.examples import examples
 from tests.execution.support import ManualClock, failure, order_of, settle
 
 T = TypeVar("T")
-EXAMPLES = int(os.environ.get("GRIDBOT_EXAMPLES", "40"))
+EXAMPLES = examples(40)
 MAX_IN_FLIGHT = 3
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 ANSWERS = st.sampled_from(
@@ -68,6 +68,7 @@ class Exchange:
     def _take(self, endpoint: str, links: list[str]) -> asyncio.Future[Any]:
         if self.breaks:
             self.breaks -= 1
+            event("breaks: transport")
             raise RuntimeError("the transport is broken")
         self._on_request(endpoint, links)
         future = asyncio.get_running_loop().create_future()
@@ -139,6 +140,7 @@ class Sending(RuleBasedStateMachine):
             banned_until_s=budget.ip_banned_until_s,
         )
         self.wires = [w for w in self.wires if now_s - w.at_s < 5] + [wire]
+        event(f"request {endpoint}")
         self.wrong += invariants.broken_rules(self.wires)
         self.wrong += filter(None, [invariants.one_request_per_wish(wire, self.wishes[kind])])
         if self.executor.under_way >= MAX_IN_FLIGHT:
@@ -172,11 +174,13 @@ class Sending(RuleBasedStateMachine):
     def _journal(self) -> None:
         if self.journal_breaks:
             self.journal_breaks -= 1
+            event("breaks: journal")
             raise OSError("no journal")
 
     def _breaks(self, where: str) -> None:
         if self.owner_breaks[where]:
             self.owner_breaks[where] -= 1
+            event(f"breaks: owner, {where}")
             raise ValueError("the owner is broken")
 
     def sending(self, order: TrackedOrder) -> None:
@@ -238,6 +242,7 @@ class Sending(RuleBasedStateMachine):
         for kind, state in ((RequestKind.PLACE, OrderState.CANCELLED), (RequestKind.CANCEL, OrderState.OPEN)):
             waiting = sorted(self.wishes[kind])
             for link in data.draw(st.lists(st.sampled_from(waiting), max_size=4)) if waiting else ():
+                event(f"withdrawn while waiting: {kind.name}")
                 self.orders[link].state = state
                 self.wishes[kind].discard(link)
 
@@ -247,6 +252,7 @@ class Sending(RuleBasedStateMachine):
         """The retry queue queues an order anew, also one that waits already."""
         order = data.draw(st.sampled_from(self._in(OrderState.PENDING)))
         if not self.unanswered.get(order.link_id):
+            event(f"queued again, waits already: {order.link_id in self.wishes[RequestKind.PLACE]}")
             if order.link_id not in self.wishes[RequestKind.PLACE]:
                 self.urgency[order.link_id] = (self.urgency[order.link_id][0], Decimal(0))
             self.wishes[RequestKind.PLACE].add(order.link_id)
@@ -260,6 +266,8 @@ class Sending(RuleBasedStateMachine):
 
     def _answer(self, number: int, kinds: Sequence[ErrorKind | None]) -> None:
         endpoint, links, future = self.exchange.open.pop(number)
+        for kind in kinds[: len(links)]:
+            event(f"answer {kind or 'ack'}")
         answers = [
             OrderAck(f"id of {link}", link) if kind is None else failure(kind)
             for link, kind in zip(links, [*kinds, *[None] * len(links)], strict=False)
@@ -281,6 +289,7 @@ class Sending(RuleBasedStateMachine):
     )
     @precondition(lambda self: self.exchange.open)
     def a_whole_request_fails(self, data: st.DataObject, error: Exception) -> None:
+        event(f"whole request: {type(error).__name__} {getattr(error, 'kind', '')}")
         _, _, future = self.exchange.open.pop(data.draw(st.integers(0, len(self.exchange.open) - 1)))
         self._run(lambda: future.set_exception(error))
 
@@ -290,6 +299,7 @@ class Sending(RuleBasedStateMachine):
         batches = [request for request in self.exchange.open if request[0].endswith("batch")]
         request = data.draw(st.sampled_from(batches))
         self.exchange.open.remove(request)
+        event("batch answered short")
         self._run(lambda: request[2].set_result([]))
 
     @rule(endpoint=st.sampled_from([e for k in RequestKind for e in k.endpoints]), limit=st.integers(0, 25))

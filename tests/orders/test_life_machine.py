@@ -11,7 +11,6 @@ trouble occurred. `GRIDBOT_EXAMPLES=2000` runs longer.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -31,9 +30,10 @@ from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_pla
 from gridbot.orders.proposal import proposal_of
 from gridbot.orders.reconcile import adopted
 from gridbot.orders.retry import RetryQueue
+from tests.examples import examples
 from tests.orders.helpers import INSTRUMENT, make_order
 
-EXAMPLES = int(os.environ.get("GRIDBOT_EXAMPLES", "40"))
+EXAMPLES = examples(40)
 ZERO = Decimal(0)
 LOST = make_error("no answer in time", ErrorKind.AMBIGUOUS)
 REFUSALS = {

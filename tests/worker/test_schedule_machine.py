@@ -6,7 +6,7 @@ The rules are `gridbot/worker/schedule_invariants.py`.
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -69,12 +69,17 @@ class Seconds(RuleBasedStateMachine):
     def a_second(self, seconds: float, unsettled: bool) -> None:
         self.now_s += seconds
         before = frozenset(self.running)
+        for name in self.asked.keys() & before:
+            event(f"asked for while it runs: {name}")
+        if unsettled:
+            event("executions are missing")
         self.state, jobs = step(
             self.intervals, SYMBOLS, self.state, self.now_s, self.requests.wishes, before, unsettled=unsettled
         )
         self.wrong += filter(None, [invariants.one_of_a_name(jobs, before)])
         for job in jobs:
             self.requests.started(job)
+            event(f"starts {job.kind}")
             self.starts.append(Start(job, self.now_s))
             self.wrong += invariants.broken_rules(self.starts, before)
             self.asked.pop(job.name, None)
