@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
@@ -206,6 +206,18 @@ class Sending(RuleBasedStateMachine):
             self.wishes[kind].discard(order.link_id)
 
     # ------------------------------------------------------------------ what can happen
+
+    @initialize(
+        count=st.integers(1, 14),
+        symbol=st.sampled_from(SYMBOLS),
+        kinds=st.lists(ANSWERS, max_size=10),
+        rest=st.booleans(),
+    )
+    def start(self, count: int, symbol: str, kinds: list[ErrorKind | None], rest: bool) -> None:
+        """Orders to begin with, which may rest: hypothesis leaves out rules at random."""
+        self.place(count, close=False, distance=0, symbol=symbol, pump=True)
+        while rest and self.exchange.open:
+            self._answer(0, kinds)
 
     @rule(
         count=st.integers(1, 14),
