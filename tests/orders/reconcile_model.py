@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from hypothesis import event as note
-
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side, WalletEvent
 from gridbot.core.execution_ledger import Ledger
 from gridbot.orders import reconcile_invariants as invariants
@@ -145,11 +143,12 @@ class Asking:
 
 @dataclass
 class Account:
-    """Our side. After each step the invariants of `reconcile_invariants` hold."""
+    """Our side. After each step the invariants of `reconcile_invariants` hold; `note` hears what occurs."""
 
     exchange: Exchange
     ledger: Ledger = field(default_factory=Ledger)
     mono_s: float = 1.0
+    note: Callable[[str], None] = lambda text: None
 
     def __post_init__(self) -> None:
         self.ledger.begin(self.exchange.now_ms)
@@ -189,14 +188,14 @@ class Account:
 
     def feed(self, event: words.Event) -> None:
         who = getattr(event, "who", None)
-        note(f"event {type(event).__name__}" + (f" for {who.part.name}" if who else ""))
+        self.note(f"event {type(event).__name__}" + (f" for {who.part.name}" if who else ""))
         before, now = self.state, self.now
         orders = {order.key: replace(order) for order in self.book}
         self.state, effects = step(before, event, now, self.view)
         assert {order.key: order for order in self.book} == orders, "a step only reads"
         assert invariants.of_step(before, effects, self.state, self.view, now) == []
         for effect in effects:
-            note(f"effect {type(effect).__name__}")
+            self.note(f"effect {type(effect).__name__}")
             self._perform(effect)
         under_way = {asking.question.who for asking in self.asking}
         assert invariants.everything_goes_on(self.state, under_way) == []

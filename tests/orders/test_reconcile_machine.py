@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -35,7 +35,7 @@ class Reconciling(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.exchange = Exchange()
-        self.account = Account(self.exchange)
+        self.account = Account(self.exchange, note=event)
         self.connected = True
         self.frames: list[ExecutionEvent | OrderUpdateEvent] = []
         self.delayed: list[tuple[str, int]] = []
