@@ -91,7 +91,9 @@ class Operations:
     def _restart(self, args: RestartArguments) -> Json:
         child = self._fleet.find(args.child)
         if child is None:
-            return refused(self._unknown(args.child))
+            known = [child.spec.account or child.spec.name for child in self._fleet]
+            there = f"there are {', '.join(known)}{did_you_mean(args.child, known)}"
+            return refused(f"no process or account {args.child!r} here; {there}")
         if self._state() == "stopping":
             return refused("the supervisor is stopping")
         self._fleet.advance(child, Restart("restart asked for by an operator"))
@@ -103,12 +105,10 @@ class Operations:
         read_arguments(command, args)
         worker = self._fleet.find(account)
         if worker is None or worker.spec.kind is not ChildKind.WORKER:
-            return refused(self._unknown(account))
+            accounts = [child.spec.account for child in self._fleet if child.spec.kind is ChildKind.WORKER]
+            only = f"only {', '.join(accounts)}{did_you_mean(account, accounts)}"
+            return refused(f"no account {account!r} here, {only}")
         if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
             return refused(f"the worker of {account} is {worker.state.process}: it takes commands when RUNNING")
         wait_s = float(request.get("wait_s", COMMAND_WAIT_S))
         return await self._commands.send(worker, command.name, args, wait_s)
-
-    def _unknown(self, name: str) -> str:
-        known = [child.spec.account or child.spec.name for child in self._fleet]
-        return f"no process or account {name!r} here; there are {', '.join(known)}{did_you_mean(name, known)}"

@@ -109,7 +109,7 @@ def test_a_restart_by_account() -> None:
         ({"account": "alice"}, "expected pause, resume or reconcile, got None"),
         ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy or cancel as an argument"),
         ({"account": "alice", "name": "pause", "args": [1]}, "expected the arguments of pause as an object"),
-        ({"account": "writer", "name": "pause"}, "no process or account 'writer' here"),
+        ({"account": "writer", "name": "pause"}, "no account 'writer' here, only alice"),
     ],
 )
 def test_what_a_worker_cannot_do_is_refused_and_recorded_before_it_is_sent(fields: dict[str, Any], error: str) -> None:
