@@ -120,8 +120,8 @@ class ChildPipe:
             data = os.read(self._incoming.fileno(), _CHUNK)
         except BlockingIOError:
             return False
-        except OSError as error:  # a reset of the socket pair means the same as its end
-            self._end(str(error))
+        except OSError as error:  # a reset of the socket pair, by a child that was killed, means the same as its end
+            self._end("" if isinstance(error, ConnectionResetError) else str(error))
             return False
         if not data:
             self._end("")
