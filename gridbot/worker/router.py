@@ -11,9 +11,8 @@ A fault in one event affects nothing else (incident L59):
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.exchange.stream_news import Drained, Gap, PrivateEvent
@@ -60,14 +59,18 @@ class Router:
         """Pass each event to its strategy, record gaps and the market's trades."""
         faults = self._context.faults
         for event in drained.private:
-            with self._isolated(getattr(event, "symbol", ""), _NAMES.get(type(event), "an event")):
+            try:
                 self._on_private(event)
+            except Exception as error:  # noqa: BLE001 - reported with its traceback
+                self._failed(error, getattr(event, "symbol", ""), _NAMES.get(type(event), "an event"))
         for gap in drained.gaps:
             with faults.contained(f"a gap of the {gap.kind} stream"):
                 self._on_gap(gap)
         for ticker in drained.tickers:
-            with self._isolated(ticker.symbol, "a price"):
+            try:
                 self._on_ticker(ticker)
+            except Exception as error:  # noqa: BLE001 - reported with its traceback
+                self._failed(error, ticker.symbol, "a price")
         for trade in drained.trades:
             with faults.contained("a trade of the market"):
                 self._context.recorder.record(builders.of_public_trade(trade))
@@ -78,8 +81,10 @@ class Router:
         if not self._context.gate.wallet_seen(wallet, self._context.clock.monotonic_s()):
             return
         for symbol, runner in self._runners.items():
-            with self._isolated(symbol, "the wallet"):
+            try:
                 runner.on_wallet(wallet)
+            except Exception as error:  # noqa: BLE001 - reported with its traceback
+                self._failed(error, symbol, "the wallet")
         if before is None or before.wallet_balance != wallet.wallet_balance or source == "rest":
             self._context.recorder.record(builders.of_wallet(wallet, source=source))
 
@@ -122,16 +127,11 @@ class Router:
             )
         )
 
-    @contextlib.contextmanager
-    def _isolated(self, symbol: str, what: str) -> Iterator[None]:
-        """Halt the strategy of `symbol` when its event raises; a fault of ours is reported as well."""
-        try:
-            yield
-        except CannotTrade as error:
-            runner = self._runners.get(symbol)
-            if runner is None:
-                self._context.faults.report(f"{symbol or 'the account'}: {what}", error)
-            else:
-                runner.halt(str(error))
-        except Exception as error:  # noqa: BLE001 - reported with its traceback
-            self._context.faults.report(f"{symbol or 'the account'}: {what}", error, symbol)
+    def _failed(self, error: Exception, symbol: str, what: str) -> None:
+        """Halt the strategy of `symbol`, whose event has raised; a fault of ours is reported as well."""
+        runner = self._runners.get(symbol)
+        if isinstance(error, CannotTrade) and runner is not None:
+            runner.halt(str(error))
+        else:
+            is_ours = not isinstance(error, CannotTrade)
+            self._context.faults.report(f"{symbol or 'the account'}: {what}", error, symbol if is_ours else "")
