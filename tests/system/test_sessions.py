@@ -206,7 +206,7 @@ def test_an_operator_asks_for_a_reconciliation(gridbot: Any) -> None:
     assert (asked.returncode, asked.stdout) == (0, "alice: under way\n")
     wrong = session.run("reconcile", "alise")
     assert wrong.returncode == 2
-    assert "there are paper, writer, alice, bob; did you mean alice?" in wrong.stderr
+    assert "no account 'alise' here, only alice, bob; did you mean alice?" in wrong.stderr
     assert session.run("reconcile", "alice", "--cancel").returncode == 2
     session.wait(lambda _: session.sql("SELECT 1 FROM commands WHERE account = 'alice'"), "the record of the command")
     assert session.sql("SELECT account, name, args, ok, result FROM commands WHERE name = 'reconcile' AND ok") == [
