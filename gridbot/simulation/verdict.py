@@ -1,4 +1,4 @@
-"""Watches a run and judges it: takes what is true of worker and exchange, and asks `checks`."""
+"""Watches a run and judges it: takes what is true of worker and exchange, and asks `run_checks`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from gridbot.core import Direction
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord
@@ -26,7 +25,8 @@ PASS_S = 3.0
 """Longer than a comparison with the exchange takes when nothing is wrong."""
 PAUSE_GRACE_S = 1.0
 STANDSTILL_S = 60.0
-MOST_FINDINGS = 20
+MOST_FINDINGS = 5
+"""Of one invariant: what breaks one all the time must not hide the others."""
 EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
 """Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
 ZERO = Decimal(0)
@@ -49,7 +49,8 @@ class Verdict:
 
     def find(self, invariant: str, text: str) -> None:
         """Note a broken invariant."""
-        if (invariant, text) in self._seen or len(self.findings) >= MOST_FINDINGS:
+        found = sum(each.invariant == invariant for each in self.findings)
+        if (invariant, text) in self._seen or found >= MOST_FINDINGS:
             return
         self._seen.add((invariant, text))
         self.findings.append(Finding(invariant, text, self._stage.network.at_s()))
@@ -173,16 +174,9 @@ class Verdict:
         account, ledger = self._stage.venue.account, orchestrator.context.ledger
         theirs, ours = {}, {}
         for (symbol, _), leg in account.legs.items():
-            runner = orchestrator.live.get(symbol)
-            if runner is not None:
-                theirs[symbol, leg.direction.value] = (leg.size, leg.cost / leg.size if leg.size else ZERO)
-        for symbol, runner in orchestrator.live.items():
-            for direction in Direction:
-                ours[symbol, direction.value] = ledger.leg(runner.strat_id, direction)
-        for (symbol, _), leg in account.legs.items():
-            if symbol not in orchestrator.live:
-                theirs[symbol, leg.direction.value] = (leg.size, leg.cost / leg.size if leg.size else ZERO)
-                ours[symbol, leg.direction.value] = ledger.leg("", leg.direction, symbol)
+            runner, key = orchestrator.live.get(symbol), (symbol, leg.direction.value)
+            theirs[key] = leg.size, leg.cost / leg.size if leg.size else ZERO
+            ours[key] = ledger.leg(runner.strat_id if runner is not None else "", leg.direction, symbol)
         for text in run_checks.money_of_legs(theirs, ours):
             self.find("money", text)
         totals = ledger.totals.values()

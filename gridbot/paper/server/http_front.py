@@ -100,7 +100,7 @@ class HttpFront:
         fault = self._fault_of(request, path) if self._faults.plan else None
         if fault is None:
             reply = self._answer(request.method, target, request.headers, body, request.remote or "")
-            return _response(reply) if self._outgoing.stands_still else await self._once_written(reply)
+            return await self._once_written(reply)
         return await self._spoiled(request, target, body, fault)
 
     async def _once_written(self, reply: Reply) -> web.Response:
@@ -130,7 +130,7 @@ class HttpFront:
             if fault.kind is FaultKind.ERROR_AFTER:
                 reply = self._error(fault)
             if fault.kind is not FaultKind.LOST_REPLY:
-                return _response(reply) if self._outgoing.stands_still else await self._once_written(reply)
+                return await self._once_written(reply)
             self._outgoing.changed()
         cut(request.transport)
         return web.Response(status=500)

@@ -72,9 +72,7 @@ class Commits(Outgoing):
                 self._next = asyncio.get_running_loop().call_soon(self.commit)
 
     async def written(self) -> bool:
-        """Wait until everything so far is written; False when it cannot be."""
-        if self.stands_still:
-            return False
+        """Wait as an answer that `hold` was given; False when it would be refused."""
         result: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def settle(value: bool) -> None:

@@ -155,8 +155,8 @@ class Channels:
 
     def _order_entry(self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None) -> None:
         answer = self._trade_channel.answer(connection, request, fault)
-        self._outgoing.changed()
         if answer is None:
+            self._outgoing.changed()
             return
         self._outgoing.hold(
             lambda: self._answer(connection, answer),

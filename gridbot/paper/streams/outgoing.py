@@ -43,6 +43,6 @@ class Outgoing:
         send()
 
     async def written(self) -> bool:
-        """Wait until everything so far is kept; False when it cannot be; `changed` as well."""
+        """`hold` for a caller that can wait: True when it may send its answer, False when it has to refuse."""
         self._publish()
         return True

@@ -20,6 +20,7 @@ from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperSpec
 from gridbot.paper.storage import exchange_file
 from gridbot.paper.storage.exchange_file import ExchangeFile
+from gridbot.paper.storage.state_records import SEQUENCE_BLOCK
 from gridbot.segment_file import SegmentDisk, segment_numbers, segment_path
 from tests.paper.streams.test_trade_channel import ask
 from tests.paper.support import ALICE, BOB, Inbox, Venue, dump_state, eventually, limit_order, manual_config, venue_of
@@ -190,11 +191,23 @@ def test_a_long_journal_is_folded_and_its_segments_go(tmp_path: Path, monkeypatc
             ids = http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", price, 1))["result"]
             http.cancel_order(**LINEAR, orderId=ids["orderId"])
         directory = path.with_name("state.json.journal")
-        eventually(lambda: segment_numbers(directory)[:1] > [100])
+        eventually(lambda: all(first > 100 for first in segment_numbers(directory)))  # none: all is folded
         assert sum(segment_path(directory, n).stat().st_size for n in segment_numbers(directory)) < 200_000
         before = dump_state(venue.server.exchange)
     with venue_of(config) as venue:
         assert dump_state(venue.server.exchange) == before
+
+
+def test_numbers_of_trades_are_reserved_ahead_as_they_are_used(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    config = manual_config(state_file=path)
+    with venue_of(config) as venue:
+        market = venue.server.exchange.markets["BTCUSDT"]
+        used = market.seq + 3 * SEQUENCE_BLOCK
+        venue.call(setattr, market, "seq", used)
+        eventually(lambda: any(record.get("m", {}).get("BTCUSDT", [0])[0] > used for record in records(path)))
+    with venue_of(config) as venue:
+        assert venue.server.exchange.markets["BTCUSDT"].seq >= used
 
 
 class FullDisk:
