@@ -10,8 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 from gridbot.simulation.forbidden import forbid
 from gridbot.simulation.happenings import HAPPENINGS
@@ -23,8 +21,7 @@ from gridbot.simulation.tape import taped
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.verdict import Verdict
 from gridbot.simulation.virtual_loop import Stuck
-from gridbot.simulation.worker_life import assembly_of_this_life, ended
-from gridbot.worker import worker_session
+from gridbot.simulation.worker_life import ended
 
 __all__ = ["Run", "run_plan"]
 
@@ -136,7 +133,6 @@ def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
             warnings.catch_warnings(),
             _quiet_logs(run),
             forbid(run.stage.clock) as used,
-            _assembly(),
             taped(run.verdict.tapes),
             checked(run.verdict.find),
         ):
@@ -158,10 +154,6 @@ def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
         return result
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _assembly() -> contextlib.AbstractContextManager[Any]:
-    return patch.object(worker_session, "Assembly", assembly_of_this_life)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from gridbot.simulation.tape import Tape
 from gridbot.simulation.worker_life import Life
 from gridbot.worker.orchestrator import Orchestrator
 
-__all__ = ["Verdict"]
+__all__ = ["MOST_FINDINGS", "Verdict"]
 
 SETTLED_S = 5.0
 PASS_S = 3.0

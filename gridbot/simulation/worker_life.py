@@ -20,14 +20,13 @@ from gridbot.simulation.rest_link import RestLink
 from gridbot.simulation.socket_link import SocketLink, Wires
 from gridbot.simulation.virtual_loop import LIFE, VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock, SimulatedIds, SimulatedProcess
-from gridbot.worker.assembly import Assembly
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
 from gridbot.worker.worker_session import WorkerSession
 
-__all__ = ["Life", "World", "assembly_of_this_life", "ended"]
+__all__ = ["Life", "World", "ended"]
 
 
 class World:
@@ -50,12 +49,18 @@ class Life:
         self._on_message = on_message
         self.context = contextvars.copy_context()
         self.context.run(LIFE.set, self)
-        self.outside = Outside(
+        outside = Outside(
             rest=self._make_rest, streams=self._make_streams, files=self._make_files, journal_disk=world.disk.journal()
         )
         seed = f"ids:{number}:{world.spec.run_id}"
         self.session = WorkerSession(
-            world.spec, None, self._send, clock=world.clock, ids=SimulatedIds(seed), process=SimulatedProcess()
+            world.spec,
+            None,
+            self._send,
+            clock=world.clock,
+            ids=SimulatedIds(seed),
+            process=SimulatedProcess(),
+            outside=outside,
         )
         self.task: asyncio.Task[int] = self.context.run(awaited, self._run(), name="worker")
 
@@ -63,11 +68,6 @@ class Life:
     def orchestrator(self) -> Orchestrator | None:
         """The running account, once it has been put together."""
         return self.session._account()
-
-    @property
-    def assembly(self) -> Assembly | None:
-        """The parts, while there are any."""
-        return self.session._assembly
 
     @property
     def is_quiet(self) -> bool:
@@ -121,13 +121,6 @@ class Life:
 
     def _make_files(self, directory: Path, on_problem: Callable[[str], None]) -> MemoryFiles:
         return MemoryFiles(self._world.disk, directory, on_problem)
-
-
-def assembly_of_this_life(*args: Any, **options: Any) -> Assembly:
-    """What the worker's session makes its parts with, in a simulated run."""
-    life = LIFE.get()
-    assert isinstance(life, Life)
-    return Assembly(*args, outside=life.outside, **options)
 
 
 async def ended(life: Life, seconds: float, clock: SimulatedClock) -> bool:

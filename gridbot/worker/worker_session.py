@@ -26,6 +26,7 @@ from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.commands import Commands, answer_to, record_of
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.outside import Outside
 from gridbot.worker.reporting import Process, Reporting
 from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.spec import WorkerSpec
@@ -41,7 +42,10 @@ Message = dict[str, Any]
 
 
 class WorkerSession:
-    """`records` is the worker's own queue to the writer; `send` passes a message to the supervisor and never blocks."""
+    """`records` is the worker's own queue to the writer; `send` passes a message to the supervisor and never blocks.
+
+    `outside` makes what reaches the exchange and the disk; without it, the real ones.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class WorkerSession:
         clock: Clock,
         ids: Ids,
         process: Process,
+        outside: Outside | None = None,
     ) -> None:
         self._spec = spec
         self._records = records
@@ -59,6 +64,7 @@ class WorkerSession:
         self._clock = clock
         self._ids = ids
         self._process = process
+        self._outside = outside
         self._reporting = Reporting(
             spec.account,
             self._account,
@@ -101,7 +107,9 @@ class WorkerSession:
     def _assemble(self) -> Assembly:
         """Open journal and state. A disk that refuses them refuses the start: nothing was sent, and it may pass."""
         try:
-            return Assembly(self._spec, self._records, alert=self._tell, clock=self._clock, ids=self._ids)
+            return Assembly(
+                self._spec, self._records, alert=self._tell, clock=self._clock, ids=self._ids, outside=self._outside
+            )
         except OSError as error:
             raise refused_by_disk(self._spec.data_dir, error) from error
 

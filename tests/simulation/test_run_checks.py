@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order
 from gridbot.records.record_types import ExecutionRecord, UtcMs
 from gridbot.simulation import run_checks
+from gridbot.simulation.run import Run
+from gridbot.simulation.run_faults import Plan
+from gridbot.simulation.trace import Trace
+from gridbot.simulation.verdict import MOST_FINDINGS
 
 D = Decimal
 
@@ -94,3 +99,14 @@ def test_money_is_that_of_the_exchange() -> None:
     assert len(run_checks.money_of_legs({leg: (D(1), D(5))}, {leg: (D(2), D(5))})) == 1
     assert run_checks.money_of_totals({"fees": D(1)}, {"fees": D(1)}) == []
     assert run_checks.money_of_totals({"fees": D(1)}, {"fees": D(2)}) == ["fees: 2, the exchange has 1"]
+
+
+def test_what_breaks_one_invariant_all_the_time_hides_no_other(tmp_path: Path) -> None:
+    verdict = Run(Plan(5, 60.0, False, ()), tmp_path, Trace(on=False)).verdict
+    for number in range(100):
+        verdict.find("money", f"the {number}th")
+        verdict.find("money", f"the {number}th")
+    verdict.find("grid", "another")
+    found = [finding.invariant for finding in verdict.findings]
+    assert found == ["money"] * MOST_FINDINGS + ["grid"]
+    assert len(set(verdict.findings)) == len(found)
