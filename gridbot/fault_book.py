@@ -5,7 +5,7 @@ The cause of a fault is the part that failed, the type of what it raised, and th
 
 from __future__ import annotations
 
-__all__ = ["CAUSES_MAX", "QUIET_S", "FaultBook", "in_words"]
+__all__ = ["CAUSES_MAX", "QUIET_S", "FaultBook", "in_words", "sentence"]
 
 QUIET_S = 600.0
 """A fault that comes again after this time without it is a new incident."""
@@ -37,6 +37,11 @@ def in_words(error: BaseException) -> str:
     """One line: what was raised, with its text."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def sentence(part: str, error: BaseException) -> str:
+    """What the operator is told: `part`, in words, has failed, and the traceback is in the log."""
+    return f"{part} failed: {in_words(error)}; the log file has the traceback"
 
 
 def _place(error: BaseException) -> str:

@@ -18,15 +18,13 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from gridbot.fault_book import FaultBook, in_words
+from gridbot.fault_book import FaultBook, in_words, sentence
 from gridbot.ports import Clock
 from gridbot.worker.refresh_requests import RefreshRequests
 
 __all__ = ["Alert", "Faults"]
 
 log = logging.getLogger(__name__)
-
-SEE_LOG = "the log file has the traceback"
 
 
 class Alert(Protocol):
@@ -65,13 +63,11 @@ class Faults:
         elif times & (times - 1) == 0:  # 2, 4, 8 ...
             log.error("%s failed for the %dth time: %s", part, times, in_words(error))
         halt = self._halts.get(symbol)
-        halted = halt is not None and halt(f"{part} failed: {in_words(error)}; {SEE_LOG}")
+        halted = halt is not None and halt(sentence(part, error))
         if halt is not None and (halted or is_new):
             self._requests.reconcile(f"{part} failed")
         if is_new and not halted:
-            self._alert(
-                "error", f"fault.{symbol}" if symbol else "fault", f"{part} failed: {in_words(error)}; {SEE_LOG}"
-            )
+            self._alert("error", f"fault.{symbol}" if symbol else "fault", sentence(part, error))
 
     @contextlib.contextmanager
     def contained(self, part: str, symbol: str = "") -> Iterator[None]:

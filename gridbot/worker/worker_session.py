@@ -20,7 +20,7 @@ from typing import Any
 from gridbot import background
 from gridbot.config.models import OnStop
 from gridbot.exchange.failures import ExchangeError
-from gridbot.fault_book import FaultBook, in_words
+from gridbot.fault_book import FaultBook, in_words, sentence
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
@@ -139,7 +139,7 @@ class WorkerSession:
             orchestrator.context.faults.report(part, error)
         elif self._early_faults.count(part, error, self._clock.monotonic_s()) == 1:
             log.error("%s failed", part, exc_info=error)
-            self._alert("error", "fault", f"{part} failed: {in_words(error)}; the log file has the traceback")
+            self._alert("error", "fault", sentence(part, error))
 
     def on_message(self, message: Message) -> None:
         """A message of the supervisor: `stop`, `ack` or `command`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from gridbot.fault_book import FaultBook, in_words
+from gridbot.fault_book import FaultBook, in_words, sentence
 from supervisor.process.child_alerts import Alerts
 
 __all__ = ["Faults"]
@@ -26,7 +26,7 @@ class Faults:
         times = self._book.count(part, error, self._clock())
         if times == 1:
             log.error("%s failed", part, exc_info=error)
-            self._tell(f"{part} failed: {in_words(error)}; the log file has the traceback")
+            self._tell(sentence(part, error))
         elif times & (times - 1) == 0:  # 2, 4, 8 ...
             log.error("%s failed for the %dth time: %s", part, times, in_words(error))
 

@@ -123,7 +123,9 @@ def test_a_supervisor_that_is_gone_leaves_all_orders(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_stop_while_the_start_waits_for_its_next_try_ends_it_at_once(tmp_path: Path) -> None:
+def test_a_stop_while_the_start_waits_for_its_next_try_ends_it_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """incident L37: a signal during the start was lost."""
     config = settings(tmp_path)
 
@@ -133,7 +135,8 @@ def test_a_stop_while_the_start_waits_for_its_next_try_ends_it_at_once(tmp_path:
             paper.call(paper.server.faults.add, FaultConfig.model_validate(broken))
             async with living(config, paper) as life:
                 await life.until("health", state="starting")
-                await asyncio.sleep(0.5)
+                while "start failed, again in" not in caplog.text:
+                    await asyncio.sleep(0.01)
                 life.session.stop()
                 assert await asyncio.wait_for(life.task, 1.0) == EXIT_OK
 
