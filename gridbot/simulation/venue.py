@@ -11,7 +11,7 @@ from gridbot.bybit.http_client import Outgoing
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Order
-from gridbot.paper.api.dispatch import Api, Reply, error_reply
+from gridbot.paper.api.dispatch import ROUTES, Api, Reply, error_reply
 from gridbot.paper.api.request_limits import AddressLimiter
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
@@ -103,11 +103,8 @@ class Venue:
 
     def ask_by_hand(self, verb: str, path: str, params: dict[str, object]) -> dict[str, object]:
         """A request of the account's owner, from a web page: not through the worker's network."""
-        from gridbot.paper.api.dispatch import ROUTES
-
-        route = ROUTES[path]
         try:
-            result, _, _ = self.api.call(route, path, self.account, params, self.now_ms())
+            result, _, _ = self.api.call(ROUTES[path], path, self.account, params, self.now_ms())
         except ApiError as error:
             return {"error": error.code, "text": error.message}
         finally:
