@@ -45,6 +45,9 @@ def test_a_data_directory_of_a_landed_version_goes_on(gridbot: Any, version: str
     assert alerts["foreign_orders"] == 0, "the orders of the version before are ours"
     known = {row["order_link_id"] for row in session.sql("SELECT DISTINCT order_link_id FROM orders")}
     assert resting <= known
+    files = [session.data_dir / "paper.json", *(session.data_dir / "paper.json.journal").glob("*.journal")]
+    kept = b"".join(path.read_bytes() for path in files)
+    assert [link for link in resting if link.encode() not in kept] == [], "orders that the exchange lost"
     [executions] = session.sql(
         "SELECT count(*) AS rows, count(DISTINCT (account, exec_id)) AS ids FROM executions WHERE NOT shadow"
     )
