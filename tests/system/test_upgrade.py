@@ -30,6 +30,8 @@ def test_a_data_directory_of_a_landed_version_goes_on(gridbot: Any, version: str
         archive.extractall(session.data_dir, filter="data")
     resting = link_ids_of_resting_orders(session.data_dir / "paper.json")
     assert len(resting) == 16
+    grids = grid_versions(session.data_dir)
+    assert len(grids) == 3
 
     session.start()
     before = filled(session.status())
@@ -48,6 +50,8 @@ def test_a_data_directory_of_a_landed_version_goes_on(gridbot: Any, version: str
     files = [session.data_dir / "paper.json", *(session.data_dir / "paper.json.journal").glob("*.journal")]
     kept = b"".join(path.read_bytes() for path in files)
     assert [link for link in resting if link.encode() not in kept] == [], "orders that the exchange lost"
+    now = grid_versions(session.data_dir)
+    assert {name for name, number in grids.items() if now[name] < number} == set(), "grids that began anew"
     [executions] = session.sql(
         "SELECT count(*) AS rows, count(DISTINCT (account, exec_id)) AS ids FROM executions WHERE NOT shadow"
     )
@@ -60,3 +64,9 @@ def link_ids_of_resting_orders(path: Path) -> set[str]:
     """From a paper exchange's file."""
     document = json.loads(path.read_bytes())
     return {order["request"]["order_link_id"] for account in document["accounts"].values() for order in account["open"]}
+
+
+def grid_versions(data_dir: Path) -> dict[str, int]:
+    """How often each grid has changed, by its file."""
+    files = (data_dir / "state").glob("*/grids/*.grid.json")
+    return {path.name: json.loads(path.read_bytes())["grid"]["version"] for path in files}
