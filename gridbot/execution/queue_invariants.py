@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.execution.rate_budget import WINDOW_S
-from gridbot.execution.send_queue import BATCH_MAX, RequestKind
+from gridbot.execution.send_lane import RequestKind
+from gridbot.execution.send_queue import BATCH_MAX
 
 __all__ = [
     "Urgency",
