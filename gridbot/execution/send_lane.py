@@ -57,17 +57,18 @@ class Lane:
 
     def __init__(self, kind: RequestKind) -> None:
         self.kind = kind
-        self._heap: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
+        self.heap: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
+        """What waits, as a heap; `waiting` has the orders in their order."""
         self._keys: set[str] = set()
         self._count = itertools.count()
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self.heap)
 
     @property
     def waiting(self) -> list[TrackedOrder]:
         """The orders, the most urgent first."""
-        return [entry[3] for entry in sorted(self._heap, key=lambda entry: entry[:3])]
+        return [entry[3] for entry in sorted(self.heap, key=lambda entry: entry[:3])]
 
     def push(self, order: TrackedOrder, owner: OrderOwner, *, rank: int = 0, distance: Decimal = ZERO) -> None:
         """Queue an order: lower ranks go first, then smaller distances, then the one that came first.
@@ -77,24 +78,24 @@ class Lane:
         key = order.key
         if key not in self._keys:
             self._keys.add(key)
-            heapq.heappush(self._heap, (rank, distance, next(self._count), order, owner))
+            heapq.heappush(self.heap, (rank, distance, next(self._count), order, owner))
 
     def drop_stale(self) -> None:
         """Remove orders that no longer need a request: withdrawn before their turn, or over in the meantime."""
         wanted = self.kind.wanted
-        for entry in self._heap:
+        for entry in self.heap:
             if entry[3].state is not wanted:
                 break
         else:
             return
-        self._heap = [entry for entry in self._heap if entry[3].state is wanted]
-        heapq.heapify(self._heap)
-        self._keys = {entry[3].key for entry in self._heap}
+        self.heap = [entry for entry in self.heap if entry[3].state is wanted]
+        heapq.heapify(self.heap)
+        self._keys = {entry[3].key for entry in self.heap}
 
     def together(self) -> int:
         """How many of those that wait may leave in one request: for creates all, for cancels those of one symbol."""
         symbol = self._symbol()
-        return len(self._heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self._heap)
+        return len(self.heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self.heap)
 
     def take(self, count: int) -> list[Entry]:
         """Take out the `count` most urgent orders that may leave together."""
@@ -102,21 +103,21 @@ class Lane:
         taken: list[Entry] = []
         left: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
         while len(taken) < count:
-            entry = heapq.heappop(self._heap)
+            entry = heapq.heappop(self.heap)
             if symbol is None or symbol == entry[3].symbol:
                 taken.append(entry[3:])
                 self._keys.discard(entry[3].key)
             else:
                 left.append(entry)
         for entry in left:
-            heapq.heappush(self._heap, entry)
+            heapq.heappush(self.heap, entry)
         return taken
 
     def clear(self) -> None:
         """Remove all."""
-        self._heap.clear()
+        self.heap.clear()
         self._keys.clear()
 
     def _symbol(self) -> str | None:
         """The symbol of the next request; None when a request may have several."""
-        return self._heap[0][3].symbol if self.kind is RequestKind.CANCEL else None
+        return self.heap[0][3].symbol if self.kind is RequestKind.CANCEL else None

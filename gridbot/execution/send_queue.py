@@ -187,7 +187,7 @@ def _time(queue: SendQueue, event: Time, now_s: float) -> list[Effect]:
         return []
     wait: Wait | None = None
     for lane in queue.lanes:
-        effect = _next_of(lane, queue.budget, now_s) if lane else None
+        effect = _next_of(lane, queue.budget, now_s) if lane.heap else None
         if isinstance(effect, Send):
             queue.free -= 1
             return [effect]
@@ -198,7 +198,7 @@ def _time(queue: SendQueue, event: Time, now_s: float) -> list[Effect]:
 
 def _next_of(lane: Lane, budget: RateBudget, now_s: float) -> Effect | None:
     lane.drop_stale()
-    if not lane:
+    if not lane.heap:
         return None
     waiting = lane.together()
     endpoint = lane.kind.batch if waiting > 1 else lane.kind.single
