@@ -1,5 +1,8 @@
 """Turns admitted orders into requests: cancels first, then closes, then opens, within the account's rate budget.
 
+`execution/send_queue.py` decides what leaves and when; what happens goes there as an event. Here requests are sent, and
+answers passed on. No order is changed: that its request leaves is an event of its owner (`orders/life.py`).
+
 Every order is journalled before its request leaves (`before_send` writes all that was recorded so far). The answer goes
 to the order's owner as an `OrderResult`; `orders/outcomes.py` has the tables of what the owner does about a failure.
 
@@ -40,7 +43,7 @@ from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import OrderResult
 from gridbot.ports import Clock, OrderGateway, Timer
 
-__all__ = ["Executor", "OrderOwner"]
+__all__ = ["Executor"]
 
 DRAIN_POLL_S = 0.01
 TIMER_MIN_S = 0.001

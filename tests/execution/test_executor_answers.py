@@ -185,6 +185,7 @@ async def test_a_request_that_breaks_while_it_is_sent_keeps_no_slot_and_its_orde
     assert outcomes(bench)["good"] is OrderOutcome.CONFIRMED
 
 
+@pytest.mark.filterwarnings("ignore:coroutine")
 def test_outside_a_loop_nothing_is_sent_later_for_want_of_a_slot() -> None:
     """No task could begin that gives the slot back."""
     bench = Bench(max_in_flight=1)
