@@ -176,10 +176,11 @@ async def test_close_drops_what_waits_and_the_answers_under_way() -> None:
     bench.cancel("old")
     await bench.pump()
     assert len(bench.gateway.sent) == 2
+    assert len(bench.clock.timers) == 1
     bench.executor.close()
+    assert bench.clock.timers == []
     bench.gateway.is_silent = False
     await bench.clock.advance(10)
-    assert bench.clock.timers == []
     assert len(bench.gateway.sent) == 2
     assert bench.owner.results == {}
     assert bench.executor.idle

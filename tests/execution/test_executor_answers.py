@@ -151,10 +151,14 @@ async def test_a_batch_with_a_wrong_number_of_answers_is_unresolved_and_gives_it
 async def test_a_quota_that_cannot_be_read_takes_no_answers_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     monkeypatch.setattr(bench.gateway, "limits", None)
+    bench.gateway.answers = {"a": failure(ErrorKind.RATE_LIMIT)}
     bench.place("a")
     await bench.pump()
-    assert outcomes(bench) == {"a": OrderOutcome.CONFIRMED}
+    assert outcomes(bench) == {"a": OrderOutcome.REJECTED}
     assert [part for part, _, _ in bench.faults] == ["the quota stated in an answer"]
+    bench.place("b")
+    await bench.pump()
+    assert bench.gateway.sent == [("order/create", ["a"])], "that there were too many is learned all the same"
 
 
 @pytest.mark.parametrize("kind", list(RequestKind))

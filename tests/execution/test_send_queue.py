@@ -121,18 +121,32 @@ def test_of_two_lanes_that_wait_the_shorter_wait_counts() -> None:
     assert wait_of(next_of(queue, 1.0)) == pytest.approx(WINDOW_S - 1.0, abs=1e-5)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=30))
-def test_orders_leave_closes_first_then_by_distance_then_by_age(wishes: list[tuple[bool, int]]) -> None:
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.sampled_from(OrderState)), max_size=30))
+def test_orders_leave_closes_first_then_by_distance_then_by_age(wishes: list[tuple[bool, int, OrderState]]) -> None:
+    """Of those that are still to be created when the first request leaves."""
     queue, now_s, left = SendQueue(99), 0.0, []
-    for number, (close, distance) in enumerate(wishes):
-        queued(queue, order_of(str(number), reduce_only=close), distance)
+    orders = [order_of(str(number), reduce_only=close) for number, (close, _, _) in enumerate(wishes)]
+    for order, (_, distance, _) in zip(orders, wishes, strict=True):
+        queued(queue, order, distance)
+    for order, (_, _, state) in zip(orders, wishes, strict=True):
+        order.state = state
     while (effect := next_of(queue, now_s)) is not None:
         if isinstance(effect, Wait):
             now_s += effect.seconds
         else:
             assert len(effect.entries) <= BATCH_MAX
             left += [int(link) for link in links_of(effect)]
-    assert left == sorted(range(len(wishes)), key=lambda n: (not wishes[n][0], wishes[n][1], n))
+    wanted = [number for number, (_, _, state) in enumerate(wishes) if state is OrderState.PENDING]
+    assert left == sorted(wanted, key=lambda n: (not wishes[n][0], wishes[n][1], n))
+
+
+@pytest.mark.parametrize("stale", range(7))
+def test_what_is_left_after_one_is_dropped_still_leaves_the_nearest_first(stale: int) -> None:
+    queue, orders = SendQueue(SLOTS), [order_of(link) for link in "abcdefg"]
+    for order, distance in zip(orders, (0, 3, 1, 5, 4, 2, 6), strict=True):
+        queued(queue, order, distance)
+    orders[stale].state = OrderState.CANCELLED
+    assert links_of(next_of(queue)) == [link for link in "acfbedg" if link != orders[stale].link_id]
 
 
 # ---------------------------------------------------------------------- slots, answers, the end
