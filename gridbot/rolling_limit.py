@@ -43,9 +43,8 @@ class RollingLimit:
         self._forget_old(now_s)
         if self._used < self.rate or not self._taken:
             return blocked_s
-        return max(
-            blocked_s, self._taken[0][0] + self._window_s - now_s + 1e-6
-        )  # more than the rounding error of floats
+        oldest_leaves_s = self._taken[0][0] + self._window_s - now_s + 1e-6  # more than the rounding error of floats
+        return max(blocked_s, oldest_leaves_s)
 
     def block(self, until_s: float) -> None:
         """Grant nothing until then."""

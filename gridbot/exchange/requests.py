@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from gridbot.core.vocabulary import Direction, Side
 
@@ -20,8 +21,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(NamedTuple):
     """One limit order to create. `qty` is base coin, `price` USDT; both already rounded to the instrument's steps.
 
     `direction` becomes positionIdx 1 or 2. `order_link_id` has at most 36 characters of [A-Za-z0-9_-].

@@ -1,5 +1,8 @@
 """Turns admitted orders into requests: cancels first, then closes, then opens, within the account's rate budget.
 
+`execution/send_queue.py` decides what leaves and when; what happens goes there as an event. Here requests are sent, and
+answers passed on. No order is changed: that its request leaves is an event of its owner (`orders/life.py`).
+
 Every order is journalled before its request leaves (`before_send` writes all that was recorded so far). The answer goes
 to the order's owner as an `OrderResult`; `orders/outcomes.py` has the tables of what the owner does about a failure.
 
@@ -23,17 +26,29 @@ from decimal import Decimal
 from gridbot import background
 from gridbot.execution.gateway_calls import GatewayCalls, OnFault
 from gridbot.execution.latency_trace import LatencyTrace
-from gridbot.execution.rate_budget import RateBudget
-from gridbot.execution.send_queue import Entry, Lane, OrderOwner, RequestKind, Send, next_step
+from gridbot.execution.send_lane import Entry, OrderOwner, RequestKind
+from gridbot.execution.send_queue import (
+    Answered,
+    CancelQueued,
+    Closed,
+    CreateQueued,
+    Send,
+    SendQueue,
+    SlotBack,
+    Time,
+    Wait,
+    step,
+)
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import OrderResult
 from gridbot.ports import Clock, OrderGateway, Timer
 
-__all__ = ["Executor", "OrderOwner"]
+__all__ = ["Executor"]
 
 DRAIN_POLL_S = 0.01
 TIMER_MIN_S = 0.001
 ZERO = Decimal(0)
+CLOSED, SLOT_BACK, TIME = Closed(), SlotBack(), Time()
 
 
 class Executor:
@@ -52,23 +67,20 @@ class Executor:
         max_in_flight: int = 4,
     ) -> None:
         self.trace = LatencyTrace(clock.monotonic_ns)
-        self.budget = RateBudget(endpoint for kind in RequestKind for endpoint in kind.endpoints)
+        self.queue = SendQueue(max_in_flight)
+        """What waits, slots and budget; only `step` changes it."""
         self._gateway = gateway
         self._calls = GatewayCalls(gateway, on_fault)
         self._clock = clock
         self._before_send = before_send
         self._on_fault = on_fault
-        self.free = max_in_flight
-        """Requests that may still be under way beside those that are."""
-        self.lanes = (Lane(RequestKind.CANCEL), Lane(RequestKind.PLACE))
-        """What waits, the more urgent lane first."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: Timer | None = None
 
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing is under way."""
-        return not (self._tasks or any(self.lanes))
+        return not (self._tasks or any(self.queue.lanes))
 
     @property
     def under_way(self) -> int:
@@ -78,28 +90,32 @@ class Executor:
     @property
     def ip_banned_until_s(self) -> float | None:
         """Monotonic time at which the last ban of our address ends; it may be in the past."""
-        return self.budget.ip_banned_until_s
+        return self.queue.budget.ip_banned_until_s
 
     # ------------------------------------------------------------------ the queue
 
     def place(self, order: TrackedOrder, owner: OrderOwner, distance: Decimal = ZERO) -> None:
         """Queue an order to be created; of several opens, or closes, the smaller `distance` goes first."""
-        self.lanes[1].push(order, owner, rank=0 if order.reduce_only else 1, distance=distance)
+        step(self.queue, CreateQueued(order, owner, distance), self._clock.monotonic_s())
 
     def cancel(self, order: TrackedOrder, owner: OrderOwner) -> None:
         """Queue an order to be cancelled."""
-        self.lanes[0].push(order, owner)
+        step(self.queue, CancelQueued(order, owner), self._clock.monotonic_s())
 
     def pump(self) -> None:
         """Send what may be sent now; runs again by itself when the budget allows more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         now_s = self._clock.monotonic_s()
-        while isinstance(step := next_step(self.lanes, self.budget, now_s, free=self.free), Send):
-            self._launch(step)
-        if step is not None:
-            self._timer = self._clock.call_later(max(step.seconds, TIMER_MIN_S), self.pump)
+        while effects := step(self.queue, TIME, now_s):
+            [effect] = effects
+            if isinstance(effect, Wait):
+                self._timer = self._clock.call_later(max(effect.seconds, TIMER_MIN_S), self.pump)
+                return
+            try:
+                self._launch(effect)
+            except BaseException:
+                step(self.queue, SLOT_BACK, now_s)  # no task has begun that would give it back
+                raise
 
     async def drain(self, timeout_s: float) -> bool:
         """Send what waits and wait for the answers; False when that takes longer than `timeout_s`."""
@@ -111,34 +127,38 @@ class Executor:
 
     def close(self) -> None:
         """Drop what waits. Requests under way finish in their threads; their answers are dropped."""
-        if self._timer is not None:
-            self._timer.cancel()
-        for lane in self.lanes:
-            lane.clear()
+        self._stop_timer()
+        step(self.queue, CLOSED, self._clock.monotonic_s())
         for task in self._tasks:
             task.cancel()
 
     # ------------------------------------------------------------------ inside
 
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _launch(self, send: Send) -> None:
         """Journal the orders, start their request, and take in its answer later.
 
-        No slot is taken before the task exists that gives it back.
+        When this returns, a task is under way that gives the slot back.
         """
+        entries = send.entries
         broken = self._record(send) if send.kind is RequestKind.PLACE else []
         if broken:
-            send = send._replace(entries=[entry for entry in send.entries if entry not in [one for one, _ in broken]])
+            held = {order.key for (order, _), _ in broken}
+            entries = [entry for entry in entries if entry[0].key not in held]
         answer: Awaitable[list[OrderResult]] | None = None
         try:
             self._before_send()
             if self.trace.on:
-                self.trace.journalled(order.link_id for order, _ in send.entries)
-            answer = self._execute(send) if send.entries else None
+                self.trace.journalled(order.link_id for order, _ in entries)
+            answer = self._execute(send, entries) if entries else None
         except Exception as error:  # noqa: BLE001 - reported
             self._on_fault("sending a request for orders", error)
-            broken += [(entry, self._calls.broken(send.kind, error)) for entry in send.entries]
-        task = background.awaited(self._take_in(send, answer, broken), name="a request for orders")
-        self.free -= 1
+            broken += [(entry, self._calls.broken(send.kind, error)) for entry in entries]
+        task = background.awaited(self._take_in(send, entries, answer, broken), name="a request for orders")
         self._tasks.add(task)
         task.add_done_callback(self._landed)
 
@@ -151,53 +171,54 @@ class Executor:
         sent_ms = self._clock.wall_ms()
         for entry in send.entries:
             order, owner = entry
-            order.on_wire = True
-            order.attempt += 1
-            order.sent_ms = sent_ms
             try:
-                owner.sending(order)
+                owner.sending(order, sent_ms)
             except Exception as error:  # noqa: BLE001 - reported
                 self._on_fault(f"{order.symbol}: recording an order before it leaves", error, order.symbol)
                 broken.append((entry, self._calls.broken(send.kind, error)))
         return broken
 
-    def _execute(self, send: Send) -> Awaitable[list[OrderResult]]:
+    def _execute(self, send: Send, entries: list[Entry]) -> Awaitable[list[OrderResult]]:
         """Start the request now, not in a task: it leaves a turn of the loop earlier, and in order."""
         if send.endpoint == send.kind.batch:
-            return self._calls.execute_batch(send.kind, [order for order, _ in send.entries])
-        [(order, _)] = send.entries
+            return self._calls.execute_batch(send.kind, [order for order, _ in entries])
+        [(order, _)] = entries
         place = send.kind is RequestKind.PLACE
         return self._calls.execute_place(order) if place else self._calls.execute_cancel(order)
 
     async def _take_in(
-        self, send: Send, answer: Awaitable[list[OrderResult]] | None, broken: list[tuple[Entry, OrderResult]]
+        self,
+        send: Send,
+        entries: list[Entry],
+        answer: Awaitable[list[OrderResult]] | None,
+        broken: list[tuple[Entry, OrderResult]],
     ) -> None:
         """Pass each order's result to its owner: what broke now, the rest once the request is answered."""
-        self._tell(send, broken)
+        if broken:
+            self._tell(send.kind, broken)
         if answer is not None:
-            results = list(zip(send.entries, await answer, strict=True))
-            self._learn(send.endpoint)
-            self._tell(send, results)
+            results = await answer
+            self._learn(send.endpoint, results)
+            self._tell(send.kind, zip(entries, results, strict=True))
 
-    def _tell(self, send: Send, results: Iterable[tuple[Entry, OrderResult]]) -> None:
-        now_s = self._clock.monotonic_s()
+    def _tell(self, kind: RequestKind, results: Iterable[tuple[Entry, OrderResult]]) -> None:
         for (order, owner), result in results:
-            if result.error is not None:
-                self.budget.failed(send.endpoint, result.error, now_s)
             try:
-                (owner.placed if send.kind is RequestKind.PLACE else owner.cancelled)(order, result)
+                (owner.placed if kind is RequestKind.PLACE else owner.cancelled)(order, result)
             except Exception as error:  # noqa: BLE001 - reported
                 self._on_fault(f"{order.symbol}: taking in an answer about an order", error, order.symbol)
 
-    def _learn(self, endpoint: str) -> None:
+    def _learn(self, endpoint: str, results: list[OrderResult]) -> None:
+        now_s = self._clock.monotonic_s()
         try:
-            self.budget.learn(endpoint, self._gateway.limits.get(endpoint))
+            step(self.queue, Answered(endpoint, self._gateway.limits.get(endpoint), results), now_s)
         except Exception as error:  # noqa: BLE001 - reported; the orders still want their answers
             self._on_fault("the quota stated in an answer", error)
+            step(self.queue, Answered(endpoint, None, results), now_s)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self.free += 1
+        step(self.queue, SLOT_BACK, self._clock.monotonic_s())
         if task.cancelled():
             return
         error = task.exception()

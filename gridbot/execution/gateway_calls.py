@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest
-from gridbot.execution.send_queue import RequestKind
+from gridbot.execution.send_lane import RequestKind
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_place
 from gridbot.ports import OrderGateway

@@ -1,4 +1,4 @@
-"""What holds of everything an executor sends, as named functions. Pure; for tests, and later for the simulator.
+"""What holds of everything an executor sends, as named functions. Pure; for tests and the simulator.
 
 Each returns what is wrong, in words, or "".
 """
@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.execution.rate_budget import WINDOW_S
-from gridbot.execution.send_queue import BATCH_MAX, RequestKind
+from gridbot.execution.send_lane import RequestKind
+from gridbot.execution.send_queue import BATCH_MAX
 
 __all__ = [
     "Urgency",
     "Wire",
     "broken_rules",
     "cancels_before_creates",
+    "lanes_bounded",
     "nothing_forgotten",
     "nothing_while_banned",
+    "one_batch",
     "one_request_per_wish",
     "slots_add_up",
     "urgent_first",

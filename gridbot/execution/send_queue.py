@@ -1,79 +1,132 @@
-"""Which orders wait to be sent, and which request is next. Pure, apart from the queues themselves.
+"""Which orders wait to be sent, and which request leaves next, as a step. Pure.
 
 ::
 
-    next_step(lanes, budget, now_s, free) ──► Send   this request, now; ask again
-                                          ──► Wait   nothing before so many seconds; ask again then
-                                          ──► None   nothing waits, or the next answer asks again
+    CreateQueued, CancelQueued ──► its lane ──┐
+                                              ├──Time──► Send, with a slot and a part of the budget; ask again
+    SlotBack ─────────────────► slots free ───┤          Wait, nothing before so many seconds; ask again then
+    Answered ─────────────────► budget ───────┘          nothing
+    Closed ───────────────────► empty lanes
 
-    every slot is taken                        None
-    cancels wait and their budget has room     Send cancels of one symbol: that of the oldest
-    creates wait and their budget has room     Send creates: closes, then opens; the nearest first
-    something waits                            Wait for the first budget that has room again
-    nothing waits                              None
+    event           what it changes                              effects, at most one
+    CreateQueued    the order waits to be created                -
+    CancelQueued    the order waits to be cancelled              -
+    Answered        quota, pause (10006) and ban (403)           -
+    SlotBack        one more request may leave                   -
+    Closed          nothing waits any more                       -
+    Time            what leaves is taken out, charged to the     see below
+                    budget, and has a slot
+
+    at Time, the first that is true                              effect
+    every slot is taken                                          -, a slot comes back
+    cancels wait and their budget has room                       Send cancels of one symbol: that of the oldest
+    creates wait and their budget has room                       Send creates: closes, then opens; the nearest first
+    something waits                                              Wait for the first budget that has room again
+    nothing waits                                                -
 
 There are two lanes, one of cancels and one of creates, the more urgent first (incident L39). Each has two endpoints
 with a quota of their own: single requests, which are faster, and batches. So creates may go while cancels wait for
-theirs. An order waits once, however often it is queued, and one that no longer needs its request is dropped.
+theirs. One request is chosen at a time, so that what happens while it leaves counts for the next.
 `gridbot/execution/queue_invariants.py` says what holds of everything that was sent.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from gridbot.exchange.requests import RateLimit
 from gridbot.execution.rate_budget import RateBudget
-from gridbot.orders.order import OrderState, TrackedOrder
+from gridbot.execution.send_lane import Entry, Lane, OrderOwner, RequestKind
+from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import OrderResult
 
-__all__ = ["BATCH_MAX", "Entry", "Lane", "OrderOwner", "RequestKind", "Send", "Wait", "next_step"]
+__all__ = [
+    "BATCH_MAX",
+    "Answered",
+    "CancelQueued",
+    "Closed",
+    "CreateQueued",
+    "Effect",
+    "Event",
+    "Send",
+    "SendQueue",
+    "SlotBack",
+    "Time",
+    "Wait",
+    "step",
+]
 
 BATCH_MAX = 10
 """Orders in one batch request."""
 
-ZERO = Decimal(0)
+
+class SendQueue:
+    """The state: what waits, how many more requests may be under way (`free`), and the budget.
+
+    Changed by `step` alone, in place; others read it.
+    """
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+        self.cancels = Lane(RequestKind.CANCEL)
+        self.creates = Lane(RequestKind.PLACE)
+        self.lanes = (self.cancels, self.creates)
+        """The more urgent lane first."""
+        self.budget = RateBudget(endpoint for kind in RequestKind for endpoint in kind.endpoints)
 
 
-class OrderOwner(Protocol):
-    """Where an order belongs (its strategy's order manager)."""
-
-    def sending(self, order: TrackedOrder) -> None:
-        """The create request of the order is about to leave; what this records is journalled before it does."""
-
-    def placed(self, order: TrackedOrder, result: OrderResult) -> None:
-        """The create request was answered."""
-
-    def cancelled(self, order: TrackedOrder, result: OrderResult) -> None:
-        """The cancel request was answered."""
+# ---------------------------------------------------------------------- events
 
 
-Entry = tuple[TrackedOrder, OrderOwner]
+class CreateQueued(NamedTuple):
+    """The order is to be created; of several opens, or closes, the smaller `distance` goes first."""
+
+    order: TrackedOrder
+    owner: OrderOwner
+    distance: Decimal
 
 
-class RequestKind(Enum):
-    """Create or cancel, with the endpoints for one order and for several, and the state of an order that needs it."""
+class CancelQueued(NamedTuple):
+    """The order is to be cancelled."""
 
-    PLACE = ("order/create", "order/create-batch", OrderState.PENDING)
-    CANCEL = ("order/cancel", "order/cancel-batch", OrderState.PENDING_CANCEL)
+    order: TrackedOrder
+    owner: OrderOwner
 
-    def __init__(self, single: str, batch: str, wanted: OrderState) -> None:
-        self.single = single
-        self.batch = batch
-        self.wanted = wanted
 
-    @property
-    def endpoints(self) -> tuple[str, str]:
-        """Both endpoints."""
-        return self.single, self.batch
+class Answered(NamedTuple):
+    """A request to `endpoint` was answered, with one result per order. `quota` is the one that the answer states."""
+
+    endpoint: str
+    quota: RateLimit | None
+    results: list[OrderResult]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotBack:
+    """A request is over, whatever became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Drop what waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """It is now: what may leave?"""
+
+
+Event = CreateQueued | CancelQueued | Answered | SlotBack | Closed | Time
+
+
+# ---------------------------------------------------------------------- effects
 
 
 class Send(NamedTuple):
-    """Send these orders in one request to `endpoint`; the budget has been charged for them."""
+    """Send these orders in one request to `endpoint`, then ask again. It has a slot, which `SlotBack` gives back."""
 
     kind: RequestKind
     endpoint: str
@@ -81,91 +134,69 @@ class Send(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """The budget allows nothing before so many seconds."""
+    """Ask again in so many seconds: the budget allows nothing before."""
 
     seconds: float
 
 
-class Lane:
-    """Orders that wait for requests of one kind, the most urgent first."""
-
-    def __init__(self, kind: RequestKind) -> None:
-        self.kind = kind
-        self.heap: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
-        self._keys: set[str] = set()
-        self._count = itertools.count()
-
-    def __len__(self) -> int:
-        return len(self.heap)
-
-    def push(self, order: TrackedOrder, owner: OrderOwner, *, rank: int = 0, distance: Decimal = ZERO) -> None:
-        """Queue an order: lower ranks go first, then smaller distances, then the one that came first.
-
-        An order that waits already keeps its place.
-        """
-        if order.key in self._keys:
-            return
-        self._keys.add(order.key)
-        heapq.heappush(self.heap, (rank, distance, next(self._count), order, owner))
-
-    def drop_stale(self) -> None:
-        """Remove orders that no longer need a request: withdrawn before their turn, or over in the meantime."""
-        wanted = self.kind.wanted
-        fresh = [entry for entry in self.heap if entry[3].state is wanted]
-        if len(fresh) < len(self.heap):
-            heapq.heapify(fresh)
-            self.heap = fresh
-            self._keys = {entry[3].key for entry in fresh}
-
-    def together(self) -> int:
-        """How many of those that wait may leave in one request: for creates all, for cancels those of one symbol."""
-        symbol = self._symbol()
-        return len(self.heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self.heap)
-
-    def take(self, count: int) -> list[Entry]:
-        """Take out the `count` most urgent orders that may leave together."""
-        symbol = self._symbol()
-        taken: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
-        left: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []
-        while len(taken) < count:
-            entry = heapq.heappop(self.heap)
-            (taken if symbol is None or symbol == entry[3].symbol else left).append(entry)
-        for entry in left:
-            heapq.heappush(self.heap, entry)
-        for entry in taken:
-            self._keys.discard(entry[3].key)
-        return [entry[3:] for entry in taken]
-
-    def _symbol(self) -> str | None:
-        """The symbol of the next request; None when a request may have several."""
-        return self.heap[0][3].symbol if self.kind is RequestKind.CANCEL else None
-
-    def clear(self) -> None:
-        """Remove all."""
-        self.heap.clear()
-        self._keys.clear()
+Effect = Send | Wait
 
 
-def next_step(lanes: Sequence[Lane], budget: RateBudget, now_s: float, *, free: int) -> Send | Wait | None:
-    """The next request, taken out of its lane and charged to the budget.
+# ---------------------------------------------------------------------- the step
 
-    `lanes` has the more urgent one first, `now_s` is monotonic, `free` counts the requests that may still be under way.
+
+def step(queue: SendQueue, event: Event, now_s: float) -> list[Effect]:
+    """Apply an event and return what has to be done. `now_s` is in seconds on the monotonic clock.
+
+    The queue is the state; it is changed in place, here and nowhere else (a copy would cost more than the decision).
     """
-    if free <= 0:
-        return None
+    return _HANDLERS[type(event)](queue, event, now_s)
+
+
+def _create_queued(queue: SendQueue, event: CreateQueued, now_s: float) -> list[Effect]:
+    queue.creates.push(event.order, event.owner, rank=0 if event.order.reduce_only else 1, distance=event.distance)
+    return []
+
+
+def _cancel_queued(queue: SendQueue, event: CancelQueued, now_s: float) -> list[Effect]:
+    queue.cancels.push(event.order, event.owner)
+    return []
+
+
+def _answered(queue: SendQueue, event: Answered, now_s: float) -> list[Effect]:
+    queue.budget.learn(event.endpoint, event.quota)
+    for result in event.results:
+        if result.error is not None:
+            queue.budget.failed(event.endpoint, result.error, now_s)
+    return []
+
+
+def _slot_back(queue: SendQueue, event: SlotBack, now_s: float) -> list[Effect]:
+    queue.free += 1
+    return []
+
+
+def _closed(queue: SendQueue, event: Closed, now_s: float) -> list[Effect]:
+    for lane in queue.lanes:
+        lane.clear()
+    return []
+
+
+def _time(queue: SendQueue, event: Time, now_s: float) -> list[Effect]:
+    if queue.free <= 0:
+        return []
     wait: Wait | None = None
-    for lane in lanes:
-        if not lane.heap:
-            continue
-        step = _next_of(lane, budget, now_s)
-        if isinstance(step, Send):
-            return step
-        if step is not None:
-            wait = step if wait is None else min(wait, step)
-    return wait
+    for lane in queue.lanes:
+        effect = _next_of(lane, queue.budget, now_s) if lane.heap else None
+        if isinstance(effect, Send):
+            queue.free -= 1
+            return [effect]
+        if effect is not None:
+            wait = effect if wait is None else min(wait, effect)
+    return [] if wait is None else [wait]
 
 
-def _next_of(lane: Lane, budget: RateBudget, now_s: float) -> Send | Wait | None:
+def _next_of(lane: Lane, budget: RateBudget, now_s: float) -> Effect | None:
     lane.drop_stale()
     if not lane.heap:
         return None
@@ -175,3 +206,14 @@ def _next_of(lane: Lane, budget: RateBudget, now_s: float) -> Send | Wait | None
     if granted == 0:
         return Wait(budget.wait_s(endpoint, now_s))
     return Send(lane.kind, endpoint, lane.take(granted))
+
+
+# `Any`: each handler takes the event that it is listed under.
+_HANDLERS: dict[type[Event], Callable[[SendQueue, Any, float], list[Effect]]] = {
+    CreateQueued: _create_queued,
+    CancelQueued: _cancel_queued,
+    Answered: _answered,
+    SlotBack: _slot_back,
+    Closed: _closed,
+    Time: _time,
+}

@@ -75,9 +75,10 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """The create request is about to leave."""
+    """The create request is about to leave. `sent_ms` is our clock (UTC)."""
 
     order: TrackedOrder
+    sent_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,8 @@ def sending(book: OrderBook, event: Sending, now_s: float) -> list[Effect]:
     """From now on the exchange may have it."""
     order = event.order
     order.on_wire = order.in_flight = True
+    order.attempt += 1
+    order.sent_ms = event.sent_ms
     return [Transition(order, order.state, order.state)]
 
 

@@ -83,9 +83,8 @@ class TrackedOrder:
     """One of our orders, from the decision to its end. Quantities in base coin, `price` in USDT, times in ms UTC.
 
     `link_id` is the id on the wire; `client_id` the stable id of the level. `exchange_ts` is the newest exchange time
-    seen, so that an older message cannot turn the state back. `sent_ms` is our clock when it was (last) sent.
-    Changed by its book and by `orders/life.py` alone, apart from what the executor notes while it sends it (`on_wire`,
-    `attempt`, `sent_ms`).
+    seen, so that an older message cannot turn the state back. `sent_ms` is our clock when its create request (last)
+    left, `attempt` how often it did. Changed by its book and by `orders/life.py` alone.
     """
 
     strat_id: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
 from gridbot.exchange.requests import OrderAck
@@ -110,8 +111,7 @@ class OrderOutcome(StrEnum):
     """It may have had its effect: look the order up first."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderResult:
+class OrderResult(NamedTuple):
     """The outcome of one request.
 
     `ack` is set when it was confirmed, `error` when it was rejected or is unresolved; `reason` says why it was denied.

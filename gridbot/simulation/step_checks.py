@@ -56,8 +56,8 @@ def of_moment(orchestrator: Orchestrator) -> list[tuple[str, str]]:
         for runner in orchestrator.live.values()
         for text in violations(runner.book, waiting)
     ]
-    lanes = {lane.kind: [entry[3].key for entry in lane.heap] for lane in executor.lanes}
-    slots = slots_add_up(executor.free, executor.under_way, MAX_IN_FLIGHT)
+    lanes = {lane.kind: [order.key for order in lane.waiting] for lane in executor.queue.lanes}
+    slots = slots_add_up(executor.queue.free, executor.under_way, MAX_IN_FLIGHT)
     return found + [("queue-rules", text) for text in (slots, lanes_bounded(lanes)) if text]
 
 

@@ -20,7 +20,7 @@ from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.reconciler import Reconciler
-from gridbot.worker.schedule import Intervals, Job, JobKind, ScheduleState, step
+from gridbot.worker.schedule import Intervals, Job, JobKind, ScheduleState, Second, step
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["TICK_S", "Clockwork"]
@@ -98,10 +98,9 @@ class Clockwork:
         unsettled = False
         with self._context.faults.contained("looking for missing executions"):
             unsettled = self._reconciler.unsettled()
-        requests, running = self._context.requests, self._jobs.running
-        self._schedule, jobs = step(
-            self._intervals, self._live, self._schedule, now_s, requests.wishes, running, unsettled=unsettled
-        )
+        requests = self._context.requests
+        second = Second(requests.wishes, self._jobs.running, unsettled)
+        self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=self._live.keys())
         for job in jobs:
             requests.started(job)
             self._jobs.start(job.name, self._reading(job), job.symbol)

@@ -48,9 +48,9 @@ class OrderSteps:
 
     # ------------------------------------------------------------------ the executor's answers
 
-    def sending(self, order: TrackedOrder) -> None:
-        """The create request is about to leave: what this records is journalled before it does."""
-        self.take(life_events.Sending(order))
+    def sending(self, order: TrackedOrder, sent_ms: int) -> None:
+        """The create request leaves at `sent_ms`: what this records is journalled before it does."""
+        self.take(life_events.Sending(order, sent_ms))
 
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
         """The create request was answered, or denied by us."""

@@ -18,9 +18,8 @@ class RefreshRequests:
     """Posting never waits, and the same request posted twice is one request."""
 
     def __init__(self) -> None:
-        self._positions: set[str] = set()
-        self._wallet = False
-        self._reconcile_reason: str | None = None
+        self.wishes = Wishes()
+        """All that is asked for, except look-ups; changed here only."""
         self._look_ups: asyncio.Queue[TrackedOrder] = asyncio.Queue()
 
     # ------------------------------------------------------------------ posting
@@ -31,28 +30,21 @@ class RefreshRequests:
 
     def refresh_positions(self, symbol: str) -> None:
         """Read both legs of the symbol, soon (not more often than every 10 s)."""
-        self._positions.add(symbol)
+        self.wishes |= Wishes(positions=frozenset({symbol}))
 
     def refresh_wallet(self) -> None:
         """Read the wallet, soon."""
-        self._wallet = True
+        self.wishes |= Wishes(wallet=True)
 
     def reconcile(self, reason: str) -> None:
         """Compare everything with the exchange, soon. Of several reasons the first is recorded."""
-        self._reconcile_reason = self._reconcile_reason or reason
+        self.wishes |= Wishes(reason)
 
-    # ------------------------------------------------------------------ reading and taking
-
-    @property
-    def wishes(self) -> Wishes:
-        """All that is asked for, except look-ups."""
-        return Wishes(self._reconcile_reason or "", frozenset(self._positions), self._wallet)
+    # ------------------------------------------------------------------ taking
 
     def started(self, job: Job) -> None:
         """The request is served by this job, which starts now."""
-        left = self.wishes.without([job])
-        self._reconcile_reason, self._wallet = left.reconcile or None, left.wallet
-        self._positions &= left.positions
+        self.wishes = self.wishes.without([job])
 
     async def next_look_up(self) -> TrackedOrder:
         """Wait for the next order to look up."""

@@ -2,7 +2,9 @@
 
 ::
 
-    step(intervals, symbols, state, now_s, wishes, running, unsettled=...) ──► (state, jobs)
+    wishes of others ─┐
+    running jobs ─────┼─► Second ──► step(state, event, now_s, ...) ──► (state, the jobs to start now)
+    unsettled ────────┘
 
     job                when it is wanted                                          two starts apart
     reconcile          asked for; each `order_sync_s`; executions are missing,    5 s
@@ -15,6 +17,10 @@ A wanted job starts when none of its name runs and its time apart has passed, co
 one is not repeated sooner (incident L59). Until then the wish stays: nothing that was asked for is dropped, and a wish
 that comes while its job runs leads to another run. What never ran is due at once, whatever the clock says (incident
 L36).
+
+A `Second` that has passed is the only event. Between two of them nothing is decided: a wish waits in `RefreshRequests`,
+where neither order nor repeats count, and a job that ends is missing among the running ones. Events of their own would
+only keep a second copy of both here. The effects are the jobs.
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["APART_S", "Due", "Intervals", "Job", "JobKind", "ScheduleState", "Wishes", "step"]
+__all__ = ["APART_S", "Due", "Intervals", "Job", "JobKind", "ScheduleState", "Second", "Wishes", "step"]
 
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
@@ -127,6 +133,18 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
+class Second:
+    """A second has passed. `wishes` are those of others, `running` the names of the jobs under way.
+
+    `unsettled`: executions of a finished order are missing, so a reconcile has to page them.
+    """
+
+    wishes: Wishes
+    running: Collection[str]
+    unsettled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleState:
     """`owed` are the wishes of the clock that have not started; `last_s` has the last start of each period and job."""
 
@@ -135,20 +153,9 @@ class ScheduleState:
 
 
 def step(
-    intervals: Intervals,
-    symbols: Collection[str],
-    state: ScheduleState,
-    now_s: float,
-    wishes: Wishes,
-    running: Collection[str],
-    *,
-    unsettled: bool,
+    state: ScheduleState, event: Second, now_s: float, *, intervals: Intervals, symbols: Collection[str]
 ) -> tuple[ScheduleState, list[Job]]:
-    """The jobs to start now.
-
-    `wishes` are those of others, `running` the names of jobs under way, `symbols` those whose positions are checked.
-    `unsettled`: executions of a finished order are missing, so a reconcile has to page them.
-    """
+    """Apply the event and return the jobs to start now. `symbols` are those whose positions are checked."""
     last_s = dict(state.last_s)
 
     def begins(period: str, every_s: float) -> bool:
@@ -157,7 +164,7 @@ def step(
             last_s[period] = now_s
         return due
 
-    missing = unsettled and begins("unsettled", REFRESH_MIN_S)
+    missing = event.unsettled and begins("unsettled", REFRESH_MIN_S)
     periodic = begins("order_sync", intervals.order_sync_s)
     text = "executions of a finished order are missing" if missing else "periodic" if periodic else ""
     owed = state.owed | Wishes(
@@ -168,8 +175,8 @@ def step(
     )
     jobs = [
         job
-        for job in (wishes | owed).jobs()
-        if job.name not in running and _is_due(last_s.get(job.name), APART_S[job.kind], now_s)
+        for job in (event.wishes | owed).jobs()
+        if job.name not in event.running and _is_due(last_s.get(job.name), APART_S[job.kind], now_s)
     ]
     last_s.update((job.name, now_s) for job in jobs)
     return ScheduleState(owed.without(jobs), last_s), jobs

@@ -1,4 +1,4 @@
-"""What holds of every job that is started, as named functions. Pure; for tests, and later for the simulator.
+"""What holds of every job that is started, as named functions. Pure; for tests.
 
 Each returns what is wrong, in words, or "".
 """

@@ -1,24 +1,7 @@
-"""Tests of the executor are coroutines; each gets a loop of its own."""
+"""Tests of the executor are coroutines."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
+from tests.coroutine_tests import pytest_pyfunc_call
 
-import pytest
-
-TIMEOUT_S = 15
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
-        return None
-    wanted = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-
-    async def run() -> None:
-        await asyncio.wait_for(test(**wanted), TIMEOUT_S)
-
-    asyncio.run(run())
-    return True
+__all__ = ["pytest_pyfunc_call"]

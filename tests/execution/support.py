@@ -158,14 +158,16 @@ class FakeGateway:
 
 
 class Owner:
-    """Notes what it is told; `breaks_on` are link ids whose answers it cannot handle."""
+    """Notes what it is told, and when each order left; `breaks_on` are link ids whose answers it cannot handle."""
 
     def __init__(self, log: list[object]) -> None:
         self.log = log
         self.results: dict[str, OrderResult] = {}
+        self.sent_ms: dict[str, int] = {}
         self.breaks_on: set[str] = set()
 
-    def sending(self, order: TrackedOrder) -> None:
+    def sending(self, order: TrackedOrder, sent_ms: int) -> None:
+        self.sent_ms[order.link_id] = sent_ms
         self.log.append(f"sending {order.link_id}")
 
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gridbot.execution.latency_trace import Stage
@@ -48,13 +50,23 @@ async def test_equals_leave_in_the_order_they_came() -> None:
 
 async def test_requests_have_left_when_pump_returns() -> None:
     bench = Bench()
-    [order] = bench.place("a")
+    bench.place("a")
     bench.executor.pump()
     assert bench.gateway.sent == [("order/create", ["a"])]
-    assert (order.on_wire, order.attempt, order.sent_ms) == (True, 1, START_MS)
     bench.place("b", "c")
     bench.executor.pump()
     assert bench.gateway.sent[1:] == [("order/create-batch", ["b", "c"])]
+
+
+async def test_an_owner_hears_when_its_order_leaves_and_alone_notes_it() -> None:
+    """The state of an order is changed by its life only."""
+    bench = Bench()
+    orders = [*bench.place("a", "b"), *bench.cancel("old")]
+    before = [replace(order) for order in orders]
+    await bench.clock.advance(2)
+    await bench.pump()
+    assert bench.owner.sent_ms == dict.fromkeys("ab", START_MS + 2000)
+    assert orders == before
 
 
 async def test_a_batch_of_cancels_leaves_before_a_single_order() -> None:
@@ -80,10 +92,9 @@ async def test_an_order_is_journalled_before_it_leaves() -> None:
 
 async def test_a_cancel_is_journalled_before_it_leaves() -> None:
     bench = Bench()
-    [order] = bench.cancel("a")
+    bench.cancel("a")
     await bench.pump()
     assert bench.log == ["journalled", bench.gateway.requests[0], "cancelled a"]
-    assert not order.on_wire, "only a create puts an order on the wire"
 
 
 async def test_cancels_are_batched_by_symbol() -> None:
@@ -108,7 +119,7 @@ async def test_an_order_withdrawn_before_its_turn_is_not_created(state: OrderSta
     gone.state = state
     await bench.pump()
     assert bench.gateway.sent == [("order/create-batch", ["a", "c"])]
-    assert not gone.on_wire
+    assert "b" not in bench.owner.sent_ms
 
 
 @pytest.mark.parametrize("state", sorted(set(OrderState) - {OrderState.PENDING_CANCEL}))
@@ -165,10 +176,11 @@ async def test_close_drops_what_waits_and_the_answers_under_way() -> None:
     bench.cancel("old")
     await bench.pump()
     assert len(bench.gateway.sent) == 2
+    assert len(bench.clock.timers) == 1
     bench.executor.close()
+    assert bench.clock.timers == []
     bench.gateway.is_silent = False
     await bench.clock.advance(10)
-    assert bench.clock.timers == []
     assert len(bench.gateway.sent) == 2
     assert bench.owner.results == {}
     assert bench.executor.idle

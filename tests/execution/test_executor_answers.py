@@ -8,7 +8,7 @@ import pytest
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import CancelRef, OrderAck
-from gridbot.execution.send_queue import RequestKind
+from gridbot.execution.send_lane import RequestKind
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import OrderOutcome
 from tests.execution.support import Bench, failure, names, outcomes
@@ -89,10 +89,10 @@ async def test_an_owner_that_breaks_before_its_order_leaves_keeps_only_that_orde
     bench = Bench()
     good = bench.owner.sending
 
-    def breaks(order: TrackedOrder) -> None:
+    def breaks(order: TrackedOrder, sent_ms: int) -> None:
         if order.link_id == "a":
             raise ValueError("no record of this")
-        good(order)
+        good(order, sent_ms)
 
     monkeypatch.setattr(bench.owner, "sending", breaks)
     bench.place("a", symbol="ETHUSDT")
@@ -151,10 +151,14 @@ async def test_a_batch_with_a_wrong_number_of_answers_is_unresolved_and_gives_it
 async def test_a_quota_that_cannot_be_read_takes_no_answers_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     monkeypatch.setattr(bench.gateway, "limits", None)
+    bench.gateway.answers = {"a": failure(ErrorKind.RATE_LIMIT)}
     bench.place("a")
     await bench.pump()
-    assert outcomes(bench) == {"a": OrderOutcome.CONFIRMED}
+    assert outcomes(bench) == {"a": OrderOutcome.REJECTED}
     assert [part for part, _, _ in bench.faults] == ["the quota stated in an answer"]
+    bench.place("b")
+    await bench.pump()
+    assert bench.gateway.sent == [("order/create", ["a"])], "that there were too many is learned all the same"
 
 
 @pytest.mark.parametrize("kind", list(RequestKind))
@@ -183,6 +187,16 @@ async def test_a_request_that_breaks_while_it_is_sent_keeps_no_slot_and_its_orde
     queue("good")
     await bench.pump()
     assert outcomes(bench)["good"] is OrderOutcome.CONFIRMED
+
+
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_outside_a_loop_nothing_is_sent_later_for_want_of_a_slot() -> None:
+    """No task could begin that gives the slot back."""
+    bench = Bench(max_in_flight=1)
+    bench.place("a")
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        bench.executor.pump()
+    assert bench.executor.queue.free == 1
 
 
 async def test_cancels_of_one_symbol_that_break_leave_the_other_symbol_its_answers(

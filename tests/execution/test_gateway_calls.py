@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridbot.exchange.failures import ErrorKind
 from gridbot.execution.gateway_calls import GatewayCalls
-from gridbot.execution.send_queue import RequestKind
+from gridbot.execution.send_lane import RequestKind
 from gridbot.orders.order import OrderState
 from gridbot.orders.outcomes import OrderOutcome
 from tests.execution.support import FakeGateway, ManualClock, failure, order_of

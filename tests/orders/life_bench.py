@@ -22,6 +22,7 @@ from tests.orders.helpers import INSTRUMENT, make_order, update
 
 D = Decimal
 NOW_S = 100.0
+SENT_MS = 7
 BUSY = make_error("busy", ErrorKind.RETRY)
 LOST = make_error("no answer in time", ErrorKind.AMBIGUOUS)
 REFUSED = make_error("bad price", ErrorKind.PARAM, ret_code=10001)
@@ -86,7 +87,7 @@ def _submit(bench: LifeBench) -> life_events.Event:
 
 
 def _sending(bench: LifeBench) -> life_events.Event:
-    return life_events.Sending(bench.order)
+    return life_events.Sending(bench.order, SENT_MS)
 
 
 def _withdrawn(bench: LifeBench) -> life_events.Event:

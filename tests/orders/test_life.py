@@ -15,7 +15,7 @@ from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.order_invariants import never_sent_after_withdrawal, violations
 from gridbot.orders.proposal import proposal_of
 from tests.orders import test_life_answers, test_life_news, test_life_wishes
-from tests.orders.life_bench import EVENTS, NOW_S, SITUATIONS, LifeBench
+from tests.orders.life_bench import EVENTS, NOW_S, SENT_MS, SITUATIONS, LifeBench
 
 NOTES = {"cancelling", "in_flight", "ended_ts", "exec_qty", "cum_exec_qty", "create_tries", "order_id"}
 """What an event may note of an order without changing its course."""
@@ -57,7 +57,7 @@ def test_a_life_from_the_wish_to_the_last_execution() -> None:
     order.on_wire = False
     story: list[life_events.Event] = [
         life_events.Submitted(order, proposal_of(order)),
-        life_events.Sending(order),
+        life_events.Sending(order, SENT_MS),
         bench.placed(bench.ack),
     ]
     for event in story:

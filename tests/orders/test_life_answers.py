@@ -10,7 +10,18 @@ from gridbot.orders.life_answers import try_again
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, RetryItem, Tries
-from tests.orders.life_bench import BAD_KEY, BUSY, LOST, NO_SUCH_ORDER, NOW_S, REFUSED, LifeBench, expected, outcomes
+from tests.orders.life_bench import (
+    BAD_KEY,
+    BUSY,
+    LOST,
+    NO_SUCH_ORDER,
+    NOW_S,
+    REFUSED,
+    SENT_MS,
+    LifeBench,
+    expected,
+    outcomes,
+)
 
 # Event -> effects -> situations. A transition is `[before>after]`; `*` stands for all other situations.
 TABLE: dict[str, dict[str, str]] = {
@@ -116,6 +127,15 @@ def test_a_lost_create_is_looked_up() -> None:
     assert bench.order.on_wire, "the exchange may have it"
 
 
+def test_an_order_whose_sending_broke_before_it_was_noted_counts_as_on_the_exchange() -> None:
+    """A wish to withdraw it would end it without a request otherwise."""
+    bench = LifeBench().reach("queued")
+    bench.take(bench.placed(LOST))
+    assert (bench.order.state, bench.order.on_wire) == (OrderState.UNRESOLVED, True)
+    [note] = bench.take(life_events.Withdrawn(bench.order.key, "outside_grid"))
+    assert note == life_effects.NoteCancel(bench.order, life_effects.Wish.WAITING, "outside_grid")
+
+
 def test_a_busy_exchange_is_tried_again_1_2_and_4_seconds_later() -> None:
     """Under the same link id, until the tries are used up."""
     bench = LifeBench().reach("in flight")
@@ -129,7 +149,7 @@ def test_a_busy_exchange_is_tried_again_1_2_and_4_seconds_later() -> None:
         assert bench.take(bench.due(is_cancel=False)) == [life_effects.AskGate(order)]
         [send] = bench.take(life_events.GateAnswered(order, ""))
         assert isinstance(send, life_effects.SendCreate)
-        bench.take(life_events.Sending(order))
+        bench.take(life_events.Sending(order, SENT_MS))
     _, given_up = bench.take(bench.placed(BUSY))
     assert given_up == Transition(order, OrderState.PENDING, OrderState.REJECTED, str(BUSY))
 

@@ -262,7 +262,7 @@ class Life(RuleBasedStateMachine):
     def create(self, order: TrackedOrder, how: str) -> None:
         assert not order.withdrawn
         assert not order.in_flight
-        self.take(life_events.Sending(order))
+        self.take(life_events.Sending(order, sent_ms=1))
         self.count(f"create: {how}")
         if how == "denied":
             self.answers.append(life_events.Placed(order, OrderResult.denied("not sent")))

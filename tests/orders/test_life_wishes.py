@@ -87,10 +87,12 @@ def test_a_new_order_is_recorded_and_queued_by_its_distance() -> None:
 def test_what_is_being_sent_may_be_on_the_exchange() -> None:
     bench = LifeBench().reach("queued")
     order = bench.order
-    assert wishes.sending(bench.book, life_events.Sending(order), NOW_S) == [
+    assert wishes.sending(bench.book, life_events.Sending(order, 1234), NOW_S) == [
         Transition(order, OrderState.PENDING, OrderState.PENDING)
     ]
-    assert (order.on_wire, order.in_flight) == (True, True)
+    assert (order.on_wire, order.in_flight, order.attempt, order.sent_ms) == (True, True, 1, 1234)
+    wishes.sending(bench.book, life_events.Sending(order, 5678), NOW_S)
+    assert (order.attempt, order.sent_ms) == (2, 5678), "another try"
 
 
 @pytest.mark.parametrize(

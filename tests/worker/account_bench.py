@@ -47,12 +47,15 @@ START_S = 1.0  # a machine that has just started: nothing may look like "long ag
 
 
 class Notes:
-    """A recorder that keeps the records as they are."""
+    """A recorder that keeps the records as they are; the next ones fail with what `failures` has."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.failures: list[Exception] = []
 
     def record(self, record: Record) -> int:
+        if self.failures:
+            raise self.failures.pop(0)
         self.records.append(record)
         return len(self.records)
 

@@ -57,6 +57,22 @@ async def test_an_order_is_journalled_sent_acknowledged_and_open_when_the_exchan
     assert (intent.verdict, intent.order_link_id) == ("sent", order.link_id)
 
 
+async def test_an_order_that_cannot_be_recorded_does_not_leave_and_counts_as_on_the_wire() -> None:
+    """Withdrawn, it waits for its look-up; it would end without a request if it had certainly never left."""
+    bench = trading()
+    bench.runner.orders.submit(proposal())
+    [order] = bench.orders
+    bench.notes.failures = [ValueError("no record of this")]
+    bench.runner.orders.pump()
+    await settle()
+    assert bench.gateway.sent == []
+    assert (order.state, order.on_wire, order.attempt) == (OrderState.UNRESOLVED, True, 1)
+    assert order.sent_ms == bench.clock.wall_ms()
+    assert "no record of this" in bench.runner.risk_state.halted
+    bench.runner.orders.cancel(order.key, "asked")
+    assert (order.state, order.withdrawn) == (OrderState.UNRESOLVED, "asked")
+
+
 async def test_a_refusal_ends_the_order_and_counts_against_its_level() -> None:
     bench = trading()
     for _ in range(3):

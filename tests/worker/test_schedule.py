@@ -16,6 +16,7 @@ from gridbot.worker.schedule import (
     Job,
     JobKind,
     ScheduleState,
+    Second,
     step,
 )
 from tests.worker.account_bench import START_S
@@ -24,7 +25,7 @@ ALL = Intervals(order_sync_s=60, position_check_s=30, wallet_s=20)
 NONE = Intervals(order_sync_s=0, position_check_s=0, wallet_s=0)
 
 
-class Second:
+class Seconds:
     """A schedule and what it is asked at; a job ends at once, unless it is `running`."""
 
     def __init__(self, intervals: Intervals = NONE, symbols: tuple[str, ...] = ()) -> None:
@@ -35,7 +36,11 @@ class Second:
 
     def all_jobs(self, now_s: float, *, unsettled: bool = False) -> list[Job]:
         self.state, jobs = step(
-            self.intervals, self.symbols, self.state, now_s, self.requests.wishes, self.running, unsettled=unsettled
+            self.state,
+            Second(self.requests.wishes, self.running, unsettled),
+            now_s,
+            intervals=self.intervals,
+            symbols=self.symbols,
         )
         for job in jobs:
             self.requests.started(job)
@@ -57,14 +62,14 @@ def test_what_never_ran_is_due_whatever_the_clock_says(now_s: float) -> None:
 
 def test_every_periodic_job_runs_in_the_first_second_of_a_machine() -> None:
     """incident L36: on a clock that has just started, too."""
-    jobs = Second(ALL, ("BTCUSDT",)).all_jobs(START_S)
+    jobs = Seconds(ALL, ("BTCUSDT",)).all_jobs(START_S)
     assert [job.kind for job in jobs] == [JobKind.RECONCILE, JobKind.POSITIONS, JobKind.CLOCK, JobKind.WALLET]
     assert jobs[0].subject == "periodic"
 
 
 def test_a_request_runs_in_the_first_second_of_a_machine() -> None:
     """incident L36: the limits of requests have the same clock."""
-    second = Second()
+    second = Seconds()
     second.requests.reconcile("asked")
     second.requests.refresh_wallet()
     second.requests.refresh_positions("BTCUSDT")
@@ -87,11 +92,11 @@ def test_a_job_runs_at_its_interval_and_not_sooner(steps: list[float], every_s: 
 
 
 def test_an_interval_of_zero_switches_a_job_off() -> None:
-    assert Second(NONE, ("BTCUSDT",)).jobs(START_S) == set()
+    assert Seconds(NONE, ("BTCUSDT",)).jobs(START_S) == set()
 
 
 def test_the_offset_to_the_exchange_s_clock_is_measured_each_hour() -> None:
-    second = Second()
+    second = Seconds()
 
     def measured(now_s: float) -> bool:
         return Job(JobKind.CLOCK) in second.all_jobs(now_s)
@@ -100,7 +105,7 @@ def test_the_offset_to_the_exchange_s_clock_is_measured_each_hour() -> None:
 
 
 def test_requests_are_bundled_until_their_time_has_come() -> None:
-    second = Second()
+    second = Seconds()
     second.requests.refresh_wallet()
     second.requests.refresh_positions("BTCUSDT")
     second.requests.reconcile("first")
@@ -117,7 +122,7 @@ def test_requests_are_bundled_until_their_time_has_come() -> None:
 
 
 def test_each_symbol_has_its_own_limit() -> None:
-    second = Second()
+    second = Seconds()
     second.requests.refresh_positions("BTCUSDT")
     second.jobs(START_S)
     second.requests.refresh_positions("ETHUSDT")
@@ -127,7 +132,7 @@ def test_each_symbol_has_its_own_limit() -> None:
 
 
 def test_missing_executions_make_a_reconcile_every_ten_seconds() -> None:
-    second = Second()
+    second = Seconds()
     due = [bool(second.jobs(START_S + n, unsettled=True)) for n in range(12)]
     assert [n for n, is_due in enumerate(due) if is_due] == [0, 10]
 
@@ -140,7 +145,7 @@ def test_only_readings_of_different_symbols_run_beside_each_other() -> None:
 @pytest.mark.parametrize("name", ["reconcile", "positions.BTCUSDT", "wallet"])
 def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) -> None:
     """The request was taken out and its job dropped: what was asked for in that time was never read."""
-    second = Second()
+    second = Seconds()
 
     def ask() -> None:
         second.requests.reconcile("asked")
@@ -158,7 +163,7 @@ def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) ->
 
 
 def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
-    second = Second(ALL, ("BTCUSDT",))
+    second = Seconds(ALL, ("BTCUSDT",))
     second.all_jobs(START_S)
     second.running = {"reconcile", "positions.BTCUSDT", "wallet", "clock"}
     assert second.all_jobs(START_S + CLOCK_S) == []
@@ -169,7 +174,7 @@ def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
 
 
 def test_a_reason_that_was_asked_for_goes_before_that_of_the_clock() -> None:
-    second = Second(ALL)
+    second = Seconds(ALL)
     second.requests.reconcile("asked")
     assert Job(JobKind.RECONCILE, "asked") in second.jobs(START_S, unsettled=True)
     assert second.jobs(START_S + FORCED_RECONCILE_MIN_S) == set(), "one run is enough for all of them"

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gridbot.worker import schedule_invariants as invariants
 from gridbot.worker.refresh_requests import RefreshRequests
-from gridbot.worker.schedule import CLOCK_S, REFRESH_MIN_S, Intervals, Job, JobKind, ScheduleState, Wishes, step
+from gridbot.worker.schedule import CLOCK_S, REFRESH_MIN_S, Intervals, Job, JobKind, ScheduleState, Second, Wishes, step
 from gridbot.worker.schedule_invariants import Start
 from tests.examples import examples
 
@@ -74,7 +74,11 @@ class Seconds(RuleBasedStateMachine):
         if unsettled:
             event("executions are missing")
         self.state, jobs = step(
-            self.intervals, SYMBOLS, self.state, self.now_s, self.requests.wishes, before, unsettled=unsettled
+            self.state,
+            Second(self.requests.wishes, before, unsettled),
+            self.now_s,
+            intervals=self.intervals,
+            symbols=SYMBOLS,
         )
         self.wrong += filter(None, [invariants.one_of_a_name(jobs, before)])
         for job in jobs:
