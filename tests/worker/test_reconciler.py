@@ -12,9 +12,12 @@ import pytest
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side, WalletEvent
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.requests import OrderAck
 from gridbot.orders.order import OrderState, TrackedOrder
+from gridbot.orders.outcomes import result_of_cancel
 from gridbot.orders.reconcile_look_ups import SETTLE_AFTER_S
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S
+from gridbot.orders.retry import MAX_TRIES
 from gridbot.records.record_types import ExecutionRecord, ReconcileRecord
 from gridbot.worker.reconciler import Reconciler
 from tests.execution.support import settle
@@ -383,6 +386,52 @@ async def test_a_listing_of_the_same_millisecond_is_checked_by_a_question() -> N
     await bench.reconciler.run()
     assert first.state is OrderState.CANCELLED
     assert bench.queries.asked.count("order") == 1
+
+
+# ---------------------------------------------------------------------- a cancel without effect
+
+
+async def _cancelled(bench: Bench) -> TrackedOrder:
+    """An order whose cancel the exchange has accepted; it still rests, and the stream tells nothing."""
+    [first, *_] = await bench.place()
+    bench.account.runner.orders.cancel(first.key, "outside_grid")
+    bench.account.runner.orders.pump()
+    await settle()
+    assert first.is_cancel_answered
+    bench.account.gateway.log.clear()
+    return first
+
+
+async def test_a_cancel_that_had_no_effect_is_sent_again_by_a_listing_alone() -> None:
+    """It stayed withdrawn and resting until somebody looked it up, and nobody did."""
+    bench = Bench()
+    first = await _cancelled(bench)
+    for _ in range(MAX_TRIES):
+        await bench.reconciler.run()
+        bench.account.runner.orders.pump()  # as each second does
+        await settle()
+    assert bench.account.gateway.sent == [("order/cancel", [first.link_id])] * MAX_TRIES
+    assert "order" not in bench.queries.asked
+    await bench.reconciler.run()
+    assert (first.state, first.withdrawn) == (OrderState.OPEN, ""), "its tries are used up: who wants may ask again"
+
+
+async def test_a_listing_asked_for_before_the_cancel_was_answered_repeats_no_cancel() -> None:
+    bench = Bench()
+    [first, *_] = await bench.place()
+    orders, gateway = bench.account.runner.orders, bench.account.gateway
+    gateway.log.clear()
+    gateway.is_silent = True
+    orders.cancel(first.key, "outside_grid")
+    orders.pump()
+    await settle()
+    accepted = result_of_cancel(OrderAck(first.order_id, first.link_id))
+    bench.queries.on_asked["open orders"] = lambda: orders._steps.cancelled(first, accepted)
+    await bench.reconciler.run()
+    assert first.is_cancel_answered
+    gateway.is_silent = False
+    await settle()
+    assert gateway.sent == [("order/cancel", [first.link_id])]
 
 
 # ---------------------------------------------------------------------- look-ups
