@@ -89,14 +89,6 @@ def test_a_row_that_knows_of_fewer_executions_is_stale() -> None:
     assert bench.take(life_events.Revived(bench.row(OrderStatus.NEW))) == []
 
 
-def test_the_stream_repeats_old_messages_so_only_newer_ones_revive() -> None:
-    bench = LifeBench().reach("held to be cancelled")
-    [ask] = bench.take(bench.heard(OrderStatus.NEW, ts=10))
-    assert ask == life_effects.Reconcile(f"{bench.order.key} was held to be over and is said to rest")
-    assert bench.order.state is OrderState.CANCELLED
-    assert names(bench.take(life_events.Revived(bench.row(OrderStatus.NEW, ts=10)))).startswith("[cancelled>open]")
-
-
 def test_the_exchanges_own_end_is_remembered_so_that_older_rows_do_not_revive() -> None:
     bench = LifeBench().reach("held to be rejected")
     bench.take(bench.heard(OrderStatus.CANCELLED, ts=8))

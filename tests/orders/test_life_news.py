@@ -167,6 +167,14 @@ def test_the_end_of_an_order_for_another_reason_is_no_refusal() -> None:
     assert names(bench.take(filled)) == "[open>filled]"
 
 
+def test_the_stream_repeats_old_messages_so_only_newer_ones_revive() -> None:
+    bench = LifeBench().reach("held to be cancelled")
+    [ask] = bench.take(bench.heard(OrderStatus.NEW, ts=10))
+    assert ask == life_effects.Reconcile(f"{bench.order.key} was held to be over and is said to rest")
+    assert bench.order.state is OrderState.CANCELLED
+    assert names(bench.take(life_events.Revived(bench.row(OrderStatus.NEW, ts=10)))).startswith("[cancelled>open]")
+
+
 # ---------------------------------------------------------------------- one order per level
 
 
