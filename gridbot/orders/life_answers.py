@@ -6,7 +6,6 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import (
     AskExchange,
-    CountAcceptance,
     CountAuthFailure,
     CountAuthSuccess,
     CountRefusal,
@@ -34,7 +33,7 @@ def placed(book: OrderBook, event: Placed, now_s: float) -> list[Effect]:
     if result.ack is not None:
         order.create_tries = NO_TRIES
         book.acknowledge(order.key, result.ack.order_id)
-        return [CountAcceptance(order), *_ask_if_open(order)]
+        return [CountAuthSuccess(), *_ask_if_open(order)]
     if result.error is None:
         return _not_created(book, order, result.reason)
     verdict = after_place(result.error)

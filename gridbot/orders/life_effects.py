@@ -15,7 +15,6 @@ from gridbot.orders.retry import RetryItem
 __all__ = [
     "AskExchange",
     "AskGate",
-    "CountAcceptance",
     "CountAuthFailure",
     "CountAuthSuccess",
     "CountRefusal",
@@ -163,13 +162,6 @@ class ForgetRetry:
 
 
 @dataclass(frozen=True, slots=True)
-class CountAcceptance:
-    """The exchange accepted a create request."""
-
-    order: TrackedOrder
-
-
-@dataclass(frozen=True, slots=True)
 class CountRefusal:
     """The exchange refused the order; where that opens the breaker of its level, `LevelBroken` follows."""
 
@@ -220,7 +212,6 @@ Effect = (
     | ReadWallet
     | RetryAt
     | ForgetRetry
-    | CountAcceptance
     | CountRefusal
     | CountAuthFailure
     | CountAuthSuccess

@@ -164,7 +164,7 @@ class StrangerSeen:
 
 @dataclass(frozen=True, slots=True)
 class Revived:
-    """A complete listing shows that an order of the book rests which is over for us."""
+    """A complete listing shows that an order of the book rests which is over for us, or whose cancel was answered."""
 
     row: OrderUpdateEvent
 

@@ -130,9 +130,8 @@ def _after_news(
 
 
 def _still_open(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:
-    """An order rests. If our cancel of it was answered and no other waits, it had no effect."""
-    is_undone = order.state is OrderState.PENDING_CANCEL and not order.cancelling
-    return cancel_again(book, order, now_s) if is_undone and order.cancel_tries.due_s is None else []
+    """An order rests although our cancel of it was answered: it had no effect."""
+    return cancel_again(book, order, now_s) if order.is_cancel_answered else []
 
 
 def _never_arrived(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:

@@ -136,6 +136,11 @@ class TrackedOrder:
         return not (self.withdrawn or self.state.is_final or self.state is S.PENDING_CANCEL)
 
     @property
+    def is_cancel_answered(self) -> bool:
+        """Our cancel was answered, and no other waits or is under way: the end of the order is all that is missing."""
+        return self.state is S.PENDING_CANCEL and not self.cancelling and self.cancel_tries.due_s is None
+
+    @property
     def is_settled(self) -> bool:
         """Over, and every execution of it has been seen. Until then its level stays taken."""
         return self.state.is_final and self.exec_qty >= self.cum_exec_qty

@@ -7,7 +7,7 @@ be passed in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,7 +18,7 @@ from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import client_id_of
 from gridbot.orders.order import OrderState, TrackedOrder, state_of
 
-__all__ = ["GRACE_MS", "Plan", "adopted", "compare", "contradicts", "owns", "owns_execution"]
+__all__ = ["GRACE_MS", "Plan", "adopted", "answered_cancels", "compare", "contradicts", "owns", "owns_execution"]
 
 GRACE_MS = 5_000
 # Tick sizes (USDT) that the exchange has for its contracts: 1, 2, 2.5 and 5 times a power of ten.
@@ -30,7 +30,8 @@ class Plan:
     """What to do after a listing.
 
     `update`: rows to apply; `adopt`: orders of ours that no book has; `missing`: orders to ask for; `foreign`: rows
-    that are not ours; `revive`: rows of orders that we hold for over, and that rest by this listing.
+    that are not ours; `revive`: rows of orders that we hold for over, and that rest by this listing; `undone`: rows of
+    orders that rest although our cancel had been answered.
     """
 
     update: tuple[OrderUpdateEvent, ...]
@@ -38,6 +39,7 @@ class Plan:
     missing: tuple[TrackedOrder, ...]
     foreign: tuple[OrderUpdateEvent, ...]
     revive: tuple[OrderUpdateEvent, ...] = ()
+    undone: tuple[OrderUpdateEvent, ...] = ()
 
 
 def contradicts(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
@@ -117,6 +119,11 @@ def adopted(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> Tra
     )
 
 
+def answered_cancels(book: OrderBook) -> dict[str, int]:
+    """The orders whose cancel was answered -> its number: what rests by a listing asked for now was not cancelled."""
+    return {order.key: order.cancel_tries.made for order in book if order.is_cancel_answered}
+
+
 def compare(
     book: OrderBook,
     listing: Iterable[OrderUpdateEvent],
@@ -124,12 +131,17 @@ def compare(
     strat_id: str,
     instrument: Instrument,
     asked_ms: int,
+    cancels: Mapping[str, int],
 ) -> Plan:
-    """Sort the rows of one symbol's complete listing, requested at `asked_ms` (our clock), against the book."""
+    """Sort the rows of one symbol's complete listing, requested at `asked_ms` (our clock), against the book.
+
+    `cancels`: `answered_cancels` of then.
+    """
     update: list[OrderUpdateEvent] = []
     adopt: list[OrderUpdateEvent] = []
     foreign: list[OrderUpdateEvent] = []
     revive: list[OrderUpdateEvent] = []
+    undone: list[OrderUpdateEvent] = []
     listed: set[str] = set()
     for row in {row.order_id: row for row in listing}.values():
         if row.symbol != instrument.symbol:
@@ -137,13 +149,18 @@ def compare(
         known = book.get(row.order_link_id) or book.get(row.order_id)
         if known is not None:
             listed.add(known.key)
-            (revive if contradicts(known, row) else update).append(row)
+            if contradicts(known, row):
+                revive.append(row)
+            elif known.is_cancel_answered and cancels.get(known.key) == known.cancel_tries.made:
+                undone.append(row)
+            else:
+                update.append(row)
         elif owns(row, strat_id, instrument):
             adopt.append(row)
         else:
             foreign.append(row)
     missing = _missing(book, listed, asked_ms)
-    return Plan(tuple(update), tuple(adopt), tuple(missing), tuple(foreign), tuple(revive))
+    return Plan(tuple(update), tuple(adopt), tuple(missing), tuple(foreign), tuple(revive), tuple(undone))
 
 
 def _missing(book: OrderBook, listed: set[str], asked_ms: int) -> Sequence[TrackedOrder]:

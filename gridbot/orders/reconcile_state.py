@@ -123,13 +123,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """The pass under way. `waiting`: orders asked for by id; `symbols`: those whose legs are still to be read."""
+    """The pass under way. `waiting`: orders asked for by id; `symbols`: those whose legs are still to be read.
+
+    `asked_ms` and `cancels` (`reconcile.answered_cancels`) are of the time at which the listing was asked for.
+    """
 
     number: int
     wish: Wish
     started_s: float
     phase: Phase = Phase.EXECUTIONS
     asked_ms: int = 0
+    cancels: Mapping[str, int] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
     symbols: tuple[str, ...] = ()
     report: Report = Report()

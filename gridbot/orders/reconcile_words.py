@@ -244,7 +244,7 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Revive:
-    """An order that we held for over rests: live again, or cancelled when its level is taken."""
+    """An order rests that we held for over, or whose cancel was answered: it lives again, or is cancelled (again)."""
 
     row: OrderUpdateEvent
 

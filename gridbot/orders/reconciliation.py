@@ -19,7 +19,7 @@ The watermark is moved by finished paging alone, never by a live fill, which may
 |---|---|---|
 | Asked | idle / a pass | AskExecutions / a wish |
 | ExecutionsAnswered | EXECUTIONS | ApplyExecution for each new one, Advance, AskListing |
-| ListingAnswered | LISTING | ApplyRow, Adopt; AskOrder for what is missing or contradicted; else the legs |
+| ListingAnswered | LISTING | ApplyRow, Adopt, Revive (cancel without effect); AskOrder (missing, contradicted); legs |
 | OrderAnswered | ORDERS, or between passes | ApplyRow, Revive, LookedUp (`reconcile_look_ups`) |
 | PositionsAnswered | POSITIONS, or between passes | TakePosition, Align, or AskExecutions first (`reconcile_legs`) |
 | WalletAnswered | WALLET | TakeWallet, Finished |
@@ -39,7 +39,7 @@ from dataclasses import replace
 from gridbot.core import ExecutionEvent, OrderUpdateEvent, WalletEvent
 from gridbot.orders import reconcile_legs as legs
 from gridbot.orders import reconcile_look_ups as look_ups
-from gridbot.orders.reconcile import compare
+from gridbot.orders.reconcile import answered_cancels, compare
 from gridbot.orders.reconcile_state import (
     Now,
     Part,
@@ -57,7 +57,6 @@ from gridbot.orders.reconcile_words import (
     Asked,
     AskListing,
     AskWallet,
-    Broke,
     Effect,
     Event,
     ExecutionsAnswered,
@@ -70,7 +69,9 @@ from gridbot.orders.reconcile_words import (
     PositionsAnswered,
     QueryFailed,
     ReportFault,
+    Revive,
     TakeWallet,
+    Time,
     WalletAnswered,
 )
 
@@ -90,6 +91,8 @@ def step(state: ReconcileState, event: Event, now: Now, view: View) -> tuple[Rec
 
 def _on_event(turn: Turn, event: Event) -> None:
     match event:
+        case Time():
+            pass  # `step` asks what is due after every event
         case Asked():
             _on_asked(turn, event)
         case LookUpWanted():
@@ -109,10 +112,8 @@ def _on_event(turn: Turn, event: Event) -> None:
             _on_wallet(turn, event.who, event.wallet)
         case QueryFailed():
             _on_failure(turn, event)
-        case Broke():
-            _on_broke(turn, event.error)
         case _:
-            pass  # Time: what is due is asked below
+            _on_broke(turn, event.error)
 
 
 def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
@@ -159,7 +160,9 @@ def _after_executions(turn: Turn, who: Who, fresh: list[ExecutionEvent]) -> None
     run = _in(turn, who, Phase.EXECUTIONS)
     if run is not None:
         report = replace(run.report, executions=len(fresh))
-        turn.change(run=replace(run, phase=Phase.LISTING, asked_ms=turn.now.wall_ms, report=report))
+        cancels = {key: n for held in turn.view.strategies.values() for key, n in answered_cancels(held.book).items()}
+        run = replace(run, phase=Phase.LISTING, asked_ms=turn.now.wall_ms, cancels=cancels, report=report)
+        turn.change(run=run)
         turn.effects.append(AskListing(who))
 
 
@@ -169,8 +172,16 @@ def _on_listing(turn: Turn, who: Who, rows: Sequence[OrderUpdateEvent]) -> None:
         return
     report, waiting = run.report, set[str]()
     for held in turn.view.strategies.values():
-        plan = compare(held.book, rows, strat_id=held.strat_id, instrument=held.instrument, asked_ms=run.asked_ms)
+        plan = compare(
+            held.book,
+            rows,
+            strat_id=held.strat_id,
+            instrument=held.instrument,
+            asked_ms=run.asked_ms,
+            cancels=run.cancels,
+        )
         turn.effects += [ApplyRow(row) for row in (*plan.update, *plan.foreign)]
+        turn.effects += [Revive(row) for row in plan.undone]
         turn.effects += [Adopt(row) for row in plan.adopt]
         for row in plan.revive:
             order = held.book.get(row.order_link_id) or held.book.get(row.order_id)

@@ -119,10 +119,6 @@ class Gate:
         """The private stream is alive: a wallet that was not pushed has not changed."""
         self._step(StreamAlive(), now_s)
 
-    def accepted(self, order: TrackedOrder) -> None:
-        """The exchange accepted an order: our key is good."""
-        self.auth_succeeded()
-
     def refused(self, order: TrackedOrder, now_s: float) -> bool:
         """The exchange refused an order, or took it back; True when this opens the breaker of its level."""
         return self._step(Refused(level_key(order)), now_s)
@@ -132,6 +128,7 @@ class Gate:
         return self._step(AuthFailed(), now_s)
 
     def auth_succeeded(self) -> None:
+        """The exchange accepted a request: our key is good."""
         self._step(Accepted())
 
     def _step(self, event: Event, now_s: float = 0.0, now_ms: int = 0) -> bool:

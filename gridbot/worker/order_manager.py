@@ -103,7 +103,7 @@ class OrderManager:
             self._steps.take(life_events.StrangerSeen(update, ours, self.strat_id))
 
     def revive(self, row: OrderUpdateEvent) -> None:
-        """A row of a complete listing about an order of the book, whatever its state: one that is over lives again.
+        """A row of a complete listing that contradicts us: an order that is over lives again, a cancel is sent again.
 
         Nothing when the row is older than what the exchange has said since, or the book does not know the order.
         """

@@ -97,7 +97,6 @@ class OrderSteps:
 
     def _counts(self) -> dict[type[life_effects.Effect], Callable[[Any], object]]:
         return {
-            life_effects.CountAcceptance: lambda e: self._gate.accepted(e.order),
             life_effects.CountRefusal: self._count_refusal,
             life_effects.CountAuthFailure: self._count_auth_failure,
             life_effects.CountAuthSuccess: lambda e: self._gate.auth_succeeded(),

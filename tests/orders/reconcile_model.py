@@ -16,9 +16,10 @@ from gridbot.orders import reconcile_invariants as invariants
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.book import OrderBook
-from gridbot.orders.order import TrackedOrder
+from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import adopted
 from gridbot.orders.reconciliation import step
+from gridbot.orders.retry import Tries
 from tests.orders.helpers import INSTRUMENT, hold_for_gone, hold_for_rejected, keep_after_cancel, make_order
 
 __all__ = ["HAND_SYMBOL", "STRATEGY", "Account", "Asking", "Exchange"]
@@ -160,12 +161,17 @@ class Account:
         self.journal: list[tuple[str, ExecutionEvent, Decimal]] = []
         self.over: dict[str, int] = {}
         """When the exchange itself said that an order is over, by its clock."""
+        self.cancelled_again: list[str] = []
+        """Orders whose cancel was answered without effect, and that a listing then had cancelled again."""
         self.tickets = self.generation = 0
         self._begin()
 
     def _begin(self) -> None:
         self.book = OrderBook(INSTRUMENT)
         self.asking: list[Asking] = []
+        self.moments = self.listing_asked_at = 0
+        self.answered_at: dict[str, int] = {}
+        """When the last cancel of an order was answered, and when the last listing was asked for, as moments."""
         self.state = states.ReconcileState(complete_to_ms=self.ledger.complete_to)
         self.view = states.View({SYMBOL: states.Held(STRATEGY, INSTRUMENT, self.book)}, self.ledger, frozenset())
 
@@ -187,6 +193,7 @@ class Account:
     # ------------------------------------------------------------------ events
 
     def feed(self, event: words.Event) -> None:
+        self.moments += 1
         who = getattr(event, "who", None)
         self.note(f"event {type(event).__name__}" + (f" for {who.part.name}" if who else ""))
         before, now = self.state, self.now
@@ -241,6 +248,12 @@ class Account:
             self.book.lose_reply(order.key, "timed out")
             self.feed(words.LookUpWanted(order.symbol, order.key))
 
+    def cancel_answered(self, order: TrackedOrder) -> None:
+        """The exchange has accepted our cancel, whatever comes of it."""
+        self.moments += 1
+        order.cancelling = False
+        self.answered_at[order.key] = self.moments
+
     # ------------------------------------------------------------------ answers
 
     def answer(self, asking: Asking, at_ms: int) -> None:
@@ -280,7 +293,10 @@ class Account:
                 assert row.exchange_ts >= self.over.get(row.order_link_id, 0), "the exchange said that it is over"
                 held = book.get(row.order_link_id)
                 assert held is not None
-                book.revive(held, row, "it rests after all")
+                if held.state.is_final:
+                    book.revive(held, row, "it rests after all")
+                else:
+                    self._cancel_again(held)
             case words.LookedUp(_, key, finding):
                 ends = {
                     words.Finding.STILL_OPEN: keep_after_cancel,
@@ -301,4 +317,15 @@ class Account:
             case words.TakePosition() | words.TakeWallet():
                 pass
             case _:
+                if isinstance(effect, words.AskListing):
+                    self.listing_asked_at = self.moments
                 self.asking.append(Asking(effect, self.exchange.now_ms))
+
+    def _cancel_again(self, order: TrackedOrder) -> None:
+        assert order.state is OrderState.PENDING_CANCEL
+        assert not order.cancelling
+        assert self.answered_at[order.key] < self.listing_asked_at, "the listing may be older than the answer"
+        self.note("a cancel is sent again")
+        order.cancelling = True
+        order.cancel_tries = Tries(order.cancel_tries.made + 1, None, None)
+        self.cancelled_again.append(order.key)

@@ -26,8 +26,8 @@ from tests.orders.life_bench import (
 # Event -> effects -> situations. A transition is `[before>after]`; `*` stands for all other situations.
 TABLE: dict[str, dict[str, str]] = {
     "create: accepted": {
-        "CountAcceptance": "*",
-        "CountAcceptance AskExchange": (
+        "CountAuthSuccess": "*",
+        "CountAuthSuccess AskExchange": (
             "unresolved | unresolved, waits | unresolved, withdrawn | cancel lost | sent, cancel lost"
         ),
     },
@@ -102,7 +102,7 @@ def test_an_acknowledgement_names_the_order_and_proves_nothing() -> None:
     bench = LifeBench().reach("in flight")
     order = bench.order
     order.create_tries = Tries(1, 0.0, None)
-    assert bench.take(bench.placed(bench.ack)) == [life_effects.CountAcceptance(order)]
+    assert bench.take(bench.placed(bench.ack)) == [life_effects.CountAuthSuccess()]
     assert (order.state, order.in_flight, order.create_tries) == (OrderState.PENDING, False, NO_TRIES)
     assert bench.book.get(bench.ack.order_id) is order
 
@@ -227,7 +227,7 @@ def test_an_acknowledged_create_does_not_forget_that_its_cancel_waits() -> None:
     bench = LifeBench().reach("sent, cancel sent")
     bench.take(bench.cancelled(BUSY))
     effects = bench.take(bench.placed(bench.ack))
-    assert effects == [life_effects.CountAcceptance(bench.order)]
+    assert effects == [life_effects.CountAuthSuccess()]
     assert bench.take(bench.due(is_cancel=True)) == [life_effects.SendCancel(bench.order)]
 
 

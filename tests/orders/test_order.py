@@ -8,6 +8,7 @@ import pytest
 
 from gridbot.core import OrderStatus
 from gridbot.orders.order import CONTRADICTED, LEGAL, OrderState, state_of
+from gridbot.orders.retry import Tries
 from tests.orders.helpers import make_order
 
 FINAL = {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
@@ -96,3 +97,14 @@ def test_a_live_order_may_rest_and_is_wanted(state: OrderState) -> None:
     assert order.is_live is (state not in FINAL | {OrderState.PENDING_CANCEL})
     order.withdrawn = "outside_grid"
     assert not order.is_live
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_a_cancel_is_answered_when_none_waits_or_is_under_way(state: OrderState) -> None:
+    order = make_order()
+    order.state = state
+    assert order.is_cancel_answered is (state is OrderState.PENDING_CANCEL)
+    order.cancelling = True
+    assert not order.is_cancel_answered
+    order.cancelling, order.cancel_tries = False, Tries(0, 1.0, 2.0)
+    assert not order.is_cancel_answered

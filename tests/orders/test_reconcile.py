@@ -10,16 +10,26 @@ import pytest
 
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, Side
 from gridbot.orders.book import OrderBook
-from gridbot.orders.order import OrderState
-from gridbot.orders.reconcile import GRACE_MS, Plan, adopted, compare, contradicts, owns, owns_execution
-from tests.orders.helpers import INSTRUMENT, hold_for_gone, make_order, update
+from gridbot.orders.order import OrderState, TrackedOrder
+from gridbot.orders.reconcile import (
+    GRACE_MS,
+    Plan,
+    adopted,
+    answered_cancels,
+    compare,
+    contradicts,
+    owns,
+    owns_execution,
+)
+from gridbot.orders.retry import Tries
+from tests.orders.helpers import INSTRUMENT, begin_cancel, hold_for_gone, make_order, update
 
 D = Decimal
 ASKED = 1_000_000
 
 
-def run(book: OrderBook, *rows: object) -> Plan:
-    return compare(book, rows, strat_id="s1", instrument=INSTRUMENT, asked_ms=ASKED)  # type: ignore[arg-type]
+def run(book: OrderBook, *rows: object, cancels: dict[str, int] | None = None) -> Plan:
+    return compare(book, rows, strat_id="s1", instrument=INSTRUMENT, asked_ms=ASKED, cancels=cancels or {})  # type: ignore[arg-type]
 
 
 def test_our_resting_order_is_adopted_once_with_its_fills_accounted_for() -> None:
@@ -191,3 +201,38 @@ def test_a_row_with_less_executed_than_is_known_contradicts_nothing() -> None:
     book.add(order)
     book.apply_update(update(order, OrderStatus.CANCELLED, "0.004", ts=5))
     assert not contradicts(order, update(order, OrderStatus.NEW, "0", ts=6))
+
+
+def leaving() -> tuple[OrderBook, TrackedOrder]:
+    """An order whose cancel was answered, and of whose end nobody has told."""
+    book, order = OrderBook(INSTRUMENT), make_order(1)
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.NEW, ts=5))
+    begin_cancel(book, order.key, "outside_grid")
+    order.cancelling = False
+    return book, order
+
+
+def test_what_rests_though_its_cancel_had_been_answered_was_not_cancelled() -> None:
+    book, order = leaving()
+    row = update(order, OrderStatus.NEW, ts=5)
+    plan = run(book, row, cancels=answered_cancels(book))
+    assert (plan.undone, plan.update, plan.missing) == ((row,), (), ())
+
+
+@pytest.mark.parametrize("when", ["answered later", "sent again since", "waits for another try", "wanted again"])
+def test_a_listing_says_nothing_of_a_cancel_that_was_answered_after_the_question(when: str) -> None:
+    book, order = leaving()
+    if when == "answered later":
+        order.cancelling = True
+    cancels = answered_cancels(book)
+    order.cancelling = False
+    if when == "sent again since":
+        order.cancel_tries = Tries(1, None, None)
+    if when == "waits for another try":
+        order.cancel_tries = Tries(0, 1.0, 2.0)
+    if when == "wanted again":
+        book.move(order, OrderState.OPEN, "still open")
+    row = update(order, OrderStatus.NEW, ts=5)
+    plan = run(book, row, cancels=cancels)
+    assert (plan.undone, plan.update) == ((), (row,))

@@ -17,7 +17,7 @@ from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ErrorKind, TruncatedListing, make_error
 from gridbot.orders import reconcile_invariants as invariants
 from gridbot.orders import reconcile_words as words
-from gridbot.orders.order import OrderState
+from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import GRACE_MS
 from tests.core.helpers import EXAMPLES
 from tests.orders.helpers import begin_cancel
@@ -40,15 +40,25 @@ class Reconciling(RuleBasedStateMachine):
         self.frames: list[ExecutionEvent | OrderUpdateEvent] = []
         self.delayed: list[tuple[str, int]] = []
 
-    @initialize(ticks=st.sets(st.integers(1000, 1003), max_size=3), side=st.sampled_from(Side))
-    def start(self, ticks: set[int], side: Side) -> None:
-        """A ladder rests, and all is known."""
+    @initialize(
+        ticks=st.sets(st.integers(1000, 1003), max_size=3),
+        side=st.sampled_from(Side),
+        undone=st.sampled_from(["none", "later", "listed"]),
+    )
+    def start(self, ticks: set[int], side: Side, undone: str) -> None:
+        """A ladder rests, and all is known; a cancel that the exchange accepted may have had no effect."""
         for level in sorted(ticks):
             self.place(level, side, late=0, reply=0)
         self.all_frames()
         self.account.want_pass("start")
         self.all_answers()
         self.exchange.now_ms += GRACE_MS
+        if undone != "none" and ticks:
+            self.we_cancel(0, reply=3)
+            self.a_cancel_is_answered(0, has_effect=False)
+        if undone == "listed":
+            self.account.want_pass()
+            self.all_answers()
 
     # ------------------------------------------------------------------ the exchange and its market
 
@@ -137,20 +147,42 @@ class Reconciling(RuleBasedStateMachine):
         assert row is not None
         self._push(row)
 
-    @rule(pick=PICK, reply=st.integers(0, 2))
+    @rule(pick=PICK, reply=st.integers(0, 3))
     def we_cancel(self, pick: int, reply: int) -> None:
-        """0: acknowledged. 1: the reply is lost. 2: the request is lost."""
+        """0: acknowledged. 1: the reply is lost. 2: the request is lost. 3: answered later, perhaps without effect."""
         book = self.account.book
         ours = [order for order in book if order.state in (OrderState.OPEN, OrderState.PARTIALLY_FILLED)]
         if not ours:
             return
         order = ours[pick % len(ours)]
         begin_cancel(book, order.key, "unwanted")
+        if reply == 3:
+            return
         row = self.exchange.cancel(order.link_id) if reply < 2 else None
         if row is not None:
             self._push(row)
         if reply or row is None:
             self.account.lose_reply(order)
+        else:
+            self.account.cancel_answered(order)
+
+    def _leaving(self) -> list[TrackedOrder]:
+        """Orders whose cancel is under way."""
+        return [order for order in self.account.book if order.state is OrderState.PENDING_CANCEL and order.cancelling]
+
+    @precondition(lambda self: self._leaving())
+    @rule(pick=PICK, has_effect=st.booleans())
+    def a_cancel_is_answered(self, pick: int, has_effect: bool) -> None:
+        leaving = self._leaving()
+        order = leaving[pick % len(leaving)]
+        if order.link_id not in self._resting():
+            self.account.lose_reply(order)  # "no such order"
+            return
+        if has_effect:
+            row = self.exchange.cancel(order.link_id)
+            assert row is not None
+            self._push(row)
+        self.account.cancel_answered(order)
 
     # ------------------------------------------------------------------ the stream
 
@@ -246,12 +278,15 @@ class Reconciling(RuleBasedStateMachine):
             for _ in range(70):
                 while account.asking:
                     account.answer(account.asking[0], exchange.now_ms)
+                while self._leaving():
+                    self.a_cancel_is_answered(0, has_effect=True)
                 self.time_passes(1)
             assert isinstance(account.told[ticket], words.Finished)
         assert {row.exec_id for row, _ in exchange.executions} == account.counted.keys()
         assert set(account.counted.values()) <= {1}
         assert invariants.equals_listing(account.view, exchange.listing(exchange.now_ms)) == []
         assert account.book.unsettled() == []
+        assert not any(order.is_cancel_answered for order in account.book)
         state = account.state
         assert (dict(state.looking), dict(state.missing), dict(state.legs), state.run) == ({}, {}, {}, None)
         assert account.alerts == []

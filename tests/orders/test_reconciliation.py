@@ -12,7 +12,7 @@ from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.order import OrderState
 from gridbot.orders.reconciliation import step
-from tests.orders.helpers import INSTRUMENT, hold_for_gone, make_order
+from tests.orders.helpers import INSTRUMENT, begin_cancel, hold_for_gone, make_order
 from tests.orders.reconcile_model import Account, Asking, Exchange
 
 BUSY = make_error("busy", ErrorKind.RETRY)
@@ -124,6 +124,34 @@ def test_a_contradicted_end_whose_order_waits_for_another_try_stays(account: Acc
     account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
     account.want_pass()
     assert "AskOrder" not in finish(account)
+
+
+def test_a_cancel_without_effect_is_sent_again_by_a_listing_alone(account: Account) -> None:
+    """The stream told nothing and nobody looked the order up: it stayed withdrawn and resting for good."""
+    held = resting(account)
+    [order] = held.book
+    begin_cancel(held.book, order.key, "outside_grid")
+    account.cancel_answered(order)
+    account.want_pass()
+    assert "AskOrder" not in finish(account)
+    assert account.cancelled_again == [order.key]
+    assert (order.cancelling, order.cancel_tries.made) == (True, 1)
+
+
+def test_a_listing_asked_for_before_the_cancel_was_answered_repeats_nothing(account: Account) -> None:
+    held = resting(account)
+    [order] = held.book
+    account.want_pass()
+    begin_cancel(held.book, order.key, "outside_grid")
+    go_on(account, words.AskExecutions)
+    account.cancel_answered(order)
+    finish(account)
+    assert account.cancelled_again == []
+    account.want_pass()
+    go_on(account, words.AskExecutions)
+    order.cancelling = True  # by a look-up, meanwhile
+    go_on(account, words.AskListing)
+    assert account.cancelled_again == []
 
 
 def test_wishes_during_a_pass_lead_to_one_more(account: Account) -> None:

@@ -35,21 +35,20 @@ def test_an_accepted_order_says_nothing_about_its_level() -> None:
     """
     bench = Bench()
     for n in range(3):
-        bench.gate.accepted(make_order(n))
+        bench.gate.auth_succeeded()
         bench.gate.refused(make_order(n), NOW + n)
-    bench.gate.accepted(make_order(9))
+    bench.gate.auth_succeeded()
     assert bench.ask(now=NOW + 3) is Refusal.BREAKER_OPEN
 
 
 def test_an_accepted_request_ends_a_row_of_key_errors_and_their_cooldown() -> None:
     """docs/risk.md 6.5."""
     bench = Bench()
-    for accept in (lambda: bench.gate.accepted(make_order()), bench.gate.auth_succeeded):
-        assert [bench.gate.auth_failed(NOW) for _ in range(4)] == [False] * 4
-        accept()
+    assert [bench.gate.auth_failed(NOW) for _ in range(4)] == [False] * 4
+    bench.gate.auth_succeeded()
     assert [bench.gate.auth_failed(NOW) for _ in range(5)] == [False] * 4 + [True]
     assert bench.ask() is Refusal.AUTH_COOLDOWN
-    bench.gate.accepted(make_order())
+    bench.gate.auth_succeeded()
     assert bench.ask() is None
 
 

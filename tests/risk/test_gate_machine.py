@@ -157,7 +157,7 @@ class GateMachine(RuleBasedStateMachine):
         name, order, wanted = data.draw(st.sampled_from(self.orders))
         match answer:
             case "accepted":
-                self.accepted(order)
+                self.key_is_good()
             case "refused":
                 self.refused(name, order, wanted, times)
             case _:
@@ -169,10 +169,6 @@ class GateMachine(RuleBasedStateMachine):
             self.key_fails(times)
         else:
             self.key_is_good()
-
-    def accepted(self, order: TrackedOrder) -> None:
-        self.gate.accepted(order)
-        self.model.accept_key()
 
     def refused(self, name: str, order: TrackedOrder, wanted: ModelOrder, times: int) -> None:
         for _ in range(times):

@@ -17,7 +17,7 @@ from gridbot.records.record_types import ReconcileRecord
 from gridbot.worker.orchestrator import CHECKPOINT_S, Orchestrator, Parts
 from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, Notes, take_reconcile, ticker
-from tests.worker.test_reconciler import FakeQueries
+from tests.worker.reconcile_bench import FakeQueries
 
 
 class FakeStreams:
