@@ -27,6 +27,8 @@ class Disk:
         self.loop, self.network = loop, network
         self._open: set[int] = set()
         self._last: tuple[int, int] | None = None
+        self.has_refused = False
+        """Whether it refused anything in the life that runs."""
 
     def journal(self) -> SegmentDisk:
         """The journal's file operations, on a real file."""
@@ -36,6 +38,7 @@ class Disk:
         """How many bytes of a write fit. Raises OSError when none do."""
         for fault in self.network.on(FaultKind.FULL_DISK):
             self.network.strike(fault)
+            self.has_refused = True
             room = min(size, int(fault.what["room"]))
             if not room:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -25,6 +25,7 @@ from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import AskExecutions
 from gridbot.state.holds_file import HoldsFile
+from gridbot.state.state_log import Document, StateLog
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -100,6 +101,18 @@ def _keep_no_holds() -> AbstractContextManager[Any]:
     return patch.object(HoldsFile, "keep", lambda *_: None)
 
 
+def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
+    def keep(states: StateLog, name: str, document: Document, *, at_once: bool = False) -> None:
+        seq = states._recorder.last_seq
+        states._newest[name] = {**document, "seq": seq}
+        states._write(name, states._newest[name])
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(StateLog, "keep", keep))
+    without.enter_context(patch.object(StateLog, "executions_after", lambda *_: []))
+    return without
+
+
 REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
@@ -116,6 +129,12 @@ REVERTS: dict[str, Revert] = {
         21,
         _continue_at_the_newest,
         minutes=10.0,
+    ),
+    "state-log": Revert(
+        "A strategy's state is in the journal with the execution that made it.",
+        ("grid",),
+        1,
+        _save_states_beside_the_journal,
     ),
     "withdrawn": Revert(
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn

@@ -100,8 +100,9 @@ class Stage:
         if life is not self.life:
             return
         self.trace.note(f"life {life.number} dies")
+        life.torn = torn
         self.judge.life_is_over(life)
-        life.die(torn)
+        life.die()
         self.life = None
         self.result.counts["deaths"] += 1
         self.loop.call_later(away_s, self.begin_life, context=self.context)
