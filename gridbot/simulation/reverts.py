@@ -34,7 +34,7 @@ __all__ = ["REVERTS", "Revert", "reverted"]
 class Revert:
     """`apply` makes the patch; `finds` are invariants of which one must then be found broken.
 
-    `seed` is where a search begins: a seed of so many `minutes` that found it once, or one before.
+    `seed` is where a search begins: a seed of so many `minutes` that found it once, or one before; `dense` as drawn.
     """
 
     what: str
@@ -42,6 +42,7 @@ class Revert:
     seed: int
     apply: Callable[[], AbstractContextManager[Any]]
     minutes: float = 2.0
+    dense: bool = False
 
 
 def _count_always() -> AbstractContextManager[Any]:
@@ -103,9 +104,9 @@ def _keep_no_holds() -> AbstractContextManager[Any]:
 
 def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
     def keep(states: StateLog, name: str, document: Document, *, at_once: bool = False) -> None:
-        seq = states._recorder.last_seq
-        states._newest[name] = {**document, "seq": seq}
-        states._write(name, states._newest[name])
+        states._newest[name] = {**document, "seq": states._recorder.last_seq}
+        states._in_file.setdefault(name, 0)
+        states._waiting.add(name)
 
     without = contextlib.ExitStack()
     without.enter_context(patch.object(StateLog, "keep", keep))
@@ -133,8 +134,10 @@ REVERTS: dict[str, Revert] = {
     "state-log": Revert(
         "A strategy's state is in the journal with the execution that made it.",
         ("grid",),
-        1,
+        7,
         _save_states_beside_the_journal,
+        minutes=10.0,
+        dense=True,
     ),
     "withdrawn": Revert(
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn
