@@ -139,6 +139,14 @@ class ShadowAccount:
         self._pairs.append(pair)
         return pair
 
+    def restore(self, net: Decimal) -> None:
+        """Add what a strategy of ours earned in earlier runs (USDT)."""
+        self.net += net
+
+    def seen(self, wallet: WalletEvent) -> None:
+        """The exchange's wallet has come."""
+        self.wallet = wallet
+
     def earn(self, amount: Decimal, exchange_ts: int) -> None:
         """Add to the wallet (USDT), or take from it."""
         self.net += amount

@@ -213,7 +213,7 @@ class Assembly:
             venue = ShadowVenue(instrument, context.shadows.account, run_id=self._run_id, terms=symbol.shadow)
             for direction in Direction:
                 venue.restore(direction, *self._ledger.leg(name, direction))
-            context.shadows.account.net += self._ledger.of(name).net
+            context.shadows.account.restore(self._ledger.of(name).net)
             wire = context.shadows.wire(venue)
         runner = StrategyRunner(
             strategy,

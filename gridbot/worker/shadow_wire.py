@@ -50,7 +50,7 @@ class Shadows:
 
     def on_wallet(self, wallet: WalletEvent) -> None:
         """The exchange's wallet has come."""
-        self.account.wallet = wallet
+        self.account.seen(wallet)
         self.wallet_changed()
 
     def wallet_changed(self) -> None:
