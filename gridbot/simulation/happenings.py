@@ -120,15 +120,13 @@ def _mode_symbol(stage: Stage, fault: Fault) -> str:
 
 def _switch_mode(stage: Stage, symbol: str, mode: int) -> bool:
     """By hand: all orders and positions of the symbol have to go first."""
-    venue = stage.venue
-    venue.ask_by_hand("POST", "/v5/order/cancel-all", {**LINEAR, "symbol": symbol})
+    venue, of_symbol = stage.venue, {**LINEAR, "symbol": symbol}
+    venue.ask_by_hand("POST", "/v5/order/cancel-all", of_symbol)
     for (name, idx), leg in list(venue.account.legs.items()):
         if name == symbol and leg.size:
-            row = {"symbol": symbol, "side": str(leg.direction.close_side), "orderType": "Market", "positionIdx": idx}
-            venue.ask_by_hand("POST", "/v5/order/create", {**LINEAR, **row, "qty": f"{leg.size:f}", "reduceOnly": True})
-    return "error" not in venue.ask_by_hand(
-        "POST", "/v5/position/switch-mode", {**LINEAR, "symbol": symbol, "mode": mode}
-    )
+            row = {"side": str(leg.direction.close_side), "orderType": "Market", "positionIdx": idx, "reduceOnly": True}
+            venue.ask_by_hand("POST", "/v5/order/create", {**of_symbol, **row, "qty": f"{leg.size:f}"})
+    return "error" not in venue.ask_by_hand("POST", "/v5/position/switch-mode", {**of_symbol, "mode": mode})
 
 
 def _one_way(stage: Stage, fault: Fault) -> bool:

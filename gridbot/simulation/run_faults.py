@@ -109,7 +109,7 @@ ENDPOINTS = (
     "/v5/order/realtime",
     "/v5/position/list",
 )
-STATE_FILES = ("holds", "latch", "grid", "ledger", "generation", "run")
+STATE_FILES = ("holds", "latch", "ledger", "generation", "run")
 """Parts of the names of a worker's small files."""
 SPOILED = ("torn", "empty", "garbled")
 TOPICS = ("order", "execution", "position", "wallet", "")
@@ -228,6 +228,7 @@ LONG_DRAWS: dict[FaultKind, tuple[float, Draw]] = {
 """Drawn only in runs of ten minutes and more: the worker itself is silent for ten."""
 LONG_S = 600.0
 OUTAGE_CHANCE = 0.5
+HELD_CHANCE = 0.1
 
 
 def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
@@ -244,12 +245,30 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
         drawn.append((kind, at_s, min(for_s, length_s - at_s), what))
     if rng.random() < OUTAGE_CHANCE:
         drawn += _outage(rng, length_s)
+    if rng.random() < HELD_CHANCE:
+        drawn += _held_over_a_death(rng, length_s)
     drawn.sort(key=lambda item: item[1])
     faults = (
         Fault(number, kind, round(at_s, 3), round(for_s, 3), what)
         for number, (kind, at_s, for_s, what) in enumerate(drawn, start=1)
     )
     return Plan(seed, length_s, dense, tuple(faults))
+
+
+def _held_over_a_death(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """An operator pauses, and the worker dies; what said that it was paused may be damaged."""
+    at_s = rng.uniform(0.0, length_s * 0.8)
+    what: What = {"steps": rng.randint(1, 60), "away_s": round(_length(rng, 10.0), 2), "torn": rng.choice((0, 1))}
+    died_s = min(at_s + rng.choice((0.0, 0.01, 5.0)), length_s)
+    return [
+        (FaultKind.PAUSE, at_s, 0.0, {"cancel": rng.randint(0, 1)}),
+        (
+            FaultKind.DEATH,
+            died_s,
+            0.0,
+            {**what, "spoils": rng.choice(("", "holds", "holds")), "how": rng.choice(SPOILED)},
+        ),
+    ]
 
 
 def _outage(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:

@@ -55,9 +55,6 @@ class Judge(Protocol):
     def commanded(self, name: str) -> None:
         """A command was carried out."""
 
-    def spoiled(self, name: str) -> None:
-        """A document of the worker was damaged while none ran."""
-
 
 class Stage:
     """The world of one plan. `life` is the worker that runs now, if any; set `judge` before anything happens."""
@@ -99,7 +96,7 @@ class Stage:
         life.task.add_done_callback(lambda task: self._ended(life, task), context=self.context)
 
     def die(self, life: Life, fault: Fault) -> None:
-        """The worker's process is killed, unless it has ended already; another starts later."""
+        """The worker's process is killed, unless it has ended already; another starts later, on damaged files maybe."""
         if life is not self.life:
             return
         self.trace.note(f"life {life.number} dies")
@@ -108,7 +105,6 @@ class Stage:
         for name in self.world.disk.spoil(str(fault.what.get("spoils", "")), str(fault.what.get("how", ""))):
             self.trace.note(f"{name} is {fault.what['how']}")
             self.result.counts["spoiled files"] += 1
-            self.judge.spoiled(name)
         self.life = None
         self.result.counts["deaths"] += 1
         self.loop.call_later(float(fault.what["away_s"]), self.begin_life, context=self.context)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 from unittest.mock import patch
 
@@ -15,16 +14,9 @@ from gridbot.strategies.registry import KINDS
 __all__ = ["Tape", "taped"]
 
 
-class Begins(Enum):
-    """A new life begins: it goes on from what was saved, or from nothing, since that was damaged."""
-
-    ON = "on"
-    ANEW = "anew"
-
-
 @dataclass
 class Tape:
-    """One strategy: tickers as they were applied, each execution the first time, and where a new life began.
+    """One strategy: tickers as they were applied, each execution the first time, and None where a new life began.
 
     `make` makes a strategy anew, from a saved state or from nothing.
     """
@@ -33,9 +25,7 @@ class Tape:
     engine: Any
     most: int
     """More orders than that in a leg are kept with a ticker: a strategy may start anew because of them."""
-    events: list[tuple[TickerEvent | ExecutionEvent, LimitOrders | None] | Begins] = field(default_factory=list)
-    is_spoiled: bool = False
-    """Its saved state was damaged, and has not been read since."""
+    events: list[tuple[TickerEvent | ExecutionEvent, LimitOrders | None] | None] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
 
     def told(self, event: object, orders: LimitOrders) -> None:
@@ -55,8 +45,8 @@ class Tape:
         """
         engine, nothing = self.make(None), LimitOrders(long=[], short=[])
         for told in self.events:
-            if isinstance(told, Begins):
-                engine = self.make(engine.state() if told is Begins.ON else None)
+            if told is None:
+                engine = self.make(engine.state())
             else:
                 engine.on_event(told[0], told[1] or nothing)
         theirs, ours = engine.state().to_dict(), self.engine.state().to_dict()
@@ -86,8 +76,7 @@ def _making(make: Callable[..., Any], tapes: dict[str, Tape]) -> Callable[..., A
                 lambda state: make(kind, keys, instrument, strat_id, state), engine, kind.most_orders(keys)
             )
         else:
-            tape.events.append(Begins.ANEW if tape.is_spoiled else Begins.ON)
-            tape.is_spoiled = False
+            tape.events.append(None)
         tape.engine = engine
         decide = engine.on_event
 

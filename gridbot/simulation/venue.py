@@ -112,7 +112,7 @@ class Venue:
         return result
 
     def liquidate(self) -> bool:
-        """The owner takes out more than the positions need, so that the exchange takes them over; then it comes back."""
+        """The owner takes out more than the positions can spare, the exchange takes them over, the money comes back."""
         figures = self.exchange.totals(self.account)
         if figures.maintenance <= 0:
             return False

@@ -32,7 +32,6 @@ EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERE
 SILENT_S = 5.0
 LOSS, LIQUIDATED = "session_loss_limit", "BustTrade"
 """What alerts begin with after which nothing is opened; the symbol follows."""
-HOLDING = ("holds.", "latch.")
 ZERO = Decimal(0)
 
 
@@ -92,13 +91,6 @@ class Verdict:
         elif name == "resume":
             self._held.clear()
             self._resumed_ms = self._stage.clock.true_ms()
-
-    def spoiled(self, name: str) -> None:
-        """What stops orders fails closed: nobody knows what the file said. A grid begins anew."""
-        if name.startswith(HOLDING):
-            self._hold("")
-        for strat_id, tape in self.tapes.items():
-            tape.is_spoiled |= f"/{strat_id}." in name
 
     def _hold(self, symbol: str) -> None:
         self._held.setdefault(symbol, self._stage.loop.now_s)
