@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,8 @@ MOST_FINDINGS = 5
 EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
 """Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
 SILENT_S = 5.0
+SAME_ALERT_S = 600.0
+"""So long the same cause is told once."""
 LOSS, LIQUIDATED = "session_loss_limit", "BustTrade"
 """What alerts begin with after which nothing is opened; the symbol follows."""
 ZERO = Decimal(0)
@@ -49,7 +52,7 @@ class Verdict:
         self._reported_s = 0.0
         self._health = ""
         self._wants_since: float | None = None
-        self._sent_s = self._alert_s = 0.0
+        self._sent_s, self._alert_s = 0.0, -math.inf
         stage.venue.watchers.append(self._asked)
         stage.trace.at_s = stage.network.at_s
 
@@ -96,19 +99,27 @@ class Verdict:
         self._held.setdefault(symbol, self._stage.loop.now_s)
 
     def _watch_standstill(self, life: Life) -> None:
-        """Levels want orders, nothing has left for a minute, and health and alerts say nothing."""
+        """Levels want orders, nothing has left for a minute, and health or alerts say nothing."""
         now_s, orchestrator = self._stage.loop.now_s, life.orchestrator
         last_s, self._reported_s = self._reported_s, now_s
         if now_s - last_s > SILENT_S:
             self._wants_since = None  # it stood still itself
         runners = orchestrator.live.values() if orchestrator is not None else ()
         why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
-        if not why or self._health != "healthy" or self._alert_s > (self._wants_since or now_s):
+        if not why:
             self._wants_since = None
             return
         self._wants_since = self._wants_since or now_s
-        if now_s - max(self._wants_since, self._sent_s) > STANDSTILL_S:
-            self.find("standstill-is-told", f"nothing was sent for a minute though levels want orders: {why}")
+        if now_s - max(self._wants_since, self._sent_s) <= STANDSTILL_S:
+            return
+        for silent, what in (
+            (self._health == "healthy", "health is healthy"),
+            (now_s - self._alert_s > SAME_ALERT_S, "no alert has said why"),
+        ):
+            if silent:
+                self.find(
+                    "standstill-is-told", f"{what}; nothing was sent for a minute though levels want orders: {why}"
+                )
 
     def watch(self) -> None:
         """Look at books and exchange if nothing is under way and the last trouble is over."""
