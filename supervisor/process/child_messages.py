@@ -65,7 +65,7 @@ class ChildMessages:
                 self._take_alert(child, message)
             case "answer":
                 self._on_answer(message)
-            case "bye" | "refused" | "queue":
+            case "bye" | "refused":
                 pass
             case other:
                 log.warning("%s sent a message of unknown type %r", child.spec.name, other)
