@@ -108,7 +108,10 @@ async def prepare_account(
         except (StartRefused, ExchangeError) as error:
             if isinstance(error, ExchangeError) and not is_of_symbol(error):
                 raise
-            refused.append(RefusedStrategy(strategy.strat_id, strategy.symbol, str(error), strategy.shadow_mode))
+            reason = str(error)
+            if strategy.symbol not in reason:
+                reason = f"expected to trade {strategy.symbol}, the exchange says: {reason}; correct the symbol"
+            refused.append(RefusedStrategy(strategy.strat_id, strategy.symbol, reason, strategy.shadow_mode))
     if refused and not symbols:
         raise StartRefused("; ".join(f"{each.strat_id}: {each.reason}" for each in refused))
     return Prepared(symbols, tuple(refused))

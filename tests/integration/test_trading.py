@@ -16,8 +16,8 @@ from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import IntentRecord, OrderRecord, RunRecord
-from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.health import account_health
+from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.startup import StartRefused
 from tests.integration.worker_bench import (
     BTC,
@@ -405,7 +405,7 @@ def test_a_symbol_that_is_no_longer_listed_halts_its_own_strategy_alone(tmp_path
                 shown = {row["strat_id"]: (row["state"], row["reason"]) for row in health["strategies"]}
                 assert shown["btc"] == ("active", "")
                 assert shown["gone"][0] == "halted"
-                assert "expected a linear instrument GONEUSDT" in shown["gone"][1]
+                assert "expected to trade GONEUSDT, the exchange says: Not supported symbols" in shown["gone"][1]
                 assert health["health"] == "degraded"
                 assert [key for _, key, _ in bench.alerts] == ["halt.GONEUSDT"]
 

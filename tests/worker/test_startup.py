@@ -72,9 +72,7 @@ class Exchange:
         self.done.append(f"leverage {leverage}")
 
 
-def prepare(
-    exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object
-) -> Prepared:
+def prepare(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Prepared:
     return prepare_all(exchange, [{"strat_id": "s", "symbol": "BTCUSDT", **strategy}], environment)
 
 
@@ -112,9 +110,7 @@ def test_a_shadow_strategy_changes_nothing_on_the_account() -> None:
 def test_a_shadow_strategy_reckons_with_the_accounts_leverage_and_fees(
     fees: FeeRate | ExchangeError, configured: dict[str, Any], terms: ShadowTerms
 ) -> None:
-    assert prepare(Exchange(fees=fees), shadow_mode=True, **configured).symbols["BTCUSDT"] == PreparedSymbol(
-        BTC, terms
-    )
+    assert prepare(Exchange(fees=fees), shadow_mode=True, **configured).symbols["BTCUSDT"] == PreparedSymbol(BTC, terms)
     assert prepare(Exchange(fees=fees)).symbols["BTCUSDT"] == PreparedSymbol(BTC)
 
 
