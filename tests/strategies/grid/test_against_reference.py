@@ -202,11 +202,12 @@ def test_a_fill_after_a_restart_waits_for_the_first_price():
     pair.restart()
     lowest = pair.level(0)
     step_of(pair, ("fill_level", 0))
-    assert (pair.fast.grid.levels[0].side, pair.fast.grid.last_fill) == (BUY, None)
+    assert pair.naive.grid[0][1] == "Buy"
+    assert pair.naive.last_fill is None
     assert pair.fast.state().pending == (lowest,)
     pair.tick(pair.price)
-    assert pair.fast.grid.last_fill == lowest
-    assert {level.ticks: level.side for level in pair.fast.grid.levels}[pair.instrument.ticks(lowest)] is None
+    assert pair.naive.last_fill == Fraction(lowest), "and `both` compares the engine with it at each step"
+    assert dict(pair.naive.grid)[Fraction(lowest)] == "Wait"
 
 
 def test_the_original_size_on_a_long_violent_path():
