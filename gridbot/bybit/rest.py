@@ -231,8 +231,8 @@ async def _executions(
 def _oldest_first(rows: list[dict[str, Any]]) -> list[ExecutionEvent]:
     """Each execution once; those of one millisecond by sequence number, then by how much their order had left."""
     found: dict[str, tuple[tuple[int, int, Decimal], ExecutionEvent]] = {}
-    for row, event in zip(rows, whole(parse_execution, rows, "execution/list"), strict=True):
-        found[event.exec_id] = (event.exchange_ts, int_or_none(row.get("seq")) or 0, -event.leaves_qty), event
+    for event in whole(parse_execution, rows, "execution/list"):
+        found[event.exec_id] = (event.exchange_ts, event.seq, -event.leaves_qty), event
     return [event for _, event in sorted(found.values(), key=lambda item: item[0])]
 
 

@@ -5,7 +5,7 @@ sent unrecorded, appends everything to the journal with one system call. `flush(
 the queue; it is called beside the hot path, because a queue wakes a thread that competes with the one that sends the
 order. The queue may be full, broken or absent: the writer notices the missing numbers and reads the journal. Nothing
 here raises into trading, and memory is bounded: when the disk refuses for long, samples (tickers, health, grids) are
-given up first, executions last, without spending a number.
+given up first, money last, without spending a number.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from gridbot.records.columns import columns_of
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import JournalReader
 from gridbot.records.record_types import (
+    AdjustmentRecord,
+    CorrectionRecord,
     ExecutionRecord,
     GridRecord,
     Header,
@@ -41,6 +43,7 @@ QUEUE_PAYLOAD_LIMIT: Final = 1024 * 1024
 FULL_PAUSE_S: Final = 0.25
 CLOSE_QUEUE_S: Final = 0.3
 _FIRST_TO_GO: Final = (TickerRecord, PublicTradeRecord, HealthRecord, GridRecord, RawMessageRecord)
+_LAST_TO_GO: Final = (ExecutionRecord, CorrectionRecord, AdjustmentRecord)
 
 Batch = tuple[int, int, int, int, bytes]
 """What the queue carries: first and last number, segment and byte offset after the batch, frames."""
@@ -140,7 +143,7 @@ class Recorder:
     def _gives_up(self, record: Record, held: int) -> bool:
         if isinstance(record, _FIRST_TO_GO):
             return True
-        return held > self._memory_limit * (2 if isinstance(record, ExecutionRecord) else 1)
+        return held > self._memory_limit * (2 if isinstance(record, _LAST_TO_GO) else 1)
 
     def write(self) -> bool:
         """Write what was recorded since the last call; True while something waits for `flush` to offer it."""

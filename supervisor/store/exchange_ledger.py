@@ -42,7 +42,7 @@ _BOUNDS: Final = """
 
 _EXECUTIONS: Final = """
     SELECT account, exec_id, symbol, exec_type, realised_pnl - fee, epoch_ms(exchange_ts)
-    FROM executions JOIN (VALUES {bounds}) AS bounds (account, start_ms, end_ms) USING (account)
+    FROM corrected_executions JOIN (VALUES {bounds}) AS bounds (account, start_ms, end_ms) USING (account)
     WHERE NOT shadow AND exchange_ts > make_timestamp(start_ms * 1000)
         AND exchange_ts <= make_timestamp(end_ms * 1000)"""
 
