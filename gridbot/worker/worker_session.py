@@ -211,7 +211,11 @@ class WorkerSession:
     async def _trade(self, assembly: Assembly) -> None:
         orchestrator = assembly.orchestrator
         self._commands = Commands(
-            self._spec.account, list(orchestrator.runners.values()), orchestrator.context.requests, orchestrator.losses
+            self._spec.account,
+            list(orchestrator.runners.values()),
+            orchestrator.context.requests,
+            orchestrator.losses,
+            orchestrator.money,
         )
         self._reporting.enter("trading")
         self._reporting.report()
