@@ -103,6 +103,10 @@ def _money(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     }
 
 
+def _incidents(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    return {"incidents": orchestrator.context.alert.rows()}
+
+
 def _limits(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     gate = orchestrator.context.gate
     return {"auth_cooldowns": gate.auth.cycles, "breakers_open": len(gate.breaker.open_until(now_s))}
@@ -114,6 +118,7 @@ _PARTS: Mapping[str, Callable[[Orchestrator, float], dict[str, Any]]] = {
     "the journal": _journal,
     "the money": _money,
     "the limits": _limits,
+    "the alerts": _incidents,
 }
 _FIGURES: Mapping[str, Any] = {
     "freshness": "offline",
@@ -131,6 +136,7 @@ _FIGURES: Mapping[str, Any] = {
     "available": None,
     "auth_cooldowns": None,
     "breakers_open": None,
+    "incidents": (),
 }
 """Every figure of the parts, as it is when its part could not be made."""
 
