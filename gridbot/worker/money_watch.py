@@ -33,7 +33,6 @@ class MoneyWatch:
         self._queries = queries
         self._context = context
         self._last_seq = last_seq
-        self._told: tuple[str, ...] = ()
         self._repaired_seq = last_seq()
         """The record up to which the database must reach: a repair is worked out from it."""
 
@@ -51,22 +50,19 @@ class MoneyWatch:
         if found.amount > limit_of(equity):
             self._wait_for_operator(found, limit_of(equity))
             return
-        self._told = ()
+        context.alert.over("money", "the records equal the exchange's transaction log, or are corrected to it")
         for difference in found.differences:
             context.ledger.correct(difference.exec_id, difference.realised, difference.fee, BY_LOG)
         context.record_corrections()
         context.ledger.checked(found.up_to_ms)
 
     def _wait_for_operator(self, found: Findings, limit: Decimal) -> None:
-        """Too much to be put right unasked; told again only when it is other executions."""
-        told = tuple(difference.exec_id for difference in found.differences)
-        if told == self._told:
-            return
-        self._told = told
+        """Too much to be put right unasked. It stays in sight: neither checked nor folded."""
+        count = len(found.differences)
         self._context.alert(
             "error",
             "money",
-            f"the records of {len(told)} executions differ from the exchange's by {found.amount:.2f} USDT in all "
+            f"the records of {count} executions differ from the exchange's by {found.amount:.2f} USDT in all "
             f"({described(found.differences)}), more than the {limit:.2f} that are corrected unasked; look at "
             "`ledger check --exchange`, then correct them with `ledger check --exchange --repair`",
         )
