@@ -180,13 +180,11 @@ class AdjustmentRecord:
     symbol: str = col("Symbol.")
     direction: str = col("long or short.")
     size_before: Decimal = col("Size by our executions, base coin.")
-    entry_before: Decimal | None = col(
-        "Average entry by our executions, USDT; empty when flat or not known.", default=None
-    )
+    entry_before: Decimal | None = col("Entry by our executions, USDT; empty when unknown.", default=None)
     size: Decimal = col("Size by the exchange, base coin; 0 is flat.")
     entry_price: Decimal | None = col("Average entry by the exchange, USDT.", default=None)
     reason: str = col("Why it was believed.")
-    exchange_seq: int = col("Sequence number of the row: executions up to it are part of the size.")
+    exchange_seq: int = col("Sequence number of the row: executions up to it are in it.")
     exchange_ts: UtcMs = col("Time of the row on the exchange.")
 
 
