@@ -218,6 +218,7 @@ class WorkerSession:
             orchestrator.context.requests,
             orchestrator.losses,
             orchestrator.money,
+            orchestrator.refused,
         )
         self._reporting.enter("trading")
         self._reporting.report()
