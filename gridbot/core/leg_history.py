@@ -29,6 +29,7 @@ __all__ = ["UNIT", "Holding", "LegHistory", "Stated", "Step"]
 ZERO = Decimal(0)
 UNIT = Decimal("0.00000001")
 """The exchange's money unit, USDT."""
+CLOSE_MS = 1_000
 ROUNDING = Decimal("0.000001")
 """USDT by which the exchange's figure and ours may differ without a wrong entry."""
 
@@ -140,10 +141,15 @@ class Stated:
         return self.exchange_ts, self.seq
 
     def covers(self, step: Step) -> bool:
-        """Whether the row was made after the execution: by the sequence of the symbol, else by time."""
-        if self.seq > 0 and step.seq > 0:
+        """Whether the row was made after the execution.
+
+        By the symbol's sequence where their times are close: a row's may be some milliseconds behind that of its newest
+        execution. Otherwise by time, since an exchange that was restarted may count anew.
+        """
+        apart_ms = step.exchange_ts - self.exchange_ts
+        if abs(apart_ms) <= CLOSE_MS and self.seq > 0 and step.seq > 0:
             return step.seq <= self.seq
-        return step.exchange_ts <= self.exchange_ts
+        return apart_ms <= 0
 
 
 @dataclass(slots=True)

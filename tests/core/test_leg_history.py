@@ -163,6 +163,16 @@ def test_without_sequence_numbers_the_time_tells() -> None:
     assert leg.at(row(9, "0", ts=1)).size == 1
 
 
+def test_an_exchange_that_counts_anew_after_a_restart_changes_nothing() -> None:
+    """The paper exchange did: what was held before its restart looked like what comes after a row of today."""
+    leg = history(step(800), step(900))
+    again = step(3, closes=True)
+    again.exchange_ts = 50_000
+    assert not leg.add(again)
+    assert leg.at(row(3, "1", ts=50_001)).size == 1
+    assert leg.at(row(900, "2", ts=905)).size == 2
+
+
 def test_a_row_of_an_unknown_entry_leaves_it_unknown() -> None:
     leg = history()
     leg.believe(row(1, "2", None))
