@@ -18,6 +18,7 @@ import pytest
 from gridbot.store.database import Database
 from gridbot.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRoomForCopy
 from gridbot.store.reading import connect, database_path
+from gridbot.store.rollups import ROLLUPS
 from gridbot.store.schema import STORAGE_VERSION, ensure_schema
 from supervisor.store.maintenance import vacuum
 from tests.store.kit import execution, make_recorder, start_writer, until
@@ -66,6 +67,10 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
             "multiplier_buy, multiplier_sell, rule, shadow, source) "
             "VALUES ('alice', 'r', 33, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'long', 15, 1, 1, '', false, 'rest')"
         )
+        for rollup in ROLLUPS if version > 1 else ():
+            if rollup.source != "corrections":  # of version 3
+                for statement in rollup.statements(rollup.source):
+                    con.execute(statement)
     return path
 
 

@@ -142,7 +142,7 @@ async def test_a_retry_that_the_gate_refuses_gives_the_order_up() -> None:
     bench = trading()
     order = submit(bench, error=make_error("busy", ErrorKind.RETRY))
     await settle()
-    bench.runner.pause()
+    bench.runner.risk_state.pause()
     bench.clock.now_s += 1.0
     [item] = bench.context.retry.due(bench.clock.now_s)
     bench.runner.orders.retry(item)
