@@ -14,8 +14,9 @@ from typing import Any
 
 from gridbot.core.execution_ledger import Ledger
 from gridbot.records import builders
-from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record, StateRecord
+from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record
 from gridbot.records.recorder import Recorder
+from gridbot.records.state_record import StateRecord
 from gridbot.state.documents import StateFile
 from gridbot.state.state_log import StateLog
 
