@@ -13,7 +13,7 @@ from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
-from gridbot.core import Direction, Instrument, PositionEvent
+from gridbot.core import Direction
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations
 from gridbot.orders.retry import RetryQueue
@@ -29,15 +29,16 @@ from gridbot.state.holds_file import HoldsFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.strategy_store import GridAnchorStore
-from gridbot.worker.context import Alert, WorkerContext
+from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.loss_guard import LossGuard
-from gridbot.worker.operator_alerts import Alerts
+from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.outside import Outside
 from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
-from gridbot.worker.startup import prepare_account, refused_by_disk
+from gridbot.worker.startup import PreparedSymbol, prepare_account, refused_by_disk
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Assembly"]
@@ -48,12 +49,12 @@ log = logging.getLogger(__name__)
 class Assembly:
     """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
-    `records` is the queue to the writer, or None; `alert` is called with each alert after it has been recorded.
+    `records` is the queue to the writer, or None; `alert` hears how incidents begin and end, after the records.
     `outside` makes what reaches the exchange and the disk; without it, the real ones.
     """
 
     def __init__(
-        self, spec: WorkerSpec, records: Any, *, alert: Alert, clock: Clock, ids: Ids, outside: Outside | None = None
+        self, spec: WorkerSpec, records: Any, *, alert: Tell, clock: Clock, ids: Ids, outside: Outside | None = None
     ) -> None:
         settings = spec.settings
         self._spec = spec
@@ -77,7 +78,7 @@ class Assembly:
             clock=clock,
             keep_journal=settings.storage.keep_journal,
         )
-        self.alerts = Alerts(self.recorder, alert)
+        self.alerts = Alerts(self.recorder, alert, clock)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
         self._files = self._outside.files(spec.data_dir / "state" / spec.account, self._disk_alert())
@@ -107,7 +108,7 @@ class Assembly:
         """
         settings = self._spec.settings
         self.rest = self._outside.rest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
-        instruments = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
+        prepared = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
             try:
@@ -129,8 +130,13 @@ class Assembly:
             open_streams=self._streams,
             losses=losses,
             checkpoint=self.checkpoint,
+            refused=prepared.refused,
         )
-        runners = [self._runner(strategy, instruments[strategy.symbol], context) for strategy in self._strategies]
+        runners = [
+            self._runner(strategy, prepared.symbols[strategy.symbol], context)
+            for strategy in self._strategies
+            if strategy.symbol in prepared.symbols
+        ]
         self.orchestrator = Orchestrator(parts, runners)
         self.ready = True
         await self.orchestrator.start()
@@ -166,7 +172,7 @@ class Assembly:
 
     def _make_context(self) -> WorkerContext:
         requests = RefreshRequests()
-        faults = Faults(self.alerts, self._clock, requests)
+        faults = Faults(self.alerts, requests)
         executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write, on_fault=faults.report)
         gate = Gate(
             self._clock.wall_ms,
@@ -187,6 +193,7 @@ class Assembly:
             requests=requests,
             alert=self.alerts,
             faults=faults,
+            shadows=Shadows(self._clock, gate.shadow()),
             trace=executor.trace,
             keeps_raw=self._spec.settings.storage.raw_messages,
         )
@@ -197,8 +204,8 @@ class Assembly:
         live = [strategy.strat_id for strategy in self._strategies if not strategy.shadow_mode]
         return LossGuard(limit, StateFile(self._files, "latch.json"), context, live)
 
-    def _runner(self, strategy: StrategyConfig, instrument: Instrument, context: WorkerContext) -> StrategyRunner:
-        name, kind = strategy.strat_id, strategy.decided_by
+    def _runner(self, strategy: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
+        name, kind, instrument = strategy.strat_id, strategy.decided_by, symbol.instrument
         states = GridAnchorStore(self._files, kind)
         engine = kind.make(strategy, instrument, name, states.load(name))
         if engine.restore_note:
@@ -206,13 +213,13 @@ class Assembly:
         holds = self._holds.of(name)
         for hold, held in holds.held.items():
             log.warning("%s starts %s, as an earlier run was (%s): %s", name, hold, held.who, held.reason)
-        venue = gate = None
+        wire = None
         if strategy.shadow_mode:
-            venue = ShadowVenue(strategy.symbol, run_id=self._run_id)
-            gate = Gate(self._clock.wall_ms, warn=self._cap_warning)
+            venue = ShadowVenue(instrument, context.shadows.account, run_id=self._run_id, terms=symbol.shadow)
             for direction in Direction:
-                size, entry = self._ledger.leg(name, direction)
-                venue.restore(PositionEvent(strategy.symbol, direction, size, entry or None))
+                venue.restore(direction, *self._ledger.leg(name, direction))
+            context.shadows.account.restore(self._ledger.of(name).net)
+            wire = context.shadows.wire(venue)
         runner = StrategyRunner(
             strategy,
             instrument,
@@ -221,8 +228,7 @@ class Assembly:
             save_state=lambda exchange_ts: states.save(name, engine.state()),
             holds=holds,
             keep_holds=lambda held: self._holds.keep(name, held),
-            venue=venue,
-            gate=gate,
+            wire=wire,
         )
         states.save(name, engine.state())
         return runner

@@ -14,17 +14,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
 from gridbot import background
 from gridbot.config.models import OnStop
 from gridbot.exchange.failures import ExchangeError
-from gridbot.fault_book import FaultBook, in_words, sentence
+from gridbot.fault_words import cause_of, in_words, sentence
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
-from gridbot.worker.commands import Commands, answer_to, record_of
+from gridbot.worker.commands import Commands, answer_to, record_of, too_late
+from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
 from gridbot.worker.reporting import Process, Reporting
@@ -37,6 +39,7 @@ __all__ = ["EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_REFUSED = 0, 7
+LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Message = dict[str, Any]
 
@@ -78,7 +81,8 @@ class WorkerSession:
         self._orphaned = False
         self._assembly: Assembly | None = None
         self._commands: Commands | None = None
-        self._early_faults = FaultBook()
+        self._early_alerts = Alerts(None, self._tell, clock)
+        """Of the time when no records are open."""
 
     async def run(self) -> int:
         """Start, trade until stopped, close; the exit code.
@@ -116,7 +120,7 @@ class WorkerSession:
     def refuse(self, text: str) -> int:
         """Give up before anything was sent; returns the exit code."""
         log.error("start refused: %s", text)
-        self._alert("error", "start", text)
+        self._alerts("error", "start", text)
         self._send({"type": "bye", "reason": text, "exit_code": EXIT_REFUSED})
         return EXIT_REFUSED
 
@@ -137,9 +141,8 @@ class WorkerSession:
         orchestrator = self._account()
         if orchestrator is not None:
             orchestrator.context.faults.report(part, error)
-        elif self._early_faults.count(part, error, self._clock.monotonic_s()) == 1:
+        elif self._alerts("error", "fault", sentence(part, error), cause=cause_of(part, error)) == 1:
             log.error("%s failed", part, exc_info=error)
-            self._alert("error", "fault", sentence(part, error))
 
     def on_message(self, message: Message) -> None:
         """A message of the supervisor: `stop`, `ack` or `command`."""
@@ -153,9 +156,14 @@ class WorkerSession:
                 self._on_command(message)
 
     def _on_command(self, message: Message) -> None:
-        """Carry out a command, and record it, its result and what it changed."""
+        """Carry out a command, and record it, its result and what it changed.
+
+        A report goes before the answer, so that the next `status` shows what it did.
+        One that is read too late is not carried out: the operator has been told so.
+        """
         try:
-            answer = answer_to(message, self._commands, self._reporting.state)
+            late_s = self._clock.monotonic_s() - message.get("expires_s", math.inf)
+            answer = too_late(late_s) if late_s > 0 else answer_to(message, self._commands, self._reporting.state)
         except Exception as error:  # noqa: BLE001 - reported with its traceback; the operator gets an answer
             self.on_fault(f"the command {message.get('name')!r}", error)
             answer = {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
@@ -164,6 +172,7 @@ class WorkerSession:
             orchestrator = self._account()
             if orchestrator is not None:
                 orchestrator.records.record_state()
+        self._reporting.report_safely()
         self._send({"type": "answer", "id": message.get("id"), **answer})
 
     # ------------------------------------------------------------------ start, trade, wind down
@@ -204,7 +213,11 @@ class WorkerSession:
     async def _trade(self, assembly: Assembly) -> None:
         orchestrator = assembly.orchestrator
         self._commands = Commands(
-            self._spec.account, list(orchestrator.runners.values()), orchestrator.context.requests, orchestrator.losses
+            self._spec.account,
+            list(orchestrator.runners.values()),
+            orchestrator.context.requests,
+            orchestrator.losses,
+            orchestrator.refused,
         )
         self._reporting.enter("trading")
         self._reporting.report()
@@ -223,15 +236,16 @@ class WorkerSession:
         if self._stop_mode is OnStop.FLATTEN:
             left += await flatten(assembly.orchestrator, deadline_s / 2)
         for text in left:
-            self._alert("error", "stop", text)
+            self._alerts("error", "stop", text)
 
     # ------------------------------------------------------------------ alerts
 
-    def _alert(self, level: str, key: str, text: str) -> None:
-        """Alert; recorded while there is a recorder, sent to the supervisor in any case."""
-        (self._assembly.alerts if self._assembly is not None else self._tell)(level, key, text)
+    @property
+    def _alerts(self) -> Alerts:
+        """Recorded while there is a recorder, sent to the supervisor in any case."""
+        return self._assembly.alerts if self._assembly is not None else self._early_alerts
 
     def _tell(self, level: str, key: str, text: str, strategy: str = "") -> None:
-        log.log(logging.ERROR if level == "error" else logging.WARNING, "[alert] %s", text)
+        log.log(LOG_LEVELS[level], "[alert] %s", text)
         message = {"level": level, "key": key, "text": text, "recorded": self._assembly is not None}
         self._send({"type": "alert", "account": self._spec.account, **message})

@@ -84,11 +84,6 @@ class Child:
         """The newest health report of the current process; {} before the first."""
         return self._said.health
 
-    @property
-    def queue_clean(self) -> bool:
-        """Whether a worker has reported that it left its record queue in order."""
-        return self._said.queue_clean
-
     def advance(self, now: float, events: Iterable[Event], *, jitter: float) -> list[Action]:
         """Apply events, then the time, to the state. Returns the actions that the caller has to do."""
         self._state, actions = step(now, self._state, events, policy=self.spec.policy, jitter=jitter)
@@ -119,6 +114,11 @@ class Child:
     def send(self, message: Message) -> bool:
         """False when there is no process or it does not read."""
         return self._pipe is not None and self._pipe.send(message)
+
+    def catch_up(self) -> None:
+        """Take in what it has said and the loop has not read yet."""
+        if self._pipe is not None:
+            self._pipe.drain()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if there is one. Its pid cannot have been reused: `_ended` reaps it."""
@@ -165,7 +165,8 @@ class Child:
             self._pipe.drain()
         self._forget(loop)
         bye = self._said.bye
-        self.last_exit = f"{exit_text(code)}: {bye}" if bye else exit_text(code)
+        text = exit_text(code, self._state.killed_for)
+        self.last_exit = f"{text}: {bye}" if bye else text
         self._on_exit(self, code)
 
     def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -184,7 +185,6 @@ class _Said:
 
     health: Message = field(default_factory=dict)
     bye: str = ""
-    queue_clean: bool = False
 
     def note(self, message: Message) -> None:
         match message.get("type"):
@@ -192,5 +192,3 @@ class _Said:
                 self.health = message
             case "bye" | "refused":
                 self.bye = str(message.get("reason") or "")
-            case "queue":
-                self.queue_clean = bool(message.get("clean"))

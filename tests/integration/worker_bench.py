@@ -26,7 +26,7 @@ from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import is_hopeless
 from gridbot.worker.strategy_runner import StrategyRunner
 
-WAIT_S = 15.0
+WAIT_S = 60.0
 BTC: dict[str, Any] = {
     "strat_id": "btc",
     "account": "alice",
@@ -120,7 +120,7 @@ async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = Fa
     assembly = Assembly(
         spec,
         None,
-        alert=lambda level, key, text, strategy="": alerts.append((level, key, text)),
+        alert=lambda level, key, text, strategy: alerts.append((level, key, text)),
         clock=SystemClock(),
         ids=SystemIds(),
     )

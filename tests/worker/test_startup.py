@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,11 @@ from gridbot.config.account_models import AccountConfig
 from gridbot.config.strategy_kinds import strategy_config
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
-from gridbot.exchange.failures import ErrorKind, ExchangeError
-from gridbot.exchange.requests import AccountInfo, ApiKeyInfo
-from gridbot.worker.startup import StartRefused, is_hopeless, prepare_account
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.listing import Unreadable, UnreadableRows
+from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate
+from gridbot.orders.shadow_account import ShadowTerms
+from gridbot.worker.startup import Prepared, PreparedSymbol, RefusedStrategy, StartRefused, is_hopeless, prepare_account
 
 D = Decimal
 KEY = ApiKeyInfo(user_id="1", read_only=False, contract_trade=("Order", "Position"), can_withdraw=False)
@@ -29,7 +32,10 @@ class Exchange:
     key: ApiKeyInfo | ExchangeError = KEY
     margin_mode: str = "REGULAR_MARGIN"
     instrument_row: Instrument = BTC
+    bad: dict[str, ExchangeError] = field(default_factory=dict)
+    """By symbol."""
     hedge: ExchangeError | None = None
+    fees: FeeRate | ExchangeError = field(default_factory=lambda: FeeRate("BTCUSDT", D("0.0002"), D("0.00055")))
     clock_ms: int = 1_000_000
     done: list[str] = field(default_factory=list)
 
@@ -45,7 +51,17 @@ class Exchange:
         return AccountInfo(self.margin_mode)
 
     async def instrument(self, symbol: str) -> Instrument:
-        return self.instrument_row
+        if symbol in self.bad:
+            raise self.bad[symbol]
+        return replace(self.instrument_row, symbol=symbol)
+
+    async def leverage(self, symbol: str) -> Decimal | None:
+        return D(7)
+
+    async def fee_rate(self, symbol: str) -> FeeRate:
+        if isinstance(self.fees, ExchangeError):
+            raise self.fees
+        return self.fees
 
     async def ensure_hedge_mode(self, symbol: str) -> None:
         if self.hedge is not None:
@@ -56,12 +72,22 @@ class Exchange:
         self.done.append(f"leverage {leverage}")
 
 
-def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Exchange:
+def prepare(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Prepared:
+    return prepare_all(exchange, [{"strat_id": "s", "symbol": "BTCUSDT", **strategy}], environment)
+
+
+def prepare_all(
+    exchange: Exchange, strategies: list[dict[str, object]], environment: Environment = Environment.TESTNET
+) -> Prepared:
     account = AccountConfig.model_validate(
         {"name": "alice", "environment": environment, "api_key": "k" * 18, "api_secret": "s" * 36}
     )
-    grid = strategy_config({"strat_id": "s", "account": "alice", "symbol": "BTCUSDT", **strategy})
-    asyncio.run(prepare_account(exchange, account, [grid], 1_000_000))  # type: ignore[arg-type]
+    grids = [strategy_config({"account": "alice", **strategy}) for strategy in strategies]
+    return asyncio.run(prepare_account(exchange, account, grids, 1_000_000))  # type: ignore[arg-type]
+
+
+def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Exchange:
+    prepare(exchange, environment, **strategy)
     return exchange
 
 
@@ -71,6 +97,26 @@ def test_a_good_account_is_prepared() -> None:
 
 def test_a_shadow_strategy_changes_nothing_on_the_account() -> None:
     assert gather(Exchange(), leverage=10, shadow_mode=True).done == []
+
+
+@pytest.mark.parametrize(
+    ("fees", "configured", "terms"),
+    [
+        (FeeRate("BTCUSDT", D("0.0001"), D("0.0004")), {}, ShadowTerms(D(7), D("0.0001"), D("0.0004"))),
+        (FeeRate("BTCUSDT", D(0), D(0)), {"leverage": 20}, ShadowTerms(D(20), D(0), D(0))),
+        (ExchangeError("not in this environment", kind=ErrorKind.RETRY), {}, ShadowTerms(D(7))),
+    ],
+)
+def test_a_shadow_strategy_reckons_with_the_accounts_leverage_and_fees(
+    fees: FeeRate | ExchangeError, configured: dict[str, Any], terms: ShadowTerms
+) -> None:
+    assert prepare(Exchange(fees=fees), shadow_mode=True, **configured).symbols["BTCUSDT"] == PreparedSymbol(BTC, terms)
+    assert prepare(Exchange(fees=fees)).symbols["BTCUSDT"] == PreparedSymbol(BTC)
+
+
+def test_a_key_that_may_not_read_the_fees_is_no_environment_without_them() -> None:
+    with pytest.raises(ExchangeError):
+        prepare(Exchange(fees=ExchangeError("no permission", kind=ErrorKind.AUTH)), shadow_mode=True)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +158,29 @@ def test_an_environment_that_does_not_tell_about_keys_is_tolerated_where_documen
 def test_only_passing_troubles_are_tried_again() -> None:
     hopeless = {kind for kind in ErrorKind if is_hopeless(ExchangeError("no", kind=kind))}
     assert hopeless == {ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM}
+
+
+ETH: dict[str, object] = {"strat_id": "eth", "symbol": "ETHUSDT"}
+GONE = make_error("expected a linear instrument ETHUSDT, the exchange has none", ErrorKind.PARAM)
+ODD = Unreadable("ETHUSDT", "unreadable instrument: expected a tick size")
+
+
+@pytest.mark.parametrize("error", [GONE, UnreadableRows(str(ODD), ODD)])
+def test_a_symbol_that_may_not_be_traded_refuses_its_own_strategy_alone(error: ExchangeError) -> None:
+    """One symbol that was no longer listed kept the account from starting, and the other's orders rested unwatched."""
+    exchange = Exchange(bad={"ETHUSDT": error})
+    found = prepare_all(exchange, [ETH, {"strat_id": "btc", "symbol": "BTCUSDT"}])
+    assert list(found.symbols) == ["BTCUSDT"]
+    assert found.refused == (RefusedStrategy("eth", "ETHUSDT", str(error)),)
+    assert str(found.refused[0]).startswith("eth is halted: ")
+
+
+def test_an_account_with_nothing_left_to_trade_does_not_start() -> None:
+    with pytest.raises(StartRefused, match="eth: expected a linear instrument"):
+        prepare_all(Exchange(bad={"ETHUSDT": GONE}), [ETH])
+
+
+def test_what_is_wrong_with_the_line_is_about_no_symbol() -> None:
+    exchange = Exchange(bad={"ETHUSDT": make_error("busy", ErrorKind.RETRY)})
+    with pytest.raises(ExchangeError, match="busy"):
+        prepare_all(exchange, [ETH, {"strat_id": "btc", "symbol": "BTCUSDT"}])

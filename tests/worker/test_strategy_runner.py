@@ -40,7 +40,7 @@ async def test_a_liquidation_or_deleveraging_pauses_alerts_and_reads_the_positio
     assert runner.risk_state.holds.held == {Hold.PAUSED: Held(reason, Who.LIQUIDATION, since_ms)}, "no operator did it"
     assert bench.requests.wishes.positions == {"BTCUSDT"}
     [(level, key, text, about)] = bench.alarm.alerts
-    assert (level, key, about) == ("error", f"{kind}.BTCUSDT", "btc")
+    assert (level, key, about) == ("error", "reduced.BTCUSDT", "btc")
     assert "reduced our long by 0.01" in text
     before = len(bench.orders)
     runner.on_ticker(ticker("50400", ts=2))
@@ -182,12 +182,15 @@ async def test_a_grid_is_recorded_when_it_has_changed() -> None:
     await settle()
 
 
-def test_a_shadow_strategy_fills_by_the_market_and_sends_nothing() -> None:
+async def test_a_shadow_strategy_fills_by_the_market_and_sends_nothing() -> None:
     bench = AccountBench(strategy(shadow_mode=True))
     bench.start()
     bench.runner.on_ticker(ticker())
+    await bench.clock.advance(0)
     first = bench.order_at(Side.BUY)
     bench.runner.on_ticker(ticker(first.price - 1, ts=2))
+    assert bench.runner.risk_state.legs[Direction.LONG].size == 0, "a fill is heard after the price that caused it"
+    await bench.clock.advance(0)
     assert bench.runner.risk_state.legs[Direction.LONG].size == D("0.01")
     assert bench.gateway.sent == []
     assert bench.context.ledger.last_exec_ts == 0, "only the exchange's own executions are paged from"
