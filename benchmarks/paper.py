@@ -13,6 +13,7 @@ import socket
 import statistics
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -23,8 +24,9 @@ import aiohttp
 import psutil
 from pybit.unified_trading import HTTP
 
+from gridbot.core.vocabulary import Side
 from gridbot.paper.api.auth import sign
-from gridbot.paper.api.dispatch import Api
+from gridbot.paper.api.dispatch import ROUTES, Api
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
@@ -367,6 +369,30 @@ def memory(accounts: int, orders: int) -> None:
         )
 
 
+def history(count: int) -> None:
+    """What an account remembers of each order that was filled: the order, its execution, its closed profit and loss."""
+    exchange = alone(set())
+    account, create = exchange.accounts["a0"], ROUTES["/v5/order/create"]
+
+    def fill(number: int) -> None:
+        buys = number % 2 == 0
+        terms = {"side": "Buy" if buys else "Sell", "price": "59990.00" if buys else "60010.00"}
+        Api(exchange).call(create, "", account, order(number) | terms, number)
+        for side, ticks in ((Side.SELL, 599_000), (Side.BUY, 601_000), (Side.BUY, 600_000)):
+            exchange.trade("BTCUSDT", side, ticks, Decimal(0), number)
+        exchange.outbox.take()
+
+    fill(0)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(1, count + 1):
+        fill(number)
+    used = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert len(account.executions) == count + 1
+    report("history", filled_orders=count, bytes_per_filled_order=round(used / count))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a figure")
@@ -380,6 +406,7 @@ def main() -> None:
     state_file_over_a_socket(4 if quick else 40)
     raw_round_trips(count, listen=True)
     asyncio.run(fan_out(50, 3 if quick else 10))
+    history(2000)
     memory(10 if quick else 50, 100)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
-from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg
 
 __all__ = ["AccountChanges", "Unnoticed"]
@@ -27,7 +27,8 @@ class Unnoticed:
 
     def leg(self, leg: Leg) -> None: ...
 
-    def execution(self, execution: Execution) -> None: ...
+    def execution(self, packed: bytes) -> None:
+        """A new execution, as text."""
 
     def transfer(self, transfer: Transfer) -> None: ...
 
@@ -57,7 +58,7 @@ class AccountChanges(Unnoticed):
         self.orders: dict[str, Order] = {}
         self.closed_orders: list[Order] = []
         self.legs: dict[tuple[str, int], Leg] = {}
-        self.executions: list[Execution] = []
+        self.executions: list[bytes] = []
         self.transfers: list[Transfer] = []
         self.closed_pnl_rows: dict[str, ClosedPnl] = {}
         self.is_more = self.has_money = self.has_settings = False
@@ -89,8 +90,8 @@ class AccountChanges(Unnoticed):
         self.legs[(leg.symbol, leg.position_idx)] = leg
         self._note()
 
-    def execution(self, execution: Execution) -> None:
-        self.executions.append(execution)
+    def execution(self, packed: bytes) -> None:
+        self.executions.append(packed)
         self.has_money = True
         self._note()
 

@@ -91,18 +91,23 @@ class KeptAccount:
         account.cached_from = int(settings.get("cached_from", 0))
         account.opened_ms = int(settings.get("opened_ms", account.opened_ms))
         account.legs |= {key: leg for key, leg in self.legs.items() if leg.symbol in listed}
-        account.closed |= self.closed
         for order in self.open.values():
             if order.symbol in listed:
                 exchange.restore(account, order)
-        for order in sorted((*account.closed.values(), *account.open.values()), key=lambda order: order.number):
+        for order in self.closed.values():
+            account.closed.put(order)
+        for order in sorted((*self.closed.values(), *account.open.values()), key=lambda order: order.number):
             if order.link_id:
-                account.by_link[order.link_id] = order  # the newest of those with the same one
-        account.executions.extend(execution for execution in self.executions if execution.symbol in listed)
+                account.by_link[order.link_id] = order.order_id  # the newest of those with the same one
+        for execution in self.executions:
+            if execution.symbol in listed:
+                account.executions.append(execution)
         account.transfers = list(self.transfers)
         for row in self.closed_pnl.values():
             row.order = account.find(row.order.order_id, "") or row.order
-            account.closed_pnl[row.order.order_id] = row
+            account.closed_pnl.add(row)
+            if not row.order.is_open:
+                account.closed_pnl.finish(row.order)
 
 
 @dataclass(slots=True)

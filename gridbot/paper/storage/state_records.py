@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from gridbot.paper.accounts.account import Account
-from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.changes import AccountChanges
-from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.row_cells import CLOSED_PNL, EXECUTIONS, LEGS, ORDERS, TRANSFERS, CellFormat
+from gridbot.paper.accounts.row_cells import CLOSED_PNL, LEGS, ORDERS, TRANSFERS
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.storage.kept_state import MONEY
 
@@ -24,7 +23,6 @@ ROWS_PER_RECORD = 200
 MOST_ROWS = 4000  # of a record of changes; a row has less than 1 kB, a frame holds 16 MB
 SEQUENCE_BLOCK = 1_000_000
 Bodies = Iterator[bytes]
-T = TypeVar("T")
 
 
 def _body(record: Mapping[str, Any]) -> bytes:
@@ -126,7 +124,7 @@ def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:
     if changes.has_money:
         part["money"] = _money(account)
         rows = {
-            "executions": [EXECUTIONS.cells(execution) for execution in changes.executions],
+            "executions": [orjson.Fragment(packed) for packed in changes.executions],
             "transfers": [TRANSFERS.cells(transfer) for transfer in changes.transfers],
             "closed_pnl": [CLOSED_PNL.cells(row) for row in changes.closed_pnl_rows.values()],
         }
@@ -138,9 +136,9 @@ def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:
 class _History:
     """Rows of an account that never change again."""
 
-    closed: list[Order]
-    executions: list[Execution]
-    closed_pnl: list[ClosedPnl]
+    closed: list[bytes]
+    executions: list[bytes]
+    closed_pnl: list[bytes]
 
 
 class WholeState:
@@ -166,13 +164,13 @@ class WholeState:
         """Records that make the state again, a few hundred rows each. May run in another thread."""
         yield from self._live
         for name, history in self._history.items():
-            yield from self._rows(name, "closed", ORDERS, history.closed)
-            yield from self._rows(name, "executions", EXECUTIONS, history.executions)
-            yield from self._rows(name, "closed_pnl", CLOSED_PNL, history.closed_pnl)
+            yield from self._rows(name, "closed", history.closed)
+            yield from self._rows(name, "executions", history.executions)
+            yield from self._rows(name, "closed_pnl", history.closed_pnl)
 
-    def _rows(self, name: str, key: str, form: CellFormat[T], rows: Sequence[T]) -> Bodies:
+    def _rows(self, name: str, key: str, rows: Sequence[bytes]) -> Bodies:
         for start in range(0, len(rows), ROWS_PER_RECORD):
-            part = {key: [form.cells(row) for row in rows[start : start + ROWS_PER_RECORD]]}
+            part = {key: [orjson.Fragment(row) for row in rows[start : start + ROWS_PER_RECORD]]}
             yield _body({"n": self._number, "a": {name: part}})
 
 
@@ -192,5 +190,4 @@ def _is_blank(leg: Leg, opened_ms: int) -> bool:
 
 
 def _history(account: Account) -> _History:
-    rows = [replace(row, order=replace(row.order)) if row.order.is_open else row for row in account.closed_pnl.values()]
-    return _History(list(account.closed.values()), list(account.executions), rows)
+    return _History(list(account.closed.packed), list(account.executions.packed), account.closed_pnl.packed)
