@@ -10,7 +10,6 @@ from typing import Any
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord
-from gridbot.risk.refusals import Refusal
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.scene import ACCOUNT
@@ -18,6 +17,7 @@ from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
 from gridbot.simulation.worker_life import Life
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.standstill import EXPECTED
 
 __all__ = ["MOST_FINDINGS", "Verdict"]
 
@@ -28,8 +28,6 @@ PAUSE_GRACE_S = 1.0
 STANDSTILL_S = 60.0
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
-EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
-"""Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
 SILENT_S = 5.0
 SAME_ALERT_S = 600.0
 """So long the same cause is told once."""
@@ -106,6 +104,8 @@ class Verdict:
             self._wants_since = None  # it stood still itself
         runners = orchestrator.live.values() if orchestrator is not None else ()
         why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
+        if orchestrator is not None and orchestrator.context.executor.queue.creates:
+            why.append("waiting to be sent")
         if not why:
             self._wants_since = None
             return
@@ -172,8 +172,9 @@ class Verdict:
             return
         self._compare_orders(orchestrator)
         self._compare_money(orchestrator)
-        paused = {symbol: runner.risk_state.paused for symbol, runner in orchestrator.live.items()}
-        for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, paused, self._resumed_ms):
+        states = {symbol: runner.risk_state for symbol, runner in orchestrator.live.items()}
+        held = {symbol: state.paused or bool(state.halted) for symbol, state in states.items()}
+        for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, held, self._resumed_ms):
             self.find("halted-sends-nothing", text)
         for strat_id, tape in self.tapes.items():
             difference = tape.difference()

@@ -103,10 +103,12 @@ class StrategyRunner:
         self.orders.drop_unsent("stop")
 
     def pause(self, *, cancel: bool = False) -> None:
-        """Place nothing until `resume`; with `cancel` the resting orders are withdrawn as well."""
+        """Place nothing until `resume`, not even what waits to be sent; with `cancel` all orders are withdrawn."""
         self.risk_state.pause()
         if cancel:
             self.orders.cancel_all("paused")
+        else:
+            self.orders.drop_unsent("paused")
 
     def resume(self) -> None:
         """An operator ends pause and halt."""
@@ -116,6 +118,7 @@ class StrategyRunner:
         """Decide nothing until an operator resumes; orders are still tracked. False, and no alert, if halted before."""
         if not self.risk_state.halt(reason, Who.FAULT):
             return False
+        self.orders.drop_unsent("halted")
         text = f"{self.strat_id} is halted: {reason}"
         self._context.alert("error", f"halt.{self.symbol}", text, self.strat_id)
         return True
@@ -202,6 +205,7 @@ class StrategyRunner:
         if execution.exec_type in (ExecType.BUST, ExecType.ADL):
             reason = f"the exchange reduced our {execution.direction} by {execution.qty} ({execution.exec_type})"
             self.risk_state.pause(Who.LIQUIDATION, reason)
+            self.orders.drop_unsent("paused")
             self.check_positions()
             self._context.alert(
                 "error",

@@ -1,0 +1,59 @@
+"""How large the collections of a worker are: a walk over everything that one object reaches inside the product."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Set
+from typing import Any
+
+__all__ = ["sizes"]
+
+COLLECTIONS = (Mapping, Set, list, tuple, deque, weakref.WeakSet)
+OURS, OUTSIDE = "gridbot.", ("gridbot.simulation.", "gridbot.paper.", "gridbot.config.")
+
+
+def sizes(root: object) -> dict[str, int]:
+    """Entries of each collection, by "Class.attribute"; of several with one name the largest.
+
+    What a collection in a collection has is named `Class.attribute[]`. Objects of libraries are not looked into.
+    """
+    found: dict[str, int] = {}
+    seen: set[int] = set()
+    todo: list[tuple[str, object]] = [("", root)]
+    while todo:
+        name, thing = todo.pop()
+        if id(thing) in seen or isinstance(thing, (str, bytes, bytearray)):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, COLLECTIONS):
+            if name:
+                found[name] = max(found.get(name, 0), len(thing))
+            todo += [(f"{name.removesuffix('[]')}[]", each) for each in _entries(thing)]
+        elif _is_ours(thing):
+            todo += [(f"{type(thing).__name__}.{attribute}", value) for attribute, value in _attributes(thing)]
+        elif (bound := getattr(thing, "__self__", None)) is not None:
+            todo.append((name, bound))
+        else:
+            cells = getattr(thing, "__closure__", None) or ()
+            todo += [(f"{getattr(thing, '__qualname__', name)}()", cell.cell_contents) for cell in cells]
+    return found
+
+
+def _entries(collection: Any) -> Iterator[object]:
+    yield from list(collection)
+    if isinstance(collection, Mapping):
+        yield from list(collection.values())
+
+
+def _is_ours(thing: object) -> bool:
+    module = getattr(type(thing), "__module__", "")
+    return module.startswith(OURS) and not module.startswith(OUTSIDE)
+
+
+def _attributes(thing: object) -> Iterator[tuple[str, object]]:
+    yield from getattr(thing, "__dict__", {}).items()
+    for base in type(thing).__mro__:
+        for name in getattr(base, "__slots__", ()):
+            if hasattr(thing, name):
+                yield name, getattr(thing, name)
