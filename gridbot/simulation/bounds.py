@@ -1,4 +1,8 @@
-"""How large the collections of a worker are: a walk over everything that one object reaches inside the product."""
+"""How large the collections of a worker are: a walk over everything that it reaches inside the product.
+
+At rest each of them is small, but for those that remember on purpose: they are named here with the limit that the
+product has for them. So a new collection that only grows is found by itself.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,40 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-__all__ = ["sizes"]
+from gridbot.core import execution_ledger
+from gridbot.orders import life_news, order_index
+from gridbot.strategies.grid import leg_decision
+
+__all__ = ["sizes", "too_large"]
+
+AT_REST = 300
+"""What nobody has named may have so many entries: orders, levels, and tables that never change."""
 
 COLLECTIONS = (Mapping, Set, list, tuple, deque, weakref.WeakSet)
 OURS, OUTSIDE = "gridbot.", ("gridbot.simulation.", "gridbot.paper.", "gridbot.config.")
+
+
+def too_large(found: Mapping[str, int]) -> list[str]:
+    """Collections that have more entries than they may have at rest."""
+    limits = _limits()
+    return [
+        f"{name} has {count} entries, expected at most {limits.get(name, AT_REST)}"
+        for name, count in sorted(found.items())
+        if count > limits.get(name, AT_REST)
+    ]
+
+
+def _limits() -> dict[str, int]:
+    """The limits of the product, as they are now."""
+    executions, finished = execution_ledger.EXEC_IDS_KEPT + AT_REST, order_index.FINISHED_KEPT
+    return {
+        "Ledger._seen": executions,
+        "StateFile.on_disk[]": executions,
+        "OrderIndex.finished": finished,
+        "OrderIndex._key_of_order_id": finished + AT_REST,
+        "OrderBook.strangers": life_news.STRANGERS_KEPT,
+        "LevelOrders._ids": leg_decision._IDS_KEPT,
+    }
 
 
 def sizes(root: object) -> dict[str, int]:

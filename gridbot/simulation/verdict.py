@@ -11,6 +11,7 @@ from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import ExecutionRecord
 from gridbot.simulation import run_checks, step_checks
+from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
@@ -172,6 +173,8 @@ class Verdict:
             return
         self._compare_orders(orchestrator)
         self._compare_money(orchestrator)
+        for text in too_large(sizes(life.session if life is not None else None)):
+            self.find("bounded", text)
         states = {symbol: runner.risk_state for symbol, runner in orchestrator.live.items()}
         held = {symbol: state.paused or bool(state.halted) for symbol, state in states.items()}
         for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, held, self._resumed_ms):
