@@ -30,9 +30,7 @@ STANDSTILL_S = 60.0
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
 SILENT_S = 5.0
-SAME_ALERT_S = 600.0
-"""So long the same cause is told once."""
-LOSS, LIQUIDATED = "session_loss_limit", "BustTrade"
+LOSS, LIQUIDATED = "session_loss_limit", "reduced"
 """What alerts begin with after which nothing is opened; the symbol follows."""
 ZERO = Decimal(0)
 
@@ -70,6 +68,8 @@ class Verdict:
         """A worker's message to its supervisor."""
         stage = self._stage
         match message["type"]:
+            case "alert" if message["level"] == "info":
+                stage.trace.note(f"alert {message['key']} is over: {message['text']}")
             case "alert":
                 stage.result.counts["alerts"] += 1
                 stage.trace.note(f"alert {message['key']}: {message['text']}")
@@ -80,6 +80,8 @@ class Verdict:
             case "health":
                 stage.result.counts["reports"] += 1
                 self._health = message.get("health", "starting")
+                if message.get("incidents"):
+                    self._alert_s = stage.loop.now_s
                 self._watch_standstill(life)
 
     def life_is_over(self, life: Life) -> None:
@@ -115,7 +117,7 @@ class Verdict:
             return
         for silent, what in (
             (self._health == "healthy", "health is healthy"),
-            (now_s - self._alert_s > SAME_ALERT_S, "no alert has said why"),
+            (self._alert_s < self._wants_since, "no alert has said why"),
         ):
             if silent:
                 self.find(

@@ -36,11 +36,11 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
-from supervisor.children.policy_types import Exited, ProcessState, Restart, Stalled
+from supervisor.children.policy_types import Exited, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import ExitCode
-from supervisor.process.child_alerts import Alerts
+from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock
@@ -82,8 +82,8 @@ class Supervisor:
         self._finished = asyncio.Event()
         self._lock = DirectoryLock(plan.data_dir)
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
-        self._alerts = Alerts(self._journal)
-        self._faults = Faults(self._alerts, clock)
+        self._alerts = Alerts(self._journal, clock, lambda: time.time_ns() // 1000)
+        self._faults = Faults(self._alerts)
         self._launch = LaunchArguments(plan.accounts)
         events = FleetEvents(
             message=lambda child, message: self._messages.take(child, message),
@@ -128,6 +128,7 @@ class Supervisor:
                 self._fleet.kill_now()
                 await control.close()
                 self._journal.close()
+                self._launch.close()
                 self._lock.release()
         log.info("stopped%s", " by force" if self._stopping.forced else "")
         return ExitCode.FORCED if self._stopping.forced else ExitCode.OK
@@ -143,7 +144,7 @@ class Supervisor:
         self._fleet.catch_up()
         now = self._clock()
         state = "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
-        own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest)
+        own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
         return status_of(now, own, self._fleet, self.plan, self._launch)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -172,6 +173,7 @@ class Supervisor:
         done = [
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
+            self._faults.attempt("looking for incidents", lambda: self._alerts.look(failed_children(self._fleet))),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
         ]
         # The accounts trade on without us for a while; silence would be worse than a late tick.
@@ -188,20 +190,10 @@ class Supervisor:
     def _tend(self) -> None:
         """Let time pass for every child, and start or stop what is due."""
         self._fleet.advance_all()
-        if not any(child.state.process is ProcessState.STARTING for child in self._fleet):
-            self._launch.forget_discarded()
         if not self._stopping.begun:
             self._starting.start_due()
-            self._refresh_writer()
         elif self._stopping.stop_due():
             self._finished.set()
-
-    def _refresh_writer(self) -> None:
-        """Restart the writer in order when there are queues it does not have."""
-        writer = self._fleet.first(ChildKind.WRITER)
-        running = writer is not None and writer.state.process is ProcessState.RUNNING
-        if writer is not None and running and self._launch.refresh_is_due(self._clock()):
-            self._fleet.advance(writer, Restart("restarted in order for a new record queue"))
 
     def _on_exit(self, child: Child, code: int) -> None:
         """Whatever else fails: the policy hears of the end, or the child would count as alive for ever."""
@@ -212,12 +204,10 @@ class Supervisor:
         self._faults.attempt("looking after the children", self._tend)
 
     def _note_end(self, child: Child, code: int) -> None:
-        in_order = child.queue_clean if child.spec.kind is ChildKind.WORKER else code == ExitCode.OK
         self._operations.on_exit(child)
-        self._launch.ended(child.spec, in_order=in_order)
         if child.spec.ends_session and code == ExitCode.OK and not self._stopping.begun:
             log.info("%s has ended in order, and with it this session", child.spec.name)
             self.stop()
         elif child.spec.kind is ChildKind.PAPER and not self._stopping.begun:
             text = "is gone, and with it the orders, positions and balances of its accounts"
-            self._alerts.add(child, "CRITICAL", text)
+            self._alerts.add(child, "CRITICAL", text, "lost")

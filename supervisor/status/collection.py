@@ -14,13 +14,16 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
+from supervisor.children.policy_types import ProcessState
 from supervisor.status.model import ChildFacts, SupervisorFacts, build_status
 from supervisor.utc_time import utc_now
 
 __all__ = ["status_of", "supervisor_facts"]
 
 
-def supervisor_facts(plan: Plan, state: str, uptime_s: float, alerts: Sequence[dict[str, Any]]) -> SupervisorFacts:
+def supervisor_facts(
+    plan: Plan, state: str, uptime_s: float, alerts: Sequence[dict[str, Any]], incidents: Sequence[dict[str, Any]]
+) -> SupervisorFacts:
     """What is known of this process; `state` is starting, running or stopping."""
     return SupervisorFacts(
         pid=os.getpid(),
@@ -33,11 +36,14 @@ def supervisor_facts(plan: Plan, state: str, uptime_s: float, alerts: Sequence[d
         rss=psutil.Process().memory_info().rss,
         time=utc_now(),
         alerts=alerts,
+        incidents=incidents,
     )
 
 
 def status_of(now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch: LaunchArguments) -> dict[str, Any]:
     """The whole model; `now` is the clock of the children's states."""
+
+    writer_runs = any(child.state.process is ProcessState.RUNNING for child in fleet.of_kind(ChildKind.WRITER))
 
     def facts(child: Child) -> ChildFacts:
         account = child.spec.account
@@ -49,7 +55,7 @@ def status_of(now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch
             last_exit=child.last_exit,
             account=account,
             strategies=[dict(row) for row in plan.strategies.get(account, ())],
-            by_queue=launch.records_by_queue(account),
+            by_queue=writer_runs,
         )
 
     of_kind = {kind: [facts(child) for child in fleet.of_kind(kind)] for kind in ChildKind}
