@@ -13,12 +13,13 @@ from typing import Any
 
 from gridbot.core import execution_ledger
 from gridbot.orders import life_news, order_index
-from gridbot.strategies.grid import leg_decision
 
 __all__ = ["sizes", "too_large"]
 
 AT_REST = 300
 """What nobody has named may have so many entries: orders, levels, and tables that never change."""
+LEVEL_IDS = 10_000
+"""Ids of levels that a grid keeps."""
 
 COLLECTIONS = (Mapping, Set, list, tuple, deque, weakref.WeakSet)
 OURS, OUTSIDE = "gridbot.", ("gridbot.simulation.", "gridbot.paper.", "gridbot.config.")
@@ -43,7 +44,7 @@ def _limits() -> dict[str, int]:
         "OrderIndex.finished": finished,
         "OrderIndex._key_of_order_id": finished + AT_REST,
         "OrderBook.strangers": life_news.STRANGERS_KEPT,
-        "LevelOrders._ids": leg_decision._IDS_KEPT,
+        "LevelOrders._ids": LEVEL_IDS,
     }
 
 

@@ -107,7 +107,7 @@ class Verdict:
             self._wants_since = None  # it stood still itself
         runners = orchestrator.live.values() if orchestrator is not None else ()
         why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
-        if orchestrator is not None and orchestrator.context.executor.queue.creates:
+        if orchestrator is not None and orchestrator.context.executor.queue.creates.wanted:
             why.append("waiting to be sent")
         if not why:
             self._wants_since = None

@@ -8,14 +8,12 @@ One broken part does not stop the clock. Each is reported once per cause (`Fault
     missing executions            an alert; the periodic comparison pages them
     choosing the jobs             an alert; the wishes stay
     one job                       an alert; of a symbol: its strategy is halted (`Jobs`)
-    what is not sent              an alert
     journal watch, state, flush   an alert; each by itself
     the clock itself (`run`)      fatal: the worker ends with an error, and its supervisor starts the next one
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 
 from gridbot.worker.account_records import AccountRecords
@@ -23,8 +21,6 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.schedule import Intervals, Job, JobKind, ScheduleState, Second, step
-from gridbot.worker.standstill import EXPECTED, Standstill
-from gridbot.worker.standstill import step as step_standstill
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["TICK_S", "Clockwork"]
@@ -59,7 +55,6 @@ class Clockwork:
         self._jobs = jobs
         self._records = records
         self._private_alive = private_alive
-        self.standstill = Standstill()
         self.loop_lag_s = 0.0
         """How late the last tick was, in seconds."""
 
@@ -86,8 +81,6 @@ class Clockwork:
             context.executor.pump()
         with contained("the jobs that are due"):
             self._start_jobs(now_s)
-        with contained("the watch over what is not sent"):
-            self._watch_standstill(now_s)
         for name, part in (
             ("the watch over the journal", self._records.watch_journal),
             ("recording the state", self._records.record_state),
@@ -102,17 +95,6 @@ class Clockwork:
             if runner is not None:
                 with self._context.faults.contained(f"{runner.symbol}: another try of an order", runner.symbol):
                     runner.orders.retry(item)
-
-    def _watch_standstill(self, now_s: float) -> None:
-        context, wanted = self._context, Counter[str]()
-        for runner in self._live.values():
-            if not (runner.risk_state.halted or runner.risk_state.paused):
-                wanted.update({why: n for why, n in runner.placement.refusals.items() if why not in EXPECTED})
-        if context.executor.queue.creates:
-            wanted["waiting to be sent"] = len(context.executor.queue.creates)
-        self.standstill = step_standstill(self.standstill, wanted, context.executor.creates_sent, now_s)
-        if self.standstill.is_news:
-            context.alert("error", "standstill", self.standstill.why)
 
     def _start_jobs(self, now_s: float) -> None:
         unsettled = False

@@ -22,9 +22,13 @@ def standing(
     *,
     ip_banned_until_s: float | None,
     has_numbers: bool,
+    standstill: str = "",
     now_s: float,
 ) -> dict[Name, Standing]:
-    """Everything that stands at `now_s` (monotonic). `gates` are the account's and those of shadow strategies."""
+    """Everything that stands at `now_s` (monotonic). `gates` are the account's and those of shadow strategies.
+
+    `standstill` says why nothing is sent though orders are wanted.
+    """
     found: dict[Name, Standing] = {}
     for gate in gates:
         found |= _of_gate(gate, now_s)
@@ -34,6 +38,8 @@ def standing(
     if not has_numbers:
         text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
         found[Name("no_order_number")] = Standing("error", text)
+    if standstill:
+        found[Name("standstill")] = Standing("warning", standstill)
     for state in strategies:
         found |= _of_strategy(state)
     return found

@@ -2,12 +2,12 @@
 
 ::
 
-    moving ──orders are wanted──► waiting ──45 s without a create──► standing: a reason against health, and an alert
-      ▲                              │                                  │      (the next one after ten minutes)
+    moving ──orders are wanted──► waiting ──45 s without a create──► standing: an incident, and a reason against health
+      ▲                              │                                  │
       └── a create leaves, or none is wanted ◄──────────────────────────┘
 
 Whatever the cause (a ban, no numbers, no money, a breaker), it is told within a minute. Not counted is what an operator
-has wanted so, and what has its own alert: pause, halt, loss limit and the caps; nor levels that need no order.
+has wanted so, and what has its own incident: pause, halt, loss limit and the caps; nor levels that need no order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from gridbot.risk.refusals import Refusal
 __all__ = ["EXPECTED", "STANDS_S", "Standstill", "step"]
 
 STANDS_S = 45.0
-TOLD_AGAIN_S = 600.0
 EXPECTED = frozenset(
     {
         Refusal.LEVEL_TAKEN,
@@ -41,7 +40,7 @@ EXPECTED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Standstill:
-    """`why` is empty while orders leave or none is wanted; `is_news` when the operator has to be told now.
+    """`why` is empty while orders leave or none is wanted.
 
     `sent` counts the creates that have left, `since_s` is when the last one did, or when orders were wanted after it.
     """
@@ -49,17 +48,13 @@ class Standstill:
     since_s: float | None = None
     sent: int = 0
     why: str = ""
-    is_news: bool = False
-    told_s: float | None = None
 
 
 def step(state: Standstill, wanted: Mapping[str, int], sent: int, now_s: float) -> Standstill:
     """A second has passed. `wanted` counts orders by what they wait for."""
     if not wanted or sent != state.sent or state.since_s is None:
-        return Standstill(now_s if wanted else None, sent, told_s=state.told_s)
+        return Standstill(now_s if wanted else None, sent)
     if now_s - state.since_s < STANDS_S:
-        return Standstill(state.since_s, sent, told_s=state.told_s)
+        return Standstill(state.since_s, sent)
     causes = ", ".join(f"{count} {cause}" for cause, count in sorted(wanted.items()))
-    why = f"nothing was sent for {STANDS_S:.0f} s though orders are wanted: {causes}"
-    is_news = state.told_s is None or now_s - state.told_s >= TOLD_AGAIN_S
-    return Standstill(state.since_s, sent, why, is_news, now_s if is_news else state.told_s)
+    return Standstill(state.since_s, sent, f"nothing was sent for {STANDS_S:.0f} s though orders are wanted: {causes}")

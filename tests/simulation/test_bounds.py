@@ -40,6 +40,7 @@ def test_the_limits_of_the_product_hold_in_a_run(monkeypatch: pytest.MonkeyPatch
         ("gridbot.core.execution_ledger.OVERLAP_MS", 20_000),
         ("gridbot.orders.order_index.FINISHED_KEPT", 20),
         ("gridbot.strategies.grid.leg_decision._IDS_KEPT", 60),
+        ("gridbot.simulation.bounds.LEVEL_IDS", 60),
         ("gridbot.simulation.bounds.AT_REST", 130),
     ):
         monkeypatch.setattr(name, most)

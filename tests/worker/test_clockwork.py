@@ -12,7 +12,7 @@ from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.schedule import Intervals
-from tests.execution.support import failure, settle
+from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, strategy, ticker
 
 
@@ -139,25 +139,6 @@ async def test_a_retry_that_is_due_is_sent() -> None:
     assert len(account.context.retry) == 0
 
 
-async def test_that_nothing_leaves_though_orders_are_wanted_is_told_once() -> None:
-    """A ban of our address, ten minutes long, was told to nobody."""
-    bench = Bench()
-    account = bench.account
-    account.context.executor.queue.budget.failed("order/create", failure(ErrorKind.IP_BAN), account.clock.now_s)
-    account.runner.on_ticker(ticker())
-    for _ in range(40):
-        await bench.second()
-    assert (account.alarm.keys, bench.clockwork.standstill.why) == ([], "")
-    for _ in range(40):
-        await bench.second()
-    [(level, key, text, _)] = account.alarm.alerts
-    assert (level, key, text) == ("error", "standstill", bench.clockwork.standstill.why)
-    assert "waiting to be sent" in text
-    account.runner.pause()
-    await bench.second()
-    assert bench.clockwork.standstill.why == "", "an operator wants it so"
-
-
 async def test_a_reconcile_that_is_asked_for_while_one_runs_follows_it() -> None:
     """The second one was dropped (issue 11, kind 1)."""
     bench = Bench()
@@ -181,7 +162,6 @@ async def test_a_reconcile_that_is_asked_for_while_one_runs_follows_it() -> None
         ("executor", "pump", "sending what waits"),
         ("readings", "unsettled", "looking for missing executions"),
         ("clockwork", "_reading", "the jobs that are due"),
-        ("clockwork", "_watch_standstill", "the watch over what is not sent"),
         ("kept", "watch_journal", "the watch over the journal"),
         ("kept", "record_state", "recording the state"),
         ("kept", "flush", "writing the records"),

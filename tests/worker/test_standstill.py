@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from gridbot.worker.standstill import STANDS_S, TOLD_AGAIN_S, Standstill, step
+from gridbot.exchange.failures import ErrorKind
+from gridbot.worker.account_records import AccountRecords
+from gridbot.worker.standstill import STANDS_S, Standstill, step
+from tests.execution.support import failure
+from tests.worker.account_bench import AccountBench, ticker
 
 WANTED = {"insufficient_balance": 3, "waiting to be sent": 1}
 
@@ -15,12 +19,9 @@ def after(*seconds: tuple[float, int, bool]) -> list[Standstill]:
     return states[1:]
 
 
-def test_it_is_told_once_the_time_is_over_and_again_much_later() -> None:
-    states = after(
-        (0, 1, True), (STANDS_S - 1, 1, True), (STANDS_S, 1, True), (60, 1, True), (STANDS_S + TOLD_AGAIN_S, 1, True)
-    )
-    assert [bool(state.why) for state in states] == [False, False, True, True, True]
-    assert [state.is_news for state in states] == [False, False, True, False, True]
+def test_it_stands_once_the_time_is_over() -> None:
+    states = after((0, 1, True), (STANDS_S - 1, 1, True), (STANDS_S, 1, True), (60, 1, True))
+    assert [bool(state.why) for state in states] == [False, False, True, True]
     assert states[2].why == (
         "nothing was sent for 45 s though orders are wanted: 3 insufficient_balance, 1 waiting to be sent"
     )
@@ -32,6 +33,19 @@ def test_an_order_that_leaves_or_no_wish_ends_it() -> None:
     assert after((0, 1, False), (100, 1, True))[-1].why == ""
 
 
-def test_a_second_standstill_soon_after_the_first_is_no_news_but_a_reason() -> None:
-    last = after((0, 1, True), (50, 1, True), (60, 2, True), (110, 2, True))[-1]
-    assert (bool(last.why), last.is_news) == (True, False)
+def test_a_ban_is_a_standstill_until_an_operator_wants_it_so() -> None:
+    """What the orders wait for is told, whatever it is."""
+    account = AccountBench()
+    account.start()
+    context = account.context
+    records = AccountRecords(account.notes, context, {"BTCUSDT": account.runner})  # type: ignore[arg-type]
+    context.executor.queue.budget.failed("order/create", failure(ErrorKind.IP_BAN), account.clock.now_s)
+    account.runner.on_ticker(ticker())
+    for _ in range(60):
+        records.record_state()
+        account.clock.now_s += 1
+    assert "waiting to be sent" in records.standstill.why
+    assert [row["key"] for row in account.alarm.rows()] == ["ip_ban", "standstill"]
+    account.runner.pause()
+    records.record_state()
+    assert records.standstill.why == ""
