@@ -25,6 +25,7 @@ from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import AskExecutions
+from gridbot.state.documents import StateFile
 from gridbot.state.holds_file import HoldsFile
 
 __all__ = ["REVERTS", "Revert", "reverted"]
@@ -101,6 +102,14 @@ def _keep_no_holds() -> AbstractContextManager[Any]:
     return patch.object(HoldsFile, "keep", lambda *_: None)
 
 
+def _take_damage_for_none() -> AbstractContextManager[Any]:
+    def load_as(file: StateFile, read: Callable[[dict[str, Any]], Any]) -> Any:
+        document = file.load()
+        return None if document is None else read(document)
+
+    return patch.object(StateFile, "load_as", load_as)
+
+
 def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
@@ -109,6 +118,9 @@ REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
+    "fail-closed": Revert(
+        "A damaged file of holds is not taken for none.", ("halted-sends-nothing",), 31, _take_damage_for_none
+    ),
     "look-up-lost-replies": Revert(
         "An order whose reply was lost is looked up, not given up.",
         ("no-unknown-order", "one-order-per-level"),
