@@ -175,7 +175,7 @@ def _on_listing(turn: Turn, who: Who, rows: Sequence[OrderUpdateEvent]) -> None:
         plan = compare(
             held.book,
             rows,
-            strat_id=held.strat_id,
+            owner=held.owner,
             instrument=held.instrument,
             asked_ms=run.asked_ms,
             cancels=run.cancels,

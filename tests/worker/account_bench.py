@@ -25,7 +25,7 @@ from gridbot.core import (
 from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.failures import ExchangeError
 from gridbot.execution.executor import Executor
-from gridbot.orders.ids import Generations
+from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
@@ -129,6 +129,7 @@ class AccountBench:
         executor = Executor(self.gateway, self.clock, before_send=lambda: None, on_fault=faults.report)
         self.context = WorkerContext(
             name="alice",
+            account_tag=account_tag("paper", "alice"),
             run_id="run",
             clock=self.clock,
             gate=self.gate,
