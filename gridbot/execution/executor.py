@@ -74,7 +74,7 @@ class Executor:
         self._clock = clock
         self._before_send = before_send
         self._on_fault = on_fault
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._timer: Timer | None = None
 
     @property
@@ -159,7 +159,7 @@ class Executor:
             self._on_fault("sending a request for orders", error)
             broken += [(entry, self._calls.broken(send.kind, error)) for entry in entries]
         task = background.awaited(self._take_in(send, entries, answer, broken), name="a request for orders")
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._landed)
 
     def _record(self, send: Send) -> list[tuple[Entry, OrderResult]]:
@@ -217,7 +217,7 @@ class Executor:
             step(self.queue, Answered(endpoint, None, results), now_s)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         step(self.queue, SLOT_BACK, self._clock.monotonic_s())
         if task.cancelled():
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import decimal
 import logging
 import shutil
 import tempfile
@@ -124,13 +125,14 @@ class Run:
 
 
 def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
-    """Run a plan in a directory of its own."""
+    """Run a plan in a directory of its own, with the rounding that a process begins with."""
     trace = trace or Trace(on=False)
     directory = Path(tempfile.mkdtemp(prefix="gridbot-sim-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
         run = Run(plan, directory, trace)
         with (
             warnings.catch_warnings(),
+            decimal.localcontext(decimal.Context()),
             _quiet_logs(run),
             forbid(run.stage.clock) as used,
             taped(run.verdict.tapes),

@@ -66,9 +66,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._ready: deque[Handle] = deque()
         self._timers: list[tuple[float, int, Handle]] = []
         self._numbers = itertools.count()
-        self._tasks: dict[object, weakref.WeakSet[asyncio.Task[Any]]] = {}
+        self._tasks: dict[object, weakref.WeakKeyDictionary[asyncio.Task[Any], None]] = {}
         self._dead: list[asyncio.Task[Any]] = []
-        self._ended: set[object] = set()
+        self._ended: dict[object, None] = {}
         self._moment_steps = 0
 
     # ------------------------------------------------------------------ what asyncio calls
@@ -100,7 +100,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name or "task", context=context)
         life = (contextvars.copy_context() if context is None else context).get(LIFE)
         if life is not None:
-            self._tasks.setdefault(life, weakref.WeakSet()).add(task)
+            self._tasks.setdefault(life, weakref.WeakKeyDictionary())[task] = None
         return task
 
     def call_soon(  # type: ignore[override]
@@ -199,7 +199,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def kill(self, life: object) -> None:
         """Let nothing of a life run again."""
-        self._ended.add(life)
+        self._ended[life] = None
         for handle in self._ready:
             if handle.context.get(LIFE) is life:
                 handle.cancel()

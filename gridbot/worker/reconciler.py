@@ -54,7 +54,7 @@ class Reconciler:
         self._state = states.ReconcileState(complete_to_ms=context.ledger.complete_to)
         held = {symbol: states.Held(r.orders.owner, r.instrument, r.book) for symbol, r in runners.items()}
         self._view = states.View(held, context.ledger, context.retry)
-        self._questions: set[asyncio.Task[None]] = set()
+        self._questions: dict[asyncio.Task[None], None] = {}
         self._waiters = Waiters()
         self._timer: Timer | None = None
         self._stopped = False
@@ -180,8 +180,8 @@ class Reconciler:
                 tell_strategy(self._runners[effect.symbol], context, effect)
             case _:
                 task = background.start(self._ask(effect), name=f"the reconciler's {type(effect).__name__}")
-                self._questions.add(task)
-                task.add_done_callback(self._questions.discard)
+                self._questions[task] = None
+                task.add_done_callback(self._questions.pop)
 
     async def _ask(self, question: words.Question) -> None:
         self._feed(await answer_of(self._queries, question))

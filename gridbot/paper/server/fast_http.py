@@ -57,7 +57,7 @@ class FastHttp(asyncio.Protocol):
         self,
         answer: Answer,
         aiohttp_server: web.Server,
-        open_ones: set[asyncio.Transport],
+        open_ones: dict[asyncio.Transport, None],
         hold: Hold | None = None,
         refusal: Callable[[], Reply] | None = None,
     ) -> None:
@@ -75,13 +75,13 @@ class FastHttp(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._open.add(transport)
+        self._open[transport] = None
         peer = transport.get_extra_info("peername")
         self._remote = str(peer[0]) if peer else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:
-            self._open.discard(self._transport)
+            self._open.pop(self._transport, None)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -124,7 +124,7 @@ class FastHttp(asyncio.Protocol):
     def _hand_over(self) -> None:
         assert self._transport is not None
         protocol = self._aiohttp_server()
-        self._open.discard(self._transport)
+        self._open.pop(self._transport, None)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(self._buffer)

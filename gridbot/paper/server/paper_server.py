@@ -77,7 +77,7 @@ class PaperServer:
         self.ended = asyncio.Event()
         self.port = 0
         self._web: web.Server | None = None
-        self._plain: set[asyncio.Transport] = set()
+        self._plain: dict[asyncio.Transport, None] = {}
         self._listener: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 
 from aiohttp import web
@@ -138,12 +138,12 @@ def _frame_head(length: int) -> bytes:
 
 
 class Hub:
-    """All connections, by what they listen to."""
+    """All connections, by what they listen to; frames go to those first that came first."""
 
     def __init__(self) -> None:
-        self.connections: set[Connection] = set()
-        self._public: dict[str, set[Connection]] = {}
-        self._private: dict[str, set[Connection]] = {}
+        self.connections: dict[Connection, None] = {}
+        self._public: dict[str, dict[Connection, None]] = {}
+        self._private: dict[str, dict[Connection, None]] = {}
         self._unguarded_since: dict[str, float] = {}
 
     def is_drained(self) -> bool:
@@ -151,35 +151,35 @@ class Hub:
         return all(connection.is_drained() for connection in self.connections)
 
     def add(self, connection: Connection) -> None:
-        self.connections.add(connection)
+        self.connections[connection] = None
 
     def remove(self, connection: Connection) -> None:
-        self.connections.discard(connection)
+        self.connections.pop(connection, None)
         for topic in list(connection.topics):
             self.unsubscribe(connection, topic)
         if connection.account is not None:
-            self._private.get(connection.account.name, set()).discard(connection)
+            self._private.get(connection.account.name, {}).pop(connection, None)
 
     def authorise(self, connection: Connection, account: Account) -> None:
         connection.account = account
         if connection.kind is ChannelKind.PRIVATE:
-            self._private.setdefault(account.name, set()).add(connection)
+            self._private.setdefault(account.name, {})[connection] = None
 
     def subscribe(self, connection: Connection, topic: str) -> None:
         connection.topics.add(topic)
         if topic == DCP_TOPIC and connection.account is not None:
             self._unguarded_since[connection.account.name] = math.inf
         if connection.account is None:
-            self._public.setdefault(topic, set()).add(connection)
+            self._public.setdefault(topic, {})[connection] = None
         else:
             connection.account.listening.add(topic.partition(".")[0])
 
     def unsubscribe(self, connection: Connection, topic: str) -> None:
         connection.topics.discard(topic)
         if connection.account is None:
-            self._public.get(topic, set()).discard(connection)
+            self._public.get(topic, {}).pop(connection, None)
             return
-        others = self._private.get(connection.account.name, set())
+        others = self.of_account(connection.account.name)
         if topic == DCP_TOPIC and not any(DCP_TOPIC in other.topics for other in others):
             self._unguarded_since[connection.account.name] = asyncio.get_running_loop().time()
         base = topic.partition(".")[0]
@@ -201,13 +201,13 @@ class Hub:
             del self._unguarded_since[name]
         return due
 
-    def listeners(self, topic: str) -> set[Connection]:
+    def listeners(self, topic: str) -> Collection[Connection]:
         """Connections subscribed to a public topic."""
         return self._public.get(topic, _NOBODY)
 
-    def of_account(self, name: str) -> set[Connection]:
+    def of_account(self, name: str) -> Collection[Connection]:
         """Authorised private connections of an account."""
         return self._private.get(name, _NOBODY)
 
 
-_NOBODY: set[Connection] = set()
+_NOBODY: tuple[Connection, ...] = ()

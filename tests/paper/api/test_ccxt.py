@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,13 @@ import pytest
 from tests.paper.support import ALICE, Venue, manual_config, venue_of
 
 SYMBOL = "BTC/USDT:USDT"
+
+
+@pytest.fixture(autouse=True)
+def _own_rounding() -> Iterator[None]:
+    """It sets how the whole process rounds, and leaves it so."""
+    with decimal.localcontext():
+        yield
 
 
 @pytest.fixture

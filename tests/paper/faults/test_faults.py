@@ -178,7 +178,7 @@ def test_dropped_connections_are_rebuilt_by_pybit(venue: Venue, mode: str) -> No
     eventually(lambda: got)
     (before,) = venue.server.hub.connections
     inject(venue, "drop_connections", mode=mode)
-    eventually(lambda: venue.server.hub.connections - {before} and before not in venue.server.hub.connections)
+    eventually(lambda: set(venue.server.hub.connections) - {before} and before not in venue.server.hub.connections)
     count = len(got)
     eventually(lambda: len(got) > count)
     socket.exit()
