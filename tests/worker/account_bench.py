@@ -116,6 +116,7 @@ class AccountBench:
     """An account with one strategy that knows its wallet and both legs; `start` lets it trade."""
 
     config: StrategyConfig = field(default_factory=strategy)
+    instrument: Instrument = BTC
     clock: ManualClock = field(default_factory=ManualClock)
     notes: Notes = field(default_factory=Notes)
     alarm: Alarm = field(default_factory=Alarm)
@@ -143,11 +144,11 @@ class AccountBench:
             faults=faults,
             trace=executor.trace,
         )
-        engine = self.config.decided_by.make(self.config, BTC, self.config.strat_id, None)
+        engine = self.config.decided_by.make(self.config, self.instrument, self.config.strat_id, None)
         shadow = self.config.shadow_mode
         self.runner = StrategyRunner(
             self.config,
-            BTC,
+            self.instrument,
             engine,
             self.context,
             venue=ShadowVenue(SYMBOL, run_id="run") if shadow else None,
