@@ -16,6 +16,7 @@ from unittest.mock import patch
 from gridbot.bybit.rest import BybitRest
 from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.execution.executor import Executor
 from gridbot.orders import life, life_moves, reconcile, reconcile_look_ups
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import Owner, parse
@@ -119,6 +120,10 @@ def _keep_what_fits_no_level() -> AbstractContextManager[Any]:
     return patch.object(life_moves, "OFF_TICK", "")
 
 
+def _wait_for_the_second() -> AbstractContextManager[Any]:
+    return patch.object(Executor, "_ask_next_turn", lambda executor: None)
+
+
 REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "own-by-id": Revert(
@@ -145,6 +150,9 @@ REVERTS: dict[str, Revert] = {
     ),
     "withdrawn": Revert(
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn
+    ),
+    "pump-at-once": Revert(
+        "What news made necessary leaves in the next turn.", ("queue-rules",), 1, _wait_for_the_second
     ),
 }
 
