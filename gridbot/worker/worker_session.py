@@ -87,7 +87,11 @@ class WorkerSession:
         Raises StartRefused, JournalBusy, and whatever unexpected ends the trading, also an OSError.
         """
         report = background.start(self._reporting.run(), name="the reports to the supervisor")
-        assembly = self._assembly = self._assemble()
+        try:
+            assembly = self._assembly = self._assemble()
+        except BaseException:
+            report.cancel()
+            raise
         reason, code = "stopped", EXIT_OK
         try:
             if not await self._start(assembly):
