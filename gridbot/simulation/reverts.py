@@ -14,11 +14,12 @@ from typing import Any
 from unittest.mock import patch
 
 from gridbot.bybit.rest import BybitRest
-from gridbot.core import ExecutionEvent
+from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.execution.executor import Executor
-from gridbot.orders import life, reconcile_look_ups
+from gridbot.orders import life, life_moves, reconcile, reconcile_look_ups
 from gridbot.orders.book import OrderBook
+from gridbot.orders.ids import Owner, parse
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.life_events import Revived, Withdrawn
 from gridbot.orders.order import OrderState, Transition
@@ -27,6 +28,7 @@ from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import AskExecutions
 from gridbot.state.documents import StateFile
 from gridbot.state.holds_file import HoldsFile
+from gridbot.worker import order_manager
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -110,12 +112,36 @@ def _take_damage_for_none() -> AbstractContextManager[Any]:
     return patch.object(StateFile, "load_as", load_as)
 
 
+def _derive_the_owner() -> AbstractContextManager[Any]:
+    real = reconcile.owns
+
+    def owns(row: OrderUpdateEvent, owner: Owner, instrument: Instrument) -> bool:
+        said = parse(row.order_link_id)
+        return real(row, owner, instrument) and said is not None and said.ticks == instrument.ticks(row.price)
+
+    without = contextlib.ExitStack()
+    for module in (reconcile, order_manager):
+        without.enter_context(patch.object(module, "owns", owns))
+    return without
+
+
+def _keep_what_fits_no_level() -> AbstractContextManager[Any]:
+    return patch.object(life_moves, "OFF_TICK", "")
+
+
 def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
 
 REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
+    "own-by-id": Revert(
+        "The id says whose an order is, whatever its price and today's tick size.",
+        ("no-unknown-order", "one-order-per-level"),
+        4,
+        _derive_the_owner,
+    ),
+    "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 4, _keep_what_fits_no_level),
     "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
     "fail-closed": Revert(

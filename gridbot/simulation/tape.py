@@ -16,16 +16,18 @@ __all__ = ["Tape", "taped"]
 
 @dataclass
 class Tape:
-    """One strategy: tickers as they were applied, each execution the first time, and None where a new life began.
+    """One strategy: tickers as they were applied, each execution the first time, and what made it where a life began.
 
-    `make` makes a strategy anew, from a saved state or from nothing.
+    `make` makes the first one, from a saved state or from nothing; the rules of the market may differ in a later life.
     """
 
     make: Callable[[Any], Any]
     engine: Any
     most: int
     """More orders than that in a leg are kept with a ticker: a strategy may start anew because of them."""
-    events: list[tuple[TickerEvent | ExecutionEvent, LimitOrders | None] | None] = field(default_factory=list)
+    events: list[tuple[TickerEvent | ExecutionEvent, LimitOrders | None] | Callable[[Any], Any]] = field(
+        default_factory=list
+    )
     known: set[str] = field(default_factory=set)
 
     def told(self, event: object, orders: LimitOrders) -> None:
@@ -45,8 +47,8 @@ class Tape:
         """
         engine, nothing = self.make(None), LimitOrders(long=[], short=[])
         for told in self.events:
-            if told is None:
-                engine = self.make(engine.state())
+            if callable(told):
+                engine = told(engine.state())
             else:
                 engine.on_event(told[0], told[1] or nothing)
         theirs, ours = engine.state().to_dict(), self.engine.state().to_dict()
@@ -69,14 +71,15 @@ def taped(tapes: dict[str, Tape]) -> Iterator[None]:
 
 def _making(make: Callable[..., Any], tapes: dict[str, Tape]) -> Callable[..., Any]:
     def made(kind: Any, keys: Any, instrument: Instrument, strat_id: str, restored: Any) -> Any:
-        engine = make(kind, keys, instrument, strat_id, restored)
+        def again(state: Any) -> Any:
+            return make(kind, keys, instrument, strat_id, state)
+
+        engine = again(restored)
         tape = tapes.get(strat_id)
         if tape is None:
-            tape = tapes[strat_id] = Tape(
-                lambda state: make(kind, keys, instrument, strat_id, state), engine, kind.most_orders(keys)
-            )
+            tape = tapes[strat_id] = Tape(again, engine, kind.most_orders(keys))
         else:
-            tape.events.append(None)
+            tape.events.append(again)
         tape.engine = engine
         decide = engine.on_event
 

@@ -15,7 +15,7 @@ from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction
 from gridbot.execution.executor import Executor
-from gridbot.orders.ids import Generations
+from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.ports import Clock, Ids
@@ -182,6 +182,7 @@ class Assembly:
         )
         return WorkerContext(
             name=self._config.name,
+            account_tag=account_tag(self._config.environment, self._config.name),
             run_id=self._run_id,
             clock=self._clock,
             gate=gate,

@@ -171,7 +171,7 @@ class StrategyRunner:
             f"{execution.fee:.4f}",
         )
         # The book may no longer have an order of an earlier run; the strategy must not miss its fill.
-        if is_known or owns_execution(execution, self.strat_id, self.instrument):
+        if is_known or owns_execution(execution, self.orders.owner, self.instrument):
             self._note(execution, execution.exchange_ts)
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:

@@ -44,7 +44,7 @@ GRIDBOT = {
     "execution": "exchange ports orders rolling_limit background",
     "bybit": "core exchange background",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
-    "config": "core exchange strategies records paper.settings paper.market",
+    "config": "core exchange strategies orders records paper.settings paper.market",
     "log_lines": "",
     "logging_setup": "config log_lines",
     "state": "core ports strategies risk records config atomic_file background version",
