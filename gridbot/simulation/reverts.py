@@ -28,6 +28,7 @@ from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import AskExecutions
 from gridbot.state.documents import StateFile
 from gridbot.state.holds_file import HoldsFile
+from gridbot.state.state_log import Document, StateLog
 from gridbot.worker import order_manager
 
 __all__ = ["REVERTS", "Revert", "reverted"]
@@ -37,7 +38,7 @@ __all__ = ["REVERTS", "Revert", "reverted"]
 class Revert:
     """`apply` makes the patch; `finds` are invariants of which one must then be found broken.
 
-    `seed` is where a search begins: a seed of so many `minutes` that found it once, or one before.
+    `seed` is where a search begins: a seed of so many `minutes` that found it once, or one before; `dense` as drawn.
     """
 
     what: str
@@ -45,6 +46,7 @@ class Revert:
     seed: int
     apply: Callable[[], AbstractContextManager[Any]]
     minutes: float = 2.0
+    dense: bool = False
 
 
 def _count_always() -> AbstractContextManager[Any]:
@@ -129,6 +131,18 @@ def _keep_what_fits_no_level() -> AbstractContextManager[Any]:
     return patch.object(life_moves, "OFF_TICK", "")
 
 
+def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
+    def keep(states: StateLog, name: str, document: Document, *, at_once: bool = False) -> None:
+        states._newest[name] = {**document, "seq": states._recorder.last_seq}
+        states._in_file.setdefault(name, 0)
+        states._waiting.add(name)
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(StateLog, "keep", keep))
+    without.enter_context(patch.object(StateLog, "executions_after", lambda *_: []))
+    return without
+
+
 def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
@@ -159,6 +173,14 @@ REVERTS: dict[str, Revert] = {
         21,
         _continue_at_the_newest,
         minutes=10.0,
+    ),
+    "state-log": Revert(
+        "A strategy's state is in the journal with the execution that made it.",
+        ("grid",),
+        7,
+        _save_states_beside_the_journal,
+        minutes=10.0,
+        dense=True,
     ),
     "withdrawn": Revert(
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn

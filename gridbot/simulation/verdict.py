@@ -87,6 +87,8 @@ class Verdict:
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
         self._wants_since = None
+        for tape in self.tapes.values():
+            tape.is_cut = tape.is_cut or life.loses_records
 
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""

@@ -19,7 +19,7 @@ from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.paper.settings import PaperConfig
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.record_types import ExecutionRecord, Record
+from gridbot.records.record_types import ExecutionRecord, Record, StateRecord
 from gridbot.system_ports import SystemClock, SystemIds
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.spec import WorkerSpec
@@ -148,7 +148,7 @@ async def _start(assembly: Assembly) -> None:
     raise AssertionError("the start failed twenty times")
 
 
-def records(data_dir: Path, account: str = "alice") -> list[Record]:
+def records(data_dir: Path, account: str = "alice") -> list[Record | StateRecord]:
     """Everything in the account's journal, in order."""
     return [record for _, record in JournalReader(journal_directory(data_dir, account)).read_from(1)]
 
