@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from gridbot.paper.api_error import ApiError
 
-__all__ = ["decode_cursor", "encode_cursor", "page_by_name", "page_by_number"]
+__all__ = ["decode_cursor", "encode_cursor", "number_of_cursor", "page_by_name", "page_by_number"]
 
 Row = TypeVar("Row")
 
@@ -30,15 +30,20 @@ def decode_cursor(cursor: str) -> str:
     return text[len("page_args=") : -1]
 
 
+def number_of_cursor(cursor: str) -> int | None:
+    """The number that the rows of the next page are below; None without a cursor."""
+    if not cursor:
+        return None
+    try:
+        return int(decode_cursor(cursor))
+    except ValueError:
+        raise ApiError(10001, "params error: cursor invalid") from None
+
+
 def page_by_number(rows: Iterable[tuple[int, Row]], cursor: str, limit: int) -> tuple[list[Row], str]:
     """One page of rows in descending order of their numbers, and the next cursor (empty at the end)."""
-    if cursor:
-        try:
-            last = int(decode_cursor(cursor))
-        except ValueError:
-            raise ApiError(10001, "params error: cursor invalid") from None
-        rows = (pair for pair in rows if pair[0] < last)
-    return _first(rows, limit)
+    last = number_of_cursor(cursor)
+    return _first(rows if last is None else (pair for pair in rows if pair[0] < last), limit)
 
 
 def page_by_name(rows: Iterable[tuple[str, Row]], cursor: str, limit: int) -> tuple[list[Row], str]:

@@ -6,10 +6,12 @@ rows add up to the wallet to the last digit: `change = cashFlow + funding - fee`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from heapq import merge
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.bookings import Transfer
@@ -18,15 +20,22 @@ from gridbot.paper.rows.row_numbers import exact
 
 __all__ = ["entries", "kind_of", "transaction_row"]
 
+Entry = TypeVar("Entry", Execution, Transfer)
 KINDS = {"Trade": "TRADE", "Funding": "SETTLEMENT", "BustTrade": "LIQUIDATION"}
 
 
-def entries(account: Account) -> Iterator[Execution | Transfer]:
-    """Movements of the wallet, newest first."""
+def entries(account: Account, before: int | None = None) -> Iterator[Execution | Transfer]:
+    """Movements of the wallet, newest first; with `before` only those with smaller numbers."""
     rows: Iterator[Execution | Transfer] = merge(
-        reversed(account.executions), reversed(account.transfers), key=lambda row: -row.number
+        _newest_first(account.executions, before), _newest_first(account.transfers, before), key=lambda row: -row.number
     )
     return rows
+
+
+def _newest_first(rows: Sequence[Entry], before: int | None) -> Iterator[Entry]:
+    """Of rows in the order of their numbers. What comes later is skipped, not compared: a log is read in many pages."""
+    skipped = 0 if before is None else len(rows) - bisect_left(rows, before, key=lambda row: row.number)
+    return islice(reversed(rows), skipped, None)
 
 
 def kind_of(entry: Execution | Transfer) -> str:
