@@ -16,6 +16,7 @@ from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.worker.faults import Alert, Faults
 from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.shadow_wire import Shadows
 
 __all__ = ["Alert", "RecordSink", "WorkerContext"]
 
@@ -42,6 +43,7 @@ class WorkerContext:
     requests: RefreshRequests
     alert: Alert
     faults: Faults
+    shadows: Shadows
     trace: LatencyTrace
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""

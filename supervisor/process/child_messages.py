@@ -66,7 +66,7 @@ class ChildMessages:
                 self._alerts.add(child, level, str(message.get("text", "")), recorded=bool(message.get("recorded")))
             case "answer":
                 self._on_answer(message)
-            case "bye" | "refused" | "queue":
+            case "bye" | "refused":
                 pass
             case other:
                 log.warning("%s sent a message of unknown type %r", child.spec.name, other)
