@@ -169,7 +169,8 @@ class StrategyRunner:
         """
         for execution in executions:
             with self._context.faults.contained(f"{self.symbol}: an execution of an earlier run", self.symbol):
-                if execution.exec_type is ExecType.TRADE and owns_execution(execution, self.strat_id, self.instrument):
+                is_ours = owns_execution(execution, self.orders.owner, self.instrument)
+                if execution.exec_type is ExecType.TRADE and is_ours:
                     self.engine.on_event(execution, self.book.limit_orders)
 
     def _take_in(self, execution: ExecutionEvent, realised: Decimal) -> None:
