@@ -41,6 +41,7 @@ class AccountRecords:
         found = standing(
             {context.gate: None, **{runner.gate: None for runner in self._runners.values()}},
             risk_states,
+            passage=context.passage,
             ip_banned_until_s=context.executor.ip_banned_until_s,
             has_numbers=context.generations.available(1),
             now_s=now_s,

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gridbot import background
-from gridbot.config.account_models import AccountConfig
+from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.ports import ExchangeQueries, OpenStreams, Timer
 from gridbot.records.recorder import Recorder
@@ -35,6 +35,7 @@ from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.router import Router
 from gridbot.worker.schedule import Intervals
 from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.terms import Terms
 
 __all__ = ["Orchestrator", "Parts"]
 
@@ -58,6 +59,9 @@ class Parts:
     open_streams: OpenStreams
     losses: LossGuard
     checkpoint: Checkpoint
+    strategies: Sequence[StrategyConfig]
+    begin_anew: Callable[[str], None]
+    """Asks for another start of this worker, with the reason."""
 
 
 class Orchestrator:
@@ -89,6 +93,13 @@ class Orchestrator:
             ),
             jobs=self._jobs,
             records=self.records,
+            terms=Terms(
+                parts.queries,
+                parts.strategies,
+                {runner.symbol: runner.instrument for runner in runners},
+                context.passage,
+                parts.begin_anew,
+            ),
             private_alive=lambda: self.streams.private_alive,
         )
         self._checkpoint = parts.checkpoint

@@ -12,6 +12,7 @@ from gridbot.incidents import Name, Standing
 from gridbot.risk.gate import Gate
 from gridbot.risk.holds import Hold, Who
 from gridbot.risk.strategy_state import StrategyRiskState
+from gridbot.worker.passage_watch import PassageWatch
 
 __all__ = ["standing"]
 
@@ -20,6 +21,7 @@ def standing(
     gates: Iterable[Gate],
     strategies: Iterable[StrategyRiskState],
     *,
+    passage: PassageWatch,
     ip_banned_until_s: float | None,
     has_numbers: bool,
     now_s: float,
@@ -35,7 +37,7 @@ def standing(
         text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
         found[Name("no_order_number")] = Standing("error", text)
     for state in strategies:
-        found |= _of_strategy(state)
+        found |= _of_strategy(state, passage)
     return found
 
 
@@ -48,8 +50,13 @@ def _of_gate(gate: Gate, now_s: float) -> dict[Name, Standing]:
     return found
 
 
-def _of_strategy(state: StrategyRiskState) -> dict[Name, Standing]:
+def _of_strategy(state: StrategyRiskState, passage: PassageWatch) -> dict[Name, Standing]:
     found = {}
+    blocked, terms = passage.blocked(state.book, state.strat_id), passage.terms.get(state.symbol)
+    if blocked:
+        found[Name(f"refused.{state.symbol}", state.strat_id)] = Standing("error", blocked)
+    elif terms:
+        found[Name(f"terms.{state.symbol}", state.strat_id)] = Standing("warning", terms)
     if state.halted:
         text = f"{state.strat_id} is halted: {state.halted}"
         found[Name(f"halt.{state.symbol}", state.strat_id)] = Standing("error", text)

@@ -35,6 +35,7 @@ from gridbot.strategies.grid import Grid, GridEngine
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.operator_alerts import Alerts
+from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import Job, JobKind
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -147,6 +148,7 @@ class AccountBench:
             alert=self.alarm,
             faults=faults,
             trace=executor.trace,
+            passage=PassageWatch(self.clock, self.requests),
         )
         engine = self.config.decided_by.make(self.config, BTC, self.config.strat_id, None)
         shadow = self.config.shadow_mode

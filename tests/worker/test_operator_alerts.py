@@ -31,6 +31,7 @@ class Bench:
             for name, what in standing(
                 [account.gate],
                 [account.runner.risk_state],
+                passage=account.context.passage,
                 ip_banned_until_s=account.context.executor.ip_banned_until_s,
                 has_numbers=True,
                 now_s=account.clock.now_s,
@@ -95,7 +96,12 @@ def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:
         gate.auth_failed(account.clock.now_s)
     gate._step(Verdict(Refusal.MAX_NOTIONAL, changes=(CapWarned("btc.max_notional", "90 of 100 used"),)))
     found = standing(
-        [gate], [], ip_banned_until_s=account.clock.now_s + 1, has_numbers=False, now_s=account.clock.now_s
+        [gate],
+        [],
+        passage=account.context.passage,
+        ip_banned_until_s=account.clock.now_s + 1,
+        has_numbers=False,
+        now_s=account.clock.now_s,
     )
     assert [name.key for name in found] == [
         "cap.btc.max_notional",
@@ -105,7 +111,14 @@ def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:
         "no_order_number",
     ]
     later_s = account.clock.now_s + 1e5
-    again = standing([gate], [], ip_banned_until_s=account.clock.now_s + 1, has_numbers=True, now_s=later_s)
+    again = standing(
+        [gate],
+        [],
+        passage=account.context.passage,
+        ip_banned_until_s=account.clock.now_s + 1,
+        has_numbers=True,
+        now_s=later_s,
+    )
     assert [name.key for name in again] == ["cap.btc.max_notional", "session_loss_limit"]
 
 
@@ -114,7 +127,14 @@ def test_the_look_of_each_second_ends_what_no_longer_stands() -> None:
     account = bench.account
     account.runner.halt("a fault")
     account.alarm.look(
-        standing([account.gate], [account.runner.risk_state], ip_banned_until_s=None, has_numbers=True, now_s=1.0)
+        standing(
+            [account.gate],
+            [account.runner.risk_state],
+            passage=account.context.passage,
+            ip_banned_until_s=None,
+            has_numbers=True,
+            now_s=1.0,
+        )
     )
     assert [row["count"] for row in account.alarm.rows()] == [1]
     account.runner.resume()
