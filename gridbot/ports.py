@@ -22,7 +22,7 @@ from typing import Protocol
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.exchange.failures import ExchangeError
-from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, CancelRef, OrderAck, OrderRequest, RateLimit
+from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, RateLimit
 from gridbot.exchange.stream_news import Drained, StreamHealth
 
 __all__ = ["Clock", "ExchangeQueries", "Files", "Ids", "OpenStreams", "OrderGateway", "Streams", "Timer"]
@@ -111,6 +111,12 @@ class ExchangeQueries(Protocol):
 
     async def account_info(self) -> AccountInfo:
         """The account's margin mode."""
+
+    async def leverage(self, symbol: str) -> Decimal | None:
+        """The account's leverage for a symbol; None when the exchange does not tell."""
+
+    async def fee_rate(self, symbol: str) -> FeeRate:
+        """The account's fees for a symbol."""
 
     async def ensure_hedge_mode(self, symbol: str) -> None:
         """Two legs for the symbol. RESYNC when an open position or order prevents the switch."""

@@ -152,6 +152,11 @@ class BybitRest(Calls):
         rows = await self._listing("position/list", category=LINEAR, limit=200, **_scope(symbol))
         return whole(parse_position, rows, "position/list")
 
+    async def leverage(self, symbol: str) -> Decimal | None:
+        """The account's leverage for a symbol, in either position mode; the lower one of two legs."""
+        rows = await self._listing("position/list", category=LINEAR, limit=200, symbol=symbol)
+        return min((found for row in rows if (found := decimal_or_none(row.get("leverage")))), default=None)
+
     async def wallet(self) -> WalletEvent:
         """USDT row and account totals. An account that never held USDT has no row: its balance is zero."""
         envelope = await self._call("account/wallet-balance", accountType="UNIFIED", coin=SETTLE_COIN)

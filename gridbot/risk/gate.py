@@ -55,6 +55,16 @@ class Gate:
         self._account = AccountView(account_max_notional, self.strategies)
         self._wall_ms = wall_ms
         self._warn = warn
+        self._shadows: list[Gate] = []
+
+    def shadow(self) -> Gate:
+        """A gate for a shadow strategy: the same caps and the same word about the stream, with funds of its own.
+
+        So a shadow strategy is refused what it would be refused if it were live and alone on the account.
+        """
+        gate = Gate(self._wall_ms, account_max_notional=self._account.max_notional, warn=self._warn)
+        self._shadows.append(gate)
+        return gate
 
     def enroll(self, state: StrategyRiskState) -> None:
         """Count a strategy's positions and orders towards the account's caps. Before its first order."""
@@ -118,6 +128,8 @@ class Gate:
     def stream_alive(self, now_s: float) -> None:
         """The private stream is alive: a wallet that was not pushed has not changed."""
         self._step(StreamAlive(), now_s)
+        for shadow in self._shadows:
+            shadow.stream_alive(now_s)
 
     def refused(self, order: TrackedOrder, now_s: float) -> bool:
         """The exchange refused an order, or took it back; True when this opens the breaker of its level."""

@@ -13,7 +13,7 @@ from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
-from gridbot.core import Direction, Instrument, PositionEvent
+from gridbot.core import Direction
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations
 from gridbot.orders.retry import RetryQueue
@@ -37,8 +37,9 @@ from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.outside import Outside
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
-from gridbot.worker.startup import prepare_account, refused_by_disk
+from gridbot.worker.startup import PreparedSymbol, prepare_account, refused_by_disk
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Assembly"]
@@ -118,7 +119,7 @@ class Assembly:
         """
         settings = self._spec.settings
         self.rest = self._outside.rest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
-        instruments = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
+        symbols = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
             try:
@@ -143,7 +144,7 @@ class Assembly:
             strategies=self._strategies,
             begin_anew=self._begin_anew,
         )
-        runners = [self._runner(strategy, instruments[strategy.symbol], context) for strategy in self._strategies]
+        runners = [self._runner(strategy, symbols[strategy.symbol], context) for strategy in self._strategies]
         self.orchestrator = Orchestrator(parts, runners)
         self.ready = True
         await self.orchestrator.start()
@@ -200,6 +201,7 @@ class Assembly:
             requests=requests,
             alert=self.alerts,
             faults=faults,
+            shadows=Shadows(self._clock, gate.shadow()),
             trace=executor.trace,
             passage=PassageWatch(self._clock, requests),
             keeps_raw=self._spec.settings.storage.raw_messages,
@@ -211,8 +213,8 @@ class Assembly:
         live = [strategy.strat_id for strategy in self._strategies if not strategy.shadow_mode]
         return LossGuard(limit, StateFile(self._files, "latch.json"), context, live)
 
-    def _runner(self, strategy: StrategyConfig, instrument: Instrument, context: WorkerContext) -> StrategyRunner:
-        name, kind = strategy.strat_id, strategy.decided_by
+    def _runner(self, strategy: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
+        name, kind, instrument = strategy.strat_id, strategy.decided_by, symbol.instrument
         states = GridAnchorStore(self._files, kind)
         engine = kind.make(strategy, instrument, name, states.load(name))
         if engine.restore_note:
@@ -220,13 +222,13 @@ class Assembly:
         holds = self._holds.of(name)
         for hold, held in holds.held.items():
             log.warning("%s starts %s, as an earlier run was (%s): %s", name, hold, held.who, held.reason)
-        venue = gate = None
+        wire = None
         if strategy.shadow_mode:
-            venue = ShadowVenue(strategy.symbol, run_id=self._run_id)
-            gate = Gate(self._clock.wall_ms, warn=self._cap_warning)
+            venue = ShadowVenue(instrument, context.shadows.account, run_id=self._run_id, terms=symbol.shadow)
             for direction in Direction:
-                size, entry = self._ledger.leg(name, direction)
-                venue.restore(PositionEvent(strategy.symbol, direction, size, entry or None))
+                venue.restore(direction, *self._ledger.leg(name, direction))
+            context.shadows.account.restore(self._ledger.of(name).net)
+            wire = context.shadows.wire(venue)
         runner = StrategyRunner(
             strategy,
             instrument,
@@ -235,8 +237,7 @@ class Assembly:
             save_state=lambda exchange_ts: states.save(name, engine.state()),
             holds=holds,
             keep_holds=lambda held: self._holds.keep(name, held),
-            venue=venue,
-            gate=gate,
+            wire=wire,
         )
         states.save(name, engine.state())
         return runner

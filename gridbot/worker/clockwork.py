@@ -30,7 +30,7 @@ TICK_S = 1.0
 
 
 class Clockwork:
-    """One per account; `live` are the strategies with orders on the exchange, by symbol.
+    """One per account; `live` are the strategies with orders on the exchange, `shadows` the others, by symbol.
 
     `private_alive` tells whether the private stream works; while it does, a wallet that was not pushed has not changed.
     """
@@ -39,6 +39,7 @@ class Clockwork:
         self,
         context: WorkerContext,
         live: Mapping[str, StrategyRunner],
+        shadows: Mapping[str, StrategyRunner],
         reconciler: Reconciler,
         *,
         intervals: Intervals,
@@ -49,6 +50,7 @@ class Clockwork:
     ) -> None:
         self._context = context
         self._live = live
+        self._shadows = shadows
         self._reconciler = reconciler
         self._intervals = intervals
         self._schedule = ScheduleState()
@@ -103,7 +105,8 @@ class Clockwork:
             unsettled = self._reconciler.unsettled()
         requests = self._context.requests
         second = Second(requests.wishes, self._jobs.running, unsettled)
-        self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=self._live.keys())
+        symbols = [*self._live, *self._shadows]
+        self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:
             requests.started(job)
             self._jobs.start(job.name, self._reading(job), job.symbol)
@@ -111,7 +114,12 @@ class Clockwork:
     def _reading(self, job: Job) -> Coroutine[None, None, None]:
         match job.kind:
             case JobKind.RECONCILE:
+                for symbol, runner in self._shadows.items():
+                    with self._context.faults.contained(f"{symbol}: reading the shadow's legs", symbol):
+                        runner.read_shadow()
                 return self._reconciler.reconcile(job.subject)
+            case JobKind.POSITIONS if job.subject in self._shadows:
+                return _read_shadow(self._shadows[job.subject])
             case JobKind.POSITIONS:
                 return self._reconciler.positions(job.subject)
             case JobKind.TERMS:
@@ -120,3 +128,8 @@ class Clockwork:
                 return self._reconciler.measure_clock()
             case JobKind.WALLET:
                 return self._reconciler.wallet()
+
+
+async def _read_shadow(runner: StrategyRunner) -> None:
+    """The legs of a shadow strategy are at hand; the job is one so that its risk rules are judged as often."""
+    runner.read_shadow()

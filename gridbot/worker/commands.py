@@ -18,7 +18,7 @@ from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["Answer", "Commands", "answer_to", "record_of"]
+__all__ = ["Answer", "Commands", "answer_to", "record_of", "too_late"]
 
 Answer = dict[str, Any]
 """`ok`, and a `result` or an `error`, both text."""
@@ -90,6 +90,11 @@ def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str)
         return {"ok": True, "result": commands.run(name, message.get("args") or {})}
     except (LookupError, ValueError) as error:
         return {"ok": False, "error": str(error)}
+
+
+def too_late(late_s: float) -> Answer:
+    """The answer to a command that was read `late_s` seconds after the time by which it had to be."""
+    return {"ok": False, "error": f"not carried out: it was read {late_s:.1f} s too late"}
 
 
 def record_of(message: Mapping[str, Any], answer: Answer) -> CommandRecord:

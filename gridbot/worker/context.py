@@ -17,6 +17,7 @@ from gridbot.risk.gate import Gate
 from gridbot.worker.faults import Alert, Faults
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.shadow_wire import Shadows
 
 __all__ = ["Alert", "RecordSink", "WorkerContext"]
 
@@ -43,6 +44,7 @@ class WorkerContext:
     requests: RefreshRequests
     alert: Alert
     faults: Faults
+    shadows: Shadows
     trace: LatencyTrace
     passage: PassageWatch
     keeps_raw: bool = False

@@ -82,9 +82,11 @@ class Orchestrator:
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(parts.queries, self.live, context, on_wallet=self._router.on_wallet)
         self._jobs = Jobs(context.faults, parts.recorder.flush)
+        shadows = {symbol: runner for symbol, runner in self.runners.items() if runner.is_shadow}
         self.clockwork = Clockwork(
             context,
             self.live,
+            shadows,
             self.reconciler,
             intervals=Intervals(
                 order_sync_s=settings.order_sync_interval,

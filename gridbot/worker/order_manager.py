@@ -1,7 +1,7 @@
 """The orders of one strategy: what others want of them or have heard about them becomes an event of `orders/life.py`.
 
 The order manager owns the strategy's `OrderBook`. It decides nothing, neither about levels or prices (the runner does)
-nor about an order's life (`step` does), and does no I/O. For a shadow strategy a `ShadowVenue` takes the place of the
+nor about an order's life (`step` does), and does no I/O. For a shadow strategy a `ShadowWire` takes the place of the
 executor.
 """
 
@@ -17,11 +17,11 @@ from gridbot.orders.order import TrackedOrder
 from gridbot.orders.proposal import Proposal
 from gridbot.orders.reconcile import adopted, owns
 from gridbot.orders.retry import RetryItem
-from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.risk.gate import Gate
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.order_steps import OrderSteps
+from gridbot.worker.shadow_wire import ShadowWire
 
 __all__ = ["LookUp", "OrderManager"]
 
@@ -39,15 +39,15 @@ class OrderManager:
         gate: Gate,
         *,
         log: LogTo,
-        venue: ShadowVenue | None,
+        wire: ShadowWire | None,
     ) -> None:
         self.book = risk_state.book
         self.strat_id = risk_state.strat_id
         self.symbol = risk_state.symbol
         self._instrument = instrument
         self._context = context
-        self._is_shadow = venue is not None
-        self._steps = OrderSteps(risk_state, context, gate, venue, log)
+        self._is_shadow = wire is not None
+        self._steps = OrderSteps(risk_state, context, gate, wire, log)
 
     # ------------------------------------------------------------------ what is wanted
 

@@ -14,12 +14,12 @@ from gridbot.orders.life import step
 from gridbot.orders.order import TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.orders.proposal import proposal_of
-from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records import builders
 from gridbot.risk.gate import Gate
 from gridbot.risk.refusals import Producer
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.shadow_wire import ShadowWire
 
 __all__ = ["OrderSteps"]
 
@@ -28,15 +28,15 @@ LEVELS = {"debug": logging.DEBUG, "warning": logging.WARNING}
 
 
 class OrderSteps:
-    """One per strategy; for the executor the owner of its orders. A `venue` takes the place of the executor."""
+    """One per strategy; for the executor the owner of its orders. A `wire` takes the place of the executor."""
 
     def __init__(
-        self, risk_state: StrategyRiskState, context: WorkerContext, gate: Gate, venue: ShadowVenue | None, log: LogTo
+        self, risk_state: StrategyRiskState, context: WorkerContext, gate: Gate, wire: ShadowWire | None, log: LogTo
     ) -> None:
         self._risk_state = risk_state
         self._context = context
         self._gate = gate
-        self._venue = venue
+        self._wire = wire
         self._log = log
         self._now_s = context.clock.monotonic_s
         self._carriers = self._words() | self._requests() | self._counts()
@@ -64,7 +64,7 @@ class OrderSteps:
     # ------------------------------------------------------------------ how each effect is carried out
 
     def _words(self) -> dict[type[life_effects.Effect], Callable[[Any], object]]:
-        context, is_shadow = self._context, self._venue is not None
+        context, is_shadow = self._context, self._wire is not None
         record = context.recorder.record
         return {
             Transition: self._note_transition,
@@ -115,7 +115,7 @@ class OrderSteps:
 
     def _note_place(self, effect: life_effects.NotePlace) -> None:
         state, order = self._risk_state, effect.order
-        verdict = "sent" if self._venue is None else "shadow"
+        verdict = "sent" if self._wire is None else "shadow"
         self._context.recorder.record(
             builders.of_proposal(
                 state.strat_id,
@@ -129,16 +129,16 @@ class OrderSteps:
         self._context.trace.admitted(order.link_id)
 
     def _send_create(self, effect: life_effects.SendCreate) -> None:
-        if self._venue is None:
+        if self._wire is None:
             self._context.executor.place(effect.order, self, effect.distance)
         else:
-            self.take(life_events.Heard(effect.order, self._venue.place(effect.order, self._context.clock.wall_ms())))
+            self._wire.place(effect.order)
 
     def _send_cancel(self, effect: life_effects.SendCancel) -> None:
-        if self._venue is None:
+        if self._wire is None:
             self._context.executor.cancel(effect.order, self)
         else:
-            self.take(life_events.Heard(effect.order, self._venue.cancel(effect.order, self._context.clock.wall_ms())))
+            self._wire.cancel(effect.order)
 
     def _ask_gate(self, effect: life_effects.AskGate) -> None:
         proposal = proposal_of(effect.order)

@@ -62,11 +62,15 @@ class Reporting:
     async def run(self) -> None:
         """Report each second until cancelled."""
         while True:
-            try:
-                self.report()
-            except Exception as error:  # noqa: BLE001 - reported; the next report comes in a second
-                background.report("the report to the supervisor", error)
+            self.report_safely()
             await self._clock.sleep(REPORT_S)
+
+    def report_safely(self) -> None:
+        """`report`; what it raises is told, and the next one comes in a second."""
+        try:
+            self.report()
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            background.report("the report to the supervisor", error)
 
     def report(self) -> None:
         """Send one report now; every `sample_interval_s` it is recorded as well."""

@@ -80,11 +80,12 @@ class Router:
         before = self._context.funds.wallet
         if not self._context.gate.wallet_seen(wallet, self._context.clock.monotonic_s()):
             return
-        for symbol, runner in self._runners.items():
+        for symbol, runner in self._live.items():
             try:
                 runner.on_wallet(wallet)
             except Exception as error:  # noqa: BLE001 - reported with its traceback
                 self._failed(error, symbol, "the wallet")
+        self._context.shadows.on_wallet(wallet)
         if before is None or before.wallet_balance != wallet.wallet_balance or source == "rest":
             self._context.recorder.record(builders.of_wallet(wallet, source=source))
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.orders.shadow_account import ShadowTerms
 from gridbot.ports import ExchangeQueries
 
-__all__ = ["RETRY_WAITS_S", "StartRefused", "is_hopeless", "prepare_account", "refused_by_disk"]
+__all__ = ["RETRY_WAITS_S", "PreparedSymbol", "StartRefused", "is_hopeless", "prepare_account", "refused_by_disk"]
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,16 @@ RETRY_WAITS_S = (2.0, 5.0, 10.0)
 MAX_CLOCK_AHEAD_MS = 500
 MAX_CLOCK_BEHIND_MS = 3_000
 KEY_EXPIRES_SOON_DAYS = 7
+ONE = Decimal(1)
 HOPELESS = frozenset({ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM})
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSymbol:
+    """A symbol that may be traded; `shadow` is what a shadow strategy reckons with, None for a live one."""
+
+    instrument: Instrument
+    shadow: ShadowTerms | None = None
 
 
 class StartRefused(Exception):
@@ -46,17 +58,14 @@ def is_hopeless(error: ExchangeError) -> bool:
 
 async def prepare_account(
     queries: ExchangeQueries, account: AccountConfig, strategies: Sequence[StrategyConfig], now_ms: int
-) -> dict[str, Instrument]:
-    """Check clock, key, account and each symbol, set hedge mode and the configured leverage; instruments by symbol."""
+) -> dict[str, PreparedSymbol]:
+    """Check clock, key, account and each symbol, set hedge mode and the configured leverage. By symbol."""
     ahead = now_ms - await queries.server_time_ms()
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
     await _check_key(queries, account)
     await _check_account(queries)
-    instruments = {}
-    for strategy in strategies:
-        instruments[strategy.symbol] = await _prepare_symbol(queries, strategy)
-    return instruments
+    return {strategy.symbol: await _prepare_symbol(queries, strategy) for strategy in strategies}
 
 
 async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:
@@ -94,7 +103,7 @@ async def _check_account(queries: ExchangeQueries) -> None:
         raise StartRefused("expected cross margin, the account is in isolated margin; switch it to cross on Bybit")
 
 
-async def _prepare_symbol(queries: ExchangeQueries, strategy: StrategyConfig) -> Instrument:
+async def _prepare_symbol(queries: ExchangeQueries, strategy: StrategyConfig) -> PreparedSymbol:
     symbol = strategy.symbol
     instrument = await queries.instrument(symbol)
     if instrument.status != "Trading":
@@ -107,7 +116,7 @@ async def _prepare_symbol(queries: ExchangeQueries, strategy: StrategyConfig) ->
             f"{instrument.tick_size}; correct it or leave the key out"
         )
     if strategy.shadow_mode:
-        return instrument
+        return PreparedSymbol(instrument, await _shadow_terms(queries, strategy))
     try:
         await queries.ensure_hedge_mode(symbol)
     except ExchangeError as error:
@@ -119,4 +128,19 @@ async def _prepare_symbol(queries: ExchangeQueries, strategy: StrategyConfig) ->
         raise
     if strategy.leverage is not None:
         await queries.set_leverage(symbol, strategy.leverage)
-    return instrument
+    return PreparedSymbol(instrument)
+
+
+async def _shadow_terms(queries: ExchangeQueries, strategy: StrategyConfig) -> ShadowTerms:
+    """Leverage and fees that a live strategy would have; Bybit's usual fees where the exchange does not tell."""
+    leverage = strategy.leverage
+    if leverage is None:
+        leverage = await queries.leverage(strategy.symbol)
+    try:
+        fees = await queries.fee_rate(strategy.symbol)
+    except ExchangeError as error:
+        if error.kind in HOPELESS:
+            raise
+        log.info("%s: no fees of the account (%s); Bybit's usual ones count", strategy.symbol, error)
+        return ShadowTerms(leverage or ONE)
+    return ShadowTerms(leverage or ONE, fees.maker, fees.taker)

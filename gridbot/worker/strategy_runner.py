@@ -2,14 +2,14 @@
 
 The runner owns the strategy's `StrategyRiskState` (what the gate looks at), its positions, its `PositionSizer` and its
 `OrderManager`, which tracks the orders once they are submitted. It does no I/O: REST, streams and files belong to the
-orchestrator. A shadow strategy is the same runner with a `ShadowVenue` in place of the executor, so that everything
+orchestrator. A shadow strategy is the same runner with a `ShadowWire` in place of the executor, so that everything
 else behaves in the same way.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gridbot.config.account_models import StrategyConfig
 from gridbot.core import (
@@ -24,10 +24,8 @@ from gridbot.core import (
 )
 from gridbot.orders.book import OrderBook
 from gridbot.orders.reconcile import owns_execution
-from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.records import builders
 from gridbot.risk.caps import Caps
-from gridbot.risk.gate import Gate
 from gridbot.risk.holds import Holds, Who
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.strategies.base import Strategy
@@ -35,6 +33,7 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.order_manager import OrderManager
 from gridbot.worker.placement import Placement
 from gridbot.worker.position_sizer import PositionSizer
+from gridbot.worker.shadow_wire import ShadowNews, ShadowWire
 from gridbot.worker.strategy_positions import StrategyPositions
 from gridbot.worker.strategy_saving import StrategySaving
 
@@ -60,26 +59,25 @@ class StrategyRunner:
         save_state: Callable[[int], None] = lambda exchange_ts: None,
         holds: Holds = NOTHING,
         keep_holds: Callable[[Holds], None] = lambda holds: None,
-        venue: ShadowVenue | None = None,
-        gate: Gate | None = None,
+        wire: ShadowWire | None = None,
     ) -> None:
         self.instrument = instrument
         self.engine = engine
         self.strat_id = config.strat_id
         self.symbol = config.symbol
-        self.is_shadow = venue is not None
+        self.is_shadow = wire is not None
         self.log = logging.LoggerAdapter(
             logging.getLogger(__name__), {"account": context.name, "strategy": config.strat_id}
         )
         self._context = context
-        self.gate = gate or context.gate
-        self._venue = venue
+        self.gate = context.gate if wire is None else wire.shadows.gate
+        self._wire = wire
         self.book = OrderBook(instrument)
         self.sizer = PositionSizer(config, instrument)
         self.risk_state = _risk_state(config, self.book, context.clock.wall_ms, keep_holds)
         self.risk_state.restore(holds)
         self.gate.enroll(self.risk_state)
-        self.orders = OrderManager(self.risk_state, instrument, context, self.gate, log=self.log, venue=venue)
+        self.orders = OrderManager(self.risk_state, instrument, context, self.gate, log=self.log, wire=wire)
         self.positions = StrategyPositions(
             self.risk_state, self.sizer, context.recorder, log=self.log, is_shadow=self.is_shadow
         )
@@ -89,12 +87,14 @@ class StrategyRunner:
         self.saving = StrategySaving(self.strat_id, engine, context.recorder, save_state)
         self._wants = config.decided_by.wants
         context.faults.enroll(self.symbol, self.halt)
+        if wire is not None:
+            wire.connect(self)
 
     # ------------------------------------------------------------------ control
 
     def ready(self) -> None:
         """Everything is reconciled with the exchange: decide from the next price on."""
-        self._shadow_positions()
+        self.read_shadow()
         self.risk_state.set_ready(ready=True)
 
     def stop(self) -> None:
@@ -132,10 +132,8 @@ class StrategyRunner:
     def on_ticker(self, ticker: TickerEvent) -> None:
         """Decide at a new price. This is the hot path: it waits for nothing, not even the disk."""
         self.risk_state.set_price(ticker, self._context.clock.monotonic_s())
-        if self._venue is not None:
-            for fill in self._venue.on_ticker(ticker):
-                self.on_execution(fill, source="shadow")
-                self._shadow_positions()
+        if self._wire is not None:
+            self._wire.on_ticker(ticker)
         intents = self.engine.on_event(ticker, self.book.limit_orders)
         self._context.trace.decided()
         if self.engine.state_version != self.saving.saved_version:
@@ -189,8 +187,6 @@ class StrategyRunner:
         """The wallet has changed, so sizes and multipliers may have changed too."""
         self.sizer.set_wallet(wallet)
         self.risk_state.money_changed()
-        if self.is_shadow:
-            self.gate.wallet_seen(wallet, self._context.clock.monotonic_s())
         if WalletEvent in self._wants:
             self._note(wallet, wallet.exchange_ts)
 
@@ -217,11 +213,29 @@ class StrategyRunner:
                 self.strat_id,
             )
 
-    def _shadow_positions(self) -> None:
-        if self._venue is not None:
-            ticker = self.risk_state.ticker
-            for position in self._venue.positions(ticker.mark_price if ticker else None, self._context.clock.wall_ms()):
+    # ------------------------------------------------------------------ of a shadow strategy only
+
+    def read_shadow(self) -> None:
+        """Take both legs as they would be now, as REST and stream tell a live strategy."""
+        if self._wire is not None:
+            for position in self._wire.positions():
                 self.on_position_update(position, source="shadow")
+
+    def hear(self, news: Sequence[ShadowNews]) -> None:
+        """What became of its orders."""
+        with self._context.faults.contained(f"{self.symbol}: news of the shadow's orders", self.symbol):
+            for event in news:
+                if isinstance(event, ExecutionEvent):
+                    self.on_execution(event, source="shadow")
+                else:
+                    self.on_order_update(event)
+            self.read_shadow()  # the exchange tells both legs and wallet with each change of an order
+        self._context.shadows.wallet_changed()
+
+    def hear_wallet(self, wallet: WalletEvent) -> None:
+        """The account's wallet as it would be."""
+        with self._context.faults.contained(f"{self.symbol}: the shadow's wallet", self.symbol):
+            self.on_wallet(wallet)
 
 
 def _risk_state(

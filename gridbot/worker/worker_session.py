@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from gridbot.fault_words import cause_of, in_words, sentence
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
-from gridbot.worker.commands import Commands, answer_to, record_of
+from gridbot.worker.commands import Commands, answer_to, record_of, too_late
 from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
@@ -168,9 +169,14 @@ class WorkerSession:
                 self._on_command(message)
 
     def _on_command(self, message: Message) -> None:
-        """Carry out a command, and record it, its result and what it changed."""
+        """Carry out a command, and record it, its result and what it changed.
+
+        A report goes before the answer, so that the next `status` shows what it did.
+        One that is read too late is not carried out: the operator has been told so.
+        """
         try:
-            answer = answer_to(message, self._commands, self._reporting.state)
+            late_s = self._clock.monotonic_s() - message.get("expires_s", math.inf)
+            answer = too_late(late_s) if late_s > 0 else answer_to(message, self._commands, self._reporting.state)
         except Exception as error:  # noqa: BLE001 - reported with its traceback; the operator gets an answer
             self.on_fault(f"the command {message.get('name')!r}", error)
             answer = {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
@@ -179,6 +185,7 @@ class WorkerSession:
             orchestrator = self._account()
             if orchestrator is not None:
                 orchestrator.records.record_state()
+        self._reporting.report_safely()
         self._send({"type": "answer", "id": message.get("id"), **answer})
 
     # ------------------------------------------------------------------ start, trade, wind down

@@ -120,6 +120,11 @@ class Child:
         """False when there is no process or it does not read."""
         return self._pipe is not None and self._pipe.send(message)
 
+    def catch_up(self) -> None:
+        """Take in what it has said and the loop has not read yet."""
+        if self._pipe is not None:
+            self._pipe.drain()
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if there is one. Its pid cannot have been reused: `_ended` reaps it."""
         if self._process is not None and self._process.pid is not None:
@@ -165,7 +170,8 @@ class Child:
             self._pipe.drain()
         self._forget(loop)
         bye = self._said.bye
-        self.last_exit = f"{exit_text(code)}: {bye}" if bye else exit_text(code)
+        text = exit_text(code, self._state.killed_for)
+        self.last_exit = f"{text}: {bye}" if bye else text
         self._on_exit(self, code)
 
     def _forget(self, loop: asyncio.AbstractEventLoop) -> None:

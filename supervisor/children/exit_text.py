@@ -9,8 +9,13 @@ from supervisor.exit_codes import ExitCode
 __all__ = ["exit_text"]
 
 
-def exit_text(code: int) -> str:
-    """A sentence without a subject. `code` is as in `Process.exitcode`: negative is the signal that ended it."""
+def exit_text(code: int, killed_for: str = "") -> str:
+    """A sentence without a subject. `code` is as in `Process.exitcode`: negative is the signal that ended it.
+
+    `killed_for`: why the supervisor itself had it killed, if it had.
+    """
+    if killed_for and -code in _OURS:
+        return _OURS[-code].format(killed_for)
     if code >= 0:
         return _BY_CODE.get(code, f"ended with exit code {code}")
     try:
@@ -26,6 +31,10 @@ _BY_CODE: dict[int, str] = {
     ExitCode.CONFIG: "refused its configuration (exit code 4)",
     ExitCode.REFUSED: "refused to start (exit code 7)",
     ExitCode.FORCED: "ended by force (exit code 130)",
+}
+_OURS: dict[int, str] = {
+    signal.SIGKILL: "killed by the supervisor: {}",
+    signal.SIGABRT: "aborted by the supervisor: {}; its stacks are in logs/crash.log",
 }
 _BY_SIGNAL: dict[int, str] = {
     signal.SIGKILL: "killed by SIGKILL (kill -9, or the kernel for want of memory: see dmesg)",

@@ -94,6 +94,12 @@ class Fleet:
             with self._contained(f"{child.spec.name}: looking after it"):
                 self.advance(child, *events)
 
+    def catch_up(self) -> None:
+        """Take in what the children have said so far, so that what is shown of them is the newest."""
+        for child in self._children:
+            with self._contained(f"{child.spec.name}: reading its messages"):
+                child.catch_up()
+
     def kill_now(self) -> None:
         """SIGKILL every process that still runs, and wait for its end."""
         for child in self._children:

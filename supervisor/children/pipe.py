@@ -22,6 +22,7 @@ Message = dict[str, Any]
 _CHUNK = 1 << 16
 _MAX_MESSAGE = 64 << 20
 _MAX_UNSENT = 1 << 20
+_MOST_CHUNKS = 64
 
 
 def frame(message: Message) -> bytes:
@@ -101,9 +102,10 @@ class ChildPipe:
         return self._flush()
 
     def drain(self) -> None:
-        """Read what a dead child left in the pipe."""
-        while self._reading and self._readable():
-            pass
+        """Read everything that is in the pipe now."""
+        for _ in range(_MOST_CHUNKS):  # no child can keep us here by talking
+            if not (self._reading and self._readable()):
+                return
 
     def close(self) -> None:
         if self._closed:

@@ -12,7 +12,8 @@
                                 +--Start, Restart--> STARTING
 
 A failure: the process ended unasked or could not be spawned. Silence: no report for too long; the process is aborted
-(its stacks go to logs/crash.log), then killed, and its exit is a failure.
+(its stacks go to logs/crash.log), then killed, and its exit is a failure. Why it was killed goes into `killed_for`, so
+that nobody looks for another culprit.
 
 Rules, with the numbers of `RestartPolicy`:
 
@@ -44,6 +45,7 @@ from supervisor.children.policy_types import (
     Restart,
     RestartPolicy,
     SpawnFailed,
+    Stalled,
     Start,
     Stop,
     Wait,
@@ -73,7 +75,7 @@ def _enter(now: float, state: ChildState, target: ProcessState, reason: str) -> 
 
 def _spawn(now: float, state: ChildState, reason: str, actions: list[Action]) -> ChildState:
     actions.append(Do.SPAWN)
-    return replace(_enter(now, state, ProcessState.STARTING, reason), alive=True, last_report=now)
+    return replace(_enter(now, state, ProcessState.STARTING, reason), alive=True, last_report=now, killed_for="")
 
 
 def _stopping(
@@ -135,6 +137,8 @@ def _on_event(
                 return replace(_enter(now, state, ProcessState.RUNNING, ""), last_report=now)
         case Report():
             return replace(state, last_report=now)
+        case Stalled():
+            return replace(state, listening_since=now)
         case Exited(code=code, text=text):
             return _on_exit(now, state, code, text, policy, jitter, actions)
         case SpawnFailed(text=text):
@@ -152,7 +156,8 @@ def _on_stop(now: float, state: ChildState, force: bool, policy: RestartPolicy, 
         state = _enter(now, state, ProcessState.STOPPED, "stop asked for")
     if force and state.alive:
         actions.append(Do.KILL)
-        state = replace(state, terminate_at=None, kill_at=None)
+        killed_for = state.killed_for or "a stop by force"
+        state = replace(state, terminate_at=None, kill_at=None, killed_for=killed_for)
     return state
 
 
@@ -174,7 +179,8 @@ def _on_exit(
     after, asked = state.after, state.reason
     state = replace(state, alive=False)
     if after is After.FAIL:
-        return _failed(now, state, None, f"{asked}; {text}", policy, jitter, actions)
+        text = text if asked in text else f"{asked}; {text}"
+        return _failed(now, state, None, text, policy, jitter, actions)
     if after is After.RESTART:
         return _spawn(now, state, asked, actions)
     return _enter(now, state, ProcessState.STOPPED, text)
@@ -188,13 +194,14 @@ def _on_time(now: float, state: ChildState, policy: RestartPolicy, actions: list
         case ProcessState.STARTING | ProcessState.RUNNING:
             starting = state.process is ProcessState.STARTING
             limit = policy.start_timeout if starting else policy.heartbeat_timeout
-            silent = now - state.last_report
+            silent = now - max(state.last_report, state.listening_since)
             if state.alive and silent > limit:
-                reason = f"no report for {silent:.0f} s"
+                reason = f"no heartbeat (no report for {silent:.0f} s)"
                 actions += [Alert("ERROR", f"{reason}; it is killed"), Do.ABORT]
                 failures = 0 if _ran_well(now, state, policy) else state.failures
                 state = _enter(now, state, ProcessState.STOPPING, reason)
-                return replace(state, failures=failures, after=After.FAIL, kill_at=now + policy.abort_grace)
+                kill_at = now + policy.abort_grace
+                return replace(state, failures=failures, after=After.FAIL, kill_at=kill_at, killed_for=reason)
         case ProcessState.STOPPING:
             return _escalate(now, state, actions)
     return state
@@ -205,7 +212,8 @@ def _escalate(now: float, state: ChildState, actions: list[Action]) -> ChildStat
         if state.after is not After.FAIL:
             actions.append(Alert("ERROR", "did not stop in time; it is killed"))
         actions.append(Do.KILL)
-        return replace(state, kill_at=None, terminate_at=None)
+        killed_for = state.killed_for or "it did not stop in time"
+        return replace(state, kill_at=None, terminate_at=None, killed_for=killed_for)
     if state.terminate_at is not None and now >= state.terminate_at:
         actions.append(Do.TERMINATE)
         return replace(state, terminate_at=None)

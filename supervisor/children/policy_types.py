@@ -20,6 +20,7 @@ __all__ = [
     "Restart",
     "RestartPolicy",
     "SpawnFailed",
+    "Stalled",
     "Start",
     "Stop",
     "Wait",
@@ -84,12 +85,18 @@ class After(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChildState:
-    """The state of one child. Times are of the monotonic clock that `step` gets, in seconds."""
+    """The state of one child. Times are of the monotonic clock that `step` gets, in seconds.
+
+    `last_report`: when it last reported, or its process was started. `listening_since`: its silence counts from here at
+    the earliest. `killed_for`: why the policy had its present or last process killed; "" while it did not.
+    """
 
     process: ProcessState = ProcessState.STOPPED
     since: float = 0.0
     alive: bool = False
     last_report: float = 0.0
+    listening_since: float = 0.0
+    killed_for: str = ""
     failures: int = 0
     recent: tuple[float, ...] = ()
     restarts: int = 0
@@ -137,6 +144,11 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Stalled:
+    """The supervisor itself did not run for a while: its silence in that time is not the child's fault."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """The process is gone. `code`: its exit code, or minus the signal that ended it; `text`: the same in words."""
 
@@ -151,7 +163,7 @@ class SpawnFailed:
     text: str
 
 
-Event = Start | Wait | Stop | Restart | Ready | Report | Exited | SpawnFailed
+Event = Start | Wait | Stop | Restart | Ready | Report | Stalled | Exited | SpawnFailed
 
 
 class Do(StrEnum):

@@ -22,7 +22,7 @@ class NotRunning(ControlError):
 
 
 class Unanswered(ControlError):
-    """A supervisor is there, but no answer came in time."""
+    """A supervisor is there, but no answer came in time: its own, or that of the worker it asked."""
 
 
 class Refused(ControlError):
@@ -55,7 +55,8 @@ class ControlClient:
             self.close()
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
         if not answer.get("ok"):
-            raise Refused(str(answer.get("error", "refused without a reason")))
+            kind = Unanswered if answer.get("unanswered") else Refused
+            raise kind(str(answer.get("error", "refused without a reason")))
         return dict(answer)
 
     def ping(self) -> Json:

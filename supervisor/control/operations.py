@@ -13,6 +13,7 @@ from gridbot.commands.arguments import RestartArguments, StopArguments, read_arg
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
 from gridbot.version import __version__
+from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
@@ -33,7 +34,10 @@ class StopCall(Protocol):
 
 
 class Operations:
-    """Answers requests. `record` keeps a command, its arguments and its answer."""
+    """Answers requests. `record` keeps a command, its arguments and its answer; `alert` takes a level and a text.
+
+    `clock` is the monotonic one that all processes of this machine share.
+    """
 
     def __init__(
         self,
@@ -41,12 +45,15 @@ class Operations:
         status: Callable[[], Json],
         stop: StopCall,
         record: Callable[[str, Mapping[str, Any], Mapping[str, Any]], None],
+        alert: Callable[[str, str], object],
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._fleet = fleet
         self._status = status
         self._begin_stop = stop
         self._record = record
-        self._commands = WorkerCommands()
+        self._commands = WorkerCommands(clock, alert)
         self.handlers: Mapping[str, Callable[[Any], Json]] = {"stop": self._stop, "restart": self._restart}
 
     async def handle(self, request: Json) -> Json:
@@ -65,6 +72,10 @@ class Operations:
     def on_answer(self, message: Json) -> None:
         """A worker's answer to a command."""
         self._commands.on_answer(message)
+
+    def on_exit(self, child: Child) -> None:
+        """A process has ended: nobody waits for its answers any more."""
+        self._commands.on_exit(child)
 
     async def _answer(self, request: Json) -> Json:
         match request["op"]:

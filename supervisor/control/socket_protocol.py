@@ -1,7 +1,8 @@
 """The control socket's protocol: where the socket is, and what goes over it. Server and client share this module.
 
 A unix socket `control.sock` in the data directory, mode 0600. Each request is one line of JSON with a text "op", each
-answer one line `{"ok": true, ...}` or `{"ok": false, "error": text}`. A path that is too long for the kernel (about 100
+answer one line `{"ok": true, ...}` or `{"ok": false, "error": text}`, with `"unanswered": true` when that is because a
+worker did not answer in time. A path that is too long for the kernel (about 100
 bytes) is replaced by one in a private directory below the temporary directory, written into `control.path`.
 
 `gridbot.commands.command_table` has the commands and their arguments. One for the fleet is an "op" itself, with its
@@ -13,7 +14,7 @@ arguments beside it; one for an account or a strategy is the "name" of the "op" 
 | {"op": "status"}                                             | {"ok", "status": model of supervisor.status.model} |
 | {"op": "stop", "mode": null or a mode, "force": bool}        | {"ok"}; the connection closes when all is gone     |
 | {"op": "restart", "child": name or account}                  | {"ok", "child"}; also takes a child out of FATAL   |
-| {"op": "worker", "account", "name", "args": {}, "wait_s": 5} | {"ok", "delivered", "answered", "result"}          |
+| {"op": "worker", "account", "name", "args": {}, "wait_s": 5} | {"ok", "delivered", "result"}                      |
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ __all__ = [
     "read_request",
     "refused",
     "socket_path",
+    "unanswered",
 ]
 
 Json = dict[str, Any]
@@ -86,3 +88,8 @@ def read_request(line: bytes) -> Json | str:
 def refused(text: str) -> Json:
     """The answer that something cannot or will not be done."""
     return {"ok": False, "error": text}
+
+
+def unanswered(text: str) -> Json:
+    """The answer that a worker did not answer in time; the text says what that means."""
+    return {**refused(text), "unanswered": True}

@@ -1,43 +1,91 @@
-"""Commands for workers: sends one and waits for the worker's answer."""
+"""Commands for workers: sends one and waits for the worker's answer.
+
+A command carries a time by which the worker must have taken it. One that freezes and comes back later refuses what is
+in its pipe by then, so that "it was not carried out" stays true.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
 
 from supervisor.children.child import Child
-from supervisor.control.socket_protocol import Json, refused
+from supervisor.control.socket_protocol import Json, refused, unanswered
 
 __all__ = ["WorkerCommands"]
 
+log = logging.getLogger("supervisor")
+
+ANSWER_GRACE_S: Final = 1.0
+"""How much longer we wait than the worker has to take the command: for what it took at the last moment."""
+MOST_GIVEN_UP: Final = 100
+
 
 class WorkerCommands:
-    """Owns the commands that wait for an answer."""
+    """Owns the commands that wait for an answer.
 
-    def __init__(self) -> None:
+    `clock` is the machine's monotonic one, which workers read too; `alert` takes a level and a text.
+    """
+
+    def __init__(self, clock: Callable[[], float], alert: Callable[[str, str], object]) -> None:
+        self._clock = clock
+        self._alert = alert
         self._last_id = 0
-        self._waiting: dict[int, asyncio.Future[Json]] = {}
+        self._waiting: dict[int, tuple[Child, asyncio.Future[Json]]] = {}
+        self._given_up: OrderedDict[int, str] = OrderedDict()
 
     async def send(self, worker: Child, name: str, args: Json, wait_s: float) -> Json:
-        """The answer to the client. Without an answer in `wait_s` seconds: delivered, but not answered."""
+        """The answer to the client. The worker has `wait_s` seconds to take the command."""
         account = worker.spec.account
         self._last_id += 1
         number = self._last_id
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
+        self._waiting[number] = worker, future
+        message = {"type": "command", "id": number, "name": name, "args": args, "expires_s": self._clock() + wait_s}
         try:
-            if not worker.send({"type": "command", "id": number, "name": name, "args": args}):
-                return refused(f"the worker of {account} does not take commands at the moment")
-            answer = await asyncio.wait_for(future, wait_s)
+            if not worker.send(message):
+                return refused(f"the worker of {account} reads no commands at the moment: {name} was not carried out")
+            answer = await asyncio.wait_for(future, wait_s + ANSWER_GRACE_S)
         except TimeoutError:
-            return {"ok": True, "delivered": True, "answered": False, "result": None}
+            self._give_up(number, f"{name} for {account}")
+            age = self._clock() - worker.state.last_report
+            return unanswered(
+                f"{name} was not carried out: the worker of {account} did not take it within {wait_s:g} s (its last "
+                f"report came {age:.0f} s ago). It will not be carried out later either; "
+                f"`restart {account}` ends a worker that hangs"
+            )
         finally:
             self._waiting.pop(number, None)
         if not answer.get("ok", True):
             return refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
-        return {"ok": True, "delivered": True, "answered": True, "result": answer.get("result")}
+        return {"ok": True, "delivered": True, "result": answer.get("result")}
 
     def on_answer(self, message: Json) -> None:
         """A worker's answer to a command: {"type": "answer", "id": n, "ok": bool, "result" or "error": ...}."""
-        waiting = self._waiting.pop(int(message.get("id", 0)), None)
+        number = int(message.get("id", 0))
+        _, waiting = self._waiting.pop(number, (None, None))
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
+            return
+        command = self._given_up.pop(number, None)
+        if command is not None and message.get("ok", True):
+            self._alert("WARNING", f"{command} was carried out after all: its answer came after we had given it up")
+
+    def on_exit(self, worker: Child) -> None:
+        """A process has ended: whoever waits for its answer is told."""
+        for number, (asked, future) in list(self._waiting.items()):
+            if asked is worker and not future.done():
+                del self._waiting[number]
+                text = (
+                    f"the worker of {worker.spec.account} ended before it answered ({worker.last_exit}): look at "
+                    "`status` when it runs again, and give the command again if it had no effect"
+                )
+                future.set_result({"ok": False, "error": text})
+
+    def _give_up(self, number: int, command: str) -> None:
+        self._given_up[number] = command
+        while len(self._given_up) > MOST_GIVEN_UP:
+            self._given_up.popitem(last=False)

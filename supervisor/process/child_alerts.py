@@ -65,9 +65,9 @@ class Alerts:
         """Everything that stands now, once a second or so."""
         self._step(Looked(standing))
 
-    def own(self, level: str, text: str, cause: str) -> int:
-        """About the supervisor itself; how often this cause has come in its incident, this time included."""
-        name = Name("fault", SELF, cause)
+    def own(self, level: str, text: str, cause: str = "") -> int:
+        """About the supervisor itself; how often this cause (the text) has come in its incident, this time included."""
+        name = Name("fault" if cause else "news", SELF, cause or text)
         self._step(Told(name, level.lower(), text))
         incident = self._incidents.open.get(name)
         return 1 if incident is None else incident.count

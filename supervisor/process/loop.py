@@ -36,7 +36,7 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
-from supervisor.children.policy_types import Exited, ProcessState, Report, Restart
+from supervisor.children.policy_types import Exited, ProcessState, Restart, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import ExitCode
@@ -96,7 +96,9 @@ class Supervisor:
         self._fleet = Fleet(plan.children, crash_log, self._launch, events, clock=clock, jitter=jitter)
         self._starting = StartOrder(self._fleet, self._launch)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
-        self._operations = Operations(self._fleet, self.status, self.stop, self._journal.command)
+        self._operations = Operations(
+            self._fleet, self.status, self.stop, self._journal.command, self._alerts.own, clock=clock
+        )
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(
             self._fleet,
@@ -137,7 +139,8 @@ class Supervisor:
             self._finished.set()  # `run` kills whatever is left
 
     def status(self) -> dict[str, Any]:
-        """The model of `supervisor.status.model`."""
+        """The model of `supervisor.status.model`, with all that the children have said up to this moment."""
+        self._fleet.catch_up()
         now = self._clock()
         state = "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
         own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
@@ -178,7 +181,7 @@ class Supervisor:
     def _allow_for_stall(self, gone: float) -> None:
         if gone > self._pause + STALL_S:
             log.warning("this process did not run for %.1f s; children get that time on top", gone)
-            self._fleet.advance_all(Report())
+            self._fleet.advance_all(Stalled())
 
     def _sample(self, now: float, gone: float) -> None:
         self._journal.sample(now, max(0.0, gone - self._pause), self.plan.health_interval, self.status)
@@ -211,6 +214,7 @@ class Supervisor:
 
     def _note_end(self, child: Child, code: int) -> None:
         in_order = child.queue_clean if child.spec.kind is ChildKind.WORKER else code == ExitCode.OK
+        self._operations.on_exit(child)
         self._launch.ended(child.spec, in_order=in_order)
         if child.spec.ends_session and code == ExitCode.OK and not self._stopping.begun:
             log.info("%s has ended in order, and with it this session", child.spec.name)

@@ -9,13 +9,16 @@ Four axes, kept apart:
 | strategy  | `state` of a strategy         | active paused halted; null: no report                                 |
 | freshness | `freshness` of an account     | active stale offline (offline also when its process does not report)  |
 
+A report shows how things were when it was made. Its ages grow until the next one comes; when that is overdue, a running
+child is not healthy, whatever it said last: it may be frozen, and `reasons` says for how long nothing came.
+
 The model's own `health` and `reasons` sum them up for humans and exit codes: `healthy` only when every process is
 RUNNING and every account is healthy and active. `format` changes when a field changes its meaning or goes away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -29,6 +32,9 @@ FORMAT = 1
 
 LAG_DEGRADED_S = 30.0
 """Seconds the database may be behind the journals before that counts as degraded."""
+
+OVERDUE_S = 1.75
+"""Children report each second. A report this many seconds old says nothing about now."""
 
 Json = dict[str, Any]
 
@@ -144,6 +150,25 @@ def _incidents(supervisor: SupervisorFacts, accounts: Sequence[ChildFacts]) -> l
     return found
 
 
+def _age(now: float, facts: ChildFacts) -> float:
+    """Seconds since its last report."""
+    return max(0.0, now - facts.state.last_report)
+
+
+def _silence(now: float, facts: ChildFacts) -> str:
+    """What the lack of a report means for a running child that has reported before; "" when none is overdue."""
+    age = _age(now, facts)
+    if facts.state.process is not ProcessState.RUNNING or not facts.health or age <= OVERDUE_S:
+        return ""
+    return f"no report for {age:.0f} s: it hangs, is stopped, or the machine is too busy; what is shown is as old"
+
+
+def _aged(reported: Mapping[str, Any], keys: Iterable[str], age: float) -> Json:
+    """The report with these ages as they are now: they have grown by its own."""
+    grown = {key: round(reported[key] + age, 1) for key in keys if reported.get(key) is not None}
+    return {**reported, **grown}
+
+
 def _process(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
     state = facts.state
     if state.process is not ProcessState.RUNNING:
@@ -165,10 +190,15 @@ def _process(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
 
 
 def _account(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
-    reported = facts.health if facts.state.alive else {}
+    reported = _aged(facts.health if facts.state.alive else {}, _ACCOUNT_AGES, _age(now, facts))
     process = _process(now, facts, reasons)
     health, freshness = reported.get("health"), reported.get("freshness", Freshness.OFFLINE.value)
     own = [str(reason) for reason in reported.get("reasons", ())]
+    silence = _silence(now, facts)
+    if silence:
+        own.insert(0, silence)
+        health = AccountHealth.DEGRADED.value if health == AccountHealth.HEALTHY.value else health
+        freshness = Freshness.STALE.value if freshness == Freshness.ACTIVE.value else freshness
     if process["state"] == ProcessState.RUNNING.value:
         if health != AccountHealth.HEALTHY.value:
             reasons.append(f"{facts.account} is {health or 'not reporting'}" + (f": {'; '.join(own)}" if own else ""))
@@ -198,6 +228,7 @@ _ACCOUNT_FIGURES = (
     "wallet",
     "equity",
 )
+_ACCOUNT_AGES = ("last_tick_age_s", "private_age_s", "last_reconcile_age_s")
 _WRITER_FIGURES = ("lag_s", "rows", "held_by", "held_s", "error")
 _PAPER_FIGURES = ("orders", "trades", "connections", "market")
 _OWN_KEYS = frozenset({"type", "pid", "rss", "uptime_s", "state", "run_id", "incidents"})
@@ -224,6 +255,10 @@ def _writer(now: float, facts: ChildFacts, accounts: Sequence[ChildFacts], reaso
         if isinstance(written, int) and account.account in committed:
             waiting[account.account] = max(0, written - int(committed[account.account]))
     process = _process(now, facts, reasons)
+    silence = _silence(now, facts)
+    if silence:  # what the workers have recorded since its last report is not in the database either
+        reported = _aged(reported, ("lag_s", *(("held_s",) if reported.get("held_by") else ())), _age(now, facts))
+        reasons.append(f"{facts.name}: {silence}")
     lag = reported.get("lag_s") or 0.0
     if reported.get("error"):
         reasons.append(f"the writer cannot write: {reported['error']}")
@@ -237,4 +272,7 @@ def _writer(now: float, facts: ChildFacts, accounts: Sequence[ChildFacts], reaso
 def _paper(now: float, facts: ChildFacts, url: str | None, reasons: list[str]) -> Json:
     reported = facts.health if facts.state.alive else {}
     own = {"process": _process(now, facts, reasons), "url": url}
+    silence = _silence(now, facts)
+    if silence:
+        reasons.append(f"{facts.name}: {silence}")
     return {**dict.fromkeys(_PAPER_FIGURES), **_figures(reported), **own}

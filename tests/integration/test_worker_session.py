@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,43 @@ def test_ready_commands_samples_and_an_orderly_end(tmp_path: Path) -> None:
     commands = [(r.name, r.ok) for r in records(tmp_path) if isinstance(r, CommandRecord)]
     assert commands == [("pause", False), ("pause", True)]
     assert [r for r in records(tmp_path) if isinstance(r, HealthRecord)]
+
+
+def test_the_effect_of_a_command_is_reported_before_its_answer(tmp_path: Path) -> None:
+    """`status` showed `active` for up to a second after the pause had been confirmed."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                await life.until("ready")
+                for name, state in (("pause", "paused"), ("resume", "active")):
+                    life.sent.clear()
+                    life.say(name)
+                    report, answer = life.sent
+                    assert answer["ok"]
+                    assert [row["state"] for row in report["strategies"]] == [state]
+
+    asyncio.run(run())
+
+
+def test_a_command_that_is_read_too_late_is_not_carried_out(tmp_path: Path) -> None:
+    """The operator has been told so: the worker was frozen meanwhile."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                await life.until("ready")
+                message = {"type": "command", "name": "pause", "args": {}}
+                life.session.on_message({**message, "id": 1, "expires_s": time.monotonic() - 0.5})
+                assert "too late" in (await life.until("answer", id=1, ok=False))["error"]
+                assert life.sent[-2]["strategies"][0]["state"] == "active"
+                life.session.on_message({**message, "id": 2, "expires_s": time.monotonic() + 600})
+                await life.until("answer", id=2, ok=True)
+
+    asyncio.run(run())
+    assert [r.ok for r in records(tmp_path) if isinstance(r, CommandRecord)] == [False, True]
 
 
 @pytest.mark.parametrize("mode", ["cancel", "keep"])

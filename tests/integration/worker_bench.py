@@ -26,7 +26,7 @@ from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import is_hopeless
 from gridbot.worker.strategy_runner import StrategyRunner
 
-WAIT_S = 15.0
+WAIT_S = 60.0
 BTC: dict[str, Any] = {
     "strat_id": "btc",
     "account": "alice",

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core import Direction, Side
+from gridbot.core.limits import Limit
 from gridbot.orders.breakers import Breaker, FailureRun
 from gridbot.risk.caps import Caps
 from gridbot.risk.gate import AUTH_COOLDOWN_S, Gate, level_key
@@ -26,6 +27,16 @@ def test_a_new_gate_knows_nothing_and_holds_nothing() -> None:
     assert (gate.stopping, gate.loss_latched, gate.breaker, gate.strategies) == (False, "", Breaker(), {})
     assert Gate(lambda: NOW_MS, auth_cooldown_s=60.0).auth == FailureRun(cooldown_s=60.0)
     assert AUTH_COOLDOWN_S == 1800
+
+
+def test_a_shadow_gate_has_the_same_caps_hears_of_the_same_stream_and_has_funds_of_its_own() -> None:
+    gate = Gate(lambda: NOW_MS, account_max_notional=Limit.parse("x2"))
+    shadow = gate.shadow()
+    shadow.wallet_seen(wallet(), NOW)
+    gate.stream_alive(NOW + 1000)
+    assert shadow.state.funds.known_s == NOW + 1000
+    assert shadow._account.max_notional == Limit.parse("x2")
+    assert (gate.state.funds.wallet, shadow.strategies) == (None, {})
 
 
 def test_an_accepted_order_says_nothing_about_its_level() -> None:

@@ -44,8 +44,11 @@ def worker(account, notes, url, queue, conn):
                 reason = message["mode"]
                 break
             word = message["args"].get("strategy") if message["type"] == "command" else None
+            late = time.monotonic() > message.get("expires_s", time.monotonic())
+            if message["type"] == "command" and not late:
+                note(notes, f"{account} carries out {message['name']}")
             if message["type"] == "command" and word != "silence":
-                ok = word != "bad"
+                ok = word != "bad" and not late
                 conn.send(
                     {
                         "type": "answer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import socket
 
 import pytest
@@ -33,6 +34,30 @@ def test_a_detached_session_from_start_to_stop(gridbot):
     assert "nothing is left running" in session.stop()
     assert session.run("status").returncode == 3
     assert session.sql("SELECT count(DISTINCT account) AS n FROM fills")[0]["n"] == 2
+
+
+def test_what_a_command_did_is_in_the_next_status_and_a_frozen_worker_does_nothing(gridbot):
+    session = gridbot.start()
+
+    def states():
+        return {row["state"] for row in session.account("alice")["strategies"]}
+
+    for _ in range(3):
+        for command, state in (("pause", "paused"), ("resume", "active")):
+            assert session.run(command, "alice").returncode == 0
+            assert states() == {state}
+    pid = session.kill("worker-alice", signal.SIGSTOP)
+    told = session.run("pause", "alice")
+    assert (told.returncode, told.stdout) == (5, "")
+    assert told.stderr.startswith("gridbot-supervisor: pause was not carried out: the worker of alice did not take it")
+    shown = session.run("status")
+    assert shown.returncode == 6
+    assert "no report for" in shown.stdout
+    session.kill("worker-alice", signal.SIGCONT)
+    status = session.wait(lambda status: status["health"] == "healthy", "health")
+    assert status["accounts"][0]["process"]["pid"] in (pid, session.process("worker-alice")["pid"])
+    assert states() == {"active"}
+    session.stop()
 
 
 def test_deaths_of_worker_and_writer_and_the_end_of_everything_with_the_supervisor(gridbot):

@@ -38,6 +38,7 @@ from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import Job, JobKind
+from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.strategy_runner import StrategyRunner
 from tests.execution.support import FakeGateway, ManualClock
 
@@ -147,24 +148,21 @@ class AccountBench:
             requests=self.requests,
             alert=self.alarm,
             faults=faults,
+            shadows=Shadows(self.clock, self.gate.shadow()),
             trace=executor.trace,
             passage=PassageWatch(self.clock, self.requests),
         )
         engine = self.config.decided_by.make(self.config, BTC, self.config.strat_id, None)
-        shadow = self.config.shadow_mode
-        self.runner = StrategyRunner(
-            self.config,
-            BTC,
-            engine,
-            self.context,
-            venue=ShadowVenue(SYMBOL, run_id="run") if shadow else None,
-            gate=Gate(self.clock.wall_ms) if shadow else None,
-        )
+        wire = None
+        if self.config.shadow_mode:
+            wire = self.context.shadows.wire(ShadowVenue(BTC, self.context.shadows.account, run_id="run"))
+        self.runner = StrategyRunner(self.config, BTC, engine, self.context, wire=wire)
 
     def start(self) -> None:
         """Everything is known: flat legs, enough money."""
         self.gate.wallet_seen(wallet(), self.clock.now_s)
         self.runner.on_wallet(wallet())
+        self.context.shadows.on_wallet(wallet())
         for direction in Direction:
             self.runner.on_position_update(position(direction, "0", None), source="rest")
         self.runner.ready()

@@ -13,7 +13,7 @@ from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.schedule import Intervals
 from tests.execution.support import settle
-from tests.worker.account_bench import AccountBench, ticker
+from tests.worker.account_bench import AccountBench, strategy, ticker
 
 
 @dataclass
@@ -63,15 +63,16 @@ class Kept:
 
 
 class Bench:
-    def __init__(self) -> None:
-        self.account = AccountBench()
+    def __init__(self, account: AccountBench | None = None) -> None:
+        self.account = account or AccountBench()
         self.account.start()
         self.readings = Readings()
         self.kept = Kept()
         self.private_alive = True
         self.clockwork = Clockwork(
             self.account.context,
-            {"BTCUSDT": self.account.runner},
+            {} if self.account.runner.is_shadow else {"BTCUSDT": self.account.runner},
+            {"BTCUSDT": self.account.runner} if self.account.runner.is_shadow else {},
             self.readings,  # type: ignore[arg-type]
             intervals=Intervals(order_sync_s=60, position_check_s=30, wallet_s=20),
             jobs=Jobs(self.account.context.faults, lambda: None),
@@ -243,3 +244,17 @@ async def test_a_loop_that_is_late_says_how_much() -> None:
         assert abs(bench.clockwork.loop_lag_s - 0.25) < 1e-6
     else:
         raise AssertionError("expected the clockwork to run until cancelled")
+
+
+async def test_the_legs_of_a_shadow_strategy_are_judged_as_often_as_those_of_a_live_one() -> None:
+    bench = Bench(account=AccountBench(strategy(shadow_mode=True)))
+    judged: list[str] = []
+    bench.account.runner.read_shadow = lambda: judged.append("legs")  # type: ignore[method-assign]
+    assert "positions of BTCUSDT" not in await bench.second()
+    assert judged == ["legs", "legs"], "in the first second with the comparison, and as a job of its own"
+    judged.clear()
+    for _ in range(29):
+        await bench.second()
+    assert judged == []
+    await bench.second()
+    assert judged == ["legs"]

@@ -299,8 +299,12 @@ async def test_the_orders_of_a_shadow_strategy_live_the_same_life() -> None:
     bench.runner.orders.submit(proposal())
     bench.runner.orders.pump()
     [order] = bench.orders
+    assert order.state is OrderState.PENDING, "nothing is heard within the decision, as from the exchange"
+    await bench.clock.advance(0)
     assert order.state is OrderState.OPEN
     bench.runner.orders.cancel(order.key, "outside_grid")
+    assert order.state is OrderState.PENDING_CANCEL
+    await bench.clock.advance(0)
     assert (order.state, bench.orders, bench.gateway.sent) == (OrderState.CANCELLED, [], [])
     assert {r.verdict for r in bench.notes.of(IntentRecord)} == {"shadow"}
     assert [(r.state, r.shadow) for r in bench.notes.of(OrderRecord)] == [

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,9 @@ from gridbot.config.strategy_kinds import strategy_config
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
-from gridbot.exchange.requests import AccountInfo, ApiKeyInfo
-from gridbot.worker.startup import StartRefused, is_hopeless, prepare_account
+from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate
+from gridbot.orders.shadow_account import ShadowTerms
+from gridbot.worker.startup import PreparedSymbol, StartRefused, is_hopeless, prepare_account
 
 D = Decimal
 KEY = ApiKeyInfo(user_id="1", read_only=False, contract_trade=("Order", "Position"), can_withdraw=False)
@@ -30,6 +32,7 @@ class Exchange:
     margin_mode: str = "REGULAR_MARGIN"
     instrument_row: Instrument = BTC
     hedge: ExchangeError | None = None
+    fees: FeeRate | ExchangeError = field(default_factory=lambda: FeeRate("BTCUSDT", D("0.0002"), D("0.00055")))
     clock_ms: int = 1_000_000
     done: list[str] = field(default_factory=list)
 
@@ -47,6 +50,14 @@ class Exchange:
     async def instrument(self, symbol: str) -> Instrument:
         return self.instrument_row
 
+    async def leverage(self, symbol: str) -> Decimal | None:
+        return D(7)
+
+    async def fee_rate(self, symbol: str) -> FeeRate:
+        if isinstance(self.fees, ExchangeError):
+            raise self.fees
+        return self.fees
+
     async def ensure_hedge_mode(self, symbol: str) -> None:
         if self.hedge is not None:
             raise self.hedge
@@ -56,12 +67,18 @@ class Exchange:
         self.done.append(f"leverage {leverage}")
 
 
-def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Exchange:
+def prepare(
+    exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object
+) -> dict[str, PreparedSymbol]:
     account = AccountConfig.model_validate(
         {"name": "alice", "environment": environment, "api_key": "k" * 18, "api_secret": "s" * 36}
     )
     grid = strategy_config({"strat_id": "s", "account": "alice", "symbol": "BTCUSDT", **strategy})
-    asyncio.run(prepare_account(exchange, account, [grid], 1_000_000))  # type: ignore[arg-type]
+    return asyncio.run(prepare_account(exchange, account, [grid], 1_000_000))  # type: ignore[arg-type]
+
+
+def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Exchange:
+    prepare(exchange, environment, **strategy)
     return exchange
 
 
@@ -71,6 +88,26 @@ def test_a_good_account_is_prepared() -> None:
 
 def test_a_shadow_strategy_changes_nothing_on_the_account() -> None:
     assert gather(Exchange(), leverage=10, shadow_mode=True).done == []
+
+
+@pytest.mark.parametrize(
+    ("fees", "configured", "terms"),
+    [
+        (FeeRate("BTCUSDT", D("0.0001"), D("0.0004")), {}, ShadowTerms(D(7), D("0.0001"), D("0.0004"))),
+        (FeeRate("BTCUSDT", D(0), D(0)), {"leverage": 20}, ShadowTerms(D(20), D(0), D(0))),
+        (ExchangeError("not in this environment", kind=ErrorKind.RETRY), {}, ShadowTerms(D(7))),
+    ],
+)
+def test_a_shadow_strategy_reckons_with_the_accounts_leverage_and_fees(
+    fees: FeeRate | ExchangeError, configured: dict[str, Any], terms: ShadowTerms
+) -> None:
+    assert prepare(Exchange(fees=fees), shadow_mode=True, **configured)["BTCUSDT"] == PreparedSymbol(BTC, terms)
+    assert prepare(Exchange(fees=fees))["BTCUSDT"] == PreparedSymbol(BTC)
+
+
+def test_a_key_that_may_not_read_the_fees_is_no_environment_without_them() -> None:
+    with pytest.raises(ExchangeError):
+        prepare(Exchange(fees=ExchangeError("no permission", kind=ErrorKind.AUTH)), shadow_mode=True)
 
 
 @pytest.mark.parametrize(

@@ -182,12 +182,15 @@ async def test_a_grid_is_recorded_when_it_has_changed() -> None:
     await settle()
 
 
-def test_a_shadow_strategy_fills_by_the_market_and_sends_nothing() -> None:
+async def test_a_shadow_strategy_fills_by_the_market_and_sends_nothing() -> None:
     bench = AccountBench(strategy(shadow_mode=True))
     bench.start()
     bench.runner.on_ticker(ticker())
+    await bench.clock.advance(0)
     first = bench.order_at(Side.BUY)
     bench.runner.on_ticker(ticker(first.price - 1, ts=2))
+    assert bench.runner.risk_state.legs[Direction.LONG].size == 0, "a fill is heard after the price that caused it"
+    await bench.clock.advance(0)
     assert bench.runner.risk_state.legs[Direction.LONG].size == D("0.01")
     assert bench.gateway.sent == []
     assert bench.context.ledger.last_exec_ts == 0, "only the exchange's own executions are paged from"

@@ -20,6 +20,7 @@ from supervisor.children.policy_types import (
     Restart,
     RestartPolicy,
     SpawnFailed,
+    Stalled,
     Start,
     Stop,
     Wait,
@@ -186,6 +187,32 @@ def test_silence_is_death(ready, limit):
     assert "no report" in driver.state.reason
 
 
+def test_why_it_was_killed_is_known_until_the_next_process():
+    driver = Driver().run()
+    driver.give(after=10.1)
+    driver.give(Exited(-9, f"killed: {driver.state.killed_for}"), after=1.0)
+    assert driver.state.reason == "killed: no heartbeat (no report for 10 s)"
+    driver.give(after=1.0)
+    assert driver.state.killed_for == ""
+    driver.give(Ready())
+    driver.give(Stop())
+    driver.give(after=20)
+    assert driver.state.killed_for == "it did not stop in time"
+    driver.give(Exited(-9))
+    driver.run()
+    driver.give(Stop(force=True))
+    assert driver.state.killed_for == "a stop by force"
+
+
+def test_a_stall_of_the_supervisor_gives_time_and_is_no_report():
+    driver = Driver().run()
+    reported = driver.state.last_report
+    assert driver.give(Stalled(), after=60.0) == []
+    assert driver.give(after=10.0) == []
+    assert driver.state.last_report == reported
+    assert driver.give(after=0.1) == [Do.ABORT]
+
+
 def test_silence_after_long_health_begins_at_the_first_wait():
     driver = Driver(RestartPolicy(heartbeat_timeout=100)).run()
     driver.give(Exited(1))
@@ -261,6 +288,8 @@ class Machine(RuleBasedStateMachine):
                 assert self.wanted, "started although it was told to stop"
                 self.living = True
             elif isinstance(action, Do):
+                if action in (Do.KILL, Do.ABORT):
+                    assert self.state.killed_for, "killed, and nobody can say why"
                 assert self.living, f"{action} to a process that is not there"
         if len(events) <= 1 and before.process is not self.state.process:
             path = {before.process} | TRANSITIONS[before.process]
@@ -291,6 +320,12 @@ class Machine(RuleBasedStateMachine):
     @rule(ready=st.booleans())
     def speak(self, ready):
         self.feed(Ready() if ready else Report())
+
+    @rule()
+    def stall(self):
+        self.now += 30
+        self.feed(Stalled())
+        assert not (self.state.process is P.STOPPING and self.state.kill_at == self.now + self.policy.abort_grace)
 
     @precondition(lambda self: self.living)
     @rule(code=st.sampled_from([0, 1, 4, 7, -6, -9, -15]), jitter=st.floats(0, 1))

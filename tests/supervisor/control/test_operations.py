@@ -12,7 +12,7 @@ import pytest
 from gridbot.commands.command_table import FLEET_COMMANDS, find_command
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.policy_types import ProcessState
-from supervisor.control import operations
+from supervisor.control import operations, worker_commands
 from supervisor.control.operations import Operations
 
 
@@ -33,7 +33,8 @@ class Fleet(list):
 class Child:
     def __init__(self, name: str, kind: ChildKind, account: str = "") -> None:
         self.spec = SimpleNamespace(name=name, kind=kind, account=account)
-        self.state = SimpleNamespace(process=ProcessState.RUNNING)
+        self.state = SimpleNamespace(process=ProcessState.RUNNING, last_report=97.0)
+        self.last_exit = "killed by the supervisor"
         self.sent: list[dict[str, Any]] = []
         self.reached = True
 
@@ -47,12 +48,15 @@ class Rig:
         self.fleet = Fleet()
         self.state = "running"
         self.stops: list[tuple[str | None, bool]] = []
+        self.alerts: list[tuple[str, str]] = []
         self.records: list[tuple[str, Any, Any]] = []
         self.operations = Operations(
             self.fleet,  # type: ignore[arg-type]
             lambda: {"supervisor": {"state": self.state}},
             lambda mode, *, force: self.stops.append((mode, force)),
             lambda *record: self.records.append(record),
+            lambda *alert: self.alerts.append(alert),
+            clock=lambda: 100.0,
         )
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
@@ -62,6 +66,17 @@ class Rig:
         answer = self.ask(op, **fields)
         assert answer["ok"] is False
         return str(answer["error"])
+
+    def asked_and_answered(self, name: str, args: Any = None, **answer: Any) -> dict[str, Any]:
+        async def run() -> dict[str, Any]:
+            request = {"op": "worker", "account": "alice", "name": name, "args": args}
+            asked = asyncio.ensure_future(self.operations.handle(request))
+            while not self.fleet[1].sent:
+                await asyncio.sleep(0)
+            self.operations.on_answer({"type": "answer", "id": 1, **answer})
+            return await asked
+
+        return asyncio.run(run())
 
 
 def test_every_command_for_the_fleet_has_its_handler_and_every_handler_its_command() -> None:
@@ -131,15 +146,72 @@ def test_a_command_that_needs_no_trading_worker_is_sent_to_one_that_starts(monke
     monkeypatch.setattr(operations, "WORKER_COMMANDS", [replace(find_command("reconcile"), needs_trading=False)])
     rig = Rig()
     rig.fleet[1].state.process = ProcessState.STARTING
-    assert rig.ask("worker", account="alice", name="reconcile", wait_s=0.01)["delivered"]
+    assert rig.asked_and_answered("reconcile", ok=True, result="under way")["ok"]
 
 
 def test_a_command_that_is_delivered_is_recorded_by_the_worker() -> None:
     rig = Rig()
-    answer = rig.ask("worker", account="alice", name="pause", args={"strategy": "s"}, wait_s=0.01)
-    assert answer == {"ok": True, "delivered": True, "answered": False, "result": None}
-    assert rig.fleet[1].sent == [{"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}}]
+    answer = rig.asked_and_answered("pause", {"strategy": "s"}, ok=True, result="1 paused")
+    assert answer == {"ok": True, "delivered": True, "result": "1 paused"}
+    [message] = rig.fleet[1].sent
+    assert message.pop("expires_s") == 105.0
+    assert message == {"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}}
     assert rig.records == []
+
+
+def test_a_command_that_nobody_answers_was_not_carried_out_and_that_is_said_and_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was "ok", with the result None, and the command line ended with exit code 0."""
+    monkeypatch.setattr(worker_commands, "ANSWER_GRACE_S", 0.0)
+    rig = Rig()
+    answer = rig.ask("worker", account="alice", name="pause", wait_s=0.01)
+    assert answer["ok"] is False
+    assert answer["unanswered"] is True
+    assert answer["error"].startswith("pause was not carried out: the worker of alice did not take it within 0.01 s")
+    assert "its last report came 3 s ago" in answer["error"]
+    assert [(name, recorded["ok"]) for name, _, recorded in rig.records] == [("pause", False)]
+    rig.operations.on_answer({"type": "answer", "id": 1, "ok": False, "error": "it was read too late"})
+    assert rig.alerts == []
+
+
+def test_what_was_carried_out_although_we_said_it_was_not_is_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_commands, "ANSWER_GRACE_S", 0.0)
+    rig = Rig()
+    rig.ask("worker", account="alice", name="pause", wait_s=0.0)
+    for _ in range(2):
+        rig.operations.on_answer({"type": "answer", "id": 1, "ok": True, "result": "1 paused"})
+    [(level, text)] = rig.alerts
+    assert (level, text.partition(":")[0]) == ("WARNING", "pause for alice was carried out after all")
+
+
+def test_only_the_newest_given_up_commands_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_commands, "ANSWER_GRACE_S", 0.0)
+    monkeypatch.setattr(worker_commands, "MOST_GIVEN_UP", 1)
+    rig = Rig()
+    for _ in range(2):
+        rig.ask("worker", account="alice", name="pause", wait_s=0.0)
+    for number in (1, 2):
+        rig.operations.on_answer({"type": "answer", "id": number, "ok": True})
+    assert len(rig.alerts) == 1
+
+
+def test_a_worker_that_ends_before_it_answers_keeps_nobody_waiting() -> None:
+    rig = Rig()
+
+    async def run() -> dict[str, Any]:
+        request = {"op": "worker", "account": "alice", "name": "pause", "wait_s": 3600.0}
+        asked = asyncio.ensure_future(rig.operations.handle(request))
+        while not rig.fleet[1].sent:
+            await asyncio.sleep(0)
+        rig.operations.on_exit(rig.fleet[0])
+        rig.operations.on_exit(rig.fleet[1])
+        rig.operations.on_exit(rig.fleet[1])
+        return await asked
+
+    answer = asyncio.run(run())
+    assert answer["ok"] is False
+    assert answer["error"].startswith("the worker of alice ended before it answered (killed by the supervisor)")
 
 
 def test_a_command_that_cannot_be_delivered_is_recorded_here() -> None:

@@ -28,9 +28,9 @@ REPORT = {
 }
 
 
-def child(name="worker-a", process=ProcessState.RUNNING, health=REPORT, account="a", **state):
+def child(name="worker-a", process=ProcessState.RUNNING, health=REPORT, account="a", age=0.5, **state):
     alive = process in (ProcessState.RUNNING, ProcessState.STARTING, ProcessState.STOPPING)
-    full = ChildState(process=process, since=NOW - 60, alive=alive, last_report=NOW - 0.5, **state)
+    full = ChildState(process=process, since=NOW - 60, alive=alive, last_report=NOW - age, **state)
     configured = [{"strat_id": "s1", "symbol": "BTCUSDT", "mode": "live"}] if account else []
     return ChildFacts(name, full, 7 if alive else None, health, "", account, configured)
 
@@ -120,3 +120,43 @@ def test_open_incidents_of_the_accounts_come_before_those_about_the_children():
     ]
     assert {i["since"] for i in status["incidents"]} == {"1970-01-01T00:00:01Z"}
     assert "incidents" not in status["accounts"][0]
+
+
+@pytest.mark.parametrize("age", [0.0, 1.2, 1.7, 1.8, 9.0])
+def test_ages_are_those_of_now_and_an_overdue_report_is_not_health(age):
+    """A stopped process was healthy, active and 0.1 s fresh until its heartbeat was missed."""
+    ages = {"last_tick_age_s": 0.1, "private_age_s": 3.0, "last_reconcile_age_s": None}
+    status = build(child(health={**REPORT, **ages}, age=age))
+    row = status["accounts"][0]
+    assert row["last_tick_age_s"] == pytest.approx(0.1 + age)
+    assert row["private_age_s"] == pytest.approx(3.0 + age)
+    assert row["last_reconcile_age_s"] is None
+    overdue = age > 1.75
+    assert (row["health"], row["freshness"]) == (("degraded", "stale") if overdue else ("healthy", "active"))
+    assert status["health"] == ("degraded" if overdue else "healthy")
+    assert [f"no report for {age:.0f} s" in reason for reason in row["reasons"]] == [True] * overdue
+
+
+def test_an_overdue_report_does_not_hide_what_is_worse():
+    frozen = child(health={**REPORT, "health": "circuit_open", "freshness": "offline", "reasons": ["loss"]}, age=3.0)
+    row = build(frozen)["accounts"][0]
+    assert (row["health"], row["freshness"]) == ("circuit_open", "offline")
+    assert row["reasons"][1:] == ["loss"]
+
+
+@pytest.mark.parametrize("process", [ProcessState.STARTING, ProcessState.STOPPING])
+def test_who_starts_or_stops_need_not_report_in_time(process):
+    assert build(child(process=process, age=9.0))["accounts"][0]["reasons"] == []
+
+
+def test_a_frozen_writer_and_a_frozen_exchange_are_named():
+    exchange = child("paper", health={"type": "health"}, account="", age=4.0)
+    facts = child("writer", health={"lag_s": 0.2, "held_by": "x", "held_s": 1.0}, account="", age=3.0)
+    status = build(child(), writer=facts, paper=exchange)
+    assert [reason.partition(":")[0] for reason in status["reasons"]] == ["writer", "paper"]
+    assert "no report for 3 s" in status["reasons"][0]
+    assert "no report for 4 s" in status["reasons"][1]
+    assert (status["writer"]["lag_s"], status["writer"]["held_s"]) == (3.2, 4.0)
+    free = build(child(), writer=child("writer", health={"lag_s": 0.2, "held_s": 0.0}, account="", age=3.0))
+    assert free["writer"]["held_s"] == 0.0
+    assert build(child(), writer=writer(lag_s=40.0, held_by=None))["writer"]["lag_s"] == 40.0

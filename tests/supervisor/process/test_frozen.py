@@ -1,0 +1,65 @@
+"""Frozen processes (SIGSTOP): what `status` shows of them, what a command to one says, and what ended them at last."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from supervisor.control.control_client import Unanswered
+from supervisor.status.model import OVERDUE_S
+from tests.supervisor.conftest import wait_for
+
+OUR_WORDS = "no heartbeat (no report for "
+
+
+@pytest.mark.parametrize("name", ["a", "writer", "paper"])
+def test_a_frozen_process_is_not_healthy_and_its_kill_is_ours(rig, name):
+    """It stayed healthy until the heartbeat was missed, and was then killed "by the kernel for want of memory"."""
+    rig.start(rig.paper(), rig.writer(), rig.worker("a"), rig.worker("b"), heartbeat_timeout=6.0, backoff_initial=0.01)
+    wait_for(lambda: rig.status()["health"] == "healthy", "health")
+    frozen = rig.process_of(name)
+    os.kill(frozen["pid"], signal.SIGSTOP)
+
+    def silent():
+        status = rig.status()
+        rows = [row["process"] for row in (*status["accounts"], status["writer"], status["paper"])]
+        row = next(row for row in rows if row["pid"] == frozen["pid"])
+        if row["report_age_s"] <= OVERDUE_S + 0.1:
+            return None
+        assert row["state"] == "RUNNING"
+        return status
+
+    status = wait_for(silent, "an overdue report")
+    assert status["health"] == "degraded"
+    assert len(status["reasons"]) == 1
+    assert "no report for 2 s" in status["reasons"][0]
+    assert [row["health"] for row in status["accounts"]] == ["degraded" if name == "a" else "healthy", "healthy"]
+    wait_for(lambda: rig.process_of(name)["restarts"] == 1, "another process")
+    assert rig.process_of(name)["last_exit"].startswith(f"killed by the supervisor: {OUR_WORDS}")
+    assert "kill -9" not in rig.log()
+    assert "memory" not in rig.log()
+    wait_for(lambda: rig.status()["health"] == "healthy", "health again")
+
+
+def test_a_command_to_a_frozen_worker_is_not_carried_out_when_it_comes_back(rig):
+    rig.start(rig.writer(), rig.worker("a"))
+    pid = rig.process_of("a")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    with rig.client() as client:
+        with pytest.raises(Unanswered, match="pause was not carried out: the worker of a did not take it"):
+            client.worker("a", "pause", wait_s=0.1)
+        os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: any(note.startswith("a got command") for note in rig.notes()), "the command to be read")
+        assert client.worker("a", "resume")["result"] == "done"
+    assert [note for note in rig.notes() if "carries out" in note] == ["a carries out resume"]
+    assert rig.process_of("a")["pid"] == pid
+
+
+def test_who_waits_for_a_worker_that_is_killed_hears_of_it(rig):
+    rig.start(rig.writer(), rig.worker("a"), heartbeat_timeout=1.0)
+    os.kill(rig.process_of("a")["pid"], signal.SIGSTOP)
+    with rig.client() as client, pytest.raises(Exception, match="ended before it answered") as told:
+        client.worker("a", "pause", wait_s=20.0)
+    assert "no heartbeat" in str(told.value)
