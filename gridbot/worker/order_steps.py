@@ -106,7 +106,7 @@ class OrderSteps:
         }
 
     def _note_transition(self, transition: Transition) -> None:
-        is_shadow = self._venue is not None
+        is_shadow = self._wire is not None
         self._context.recorder.record(
             builders.of_transition(transition, shadow=is_shadow, ret_code=transition.ret_code)
         )

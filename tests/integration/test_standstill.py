@@ -13,7 +13,6 @@ import pytest
 
 from gridbot.config.models import GridbotConfig
 from gridbot.paper.api.dispatch import ROUTES
-from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import AlertRecord
 from tests.integration.test_worker_session import WAIT_S, Life, living
@@ -30,18 +29,12 @@ class Bench:
         self._price = Decimal(50000)
 
     async def price(self, price: Decimal | None = None) -> None:
-        """The price moves by a tick, or to this."""
-        self._price = price or self._price + Decimal("0.1")
+        """The price moves a little, or to this."""
+        self._price = price or self._price + Decimal("0.5")
         await asyncio.to_thread(self.paper.set_price, "BTCUSDT", f"{self._price:f}")
 
-    def refuse(self, code: int, text: str) -> None:
-        """Every create is refused from now on."""
-        for endpoint in CREATES:
-            fault = {"kind": "error", "endpoint": endpoint, "code": code, "message": text, "times": 0}
-            self.paper.call(self.paper.server.faults.add, FaultConfig.model_validate(fault))
-
     def accept(self) -> None:
-        self.paper.call(self.paper.server.faults.clear)
+        self.paper.call(self.paper.server.faults.plan.clear)
 
     def by_hand(self, path: str, **params: Any) -> Any:
         """A request of the account's owner; to be called in the exchange's loop."""
@@ -50,6 +43,16 @@ class Bench:
         found, _, _ = server.api.call(ROUTES[path], path, account_of(self.paper), row, server.now_ms())
         server._publish()
         return found
+
+    async def paused(self) -> None:
+        """No order rests, and none is placed."""
+        self.life.say("pause", cancel=True)
+        await self.life.until("answer", id="pause", ok=True)
+        await self.until(lambda: not resting(self.paper), "the cancels")
+
+    async def resume(self) -> None:
+        self.life.say("resume")
+        await self.life.until("answer", id="resume", ok=True)
 
     def alerts(self, key: str, level: str = "error") -> list[str]:
         return [m["text"] for m in self.life.sent if (m["type"], m.get("key"), m.get("level")) == ("alert", key, level)]
@@ -70,9 +73,12 @@ class Bench:
         return newest if newest is not None and condition(newest) else None
 
 
-def play(config: GridbotConfig, part: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
+def play(config: GridbotConfig, part: Callable[[Bench], Coroutine[Any, Any, None]], **refusal: Any) -> None:
+    """With a `refusal` (code and message) every create is refused from the beginning on."""
+    faults = [{"kind": "error", "endpoint": endpoint, "times": 0, **refusal} for endpoint in CREATES if refusal]
+
     async def run() -> None:
-        with exchange(config) as paper:
+        with exchange(config, faults=faults) as paper:
             async with living(config, paper) as life:
                 await life.until("ready")
                 await part(Bench(life, paper))
@@ -95,7 +101,6 @@ def test_when_every_create_is_refused_one_alert_and_the_health_say_why_until_one
     """45 rejections, then breakers; `status` said healthy, exit code 0, and there was no alert."""
 
     async def part(bench: Bench) -> None:
-        bench.refuse(code, text)
         report = await bench.until(
             lambda: bench.report(lambda r: r["health"] == "degraded" and r["incidents"]), "degraded", prices=True
         )
@@ -113,8 +118,7 @@ def test_when_every_create_is_refused_one_alert_and_the_health_say_why_until_one
         await bench.until(lambda: resting(bench.paper), "orders", prices=True)
         await bench.until(lambda: bench.report(lambda r: r["health"] == "healthy"), "healthy again", prices=True)
 
-    config = settings(tmp_path)
-    play(config, part)
+    play(settings(tmp_path), part, code=code, message=text)
     kept = [r for r in records(tmp_path) if isinstance(r, AlertRecord) and r.key == "refused.BTCUSDT"]
     assert [r.phase for r in kept][:1] == ["begun"]
 
@@ -125,10 +129,10 @@ def test_a_coarser_tick_while_it_runs_is_told_and_asks_for_another_start(tmp_pat
 
         def coarser() -> None:
             market.instrument = replace(market.instrument, tick_size=Decimal("0.5"))
+            market.listing = replace(market.listing, instrument=market.instrument)
 
         bench.paper.call(coarser)
         await bench.price(Decimal("50000.5"))
-        bench.refuse(10001, "buy price is not a multiple of the tick")
         asked = await bench.until(
             lambda: [m for m in bench.life.sent if m["type"] == "restart"], "the wish for another start", prices=True
         )
@@ -142,10 +146,14 @@ def test_a_coarser_tick_while_it_runs_is_told_and_asks_for_another_start(tmp_pat
 
 def test_one_way_mode_set_by_hand_is_switched_back(tmp_path: Path) -> None:
     async def part(bench: Bench) -> None:
+        await bench.paused()
         bench.paper.call(bench.by_hand, "/v5/position/switch-mode", mode=0)
-        await bench.until(lambda: resting(bench.paper), "orders in hedge mode again", prices=True)
+        await bench.resume()
         account = account_of(bench.paper)
-        assert bench.paper.call(lambda: account.hedge.get("BTCUSDT"))
+        await bench.until(
+            lambda: bench.paper.call(lambda: account.hedge.get("BTCUSDT")), "hedge mode again", prices=True
+        )
+        assert bench.alerts("refused.BTCUSDT") == [] or "not in hedge mode" in bench.alerts("refused.BTCUSDT")[0]
 
     play(settings(tmp_path), part)
 
@@ -156,7 +164,9 @@ def test_one_way_mode_that_cannot_be_switched_back_says_what_to_do(tmp_path: Pat
             bench.by_hand("/v5/position/switch-mode", mode=0)
             bench.by_hand("/v5/order/create", side="Buy", orderType="Market", qty="0.01", positionIdx=0)
 
+        await bench.paused()
         bench.paper.call(by_hand)
+        await bench.resume()
         text = await bench.until(
             lambda: bench.report(lambda r: "cannot be switched now" in " ".join(r["reasons"])), "why", prices=True
         )
@@ -176,7 +186,7 @@ def test_a_close_that_another_order_covers_already_is_told_with_that_order(tmp_p
         highest = max(order.price for order in resting(bench.paper) if order.side == "Buy")
 
         def fill_and_cover() -> None:
-            bench.paper.server.market.set_price("BTCUSDT", f"{highest:f}")
+            bench.paper.server.market.set_price("BTCUSDT", f"{highest - 1:f}")
             leg = account_of(bench.paper).legs["BTCUSDT", 1]
             close = {"side": "Sell", "orderType": "Limit", "qty": f"{leg.size:f}", "price": "60000", "positionIdx": 1}
             bench.by_hand("/v5/order/create", reduceOnly=True, **close)
