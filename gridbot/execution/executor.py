@@ -54,6 +54,9 @@ CLOSED, SLOT_BACK, TIME = Closed(), SlotBack(), Time()
 class Executor:
     """One per account. Queue with `place` and `cancel`, then call `pump`, which sends what the budget allows.
 
+    What nobody pumps leaves in the next turn of the loop, with all else that was queued in this one: a cancel that news
+    of the exchange made necessary waits for no clock.
+
     `max_in_flight` requests may be unanswered at a time.
     """
 
@@ -76,6 +79,13 @@ class Executor:
         self._on_fault = on_fault
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._timer: Timer | None = None
+        self._asks_next_turn = False
+        self._closed = False
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether a timer will send what waits, as soon as it may."""
+        return self._timer is not None
 
     @property
     def idle(self) -> bool:
@@ -97,10 +107,12 @@ class Executor:
     def place(self, order: TrackedOrder, owner: OrderOwner, distance: Decimal = ZERO) -> None:
         """Queue an order to be created; of several opens, or closes, the smaller `distance` goes first."""
         step(self.queue, CreateQueued(order, owner, distance), self._clock.monotonic_s())
+        self._ask_next_turn()
 
     def cancel(self, order: TrackedOrder, owner: OrderOwner) -> None:
         """Queue an order to be cancelled."""
         step(self.queue, CancelQueued(order, owner), self._clock.monotonic_s())
+        self._ask_next_turn()
 
     def pump(self) -> None:
         """Send what may be sent now; runs again by itself when the budget allows more."""
@@ -109,6 +121,7 @@ class Executor:
         while effects := step(self.queue, TIME, now_s):
             [effect] = effects
             if isinstance(effect, Wait):
+                self._stop_timer()
                 self._timer = self._clock.call_later(max(effect.seconds, TIMER_MIN_S), self.pump)
                 return
             try:
@@ -127,6 +140,7 @@ class Executor:
 
     def close(self) -> None:
         """Drop what waits. Requests under way finish in their threads; their answers are dropped."""
+        self._closed = True
         self._stop_timer()
         step(self.queue, CLOSED, self._clock.monotonic_s())
         for task in self._tasks:
@@ -134,7 +148,14 @@ class Executor:
 
     # ------------------------------------------------------------------ inside
 
+    def _ask_next_turn(self) -> None:
+        if not (self._asks_next_turn or self._closed):
+            self._stop_timer()  # it waits for the budget of what was queued before
+            self._asks_next_turn = True
+            self._timer = self._clock.call_later(0.0, self.pump)
+
     def _stop_timer(self) -> None:
+        self._asks_next_turn = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,7 @@
-"""The faults that happen once: what each does to the exchange, the worker or the prices."""
+"""The faults that do something: to the exchange, the worker or the prices, at their begin and some at their end.
+
+Those that only say what becomes of requests, frames and writes while they last are in `network` and `memory_files`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from gridbot.simulation.run_faults import Fault, FaultKind
 from gridbot.simulation.scene import PRICES, TICKS
 from gridbot.simulation.stage import Stage
 
-__all__ = ["HAPPENINGS"]
+__all__ = ["ENDINGS", "HAPPENINGS"]
 
 HAND_QTY = {"BTCUSDT": "0.002", "ETHUSDT": "0.05", "SOLUSDT": "1"}
 LINEAR: dict[str, object] = {"category": "linear"}
@@ -26,7 +29,28 @@ def _death(stage: Stage, fault: Fault) -> bool:
         return False
     loop = stage.loop
     loop.fused, loop.fuse = life, int(fault.what["steps"])
-    loop.on_fuse = lambda: stage.die(life, int(fault.what["torn"]), float(fault.what["away_s"]))
+    loop.on_fuse = lambda: stage.die(life, fault)
+    return True
+
+
+def _restart(stage: Stage, fault: Fault) -> bool:
+    return stage.ask_to_stop()
+
+
+def _stall(stage: Stage, fault: Fault) -> bool:
+    if stage.life is None:
+        return False
+    stage.loop.stall(stage.life, fault.for_s)
+    return True
+
+
+def _skew(stage: Stage, fault: Fault) -> bool:
+    stage.clock.wall_error_ms += int(fault.what["ms"])
+    return True
+
+
+def _unskew(stage: Stage, fault: Fault) -> bool:
+    stage.clock.wall_error_ms -= int(fault.what["ms"])
     return True
 
 
@@ -90,6 +114,33 @@ def _hand_amend(stage: Stage, fault: Fault) -> bool:
     return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/amend", {**row, "price": f"{moved:f}"})
 
 
+def _mode_symbol(stage: Stage, fault: Fault) -> str:
+    return stage.symbols[int(float(fault.what["pick"]) * len(stage.symbols))]
+
+
+def _switch_mode(stage: Stage, symbol: str, mode: int) -> bool:
+    """By hand: all orders and positions of the symbol have to go first."""
+    venue, of_symbol = stage.venue, {**LINEAR, "symbol": symbol}
+    venue.ask_by_hand("POST", "/v5/order/cancel-all", of_symbol)
+    for (name, idx), leg in list(venue.account.legs.items()):
+        if name == symbol and leg.size:
+            row = {"side": str(leg.direction.close_side), "orderType": "Market", "positionIdx": idx, "reduceOnly": True}
+            venue.ask_by_hand("POST", "/v5/order/create", {**of_symbol, **row, "qty": f"{leg.size:f}"})
+    return "error" not in venue.ask_by_hand("POST", "/v5/position/switch-mode", {**of_symbol, "mode": mode})
+
+
+def _one_way(stage: Stage, fault: Fault) -> bool:
+    return _switch_mode(stage, _mode_symbol(stage, fault), 0)
+
+
+def _hedge(stage: Stage, fault: Fault) -> bool:
+    return _switch_mode(stage, _mode_symbol(stage, fault), 3)
+
+
+def _liquidation(stage: Stage, fault: Fault) -> bool:
+    return stage.venue.liquidate()
+
+
 def _pause(stage: Stage, fault: Fault) -> bool:
     return stage.command("pause", {"cancel": bool(fault.what["cancel"])})
 
@@ -123,7 +174,13 @@ def _wick(stage: Stage, fault: Fault) -> bool:
 
 HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.DROP: _drop,
+    FaultKind.STREAMS_DOWN: _drop,
+    FaultKind.SKEW: _skew,
+    FaultKind.STALL: _stall,
+    FaultKind.HAND_MODE: _one_way,
     FaultKind.DEATH: _death,
+    FaultKind.RESTART: _restart,
+    FaultKind.LIQUIDATION: _liquidation,
     FaultKind.EXCHANGE_RESTART: _exchange_restart,
     FaultKind.CLOCK_STEP: _clock_step,
     FaultKind.HAND_TRADE: _hand_trade,
@@ -138,3 +195,10 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.WICK: _wick,
 }
 """Each returns whether it did anything."""
+
+ENDINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
+    FaultKind.SKEW: _unskew,
+    FaultKind.HAND_MODE: _hedge,
+    FaultKind.STALL: lambda stage, fault: True,
+}
+"""What ends with a fault that lasts, if it did anything."""

@@ -16,6 +16,7 @@ from gridbot.simulation.virtual_loop import Handle, VirtualLoop
 __all__ = ["Disk", "MemoryFiles"]
 
 WRITE_S = 0.004
+BACKUPS = (".bad", ".bad-1")
 RETRY_S = 1.0
 
 
@@ -32,8 +33,12 @@ class Disk:
         """The journal's file operations, on a real file."""
         return SegmentDisk(self._open_file, self._write, self._close)
 
-    def refuse_when_full(self, size: int) -> int:
-        """How many bytes of a write fit. Raises OSError when none do."""
+    def room_for(self, size: int, where: str) -> int:
+        """How many bytes of a write to `where` (journal, files) fit. Raises OSError when none do."""
+        for fault in self.network.on(FaultKind.WRITE_ERRORS):
+            if fault.what["where"] in ("", where) and self.network.chance(fault):
+                self.network.strike(fault)
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
         for fault in self.network.on(FaultKind.FULL_DISK):
             self.network.strike(fault)
             room = min(size, int(fault.what["room"]))
@@ -41,6 +46,22 @@ class Disk:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return room
         return size
+
+    def late_s(self) -> float:
+        """Seconds that a write takes longer than it should."""
+        for fault in self.network.on(FaultKind.SLOW_DISK):
+            if self.network.chance(fault):
+                self.network.strike(fault)
+                return float(fault.what["late_s"])
+        return 0.0
+
+    def spoil(self, part: str, how: str) -> list[str]:
+        """Damage the documents that have `part` in their names, as a disk or a power cut may; returns their names."""
+        spoiled = [name for name in self.documents if part and part in name and not name.endswith(BACKUPS)]
+        for name in spoiled:
+            data = self.documents[name]
+            self.documents[name] = {"torn": data[: len(data) // 2], "empty": b""}.get(how, data[::-1])
+        return spoiled
 
     def die(self, torn: int) -> None:
         """The process is gone: its files are closed. With `torn` the last write of the journal lacks so many bytes,
@@ -60,7 +81,8 @@ class Disk:
     def _write(self, descriptor: int, data: bytes) -> int:
         if descriptor not in self._open:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        written = os.write(descriptor, data[: self.refuse_when_full(len(data))])
+        self.loop.now_s += self.late_s()  # whoever writes the journal waits for it
+        written = os.write(descriptor, data[: self.room_for(len(data), "journal")])
         self._last = descriptor, written
         return written
 
@@ -95,7 +117,7 @@ class MemoryFiles:
 
     def write_soon(self, name: str, encode: Callable[[], bytes], written: Callable[[], None] | None = None) -> None:
         self._waiting[name] = encode, written
-        self._schedule(WRITE_S)
+        self._schedule(WRITE_S + self._disk.late_s())
 
     def set_aside(self, name: str) -> str:
         aside = f"{name}.bad-1"
@@ -130,6 +152,6 @@ class MemoryFiles:
                 written()
 
     def _replace(self, name: str, data: bytes) -> None:
-        if self._disk.refuse_when_full(len(data)) < len(data):
+        if self._disk.room_for(len(data), "files") < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._disk.documents[name] = data

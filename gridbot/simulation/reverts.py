@@ -16,6 +16,7 @@ from unittest.mock import patch
 from gridbot.bybit.rest import BybitRest
 from gridbot.core import ExecutionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.execution.executor import Executor
 from gridbot.orders import life, reconcile_look_ups
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import Effect
@@ -100,6 +101,10 @@ def _keep_no_holds() -> AbstractContextManager[Any]:
     return patch.object(HoldsFile, "keep", lambda *_: None)
 
 
+def _wait_for_the_second() -> AbstractContextManager[Any]:
+    return patch.object(Executor, "_ask_next_turn", lambda executor: None)
+
+
 REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
@@ -119,6 +124,9 @@ REVERTS: dict[str, Revert] = {
     ),
     "withdrawn": Revert(
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn
+    ),
+    "pump-at-once": Revert(
+        "What news made necessary leaves in the next turn.", ("queue-rules",), 1, _wait_for_the_second
     ),
 }
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gridbot.simulation.forbidden import forbid
-from gridbot.simulation.happenings import HAPPENINGS
+from gridbot.simulation.happenings import ENDINGS, HAPPENINGS
 from gridbot.simulation.run_checks import Finding
-from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+from gridbot.simulation.run_faults import Fault, Plan
 from gridbot.simulation.stage import Result, Stage
 from gridbot.simulation.step_checks import checked
 from gridbot.simulation.tape import taped
@@ -62,16 +62,16 @@ class Run:
 
     def _happen(self, fault: Fault) -> None:
         self.stage.trace.note(str(fault))
-        act = HAPPENINGS.get(fault.kind)
-        if fault.kind is FaultKind.SKEW:
-            self.stage.clock.wall_error_ms += int(fault.what["ms"])
-            self.stage.loop.call_later(fault.for_s, self._unskew, int(fault.what["ms"]))
+        act, end = HAPPENINGS.get(fault.kind), ENDINGS.get(fault.kind)
+        if act is not None and act(self.stage, fault):
             self.stage.network.strike(fault)
-        elif act is not None and act(self.stage, fault):
-            self.stage.network.strike(fault)
+            if end is not None:
+                self.stage.loop.call_later(fault.for_s, self._end, fault)
 
-    def _unskew(self, ms: int) -> None:
-        self.stage.clock.wall_error_ms -= ms
+    def _end(self, fault: Fault) -> None:
+        self.stage.trace.note(f"#{fault.number} {fault.kind} ends")
+        ENDINGS[fault.kind](self.stage, fault)
+        self.stage.network.trouble_s = self.stage.loop.now_s
 
     async def _come_to_rest(self) -> None:
         """Nothing goes wrong any more and the price trembles, until the worker has twice compared with the exchange."""
@@ -118,10 +118,7 @@ class Run:
         life.context.run(life.session.stop)
         if not await ended(life, STOP_MOST_S, self.stage.clock):
             self.verdict.find("bounded", f"the worker did not stop within {STOP_MOST_S:.0f} s")
-        await asyncio.sleep(1.0)
-        left = [task.get_name() for task in self.stage.loop.tasks_of(life)]
-        if left:
-            self.verdict.find("bounded", f"tasks that outlive the stop: {', '.join(sorted(left))}")
+        await asyncio.sleep(1.0)  # `Stage` looks for tasks that are left
 
 
 def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:

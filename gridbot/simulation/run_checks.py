@@ -28,6 +28,7 @@ __all__ = [
     "books_rest",
     "executions_once",
     "link_id_once",
+    "liquidation_pauses",
     "money_by_execution",
     "money_of_legs",
     "money_of_totals",
@@ -80,6 +81,17 @@ def link_id_once(orders: Iterable[Order]) -> list[str]:
     """`orders` are all that the exchange ever accepted from the account."""
     counts = Counter(order.link_id for order in orders if order.link_id)
     return [f"{link} was given to {count} orders" for link, count in counts.items() if count > 1]
+
+
+def liquidation_pauses(made: Iterable[Execution], paused: Mapping[str, bool], resumed_ms: int) -> list[str]:
+    """`paused` says it of each symbol that a strategy trades; an operator resumed last at `resumed_ms`."""
+    return [
+        f"{execution.symbol} was liquidated ({execution.exec_id}), and its strategy is not paused"
+        for execution in made
+        if execution.exec_type == "BustTrade"
+        and execution.time_ms > resumed_ms
+        and not paused.get(execution.symbol, True)
+    ]
 
 
 def executions_once(made: Iterable[Execution], recorded: Sequence[ExecutionRecord]) -> list[str]:

@@ -32,9 +32,15 @@ class FaultKind(StrEnum):
     REPEATED_FRAMES = "repeated_frames"
     LATE_FRAMES = "late_frames"
     FULL_DISK = "full_disk"
+    WRITE_ERRORS = "write_errors"
+    SLOW_DISK = "slow_disk"
+    STALL = "stall"
+    HAND_MODE = "hand_mode"
     # ---
     DROP = "drop"
     DEATH = "death"
+    RESTART = "restart"
+    LIQUIDATION = "liquidation"
     EXCHANGE_RESTART = "exchange_restart"
     CLOCK_STEP = "clock_step"
     HAND_TRADE = "hand_trade"
@@ -103,6 +109,9 @@ ENDPOINTS = (
     "/v5/order/realtime",
     "/v5/position/list",
 )
+STATE_FILES = ("holds", "latch", "ledger", "generation", "run")
+"""Parts of the names of a worker's small files."""
+SPOILED = ("torn", "empty", "garbled")
 TOPICS = ("order", "execution", "position", "wallet", "")
 CODES = (10006, 10016, 10000)
 
@@ -149,6 +158,8 @@ def _death(rng: random.Random, left_s: float) -> tuple[float, What]:
         "steps": rng.randint(1, 60),
         "away_s": round(_length(rng, left_s, 90.0), 2),
         "torn": rng.choice((0, 0, 0, 1, 3)),
+        "spoils": rng.choice(("", "", "", "", *STATE_FILES)),
+        "how": rng.choice(SPOILED),
     }
 
 
@@ -181,8 +192,23 @@ DRAWS: dict[FaultKind, tuple[float, Draw]] = {
     FaultKind.REPEATED_FRAMES: (1.0, _frames),
     FaultKind.LATE_FRAMES: (1.0, _late),
     FaultKind.FULL_DISK: (0.6, lambda rng, left: (_length(rng, left, 60.0), {"room": rng.choice((0, 0, 10, 200))})),
+    FaultKind.WRITE_ERRORS: (
+        0.5,
+        lambda rng, left: (
+            _length(rng, left, 60.0),
+            {"where": rng.choice(("journal", "files", "")), "chance": rng.choice((0.3, 1.0))},
+        ),
+    ),
+    FaultKind.SLOW_DISK: (
+        0.5,
+        lambda rng, left: (_length(rng, left, 30.0), {"late_s": rng.choice((0.02, 0.3, 2.0)), "chance": 0.3}),
+    ),
+    FaultKind.STALL: (0.5, lambda rng, left: (_length(rng, left, 120.0), {})),
+    FaultKind.HAND_MODE: (0.3, lambda rng, left: (_length(rng, left, 60.0), {"pick": rng.random()})),
     FaultKind.DROP: (1.0, lambda rng, left: (0.0, {"channel": rng.choice(("private", "public", ""))})),
     FaultKind.DEATH: (1.5, _death),
+    FaultKind.RESTART: (0.3, lambda rng, left: (0.0, {})),
+    FaultKind.LIQUIDATION: (0.2, lambda rng, left: (0.0, {})),
     FaultKind.EXCHANGE_RESTART: (0.4, lambda rng, left: (0.0, {})),
     FaultKind.CLOCK_STEP: (0.3, lambda rng, left: (0.0, {"ms": rng.choice((-3000, -400, 400, 3000))})),
     FaultKind.HAND_TRADE: (1.0, _market),
@@ -202,6 +228,7 @@ LONG_DRAWS: dict[FaultKind, tuple[float, Draw]] = {
 """Drawn only in runs of ten minutes and more: the worker itself is silent for ten."""
 LONG_S = 600.0
 OUTAGE_CHANCE = 0.5
+HELD_CHANCE = 0.1
 
 
 def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
@@ -218,12 +245,30 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
         drawn.append((kind, at_s, min(for_s, length_s - at_s), what))
     if rng.random() < OUTAGE_CHANCE:
         drawn += _outage(rng, length_s)
+    if rng.random() < HELD_CHANCE:
+        drawn += _held_over_a_death(rng, length_s)
     drawn.sort(key=lambda item: item[1])
     faults = (
         Fault(number, kind, round(at_s, 3), round(for_s, 3), what)
         for number, (kind, at_s, for_s, what) in enumerate(drawn, start=1)
     )
     return Plan(seed, length_s, dense, tuple(faults))
+
+
+def _held_over_a_death(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """An operator pauses, and the worker dies; what said that it was paused may be damaged."""
+    at_s = rng.uniform(0.0, length_s * 0.8)
+    what: What = {"steps": rng.randint(1, 60), "away_s": round(_length(rng, 10.0), 2), "torn": rng.choice((0, 1))}
+    died_s = min(at_s + rng.choice((0.0, 0.01, 5.0)), length_s)
+    return [
+        (FaultKind.PAUSE, at_s, 0.0, {"cancel": rng.randint(0, 1)}),
+        (
+            FaultKind.DEATH,
+            died_s,
+            0.0,
+            {**what, "spoils": rng.choice(("", "holds", "holds")), "how": rng.choice(SPOILED)},
+        ),
+    ]
 
 
 def _outage(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from gridbot.simulation.memory_files import Disk
 from gridbot.simulation.network import Network
 from gridbot.simulation.run_checks import Finding
-from gridbot.simulation.run_faults import Plan
+from gridbot.simulation.run_faults import Fault, Plan
 from gridbot.simulation.scene import ACCOUNT, PriceWalk, account_of, exchange_config, worker_config
 from gridbot.simulation.socket_link import Wires
 from gridbot.simulation.trace import Trace
@@ -95,16 +95,27 @@ class Stage:
         self.result.counts["lives"] += 1
         life.task.add_done_callback(lambda task: self._ended(life, task), context=self.context)
 
-    def die(self, life: Life, torn: int, away_s: float) -> None:
-        """The worker's process is killed, unless it has ended already; another starts later."""
+    def die(self, life: Life, fault: Fault) -> None:
+        """The worker's process is killed, unless it has ended already; another starts later, on damaged files maybe."""
         if life is not self.life:
             return
         self.trace.note(f"life {life.number} dies")
         self.judge.life_is_over(life)
-        life.die(torn)
+        life.die(int(fault.what["torn"]))
+        for name in self.world.disk.spoil(str(fault.what.get("spoils", "")), str(fault.what.get("how", ""))):
+            self.trace.note(f"{name} is {fault.what['how']}")
+            self.result.counts["spoiled files"] += 1
         self.life = None
         self.result.counts["deaths"] += 1
-        self.loop.call_later(away_s, self.begin_life, context=self.context)
+        self.loop.call_later(float(fault.what["away_s"]), self.begin_life, context=self.context)
+
+    def ask_to_stop(self) -> bool:
+        """SIGTERM; another worker starts when this one has ended."""
+        life = self.life
+        if life is None or life.is_over:
+            return False
+        self.loop.call_soon(life.session.stop, context=life.context)
+        return True
 
     def _ended(self, life: Life, task: asyncio.Task[int]) -> None:
         """A worker ended by itself: the supervisor starts another."""
@@ -117,8 +128,14 @@ class Stage:
         self.judge.life_is_over(life)
         self.life = None
         self.result.counts["ends"] += 1
+        self.loop.call_later(1.0, self._look_for_tasks, life, context=self.context)
         if not self.is_stopping:
             self.loop.call_later(RESTART_S, self.begin_life, context=self.context)
+
+    def _look_for_tasks(self, life: Life) -> None:
+        left = [task.get_name() for task in self.loop.tasks_of(life)]
+        if left:
+            self.judge.find("bounded", f"tasks that outlive the stop: {', '.join(sorted(left))}")
 
     def command(self, name: str, args: dict[str, Any]) -> bool:
         """Give an operator's command; False when there is no worker that could take it."""
@@ -126,7 +143,7 @@ class Stage:
         if life is None or life.orchestrator is None:
             return False
         message = {"type": "command", "id": name, "name": name, "args": args}
-        life.context.run(life.session.on_message, message)
+        self.loop.call_soon(life.session.on_message, message, context=life.context)
         return True
 
     def _on_message(self, life: Life, message: dict[str, Any]) -> None:

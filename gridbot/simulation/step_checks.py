@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
-from gridbot.execution.queue_invariants import lanes_bounded, slots_add_up
+from gridbot.execution.queue_invariants import lanes_bounded, nothing_forgotten, slots_add_up
 from gridbot.orders import reconcile_invariants as reconciling
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.order_invariants import never_sent_after_withdrawal, violations
@@ -45,10 +45,7 @@ def checked(find: Find) -> Iterator[None]:
 
 
 def of_moment(orchestrator: Orchestrator) -> list[tuple[str, str]]:
-    """(invariant, what is wrong) of the books of the live strategies and of the executor's queue.
-
-    That something asks again for what waits is not among it: the clockwork does, each second.
-    """
+    """(invariant, what is wrong) of the books of the live strategies and of the executor's queue."""
     context, executor = orchestrator.context, orchestrator.context.executor
     waiting = context.retry.items()
     found = [
@@ -58,7 +55,9 @@ def of_moment(orchestrator: Orchestrator) -> list[tuple[str, str]]:
     ]
     lanes = {lane.kind: [order.key for order in lane.waiting] for lane in executor.queue.lanes}
     slots = slots_add_up(executor.queue.free, executor.under_way, MAX_IN_FLIGHT)
-    return found + [("queue-rules", text) for text in (slots, lanes_bounded(lanes)) if text]
+    waits = sum(map(len, lanes.values()))
+    forgotten = nothing_forgotten(waits, executor.under_way, int(executor.asks_again))
+    return found + [("queue-rules", text) for text in (slots, lanes_bounded(lanes), forgotten) if text]
 
 
 def _order_step(find: Find, step: Callable[..., list[Effect]]) -> Callable[..., list[Effect]]:

@@ -111,6 +111,24 @@ class Venue:
             self.deliver()
         return result
 
+    def liquidate(self) -> bool:
+        """The owner takes out more than the positions can spare, the exchange takes them over, the money comes back."""
+        figures = self.exchange.totals(self.account)
+        if figures.maintenance <= 0:
+            return False
+        taken = figures.equity - figures.maintenance / 2
+        self._pay_in(-taken)
+        self.exchange.on_time(self.now_ms())
+        self._pay_in(taken)
+        self.deliver()
+        return True
+
+    def _pay_in(self, amount: Decimal) -> None:
+        account = self.account
+        account.deposit += amount
+        account.wallet += amount
+        account.transfer(self.exchange.state.ids.take(), "TRANSFER", amount, self.now_ms())
+
     def move(self, symbol: str, price: Decimal, size: Decimal = Decimal(0)) -> None:
         """Move the price of a symbol; orders that it passes fill."""
         last = self.exchange.markets[symbol].last

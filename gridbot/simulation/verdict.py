@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -29,6 +30,11 @@ MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
 EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
 """Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
+SILENT_S = 5.0
+SAME_ALERT_S = 600.0
+"""So long the same cause is told once."""
+LOSS, LIQUIDATED = "session_loss_limit", "BustTrade"
+"""What alerts begin with after which nothing is opened; the symbol follows."""
 ZERO = Decimal(0)
 
 
@@ -40,10 +46,13 @@ class Verdict:
         self.findings: list[Finding] = []
         self._seen: set[tuple[str, str]] = set()
         self.tapes: dict[str, Tape] = {}
-        self._paused_since: float | None = None
+        self._held: dict[str, float] = {}
+        """Since when nothing of a symbol ("": of any) may be opened, until an operator lifts it."""
+        self._resumed_ms = 0
+        self._reported_s = 0.0
         self._health = ""
         self._wants_since: float | None = None
-        self._sent_s = self._alert_s = 0.0
+        self._sent_s, self._alert_s = 0.0, -math.inf
         stage.venue.watchers.append(self._asked)
         stage.trace.at_s = stage.network.at_s
 
@@ -66,8 +75,9 @@ class Verdict:
                 stage.result.counts["alerts"] += 1
                 stage.trace.note(f"alert {message['key']}: {message['text']}")
                 self._alert_s = stage.loop.now_s
-                if message["key"] == "session_loss_limit":
-                    self._halted()
+                kind, _, symbol = str(message["key"]).partition(".")
+                if kind in (LOSS, LIQUIDATED):
+                    self._hold(symbol)
             case "health":
                 stage.result.counts["reports"] += 1
                 self._health = message.get("health", "starting")
@@ -80,31 +90,45 @@ class Verdict:
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
         if name == "pause":
-            self._halted()
+            self._hold("")
         elif name == "resume":
-            self._paused_since = None
+            self._held.clear()
+            self._resumed_ms = self._stage.clock.true_ms()
 
-    def _halted(self) -> None:
-        if self._paused_since is None:
-            self._paused_since = self._stage.loop.now_s
+    def _hold(self, symbol: str) -> None:
+        self._held.setdefault(symbol, self._stage.loop.now_s)
 
     def _watch_standstill(self, life: Life) -> None:
-        """Levels want orders, nothing has left for a minute, and health and alerts say nothing."""
+        """Levels want orders, nothing has left for a minute, and health or alerts say nothing."""
         now_s, orchestrator = self._stage.loop.now_s, life.orchestrator
+        last_s, self._reported_s = self._reported_s, now_s
+        if now_s - last_s > SILENT_S:
+            self._wants_since = None  # it stood still itself
         runners = orchestrator.live.values() if orchestrator is not None else ()
         why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
-        if not why or self._health != "healthy" or self._alert_s > (self._wants_since or now_s):
+        if not why:
             self._wants_since = None
             return
         self._wants_since = self._wants_since or now_s
-        if now_s - max(self._wants_since, self._sent_s) > STANDSTILL_S:
-            self.find("standstill-is-told", f"nothing was sent for a minute though levels want orders: {why}")
+        if now_s - max(self._wants_since, self._sent_s) <= STANDSTILL_S:
+            return
+        for silent, what in (
+            (self._health == "healthy", "health is healthy"),
+            (now_s - self._alert_s > SAME_ALERT_S, "no alert has said why"),
+        ):
+            if silent:
+                self.find(
+                    "standstill-is-told", f"{what}; nothing was sent for a minute though levels want orders: {why}"
+                )
 
     def watch(self) -> None:
         """Look at books and exchange if nothing is under way and the last trouble is over."""
         stage, life = self._stage, self._stage.life
         orchestrator = life.orchestrator if life is not None else None
         if orchestrator is None or life is None:
+            return
+        if stage.loop.is_stalled(life):
+            stage.network.trouble_s = stage.loop.now_s
             return
         for name, text in step_checks.of_moment(orchestrator):
             self.find(name, text)
@@ -130,11 +154,11 @@ class Verdict:
             return
         stage.result.counts["creates"] += 1
         self._sent_s = sent_s
-        paused_s = self._paused_since
-        if paused_s is not None and sent_s > paused_s + PAUSE_GRACE_S and not row.get("reduceOnly"):
+        held = [since_s for symbol, since_s in self._held.items() if symbol in ("", row.get("symbol"))]
+        if held and sent_s > min(held) + PAUSE_GRACE_S and not row.get("reduceOnly"):
             self.find(
                 "halted-sends-nothing",
-                f"{row.get('orderLinkId')} opens, sent {sent_s - paused_s:.1f} s after the halt",
+                f"{row.get('orderLinkId')} opens, sent {sent_s - min(held):.1f} s after the halt",
             )
 
     # ------------------------------------------------------------------ at rest
@@ -148,6 +172,9 @@ class Verdict:
             return
         self._compare_orders(orchestrator)
         self._compare_money(orchestrator)
+        paused = {symbol: runner.risk_state.paused for symbol, runner in orchestrator.live.items()}
+        for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, paused, self._resumed_ms):
+            self.find("halted-sends-nothing", text)
         for strat_id, tape in self.tapes.items():
             difference = tape.difference()
             if difference:
@@ -173,7 +200,9 @@ class Verdict:
     def _compare_money(self, orchestrator: Orchestrator) -> None:
         account, ledger = self._stage.venue.account, orchestrator.context.ledger
         theirs, ours = {}, {}
-        for (symbol, _), leg in account.legs.items():
+        for (symbol, idx), leg in account.legs.items():
+            if not leg.size and (idx > 0) is not account.hedge.get(symbol, False):
+                continue  # of the other position mode
             runner, key = orchestrator.live.get(symbol), (symbol, leg.direction.value)
             theirs[key] = leg.size, leg.cost / leg.size if leg.size else ZERO
             ours[key] = ledger.leg(runner.strat_id if runner is not None else "", leg.direction, symbol)

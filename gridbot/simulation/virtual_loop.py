@@ -54,6 +54,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     """One per run. `failures` are exceptions that nobody awaited, as the loop was told of them.
 
     With `fuse` set, `on_fuse` is called before that many further steps of `fused` have run: a death in the middle.
+    What is `stall`ed runs nothing until its time has come; then all that was due meanwhile, in its order.
     """
 
     def __init__(self, start_s: float = 1000.0) -> None:
@@ -69,6 +70,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._tasks: dict[object, weakref.WeakKeyDictionary[asyncio.Task[Any], None]] = {}
         self._dead: list[asyncio.Task[Any]] = []
         self._ended: dict[object, None] = {}
+        self._stalled: dict[object, float] = {}
         self._moment_steps = 0
 
     # ------------------------------------------------------------------ what asyncio calls
@@ -175,6 +177,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             handle = ready.popleft()
             if handle.cancelled_:
                 continue
+            if self._stalled and (until_s := self._stalled.get(handle.context.get(LIFE))) is not None:
+                heapq.heappush(timers, (until_s, next(self._numbers), handle))
+                continue
             if self.fuse and handle.context.get(LIFE) is self.fused:
                 self.fuse -= 1
                 if not self.fuse:
@@ -192,6 +197,20 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self.call_exception_handler({"message": f"a callback failed ({handle.callback!r})", "exception": error})
 
     # ------------------------------------------------------------------ lives
+
+    def stall(self, life: object, seconds: float) -> None:
+        """Let nothing of a life run for so long, as SIGSTOP does; what happens to it meanwhile waits for it."""
+        until_s = max(self.now_s + seconds, self._stalled.get(life, 0.0))
+        self._stalled[life] = until_s
+        self.call_at(until_s, self._go_on, life, context=contextvars.Context())
+
+    def is_stalled(self, life: object) -> bool:
+        """Whether a life stands still now."""
+        return life in self._stalled
+
+    def _go_on(self, life: object) -> None:
+        if self._stalled.get(life, self.now_s + 1) <= self.now_s:
+            del self._stalled[life]
 
     def tasks_of(self, life: object) -> list[asyncio.Task[Any]]:
         """Tasks of a life that have not ended."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from gridbot.exchange.requests import RateLimit
 from gridbot.execution.latency_trace import Stage
 from gridbot.orders.order import OrderState
 from tests.execution.support import START_MS, START_S, Bench, names, outcomes
@@ -58,12 +59,48 @@ async def test_requests_have_left_when_pump_returns() -> None:
     assert bench.gateway.sent[1:] == [("order/create-batch", ["b", "c"])]
 
 
+async def test_what_nobody_pumps_leaves_in_the_next_turn_together() -> None:
+    """A cancel that news made necessary waited for the second to end."""
+    bench = Bench()
+    bench.cancel("old 1")
+    bench.cancel("old 2")
+    assert bench.gateway.sent == []
+    assert bench.clock.timers == [0.0]
+    await bench.clock.advance(0)
+    assert bench.gateway.sent == [("order/cancel-batch", ["old 1", "old 2"])]
+
+
+async def test_a_cancel_does_not_wait_for_the_budget_of_orders() -> None:
+    bench = Bench()
+    bench.gateway.limits["order/create"] = RateLimit(limit=1, remaining=0, reset_ms=0)
+    bench.place("first")
+    await bench.pump()
+    bench.place("second")
+    await bench.pump()
+    assert [seconds > 0.5 for seconds in bench.clock.timers] == [True]
+    bench.cancel("old")
+    assert bench.clock.timers == [0.0]
+    await bench.clock.advance(0)
+    assert [links for _, links in bench.gateway.sent] == [["first"], ["old"]]
+    assert len(bench.clock.timers) == 1
+    await bench.clock.advance(2)
+    assert [links for _, links in bench.gateway.sent] == [["first"], ["old"], ["second"]]
+
+
+async def test_after_the_end_nothing_asks_by_itself() -> None:
+    bench = Bench()
+    bench.executor.close()
+    bench.cancel("old")
+    assert bench.clock.timers == []
+    assert not bench.executor.asks_again
+
+
 async def test_an_owner_hears_when_its_order_leaves_and_alone_notes_it() -> None:
     """The state of an order is changed by its life only."""
     bench = Bench()
     orders = [*bench.place("a", "b"), *bench.cancel("old")]
     before = [replace(order) for order in orders]
-    await bench.clock.advance(2)
+    bench.clock.now_s += 2
     await bench.pump()
     assert bench.owner.sent_ms == dict.fromkeys("ab", START_MS + 2000)
     assert orders == before

@@ -63,3 +63,32 @@ def test_a_death_closes_the_journal_and_may_tear_its_last_write(tmp_path: Path) 
     assert (tmp_path / "x").read_bytes() == b"first\n0123"
     with pytest.raises(OSError, match="Bad file"):
         journal.write(descriptor, b"more")
+
+
+def test_write_errors_hit_journal_or_files(tmp_path: Path) -> None:
+    disk = disk_of(Fault(1, FaultKind.WRITE_ERRORS, 0.0, 5.0, {"where": "journal", "chance": 1.0}))
+    MemoryFiles(disk, tmp_path).write("a", b"1")
+    descriptor = disk.journal().open(tmp_path / "x", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    with pytest.raises(OSError, match="Input/output"):
+        disk.journal().write(descriptor, b"first")
+    disk.die(0)
+
+
+def test_a_slow_disk_takes_time_and_what_waits_for_it_may_be_lost(tmp_path: Path) -> None:
+    disk = disk_of(Fault(1, FaultKind.SLOW_DISK, 0.0, 5.0, {"late_s": 2.0, "chance": 1.0}))
+    MemoryFiles(disk, tmp_path).write_soon("a", lambda: b"1")
+    assert documents_after(disk, 1.0, 1.5) == [{}, {"a": b"1"}]
+    before_s = disk.loop.time()
+    descriptor = disk.journal().open(tmp_path / "x", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    disk.journal().write(descriptor, b"first")
+    assert disk.loop.time() == before_s + 2.0
+    disk.die(0)
+
+
+@pytest.mark.parametrize(("how", "left"), [("torn", b"ab"), ("empty", b""), ("garbled", b"dcba")])
+def test_documents_are_spoiled_but_not_their_copies(how: str, left: bytes) -> None:
+    disk = disk_of()
+    disk.documents |= {"holds.json": b"abcd", "holds.json.bad": b"abcd", "run.json": b"abcd"}
+    assert disk.spoil("holds", how) == ["holds.json"]
+    assert disk.documents == {"holds.json": left, "holds.json.bad": b"abcd", "run.json": b"abcd"}
+    assert disk.spoil("", how) == []

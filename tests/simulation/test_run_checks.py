@@ -34,7 +34,7 @@ def execution(exec_id: str, **more: Any) -> Execution:
         D("0.01"),
         given["fee"],
         D("0.0002"),
-        "Trade",
+        more.get("exec_type", "Trade"),
         is_maker=True,
         time_ms=1,
         seq=1,
@@ -87,6 +87,16 @@ def test_executions_are_recorded_once() -> None:
     assert "recorded 0 times" in run_checks.executions_once(made, [record("1")])[0]
     assert "recorded 2 times" in run_checks.executions_once(made, [record("1"), record("2"), record("2")])[0]
     assert run_checks.executions_once([], [record("3")]) == ["3 is recorded and was never made"]
+
+
+def test_a_liquidation_pauses() -> None:
+    made = [execution("1"), execution("2", exec_type="BustTrade")]
+    assert run_checks.liquidation_pauses(made, {"BTCUSDT": True}, 0) == []
+    assert run_checks.liquidation_pauses(made, {}, 0) == []
+    assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 1) == []
+    assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 0) == [
+        "BTCUSDT was liquidated (2), and its strategy is not paused"
+    ]
 
 
 def test_money_is_that_of_the_exchange() -> None:

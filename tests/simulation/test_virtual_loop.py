@@ -76,6 +76,24 @@ def test_a_killed_life_runs_no_further_not_even_its_finally() -> None:
     assert loop.run(main()) == [1001.0, 1002.0]
 
 
+def test_a_stalled_life_runs_what_was_due_when_its_time_has_come_in_order() -> None:
+    loop, life, seen = made(), object(), []
+
+    async def main() -> None:
+        context = in_life(life)
+        loop.call_later(3, lambda: seen.append(("late", loop.time())), context=context)
+        loop.call_later(2, lambda: seen.append(("early", loop.time())), context=context)
+        loop.call_later(2.5, lambda: seen.append(("other", loop.time())))
+        loop.stall(life, 10)
+        loop.stall(life, 5)
+        assert loop.is_stalled(life)
+        await asyncio.sleep(20)
+        assert not loop.is_stalled(life)
+
+    loop.run(main())
+    assert seen == [("other", 1002.5), ("early", 1010.0), ("late", 1010.0)]
+
+
 def test_a_fuse_ends_a_life_after_so_many_of_its_steps() -> None:
     loop, life, seen = made(), object(), []
 

@@ -1,0 +1,119 @@
+"""What single faults do to a run that is otherwise quiet, and that nothing comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gridbot.simulation.run import Run, run_plan
+from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+from gridbot.simulation.stage import Result
+from gridbot.simulation.trace import Trace
+from gridbot.simulation.venue import Venue
+
+DEATH: dict[str, Any] = {"steps": 5, "away_s": 2.0, "torn": 0}
+
+
+def story_of(*faults: Fault, length_s: float = 60.0) -> tuple[Result, str]:
+    """The result, without findings, and the trace."""
+    trace = Trace()
+    result = run_plan(Plan(5, length_s, False, faults), trace=trace)
+    assert result.findings == []
+    return result, "\n".join(trace.lines)
+
+
+def fault(kind: FaultKind, at_s: float = 20.0, for_s: float = 0.0, **what: Any) -> Fault:
+    return Fault(int(at_s), kind, at_s, for_s, what)
+
+
+def test_an_outage_of_the_streams_ends_connections_that_are_there() -> None:
+    """It only refused new ones: an outage of REST and streams had streams."""
+    _, story = story_of(fault(FaultKind.STREAMS_DOWN, for_s=10.0, channel=""))
+    assert "private stream was away" in story
+    assert "public stream was away" in story
+
+
+def test_an_orderly_restart_keeps_the_orders() -> None:
+    result, story = story_of(fault(FaultKind.RESTART))
+    assert (result.counts["lives"], result.counts["deaths"], result.counts["ends"]) == (2, 0, 2)
+    assert "life 1 ends with 0" in story
+    assert any("orders adopted" in line and " 0 orders adopted" not in line for line in story.splitlines())
+
+
+def test_a_worker_that_stands_still_says_nothing_and_goes_on() -> None:
+    result, story = story_of(fault(FaultKind.STALL, for_s=30.0))
+    times = [float(line.split()[0]) for line in story.splitlines() if "[fill]" in line]
+    assert not [at_s for at_s in times if 20.1 < at_s < 49.9]
+    assert [at_s for at_s in times if at_s > 50.0]
+    assert result.counts["lives"] == 1
+
+
+def test_a_liquidation_pauses_until_an_operator_resumes_also_over_a_death() -> None:
+    kind = FaultKind.LIQUIDATION
+    result, story = story_of(fault(kind, 40.0), fault(FaultKind.DEATH, 50.0, **DEATH), length_s=90.0)
+    assert result.counts[f"fault {kind}"] == 1
+    assert "alert BustTrade.BTCUSDT" in story
+    creates = [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 42.0]
+    assert creates == []
+    _, story = story_of(fault(kind, 40.0), fault(FaultKind.RESUME, 50.0), length_s=150.0)
+    assert [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 51.0]
+
+
+def test_a_liquidation_that_pauses_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridbot.risk.strategy_state.StrategyRiskState.pause", lambda *_: None)
+    result = run_plan(Plan(5, 60.0, False, (fault(FaultKind.LIQUIDATION, 40.0),)))
+    assert {finding.invariant for finding in result.findings} == {"halted-sends-nothing"}
+
+
+def test_one_way_mode_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[object] = []
+    real = Venue.ask_by_hand
+
+    def ask(venue: Venue, verb: str, path: str, params: dict[str, object]) -> dict[str, object]:
+        answer = real(venue, verb, path, params)
+        if "mode" in params:
+            modes.append((params["mode"], answer.get("error")))
+        return answer
+
+    monkeypatch.setattr(Venue, "ask_by_hand", ask)
+    _, story = story_of(fault(FaultKind.HAND_MODE, for_s=20.0, pick=0.1), length_s=120.0)
+    assert modes == [(0, None), (3, None)]
+    assert "alert halt.BTCUSDT" in story
+
+
+@pytest.mark.parametrize("kind", [FaultKind.SLOW_DISK, FaultKind.WRITE_ERRORS])
+def test_a_bad_disk_passes(kind: FaultKind) -> None:
+    what = {"late_s": 0.3} if kind is FaultKind.SLOW_DISK else {"where": ""}
+    result, _ = story_of(fault(kind, for_s=10.0, chance=0.5, **what))
+    assert result.counts[f"fault {kind}"] > 2
+    assert result.counts["fills"] > 0
+
+
+def test_a_damaged_file_of_holds_does_not_lift_a_pause() -> None:
+    death = fault(FaultKind.DEATH, 30.0, **DEATH, spoils="holds", how="torn")
+    result, story = story_of(fault(FaultKind.PAUSE, 20.0, cancel=0), death, length_s=90.0)
+    assert result.counts["spoiled files"] == 1
+    assert "holds.json is torn" in story
+
+
+def test_tasks_that_outlive_a_stop_are_found(tmp_path: Any) -> None:
+    plan = Plan(5, 30.0, False, (fault(FaultKind.RESTART, 20.0),))
+    run = Run(plan, tmp_path, Trace(on=False))
+    life_of = run.stage.begin_life
+
+    kept: list[asyncio.Task[None]] = []
+
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    def begin() -> None:
+        life_of()
+        if run.stage.life is not None:
+            kept.append(run.stage.loop.create_task(for_ever(), name="left", context=run.stage.life.context.copy()))
+
+    run.stage.begin_life = begin  # type: ignore[method-assign]
+    run.stage.loop.run(run.main())
+    run.stage.loop.bury()
+    assert "tasks that outlive the stop: left" in {finding.text for finding in run.verdict.findings}
