@@ -14,6 +14,7 @@ from benchmarks.parts.latency_exchange import exchange_process
 from benchmarks.parts.latency_loops import bare_process
 from benchmarks.parts.latency_subjects import CREATED, TOTAL_TIMEOUT_S, WRITTEN, BenchmarkError, Subject, Trace
 from benchmarks.parts.latency_worker import worker_process
+from gridbot.records.record_queue import QueueReceiver, record_queue
 from supervisor.store.writer import WriterSpec
 from supervisor.store.writer_process import run_writer
 
@@ -46,9 +47,6 @@ class Crew:
     def pipe(self) -> tuple[Connection, Connection]:
         return self._spawn.Pipe()
 
-    def queue(self) -> Any:
-        return self._spawn.Queue(maxsize=1000)
-
     def start(self, name: str, entry: Callable[..., None], *args: Any) -> None:
         """The child gets its end of a control pipe as last argument."""
         ours, theirs = self._spawn.Pipe()
@@ -57,7 +55,7 @@ class Crew:
         theirs.close()
         self._members[name] = process, ours
 
-    def start_writer(self, data_dir: Path, queues: dict[str, Any]) -> None:
+    def start_writer(self, data_dir: Path, queues: dict[str, QueueReceiver]) -> None:
         health, health_end = self._spawn.Pipe()
         life, life_end = self._spawn.Pipe()
         spec = WriterSpec(data_dir, tuple(queues))
@@ -99,13 +97,13 @@ def measure(orders: int, subjects: Sequence[Subject], data_dir: Path) -> dict[st
         signals = {subject.name: crew.pipe() for subject in subjects}
         crew.start("exchange", exchange_process, orders, {name: ends[0] for name, ends in signals.items()})
         url = crew.hear("exchange", "url")
-        queues = {subject.name: crew.queue() for subject in subjects if subject.levels}
+        queues = {subject.name: record_queue() for subject in subjects if subject.levels}
         if queues:
-            crew.start_writer(data_dir, queues)
+            crew.start_writer(data_dir, {name: receiver for name, (_, receiver) in queues.items()})
         for subject in subjects:
             signal = signals[subject.name][1]
             if subject.levels:
-                crew.start(subject.name, worker_process, subject, url, data_dir, queues[subject.name], signal)
+                crew.start(subject.name, worker_process, subject, url, data_dir, queues[subject.name][0], signal)
             else:
                 crew.start(subject.name, bare_process, subject, url, signal)
         taken = crew.hear("exchange", "taken")

@@ -14,6 +14,7 @@ from benchmarks.parts.store_history import Figure, Figures
 from benchmarks.parts.store_setup import CONTEXT, execution, quantile, wait_committed, writer_process
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
+from gridbot.records.record_queue import record_queue
 from gridbot.records.recorder import Recorder
 from gridbot.store.reading import connect
 from gridbot.system_ports import SystemClock
@@ -34,9 +35,9 @@ def record_paced(data_dir: Path, rate: int, seconds: float, queue: Any) -> None:
 
 
 def delay(data_dir: Path, rate: int, seconds: float) -> Figures:
-    queue = CONTEXT.Queue(1000)
+    queue, receiver = record_queue()
     seen, delays = 0, []
-    with writer_process(data_dir, {"alice": queue}):
+    with writer_process(data_dir, {"alice": receiver}):
         worker = CONTEXT.Process(target=record_paced, args=(data_dir, rate, seconds, queue))
         worker.start()
         while seen < rate * seconds:
@@ -69,9 +70,9 @@ async def _lags(recorder: Recorder, rate: int, seconds: float) -> list[float]:
 
 
 def loop_lag(data_dir: Path, rate: int, seconds: float) -> Figures:
-    queue = CONTEXT.Queue(1000)
+    queue, receiver = record_queue()
     figures = []
-    with writer_process(data_dir, {"alice": queue}) as (process, health):
+    with writer_process(data_dir, {"alice": receiver}) as (process, health):
         recorder = Recorder(
             "alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue, clock=SystemClock()
         )

@@ -16,6 +16,7 @@ from gridbot.records import codec
 from gridbot.records.columns import columns_of
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
+from gridbot.records.record_queue import record_queue
 from gridbot.records.record_types import ExecutionRecord, Header
 from gridbot.records.recorder import Recorder
 from gridbot.store.row_values import row_of
@@ -44,9 +45,9 @@ def record_many(data_dir: Path, count: int, queue: Any, done: Any) -> None:
 
 
 def throughput(data_dir: Path, count: int) -> Figures:
-    queue = CONTEXT.Queue(1000)
+    queue, receiver = record_queue()
     ours, theirs = CONTEXT.Pipe(duplex=False)
-    with writer_process(data_dir, {"alice": queue}) as (writer, health):
+    with writer_process(data_dir, {"alice": receiver}) as (writer, health):
         worker = CONTEXT.Process(target=record_many, args=(data_dir, count, queue, theirs))
         worker.start()
         started, journaled, worker_s = ours.recv()

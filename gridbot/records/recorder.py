@@ -1,11 +1,11 @@
 """Numbers an account's records, writes them to the journal, and passes the same bytes to the store's writer.
 
-`record()` only encodes into memory. `write()`, called at the end of a loop turn and before any request that must not be
-sent unrecorded, appends everything to the journal with one system call. `flush()` also offers what has been written to
-the queue; it is called beside the hot path, because a queue wakes a thread that competes with the one that sends the
-order. The queue may be full, broken or absent: the writer notices the missing numbers and reads the journal. Nothing
-here raises into trading, and memory is bounded: when the disk refuses for long, samples (tickers, health, grids) are
-given up first, executions last, without spending a number.
+`record()` only encodes into memory. `write()`, called at the end of a loop turn and before any request that must not
+be sent unrecorded, appends everything to the journal with one system call. `flush()` also offers what has been
+written to the queue; it is called beside the hot path, because that is a system call which no order need wait for.
+The queue may be full or absent, and may lose what it has: the writer notices the missing numbers and reads the
+journal. Nothing here raises into trading, and memory is bounded: when the disk refuses for long, samples (tickers,
+health, grids) are given up first, executions last, without spending a number.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from gridbot.records.codec import CodecError
 from gridbot.records.columns import columns_of
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import JournalReader
+from gridbot.records.record_queue import Batch
 from gridbot.records.record_types import (
     ExecutionRecord,
     GridRecord,
@@ -34,22 +35,17 @@ from gridbot.records.record_types import (
     TickerRecord,
 )
 
-__all__ = ["Batch", "BatchQueue", "Recorder", "RecorderStats"]
+__all__ = ["BatchQueue", "Recorder", "RecorderStats"]
 
 MEMORY_LIMIT: Final = 32 * 1024 * 1024
-QUEUE_PAYLOAD_LIMIT: Final = 1024 * 1024
 FULL_PAUSE_S: Final = 0.25
-CLOSE_QUEUE_S: Final = 0.3
 _FIRST_TO_GO: Final = (TickerRecord, PublicTradeRecord, HealthRecord, GridRecord, RawMessageRecord)
-
-Batch = tuple[int, int, int, int, bytes]
-"""What the queue carries: first and last number, segment and byte offset after the batch, frames."""
 
 
 class BatchQueue(Protocol):
-    """The part of multiprocessing.Queue that is used."""
+    """A queue to the writer (`record_queue`). Raises queue.Full or OSError; it never waits."""
 
-    def put_nowait(self, obj: Any, /) -> None: ...
+    def put_nowait(self, batch: Batch, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,7 @@ class RecorderStats:
 class Recorder:
     """Recorder of one account. Not thread safe: it belongs to the worker's loop.
 
-    `queue` is the worker's own multiprocessing queue, or None.
+    `queue` is the account's own queue to the writer, or None.
     """
 
     def __init__(
@@ -108,9 +104,6 @@ class Recorder:
         self._queue_pause_until: float | None = None
         self._refused = 0
         self._closed = False
-        cancel_join = getattr(queue, "cancel_join_thread", None)
-        if cancel_join is not None:
-            cancel_join()  # the journal has all records: do not hang at exit because the queue is not read any more
 
     # -- recording
 
@@ -180,10 +173,8 @@ class Recorder:
                 return
             self._queue_pause_until = None
         try:
-            if len(frames) > QUEUE_PAYLOAD_LIMIT:
-                raise queues.Full  # the queue bounds the number of batches, this bounds their size
             self.queue.put_nowait((self._unoffered_first, *self._unoffered_end, frames))
-        except (queues.Full, ValueError, OSError):
+        except (queues.Full, OSError):
             self._queue_dropped += 1
             self._queue_pause_until = self._last_write + FULL_PAUSE_S
 
@@ -240,17 +231,7 @@ class Recorder:
             return
         self._closed = True
         self.flush()
-        self._close_queue()
         self.journal.close()
-
-    def _close_queue(self) -> None:
-        """Let the queue's feeder thread finish, so that the queue stays usable, if that is quick."""
-        close, feeder = getattr(self.queue, "close", None), getattr(self.queue, "_thread", None)
-        if close is None:
-            return
-        close()
-        if feeder is not None:
-            feeder.join(CLOSE_QUEUE_S)
 
 
 def _sanitised(record: Record) -> Record:

@@ -3,7 +3,7 @@
     number expected next == first of the batch   -> take it (the batch says where the journal continues)
     batch starts later                            -> something was missed: read the journal, then compare again
     batch ends earlier                            -> known already, drop it
-    no batch, but the journal is longer than known -> the queue is gone or was full: read the journal
+    no batch, but the journal is longer than known -> the queue was full: read the journal
     the journal itself jumps                      -> those records are lost: note the gap, continue
 
 So the queue may lose, repeat or withhold anything; the result is each number once and in order.
@@ -22,8 +22,7 @@ from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.records.journal_reader import Damage, JournalReader
-from gridbot.records.recorder import Batch
-from gridbot.store.queue_drain import QueueDrain
+from gridbot.records.record_queue import Batch, QueueReceiver
 
 __all__ = ["AccountSource", "Taken"]
 
@@ -62,9 +61,9 @@ class _Limit:
 class AccountSource:
     """The records of one account in order, each once, from queue and journal."""
 
-    def __init__(self, account: str, directory: Path, drain: QueueDrain | None = None) -> None:
+    def __init__(self, account: str, directory: Path, queue: QueueReceiver | None = None) -> None:
         self.account = account
-        self.drain = drain
+        self._queue = queue
         self.next_seq = 1
         self.from_journal = 0
         self._reader = JournalReader(directory)
@@ -91,8 +90,8 @@ class AccountSource:
         `idle`: this is a regular look, so compare with the journal's length too.
         """
         taken = Taken(last_seq=self.next_seq - 1)
-        if self.drain and not self._batches:
-            self._batches.extend(self.drain.take())
+        if self._queue and not self._batches:
+            self._batches.extend(self._queue.take())
         arrived = bool(self._batches)
         full = _Limit(limit, max_bytes)
         while self._batches and not full(taken):
@@ -116,7 +115,7 @@ class AccountSource:
         """Without batches: read the journal, once it is clear that its bytes are not about to come by queue as well."""
         if not self._reader.has_more():
             self._suspect = False
-        elif self.drain is None or self._suspect:
+        elif self._queue is None or self._suspect:
             self._read_journal(full, taken)
         elif idle:
             self._suspect = True

@@ -84,11 +84,6 @@ class Child:
         """The newest health report of the current process; {} before the first."""
         return self._said.health
 
-    @property
-    def queue_clean(self) -> bool:
-        """Whether a worker has reported that it left its record queue in order."""
-        return self._said.queue_clean
-
     def advance(self, now: float, events: Iterable[Event], *, jitter: float) -> list[Action]:
         """Apply events, then the time, to the state. Returns the actions that the caller has to do."""
         self._state, actions = step(now, self._state, events, policy=self.spec.policy, jitter=jitter)
@@ -190,7 +185,6 @@ class _Said:
 
     health: Message = field(default_factory=dict)
     bye: str = ""
-    queue_clean: bool = False
 
     def note(self, message: Message) -> None:
         match message.get("type"):
@@ -198,5 +192,3 @@ class _Said:
                 self.health = message
             case "bye" | "refused":
                 self.bye = str(message.get("reason") or "")
-            case "queue":
-                self.queue_clean = bool(message.get("clean"))

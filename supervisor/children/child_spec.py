@@ -15,8 +15,8 @@ class ChildKind(StrEnum):
     """What a child is, which decides its pipes and the arguments it gets after those of its spec.
 
     PAPER:  entry(*args, port, report, life)      port: 0 at first, afterwards the one it had
-    WRITER: entry(*args, queues, report, life)    queues: {account: queue}
-    WORKER: entry(*args, paper_url, queue, conn)  paper_url: None unless `needs_paper`
+    WRITER: entry(*args, queues, report, life)    queues: {account: the receiving end of its record queue}
+    WORKER: entry(*args, paper_url, queue, conn)  paper_url: None unless `needs_paper`; queue: the sending end
 
     `report` is written by the child, `life` only ever ends (when the supervisor is gone), `conn` is both.
     """

@@ -14,14 +14,12 @@ from supervisor.exit_codes import ExitCode
 if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
     from gridbot.paper.server.paper_spec import PaperSpec
+    from gridbot.records.record_queue import QueueReceiver, QueueSender
     from supervisor.store.writer import WriterSpec
 
-__all__ = ["leave_queue", "paper", "paper_spec", "worker", "writer", "writer_spec"]
+__all__ = ["paper", "paper_spec", "worker", "writer", "writer_spec"]
 
 DAY_S = 86_400
-
-QUEUE_FLUSH_S = 2.0
-"""How long an ending worker waits for its queue's feeder thread; the journal has everything in any case."""
 
 
 def worker(
@@ -30,31 +28,28 @@ def worker(
     run_id: str,
     logs: ChildLogs,
     paper_url: str | None,
-    queue: Any,
+    queue: QueueSender,
     conn: Connection[Any, Any],
 ) -> None:
     """The process of one account."""
-    try:
-        from gridbot.worker.entry import run_worker
-        from gridbot.worker.spec import WorkerSpec
+    from gridbot.worker.entry import run_worker
+    from gridbot.worker.spec import WorkerSpec
 
-        spec = WorkerSpec(
-            account=account,
-            settings=config,
-            data_dir=config.storage.data_dir,
-            run_id=run_id,
-            paper_url=paper_url,
-            console=logs.console,
-        )
-        run_worker(spec, queue, conn)
-    finally:
-        leave_queue(queue, conn)
+    spec = WorkerSpec(
+        account=account,
+        settings=config,
+        data_dir=config.storage.data_dir,
+        run_id=run_id,
+        paper_url=paper_url,
+        console=logs.console,
+    )
+    run_worker(spec, queue, conn)
 
 
 def writer(
     config: GridbotConfig,
     logs: ChildLogs,
-    queues: dict[str, Any],
+    queues: dict[str, QueueReceiver],
     report: Connection[Any, Any],
     life: Connection[Any, Any],
 ) -> None:
@@ -104,24 +99,6 @@ def paper_spec(config: GridbotConfig, port: int | None = None) -> PaperSpec:
         if account.environment == "paper"
     ]
     return PaperSpec(config=config.paper, accounts=accounts, port=port)
-
-
-def leave_queue(queue: Any, conn: Connection[Any, Any]) -> None:
-    """Let the feeder thread finish, or give up on it; report to the supervisor whether the queue can be used again.
-
-    Without this, a process whose queue is no longer read would never end.
-    """
-    queue.close()
-    feeder = getattr(queue, "_thread", None)
-    if feeder is not None:
-        feeder.join(QUEUE_FLUSH_S)
-    clean = feeder is None or not feeder.is_alive()
-    if not clean:
-        queue.cancel_join_thread()
-    try:
-        conn.send({"type": "queue", "clean": clean})
-    except (OSError, ValueError):  # the supervisor is gone, or the worker has closed its end
-        return
 
 
 def _set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:

@@ -136,7 +136,6 @@ class Fleet:
                 self._events.fault(f"{child.spec.name}: spawning it", error)
             with self._contained(f"{child.spec.name}: ending what was begun"):
                 child.kill_now()
-            self._launch.ended(child.spec, in_order=True)
             self.advance(child, SpawnFailed(str(error)))
 
 

@@ -1,6 +1,8 @@
-"""What a child is given when it starts, beyond its spec: its record queue, and where the paper exchange is.
+"""What a child is given when it starts, beyond its spec: its end of a record queue, and where the paper exchange is.
 
-Owns the queues and the paper exchange's address.
+Owns the queues and the paper exchange's address. An account has one queue for as long as the supervisor lives: every
+process of the account has the same sending end, every writer the same receiving ends. So the death of one never
+concerns another (`gridbot.records.record_queue`).
 """
 
 from __future__ import annotations
@@ -8,25 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from supervisor.children.child import CONTEXT
+from gridbot.records.record_queue import record_queue
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import Message
-from supervisor.children.queues import QueueLedger, close_queue
 
 __all__ = ["LaunchArguments"]
 
-QUEUE_SIZE = 1000
-REFRESH_PAUSE_S = 5.0
-"""Shortest time between two orderly restarts of the writer for new queues."""
-
 
 class LaunchArguments:
-    """The arguments of the next process of each child."""
+    """The arguments of the next process of each child. Raises OSError when there are no descriptors for the queues."""
 
     def __init__(self, accounts: Iterable[str]) -> None:
-        self._queues = QueueLedger(accounts, lambda: CONTEXT.Queue(maxsize=QUEUE_SIZE), close_queue)
+        self._queues = {account: record_queue() for account in accounts}
         self._paper: dict[str, Any] = {}
-        self._refreshed_at: float | None = None
 
     @property
     def paper_url(self) -> str | None:
@@ -34,14 +30,14 @@ class LaunchArguments:
         return self._paper.get("url")
 
     def of(self, spec: ChildSpec) -> tuple[Any, ...]:
-        """The arguments after those of the spec (see `ChildKind`). The queues in them count as in use."""
+        """The arguments after those of the spec (see `ChildKind`)."""
         match spec.kind:
             case ChildKind.PAPER:
                 return (self._paper.get("port", 0),)
             case ChildKind.WRITER:
-                return (self._queues.for_writer(),)
+                return ({account: receiver for account, (_, receiver) in self._queues.items()},)
             case ChildKind.WORKER:
-                return self.paper_url if spec.needs_paper else None, self._queues.for_worker(spec.account)
+                return self.paper_url if spec.needs_paper else None, self._queues[spec.account][0]
 
     def paper_is_ready(self, message: Message) -> str:
         """Store the address of its ready message. Returns the previous address if it was different, else ""."""
@@ -49,26 +45,8 @@ class LaunchArguments:
         self._paper = {"url": message.get("url"), "port": message.get("port")}
         return before
 
-    def ended(self, spec: ChildSpec, *, in_order: bool) -> None:
-        """A process has ended, or could not be started: keep its queues, or discard them after a disorderly end."""
-        if spec.kind is ChildKind.WORKER:
-            self._queues.worker_ended(spec.account, in_order=in_order)
-        elif spec.kind is ChildKind.WRITER:
-            self._queues.writer_ended(in_order=in_order)
-
-    def records_by_queue(self, account: str) -> bool:
-        """Whether this account's records reach the writer by queue; by its journal otherwise."""
-        return bool(account) and self._queues.usable(account)
-
-    def refresh_is_due(self, now: float) -> bool:
-        """Whether the running writer should restart to get a new queue. True at most once in `REFRESH_PAUSE_S`."""
-        if self._refreshed_at is not None and now - self._refreshed_at < REFRESH_PAUSE_S:
-            return False
-        if not self._queues.writer_outdated():
-            return False
-        self._refreshed_at = now
-        return True
-
-    def forget_discarded(self) -> None:
-        """Release the discarded queues. Only when no process is starting, see `children.queues.close_queue`."""
-        self._queues.forget_discarded()
+    def close(self) -> None:
+        """Close our descriptors of the queues."""
+        for ends in self._queues.values():
+            for end in ends:
+                end.close()

@@ -67,7 +67,7 @@ class ChildMessages:
                 self._fleet.advance(child, Restart(str(message.get("reason"))))
             case "answer":
                 self._on_answer(message)
-            case "bye" | "refused" | "queue":
+            case "bye" | "refused":
                 pass
             case other:
                 log.warning("%s sent a message of unknown type %r", child.spec.name, other)

@@ -36,7 +36,7 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
-from supervisor.children.policy_types import Exited, ProcessState, Restart, Stalled
+from supervisor.children.policy_types import Exited, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import ExitCode
@@ -128,6 +128,7 @@ class Supervisor:
                 self._fleet.kill_now()
                 await control.close()
                 self._journal.close()
+                self._launch.close()
                 self._lock.release()
         log.info("stopped%s", " by force" if self._stopping.forced else "")
         return ExitCode.FORCED if self._stopping.forced else ExitCode.OK
@@ -189,20 +190,10 @@ class Supervisor:
     def _tend(self) -> None:
         """Let time pass for every child, and start or stop what is due."""
         self._fleet.advance_all()
-        if not any(child.state.process is ProcessState.STARTING for child in self._fleet):
-            self._launch.forget_discarded()
         if not self._stopping.begun:
             self._starting.start_due()
-            self._refresh_writer()
         elif self._stopping.stop_due():
             self._finished.set()
-
-    def _refresh_writer(self) -> None:
-        """Restart the writer in order when there are queues it does not have."""
-        writer = self._fleet.first(ChildKind.WRITER)
-        running = writer is not None and writer.state.process is ProcessState.RUNNING
-        if writer is not None and running and self._launch.refresh_is_due(self._clock()):
-            self._fleet.advance(writer, Restart("restarted in order for a new record queue"))
 
     def _on_exit(self, child: Child, code: int) -> None:
         """Whatever else fails: the policy hears of the end, or the child would count as alive for ever."""
@@ -213,9 +204,7 @@ class Supervisor:
         self._faults.attempt("looking after the children", self._tend)
 
     def _note_end(self, child: Child, code: int) -> None:
-        in_order = child.queue_clean if child.spec.kind is ChildKind.WORKER else code == ExitCode.OK
         self._operations.on_exit(child)
-        self._launch.ended(child.spec, in_order=in_order)
         if child.spec.ends_session and code == ExitCode.OK and not self._stopping.begun:
             log.info("%s has ended in order, and with it this session", child.spec.name)
             self.stop()

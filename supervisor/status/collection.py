@@ -14,6 +14,7 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
+from supervisor.children.policy_types import ProcessState
 from supervisor.status.model import ChildFacts, SupervisorFacts, build_status
 from supervisor.utc_time import utc_now
 
@@ -42,6 +43,8 @@ def supervisor_facts(
 def status_of(now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch: LaunchArguments) -> dict[str, Any]:
     """The whole model; `now` is the clock of the children's states."""
 
+    writer_runs = any(child.state.process is ProcessState.RUNNING for child in fleet.of_kind(ChildKind.WRITER))
+
     def facts(child: Child) -> ChildFacts:
         account = child.spec.account
         return ChildFacts(
@@ -52,7 +55,7 @@ def status_of(now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch
             last_exit=child.last_exit,
             account=account,
             strategies=[dict(row) for row in plan.strategies.get(account, ())],
-            by_queue=launch.records_by_queue(account),
+            by_queue=writer_runs,
         )
 
     of_kind = {kind: [facts(child) for child in fleet.of_kind(kind)] for kind in ChildKind}

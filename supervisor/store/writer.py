@@ -24,10 +24,10 @@ import psutil
 
 from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory, write_committed
+from gridbot.records.record_queue import QueueReceiver
 from gridbot.store.commit import Rows, commit, delete_older, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.ingest import AccountSource
-from gridbot.store.queue_drain import QueueDrain
 from gridbot.store.reading import database_path
 from supervisor.store.writer_lock import take_writer_lock
 
@@ -98,7 +98,7 @@ class Writer:
     `database`: another file than the data directory's own, for building a new one (see `supervisor.store.rebuild`).
     """
 
-    def __init__(self, spec: WriterSpec, queues: Mapping[str, Any], database: Database | None = None) -> None:
+    def __init__(self, spec: WriterSpec, queues: Mapping[str, QueueReceiver], database: Database | None = None) -> None:
         self.spec = spec
         self.state = WriterState()
         self.database = database or Database(database_path(spec.data_dir))
@@ -110,9 +110,8 @@ class Writer:
         self._uncertain = True
         self._more = False
         for account in sorted({*spec.accounts, *queues, *accounts_on_disk(spec.data_dir)}):
-            drain = QueueDrain(account, queues[account]) if account in queues else None
             directory = journal_directory(spec.data_dir, account)
-            self._sources[account] = AccountSource(account, directory, drain)
+            self._sources[account] = AccountSource(account, directory, queues.get(account))
 
     # -- one flush
 
@@ -247,11 +246,7 @@ class Writer:
         }
 
     def close(self) -> None:
-        """Leave the queues usable and give up the writer's lock."""
-        deadline = time.monotonic() + 0.5
-        for source in self._sources.values():
-            if source.drain:
-                source.drain.stop(max(0.0, deadline - time.monotonic()))
+        """Give up the writer's lock. The queues stay for the next writer."""
         self.database.close()
         os.close(self._lock_fd)
 

@@ -12,11 +12,13 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
 import duckdb
 
+from gridbot.records.record_queue import QueueReceiver
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import SchemaTooNew
@@ -35,7 +37,7 @@ HEALTH_S: Final = 1.0
 TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
-def run_writer(spec: WriterSpec, queues: dict[str, Any], health: Connection, life: Connection) -> None:
+def run_writer(spec: WriterSpec, queues: Mapping[str, QueueReceiver], health: Connection, life: Connection) -> None:
     """Entry of the writer process. Raises SystemExit(7) when it cannot start."""
     stopping = _StopFlag()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -52,6 +52,7 @@ SHELLS = {
     "gridbot.records.journal_reader": "the journal's segments",
     "gridbot.records.journal_recovery": "the journal's segments",
     "gridbot.records.journal_sync": "the journal's thread",
+    "gridbot.records.record_queue": "the queue to the writer",
     "gridbot.background": "hears of threads that have ended",
     "gridbot.atomic_file": "the one way to replace a file, for state and journal",
     "gridbot.worker.entry": "the entry of the process",

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,7 @@ import pytest
 
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
+from gridbot.records.record_queue import QueueReceiver
 from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows, commit
@@ -125,7 +126,10 @@ class WriterProcess:
 
 
 def start_writer(
-    data_dir: Path, accounts: tuple[str, ...] = ("alice",), queues: dict[str, Any] | None = None, **kwargs: Any
+    data_dir: Path,
+    accounts: tuple[str, ...] = ("alice",),
+    queues: Mapping[str, QueueReceiver] | None = None,
+    **kwargs: Any,
 ) -> WriterProcess:
     health, health_child = CONTEXT.Pipe(duplex=False)
     life_child, life = CONTEXT.Pipe(duplex=False)

@@ -10,6 +10,7 @@ import threading
 import time
 from multiprocessing.connection import wait
 from pathlib import Path
+from queue import Full
 
 BEAT_S = 0.05
 
@@ -31,7 +32,8 @@ def worker(account, notes, url, queue, conn):
     seq = 0
     while not stop.is_set():
         seq += 1
-        queue.put_nowait(f"{account}:{seq}".encode())
+        with contextlib.suppress(Full):  # while no writer runs
+            queue.put_nowait((seq, seq, 0, 0, account.encode()))
         try:
             conn.send(beat(account, journal_seq=seq))
             message = conn.recv() if conn.poll(BEAT_S) else None
@@ -63,13 +65,6 @@ def worker(account, notes, url, queue, conn):
     with contextlib.suppress(OSError):  # nobody listens when the supervisor died
         conn.send({"type": "bye", "reason": reason, "exit_code": 0})
     note(notes, f"{account} end")
-    finish(queue, conn)
-
-
-def finish(queue, conn):
-    from supervisor.children.entry_points import leave_queue
-
-    leave_queue(queue, conn)
 
 
 def crashing(account, url, queue, conn):
@@ -78,7 +73,6 @@ def crashing(account, url, queue, conn):
 
 
 def exits(account, code, url, queue, conn):
-    finish(queue, conn)
     raise SystemExit(code)
 
 
@@ -109,7 +103,7 @@ def logging_worker(account, url, queue, conn):
 
 
 def writer(notes, queues, report, life):
-    """Counts what comes by queue and acknowledges it; "writer has" notes tell which queues it was given."""
+    """Counts what comes by queue and acknowledges it; "writer start" notes tell which queues it was given."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     note(notes, f"writer start {os.getpid()} {','.join(sorted(queues))}")
@@ -117,8 +111,9 @@ def writer(notes, queues, report, life):
     committed = {}
     while not stop.is_set():
         for account, queue in queues.items():
-            while not queue.empty():
-                committed[account] = int(queue.get().split(b":")[1])
+            for _, last, _, _, frames in queue.take():
+                assert frames == account.encode()
+                committed[account] = last
         report.send({"type": "health", "rss": 1, "committed": committed, "lag_s": 0.0, "rows": sum(committed.values())})
         if wait([life], BEAT_S):
             return

@@ -110,14 +110,11 @@ def test_force_reaches_everyone_at_once(bench: Bench) -> None:
     assert bench.asked_to_stop() == {"paper", "writer"}
 
 
-def test_the_writer_is_refreshed_for_a_new_queue_but_not_too_often(bench: Bench) -> None:
+def test_every_process_of_an_account_and_every_writer_has_the_same_queue(bench: Bench) -> None:
     worker, writer = bench.child("a").spec, bench.child("writer").spec
-    bench.launch.of(worker)
-    bench.launch.of(writer)
-    assert bench.launch.records_by_queue("a")
-    assert not bench.launch.refresh_is_due(0.0)
-    bench.launch.ended(worker, in_order=False)
-    assert not bench.launch.records_by_queue("a")
-    assert bench.launch.refresh_is_due(10.0)
-    assert not bench.launch.refresh_is_due(14.9)
-    assert bench.launch.refresh_is_due(15.1)
+    for _ in range(2):
+        _, sender = bench.launch.of(worker)
+        [receivers] = bench.launch.of(writer)
+        sender.put_nowait((1, 2, 3, 4, b"records"))
+        assert receivers["a"].take() == [(1, 2, 3, 4, b"records")]
+        assert receivers["b"].take() == []

@@ -62,7 +62,6 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     [
         ("_fleet", "advance_all", 10.0, "looking for a stall"),
         ("_starting", "start_due", 0.2, "looking after the children"),
-        ("_launch", "forget_discarded", 0.2, "looking after the children"),
         ("_journal", "sample", 0.2, "recording the state of all"),
     ],
 )
@@ -128,7 +127,7 @@ def test_a_child_that_cannot_be_spawned_has_failed_whatever_raised(
     assert len(bench.alerts) == 2
 
 
-@pytest.mark.parametrize("owner", ["launch", "alerts", "journal"])
+@pytest.mark.parametrize("owner", ["operations", "alerts", "journal"])
 def test_the_end_of_a_child_reaches_its_policy_whatever_fails_beside_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, owner: str
 ) -> None:
@@ -138,7 +137,7 @@ def test_the_end_of_a_child_reaches_its_policy_whatever_fails_beside_it(
     supervisor = bench.supervisor
     a, b = supervisor._fleet
     target, name = {
-        "launch": (supervisor._launch, "ended"),
+        "operations": (supervisor._operations, "on_exit"),
         "alerts": (supervisor._alerts, "add"),
         "journal": (supervisor._journal, "alert"),
     }[owner]
