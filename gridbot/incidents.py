@@ -54,6 +54,7 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "ip_ban": 0.0,
     "no_order_number": 0.0,
     "terms": 0.0,
+    "stale_price": 0.0,
     # Comes and goes: the next time soon after is the same incident.
     "cap": 60.0,
     "refused": 10.0,

@@ -22,7 +22,7 @@ __all__ = ["classify", "from_http_status", "from_ret_code", "scrub"]
 
 # What the texts of 10001 say (docs/bybit.md 4.4), in lower case; anything else is a wrong parameter.
 _TEXTS_OF_10001 = (
-    ("position idx", ErrorKind.HALT),
+    ("position idx", ErrorKind.RESYNC),
     ("openapi sign params error", ErrorKind.AUTH),
     ("not modified", ErrorKind.NOOP),
 )

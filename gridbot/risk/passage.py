@@ -6,14 +6,14 @@
 
 A strategy has four lanes: opens and closes of its long and its short. A lane is *shut* when the newest `SHUT_AFTER`
 requests of it were refused and none was accepted in between. What may pass by itself (a lost answer, an overloaded
-exchange) shuts it only when it has lasted for `PATIENCE_S`. The breakers of levels hold single prices back; this says
-that nothing passes at all, why, and what can be done.
+exchange, a close that finds nothing left) shuts it only when it has lasted for `PATIENCE_S`. The breakers of levels hold
+single prices back; this says that nothing passes at all, why, and what can be done.
 
     event      what changes                                        effect
     Refused    one more in the row of the lane                     ReadTerms, unless what was refused passes by itself
     Accepted   the row ends                                        -
 
-Refusals that have an alert of their own are not counted: key, ban, halt and our own rate (`UNCOUNTED`).
+Refusals that have an alert of their own are not counted: key, ban and halt (`UNCOUNTED`).
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ FORGOTTEN_S = 300.0
 """A lane of which nothing was refused for so long is not held to be shut: nothing is wanted of it any more."""
 REDUCE_ONLY_ZERO = 110017
 NOTHING: Mapping[Direction, str] = {}
-UNCOUNTED = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.IP_BAN, ErrorKind.AUTH, ErrorKind.HALT})
-PASSING = frozenset({ErrorKind.RETRY, ErrorKind.AMBIGUOUS, ErrorKind.DUPLICATE, ErrorKind.NOOP})
+UNCOUNTED = frozenset({ErrorKind.IP_BAN, ErrorKind.AUTH, ErrorKind.HALT})
+PASSING = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.RETRY, ErrorKind.AMBIGUOUS, ErrorKind.DUPLICATE, ErrorKind.NOOP})
 """What may pass by itself, or may have taken effect."""
 
 
@@ -75,11 +75,14 @@ class Row:
     last_s: float
     error: ExchangeError
 
-    def is_shut(self, now_s: float) -> bool:
-        """Whether nothing of the lane passes at the moment."""
+    may_pass: bool = False
+    """Whether it may pass by itself."""
+
+    def is_shut(self, now_s: float, *, has_cause: bool = False) -> bool:
+        """Whether nothing of the lane passes at the moment; with `has_cause` it is known that it cannot."""
         if self.count < SHUT_AFTER or now_s - self.last_s >= FORGOTTEN_S:
             return False
-        return self.error.kind not in PASSING or self.last_s - self.since_s >= PATIENCE_S
+        return has_cause or not self.may_pass or self.last_s - self.since_s >= PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,8 @@ def step(state: Passage, event: Event, now_s: float) -> tuple[Passage, list[Read
         return state, []
     if known is None or now_s - known.last_s >= FORGOTTEN_S:
         known = Row(0, now_s, now_s, error)
-    row = Row(known.count + 1, known.since_s, now_s, error)
-    wants_terms = error.kind not in PASSING or (error.ret_code is not None and row.count >= SHUT_AFTER)
+    row = Row(known.count + 1, known.since_s, now_s, error, _may_pass(lane, error))
+    wants_terms = not row.may_pass or row.is_shut(now_s)
     return Passage({**state.lanes, lane: row}), [ReadTerms(lane.strategy)] if wants_terms else []
 
 
@@ -144,7 +147,11 @@ def blocked(
     somebody else covers a leg, so that there is nothing left to close.
     """
     lanes = {lane: row for lane, row in state.lanes.items() if lane.strategy == strategy}
-    shut = {lane: row for lane, row in lanes.items() if row is not None and row.is_shut(now_s)}
+    shut = {
+        lane: row
+        for lane, row in lanes.items()
+        if row is not None and row.is_shut(now_s, has_cause=_is_covered(lane, row, covers))
+    }
     if not shut:
         return ""
     tried = [lane for lane, row in lanes.items() if row is None or now_s - row.last_s < FORGOTTEN_S]
@@ -152,9 +159,15 @@ def blocked(
     newest = max(shut.values(), key=lambda row: row.last_s)
     count = sum(row.count for row in shut.values())
     found = [f"{strategy}: no {what} gets through, {count} refused in a row: {newest.error}", *hints]
-    found += [
-        covers[lane.direction]
-        for lane, row in shut.items()
-        if lane.closes and row.error.ret_code == REDUCE_ONLY_ZERO and lane.direction in covers
-    ]
+    found += [covers[lane.direction] for lane, row in shut.items() if _is_covered(lane, row, covers)]
     return "; ".join([*found, remedy_for(newest.error)])
+
+
+def _may_pass(lane: Lane, error: ExchangeError) -> bool:
+    """A close that finds nothing left often passes later: news of orders and of positions are not in step."""
+    return error.kind in PASSING or (lane.closes and error.ret_code == REDUCE_ONLY_ZERO)
+
+
+def _is_covered(lane: Lane, row: Row, covers: Mapping[Direction, str]) -> bool:
+    """Whether nothing can be closed because an order of somebody else does."""
+    return lane.closes and row.error.ret_code == REDUCE_ONLY_ZERO and lane.direction in covers

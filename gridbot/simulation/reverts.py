@@ -26,6 +26,7 @@ from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import AskExecutions
 from gridbot.state.holds_file import HoldsFile
+from gridbot.worker.passage_watch import PassageWatch
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -105,9 +106,19 @@ def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
 
+def _say_nothing_of_refusals() -> AbstractContextManager[Any]:
+    return patch.object(PassageWatch, "blocked", lambda *_: "")
+
+
 REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
+    "tell-standstill": Revert(
+        "When every order is refused, health and an alert say so.",
+        ("standstill-is-told",),
+        1,
+        _say_nothing_of_refusals,
+    ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
     "look-up-lost-replies": Revert(
         "An order whose reply was lost is looked up, not given up.",

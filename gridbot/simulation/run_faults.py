@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-__all__ = ["Fault", "FaultKind", "Plan", "draw_plan"]
+__all__ = ["CREATE_CODES", "Fault", "FaultKind", "Plan", "draw_plan"]
 
 
 class FaultKind(StrEnum):
@@ -24,6 +24,7 @@ class FaultKind(StrEnum):
     LOST_REPLIES = "lost_replies"
     REFUSALS = "refusals"
     LATE_REFUSALS = "late_refusals"
+    NO_CREATES = "no_creates"
     BAN = "ban"
     SKEW = "skew"
     STREAMS_DOWN = "streams_down"
@@ -114,6 +115,8 @@ STATE_FILES = ("holds", "latch", "ledger", "generation", "run")
 SPOILED = ("torn", "empty", "garbled")
 TOPICS = ("order", "execution", "position", "wallet", "")
 CODES = (10006, 10016, 10000)
+CREATE_CODES = (10001, 110003, 110017, 110094, 170193, 181001)
+"""With which the exchange refuses every create for a while; the last is in no table of ours."""
 
 
 def _length(rng: random.Random, left_s: float, longest_s: float = 1200.0) -> float:
@@ -182,6 +185,13 @@ DRAWS: dict[FaultKind, tuple[float, Draw]] = {
     FaultKind.LOST_REPLIES: (1.5, _requests),
     FaultKind.REFUSALS: (1.5, _refusals),
     FaultKind.LATE_REFUSALS: (0.7, _refusals),
+    FaultKind.NO_CREATES: (
+        0.4,
+        lambda rng, left: (
+            min(left, rng.choice((20.0, 90.0, 300.0))),
+            {"endpoint": "/v5/order/create", "chance": 1.0, "code": rng.choice(CREATE_CODES)},
+        ),
+    ),
     FaultKind.SKEW: (
         0.4,
         lambda rng, left: (_length(rng, left, 120.0), {"ms": rng.choice((-8000, -900, 700, 1500, 6000))}),

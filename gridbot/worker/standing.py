@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from gridbot.incidents import Name, Standing
 from gridbot.risk.gate import Gate
+from gridbot.risk.gate_checks import STALE_PRICE_S
 from gridbot.risk.holds import Hold, Who
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.passage_watch import PassageWatch
@@ -37,7 +38,7 @@ def standing(
         text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
         found[Name("no_order_number")] = Standing("error", text)
     for state in strategies:
-        found |= _of_strategy(state, passage)
+        found |= _of_strategy(state, passage, now_s)
     return found
 
 
@@ -50,8 +51,11 @@ def _of_gate(gate: Gate, now_s: float) -> dict[Name, Standing]:
     return found
 
 
-def _of_strategy(state: StrategyRiskState, passage: PassageWatch) -> dict[Name, Standing]:
+def _of_strategy(state: StrategyRiskState, passage: PassageWatch, now_s: float) -> dict[Name, Standing]:
     found = {}
+    if state.price_s is not None and now_s - state.price_s > STALE_PRICE_S:
+        text = f"{state.symbol}: no price for {STALE_PRICE_S:.0f} s; nothing is placed until one comes"
+        found[Name(f"stale_price.{state.symbol}", state.strat_id)] = Standing("warning", text)
     blocked, terms = passage.blocked(state.book, state.strat_id), passage.terms.get(state.symbol)
     if blocked:
         found[Name(f"refused.{state.symbol}", state.strat_id)] = Standing("error", blocked)
