@@ -102,9 +102,10 @@ class Plan:
 What = dict[str, str | float | int]
 Draw = Callable[[random.Random, float], tuple[float, What]]
 
+CREATE = "/v5/order/create"
 ENDPOINTS = (
     "",
-    "/v5/order/create",
+    CREATE,
     "/v5/order/cancel",
     "/v5/execution/list",
     "/v5/order/realtime",
@@ -189,7 +190,7 @@ DRAWS: dict[FaultKind, tuple[float, Draw]] = {
         0.4,
         lambda rng, left: (
             min(left, rng.choice((20.0, 90.0, 300.0))),
-            {"endpoint": "/v5/order/create", "chance": 1.0, "code": rng.choice(CREATE_CODES)},
+            {"endpoint": CREATE, "chance": 1.0, "code": rng.choice(CREATE_CODES)},
         ),
     ),
     FaultKind.SKEW: (
@@ -239,6 +240,7 @@ LONG_DRAWS: dict[FaultKind, tuple[float, Draw]] = {
 LONG_S = 600.0
 OUTAGE_CHANCE = 0.5
 HELD_CHANCE = 0.1
+REFUSED_CHANCE = 0.08
 
 
 def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
@@ -257,12 +259,21 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
         drawn += _outage(rng, length_s)
     if rng.random() < HELD_CHANCE:
         drawn += _held_over_a_death(rng, length_s)
+    if rng.random() < REFUSED_CHANCE:
+        drawn.append(_refused_for_long(rng, length_s))
     drawn.sort(key=lambda item: item[1])
     faults = (
         Fault(number, kind, round(at_s, 3), round(for_s, 3), what)
         for number, (kind, at_s, for_s, what) in enumerate(drawn, start=1)
     )
     return Plan(seed, length_s, dense, tuple(faults))
+
+
+def _refused_for_long(rng: random.Random, length_s: float) -> tuple[FaultKind, float, float, What]:
+    """The exchange refuses every create for more than a minute, perhaps from the beginning on."""
+    at_s = rng.choice((0.0, rng.uniform(0.0, length_s * 0.3)))
+    for_s = min(length_s - at_s, rng.uniform(70.0, 300.0))
+    return FaultKind.NO_CREATES, at_s, for_s, {"endpoint": CREATE, "chance": 1.0, "code": rng.choice(CREATE_CODES)}
 
 
 def _held_over_a_death(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
