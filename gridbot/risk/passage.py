@@ -6,8 +6,8 @@
 
 A strategy has four lanes: opens and closes of its long and its short. A lane is *shut* when the newest `SHUT_AFTER`
 requests of it were refused and none was accepted in between. What may pass by itself (a lost answer, an overloaded
-exchange, a close that finds nothing left) shuts it only when it has lasted for `PATIENCE_S`. The breakers of levels hold
-single prices back; this says that nothing passes at all, why, and what can be done.
+exchange, a close that finds nothing left) shuts it only when it has lasted for `PATIENCE_S`. The breakers of levels
+hold single prices back; this says that nothing passes at all, why, and what can be done.
 
     event      what changes                                        effect
     Refused    one more in the row of the lane                     ReadTerms, unless what was refused passes by itself

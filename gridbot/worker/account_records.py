@@ -9,18 +9,29 @@ from gridbot.risk.obstacles import ObstacleWatch, obstacles_of
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.standing import standing
+from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["AccountRecords"]
 
 
 class AccountRecords:
-    """Called once a second and after an operator's command; `runners` are all strategies by symbol."""
+    """Called once a second and after an operator's command.
 
-    def __init__(self, recorder: Recorder, context: WorkerContext, runners: Mapping[str, StrategyRunner]) -> None:
+    `runners` are all strategies by symbol, `refused` those that could not start.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        context: WorkerContext,
+        runners: Mapping[str, StrategyRunner],
+        refused: Sequence[RefusedStrategy] = (),
+    ) -> None:
         self._recorder = recorder
         self._context = context
         self._runners = runners
+        self._refused = refused
         self._obstacles = ObstacleWatch()
         self._journal_error = ""
 
@@ -45,6 +56,7 @@ class AccountRecords:
             ip_banned_until_s=context.executor.ip_banned_until_s,
             has_numbers=context.generations.available(1),
             now_s=now_s,
+            refused=self._refused,
         )
         context.alert.look(found)
 

@@ -119,7 +119,7 @@ class Assembly:
         """
         settings = self._spec.settings
         self.rest = self._outside.rest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
-        symbols = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
+        prepared = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
             try:
@@ -143,8 +143,13 @@ class Assembly:
             checkpoint=self.checkpoint,
             strategies=self._strategies,
             begin_anew=self._begin_anew,
+            refused=prepared.refused,
         )
-        runners = [self._runner(strategy, symbols[strategy.symbol], context) for strategy in self._strategies]
+        runners = [
+            self._runner(strategy, prepared.symbols[strategy.symbol], context)
+            for strategy in self._strategies
+            if strategy.symbol in prepared.symbols
+        ]
         self.orchestrator = Orchestrator(parts, runners)
         self.ready = True
         await self.orchestrator.start()

@@ -60,6 +60,9 @@ def account_health(orchestrator: Orchestrator, *, state: str, uptime_s: float, p
     for runner in orchestrator.runners.values():
         row = part(runner.strat_id, partial(_strategy, orchestrator, runner))
         report["strategies"].append(row or {"strat_id": runner.strat_id, "symbol": runner.symbol, "open_orders": 0})
+    for refused in orchestrator.refused:
+        names = {"strat_id": refused.strat_id, "symbol": refused.symbol}
+        report["strategies"].append({**names, "state": "halted", "reason": refused.reason, "open_orders": 0})
     reasons = part("what is wrong", lambda: {"reasons": _reasons(orchestrator, now_s)}).get("reasons", [])
     report["reasons"] = [*reasons, *broken]
     report.update(part("the health", lambda: {"health": _word(orchestrator, report["reasons"], now_s)}))
@@ -197,6 +200,7 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     if error:
         reasons.append(f"the journal cannot be written: {error}")
     reasons += _blocked(orchestrator)
+    reasons.extend(f"{refused.strat_id} halted: {refused.reason}" for refused in orchestrator.refused)
     for runner in orchestrator.runners.values():
         if runner.risk_state.halted:
             reasons.append(f"{runner.strat_id} halted: {runner.risk_state.halted}")

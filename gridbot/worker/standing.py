@@ -14,6 +14,7 @@ from gridbot.risk.gate_checks import STALE_PRICE_S
 from gridbot.risk.holds import Hold, Who
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.passage_watch import PassageWatch
+from gridbot.worker.startup import RefusedStrategy
 
 __all__ = ["standing"]
 
@@ -26,8 +27,12 @@ def standing(
     ip_banned_until_s: float | None,
     has_numbers: bool,
     now_s: float,
+    refused: Iterable[RefusedStrategy] = (),
 ) -> dict[Name, Standing]:
-    """Everything that stands at `now_s` (monotonic). `gates` are the account's and those of shadow strategies."""
+    """Everything that stands at `now_s` (monotonic).
+
+    `gates` are the account's and those of shadow strategies; `refused` are strategies that could not start.
+    """
     found: dict[Name, Standing] = {}
     for gate in gates:
         found |= _of_gate(gate, now_s)
@@ -37,6 +42,8 @@ def standing(
     if not has_numbers:
         text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
         found[Name("no_order_number")] = Standing("error", text)
+    for one in refused:
+        found[Name(f"halt.{one.symbol}", one.strat_id)] = Standing("error", str(one))
     for state in strategies:
         found |= _of_strategy(state, passage, now_s)
     return found

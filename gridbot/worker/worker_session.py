@@ -91,7 +91,11 @@ class WorkerSession:
         Raises StartRefused, JournalBusy, and whatever unexpected ends the trading, also an OSError.
         """
         report = background.start(self._reporting.run(), name="the reports to the supervisor")
-        assembly = self._assembly = self._assemble()
+        try:
+            assembly = self._assembly = self._assemble()
+        except BaseException:
+            report.cancel()
+            raise
         reason, code = "stopped", EXIT_OK
         try:
             if not await self._start(assembly):
@@ -226,7 +230,11 @@ class WorkerSession:
     async def _trade(self, assembly: Assembly) -> None:
         orchestrator = assembly.orchestrator
         self._commands = Commands(
-            self._spec.account, list(orchestrator.runners.values()), orchestrator.context.requests, orchestrator.losses
+            self._spec.account,
+            list(orchestrator.runners.values()),
+            orchestrator.context.requests,
+            orchestrator.losses,
+            orchestrator.refused,
         )
         self._reporting.enter("trading")
         self._reporting.report()
