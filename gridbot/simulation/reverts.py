@@ -116,7 +116,7 @@ REVERTS: dict[str, Revert] = {
     "tell-standstill": Revert(
         "When every order is refused, health and an alert say so.",
         ("standstill-is-told",),
-        1,
+        13,
         _say_nothing_of_refusals,
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
