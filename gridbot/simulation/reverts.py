@@ -30,6 +30,7 @@ from gridbot.state.documents import StateFile
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
 from gridbot.worker import order_manager
+from gridbot.worker.passage_watch import PassageWatch
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -147,6 +148,10 @@ def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
 
+def _say_nothing_of_refusals() -> AbstractContextManager[Any]:
+    return patch.object(PassageWatch, "blocked", lambda *_: "")
+
+
 REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "own-by-id": Revert(
@@ -157,6 +162,12 @@ REVERTS: dict[str, Revert] = {
     ),
     "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 4, _keep_what_fits_no_level),
     "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
+    "tell-standstill": Revert(
+        "When every order is refused, health and an alert say so.",
+        ("standstill-is-told",),
+        13,
+        _say_nothing_of_refusals,
+    ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
     "fail-closed": Revert(
         "A damaged file of holds is not taken for none.", ("halted-sends-nothing",), 31, _take_damage_for_none

@@ -15,6 +15,7 @@ from gridbot.records.record_types import RawMessageRecord, Record
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.worker.faults import Alert, Faults
+from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
 
@@ -47,6 +48,7 @@ class WorkerContext:
     faults: Faults
     shadows: Shadows
     trace: LatencyTrace
+    passage: PassageWatch
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""
 

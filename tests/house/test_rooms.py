@@ -40,7 +40,7 @@ GRIDBOT = {
     "store": "records atomic_file frames version",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
-    "risk": "core orders records",
+    "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background",
     "bybit": "core exchange background rolling_limit",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
