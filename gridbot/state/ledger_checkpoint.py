@@ -9,11 +9,12 @@ the state log, are kept until newer files are on the disk.
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 from typing import Any
 
 from gridbot.core.execution_ledger import Ledger
 from gridbot.records import builders
-from gridbot.records.record_types import ExecutionRecord
+from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record, StateRecord
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.state_log import StateLog
@@ -40,14 +41,16 @@ class Checkpoint:
         folded = 0
         for header, record in self._recorder.replay(read_from):
             self._states.recall(header.seq, record)
-            if isinstance(record, ExecutionRecord) and header.seq > seq:
-                execution = builders.execution_of(record)
-                ledger.restore(record.strategy, execution, record.realised_pnl, shadow=record.shadow)
-                folded += 1
+            if header.seq > seq:
+                folded += isinstance(record, ExecutionRecord)
+                _restore(ledger, record, is_alone=seq == 0)
         log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
         self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
         self._recorder.keep_above(read_from)
         self._states.begin()
+        ledger.settle("worked out again at a start")
+        for correction in ledger.take_corrections():
+            self._recorder.record(builders.of_correction(correction))
         return ledger
 
     def save(self, ledger: Ledger) -> None:
@@ -55,6 +58,8 @@ class Checkpoint:
         mark = (
             ledger.last_exec_ts,
             ledger.complete_to,
+            ledger.checked_to,
+            sum((t.net for t in ledger.totals.values()), Decimal(0)),
             sum(t.fills for t in ledger.totals.values()),
             len(ledger.totals),
         )
@@ -106,3 +111,24 @@ def _read_from(document: dict[str, Any]) -> int:
     """Number of the record behind which the next start reads the journal."""
     seq = int(document["seq"])
     return min(seq, int(document.get("states_to", seq)))
+
+
+def _restore(ledger: Ledger, record: Record | StateRecord, *, is_alone: bool) -> None:
+    """Apply a record that the checkpoint does not have; `is_alone`: there is no checkpoint.
+
+    What was held before is not known then, nor do records of version a1c99c4 tell the exchange's order: their figures
+    stay as they are.
+    """
+    match record:
+        case ExecutionRecord():
+            ledger.restore(
+                record.strategy,
+                builders.execution_of(record),
+                record.realised_pnl,
+                shadow=record.shadow,
+                is_final=is_alone or record.exchange_seq is None,
+            )
+        case CorrectionRecord():
+            ledger.restore_correction(builders.correction_of(record))
+        case AdjustmentRecord():
+            ledger.restore_row(record.strategy, builders.position_of(record))

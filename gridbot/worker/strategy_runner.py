@@ -151,6 +151,7 @@ class StrategyRunner:
     def on_execution(self, execution: ExecutionEvent, *, source: str = "stream") -> None:
         """Count an execution once; the strategy learns of each fill of its orders."""
         realised = self._context.ledger.apply(self.strat_id, execution, shadow=self.is_shadow)
+        self._context.record_corrections()
         if realised is None:
             return
         try:
