@@ -88,7 +88,7 @@ class MoneyWatch:
             total += correction.net
         self._context.record_corrections()
         self._repaired_seq = self._last_seq()
-        return f"{len(corrections)} executions corrected by {total:+f} USDT"
+        return f"{len(corrections)} executions corrected by {total.normalize():+f} USDT"
 
 
 def _correction(figure: Mapping[str, Any]) -> Correction:

@@ -102,7 +102,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
             f"exchange's log{apart}; {len(result.transfers)} without an execution (transfers and the like): {verdict}"
         )
         for each in found.corrected:
-            click.echo(f"  corrected: {each.executions} executions by {each.net:+f} USDT: {each.reason}")
+            click.echo(f"  corrected: {each.executions} executions by {each.net.normalize():+f} USDT: {each.reason}")
         for line in (*result.transfers, *result.lines):
             click.echo(f"  {line}")
         explained &= not result.lines

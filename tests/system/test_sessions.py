@@ -21,6 +21,7 @@ from gridbot.config.loading import load_config
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.exchange.environment import Environment
 from gridbot.store.reading import database_path
+from tests.system.conftest import DEMO
 
 pytestmark = pytest.mark.system
 
@@ -122,7 +123,7 @@ def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(gridbot
 
 def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gridbot: Any) -> None:
     """5 USDT too much for one execution, in the worker's ledger and in the database, as if always recorded so."""
-    session = gridbot.start()
+    session = gridbot.start(DEMO.replace("paper:\n", "paper:\n  state_file: paper.json\n"))
     session.wait(lambda status: filled(status) > 20, "fills")
     session.stop()
     path = session.data_dir / "state" / "alice" / "ledger.json"
@@ -149,7 +150,7 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     assert f"{wrong[0]}: recorded {Decimal(wrong[8]) - Decimal(wrong[7])}" in says().stdout
     done = says("--repair")
     assert "alice: 1 executions corrected by -5 USDT" in done.stdout
-    assert "corrected: 1 executions by -5.000000000000 USDT: the exchange's transaction log, by" in done.stdout
+    assert "corrected: 1 executions by -5 USDT: the exchange's transaction log, by" in done.stdout
     session.wait(lambda _: says().returncode == 0, "an exchange that agrees")
     session.stop()
     [row] = session.sql("SELECT exec_id, realised_pnl, fee FROM corrections")
@@ -198,8 +199,6 @@ paper:
 
 
 def test_orders_are_withdrawn_at_the_stop_when_configured(gridbot: Any) -> None:
-    from tests.system.conftest import DEMO
-
     session = gridbot.start(DEMO + "\nsupervisor: {on_stop: cancel}\n")
     session.wait(lambda s: session.strategy("bob-sol")["open_orders"] > 0, "resting orders")
     assert session.run("stop").returncode == 0

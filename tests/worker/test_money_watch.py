@@ -109,7 +109,7 @@ async def test_a_large_one_waits_for_an_operator() -> None:
     bench.lists("e1", "0.1")
     await bench.watch.check()
     assert bench.corrections == []
-    assert bench.watch.repair(5, [figure("e2", "8.5")]) == "1 executions corrected by -1.50 USDT"
+    assert bench.watch.repair(5, [figure("e2", "8.5")]) == "1 executions corrected by -1.5 USDT"
     await bench.watch.check()
     assert bench.corrections == [("e2", D("-1.5"), 0), ("e1", D("0.1"), 0)]
     assert bench.ledger.of("btc").realised == D("8.6")
