@@ -63,8 +63,8 @@ def _named(account: Account, params: Params) -> list[Order] | None:
 
 
 def _visible(exchange: Exchange, stamp_ms: int, now_ms: int) -> bool:
-    """False while a change is too recent for the listings, which lag."""
-    return now_ms - stamp_ms >= exchange.config.query_lag_ms
+    """False while a change is too recent for the listings, which lag. One from a clock that has gone back is shown."""
+    return not 0 <= now_ms - stamp_ms < exchange.config.query_lag_ms
 
 
 def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
