@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridbot.shortage import is_shortage
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.launch_arguments import LaunchArguments
@@ -134,7 +135,12 @@ class Fleet:
                 self._events.fault(f"{child.spec.name}: spawning it", error)
             with self._contained(f"{child.spec.name}: ending what was begun"):
                 child.kill_now()
-            self.advance(child, SpawnFailed(str(error)))
+            self.advance(child, SpawnFailed(str(error), short=_is_short(error)))
+
+
+def _is_short(error: Exception) -> bool:
+    """Whether the machine had no room for a process; too many of them is told as "try again"."""
+    return is_shortage(error) or isinstance(error, BlockingIOError)
 
 
 def _log_change(child: Child) -> None:

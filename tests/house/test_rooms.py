@@ -25,6 +25,7 @@ GRIDBOT = {
     "process_guard": "",
     "background": "",
     "fault_book": "",
+    "shortage": "",
     "core": "",
     # What an operator can ask, as a table.
     "commands": "",
@@ -49,7 +50,7 @@ GRIDBOT = {
     "state": "core ports strategies risk records config atomic_file background version",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
-    " process_guard system_ports background fault_book segment_file",
+    " process_guard system_ports background fault_book segment_file shortage",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background core ports strategies orders records risk execution bybit exchange config state worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
@@ -60,9 +61,9 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     "store": "gridbot.store gridbot.records gridbot.system_ports gridbot.state gridbot.config gridbot.exchange"
-    " gridbot.bybit gridbot.atomic_file exit_codes utc_time",
+    " gridbot.bybit gridbot.atomic_file gridbot.shortage exit_codes utc_time",
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
-    " gridbot.records store"
+    " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
     "status": "gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.commands gridbot.version children",
