@@ -22,6 +22,7 @@ from typing import Protocol
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.listing import Listing
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, RateLimit
 from gridbot.exchange.stream_news import Drained, StreamHealth
 
@@ -77,7 +78,8 @@ class OrderGateway(Protocol):
 class ExchangeQueries(Protocol):
     """Reads the account and sets up its symbols. Every call raises ExchangeError and nothing else.
 
-    A listing is complete or raises TruncatedListing. Times are UTC milliseconds.
+    A listing is complete but for the rows that it names as unreadable, or raises TruncatedListing. A question about one
+    order raises UnreadableRows. Times are UTC milliseconds.
     """
 
     async def server_time_ms(self) -> int:
@@ -86,7 +88,7 @@ class ExchangeQueries(Protocol):
     async def instrument(self, symbol: str) -> Instrument:
         """Trading rules and risk tiers of a symbol."""
 
-    async def open_orders(self, symbol: str | None = None) -> list[OrderUpdateEvent]:
+    async def open_orders(self, symbol: str | None = None) -> Listing[OrderUpdateEvent]:
         """All open orders of a symbol, or of the account."""
 
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
@@ -94,13 +96,13 @@ class ExchangeQueries(Protocol):
 
     async def executions(
         self, start_ms: int, end_ms: int | None = None, symbol: str | None = None
-    ) -> list[ExecutionEvent]:
+    ) -> Listing[ExecutionEvent]:
         """Executions from `start_ms` to `end_ms` or now, each once, oldest first."""
 
     async def executions_of(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> list[ExecutionEvent]:
         """All executions of one order, whenever they were, each once, oldest first."""
 
-    async def positions(self, symbol: str | None = None) -> list[PositionEvent]:
+    async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
         """With `symbol` both legs, flat ones included; without it only legs that are open."""
 
     async def wallet(self) -> WalletEvent:

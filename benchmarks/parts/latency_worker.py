@@ -59,7 +59,7 @@ class Watched(Assembly):
 
     def __init__(self, spec: WorkerSpec, records: Any, look: Callable[[], None]) -> None:
         super().__init__(
-            spec, records, alert=lambda level, key, text, strategy="": None, clock=SystemClock(), ids=SystemIds()
+            spec, records, alert=lambda level, key, text, strategy: None, clock=SystemClock(), ids=SystemIds()
         )
         self._look = look
 

@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 from gridbot.bybit.clocks import monotonic_s
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import from_ret_code
-from gridbot.bybit.raw_fields import parse_rows
+from gridbot.bybit.raw_fields import parse_rows, time_of
 from gridbot.bybit.session import Reply, RestTransport
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
+from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import RateLimit
 
-__all__ = ["LINEAR", "MAX_PAGES", "Calls", "result_of", "row_of", "rows_of", "texts", "whole"]
+__all__ = ["LINEAR", "MAX_PAGES", "Calls", "listed", "result_of", "row_of", "rows_of", "texts", "whole"]
 
 T = TypeVar("T")
 
@@ -144,12 +145,24 @@ def row_of(rows: list[Any], symbol: str) -> dict[str, Any] | None:
     return next((row for row in rows if isinstance(row, dict) and row.get("symbol") == symbol), None)
 
 
-def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> list[T]:
-    """All rows as events. An unreadable row makes the listing incomplete: left out, it would seem to be gone."""
+def listed(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> Listing[T]:
+    """All rows as events, beside those that cannot be read. TruncatedListing when one does not tell its symbol."""
     good, problems = parse_rows(parser, rows)
-    if problems:
-        raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")
-    return good
+    unreadable = []
+    for problem in problems:
+        if not problem.symbol:
+            raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problem}; nothing was used")
+        at_ms = time_of(rows[problem.index], "execTime", "updatedTime", "createdTime")
+        unreadable.append(Unreadable(problem.symbol, f"{endpoint}: {problem}", at_ms))
+    return Listing(good, unreadable)
+
+
+def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> list[T]:
+    """All rows as events, where each is needed. UnreadableRows or TruncatedListing otherwise."""
+    found = listed(parser, rows, endpoint)
+    if found.unreadable:
+        raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
+    return found
 
 
 def texts(value: object) -> tuple[str, ...]:

@@ -6,15 +6,16 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from gridbot.bybit.calls import LINEAR, Calls, result_of, row_of, rows_of, texts, whole
+from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_of, texts, whole
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
-from gridbot.bybit.raw_fields import decimal_or_none, int_or_none
+from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, text_of
 from gridbot.bybit.session import server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.exchange.failures import ErrorKind, TruncatedListing, make_error
+from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
 
 __all__ = ["BybitRest"]
@@ -64,7 +65,8 @@ class BybitRest(Calls):
         try:
             return parse_instrument(row, parse_tiers(tiers))
         except ValueError as error:
-            raise make_error(f"{symbol}: unreadable instrument: {error}", ErrorKind.AMBIGUOUS) from None
+            unreadable = Unreadable(symbol, f"unreadable instrument: {error}")
+            raise UnreadableRows(str(unreadable), unreadable) from None
 
     async def tickers(self, symbol: str) -> TickerEvent:
         """The newest ticker of a symbol."""
@@ -79,15 +81,16 @@ class BybitRest(Calls):
 
     # ------------------------------------------------------------------ orders
 
-    async def open_orders(self, symbol: str | None = None) -> list[OrderUpdateEvent]:
+    async def open_orders(self, symbol: str | None = None) -> Listing[OrderUpdateEvent]:
         """All open orders of a symbol or of the account, conditional ones included, each once in its newest state."""
         rows = await self._listing("order/realtime", category=LINEAR, limit=50, **_scope(symbol))
         newest: dict[str, OrderUpdateEvent] = {}
-        for event in whole(parse_order, rows, "order/realtime"):
+        found = listed(parse_order, rows, "order/realtime")
+        for event in found:
             known = newest.get(event.order_id)
             if known is None or event.exchange_ts >= known.exchange_ts:
                 newest[event.order_id] = event
-        return [event for event in newest.values() if event.status.is_open]
+        return Listing((event for event in newest.values() if event.status.is_open), found.unreadable)
 
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
         """One order, open or closed: from order/realtime, else from the history. None when neither has it.
@@ -106,7 +109,7 @@ class BybitRest(Calls):
 
     async def executions(
         self, start_ms: int, end_ms: int | None = None, symbol: str | None = None
-    ) -> list[ExecutionEvent]:
+    ) -> Listing[ExecutionEvent]:
         """Executions of every type from `start_ms` (UTC) to `end_ms` or now, each once, oldest first.
 
         Bybit lists at most seven days at a time, so a long period takes several listings; so does one with more
@@ -131,6 +134,8 @@ class BybitRest(Calls):
         scope: dict[str, Any] = {"symbol": symbol, **ids_of(order_id, order_link_id)}
         rows = await self._listing("execution/list", category=LINEAR, limit=100, **scope)
         found = _oldest_first(rows)
+        if found.unreadable:
+            raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
     async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
@@ -147,10 +152,10 @@ class BybitRest(Calls):
 
     # ------------------------------------------------------------------ account
 
-    async def positions(self, symbol: str | None = None) -> list[PositionEvent]:
+    async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
         """Hedge-mode legs. With `symbol` both legs, flat ones included; without it only legs that are open."""
         rows = await self._listing("position/list", category=LINEAR, limit=200, **_scope(symbol))
-        return whole(parse_position, rows, "position/list")
+        return listed(parse_position, rows, "position/list")
 
     async def leverage(self, symbol: str) -> Decimal | None:
         """The account's leverage for a symbol, in either position mode; the lower one of two legs."""
@@ -233,12 +238,15 @@ async def _executions(
         return later + await _executions(rest, start_ms, middle_ms, now_ms, scope)
 
 
-def _oldest_first(rows: list[dict[str, Any]]) -> list[ExecutionEvent]:
+def _oldest_first(rows: list[dict[str, Any]]) -> Listing[ExecutionEvent]:
     """Each execution once; those of one millisecond by sequence number, then by how much their order had left."""
-    found: dict[str, tuple[tuple[int, int, Decimal], ExecutionEvent]] = {}
-    for row, event in zip(rows, whole(parse_execution, rows, "execution/list"), strict=True):
-        found[event.exec_id] = (event.exchange_ts, int_or_none(row.get("seq")) or 0, -event.leaves_qty), event
-    return [event for _, event in sorted(found.values(), key=lambda item: item[0])]
+    sequences = {text_of(row, "execId"): int_or_none(row.get("seq")) or 0 for row in rows if isinstance(row, dict)}
+    events = listed(parse_execution, rows, "execution/list")
+    found = {event.exec_id: event for event in events}
+    return Listing(
+        sorted(found.values(), key=lambda e: (e.exchange_ts, sequences.get(e.exec_id, 0), -e.leaves_qty)),
+        events.unreadable,
+    )
 
 
 def _scope(symbol: str | None) -> dict[str, Any]:

@@ -191,6 +191,8 @@ class ReconcileState:
     missing: Mapping[str, Missing] = field(default_factory=dict)
     legs: Mapping[int, Legs] = field(default_factory=dict)
     numbers: int = 0
+    unreadable: frozenset[str] = frozenset()
+    """Symbols that nobody trades, of which a row could not be read: told once, until a listing is whole again."""
     last_s: float | None = None
     """When the last complete pass ended."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gridbot.core import ExecutionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS
+from gridbot.exchange.listing import Unreadable
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.reconcile_state import (
     Now,
@@ -17,9 +18,11 @@ from gridbot.orders.reconcile_state import (
 )
 from gridbot.orders.reconcile_words import (
     Advance,
+    Alert,
     ApplyExecution,
     AskExecutions,
     Effect,
+    Halt,
 )
 
 __all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "Turn", "longer"]
@@ -60,11 +63,25 @@ class Turn:
         """Page everything since the watermark, less an overlap."""
         self.effects.append(AskExecutions(who, max(0, self.state.complete_to_ms - OVERLAP_MS)))
 
-    def apply(self, rows: Sequence[ExecutionEvent], *, since_watermark: bool) -> list[ExecutionEvent]:
+    def set_aside(self, unreadable: Sequence[Unreadable]) -> frozenset[str]:
+        """Halt the strategies of what cannot be read, and tell of other symbols once; all these symbols."""
+        for row in unreadable:
+            if row.symbol in self.view.strategies:
+                self.effects.append(Halt(row.symbol, f"the exchange says what we cannot read: {row.reason}"))
+            elif row.symbol not in self.state.unreadable:
+                self.change(unreadable=self.state.unreadable | {row.symbol})
+                text = f"{row.symbol}, which no strategy trades: a row cannot be read and is left out: {row.reason}"
+                self.effects.append(Alert("warning", f"unreadable.{row.symbol}", text))
+        return frozenset(row.symbol for row in unreadable)
+
+    def apply(
+        self, rows: Sequence[ExecutionEvent], *, since_watermark: bool, unreadable: Sequence[Unreadable] = ()
+    ) -> list[ExecutionEvent]:
         """Have the executions counted that are new, oldest first; returns them.
 
-        `since_watermark`: the rows are the whole answer to `ask_executions`, so the watermark moves to the newest one.
-        It stays when there are none: that the exchange lists nothing yet proves nothing about the last minute.
+        `since_watermark`: the rows are the whole answer to `ask_executions`, so the watermark moves to the newest one,
+        but not past one of our symbols that could not be read: a later version of us may count it. It stays when there
+        are none: that the exchange lists nothing yet proves nothing about the last minute.
         """
         seen: set[str] = set()
         fresh = []
@@ -74,6 +91,8 @@ class Turn:
                 seen.update({row.exec_id} - {""})
         self.effects += [ApplyExecution(row) for row in fresh]
         newest = max((row.exchange_ts for row in rows), default=0)
+        unread = [row.exchange_ts for row in unreadable if row.symbol in self.view.strategies]
+        newest = min([newest, *(at_ms - 1 for at_ms in unread)])
         if since_watermark and newest > self.state.complete_to_ms:
             self.change(complete_to_ms=newest)
             self.effects.append(Advance(newest))

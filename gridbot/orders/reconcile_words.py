@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from gridbot.core import Direction, ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.exchange.listing import Unreadable
 from gridbot.orders.reconcile_state import Report, Who
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Failed",
     "Finding",
     "Finished",
+    "Halt",
     "LegsWanted",
     "ListingAnswered",
     "LookUpWanted",
@@ -90,6 +92,7 @@ class ExecutionsAnswered:
 
     who: Who
     rows: Sequence[ExecutionEvent]
+    unreadable: Sequence[Unreadable] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class ListingAnswered:
 
     who: Who
     rows: Sequence[OrderUpdateEvent]
+    unreadable: Sequence[Unreadable] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class PositionsAnswered:
 
     who: Who
     rows: Sequence[PositionEvent]
+    unreadable: Sequence[Unreadable] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +305,14 @@ class TakeWallet:
 
 
 @dataclass(frozen=True, slots=True)
+class Halt:
+    """The exchange tells of a symbol what we cannot read: its strategy is halted until an operator resumes."""
+
+    symbol: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """Tell the operator. Arguments as of `worker.context.Alert`."""
 
@@ -350,6 +363,7 @@ Effect = (
     | TakePosition
     | Align
     | TakeWallet
+    | Halt
     | Alert
     | ReportFault
     | Finished

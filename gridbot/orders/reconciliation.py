@@ -24,6 +24,7 @@ The watermark is moved by finished paging alone, never by a live fill, which may
 | PositionsAnswered | POSITIONS, or between passes | TakePosition, Align, or AskExecutions first (`reconcile_legs`) |
 | WalletAnswered | WALLET | TakeWallet, Finished |
 | LookUpWanted, Time | any | AskOrder and AskExecutionsOf when due; Settle |
+| any answer | any | Halt of the symbols that a row of it, which cannot be read, is about; the rest of it counts |
 | QueryFailed | any | Failed for a pass or reading; look-ups are asked again, after 1, 2, 4 … 30 s |
 | Broke | any | as QueryFailed for all that is under way, and ReportFault; the watermark is the ledger's again |
 
@@ -33,10 +34,10 @@ its part still waits for. Effects are to be carried out at once and in order: th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from gridbot.core import ExecutionEvent, OrderUpdateEvent, WalletEvent
+from gridbot.core import ExecutionEvent, WalletEvent
+from gridbot.exchange.listing import UnreadableRows
 from gridbot.orders import reconcile_legs as legs
 from gridbot.orders import reconcile_look_ups as look_ups
 from gridbot.orders.reconcile import answered_cancels, compare
@@ -102,12 +103,13 @@ def _on_event(turn: Turn, event: Event) -> None:
         case ExecutionsAnswered():
             _on_executions(turn, event)
         case ListingAnswered():
-            _on_listing(turn, event.who, event.rows)
+            _on_listing(turn, event)
         case OrderAnswered():
             if look_ups.on_order(turn, event.who, event.row):
                 _order_done(turn, event.who.subject)
         case PositionsAnswered():
-            _legs_done(turn, legs.on_positions(turn, event.who, event.rows))
+            bad = turn.set_aside(event.unreadable)
+            _legs_done(turn, legs.on_positions(turn, event.who, () if bad else event.rows))
         case WalletAnswered():
             _on_wallet(turn, event.who, event.wallet)
         case QueryFailed():
@@ -118,7 +120,8 @@ def _on_event(turn: Turn, event: Event) -> None:
 
 def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
     who = event.who
-    fresh = turn.apply(event.rows, since_watermark=who.part is not Part.MISSING)
+    turn.set_aside(event.unreadable)
+    fresh = turn.apply(event.rows, since_watermark=who.part is not Part.MISSING, unreadable=event.unreadable)
     match who.part:
         case Part.PASS:
             _after_executions(turn, who, fresh)
@@ -166,12 +169,16 @@ def _after_executions(turn: Turn, who: Who, fresh: list[ExecutionEvent]) -> None
         turn.effects.append(AskListing(who))
 
 
-def _on_listing(turn: Turn, who: Who, rows: Sequence[OrderUpdateEvent]) -> None:
-    run = _in(turn, who, Phase.LISTING)
+def _on_listing(turn: Turn, event: ListingAnswered) -> None:
+    run, rows = _in(turn, event.who, Phase.LISTING), event.rows
     if run is None:
         return
     report, waiting = run.report, set[str]()
-    for held in turn.view.strategies.values():
+    bad = turn.set_aside(event.unreadable)
+    turn.change(unreadable=turn.state.unreadable & bad)
+    for symbol, held in turn.view.strategies.items():
+        if symbol in bad:
+            continue  # an order that seems to be missing may be the row that cannot be read
         plan = compare(
             held.book,
             rows,
@@ -257,10 +264,15 @@ def _on_failure(turn: Turn, event: QueryFailed) -> None:
                 _break_off(turn, event.error)
         case Part.ORDER:
             look_ups.on_failure(turn, who)
-            if run is not None and who.subject in run.waiting:
+            if isinstance(event.error, UnreadableRows):
+                turn.set_aside([event.error.unreadable])
+                _order_done(turn, who.subject)
+            elif run is not None and who.subject in run.waiting:
                 _break_off(turn, event.error)
         case Part.MISSING:
             look_ups.on_missing_failure(turn, who)
+            if isinstance(event.error, UnreadableRows):
+                turn.set_aside([event.error.unreadable])
         case _:
             _legs_failed(turn, who, event.error)
 

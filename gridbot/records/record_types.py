@@ -263,14 +263,17 @@ class LatchRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRecord:
-    """What an operator should know, as it was sent."""
+    """What an operator should know, as it was told: an incident begins, gets worse, ends. A repetition is no row."""
 
     TABLE: ClassVar[str] = "alerts"
 
     strategy: str = col("strat_id; empty when it concerns the account or the machine.", default="")
-    level: str = col("WARNING, ERROR or CRITICAL.")
+    level: str = col("INFO (an end), WARNING, ERROR or CRITICAL.")
     key: str = col("What it is about, for grouping.")
     text: str = col("The alert.")
+    phase: str | None = col("begun, worse or ended; empty in rows of earlier versions.", default=None)
+    began_at: UtcUs | None = col("When the incident began: the same in all its rows.", default=None)
+    count: int | None = col("How often it has come so far.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,9 +31,7 @@ MOST_FINDINGS = 5
 EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
 """Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
 SILENT_S = 5.0
-SAME_ALERT_S = 600.0
-"""So long the same cause is told once."""
-LOSS, LIQUIDATED = "session_loss_limit", "BustTrade"
+LOSS, LIQUIDATED = "session_loss_limit", "reduced"
 """What alerts begin with after which nothing is opened; the symbol follows."""
 ZERO = Decimal(0)
 
@@ -71,6 +69,8 @@ class Verdict:
         """A worker's message to its supervisor."""
         stage = self._stage
         match message["type"]:
+            case "alert" if message["level"] == "info":
+                stage.trace.note(f"alert {message['key']} is over: {message['text']}")
             case "alert":
                 stage.result.counts["alerts"] += 1
                 stage.trace.note(f"alert {message['key']}: {message['text']}")
@@ -81,6 +81,8 @@ class Verdict:
             case "health":
                 stage.result.counts["reports"] += 1
                 self._health = message.get("health", "starting")
+                if message.get("incidents"):
+                    self._alert_s = stage.loop.now_s
                 self._watch_standstill(life)
 
     def life_is_over(self, life: Life) -> None:
@@ -114,7 +116,7 @@ class Verdict:
             return
         for silent, what in (
             (self._health == "healthy", "health is healthy"),
-            (now_s - self._alert_s > SAME_ALERT_S, "no alert has said why"),
+            (self._alert_s < self._wants_since, "no alert has said why"),
         ):
             if silent:
                 self.find(

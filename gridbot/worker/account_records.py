@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gridbot.records.recorder import Recorder
 from gridbot.risk.obstacles import ObstacleWatch, obstacles_of
+from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.standing import standing
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["AccountRecords"]
@@ -30,8 +32,20 @@ class AccountRecords:
             runner.saving.record_if_changed()
         risk_states = [runner.risk_state for runner in self._runners.values()]
         obstacles = obstacles_of(context.gate, context.executor.ip_banned_until_s, risk_states, now_s)
+        self._look_for_incidents(risk_states, now_s)
         for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
             self._recorder.record(change)
+
+    def _look_for_incidents(self, risk_states: Sequence[StrategyRiskState], now_s: float) -> None:
+        context = self._context
+        found = standing(
+            {context.gate: None, **{runner.gate: None for runner in self._runners.values()}},
+            risk_states,
+            ip_banned_until_s=context.executor.ip_banned_until_s,
+            has_numbers=context.generations.available(1),
+            now_s=now_s,
+        )
+        context.alert.look(found)
 
     def watch_journal(self) -> None:
         """One alert when the journal cannot be written, one when it can again; trading does not wait for it."""
@@ -43,7 +57,7 @@ class AccountRecords:
         elif before and not self._journal_error:
             lost = f"; {stats.records_refused} records found no room in memory" if stats.records_refused else ""
             text = f"the journal is written again, with what waited in memory{lost}"
-            self._context.alert("warning", "journal", text)
+            self._context.alert.over("journal", text)
 
     def flush(self) -> None:
         """Write what was recorded, and offer it to the store."""

@@ -29,10 +29,10 @@ from gridbot.state.holds_file import HoldsFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.strategy_store import GridAnchorStore
-from gridbot.worker.context import Alert, WorkerContext
+from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.loss_guard import LossGuard
-from gridbot.worker.operator_alerts import Alerts
+from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.outside import Outside
 from gridbot.worker.refresh_requests import RefreshRequests
@@ -49,12 +49,12 @@ log = logging.getLogger(__name__)
 class Assembly:
     """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
-    `records` is the queue to the writer, or None; `alert` is called with each alert after it has been recorded.
+    `records` is the queue to the writer, or None; `alert` hears how incidents begin and end, after the records.
     `outside` makes what reaches the exchange and the disk; without it, the real ones.
     """
 
     def __init__(
-        self, spec: WorkerSpec, records: Any, *, alert: Alert, clock: Clock, ids: Ids, outside: Outside | None = None
+        self, spec: WorkerSpec, records: Any, *, alert: Tell, clock: Clock, ids: Ids, outside: Outside | None = None
     ) -> None:
         settings = spec.settings
         self._spec = spec
@@ -78,7 +78,7 @@ class Assembly:
             clock=clock,
             keep_journal=settings.storage.keep_journal,
         )
-        self.alerts = Alerts(self.recorder, alert)
+        self.alerts = Alerts(self.recorder, alert, clock)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
         self._files = self._outside.files(spec.data_dir / "state" / spec.account, self._disk_alert())
@@ -108,7 +108,7 @@ class Assembly:
         """
         settings = self._spec.settings
         self.rest = self._outside.rest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
-        symbols = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
+        prepared = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
             try:
@@ -130,8 +130,13 @@ class Assembly:
             open_streams=self._streams,
             losses=losses,
             checkpoint=self.checkpoint,
+            refused=prepared.refused,
         )
-        runners = [self._runner(strategy, symbols[strategy.symbol], context) for strategy in self._strategies]
+        runners = [
+            self._runner(strategy, prepared.symbols[strategy.symbol], context)
+            for strategy in self._strategies
+            if strategy.symbol in prepared.symbols
+        ]
         self.orchestrator = Orchestrator(parts, runners)
         self.ready = True
         await self.orchestrator.start()
@@ -167,7 +172,7 @@ class Assembly:
 
     def _make_context(self) -> WorkerContext:
         requests = RefreshRequests()
-        faults = Faults(self.alerts, self._clock, requests)
+        faults = Faults(self.alerts, requests)
         executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write, on_fault=faults.report)
         gate = Gate(
             self._clock.wall_ms,

@@ -16,6 +16,7 @@ from gridbot.commands.wording import did_you_mean
 from gridbot.records.record_types import CommandRecord, Json
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Answer", "Commands", "answer_to", "record_of", "too_late"]
@@ -28,9 +29,15 @@ class Commands:
     """The commands of one trading account."""
 
     def __init__(
-        self, account: str, runners: Sequence[StrategyRunner], requests: RefreshRequests, losses: LossGuard
+        self,
+        account: str,
+        runners: Sequence[StrategyRunner],
+        requests: RefreshRequests,
+        losses: LossGuard,
+        refused: Sequence[RefusedStrategy] = (),
     ) -> None:
         self._account = account
+        self._refused = {strategy.strat_id: strategy for strategy in refused}
         self._runners = runners
         self._requests = requests
         self._losses = losses
@@ -53,6 +60,8 @@ class Commands:
         """The strategy of that name, or all."""
         if not name:
             return self._runners
+        if name in self._refused:
+            raise LookupError(f"{self._refused[name]}; once that is right, `restart {self._account}` tries again")
         found = [runner for runner in self._runners if runner.strat_id == name]
         if not found:
             known = [runner.strat_id for runner in self._runners]

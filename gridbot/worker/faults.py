@@ -8,18 +8,18 @@
                                              (everything else goes on)
 
 Each cause is told once: the same fault again is the same incident, until it has not come for ten minutes
-(`gridbot.fault_book`). A halt has an alert of its own; a fault of a strategy that is halted already is an alert, too.
+(`gridbot.incidents`). A halt has an alert of its own; a fault of a strategy that is halted already is an alert, too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
-from gridbot.fault_book import FaultBook, in_words, sentence
-from gridbot.ports import Clock
+from gridbot.fault_words import cause_of, in_words, sentence
+from gridbot.incidents import Name, Standing
 from gridbot.worker.refresh_requests import RefreshRequests
 
 __all__ = ["Alert", "Faults"]
@@ -28,19 +28,32 @@ log = logging.getLogger(__name__)
 
 
 class Alert(Protocol):
-    """Tells the operator. `level` is warning or error, `key` groups alerts, an empty `strategy` means the account."""
+    """Tells the operator, and returns how often this has come in its incident (`gridbot.incidents`).
 
-    def __call__(self, level: str, key: str, text: str, strategy: str = "") -> None: ...
+    `level` is warning or error, `key` groups alerts, an empty `strategy` means the account. `cause` tells faults of one
+    key apart; with `shown` False another alert tells of it.
+    """
+
+    def __call__(
+        self, level: str, key: str, text: str, strategy: str = "", *, cause: str = "", shown: bool = True
+    ) -> int: ...
+
+    def over(self, key: str, text: str, strategy: str = "") -> None:
+        """It is over, says its owner."""
+
+    def look(self, standing: Mapping[Name, Standing]) -> None:
+        """Everything that stands now."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The open incidents, JSON-able."""
 
 
 class Faults:
     """One per account. `enroll` each strategy, so that its faults halt it."""
 
-    def __init__(self, alert: Alert, clock: Clock, requests: RefreshRequests) -> None:
+    def __init__(self, alert: Alert, requests: RefreshRequests) -> None:
         self._alert = alert
-        self._clock = clock
         self._requests = requests
-        self._book = FaultBook()
         self._newest: BaseException | None = None
         self._halts: dict[str, Callable[[str], bool]] = {}
 
@@ -56,18 +69,16 @@ class Faults:
         if error is self._newest and not symbol:
             return
         self._newest = error
-        times = self._book.count(part, error, self._clock.monotonic_s())
-        is_new = times == 1
-        if is_new:
+        halt = self._halts.get(symbol)
+        halted = halt is not None and halt(sentence(part, error))
+        key = f"fault.{symbol}" if symbol else "fault"
+        times = self._alert("error", key, sentence(part, error), cause=cause_of(part, error), shown=not halted)
+        if times == 1:
             log.error("%s failed", part, exc_info=error)
         elif times & (times - 1) == 0:  # 2, 4, 8 ...
             log.error("%s failed for the %dth time: %s", part, times, in_words(error))
-        halt = self._halts.get(symbol)
-        halted = halt is not None and halt(sentence(part, error))
-        if halt is not None and (halted or is_new):
+        if halt is not None and (halted or times == 1):
             self._requests.reconcile(f"{part} failed")
-        if is_new and not halted:
-            self._alert("error", f"fault.{symbol}" if symbol else "fault", sentence(part, error))
 
     @contextlib.contextmanager
     def contained(self, part: str, symbol: str = "") -> Iterator[None]:

@@ -60,6 +60,9 @@ def account_health(orchestrator: Orchestrator, *, state: str, uptime_s: float, p
     for runner in orchestrator.runners.values():
         row = part(runner.strat_id, partial(_strategy, orchestrator, runner))
         report["strategies"].append(row or {"strat_id": runner.strat_id, "symbol": runner.symbol, "open_orders": 0})
+    for refused in orchestrator.refused:
+        names = {"strat_id": refused.strat_id, "symbol": refused.symbol}
+        report["strategies"].append({**names, "state": "halted", "reason": refused.reason, "open_orders": 0})
     reasons = part("what is wrong", lambda: {"reasons": _reasons(orchestrator, now_s)}).get("reasons", [])
     report["reasons"] = [*reasons, *broken]
     report.update(part("the health", lambda: {"health": _word(orchestrator, report["reasons"], now_s)}))
@@ -103,6 +106,10 @@ def _money(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     }
 
 
+def _incidents(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    return {"incidents": orchestrator.context.alert.rows()}
+
+
 def _limits(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     gate = orchestrator.context.gate
     return {"auth_cooldowns": gate.auth.cycles, "breakers_open": len(gate.breaker.open_until(now_s))}
@@ -114,6 +121,7 @@ _PARTS: Mapping[str, Callable[[Orchestrator, float], dict[str, Any]]] = {
     "the journal": _journal,
     "the money": _money,
     "the limits": _limits,
+    "the alerts": _incidents,
 }
 _FIGURES: Mapping[str, Any] = {
     "freshness": "offline",
@@ -131,6 +139,7 @@ _FIGURES: Mapping[str, Any] = {
     "available": None,
     "auth_cooldowns": None,
     "breakers_open": None,
+    "incidents": (),
 }
 """Every figure of the parts, as it is when its part could not be made."""
 
@@ -190,6 +199,7 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     error = orchestrator.recorder.stats.journal_error
     if error:
         reasons.append(f"the journal cannot be written: {error}")
+    reasons.extend(f"{refused.strat_id} halted: {refused.reason}" for refused in orchestrator.refused)
     for runner in orchestrator.runners.values():
         if runner.risk_state.halted:
             reasons.append(f"{runner.strat_id} halted: {runner.risk_state.halted}")

@@ -68,6 +68,7 @@ class LossGuard:
     def clear(self) -> None:
         """An operator resumes the account: trade again, and count the loss from here."""
         self._step(Cleared(self._net()))
+        self._context.alert.over("session_loss_limit", "the account may trade again: an operator has resumed it")
         self._file.save(self._state.to_document())
 
     def _tell(self, latched: Latched | None) -> None:

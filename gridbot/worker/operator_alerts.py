@@ -1,27 +1,78 @@
-"""Alerts: what an operator has to know. Each is recorded and then passed on, also one that cannot be recorded."""
+"""The alerts of one account: the owner of its incidents. What begins, gets worse or ends is recorded, then told.
+
+Each is told also when it cannot be recorded. A repetition is counted, and seen in `rows` (the report, `status`) only.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from gridbot.records.record_types import AlertRecord
-from gridbot.worker.context import Alert, RecordSink
+from gridbot.incidents import Change, Event, Incidents, Looked, Name, Over, Phase, Standing, Told, step
+from gridbot.ports import Clock
+from gridbot.records.record_types import AlertRecord, UtcUs
+from gridbot.worker.context import RecordSink
 
-__all__ = ["Alerts"]
+__all__ = ["Alerts", "Tell"]
 
 log = logging.getLogger(__name__)
 
+Tell = Callable[[str, str, str, str], None]
+"""Gets level (info for an end), key, text and strategy; logs them and informs the supervisor."""
+
 
 class Alerts:
-    """Records each alert and passes it to `tell`, which logs it and informs the supervisor."""
+    """One per account. Without a recorder nothing is recorded: the account's records are not open yet."""
 
-    def __init__(self, recorder: RecordSink, tell: Alert) -> None:
+    def __init__(self, recorder: RecordSink | None, tell: Tell, clock: Clock) -> None:
         self._recorder = recorder
         self._tell = tell
+        self._clock = clock
+        self._incidents = Incidents()
 
-    def __call__(self, level: str, key: str, text: str, strategy: str = "") -> None:
+    def __call__(
+        self, level: str, key: str, text: str, strategy: str = "", *, cause: str = "", shown: bool = True
+    ) -> int:
+        """Something happened; how often it has in this incident, this time included (`faults.Alert`)."""
+        name = Name(key, strategy, cause)
+        self._step(Told(name, level, text, shown))
+        incident = self._incidents.open.get(name)
+        return 1 if incident is None else incident.count
+
+    def over(self, key: str, text: str, strategy: str = "") -> None:
+        """Its owner says that it is over. Nothing when it is not open."""
+        self._step(Over(Name(key, strategy), text))
+
+    def look(self, standing: Mapping[Name, Standing]) -> None:
+        """Everything that stands now; once a second."""
+        self._step(Looked(standing))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The open incidents, JSON-able."""
+        return self._incidents.rows()
+
+    def _step(self, event: Event) -> None:
+        now_s, now_us = self._clock.monotonic_s(), self._clock.wall_us()
+        self._incidents, changes = step(self._incidents, event, now_s, now_us)
+        for change in changes:
+            self._carry_out(change)
+
+    def _carry_out(self, change: Change) -> None:
+        phase, incident, text = change
+        level, name = "info" if phase is Phase.ENDED else incident.level, incident.name
+        record = AlertRecord(
+            strategy=name.where,
+            level=level.upper(),
+            key=name.key,
+            text=text,
+            phase=str(phase),
+            began_at=UtcUs(incident.began_us),
+            count=incident.count,
+        )
         try:
-            self._recorder.record(AlertRecord(strategy=strategy, level=level.upper(), key=key, text=text))
+            if self._recorder is not None:
+                self._recorder.record(record)
         except Exception:
             log.exception("an alert could not be recorded")
-        self._tell(level, key, text, strategy)
+        self._tell(level, name.key, text, name.where)

@@ -34,6 +34,7 @@ from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.router import Router
 from gridbot.worker.schedule import Intervals
+from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Orchestrator", "Parts"]
@@ -58,6 +59,7 @@ class Parts:
     open_streams: OpenStreams
     losses: LossGuard
     checkpoint: Checkpoint
+    refused: tuple[RefusedStrategy, ...] = ()
 
 
 class Orchestrator:
@@ -70,13 +72,21 @@ class Orchestrator:
         self.context = context
         self.recorder = parts.recorder
         self.losses = parts.losses
+        self.refused = parts.refused
+        """Strategies that could not start."""
         self.runners = {runner.symbol: runner for runner in runners}
-        """All strategies by symbol; `live` has those with orders on the exchange."""
+        """All strategies that trade by symbol; `live` has those with orders on the exchange."""
         self.live = {runner.symbol: runner for runner in runners if not runner.is_shadow}
         self.streams = parts.open_streams(list(self.runners), self._wake)
         self.records = AccountRecords(parts.recorder, context, self.runners)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
-        self.reconciler = Reconciler(parts.queries, self.live, context, on_wallet=self._router.on_wallet)
+        self.reconciler = Reconciler(
+            parts.queries,
+            self.live,
+            context,
+            on_wallet=self._router.on_wallet,
+            refused={each.symbol: each.strat_id for each in parts.refused if not each.shadow},
+        )
         self._jobs = Jobs(context.faults, parts.recorder.flush)
         shadows = {symbol: runner for symbol, runner in self.runners.items() if runner.is_shadow}
         self.clockwork = Clockwork(
@@ -106,6 +116,8 @@ class Orchestrator:
         The streams are up before the listings are read: what happens meanwhile waits in their queue and is applied
         afterwards, so nothing is missed.
         """
+        for refused in self.refused:
+            self.context.alert("error", f"halt.{refused.symbol}", str(refused), refused.strat_id)
         await self.streams.start()
         report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)

@@ -39,27 +39,30 @@ async def _ask(queries: ExchangeQueries, question: words.Question) -> words.Even
     who = question.who
     match question:
         case words.AskExecutions():
-            return words.ExecutionsAnswered(who, await queries.executions(question.from_ms))
+            executions = await queries.executions(question.from_ms)
+            return words.ExecutionsAnswered(who, executions, executions.unreadable)
         case words.AskExecutionsOf(_, symbol, link_id, order_id):
             rows = await queries.executions_of(symbol, order_link_id=link_id, order_id=order_id)
             return words.ExecutionsAnswered(who, rows)
         case words.AskListing():
-            return words.ListingAnswered(who, await queries.open_orders())
+            orders = await queries.open_orders()
+            return words.ListingAnswered(who, orders, orders.unreadable)
         case words.AskOrder(_, symbol, link_id, order_id):
             found = await queries.find_order(symbol, order_link_id=link_id, order_id=order_id)
             return words.OrderAnswered(who, found)
         case words.AskPositions():
-            return words.PositionsAnswered(who, await queries.positions(question.symbol))
+            positions = await queries.positions(question.symbol)
+            return words.PositionsAnswered(who, positions, positions.unreadable)
         case words.AskWallet():
             return words.WalletAnswered(who, await queries.wallet())
 
 
-def record_untraded(context: WorkerContext, execution: ExecutionEvent) -> None:
-    """Count and record an execution of a symbol that none of our strategies trades."""
-    realised = context.ledger.apply("", execution)
+def record_untraded(context: WorkerContext, execution: ExecutionEvent, strat_id: str) -> None:
+    """Count and record an execution of a symbol that nobody trades (`strat_id` is ""), or whose strategy is refused."""
+    realised = context.ledger.apply(strat_id, execution)
     if realised is not None:
-        context.recorder.record(builders.of_execution("", execution, realised, shadow=False, source="backfill"))
-        context.record_raw(builders.raw_execution("", execution))
+        context.recorder.record(builders.of_execution(strat_id, execution, realised, shadow=False, source="backfill"))
+        context.record_raw(builders.raw_execution(strat_id, execution))
 
 
 def record_end(context: WorkerContext, end: words.Finished | words.Failed) -> None:
@@ -98,6 +101,8 @@ def _tell(runner: StrategyRunner, context: WorkerContext, effect: words.Effect) 
             order = runner.book.get(key)
             if order is not None:
                 runner.orders.give_up_executions(order)
+        case words.Halt(_, reason):
+            runner.halt(reason)
         case words.TakePosition(row):
             runner.on_position_update(row, source="rest")
         case words.Align(_, direction, ours, size, entry):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from gridbot import background
@@ -33,11 +34,15 @@ __all__ = ["Reconciler"]
 
 log = logging.getLogger(__name__)
 
+NOBODY: Mapping[str, str] = MappingProxyType({})
 TIMER_MIN_S = 0.001
 
 
 class Reconciler:
-    """One per account; `runners` are the live strategies by symbol. Each wallet read goes to `on_wallet`."""
+    """One per account; `runners` are the live strategies by symbol, `refused` the names of those that could not start.
+
+    Each wallet read goes to `on_wallet`.
+    """
 
     def __init__(
         self,
@@ -46,11 +51,13 @@ class Reconciler:
         context: WorkerContext,
         *,
         on_wallet: Callable[[WalletEvent, str], None],
+        refused: Mapping[str, str] = NOBODY,
     ) -> None:
         self._queries = queries
         self._runners = runners
         self._context = context
         self._on_wallet = on_wallet
+        self._refused = refused
         self._state = states.ReconcileState(complete_to_ms=context.ledger.complete_to)
         held = {symbol: states.Held(r.strat_id, r.instrument, r.book) for symbol, r in runners.items()}
         self._view = states.View(held, context.ledger, context.retry)
@@ -171,12 +178,12 @@ class Reconciler:
                 self._waiters.tell(effect)
                 record_end(context, effect)
             case words.ApplyExecution() if effect.execution.symbol not in self._runners:
-                record_untraded(context, effect.execution)
+                record_untraded(context, effect.execution, self._refused.get(effect.execution.symbol, ""))
             case words.ApplyExecution():
                 tell_strategy(self._runners[effect.execution.symbol], context, effect)
             case words.ApplyRow() | words.Adopt() | words.Revive() | words.TakePosition():
                 tell_strategy(self._runners[effect.row.symbol], context, effect)
-            case words.LookedUp() | words.Settle() | words.Align():
+            case words.LookedUp() | words.Settle() | words.Align() | words.Halt():
                 tell_strategy(self._runners[effect.symbol], context, effect)
             case _:
                 task = background.start(self._ask(effect), name=f"the reconciler's {type(effect).__name__}")

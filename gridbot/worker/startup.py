@@ -7,7 +7,7 @@ makes trading unsafe (not tried again). Nothing here sends an order.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,10 +16,21 @@ from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.exchange.listing import UnreadableRows
 from gridbot.orders.shadow_account import ShadowTerms
 from gridbot.ports import ExchangeQueries
 
-__all__ = ["RETRY_WAITS_S", "PreparedSymbol", "StartRefused", "is_hopeless", "prepare_account", "refused_by_disk"]
+__all__ = [
+    "RETRY_WAITS_S",
+    "Prepared",
+    "PreparedSymbol",
+    "RefusedStrategy",
+    "StartRefused",
+    "is_hopeless",
+    "is_of_symbol",
+    "prepare_account",
+    "refused_by_disk",
+]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +39,7 @@ MAX_CLOCK_AHEAD_MS = 500
 MAX_CLOCK_BEHIND_MS = 3_000
 KEY_EXPIRES_SOON_DAYS = 7
 ONE = Decimal(1)
+OF_SYMBOL = frozenset({ErrorKind.HALT, ErrorKind.PARAM, ErrorKind.RESYNC})
 HOPELESS = frozenset({ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM})
 
 
@@ -37,6 +49,27 @@ class PreparedSymbol:
 
     instrument: Instrument
     shadow: ShadowTerms | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedStrategy:
+    """A strategy whose symbol may not be traded, and why. The others of its account trade."""
+
+    strat_id: str
+    symbol: str
+    reason: str
+    shadow: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.strat_id} is halted: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The symbols that may be traded, by name, and the strategies that may not start."""
+
+    symbols: Mapping[str, PreparedSymbol]
+    refused: tuple[RefusedStrategy, ...] = ()
 
 
 class StartRefused(Exception):
@@ -58,14 +91,35 @@ def is_hopeless(error: ExchangeError) -> bool:
 
 async def prepare_account(
     queries: ExchangeQueries, account: AccountConfig, strategies: Sequence[StrategyConfig], now_ms: int
-) -> dict[str, PreparedSymbol]:
-    """Check clock, key, account and each symbol, set hedge mode and the configured leverage. By symbol."""
+) -> Prepared:
+    """Check clock, key, account and each symbol, set hedge mode and the configured leverage.
+
+    What is wrong with one symbol refuses its strategy alone. Raises when nothing is left to trade.
+    """
     ahead = now_ms - await queries.server_time_ms()
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
     await _check_key(queries, account)
     await _check_account(queries)
-    return {strategy.symbol: await _prepare_symbol(queries, strategy) for strategy in strategies}
+    symbols, refused = {}, []
+    for strategy in strategies:
+        try:
+            symbols[strategy.symbol] = await _prepare_symbol(queries, strategy)
+        except (StartRefused, ExchangeError) as error:
+            if isinstance(error, ExchangeError) and not is_of_symbol(error):
+                raise
+            reason = str(error)
+            if strategy.symbol not in reason:
+                reason = f"expected to trade {strategy.symbol}, the exchange says: {reason}; correct the symbol"
+            refused.append(RefusedStrategy(strategy.strat_id, strategy.symbol, reason, strategy.shadow_mode))
+    if refused and not symbols:
+        raise StartRefused("; ".join(f"{each.strat_id}: {each.reason}" for each in refused))
+    return Prepared(symbols, tuple(refused))
+
+
+def is_of_symbol(error: ExchangeError) -> bool:
+    """Whether an error is about the symbol that was asked for, and not about key, account, line or exchange."""
+    return isinstance(error, UnreadableRows) or error.kind in OF_SYMBOL
 
 
 async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:

@@ -70,19 +70,19 @@ class StrategyRunner:
             logging.getLogger(__name__), {"account": context.name, "strategy": config.strat_id}
         )
         self._context = context
-        self._gate = context.gate if wire is None else wire.shadows.gate
+        self.gate = context.gate if wire is None else wire.shadows.gate
         self._wire = wire
         self.book = OrderBook(instrument)
         self.sizer = PositionSizer(config, instrument)
         self.risk_state = _risk_state(config, self.book, context.clock.wall_ms, keep_holds)
         self.risk_state.restore(holds)
-        self._gate.enroll(self.risk_state)
-        self.orders = OrderManager(self.risk_state, instrument, context, self._gate, log=self.log, wire=wire)
+        self.gate.enroll(self.risk_state)
+        self.orders = OrderManager(self.risk_state, instrument, context, self.gate, log=self.log, wire=wire)
         self.positions = StrategyPositions(
             self.risk_state, self.sizer, context.recorder, log=self.log, is_shadow=self.is_shadow
         )
         self.placement = Placement(
-            self.risk_state, instrument, context, sizer=self.sizer, orders=self.orders, gate=self._gate
+            self.risk_state, instrument, context, sizer=self.sizer, orders=self.orders, gate=self.gate
         )
         self.saving = StrategySaving(self.strat_id, engine, context.recorder, save_state)
         self._wants = config.decided_by.wants
@@ -111,6 +111,9 @@ class StrategyRunner:
     def resume(self) -> None:
         """An operator ends pause and halt."""
         self.risk_state.resume()
+        for key in ("halt", "reduced"):
+            text = f"{self.strat_id} may trade again: an operator has resumed it"
+            self._context.alert.over(f"{key}.{self.symbol}", text, self.strat_id)
 
     def halt(self, reason: str) -> bool:
         """Decide nothing until an operator resumes; orders are still tracked. False, and no alert, if halted before."""
@@ -205,7 +208,7 @@ class StrategyRunner:
             self.check_positions()
             self._context.alert(
                 "error",
-                f"{execution.exec_type}.{self.symbol}",
+                f"reduced.{self.symbol}",
                 f"{self.symbol}: {reason}; the strategy is paused",
                 self.strat_id,
             )

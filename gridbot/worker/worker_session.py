@@ -21,11 +21,12 @@ from typing import Any
 from gridbot import background
 from gridbot.config.models import OnStop
 from gridbot.exchange.failures import ExchangeError
-from gridbot.fault_book import FaultBook, in_words, sentence
+from gridbot.fault_words import cause_of, in_words, sentence
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.commands import Commands, answer_to, record_of, too_late
+from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
 from gridbot.worker.reporting import Process, Reporting
@@ -38,6 +39,7 @@ __all__ = ["EXIT_NO_ROOM", "EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_REFUSED, EXIT_NO_ROOM = 0, 7, 8
+LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Message = dict[str, Any]
 
@@ -79,7 +81,8 @@ class WorkerSession:
         self._orphaned = False
         self._assembly: Assembly | None = None
         self._commands: Commands | None = None
-        self._early_faults = FaultBook()
+        self._early_alerts = Alerts(None, self._tell, clock)
+        """Of the time when no records are open."""
 
     async def run(self) -> int:
         """Start, trade until stopped, close; the exit code.
@@ -121,7 +124,7 @@ class WorkerSession:
         """
         log.error("start refused: %s", text)
         if code != EXIT_NO_ROOM:
-            self._alert("error", "start", text)
+            self._alerts("error", "start", text)
         self._send({"type": "bye", "reason": text, "exit_code": code})
         return code
 
@@ -142,9 +145,8 @@ class WorkerSession:
         orchestrator = self._account()
         if orchestrator is not None:
             orchestrator.context.faults.report(part, error)
-        elif self._early_faults.count(part, error, self._clock.monotonic_s()) == 1:
+        elif self._alerts("error", "fault", sentence(part, error), cause=cause_of(part, error)) == 1:
             log.error("%s failed", part, exc_info=error)
-            self._alert("error", "fault", sentence(part, error))
 
     def on_message(self, message: Message) -> None:
         """A message of the supervisor: `stop`, `ack` or `command`."""
@@ -215,7 +217,11 @@ class WorkerSession:
     async def _trade(self, assembly: Assembly) -> None:
         orchestrator = assembly.orchestrator
         self._commands = Commands(
-            self._spec.account, list(orchestrator.runners.values()), orchestrator.context.requests, orchestrator.losses
+            self._spec.account,
+            list(orchestrator.runners.values()),
+            orchestrator.context.requests,
+            orchestrator.losses,
+            orchestrator.refused,
         )
         self._reporting.enter("trading")
         self._reporting.report()
@@ -234,15 +240,16 @@ class WorkerSession:
         if self._stop_mode is OnStop.FLATTEN:
             left += await flatten(assembly.orchestrator, deadline_s / 2)
         for text in left:
-            self._alert("error", "stop", text)
+            self._alerts("error", "stop", text)
 
     # ------------------------------------------------------------------ alerts
 
-    def _alert(self, level: str, key: str, text: str) -> None:
-        """Alert; recorded while there is a recorder, sent to the supervisor in any case."""
-        (self._assembly.alerts if self._assembly is not None else self._tell)(level, key, text)
+    @property
+    def _alerts(self) -> Alerts:
+        """Recorded while there is a recorder, sent to the supervisor in any case."""
+        return self._assembly.alerts if self._assembly is not None else self._early_alerts
 
     def _tell(self, level: str, key: str, text: str, strategy: str = "") -> None:
-        log.log(logging.ERROR if level == "error" else logging.WARNING, "[alert] %s", text)
+        log.log(LOG_LEVELS[level], "[alert] %s", text)
         message = {"level": level, "key": key, "text": text, "recorded": self._assembly is not None}
         self._send({"type": "alert", "account": self._spec.account, **message})

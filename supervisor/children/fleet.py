@@ -30,12 +30,13 @@ log = logging.getLogger("supervisor")
 class FleetEvents:
     """Callbacks for what happens to a child.
 
-    `stop_mode` gives the mode for the stop message to a worker; `fault` hears of a fault of ours, with the part's name.
+    `alert` returns whether it was told, which a repetition is not; `stop_mode` gives the mode for the stop message to a
+    worker; `fault` hears of a fault of ours, with the part's name.
     """
 
     message: Callable[[Child, Message], None]
     exit: Callable[[Child, int], None]
-    alert: Callable[[Child, str, str], None]
+    alert: Callable[[Child, str, str, str], bool]
     stop_mode: Callable[[], str]
     fault: Callable[[str, BaseException], None]
 
@@ -77,11 +78,12 @@ class Fleet:
         before = child.state.process
         actions = child.advance(self._clock(), events, jitter=self._jitter())
         alerts = [action for action in actions if isinstance(action, Alert)]
-        if child.state.process is not before and not alerts:
-            _log_change(child)
+        told = False
         for alert in alerts:
             with self._contained(f"{child.spec.name}: an alert"):
-                self._events.alert(child, alert.level, alert.text)
+                told |= self._events.alert(child, alert.level, alert.text, alert.key)
+        if child.state.process is not before and not told:
+            _log_change(child)
         for action in actions:
             if isinstance(action, Do):
                 with self._contained(f"{child.spec.name}: {action.value}"):

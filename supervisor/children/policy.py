@@ -23,7 +23,7 @@ Rules, with the numbers of `RestartPolicy`:
 * Exit code 4 (configuration) is FATAL at once: another try would fail the same way.
 * Exit code 7 (start refused) is retried for as long as it takes and never counted: the exchange may come back.
 * Exit code 8, or a spawn that failed for want of room (disk, memory, open files), is a wait, never counted, of 5 s at
-  most: somebody will make room. One alert says that it waits, one that it runs again.
+  most: somebody will make room. One alert says that it waits.
 * An orderly restart (`Restart`) is neither a failure nor counted, and starts the next process without a wait.
 """
 
@@ -127,16 +127,12 @@ def _wait_for_room(
 ) -> ChildState:
     """The machine has no room for it: try again until it has, and say so once."""
     if not state.short:
-        actions.append(Alert("ERROR", f"{text}; it waits until there is room, and is tried again every few seconds"))
+        actions.append(
+            Alert("ERROR", f"{text}; it waits until there is room, and is tried again every few seconds", "room")
+        )
     state = replace(state, alive=False, short=True)
     wait = min(policy.delay(state.failures, jitter), policy.room_wait)
     return replace(_enter(now, state, ProcessState.BACKOFF, f"waits for room: {text}"), due=now + wait)
-
-
-def _on_ready(now: float, state: ChildState, actions: list[Action]) -> ChildState:
-    if state.short:
-        actions.append(Alert("INFO", "there is room again; it runs"))
-    return replace(_enter(now, state, ProcessState.RUNNING, ""), last_report=now, short=False)
 
 
 def _on_event(
@@ -155,7 +151,7 @@ def _on_event(
             return _on_restart(now, state, reason, policy, actions)
         case Ready():
             if state.process is ProcessState.STARTING and state.alive:
-                return _on_ready(now, state, actions)
+                return replace(_enter(now, state, ProcessState.RUNNING, ""), last_report=now, short=False)
         case Report():
             return replace(state, last_report=now)
         case Stalled():

@@ -182,10 +182,14 @@ class Do(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert for the operator. `level` is a logging level name: INFO (an end), WARNING, ERROR or CRITICAL."""
+    """An alert for the operator. `level` is a logging level name: WARNING, ERROR or CRITICAL.
+
+    `key` names the incident: "down", or "room" while the child waits for room on the machine.
+    """
 
     level: str
     text: str
+    key: str = "down"
 
 
 Action = Do | Alert

@@ -45,7 +45,7 @@ class Operations:
         status: Callable[[], Json],
         stop: StopCall,
         record: Callable[[str, Mapping[str, Any], Mapping[str, Any]], None],
-        alert: Callable[[str, str], None],
+        alert: Callable[[str, str], object],
         *,
         clock: Callable[[], float],
     ) -> None:

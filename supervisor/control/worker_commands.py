@@ -30,7 +30,7 @@ class WorkerCommands:
     `clock` is the machine's monotonic one, which workers read too; `alert` takes a level and a text.
     """
 
-    def __init__(self, clock: Callable[[], float], alert: Callable[[str, str], None]) -> None:
+    def __init__(self, clock: Callable[[], float], alert: Callable[[str, str], object]) -> None:
         self._clock = clock
         self._alert = alert
         self._last_id = 0

@@ -62,8 +62,7 @@ class ChildMessages:
                 if child.spec.kind is ChildKind.WRITER:
                     self._commits.writer_reported(child, message)
             case "alert":
-                level = str(message.get("level", "WARNING")).upper()
-                self._alerts.add(child, level, str(message.get("text", "")), recorded=bool(message.get("recorded")))
+                self._take_alert(child, message)
             case "answer":
                 self._on_answer(message)
             case "bye" | "refused":
@@ -71,10 +70,20 @@ class ChildMessages:
             case other:
                 log.warning("%s sent a message of unknown type %r", child.spec.name, other)
 
+    def _take_alert(self, child: Child, message: Message) -> None:
+        """What a worker has recorded itself is an incident of its own; all else is one of ours."""
+        level, text = str(message.get("level", "WARNING")).upper(), str(message.get("text", ""))
+        if message.get("recorded"):
+            self._alerts.pass_on(child, level, text)
+        elif level == "INFO":
+            self._alerts.over(child, str(message.get("key", "")), text)
+        else:
+            self._alerts.add(child, level, text, str(message.get("key", "message")))
+
     def _note_ready(self, child: Child, message: Message) -> None:
         if child.spec.kind is ChildKind.PAPER:
             before = self._launch.paper_is_ready(message)
             if before:
-                self._alerts.add(child, "CRITICAL", f"came back as {message.get('url')}, not {before}")
+                self._alerts.add(child, "CRITICAL", f"came back as {message.get('url')}, not {before}", "moved")
         elif child.spec.kind is ChildKind.WORKER:
             self._commits.worker_is_ready(child)

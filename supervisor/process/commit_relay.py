@@ -12,6 +12,9 @@ from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 
 __all__ = ["CommitRelay"]
 
+STORE = "store"
+"""Key of the incident that the database is behind."""
+
 
 class CommitRelay:
     """Owns the number of the last committed record of each account."""
@@ -32,8 +35,10 @@ class CommitRelay:
     def writer_reported(self, writer: Child, report: Message) -> None:
         """A health report of the writer: acknowledge what is new in it, and raise or end the alert about lateness."""
         alert = self._watch.observe(report)
-        if alert is not None:
-            self._alerts.add(writer, *alert)
+        if alert is not None and alert[0] == "INFO":
+            self._alerts.over(writer, STORE, alert[1])
+        elif alert is not None:
+            self._alerts.add(writer, *alert, STORE)
         committed = report.get("committed") or {}
         self._journal.ack(committed.get(SUPERVISOR, 0))
         for worker in self._fleet.of_kind(ChildKind.WORKER):

@@ -40,7 +40,7 @@ from supervisor.children.policy_types import Exited, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import ExitCode
-from supervisor.process.child_alerts import Alerts
+from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock
@@ -87,8 +87,8 @@ class Supervisor:
         self._finished = asyncio.Event()
         self._lock = DirectoryLock(plan.data_dir)
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
-        self._alerts = Alerts(self._journal)
-        self._faults = Faults(self._alerts, clock)
+        self._alerts = Alerts(self._journal, clock, lambda: time.time_ns() // 1000)
+        self._faults = Faults(self._alerts)
         self._launch = LaunchArguments(plan.accounts)
         events = FleetEvents(
             message=lambda child, message: self._messages.take(child, message),
@@ -167,7 +167,7 @@ class Supervisor:
         self._fleet.catch_up()
         now = self._clock()
         state = "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
-        own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest)
+        own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
         return status_of(now, own, self._fleet, self.plan, self._launch)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -196,6 +196,7 @@ class Supervisor:
         done = [
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
+            self._faults.attempt("looking for incidents", lambda: self._alerts.look(failed_children(self._fleet))),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
         ]
         # The accounts trade on without us for a while; silence would be worse than a late tick.
@@ -232,4 +233,4 @@ class Supervisor:
             self.stop()
         elif child.spec.kind is ChildKind.PAPER and not self._stopping.begun:
             text = "is gone, and with it the orders, positions and balances of its accounts"
-            self._alerts.add(child, "CRITICAL", text)
+            self._alerts.add(child, "CRITICAL", text, "lost")

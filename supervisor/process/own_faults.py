@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from gridbot.fault_book import FaultBook, in_words, sentence
+from gridbot.fault_words import cause_of, in_words, sentence
 from supervisor.process.child_alerts import Alerts
 
 __all__ = ["Faults"]
@@ -14,28 +14,26 @@ log = logging.getLogger("supervisor")
 
 
 class Faults:
-    """One per supervisor. `clock` is monotonic."""
+    """One per supervisor."""
 
-    def __init__(self, alerts: Alerts, clock: Callable[[], float]) -> None:
+    def __init__(self, alerts: Alerts) -> None:
         self._alerts = alerts
-        self._clock = clock
-        self._book = FaultBook()
 
     def report(self, part: str, error: BaseException) -> None:
         """`part`, in words, has failed. The same fault again is the same incident, until a while without it."""
-        times = self._book.count(part, error, self._clock())
+        times = self._tell(sentence(part, error), cause_of(part, error))
         if times == 1:
             log.error("%s failed", part, exc_info=error)
-            self._tell(sentence(part, error))
         elif times & (times - 1) == 0:  # 2, 4, 8 ...
             log.error("%s failed for the %dth time: %s", part, times, in_words(error))
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: str, cause: str) -> int:
         """An alert comes to log and `status` first; when it cannot be recorded, this is not told as another fault."""
         try:
-            self._alerts.own("ERROR", text)
+            return self._alerts.own("ERROR", text, cause)
         except Exception:
             log.exception("an alert could not be recorded")
+            return 1
 
     def attempt(self, part: str, call: Callable[[], object]) -> bool:
         """Call it; False, and a report, when it raised."""

@@ -21,7 +21,9 @@ from supervisor.utc_time import utc_now
 __all__ = ["status_of", "supervisor_facts"]
 
 
-def supervisor_facts(plan: Plan, state: str, uptime_s: float, alerts: Sequence[dict[str, Any]]) -> SupervisorFacts:
+def supervisor_facts(
+    plan: Plan, state: str, uptime_s: float, alerts: Sequence[dict[str, Any]], incidents: Sequence[dict[str, Any]]
+) -> SupervisorFacts:
     """What is known of this process; `state` is starting, running or stopping."""
     return SupervisorFacts(
         pid=os.getpid(),
@@ -34,6 +36,7 @@ def supervisor_facts(plan: Plan, state: str, uptime_s: float, alerts: Sequence[d
         rss=psutil.Process().memory_info().rss,
         time=utc_now(),
         alerts=alerts,
+        incidents=incidents,
     )
 
 

@@ -24,6 +24,7 @@ from enum import StrEnum
 from typing import Any
 
 from supervisor.children.policy_types import ChildState, ProcessState
+from supervisor.utc_time import utc_text
 
 __all__ = ["FORMAT", "AccountHealth", "ChildFacts", "Freshness", "StrategyState", "SupervisorFacts", "build_status"]
 
@@ -85,6 +86,7 @@ class SupervisorFacts:
     rss: int
     time: str
     alerts: Sequence[Json] = field(default=())
+    incidents: Sequence[Json] = field(default=())
 
 
 def build_status(
@@ -117,10 +119,35 @@ def build_status(
         "accounts": rows,
         "writer": None if writer is None else _writer(now, writer, accounts, reasons),
         "paper": None if paper is None else _paper(now, paper, paper_url, reasons),
+        "incidents": _incidents(supervisor, accounts),
         "alerts": list(supervisor.alerts),
     }
     status["health"] = AccountHealth.DEGRADED.value if reasons else AccountHealth.HEALTHY.value
     return status
+
+
+def _incidents(supervisor: SupervisorFacts, accounts: Sequence[ChildFacts]) -> list[Json]:
+    """The open incidents: of each account as its worker reports them, then those of the supervisor."""
+    rows = [
+        (facts.account, row) for facts in accounts if facts.state.alive for row in facts.health.get("incidents", ())
+    ]
+    found = []
+    for account, row in [*rows, *(("", row) for row in supervisor.incidents)]:
+        about = "strategy" if account else "child"
+        found.append(
+            {
+                "account": account,
+                "strategy": "",
+                "child": "",
+                about: row["where"],
+                "key": row["key"],
+                "level": row["level"].upper(),
+                "since": utc_text(row["began_us"]),
+                "count": row["count"],
+                "text": row["text"],
+            }
+        )
+    return found
 
 
 def _age(now: float, facts: ChildFacts) -> float:
@@ -204,7 +231,7 @@ _ACCOUNT_FIGURES = (
 _ACCOUNT_AGES = ("last_tick_age_s", "private_age_s", "last_reconcile_age_s")
 _WRITER_FIGURES = ("lag_s", "rows", "held_by", "held_s", "error")
 _PAPER_FIGURES = ("orders", "trades", "connections", "market")
-_OWN_KEYS = frozenset({"type", "pid", "rss", "uptime_s", "state", "run_id"})
+_OWN_KEYS = frozenset({"type", "pid", "rss", "uptime_s", "state", "run_id", "incidents"})
 
 
 def _figures(reported: Mapping[str, Any]) -> Json:

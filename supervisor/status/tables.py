@@ -33,6 +33,8 @@ _COLOURS = {
     "offline": "red",
     "paused": "yellow",
     "halted": "red",
+    "ERROR": "red",
+    "CRITICAL": "red",
 }
 
 
@@ -51,7 +53,9 @@ def select(status: Json, account: str | None) -> Json | None:
     row = rows[0]
     well = (row["process"]["state"], row["health"], row["freshness"]) == ("RUNNING", "healthy", "active")
     reasons = [] if well else list(row["reasons"]) or [row["process"]["reason"] or f"{account} is not healthy"]
-    return {**status, "accounts": rows, "health": "healthy" if well else "degraded", "reasons": reasons}
+    incidents = [incident for incident in status["incidents"] if incident["account"] == account]
+    health = "healthy" if well else "degraded"
+    return {**status, "accounts": rows, "incidents": incidents, "health": health, "reasons": reasons}
 
 
 def render(status: Json, stream: IO[str]) -> None:
@@ -75,10 +79,18 @@ def render(status: Json, stream: IO[str]) -> None:
             console.print(Text(f"! {strategy['strat_id']}: {_retry(item)}", style="yellow"))
     for reason in status["reasons"]:
         console.print(Text(f"! {reason}", style="yellow"))
+    for incident in status["incidents"]:
+        console.print(Text(f"! {_incident(incident)}", style=_COLOURS.get(incident["level"], "yellow")))
 
 
 def _retry(item: Json) -> str:
     return f"retry {item['attempt']} of the {item['request']} request for {item['order']} is due: {item['error']}"
+
+
+def _incident(row: Json) -> str:
+    about = " ".join(part for part in (row["account"], row["strategy"], row["child"]) if part)
+    times = "" if row["count"] == 1 else f", {row['count']} times"
+    return f"alert open since {row['since'][:19].replace('T', ' ')}{times}: {row['level']} {about}: {row['text']}"
 
 
 def _lines(console: Console, table: Table, terminal: bool) -> None:

@@ -16,7 +16,7 @@ import orjson
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
-from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record
+from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record, UtcUs
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
@@ -53,9 +53,10 @@ class SupervisorJournal:
         except (JournalBusy, OSError) as error:
             log.warning("the supervisor keeps no records of its own: %s", error)
 
-    def alert(self, level: str, child: str, text: str) -> None:
-        """An alert about a child."""
-        self._record(AlertRecord(level=level, key=child, text=text))
+    def alert(self, level: str, child: str, text: str, phase: str, began_us: int, count: int) -> None:
+        """An incident of a child begins, gets worse or ends."""
+        began_at = UtcUs(began_us)
+        self._record(AlertRecord(level=level, key=child, text=text, phase=phase, began_at=began_at, count=count))
 
     def command(self, name: str, args: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """A command and its answer, as the control socket gives it."""

@@ -13,6 +13,7 @@ from gridbot.bybit.calls import MAX_PAGES
 from gridbot.bybit.rest import WEEK_MS
 from gridbot.core.vocabulary import Direction
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing
+from gridbot.exchange.listing import UnreadableRows
 from tests.bybit.rest_session import EXECUTIONS, MOVEMENTS, REALTIME, D, Session, listing, pages
 from tests.bybit.support import (
     envelope,
@@ -129,8 +130,36 @@ def test_an_error_on_a_later_page_discards_the_earlier_ones():
     run(scene())
 
 
-@pytest.mark.parametrize("bad", [order_row(orderStatus="?"), order_row(orderId=""), None, "row"])
-def test_an_unreadable_row_spoils_a_listing(bad: Any):
+@pytest.mark.parametrize("bad", [order_row(orderStatus="?"), order_row(orderId=""), order_row(side="Both")])
+def test_an_unreadable_row_is_left_out_and_told_with_its_symbol(bad: dict[str, Any]):
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = listing(order_row("a"), {**bad, "symbol": "NEWUSDT", "updatedTime": "7"})
+            found = await rest.open_orders()
+            assert [order.order_id for order in found] == ["a"]
+            [unreadable] = found.unreadable
+            assert (unreadable.symbol, unreadable.exchange_ts) == ("NEWUSDT", 7)
+            assert "order/realtime: row 1 (NEWUSDT" in unreadable.reason
+
+    run(scene())
+
+
+def test_an_unreadable_answer_about_one_order_is_none():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = listing(order_row("a", orderStatus="?"))
+            with pytest.raises(UnreadableRows) as caught:
+                await rest.find_order("BTCUSDT", order_id="a")
+            assert caught.value.unreadable.symbol == "BTCUSDT"
+            exchange.on[EXECUTIONS] = listing(execution_row(side="?"))
+            with pytest.raises(UnreadableRows):
+                await rest.executions_of("BTCUSDT", order_id="a")
+
+    run(scene())
+
+
+@pytest.mark.parametrize("bad", [order_row(orderStatus="?", symbol=""), None, "row"])
+def test_an_unreadable_row_without_a_symbol_spoils_a_listing(bad: Any):
     async def scene() -> None:
         async with Session() as (exchange, rest):
             exchange.on[REALTIME] = listing(order_row("a"), bad)

@@ -24,8 +24,9 @@ GRIDBOT = {
     "segment_file": "",
     "process_guard": "",
     "background": "",
-    "fault_book": "",
     "shortage": "",
+    "fault_words": "",
+    "incidents": "",
     "core": "",
     # What an operator can ask, as a table.
     "commands": "",
@@ -50,7 +51,7 @@ GRIDBOT = {
     "state": "core ports strategies risk records config atomic_file background version",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
-    " process_guard system_ports background fault_book segment_file shortage",
+    " process_guard system_ports background fault_words incidents segment_file shortage",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background core ports strategies orders records risk execution bybit exchange config state worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
@@ -67,7 +68,8 @@ SUPERVISOR = {
     " exit_codes utc_time",
     "status": "gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.commands gridbot.version children",
-    "process": "gridbot.background gridbot.fault_book children control status store exit_codes utc_time polling",
+    "process": "gridbot.background gridbot.fault_words gridbot.incidents children control status store exit_codes"
+    " utc_time polling",
     "cli": "gridbot.commands gridbot.config gridbot.exchange gridbot.logging_setup gridbot.paper.feed"
     " gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.store gridbot.version children"
     " control process status store exit_codes utc_time polling",

@@ -16,6 +16,7 @@ from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import IntentRecord, OrderRecord, RunRecord
+from gridbot.worker.health import account_health
 from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.startup import StartRefused
 from tests.integration.worker_bench import (
@@ -387,5 +388,25 @@ def test_a_fault_in_one_event_halts_its_strategy_which_still_knows_the_price(tmp
                 await bench.until(lambda: runner.risk_state.last_price == D(49850), "the price known all the same")
                 assert await cancel_everything(bench.assembly.orchestrator, 10) == []
                 assert await flatten(bench.assembly.orchestrator, 10) == []
+
+    asyncio.run(run())
+
+
+def test_a_symbol_that_is_no_longer_listed_halts_its_own_strategy_alone(tmp_path: Path) -> None:
+    gone = {**BTC, "strat_id": "gone", "symbol": "GONEUSDT"}
+    config = settings(tmp_path, gone, BTC)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                orchestrator = bench.assembly.orchestrator
+                health = account_health(orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+                shown = {row["strat_id"]: (row["state"], row["reason"]) for row in health["strategies"]}
+                assert shown["btc"] == ("active", "")
+                assert shown["gone"][0] == "halted"
+                assert "expected to trade GONEUSDT, the exchange says: Not supported symbols" in shown["gone"][1]
+                assert health["health"] == "degraded"
+                assert [key for _, key, _ in bench.alerts] == ["halt.GONEUSDT"]
 
     asyncio.run(run())

@@ -212,9 +212,11 @@ def test_a_loss_latch_is_kept_when_it_sets_and_when_it_lets_go_and_so_is_its_ale
     asyncio.run(run())
     steps = [(r.kind, r.strategy, r.is_set) for r in kept(tmp_path, LatchRecord)]
     assert steps == [("session_loss", "", True), ("session_loss", "", False), ("halted", "btc", True)]
-    [alert] = [record for record in kept(tmp_path, AlertRecord) if record.key == "session_loss_limit"]
+    [alert, over] = [record for record in kept(tmp_path, AlertRecord) if record.key == "session_loss_limit"]
     assert (alert.level, alert.strategy) == ("ERROR", "")
     assert "session loss limit" in alert.text
+    assert (alert.phase, over.phase, over.level) == ("begun", "ended", "INFO")
+    assert alert.began_at == over.began_at
 
 
 def test_the_equity_is_what_the_executions_and_the_positions_say(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = Fa
     assembly = Assembly(
         spec,
         None,
-        alert=lambda level, key, text, strategy="": alerts.append((level, key, text)),
+        alert=lambda level, key, text, strategy: alerts.append((level, key, text)),
         clock=SystemClock(),
         ids=SystemIds(),
     )

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side, WalletEvent
 from gridbot.core.execution_ledger import Ledger
+from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.orders import reconcile_invariants as invariants
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
@@ -271,6 +272,29 @@ class Account:
         }
         self.feed(answers[type(question)](question))
 
+    def answer_in_part(self, asking: Asking, pick: int) -> None:
+        """Answer now, with a row about our symbol that cannot be read (if there is one)."""
+        self.asking.remove(asking)
+        question, exchange = asking.question, self.exchange
+        match question:
+            case words.AskExecutions():
+                answered: Callable[..., words.Event] = words.ExecutionsAnswered
+                rows: Sequence[ExecutionEvent | OrderUpdateEvent | PositionEvent] = exchange.executions_since(
+                    question.from_ms, exchange.now_ms
+                )
+            case words.AskListing():
+                answered, rows = words.ListingAnswered, exchange.listing(exchange.now_ms)
+            case words.AskPositions():
+                answered, rows = words.PositionsAnswered, exchange.positions(exchange.now_ms)
+            case _:
+                bad = Unreadable(SYMBOL, "odd")
+                self.feed(words.QueryFailed(question.who, UnreadableRows("odd", bad)))
+                return
+        ours = [row for row in rows if row.symbol == SYMBOL]
+        odd = ours[pick % len(ours)] if ours else None
+        unreadable = [Unreadable(SYMBOL, "odd", odd.exchange_ts)] if odd is not None else []
+        self.feed(answered(question.who, [row for row in rows if row is not odd], unreadable))
+
     def fail(self, asking: Asking, error: Exception, *, is_fault: bool = False) -> None:
         """The question gets no answer."""
         self.asking.remove(asking)
@@ -314,6 +338,8 @@ class Account:
                 self.faults.append(effect)
             case words.Finished() | words.Failed():
                 self.told.update(dict.fromkeys(effect.tickets, effect))
+            case words.Halt():
+                assert effect.symbol == SYMBOL
             case words.TakePosition() | words.TakeWallet():
                 pass
             case _:

@@ -248,6 +248,11 @@ class Reconciling(RuleBasedStateMachine):
             self.account.answer(self.account.asking[0], self.exchange.now_ms)
 
     @precondition(lambda self: self.account.asking)
+    @rule(pick=PICK, row=PICK)
+    def an_answer_with_a_row_that_cannot_be_read(self, pick: int, row: int) -> None:
+        self.account.answer_in_part(self.account.asking[pick % len(self.account.asking)], row)
+
+    @precondition(lambda self: self.account.asking)
     @rule(pick=PICK, error=st.sampled_from(ERRORS), is_fault=st.booleans())
     def no_answer(self, pick: int, error: Exception, is_fault: bool) -> None:
         self.account.fail(self.account.asking[pick % len(self.account.asking)], error, is_fault=is_fault)

@@ -54,7 +54,7 @@ def test_a_liquidation_pauses_until_an_operator_resumes_also_over_a_death() -> N
     kind = FaultKind.LIQUIDATION
     result, story = story_of(fault(kind, 40.0), fault(FaultKind.DEATH, 50.0, **DEATH), length_s=90.0)
     assert result.counts[f"fault {kind}"] == 1
-    assert "alert BustTrade.BTCUSDT" in story
+    assert "alert reduced.BTCUSDT" in story
     creates = [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 42.0]
     assert creates == []
     _, story = story_of(fault(kind, 40.0), fault(FaultKind.RESUME, 50.0), length_s=150.0)

@@ -6,7 +6,10 @@ CREATE TABLE alerts(
     strategy VARCHAR NOT NULL,
     "level" VARCHAR NOT NULL,
     "key" VARCHAR NOT NULL,
-    "text" VARCHAR NOT NULL);
+    "text" VARCHAR NOT NULL,
+    phase VARCHAR,
+    began_at TIMESTAMP,
+    count BIGINT);
 CREATE TABLE commands(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,

@@ -34,6 +34,7 @@ from gridbot.risk.gate import Gate
 from gridbot.strategies.grid import Grid, GridEngine
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
+from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import Job, JobKind
 from gridbot.worker.shadow_wire import Shadows
@@ -64,14 +65,19 @@ class Notes:
         return [record for record in self.records if isinstance(record, kind)]
 
 
-class Alarm:
-    """Keeps the alerts as (level, key, text, strategy)."""
+class Alarm(Alerts):
+    """Keeps what begins as (level, key, text, strategy), and the texts of what ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self.alerts: list[tuple[str, str, str, str]] = []
+        self.ended: list[str] = []
+        super().__init__(None, self._note, clock)
 
-    def __call__(self, level: str, key: str, text: str, strategy: str = "") -> None:
-        self.alerts.append((level, key, text, strategy))
+    def _note(self, level: str, key: str, text: str, strategy: str) -> None:
+        if level == "info":
+            self.ended.append(text)
+        else:
+            self.alerts.append((level, key, text, strategy))
 
     @property
     def keys(self) -> list[str]:
@@ -119,14 +125,14 @@ class AccountBench:
     config: StrategyConfig = field(default_factory=strategy)
     clock: ManualClock = field(default_factory=ManualClock)
     notes: Notes = field(default_factory=Notes)
-    alarm: Alarm = field(default_factory=Alarm)
     requests: RefreshRequests = field(default_factory=RefreshRequests)
 
     def __post_init__(self) -> None:
         self.clock.now_s = START_S
+        self.alarm = Alarm(self.clock)
         self.gateway = FakeGateway(self.clock)
         self.gate = Gate(self.clock.wall_ms)
-        faults = Faults(self.alarm, self.clock, self.requests)
+        faults = Faults(self.alarm, self.requests)
         executor = Executor(self.gateway, self.clock, before_send=lambda: None, on_fault=faults.report)
         self.context = WorkerContext(
             name="alice",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.exchange.listing import Listing, Unreadable
 from gridbot.orders.order import TrackedOrder
 from gridbot.worker.reconciler import Reconciler
 from tests.execution.support import settle
@@ -29,6 +30,8 @@ class FakeQueries:
     listed_positions: list[PositionEvent] = field(
         default_factory=lambda: [position(direction, "0", None) for direction in Direction]
     )
+    unreadable: list[Unreadable] = field(default_factory=list)
+    """Rows of the list of open orders."""
     found: dict[str, OrderUpdateEvent] = field(default_factory=dict)
     failures: dict[str, list[Exception]] = field(default_factory=dict)
     on_asked: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -40,22 +43,22 @@ class FakeQueries:
         if failures:
             raise failures.pop(0)
 
-    async def executions(self, start_ms: int) -> list[ExecutionEvent]:
+    async def executions(self, start_ms: int) -> Listing[ExecutionEvent]:
         self.asked_from.append(start_ms)
         self._note("executions")
-        return [row for row in self.listed_executions if row.exchange_ts >= start_ms]
+        return Listing(row for row in self.listed_executions if row.exchange_ts >= start_ms)
 
     async def executions_of(self, symbol: str, *, order_link_id: str, order_id: str) -> list[ExecutionEvent]:
         self._note("executions of an order")
         return self.executions_by_order.get(order_link_id, [])
 
-    async def open_orders(self) -> list[OrderUpdateEvent]:
+    async def open_orders(self) -> Listing[OrderUpdateEvent]:
         self._note("open orders")
-        return list(self.listed_orders)
+        return Listing(self.listed_orders, self.unreadable)
 
-    async def positions(self, symbol: str) -> Sequence[PositionEvent]:
+    async def positions(self, symbol: str) -> Listing[PositionEvent]:
         self._note("positions")
-        return list(self.listed_positions)
+        return Listing(self.listed_positions)
 
     async def wallet(self) -> WalletEvent:
         self._note("wallet")

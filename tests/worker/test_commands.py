@@ -10,6 +10,7 @@ from gridbot.commands.command_table import WORKER_COMMANDS
 from gridbot.core import Direction
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.commands import Commands, answer_to, record_of
+from gridbot.worker.startup import RefusedStrategy
 from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, take_reconcile, ticker
 
@@ -146,3 +147,11 @@ async def test_a_paused_strategy_is_refused_at_the_gate() -> None:
     assert bench.account.orders == []
     assert bench.account.runner.placement.refusals[Refusal.PAUSED] > 0
     assert bench.account.runner.risk_state.legs[Direction.LONG].size == 0
+
+
+def test_a_strategy_that_could_not_start_says_why_and_what_to_do() -> None:
+    bench = AccountBench()
+    refused = RefusedStrategy("eth", "ETHUSDT", "expected ETHUSDT to be Trading, the exchange says Closed")
+    commands = Commands("alice", [bench.runner], bench.requests, None, (refused,))  # type: ignore[arg-type]
+    with pytest.raises(LookupError, match=r"eth is halted: .*Closed; once that is right, `restart alice` tries again"):
+        commands.run("resume", {"strategy": "eth"})

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from gridbot.fault_book import QUIET_S
+from gridbot.incidents import QUIET_S
 from tests.worker.account_bench import AccountBench, take_reconcile
 
 

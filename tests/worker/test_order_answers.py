@@ -12,6 +12,7 @@ import pytest
 
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PlaceLimitIntent, Side
+from gridbot.exchange.listing import Listing
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S
 from gridbot.records.record_types import IntentRecord, OrderRecord
@@ -153,8 +154,8 @@ class History:
     async def find_order(self, symbol: str, **ids: str) -> OrderUpdateEvent | None:
         return self._found
 
-    async def executions(self, since_ms: int) -> list[ExecutionEvent]:
-        return self._executions
+    async def executions(self, since_ms: int) -> Listing[ExecutionEvent]:
+        return Listing(self._executions)
 
 
 async def look_up(bench: AccountBench, order: TrackedOrder, history: Any) -> None:

@@ -12,6 +12,7 @@ from gridbot.core import WalletEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.records.record_types import ReconcileRecord
 from tests.execution.support import settle
+from tests.worker.account_bench import Alarm
 from tests.worker.reconcile_bench import BUSY, Bench
 
 
@@ -84,10 +85,11 @@ async def test_a_wallet_that_cannot_be_taken_in_leaves_nobody_waiting() -> None:
 async def test_a_fault_that_cannot_be_reported_leaves_nobody_waiting_either() -> None:
     bench = Bench()
 
-    def refuse(level: str, key: str, text: str, strategy: str = "") -> None:
-        raise OSError("the disk is full")
+    class Refusing(Alarm):
+        def __call__(self, *_: object, **__: object) -> int:
+            raise OSError("the disk is full")
 
     bench.queries.failures["wallet"] = [ZeroDivisionError("ours")]
-    bench.reconciler._context = replace(bench.account.context, alert=refuse)
+    bench.reconciler._context = replace(bench.account.context, alert=Refusing(bench.account.clock))
     with pytest.raises(ZeroDivisionError):
         await bench.reconciler.run()

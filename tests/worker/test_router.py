@@ -46,7 +46,7 @@ async def test_a_liquidation_pauses_its_strategy() -> None:
     bench = Bench()
     bench.route(bench.account.taken(ExecType.BUST))
     assert bench.account.runner.risk_state.paused
-    assert bench.account.alarm.keys == ["BustTrade.BTCUSDT"]
+    assert bench.account.alarm.keys == ["reduced.BTCUSDT"]
 
 
 def test_events_of_a_symbol_without_a_live_strategy_are_left_alone() -> None:

@@ -14,10 +14,11 @@ from gridbot.config.account_models import AccountConfig
 from gridbot.config.strategy_kinds import strategy_config
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
-from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate
 from gridbot.orders.shadow_account import ShadowTerms
-from gridbot.worker.startup import PreparedSymbol, StartRefused, is_hopeless, prepare_account
+from gridbot.worker.startup import Prepared, PreparedSymbol, RefusedStrategy, StartRefused, is_hopeless, prepare_account
 
 D = Decimal
 KEY = ApiKeyInfo(user_id="1", read_only=False, contract_trade=("Order", "Position"), can_withdraw=False)
@@ -31,6 +32,8 @@ class Exchange:
     key: ApiKeyInfo | ExchangeError = KEY
     margin_mode: str = "REGULAR_MARGIN"
     instrument_row: Instrument = BTC
+    bad: dict[str, ExchangeError] = field(default_factory=dict)
+    """By symbol."""
     hedge: ExchangeError | None = None
     fees: FeeRate | ExchangeError = field(default_factory=lambda: FeeRate("BTCUSDT", D("0.0002"), D("0.00055")))
     clock_ms: int = 1_000_000
@@ -48,7 +51,9 @@ class Exchange:
         return AccountInfo(self.margin_mode)
 
     async def instrument(self, symbol: str) -> Instrument:
-        return self.instrument_row
+        if symbol in self.bad:
+            raise self.bad[symbol]
+        return replace(self.instrument_row, symbol=symbol)
 
     async def leverage(self, symbol: str) -> Decimal | None:
         return D(7)
@@ -67,14 +72,18 @@ class Exchange:
         self.done.append(f"leverage {leverage}")
 
 
-def prepare(
-    exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object
-) -> dict[str, PreparedSymbol]:
+def prepare(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Prepared:
+    return prepare_all(exchange, [{"strat_id": "s", "symbol": "BTCUSDT", **strategy}], environment)
+
+
+def prepare_all(
+    exchange: Exchange, strategies: list[dict[str, object]], environment: Environment = Environment.TESTNET
+) -> Prepared:
     account = AccountConfig.model_validate(
         {"name": "alice", "environment": environment, "api_key": "k" * 18, "api_secret": "s" * 36}
     )
-    grid = strategy_config({"strat_id": "s", "account": "alice", "symbol": "BTCUSDT", **strategy})
-    return asyncio.run(prepare_account(exchange, account, [grid], 1_000_000))  # type: ignore[arg-type]
+    grids = [strategy_config({"account": "alice", **strategy}) for strategy in strategies]
+    return asyncio.run(prepare_account(exchange, account, grids, 1_000_000))  # type: ignore[arg-type]
 
 
 def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Exchange:
@@ -101,8 +110,8 @@ def test_a_shadow_strategy_changes_nothing_on_the_account() -> None:
 def test_a_shadow_strategy_reckons_with_the_accounts_leverage_and_fees(
     fees: FeeRate | ExchangeError, configured: dict[str, Any], terms: ShadowTerms
 ) -> None:
-    assert prepare(Exchange(fees=fees), shadow_mode=True, **configured)["BTCUSDT"] == PreparedSymbol(BTC, terms)
-    assert prepare(Exchange(fees=fees))["BTCUSDT"] == PreparedSymbol(BTC)
+    assert prepare(Exchange(fees=fees), shadow_mode=True, **configured).symbols["BTCUSDT"] == PreparedSymbol(BTC, terms)
+    assert prepare(Exchange(fees=fees)).symbols["BTCUSDT"] == PreparedSymbol(BTC)
 
 
 def test_a_key_that_may_not_read_the_fees_is_no_environment_without_them() -> None:
@@ -149,3 +158,29 @@ def test_an_environment_that_does_not_tell_about_keys_is_tolerated_where_documen
 def test_only_passing_troubles_are_tried_again() -> None:
     hopeless = {kind for kind in ErrorKind if is_hopeless(ExchangeError("no", kind=kind))}
     assert hopeless == {ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM}
+
+
+ETH: dict[str, object] = {"strat_id": "eth", "symbol": "ETHUSDT"}
+GONE = make_error("expected a linear instrument ETHUSDT, the exchange has none", ErrorKind.PARAM)
+ODD = Unreadable("ETHUSDT", "unreadable instrument: expected a tick size")
+
+
+@pytest.mark.parametrize("error", [GONE, UnreadableRows(str(ODD), ODD)])
+def test_a_symbol_that_may_not_be_traded_refuses_its_own_strategy_alone(error: ExchangeError) -> None:
+    """One symbol that was no longer listed kept the account from starting, and the other's orders rested unwatched."""
+    exchange = Exchange(bad={"ETHUSDT": error})
+    found = prepare_all(exchange, [ETH, {"strat_id": "btc", "symbol": "BTCUSDT"}])
+    assert list(found.symbols) == ["BTCUSDT"]
+    assert found.refused == (RefusedStrategy("eth", "ETHUSDT", str(error)),)
+    assert str(found.refused[0]).startswith("eth is halted: ")
+
+
+def test_an_account_with_nothing_left_to_trade_does_not_start() -> None:
+    with pytest.raises(StartRefused, match="eth: expected a linear instrument"):
+        prepare_all(Exchange(bad={"ETHUSDT": GONE}), [ETH])
+
+
+def test_what_is_wrong_with_the_line_is_about_no_symbol() -> None:
+    exchange = Exchange(bad={"ETHUSDT": make_error("busy", ErrorKind.RETRY)})
+    with pytest.raises(ExchangeError, match="busy"):
+        prepare_all(exchange, [ETH, {"strat_id": "btc", "symbol": "BTCUSDT"}])

@@ -40,7 +40,7 @@ async def test_a_liquidation_or_deleveraging_pauses_alerts_and_reads_the_positio
     assert runner.risk_state.holds.held == {Hold.PAUSED: Held(reason, Who.LIQUIDATION, since_ms)}, "no operator did it"
     assert bench.requests.wishes.positions == {"BTCUSDT"}
     [(level, key, text, about)] = bench.alarm.alerts
-    assert (level, key, about) == ("error", f"{kind}.BTCUSDT", "btc")
+    assert (level, key, about) == ("error", "reduced.BTCUSDT", "btc")
     assert "reduced our long by 0.01" in text
     before = len(bench.orders)
     runner.on_ticker(ticker("50400", ts=2))

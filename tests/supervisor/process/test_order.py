@@ -35,7 +35,7 @@ class Bench:
             ChildSpec("worker-b", ChildKind.WORKER, "x:y", account="b"),
         )
         self.launch = LaunchArguments(["a", "b"])
-        events = FleetEvents(lambda *_: None, lambda *_: None, lambda *_: None, lambda: "keep", fail)
+        events = FleetEvents(lambda *_: None, lambda *_: None, lambda *_: True, lambda: "keep", fail)
         clock = lambda: self.now  # noqa: E731
         self.fleet = Fleet(specs, tmp_path / "crash.log", self.launch, events, clock=clock, jitter=lambda: 0.0)
         self.starting = StartOrder(self.fleet, self.launch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -105,6 +106,20 @@ def test_the_paper_exchange():
     facts = child("paper", health={"type": "health", "rss": 3, "orders": 4, "trades": 5}, account="")
     paper = build(child(), paper=facts)["paper"]
     assert (paper["orders"], paper["trades"], paper["market"]) == (4, 5, None)
+
+
+def test_open_incidents_of_the_accounts_come_before_those_about_the_children():
+    row = {"key": "halt.BTCUSDT", "where": "s1", "level": "error", "text": "halted", "began_us": 1_000_000, "count": 1}
+    own = replace(OWN, incidents=[{**row, "key": "down", "where": "worker-b", "level": "critical", "count": 3}])
+    well = child(health={**REPORT, "incidents": [row]})
+    dead = child("worker-b", ProcessState.BACKOFF, {**REPORT, "incidents": [row]}, "b")
+    status = build_status(NOW, own, [well, dead], None, None, paper_url=None)
+    assert [(i["account"], i["strategy"], i["child"], i["level"], i["count"]) for i in status["incidents"]] == [
+        ("a", "s1", "", "ERROR", 1),
+        ("", "", "worker-b", "CRITICAL", 3),
+    ]
+    assert {i["since"] for i in status["incidents"]} == {"1970-01-01T00:00:01Z"}
+    assert "incidents" not in status["accounts"][0]
 
 
 @pytest.mark.parametrize("age", [0.0, 1.2, 1.7, 1.8, 9.0])

@@ -71,6 +71,7 @@ def status():
             "connections": 4,
             "market": "synthetic x1",
         },
+        "incidents": [],
     }
 
 
@@ -145,3 +146,19 @@ def test_small_forms():
     assert [size(None), size(1_500_000)] == ["-", "2 MB"]
     assert [money(None), money("-0.004"), money("1234567.891")] == ["-", "-0.00", "1,234,567.89"]
     assert [leg(None), leg({"size": "0.000"}), leg({"size": "5", "entry": None})] == ["-", "0", "5"]
+
+
+def test_open_alerts_are_shown_with_their_count_and_of_one_account_when_asked(status):
+    halt: dict[str, Any] = {"account": "alice", "strategy": "btc", "child": "", "key": "halt.BTCUSDT", "level": "ERROR"}
+    halt |= {"since": "2026-11-28T18:02:11Z", "count": 1, "text": "btc is halted: a fault"}
+    down: dict[str, Any] = {"account": "", "strategy": "", "child": "worker-bob", "key": "down", "level": "CRITICAL"}
+    down |= {"since": "2026-11-28T18:00:00Z", "count": 6, "text": "killed by SIGKILL"}
+    status["incidents"] = [halt, down]
+    lines = [line for line in text_of(status).splitlines() if "alert" in line]
+    assert lines == [
+        "! alert open since 2026-11-28 18:02:11: ERROR alice btc: btc is halted: a fault",
+        "! alert open since 2026-11-28 18:00:00, 6 times: CRITICAL worker-bob: killed by SIGKILL",
+    ]
+    alice = select(status, "alice")
+    assert alice is not None
+    assert alice["incidents"] == [halt]

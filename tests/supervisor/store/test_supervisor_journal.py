@@ -81,10 +81,14 @@ def test_a_signal_is_a_command(rig):
     assert (command.name, json.loads(command.args)) == ("stop", {"signal": "SIGTERM"})
 
 
+def alerts_of(journal):
+    return Alerts(journal, lambda: 1.0, lambda: 1_000_000)
+
+
 def test_a_journal_that_cannot_be_opened_stops_nobody(tmp_path, caplog):
     (tmp_path / "journal").write_text("a file where a directory should be")
     journal = SupervisorJournal(tmp_path, "r")
-    alerts = Alerts(journal)
+    alerts = alerts_of(journal)
     journal.open({})
     alerts.add(child("writer", ChildKind.WRITER), "WARNING", "look here")
     journal.command("stop", {}, {"ok": True})
@@ -121,8 +125,9 @@ def test_what_a_child_has_kept_is_not_kept_twice(tmp_path):
     journal = SupervisorJournal(tmp_path, "r")
     journal.open({})
     worker = child("worker-a", ChildKind.WORKER)
-    Alerts(journal).add(worker, "WARNING", "kept there", recorded=True)
-    Alerts(journal).add(worker, "WARNING", "kept here")
+    alerts = alerts_of(journal)
+    alerts.pass_on(worker, "WARNING", "kept there")
+    alerts.add(worker, "WARNING", "kept here")
     journal.close()
     assert [alert.text for alert in kept(tmp_path, AlertRecord)] == ["kept here"]
 

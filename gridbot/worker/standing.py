@@ -1,0 +1,60 @@
+"""What stands of an account that an operator has to know: the incidents that end when their state does.
+
+Looked at once a second and after each command (`AccountRecords`). Most are told at once by whoever sets the state; here
+they are seen to begin when nobody did (after a restart), and to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gridbot.incidents import Name, Standing
+from gridbot.risk.gate import Gate
+from gridbot.risk.holds import Hold, Who
+from gridbot.risk.strategy_state import StrategyRiskState
+
+__all__ = ["standing"]
+
+
+def standing(
+    gates: Iterable[Gate],
+    strategies: Iterable[StrategyRiskState],
+    *,
+    ip_banned_until_s: float | None,
+    has_numbers: bool,
+    now_s: float,
+) -> dict[Name, Standing]:
+    """Everything that stands at `now_s` (monotonic). `gates` are the account's and those of shadow strategies."""
+    found: dict[Name, Standing] = {}
+    for gate in gates:
+        found |= _of_gate(gate, now_s)
+    if ip_banned_until_s is not None and now_s < ip_banned_until_s:
+        text = "the exchange bans this address (403): too many requests; nothing is sent for ten minutes"
+        found[Name("ip_ban")] = Standing("warning", text)
+    if not has_numbers:
+        text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
+        found[Name("no_order_number")] = Standing("error", text)
+    for state in strategies:
+        found |= _of_strategy(state)
+    return found
+
+
+def _of_gate(gate: Gate, now_s: float) -> dict[Name, Standing]:
+    found = {Name(f"cap.{key}"): Standing("warning", f"{key}: more than 80 % used") for key in gate.state.warned}
+    if gate.loss_latched:
+        found[Name("session_loss_limit")] = Standing("error", gate.loss_latched)
+    if gate.auth.is_cooling(now_s):
+        found[Name("auth")] = Standing("error", "orders are paused after repeated authentication errors: check the key")
+    return found
+
+
+def _of_strategy(state: StrategyRiskState) -> dict[Name, Standing]:
+    found = {}
+    if state.halted:
+        text = f"{state.strat_id} is halted: {state.halted}"
+        found[Name(f"halt.{state.symbol}", state.strat_id)] = Standing("error", text)
+    paused = state.holds.held.get(Hold.PAUSED)
+    if paused is not None and paused.who is Who.LIQUIDATION:
+        text = f"{state.symbol}: {paused.reason}; the strategy is paused"
+        found[Name(f"reduced.{state.symbol}", state.strat_id)] = Standing("error", text)
+    return found

@@ -1,0 +1,121 @@
+"""The incidents of an account: what is recorded and told of them, and what stands."""
+
+from __future__ import annotations
+
+import pytest
+
+from gridbot.incidents import Name
+from gridbot.records.record_types import AlertRecord
+from gridbot.risk.caps import CapWarned
+from gridbot.risk.gate_state import Verdict
+from gridbot.risk.holds import Who
+from gridbot.risk.refusals import Refusal
+from gridbot.worker.operator_alerts import Alerts
+from gridbot.worker.standing import standing
+from tests.worker.account_bench import AccountBench, Notes
+
+
+class Bench:
+    """Alerts with a recorder; `told` has what the supervisor hears."""
+
+    def __init__(self) -> None:
+        self.account = AccountBench()
+        self.notes = Notes()
+        self.told: list[tuple[str, str, str, str]] = []
+        self.alerts = Alerts(self.notes, lambda *what: self.told.append(what), self.account.clock)
+
+    def stands(self) -> dict[Name, tuple[str, str]]:
+        account = self.account
+        return {
+            name: (what.level, what.text)
+            for name, what in standing(
+                [account.gate],
+                [account.runner.risk_state],
+                ip_banned_until_s=account.context.executor.ip_banned_until_s,
+                has_numbers=True,
+                now_s=account.clock.now_s,
+            ).items()
+        }
+
+
+def test_a_beginning_and_an_end_are_recorded_and_told_and_a_repetition_is_neither() -> None:
+    bench = Bench()
+    clock, began_us = bench.account.clock, bench.account.clock.wall_us()
+    assert bench.alerts("error", "journal", "full") == 1
+    clock.now_s += 2
+    assert bench.alerts("error", "journal", "still full") == 2
+    bench.alerts.over("journal", "written again")
+    assert bench.told == [("error", "journal", "full", ""), ("info", "journal", "written again", "")]
+    records = bench.notes.of(AlertRecord)
+    assert [(r.phase, r.level, r.text, r.count, r.began_at) for r in records] == [
+        ("begun", "ERROR", "full", 1, began_us),
+        ("ended", "INFO", "written again", 2, began_us),
+    ]
+    assert bench.alerts.rows() == []
+
+
+def test_an_alert_that_cannot_be_recorded_is_told_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.notes.failures.append(OSError("the disk is full"))
+    bench.alerts("warning", "foreign.BTCUSDT", "not ours", "btc")
+    assert bench.told == [("warning", "foreign.BTCUSDT", "not ours", "btc")]
+    assert "could not be recorded" in caplog.text
+
+
+def test_nothing_stands_of_an_account_that_is_well() -> None:
+    bench = Bench()
+    bench.account.start()
+    assert bench.stands() == {}
+
+
+def test_a_halt_and_a_liquidation_stand_until_an_operator_resumes() -> None:
+    bench = Bench()
+    runner = bench.account.runner
+    runner.risk_state.pause()
+    assert bench.stands() == {}, "the operator knows of his own pause"
+    runner.resume()
+    runner.risk_state.halt("a fault")
+    runner.risk_state.pause(Who.LIQUIDATION, "the exchange reduced our long")
+    assert bench.stands() == {
+        Name("halt.BTCUSDT", "btc"): ("error", "btc is halted: a fault"),
+        Name("reduced.BTCUSDT", "btc"): (
+            "error",
+            "BTCUSDT: the exchange reduced our long; the strategy is paused",
+        ),
+    }
+    runner.resume()
+    assert bench.stands() == {}
+
+
+def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:
+    bench = Bench()
+    account, gate = bench.account, bench.account.gate
+    gate.latch_loss("lost 5 of 4 USDT")
+    for _ in range(5):
+        gate.auth_failed(account.clock.now_s)
+    gate._step(Verdict(Refusal.MAX_NOTIONAL, changes=(CapWarned("btc.max_notional", "90 of 100 used"),)))
+    found = standing(
+        [gate], [], ip_banned_until_s=account.clock.now_s + 1, has_numbers=False, now_s=account.clock.now_s
+    )
+    assert [name.key for name in found] == [
+        "cap.btc.max_notional",
+        "session_loss_limit",
+        "auth",
+        "ip_ban",
+        "no_order_number",
+    ]
+    later_s = account.clock.now_s + 1e5
+    again = standing([gate], [], ip_banned_until_s=account.clock.now_s + 1, has_numbers=True, now_s=later_s)
+    assert [name.key for name in again] == ["cap.btc.max_notional", "session_loss_limit"]
+
+
+def test_the_look_of_each_second_ends_what_no_longer_stands() -> None:
+    bench = Bench()
+    account = bench.account
+    account.runner.halt("a fault")
+    account.alarm.look(
+        standing([account.gate], [account.runner.risk_state], ip_banned_until_s=None, has_numbers=True, now_s=1.0)
+    )
+    assert [row["count"] for row in account.alarm.rows()] == [1]
+    account.runner.resume()
+    assert account.alarm.ended == ["btc may trade again: an operator has resumed it"]
