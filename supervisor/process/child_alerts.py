@@ -97,7 +97,7 @@ def failed_children(children: Iterable[Child]) -> dict[Name, Standing]:
             state.process is ProcessState.STARTING and state.failures
         ):
             level = "critical" if state.process is ProcessState.FATAL else "error"
-            found[Name(ROOM if state.short else DOWN, child.spec.name)] = Standing(
-                level, child.last_exit or state.reason or str(state.process)
-            )
+            name = Name(ROOM if state.short else DOWN, child.spec.name)
+            text = state.reason if state.short else child.last_exit or state.reason
+            found[name] = Standing(level, text or str(state.process))
     return found

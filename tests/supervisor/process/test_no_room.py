@@ -70,7 +70,7 @@ def test_a_full_disk_and_a_death_are_a_wait_and_all_runs_when_there_is_room(rig,
     filler.unlink()
     wait_for(lambda: rig.process_of("a")["state"] == "RUNNING", "a, when there is room")
     over = wait_for(lambda: [a for a in rig.status()["alerts"] if a["level"] == "INFO"], "the end of the incident")
-    assert "until there is room" in over[0]["text"]
+    assert "waits for room" in over[0]["text"]
     assert rig.process_of("b")["pid"] == b["pid"]
 
 
