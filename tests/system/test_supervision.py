@@ -148,7 +148,7 @@ def test_deaths_on_a_full_disk_are_a_wait_and_everything_runs_again_when_there_i
     if mounted.returncode:
         pytest.skip(f"not allowed here: {' '.join(command)}: {mounted.stderr.strip()}")
     try:
-        quick = "\nsupervisor: {restart: {backoff_initial: 0.1, backoff_max: 0.1}}\n"
+        quick = "\nsupervisor: {restart: {backoff_initial: 0.1, backoff_max: 0.1, max_restarts: 1}}\n"
         session = gridbot.start(DEMO.replace("paper:\n", "paper:\n  state_file: exchange.json\n", 1) + quick)
         session.wait(lambda status: all(count > 0 for count in fills(status).values()), "fills of every strategy")
         filler = disk / "filler"
@@ -157,7 +157,7 @@ def test_deaths_on_a_full_disk_are_a_wait_and_everything_runs_again_when_there_i
                 file.write(b"x" * 512)
         for name in ("worker-alice", "writer", "paper"):
             session.kill(name)
-        session.wait(lambda status: status["accounts"][0]["process"]["restarts"] > 6, "more tries than are allowed")
+        session.wait(lambda status: status["accounts"][0]["process"]["restarts"] > 2, "more tries than are allowed")
         rows = [session.process(name) for name in ("worker-alice", "worker-bob", "writer", "paper")]
         assert not [row["name"] for row in rows if row["state"] == "FATAL"]
         assert rows[1]["restarts"] == 0
