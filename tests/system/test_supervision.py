@@ -168,7 +168,6 @@ def test_deaths_on_a_full_disk_are_a_wait_and_everything_runs_again_when_there_i
         session.stop()
         [gaps] = session.sql("SELECT count(*) AS n FROM ingest_gaps")
         assert gaps["n"] == 0
-        assert session.run("ledger", "check").returncode == 0
     finally:
         session.clean_up()
         subprocess.run(["umount", "-l", str(disk)], check=True)
