@@ -15,13 +15,13 @@ standstill-is-told      when nothing can be sent for a minute though levels want
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.paper.accounts.exchange_order import Execution, Order
-from gridbot.records.record_types import ExecutionRecord
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord
 
 __all__ = [
     "Finding",
@@ -83,14 +83,15 @@ def link_id_once(orders: Iterable[Order]) -> list[str]:
     return [f"{link} was given to {count} orders" for link, count in counts.items() if count > 1]
 
 
-def liquidation_pauses(made: Iterable[Execution], paused: Mapping[str, bool], resumed_ms: int) -> list[str]:
-    """`paused` says it of each symbol that a strategy trades; an operator resumed last at `resumed_ms`."""
+def liquidation_pauses(made: Iterable[Execution], held: Mapping[str, bool], resumed_ms: int) -> list[str]:
+    """`held` says of each symbol that a strategy trades whether it is paused or halted; an operator resumed last at
+    `resumed_ms`."""
     return [
         f"{execution.symbol} was liquidated ({execution.exec_id}), and its strategy is not paused"
         for execution in made
         if execution.exec_type == "BustTrade"
         and execution.time_ms > resumed_ms
-        and not paused.get(execution.symbol, True)
+        and not held.get(execution.symbol, True)
     ]
 
 
@@ -110,17 +111,23 @@ def executions_once(made: Iterable[Execution], recorded: Sequence[ExecutionRecor
     return found + [f"{exec_id} is recorded and was never made" for exec_id in counts if exec_id not in known]
 
 
-def money_by_execution(made: Iterable[Execution], recorded: Sequence[ExecutionRecord]) -> list[str]:
-    """Realised PnL and fee of each execution that both have."""
+def money_by_execution(
+    made: Iterable[Execution], recorded: Sequence[ExecutionRecord], corrections: Sequence[CorrectionRecord]
+) -> list[str]:
+    """Realised PnL and fee, corrections included, of each execution that both have."""
     by_id = {record.exec_id: record for record in recorded}
+    realised, fees = defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
+    for correction in corrections:
+        realised[correction.exec_id] += correction.realised_pnl
+        fees[correction.exec_id] += correction.fee
     found = []
     for execution in made:
         record = by_id.get(execution.exec_id)
         if record is None:
             continue
         for name, theirs, ours in (
-            ("realised", execution.realised, record.realised_pnl),
-            ("fee", execution.fee, record.fee),
+            ("realised", execution.realised, record.realised_pnl + realised[execution.exec_id]),
+            ("fee", execution.fee, record.fee + fees[execution.exec_id]),
         ):
             if abs(theirs - ours) > EXACT:
                 found.append(

@@ -19,9 +19,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
+from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.schedule import Intervals, Job, JobKind, ScheduleState, Second, step
 from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.terms import Terms
 
 __all__ = ["TICK_S", "Clockwork"]
 
@@ -40,20 +42,24 @@ class Clockwork:
         live: Mapping[str, StrategyRunner],
         shadows: Mapping[str, StrategyRunner],
         reconciler: Reconciler,
+        money: MoneyWatch,
         *,
         intervals: Intervals,
         jobs: Jobs,
         records: AccountRecords,
+        terms: Terms,
         private_alive: Callable[[], bool],
     ) -> None:
         self._context = context
         self._live = live
         self._shadows = shadows
         self._reconciler = reconciler
+        self._money = money
         self._intervals = intervals
         self._schedule = ScheduleState()
         self._jobs = jobs
         self._records = records
+        self._terms = terms
         self._private_alive = private_alive
         self.loop_lag_s = 0.0
         """How late the last tick was, in seconds."""
@@ -119,10 +125,14 @@ class Clockwork:
                 return _read_shadow(self._shadows[job.subject])
             case JobKind.POSITIONS:
                 return self._reconciler.positions(job.subject)
+            case JobKind.TERMS:
+                return self._terms.read(job.subject)
             case JobKind.CLOCK:
                 return self._reconciler.measure_clock()
             case JobKind.WALLET:
                 return self._reconciler.wallet()
+            case JobKind.MONEY:
+                return self._money.check()
 
 
 async def _read_shadow(runner: StrategyRunner) -> None:

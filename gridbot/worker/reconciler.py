@@ -59,7 +59,7 @@ class Reconciler:
         self._on_wallet = on_wallet
         self._refused = refused
         self._state = states.ReconcileState(complete_to_ms=context.ledger.complete_to)
-        held = {symbol: states.Held(r.strat_id, r.instrument, r.book) for symbol, r in runners.items()}
+        held = {symbol: states.Held(r.orders.owner, r.instrument, r.book) for symbol, r in runners.items()}
         self._view = states.View(held, context.ledger, context.retry)
         self._questions: dict[asyncio.Task[None], None] = {}
         self._waiters = Waiters()
@@ -181,9 +181,9 @@ class Reconciler:
                 record_untraded(context, effect.execution, self._refused.get(effect.execution.symbol, ""))
             case words.ApplyExecution():
                 tell_strategy(self._runners[effect.execution.symbol], context, effect)
-            case words.ApplyRow() | words.Adopt() | words.Revive() | words.TakePosition():
+            case words.ApplyRow() | words.Adopt() | words.Revive() | words.TakePosition() | words.Adjust():
                 tell_strategy(self._runners[effect.row.symbol], context, effect)
-            case words.LookedUp() | words.Settle() | words.Align() | words.Halt():
+            case words.LookedUp() | words.Settle() | words.Halt():
                 tell_strategy(self._runners[effect.symbol], context, effect)
             case _:
                 task = background.start(self._ask(effect), name=f"the reconciler's {type(effect).__name__}")

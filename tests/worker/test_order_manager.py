@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from gridbot.core import Direction, OrderStatus, Side
+from gridbot.core import Direction, ExecType, OrderStatus, Side
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome, make_error
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.proposal import Proposal
@@ -27,7 +28,7 @@ def trading() -> AccountBench:
 
 
 def proposal(ticks: int = 499_000, side: Side = Side.BUY) -> Proposal:
-    return Proposal(side, Direction.LONG, ticks, BTC.price(ticks), D("0.01"), side is Side.SELL, f"{ticks:016x}")
+    return Proposal(side, Direction.LONG, ticks, BTC.price(ticks), D("0.01"), side is Side.SELL)
 
 
 def submit(bench: AccountBench, *, close: bool = False, error: ExchangeError | None = None) -> TrackedOrder:
@@ -120,6 +121,17 @@ async def test_a_restricted_symbol_halts_its_strategy_with_one_alert() -> None:
     assert bench.alarm.keys == ["halt.BTCUSDT"]
 
 
+async def test_what_waits_behind_an_answer_that_halts_never_leaves() -> None:
+    bench = trading()
+    submit(bench, error=make_error("restricted", ErrorKind.HALT))
+    bench.runner.orders.submit(proposal(501_000, Side.SELL))
+    waiting = bench.orders[-1]
+    await settle()
+    await bench.clock.advance(5)
+    assert waiting.state is OrderState.CANCELLED
+    assert [len(links) for _, links in bench.gateway.sent] == [1]
+
+
 # ---------------------------------------------------------------------- retries
 
 
@@ -142,7 +154,7 @@ async def test_a_retry_that_the_gate_refuses_gives_the_order_up() -> None:
     bench = trading()
     order = submit(bench, error=make_error("busy", ErrorKind.RETRY))
     await settle()
-    bench.runner.pause()
+    bench.runner.risk_state.pause()
     bench.clock.now_s += 1.0
     [item] = bench.context.retry.due(bench.clock.now_s)
     bench.runner.orders.retry(item)
@@ -292,6 +304,20 @@ async def test_a_stop_drops_what_has_not_left() -> None:
     await settle()
 
 
+@pytest.mark.parametrize("by_operator", [True, False])
+async def test_a_pause_drops_what_has_not_left(by_operator: bool) -> None:
+    """Seed 2 of the simulator: behind the rate limit openings left two seconds after the liquidation."""
+    bench = trading()
+    sent = submit(bench)
+    bench.runner.orders.submit(proposal(498_000))
+    if by_operator:
+        bench.runner.pause()
+    else:
+        bench.runner.on_execution(bench.taken(ExecType.BUST))
+    assert bench.orders == [sent]
+    await settle()
+
+
 async def test_the_orders_of_a_shadow_strategy_live_the_same_life() -> None:
     bench = AccountBench(config=strategy(shadow_mode=True))
     bench.start()
@@ -321,9 +347,9 @@ async def test_an_unknown_order_of_ours_is_verified_and_a_foreign_one_reported_o
     bench = trading()
     order = submit(bench)
     other = trading()
-    news = other.update(order, OrderStatus.NEW)
+    news = replace(other.update(order, OrderStatus.NEW), order_link_id="by-hand")
     other.runner.on_order_update(news)
-    assert other.alarm.keys == ["foreign.BTCUSDT"], "an id of ours has the level's hash in front"
+    assert other.alarm.keys == ["foreign.BTCUSDT"]
     other.runner.on_order_update(news)
     assert other.alarm.keys == ["foreign.BTCUSDT"]
     bench.runner.on_ticker(ticker())

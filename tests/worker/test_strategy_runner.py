@@ -84,7 +84,7 @@ async def test_a_fill_of_an_order_that_the_book_has_forgotten_moves_the_grid_as_
     other = AccountBench()
     other.start()
     other.runner.on_ticker(ticker())
-    stranger = other.fill(order, order_link_id=f"{order.client_id}-zz")
+    stranger = other.fill(order, order_link_id=f"{order.link_id.rsplit('-', 2)[0]}-zz-0")
     assert other.runner.book.get(stranger.order_link_id) is None
     other.runner.on_execution(stranger)
     assert grid_of(other.runner).last_fill == order.price
@@ -137,6 +137,18 @@ def test_an_older_position_of_the_stream_changes_nothing() -> None:
     assert bench.runner.risk_state.legs[Direction.LONG].size == 2
     bench.runner.on_position_update(position(Direction.LONG, "0", None, exchange_ts=6))
     assert bench.runner.risk_state.legs[Direction.LONG].size == 0, "flat is news like any other"
+
+
+def test_an_answer_of_rest_that_is_older_than_the_stream_changes_nothing() -> None:
+    """Issue 11: 0.03 became 0.01 again. The row's own time and sequence number count, not when it came."""
+    bench = AccountBench()
+    legs = bench.runner.risk_state.legs
+    bench.runner.on_position_update(position(Direction.LONG, "0.03", exchange_ts=5, seq=8))
+    bench.runner.on_position_update(position(Direction.LONG, "0.01", exchange_ts=4, seq=9), source="rest")
+    bench.runner.on_position_update(position(Direction.LONG, "0.02", exchange_ts=5, seq=7), source="rest")
+    assert legs[Direction.LONG].size == D("0.03")
+    bench.runner.on_position_update(position(Direction.LONG, "0.04", exchange_ts=5, seq=8), source="rest")
+    assert legs[Direction.LONG].size == D("0.04")
 
 
 def test_a_leg_that_the_exchange_contradicted_is_read_again_before_it_counts() -> None:
