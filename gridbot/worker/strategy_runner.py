@@ -103,12 +103,11 @@ class StrategyRunner:
         self.orders.drop_unsent("stop")
 
     def pause(self, *, cancel: bool = False) -> None:
-        """Place nothing until `resume`, not even what waits to be sent; with `cancel` all orders are withdrawn."""
+        """Place nothing until `resume`, not even what waits for its turn; with `cancel` withdraw what rests as well."""
         self.risk_state.pause()
+        self.orders.drop_unsent("paused")
         if cancel:
             self.orders.cancel_all("paused")
-        else:
-            self.orders.drop_unsent("paused")
 
     def resume(self) -> None:
         """An operator ends pause and halt."""
@@ -149,6 +148,7 @@ class StrategyRunner:
     def on_execution(self, execution: ExecutionEvent, *, source: str = "stream") -> None:
         """Count an execution once; the strategy learns of each fill of its orders."""
         realised = self._context.ledger.apply(self.strat_id, execution, shadow=self.is_shadow)
+        self._context.record_corrections()
         if realised is None:
             return
         self._context.recorder.record(
