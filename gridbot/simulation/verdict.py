@@ -9,7 +9,7 @@ from typing import Any
 
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record, StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.run_checks import Finding
@@ -51,7 +51,10 @@ class Verdict:
         self._health = ""
         self._wants_since: float | None = None
         self._sent_s, self._alert_s = 0.0, -math.inf
+        self._refused_since: float | None = None
+        self._refused_s = 0.0
         stage.venue.watchers.append(self._asked)
+        stage.venue.answer_watchers.append(self._answered)
         stage.trace.at_s = stage.network.at_s
 
     def find(self, invariant: str, text: str) -> None:
@@ -87,7 +90,10 @@ class Verdict:
 
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
+        self._refused_since = None
         self._wants_since = None
+        for tape in self.tapes.values():
+            tape.is_cut = tape.is_cut or life.loses_records
 
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
@@ -101,8 +107,11 @@ class Verdict:
         self._held.setdefault(symbol, self._stage.loop.now_s)
 
     def _watch_standstill(self, life: Life) -> None:
-        """Levels want orders, nothing has left for a minute, and health or alerts say nothing."""
+        """Levels want orders, nothing has left or passed for a minute, and health or alerts say nothing."""
         now_s, orchestrator = self._stage.loop.now_s, life.orchestrator
+        since_s = self._refused_since
+        if since_s is not None and self._refused_s - since_s > STANDSTILL_S:
+            self._must_be_told(since_s, "every create was refused for a minute")
         last_s, self._reported_s = self._reported_s, now_s
         if now_s - last_s > SILENT_S:
             self._wants_since = None  # it stood still itself
@@ -116,14 +125,23 @@ class Verdict:
         self._wants_since = self._wants_since or now_s
         if now_s - max(self._wants_since, self._sent_s) <= STANDSTILL_S:
             return
+        self._must_be_told(self._wants_since, f"nothing was sent for a minute though levels want orders: {why}")
+
+    def _must_be_told(self, since_s: float, why: str) -> None:
         for silent, what in (
             (self._health == "healthy", "health is healthy"),
-            (self._alert_s < self._wants_since, "no alert has said why"),
+            (self._alert_s < since_s, "no alert has said why"),
         ):
             if silent:
-                self.find(
-                    "standstill-is-told", f"{what}; nothing was sent for a minute though levels want orders: {why}"
-                )
+                self.find("standstill-is-told", f"{what}; {why}")
+
+    def _answered(self, refused: int, accepted: int) -> None:
+        """The exchange has answered creates."""
+        if accepted:
+            self._refused_since = None
+        elif refused:
+            self._refused_s = self._stage.loop.now_s
+            self._refused_since = self._refused_since or self._refused_s
 
     def watch(self) -> None:
         """Look at books and exchange if nothing is under way and the last trouble is over."""
@@ -250,7 +268,7 @@ class Verdict:
         lines = b"".join(segments).splitlines()
         return b"\n".join(line[16:].replace(directory, b"data") if directory in line else line for line in lines)
 
-    def _read_journal(self) -> list[Record]:
+    def _read_journal(self) -> list[Record | StateRecord]:
         """The records of money."""
         directory = journal_directory(self._stage.directory, ACCOUNT)
         self._stage.result.journal = self._comparable(path.read_bytes() for path in sorted(directory.glob("*.journal")))

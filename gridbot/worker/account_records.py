@@ -11,18 +11,29 @@ from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.standing import standing
 from gridbot.worker.standstill import EXPECTED, Standstill, step
+from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["AccountRecords"]
 
 
 class AccountRecords:
-    """Called once a second and after an operator's command; `runners` are all strategies by symbol."""
+    """Called once a second and after an operator's command.
 
-    def __init__(self, recorder: Recorder, context: WorkerContext, runners: Mapping[str, StrategyRunner]) -> None:
+    `runners` are all strategies by symbol, `refused` those that could not start.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        context: WorkerContext,
+        runners: Mapping[str, StrategyRunner],
+        refused: Sequence[RefusedStrategy] = (),
+    ) -> None:
         self._recorder = recorder
         self._context = context
         self._runners = runners
+        self._refused = refused
         self._obstacles = ObstacleWatch()
         self._journal_error = ""
         self.standstill = Standstill()
@@ -54,10 +65,12 @@ class AccountRecords:
         found = standing(
             {context.gate: None, **{runner.gate: None for runner in self._runners.values()}},
             risk_states,
+            passage=context.passage,
             ip_banned_until_s=context.executor.ip_banned_until_s,
             has_numbers=context.generations.available(1),
             standstill=self.standstill.why,
             now_s=now_s,
+            refused=self._refused,
         )
         context.alert.look(found)
 
