@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-from gridbot.core import execution_ledger
+from gridbot.core import account_legs, execution_ledger
 from gridbot.orders import life_news, order_index
 
 __all__ = ["sizes", "too_large"]
@@ -41,6 +41,8 @@ def _limits() -> dict[str, int]:
     return {
         "Ledger._seen": executions,
         "StateFile.on_disk[]": executions,
+        "AccountLegs._steps": 4 * account_legs.STEPS_MOST,
+        "LegHistory.steps": account_legs.STEPS_MOST,
         "OrderIndex.finished": finished,
         "OrderIndex._key_of_order_id": finished + AT_REST,
         "OrderBook.strangers": life_news.STRANGERS_KEPT,
