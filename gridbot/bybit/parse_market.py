@@ -78,11 +78,14 @@ def parse_instrument(row: Row, tiers: tuple[RiskTier, ...] = ()) -> Instrument:
         object_of(row, "lotSizeFilter"),
         object_of(row, "leverageFilter"),
     )
+    risk = object_of(row, "riskParameters")
     optional: dict[str, Decimal | None] = {
         "min_notional": decimal_or_none(lots.get("minNotionalValue")),
         "min_price": decimal_or_none(prices.get("minPrice")),
         "max_price": decimal_or_none(prices.get("maxPrice")),
         "max_leverage": decimal_or_none(leverage.get("maxLeverage")),
+        "price_limit_x": decimal_or_none(risk.get("priceLimitRatioX")),
+        "price_limit_y": decimal_or_none(risk.get("priceLimitRatioY")),
     }
     return Instrument(
         symbol=need_text(row, "symbol"),

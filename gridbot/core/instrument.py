@@ -25,6 +25,7 @@ class RiskTier:
 class Instrument:
     """Trading rules of a USDT perpetual, from `market/instruments-info`.
 
+    `price_limit_x` and `_y` are the ratios of its price band (docs/bybit.md 3.13), None where the exchange has none.
     Prices are USDT per coin, quantities base coin, `min_notional` USDT. `tick_size` and `qty_step` are positive.
     """
 
@@ -40,6 +41,8 @@ class Instrument:
     status: str = "Trading"
     funding_interval_minutes: int = 480
     tiers: tuple[RiskTier, ...] = ()
+    price_limit_x: Decimal | None = None
+    price_limit_y: Decimal | None = None
 
     def __post_init__(self) -> None:
         if self.tick_size <= 0 or self.qty_step <= 0:

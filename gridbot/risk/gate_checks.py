@@ -7,6 +7,7 @@ also the first one an operator has to remove. Its `Verdict` has the changes as v
     check         refuses with                                                    strategy  retry  close
     _may_trade    what `holds` says, in its order; auth_cooldown, stale_price        ×        ×
     _level        level_taken                                                        ×
+    _band         outside_price_band                                                 ×        ×
     _breaker      breaker_open                                                       ×        ×
     _size         too_small, or for a close: not_covered, position_unsure            ×               ×
     _size_again   the same for an order that is in the book already                           ×
@@ -105,6 +106,13 @@ def _level(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
     return Refusal.LEVEL_TAKEN if view.book.has_live(proposal.direction, proposal.ticks) else None
+
+
+def _band(
+    state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
+) -> Refusal | None:
+    """The exchange would move the price: the order would rest at no level of ours, or at that of another."""
+    return Refusal.PRICE_BAND if view.band.is_beyond(proposal.side, proposal.price) else None
 
 
 def _breaker(
@@ -207,6 +215,7 @@ _TRADING = frozenset({Producer.STRATEGY, Producer.RETRY})
 CHECKS = (
     Check(_may_trade, _TRADING),
     Check(_level, _STRATEGY),
+    Check(_band, _TRADING),
     Check(_breaker, _TRADING),
     Check(_size, frozenset({Producer.STRATEGY, Producer.CLOSE})),
     Check(_size_again, frozenset({Producer.RETRY})),

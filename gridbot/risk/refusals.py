@@ -17,6 +17,7 @@ class Refusal(StrEnum):
     AUTH_COOLDOWN = "auth_cooldown"
     STALE_PRICE = "stale_price"
     LEVEL_TAKEN = "level_taken"
+    PRICE_BAND = "outside_price_band"
     BREAKER_OPEN = "breaker_open"
     TOO_SMALL = "too_small"
     NOT_COVERED = "not_covered"

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from gridbot.core import Direction, TickerEvent
 from gridbot.orders.book import OrderBook
+from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.caps import Caps
 from gridbot.risk.holds import DURABLE, NOT_READY, Event, Halt, Hold, Holds, NotReady, Pause, Ready, Resume, Who, step
 
@@ -53,8 +54,12 @@ class StrategyRiskState:
     last_price: Decimal | None = None
     price_s: float | None = None
     holds: Holds = NOT_READY
+    band: BandWatch = field(init=False)
     epoch: int = 0
     """Grows whenever a leg or the wallet changes: an order that was refused because of them may pass now."""
+
+    def __post_init__(self) -> None:
+        self.band = BandWatch(self.book.instrument)
 
     @property
     def ready(self) -> bool:
@@ -80,6 +85,7 @@ class StrategyRiskState:
 
     def set_price(self, ticker: TickerEvent, now_s: float) -> None:
         self.ticker, self.last_price, self.price_s = ticker, ticker.last_price, now_s
+        self.band.note(ticker, now_s)
 
     def set_leg(self, direction: Direction, leg: Leg) -> None:
         """A leg as the exchange has it now."""

@@ -16,6 +16,7 @@ from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import IntentRecord, OrderRecord, RunRecord
+from gridbot.risk.refusals import Refusal
 from gridbot.worker.health import account_health
 from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.startup import StartRefused
@@ -408,5 +409,37 @@ def test_a_symbol_that_is_no_longer_listed_halts_its_own_strategy_alone(tmp_path
                 assert "expected to trade GONEUSDT, the exchange says: Not supported symbols" in shown["gone"][1]
                 assert health["health"] == "degraded"
                 assert [key for _, key, _ in bench.alerts] == ["halt.GONEUSDT"]
+
+    asyncio.run(run())
+
+
+def test_levels_outside_the_price_band_wait_until_it_has_them(tmp_path: Path) -> None:
+    """Last 4 % above mark: the exchange moved our buys to 51000, and they were cancelled and placed again for ever."""
+    config = settings(tmp_path)
+    market = {
+        "source": "manual",
+        "mark_halflife_s": 100_000,
+        "symbols": {"BTCUSDT": {"price": "50000"}, "ETHUSDT": {"price": "2500"}},
+    }
+
+    async def run() -> None:
+        with exchange(config, market=market) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                await asyncio.to_thread(paper.set_price, "BTCUSDT", "52000")
+                await bench.until(lambda: bench.runner().risk_state.last_price == D(52000))
+                await bench.until(lambda: Refusal.PRICE_BAND in bench.runner().placement.refusals, "levels that wait")
+                await bench.until(lambda: bench.assembly.context.executor.idle, "the answers")
+                before = ever(paper)
+                for cent in range(1, 40):
+                    await asyncio.to_thread(paper.set_price, "BTCUSDT", str(52000 + D(cent) / 10))
+                await bench.until(lambda: bench.runner().risk_state.last_price == D("52003.9"))
+                await bench.until(lambda: bench.assembly.context.executor.idle, "the answers")
+                assert ever(paper) == before, "nothing is sent that would be moved"
+                assert {order.price for order in resting(paper) if order.side is Side.BUY} <= {
+                    order.price for order in bench.runner().book
+                }
+                health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+                assert health["strategies"][0]["waiting"]["outside_price_band"] > 0
 
     asyncio.run(run())

@@ -13,13 +13,14 @@ from gridbot.core import Direction, OrderStatus, Side
 from gridbot.core.limits import Limit
 from gridbot.orders.proposal import Proposal
 from gridbot.risk import gate_checks
+from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.caps import CapEased, Caps, CapWarned
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_checks import CHECKS, STALE_PRICE_S, AccountView, admit
 from gridbot.risk.gate_state import Promise, Verdict
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import Leg
-from tests.orders.helpers import make_order, update
+from tests.orders.helpers import INSTRUMENT, make_order, update
 from tests.risk.helpers import NOW, NOW_MS, Bench, proposal, ticker, trading_state, wallet
 
 D = Decimal
@@ -88,6 +89,21 @@ def test_of_several_reasons_the_first_in_the_documented_order_is_given() -> None
 def set_caps(bench: Bench, **caps: Any) -> None:
     bench.risk_state.caps = replace(bench.risk_state.caps, **caps)
     bench.gate.enroll(bench.risk_state)
+
+
+def test_a_level_outside_the_price_band_waits_for_strategy_and_retry_and_not_for_an_operators_close() -> None:
+    """Last 4 % above mark: our buys were moved to the band's edge, cancelled and placed again, 95 orders in 10 s."""
+    bench = Bench()
+    narrow = replace(INSTRUMENT, price_limit_x=D("0.01"), price_limit_y=D("0.02"))
+    bench.risk_state.band = BandWatch(narrow)
+    bench.risk_state.set_price(replace(ticker("104"), mark_price=D(100)), NOW)
+    beyond, within = proposal(1011), proposal(1010)  # 101.1 and 101.0, where 1 % above the mark is 101
+    assert (bench.ask(beyond), bench.ask(within)) == (Refusal.PRICE_BAND, None)
+    assert bench.gate.admit(bench.risk_state, beyond, NOW, Producer.RETRY) is Refusal.PRICE_BAND
+    close = proposal(980, side=Side.SELL)
+    bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
+    assert bench.ask(close) is Refusal.PRICE_BAND
+    assert bench.gate.admit(bench.risk_state, close, NOW, Producer.CLOSE) is None
 
 
 def test_a_taken_level_is_refused_until_its_order_is_settled() -> None:
@@ -330,10 +346,10 @@ def test_the_table_says_whose_orders_each_check_is_for() -> None:
     def names(producer: Producer, *, closes: bool) -> str:
         return " ".join(check.test.__name__ for check in CHECKS if check.holds_for(producer, closes=closes))
 
-    assert names(Producer.STRATEGY, closes=False) == "_may_trade _level _breaker _size _counts _value _money"
-    assert names(Producer.STRATEGY, closes=True) == "_may_trade _level _breaker _size _counts"
+    assert names(Producer.STRATEGY, closes=False) == "_may_trade _level _band _breaker _size _counts _value _money"
+    assert names(Producer.STRATEGY, closes=True) == "_may_trade _level _band _breaker _size _counts"
     for closes in (True, False):
-        assert names(Producer.RETRY, closes=closes) == "_may_trade _breaker _size_again"
+        assert names(Producer.RETRY, closes=closes) == "_may_trade _band _breaker _size_again"
         assert names(Producer.CLOSE, closes=closes) == "_size"
     drawn = [line.split()[0] for line in (gate_checks.__doc__ or "").splitlines() if line.startswith("    _")]
     assert drawn == [check.test.__name__ for check in CHECKS]

@@ -1,4 +1,4 @@
-"""Price history of a market: minute candles, and the mean of the last seconds. Pure."""
+"""Price history of a market: minute candles. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
 
-__all__ = ["MINUTE_MS", "Candle", "CandleSeries", "RollingMean"]
+__all__ = ["MINUTE_MS", "Candle", "CandleSeries"]
 
 ZERO = Decimal(0)
 MINUTE_MS = 60_000
 KEEP_CANDLES = 3000
-SECOND_MS = 1000
 
 
 @dataclass(slots=True)
@@ -64,34 +63,3 @@ class CandleSeries:
         start = now_ms // MINUTE_MS * MINUTE_MS
         self._end_ms = start + MINUTE_MS
         self.candles.append(Candle(start, price, price, price, price))
-
-
-class RollingMean:
-    """Mean of what was added in the last seconds, forgotten second by second."""
-
-    def __init__(self, window_ms: int) -> None:
-        self._window_ms = window_ms
-        self._seconds: deque[list[float]] = deque()  # second, sum, count
-        self._sum = 0.0
-        self._count = 0.0
-        self.changes = 0
-
-    def add(self, value: float, now_ms: int) -> None:
-        second = now_ms // SECOND_MS
-        seconds = self._seconds
-        if not seconds or seconds[-1][0] != second:
-            seconds.append([second, 0.0, 0.0])
-            while seconds[0][0] * SECOND_MS <= now_ms - self._window_ms:
-                _, total, count = seconds.popleft()
-                self._sum -= total
-                self._count -= count
-        seconds[-1][1] += value
-        seconds[-1][2] += 1.0
-        self._sum += value
-        self._count += 1.0
-        self.changes += 1
-
-    @property
-    def value(self) -> float:
-        """The mean, 0 when nothing was added."""
-        return self._sum / self._count if self._count else 0.0

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
+from gridbot.core.price_limits import PREMIUM_WINDOW_MS, RollingMean, price_limits
 from gridbot.paper.market.instruments import Listing
-from gridbot.paper.market.market_history import RollingMean
 
 __all__ = ["PriceBand"]
 
 ZERO = Decimal(0)
-PREMIUM_WINDOW_MS = 30_000
 
 
 class PriceBand:
@@ -26,7 +25,7 @@ class PriceBand:
         """Go on under other rules."""
         self._listing, self._made_of = listing, None
 
-    def note(self, premium: float, now_ms: int) -> None:
+    def note(self, premium: Decimal, now_ms: int) -> None:
         self._premium.add(premium, now_ms)
 
     def limits(self, mark: Decimal, index: Decimal) -> tuple[Decimal, Decimal]:
@@ -34,14 +33,8 @@ class PriceBand:
         made_of = mark, index, self._premium.changes
         if self._made_of == made_of:
             return self._limits
-        x, y = self._listing.price_limit_x, self._listing.price_limit_y
-        premium = Decimal(self._premium.value)
-        highest = min(mark * (1 + y), max(index, mark * (1 + x) + max(ZERO, premium)))
-        lowest = max(mark * (1 - y), min(index, mark * (1 - x) + min(ZERO, premium)))
-        tick = self._listing.instrument.tick_size
         self._made_of = made_of
-        self._limits = (
-            (highest / tick).to_integral_value(ROUND_FLOOR) * tick,
-            (lowest / tick).to_integral_value(ROUND_CEILING) * tick,
-        )
+        listing, premium = self._listing, self._premium.value
+        tick = listing.instrument.tick_size
+        self._limits = price_limits(mark, index, premium, x=listing.price_limit_x, y=listing.price_limit_y, tick=tick)
         return self._limits

@@ -144,8 +144,8 @@ class SymbolMarket:
         self._marks.add(self.mark, now_ms)
         self._indexes.add(self.index, now_ms)
         self._premiums.add(((self.last - self.index) / self.index).quantize(MILLIONTH), now_ms)
-        middle = (self.depth.bid_ticks + self.depth.ask_ticks) / 2 * float(self.instrument.tick_size)
-        self._band.note(middle - float(self.mark), now_ms)
+        middle = (self.depth.bid_ticks + self.depth.ask_ticks) * self.instrument.tick_size / 2
+        self._band.note(middle - self.mark, now_ms)
 
     def _revalue(self, now_ms: int) -> None:
         """The index is an exponential average of the last price, the mark is `index * (1 + rate * time to funding /

@@ -9,7 +9,7 @@ import pytest
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.market.instruments import LISTINGS
-from gridbot.paper.market.market_history import CandleSeries, RollingMean
+from gridbot.paper.market.market_history import CandleSeries
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.candle_rows import candle_span, group_candles, kline_rows
 
@@ -116,16 +116,6 @@ def test_a_quiet_minute_has_a_candle_too() -> None:
     series.add(D(7), 190_000, D(1), D(7))
     rows = [(c.start_ms, c.open, c.high, c.low, c.close, c.volume) for c in series.candles]
     assert rows == [(60_000, 5, 5, 4, 4, 2), (120_000, 4, 4, 4, 4, 0), (180_000, 4, 7, 4, 7, 1)]
-
-
-def test_the_mean_forgets_what_is_older_than_its_window() -> None:
-    mean = RollingMean(30_000)
-    assert mean.value == 0
-    mean.add(3.0, 500)
-    mean.add(5.0, 20_000)
-    assert mean.value == 4.0
-    mean.add(1.0, 31_500)
-    assert mean.value == 3.0
 
 
 def test_day_and_hour_figures_forget() -> None:

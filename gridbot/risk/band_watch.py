@@ -1,0 +1,45 @@
+"""Whether the exchange would move an order's price: the price band as our own tickers tell it. Pure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from gridbot.core import Instrument, Side, TickerEvent
+from gridbot.core.price_limits import PREMIUM_WINDOW_MS, RollingMean, price_limits
+
+__all__ = ["BandWatch"]
+
+SAMPLE_S = 1.0
+
+
+class BandWatch:
+    """One per symbol. Without the rule's ratios, or a mark price, nothing is beyond it: the exchange's answer tells."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self._tick = instrument.tick_size
+        self._x, self._y = instrument.price_limit_x, instrument.price_limit_y
+        self._premium = RollingMean(PREMIUM_WINDOW_MS)
+        self._ticker: TickerEvent | None = None
+        self._next_s = 0.0
+
+    def note(self, ticker: TickerEvent, now_s: float) -> None:
+        """A price has come. The premium is sampled once a second, since this is called for each."""
+        self._ticker = ticker
+        if now_s < self._next_s:
+            return
+        bid, ask, mark = ticker.bid1_price, ticker.ask1_price, ticker.mark_price
+        if bid is not None and ask is not None and mark is not None:
+            self._next_s = now_s + SAMPLE_S
+            self._premium.add((bid + ask) / 2 - mark, int(now_s * 1000))
+
+    def is_beyond(self, side: Side, price: Decimal) -> bool:
+        """Whether a limit price (USDT) lies outside the band."""
+        ticker, x, y = self._ticker, self._x, self._y
+        if ticker is None or ticker.mark_price is None or x is None or y is None:
+            return False
+        mark = ticker.mark_price
+        if price <= mark if side is Side.BUY else price >= mark:
+            return False  # the usual case
+        index, premium = ticker.index_price or mark, self._premium.value
+        highest, lowest = price_limits(mark, index, premium, x=x, y=y, tick=self._tick)
+        return price > highest if side is Side.BUY else price < lowest
