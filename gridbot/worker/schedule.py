@@ -35,6 +35,8 @@ __all__ = ["APART_S", "Due", "Intervals", "Job", "JobKind", "ScheduleState", "Se
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
 CLOCK_S = 3600.0
+MONEY_S = 300.0
+"""How often what is recorded is compared with the exchange's transaction log."""
 
 
 class Due:
@@ -58,6 +60,7 @@ class JobKind(StrEnum):
     POSITIONS = "positions"
     CLOCK = "clock"
     WALLET = "wallet"
+    MONEY = "money"
 
 
 APART_S: Mapping[JobKind, float] = {
@@ -65,6 +68,7 @@ APART_S: Mapping[JobKind, float] = {
     JobKind.POSITIONS: REFRESH_MIN_S,
     JobKind.CLOCK: CLOCK_S,
     JobKind.WALLET: REFRESH_MIN_S,
+    JobKind.MONEY: REFRESH_MIN_S,
 }
 """Seconds between two starts of a job."""
 
@@ -104,6 +108,7 @@ class Wishes:
     positions: frozenset[str] = frozenset()
     wallet: bool = False
     clock: bool = False
+    money: bool = False
 
     def __or__(self, other: Wishes) -> Wishes:
         """Both; of two reasons for a reconcile the one of the left side stays."""
@@ -112,6 +117,7 @@ class Wishes:
             self.positions | other.positions,
             self.wallet or other.wallet,
             self.clock or other.clock,
+            self.money or other.money,
         )
 
     def without(self, jobs: Sequence[Job]) -> Wishes:
@@ -122,6 +128,7 @@ class Wishes:
             self.positions - {job.symbol for job in jobs},
             self.wallet and JobKind.WALLET not in kinds,
             self.clock and JobKind.CLOCK not in kinds,
+            self.money and JobKind.MONEY not in kinds,
         )
 
     def jobs(self) -> list[Job]:
@@ -129,7 +136,8 @@ class Wishes:
         jobs = [Job(JobKind.RECONCILE, self.reconcile)] if self.reconcile else []
         jobs += [Job(JobKind.POSITIONS, symbol) for symbol in sorted(self.positions)]
         jobs += [Job(JobKind.CLOCK)] if self.clock else []
-        return jobs + ([Job(JobKind.WALLET)] if self.wallet else [])
+        jobs += [Job(JobKind.WALLET)] if self.wallet else []
+        return jobs + ([Job(JobKind.MONEY)] if self.money else [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +180,7 @@ def step(
         frozenset(symbols) if begins("position_check", intervals.position_check_s) else frozenset(),
         begins("wallet_check", intervals.wallet_s),
         begins("clock_check", CLOCK_S),
+        begins("money_check", MONEY_S),
     )
     jobs = [
         job

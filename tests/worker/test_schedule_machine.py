@@ -12,7 +12,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gridbot.worker import schedule_invariants as invariants
 from gridbot.worker.refresh_requests import RefreshRequests
-from gridbot.worker.schedule import CLOCK_S, REFRESH_MIN_S, Intervals, Job, JobKind, ScheduleState, Second, Wishes, step
+from gridbot.worker.schedule import (
+    CLOCK_S,
+    MONEY_S,
+    REFRESH_MIN_S,
+    Intervals,
+    Job,
+    JobKind,
+    ScheduleState,
+    Second,
+    Wishes,
+    step,
+)
 from gridbot.worker.schedule_invariants import Start
 from tests.examples import examples
 
@@ -100,6 +111,7 @@ class Seconds(RuleBasedStateMachine):
                         ("position_check", self.intervals.position_check_s),
                         ("wallet_check", self.intervals.wallet_s),
                         ("clock_check", CLOCK_S),
+                        ("money_check", MONEY_S),
                         ("unsettled", REFRESH_MIN_S if unsettled else 0.0),
                     )
                 ),
@@ -118,7 +130,7 @@ class Seconds(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert len(self.state.last_s) <= 5 + 3 + len(SYMBOLS)
+        assert len(self.state.last_s) <= 6 + 4 + len(SYMBOLS)
 
     def teardown(self) -> None:
         """Once every job ends, everything that was asked for is served within its time apart."""
