@@ -38,13 +38,14 @@ def stranger_seen(book: OrderBook, event: StrangerSeen, now_s: float) -> list[Ef
     """Have an unknown order of ours verified; tell of a foreign one once."""
     update = event.update
     if not update.status.is_open:
+        book.strangers.pop(update.order_id, None)
         return []
     if event.ours:
         # The stream also repeats old updates: only the exchange's list shows whether this order rests.
         return [Reconcile("one of our orders is not in the book")]
-    if update.order_id in book.strangers:
+    known, book.strangers[update.order_id] = update.order_id in book.strangers, update
+    if known:
         return []
-    book.strangers[update.order_id] = None
     if len(book.strangers) > STRANGERS_KEPT:
         book.strangers.popitem(last=False)
     terms = f"({update.side} {update.qty} @ {update.price})"
@@ -147,7 +148,12 @@ def _never_arrived(book: OrderBook, order: TrackedOrder, now_s: float) -> list[E
     """It is sent again under the same id until its tries are used up, unless nobody wants it any more."""
     if order.withdrawn:
         return end(book, order, OrderState.CANCELLED, f"{order.withdrawn}; it never reached the exchange")
-    return try_again(order, LOST, now_s) or end(book, order, OrderState.REJECTED, "never reached the exchange")
+    again = try_again(order, LOST, now_s)
+    if again:
+        return again
+    # With a code the exchange itself has answered, each time, and the order was never there: that is a refusal.
+    refused = [CountRefusal(order, answered=True)] if order.answered_with is not None else []
+    return [*end(book, order, OrderState.REJECTED, "never reached the exchange", order.answered_with), *refused]
 
 
 def _ended_otherwise(book: OrderBook, order: TrackedOrder, update: OrderUpdateEvent) -> list[Effect]:

@@ -116,6 +116,8 @@ class TrackedOrder:
     cancelled as soon as it is known to rest."""
     create_tries: Tries = NO_TRIES
     cancel_tries: Tries = NO_TRIES
+    answered_with: int | None = None
+    """The code of the newest answer to its create that left open whether it exists."""
     ended_ts: int = 0
     """Exchange time at which the exchange itself said that it is over; 0 when it has not: then we have inferred it."""
 

@@ -75,6 +75,8 @@ def _picked_leg(stage: Stage, fault: Fault) -> tuple[str, str, int]:
 
 def _hand_trade(stage: Stage, fault: Fault) -> bool:
     symbol, side, idx = _picked_leg(stage, fault)
+    if symbol in stage.symbols and symbol not in stage.venue.account.hedge:
+        return False  # a position from before the first start: its symbol cannot be switched, which is an operator's
     row = {"symbol": symbol, "side": side, "orderType": "Market", "qty": HAND_QTY[symbol], "positionIdx": idx}
     return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/create", {**LINEAR, **row})
 

@@ -29,6 +29,8 @@ class Tape:
         default_factory=list
     )
     known: set[str] = field(default_factory=set)
+    is_cut: bool = False
+    """The life before this one ended with records that its disk did not have: what it was told last may be lost."""
 
     def told(self, event: object, orders: LimitOrders) -> None:
         """Keep an event, unless it is an execution that an earlier life was told."""
@@ -39,6 +41,29 @@ class Tape:
         elif isinstance(event, ExecutionEvent) and event.exec_id not in self.known:
             self.known.add(event.exec_id)
             self.events.append((event, None))
+
+    def begin_life(self, again: Callable[[Any], Any], restored: Any) -> None:
+        """A new life goes on from a saved state (None: from nothing), made by `again`."""
+        if self.is_cut:
+            before = next((told for told in reversed(self.events) if callable(told)), self.make)
+            self._cut_back(before(restored).state().to_dict())
+        self.is_cut = False
+        self.events.append(again)
+
+    def _cut_back(self, restored: dict[str, Any]) -> None:
+        """Forget what the last life was told after it first had this state; everything stays if it never had."""
+        engine, nothing = self.make(None), LimitOrders(long=[], short=[])
+        began = max((number for number, told in enumerate(self.events) if callable(told)), default=-1)
+        for number, told in enumerate([*self.events, None]):
+            if number > began and not _differing(engine.state().to_dict(), restored):
+                lost = [each[0] for each in self.events[number:] if not callable(each)]
+                self.known -= {event.exec_id for event in lost if isinstance(event, ExecutionEvent)}
+                del self.events[number:]
+                return
+            if callable(told):
+                engine = told(engine.state())
+            elif told is not None:
+                engine.on_event(told[0], told[1] or nothing)
 
     def difference(self) -> str:
         """How the strategy's state differs from that of a fresh one told the same; empty when it does not.
@@ -52,12 +77,16 @@ class Tape:
             else:
                 engine.on_event(told[0], told[1] or nothing)
         theirs, ours = engine.state().to_dict(), self.engine.state().to_dict()
-        names = [name for name in theirs if name not in COUNTERS and theirs[name] != ours[name]]
+        names = _differing(theirs, ours)
         return ", ".join(f"{name} {ours[name]!s:.300}, a fresh one has {theirs[name]!s:.300}" for name in names)
 
 
 COUNTERS = ("version", "exchange_ts")
 """Of changes, not of the grid: a restart may change them."""
+
+
+def _differing(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    return [name for name in theirs if name not in COUNTERS and theirs[name] != ours[name]]
 
 
 @contextlib.contextmanager
@@ -79,7 +108,7 @@ def _making(make: Callable[..., Any], tapes: dict[str, Tape]) -> Callable[..., A
         if tape is None:
             tape = tapes[strat_id] = Tape(again, engine, kind.most_orders(keys))
         else:
-            tape.events.append(again)
+            tape.begin_life(again, restored)
         tape.engine = engine
         decide = engine.on_event
 

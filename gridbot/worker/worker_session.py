@@ -79,6 +79,7 @@ class WorkerSession:
         self._shutdown = asyncio.Event()
         self._stop_mode = spec.settings.supervisor.on_stop
         self._orphaned = False
+        self._begins_anew = False
         self._assembly: Assembly | None = None
         self._commands: Commands | None = None
         self._early_alerts = Alerts(None, self._tell, clock)
@@ -116,7 +117,13 @@ class WorkerSession:
         """Open journal and state. A disk that refuses them refuses the start: nothing was sent, and it may pass."""
         try:
             return Assembly(
-                self._spec, self._records, alert=self._tell, clock=self._clock, ids=self._ids, outside=self._outside
+                self._spec,
+                self._records,
+                alert=self._tell,
+                clock=self._clock,
+                ids=self._ids,
+                outside=self._outside,
+                begin_anew=self._begin_anew,
             )
         except OSError as error:
             raise refused_by_disk(self._spec.data_dir, error) from error
@@ -140,6 +147,11 @@ class WorkerSession:
         self._orphaned = True
         self._shutdown.set()
 
+    def _begin_anew(self, reason: str) -> None:
+        """Ask for another start of this worker, which keeps its orders: the next one reads everything afresh."""
+        self._begins_anew = True
+        self._send({"type": "restart", "account": self._spec.account, "reason": reason})
+
     def on_fault(self, part: str, error: BaseException) -> None:
         """Something raised that nobody else catches: a timer, a reader, a thread. Everything goes on."""
         orchestrator = self._account()
@@ -152,7 +164,8 @@ class WorkerSession:
         """A message of the supervisor: `stop`, `ack` or `command`."""
         match message.get("type"):
             case "stop":
-                self._stop_mode = OnStop(message.get("mode") or self._stop_mode)
+                asked = OnStop(message.get("mode") or self._stop_mode)
+                self._stop_mode = OnStop.KEEP if self._begins_anew else asked
                 self._shutdown.set()
             case "ack" if self._assembly is not None:
                 self._assembly.recorder.ack(int(message["seq"]))

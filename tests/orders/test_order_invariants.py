@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.core import Direction
+from gridbot.core import Direction, OrderStatus
 from gridbot.orders import life_effects
 from gridbot.orders import order_invariants as invariants
 from gridbot.orders.order import OrderState
@@ -177,7 +177,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invariants, "FINISHED_KEPT", 0)
     monkeypatch.setattr(invariants, "STRANGERS_KEPT", 0)
     bench = LifeBench().reach("cancelled")
-    bench.book.strangers["x"] = None
+    bench.book.strangers["x"] = bench.row(OrderStatus.NEW)
     assert invariants.bounded(bench.book) == [
         "1 finished orders, expected at most 0",
         "1 reported strangers, expected at most 0",

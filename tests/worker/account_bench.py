@@ -35,6 +35,7 @@ from gridbot.strategies.grid import Grid, GridEngine
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.operator_alerts import Alerts
+from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import Job, JobKind
 from gridbot.worker.shadow_wire import Shadows
@@ -151,6 +152,7 @@ class AccountBench:
             faults=faults,
             shadows=Shadows(self.clock, self.gate.shadow()),
             trace=executor.trace,
+            passage=PassageWatch(self.clock, self.requests),
         )
         engine = self.config.decided_by.make(self.config, self.instrument, self.config.strat_id, None)
         wire = None

@@ -85,7 +85,7 @@ class FakeLosses:
 class FakeCheckpoint:
     saved: list[Ledger] = field(default_factory=list)
 
-    def written(self) -> None: ...
+    def release(self) -> None: ...
 
     def save(self, ledger: Ledger) -> None:
         self.saved.append(ledger)
@@ -117,6 +117,8 @@ class Bench:
             "open_streams": lambda symbols, wake: FakeStreams(wake),
             "losses": self.losses,
             "checkpoint": self.checkpoint,
+            "strategies": settings.strategies_of("alice"),
+            "begin_anew": lambda reason: None,
         }
         self.orchestrator = Orchestrator(Parts(**parts), [self.account.runner])
         self.shutdown = asyncio.Event()

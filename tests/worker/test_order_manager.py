@@ -121,6 +121,17 @@ async def test_a_restricted_symbol_halts_its_strategy_with_one_alert() -> None:
     assert bench.alarm.keys == ["halt.BTCUSDT"]
 
 
+async def test_what_waits_behind_an_answer_that_halts_never_leaves() -> None:
+    bench = trading()
+    submit(bench, error=make_error("restricted", ErrorKind.HALT))
+    bench.runner.orders.submit(proposal(501_000, Side.SELL))
+    waiting = bench.orders[-1]
+    await settle()
+    await bench.clock.advance(5)
+    assert waiting.state is OrderState.CANCELLED
+    assert [len(links) for _, links in bench.gateway.sent] == [1]
+
+
 # ---------------------------------------------------------------------- retries
 
 
