@@ -157,6 +157,9 @@ def _keep_what_fits_no_level() -> AbstractContextManager[Any]:
     return patch.object(life_moves, "OFF_TICK", "")
 
 
+FILES_S = 10.0
+
+
 def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
     def keep(states: StateLog, name: str, document: Document, *, at_once: bool = False) -> None:
         states._newest[name] = {**document, "seq": states._recorder.last_seq}
@@ -165,6 +168,16 @@ def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
 
     without = contextlib.ExitStack()
     without.enter_context(patch.object(StateLog, "keep", keep))
+    release, last_s = StateLog.release, [0.0]
+
+    def seldom(states: StateLog) -> None:
+        """A checkpoint alone, as often as that of the ledger."""
+        now_s = states._recorder._clock.monotonic_s()
+        if not 0.0 <= now_s - last_s[0] < FILES_S:
+            last_s[0] = now_s
+            release(states)
+
+    without.enter_context(patch.object(StateLog, "release", seldom))
     without.enter_context(patch.object(StateLog, "executions_after", lambda *_: []))
     return without
 
@@ -216,10 +229,8 @@ REVERTS: dict[str, Revert] = {
     "state-log": Revert(
         "A strategy's state is in the journal with the execution that made it.",
         ("grid",),
-        7,
+        1,
         _save_states_beside_the_journal,
-        minutes=10.0,
-        dense=True,
     ),
     "withdrawn": Revert(
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn

@@ -44,13 +44,13 @@ class Checkpoint:
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)
                 _restore(ledger, record, is_alone=seq == 0)
-        log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
         self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
-        self._recorder.keep_above(read_from)
         self._states.begin()
         ledger.settle("worked out again at a start")
         for correction in ledger.take_corrections():
             self._recorder.record(builders.of_correction(correction))
+        log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
+        self._recorder.keep_above(read_from)
         return ledger
 
     def save(self, ledger: Ledger) -> None:
