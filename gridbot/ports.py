@@ -23,7 +23,16 @@ from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent,
 from gridbot.core.instrument import Instrument
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.listing import Listing
-from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, CancelRef, FeeRate, OrderAck, OrderRequest, RateLimit
+from gridbot.exchange.requests import (
+    AccountInfo,
+    ApiKeyInfo,
+    CancelRef,
+    FeeRate,
+    OrderAck,
+    OrderRequest,
+    RateLimit,
+    Transaction,
+)
 from gridbot.exchange.stream_news import Drained, StreamHealth
 
 __all__ = ["Clock", "ExchangeQueries", "Files", "Ids", "OpenStreams", "OrderGateway", "Streams", "Timer"]
@@ -107,6 +116,9 @@ class ExchangeQueries(Protocol):
 
     async def wallet(self) -> WalletEvent:
         """The USDT wallet and the account's totals."""
+
+    async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
+        """Every movement of the USDT wallet, oldest first."""
 
     async def api_key_info(self) -> ApiKeyInfo:
         """What the key may do."""

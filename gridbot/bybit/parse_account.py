@@ -79,6 +79,8 @@ def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
         order_price=decimal_or_none(row.get("orderPrice")),
         fee_rate=decimal_or_none(row.get("feeRate")),
         mark_price=decimal_or_none(row.get("markPrice")),
+        seq=max(0, _seq(row)),
+        realised=decimal_or_none(row.get("execPnl")),
         received_ns=received_ns,
         raw=row,
     )

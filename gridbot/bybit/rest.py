@@ -10,7 +10,7 @@ from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_o
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
-from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, text_of
+from gridbot.bybit.raw_fields import decimal_or_none, int_or_none
 from gridbot.bybit.session import server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
@@ -240,13 +240,9 @@ async def _executions(
 
 def _oldest_first(rows: list[dict[str, Any]]) -> Listing[ExecutionEvent]:
     """Each execution once; those of one millisecond by sequence number, then by how much their order had left."""
-    sequences = {text_of(row, "execId"): int_or_none(row.get("seq")) or 0 for row in rows if isinstance(row, dict)}
     events = listed(parse_execution, rows, "execution/list")
     found = {event.exec_id: event for event in events}
-    return Listing(
-        sorted(found.values(), key=lambda e: (e.exchange_ts, sequences.get(e.exec_id, 0), -e.leaves_qty)),
-        events.unreadable,
-    )
+    return Listing(sorted(found.values(), key=lambda e: (e.exchange_ts, e.seq, -e.leaves_qty)), events.unreadable)
 
 
 def _scope(symbol: str | None) -> dict[str, Any]:

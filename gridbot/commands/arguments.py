@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 
 __all__ = [
     "Arguments",
+    "CorrectArguments",
     "NoArguments",
     "OnCommandLine",
     "PauseArguments",
@@ -71,6 +73,23 @@ class PauseArguments(_OfStrategies):
 
 class ResumeArguments(_OfStrategies):
     pass
+
+
+class CorrectArguments(Arguments):
+    as_of: Annotated[str, Field(description="Number of the newest record that the figures include.", pattern=r"^\d+$")]
+    figures: Annotated[str, Field(description="The exchange's figures and ours of each execution, JSON.")]
+
+    @property
+    def as_of_record(self) -> int:
+        return int(self.as_of)
+
+    @property
+    def listed_figures(self) -> list[dict[str, Any]]:
+        """One object an execution. ValueError for anything else."""
+        listed = json.loads(self.figures)
+        if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+            raise ValueError(f"expected a list of objects as figures, got {self.figures:.200}")
+        return listed
 
 
 class StopArguments(Arguments):

@@ -41,6 +41,17 @@ RECONCILE: Final = Command(
     example="reconcile alice",
     needs_trading=True,
 )
+CORRECT: Final = Command(
+    name="correct",
+    target=Target.ACCOUNT,
+    arguments="CorrectArguments",
+    summary="Correct recorded money (see ledger check --repair).",
+    help="Correct what is recorded of executions to the exchange's figures. `ledger check --exchange --repair` works "
+    "the figures out and gives this command.",
+    example="correct alice --as-of 8100 --figures []",
+    needs_trading=True,
+    dangerous=True,
+)
 STOP: Final = Command(
     name="stop",
     target=Target.FLEET,
@@ -59,7 +70,7 @@ RESTART: Final = Command(
     example="restart writer",
 )
 
-COMMANDS: Final = (PAUSE, RESUME, RECONCILE, STOP, RESTART)
+COMMANDS: Final = (PAUSE, RESUME, RECONCILE, CORRECT, STOP, RESTART)
 WORKER_COMMANDS: Final = tuple(command for command in COMMANDS if command.for_worker)
 FLEET_COMMANDS: Final = tuple(command for command in COMMANDS if not command.for_worker)
 

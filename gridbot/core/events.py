@@ -87,7 +87,8 @@ class ExecutionEvent:
     """One execution of an order. `fee` is positive when paid, negative when earned, in USDT.
 
     `closed_size` is the part of `qty` that reduced a position. Executions carry no positionIdx: `direction` follows
-    from side and `closed_size`. `leaves_qty` 0 means that the order is complete.
+    from side and `closed_size`. `leaves_qty` 0 means that the order is complete. `realised` is the exchange's own
+    figure before fees, which its lists do not have; `seq` its sequence number in the symbol, 0 when it gave none.
     """
 
     symbol: str
@@ -107,6 +108,8 @@ class ExecutionEvent:
     order_price: Decimal | None = None
     fee_rate: Decimal | None = None
     mark_price: Decimal | None = None
+    seq: int = 0
+    realised: Decimal | None = None
     received_ns: int = 0
     raw: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 

@@ -3,8 +3,13 @@
 "Newest counted" is not "complete up to": after a gap a live fill is counted before the older ones that were missed. So
 the ledger has a watermark, `complete_to`, which only a finished backfill moves (incident L49).
 
-Realised PnL and fees come from executions alone, never from position rows (incidents L26, L27), at average entry. The
-entry of each leg follows from our own executions, and is corrected when the exchange's position differs.
+Realised PnL and fees come from executions alone, never from position rows (incidents L26, L27), at average entry, in
+the exchange's order (`leg_history`). What was recorded of an execution may so turn out to be wrong: an older one came
+late, or the exchange itself says otherwise. Then there are corrections, which the caller records (`take_corrections`);
+the totals have them at once.
+
+`checked_to` is to the exchange's transaction log what `complete_to` is to its executions. What is complete and checked
+is folded into its leg, and forgotten.
 """
 
 from __future__ import annotations
@@ -14,7 +19,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from gridbot.core import Direction, ExecType, ExecutionEvent
+from gridbot.core import Direction, ExecType, ExecutionEvent, PositionEvent
+from gridbot.core.account_legs import AccountLegs, Correction
 
 __all__ = ["OVERLAP_MS", "Ledger", "Totals"]
 
@@ -40,12 +46,6 @@ class Totals:
 
 
 @dataclass(slots=True)
-class _Leg:
-    size: Decimal = ZERO
-    entry: Decimal = ZERO
-
-
-@dataclass(slots=True)
 class Ledger:
     """Totals by strategy, legs, and the execution ids already counted.
 
@@ -57,22 +57,26 @@ class Ledger:
     """Exchange time (ms) of the newest execution counted."""
     complete_to: int = 0
     """Exchange time (ms) up to which every execution is counted: where paging continues, less `OVERLAP_MS`."""
-    _legs: dict[tuple[str, str, Direction], _Leg] = field(default_factory=dict)
-    """By (strategy, symbol, direction); the symbol is empty for a strategy, which has one only."""
+    checked_to: int = 0
+    """Exchange time (ms) up to which what is recorded equals the exchange's transaction log."""
+    legs: AccountLegs = field(default_factory=AccountLegs)
+    """To be read; what changes them goes through the ledger."""
     _seen: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    _newest: dict[str, int] = field(default_factory=dict, compare=False)
+    _corrections: list[Correction] = field(default_factory=list, compare=False)
 
     def begin(self, exchange_ts: int) -> None:
         """Start counting at this exchange time (ms): earlier executions are not paged."""
-        self.last_exec_ts = self.complete_to = exchange_ts
+        self.last_exec_ts = self.complete_to = self.checked_to = exchange_ts
 
     def complete(self, exchange_ts: int) -> None:
         """Everything up to this exchange time (ms) was paged and is counted. Never moves back."""
         self.complete_to = max(self.complete_to, exchange_ts)
+        self._fold()
 
-    def newest_of(self, strategy: str) -> int:
-        """Exchange time (ms) of the newest execution of one strategy counted in this life; 0 for none."""
-        return self._newest.get(strategy, 0)
+    def checked(self, exchange_ts: int) -> None:
+        """Everything up to this exchange time (ms) equals the exchange's transaction log. Never moves back."""
+        self.checked_to = max(self.checked_to, exchange_ts)
+        self._fold()
 
     def of(self, strategy: str) -> Totals:
         """The totals of one strategy, zero at first."""
@@ -82,46 +86,99 @@ class Ledger:
         """False for an execution that was counted before; one without an id is never a repeat."""
         return not exec_id or exec_id not in self._seen
 
+    def leg(self, strategy: str, direction: Direction, symbol: str = "") -> tuple[Decimal, Decimal]:
+        """Size (base coin) and average entry (USDT) as our executions have it; for the strategy "" of a symbol."""
+        held = self.legs.held((strategy, "" if strategy else symbol, direction))
+        return held.size, held.entry
+
+    # ------------------------------------------------------------------ what happens
+
     def apply(self, strategy: str, execution: ExecutionEvent, *, shadow: bool = False) -> Decimal | None:
-        """Count an execution; its realised PnL in USDT before fees, or None when it was counted before."""
+        """Count an execution; its realised PnL in USDT before fees, or None when it was counted before.
+
+        Afterwards there may be corrections, also for a repeat: it may bring the exchange's figure.
+        """
         if not self.is_new(execution.exec_id):
+            self._book(self.legs.learn(execution))
             return None
-        self._remember(execution)
-        if not shadow:
-            self.last_exec_ts = max(self.last_exec_ts, execution.exchange_ts)
-        self._newest[strategy] = max(self.newest_of(strategy), execution.exchange_ts)
-        totals = self.of(strategy)
-        if execution.exec_type is ExecType.FUNDING:
-            totals.funding += execution.fee
-            return ZERO
-        totals.fees += execution.fee
-        totals.fills += execution.exec_type is ExecType.TRADE
-        realised = self._book(strategy, execution)
-        totals.realised += realised
+        self._count(strategy, execution, shadow=shadow)
+        realised, corrections = self.legs.add(strategy, execution, shadow=shadow)
+        self.of(strategy).realised += realised
+        self._book(corrections)
         return realised
 
-    def restore(self, strategy: str, execution: ExecutionEvent, realised: Decimal, *, shadow: bool) -> None:
+    def restore(
+        self, strategy: str, execution: ExecutionEvent, realised: Decimal, *, shadow: bool, is_final: bool = False
+    ) -> None:
         """Count an execution again from the journal, after a restart, with the realised PnL recorded for it.
 
+        `is_final`: that cannot be worked out again, since what was held then is not known. Call `settle` at the end.
         Without a checkpoint the oldest record is all that tells since when there is a ledger.
         """
         if not self.is_new(execution.exec_id):
             return
         if not shadow:
             self.complete_to = self.complete_to or execution.exchange_ts
-        before = self.of(strategy).realised
-        self.apply(strategy, execution, shadow=shadow)
-        self.of(strategy).realised = before + realised
+            self.checked_to = self.checked_to or execution.exchange_ts
+        self._count(strategy, execution, shadow=shadow)
+        self.legs.restore(strategy, execution, realised, shadow=shadow, is_final=is_final)
+        self.of(strategy).realised += realised
 
-    def set_leg(self, strategy: str, direction: Direction, size: Decimal, entry: Decimal | None) -> None:
-        """Take the exchange's position: it includes what happened before our first execution."""
-        leg = self._legs.setdefault((strategy, "", direction), _Leg())
-        leg.size, leg.entry = size, entry or ZERO
+    def restore_correction(self, correction: Correction) -> None:
+        """Apply a correction that the journal has, or one of an execution that is folded."""
+        self.legs.take_in(correction)
+        self._sum(correction)
 
-    def leg(self, strategy: str, direction: Direction, symbol: str = "") -> tuple[Decimal, Decimal]:
-        """Size (base coin) and average entry (USDT) as our executions have it; for the strategy "" of a symbol."""
-        leg = self._legs.get((strategy, "" if strategy else symbol, direction), _Leg())
-        return leg.size, leg.entry
+    def restore_row(self, strategy: str, row: PositionEvent) -> None:
+        """Believe a row that the journal says was believed."""
+        self.legs.restore_row(strategy, row)
+
+    def settle(self, reason: str) -> None:
+        """Work everything out again that is not folded."""
+        self._book(self.legs.settle(reason))
+
+    def believe(self, strategy: str, row: PositionEvent) -> None:
+        """Take the exchange's position for what was held when it made the row."""
+        self._book(self.legs.believe(strategy, row))
+
+    def correct(self, exec_id: str, realised: Decimal, fee: Decimal, reason: str) -> None:
+        """The exchange says what an execution that is kept realised and cost (USDT)."""
+        self._book(self.legs.correct(exec_id, realised, fee, reason))
+
+    def take_corrections(self) -> list[Correction]:
+        """What is to be recorded, each once."""
+        taken, self._corrections = self._corrections, []
+        return taken
+
+    # ------------------------------------------------------------------ inside
+
+    def _count(self, strategy: str, execution: ExecutionEvent, *, shadow: bool) -> None:
+        """All but what it realised."""
+        self._remember(execution)
+        if not shadow:
+            self.last_exec_ts = max(self.last_exec_ts, execution.exchange_ts)
+        totals = self.of(strategy)
+        if execution.exec_type is ExecType.FUNDING:
+            totals.funding += execution.fee
+        else:
+            totals.fees += execution.fee
+        totals.fills += execution.exec_type is ExecType.TRADE
+
+    def _book(self, corrections: list[Correction]) -> None:
+        self._corrections += corrections
+        for correction in corrections:
+            self._sum(correction)
+
+    def _sum(self, correction: Correction) -> None:
+        totals = self.of(correction.strategy)
+        totals.realised += correction.realised
+        if correction.exec_type is ExecType.FUNDING:
+            totals.funding += correction.fee
+        else:
+            totals.fees += correction.fee
+
+    def _fold(self) -> None:
+        self.legs.fold(min(self.complete_to, self.checked_to) - OVERLAP_MS)
 
     def _remember(self, execution: ExecutionEvent) -> None:
         """Keep the id as long as the execution may be paged again, however many come meanwhile (within reason)."""
@@ -135,34 +192,19 @@ class Ledger:
                 break
             del seen[oldest]
 
-    def _book(self, strategy: str, execution: ExecutionEvent) -> Decimal:
-        symbol = "" if strategy else execution.symbol
-        leg = self._legs.setdefault((strategy, symbol, execution.direction), _Leg())
-        if not execution.is_close:
-            size = leg.size + execution.qty
-            leg.entry = (leg.entry * leg.size + execution.price * execution.qty) / size
-            leg.size = size
-            return ZERO
-        closed = execution.closed_size
-        move = execution.price - leg.entry if execution.direction is Direction.LONG else leg.entry - execution.price
-        leg.size = max(ZERO, leg.size - closed)
-        return move * closed if leg.entry > 0 else ZERO
-
     # ------------------------------------------------------------------ saved form
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able copy; Decimals as text."""
         return {
-            "version": 1,
+            "version": 2,
             "last_exec_ts": self.last_exec_ts,
             "complete_to": self.complete_to,
+            "checked_to": self.checked_to,
             "totals": {
                 name: [t.fills, str(t.realised), str(t.fees), str(t.funding)] for name, t in self.totals.items()
             },
-            "legs": [
-                [name, str(direction), str(leg.size), str(leg.entry), symbol]
-                for (name, symbol, direction), leg in self._legs.items()
-            ],
+            "legs": self.legs.to_list(),
             "seen": [[exec_id, exchange_ts] for exec_id, exchange_ts in self._seen.items()],
         }
 
@@ -170,18 +212,22 @@ class Ledger:
     def from_dict(cls, data: dict[str, Any]) -> Ledger:
         """The inverse of `to_dict`; raises ValueError, KeyError or TypeError on anything else.
 
-        Files of before the watermark have no `complete_to`, and ids without a time. Legs without a symbol are of a
-        time when those of nobody were one for all symbols: such a mixture is left out.
+        Version 1 had no executions, only what their legs add up to. Files of before the watermark have no
+        `complete_to`, and ids without a time.
         """
-        if data["version"] != 1:
-            raise ValueError(f"expected a ledger of version 1, got {data['version']}")
+        version = data["version"]
+        if version not in (1, 2):
+            raise ValueError(f"expected a ledger of version 1 or 2, got {version}")
         last_exec_ts = int(data["last_exec_ts"])
-        ledger = cls(last_exec_ts=last_exec_ts, complete_to=int(data.get("complete_to", last_exec_ts)))
+        complete_to = int(data.get("complete_to", last_exec_ts))
+        ledger = cls(
+            last_exec_ts=last_exec_ts,
+            complete_to=complete_to,
+            checked_to=int(data.get("checked_to", complete_to)),
+            legs=AccountLegs.of_sums(data["legs"]) if version == 1 else AccountLegs.of_list(data["legs"]),
+        )
         for name, (fills, realised, fees, funding) in data["totals"].items():
             ledger.totals[name] = Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding))
-        for name, direction, size, entry, *symbols in data["legs"]:
-            if name or symbols:
-                ledger._legs[name, "".join(symbols), Direction(direction)] = _Leg(Decimal(size), Decimal(entry))
         for seen in data["seen"]:
             exec_id, exchange_ts = (seen, 0) if isinstance(seen, str) else seen
             ledger._seen[exec_id] = int(exchange_ts)

@@ -128,3 +128,13 @@ class Transaction:
     fee: Decimal
     change: Decimal
     exchange_ts: int
+
+    @property
+    def realised(self) -> Decimal:
+        """What an execution realised, before fees and funding."""
+        return Decimal(0) if self.funding else self.cash_flow
+
+    @property
+    def cost(self) -> Decimal:
+        """Its fee, or the funding paid: the rest of what the wallet moved by, whatever the exchange counts as one."""
+        return self.realised - self.change

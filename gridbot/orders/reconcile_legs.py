@@ -1,36 +1,45 @@
-"""Reads the legs of a symbol, and has the ledger follow the exchange where our executions do not explain them. Pure.
+"""Reads the legs of a symbol, and compares them with what our executions add up to. Pure.
 
 ::
 
-    positions asked ──► they add up, or executions still arrive ──► taken
-          ▲    └──────► they do not ──► executions paged ──► none was new ──► taken, ledger aligned
-          └───────────────────── some were new, up to five times ──┘
+    positions asked ──► they add up ──► taken
+          ▲    └──────► they do not ──► executions paged ──► none was new ──► taken, with a doubt
+          └───────────────────── some were new, up to five times ──┘   │       └► the same again, 5 s later: adjusted
+                                                                       └► before the first execution: adjusted
 
-The listing may be ahead of our executions: a leg that was believed too early would count them twice.
+A row is compared with what our executions had added up to when the exchange made it (`Ledger.legs.held_at`): it may be
+ahead of them, or old. It is taken for the risk rules, which want the exchange's newest word; the ledger believes it
+only before a leg's first execution, or when the executions were paged twice and still leave the same difference.
+Executions that come later all the same go in before the row, so that none counts twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from gridbot.core import ExecutionEvent, PositionEvent
 from gridbot.orders.reconcile_state import (
+    Doubt,
     Legs,
     Part,
     Who,
 )
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import (
-    Align,
+    Adjust,
     AskPositions,
     TakePosition,
 )
 
-__all__ = ["POSITION_LOOKS", "SETTLED_MS", "begin", "drop", "on_executions", "on_positions"]
+__all__ = ["POSITION_LOOKS", "SETTLED_S", "begin", "drop", "on_executions", "on_positions"]
 
-SETTLED_MS = 5_000
+SETTLED_S = 5.0
+"""The exchange may list an execution that much later."""
 POSITION_LOOKS = 5
+ENTRY_ROUNDING = Decimal("0.000001")
+"""Part of an entry price by which the exchange's and ours may differ: it prints a few digits of its average."""
 
 
 def begin(turn: Turn, symbol: str, ticket: int) -> None:
@@ -83,22 +92,45 @@ def _ask(turn: Turn, ticket: int, legs: Legs) -> None:
 def _accept(turn: Turn, ticket: int, rows: Sequence[PositionEvent]) -> int:
     for row in rows:
         turn.effects.append(TakePosition(row))
-        if _differs(turn, row):
-            ours, _ = turn.view.ledger.leg(turn.view.strategies[row.symbol].strat_id, row.direction)
-            turn.effects.append(Align(row.symbol, row.direction, ours, row.size, row.entry_price))
+        _judge(turn, row)
     drop(turn, ticket)
     return ticket
 
 
-def _differs(turn: Turn, row: PositionEvent) -> bool:
-    """Whether our executions do not add up to a leg.
+def _judge(turn: Turn, row: PositionEvent) -> None:
+    """Believe the row, doubt our executions, or neither."""
+    leg, now_s = (row.symbol, row.direction), turn.now.mono_s
+    doubt = turn.state.doubts.get(leg)
+    doubts = {other: known for other, known in turn.state.doubts.items() if other != leg}
+    if _differs(turn, row):
+        ours = turn.view.ledger.legs.held_at(_strategy(turn, row), row)
+        size = row.size - ours.size
+        if _is_before_first(turn, row):
+            turn.effects.append(Adjust(row, ours, "it was held before the first execution"))
+        elif doubt is None or doubt.size != size:
+            doubts[leg] = Doubt(size, now_s)
+        elif now_s - doubt.since_s < SETTLED_S:
+            doubts[leg] = doubt
+        else:
+            turn.effects.append(Adjust(row, ours, "no execution that the exchange lists explains it"))
+    turn.change(doubts=doubts)
 
-    False while executions of this symbol are arriving, since the listing may be ahead of the stream.
-    """
-    ledger, strat_id = turn.view.ledger, turn.view.strategies[row.symbol].strat_id
-    size, entry = ledger.leg(strat_id, row.direction)
-    settled = turn.state.last_s is None or turn.now.wall_ms - ledger.newest_of(strat_id) > SETTLED_MS
-    return settled and (size != row.size or (row.size > 0 and entry == 0))
+
+def _differs(turn: Turn, row: PositionEvent) -> bool:
+    """Whether our executions did not add up to a leg when the exchange made this row."""
+    ours = turn.view.ledger.legs.held_at(_strategy(turn, row), row)
+    if ours.size != row.size:
+        return True
+    entry = row.entry_price
+    return bool(row.size and entry is not None and abs(ours.entry - entry) > ENTRY_ROUNDING * entry)
+
+
+def _is_before_first(turn: Turn, row: PositionEvent) -> bool:
+    return turn.view.ledger.legs.is_before_first(_strategy(turn, row), row)
+
+
+def _strategy(turn: Turn, row: PositionEvent) -> str:
+    return turn.view.strategies[row.symbol].strat_id
 
 
 def _put(turn: Turn, ticket: int, legs: Legs) -> None:

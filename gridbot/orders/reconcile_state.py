@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from gridbot.core import Instrument, OrderUpdateEvent, PositionEvent
+from gridbot.core import Direction, Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.core.execution_ledger import Ledger
 from gridbot.orders.book import OrderBook
 
 __all__ = [
+    "Doubt",
     "Held",
     "Legs",
     "LookingUp",
@@ -181,6 +183,14 @@ class Legs:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """A leg that its executions did not explain when it was read last: by how much (base coin), and since when."""
+
+    size: Decimal
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReconcileState:
     """What lives between passes. `complete_to_ms` is the watermark; `numbers` counts questions."""
 
@@ -190,6 +200,7 @@ class ReconcileState:
     looking: Mapping[str, LookingUp] = field(default_factory=dict)
     missing: Mapping[str, Missing] = field(default_factory=dict)
     legs: Mapping[int, Legs] = field(default_factory=dict)
+    doubts: Mapping[tuple[str, Direction], Doubt] = field(default_factory=dict)
     numbers: int = 0
     unreadable: frozenset[str] = frozenset()
     """Symbols that nobody trades, of which a row could not be read: told once, until a listing is whole again."""

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 
-from gridbot.core import Direction, ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.core.leg_history import Holding
 from gridbot.exchange.listing import Unreadable
 from gridbot.orders.reconcile_state import Report, Who
 
 __all__ = [
+    "Adjust",
     "Adopt",
     "Advance",
     "Alert",
-    "Align",
     "ApplyExecution",
     "ApplyRow",
     "AskExecutions",
@@ -287,14 +287,12 @@ class TakePosition:
 
 
 @dataclass(frozen=True, slots=True)
-class Align:
-    """Our executions add up to `ours`, the exchange has another size: continue from the exchange's."""
+class Adjust:
+    """Believe a row: our executions add up to `ours`, and nothing more can be had. The ledger goes on from the row."""
 
-    symbol: str
-    direction: Direction
-    ours: Decimal
-    size: Decimal
-    entry: Decimal | None
+    row: PositionEvent
+    ours: Holding
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +359,7 @@ Effect = (
     | LookedUp
     | Settle
     | TakePosition
-    | Align
+    | Adjust
     | TakeWallet
     | Halt
     | Alert

@@ -21,7 +21,7 @@ The watermark is moved by finished paging alone, never by a live fill, which may
 | ExecutionsAnswered | EXECUTIONS | ApplyExecution for each new one, Advance, AskListing |
 | ListingAnswered | LISTING | ApplyRow, Adopt, Revive (cancel without effect); AskOrder (missing, contradicted); legs |
 | OrderAnswered | ORDERS, or between passes | ApplyRow, Revive, LookedUp (`reconcile_look_ups`) |
-| PositionsAnswered | POSITIONS, or between passes | TakePosition, Align, or AskExecutions first (`reconcile_legs`) |
+| PositionsAnswered | POSITIONS, or between passes | TakePosition, Adjust, or AskExecutions first (`reconcile_legs`) |
 | WalletAnswered | WALLET | TakeWallet, Finished |
 | LookUpWanted, Time | any | AskOrder and AskExecutionsOf when due; Settle |
 | any answer | any | Halt of the symbols that a row of it, which cannot be read, is about; the rest of it counts |

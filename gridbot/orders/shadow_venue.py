@@ -153,6 +153,7 @@ class ShadowVenue:
             closed_size=closed_size,
             exec_type=exec_type,
             exchange_ts=exchange_ts,
+            seq=self._count,
         )
 
 

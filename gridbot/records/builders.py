@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from gridbot.core import (
+    Direction,
     ExecType,
     ExecutionEvent,
     OrderStatus,
@@ -18,10 +19,14 @@ from gridbot.core import (
     TickerEvent,
     WalletEvent,
 )
+from gridbot.core.account_legs import Correction
+from gridbot.core.leg_history import Holding
 from gridbot.exchange.requests import PublicTrade
 from gridbot.orders.order import TrackedOrder, Transition
 from gridbot.orders.proposal import Proposal
 from gridbot.records.record_types import (
+    AdjustmentRecord,
+    CorrectionRecord,
     ExecutionRecord,
     GridRecord,
     IntentRecord,
@@ -37,8 +42,11 @@ from gridbot.records.record_types import (
 from gridbot.strategies.base import Ladder
 
 __all__ = [
+    "correction_of",
     "execution_of",
+    "of_adjustment",
     "of_cancel",
+    "of_correction",
     "of_execution",
     "of_grid",
     "of_position",
@@ -47,6 +55,7 @@ __all__ = [
     "of_ticker",
     "of_transition",
     "of_wallet",
+    "position_of",
     "raw_execution",
     "raw_order",
 ]
@@ -143,7 +152,73 @@ def of_execution(
         is_maker=execution.is_maker,
         shadow=shadow,
         source=source,
+        exchange_seq=execution.seq,
+        exchange_pnl=execution.realised,
         exchange_ts=UtcMs(execution.exchange_ts),
+    )
+
+
+def of_correction(correction: Correction) -> CorrectionRecord:
+    """What is to be added to the figures of one execution."""
+    return CorrectionRecord(
+        strategy=correction.strategy,
+        symbol=correction.symbol,
+        direction=correction.direction,
+        exec_id=correction.exec_id,
+        realised_pnl=correction.realised,
+        fee=correction.fee,
+        exec_type=correction.exec_type,
+        is_maker=correction.is_maker,
+        shadow=correction.shadow,
+        final=correction.final,
+        reason=correction.reason,
+        exchange_ts=UtcMs(correction.exchange_ts),
+    )
+
+
+def correction_of(record: CorrectionRecord) -> Correction:
+    """The correction that a record was built from."""
+    return Correction(
+        strategy=record.strategy,
+        symbol=record.symbol,
+        direction=Direction(record.direction),
+        exec_id=record.exec_id,
+        exec_type=ExecType(record.exec_type),
+        is_maker=record.is_maker,
+        shadow=record.shadow,
+        exchange_ts=record.exchange_ts,
+        realised=record.realised_pnl,
+        fee=record.fee,
+        final=record.final,
+        reason=record.reason,
+    )
+
+
+def of_adjustment(strategy: str, row: PositionEvent, ours: Holding, reason: str) -> AdjustmentRecord:
+    """A row of the exchange that was believed instead of what our executions add up to."""
+    return AdjustmentRecord(
+        strategy=strategy,
+        symbol=row.symbol,
+        direction=row.direction,
+        size_before=ours.size,
+        entry_before=round(ours.entry, 12) if ours.cost else None,
+        size=row.size,
+        entry_price=row.entry_price,
+        reason=reason,
+        exchange_seq=row.seq,
+        exchange_ts=UtcMs(row.exchange_ts),
+    )
+
+
+def position_of(record: AdjustmentRecord) -> PositionEvent:
+    """The row that was believed."""
+    return PositionEvent(
+        symbol=record.symbol,
+        direction=Direction(record.direction),
+        size=record.size,
+        entry_price=record.entry_price,
+        seq=record.exchange_seq,
+        exchange_ts=record.exchange_ts,
     )
 
 
@@ -163,6 +238,8 @@ def execution_of(record: ExecutionRecord) -> ExecutionEvent:
         exec_type=ExecType(record.exec_type),
         is_maker=record.is_maker,
         exchange_ts=record.exchange_ts,
+        seq=record.exchange_seq or 0,
+        realised=record.exchange_pnl,
     )
 
 

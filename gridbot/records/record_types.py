@@ -15,8 +15,10 @@ from typing import Any, ClassVar, NewType
 from gridbot.commands.command_table import COMMANDS
 
 __all__ = [
+    "AdjustmentRecord",
     "AlertRecord",
     "CommandRecord",
+    "CorrectionRecord",
     "ExecutionRecord",
     "GridRecord",
     "Header",
@@ -138,12 +140,52 @@ class ExecutionRecord:
     leaves_qty: Decimal = col("Left on the order after it, base coin.")
     closed_size: Decimal = col("Part of qty that reduced the position.")
     fee: Decimal = col("Fee in USDT; positive paid, negative earned.")
-    realised_pnl: Decimal = col("Realised by this execution in USDT, before fees, at average entry.")
+    realised_pnl: Decimal = col("Realised by it in USDT before fees, as known then; later knowledge is in corrections.")
     exec_type: str = col("Trade, Funding, AdlTrade, BustTrade, ...")
     is_maker: bool = col("True when it added liquidity.")
     shadow: bool = col("True for hypothetical fills of shadow strategies.", default=False)
     source: str = col("stream, backfill or shadow.", default="stream")
     exchange_ts: UtcMs = col("Execution time on the exchange.")
+    exchange_seq: int | None = col("The exchange's sequence number in the symbol; 0 when it gave none.", default=None)
+    exchange_pnl: Decimal | None = col("Realised by it as its row states; empty where rows do not.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionRecord:
+    """What is to be added to the recorded figures of one execution. Executions themselves are never changed."""
+
+    TABLE: ClassVar[str] = "corrections"
+
+    strategy: str = col("strat_id of the execution.")
+    symbol: str = col("Symbol of it.")
+    direction: str = col("long or short, as of the execution.")
+    exec_id: str = col("The execution that is corrected.")
+    realised_pnl: Decimal = col("To be added to what it realised, USDT.")
+    fee: Decimal = col("To be added to its fee (or to the funding paid), USDT.")
+    exec_type: str = col("As of the execution.")
+    is_maker: bool = col("As of the execution.")
+    shadow: bool = col("As of the execution.", default=False)
+    final: bool = col("True when it makes the figures those of the exchange; false when an older execution came late.")
+    reason: str = col("Why.")
+    exchange_ts: UtcMs = col("Time of the execution on the exchange: the correction counts for that day.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustmentRecord:
+    """The exchange's position was believed instead of what our executions add up to."""
+
+    TABLE: ClassVar[str] = "adjustments"
+
+    strategy: str = col("strat_id of the symbol's strategy.")
+    symbol: str = col("Symbol.")
+    direction: str = col("long or short.")
+    size_before: Decimal = col("Size by our executions, base coin.")
+    entry_before: Decimal | None = col("Entry by our executions, USDT; empty when unknown.", default=None)
+    size: Decimal = col("Size by the exchange, base coin; 0 is flat.")
+    entry_price: Decimal | None = col("Average entry by the exchange, USDT.", default=None)
+    reason: str = col("Why it was believed.")
+    exchange_seq: int = col("Sequence number of the row: executions up to it are in it.")
+    exchange_ts: UtcMs = col("Time of the row on the exchange.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +382,8 @@ Record = (
     | IntentRecord
     | OrderRecord
     | ExecutionRecord
+    | CorrectionRecord
+    | AdjustmentRecord
     | PositionRecord
     | WalletRecord
     | TickerRecord

@@ -5,7 +5,7 @@ be sent unrecorded, appends everything to the journal with one system call. `flu
 written to the queue; it is called beside the hot path, because that is a system call which no order need wait for.
 The queue may be full or absent, and may lose what it has: the writer notices the missing numbers and reads the
 journal. Nothing here raises into trading, and memory is bounded: when the disk refuses for long, samples (tickers,
-health, grids) are given up first, executions last, without spending a number.
+health, grids) are given up first, money last, without spending a number.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import JournalReader
 from gridbot.records.record_queue import Batch
 from gridbot.records.record_types import (
+    AdjustmentRecord,
+    CorrectionRecord,
     ExecutionRecord,
     GridRecord,
     Header,
@@ -40,6 +42,7 @@ __all__ = ["BatchQueue", "Recorder", "RecorderStats"]
 MEMORY_LIMIT: Final = 32 * 1024 * 1024
 FULL_PAUSE_S: Final = 0.25
 _FIRST_TO_GO: Final = (TickerRecord, PublicTradeRecord, HealthRecord, GridRecord, RawMessageRecord)
+_LAST_TO_GO: Final = (ExecutionRecord, CorrectionRecord, AdjustmentRecord)
 
 
 class BatchQueue(Protocol):
@@ -133,7 +136,7 @@ class Recorder:
     def _gives_up(self, record: Record, held: int) -> bool:
         if isinstance(record, _FIRST_TO_GO):
             return True
-        return held > self._memory_limit * (2 if isinstance(record, ExecutionRecord) else 1)
+        return held > self._memory_limit * (2 if isinstance(record, _LAST_TO_GO) else 1)
 
     def write(self) -> bool:
         """Write what was recorded since the last call; True while something waits for `flush` to offer it."""

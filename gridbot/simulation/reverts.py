@@ -14,17 +14,18 @@ from typing import Any
 from unittest.mock import patch
 
 from gridbot.bybit.rest import BybitRest
-from gridbot.core import ExecutionEvent
+from gridbot.core import ExecutionEvent, PositionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.core.leg_history import LegHistory, Stated, Step
 from gridbot.execution.executor import Executor
-from gridbot.orders import life, reconcile_look_ups
+from gridbot.orders import life, reconcile_legs, reconcile_look_ups
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.life_events import Revived, Withdrawn
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
-from gridbot.orders.reconcile_words import AskExecutions
+from gridbot.orders.reconcile_words import Adjust, AskExecutions
 from gridbot.state.holds_file import HoldsFile
 from gridbot.worker.passage_watch import PassageWatch
 
@@ -98,6 +99,30 @@ def _hold_for_over() -> AbstractContextManager[Any]:
     return patch.dict(life._HANDLERS, {Revived: ignore})
 
 
+def _legs_by_arrival() -> AbstractContextManager[Any]:
+    """Executions move a leg as they come, and a position row by REST overwrites it."""
+
+    def add(history: LegHistory, step: Step) -> bool:
+        history.steps.append(step)
+        history.now, step.realised = step.after(history.now, history.direction)
+        return False
+
+    def believe(history: LegHistory, row: Stated) -> None:
+        history.now = row.held
+
+    def judge(turn: Turn, row: PositionEvent) -> None:
+        ours = turn.view.ledger.legs.held_at(turn.view.strategies[row.symbol].strat_id, row)
+        if ours.size != row.size:
+            turn.effects.append(Adjust(row, ours, "as it is listed"))
+
+    without = contextlib.ExitStack()
+    for name, instead in (("add", add), ("believe", believe), ("settle", lambda history: iter(()))):
+        without.enter_context(patch.object(LegHistory, name, instead))
+    without.enter_context(patch.object(LegHistory, "at", lambda history, row: history.now))
+    without.enter_context(patch.object(reconcile_legs, "_judge", judge))
+    return without
+
+
 def _keep_no_holds() -> AbstractContextManager[Any]:
     return patch.object(HoldsFile, "keep", lambda *_: None)
 
@@ -120,6 +145,9 @@ REVERTS: dict[str, Revert] = {
         _say_nothing_of_refusals,
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
+    "exchange-order": Revert(
+        "Executions alone make our legs, in the exchange's order.", ("money",), 29, _legs_by_arrival
+    ),
     "look-up-lost-replies": Revert(
         "An order whose reply was lost is looked up, not given up.",
         ("no-unknown-order", "one-order-per-level"),

@@ -15,13 +15,13 @@ standstill-is-told      when nothing can be sent for a minute though levels want
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.paper.accounts.exchange_order import Execution, Order
-from gridbot.records.record_types import ExecutionRecord
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord
 
 __all__ = [
     "Finding",
@@ -110,17 +110,23 @@ def executions_once(made: Iterable[Execution], recorded: Sequence[ExecutionRecor
     return found + [f"{exec_id} is recorded and was never made" for exec_id in counts if exec_id not in known]
 
 
-def money_by_execution(made: Iterable[Execution], recorded: Sequence[ExecutionRecord]) -> list[str]:
-    """Realised PnL and fee of each execution that both have."""
+def money_by_execution(
+    made: Iterable[Execution], recorded: Sequence[ExecutionRecord], corrections: Sequence[CorrectionRecord]
+) -> list[str]:
+    """Realised PnL and fee, corrections included, of each execution that both have."""
     by_id = {record.exec_id: record for record in recorded}
+    realised, fees = defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
+    for correction in corrections:
+        realised[correction.exec_id] += correction.realised_pnl
+        fees[correction.exec_id] += correction.fee
     found = []
     for execution in made:
         record = by_id.get(execution.exec_id)
         if record is None:
             continue
         for name, theirs, ours in (
-            ("realised", execution.realised, record.realised_pnl),
-            ("fee", execution.fee, record.fee),
+            ("realised", execution.realised, record.realised_pnl + realised[execution.exec_id]),
+            ("fee", execution.fee, record.fee + fees[execution.exec_id]),
         ):
             if abs(theirs - ours) > EXACT:
                 found.append(

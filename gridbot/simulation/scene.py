@@ -13,7 +13,7 @@ from gridbot.paper.server.paper_spec import PaperAccount
 from gridbot.paper.settings import PaperConfig
 from gridbot.simulation.run_faults import Plan
 
-__all__ = ["ACCOUNT", "PRICES", "PriceWalk", "account_of", "exchange_config", "worker_config"]
+__all__ = ["ACCOUNT", "PRICES", "PriceWalk", "account_of", "exchange_config", "says_realised", "worker_config"]
 
 ACCOUNT = "alice"
 PRICES = {"BTCUSDT": Decimal(50000), "ETHUSDT": Decimal(2500), "SOLUSDT": Decimal(150)}
@@ -73,6 +73,11 @@ def exchange_config(plan: Plan) -> PaperConfig:
             },
         }
     )
+
+
+def says_realised(plan: Plan) -> bool:
+    """Whether the exchange says what each execution realised; where it does not, the worker's own figure must do."""
+    return random.Random(f"figures:{plan.seed}").random() < 0.5
 
 
 class PriceWalk:

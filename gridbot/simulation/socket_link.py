@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -67,6 +68,8 @@ class _Line:
         if not self.is_open or wires.network.is_dark(self.kind.value):
             return
         topic = _topic_of(frame)
+        if topic == "execution" and not wires.venue.says_realised:
+            frame = _REALISED.sub(b'"execPnl":""', frame)
         now_s = wires.loop.now_s
         for way_s, keeps in wires.network.frame(topic) if topic else [(wires.network.latency(), True)]:
             due_s = now_s + delay_s + way_s
@@ -163,6 +166,7 @@ class _Line:
 
 
 _OUTSIDE = contextvars.Context()
+_REALISED = re.compile(rb'"execPnl":"[^"]*"')
 
 
 def _topic_of(frame: bytes) -> str:

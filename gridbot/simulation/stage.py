@@ -13,7 +13,7 @@ from gridbot.simulation.memory_files import Disk
 from gridbot.simulation.network import Network
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import Fault, Plan
-from gridbot.simulation.scene import ACCOUNT, PriceWalk, account_of, exchange_config, worker_config
+from gridbot.simulation.scene import ACCOUNT, PriceWalk, account_of, exchange_config, says_realised, worker_config
 from gridbot.simulation.socket_link import Wires
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.venue import Venue
@@ -72,6 +72,7 @@ class Stage:
         self.network = Network(plan, self.loop)
         paper = exchange_config(plan)
         self.venue = Venue(paper, account_of(config), self.clock.true_ms, f"{plan.seed:08x}")
+        self.venue.says_realised = says_realised(plan)
         self.wires = Wires(self.loop, self.network, self.venue)
         self.walk = PriceWalk(plan)
         self.life: Life | None = None

@@ -59,6 +59,8 @@ class Venue:
         leaving = streams_outgoing.Outgoing(self.deliver)
         self.channels = Channels(self.api, self.hub, self.publisher, faults, now_ms, leaving)
         self.market = MarketFeed(self.exchange, self.publisher, now_ms, leaving)
+        self.says_realised = True
+        """Whether frames of executions have the exchange's own figure of what they realised; lists never have it."""
         self._addresses = AddressLimiter(config.limits)
         self.created: dict[str, dict[str, object]] = {}
         """Create requests that arrived, by their orderLinkId."""

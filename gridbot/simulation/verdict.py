@@ -9,7 +9,7 @@ from typing import Any
 
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.record_types import ExecutionRecord
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record
 from gridbot.risk.refusals import Refusal
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.run_checks import Finding
@@ -30,6 +30,7 @@ MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
 EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
 """Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
+MONEY = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord))
 SILENT_S = 5.0
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
 """What alerts begin with after which nothing is opened; the symbol follows."""
@@ -242,10 +243,13 @@ class Verdict:
     def at_the_end(self) -> None:
         """The worker has stopped: what its journal says."""
         stage, account = self._stage, self._stage.venue.account
-        recorded = self._read_journal()
+        records = self._read_journal()
+        recorded = [record for record in records if isinstance(record, ExecutionRecord)]
+        corrections = [record for record in records if isinstance(record, CorrectionRecord)]
+        stage.result.counts["corrections"] += len(corrections)
         for text in run_checks.executions_once(account.executions, recorded):
             self.find("executions-once", text)
-        for text in run_checks.money_by_execution(account.executions, recorded):
+        for text in run_checks.money_by_execution(account.executions, recorded, corrections):
             self.find("money", text)
         for text in run_checks.link_id_once([*account.open.values(), *account.closed.values()]):
             self.find("link-id-once", text)
@@ -258,14 +262,13 @@ class Verdict:
         lines = b"".join(segments).splitlines()
         return b"\n".join(line[16:].replace(directory, b"data") if directory in line else line for line in lines)
 
-    def _read_journal(self) -> list[ExecutionRecord]:
+    def _read_journal(self) -> list[Record]:
+        """The records of money."""
         directory = journal_directory(self._stage.directory, ACCOUNT)
         self._stage.result.journal = self._comparable(path.read_bytes() for path in sorted(directory.glob("*.journal")))
         reader, found = JournalReader(directory), []
         while (chunk := reader.read()).bodies:
             for body in chunk.bodies:
-                if b'"executions"' in body:
-                    _, record = codec.decode_body(body)
-                    if isinstance(record, ExecutionRecord):
-                        found.append(record)
+                if body.startswith(MONEY):
+                    found.append(codec.decode_body(body)[1])
         return found

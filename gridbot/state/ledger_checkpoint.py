@@ -8,11 +8,12 @@ is on the disk.
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 from typing import Any
 
 from gridbot.core.execution_ledger import Ledger
 from gridbot.records import builders
-from gridbot.records.record_types import ExecutionRecord
+from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 
@@ -34,10 +35,11 @@ class Checkpoint:
         ledger, seq = self._read()
         folded = 0
         for _, record in self._recorder.replay(seq):
-            if isinstance(record, ExecutionRecord):
-                execution = builders.execution_of(record)
-                ledger.restore(record.strategy, execution, record.realised_pnl, shadow=record.shadow)
-                folded += 1
+            folded += isinstance(record, ExecutionRecord)
+            _restore(ledger, record, is_alone=seq == 0)
+        ledger.settle("worked out again at a start")
+        for correction in ledger.take_corrections():
+            self._recorder.record(builders.of_correction(correction))
         log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
         self._recorder.keep_above(seq)
         return ledger
@@ -47,6 +49,8 @@ class Checkpoint:
         mark = (
             ledger.last_exec_ts,
             ledger.complete_to,
+            ledger.checked_to,
+            sum((t.net for t in ledger.totals.values()), Decimal(0)),
             sum(t.fills for t in ledger.totals.values()),
             len(ledger.totals),
         )
@@ -78,3 +82,24 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
             return Ledger(), 0
+
+
+def _restore(ledger: Ledger, record: Record, *, is_alone: bool) -> None:
+    """Apply a record that the checkpoint does not have; `is_alone`: there is no checkpoint.
+
+    What was held before is not known then, nor do records of version a1c99c4 tell the exchange's order: their figures
+    stay as they are.
+    """
+    match record:
+        case ExecutionRecord():
+            ledger.restore(
+                record.strategy,
+                builders.execution_of(record),
+                record.realised_pnl,
+                shadow=record.shadow,
+                is_final=is_alone or record.exchange_seq is None,
+            )
+        case CorrectionRecord():
+            ledger.restore_correction(builders.correction_of(record))
+        case AdjustmentRecord():
+            ledger.restore_row(record.strategy, builders.position_of(record))

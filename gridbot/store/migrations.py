@@ -35,6 +35,8 @@ MIGRATIONS: Final = (
     Migration(1, "The first."),
     # Made and filled by `ensure_schema`. An earlier program would add rows and leave these tables as they are.
     Migration(2, "Sums per day, latest positions and live orders are kept beside the rows."),
+    # An earlier program would put corrections aside as records it does not know.
+    Migration(3, "Corrections and adjustments; executions have the exchange's sequence number and own figure."),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

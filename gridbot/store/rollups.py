@@ -1,7 +1,8 @@
 """Small tables that answer what would otherwise read the whole history. The writer keeps them in the same transaction
 as the rows they come from, so they are exactly as complete as those: after kill -9, after rejects, after a rebuild.
 
-    daily_sums        executions added up per UTC day, leg, kind: behind pnl_daily, pnl_by_strategy, fees
+    daily_sums        executions and their corrections added up per UTC day of the execution, leg, kind: behind
+                      pnl_daily, pnl_by_strategy, fees
     removed_sums      the part of daily_sums whose executions went by retention; `rebuild` cannot add those up again
     latest_positions  the newest row of each leg: behind positions
     live_orders       the newest row of each order that is not over: behind open_orders
@@ -55,6 +56,13 @@ _NEW_SUMS: Final = f"""
     FROM {{rows}} GROUP BY ALL"""
 
 
+_NEW_CORRECTIONS: Final = f"""
+    SELECT CAST(exchange_ts AS DATE) AS day, {", ".join(_SUM_KEYS[1:])}, 0 AS executions, 0 AS volume,
+        coalesce(sum(realised_pnl) FILTER (abs(realised_pnl) < {_MOST_MONEY}), 0) AS realised_pnl,
+        coalesce(sum(fee) FILTER (abs(fee) < {_MOST_MONEY}), 0) AS fee, max(seq) AS last_seq
+    FROM {{rows}} GROUP BY ALL"""
+
+
 def _merge_sums(name: str, new: str) -> str:
     """Statement that adds the sums of a query to those of a table."""
     matches = " AND ".join(f"{name}.{key} = new.{key}" for key in _SUM_KEYS)
@@ -68,12 +76,12 @@ def _merge_sums(name: str, new: str) -> str:
         WHEN NOT MATCHED THEN INSERT BY NAME"""
 
 
-def _sums(name: str, doc: str) -> Rollup:
+def _sums(name: str, doc: str, source: str = "executions", new: str = _NEW_SUMS) -> Rollup:
     return Rollup(
         name,
-        "executions",
+        source,
         doc,
-        (_merge_sums(name, _NEW_SUMS),),
+        (_merge_sums(name, new),),
         """
         day DATE NOT NULL, account VARCHAR NOT NULL, strategy VARCHAR NOT NULL, symbol VARCHAR NOT NULL,
         direction VARCHAR NOT NULL, shadow BOOLEAN NOT NULL, exec_type VARCHAR NOT NULL, is_maker BOOLEAN NOT NULL,
@@ -99,8 +107,13 @@ def _newest(name: str, source: str, doc: str, same: str, newest: str) -> Rollup:
     return Rollup(name, source, doc, (delete, f"INSERT INTO {name} BY NAME {newest}"))
 
 
+_DAILY_DOC: Final = (
+    "Executions and their corrections added up per UTC day and kind; kept by the writer, read it through pnl_daily."
+)
+
 ROLLUPS: Final = (
-    _sums("daily_sums", "Executions added up per UTC day and kind; kept by the writer, read it through pnl_daily."),
+    _sums("daily_sums", _DAILY_DOC),
+    _sums("daily_sums", _DAILY_DOC, "corrections", _NEW_CORRECTIONS),
     _newest(
         "latest_positions",
         "position_events",

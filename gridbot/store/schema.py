@@ -69,6 +69,9 @@ _INTERNAL_DOCS: Final = {
 }
 
 
+_TABLES_HERE: Final = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+
+
 class SchemaTooNew(RuntimeError):
     """The file was made by a newer program."""
 
@@ -147,8 +150,9 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"COMMENT ON TABLE {table} IS {quote(_INTERNAL_DOCS[table])}")
     for table, cls in RECORD_TYPES.items():
         _create_record_table(con, table, table, " ".join((cls.__doc__ or "").split()))
+    known = {row[0] for row in con.execute(_TABLES_HERE).fetchall()}
     for rollup in (*ROLLUPS, REMOVED_SUMS):
-        _create_rollup(con, rollup)
+        _create_rollup(con, rollup, is_new=rollup.name not in known)
     for view in VIEWS:
         con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
         con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")
@@ -165,16 +169,14 @@ def _create_record_table(con: duckdb.DuckDBPyConnection, table: str, name: str, 
     con.execute(f"COMMENT ON TABLE {name} IS {quote(doc)}")
 
 
-def _create_rollup(con: duckdb.DuckDBPyConnection, rollup: Rollup) -> None:
-    """Make a rollup and fill it from the rows that a file has already; one that is there is up to date."""
-    exists = "SELECT 1 FROM duckdb_tables() WHERE table_name = ? AND database_name = current_database()"
-    known = con.execute(exists, [rollup.name]).fetchone()
+def _create_rollup(con: duckdb.DuckDBPyConnection, rollup: Rollup, *, is_new: bool) -> None:
+    """Make a rollup, and fill a new one from the rows that a file has already; one that was there is up to date."""
     if rollup.columns is None:
         _create_record_table(con, rollup.source, rollup.name, rollup.doc)
     else:
         con.execute(f"CREATE TABLE IF NOT EXISTS {rollup.name} ({rollup.columns})")
         con.execute(f"COMMENT ON TABLE {rollup.name} IS {quote(rollup.doc)}")
-    if not known and rollup in ROLLUPS:
+    if is_new and rollup in ROLLUPS:
         for statement in rollup.statements(rollup.source):
             con.execute(statement)
 

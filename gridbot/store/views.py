@@ -47,7 +47,7 @@ def _qualified(table: str) -> str:
 
 
 def _fills(shadow: str) -> str:
-    return f"SELECT {_FILL_COLUMNS} FROM executions WHERE exec_type = 'Trade' AND {shadow}"
+    return f"SELECT {_FILL_COLUMNS} FROM corrected_executions WHERE exec_type = 'Trade' AND {shadow}"
 
 
 def _positions(shadow: str) -> str:
@@ -69,6 +69,17 @@ VIEWS: Final = (
             arg_max(reason, seq) AS reason, arg_min(pid, seq) AS pid, arg_min(config_hash, seq) AS config_hash,
             arg_min(config, seq) AS config
         FROM run_events GROUP BY account, about_run_id""",
+    ),
+    View(
+        "corrected_executions",
+        "Executions of every kind with what they realised and cost as known now: as recorded, plus their corrections.",
+        """
+        SELECT executions.* REPLACE (
+            executions.realised_pnl + coalesce(added.realised_pnl, 0) AS realised_pnl,
+            executions.fee + coalesce(added.fee, 0) AS fee)
+        FROM executions LEFT JOIN (
+            SELECT account, exec_id, sum(realised_pnl) AS realised_pnl, sum(fee) AS fee
+            FROM corrections GROUP BY ALL) AS added USING (account, exec_id)""",
     ),
     View("fills", "Trades of real orders, one row per execution, each exactly once.", _fills("NOT shadow")),
     View("shadow_fills", "Hypothetical trades of shadow strategies.", _fills("shadow")),
@@ -116,7 +127,7 @@ VIEWS: Final = (
             WINDOW first_row AS (PARTITION BY account, coin ORDER BY seq)),
         sums AS (
             SELECT account, exchange_ts, sum(realised_pnl - fee) OVER (PARTITION BY account ORDER BY exchange_ts) AS net
-            FROM executions WHERE NOT shadow),
+            FROM corrected_executions WHERE NOT shadow),
         newest AS (SELECT DISTINCT account, exchange_ts, net FROM sums)
         SELECT balances.account, coin, ts, wallet_balance,
             first_balance + coalesce(upto.net, 0) - coalesce(before.net, 0) AS expected,
@@ -143,7 +154,7 @@ VIEWS: Final = (
         """
         SELECT account, strategy, symbol, direction, exchange_ts, qty AS position_size, price AS mark_price,
             fee AS paid, exec_id, seq
-        FROM executions WHERE exec_type = 'Funding' AND NOT shadow""",
+        FROM corrected_executions WHERE exec_type = 'Funding' AND NOT shadow""",
     ),
     View(
         "rejections",

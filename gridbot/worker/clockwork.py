@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
+from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.schedule import Intervals, Job, JobKind, ScheduleState, Second, step
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -41,6 +42,7 @@ class Clockwork:
         live: Mapping[str, StrategyRunner],
         shadows: Mapping[str, StrategyRunner],
         reconciler: Reconciler,
+        money: MoneyWatch,
         *,
         intervals: Intervals,
         jobs: Jobs,
@@ -52,6 +54,7 @@ class Clockwork:
         self._live = live
         self._shadows = shadows
         self._reconciler = reconciler
+        self._money = money
         self._intervals = intervals
         self._schedule = ScheduleState()
         self._jobs = jobs
@@ -128,6 +131,8 @@ class Clockwork:
                 return self._reconciler.measure_clock()
             case JobKind.WALLET:
                 return self._reconciler.wallet()
+            case JobKind.MONEY:
+                return self._money.check()
 
 
 async def _read_shadow(runner: StrategyRunner) -> None:

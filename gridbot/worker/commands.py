@@ -10,11 +10,12 @@ from typing import Any
 
 import orjson
 
-from gridbot.commands.arguments import NoArguments, PauseArguments, ResumeArguments, read_arguments
+from gridbot.commands.arguments import CorrectArguments, NoArguments, PauseArguments, ResumeArguments, read_arguments
 from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
 from gridbot.records.record_types import CommandRecord, Json
 from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -34,6 +35,7 @@ class Commands:
         runners: Sequence[StrategyRunner],
         requests: RefreshRequests,
         losses: LossGuard,
+        money: MoneyWatch,
         refused: Sequence[RefusedStrategy] = (),
     ) -> None:
         self._account = account
@@ -41,10 +43,12 @@ class Commands:
         self._runners = runners
         self._requests = requests
         self._losses = losses
+        self._money = money
         self.handlers: Mapping[str, Callable[[Any], str]] = {
             "pause": self._pause,
             "resume": self._resume,
             "reconcile": self._reconcile,
+            "correct": self._correct,
         }
 
     def run(self, name: object, args: object) -> str:
@@ -87,6 +91,9 @@ class Commands:
     def _reconcile(self, args: NoArguments) -> str:
         self._requests.reconcile("asked by the operator")
         return "under way"
+
+    def _correct(self, args: CorrectArguments) -> str:
+        return self._money.repair(args.as_of_record, args.listed_figures)
 
 
 def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.orders.ids import Generations
 from gridbot.orders.retry import RetryQueue
 from gridbot.ports import Clock
+from gridbot.records import builders
 from gridbot.records.record_types import RawMessageRecord, Record
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
@@ -20,6 +22,8 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
 
 __all__ = ["Alert", "RecordSink", "WorkerContext"]
+
+log = logging.getLogger(__name__)
 
 
 class RecordSink(Protocol):
@@ -54,6 +58,22 @@ class WorkerContext:
     def funds(self) -> Funds:
         """What the account can afford: the gate's own figures."""
         return self.gate.state.funds
+
+    def record_corrections(self) -> None:
+        """Record what the ledger has found to be wrong with earlier records; call it after each change of the ledger.
+
+        Before the record of what shows it: were only that one in the journal after a power cut, nothing would show it.
+        """
+        for correction in self.ledger.take_corrections():
+            self.recorder.record(builders.of_correction(correction))
+            log.info(
+                "[money] %s: %s: realised %+f, fee %+f: %s",
+                correction.strategy or correction.symbol,
+                correction.exec_id,
+                correction.realised,
+                correction.fee,
+                correction.reason,
+            )
 
     def record_raw(self, record: RawMessageRecord | None) -> None:
         """Record the exchange's raw message, if there is one and they are kept."""

@@ -31,6 +31,7 @@ from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.router import Router
 from gridbot.worker.schedule import Intervals
@@ -91,6 +92,7 @@ class Orchestrator:
             on_wallet=self._router.on_wallet,
             refused={each.symbol: each.strat_id for each in parts.refused if not each.shadow},
         )
+        self.money = MoneyWatch(parts.queries, context, lambda: parts.recorder.last_seq)
         self._jobs = Jobs(context.faults, parts.recorder.flush)
         shadows = {symbol: runner for symbol, runner in self.runners.items() if runner.is_shadow}
         self.clockwork = Clockwork(
@@ -98,6 +100,7 @@ class Orchestrator:
             self.live,
             shadows,
             self.reconciler,
+            self.money,
             intervals=Intervals(
                 order_sync_s=settings.order_sync_interval,
                 position_check_s=settings.position_check_interval,

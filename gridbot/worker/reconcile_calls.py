@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 
-from gridbot.core import ExecutionEvent
+from gridbot.core import ExecutionEvent, PositionEvent
+from gridbot.core.leg_history import Holding
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
@@ -60,6 +61,7 @@ async def _ask(queries: ExchangeQueries, question: words.Question) -> words.Even
 def record_untraded(context: WorkerContext, execution: ExecutionEvent, strat_id: str) -> None:
     """Count and record an execution of a symbol that nobody trades (`strat_id` is ""), or whose strategy is refused."""
     realised = context.ledger.apply(strat_id, execution)
+    context.record_corrections()
     if realised is not None:
         context.recorder.record(builders.of_execution(strat_id, execution, realised, shadow=False, source="backfill"))
         context.record_raw(builders.raw_execution(strat_id, execution))
@@ -105,13 +107,22 @@ def _tell(runner: StrategyRunner, context: WorkerContext, effect: words.Effect) 
             runner.halt(reason)
         case words.TakePosition(row):
             runner.on_position_update(row, source="rest")
-        case words.Align(_, direction, ours, size, entry):
-            log.info(
-                "%s %s: executions add up to %s, the exchange says %s @ %s; continuing from there",
-                runner.strat_id,
-                direction,
-                ours,
-                size,
-                entry,
-            )
-            context.ledger.set_leg(runner.strat_id, direction, size, entry)
+        case words.Adjust(row, ours, reason):
+            _adjust(runner, context, row, ours, reason)
+
+
+def _adjust(runner: StrategyRunner, context: WorkerContext, row: PositionEvent, ours: Holding, reason: str) -> None:
+    """The ledger goes on from what the exchange says, and a record says so."""
+    log.info(
+        "%s %s: executions add up to %s @ %s, the exchange says %s @ %s, and goes on from there: %s",
+        runner.strat_id,
+        row.direction,
+        ours.size,
+        ours.entry,
+        row.size,
+        row.entry_price,
+        reason,
+    )
+    context.ledger.believe(runner.strat_id, row)
+    context.record_corrections()
+    context.recorder.record(builders.of_adjustment(runner.strat_id, row, ours, reason))

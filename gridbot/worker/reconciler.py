@@ -181,9 +181,9 @@ class Reconciler:
                 record_untraded(context, effect.execution, self._refused.get(effect.execution.symbol, ""))
             case words.ApplyExecution():
                 tell_strategy(self._runners[effect.execution.symbol], context, effect)
-            case words.ApplyRow() | words.Adopt() | words.Revive() | words.TakePosition():
+            case words.ApplyRow() | words.Adopt() | words.Revive() | words.TakePosition() | words.Adjust():
                 tell_strategy(self._runners[effect.row.symbol], context, effect)
-            case words.LookedUp() | words.Settle() | words.Align() | words.Halt():
+            case words.LookedUp() | words.Settle() | words.Halt():
                 tell_strategy(self._runners[effect.symbol], context, effect)
             case _:
                 task = background.start(self._ask(effect), name=f"the reconciler's {type(effect).__name__}")

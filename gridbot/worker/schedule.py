@@ -38,6 +38,8 @@ FORCED_RECONCILE_MIN_S = 5.0
 CLOCK_S = 3600.0
 TERMS_S = 3600.0
 TERMS_MIN_S = 30.0
+MONEY_S = 300.0
+"""How often what is recorded is compared with the exchange's transaction log."""
 
 
 class Due:
@@ -62,6 +64,7 @@ class JobKind(StrEnum):
     TERMS = "terms"
     CLOCK = "clock"
     WALLET = "wallet"
+    MONEY = "money"
 
 
 APART_S: Mapping[JobKind, float] = {
@@ -70,6 +73,7 @@ APART_S: Mapping[JobKind, float] = {
     JobKind.TERMS: TERMS_MIN_S,
     JobKind.CLOCK: CLOCK_S,
     JobKind.WALLET: REFRESH_MIN_S,
+    JobKind.MONEY: REFRESH_MIN_S,
 }
 """Seconds between two starts of a job."""
 
@@ -114,6 +118,7 @@ class Wishes:
     wallet: bool = False
     clock: bool = False
     terms: frozenset[str] = frozenset()
+    money: bool = False
 
     def __or__(self, other: Wishes) -> Wishes:
         """Both; of two reasons for a reconcile the one of the left side stays."""
@@ -123,6 +128,7 @@ class Wishes:
             self.wallet or other.wallet,
             self.clock or other.clock,
             self.terms | other.terms,
+            self.money or other.money,
         )
 
     def without(self, jobs: Sequence[Job]) -> Wishes:
@@ -134,6 +140,7 @@ class Wishes:
             self.wallet and JobKind.WALLET not in kinds,
             self.clock and JobKind.CLOCK not in kinds,
             self.terms - {job.symbol for job in jobs if job.kind is JobKind.TERMS},
+            self.money and JobKind.MONEY not in kinds,
         )
 
     def jobs(self) -> list[Job]:
@@ -142,7 +149,8 @@ class Wishes:
         jobs += [Job(JobKind.POSITIONS, symbol) for symbol in sorted(self.positions)]
         jobs += [Job(JobKind.TERMS, symbol) for symbol in sorted(self.terms)]
         jobs += [Job(JobKind.CLOCK)] if self.clock else []
-        return jobs + ([Job(JobKind.WALLET)] if self.wallet else [])
+        jobs += [Job(JobKind.WALLET)] if self.wallet else []
+        return jobs + ([Job(JobKind.MONEY)] if self.money else [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +195,7 @@ def step(
         begins("wallet_check", intervals.wallet_s),
         begins("clock_check", CLOCK_S),
         frozenset(symbols) if begins("terms_check", TERMS_S) else frozenset(),
+        begins("money_check", MONEY_S),
     )
     jobs = [
         job

@@ -40,16 +40,16 @@ class StrategyPositions:
     def update(self, position: PositionEvent, source: str) -> None:
         """Update a leg with what the exchange reports; a flat leg counts like any other.
 
-        `source` is stream, rest or shadow. The stream may repeat old figures, so an older one is ignored. While the leg
-        is unsure, the exchange has contradicted the stream's figures, and only a reading by REST counts.
+        `source` is stream, rest or shadow. Streams repeat old figures and answers are late: a row that is older than
+        the one we have, by its own time and sequence number, is ignored wherever it comes from. While the leg is
+        unsure, the exchange has contradicted the stream's figures, and only a reading by REST counts.
         """
         before = self._latest.get(position.direction)
         leg = self._risk_state.legs[position.direction]
-        if source == "stream":
-            if leg.unsure:
-                return
-            if before is not None and position.exchange_ts < before.exchange_ts:
-                return
+        if source == "stream" and leg.unsure:
+            return
+        if source != "shadow" and before is not None and _place(position) < _place(before):
+            return
         self._latest[position.direction] = position
         self._risk_state.set_leg(
             position.direction,
@@ -99,3 +99,8 @@ class StrategyPositions:
                 source=source,
             )
         )
+
+
+def _place(row: PositionEvent) -> tuple[int, int]:
+    """Sorts rows as the exchange made them."""
+    return row.exchange_ts, row.seq

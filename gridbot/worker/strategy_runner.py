@@ -103,8 +103,9 @@ class StrategyRunner:
         self.orders.drop_unsent("stop")
 
     def pause(self, *, cancel: bool = False) -> None:
-        """Place nothing until `resume`; with `cancel` the resting orders are withdrawn as well."""
+        """Place nothing until `resume`, not even what waits for its turn; with `cancel` withdraw what rests as well."""
         self.risk_state.pause()
+        self.orders.drop_unsent("paused")
         if cancel:
             self.orders.cancel_all("paused")
 
@@ -146,6 +147,7 @@ class StrategyRunner:
     def on_execution(self, execution: ExecutionEvent, *, source: str = "stream") -> None:
         """Count an execution once; the strategy learns of each fill of its orders."""
         realised = self._context.ledger.apply(self.strat_id, execution, shadow=self.is_shadow)
+        self._context.record_corrections()
         if realised is None:
             return
         self._context.recorder.record(
@@ -205,6 +207,7 @@ class StrategyRunner:
         if execution.exec_type in (ExecType.BUST, ExecType.ADL):
             reason = f"the exchange reduced our {execution.direction} by {execution.qty} ({execution.exec_type})"
             self.risk_state.pause(Who.LIQUIDATION, reason)
+            self.orders.drop_unsent("paused")
             self.check_positions()
             self._context.alert(
                 "error",

@@ -234,6 +234,7 @@ class WorkerSession:
             list(orchestrator.runners.values()),
             orchestrator.context.requests,
             orchestrator.losses,
+            orchestrator.money,
             orchestrator.refused,
         )
         self._reporting.enter("trading")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -26,16 +27,21 @@ def ledger() -> None:
 @ledger.command("check")
 @records_option()
 @click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
+@click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records of corrections.")
 @config_option("With --exchange: the configuration, for the keys.")
 @click.option("--account", "accounts", multiple=True, help="With --exchange: only this account.")
-def check_command(data_dir: Path, exchange: bool, config: str | None, accounts: tuple[str, ...]) -> None:
+def check_command(data_dir: Path, exchange: bool, repair: bool, config: str | None, accounts: tuple[str, ...]) -> None:
     """Compare each account's balance with its executions. Exit code 6 when a cent or more is unexplained.
 
     Deposits, withdrawals and trades made before the first wallet row's records show up as differences; with --exchange
-    the transaction log tells them apart from what is missing. Only queries are sent.
+    the transaction log tells them apart from what is missing. Only queries are sent to the exchange.
+
+    --repair has the worker of each account correct what differs to the exchange's figures; the bot has to run.
     """
+    if repair and not exchange:
+        raise click.UsageError("expected --repair together with --exchange: the exchange's figures are what counts")
     try:
-        explained = _with_exchange(data_dir, config, accounts) if exchange else _from_records(data_dir)
+        explained = _with_exchange(data_dir, config, accounts, repair) if exchange else _from_records(data_dir)
     except SqlFailed as exc:
         click.echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
@@ -59,11 +65,12 @@ def _from_records(data_dir: Path) -> bool:
     return all(balance.explained for balance in balances)
 
 
-def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]) -> bool:
+def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...], repair: bool) -> bool:
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
     from gridbot.config.errors import ConfigError
     from gridbot.config.loading import load_config
-    from supervisor.store.exchange_ledger import check_with_exchange
+    from supervisor.store.exchange_ledger import AccountCheck, check_with_exchange
+    from supervisor.store.exchange_repair import repair_records
 
     try:
         settings = load_config(find_config(config), data_dir=str(data_dir))
@@ -71,8 +78,16 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitCode.CONFIG)
     logging.getLogger("gridbot").setLevel(logging.ERROR)  # the offset of each connection's clock is of no use here
+    checks: Sequence[AccountCheck] = check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir))
+    if repair:
+        checks = repair_records(
+            checks,
+            lambda: check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir)),
+            lambda account, args: _correct(data_dir, account, args),
+            click.echo,
+        )
     explained, compared = True, False
-    for found in check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir)):
+    for found in checks:
         compared = True
         if found.comparison is None:
             explained = False
@@ -86,12 +101,23 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
             f"{found.account}: {result.agree} movements since {found.start:%Y-%m-%d %H:%M:%S} UTC agree with the "
             f"exchange's log{apart}; {len(result.transfers)} without an execution (transfers and the like): {verdict}"
         )
+        for each in found.corrected:
+            click.echo(f"  corrected: {each.executions} executions by {each.net.normalize():+f} USDT: {each.reason}")
         for line in (*result.transfers, *result.lines):
             click.echo(f"  {line}")
         explained &= not result.lines
     if not compared:
         click.echo("no account of the configuration has balances recorded here")
     return explained
+
+
+def _correct(data_dir: Path, account: str, args: dict[str, str]) -> str:
+    """Have the worker of an account correct its records; what it did. Raises LookupError when it did not."""
+    try:
+        with ControlClient(data_dir) as client:
+            return str(client.worker(account, "correct", args).get("result"))
+    except ControlError as error:
+        raise LookupError(str(error)) from error
 
 
 def _paper_url(data_dir: Path) -> str | None:

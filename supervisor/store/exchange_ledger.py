@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ from gridbot.exchange.requests import Transaction
 from supervisor.store.query import Limits, ask
 from supervisor.store.transactions import Comparison, Recorded, compare
 
-__all__ = ["AccountCheck", "check_with_exchange"]
+__all__ = ["AccountCheck", "Corrected", "check_with_exchange"]
 
 MARGIN_MS: Final = 60_000
 LOOKS: Final = 3
@@ -41,21 +42,60 @@ _BOUNDS: Final = """
     GROUP BY account"""
 
 _EXECUTIONS: Final = """
-    SELECT account, exec_id, symbol, exec_type, realised_pnl - fee, epoch_ms(exchange_ts)
-    FROM executions JOIN (VALUES {bounds}) AS bounds (account, start_ms, end_ms) USING (account)
+    SELECT account, exec_id, symbol, exec_type, realised_pnl, fee, epoch_ms(exchange_ts), strategy, direction, is_maker
+    FROM corrected_executions JOIN (VALUES {bounds}) AS bounds (account, start_ms, end_ms) USING (account)
     WHERE NOT shadow AND exchange_ts > make_timestamp(start_ms * 1000)
         AND exchange_ts <= make_timestamp(end_ms * 1000)"""
 
 
+_CORRECTIONS: Final = """
+    SELECT account, reason, count(DISTINCT exec_id), sum(realised_pnl - fee)
+    FROM corrections WHERE NOT shadow GROUP BY account, reason ORDER BY account, reason"""
+
+_OFFSETS: Final = "SELECT account, seq FROM ingest_offsets"
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """Corrections of an account for one reason: of how many executions, and by how much in all (USDT)."""
+
+    reason: str
+    executions: int
+    net: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
-    """One account: what was compared, or why it could not be."""
+    """One account: what was compared, or why it could not be. `as_of`: the newest record that was looked at."""
 
     account: str
     start: datetime
     end: datetime
     comparison: Comparison | None = None
     problem: str = ""
+    as_of: int = 0
+    corrected: tuple[Corrected, ...] = ()
+
+    @property
+    def figures(self) -> list[dict[str, object]]:
+        """The arguments of `correct`: the exchange's figures and ours of each execution that differs."""
+        found = self.comparison.differing if self.comparison is not None else []
+        return [
+            {
+                "exec_id": ours.exec_id,
+                "strategy": ours.strategy,
+                "symbol": ours.symbol,
+                "direction": ours.direction,
+                "exec_type": ours.kind,
+                "is_maker": ours.is_maker,
+                "exchange_ts": ours.exchange_ts,
+                "recorded_realised": str(ours.realised),
+                "recorded_fee": str(ours.fee),
+                "realised": str(row.realised),
+                "fee": str(row.cost),
+            }
+            for ours, row in found
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +129,18 @@ def check_with_exchange(
         for name, answer in listed.items()
         if isinstance(answer, str)
     }
+    corrected = _corrected(data_dir)
     logs = {name: answer for name, answer in listed.items() if not isinstance(answer, str)}
     for left in range(LOOKS, 0, -1):
+        as_of = dict(ask(data_dir, _OFFSETS, PATIENT).rows)  # before the rows: they may be newer, never older
         recorded = _recorded(data_dir, {name: bounds[name] for name in logs})
         for name in list(logs):
             period = bounds[name]
             comparison = compare(recorded[name], logs[name], since_ms=period.start_ms, until_ms=period.end_ms)
             if not comparison.lines or left == 1:
-                found[name] = AccountCheck(name, period.start, period.end, comparison)
+                found[name] = AccountCheck(
+                    name, period.start, period.end, comparison, as_of=as_of[name], corrected=corrected.get(name, ())
+                )
                 del logs[name]
         if not logs:
             break
@@ -114,6 +158,14 @@ def _recorded(data_dir: Path, periods: Mapping[str, _Period]) -> dict[str, dict[
         )
         for account, *row in ask(data_dir, _EXECUTIONS.format(bounds=bounds), PATIENT).rows:
             found[account][row[0]] = Recorded(*row)
+    return found
+
+
+def _corrected(data_dir: Path) -> dict[str, tuple[Corrected, ...]]:
+    """The corrections of each account so far, by their reason."""
+    found: dict[str, tuple[Corrected, ...]] = {}
+    for account, reason, executions, net in ask(data_dir, _CORRECTIONS, PATIENT).rows:
+        found[account] = (*found.get(account, ()), Corrected(reason, executions, net))
     return found
 
 

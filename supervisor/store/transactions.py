@@ -24,13 +24,22 @@ ZERO: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An execution in the records: what it moved the wallet by in USDT, and its time on the exchange (UTC, ms)."""
+    """An execution in the records, corrections included: USDT, and its time on the exchange (UTC, ms)."""
 
     exec_id: str
     symbol: str
     kind: str
-    net: Decimal
+    realised: Decimal
+    fee: Decimal
     exchange_ts: int
+    strategy: str = ""
+    direction: str = "long"
+    is_maker: bool = True
+
+    @property
+    def net(self) -> Decimal:
+        """What it moved the wallet by."""
+        return self.realised - self.fee
 
 
 @dataclass(slots=True)
@@ -38,10 +47,12 @@ class Comparison:
     """`lines` list what is in one of the two only, or differs; `unexplained` is their sum in USDT.
 
     `later` counts what the exchange lists after the newest record: not recorded yet, or the bot does not run. `older`
-    counts what we have from before the first movement it lists: its log does not reach back that far.
+    counts what we have from before the first movement it lists: its log does not reach back that far. `differing` are
+    those that both have with other figures: they can be corrected.
     """
 
     agree: int = 0
+    differing: list[tuple[Recorded, Transaction]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     transfers: list[str] = field(default_factory=list)
     unexplained: Decimal = ZERO
@@ -79,6 +90,7 @@ def compare(
             else:
                 text = f"recorded {ours.net:f}, the exchange says {row.change:f} USDT"
                 result.add("differs", row, text, row.change - ours.net)
+                result.differing.append((ours, row))
         elif row.kind in OF_EXECUTIONS and row.symbol:
             result.add("not recorded", row, f"{row.change:+f} USDT", row.change)
         else:

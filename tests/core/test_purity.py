@@ -9,6 +9,7 @@ import pytest
 
 ALLOWED = {
     "__future__",
+    "bisect",
     "collections",
     "collections.abc",
     "dataclasses",

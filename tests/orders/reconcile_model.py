@@ -100,7 +100,11 @@ class Exchange:
         for direction in Direction:
             side = direction.open_side
             made = [r for r, _ in self.executions if r.symbol == SYMBOL and r.side is side and r.exchange_ts <= at_ms]
-            legs.append(PositionEvent(SYMBOL, direction, self.held + sum((r.qty for r in made), D(0)), D(100)))
+            size = self.held + sum((r.qty for r in made), D(0))
+            value = self.held * 100 + sum((r.qty * r.price for r in made), D(0))
+            seq, since_ms = (made[-1].seq, made[-1].exchange_ts) if made else (0, START_MS)
+            entry = value / size if size else None
+            legs.append(PositionEvent(SYMBOL, direction, size, entry, seq=seq, exchange_ts=since_ms))
         return legs
 
     # ------------------------------------------------------------------ inside
@@ -129,7 +133,16 @@ class Exchange:
     ) -> ExecutionEvent:
         self.numbers += 1
         made = ExecutionEvent(
-            symbol, f"e{self.numbers}", order_id, link_id, side, price, qty, left, exchange_ts=self.now_ms
+            symbol,
+            f"e{self.numbers}",
+            order_id,
+            link_id,
+            side,
+            price,
+            qty,
+            left,
+            exchange_ts=self.now_ms,
+            seq=self.numbers,
         )
         self.executions.append((made, self.now_ms + late))
         return made
@@ -159,7 +172,7 @@ class Account:
         self.faults: list[words.ReportFault] = []
         self.told: dict[int, words.Finished | words.Failed] = {}
         self.saved = json.dumps(self.ledger.to_dict())
-        self.journal: list[tuple[str, ExecutionEvent, Decimal]] = []
+        self.journal: list[tuple[str, ExecutionEvent, Decimal] | PositionEvent] = []
         self.over: dict[str, int] = {}
         """When the exchange itself said that an order is over, by its clock."""
         self.cancelled_again: list[str] = []
@@ -183,8 +196,12 @@ class Account:
     def die(self) -> None:
         """Start again from the checkpoint and the journal behind it."""
         self.ledger = Ledger.from_dict(json.loads(self.saved))
-        for strategy, execution, realised in self.journal:
-            self.ledger.restore(strategy, execution, realised, shadow=False)
+        for record in self.journal:
+            if isinstance(record, PositionEvent):
+                self.ledger.restore_row(STRATEGY, record)
+            else:
+                self.ledger.restore(*record, shadow=False)
+        self.ledger.settle("a start")
         self._begin()
 
     @property
@@ -330,8 +347,9 @@ class Account:
                 ends[finding](book, key, finding)
             case words.Settle(_, key):
                 book.settle(key)
-            case words.Align(_, direction, _, size, entry):
-                self.ledger.set_leg(STRATEGY, direction, size, entry)
+            case words.Adjust(row):
+                self.journal.append(row)
+                self.ledger.believe(STRATEGY, row)
             case words.Alert():
                 self.alerts.append(effect)
             case words.ReportFault():

@@ -297,6 +297,7 @@ class Reconciling(RuleBasedStateMachine):
         assert account.alerts == []
         for leg in exchange.positions(exchange.now_ms):
             assert account.ledger.leg(STRATEGY, leg.direction)[0] == leg.size
+            assert abs(account.ledger.leg(STRATEGY, leg.direction)[1] - (leg.entry_price or 0)) < D("1e-6")
 
 
 TestReconciling = Reconciling.TestCase

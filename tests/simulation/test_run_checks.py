@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order
-from gridbot.records.record_types import ExecutionRecord, UtcMs
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, UtcMs
 from gridbot.simulation import run_checks
 from gridbot.simulation.run import Run
 from gridbot.simulation.run_faults import Plan
@@ -81,6 +81,22 @@ def test_a_link_id_is_given_once() -> None:
     assert run_checks.link_id_once([order("a"), order("a")]) == ["a was given to 2 orders"]
 
 
+def correction(exec_id: str, realised: str, fee: str) -> CorrectionRecord:
+    return CorrectionRecord(
+        strategy="btc",
+        symbol="BTCUSDT",
+        direction="long",
+        exec_id=exec_id,
+        realised_pnl=D(realised),
+        fee=D(fee),
+        exec_type="Trade",
+        is_maker=True,
+        final=True,
+        reason="",
+        exchange_ts=UtcMs(1),
+    )
+
+
 def test_executions_are_recorded_once() -> None:
     made = [execution("1"), execution("2")]
     assert run_checks.executions_once(made, [record("2"), record("1")]) == []
@@ -100,9 +116,11 @@ def test_a_liquidation_pauses() -> None:
 
 
 def test_money_is_that_of_the_exchange() -> None:
-    assert run_checks.money_by_execution([execution("1")], [record("1", "1.500000001")]) == []
-    assert "realised 0" in run_checks.money_by_execution([execution("1")], [record("1", "0")])[0]
-    assert "fee 0.2" in run_checks.money_by_execution([execution("1")], [record("1", fee="0.2")])[0]
+    assert run_checks.money_by_execution([execution("1")], [record("1", "1.500000001")], []) == []
+    assert "realised 0" in run_checks.money_by_execution([execution("1")], [record("1", "0")], [])[0]
+    assert "fee 0.2" in run_checks.money_by_execution([execution("1")], [record("1", fee="0.2")], [])[0]
+    added = [correction("1", "1", "0.05"), correction("1", "0.5", "0.05"), correction("2", "9", "9")]
+    assert run_checks.money_by_execution([execution("1")], [record("1", "0", "0")], added) == []
     leg = ("BTCUSDT", "long")
     assert run_checks.money_of_legs({leg: (D(1), D(5))}, {leg: (D(1), D(5))}) == []
     assert len(run_checks.money_of_legs({leg: (D(1), D(5))}, {leg: (D(1), D("5.1"))})) == 1

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gridbot.core import Direction, PositionEvent
 from gridbot.core.execution_ledger import Ledger
+from gridbot.core.leg_history import Holding
 from gridbot.records import builders
+from gridbot.records.record_types import CorrectionRecord
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.ledger_checkpoint import Checkpoint
@@ -32,7 +35,7 @@ class Life:
             self.recorder.record(record)
             self.recorder.record(ticker(number))
             event = builders.execution_of(record)
-            self.ledger.restore(record.strategy, event, record.realised_pnl, shadow=False)
+            self.ledger.restore(record.strategy, event, record.realised_pnl, shadow=False, is_final=True)
             self.recorder.flush()
 
     def end(self) -> None:
@@ -138,10 +141,69 @@ def test_a_checkpoint_of_before_the_watermark_still_opens(tmp_path: Path) -> Non
     path = life.files.path("ledger.json")
     document = json.loads(path.read_bytes())
     old = document["ledger"]
-    del old["complete_to"]
+    del old["complete_to"], old["checked_to"]
+    old["version"] = 1
+    old["legs"] = [["btc", "long", "0.010", "104233.10", ""]]
     old["seen"] = [exec_id for exec_id, _ in old["seen"]]
     path.write_text(json.dumps(document))
     again = Life(tmp_path)
     assert_counted(again.ledger, 6)
     assert again.ledger.complete_to == old["last_exec_ts"]
+    assert again.ledger.leg("btc", Direction.LONG) == (Decimal("0.021"), Decimal("104233.10"))
+    again.end()
+
+
+def corrections(life: Life) -> list[tuple[str, Decimal]]:
+    records = [record for _, record in life.recorder.replay(0) if isinstance(record, CorrectionRecord)]
+    return [(record.exec_id, record.realised_pnl) for record in records]
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_what_was_corrected_or_believed_is_so_after_a_restart(tmp_path: Path, is_saved: bool) -> None:
+    """Also when the records of it are behind the checkpoint; and nothing is corrected twice."""
+    life = Life(tmp_path)
+    life.ledger.begin(1)
+    life.recorder.record(ticker(1))
+    life.checkpoint.save_now(life.ledger)
+    row = PositionEvent("BTCUSDT", Direction.LONG, Decimal(2), Decimal(90), exchange_ts=1_700_000_000_000, seq=0)
+    life.ledger.believe("btc", row)
+    life.recorder.record(builders.of_adjustment("btc", row, Holding(), "test"))
+    for number, changes in (
+        (2, {"side": "Sell", "price": Decimal(100), "closed_size": Decimal(1)}),
+        (1, {"price": Decimal(60)}),
+    ):
+        event = builders.execution_of(execution(number, qty=Decimal(1), exchange_seq=number, **changes))
+        realised = life.ledger.apply("btc", event)
+        assert realised is not None
+        for found in life.ledger.take_corrections():
+            life.recorder.record(builders.of_correction(found))
+        life.recorder.record(builders.of_execution("btc", event, realised, shadow=False, source="stream"))
+    life.ledger.correct("e-2", Decimal(21), Decimal("0.03"), "log")
+    for found in life.ledger.take_corrections():
+        life.recorder.record(builders.of_correction(found))
+    if is_saved:
+        life.checkpoint.save_now(life.ledger)
+    life.end()
+    again = Life(tmp_path)
+    assert again.ledger == life.ledger
+    assert again.ledger.of("btc").realised == 21
+    assert corrections(again) == [("e-2", 10), ("e-2", 1)]
+    again.end()
+
+
+def test_a_correction_that_a_power_cut_took_is_recorded_at_the_next_start(tmp_path: Path) -> None:
+    """And one whose cause was taken is undone, until that execution is paged again."""
+    life = Life(tmp_path)
+    life.ledger.begin(1)
+    life.recorder.record(ticker(1))
+    life.checkpoint.save_now(life.ledger)
+    opens = execution(1, price=Decimal(90), qty=Decimal(1), realised_pnl=Decimal(0), exchange_seq=1)
+    close = execution(2, price=Decimal(95), qty=Decimal(1), closed_size=Decimal(1), side="Sell", exchange_seq=2)
+    for record in (opens, close):  # whatever made the record say 0.1, it is 5
+        life.recorder.record(record)
+    life.end()
+    again = Life(tmp_path)
+    assert again.ledger.of("btc").realised == 5
+    again.recorder.flush()
+    assert corrections(again) == [("e-2", Decimal("4.9"))]
     again.end()

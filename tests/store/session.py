@@ -206,6 +206,10 @@ def add_what_happened(session: Session) -> None:
     session.add(LatchRecord(strategy="", kind="session_loss", is_set=True, reason="lost 250.00 USDT"))
     session.add(LatchRecord(strategy="btc_grid", kind="paused", is_set=False))
     session.add(AlertRecord(level="ERROR", key="session_loss_limit", text="lost 250.00 USDT"))
+    began = UtcUs(session.now_ms * 1000)
+    session.add(
+        AlertRecord(level="INFO", key="session_loss_limit", text="resumed", phase="ended", began_at=began, count=3)
+    )
     session.add(CommandRecord(name="pause", args=Json('{"strategy":"btc_grid"}'), ok=True, result="1 paused"))
     ended_at = UtcUs(session.now_ms * 1000)
     session.add(StreamGapRecord(stream="private", started_at=UtcUs(ended_at - 2_500_000), ended_at=ended_at))

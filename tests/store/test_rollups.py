@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.records.journal_reader import journal_directory, write_committed
-from gridbot.records.record_types import OrderRecord, PositionRecord, UtcMs
+from gridbot.records.record_types import CorrectionRecord, OrderRecord, PositionRecord, UtcMs
 from gridbot.store.bulk import LOAD_FROM
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
@@ -28,31 +28,38 @@ from tests.store.session import make_session, write_all
 
 DAY_MS = 86_400_000
 
+MONEY_ROWS = """(
+    SELECT exchange_ts, account, strategy, symbol, exec_type, is_maker, shadow, 1 AS n, price * qty AS value,
+        realised_pnl, fee FROM executions
+    UNION ALL SELECT exchange_ts, account, strategy, symbol, exec_type, is_maker, shadow, 0, 0, realised_pnl, fee
+    FROM corrections)"""
+
 FROM_ROWS = {
-    "pnl_daily": """
+    "pnl_daily": f"""
         SELECT CAST(exchange_ts AS DATE) AS day, account, strategy, symbol,
-            count(*) FILTER (exec_type = 'Trade'),
-            CAST(coalesce(sum(price * qty) FILTER (exec_type = 'Trade'), 0) AS DECIMAL(38, 12)),
+            coalesce(sum(n) FILTER (exec_type = 'Trade'), 0),
+            CAST(coalesce(sum(value) FILTER (exec_type = 'Trade'), 0) AS DECIMAL(38, 12)),
             sum(realised_pnl), coalesce(sum(fee) FILTER (exec_type <> 'Funding'), 0),
             coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0), sum(realised_pnl) - sum(fee)
-        FROM executions WHERE NOT shadow GROUP BY ALL""",
-    "pnl_by_strategy": """
-        SELECT account, strategy, symbol, count(*) FILTER (exec_type = 'Trade'),
-            CAST(coalesce(sum(price * qty) FILTER (exec_type = 'Trade'), 0) AS DECIMAL(38, 12)),
+        FROM {MONEY_ROWS} WHERE NOT shadow GROUP BY ALL""",
+    "pnl_by_strategy": f"""
+        SELECT account, strategy, symbol, coalesce(sum(n) FILTER (exec_type = 'Trade'), 0),
+            CAST(coalesce(sum(value) FILTER (exec_type = 'Trade'), 0) AS DECIMAL(38, 12)),
             sum(realised_pnl), coalesce(sum(fee) FILTER (exec_type <> 'Funding'), 0),
             coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0), sum(realised_pnl) - sum(fee)
-        FROM executions WHERE NOT shadow GROUP BY ALL""",
-    "fees": """
-        SELECT CAST(exchange_ts AS DATE), account, strategy, symbol, count(*), count(*) FILTER (is_maker),
-            CAST(sum(price * qty) AS DECIMAL(38, 12)), coalesce(sum(fee) FILTER (is_maker), 0),
+        FROM {MONEY_ROWS} WHERE NOT shadow GROUP BY ALL""",
+    "fees": f"""
+        SELECT CAST(exchange_ts AS DATE), account, strategy, symbol, sum(n), coalesce(sum(n) FILTER (is_maker), 0),
+            CAST(sum(value) AS DECIMAL(38, 12)), coalesce(sum(fee) FILTER (is_maker), 0),
             coalesce(sum(fee) FILTER (NOT is_maker), 0), sum(fee),
-            round(sum(fee) / sum(price * qty) * 10000, 3)
-        FROM executions WHERE exec_type = 'Trade' AND NOT shadow GROUP BY ALL""",
-    "shadow_vs_live": """
-        SELECT CAST(exchange_ts AS DATE), symbol, count(*) FILTER (NOT shadow), count(*) FILTER (shadow),
+            round(sum(fee) / sum(value) * 10000, 3)
+        FROM {MONEY_ROWS} WHERE exec_type = 'Trade' AND NOT shadow GROUP BY ALL""",
+    "shadow_vs_live": f"""
+        SELECT CAST(exchange_ts AS DATE), symbol, coalesce(sum(n) FILTER (NOT shadow), 0),
+            coalesce(sum(n) FILTER (shadow), 0),
             coalesce(sum(realised_pnl - fee) FILTER (NOT shadow), 0),
             coalesce(sum(realised_pnl - fee) FILTER (shadow), 0)
-        FROM executions WHERE exec_type = 'Trade' GROUP BY ALL""",
+        FROM {MONEY_ROWS} WHERE exec_type = 'Trade' GROUP BY ALL""",
     "latest_positions": """
         SELECT * FROM position_events
         QUALIFY row_number() OVER (PARTITION BY account, symbol, direction, shadow ORDER BY seq DESC) = 1""",
@@ -94,6 +101,20 @@ RECORDS = st.one_of(
         exec_type=st.sampled_from(["Trade", "Trade", "Funding", "BustTrade"]),
         is_maker=st.booleans(),
         shadow=st.sampled_from([False, False, True]),
+    ),
+    st.builds(
+        lambda day, **values: CorrectionRecord(
+            **values, exec_id="e-1", final=True, reason="", exchange_ts=UtcMs(1_700_000_000_000 + day * DAY_MS)
+        ),
+        day=st.integers(-2, 2),
+        strategy=st.sampled_from(["btc", "eth", ""]),
+        symbol=st.sampled_from(["BTCUSDT", "ETHUSDT"]),
+        direction=st.sampled_from(["long", "short"]),
+        fee=MONEY,
+        realised_pnl=MONEY,
+        exec_type=st.sampled_from(["Trade", "Funding"]),
+        is_maker=st.booleans(),
+        shadow=st.sampled_from([False, True]),
     ),
     st.builds(
         PositionRecord,
@@ -171,7 +192,7 @@ def test_a_commit_whose_answer_got_lost_is_added_once(tmp_path: Path, monkeypatc
 
 def test_a_file_from_before_is_filled_once(tmp_path: Path) -> None:
     make_session(tmp_path)
-    names = [rollup.name for rollup in (*ROLLUPS, REMOVED_SUMS)]
+    names = list(dict.fromkeys(rollup.name for rollup in (*ROLLUPS, REMOVED_SUMS)))
     before = {name: rows(tmp_path, f"SELECT * FROM {name} ORDER BY ALL") for name in names}
     with duckdb.connect(str(database_path(tmp_path))) as con:
         for name in names:

@@ -11,10 +11,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from gridbot.records.record_types import LatchRecord
+from gridbot.records.record_types import CorrectionRecord, LatchRecord, UtcMs
 from gridbot.store.reading import connect
 from gridbot.store.views import VIEWS
-from tests.store.session import Session, make_session, write_all
+from tests.store.session import DAY_MS, Session, make_session, write_all
 
 D = Decimal
 
@@ -205,3 +205,45 @@ def test_money_is_never_a_float(con: duckdb.DuckDBPyConnection) -> None:
     for view in VIEWS:
         for name, kind, *_ in con.execute(f"SELECT * FROM {view.name}").description or []:
             assert str(kind) not in {"DOUBLE", "FLOAT"} or name in allowed, f"{view.name}.{name}"
+
+
+def test_corrections_are_in_all_figures_of_money_and_count_for_the_day_of_their_execution(tmp_path: Path) -> None:
+    session = Session(tmp_path, "alice")
+    session.wallet("1000")
+    session.fill("Buy", "100", "2", fee=D("0.04"))
+    session.fill("Sell", "110", "2", fee=D("0.05"), realised_pnl=D(0))
+    session.fill("Buy", "100", "1", exec_type="Funding", fee=D("0.3"))
+    day_ms = session.now_ms
+    session.now_ms += 2 * DAY_MS
+    for exec_id, kind, realised, fee in (
+        ("exec-3", "Trade", "19", "0"),
+        ("exec-3", "Trade", "1", "0.01"),
+        ("exec-4", "Funding", "0", "-0.1"),
+    ):
+        session.add(
+            CorrectionRecord(
+                strategy="btc_grid",
+                symbol="BTCUSDT",
+                direction="long",
+                exec_id=exec_id,
+                realised_pnl=D(realised),
+                fee=D(fee),
+                exec_type=kind,
+                is_maker=True,
+                final=True,
+                reason="test",
+                exchange_ts=UtcMs(day_ms),
+            )
+        )
+    session.wallet("1000")
+    session.close()
+    write_all(tmp_path)
+    with connect(tmp_path) as con:
+        assert ask(con, "SELECT realised_pnl, fee FROM fills ORDER BY seq") == [(0, D("0.04")), (20, D("0.06"))]
+        assert ask(con, "SELECT realised_pnl FROM executions ORDER BY seq") == [(0,)] * 3, "as recorded"
+        assert ask(con, "SELECT paid FROM funding") == [(D("0.2"),)]
+        money = "fills, realised_pnl, fees, funding, net_pnl"
+        expected = [(2, D(20), D("0.10"), D("0.2"), D("19.7"))]
+        assert ask(con, f"SELECT {money} FROM pnl_by_strategy") == expected
+        assert ask(con, f"SELECT {money} FROM pnl_daily") == expected
+        assert ask(con, "SELECT expected FROM ledger ORDER BY seq DESC LIMIT 1") == [(D("1019.7"),)]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import random
+import subprocess
 import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
@@ -17,6 +20,8 @@ from gridbot.bybit.rest import BybitRest
 from gridbot.config.loading import load_config
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.exchange.environment import Environment
+from gridbot.store.reading import database_path
+from tests.system.conftest import DEMO
 
 pytestmark = pytest.mark.system
 
@@ -129,6 +134,43 @@ def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(gridbot
     assert "not compared: no supervisor runs" in gone.stdout
 
 
+def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gridbot: Any) -> None:
+    """5 USDT too much for one execution, in the worker's ledger and in the database, as if always recorded so."""
+    session = gridbot.start(DEMO.replace("paper:\n", "paper:\n  state_file: paper.json\n"))
+    session.wait(lambda status: filled(status) > 20, "fills")
+    session.stop()
+    path = session.data_dir / "state" / "alice" / "ledger.json"
+    document = json.loads(path.read_bytes())
+    steps = [step for *_, (_, steps, _) in document["ledger"]["legs"] for step in steps if step[9] == "Trade"]
+    wrong = next(step for step in reversed(steps) if Decimal(step[6]) == 0)  # an opening changes no other execution
+    wrong[8] = wrong[12] = str(Decimal(wrong[8]) + 5)
+    path.write_text(json.dumps(document))
+    with duckdb.connect(str(database_path(session.data_dir))) as con:
+        con.execute("UPDATE executions SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
+    session.start()
+    session.wait(
+        lambda _: session.sql("SELECT * FROM alerts WHERE key = 'money'"),
+        "an alert, since nothing is corrected unasked",
+    )
+    assert session.sql("SELECT * FROM corrections") == []
+
+    def says(*more: str) -> subprocess.CompletedProcess[str]:
+        done: subprocess.CompletedProcess[str] = session.run(
+            "ledger", "check", "--exchange", "--account", "alice", *more
+        )
+        return done
+
+    assert f"{wrong[0]}: recorded {Decimal(wrong[8]) - Decimal(wrong[7])}" in says().stdout
+    done = says("--repair")
+    assert "alice: 1 executions corrected by -5 USDT" in done.stdout
+    assert "corrected: 1 executions by -5 USDT: the exchange's transaction log, by" in done.stdout
+    session.wait(lambda _: says().returncode == 0, "an exchange that agrees")
+    session.stop()
+    [row] = session.sql("SELECT exec_id, realised_pnl, fee FROM corrections")
+    assert (row["exec_id"], Decimal(row["realised_pnl"]), Decimal(row["fee"])) == (wrong[0], -5, 0)
+    assert session.run("ledger", "check").returncode == 0
+
+
 def trade_file(path: Path, prices: list[str]) -> None:
     """A dump in the layout of Bybit's public trades: one trade each 100 ms."""
     lines = ["timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional"]
@@ -170,8 +212,6 @@ paper:
 
 
 def test_orders_are_withdrawn_at_the_stop_when_configured(gridbot: Any) -> None:
-    from tests.system.conftest import DEMO
-
     session = gridbot.start(DEMO + "\nsupervisor: {on_stop: cancel}\n")
     session.wait(lambda s: session.strategy("bob-sol")["open_orders"] > 0, "resting orders")
     assert session.run("stop").returncode == 0

@@ -9,6 +9,7 @@ from decimal import Decimal
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.listing import Listing, Unreadable
+from gridbot.exchange.requests import Transaction
 from gridbot.orders.order import TrackedOrder
 from gridbot.worker.reconciler import Reconciler
 from tests.execution.support import settle
@@ -67,6 +68,10 @@ class FakeQueries:
     async def find_order(self, symbol: str, *, order_link_id: str, order_id: str) -> OrderUpdateEvent | None:
         self._note("order")
         return self.found.get(order_link_id)
+
+    async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
+        self._note("transaction log")
+        return []
 
     async def server_time_ms(self) -> int:
         self._note("clock")

@@ -18,7 +18,7 @@ from tests.worker.account_bench import AccountBench, strategy, ticker
 
 @dataclass
 class Readings:
-    """As much of a `Reconciler` as the clockwork asks; notes what is read."""
+    """As much of a `Reconciler` and a `MoneyWatch` as the clockwork asks; notes what is read."""
 
     done: list[str] = field(default_factory=list)
     is_unsettled: bool = False
@@ -44,6 +44,9 @@ class Readings:
 
     async def measure_clock(self) -> None:
         self.done.append("clock")
+
+    async def check(self) -> None:
+        self.done.append("money")
 
 
 class Kept:
@@ -74,6 +77,7 @@ class Bench:
             {} if self.account.runner.is_shadow else {"BTCUSDT": self.account.runner},
             {"BTCUSDT": self.account.runner} if self.account.runner.is_shadow else {},
             self.readings,  # type: ignore[arg-type]
+            self.readings,  # type: ignore[arg-type]
             intervals=Intervals(order_sync_s=60, position_check_s=30, wallet_s=20),
             jobs=Jobs(self.account.context.faults, lambda: None),
             records=self.kept,  # type: ignore[arg-type]
@@ -92,7 +96,7 @@ class Bench:
 
 async def test_everything_is_read_in_the_first_second_and_then_at_its_interval() -> None:
     bench = Bench()
-    assert await bench.second() == ["reconcile: periodic", "positions of BTCUSDT", "clock", "wallet"]
+    assert await bench.second() == ["reconcile: periodic", "positions of BTCUSDT", "clock", "wallet", "money"]
     later = [set(await bench.second()) for _ in range(60)]
     assert {n: read for n, read in enumerate(later, 1) if read} == {
         20: {"wallet"},

@@ -25,12 +25,24 @@ class Losses:
         self.cleared += 1
 
 
+class Money:
+    """As much of a `MoneyWatch` as a command needs."""
+
+    def __init__(self) -> None:
+        self.repaired: list[Any] = []
+
+    def repair(self, as_of: int, figures: list[dict[str, Any]]) -> str:
+        self.repaired.append((as_of, figures))
+        return "done"
+
+
 class Bench:
     def __init__(self) -> None:
         self.account = AccountBench()
         self.account.start()
         self.losses = Losses()
-        self.commands = Commands("alice", [self.account.runner], self.account.requests, self.losses)  # type: ignore[arg-type]
+        self.money = Money()
+        self.commands = Commands("alice", [self.account.runner], self.account.requests, self.losses, self.money)  # type: ignore[arg-type]
 
     def say(self, name: str, **args: Any) -> dict[str, Any]:
         return answer_to({"name": name, "args": args}, self.commands, "trading")
@@ -96,7 +108,7 @@ def test_an_unknown_strategy_is_refused_and_changes_nothing(name: str) -> None:
         ("reconcile", {"strategy": "btc"}, "expected no arguments for reconcile, got 'strategy'"),
         ("pause", {"cancle": True}, "expected strategy or cancel as an argument of pause, got 'cancle'; did you mean"),
         ("resume", {"cancel": True}, "expected strategy as an argument of resume, got 'cancel'"),
-        ("dance", {"strategy": "eth"}, "expected pause, resume or reconcile, got 'dance'"),
+        ("dance", {"strategy": "eth"}, "expected pause, resume, reconcile or correct, got 'dance'"),
     ],
 )
 def test_an_argument_that_is_not_the_commands_is_refused_and_changes_nothing(name: str, args: Any, error: str) -> None:
@@ -122,7 +134,7 @@ def test_arguments_that_are_no_object_are_refused_and_recorded() -> None:
 
 
 def test_an_unknown_command_names_those_there_are() -> None:
-    assert Bench().say("dance") == {"ok": False, "error": "expected pause, resume or reconcile, got 'dance'"}
+    assert Bench().say("dance") == {"ok": False, "error": "expected pause, resume, reconcile or correct, got 'dance'"}
 
 
 def test_a_worker_that_does_not_trade_yet_says_so() -> None:
@@ -149,9 +161,18 @@ async def test_a_paused_strategy_is_refused_at_the_gate() -> None:
     assert bench.account.runner.risk_state.legs[Direction.LONG].size == 0
 
 
+def test_correct_hands_the_figures_on_and_refuses_what_is_none() -> None:
+    bench = Bench()
+    assert bench.say("correct", as_of="7", figures='[{"exec_id": "e"}]') == {"ok": True, "result": "done"}
+    assert bench.money.repaired == [(7, [{"exec_id": "e"}])]
+    for figures in ("{}", "[1]", "nothing"):
+        assert not bench.say("correct", as_of="7", figures=figures)["ok"]
+    assert not bench.say("correct", as_of="new", figures="[]")["ok"]
+
+
 def test_a_strategy_that_could_not_start_says_why_and_what_to_do() -> None:
     bench = AccountBench()
     refused = RefusedStrategy("eth", "ETHUSDT", "expected ETHUSDT to be Trading, the exchange says Closed")
-    commands = Commands("alice", [bench.runner], bench.requests, None, (refused,))  # type: ignore[arg-type]
+    commands = Commands("alice", [bench.runner], bench.requests, None, None, (refused,))  # type: ignore[arg-type]
     with pytest.raises(LookupError, match=r"eth is halted: .*Closed; once that is right, `restart alice` tries again"):
         commands.run("resume", {"strategy": "eth"})

@@ -47,6 +47,8 @@ class FakeStreams:
 class FakeRecorder(Notes):
     """Notes when what was recorded is written."""
 
+    last_seq = 0
+
     def __init__(self) -> None:
         super().__init__()
         self.written = 0

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.core import Direction, OrderStatus, Side
+from gridbot.core import Direction, ExecType, OrderStatus, Side
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome, make_error
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.proposal import Proposal
@@ -142,7 +142,7 @@ async def test_a_retry_that_the_gate_refuses_gives_the_order_up() -> None:
     bench = trading()
     order = submit(bench, error=make_error("busy", ErrorKind.RETRY))
     await settle()
-    bench.runner.pause()
+    bench.runner.risk_state.pause()
     bench.clock.now_s += 1.0
     [item] = bench.context.retry.due(bench.clock.now_s)
     bench.runner.orders.retry(item)
@@ -288,6 +288,20 @@ async def test_a_stop_drops_what_has_not_left() -> None:
     sent = submit(bench)
     bench.runner.orders.submit(proposal(498_000))
     bench.runner.orders.drop_unsent("stop")
+    assert bench.orders == [sent]
+    await settle()
+
+
+@pytest.mark.parametrize("by_operator", [True, False])
+async def test_a_pause_drops_what_has_not_left(by_operator: bool) -> None:
+    """Seed 2 of the simulator: behind the rate limit openings left two seconds after the liquidation."""
+    bench = trading()
+    sent = submit(bench)
+    bench.runner.orders.submit(proposal(498_000))
+    if by_operator:
+        bench.runner.pause()
+    else:
+        bench.runner.on_execution(bench.taken(ExecType.BUST))
     assert bench.orders == [sent]
     await settle()
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.order import OrderState
-from gridbot.records.record_types import ExecutionRecord
+from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord
 from tests.worker.account_bench import SYMBOL, position
 from tests.worker.reconcile_bench import BUSY, Bench, D
 
@@ -20,7 +22,8 @@ async def test_executions_come_before_the_orders_they_belong_to() -> None:
     fill = bench.account.fill(first)
     bench.queries.listed_executions = [fill]
     bench.queries.listed_orders = bench.queries.listed_orders[1:]
-    bench.queries.listed_positions = [position(first.direction, str(fill.qty), str(fill.price))]
+    held = position(first.direction, str(fill.qty), str(fill.price), exchange_ts=fill.exchange_ts)
+    bench.queries.listed_positions = [held]
     report = await bench.reconciler.run()
     assert bench.queries.asked == ["executions", "open orders", "positions", "wallet"]
     assert (report.executions, report.looked_up) == (1, 0)
@@ -64,7 +67,7 @@ async def test_a_fill_between_the_first_pages_and_the_positions_is_counted_once(
     bench = Bench()
     [first, *_] = await bench.place()
     fill = bench.account.fill(first)
-    held = position(first.direction, str(fill.qty), str(fill.price))
+    held = position(first.direction, str(fill.qty), str(fill.price), exchange_ts=fill.exchange_ts)
     bench.queries.listed_positions = [held]
     bench.queries.on_asked["positions"] = lambda: bench.queries.listed_executions.append(fill)
     await bench.reconciler.run()
@@ -74,17 +77,61 @@ async def test_a_fill_between_the_first_pages_and_the_positions_is_counted_once(
 
 
 async def test_a_listing_ahead_of_the_stream_does_not_change_the_ledger() -> None:
+    """It is believed when the executions were paged twice, some seconds apart; then a record says so."""
     bench = Bench()
     [first, *_] = await bench.place()
     await bench.reconciler.run()
-    bench.account.runner.on_execution(bench.account.fill(first, exchange_ts=bench.account.clock.wall_ms()))
-    before = bench.account.context.ledger.leg("btc", first.direction)
-    bench.queries.listed_positions = [position(first.direction, "7")]
+    now_ms = bench.account.clock.wall_ms()
+    bench.account.runner.on_execution(bench.account.fill(first, exchange_ts=now_ms))
+    ledger = bench.account.context.ledger
+    before = ledger.leg("btc", first.direction)
+    bench.queries.listed_positions = [position(first.direction, "7", exchange_ts=now_ms + 1)]
     await bench.reconciler.positions(SYMBOL)
-    assert bench.account.context.ledger.leg("btc", first.direction) == before
+    assert ledger.leg("btc", first.direction) == before
+    assert bench.account.runner.risk_state.legs[first.direction].size == 7, "the risk rules want the newest word"
     bench.account.clock.now_s += 10
     await bench.reconciler.positions(SYMBOL)
-    assert bench.account.context.ledger.leg("btc", first.direction)[0] == 7
+    assert ledger.leg("btc", first.direction)[0] == 7
+    [record] = bench.account.notes.of(AdjustmentRecord)
+    assert (record.size_before, record.entry_before, record.size) == (*before, 7)
+
+
+async def test_a_row_ahead_of_the_stream_does_not_cost_the_profit_of_the_close_that_it_has() -> None:
+    """Issue 11: 0.010 bought at 49900 and sold at 50000 is 1.00, whatever REST said before the stream came."""
+    bench = Bench()
+    now_ms = bench.account.clock.wall_ms()
+    buy = ExecutionEvent(SYMBOL, "e1", "o1", "", Side.BUY, D(49900), D("0.010"), exchange_ts=now_ms, seq=1)
+    sell = ExecutionEvent(
+        SYMBOL, "e2", "o2", "", Side.SELL, D(50000), D("0.010"), closed_size=D("0.010"), exchange_ts=now_ms, seq=2
+    )
+    bench.account.runner.on_execution(buy)
+    bench.queries.listed_positions = [position(Direction.LONG, "0", None, exchange_ts=now_ms, seq=2)]
+    for _ in range(2):  # so often that it is believed
+        await bench.reconciler.positions(SYMBOL)
+        bench.account.clock.now_s += 10
+    bench.account.runner.on_execution(sell)
+    assert [record.realised_pnl for record in bench.account.notes.of(ExecutionRecord)] == [0, D("1.00")]
+    assert bench.account.context.ledger.of("btc").realised == D("1.00")
+    assert bench.account.context.ledger.leg("btc", Direction.LONG) == (0, 0)
+
+
+async def test_a_late_execution_corrects_what_is_recorded_by_a_record_before_its_own() -> None:
+    bench = Bench()
+    now_ms = bench.account.clock.wall_ms()
+    rows = [
+        ExecutionEvent(SYMBOL, f"e{n}", "o", "", Side.BUY, D(price), D(1), exchange_ts=now_ms, seq=n)
+        for n, price in ((1, 90), (2, 100))
+    ]
+    close = replace(rows[1], exec_id="e3", side=Side.SELL, price=D(110), closed_size=D(1), seq=3)
+    for execution in (rows[1], close, rows[0]):
+        bench.account.runner.on_execution(execution)
+    money = [r for r in bench.account.notes.records if isinstance(r, ExecutionRecord | CorrectionRecord)]
+    assert [(type(r).__name__, r.exec_id, r.realised_pnl) for r in money] == [
+        ("ExecutionRecord", "e2", 0),
+        ("ExecutionRecord", "e3", 10),
+        ("CorrectionRecord", "e3", 5),
+        ("ExecutionRecord", "e1", 0),
+    ]
 
 
 async def test_whether_executions_still_arrive_is_asked_for_each_symbol_alone() -> None:

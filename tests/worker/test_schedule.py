@@ -10,6 +10,7 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import (
     CLOCK_S,
     FORCED_RECONCILE_MIN_S,
+    MONEY_S,
     REFRESH_MIN_S,
     Due,
     Intervals,
@@ -48,8 +49,9 @@ class Seconds:
         return jobs
 
     def jobs(self, now_s: float, *, unsettled: bool = False) -> set[Job]:
-        """What is due, without the exchange's clock, which is always due at first."""
-        return {job for job in self.all_jobs(now_s, unsettled=unsettled) if job.kind is not JobKind.CLOCK}
+        """What is due, without the exchange's clock and log, which are always due at first."""
+        always = (JobKind.CLOCK, JobKind.MONEY)
+        return {job for job in self.all_jobs(now_s, unsettled=unsettled) if job.kind not in always}
 
 
 @pytest.mark.parametrize("now_s", [0.0, START_S, 1e6])
@@ -63,7 +65,8 @@ def test_what_never_ran_is_due_whatever_the_clock_says(now_s: float) -> None:
 def test_every_periodic_job_runs_in_the_first_second_of_a_machine() -> None:
     """incident L36: on a clock that has just started, too."""
     jobs = Seconds(ALL, ("BTCUSDT",)).all_jobs(START_S)
-    assert [job.kind for job in jobs] == [JobKind.RECONCILE, JobKind.POSITIONS, JobKind.CLOCK, JobKind.WALLET]
+    kinds = [JobKind.RECONCILE, JobKind.POSITIONS, JobKind.CLOCK, JobKind.WALLET, JobKind.MONEY]
+    assert [job.kind for job in jobs] == kinds
     assert jobs[0].subject == "periodic"
 
 
@@ -102,6 +105,15 @@ def test_the_offset_to_the_exchange_s_clock_is_measured_each_hour() -> None:
         return Job(JobKind.CLOCK) in second.all_jobs(now_s)
 
     assert [measured(at) for at in (1.0, 2.0, CLOCK_S, CLOCK_S + 1.0)] == [True, False, False, True]
+
+
+def test_the_exchange_s_transaction_log_is_read_every_five_minutes() -> None:
+    second = Seconds()
+
+    def read(now_s: float) -> bool:
+        return Job(JobKind.MONEY) in second.all_jobs(now_s)
+
+    assert [read(at) for at in (1.0, 2.0, MONEY_S, MONEY_S + 1.0)] == [True, False, False, True]
 
 
 def test_requests_are_bundled_until_their_time_has_come() -> None:
@@ -166,11 +178,12 @@ def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) ->
 def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
     second = Seconds(ALL, ("BTCUSDT",))
     second.all_jobs(START_S)
-    second.running = {"reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "wallet", "clock"}
+    second.running = {"reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "wallet", "clock", "money"}
     assert second.all_jobs(START_S + CLOCK_S) == []
     second.running = set()
     jobs = second.all_jobs(START_S + CLOCK_S + 1)
-    assert [job.name for job in jobs] == ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "clock", "wallet"]
+    names = [job.name for job in jobs]
+    assert names == ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "clock", "wallet", "money"]
     assert second.all_jobs(START_S + CLOCK_S + 2) == []
 
 

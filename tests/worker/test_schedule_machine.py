@@ -15,6 +15,7 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import (
     APART_S,
     CLOCK_S,
+    MONEY_S,
     REFRESH_MIN_S,
     TERMS_S,
     Intervals,
@@ -118,6 +119,7 @@ class Seconds(RuleBasedStateMachine):
                         ("wallet_check", self.intervals.wallet_s),
                         ("clock_check", CLOCK_S),
                         ("terms_check", TERMS_S),
+                        ("money_check", MONEY_S),
                         ("unsettled", REFRESH_MIN_S if unsettled else 0.0),
                     )
                 ),
@@ -136,7 +138,7 @@ class Seconds(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert len(self.state.last_s) <= 6 + 3 + 2 * len(SYMBOLS)
+        assert len(self.state.last_s) <= 7 + 4 + 2 * len(SYMBOLS)
 
     def teardown(self) -> None:
         """Once every job ends, everything that was asked for is served within its time apart."""

@@ -139,6 +139,18 @@ def test_an_older_position_of_the_stream_changes_nothing() -> None:
     assert bench.runner.risk_state.legs[Direction.LONG].size == 0, "flat is news like any other"
 
 
+def test_an_answer_of_rest_that_is_older_than_the_stream_changes_nothing() -> None:
+    """Issue 11: 0.03 became 0.01 again. The row's own time and sequence number count, not when it came."""
+    bench = AccountBench()
+    legs = bench.runner.risk_state.legs
+    bench.runner.on_position_update(position(Direction.LONG, "0.03", exchange_ts=5, seq=8))
+    bench.runner.on_position_update(position(Direction.LONG, "0.01", exchange_ts=4, seq=9), source="rest")
+    bench.runner.on_position_update(position(Direction.LONG, "0.02", exchange_ts=5, seq=7), source="rest")
+    assert legs[Direction.LONG].size == D("0.03")
+    bench.runner.on_position_update(position(Direction.LONG, "0.04", exchange_ts=5, seq=8), source="rest")
+    assert legs[Direction.LONG].size == D("0.04")
+
+
 def test_a_leg_that_the_exchange_contradicted_is_read_again_before_it_counts() -> None:
     bench = AccountBench()
     bench.runner.on_position_update(position(Direction.LONG, "2", exchange_ts=5))

@@ -120,8 +120,8 @@ def test_a_restart_by_account() -> None:
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"account": "alice", "name": "stop"}, "expected pause, resume or reconcile, got 'stop'"),
-        ({"account": "alice"}, "expected pause, resume or reconcile, got None"),
+        ({"account": "alice", "name": "stop"}, "expected pause, resume, reconcile or correct, got 'stop'"),
+        ({"account": "alice"}, "expected pause, resume, reconcile or correct, got None"),
         ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy or cancel as an argument"),
         ({"account": "alice", "name": "pause", "args": [1]}, "expected the arguments of pause as an object"),
         ({"account": "writer", "name": "pause"}, "no account 'writer' here, only alice"),

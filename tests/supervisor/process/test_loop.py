@@ -239,7 +239,9 @@ def test_commands_to_workers(rig):
             client.worker("zoe", "pause")
         with pytest.raises(Refused, match="is FATAL"):
             client.worker("b", "pause")
-        with pytest.raises(Refused, match="expected pause, resume or reconcile, got 'puase'; did you mean pause"):
+        with pytest.raises(
+            Refused, match="expected pause, resume, reconcile or correct, got 'puase'; did you mean pause"
+        ):
             client.worker("a", "puase")
         with pytest.raises(Refused, match="expected strategy or cancel as an argument of pause, got 'cancle'"):
             client.worker("a", "pause", {"cancle": True})

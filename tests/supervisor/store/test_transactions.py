@@ -31,7 +31,7 @@ def listed(number: int, change: str = "1", **more: Any) -> Transaction:
 
 
 def recorded(number: int, net: str = "1", at: int | None = None) -> Recorded:
-    return Recorded(f"e{number}", "BTCUSDT", "Trade", D(net), SINCE + number if at is None else at)
+    return Recorded(f"e{number}", "BTCUSDT", "Trade", D(net), D(0), SINCE + number if at is None else at)
 
 
 def compared(ours: list[Recorded], theirs: list[Transaction]) -> Comparison:

@@ -1,0 +1,221 @@
+"""All legs of an account as their executions make them, and what of the recorded figures they show to be wrong. Pure.
+
+Whatever may change a figure that is recorded answers with `Correction`s: what is to be added to which execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from gridbot.core.events import ExecType, ExecutionEvent, PositionEvent
+from gridbot.core.leg_history import UNIT, Holding, LegHistory, Stated, Step
+from gridbot.core.leg_history_text import history_of, text_of
+from gridbot.core.vocabulary import Direction
+
+__all__ = ["AccountLegs", "Correction", "LegKey"]
+
+ZERO = Decimal(0)
+STEPS_MOST = 5_000
+"""Executions that a leg keeps at most, however long the exchange's log cannot be read."""
+
+LegKey = tuple[str, str, Direction]
+"""Strategy, symbol (empty for a strategy, which has one only), direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is to be added (USDT) to the recorded figures of one execution. `final`: the exchange's own figure."""
+
+    strategy: str
+    symbol: str
+    direction: Direction
+    exec_id: str
+    exec_type: ExecType
+    is_maker: bool
+    shadow: bool
+    exchange_ts: int
+    realised: Decimal
+    fee: Decimal
+    final: bool
+    reason: str
+
+    @property
+    def net(self) -> Decimal:
+        return self.realised - self.fee
+
+
+@dataclass(slots=True)
+class AccountLegs:
+    """By (strategy, symbol, direction). Steps are kept by execution id, too, until they are folded."""
+
+    _histories: dict[LegKey, LegHistory] = field(default_factory=dict)
+    _steps: dict[str, tuple[LegKey, Step]] = field(default_factory=dict, compare=False)
+
+    # ------------------------------------------------------------------ executions
+
+    def add(self, strategy: str, execution: ExecutionEvent, *, shadow: bool) -> tuple[Decimal, list[Correction]]:
+        """Put an execution in its place: what it realised (USDT), and what that changes of those after it."""
+        key, step, is_late = self._insert(strategy, execution, shadow=shadow)
+        if not is_late:
+            return step.realised, []
+        reason = f"{step.exec_id} was made before it and came after it"
+        changes = [(other, change) for other, change in self._histories[key].settle() if other is not step]
+        return step.realised, [_correction(key, other, change, ZERO, False, reason) for other, change in changes]
+
+    def restore(
+        self, strategy: str, execution: ExecutionEvent, realised: Decimal, *, shadow: bool, is_final: bool
+    ) -> None:
+        """Put an execution in its place of which something is recorded; figures are compared by `settle` later."""
+        key, step, is_late = self._insert(strategy, execution, shadow=shadow)
+        step.realised = realised
+        step.figure = realised if is_final else step.figure
+        if is_late:
+            history = self._histories[key]
+            history.now = history.held_now()
+
+    def learn(self, execution: ExecutionEvent) -> list[Correction]:
+        """A repeat may bring the exchange's figure, which the first one did not have."""
+        known = self._steps.get(execution.exec_id)
+        if known is None or known[1].figure is not None or execution.realised is None:
+            return []
+        known[1].figure = execution.realised
+        return self._settle(known[0], "the exchange's own figure")
+
+    def settle(self, reason: str) -> list[Correction]:
+        """Work everything out again that is not folded."""
+        return [correction for key in self._histories for correction in self._settle(key, reason)]
+
+    def fold(self, before_ms: int) -> None:
+        """Forget the executions older than an exchange time (ms): their figures are final."""
+        for history in self._histories.values():
+            for step in history.fold(before_ms, STEPS_MOST):
+                self._steps.pop(step.exec_id, None)
+
+    # ------------------------------------------------------------------ the exchange's own figures
+
+    def recorded(self, exec_id: str) -> Correction | None:
+        """What is recorded of an execution (as `realised` and `fee`, USDT); None when it is not kept (any more)."""
+        known = self._steps.get(exec_id)
+        return None if known is None else _correction(*known, known[1].realised, known[1].fee, False, "")
+
+    def correct(self, exec_id: str, realised: Decimal, fee: Decimal, reason: str) -> list[Correction]:
+        """The exchange says what an execution that is kept realised and cost (USDT). Others may change with it."""
+        key, step = self._steps[exec_id]
+        change, change_of_fee = realised - step.realised, fee - step.fee
+        step.realised, step.fee, step.figure = realised, fee, realised
+        found = []
+        if max(abs(change), abs(change_of_fee)) >= UNIT:
+            found.append(_correction(key, step, change, change_of_fee, True, reason))
+        return found + self._settle(key, reason)
+
+    def take_in(self, correction: Correction) -> None:
+        """Apply a correction that was made elsewhere, if its execution is kept."""
+        known = self._steps.get(correction.exec_id)
+        if known is not None:
+            step = known[1]
+            step.realised += correction.realised
+            step.fee += correction.fee
+            step.figure = step.realised if correction.final else step.figure
+
+    # ------------------------------------------------------------------ what is held
+
+    def held(self, key: LegKey) -> Holding:
+        """What a leg holds now by our executions."""
+        history = self._histories.get(key)
+        return Holding() if history is None else history.now
+
+    def held_at(self, strategy: str, row: PositionEvent) -> Holding:
+        """What it held, by our executions, when the exchange made this row."""
+        history = self._histories.get(key_of(strategy, row))
+        return Holding() if history is None else history.at(Stated.of(row))
+
+    def is_before_first(self, strategy: str, row: PositionEvent) -> bool:
+        """Whether a row was made before the leg's first execution, as far as we know: then it tells what was held."""
+        history = self._histories.get(key_of(strategy, row))
+        return history is None or history.is_before_first(Stated.of(row))
+
+    def believe(self, strategy: str, row: PositionEvent) -> list[Correction]:
+        """Take the exchange's position for what was held when it made the row."""
+        key = key_of(strategy, row)
+        self._history(key).believe(Stated.of(row))
+        return self._settle(key, "the exchange's position took the place of what our executions add up to")
+
+    def restore_row(self, strategy: str, row: PositionEvent) -> None:
+        """Believe a row again that was believed before; figures are compared by `settle` later."""
+        history = self._history(key_of(strategy, row))
+        history.believe(Stated.of(row))
+        history.now = history.held_now()
+
+    # ------------------------------------------------------------------ inside, saved form
+
+    def _insert(self, strategy: str, execution: ExecutionEvent, *, shadow: bool) -> tuple[LegKey, Step, bool]:
+        key, step = key_of(strategy, execution), Step.of(execution, shadow=shadow)
+        if step.exec_id:
+            self._steps[step.exec_id] = key, step
+        return key, step, self._history(key).add(step)
+
+    def _settle(self, key: LegKey, reason: str) -> list[Correction]:
+        changes = self._history(key).settle()
+        return [_correction(key, step, change, ZERO, step.figure is not None, reason) for step, change in changes]
+
+    def _history(self, key: LegKey) -> LegHistory:
+        history = self._histories.get(key)
+        if history is None:
+            history = self._histories[key] = LegHistory(key[2])
+        return history
+
+    def to_list(self) -> list[Any]:
+        """JSON-able."""
+        return [
+            [name, symbol, str(direction), text_of(history)]
+            for (name, symbol, direction), history in self._histories.items()
+        ]
+
+    @classmethod
+    def of_list(cls, saved: Iterable[Any]) -> AccountLegs:
+        """The inverse of `to_list`. ValueError, TypeError or ArithmeticError for anything else."""
+        legs = cls()
+        for name, symbol, direction, text in saved:
+            key = name, symbol, Direction(direction)
+            history = legs._histories[key] = history_of(text, key[2])
+            legs._steps |= {step.exec_id: (key, step) for step in history.steps if step.exec_id}
+        return legs
+
+    @classmethod
+    def of_sums(cls, saved: Iterable[Any]) -> AccountLegs:
+        """Of version 1 of the file, which had only what executions add up to: name, direction, size, entry, symbol.
+
+        Legs without a symbol are of a time when those of nobody were one for all symbols: such a mixture is left out.
+        """
+        legs = cls()
+        for name, direction, size, entry, *symbols in saved:
+            if name or symbols:
+                held = Holding().opened(Decimal(size), Decimal(entry)) if Decimal(size) else Holding()
+                history = LegHistory(Direction(direction), before=held, folded=True, now=held)
+                legs._histories[name, "".join(symbols), history.direction] = history
+        return legs
+
+
+def key_of(strategy: str, event: ExecutionEvent | PositionEvent) -> LegKey:
+    """Which leg an event is about."""
+    return strategy, "" if strategy else event.symbol, event.direction
+
+
+def _correction(key: LegKey, step: Step, realised: Decimal, fee: Decimal, final: bool, reason: str) -> Correction:
+    return Correction(
+        strategy=key[0],
+        symbol=step.symbol,
+        direction=key[2],
+        exec_id=step.exec_id,
+        exec_type=step.exec_type,
+        is_maker=step.is_maker,
+        shadow=step.shadow,
+        exchange_ts=step.exchange_ts,
+        realised=realised,
+        fee=fee,
+        final=final,
+        reason=reason,
+    )

@@ -1,0 +1,62 @@
+"""A leg's history as lists that JSON can hold, and back. Decimals are text."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from gridbot.core.events import ExecType
+from gridbot.core.leg_history import Holding, LegHistory, Stated, Step
+from gridbot.core.vocabulary import Direction
+
+__all__ = ["history_of", "text_of"]
+
+
+def text_of(history: LegHistory) -> list[Any]:
+    """JSON-able: what was held before, whether that is folded, steps and rows."""
+    before = history.before
+    return [
+        [str(before.size), str(before.cost), history.folded],
+        [_text_of_step(step) for step in history.steps],
+        [[row.exchange_ts, row.seq, str(row.held.size), str(row.held.cost)] for row in history.rows],
+    ]
+
+
+def history_of(saved: list[Any], direction: Direction) -> LegHistory:
+    """The inverse of `text_of`. ValueError, TypeError or ArithmeticError for anything else."""
+    (size, cost, folded), steps, rows = saved
+    history = LegHistory(
+        direction,
+        before=Holding(Decimal(size), Decimal(cost)),
+        folded=bool(folded),
+        steps=[_step_of(step) for step in steps],
+        rows=[Stated(int(ts), int(seq), Holding(Decimal(size), Decimal(cost))) for ts, seq, size, cost in rows],
+    )
+    history.now = history.held_now()
+    return history
+
+
+def _text_of_step(step: Step) -> list[Any]:
+    money = (step.price, step.qty, step.closed, step.fee, step.realised)
+    figure = None if step.figure is None else str(step.figure)
+    kind = [str(step.exec_type), step.is_maker, step.shadow]
+    return [step.exec_id, step.exchange_ts, step.seq, step.symbol, *map(str, money), *kind, figure]
+
+
+def _step_of(saved: list[Any]) -> Step:
+    exec_id, ts, seq, symbol, price, qty, closed, fee, realised, exec_type, is_maker, shadow, figure = saved
+    return Step(
+        exec_id=exec_id,
+        exchange_ts=int(ts),
+        seq=int(seq),
+        symbol=symbol,
+        price=Decimal(price),
+        qty=Decimal(qty),
+        closed=Decimal(closed),
+        fee=Decimal(fee),
+        exec_type=ExecType(exec_type),
+        is_maker=bool(is_maker),
+        shadow=bool(shadow),
+        figure=None if figure is None else Decimal(figure),
+        realised=Decimal(realised),
+    )

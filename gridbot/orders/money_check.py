@@ -1,0 +1,79 @@
+"""What is recorded of executions beside the exchange's transaction log, and what follows from a difference. Pure.
+
+The log is the truth (`Transaction.realised` and `cost`)::
+
+    log read ──► nothing differs ──────────────────────► checked
+                 together within the limit ──► corrected, checked
+                 above it ──► an alert; nothing is corrected until an operator says so
+
+One USDT or one percent of the equity, whichever is less: so much is no rounding, and no late execution either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.core.execution_ledger import Ledger
+from gridbot.core.leg_history import UNIT
+from gridbot.exchange.requests import Transaction
+
+__all__ = ["OF_EXECUTIONS", "Difference", "Findings", "described", "findings", "limit_of"]
+
+ZERO = Decimal(0)
+MOST_USDT = Decimal(1)
+MOST_OF_EQUITY = Decimal("0.01")
+OF_EXECUTIONS = frozenset({"TRADE", "SETTLEMENT", "LIQUIDATION", "ADL"})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An execution of which something else is recorded: the exchange's figures (USDT), and what they add to ours."""
+
+    exec_id: str
+    realised: Decimal
+    fee: Decimal
+    net: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """`up_to_ms`: exchange time of the newest row; `unknown`: executions of the log that were never counted."""
+
+    differences: tuple[Difference, ...]
+    unknown: tuple[str, ...]
+    up_to_ms: int
+
+    @property
+    def amount(self) -> Decimal:
+        """USDT by which the records are off, each execution by itself."""
+        return sum((abs(difference.net) for difference in self.differences), ZERO)
+
+
+def findings(rows: Iterable[Transaction], ledger: Ledger) -> Findings:
+    """Compare the log's rows of executions that the ledger still keeps; older ones are `ledger check`'s."""
+    differences: list[Difference] = []
+    unknown: list[str] = []
+    up_to_ms = 0
+    for row in rows:
+        up_to_ms = max(up_to_ms, row.exchange_ts)
+        ours = ledger.legs.recorded(row.exec_id)
+        if ours is not None:
+            realised, fee = row.realised, row.cost
+            if max(abs(realised - ours.realised), abs(fee - ours.fee)) >= UNIT:
+                differences.append(Difference(row.exec_id, realised, fee, realised - fee - ours.net))
+        elif row.kind in OF_EXECUTIONS and row.symbol and ledger.is_new(row.exec_id):
+            unknown.append(row.exec_id)
+    return Findings(tuple(differences), tuple(unknown), up_to_ms)
+
+
+def limit_of(equity: Decimal | None) -> Decimal:
+    """USDT up to which records are corrected without asking, by the account's equity (USDT)."""
+    return MOST_USDT if equity is None else min(MOST_USDT, max(ZERO, equity) * MOST_OF_EQUITY)
+
+
+def described(differences: Sequence[Difference], names: int = 3) -> str:
+    """A few of them, for an alert."""
+    listed = ", ".join(f"{each.exec_id} {each.net:+f}" for each in differences[:names])
+    return listed + (f" and {len(differences) - names} more" if len(differences) > names else "")

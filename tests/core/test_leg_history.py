@@ -1,0 +1,217 @@
+"""One leg: the exchange's order, its own figures, rows that are believed, and what is folded."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gridbot.core import Direction, ExecType, PositionEvent
+from gridbot.core.leg_history import Holding, LegHistory, Stated, Step
+
+D = Decimal
+
+
+def step(n: int, price: str = "100", qty: str = "1", *, closes: bool = False, figure: str | None = None) -> Step:
+    """Execution `n`: made at n ms, with the sequence number n."""
+    return Step(
+        exec_id=f"e{n}",
+        exchange_ts=n,
+        seq=n,
+        symbol="BTCUSDT",
+        price=D(price),
+        qty=D(qty),
+        closed=D(qty) if closes else D(0),
+        fee=D(0),
+        figure=None if figure is None else D(figure),
+    )
+
+
+def row(n: int, size: str, entry: str | None = "100", *, ts: int | None = None) -> Stated:
+    """A row that was made after execution `n`."""
+    price = None if entry is None else D(entry)
+    event = PositionEvent("BTCUSDT", Direction.LONG, D(size), price, seq=n, exchange_ts=n if ts is None else ts)
+    return Stated.of(event)
+
+
+def history(*steps: Step, direction: Direction = Direction.LONG) -> LegHistory:
+    made = LegHistory(direction)
+    for each in steps:
+        if made.add(each):
+            list(made.settle())
+    return made
+
+
+def changes(of: LegHistory) -> dict[str, Decimal]:
+    return {each.exec_id: change for each, change in of.settle()}
+
+
+# ---------------------------------------------------------------------- what is held
+
+
+def test_a_leg_that_is_closed_in_parts_leaves_nothing_over() -> None:
+    """Cost is kept, not a rounded average: the realised parts add up to the whole, to the last digit."""
+    leg = history(step(1, "100", "1"), step(2, "101", "2"))
+    assert leg.now == Holding(D(3), D(302))
+    parts = [step(n, "110", "1", closes=True) for n in (3, 4, 5)]
+    for part in parts:
+        leg.add(part)
+    assert sum(part.realised for part in parts) == D(330) - D(302)
+    assert parts[0].realised == D("9.33333333")
+    assert (leg.now, leg.now.entry) == (Holding(), 0)
+
+
+def test_a_short_leg_gains_when_the_price_falls() -> None:
+    close = step(2, "90", closes=True)
+    history(step(1, "100"), close, direction=Direction.SHORT)
+    assert close.realised == D(10)
+
+
+def test_a_close_of_more_than_is_known_realises_what_is_known_and_leaves_nothing() -> None:
+    close = step(2, "110", "2", closes=True)
+    leg = history(step(1, "100", "1"), close)
+    assert (close.realised, leg.now) == (D(20), Holding())
+
+
+def test_a_close_of_what_nobody_saw_opened_realises_nothing_or_what_the_exchange_says() -> None:
+    assert history(step(1, "110", closes=True)).steps[0].realised == 0
+    assert history(step(1, "110", closes=True, figure="7")).steps[0].realised == D(7)
+
+
+def test_funding_moves_no_leg() -> None:
+    funding = step(2)
+    funding.exec_type = ExecType.FUNDING
+    leg = history(step(1), funding)
+    assert leg.now.size == 1
+
+
+# ---------------------------------------------------------------------- order
+
+
+def test_a_late_execution_goes_in_at_its_place_and_corrects_those_after_it() -> None:
+    close = step(3, "110", closes=True)
+    leg = history(step(2, "100"), close)
+    assert close.realised == D(10)
+    late = step(1, "90")
+    assert leg.add(late)
+    assert changes(leg) == {"e3": D(5)}
+    assert (leg.now, [each.exec_id for each in leg.steps]) == (Holding(D(1), D(95)), ["e1", "e2", "e3"])
+    assert changes(leg) == {}, "each change is told once"
+
+
+def test_executions_of_the_same_moment_go_by_the_sequence_number() -> None:
+    opens, closes = step(1, "100"), step(2, "110", closes=True)
+    closes.exchange_ts = 1
+    leg = history(closes)
+    assert leg.add(opens)
+    assert changes(leg) == {"e2": D(10)}
+
+
+# ---------------------------------------------------------------------- the exchange's own figure
+
+
+def test_the_exchange_s_figure_is_the_truth_and_tells_the_entry() -> None:
+    close = step(2, "110", "1", closes=True, figure="20")
+    leg = history(step(1, "100", "3"), close)
+    assert (close.realised, leg.now) == (D(20), Holding(D(2), D(180)))
+
+
+def test_a_rounding_of_the_exchange_does_not_change_the_entry() -> None:
+    leg = history(step(1, "100", "3"), step(2, "110", "1", closes=True, figure="10.0000005"))
+    assert leg.now.entry == 100
+
+
+def test_an_opening_may_have_a_figure_of_its_own() -> None:
+    assert history(step(1, figure="0")).steps[0].realised == 0
+
+
+# ---------------------------------------------------------------------- rows
+
+
+def test_a_row_that_is_believed_takes_the_place_of_what_was_before_it() -> None:
+    leg = history(step(1, "100"), step(3, "120", closes=True))
+    leg.believe(row(2, "2", "90"))
+    assert changes(leg) == {"e3": D(10)}
+    assert leg.now == Holding(D(1), D(90))
+
+
+def test_an_execution_that_a_row_has_already_counts_once() -> None:
+    """The row was ahead of the stream."""
+    leg = history()
+    leg.believe(row(2, "2", "101"))
+    assert changes(leg) == {}
+    for n, price in ((1, "100"), (2, "102")):
+        assert leg.add(step(n, price))
+        list(leg.settle())
+    assert leg.now == Holding(D(2), D(202))
+    assert not leg.add(step(3, "104"))
+    assert leg.now.size == 3
+
+
+def test_a_row_is_compared_with_what_was_held_when_it_was_made() -> None:
+    leg = history(step(1), step(2), step(3, closes=True))
+    assert [leg.at(row(n, "0")).size for n in range(5)] == [0, 1, 2, 1, 1]
+    leg.believe(row(2, "5"))
+    list(leg.settle())
+    assert [leg.at(row(n, "0")).size for n in range(5)] == [0, 1, 5, 4, 4]
+
+
+def test_without_sequence_numbers_the_time_tells() -> None:
+    leg = history(step(1), step(2))
+    assert leg.at(row(-1, "0", ts=1)).size == 1
+    leg.steps[1].seq = 0
+    assert leg.at(row(9, "0", ts=1)).size == 1
+
+
+def test_an_exchange_that_counts_anew_after_a_restart_changes_nothing() -> None:
+    """The paper exchange did: what was held before its restart looked like what comes after a row of today."""
+    leg = history(step(800), step(900))
+    again = step(3, closes=True)
+    again.exchange_ts = 50_000
+    assert not leg.add(again)
+    assert leg.at(row(3, "1", ts=50_001)).size == 1
+    assert leg.at(row(900, "2", ts=905)).size == 2
+
+
+def test_a_row_of_an_unknown_entry_leaves_it_unknown() -> None:
+    leg = history()
+    leg.believe(row(1, "2", None))
+    list(leg.settle())
+    close = step(2, "110", closes=True)
+    leg.add(close)
+    assert (close.realised, leg.now) == (0, Holding(D(1), D(0)))
+
+
+def test_what_is_before_the_first_execution() -> None:
+    leg = history(step(5), step(6))
+    assert leg.is_before_first(row(4, "1"))
+    assert not leg.is_before_first(row(5, "1"))
+    leg.steps[0].exec_type = ExecType.FUNDING
+    assert leg.is_before_first(row(5, "1"))
+    leg.fold(6, 100)
+    assert not leg.is_before_first(row(4, "1")), "what was before is forgotten"
+
+
+# ---------------------------------------------------------------------- folding
+
+
+@pytest.mark.parametrize(("before_ms", "most", "left"), [(3, 10, ["e3", "e4"]), (0, 1, ["e4"]), (9, 9, [])])
+def test_what_is_folded_is_forgotten_and_changes_nothing(before_ms: int, most: int, left: list[str]) -> None:
+    leg = history(step(1, "100"), step(2, "110"), step(3, "120", closes=True), step(4, "130"))
+    leg.believe(row(1, "3", "90"))
+    list(leg.settle())
+    before = leg.now
+    gone = leg.fold(before_ms, most)
+    assert [each.exec_id for each in leg.steps] == left
+    assert len(gone) == 4 - len(left)
+    assert (leg.now, leg.held_now(), leg.rows) == (before, before, [])
+    assert changes(leg) == {}
+
+
+def test_nothing_is_folded_while_it_is_new_and_a_row_stays_with_its_executions() -> None:
+    leg = history(step(1), step(2))
+    leg.believe(row(2, "5"))
+    assert leg.fold(1, 2) == []
+    list(leg.settle())
+    leg.fold(2, 10)
+    assert (len(leg.rows), leg.held_now().size) == (1, 5)

@@ -1,0 +1,77 @@
+"""What is recorded beside the exchange's log: which differences there are, and how much may be corrected unasked."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from gridbot.core import ExecType, ExecutionEvent, Side
+from gridbot.core.execution_ledger import Ledger
+from gridbot.exchange.requests import Transaction
+from gridbot.orders.money_check import Difference, described, findings, limit_of
+
+D = Decimal
+
+
+def listed(exec_id: str, cash_flow: str = "0", fee: str = "0.02", funding: str = "0", **more: Any) -> Transaction:
+    flow, fees, paid = D(cash_flow), D(fee), D(funding)
+    values: dict[str, Any] = {"kind": "TRADE", "symbol": "BTCUSDT", "currency": "USDT", "exchange_ts": 5, **more}
+    change = values.pop("change", flow + paid - fees)
+    return Transaction(exec_id=exec_id, cash_flow=flow, funding=paid, fee=fees, change=change, **values)
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """A coin bought and sold with a profit of 10, and a funding of 0.3."""
+    made = Ledger()
+    buy = ExecutionEvent("BTCUSDT", "e1", "o", "", Side.BUY, D(100), D(1), fee=D("0.02"), exchange_ts=1)
+    sell = ExecutionEvent("BTCUSDT", "e2", "o", "", Side.SELL, D(110), D(1), D(0), D("0.02"), D(1), exchange_ts=2)
+    paid = ExecutionEvent(
+        "BTCUSDT", "e3", "", "", Side.BUY, D(100), D(1), fee=D("0.3"), exec_type=ExecType.FUNDING, exchange_ts=3
+    )
+    for execution in (buy, sell, paid):
+        made.apply("s", execution)
+    return made
+
+
+def test_what_agrees_leads_to_nothing(ledger: Ledger) -> None:
+    rows = [listed("e1"), listed("e2", "10"), listed("e3", fee="0", funding="-0.3", kind="SETTLEMENT", exchange_ts=9)]
+    found = findings(rows, ledger)
+    assert (found.differences, found.unknown, found.up_to_ms, found.amount) == ((), (), 9, 0)
+
+
+def test_the_log_tells_what_was_realised_and_what_the_wallet_moved_by(ledger: Ledger) -> None:
+    """A tax on the fee is no column of its own, but part of the change."""
+    rows = [
+        listed("e2", "9", change=D("8.95")),
+        listed("e3", fee="0", funding="-0.25", kind="SETTLEMENT"),
+        listed("e1"),
+    ]
+    found = findings(rows, ledger)
+    assert found.differences == (
+        Difference("e2", D(9), D("0.05"), D("-1.03")),
+        Difference("e3", D(0), D("0.25"), D("0.05")),
+    )
+    assert found.amount == D("1.08")
+
+
+def test_an_execution_that_was_never_counted_is_unknown(ledger: Ledger) -> None:
+    rows = [listed("e9"), listed("", kind="TRANSFER_IN"), listed("x", symbol=""), listed("t", kind="TRANSFER_IN")]
+    assert findings(rows, ledger).unknown == ("e9",)
+    ledger.complete(100_000)
+    ledger.checked(100_000)
+    assert findings([listed("e2", "3")], ledger).differences == (), "what is folded is not kept"
+    assert findings([], ledger).up_to_ms == 0
+
+
+@pytest.mark.parametrize(("equity", "limit"), [(None, "1"), ("1000", "1"), ("50", "0.5"), ("-3", "0"), ("100", "1")])
+def test_a_dollar_or_one_percent_of_the_equity_whichever_is_less(equity: str | None, limit: str) -> None:
+    assert limit_of(None if equity is None else D(equity)) == D(limit)
+
+
+def test_a_few_are_named() -> None:
+    many = [Difference(f"e{n}", D(0), D(0), D(n)) for n in range(1, 6)]
+    assert described(many) == "e1 +1, e2 +2, e3 +3 and 2 more"
+    assert described(many[:1]) == "e1 +1"
