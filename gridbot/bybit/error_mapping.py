@@ -22,10 +22,12 @@ __all__ = ["classify", "from_http_status", "from_ret_code", "scrub"]
 
 # What the texts of 10001 say (docs/bybit.md 4.4), in lower case; anything else is a wrong parameter.
 _TEXTS_OF_10001 = (
-    ("position idx", ErrorKind.HALT),
+    ("position idx", ErrorKind.RESYNC),
     ("openapi sign params error", ErrorKind.AUTH),
     ("not modified", ErrorKind.NOOP),
 )
+
+UNKNOWN = "; gridbot does not know this code"
 
 _HTTP_KINDS = {
     400: ErrorKind.PARAM,
@@ -60,6 +62,8 @@ def from_ret_code(code: int, text: str, *, secrets: Iterable[str] = ()) -> Excha
         lowered = text.lower()
         kind = next((kind for marker, kind in _TEXTS_OF_10001 if marker in lowered), kind)
     message = scrub(text, secrets) or "refused without a text"
+    if code not in RET_CODES:
+        message += UNKNOWN
     return make_error(message, kind, outcome=OUTCOMES_BY_CODE.get(code), ret_code=code)
 
 

@@ -39,8 +39,8 @@ class OrderBook:
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.index = OrderIndex()
-        self.strangers: OrderedDict[str, None] = OrderedDict()
-        """Exchange ids of orders that are not ours and were reported, the last ones."""
+        self.strangers: OrderedDict[str, OrderUpdateEvent] = OrderedDict()
+        """Orders that are not ours, rest and were reported, by the exchange's id; the last ones."""
         self._view = EngineView(self.index)
         self._exposure = Exposure(self.index)
 

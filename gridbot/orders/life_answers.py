@@ -51,6 +51,7 @@ def _not_placed(book: OrderBook, order: TrackedOrder, error: ExchangeError, then
         # The exchange has spoken of the order itself: that counts more than the answer to one request.
         return _ask_if_open(order)
     if then is Next.LOOK_UP:
+        order.answered_with = error.ret_code
         order.on_wire = True  # also when its `Sending` was never heard of: what we cannot prove may rest
         return [*recorded(order, book.lose_reply(order.key, str(error), error.ret_code)), AskExchange(order)]
     if then is Next.RETRY and not order.withdrawn:

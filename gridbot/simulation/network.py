@@ -88,7 +88,7 @@ class Network:
                     return RequestFate(there_s, back_s, before=str(what["how"]))
                 case FaultKind.LOST_REPLIES:
                     return RequestFate(there_s, back_s, after=str(what["how"]))
-                case FaultKind.REFUSALS:
+                case FaultKind.REFUSALS | FaultKind.NO_CREATES:
                     return RequestFate(there_s, back_s, code=int(what["code"]))
                 case FaultKind.LATE_REFUSALS:
                     return RequestFate(there_s, back_s, code=int(what["code"]), code_after=True)
@@ -143,5 +143,6 @@ REQUEST_KINDS = (
     FaultKind.LOST_REPLIES,
     FaultKind.REFUSALS,
     FaultKind.LATE_REFUSALS,
+    FaultKind.NO_CREATES,
     FaultKind.BAN,
 )

@@ -27,6 +27,14 @@ from gridbot.simulation.virtual_loop import VirtualLoop
 __all__ = ["RestLink"]
 
 TEXTS = {10000: "Server Timeout", 10006: "Too many visits! Exceeded the API Rate Limit.", 10018: "access too frequent"}
+TEXTS |= {
+    10001: "params error: the price is not a multiple of the tick",
+    110003: "Order price is out of permissible range",
+    110017: "Reduce-only rule not satisfied",
+    110094: "Order does not meet minimum order value 5USDT",
+    170193: "Buy order price cannot be higher than 60000",
+    181001: "category only support linear or option",
+}
 BREAKS_S = 0.05
 
 
@@ -111,6 +119,7 @@ class RestLink(RestTransport):
         for call in self._waiting:
             if not call.answer.done():
                 call.answer.set_exception(RuntimeError("closed"))
+                call.answer.exception()  # whoever wanted it may be gone
         self._waiting.clear()
 
     # ------------------------------------------------------------------ inside
@@ -156,6 +165,7 @@ class RestLink(RestTransport):
             answer = Answer(reply.status, reply.headers, reply.body, timedelta(0))
             if fate.code:
                 answer = _refusal(fate, self._venue.now_ms())
+        self._venue.note_answer(outgoing.target.partition("?")[0], answer.content)
         back_s = fate.back_s
         if fate.after:
             answer, back_s = _failure(fate.after), self._breaks_s(fate.after)

@@ -14,20 +14,24 @@ from typing import Any
 from unittest.mock import patch
 
 from gridbot.bybit.rest import BybitRest
-from gridbot.core import ExecutionEvent, PositionEvent
+from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.leg_history import LegHistory, Stated, Step
 from gridbot.execution.executor import Executor
-from gridbot.orders import life, reconcile_legs, reconcile_look_ups
+from gridbot.orders import life, life_moves, reconcile, reconcile_legs, reconcile_look_ups
 from gridbot.orders.book import OrderBook
+from gridbot.orders.ids import Owner, parse
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.life_events import Revived, Withdrawn
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Adjust, AskExecutions
+from gridbot.state.documents import StateFile
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
+from gridbot.worker import order_manager
+from gridbot.worker.passage_watch import PassageWatch
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -128,6 +132,31 @@ def _keep_no_holds() -> AbstractContextManager[Any]:
     return patch.object(HoldsFile, "keep", lambda *_: None)
 
 
+def _take_damage_for_none() -> AbstractContextManager[Any]:
+    def load_as(file: StateFile, read: Callable[[dict[str, Any]], Any]) -> Any:
+        document = file.load()
+        return None if document is None else read(document)
+
+    return patch.object(StateFile, "load_as", load_as)
+
+
+def _derive_the_owner() -> AbstractContextManager[Any]:
+    real = reconcile.owns
+
+    def owns(row: OrderUpdateEvent, owner: Owner, instrument: Instrument) -> bool:
+        said = parse(row.order_link_id)
+        return real(row, owner, instrument) and said is not None and said.ticks == instrument.ticks(row.price)
+
+    without = contextlib.ExitStack()
+    for module in (reconcile, order_manager):
+        without.enter_context(patch.object(module, "owns", owns))
+    return without
+
+
+def _keep_what_fits_no_level() -> AbstractContextManager[Any]:
+    return patch.object(life_moves, "OFF_TICK", "")
+
+
 FILES_S = 10.0
 
 
@@ -157,10 +186,30 @@ def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
 
+def _say_nothing_of_refusals() -> AbstractContextManager[Any]:
+    return patch.object(PassageWatch, "blocked", lambda *_: "")
+
+
 REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
+    "own-by-id": Revert(
+        "The id says whose an order is, whatever its price and today's tick size.",
+        ("no-unknown-order", "one-order-per-level"),
+        4,
+        _derive_the_owner,
+    ),
+    "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 4, _keep_what_fits_no_level),
     "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
+    "tell-standstill": Revert(
+        "When every order is refused, health and an alert say so.",
+        ("standstill-is-told",),
+        13,
+        _say_nothing_of_refusals,
+    ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
+    "fail-closed": Revert(
+        "A damaged file of holds is not taken for none.", ("halted-sends-nothing",), 31, _take_damage_for_none
+    ),
     "exchange-order": Revert(
         "Executions alone make our legs, in the exchange's order.", ("money",), 29, _legs_by_arrival
     ),

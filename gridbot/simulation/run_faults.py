@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-__all__ = ["Fault", "FaultKind", "Plan", "draw_plan"]
+__all__ = ["CREATE_CODES", "Fault", "FaultKind", "Plan", "draw_plan"]
 
 
 class FaultKind(StrEnum):
@@ -24,6 +24,7 @@ class FaultKind(StrEnum):
     LOST_REPLIES = "lost_replies"
     REFUSALS = "refusals"
     LATE_REFUSALS = "late_refusals"
+    NO_CREATES = "no_creates"
     BAN = "ban"
     SKEW = "skew"
     STREAMS_DOWN = "streams_down"
@@ -47,6 +48,7 @@ class FaultKind(StrEnum):
     HAND_ORDER = "hand_order"
     HAND_CANCEL = "hand_cancel"
     HAND_AMEND = "hand_amend"
+    TICK_CHANGE = "tick_change"
     PAUSE = "pause"
     RESUME = "resume"
     RECONCILE = "reconcile"
@@ -101,9 +103,10 @@ class Plan:
 What = dict[str, str | float | int]
 Draw = Callable[[random.Random, float], tuple[float, What]]
 
+CREATE = "/v5/order/create"
 ENDPOINTS = (
     "",
-    "/v5/order/create",
+    CREATE,
     "/v5/order/cancel",
     "/v5/execution/list",
     "/v5/order/realtime",
@@ -114,6 +117,8 @@ STATE_FILES = ("holds", "latch", "ledger", "generation", "run")
 SPOILED = ("torn", "empty", "garbled")
 TOPICS = ("order", "execution", "position", "wallet", "")
 CODES = (10006, 10016, 10000)
+CREATE_CODES = (10001, 110003, 110017, 110094, 170193, 181001)
+"""With which the exchange refuses every create for a while; the last is in no table of ours."""
 
 
 def _length(rng: random.Random, left_s: float, longest_s: float = 1200.0) -> float:
@@ -171,6 +176,11 @@ def _ours(rng: random.Random, left_s: float) -> tuple[float, What]:
     return 0.0, {"pick": rng.random(), "ticks": rng.choice((-7, -1, 1, 5))}
 
 
+def _tick(rng: random.Random, left_s: float) -> tuple[float, What]:
+    """The new tick is so many times that of the beginning."""
+    return 0.0, {"pick": rng.random(), "times": rng.choice(("5", "2", "10", "0.1", "0.5", "1"))}
+
+
 # Kind -> how often it is drawn, and how. What a lasting fault may hit: `endpoint` and `topic` ("" is every one).
 DRAWS: dict[FaultKind, tuple[float, Draw]] = {
     FaultKind.REST_DOWN: (1.5, _rest_down),
@@ -182,6 +192,13 @@ DRAWS: dict[FaultKind, tuple[float, Draw]] = {
     FaultKind.LOST_REPLIES: (1.5, _requests),
     FaultKind.REFUSALS: (1.5, _refusals),
     FaultKind.LATE_REFUSALS: (0.7, _refusals),
+    FaultKind.NO_CREATES: (
+        0.4,
+        lambda rng, left: (
+            min(left, rng.choice((20.0, 90.0, 300.0))),
+            {"endpoint": CREATE, "chance": 1.0, "code": rng.choice(CREATE_CODES)},
+        ),
+    ),
     FaultKind.SKEW: (
         0.4,
         lambda rng, left: (_length(rng, left, 120.0), {"ms": rng.choice((-8000, -900, 700, 1500, 6000))}),
@@ -228,7 +245,9 @@ LONG_DRAWS: dict[FaultKind, tuple[float, Draw]] = {
 """Drawn only in runs of ten minutes and more: the worker itself is silent for ten."""
 LONG_S = 600.0
 OUTAGE_CHANCE = 0.5
+TERMS_CHANCE = 0.3
 HELD_CHANCE = 0.1
+REFUSED_CHANCE = 0.08
 
 
 def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
@@ -247,12 +266,44 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
         drawn += _outage(rng, length_s)
     if rng.random() < HELD_CHANCE:
         drawn += _held_over_a_death(rng, length_s)
+    if rng.random() < REFUSED_CHANCE:
+        drawn.append(_refused_for_long(rng, length_s))
     drawn.sort(key=lambda item: item[1])
-    faults = (
+    drawn += _terms_change(seed, length_s)  # numbered last
+    faults = [
         Fault(number, kind, round(at_s, 3), round(for_s, 3), what)
         for number, (kind, at_s, for_s, what) in enumerate(drawn, start=1)
-    )
+    ]
+    faults.sort(key=lambda fault: (fault.at_s, fault.number))
     return Plan(seed, length_s, dense, tuple(faults))
+
+
+def _terms_change(seed: int, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """The size of a tick changes and hands move orders: mostly while no worker looks, so that only ids are as before.
+
+    Drawn apart from the rest of the plan, which is the same without it.
+    """
+    rng = random.Random(f"terms:{seed}")
+    if rng.random() >= TERMS_CHANCE:
+        return []
+    at_s = rng.uniform(0.1, 0.8) * length_s
+    away_s = round(rng.uniform(2.0, 20.0), 2)
+    tick, amend = FaultKind.TICK_CHANGE, FaultKind.HAND_AMEND
+    kinds = rng.choice(((tick,), (amend, amend, amend), (amend, tick)))
+    drawn: list[tuple[FaultKind, float, float, What]] = [
+        (kind, min(at_s + rng.uniform(0.5, away_s), length_s - 0.001), *draw(rng, length_s))
+        for kind, draw in ((kind, _tick if kind is tick else _ours) for kind in kinds)
+    ]
+    if rng.random() < 0.8:
+        drawn.append((FaultKind.DEATH, at_s, 0.0, {**_death(rng, length_s)[1], "steps": 1, "away_s": away_s}))
+    return drawn
+
+
+def _refused_for_long(rng: random.Random, length_s: float) -> tuple[FaultKind, float, float, What]:
+    """The exchange refuses every create for more than a minute, perhaps from the beginning on."""
+    at_s = rng.choice((0.0, rng.uniform(0.0, length_s * 0.3)))
+    for_s = min(length_s - at_s, rng.uniform(70.0, 300.0))
+    return FaultKind.NO_CREATES, at_s, for_s, {"endpoint": CREATE, "chance": 1.0, "code": rng.choice(CREATE_CODES)}
 
 
 def _held_over_a_death(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:

@@ -64,6 +64,8 @@ class Venue:
         self._addresses = AddressLimiter(config.limits)
         self.created: dict[str, dict[str, object]] = {}
         """Create requests that arrived, by their orderLinkId."""
+        self.answer_watchers: list[Callable[[int, int], None]] = []
+        """Called with how many creates an answer refuses, and how many it accepts."""
         self.watchers: list[Callable[[str, dict[str, object], float], None]] = []
         """Called with the path and each row of a request that creates or ends orders, before it is carried out, and
         when it was sent (seconds of the loop)."""
@@ -89,6 +91,16 @@ class Venue:
                 watch(path, row, sent_s)
             if path in CREATES:
                 self.created.setdefault(str(row.get("orderLinkId", "")), row)
+
+    def note_answer(self, path: str, body: bytes) -> None:
+        """An answer leaves, also one that a fault has put in the place of ours."""
+        if path not in CREATES:
+            return
+        document = orjson.loads(body)
+        rows = (document.get("retExtInfo") or {}).get("list") if document["retCode"] == 0 else None
+        codes = [row["code"] for row in rows] if rows else [document["retCode"]]
+        for watch in self.answer_watchers:
+            watch(sum(code != 0 for code in codes), codes.count(0))
 
     def deliver(self) -> None:
         """Push what the exchange has to say."""

@@ -11,14 +11,15 @@ from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record
 from gridbot.records.state_record import StateRecord
-from gridbot.risk.refusals import Refusal
 from gridbot.simulation import run_checks, step_checks
+from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
 from gridbot.simulation.worker_life import Life
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.standstill import EXPECTED
 
 __all__ = ["MOST_FINDINGS", "Verdict"]
 
@@ -29,8 +30,6 @@ PAUSE_GRACE_S = 1.0
 STANDSTILL_S = 60.0
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
-EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
-"""Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
 MONEY = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord))
 SILENT_S = 5.0
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
@@ -53,7 +52,10 @@ class Verdict:
         self._health = ""
         self._wants_since: float | None = None
         self._sent_s, self._alert_s = 0.0, -math.inf
+        self._refused_since: float | None = None
+        self._refused_s = 0.0
         stage.venue.watchers.append(self._asked)
+        stage.venue.answer_watchers.append(self._answered)
         stage.trace.at_s = stage.network.at_s
 
     def find(self, invariant: str, text: str) -> None:
@@ -89,6 +91,7 @@ class Verdict:
 
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
+        self._refused_since = None
         self._wants_since = None
         for tape in self.tapes.values():
             tape.is_cut = tape.is_cut or life.loses_records
@@ -105,27 +108,41 @@ class Verdict:
         self._held.setdefault(symbol, self._stage.loop.now_s)
 
     def _watch_standstill(self, life: Life) -> None:
-        """Levels want orders, nothing has left for a minute, and health or alerts say nothing."""
+        """Levels want orders, nothing has left or passed for a minute, and health or alerts say nothing."""
         now_s, orchestrator = self._stage.loop.now_s, life.orchestrator
+        since_s = self._refused_since
+        if since_s is not None and self._refused_s - since_s > STANDSTILL_S:
+            self._must_be_told(since_s, "every create was refused for a minute")
         last_s, self._reported_s = self._reported_s, now_s
         if now_s - last_s > SILENT_S:
             self._wants_since = None  # it stood still itself
         runners = orchestrator.live.values() if orchestrator is not None else ()
         why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
+        if orchestrator is not None and orchestrator.context.executor.queue.creates.wanted:
+            why.append("waiting to be sent")
         if not why:
             self._wants_since = None
             return
         self._wants_since = self._wants_since or now_s
         if now_s - max(self._wants_since, self._sent_s) <= STANDSTILL_S:
             return
+        self._must_be_told(self._wants_since, f"nothing was sent for a minute though levels want orders: {why}")
+
+    def _must_be_told(self, since_s: float, why: str) -> None:
         for silent, what in (
             (self._health == "healthy", "health is healthy"),
-            (self._alert_s < self._wants_since, "no alert has said why"),
+            (self._alert_s < since_s, "no alert has said why"),
         ):
             if silent:
-                self.find(
-                    "standstill-is-told", f"{what}; nothing was sent for a minute though levels want orders: {why}"
-                )
+                self.find("standstill-is-told", f"{what}; {why}")
+
+    def _answered(self, refused: int, accepted: int) -> None:
+        """The exchange has answered creates."""
+        if accepted:
+            self._refused_since = None
+        elif refused:
+            self._refused_s = self._stage.loop.now_s
+            self._refused_since = self._refused_since or self._refused_s
 
     def watch(self) -> None:
         """Look at books and exchange if nothing is under way and the last trouble is over."""
@@ -178,8 +195,11 @@ class Verdict:
             return
         self._compare_orders(orchestrator)
         self._compare_money(orchestrator)
-        paused = {symbol: runner.risk_state.paused for symbol, runner in orchestrator.live.items()}
-        for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, paused, self._resumed_ms):
+        for text in too_large(sizes(life.session if life is not None else None)):
+            self.find("bounded", text)
+        states = {symbol: runner.risk_state for symbol, runner in orchestrator.live.items()}
+        held = {symbol: state.paused or bool(state.halted) for symbol, state in states.items()}
+        for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, held, self._resumed_ms):
             self.find("halted-sends-nothing", text)
         for strat_id, tape in self.tapes.items():
             difference = tape.difference()

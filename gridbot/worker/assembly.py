@@ -15,7 +15,7 @@ from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction
 from gridbot.execution.executor import Executor
-from gridbot.orders.ids import Generations
+from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.ports import Clock, Ids
@@ -36,6 +36,7 @@ from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.outside import Outside
+from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
@@ -51,15 +52,25 @@ class Assembly:
     """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
     `records` is the queue to the writer, or None; `alert` hears how incidents begin and end, after the records.
-    `outside` makes what reaches the exchange and the disk; without it, the real ones.
+    `begin_anew` asks for another start of this worker, with the reason. `outside` makes what reaches the exchange and
+    the disk; without it, the real ones.
     """
 
     def __init__(
-        self, spec: WorkerSpec, records: Any, *, alert: Tell, clock: Clock, ids: Ids, outside: Outside | None = None
+        self,
+        spec: WorkerSpec,
+        records: Any,
+        *,
+        alert: Tell,
+        clock: Clock,
+        ids: Ids,
+        outside: Outside | None = None,
+        begin_anew: Callable[[str], None] = log.warning,
     ) -> None:
         settings = spec.settings
         self._spec = spec
         self._outside = outside or Outside()
+        self._begin_anew = begin_anew
         self._clock = clock
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
@@ -133,6 +144,8 @@ class Assembly:
             open_streams=self._streams,
             losses=losses,
             checkpoint=self.checkpoint,
+            strategies=self._strategies,
+            begin_anew=self._begin_anew,
             refused=prepared.refused,
         )
         runners = [
@@ -186,6 +199,7 @@ class Assembly:
         )
         return WorkerContext(
             name=self._config.name,
+            account_tag=account_tag(self._config.environment, self._config.name),
             run_id=self._run_id,
             clock=self._clock,
             gate=gate,
@@ -199,6 +213,7 @@ class Assembly:
             faults=faults,
             shadows=Shadows(self._clock, gate.shadow()),
             trace=executor.trace,
+            passage=PassageWatch(self._clock, requests),
             keeps_raw=self._spec.settings.storage.raw_messages,
         )
 

@@ -23,6 +23,7 @@ from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.schedule import Intervals, Job, JobKind, ScheduleState, Second, step
 from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.terms import Terms
 
 __all__ = ["TICK_S", "Clockwork"]
 
@@ -46,6 +47,7 @@ class Clockwork:
         intervals: Intervals,
         jobs: Jobs,
         records: AccountRecords,
+        terms: Terms,
         private_alive: Callable[[], bool],
     ) -> None:
         self._context = context
@@ -57,6 +59,7 @@ class Clockwork:
         self._schedule = ScheduleState()
         self._jobs = jobs
         self._records = records
+        self._terms = terms
         self._private_alive = private_alive
         self.loop_lag_s = 0.0
         """How late the last tick was, in seconds."""
@@ -122,6 +125,8 @@ class Clockwork:
                 return _read_shadow(self._shadows[job.subject])
             case JobKind.POSITIONS:
                 return self._reconciler.positions(job.subject)
+            case JobKind.TERMS:
+                return self._terms.read(job.subject)
             case JobKind.CLOCK:
                 return self._reconciler.measure_clock()
             case JobKind.WALLET:

@@ -17,6 +17,7 @@ from gridbot.records.record_types import RawMessageRecord, Record
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.worker.faults import Alert, Faults
+from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
 
@@ -36,6 +37,8 @@ class WorkerContext:
     """The shared parts, made by the assembly. None of them depends on a strategy."""
 
     name: str
+    account_tag: str
+    """What the ids of the account's orders begin with (`orders/ids.py`)."""
     run_id: str
     clock: Clock
     gate: Gate
@@ -49,6 +52,7 @@ class WorkerContext:
     faults: Faults
     shadows: Shadows
     trace: LatencyTrace
+    passage: PassageWatch
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""
 

@@ -194,11 +194,14 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     age = _age(orchestrator.reconciler.last_s, now_s)
     if interval > 0 and age is not None and age > RECONCILE_LATE * interval:
         reasons.append(f"last reconciled with the exchange {age:.0f} s ago")
+    if orchestrator.records.standstill.why:
+        reasons.append(orchestrator.records.standstill.why)
     if not context.generations.available(1):
         reasons.append("no number for a new order can be reserved: the disk does not take generation.json")
     error = orchestrator.recorder.stats.journal_error
     if error:
         reasons.append(f"the journal cannot be written: {error}")
+    reasons += _blocked(orchestrator)
     reasons.extend(f"{refused.strat_id} halted: {refused.reason}" for refused in orchestrator.refused)
     for runner in orchestrator.runners.values():
         if runner.risk_state.halted:
@@ -207,6 +210,19 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
         if unsure:
             reasons.append(f"{runner.strat_id}: the exchange contradicts its {' and '.join(unsure)} position")
     return reasons
+
+
+def _blocked(orchestrator: Orchestrator) -> list[str]:
+    """What of each strategy does not get through; before them, when none of them has anything that does."""
+    live = orchestrator.live.values()
+    found = [text for text in map(_blocked_of(orchestrator), live) if text]
+    account = "nothing gets through on this account: every order of its strategies is refused"
+    return [account, *found] if len(found) == len(live) > 1 else found
+
+
+def _blocked_of(orchestrator: Orchestrator) -> Callable[[StrategyRunner], str]:
+    passage = orchestrator.context.passage
+    return lambda runner: passage.blocked(runner.book, runner.strat_id)
 
 
 def _freshness(tick_age_s: float | None) -> str:
@@ -240,7 +256,7 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, A
         },
         "waiting": {str(reason): n for reason, n in waiting.items()},
         "retrying": _retrying(orchestrator, runner),
-        "reason": state.halted or state.holds.reason(Hold.PAUSED),
+        "reason": state.halted or state.holds.reason(Hold.PAUSED) or _blocked_of(orchestrator)(runner),
     }
 
 

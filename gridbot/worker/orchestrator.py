@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gridbot import background
-from gridbot.config.account_models import AccountConfig
+from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.ports import ExchangeQueries, OpenStreams, Timer
 from gridbot.records.recorder import Recorder
@@ -37,6 +37,7 @@ from gridbot.worker.router import Router
 from gridbot.worker.schedule import Intervals
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.terms import Terms
 
 __all__ = ["Orchestrator", "Parts"]
 
@@ -60,6 +61,9 @@ class Parts:
     open_streams: OpenStreams
     losses: LossGuard
     checkpoint: Checkpoint
+    strategies: Sequence[StrategyConfig]
+    begin_anew: Callable[[str], None]
+    """Asks for another start of this worker, with the reason."""
     refused: tuple[RefusedStrategy, ...] = ()
 
 
@@ -79,7 +83,7 @@ class Orchestrator:
         """All strategies that trade by symbol; `live` has those with orders on the exchange."""
         self.live = {runner.symbol: runner for runner in runners if not runner.is_shadow}
         self.streams = parts.open_streams(list(self.runners), self._wake)
-        self.records = AccountRecords(parts.recorder, context, self.runners)
+        self.records = AccountRecords(parts.recorder, context, self.runners, parts.refused)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,
@@ -104,6 +108,13 @@ class Orchestrator:
             ),
             jobs=self._jobs,
             records=self.records,
+            terms=Terms(
+                parts.queries,
+                parts.strategies,
+                {runner.symbol: runner.instrument for runner in runners},
+                context.passage,
+                parts.begin_anew,
+            ),
             private_alive=lambda: self.streams.private_alive,
         )
         self._checkpoint = parts.checkpoint

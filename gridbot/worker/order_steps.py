@@ -54,6 +54,7 @@ class OrderSteps:
 
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
         """The create request was answered, or denied by us."""
+        self._context.passage.answered(order, result)
         self.take(life_events.Placed(order, result))
 
     def cancelled(self, order: TrackedOrder, result: OrderResult) -> None:
@@ -66,7 +67,7 @@ class OrderSteps:
         context, is_shadow = self._context, self._wire is not None
         record = context.recorder.record
         return {
-            Transition: lambda e: record(builders.of_transition(e, shadow=is_shadow, ret_code=e.ret_code)),
+            Transition: self._note_transition,
             life_effects.NotePlace: self._note_place,
             life_effects.NoteCancel: lambda e: record(
                 builders.of_cancel(
@@ -103,6 +104,14 @@ class OrderSteps:
             life_effects.DoubtLeg: lambda e: self._risk_state.doubt_leg(e.order.direction),
             life_effects.HaltStrategy: self._halt,
         }
+
+    def _note_transition(self, transition: Transition) -> None:
+        is_shadow = self._wire is not None
+        self._context.recorder.record(
+            builders.of_transition(transition, shadow=is_shadow, ret_code=transition.ret_code)
+        )
+        if not is_shadow:
+            self._context.passage.moved(transition)
 
     def _note_place(self, effect: life_effects.NotePlace) -> None:
         state, order = self._risk_state, effect.order
@@ -146,4 +155,5 @@ class OrderSteps:
 
     def _halt(self, effect: life_effects.HaltStrategy) -> None:
         if self._risk_state.halt(str(effect.error)):
+            self.take(life_events.Stopped("halted"))
             self.take(life_events.StrategyHalted(effect.order, effect.error))

@@ -33,6 +33,11 @@ class RefreshRequests:
         """Read both legs of the symbol, soon (not more often than every 10 s)."""
         self.wishes |= Wishes(positions=frozenset({symbol}))
 
+    def read_terms(self, symbol: str) -> None:
+        """Read what the exchange allows on the symbol, soon (not more often than every 30 s)."""
+        if symbol not in self.wishes.terms:
+            self.wishes |= Wishes(terms=frozenset({symbol}))
+
     def refresh_wallet(self) -> None:
         """Read the wallet, soon."""
         self.wishes |= Wishes(wallet=True)

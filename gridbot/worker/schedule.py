@@ -10,6 +10,7 @@
     reconcile          asked for; each `order_sync_s`; executions are missing,    5 s
                        then each 10 s
     positions.SYMBOL   asked for; each `position_check_s`                         10 s
+    terms.SYMBOL       orders of it are refused; each hour, not at once           30 s
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
 
@@ -35,6 +36,8 @@ __all__ = ["APART_S", "Due", "Intervals", "Job", "JobKind", "ScheduleState", "Se
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
 CLOCK_S = 3600.0
+TERMS_S = 3600.0
+TERMS_MIN_S = 30.0
 MONEY_S = 300.0
 """How often what is recorded is compared with the exchange's transaction log."""
 
@@ -58,6 +61,7 @@ class JobKind(StrEnum):
 
     RECONCILE = "reconcile"
     POSITIONS = "positions"
+    TERMS = "terms"
     CLOCK = "clock"
     WALLET = "wallet"
     MONEY = "money"
@@ -66,6 +70,7 @@ class JobKind(StrEnum):
 APART_S: Mapping[JobKind, float] = {
     JobKind.RECONCILE: FORCED_RECONCILE_MIN_S,
     JobKind.POSITIONS: REFRESH_MIN_S,
+    JobKind.TERMS: TERMS_MIN_S,
     JobKind.CLOCK: CLOCK_S,
     JobKind.WALLET: REFRESH_MIN_S,
     JobKind.MONEY: REFRESH_MIN_S,
@@ -73,9 +78,13 @@ APART_S: Mapping[JobKind, float] = {
 """Seconds between two starts of a job."""
 
 
+OF_SYMBOL = frozenset({JobKind.POSITIONS, JobKind.TERMS})
+"""Jobs that are about one symbol each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`subject` is the reason of a reconcile, or the symbol whose positions are read."""
+    """`subject` is the reason of a reconcile, or the symbol whose positions or terms are read."""
 
     kind: JobKind
     subject: str = ""
@@ -83,12 +92,12 @@ class Job:
     @property
     def name(self) -> str:
         """Only one job of a name runs at a time."""
-        return f"{self.kind}.{self.subject}" if self.kind is JobKind.POSITIONS else str(self.kind)
+        return f"{self.kind}.{self.subject}" if self.kind in OF_SYMBOL else str(self.kind)
 
     @property
     def symbol(self) -> str:
         """The symbol whose strategy it belongs to; "" for none."""
-        return self.subject if self.kind is JobKind.POSITIONS else ""
+        return self.subject if self.kind in OF_SYMBOL else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +111,13 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What is wanted and has not started: a reconcile with its reason ("" for none), positions by symbol, and so on."""
+    """What is wanted and has not started: a reconcile with its reason ("" for none), positions and terms by symbol."""
 
     reconcile: str = ""
     positions: frozenset[str] = frozenset()
     wallet: bool = False
     clock: bool = False
+    terms: frozenset[str] = frozenset()
     money: bool = False
 
     def __or__(self, other: Wishes) -> Wishes:
@@ -117,6 +127,7 @@ class Wishes:
             self.positions | other.positions,
             self.wallet or other.wallet,
             self.clock or other.clock,
+            self.terms | other.terms,
             self.money or other.money,
         )
 
@@ -125,9 +136,10 @@ class Wishes:
         kinds = {job.kind for job in jobs}
         return Wishes(
             "" if JobKind.RECONCILE in kinds else self.reconcile,
-            self.positions - {job.symbol for job in jobs},
+            self.positions - {job.symbol for job in jobs if job.kind is JobKind.POSITIONS},
             self.wallet and JobKind.WALLET not in kinds,
             self.clock and JobKind.CLOCK not in kinds,
+            self.terms - {job.symbol for job in jobs if job.kind is JobKind.TERMS},
             self.money and JobKind.MONEY not in kinds,
         )
 
@@ -135,6 +147,7 @@ class Wishes:
         """As jobs, the most important first."""
         jobs = [Job(JobKind.RECONCILE, self.reconcile)] if self.reconcile else []
         jobs += [Job(JobKind.POSITIONS, symbol) for symbol in sorted(self.positions)]
+        jobs += [Job(JobKind.TERMS, symbol) for symbol in sorted(self.terms)]
         jobs += [Job(JobKind.CLOCK)] if self.clock else []
         jobs += [Job(JobKind.WALLET)] if self.wallet else []
         return jobs + ([Job(JobKind.MONEY)] if self.money else [])
@@ -163,7 +176,7 @@ class ScheduleState:
 def step(
     state: ScheduleState, event: Second, now_s: float, *, intervals: Intervals, symbols: Collection[str]
 ) -> tuple[ScheduleState, list[Job]]:
-    """Apply the event and return the jobs to start now. `symbols` are those whose positions are checked."""
+    """Apply the event and return the jobs to start now. `symbols` are those whose positions and terms are checked."""
     last_s = dict(state.last_s)
 
     def begins(period: str, every_s: float) -> bool:
@@ -172,6 +185,7 @@ def step(
             last_s[period] = now_s
         return due
 
+    last_s.setdefault("terms_check", now_s)  # the start has just read them
     missing = event.unsettled and begins("unsettled", REFRESH_MIN_S)
     periodic = begins("order_sync", intervals.order_sync_s)
     text = "executions of a finished order are missing" if missing else "periodic" if periodic else ""
@@ -180,6 +194,7 @@ def step(
         frozenset(symbols) if begins("position_check", intervals.position_check_s) else frozenset(),
         begins("wallet_check", intervals.wallet_s),
         begins("clock_check", CLOCK_S),
+        frozenset(symbols) if begins("terms_check", TERMS_S) else frozenset(),
         begins("money_check", MONEY_S),
     )
     jobs = [

@@ -10,8 +10,11 @@ from collections.abc import Iterable
 
 from gridbot.incidents import Name, Standing
 from gridbot.risk.gate import Gate
+from gridbot.risk.gate_checks import STALE_PRICE_S
 from gridbot.risk.holds import Hold, Who
 from gridbot.risk.strategy_state import StrategyRiskState
+from gridbot.worker.passage_watch import PassageWatch
+from gridbot.worker.startup import RefusedStrategy
 
 __all__ = ["standing"]
 
@@ -20,11 +23,18 @@ def standing(
     gates: Iterable[Gate],
     strategies: Iterable[StrategyRiskState],
     *,
+    passage: PassageWatch,
     ip_banned_until_s: float | None,
     has_numbers: bool,
+    standstill: str = "",
     now_s: float,
+    refused: Iterable[RefusedStrategy] = (),
 ) -> dict[Name, Standing]:
-    """Everything that stands at `now_s` (monotonic). `gates` are the account's and those of shadow strategies."""
+    """Everything that stands at `now_s` (monotonic).
+
+    `gates` are the account's and those of shadow strategies; `refused` are strategies that could not start;
+    `standstill` says why nothing is sent though orders are wanted.
+    """
     found: dict[Name, Standing] = {}
     for gate in gates:
         found |= _of_gate(gate, now_s)
@@ -34,8 +44,12 @@ def standing(
     if not has_numbers:
         text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
         found[Name("no_order_number")] = Standing("error", text)
+    if standstill:
+        found[Name("standstill")] = Standing("warning", standstill)
+    for one in refused:
+        found[Name(f"halt.{one.symbol}", one.strat_id)] = Standing("error", str(one))
     for state in strategies:
-        found |= _of_strategy(state)
+        found |= _of_strategy(state, passage, now_s)
     return found
 
 
@@ -48,8 +62,16 @@ def _of_gate(gate: Gate, now_s: float) -> dict[Name, Standing]:
     return found
 
 
-def _of_strategy(state: StrategyRiskState) -> dict[Name, Standing]:
+def _of_strategy(state: StrategyRiskState, passage: PassageWatch, now_s: float) -> dict[Name, Standing]:
     found = {}
+    if state.price_s is not None and now_s - state.price_s > STALE_PRICE_S:
+        text = f"{state.symbol}: no price for {STALE_PRICE_S:.0f} s; nothing is placed until one comes"
+        found[Name(f"stale_price.{state.symbol}", state.strat_id)] = Standing("warning", text)
+    blocked, terms = passage.blocked(state.book, state.strat_id), passage.terms.get(state.symbol)
+    if blocked:
+        found[Name(f"refused.{state.symbol}", state.strat_id)] = Standing("error", blocked)
+    elif terms:
+        found[Name(f"terms.{state.symbol}", state.strat_id)] = Standing("warning", terms)
     if state.halted:
         text = f"{state.strat_id} is halted: {state.halted}"
         found[Name(f"halt.{state.symbol}", state.strat_id)] = Standing("error", text)

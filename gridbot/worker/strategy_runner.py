@@ -105,11 +105,12 @@ class StrategyRunner:
         self.orders.drop_unsent("stop")
 
     def pause(self, *, cancel: bool = False) -> None:
-        """Place nothing until `resume`, not even what waits for its turn; with `cancel` withdraw what rests as well."""
+        """Place nothing until `resume`, not even what waits to be sent; with `cancel` all orders are withdrawn."""
         self.risk_state.pause()
-        self.orders.drop_unsent("paused")
         if cancel:
             self.orders.cancel_all("paused")
+        else:
+            self.orders.drop_unsent("paused")
 
     def resume(self) -> None:
         """An operator ends pause and halt."""
@@ -122,6 +123,7 @@ class StrategyRunner:
         """Decide nothing until an operator resumes; orders are still tracked. False, and no alert, if halted before."""
         if not self.risk_state.halt(reason, Who.FAULT):
             return False
+        self.orders.drop_unsent("halted")
         text = f"{self.strat_id} is halted: {reason}"
         self._context.alert("error", f"halt.{self.symbol}", text, self.strat_id)
         return True
@@ -168,7 +170,8 @@ class StrategyRunner:
         """
         for execution in executions:
             with self._context.faults.contained(f"{self.symbol}: an execution of an earlier run", self.symbol):
-                if execution.exec_type is ExecType.TRADE and owns_execution(execution, self.strat_id, self.instrument):
+                is_ours = owns_execution(execution, self.orders.owner, self.instrument)
+                if execution.exec_type is ExecType.TRADE and is_ours:
                     self.engine.on_event(execution, self.book.limit_orders)
 
     def _take_in(self, execution: ExecutionEvent, realised: Decimal) -> None:
@@ -188,7 +191,7 @@ class StrategyRunner:
             f"{execution.fee:.4f}",
         )
         # The book may no longer have an order of an earlier run; the strategy must not miss its fill.
-        is_ours = is_known or owns_execution(execution, self.strat_id, self.instrument)
+        is_ours = is_known or owns_execution(execution, self.orders.owner, self.instrument)
         if is_ours and self.saving.is_news(execution.exec_id):
             self._note(execution)
 

@@ -34,11 +34,11 @@ from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import RETRY_WAITS_S, is_hopeless, refused_by_disk
 
-__all__ = ["EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
+__all__ = ["EXIT_NO_ROOM", "EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
 
 log = logging.getLogger(__name__)
 
-EXIT_OK, EXIT_REFUSED = 0, 7
+EXIT_OK, EXIT_REFUSED, EXIT_NO_ROOM = 0, 7, 8
 LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Message = dict[str, Any]
@@ -79,6 +79,7 @@ class WorkerSession:
         self._shutdown = asyncio.Event()
         self._stop_mode = spec.settings.supervisor.on_stop
         self._orphaned = False
+        self._begins_anew = False
         self._assembly: Assembly | None = None
         self._commands: Commands | None = None
         self._early_alerts = Alerts(None, self._tell, clock)
@@ -90,7 +91,11 @@ class WorkerSession:
         Raises StartRefused, JournalBusy, and whatever unexpected ends the trading, also an OSError.
         """
         report = background.start(self._reporting.run(), name="the reports to the supervisor")
-        assembly = self._assembly = self._assemble()
+        try:
+            assembly = self._assembly = self._assemble()
+        except BaseException:
+            report.cancel()
+            raise
         reason, code = "stopped", EXIT_OK
         try:
             if not await self._start(assembly):
@@ -112,17 +117,27 @@ class WorkerSession:
         """Open journal and state. A disk that refuses them refuses the start: nothing was sent, and it may pass."""
         try:
             return Assembly(
-                self._spec, self._records, alert=self._tell, clock=self._clock, ids=self._ids, outside=self._outside
+                self._spec,
+                self._records,
+                alert=self._tell,
+                clock=self._clock,
+                ids=self._ids,
+                outside=self._outside,
+                begin_anew=self._begin_anew,
             )
         except OSError as error:
             raise refused_by_disk(self._spec.data_dir, error) from error
 
-    def refuse(self, text: str) -> int:
-        """Give up before anything was sent; returns the exit code."""
+    def refuse(self, text: str, code: int = EXIT_REFUSED) -> int:
+        """Give up before anything was sent; returns the exit code.
+
+        For want of room there is no alert of ours: the supervisor raises one for all the tries there will be.
+        """
         log.error("start refused: %s", text)
-        self._alerts("error", "start", text)
-        self._send({"type": "bye", "reason": text, "exit_code": EXIT_REFUSED})
-        return EXIT_REFUSED
+        if code != EXIT_NO_ROOM:
+            self._alerts("error", "start", text)
+        self._send({"type": "bye", "reason": text, "exit_code": code})
+        return code
 
     # ------------------------------------------------------------------ from outside
 
@@ -136,6 +151,11 @@ class WorkerSession:
         self._orphaned = True
         self._shutdown.set()
 
+    def _begin_anew(self, reason: str) -> None:
+        """Ask for another start of this worker, which keeps its orders: the next one reads everything afresh."""
+        self._begins_anew = True
+        self._send({"type": "restart", "account": self._spec.account, "reason": reason})
+
     def on_fault(self, part: str, error: BaseException) -> None:
         """Something raised that nobody else catches: a timer, a reader, a thread. Everything goes on."""
         orchestrator = self._account()
@@ -148,7 +168,8 @@ class WorkerSession:
         """A message of the supervisor: `stop`, `ack` or `command`."""
         match message.get("type"):
             case "stop":
-                self._stop_mode = OnStop(message.get("mode") or self._stop_mode)
+                asked = OnStop(message.get("mode") or self._stop_mode)
+                self._stop_mode = OnStop.KEEP if self._begins_anew else asked
                 self._shutdown.set()
             case "ack" if self._assembly is not None:
                 self._assembly.recorder.ack(int(message["seq"]))

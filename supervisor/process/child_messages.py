@@ -10,7 +10,7 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.pipe import Message
-from supervisor.children.policy_types import Ready, Report
+from supervisor.children.policy_types import Ready, Report, Restart
 from supervisor.process.child_alerts import Alerts
 from supervisor.process.commit_relay import CommitRelay
 
@@ -63,6 +63,8 @@ class ChildMessages:
                     self._commits.writer_reported(child, message)
             case "alert":
                 self._take_alert(child, message)
+            case "restart":
+                self._fleet.advance(child, Restart(str(message.get("reason"))))
             case "answer":
                 self._on_answer(message)
             case "bye" | "refused":

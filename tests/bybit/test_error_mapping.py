@@ -63,7 +63,7 @@ CODES = [
     (987654, "never heard of", ErrorKind.AMBIGUOUS, Outcome.UNKNOWN, UnresolvedError),
     # 10001 says everything in its text
     (10001, "params error: qty err", ErrorKind.PARAM, Outcome.NOT_CREATED, RefusedError),
-    (10001, "position idx not match position mode", ErrorKind.HALT, Outcome.NOT_CREATED, AccountError),
+    (10001, "position idx not match position mode", ErrorKind.RESYNC, Outcome.NOT_CREATED, RefusedError),
     (
         10001,
         "empty value: apiTimestamp[] apiKey[]: openapi sign params error!",

@@ -24,6 +24,7 @@ GRIDBOT = {
     "segment_file": "",
     "process_guard": "",
     "background": "",
+    "shortage": "",
     "fault_words": "",
     "incidents": "",
     "core": "",
@@ -40,17 +41,17 @@ GRIDBOT = {
     "store": "records atomic_file frames version",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
-    "risk": "core orders records",
+    "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background",
-    "bybit": "core exchange background",
+    "bybit": "core exchange background rolling_limit",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
-    "config": "core exchange strategies records paper.settings paper.market",
+    "config": "core exchange strategies orders records paper.settings paper.market",
     "log_lines": "",
     "logging_setup": "config log_lines",
     "state": "core ports strategies risk records config atomic_file background version",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
-    " process_guard system_ports background fault_words incidents segment_file",
+    " process_guard system_ports background fault_words incidents segment_file shortage",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background core ports strategies orders records risk execution bybit exchange config state worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
@@ -61,9 +62,9 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     "store": "gridbot.store gridbot.records gridbot.system_ports gridbot.state gridbot.config gridbot.exchange"
-    " gridbot.bybit gridbot.atomic_file exit_codes utc_time",
+    " gridbot.bybit gridbot.atomic_file gridbot.rolling_limit gridbot.shortage exit_codes utc_time",
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
-    " gridbot.records store"
+    " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
     "status": "gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.commands gridbot.version children",

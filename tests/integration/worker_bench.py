@@ -23,6 +23,7 @@ from gridbot.records.record_types import ExecutionRecord, Record
 from gridbot.records.state_record import StateRecord
 from gridbot.system_ports import SystemClock, SystemIds
 from gridbot.worker.assembly import Assembly
+from gridbot.worker.outside import Outside
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import is_hopeless
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -113,7 +114,9 @@ class WorkerBench:
 
 
 @contextlib.asynccontextmanager
-async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = False) -> AsyncIterator[WorkerBench]:
+async def trading(
+    config: GridbotConfig, paper: PaperThread, *, crash: bool = False, outside: Outside | None = None
+) -> AsyncIterator[WorkerBench]:
     """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files."""
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False)
@@ -124,6 +127,7 @@ async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = Fa
         alert=lambda level, key, text, strategy: alerts.append((level, key, text)),
         clock=SystemClock(),
         ids=SystemIds(),
+        outside=outside,
     )
     bench = WorkerBench(assembly, data_dir, alerts)
     try:

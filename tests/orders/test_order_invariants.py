@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.core import Direction
+from gridbot.core import Direction, OrderStatus
 from gridbot.orders import life_effects
 from gridbot.orders import order_invariants as invariants
 from gridbot.orders.order import OrderState
@@ -36,6 +36,11 @@ def test_every_situation_of_a_life_is_in_order(situation: str) -> None:
 
 def _second_at_the_level(bench: LifeBench) -> None:
     bench.book.add(make_order(2))
+
+
+def _off_tick(bench: LifeBench) -> None:
+    bench.order.price += D("0.04")
+    bench.book.index.version += 1
 
 
 def _level_lost(bench: LifeBench) -> None:
@@ -96,6 +101,7 @@ def _id_of_another(bench: LifeBench) -> None:
     ("breaks", "sentence"),
     [
         (_second_at_the_level, "2 orders at long 1000"),
+        (_off_tick, "KEY is at 100.04 and counts at 100.0"),
         (_level_lost, "levels taken are {(<Direction.LONG: 'long'>, 1000): 1}, the index has {}"),
         (_name_lost, "KEY is not found as other"),
         (_settled_and_live, "KEY is settled and live"),
@@ -171,7 +177,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invariants, "FINISHED_KEPT", 0)
     monkeypatch.setattr(invariants, "STRANGERS_KEPT", 0)
     bench = LifeBench().reach("cancelled")
-    bench.book.strangers["x"] = None
+    bench.book.strangers["x"] = bench.row(OrderStatus.NEW)
     assert invariants.bounded(bench.book) == [
         "1 finished orders, expected at most 0",
         "1 reported strangers, expected at most 0",

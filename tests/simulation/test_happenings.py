@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gridbot.simulation.run import Run, run_plan
-from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+from gridbot.simulation.run_faults import CREATE_CODES, Fault, FaultKind, Plan
 from gridbot.simulation.stage import Result
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.venue import Venue
@@ -79,8 +79,22 @@ def test_one_way_mode_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Venue, "ask_by_hand", ask)
     _, story = story_of(fault(FaultKind.HAND_MODE, for_s=20.0, pick=0.1), length_s=120.0)
-    assert modes == [(0, None), (3, None)]
-    assert "alert halt.BTCUSDT" in story
+    assert modes == [(0, None), (3, 110025)], "the worker has switched it back before the hand does"
+    assert "no order gets through" in story
+    assert "alert halt.BTCUSDT" not in story, "it is switched back, or says why it cannot be"
+
+
+@pytest.mark.parametrize("code", CREATE_CODES)
+def test_when_every_create_is_refused_that_is_told_once_and_its_end_too(code: int) -> None:
+    """Also with a code that nobody knows, whose orders are looked up for ever."""
+    refused = fault(FaultKind.NO_CREATES, 0.1, for_s=90.0, endpoint="/v5/order/create", chance=1.0, code=code)
+    result, story = story_of(refused, length_s=400.0)
+    assert result.counts["fault no_creates"] >= 3
+    lines = [line for line in story.splitlines() if "alert refused.BTCUSDT" in line]
+    assert len(lines) == 2
+    assert f"retCode {code}" in lines[0]
+    assert "alert refused.BTCUSDT is over" in lines[1]
+    assert result.counts["creates"] > 0
 
 
 @pytest.mark.parametrize("kind", [FaultKind.SLOW_DISK, FaultKind.WRITE_ERRORS])

@@ -39,6 +39,9 @@ class Readings:
     async def wallet(self) -> None:
         self.done.append("wallet")
 
+    async def read(self, symbol: str) -> None:
+        self.done.append(f"terms of {symbol}")
+
     async def measure_clock(self) -> None:
         self.done.append("clock")
 
@@ -78,6 +81,7 @@ class Bench:
             intervals=Intervals(order_sync_s=60, position_check_s=30, wallet_s=20),
             jobs=Jobs(self.account.context.faults, lambda: None),
             records=self.kept,  # type: ignore[arg-type]
+            terms=self.readings,  # type: ignore[arg-type]
             private_alive=lambda: self.private_alive,
         )
 

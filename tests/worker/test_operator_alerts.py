@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from gridbot.core import Side
+from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.exchange.requests import OrderAck
 from gridbot.incidents import Name
+from gridbot.orders.outcomes import OrderOutcome, OrderResult
 from gridbot.records.record_types import AlertRecord
 from gridbot.risk.caps import CapWarned
 from gridbot.risk.gate_state import Verdict
@@ -12,7 +16,8 @@ from gridbot.risk.holds import Who
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.standing import standing
-from tests.worker.account_bench import AccountBench, Notes
+from gridbot.worker.startup import RefusedStrategy
+from tests.worker.account_bench import AccountBench, Notes, ticker
 
 
 class Bench:
@@ -31,6 +36,7 @@ class Bench:
             for name, what in standing(
                 [account.gate],
                 [account.runner.risk_state],
+                passage=account.context.passage,
                 ip_banned_until_s=account.context.executor.ip_banned_until_s,
                 has_numbers=True,
                 now_s=account.clock.now_s,
@@ -87,6 +93,53 @@ def test_a_halt_and_a_liquidation_stand_until_an_operator_resumes() -> None:
     assert bench.stands() == {}
 
 
+def test_a_strategy_that_could_not_start_stands_for_as_long_as_the_worker() -> None:
+    bench = Bench()
+    refused = RefusedStrategy("eth", "ETHUSDT", "it is not listed any more")
+    found = standing(
+        [],
+        [],
+        passage=bench.account.context.passage,
+        ip_banned_until_s=None,
+        has_numbers=True,
+        now_s=1.0,
+        refused=[refused],
+    )
+    assert found == {Name("halt.ETHUSDT", "eth"): ("error", "eth is halted: it is not listed any more")}
+
+
+async def test_a_price_that_is_too_old_stands() -> None:
+    bench = Bench()
+    bench.account.start()
+    bench.account.runner.on_ticker(ticker())
+    bench.account.clock.now_s += 30
+    assert bench.stands() == {}
+    bench.account.clock.now_s += 1
+    [name] = bench.stands()
+    assert name == Name("stale_price.BTCUSDT", "btc")
+
+
+async def test_orders_that_do_not_get_through_and_terms_that_changed_stand() -> None:
+    bench = Bench()
+    account, passage = bench.account, bench.account.context.passage
+    account.start()
+    passage.terms_read("BTCUSDT", "the exchange has changed BTCUSDT")
+    assert bench.stands() == {Name("terms.BTCUSDT", "btc"): ("warning", "the exchange has changed BTCUSDT")}
+    account.runner.on_ticker(ticker())
+    error = make_error("not on the tick", ErrorKind.PARAM, ret_code=10001)
+    opens = [order for order in account.orders if order.side is Side.BUY]
+    for order in [*opens, *opens][:3]:
+        passage.answered(order, OrderResult(OrderOutcome.REJECTED, error=error))
+    [(name, (level, text))] = bench.stands().items()
+    assert (name, level) == (Name("refused.BTCUSDT", "btc"), "error")
+    assert "btc: no order gets through, 3 refused in a row: not on the tick (retCode 10001, param)" in text
+    assert "; the exchange has changed BTCUSDT; " in text
+    assert account.requests.wishes.terms == {"BTCUSDT"}
+    passage.answered(opens[0], OrderResult(OrderOutcome.CONFIRMED, ack=OrderAck("id", opens[0].link_id)))
+    passage.terms_read("BTCUSDT", "")
+    assert bench.stands() == {}
+
+
 def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:
     bench = Bench()
     account, gate = bench.account, bench.account.gate
@@ -95,7 +148,12 @@ def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:
         gate.auth_failed(account.clock.now_s)
     gate._step(Verdict(Refusal.MAX_NOTIONAL, changes=(CapWarned("btc.max_notional", "90 of 100 used"),)))
     found = standing(
-        [gate], [], ip_banned_until_s=account.clock.now_s + 1, has_numbers=False, now_s=account.clock.now_s
+        [gate],
+        [],
+        passage=account.context.passage,
+        ip_banned_until_s=account.clock.now_s + 1,
+        has_numbers=False,
+        now_s=account.clock.now_s,
     )
     assert [name.key for name in found] == [
         "cap.btc.max_notional",
@@ -105,7 +163,14 @@ def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:
         "no_order_number",
     ]
     later_s = account.clock.now_s + 1e5
-    again = standing([gate], [], ip_banned_until_s=account.clock.now_s + 1, has_numbers=True, now_s=later_s)
+    again = standing(
+        [gate],
+        [],
+        passage=account.context.passage,
+        ip_banned_until_s=account.clock.now_s + 1,
+        has_numbers=True,
+        now_s=later_s,
+    )
     assert [name.key for name in again] == ["cap.btc.max_notional", "session_loss_limit"]
 
 
@@ -114,7 +179,14 @@ def test_the_look_of_each_second_ends_what_no_longer_stands() -> None:
     account = bench.account
     account.runner.halt("a fault")
     account.alarm.look(
-        standing([account.gate], [account.runner.risk_state], ip_banned_until_s=None, has_numbers=True, now_s=1.0)
+        standing(
+            [account.gate],
+            [account.runner.risk_state],
+            passage=account.context.passage,
+            ip_banned_until_s=None,
+            has_numbers=True,
+            now_s=1.0,
+        )
     )
     assert [row["count"] for row in account.alarm.rows()] == [1]
     account.runner.resume()

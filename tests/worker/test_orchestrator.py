@@ -117,6 +117,8 @@ class Bench:
             "open_streams": lambda symbols, wake: FakeStreams(wake),
             "losses": self.losses,
             "checkpoint": self.checkpoint,
+            "strategies": settings.strategies_of("alice"),
+            "begin_anew": lambda reason: None,
         }
         self.orchestrator = Orchestrator(Parts(**parts), [self.account.runner])
         self.shutdown = asyncio.Event()

@@ -154,7 +154,7 @@ def test_only_readings_of_different_symbols_run_beside_each_other() -> None:
     assert Job(JobKind.RECONCILE, "a").name == Job(JobKind.RECONCILE, "b").name
 
 
-@pytest.mark.parametrize("name", ["reconcile", "positions.BTCUSDT", "wallet"])
+@pytest.mark.parametrize("name", ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "wallet"])
 def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) -> None:
     """The request was taken out and its job dropped: what was asked for in that time was never read."""
     second = Seconds()
@@ -163,12 +163,13 @@ def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) ->
         second.requests.reconcile("asked")
         second.requests.refresh_wallet()
         second.requests.refresh_positions("BTCUSDT")
+        second.requests.read_terms("BTCUSDT")
 
     ask()
-    assert len(second.jobs(START_S)) == 3
+    assert len(second.jobs(START_S)) == 4
     second.running = {name}
     ask()
-    assert name not in {job.name for job in second.jobs(START_S + 20)}
+    assert name not in {job.name for job in second.jobs(START_S + 30)}
     assert name not in {job.name for job in second.jobs(START_S + 40)}, "for as long as it runs"
     second.running = set()
     assert {job.name for job in second.jobs(START_S + 41)} == {name}
@@ -177,11 +178,12 @@ def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) ->
 def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
     second = Seconds(ALL, ("BTCUSDT",))
     second.all_jobs(START_S)
-    second.running = {"reconcile", "positions.BTCUSDT", "wallet", "clock", "money"}
+    second.running = {"reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "wallet", "clock", "money"}
     assert second.all_jobs(START_S + CLOCK_S) == []
     second.running = set()
     jobs = second.all_jobs(START_S + CLOCK_S + 1)
-    assert [job.name for job in jobs] == ["reconcile", "positions.BTCUSDT", "clock", "wallet", "money"]
+    names = ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "clock", "wallet", "money"]
+    assert [job.name for job in jobs] == names
     assert second.all_jobs(START_S + CLOCK_S + 2) == []
 
 
@@ -190,3 +192,20 @@ def test_a_reason_that_was_asked_for_goes_before_that_of_the_clock() -> None:
     second.requests.reconcile("asked")
     assert Job(JobKind.RECONCILE, "asked") in second.jobs(START_S, unsettled=True)
     assert second.jobs(START_S + FORCED_RECONCILE_MIN_S) == set(), "one run is enough for all of them"
+
+
+def test_terms_are_read_each_hour_but_not_at_once_since_the_start_has_read_them() -> None:
+    second = Seconds(NONE, ("BTCUSDT",))
+    terms = Job(JobKind.TERMS, "BTCUSDT")
+    assert terms not in second.jobs(START_S)
+    assert terms not in second.jobs(START_S + 3599)
+    assert terms in second.jobs(START_S + 3600)
+
+
+def test_terms_that_are_asked_for_are_read_at_most_every_thirty_seconds() -> None:
+    second = Seconds()
+    found = []
+    for now_s in range(61):
+        second.requests.read_terms("BTCUSDT")
+        found += [now_s for job in second.jobs(START_S + now_s) if job.kind is JobKind.TERMS]
+    assert found == [0, 30, 60]

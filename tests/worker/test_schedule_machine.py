@@ -13,9 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from gridbot.worker import schedule_invariants as invariants
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import (
+    APART_S,
     CLOCK_S,
     MONEY_S,
     REFRESH_MIN_S,
+    TERMS_S,
     Intervals,
     Job,
     JobKind,
@@ -62,6 +64,11 @@ class Seconds(RuleBasedStateMachine):
     def positions_are_asked_for(self, symbol: str) -> None:
         self.requests.refresh_positions(symbol)
         self.asked.setdefault(f"positions.{symbol}", self.now_s)
+
+    @rule(symbol=st.sampled_from(SYMBOLS))
+    def terms_are_asked_for(self, symbol: str) -> None:
+        self.requests.read_terms(symbol)
+        self.asked.setdefault(f"terms.{symbol}", self.now_s)
 
     @rule()
     def the_wallet_is_asked_for(self) -> None:
@@ -111,6 +118,7 @@ class Seconds(RuleBasedStateMachine):
                         ("position_check", self.intervals.position_check_s),
                         ("wallet_check", self.intervals.wallet_s),
                         ("clock_check", CLOCK_S),
+                        ("terms_check", TERMS_S),
                         ("money_check", MONEY_S),
                         ("unsettled", REFRESH_MIN_S if unsettled else 0.0),
                     )
@@ -130,12 +138,12 @@ class Seconds(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert len(self.state.last_s) <= 6 + 4 + len(SYMBOLS)
+        assert len(self.state.last_s) <= 7 + 4 + 2 * len(SYMBOLS)
 
     def teardown(self) -> None:
         """Once every job ends, everything that was asked for is served within its time apart."""
         self.running.clear()
-        self.a_second(REFRESH_MIN_S + 1, unsettled=False)  # one more: sums of seconds are not exact
+        self.a_second(APART_S[JobKind.TERMS] + 1, unsettled=False)  # one more: sums of seconds are not exact
         assert self.wrong == []
         assert not self.asked
 

@@ -1,0 +1,46 @@
+"""What an operator can do about a refused order, by code and kind. A table, pure."""
+
+from __future__ import annotations
+
+from gridbot.exchange.failures import ErrorKind, ExchangeError
+
+__all__ = ["remedy_for"]
+
+_TERMS = "its instrument is read again; if it goes on, restart the account, and look at amount and grid_step"
+_BY_TEXT = (
+    (
+        "position idx",
+        "the symbol is not in hedge mode: close its positions and orders on Bybit, gridbot then switches it back",
+    ),
+    ("openapi sign params", "check the API key"),
+    ("does not know this code", "look for it in Bybit's list of error codes, and report it"),
+)
+_BY_CODE = {
+    110003: "the price is outside what the exchange allows now: narrow the grid, or wait until the price comes back",
+    110017: "nothing is left of the position to close: cancel the order that closes it, or leave it to that one",
+    110020: "too many orders rest on the symbol: cancel some, or lower grid_count",
+    110094: "the order is worth too little: raise amount",
+    170193: "the price is too high for the exchange: narrow the grid",
+    170194: "the price is too low for the exchange: narrow the grid",
+}
+_BY_KIND = {
+    ErrorKind.RATE_LIMIT: "it sends less by itself",
+    ErrorKind.IP_BAN: "it waits by itself; run fewer programs on this address",
+    ErrorKind.RETRY: "it tries again by itself; look at the connection and at Bybit's status page",
+    ErrorKind.AMBIGUOUS: "each order is looked up by itself; look at the connection and at Bybit's status page",
+    ErrorKind.RESYNC: "positions and orders are read again by themselves; look at what else trades on the account",
+    ErrorKind.AUTH: "check the API key",
+    ErrorKind.DUPLICATE: "each order is looked up by itself; does another program trade with this account?",
+    ErrorKind.NOT_FOUND: "orders are compared with the exchange by themselves",
+    ErrorKind.BALANCE: "add funds, or lower amount or grid_count",
+    ErrorKind.PARAM: _TERMS,
+    ErrorKind.NOOP: "orders are compared with the exchange by themselves",
+    ErrorKind.HALT: "the exchange restricts the account or the symbol: look at its messages there",
+}
+
+
+def remedy_for(error: ExchangeError) -> str:
+    """One sentence: what to do, or what is done already."""
+    lowered = error.message.lower()
+    by_text = next((remedy for marker, remedy in _BY_TEXT if marker in lowered), "")
+    return by_text or _BY_CODE.get(error.ret_code or 0, _BY_KIND[error.kind])

@@ -1,0 +1,173 @@
+"""Whether orders get through: what the exchange answers to create requests, as one step function. Pure.
+
+::
+
+    lane    open ──Refused, enough of them in a row──► shut ──Accepted, or nothing refused for a while──► open
+
+A strategy has four lanes: opens and closes of its long and its short. A lane is *shut* when the newest `SHUT_AFTER`
+requests of it were refused and none was accepted in between. What may pass by itself (a lost answer, an overloaded
+exchange, a close that finds nothing left) shuts it only when it has lasted for `PATIENCE_S`. The breakers of levels
+hold single prices back; this says that nothing passes at all, why, and what can be done.
+
+    event      what changes                                        effect
+    Refused    one more in the row of the lane                     ReadTerms, unless what was refused passes by itself
+    Accepted   the row ends                                        -
+
+Refusals that have an alert of their own are not counted: key, ban and halt (`UNCOUNTED`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gridbot.core import Direction
+from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.exchange.remedies import remedy_for
+
+__all__ = [
+    "FORGOTTEN_S",
+    "PASSING",
+    "PATIENCE_S",
+    "SHUT_AFTER",
+    "UNCOUNTED",
+    "Accepted",
+    "Event",
+    "Lane",
+    "Passage",
+    "ReadTerms",
+    "Refused",
+    "Row",
+    "blocked",
+    "step",
+]
+
+SHUT_AFTER = 3
+"""Refusals in a row, as many as open the breaker of one level."""
+PATIENCE_S = 30.0
+FORGOTTEN_S = 300.0
+"""A lane of which nothing was refused for so long is not held to be shut: nothing is wanted of it any more."""
+REDUCE_ONLY_ZERO = 110017
+NOTHING: Mapping[Direction, str] = {}
+UNCOUNTED = frozenset({ErrorKind.IP_BAN, ErrorKind.AUTH, ErrorKind.HALT})
+PASSING = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.RETRY, ErrorKind.AMBIGUOUS, ErrorKind.DUPLICATE, ErrorKind.NOOP})
+"""What may pass by itself, or may have taken effect."""
+
+
+class Lane(NamedTuple):
+    """What a strategy sends of one kind."""
+
+    strategy: str
+    direction: Direction
+    closes: bool
+
+    def __str__(self) -> str:
+        return f"{'close' if self.closes else 'open'} of its {self.direction}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Refusals without an acceptance between them: how many, when the first and the newest came (monotonic s)."""
+
+    count: int
+    since_s: float
+    last_s: float
+    error: ExchangeError
+
+    may_pass: bool = False
+    """Whether it may pass by itself."""
+
+    def is_shut(self, now_s: float, *, has_cause: bool = False) -> bool:
+        """Whether nothing of the lane passes at the moment; with `has_cause` it is known that it cannot."""
+        if self.count < SHUT_AFTER or now_s - self.last_s >= FORGOTTEN_S:
+            return False
+        return has_cause or not self.may_pass or self.last_s - self.since_s >= PATIENCE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The state: a row for each lane that was refused last, None for one that was accepted."""
+
+    lanes: Mapping[Lane, Row | None] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------------- events and effects
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A create request was refused or its answer was lost."""
+
+    lane: Lane
+    error: ExchangeError
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A create request was accepted, or its order is seen to rest."""
+
+    lane: Lane
+
+
+Event = Refused | Accepted
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTerms:
+    """What the exchange allows on this strategy's symbol may have changed: read instrument, mode and leverage."""
+
+    strategy: str
+
+
+def step(state: Passage, event: Event, now_s: float) -> tuple[Passage, list[ReadTerms]]:
+    """Apply an event at `now_s` (monotonic seconds)."""
+    lane = event.lane
+    known = state.lanes.get(lane)
+    if isinstance(event, Accepted):
+        if lane in state.lanes and known is None:
+            return state, []
+        return Passage({**state.lanes, lane: None}), []
+    error = event.error
+    if error.kind in UNCOUNTED:
+        return state, []
+    if known is None or now_s - known.last_s >= FORGOTTEN_S:
+        known = Row(0, now_s, now_s, error)
+    row = Row(known.count + 1, known.since_s, now_s, error, _may_pass(lane, error))
+    wants_terms = not row.may_pass or row.is_shut(now_s)
+    return Passage({**state.lanes, lane: row}), [ReadTerms(lane.strategy)] if wants_terms else []
+
+
+def blocked(
+    state: Passage, strategy: str, now_s: float, *, hints: Iterable[str] = (), covers: Mapping[Direction, str] = NOTHING
+) -> str:
+    """What does not get through of a strategy, why, and what can be done; empty when everything does.
+
+    `hints` are what is known besides, such as that the exchange's terms have changed; `covers` says which order of
+    somebody else covers a leg, so that there is nothing left to close.
+    """
+    lanes = {lane: row for lane, row in state.lanes.items() if lane.strategy == strategy}
+    shut = {
+        lane: row
+        for lane, row in lanes.items()
+        if row is not None and row.is_shut(now_s, has_cause=_is_covered(lane, row, covers))
+    }
+    if not shut:
+        return ""
+    tried = [lane for lane, row in lanes.items() if row is None or now_s - row.last_s < FORGOTTEN_S]
+    what = "order" if len(shut) == len(tried) else " and no ".join(str(lane) for lane in shut)
+    newest = max(shut.values(), key=lambda row: row.last_s)
+    count = sum(row.count for row in shut.values())
+    found = [f"{strategy}: no {what} gets through, {count} refused in a row: {newest.error}", *hints]
+    found += [covers[lane.direction] for lane, row in shut.items() if _is_covered(lane, row, covers)]
+    return "; ".join([*found, remedy_for(newest.error)])
+
+
+def _may_pass(lane: Lane, error: ExchangeError) -> bool:
+    """A close that finds nothing left often passes later: news of orders and of positions are not in step."""
+    return error.kind in PASSING or (lane.closes and error.ret_code == REDUCE_ONLY_ZERO)
+
+
+def _is_covered(lane: Lane, row: Row, covers: Mapping[Direction, str]) -> bool:
+    """Whether nothing can be closed because an order of somebody else does."""
+    return lane.closes and row.error.ret_code == REDUCE_ONLY_ZERO and lane.direction in covers

@@ -1,0 +1,74 @@
+"""Whether the orders of each strategy get through, and what is known of why not (`risk/passage.py` decides)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gridbot.core import Direction, OrderUpdateEvent
+from gridbot.orders.book import OrderBook
+from gridbot.orders.order import OrderState, TrackedOrder, Transition
+from gridbot.orders.outcomes import OrderResult
+from gridbot.ports import Clock
+from gridbot.risk.passage import Accepted, Event, Lane, Passage, Refused, blocked, step
+from gridbot.worker.refresh_requests import RefreshRequests
+
+__all__ = ["PassageWatch"]
+
+UNPROVED = frozenset({OrderState.PENDING, OrderState.UNRESOLVED})
+
+
+class PassageWatch:
+    """One per account; it owns the rows of refusals."""
+
+    def __init__(self, clock: Clock, requests: RefreshRequests) -> None:
+        self._clock = clock
+        self._requests = requests
+        self._state = Passage()
+        self.terms: dict[str, str] = {}
+        """What is wrong with the exchange's terms, by symbol, as they were read last; changed by `terms_read`."""
+
+    def answered(self, order: TrackedOrder, result: OrderResult) -> None:
+        """A create request was answered."""
+        if result.ack is not None:
+            self._take(Accepted(_lane(order)), order.symbol)
+        elif result.error is not None:
+            self._take(Refused(_lane(order), result.error), order.symbol)
+
+    def moved(self, transition: Transition) -> None:
+        """An order has another state: one that rests after all has got through, whatever its answer was."""
+        if transition.before in UNPROVED and transition.after is OrderState.OPEN:
+            self._take(Accepted(_lane(transition.order)), transition.order.symbol)
+
+    def terms_read(self, symbol: str, text: str) -> None:
+        """The exchange's terms were read; `text` says what is wrong with them, empty for nothing."""
+        self.terms[symbol] = text
+
+    def blocked(self, book: OrderBook, strategy: str) -> str:
+        """What does not get through of a strategy, why, and what can be done; empty when everything does."""
+        terms = self.terms.get(book.instrument.symbol, "")
+        return blocked(
+            self._state,
+            strategy,
+            self._clock.monotonic_s(),
+            hints=[terms] if terms else (),
+            covers=_covers(book.strangers.values()),
+        )
+
+    def _take(self, event: Event, symbol: str) -> None:
+        self._state, effects = step(self._state, event, self._clock.monotonic_s())
+        if effects:
+            self._requests.read_terms(symbol)
+
+
+def _covers(strangers: Iterable[OrderUpdateEvent]) -> dict[Direction, str]:
+    """Which order that is not ours closes each leg; side and leg say so, the flag need not (docs/bybit.md 3.5)."""
+    return {
+        row.direction: f"an order that is not ours covers the {row.direction}: {row.side} {row.qty} @ {row.price} "
+        f"({row.order_id})"
+        for row in strangers
+        if row.direction is not None and row.side is row.direction.close_side
+    }
+
+
+def _lane(order: TrackedOrder) -> Lane:
+    return Lane(order.strat_id, order.direction, order.reduce_only)

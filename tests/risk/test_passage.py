@@ -1,0 +1,180 @@
+"""Whether orders get through: rows of refusals, what shuts a lane, and what is said of it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbot.core import Direction
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.risk.passage import (
+    FORGOTTEN_S,
+    PATIENCE_S,
+    SHUT_AFTER,
+    UNCOUNTED,
+    Accepted,
+    Event,
+    Lane,
+    Passage,
+    ReadTerms,
+    Refused,
+    Row,
+    blocked,
+    step,
+)
+
+OPENS, CLOSES = Lane("btc", Direction.LONG, False), Lane("btc", Direction.LONG, True)
+TICK = make_error("buy price is not on the tick", ErrorKind.PARAM, ret_code=10001)
+NOTHING_LEFT = make_error("current position is zero", ErrorKind.RESYNC, ret_code=110017)
+UNKNOWN = make_error("whatever; gridbot does not know this code", ErrorKind.AMBIGUOUS, ret_code=181001)
+LOST = make_error("no answer in time", ErrorKind.AMBIGUOUS)
+
+
+class Told:
+    """A passage and what it asked for."""
+
+    def __init__(self) -> None:
+        self.state = Passage()
+        self.effects: list[ReadTerms] = []
+
+    def refused(self, error: ExchangeError, *times: float, lane: Lane = OPENS) -> None:
+        for now_s in times:
+            self.state, effects = step(self.state, Refused(lane, error), now_s)
+            self.effects += effects
+
+    def accepted(self, now_s: float, lane: Lane = OPENS) -> None:
+        self.state, effects = step(self.state, Accepted(lane), now_s)
+        assert effects == []
+
+    def says(self, now_s: float, **more: object) -> str:
+        return blocked(self.state, "btc", now_s, **more)  # type: ignore[arg-type]
+
+
+def test_three_refusals_in_a_row_shut_a_lane_and_it_says_why_and_what_to_do() -> None:
+    told = Told()
+    told.refused(TICK, 0.0, 0.1)
+    assert told.says(0.2) == ""
+    told.refused(TICK, 0.2)
+    assert told.says(0.2) == (
+        "btc: no order gets through, 3 refused in a row: buy price is not on the tick (retCode 10001, param); "
+        "its instrument is read again; if it goes on, restart the account, and look at amount and grid_step"
+    )
+    assert told.effects == [ReadTerms("btc")] * 3
+    assert blocked(told.state, "eth", 0.2) == "", "another strategy"
+
+
+def test_an_acceptance_ends_the_row() -> None:
+    told = Told()
+    told.refused(TICK, 0.0, 0.1, 0.2)
+    told.accepted(0.3)
+    before = told.state
+    told.accepted(0.4)
+    assert told.state is before, "most answers change nothing"
+    told.refused(TICK, 0.5, 0.6)
+    assert told.says(0.6) == ""
+
+
+def test_closes_that_are_refused_are_told_although_opens_pass_and_what_covers_the_leg_is_named() -> None:
+    told = Told()
+    told.accepted(0.0)
+    told.refused(NOTHING_LEFT, 1.0, 2.0, 3.0, lane=CLOSES)
+    text = told.says(3.0, covers={Direction.LONG: "an order that is not ours covers the long"})
+    assert text.startswith("btc: no close of its long gets through, 3 refused in a row: current position is zero")
+    assert "; an order that is not ours covers the long; nothing is left of the position to close" in text
+    assert told.says(3.0, covers={Direction.SHORT: "an order that is not ours covers the short"}) == ""
+
+
+def test_closes_that_find_nothing_left_are_told_when_that_lasts() -> None:
+    """News of orders and of positions are not in step: now and then a close is one too many."""
+    told = Told()
+    told.refused(NOTHING_LEFT, 1.0, 2.0, 3.0, lane=CLOSES)
+    assert told.says(3.0) == ""
+    assert told.effects == []
+    told.refused(NOTHING_LEFT, 1.0 + PATIENCE_S, lane=CLOSES)
+    assert "cancel the order that closes it" in told.says(1.0 + PATIENCE_S)
+    assert told.effects == [ReadTerms("btc")]
+
+
+def test_several_lanes_are_named_and_all_of_them_are_the_strategy() -> None:
+    told = Told()
+    shorts = Lane("btc", Direction.SHORT, False)
+    told.accepted(0.0, lane=shorts)
+    told.refused(TICK, 0.0, 0.1, 0.2)
+    told.refused(TICK, 0.0, 0.1, 0.2, lane=CLOSES)
+    assert "no open of its long and no close of its long gets through, 6 refused" in told.says(1.0)
+    told.refused(TICK, 1.0, 1.1, 1.2, lane=shorts)
+    assert "btc: no order gets through, 9 refused" in told.says(2.0)
+    assert "; the tick has changed; " in told.says(2.0, hints=["the tick has changed"])
+
+
+def test_what_may_pass_by_itself_shuts_a_lane_only_when_it_lasts() -> None:
+    told = Told()
+    told.refused(LOST, 0.0, 1.0, 2.0, PATIENCE_S - 1)
+    assert told.says(PATIENCE_S) == ""
+    told.refused(LOST, PATIENCE_S)
+    assert "look at the connection" in told.says(PATIENCE_S)
+    assert told.effects == [ReadTerms("btc")], "once it has lasted: it may be about the symbol"
+
+
+def test_a_code_nobody_knows_is_told_and_has_the_terms_read() -> None:
+    told = Told()
+    told.refused(UNKNOWN, 0.0, 1.0)
+    assert told.effects == []
+    told.refused(UNKNOWN, PATIENCE_S)
+    assert told.effects == [ReadTerms("btc")]
+    assert "retCode 181001" in told.says(PATIENCE_S)
+    assert "report it" in told.says(PATIENCE_S)
+
+
+def test_refusals_that_have_an_alert_of_their_own_are_not_counted() -> None:
+    told = Told()
+    for kind in UNCOUNTED:
+        told.refused(make_error("x", kind), 0.0, 10.0, 20.0, 60.0)
+    assert told.state == Passage()
+
+
+def test_a_lane_of_which_nothing_was_refused_for_long_is_forgotten() -> None:
+    told = Told()
+    told.refused(TICK, 0.0, 0.1, 0.2)
+    assert told.says(FORGOTTEN_S)
+    assert told.says(FORGOTTEN_S + 0.2) == ""
+    told.refused(TICK, FORGOTTEN_S + 1)
+    row = told.state.lanes[OPENS]
+    assert isinstance(row, Row)
+    assert (row.count, row.since_s) == (1, FORGOTTEN_S + 1)
+
+
+ERRORS = st.sampled_from((TICK, NOTHING_LEFT, UNKNOWN, LOST, make_error("x", ErrorKind.AUTH)))
+MAY_PASS = {OPENS: (UNKNOWN, LOST), CLOSES: (NOTHING_LEFT, UNKNOWN, LOST)}
+EVENTS = st.one_of(
+    st.builds(Refused, st.sampled_from((OPENS, CLOSES)), ERRORS), st.builds(Accepted, st.sampled_from((OPENS, CLOSES)))
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from((0.0, 1.0, 20.0, 400.0)), EVENTS), max_size=60))
+def test_a_lane_is_shut_exactly_when_nothing_of_it_has_passed_for_long_enough(
+    run: list[tuple[float, Event]],
+) -> None:
+    """Against a plain model: the refusals since the newest acceptance or the newest long silence."""
+    state, now_s = Passage(), 0.0
+    rows: dict[Lane, list[tuple[float, ExchangeError]]] = {OPENS: [], CLOSES: []}
+    for wait_s, event in run:
+        now_s += wait_s
+        state, _ = step(state, event, now_s)
+        row = rows[event.lane]
+        if isinstance(event, Accepted):
+            row.clear()
+        elif event.error.kind not in UNCOUNTED:
+            if row and now_s - row[-1][0] >= FORGOTTEN_S:
+                row.clear()
+            row.append((now_s, event.error))
+        shut = {
+            lane
+            for lane, row in rows.items()
+            if len(row) >= SHUT_AFTER
+            and now_s - row[-1][0] < FORGOTTEN_S
+            and (row[-1][1] not in MAY_PASS[lane] or row[-1][0] - row[0][0] >= PATIENCE_S)
+        }
+        assert bool(blocked(state, "btc", now_s)) == bool(shut)
+        assert {lane for lane, known in state.lanes.items() if known is not None and known.is_shut(now_s)} == shut
+    assert len(state.lanes) <= 2
