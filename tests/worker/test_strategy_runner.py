@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -66,6 +67,25 @@ async def test_an_execution_counts_once() -> None:
         bench.runner.on_execution(bench.fill(order))
     assert bench.context.ledger.of("btc").fills == 1
     assert len(bench.notes.of(ExecutionRecord)) == 1
+
+
+async def test_each_fill_is_saved_as_told_before_it_is_recorded_also_one_that_moves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Simulator, seed 31: long and short filled at one price, a death, and the second fill was told again."""
+    bench = await trading()
+    order = bench.order_at(Side.BUY)
+    fills = [bench.fill(order), replace(bench.fill(order), exec_id="at the same price")]
+    saved: list[tuple[list[str], int]] = []
+    monkeypatch.setattr(
+        bench.runner.saving, "_save", lambda told: saved.append((sorted(told), len(bench.notes.of(ExecutionRecord))))
+    )
+    bench.runner.on_execution(fills[0])
+    version = bench.runner.engine.state_version
+    bench.runner.on_execution(fills[0])
+    bench.runner.on_execution(fills[1])
+    assert bench.runner.engine.state_version == version
+    assert saved == [([fills[0].exec_id], 0), ([fills[1].exec_id], 1)]
 
 
 async def test_a_fill_moves_the_grid_and_saves_it() -> None:
