@@ -82,7 +82,7 @@ def carry_out(orders: LimitOrders, intents: Sequence[Any]) -> None:
         if isinstance(intent, CancelIntent):
             rows[:] = [order for order in rows if order.key != intent.key]
         else:
-            rows.append(LimitOrder(intent.client_order_id, intent.side, intent.ticks))
+            rows.append(LimitOrder(f"{intent.direction}-{intent.ticks}-{orders.version}", intent.side, intent.ticks))
     orders.version += bool(intents)
 
 

@@ -13,6 +13,7 @@ import socket
 import statistics
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -23,8 +24,9 @@ import aiohttp
 import psutil
 from pybit.unified_trading import HTTP
 
+from gridbot.core.vocabulary import Side
 from gridbot.paper.api.auth import sign
-from gridbot.paper.api.dispatch import Api
+from gridbot.paper.api.dispatch import ROUTES, Api
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
@@ -33,6 +35,7 @@ from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig
 from gridbot.paper.storage.exchange_file import ExchangeFile
 
+BLOCK = 20  # requests in a row to one of two exchanges that are compared
 ACCOUNTS = tuple(PaperAccount(f"a{n}", f"key-{n}", f"secret-{n}", Decimal(1_000_000)) for n in range(50))
 
 
@@ -41,6 +44,7 @@ def configuration(**changes: Any) -> PaperConfig:
         "position_mode": "hedge",
         "control": True,
         "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0},
+        "link_id_retention_s": 0,
         "market": {"source": "manual", "symbols": {"BTCUSDT": {"price": 60000}}},
     }
     return PaperConfig.model_validate(values | changes)
@@ -124,32 +128,95 @@ def pybit_round_trips(count: int) -> None:
 
 def in_process(count: int) -> None:
     """The exchange's own work on a create-order, without sockets: signature, checks, order, answer, rows to push."""
-    for what, topics, kept in (
-        ("nobody listening", set(), False),
-        ("four private topics", {"order", "execution", "position", "wallet"}, False),
-        ("nobody listening, journal written for each", set(), True),
+    for what, topics in (
+        ("nobody listening", set()),
+        ("four private topics", {"order", "execution", "position", "wallet"}),
     ):
         best = float("inf")
         for _ in range(5):
-            directory = tempfile.TemporaryDirectory()
-            market = SymbolMarket(LISTINGS["BTCUSDT"], Decimal(60000), Decimal(10000), 0)
-            exchange = Exchange(configuration(), {"BTCUSDT": market}, "0123456789ab", 0)
-            exchange.state.add_account("a0", "key-0", "secret-0", Decimal(1_000_000)).listening = topics
-            file = ExchangeFile(Path(directory.name) / "state.json")
-            if kept:
-                file.open(exchange)
+            exchange = alone(topics)
             api, requests = Api(exchange), [signed_order(number) for number in range(count)]
             before = time.process_time()
             for headers, body in requests:
                 reply = api.handle("POST", "/v5/order/create", headers, body, 1000)
                 exchange.outbox.take()
-                if kept:
-                    file.write_changes()
             best = min(best, (time.process_time() - before) / count)
             assert b'"retCode":0' in reply.body, reply
-            file.close()
-            directory.cleanup()
         report(f"create-order in process, {what}", orders=count, cpu_us_per_order=round(best * 1e6, 1))
+
+
+def alone(topics: set[str]) -> Exchange:
+    """An exchange without a server, and one account that listens to topics."""
+    market = SymbolMarket(LISTINGS["BTCUSDT"], Decimal(60000), Decimal(10000), 0)
+    exchange = Exchange(configuration(), {"BTCUSDT": market}, "0123456789ab", 0)
+    exchange.state.add_account("a0", "key-0", "secret-0", Decimal(1_000_000)).listening = topics
+    return exchange
+
+
+def state_file_in_process(blocks: int) -> None:
+    """What a state file costs, the exchange's own work alone: two exchanges take turns, one with a state file."""
+    used: dict[bool, list[float]] = {False: [], True: []}
+    topics = {"order", "execution", "position", "wallet"}
+    for start in range(blocks):
+        with tempfile.TemporaryDirectory() as directory:
+            file, exchanges = ExchangeFile(Path(directory) / "state.json"), (alone(topics), alone(topics))
+            file.open(exchanges[1])
+            apis, requests = [Api(exchange) for exchange in exchanges], [signed_order(n) for n in range(400)]
+            for first in range(0, len(requests), BLOCK):
+                for kept in ((first // BLOCK + start) % 2 == 0, (first // BLOCK + start) % 2 == 1):
+                    before = time.thread_time()
+                    for headers, body in requests[first : first + BLOCK]:
+                        apis[kept].handle("POST", "/v5/order/create", headers, body, 1000)
+                        if kept:
+                            file.write_changes()
+                        exchanges[kept].outbox.take()
+                    used[kept].append((time.thread_time() - before) / BLOCK)
+            file.close()
+    report_pair("state file: create-order in process, four private topics", used)
+
+
+def state_file_over_a_socket(blocks: int) -> None:
+    """The same with whole servers: two take turns at blocks of requests over a bare socket."""
+    used: dict[bool, list[float]] = {False: [], True: []}
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        exchange(configuration()) as without,
+        exchange(configuration(state_file=Path(directory) / "state.json")) as kept,
+    ):
+        for block in range(blocks):
+            for has_file in (block % 2 == 0, block % 2 == 1):
+                url, process = kept if has_file else without
+                requests = [raw_request(number, ACCOUNTS[0]) for number in range(400)]
+                host, port = url.removeprefix("http://").split(":")
+                with socket.create_connection((host, int(port))) as connection:
+                    for first in range(0, 400, BLOCK):
+                        before = precise_cpu_s(process)
+                        for request in requests[first : first + BLOCK]:
+                            connection.sendall(request)
+                            assert b'"retCode":0' in connection.recv(65536)
+                        used[has_file].append((precise_cpu_s(process) - before) / BLOCK)
+                session = HTTP(api_key="key-0", api_secret="secret-0")
+                session.endpoint = url
+                cancel_all(session)
+    report_pair("state file: create-order over a bare socket", used)
+
+
+def precise_cpu_s(process: psutil.Process) -> float:
+    """CPU seconds of the main thread of a process, to the nanosecond; `cpu_times` counts hundredths."""
+    return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def report_pair(what: str, used: dict[bool, list[float]]) -> None:
+    """A tenth of the blocks are cheaper than the figure: other load on the machine only ever adds."""
+    without, kept = (percentile(used[has_file], 0.1) * 1e6 for has_file in (False, True))
+    report(
+        what,
+        blocks=len(used[True]),
+        cpu_us_without=round(without, 1),
+        cpu_us_with=round(kept, 1),
+        more_us=round(kept - without, 1),
+        more_percent=round((kept / without - 1) * 100, 1),
+    )
 
 
 def signed_order(number: int) -> tuple[dict[str, str], bytes]:
@@ -171,13 +238,13 @@ def raw_request(number: int, account: PaperAccount) -> bytes:
     ).encode() + body
 
 
-def raw_round_trips(count: int, *, listen: bool = False, pause_s: float = 0.0, state_file: Path | None = None) -> None:
+def raw_round_trips(count: int, *, listen: bool = False, pause_s: float = 0.0) -> None:
     """The same without pybit: a socket that writes prepared requests. Shows the server, not the client.
 
     With a pause the server falls asleep between requests, as it does while pybit prepares the next one: the difference
     is what waking up costs.
     """
-    with exchange(configuration(state_file=state_file)) as (url, process):
+    with exchange(configuration()) as (url, process):
         host, port = url.removeprefix("http://").split(":")
         listener = start_listener(url) if listen else None
         latencies: list[float] = []
@@ -203,8 +270,7 @@ def raw_round_trips(count: int, *, listen: bool = False, pause_s: float = 0.0, s
         report(
             "create-order over a bare socket"
             + (", four private topics listening" if listen else "")
-            + (f", one each {pause_s * 1000:g} ms" if pause_s else "")
-            + (", with a state file" if state_file else ""),
+            + (f", one each {pause_s * 1000:g} ms" if pause_s else ""),
             orders=len(latencies),
             per_second=round(len(latencies) / sum(latencies)),
             p50_us=round(percentile(latencies, 0.5) * 1e6),
@@ -303,6 +369,30 @@ def memory(accounts: int, orders: int) -> None:
         )
 
 
+def history(count: int) -> None:
+    """What an account remembers of each order that was filled: the order, its execution, its closed profit and loss."""
+    exchange = alone(set())
+    account, create = exchange.accounts["a0"], ROUTES["/v5/order/create"]
+
+    def fill(number: int) -> None:
+        buys = number % 2 == 0
+        terms = {"side": "Buy" if buys else "Sell", "price": "59990.00" if buys else "60010.00"}
+        Api(exchange).call(create, "", account, order(number) | terms, number)
+        for side, ticks in ((Side.SELL, 599_000), (Side.BUY, 601_000), (Side.BUY, 600_000)):
+            exchange.trade("BTCUSDT", side, ticks, Decimal(0), number)
+        exchange.outbox.take()
+
+    fill(0)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(1, count + 1):
+        fill(number)
+    used = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert len(account.executions) == count + 1
+    report("history", filled_orders=count, bytes_per_filled_order=round(used / count))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a figure")
@@ -312,11 +402,11 @@ def main() -> None:
     pybit_round_trips(count)
     raw_round_trips(count)
     raw_round_trips(count, pause_s=0.002)
-    with tempfile.TemporaryDirectory() as directory:
-        raw_round_trips(count, state_file=Path(directory) / "state.json")
-        raw_round_trips(count, pause_s=0.002, state_file=Path(directory) / "again.json")
+    state_file_in_process(3 if quick else 30)
+    state_file_over_a_socket(4 if quick else 40)
     raw_round_trips(count, listen=True)
     asyncio.run(fan_out(50, 3 if quick else 10))
+    history(2000)
     memory(10 if quick else 50, 100)
 
 

@@ -58,6 +58,7 @@ ENDS_AFTER_S: Mapping[str, float] = {
     # Comes and goes: the next time soon after is the same incident.
     "cap": 60.0,
     "refused": 10.0,
+    "standstill": 60.0,
     "down": 60.0,
     # Over when its owner says so.
     "journal": math.inf,

@@ -6,13 +6,13 @@ the order book must never take "cut off" for "gone" (incidents L49, L50).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from gridbot.bybit.clocks import monotonic_s
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import from_ret_code
+from gridbot.bybit.pace import Pace
 from gridbot.bybit.raw_fields import parse_rows, time_of
 from gridbot.bybit.session import Reply, RestTransport
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
@@ -92,15 +92,17 @@ class Calls:
                 self._banned_until_s = monotonic_s() + self._ban_silence_s
             raise
 
-    async def _listing(self, endpoint: str, *, pause_s: float = 0.0, **params: Any) -> list[Any]:
+    async def _listing(self, endpoint: str, *, pace: Pace | None = None, **params: Any) -> list[Any]:
         """Rows of all pages: up to an empty cursor or an empty page. TruncatedListing after `MAX_PAGES`.
 
-        `pause_s` between two pages keeps a long listing below the endpoint's limit.
+        `pace` says when each page may be asked for.
         """
         rows: list[Any] = []
         seen: set[str] = set()
         cursor: dict[str, str] = {}
         for _ in range(MAX_PAGES):
+            if pace is not None:
+                await pace.turn()
             envelope = await self._call(endpoint, **params, **cursor)
             page = rows_of(envelope, endpoint)
             rows += page
@@ -111,7 +113,6 @@ class Calls:
                 raise TruncatedListing(f"{endpoint}: the cursor of page {len(seen) + 1} leads back; nothing was used")
             seen.add(following)
             cursor = {"cursor": following}
-            await asyncio.sleep(pause_s)
         raise TruncatedListing(
             f"{endpoint}: expected an end within {MAX_PAGES} pages, got more ({len(rows)} rows); nothing was used"
         )

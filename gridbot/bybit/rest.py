@@ -8,6 +8,7 @@ from typing import Any
 
 from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_of, texts, whole
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
+from gridbot.bybit.pace import Pace
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.raw_fields import decimal_or_none, int_or_none
@@ -17,6 +18,7 @@ from gridbot.core.instrument import Instrument
 from gridbot.exchange.failures import ErrorKind, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
+from gridbot.rolling_limit import RollingLimit
 
 __all__ = ["BybitRest"]
 
@@ -24,8 +26,8 @@ WEEK_MS = 7 * 24 * 3600 * 1000
 HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
 """Bybit keeps executions for two years; asking further back only costs requests."""
 SMALLEST_WINDOW_MS = 60_000
-TRANSACTIONS_PAUSE_S = 0.05
-"""Bybit allows 25 of these requests a second."""
+TRANSACTIONS_PER_S = 20
+"""Of the 25 requests for the transaction log that Bybit allows."""
 HEDGE_MODE = 3
 SETTLE_COIN = "USDT"
 
@@ -138,15 +140,19 @@ class BybitRest(Calls):
             raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
-    async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
+    async def transactions(
+        self, start_ms: int, end_ms: int, *, of_address: RollingLimit | None = None
+    ) -> list[Transaction]:
         """Every movement of the USDT wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
-        A period with more rows than a listing may have is read in halves.
+        A period with more rows than a listing may have is read in halves. `of_address` also limits the requests; it is
+        shared by all that read from this address.
         """
+        pace = Pace(RollingLimit(TRANSACTIONS_PER_S, 1.0), *([] if of_address is None else [of_address]))
         found: list[Transaction] = []
         while start_ms <= end_ms:
             stop_ms = min(end_ms, start_ms + WEEK_MS - 1)
-            found += reversed(await _transactions(self, start_ms, stop_ms))
+            found += reversed(await _transactions(self, start_ms, stop_ms, pace))
             start_ms = stop_ms + 1
         return found
 
@@ -249,15 +255,16 @@ def _scope(symbol: str | None) -> dict[str, Any]:
     return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
 
 
-async def _transactions(rest: BybitRest, start_ms: int, end_ms: int) -> list[Transaction]:
+async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, pace: Pace) -> list[Transaction]:
     """Newest first, as the exchange lists them; at most seven days."""
     window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
     scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
     try:
-        rows = await rest._listing("account/transaction-log", pause_s=TRANSACTIONS_PAUSE_S, **scope, **window)
+        rows = await rest._listing("account/transaction-log", pace=pace, **scope, **window)
     except TruncatedListing:
         if end_ms - start_ms < SMALLEST_WINDOW_MS:
             raise
         middle_ms = (start_ms + end_ms) // 2
-        return await _transactions(rest, middle_ms + 1, end_ms) + await _transactions(rest, start_ms, middle_ms)
+        later = await _transactions(rest, middle_ms + 1, end_ms, pace)
+        return later + await _transactions(rest, start_ms, middle_ms, pace)
     return whole(parse_transaction, rows, "account/transaction-log")

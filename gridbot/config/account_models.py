@@ -90,7 +90,9 @@ class AccountConfig(Model):
 
     ALIASES = ("testnet",)
 
-    name: Name = Field(description="Unique; letters, digits, _ and -. Names directories and log lines.")
+    name: Name = Field(
+        description="Unique; letters, digits, _ and -. Part of every order's identity: change it only while none rests."
+    )
     api_key: SecretStr = Field(SecretStr(""), description="API key, as ${VARIABLE}; not needed on paper.")
     api_secret: SecretStr = Field(SecretStr(""), description="API secret, as ${VARIABLE}; not needed on paper.")
     environment: Environment = Field(

@@ -13,6 +13,7 @@ from typing import Any
 from gridbot.config.account_models import missing_keys
 from gridbot.config.errors import Loc, Problem
 from gridbot.exchange.environment import Environment
+from gridbot.orders.ids import account_tag, strategy_tag
 
 __all__ = ["Parts", "conflicts"]
 
@@ -45,6 +46,7 @@ def _accounts(parts: Parts) -> Iterator[Problem]:
         "accounts", parts.accounts, "name", lambda account: _folded(account.get("name")),
         "a name no other account has", "choose another name",
     )  # fmt: skip
+    yield from _same_tags("accounts", parts.accounts, "name", "environment", account_tag)
     yield from _twice(
         "accounts", parts.accounts, "api_key", lambda account: str(account["api_key"]), "a key no other account uses",
         "give each account its own API key: two workers on one account would trade against each other",
@@ -56,6 +58,9 @@ def _strategies(parts: Parts) -> Iterator[Problem]:
         "strategies", parts.strategies, "strat_id", lambda strategy: _folded(strategy.get("strat_id")),
         "a strat_id no other strategy has", "choose another: orders and saved grids belong to it",
     )  # fmt: skip
+    yield from _same_tags(
+        "strategies", parts.strategies, "strat_id", "account", lambda account, strat_id: strategy_tag(strat_id)
+    )
     yield from _twice(
         "strategies", parts.strategies, "symbol", _market,
         "one strategy per account and symbol", "use another account: the two would share one position",
@@ -99,6 +104,26 @@ def _twice(
             value = "the same" if key == "api_key" else f"`{entry[key]}`"
             yield Problem((section, index, key), wanted, f"{value} as {section}[{first[mine]}]", do)
         first.setdefault(mine, index)
+
+
+def _same_tags(
+    section: str, entries: Entries, key: str, among: str, tag_of: Callable[[str, str], str]
+) -> Iterator[Problem]:
+    """A problem for each entry whose orders would have the ids of an earlier one's, of those with the same `among`."""
+    first: dict[tuple[str, str], int] = {}
+    for index, entry in entries.items():
+        name, place = entry.get(key), str(entry.get(among))
+        if not isinstance(name, str) or not name:
+            continue  # reported elsewhere
+        tag = tag_of(place, name)
+        other = first.setdefault((place, tag), index)
+        if entries[other][key] != name:
+            yield Problem(
+                (section, index, key),
+                f"another {key}: it gives orders the same tag `{tag}` as `{entries[other][key]}`, {section}[{other}]",
+                f"`{name}`",
+                "change one of the two, best the one whose account has no orders; the tag is a hash of it",
+            )
 
 
 def _folded(name: Any) -> str | None:

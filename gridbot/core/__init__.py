@@ -16,7 +16,7 @@ from gridbot.core.events import (
     WalletEvent,
 )
 from gridbot.core.instrument import Instrument, RiskTier
-from gridbot.core.intents import CancelIntent, Intent, LimitOrder, LimitOrders, PlaceLimitIntent, client_order_id
+from gridbot.core.intents import CancelIntent, Intent, LimitOrder, LimitOrders, PlaceLimitIntent
 from gridbot.core.margin import (
     LegMargin,
     check_tiers,
@@ -72,7 +72,6 @@ __all__ = [
     "TickerEvent",
     "WalletEvent",
     "check_tiers",
-    "client_order_id",
     "closable",
     "fee_to_close",
     "imbalance_multiplier",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gridbot.core.vocabulary import Direction, Side
 
-__all__ = ["CancelIntent", "Intent", "LimitOrder", "LimitOrders", "PlaceLimitIntent", "client_order_id"]
+__all__ = ["CancelIntent", "Intent", "LimitOrder", "LimitOrders", "PlaceLimitIntent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,6 @@ class PlaceLimitIntent:
     direction: Direction
     reduce_only: bool
     level: int
-    client_order_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +73,3 @@ class CancelIntent:
 
 
 Intent = PlaceLimitIntent | CancelIntent
-
-
-def client_order_id(strat_id: str, symbol: str, side: Side, ticks: int, direction: Direction) -> str:
-    """Stable 16 hex digits of one level of one strategy (docs/strategy.md 3.1).
-
-    Quantity, level index and reduceOnly are left out, so that an order survives a shift of the grid. The price goes in
-    as whole ticks: `84.5` and `84.50` are one level.
-    """
-    text = f"{strat_id}_{symbol}_{side}_{ticks}_{direction}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -72,6 +72,8 @@ class Executor:
         self.trace = LatencyTrace(clock.monotonic_ns)
         self.queue = SendQueue(max_in_flight)
         """What waits, slots and budget; only `step` changes it."""
+        self.creates_sent = 0
+        """Orders whose create request has left."""
         self._gateway = gateway
         self._calls = GatewayCalls(gateway, on_fault)
         self._clock = clock
@@ -165,12 +167,9 @@ class Executor:
 
         When this returns, a task is under way that gives the slot back.
         """
-        entries = send.entries
-        broken = self._record(send) if send.kind is RequestKind.PLACE else []
-        if broken:
-            held = {order.key for (order, _), _ in broken}
-            entries = [entry for entry in entries if entry[0].key not in held]
+        entries, broken = self._record(send) if send.kind is RequestKind.PLACE else (send.entries, [])
         answer: Awaitable[list[OrderResult]] | None = None
+        self.creates_sent += len(entries) if send.kind is RequestKind.PLACE else 0
         try:
             self._before_send()
             if self.trace.on:
@@ -183,21 +182,26 @@ class Executor:
         self._tasks[task] = None
         task.add_done_callback(self._landed)
 
-    def _record(self, send: Send) -> list[tuple[Entry, OrderResult]]:
-        """Have the owners record the orders that leave now. Returns those that could not be, with their result.
+    def _record(self, send: Send) -> tuple[list[Entry], list[tuple[Entry, OrderResult]]]:
+        """Have the owners record the orders that leave now. Returns these, and those that could not be recorded.
 
-        That is *unresolved*: an earlier try of the same order may be on the exchange.
+        The result of such a one is *unresolved*: an earlier try of the same order may be on the exchange. What is not
+        wanted any more, since a fault has halted its strategy meanwhile, is in neither.
         """
+        leaving: list[Entry] = []
         broken: list[tuple[Entry, OrderResult]] = []
         sent_ms = self._clock.wall_ms()
         for entry in send.entries:
             order, owner = entry
+            if order.state is not send.kind.wanted:
+                continue
             try:
                 owner.sending(order, sent_ms)
+                leaving.append(entry)
             except Exception as error:  # noqa: BLE001 - reported
                 self._on_fault(f"{order.symbol}: recording an order before it leaves", error, order.symbol)
                 broken.append((entry, self._calls.broken(send.kind, error)))
-        return broken
+        return leaving, broken
 
     def _execute(self, send: Send, entries: list[Entry]) -> Awaitable[list[OrderResult]]:
         """Start the request now, not in a task: it leaves a turn of the loop earlier, and in order."""

@@ -66,6 +66,11 @@ class Lane:
         return len(self.heap)
 
     @property
+    def wanted(self) -> int:
+        """How many still need their request."""
+        return sum(order.state is self.kind.wanted for *_, order, _ in self.heap)
+
+    @property
     def waiting(self) -> list[TrackedOrder]:
         """The orders, the most urgent first."""
         return [entry[3] for entry in sorted(self.heap, key=lambda entry: entry[:3])]

@@ -1,44 +1,118 @@
-"""The id an order carries on the wire: its level, and a number that is new for each order.
+"""The id an order carries on the wire. It says whose the order is, whatever its terms or the market's rules become.
 
-`<16 hex of the level>-<generation in base 36>`. The exchange remembers an id for hours after the order is gone, so a
-generation is used once per account, ever (incidents L1-L3); the first one of a fresh state directory starts at the
-clock, above anything an earlier installation can have used.
+    <account tag><strategy tag>-<leg><ticks>-<generation>-<epoch>      k3v0q8x91bz2-aapvk-midc1z40-0
+     6 characters 6 characters   a..d, base 36  base 36      base 36
+
+* Tags are hashes: of the environment and the account's name, and of the strategy's id. No name is readable in an id.
+* The leg is side and direction in one letter: `a` opens long, `b` closes long, `c` opens short, `d` closes short.
+* Ticks are the price that the order was made for, in the tick size of then: to be read by people. Nothing follows from
+  them: a price may be moved by the exchange or by a hand, and the size of a tick may change.
+* A generation is used once per account, ever: the exchange remembers an id for hours after its order is gone (incidents
+  L1-L3). The first one of a fresh state directory starts at the clock, above anything an earlier installation used.
+* The epoch says which holder of the account made the order. There is one holder, so it is 0.
+
+At most 36 characters of `a-z`, `0-9` and `-`, of which 20 are for the three numbers: a price of 2.8e12 ticks, a
+generation a hundred times today's and an epoch of 46,655 fit together. Ids of before are in `former_ids`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
-__all__ = ["MAX_LENGTH", "Generations", "client_id_of", "wire_id"]
+from gridbot.core import Direction, Side
+
+__all__ = ["MAX_LENGTH", "Generations", "LinkId", "Owner", "account_tag", "parse", "strategy_tag", "wire_id"]
 
 MAX_LENGTH = 36
+TAG_LENGTH = 6
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_CLIENT_ID_LENGTH = 16
+_PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
+_LEGS = {
+    (Side.BUY, Direction.LONG): "a",
+    (Side.SELL, Direction.LONG): "b",
+    (Side.SELL, Direction.SHORT): "c",
+    (Side.BUY, Direction.SHORT): "d",
+}
+_SIDES = {letter: leg for leg, letter in _LEGS.items()}
+_LAYOUT = re.compile(r"([0-9a-z]{6})([0-9a-z]{6})-([a-d])([0-9a-z]+)-([0-9a-z]+)-([0-9a-z]+)", re.ASCII)
 
 
-def wire_id(client_id: str, generation: int) -> str:
-    """Compose an orderLinkId; raise ValueError when it would be too long for the exchange."""
-    digits = ""
-    rest = generation
-    while True:
-        rest, digit = divmod(rest, 36)
-        digits = _DIGITS[digit] + digits
-        if rest == 0:
-            break
-    text = f"{client_id}-{digits}"
+@dataclass(frozen=True, slots=True)
+class LinkId:
+    """What an id of ours says. `account` and `strategy` are tags, `ticks` those of the time it was made."""
+
+    account: str
+    strategy: str
+    side: Side
+    direction: Direction
+    ticks: int
+    generation: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One strategy of one account; `head` is what all its ids begin with."""
+
+    strat_id: str
+    head: str
+
+    @classmethod
+    def of(cls, account: str, strat_id: str) -> Owner:
+        """The strategy `strat_id` of the account with this tag."""
+        return cls(strat_id, account + strategy_tag(strat_id))
+
+    def made(self, link_id: str) -> bool:
+        """Whether an id is in our layout and has our tags."""
+        return link_id.startswith(self.head) and parse(link_id) is not None
+
+
+def account_tag(environment: str, name: str) -> str:
+    """The tag of an account: paper, testnet, demo or mainnet, and its name in the configuration."""
+    return _tag(f"gridbot account {environment} {name}")
+
+
+def strategy_tag(strat_id: str) -> str:
+    """The tag of a strategy."""
+    return _tag(f"gridbot strategy {strat_id}")
+
+
+def wire_id(owner: Owner, side: Side, direction: Direction, ticks: int, generation: int, epoch: int = 0) -> str:
+    """Compose an orderLinkId. ValueError when it would be too long for the exchange, or a number is negative."""
+    leg = _LEGS[side, direction]
+    text = f"{owner.head}-{leg}{_base36(ticks)}-{_base36(generation)}-{_base36(epoch)}"
     if len(text) > MAX_LENGTH:
         raise ValueError(f"expected an orderLinkId of at most {MAX_LENGTH} characters, got {len(text)}: {text}")
     return text
 
 
-def client_id_of(link_id: str) -> str | None:
-    """The level part of one of our ids; None for ids of another form (foreign orders)."""
-    head, dash, tail = link_id.partition("-")
-    if not dash or len(head) != _CLIENT_ID_LENGTH or not tail:
+def parse(link_id: str) -> LinkId | None:
+    """What an id says; None for one that is not in this layout."""
+    found = _LAYOUT.fullmatch(link_id) if len(link_id) <= MAX_LENGTH else None
+    if found is None:
         return None
-    if not set(head) <= set("0123456789abcdef") or not set(tail) <= set(_DIGITS):
-        return None
-    return head
+    account, strategy, leg, *numbers = found.groups()
+    ticks, generation, epoch = (int(text, 36) for text in numbers)
+    return LinkId(account, strategy, *_SIDES[leg], ticks, generation, epoch)
+
+
+def _tag(text: str) -> str:
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
+    return _base36(number % 36**TAG_LENGTH).rjust(TAG_LENGTH, "0")
+
+
+def _base36(number: int) -> str:
+    """Two digits at a time: this is on the hot path."""
+    if number < 0:
+        raise ValueError(f"expected a number of at least 0 in an orderLinkId, got {number}")
+    text = ""
+    while number >= 1296:
+        number, pair = divmod(number, 1296)
+        text = _PAIRS[pair] + text
+    return (_PAIRS[number] if number >= 36 else _DIGITS[number]) + text
 
 
 class Generations:

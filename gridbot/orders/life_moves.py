@@ -10,6 +10,7 @@ from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, WAITS_S, RetryItem, Tries
 
 __all__ = [
+    "OFF_TICK",
     "TAKEN",
     "cancel_again",
     "cancel_now",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 TAKEN = "another order of ours is at its level"
+OFF_TICK = "its price is no level under today's tick size"
 
 
 def known_to_rest(order: TrackedOrder) -> bool:
@@ -68,9 +70,10 @@ def want_again(
 ) -> list[Effect]:
     """A withdrawal has failed and the order is still there: it is an order like any other again.
 
-    But when its level has got another one meanwhile, it has to go: the cancel waits for another try.
+    But when it fits no level, or its level has got another one meanwhile, it has to go: the cancel waits for
+    another try.
     """
-    if book.index.is_crowded(order):
+    if _must_go(book, order):
         order.cancel_tries = Tries(0, now_s, now_s + WAITS_S[-1])
         return [RetryAt(RetryItem(order.key, is_cancel=True, tries=0, due_s=now_s + WAITS_S[-1], last_error=reason))]
     waited = _no_longer_waiting(order)
@@ -92,7 +95,8 @@ def _no_longer_waiting(order: TrackedOrder) -> list[Effect]:
 
 
 def keep_one_per_level(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:
-    """Cancel an order that has come to rest where it must not: it is withdrawn, or its level has another one.
+    """Cancel an order that has come to rest where it must not: it is withdrawn, its level has another one, or it is at
+    no level.
 
     Call it whenever an order turns out to rest that did not, or rests at another price.
     """
@@ -100,4 +104,16 @@ def keep_one_per_level(book: OrderBook, order: TrackedOrder, now_s: float) -> li
         return []
     if order.withdrawn:
         return cancel_again(book, order, now_s)
-    return cancel_now(book, order, TAKEN) if book.index.is_crowded(order) else []
+    reason = _must_go(book, order)
+    return cancel_now(book, order, reason) if reason else []
+
+
+def _must_go(book: OrderBook, order: TrackedOrder) -> str:
+    """Why an order may not rest where it is, or an empty string.
+
+    One between two ticks was right when it was made, and the size of a tick has changed since. It counts at the level
+    nearest to its price until it is gone.
+    """
+    if book.index.is_crowded(order):
+        return TAKEN
+    return "" if book.instrument.price(order.ticks) == order.price else OFF_TICK

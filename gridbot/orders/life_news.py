@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from gridbot.core import OrderUpdateEvent
 from gridbot.orders.book import OrderBook
+from gridbot.orders.ids import parse
 from gridbot.orders.life_answers import try_again
 from gridbot.orders.life_effects import CountRefusal, Effect, ForgetRetry, KeepRaw, Log, Reconcile, TellOperator
 from gridbot.orders.life_events import Adopted, Executed, Heard, LookedUp, LookUp, Revived, StrangerSeen
-from gridbot.orders.life_moves import cancel_again, end, keep_one_per_level, known_to_rest, recorded
+from gridbot.orders.life_moves import cancel_again, cancel_now, end, keep_one_per_level, known_to_rest, recorded
 from gridbot.orders.order import CONTRADICTED, OrderState, TrackedOrder, Transition, state_of
 from gridbot.orders.retry import NO_TRIES
 
-__all__ = ["STRANGERS_KEPT", "adopted", "executed", "heard", "looked_up", "revived", "stranger_seen"]
+__all__ = ["OFF_STEP", "STRANGERS_KEPT", "adopted", "executed", "heard", "looked_up", "revived", "stranger_seen"]
 
 STRANGERS_KEPT = 2_000
+OFF_STEP = "its quantity is no multiple of today's quantity step"
 LOST = "the exchange does not know the order: its request was lost"
 
 
@@ -46,10 +48,14 @@ def stranger_seen(book: OrderBook, event: StrangerSeen, now_s: float) -> list[Ef
         return []
     if len(book.strangers) > STRANGERS_KEPT:
         book.strangers.popitem(last=False)
-    text = (
-        f"{update.symbol}: an order that is not ours rests on the exchange "
-        f"({update.side} {update.qty} @ {update.price}); it is left alone"
-    )
+    terms = f"({update.side} {update.qty} @ {update.price})"
+    if parse(update.order_link_id) is None:
+        text = f"{update.symbol}: an order that is not ours rests on the exchange {terms}; it is left alone"
+    else:
+        text = (
+            f"{update.symbol}: an order of another strategy or account of gridbot rests on the exchange {terms}; it is "
+            "left alone. If strat_id or the account's name was changed, change it back or cancel the order by hand"
+        )
     return [TellOperator("warning", f"foreign.{update.symbol}", text, event.strat_id)]
 
 
@@ -57,10 +63,13 @@ def adopted(book: OrderBook, event: Adopted, now_s: float) -> list[Effect]:
     """An order of ours that rests and is not in the book, after a restart or a lost reply."""
     order = event.order
     added = book.add(order)
+    kept = keep_one_per_level(book, order, now_s)
+    if not kept and book.instrument.round_qty_down(order.qty) != order.qty:
+        kept = cancel_now(book, order, OFF_STEP)
     return [
         Transition(order, added.before, added.after, f"adopted ({event.source})"),
         Log("debug", f"[order] adopted {order.direction} {order.side} {order.qty} @ {order.price}"),
-        *keep_one_per_level(book, order, now_s),
+        *kept,
     ]
 
 
@@ -100,9 +109,9 @@ def _said(
     book: OrderBook, order: TrackedOrder, update: OrderUpdateEvent, now_s: float, *, is_listed: bool
 ) -> list[Effect]:
     if not order.state.is_final:
-        ticks = order.ticks
+        price = order.price
         transition = book.apply_update(update)
-        effects = _after_news(book, order, transition, now_s, has_moved=order.ticks != ticks)
+        effects = _after_news(book, order, transition, now_s, has_moved=order.price != price)
         if transition is not None and transition.after is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
             effects.append(CountRefusal(order, answered=False))
         if is_listed and update.status.is_open:

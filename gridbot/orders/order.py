@@ -82,7 +82,7 @@ class IllegalTransition(Exception):
 class TrackedOrder:
     """One of our orders, from the decision to its end. Quantities in base coin, `price` in USDT, times in ms UTC.
 
-    `link_id` is the id on the wire; `client_id` the stable id of the level. `exchange_ts` is the newest exchange time
+    `link_id` is the id on the wire. `exchange_ts` is the newest exchange time
     seen, so that an older message cannot turn the state back. `sent_ms` is our clock when its create request (last)
     left, `attempt` how often it did. Changed by its book and by `orders/life.py` alone.
     """
@@ -95,7 +95,6 @@ class TrackedOrder:
     price: Decimal
     qty: Decimal
     reduce_only: bool
-    client_id: str
     link_id: str
     order_id: str = ""
     state: OrderState = OrderState.PENDING

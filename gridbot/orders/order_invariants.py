@@ -32,6 +32,7 @@ __all__ = [
     "sums_are_right",
     "sums_never_shrink",
     "violations",
+    "wanted_orders_fit",
     "withdrawn_is_withdrawn",
 ]
 
@@ -43,6 +44,7 @@ def violations(book: OrderBook, waiting: Iterable[RetryItem] = ()) -> list[str]:
     """Everything that can be said of one moment. `waiting` may hold items of other strategies too."""
     return [
         *one_wanted_order_per_level(book),
+        *wanted_orders_fit(book),
         *index_is_right(book),
         *sums_are_right(book),
         *state_follows_executions(book),
@@ -61,6 +63,15 @@ def one_wanted_order_per_level(book: OrderBook) -> list[str]:
     """At most one order that may rest and is not being withdrawn, per leg and price."""
     levels = Counter((order.direction, order.ticks) for order in book if order.is_live)
     return [f"{count} orders at {direction} {ticks}" for (direction, ticks), count in levels.items() if count > 1]
+
+
+def wanted_orders_fit(book: OrderBook) -> list[str]:
+    """What may rest and is not being withdrawn has the price of its level."""
+    return [
+        f"{order.key} is at {order.price} and counts at {book.instrument.price(order.ticks)}"
+        for order in book
+        if order.is_live and book.instrument.price(order.ticks) != order.price
+    ]
 
 
 def index_is_right(book: OrderBook) -> list[str]:

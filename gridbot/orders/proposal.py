@@ -24,7 +24,6 @@ class Proposal:
     price: Decimal
     qty: Decimal
     reduce_only: bool
-    client_id: str
     level_distance: Decimal = ZERO
     post_only: bool = True
 
@@ -43,7 +42,6 @@ def proposal_of(order: TrackedOrder) -> Proposal:
         price=order.price,
         qty=order.qty,
         reduce_only=order.reduce_only,
-        client_id=order.client_id,
         post_only=order.post_only,
     )
 

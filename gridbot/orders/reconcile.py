@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
-from gridbot.core import Direction, ExecutionEvent, OrderUpdateEvent, Side, client_order_id
-from gridbot.core.exact import WIDE
-from gridbot.core.instrument import Instrument
+from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent
+from gridbot.orders import former_ids
 from gridbot.orders.book import OrderBook
-from gridbot.orders.ids import client_id_of
+from gridbot.orders.ids import Owner
 from gridbot.orders.order import OrderState, TrackedOrder, state_of
 
 __all__ = ["GRACE_MS", "Plan", "adopted", "answered_cancels", "compare", "contradicts", "owns", "owns_execution"]
 
 GRACE_MS = 5_000
-# Tick sizes (USDT) that the exchange has for its contracts: 1, 2, 2.5 and 5 times a power of ten.
-OTHER_TICKS = tuple(Decimal(digits).scaleb(power) for power in range(-10, 3) for digits in ("1", "2", "2.5", "5"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +52,22 @@ def contradicts(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
     )
 
 
-def owns(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> bool:
-    """Whether an order is ours: its id begins with the hash of its level, which includes this strategy's id.
-
-    Of today's tick size or of another one: the tick size may have changed while the order rested.
-    """
+def owns(row: OrderUpdateEvent, owner: Owner, instrument: Instrument) -> bool:
+    """Whether an order is one that this strategy made, by its id: whatever its price is now, and its quantity."""
     if row.direction is None or row.symbol != instrument.symbol:
         return False
-    return _is_made_for(row.order_link_id, strat_id, instrument, row.side, row.direction, row.price)
+    link_id = row.order_link_id
+    return owner.made(link_id) or former_ids.made(
+        owner.strat_id, instrument, link_id, row.side, row.direction, row.price
+    )
 
 
-def owns_execution(execution: ExecutionEvent, strat_id: str, instrument: Instrument) -> bool:
-    """Whether a fill is of an order that this strategy placed, perhaps in an earlier run, by the order's id."""
+def owns_execution(execution: ExecutionEvent, owner: Owner, instrument: Instrument) -> bool:
+    """Whether a fill is of an order that this strategy made, perhaps in an earlier run, by the order's id."""
     price = execution.order_price if execution.order_price is not None else execution.price
-    link_id, side, direction = execution.order_link_id, execution.side, execution.direction
-    return _is_made_for(link_id, strat_id, instrument, side, direction, price)
-
-
-def _is_made_for(
-    link_id: str, strat_id: str, instrument: Instrument, side: Side, direction: Direction, price: Decimal
-) -> bool:
-    """Whether an id is that of a level at `price` (USDT), with today's tick size or one of `OTHER_TICKS`.
-
-    The hash has 64 bits: that one of so few tries meets a foreign id by chance is out of the question.
-    """
-    claimed = client_id_of(link_id)
-    if claimed is None:
-        return False
-    if claimed == client_order_id(strat_id, instrument.symbol, side, instrument.ticks(price), direction):
-        return True
-    return any(
-        claimed == client_order_id(strat_id, instrument.symbol, side, int(WIDE.divide_int(price, tick)), direction)
-        for tick in OTHER_TICKS
-        if WIDE.remainder(price, tick) == 0
+    link_id = execution.order_link_id
+    return owner.made(link_id) or former_ids.made(
+        owner.strat_id, instrument, link_id, execution.side, execution.direction, price
     )
 
 
@@ -108,7 +87,6 @@ def adopted(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> Tra
         price=row.price,
         qty=row.qty,
         reduce_only=row.side is row.direction.close_side,
-        client_id=client_id_of(row.order_link_id) or "",
         link_id=row.order_link_id,
         order_id=row.order_id,
         state=state_of(row.status, row.cum_exec_qty),
@@ -128,7 +106,7 @@ def compare(
     book: OrderBook,
     listing: Iterable[OrderUpdateEvent],
     *,
-    strat_id: str,
+    owner: Owner,
     instrument: Instrument,
     asked_ms: int,
     cancels: Mapping[str, int],
@@ -155,7 +133,7 @@ def compare(
                 undone.append(row)
             else:
                 update.append(row)
-        elif owns(row, strat_id, instrument):
+        elif owns(row, owner, instrument):
             adopt.append(row)
         else:
             foreign.append(row)

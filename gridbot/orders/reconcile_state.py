@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from gridbot.core import Direction, Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.core.execution_ledger import Ledger
 from gridbot.orders.book import OrderBook
+from gridbot.orders.ids import Owner
 
 __all__ = [
     "Doubt",
@@ -49,9 +50,13 @@ class Now(NamedTuple):
 class Held:
     """One live strategy: a step reads its book and changes nothing in it."""
 
-    strat_id: str
+    owner: Owner
     instrument: Instrument
     book: OrderBook
+
+    @property
+    def strat_id(self) -> str:
+        return self.owner.strat_id
 
 
 class Retrying(Protocol):

@@ -182,7 +182,7 @@ def _on_listing(turn: Turn, event: ListingAnswered) -> None:
         plan = compare(
             held.book,
             rows,
-            strat_id=held.strat_id,
+            owner=held.owner,
             instrument=held.instrument,
             asked_ms=run.asked_ms,
             cancels=run.cancels,

@@ -16,8 +16,8 @@ from typing import Any, Final
 import orjson
 
 from gridbot.frames import MAX_BODY, frame, split
-from gridbot.records.columns import RECORD_TYPES, ColumnKind, columns_of
-from gridbot.records.record_types import Header, Record
+from gridbot.records.columns import JOURNAL_TYPES, ColumnKind, columns_of
+from gridbot.records.record_types import Header, Record, StateRecord
 
 __all__ = [
     "KIND_KEY",
@@ -40,7 +40,7 @@ class CodecError(ValueError):
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record) -> bytes:
+def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record | StateRecord) -> bytes:
     """The frame of a record. Raise CodecError when a value fits no column or the record is too long."""
     try:
         body = orjson.dumps(
@@ -64,10 +64,10 @@ def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record) -
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def decode_body(body: bytes) -> tuple[Header, Record]:
+def decode_body(body: bytes) -> tuple[Header, Record | StateRecord]:
     """Header and record of a body. Raise CodecError for an unknown kind or a missing field."""
     doc = parse(body)
-    cls = RECORD_TYPES.get(doc["kind"])
+    cls = JOURNAL_TYPES.get(doc["kind"])
     if cls is None:
         raise CodecError(f"record kind {doc['kind']!r} is not known; was it written by a newer gridbot?")
     data = doc["data"]
@@ -81,7 +81,7 @@ def decode_body(body: bytes) -> tuple[Header, Record]:
     return Header(doc["account"], doc["run_id"], doc["seq"], doc["local_ts"]), cls(**values)
 
 
-def decode(line: bytes) -> tuple[Header, Record]:
+def decode(line: bytes) -> tuple[Header, Record | StateRecord]:
     """Header and record of one frame. Raise CodecError when it is damaged or not exactly one."""
     bodies, damaged, _ = split(line, complete=True)
     if damaged or len(bodies) != 1:

@@ -11,9 +11,9 @@ from enum import Enum
 from typing import Any, Final
 
 from gridbot.records import record_types
-from gridbot.records.record_types import Record
+from gridbot.records.record_types import Record, StateRecord
 
-__all__ = ["RECORD_TYPES", "Column", "ColumnKind", "columns_of"]
+__all__ = ["JOURNAL_TYPES", "RECORD_TYPES", "Column", "ColumnKind", "columns_of"]
 
 
 class ColumnKind(Enum):
@@ -55,6 +55,8 @@ _KINDS: Final[dict[Any, ColumnKind]] = {
 
 RECORD_TYPES: Final[dict[str, type[Any]]] = {cls.TABLE: cls for cls in typing.get_args(Record)}
 """Record classes by table name."""
+JOURNAL_TYPES: Final[dict[str, type[Any]]] = {**RECORD_TYPES, StateRecord.TABLE: StateRecord}
+"""What a journal may hold: records of the database's tables, and what stays in the journal."""
 
 
 _columns: Final[dict[type[Any], tuple[Column, ...]]] = {}

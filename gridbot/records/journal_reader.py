@@ -16,7 +16,7 @@ from gridbot.atomic_file import write_atomic
 from gridbot.frames import split
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
-from gridbot.records.record_types import Header, Record
+from gridbot.records.record_types import Header, Record, StateRecord
 from gridbot.segment_file import segment_numbers, segment_path
 
 __all__ = [
@@ -136,7 +136,7 @@ class JournalReader:
                 return Chunk(bodies, damages)
             self._segment, self._offset = next(first for first in segments if first > self._segment), 0
 
-    def read_from(self, seq: int) -> Iterator[tuple[Header, Record]]:
+    def read_from(self, seq: int) -> Iterator[tuple[Header, Record | StateRecord]]:
         """Decoded records from number `seq` on, until the end as it is now. Unknown kinds are passed over."""
         self.seek(seq)
         while True:

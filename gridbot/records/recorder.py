@@ -34,6 +34,7 @@ from gridbot.records.record_types import (
     PublicTradeRecord,
     RawMessageRecord,
     Record,
+    StateRecord,
     TickerRecord,
 )
 
@@ -41,6 +42,7 @@ __all__ = ["BatchQueue", "Recorder", "RecorderStats"]
 
 MEMORY_LIMIT: Final = 32 * 1024 * 1024
 FULL_PAUSE_S: Final = 0.25
+_URGENT: Final = (ExecutionRecord, StateRecord)
 _FIRST_TO_GO: Final = (TickerRecord, PublicTradeRecord, HealthRecord, GridRecord, RawMessageRecord)
 _LAST_TO_GO: Final = (ExecutionRecord, CorrectionRecord, AdjustmentRecord)
 
@@ -110,7 +112,7 @@ class Recorder:
 
     # -- recording
 
-    def record(self, record: Record) -> int:
+    def record(self, record: Record | StateRecord) -> int:
         """Number the record and keep it for the next `write`. 0 when it was dropped (see `stats.records_refused`)."""
         held = self._buffer_bytes + self.journal.backlog_bytes
         if held > self._memory_limit // 2 and self._gives_up(record, held):
@@ -129,11 +131,11 @@ class Recorder:
         self._next_seq = seq + 1
         self._buffer.append(frame)
         self._buffer_bytes += len(frame)
-        if type(record) is ExecutionRecord:
+        if type(record) in _URGENT:
             self._urgent = True
         return seq
 
-    def _gives_up(self, record: Record, held: int) -> bool:
+    def _gives_up(self, record: Record | StateRecord, held: int) -> bool:
         if isinstance(record, _FIRST_TO_GO):
             return True
         return held > self._memory_limit * (2 if isinstance(record, _LAST_TO_GO) else 1)
@@ -201,11 +203,22 @@ class Recorder:
         if not self._keep_journal:
             self.journal.remove_through(min(seq, self.journal.written_seq))
 
+    @property
+    def safe_seq(self) -> int:
+        """Number up to which the disk has the records, as safe as the journal's durability makes them."""
+        return self.journal.synced_seq
+
+    def go_on_above(self, seq: int) -> None:
+        """Give no number up to `seq`: a file that outlived the journal's end names it. The numbers between are gone."""
+        if seq >= self._next_seq:
+            self.flush()  # a batch has no gap inside
+            self._next_seq = self._buffer_first = seq + 1
+
     def keep_above(self, seq: int | None) -> None:
         """Records above `seq` are still needed by `replay` (a checkpoint is behind): keep their segments."""
         self.journal.keep_above(seq)
 
-    def replay(self, after_seq: int = 0) -> Iterator[tuple[Header, Record]]:
+    def replay(self, after_seq: int = 0) -> Iterator[tuple[Header, Record | StateRecord]]:
         """Records of this account numbered above `after_seq` that are in the journal, in order; also earlier runs'."""
         return JournalReader(self.journal.directory).read_from(after_seq + 1)
 
@@ -237,7 +250,7 @@ class Recorder:
         self.journal.close()
 
 
-def _sanitised(record: Record) -> Record:
+def _sanitised(record: Record | StateRecord) -> Record | StateRecord:
     """The record with values made storable that JSON refuses: lone surrogates, integers beyond 64 bits, odd types."""
     changes: dict[str, Any] = {}
     for column in columns_of(type(record)):

@@ -75,6 +75,8 @@ def _picked_leg(stage: Stage, fault: Fault) -> tuple[str, str, int]:
 
 def _hand_trade(stage: Stage, fault: Fault) -> bool:
     symbol, side, idx = _picked_leg(stage, fault)
+    if symbol in stage.symbols and symbol not in stage.venue.account.hedge:
+        return False  # a position from before the first start: its symbol cannot be switched, which is an operator's
     row = {"symbol": symbol, "side": side, "orderType": "Market", "qty": HAND_QTY[symbol], "positionIdx": idx}
     return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/create", {**LINEAR, **row})
 
@@ -83,7 +85,8 @@ def _hand_order(stage: Stage, fault: Fault) -> bool:
     symbol, side, idx = _picked_leg(stage, fault)
     last = stage.venue.exchange.markets[symbol].last
     away = Decimal("0.99") if side == "Buy" else Decimal("1.01")
-    price = (last * away / TICKS[symbol]).quantize(Decimal(1)) * TICKS[symbol]
+    instrument = stage.venue.exchange.markets[symbol].instrument
+    price = instrument.price(instrument.ticks(last * away))
     row = {"symbol": symbol, "side": side, "orderType": "Limit", "qty": HAND_QTY[symbol], "positionIdx": idx}
     return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/create", {**LINEAR, **row, "price": f"{price:f}"})
 
@@ -110,8 +113,18 @@ def _hand_amend(stage: Stage, fault: Fault) -> bool:
         return False
     price = row.pop("price_now")
     assert isinstance(price, Decimal)
-    moved = price + int(fault.what["ticks"]) * TICKS[str(row["symbol"])]
+    instrument = stage.venue.exchange.markets[str(row["symbol"])].instrument
+    moved = instrument.price(instrument.ticks(price) + int(fault.what["ticks"]))
     return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/amend", {**row, "price": f"{moved:f}"})
+
+
+def _tick_change(stage: Stage, fault: Fault) -> bool:
+    symbol = stage.symbols[int(float(fault.what["pick"]) * len(stage.symbols))]
+    tick_size = TICKS[symbol] * Decimal(str(fault.what["times"]))
+    if tick_size == stage.venue.exchange.markets[symbol].instrument.tick_size:
+        return False
+    stage.venue.exchange.change_tick_size(symbol, tick_size)
+    return True
 
 
 def _mode_symbol(stage: Stage, fault: Fault) -> str:
@@ -187,6 +200,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.HAND_ORDER: _hand_order,
     FaultKind.HAND_CANCEL: _hand_cancel,
     FaultKind.HAND_AMEND: _hand_amend,
+    FaultKind.TICK_CHANGE: _tick_change,
     FaultKind.PAUSE: _pause,
     FaultKind.RESUME: _resume,
     FaultKind.RECONCILE: _reconcile,

@@ -28,6 +28,8 @@ class Disk:
         self.loop, self.network = loop, network
         self._open: set[int] = set()
         self._last: tuple[int, int] | None = None
+        self.has_refused = False
+        """Whether it refused anything in the life that runs."""
 
     def journal(self) -> SegmentDisk:
         """The journal's file operations, on a real file."""
@@ -38,9 +40,11 @@ class Disk:
         for fault in self.network.on(FaultKind.WRITE_ERRORS):
             if fault.what["where"] in ("", where) and self.network.chance(fault):
                 self.network.strike(fault)
+                self.has_refused = True
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
         for fault in self.network.on(FaultKind.FULL_DISK):
             self.network.strike(fault)
+            self.has_refused = True
             room = min(size, int(fault.what["room"]))
             if not room:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -119,6 +119,7 @@ class RestLink(RestTransport):
         for call in self._waiting:
             if not call.answer.done():
                 call.answer.set_exception(RuntimeError("closed"))
+                call.answer.exception()  # whoever wanted it may be gone
         self._waiting.clear()
 
     # ------------------------------------------------------------------ inside

@@ -14,19 +14,23 @@ from typing import Any
 from unittest.mock import patch
 
 from gridbot.bybit.rest import BybitRest
-from gridbot.core import ExecutionEvent, PositionEvent
+from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.leg_history import LegHistory, Stated, Step
 from gridbot.execution.executor import Executor
-from gridbot.orders import life, reconcile_legs, reconcile_look_ups
+from gridbot.orders import life, life_moves, reconcile, reconcile_legs, reconcile_look_ups
 from gridbot.orders.book import OrderBook
+from gridbot.orders.ids import Owner, parse
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.life_events import Revived, Withdrawn
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Adjust, AskExecutions
+from gridbot.state.documents import StateFile
 from gridbot.state.holds_file import HoldsFile
+from gridbot.state.state_log import Document, StateLog
+from gridbot.worker import order_manager
 from gridbot.worker.passage_watch import PassageWatch
 
 __all__ = ["REVERTS", "Revert", "reverted"]
@@ -36,7 +40,7 @@ __all__ = ["REVERTS", "Revert", "reverted"]
 class Revert:
     """`apply` makes the patch; `finds` are invariants of which one must then be found broken.
 
-    `seed` is where a search begins: a seed of so many `minutes` that found it once, or one before.
+    `seed` is where a search begins: a seed of so many `minutes` that found it once, or one before; `dense` as drawn.
     """
 
     what: str
@@ -44,6 +48,7 @@ class Revert:
     seed: int
     apply: Callable[[], AbstractContextManager[Any]]
     minutes: float = 2.0
+    dense: bool = False
 
 
 def _count_always() -> AbstractContextManager[Any]:
@@ -127,6 +132,43 @@ def _keep_no_holds() -> AbstractContextManager[Any]:
     return patch.object(HoldsFile, "keep", lambda *_: None)
 
 
+def _take_damage_for_none() -> AbstractContextManager[Any]:
+    def load_as(file: StateFile, read: Callable[[dict[str, Any]], Any]) -> Any:
+        document = file.load()
+        return None if document is None else read(document)
+
+    return patch.object(StateFile, "load_as", load_as)
+
+
+def _derive_the_owner() -> AbstractContextManager[Any]:
+    real = reconcile.owns
+
+    def owns(row: OrderUpdateEvent, owner: Owner, instrument: Instrument) -> bool:
+        said = parse(row.order_link_id)
+        return real(row, owner, instrument) and said is not None and said.ticks == instrument.ticks(row.price)
+
+    without = contextlib.ExitStack()
+    for module in (reconcile, order_manager):
+        without.enter_context(patch.object(module, "owns", owns))
+    return without
+
+
+def _keep_what_fits_no_level() -> AbstractContextManager[Any]:
+    return patch.object(life_moves, "OFF_TICK", "")
+
+
+def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
+    def keep(states: StateLog, name: str, document: Document, *, at_once: bool = False) -> None:
+        states._newest[name] = {**document, "seq": states._recorder.last_seq}
+        states._in_file.setdefault(name, 0)
+        states._waiting.add(name)
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(StateLog, "keep", keep))
+    without.enter_context(patch.object(StateLog, "executions_after", lambda *_: []))
+    return without
+
+
 def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
@@ -137,6 +179,13 @@ def _say_nothing_of_refusals() -> AbstractContextManager[Any]:
 
 REVERTS: dict[str, Revert] = {
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
+    "own-by-id": Revert(
+        "The id says whose an order is, whatever its price and today's tick size.",
+        ("no-unknown-order", "one-order-per-level"),
+        4,
+        _derive_the_owner,
+    ),
+    "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 4, _keep_what_fits_no_level),
     "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
     "tell-standstill": Revert(
         "When every order is refused, health and an alert say so.",
@@ -145,6 +194,9 @@ REVERTS: dict[str, Revert] = {
         _say_nothing_of_refusals,
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
+    "fail-closed": Revert(
+        "A damaged file of holds is not taken for none.", ("halted-sends-nothing",), 31, _take_damage_for_none
+    ),
     "exchange-order": Revert(
         "Executions alone make our legs, in the exchange's order.", ("money",), 29, _legs_by_arrival
     ),
@@ -160,6 +212,14 @@ REVERTS: dict[str, Revert] = {
         21,
         _continue_at_the_newest,
         minutes=10.0,
+    ),
+    "state-log": Revert(
+        "A strategy's state is in the journal with the execution that made it.",
+        ("grid",),
+        7,
+        _save_states_beside_the_journal,
+        minutes=10.0,
+        dense=True,
     ),
     "withdrawn": Revert(
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn

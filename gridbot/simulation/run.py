@@ -126,7 +126,8 @@ def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
     trace = trace or Trace(on=False)
     directory = Path(tempfile.mkdtemp(prefix="gridbot-sim-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
-        run = Run(plan, directory, trace)
+        with decimal.localcontext(decimal.Context()):  # later lives begin in the context in which the stage was made
+            run = Run(plan, directory, trace)
         with (
             warnings.catch_warnings(),
             decimal.localcontext(decimal.Context()),

@@ -83,14 +83,15 @@ def link_id_once(orders: Iterable[Order]) -> list[str]:
     return [f"{link} was given to {count} orders" for link, count in counts.items() if count > 1]
 
 
-def liquidation_pauses(made: Iterable[Execution], paused: Mapping[str, bool], resumed_ms: int) -> list[str]:
-    """`paused` says it of each symbol that a strategy trades; an operator resumed last at `resumed_ms`."""
+def liquidation_pauses(made: Iterable[Execution], held: Mapping[str, bool], resumed_ms: int) -> list[str]:
+    """`held` says of each symbol that a strategy trades whether it is paused or halted; an operator resumed last at
+    `resumed_ms`."""
     return [
         f"{execution.symbol} was liquidated ({execution.exec_id}), and its strategy is not paused"
         for execution in made
         if execution.exec_type == "BustTrade"
         and execution.time_ms > resumed_ms
-        and not paused.get(execution.symbol, True)
+        and not held.get(execution.symbol, True)
     ]
 
 

@@ -48,6 +48,7 @@ class FaultKind(StrEnum):
     HAND_ORDER = "hand_order"
     HAND_CANCEL = "hand_cancel"
     HAND_AMEND = "hand_amend"
+    TICK_CHANGE = "tick_change"
     PAUSE = "pause"
     RESUME = "resume"
     RECONCILE = "reconcile"
@@ -175,6 +176,11 @@ def _ours(rng: random.Random, left_s: float) -> tuple[float, What]:
     return 0.0, {"pick": rng.random(), "ticks": rng.choice((-7, -1, 1, 5))}
 
 
+def _tick(rng: random.Random, left_s: float) -> tuple[float, What]:
+    """The new tick is so many times that of the beginning."""
+    return 0.0, {"pick": rng.random(), "times": rng.choice(("5", "2", "10", "0.1", "0.5", "1"))}
+
+
 # Kind -> how often it is drawn, and how. What a lasting fault may hit: `endpoint` and `topic` ("" is every one).
 DRAWS: dict[FaultKind, tuple[float, Draw]] = {
     FaultKind.REST_DOWN: (1.5, _rest_down),
@@ -239,6 +245,7 @@ LONG_DRAWS: dict[FaultKind, tuple[float, Draw]] = {
 """Drawn only in runs of ten minutes and more: the worker itself is silent for ten."""
 LONG_S = 600.0
 OUTAGE_CHANCE = 0.5
+TERMS_CHANCE = 0.3
 HELD_CHANCE = 0.1
 REFUSED_CHANCE = 0.08
 
@@ -262,11 +269,34 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
     if rng.random() < REFUSED_CHANCE:
         drawn.append(_refused_for_long(rng, length_s))
     drawn.sort(key=lambda item: item[1])
-    faults = (
+    drawn += _terms_change(seed, length_s)  # numbered last
+    faults = [
         Fault(number, kind, round(at_s, 3), round(for_s, 3), what)
         for number, (kind, at_s, for_s, what) in enumerate(drawn, start=1)
-    )
+    ]
+    faults.sort(key=lambda fault: (fault.at_s, fault.number))
     return Plan(seed, length_s, dense, tuple(faults))
+
+
+def _terms_change(seed: int, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """The size of a tick changes and hands move orders: mostly while no worker looks, so that only ids are as before.
+
+    Drawn apart from the rest of the plan, which is the same without it.
+    """
+    rng = random.Random(f"terms:{seed}")
+    if rng.random() >= TERMS_CHANCE:
+        return []
+    at_s = rng.uniform(0.1, 0.8) * length_s
+    away_s = round(rng.uniform(2.0, 20.0), 2)
+    tick, amend = FaultKind.TICK_CHANGE, FaultKind.HAND_AMEND
+    kinds = rng.choice(((tick,), (amend, amend, amend), (amend, tick)))
+    drawn: list[tuple[FaultKind, float, float, What]] = [
+        (kind, min(at_s + rng.uniform(0.5, away_s), length_s - 0.001), *draw(rng, length_s))
+        for kind, draw in ((kind, _tick if kind is tick else _ours) for kind in kinds)
+    ]
+    if rng.random() < 0.8:
+        drawn.append((FaultKind.DEATH, at_s, 0.0, {**_death(rng, length_s)[1], "steps": 1, "away_s": away_s}))
+    return drawn
 
 
 def _refused_for_long(rng: random.Random, length_s: float) -> tuple[FaultKind, float, float, What]:

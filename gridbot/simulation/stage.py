@@ -101,8 +101,9 @@ class Stage:
         if life is not self.life:
             return
         self.trace.note(f"life {life.number} dies")
+        life.torn = int(fault.what["torn"])
         self.judge.life_is_over(life)
-        life.die(int(fault.what["torn"]))
+        life.die()
         for name in self.world.disk.spoil(str(fault.what.get("spoils", "")), str(fault.what.get("how", ""))):
             self.trace.note(f"{name} is {fault.what['how']}")
             self.result.counts["spoiled files"] += 1

@@ -55,7 +55,7 @@ def of_moment(orchestrator: Orchestrator) -> list[tuple[str, str]]:
     ]
     lanes = {lane.kind: [order.key for order in lane.waiting] for lane in executor.queue.lanes}
     slots = slots_add_up(executor.queue.free, executor.under_way, MAX_IN_FLIGHT)
-    waits = sum(map(len, lanes.values()))
+    waits = sum(lane.wanted for lane in executor.queue.lanes)
     forgotten = nothing_forgotten(waits, executor.under_way, int(executor.asks_again))
     return found + [("queue-rules", text) for text in (slots, lanes_bounded(lanes), forgotten) if text]
 

@@ -16,17 +16,21 @@ __all__ = ["Tape", "taped"]
 
 @dataclass
 class Tape:
-    """One strategy: tickers as they were applied, each execution the first time, and None where a new life began.
+    """One strategy: tickers as they were applied, each execution the first time, and what made it where a life began.
 
-    `make` makes a strategy anew, from a saved state or from nothing.
+    `make` makes the first one, from a saved state or from nothing; the rules of the market may differ in a later life.
     """
 
     make: Callable[[Any], Any]
     engine: Any
     most: int
     """More orders than that in a leg are kept with a ticker: a strategy may start anew because of them."""
-    events: list[tuple[TickerEvent | ExecutionEvent, LimitOrders | None] | None] = field(default_factory=list)
+    events: list[tuple[TickerEvent | ExecutionEvent, LimitOrders | None] | Callable[[Any], Any]] = field(
+        default_factory=list
+    )
     known: set[str] = field(default_factory=set)
+    is_cut: bool = False
+    """The life before this one ended with records that its disk did not have: what it was told last may be lost."""
 
     def told(self, event: object, orders: LimitOrders) -> None:
         """Keep an event, unless it is an execution that an earlier life was told."""
@@ -38,6 +42,29 @@ class Tape:
             self.known.add(event.exec_id)
             self.events.append((event, None))
 
+    def begin_life(self, again: Callable[[Any], Any], restored: Any) -> None:
+        """A new life goes on from a saved state (None: from nothing), made by `again`."""
+        if self.is_cut:
+            before = next((told for told in reversed(self.events) if callable(told)), self.make)
+            self._cut_back(before(restored).state().to_dict())
+        self.is_cut = False
+        self.events.append(again)
+
+    def _cut_back(self, restored: dict[str, Any]) -> None:
+        """Forget what the last life was told after it first had this state; everything stays if it never had."""
+        engine, nothing = self.make(None), LimitOrders(long=[], short=[])
+        began = max((number for number, told in enumerate(self.events) if callable(told)), default=-1)
+        for number, told in enumerate([*self.events, None]):
+            if number > began and not _differing(engine.state().to_dict(), restored):
+                lost = [each[0] for each in self.events[number:] if not callable(each)]
+                self.known -= {event.exec_id for event in lost if isinstance(event, ExecutionEvent)}
+                del self.events[number:]
+                return
+            if callable(told):
+                engine = told(engine.state())
+            elif told is not None:
+                engine.on_event(told[0], told[1] or nothing)
+
     def difference(self) -> str:
         """How the strategy's state differs from that of a fresh one told the same; empty when it does not.
 
@@ -45,17 +72,21 @@ class Tape:
         """
         engine, nothing = self.make(None), LimitOrders(long=[], short=[])
         for told in self.events:
-            if told is None:
-                engine = self.make(engine.state())
+            if callable(told):
+                engine = told(engine.state())
             else:
                 engine.on_event(told[0], told[1] or nothing)
         theirs, ours = engine.state().to_dict(), self.engine.state().to_dict()
-        names = [name for name in theirs if name not in COUNTERS and theirs[name] != ours[name]]
+        names = _differing(theirs, ours)
         return ", ".join(f"{name} {ours[name]!s:.300}, a fresh one has {theirs[name]!s:.300}" for name in names)
 
 
 COUNTERS = ("version", "exchange_ts")
 """Of changes, not of the grid: a restart may change them."""
+
+
+def _differing(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    return [name for name in theirs if name not in COUNTERS and theirs[name] != ours[name]]
 
 
 @contextlib.contextmanager
@@ -69,14 +100,15 @@ def taped(tapes: dict[str, Tape]) -> Iterator[None]:
 
 def _making(make: Callable[..., Any], tapes: dict[str, Tape]) -> Callable[..., Any]:
     def made(kind: Any, keys: Any, instrument: Instrument, strat_id: str, restored: Any) -> Any:
-        engine = make(kind, keys, instrument, strat_id, restored)
+        def again(state: Any) -> Any:
+            return make(kind, keys, instrument, strat_id, state)
+
+        engine = again(restored)
         tape = tapes.get(strat_id)
         if tape is None:
-            tape = tapes[strat_id] = Tape(
-                lambda state: make(kind, keys, instrument, strat_id, state), engine, kind.most_orders(keys)
-            )
+            tape = tapes[strat_id] = Tape(again, engine, kind.most_orders(keys))
         else:
-            tape.events.append(None)
+            tape.begin_life(again, restored)
         tape.engine = engine
         decide = engine.on_event
 

@@ -9,15 +9,16 @@ from typing import Any
 
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record
-from gridbot.risk.refusals import Refusal
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record, StateRecord
 from gridbot.simulation import run_checks, step_checks
+from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
 from gridbot.simulation.worker_life import Life
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.standstill import EXPECTED
 
 __all__ = ["MOST_FINDINGS", "Verdict"]
 
@@ -28,8 +29,6 @@ PAUSE_GRACE_S = 1.0
 STANDSTILL_S = 60.0
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
-EXPECTED = frozenset({Refusal.LEVEL_TAKEN, Refusal.TOO_SMALL, Refusal.NOT_COVERED, Refusal.PAUSED})
-"""Refusals that are no standstill: nothing is to be sent there, or an operator wanted it so."""
 MONEY = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord))
 SILENT_S = 5.0
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
@@ -93,6 +92,8 @@ class Verdict:
         """Nothing more is expected of it."""
         self._refused_since = None
         self._wants_since = None
+        for tape in self.tapes.values():
+            tape.is_cut = tape.is_cut or life.loses_records
 
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
@@ -116,6 +117,8 @@ class Verdict:
             self._wants_since = None  # it stood still itself
         runners = orchestrator.live.values() if orchestrator is not None else ()
         why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
+        if orchestrator is not None and orchestrator.context.executor.queue.creates.wanted:
+            why.append("waiting to be sent")
         if not why:
             self._wants_since = None
             return
@@ -191,8 +194,11 @@ class Verdict:
             return
         self._compare_orders(orchestrator)
         self._compare_money(orchestrator)
-        paused = {symbol: runner.risk_state.paused for symbol, runner in orchestrator.live.items()}
-        for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, paused, self._resumed_ms):
+        for text in too_large(sizes(life.session if life is not None else None)):
+            self.find("bounded", text)
+        states = {symbol: runner.risk_state for symbol, runner in orchestrator.live.items()}
+        held = {symbol: state.paused or bool(state.halted) for symbol, state in states.items()}
+        for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, held, self._resumed_ms):
             self.find("halted-sends-nothing", text)
         for strat_id, tape in self.tapes.items():
             difference = tape.difference()
@@ -262,7 +268,7 @@ class Verdict:
         lines = b"".join(segments).splitlines()
         return b"\n".join(line[16:].replace(directory, b"data") if directory in line else line for line in lines)
 
-    def _read_journal(self) -> list[Record]:
+    def _read_journal(self) -> list[Record | StateRecord]:
         """The records of money."""
         directory = journal_directory(self._stage.directory, ACCOUNT)
         self._stage.result.journal = self._comparable(path.read_bytes() for path in sorted(directory.glob("*.journal")))

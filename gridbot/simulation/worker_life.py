@@ -45,6 +45,9 @@ class Life:
         self.number = number
         self.rest: RestLink | None = None
         self.is_over = False
+        self.torn = 0
+        """So many bytes of the journal's last write are lost with it."""
+        world.disk.has_refused = False
         self._world = world
         self._on_message = on_message
         self.context = contextvars.copy_context()
@@ -80,12 +83,17 @@ class Life:
             and len(orchestrator.context.retry) == 0
         )
 
-    def die(self, torn: int) -> None:
+    @property
+    def loses_records(self) -> bool:
+        """Whether the disk may lack what this life has recorded."""
+        return self.torn > 0 or self._world.disk.has_refused
+
+    def die(self) -> None:
         """kill -9, now."""
         self.is_over = True
         self._world.loop.kill(self)
         self._world.wires.forget(self)
-        self._world.disk.die(torn)
+        self._world.disk.die(self.torn)
 
     # ------------------------------------------------------------------ inside
 

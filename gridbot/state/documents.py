@@ -1,11 +1,13 @@
-"""One JSON document that survives a restart: the ledger's checkpoint, the next link-id generation, latch and holds.
+"""One JSON document that survives a restart.
 
-What can be had from elsewhere is read by `load`, which starts without a damaged document. What stops orders is read by
-`load_as`, which never takes a damaged document for none.
+`StateFile` has what can be had from elsewhere: the ledger's checkpoint, the next link-id generation, the run. A damaged
+one is set aside, and the account starts without it. `StopFile` has what stops orders: latch and holds. A damaged one is
+never taken for none, and the journal has each of them before the file (`state_log`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,8 +15,9 @@ from typing import Any, TypeVar
 import orjson
 
 from gridbot.ports import Files
+from gridbot.state.state_log import StateLog
 
-__all__ = ["StateFile", "Unreadable"]
+__all__ = ["StateFile", "StopFile", "Unreadable"]
 
 T = TypeVar("T")
 
@@ -54,26 +57,6 @@ class StateFile:
             return None
         return self.on_disk
 
-    def load_as(self, read: Callable[[dict[str, Any]], T]) -> T | None:
-        """What `read` makes of the document; None only when there is no file.
-
-        Raises Unreadable for a file that the disk does not give, that is torn, or that `read` refuses by a KeyError,
-        TypeError, ValueError, AttributeError or ArithmeticError. The file stays, so the next start cannot take it for
-        none either; a copy is kept beside it, because the next save replaces it.
-        """
-        try:
-            raw = self._files.read(self._name)
-        except OSError as error:
-            raise Unreadable(f"{self} cannot be read ({error.strerror or error})") from error
-        if raw is None:
-            return None
-        try:
-            return read(_decode(raw))
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            self._files.write_soon(f"{self._name}.bad", lambda: raw)
-            text = str(error) if isinstance(error, ValueError) else repr(error)
-            raise Unreadable(f"{self} cannot be read ({text}; a copy is kept as {self._name}.bad)") from error
-
     def save(self, document: dict[str, Any], safe: Callable[[], None] = lambda: None) -> None:
         """Write soon. Never blocks, never raises; a failure is an alert and tried again.
 
@@ -94,6 +77,50 @@ class StateFile:
 
     def _is_safe(self, document: dict[str, Any]) -> None:
         self.on_disk = document
+
+
+class StopFile:
+    """The document `name` of an account, by its state log."""
+
+    def __init__(self, states: StateLog, name: str) -> None:
+        self._states = states
+        self._name = name
+
+    def __str__(self) -> str:
+        return str(self._states.files.path(self._name))
+
+    def load_as(self, read: Callable[[dict[str, Any]], T]) -> T | None:
+        """What `read` makes of the document; None only when there is neither a file nor a record of it.
+
+        Raises Unreadable for a file that the disk does not give, that is torn, or that `read` refuses by a KeyError,
+        TypeError, ValueError, AttributeError or ArithmeticError, when the journal does not have the document. The file
+        stays, so the next start cannot take it for none either; a copy is kept beside it, because the next save
+        replaces it.
+        """
+        try:
+            document = self._states.load(self._name)
+        except OSError as error:
+            raise Unreadable(f"{self} cannot be read ({error.strerror or error})") from error
+        except ValueError as error:
+            raise self._unreadable(str(error)) from error
+        if document is None:
+            return None
+        try:
+            return read(document)
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise self._unreadable(str(error) if isinstance(error, ValueError) else repr(error)) from error
+
+    def save(self, document: dict[str, Any]) -> None:
+        """In the journal before this returns, if the disk takes it; in the file soon. Never raises."""
+        self._states.keep(self._name, document, at_once=True)
+
+    def _unreadable(self, text: str) -> Unreadable:
+        files = self._states.files
+        with contextlib.suppress(OSError):
+            raw = files.read(self._name)
+            if raw is not None:
+                files.write_soon(f"{self._name}.bad", lambda: raw)
+        return Unreadable(f"{self} cannot be read ({text}; a copy is kept as {self._name}.bad)")
 
 
 def _decode(raw: bytes) -> dict[str, Any]:

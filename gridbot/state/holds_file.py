@@ -2,10 +2,10 @@
 
 ::
 
-    a hold is set or lifted ──► memory, at once ──► the file, soon (tried again until the disk takes it)
-    start ──► the file ──► no such file: nothing is held
-                       ├─► whole: what it says
-                       └─► unreadable: every strategy is halted, until an operator resumes it
+    a hold is set or lifted ──► memory ──► the journal, at once ──► the file, soon (tried again until the disk takes it)
+    start ──► journal and file ──► neither: nothing is held
+                               ├─► the newest: what it says
+                               └─► an unreadable file alone: every strategy is halted, until an operator resumes it
 
 The loss latch of the account has a file of its own (`worker/loss_guard.py`).
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gridbot.risk.holds import Held, Hold, Holds, Who
-from gridbot.state.documents import StateFile, Unreadable
+from gridbot.state.documents import StopFile, Unreadable
 
 __all__ = ["HoldsFile"]
 
@@ -26,7 +26,7 @@ _VERSION = 1
 class HoldsFile:
     """One per life of a worker: after `load`, memory has the newest state, whatever the disk has taken of it."""
 
-    def __init__(self, file: StateFile) -> None:
+    def __init__(self, file: StopFile) -> None:
         self._file = file
         self._holds: dict[str, Holds] = {}
 

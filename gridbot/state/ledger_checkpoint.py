@@ -1,8 +1,9 @@
 """The account's ledger across restarts: a checkpoint file, and the journal's records after it.
 
 Every execution is in the journal before anything else is done with it. So the last checkpoint and the records after it
-give the exact ledger at any moment. Journal segments that the next start would need are kept until a newer checkpoint
-is on the disk.
+give the exact ledger at any moment. A checkpoint goes to the disk when the journal is safe up to it: one that was ahead
+would count what no record has. Journal segments that the next start would need, for the ledger or for the documents of
+the state log, are kept until newer files are on the disk.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 
 from gridbot.core.execution_ledger import Ledger
 from gridbot.records import builders
-from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record
+from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record, StateRecord
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
+from gridbot.state.state_log import StateLog
 
 __all__ = ["Checkpoint"]
 
@@ -25,23 +27,30 @@ log = logging.getLogger(__name__)
 class Checkpoint:
     """Loads the ledger at start and saves it in the background while the account trades."""
 
-    def __init__(self, file: StateFile, recorder: Recorder) -> None:
+    def __init__(self, file: StateFile, recorder: Recorder, states: StateLog) -> None:
         self._file = file
         self._recorder = recorder
+        self._states = states
         self._saved_fills: Any = None
+        self._waiting: dict[str, Any] | None = None
+        """A checkpoint up to which the journal is not known to be safe yet."""
 
     def load(self) -> Ledger:
-        """The ledger as of the last record in the journal."""
-        ledger, seq = self._read()
+        """The ledger as of the last record in the journal; the state log gets the records that the next start needs."""
+        ledger, seq, read_from = self._read()
         folded = 0
-        for _, record in self._recorder.replay(seq):
-            folded += isinstance(record, ExecutionRecord)
-            _restore(ledger, record, is_alone=seq == 0)
+        for header, record in self._recorder.replay(read_from):
+            self._states.recall(header.seq, record)
+            if header.seq > seq:
+                folded += isinstance(record, ExecutionRecord)
+                _restore(ledger, record, is_alone=seq == 0)
+        log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
+        self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
+        self._recorder.keep_above(read_from)
+        self._states.begin()
         ledger.settle("worked out again at a start")
         for correction in ledger.take_corrections():
             self._recorder.record(builders.of_correction(correction))
-        log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
-        self._recorder.keep_above(seq)
         return ledger
 
     def save(self, ledger: Ledger) -> None:
@@ -54,37 +63,57 @@ class Checkpoint:
             sum(t.fills for t in ledger.totals.values()),
             len(ledger.totals),
         )
-        if mark == self._saved_fills:
-            return
-        self._saved_fills = mark
-        self._recorder.flush()
-        self._file.save(self._document(ledger))
+        if mark != self._saved_fills:
+            self._saved_fills = mark
+            self._recorder.flush()
+            self._waiting = self._document(ledger)
+        self.release()
 
-    def save_now(self, ledger: Ledger) -> None:
-        """Write before going on, at an orderly stop. Raises OSError."""
-        self._file.save_now(self._document(ledger))
-
-    def written(self) -> None:
-        """Release the journal segments that the checkpoint on the disk makes superfluous. Call it from time to time."""
+    def release(self) -> None:
+        """Give the disk what waits for the journal, and free the segments that nobody needs. Call it now and then."""
+        self._states.release()
+        if self._waiting is not None and self._waiting["seq"] <= self._recorder.safe_seq:
+            self._file.save({**self._waiting, "states_to": self._states.in_files})
+            self._waiting = None
         document = self._file.on_disk
         if document is not None:
-            self._recorder.keep_above(int(document["seq"]))
+            self._recorder.keep_above(_read_from(document))
+
+    def save_now(self, ledger: Ledger) -> None:
+        """Write before going on, at start and at an orderly stop. Raises OSError.
+
+        Also when the journal does not take all records: then the older checkpoint counts.
+        """
+        self._recorder.flush()
+        self._states.release()
+        refused = self._recorder.stats.journal_error if self._recorder.stats.backlog_bytes else None
+        if refused:
+            raise OSError(refused)
+        self._waiting = None
+        self._file.save_now({**self._document(ledger), "states_to": self._states.in_files})
 
     def _document(self, ledger: Ledger) -> dict[str, Any]:
         return {"version": 1, "seq": self._recorder.last_seq, "ledger": ledger.to_dict()}
 
-    def _read(self) -> tuple[Ledger, int]:
+    def _read(self) -> tuple[Ledger, int, int]:
+        """The saved ledger, the record it is of, and the one after which the journal is to be read."""
         document = self._file.load()
         if document is None:
-            return Ledger(), 0
+            return Ledger(), 0, 0
         try:
-            return Ledger.from_dict(document["ledger"]), int(document["seq"])
+            return Ledger.from_dict(document["ledger"]), int(document["seq"]), _read_from(document)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
-            return Ledger(), 0
+            return Ledger(), 0, 0
 
 
-def _restore(ledger: Ledger, record: Record, *, is_alone: bool) -> None:
+def _read_from(document: dict[str, Any]) -> int:
+    """Number of the record behind which the next start reads the journal."""
+    seq = int(document["seq"])
+    return min(seq, int(document.get("states_to", seq)))
+
+
+def _restore(ledger: Ledger, record: Record | StateRecord, *, is_alone: bool) -> None:
     """Apply a record that the checkpoint does not have; `is_alone`: there is no checkpoint.
 
     What was held before is not known then, nor do records of version a1c99c4 tell the exchange's order: their figures

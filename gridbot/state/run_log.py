@@ -65,6 +65,6 @@ class RunLog:
 def _last_sign_of_life(recorder: Recorder) -> int | None:
     """Local time (µs) of the newest record in the journal: a crashed run was alive then."""
     newest = None
-    for header, _ in recorder.replay(max(0, recorder.last_seq - 1)):
+    for header, _ in recorder.replay(max(0, recorder.stats.written_seq - 1)):
         newest = header.local_ts
     return newest

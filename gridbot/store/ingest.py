@@ -20,7 +20,7 @@ from typing import Final
 from gridbot.frames import split
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
-from gridbot.records.columns import RECORD_TYPES
+from gridbot.records.columns import JOURNAL_TYPES, RECORD_TYPES
 from gridbot.records.journal_reader import Damage, JournalReader
 from gridbot.records.record_queue import Batch, QueueReceiver
 
@@ -164,6 +164,8 @@ class AccountSource:
         self.next_seq = seq + 1
         taken.count += 1
         if kind not in RECORD_TYPES:
+            if kind in JOURNAL_TYPES:
+                return  # it stays in the journal
             text = f"record kind {kind!r} is not known; was it written by a newer gridbot?"
             taken.rejects.append((seq, kind, text, body.decode(errors="replace")))
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gridbot.records.recorder import Recorder
@@ -9,6 +10,7 @@ from gridbot.risk.obstacles import ObstacleWatch, obstacles_of
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.standing import standing
+from gridbot.worker.standstill import EXPECTED, Standstill, step
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -34,6 +36,7 @@ class AccountRecords:
         self._refused = refused
         self._obstacles = ObstacleWatch()
         self._journal_error = ""
+        self.standstill = Standstill()
 
     def record_state(self) -> None:
         """Record what changed since the last call: grids, and what stops orders."""
@@ -43,9 +46,19 @@ class AccountRecords:
             runner.saving.record_if_changed()
         risk_states = [runner.risk_state for runner in self._runners.values()]
         obstacles = obstacles_of(context.gate, context.executor.ip_banned_until_s, risk_states, now_s)
+        self._look_for_standstill(now_s)
         self._look_for_incidents(risk_states, now_s)
         for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
             self._recorder.record(change)
+
+    def _look_for_standstill(self, now_s: float) -> None:
+        executor, wanted = self._context.executor, Counter[str]()
+        for runner in self._runners.values():
+            if not (runner.is_shadow or runner.risk_state.halted or runner.risk_state.paused):
+                wanted.update({why: n for why, n in runner.placement.refusals.items() if why not in EXPECTED})
+        if waiting := executor.queue.creates.wanted:
+            wanted["waiting to be sent"] = waiting
+        self.standstill = step(self.standstill, wanted, executor.creates_sent, now_s)
 
     def _look_for_incidents(self, risk_states: Sequence[StrategyRiskState], now_s: float) -> None:
         context = self._context
@@ -55,6 +68,7 @@ class AccountRecords:
             passage=context.passage,
             ip_banned_until_s=context.executor.ip_banned_until_s,
             has_numbers=context.generations.available(1),
+            standstill=self.standstill.why,
             now_s=now_s,
             refused=self._refused,
         )

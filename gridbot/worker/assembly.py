@@ -15,7 +15,7 @@ from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction
 from gridbot.execution.executor import Executor
-from gridbot.orders.ids import Generations
+from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.ports import Clock, Ids
@@ -24,10 +24,11 @@ from gridbot.records.journal_reader import journal_directory
 from gridbot.records.recorder import Recorder
 from gridbot.risk.gate import Gate
 from gridbot.risk.loss_limit import LossLimit
-from gridbot.state.documents import StateFile
+from gridbot.state.documents import StateFile, StopFile
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
+from gridbot.state.state_log import StateLog
 from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
@@ -95,10 +96,11 @@ class Assembly:
         self._files = self._outside.files(spec.data_dir / "state" / spec.account, self._disk_alert())
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
-        self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder)
+        self._states = StateLog(self._files, self.recorder)
+        self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder, self._states)
         self._ledger = self.checkpoint.load()
         self._generations = _generations(StateFile(self._files, "generation.json"), clock)
-        self._holds = HoldsFile(StateFile(self._files, "holds.json"))
+        self._holds = HoldsFile(StopFile(self._states, "holds.json"))
         names = [strategy.strat_id for strategy in self._strategies]
         self._unread = self._holds.load(names, clock.wall_ms(), f"resume {spec.account}")
         self._credentials = Credentials(
@@ -165,16 +167,16 @@ class Assembly:
         """Stop trading, flush, and record that the run ended; each step whatever became of the one before it."""
         with contextlib.ExitStack() as steps:
             steps.callback(self._files.close)
+            steps.callback(self._save_all)
             steps.callback(self.recorder.close)
-            steps.callback(self._end_run, reason)
+            steps.callback(self._run.end, reason)
             if hasattr(self, "rest"):
                 steps.callback(self.rest.close)
             if self.ready:
                 await self.orchestrator.stop()
 
-    def _end_run(self, reason: str) -> None:
-        """A failed write is logged: the stop has to finish."""
-        self._run.end(reason)
+    def _save_all(self) -> None:
+        """With the journal closed, so safe. A failed write is logged: the stop has to finish."""
         try:
             self.checkpoint.save_now(self._ledger)
             self._run.confirm()
@@ -195,6 +197,7 @@ class Assembly:
         )
         return WorkerContext(
             name=self._config.name,
+            account_tag=account_tag(self._config.environment, self._config.name),
             run_id=self._run_id,
             clock=self._clock,
             gate=gate,
@@ -216,12 +219,13 @@ class Assembly:
         caps = self._config.caps
         limit = LossLimit(caps.session_loss_limit, includes_unrealised=caps.session_loss_includes_unrealised)
         live = [strategy.strat_id for strategy in self._strategies if not strategy.shadow_mode]
-        return LossGuard(limit, StateFile(self._files, "latch.json"), context, live)
+        return LossGuard(limit, StopFile(self._states, "latch.json"), context, live)
 
     def _runner(self, strategy: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
         name, kind, instrument = strategy.strat_id, strategy.decided_by, symbol.instrument
-        states = GridAnchorStore(self._files, kind)
-        engine = kind.make(strategy, instrument, name, states.load(name))
+        states = GridAnchorStore(self._states, kind)
+        saved = states.load(name)
+        engine = kind.make(strategy, instrument, name, None if saved is None else saved.state)
         if engine.restore_note:
             log.info("%s: the %s is built anew: %s", name, kind.name, engine.restore_note)
         holds = self._holds.of(name)
@@ -239,12 +243,15 @@ class Assembly:
             instrument,
             engine,
             context,
-            save_state=lambda exchange_ts: states.save(name, engine.state()),
+            save_state=lambda told: states.save(name, engine.state(), told),
+            told=() if saved is None else [told for told in saved.told if self._ledger.is_new(told)],
             holds=holds,
             keep_holds=lambda held: self._holds.keep(name, held),
             wire=wire,
         )
-        states.save(name, engine.state())
+        if saved is not None:
+            runner.catch_up(saved.untold)
+        runner.saving.save()
         return runner
 
     def _streams(self, symbols: Sequence[str], on_wake: Callable[[], None]) -> StreamSet:

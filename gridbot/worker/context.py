@@ -37,6 +37,8 @@ class WorkerContext:
     """The shared parts, made by the assembly. None of them depends on a strategy."""
 
     name: str
+    account_tag: str
+    """What the ids of the account's orders begin with (`orders/ids.py`)."""
     run_id: str
     clock: Clock
     gate: Gate

@@ -194,6 +194,8 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     age = _age(orchestrator.reconciler.last_s, now_s)
     if interval > 0 and age is not None and age > RECONCILE_LATE * interval:
         reasons.append(f"last reconciled with the exchange {age:.0f} s ago")
+    if orchestrator.records.standstill.why:
+        reasons.append(orchestrator.records.standstill.why)
     if not context.generations.available(1):
         reasons.append("no number for a new order can be reserved: the disk does not take generation.json")
     error = orchestrator.recorder.stats.journal_error

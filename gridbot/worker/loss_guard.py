@@ -1,8 +1,8 @@
 """Watches the session loss limit: compares, latches the gate, alerts, and saves.
 
-Memory comes first, the file after: what the disk does neither undoes nor delays a latch. A latch that a crash kept from
-the file is found again by the next start, which counts from the same baseline. A file that does not say whether the
-account is latched latches it: only an operator knows better.
+Memory comes first, journal and file after: what the disk does neither undoes nor delays a latch. A latch that a crash
+kept from both is found again by the next start, which counts from the same baseline and looks before anything trades. A
+document that does not say whether the account is latched latches it: only an operator knows better.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gridbot.risk.loss_limit import (
     Unknown,
     step,
 )
-from gridbot.state.documents import StateFile, Unreadable
+from gridbot.state.documents import StopFile, Unreadable
 from gridbot.worker.context import WorkerContext
 
 __all__ = ["LossGuard"]
@@ -33,7 +33,7 @@ ZERO = Decimal(0)
 class LossGuard:
     """One per account. `live` are the strategies that count; shadow strategies lose no money."""
 
-    def __init__(self, limit: LossLimit, file: StateFile, context: WorkerContext, live: Sequence[str]) -> None:
+    def __init__(self, limit: LossLimit, file: StopFile, context: WorkerContext, live: Sequence[str]) -> None:
         self._limit = limit
         self._file = file
         self._context = context

@@ -135,6 +135,7 @@ class Orchestrator:
         await self.streams.start()
         report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)
+        self.guard_losses()  # before anything trades: an earlier life may have died before it looked
         for runner in self.runners.values():
             runner.ready()
         self._routing = True
@@ -152,10 +153,11 @@ class Orchestrator:
             self._raise_failure()
             await is_set_within(shutdown, GUARD_S, clock)
             self.guard_losses()
+            with self.context.faults.contained("saving the state"):
+                self._checkpoint.release()
             if clock.monotonic_s() - saved_s > CHECKPOINT_S:
                 saved_s = clock.monotonic_s()
                 with self.context.faults.contained("saving the ledger"):
-                    self._checkpoint.written()
                     self._checkpoint.save(self.context.ledger)
         self._raise_failure()
 

@@ -11,7 +11,7 @@ import logging
 
 from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent
 from gridbot.orders import life_events
-from gridbot.orders.ids import wire_id
+from gridbot.orders.ids import Owner, wire_id
 from gridbot.orders.life_events import LookUp
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.proposal import Proposal
@@ -44,6 +44,8 @@ class OrderManager:
         self.book = risk_state.book
         self.strat_id = risk_state.strat_id
         self.symbol = risk_state.symbol
+        self.owner = Owner.of(context.account_tag, risk_state.strat_id)
+        """Whose the orders are, by their ids."""
         self._instrument = instrument
         self._context = context
         self._is_shadow = wire is not None
@@ -62,8 +64,9 @@ class OrderManager:
             price=proposal.price,
             qty=proposal.qty,
             reduce_only=proposal.reduce_only,
-            client_id=proposal.client_id,
-            link_id=wire_id(proposal.client_id, self._context.generations.next()),
+            link_id=wire_id(
+                self.owner, proposal.side, proposal.direction, proposal.ticks, self._context.generations.next()
+            ),
             post_only=proposal.post_only,
         )
         self._steps.take(life_events.Submitted(order, proposal))
@@ -99,7 +102,7 @@ class OrderManager:
         if known is not None:
             self._steps.take(life_events.Heard(known, update))
         else:
-            ours = update.status.is_open and owns(update, self.strat_id, self._instrument)
+            ours = update.status.is_open and owns(update, self.owner, self._instrument)
             self._steps.take(life_events.StrangerSeen(update, ours, self.strat_id))
 
     def revive(self, row: OrderUpdateEvent) -> None:

@@ -155,4 +155,5 @@ class OrderSteps:
 
     def _halt(self, effect: life_effects.HaltStrategy) -> None:
         if self._risk_state.halt(str(effect.error)):
+            self.take(life_events.Stopped("halted"))
             self.take(life_events.StrategyHalted(effect.order, effect.error))

@@ -94,7 +94,6 @@ class Placement:
             price=price,
             qty=qty,
             reduce_only=intent.reduce_only,
-            client_id=intent.client_order_id,
             level_distance=abs(price - last) / last,  # a ratio: strategies of an account share the budget
         )
 

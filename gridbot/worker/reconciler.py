@@ -59,7 +59,7 @@ class Reconciler:
         self._on_wallet = on_wallet
         self._refused = refused
         self._state = states.ReconcileState(complete_to_ms=context.ledger.complete_to)
-        held = {symbol: states.Held(r.strat_id, r.instrument, r.book) for symbol, r in runners.items()}
+        held = {symbol: states.Held(r.orders.owner, r.instrument, r.book) for symbol, r in runners.items()}
         self._view = states.View(held, context.ledger, context.retry)
         self._questions: dict[asyncio.Task[None], None] = {}
         self._waiters = Waiters()

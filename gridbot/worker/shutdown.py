@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.core import Direction, Side, client_order_id
+from gridbot.core import Direction, Side
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.proposal import Proposal
 from gridbot.risk.refusals import Producer
@@ -97,7 +97,6 @@ def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direct
         price=runner.instrument.price(ticks),
         qty=min(risk_state.legs[direction].size, runner.instrument.max_order_qty),
         reduce_only=True,
-        client_id=client_order_id(runner.strat_id, runner.symbol, side, ticks, direction),
         post_only=False,
     )
     if not context.generations.available(1):

@@ -9,7 +9,8 @@ else behaves in the same way.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from decimal import Decimal
 
 from gridbot.config.account_models import StrategyConfig
 from gridbot.core import (
@@ -43,10 +44,10 @@ NOTHING = Holds()
 
 
 class StrategyRunner:
-    """See the module. `save_state` is called when the state has changed, with the exchange time (ms) of the cause.
+    """See the module. `save_state` is called when the state has changed, with the executions that are not recorded yet.
 
-    `holds` are what an earlier process left; `keep_holds` is called when pause or halt have changed. Neither of the
-    two may wait for the disk.
+    `told` are executions that the engine knows from an earlier life though nobody may have counted them. `holds` are
+    what an earlier process left; `keep_holds` is called when pause or halt have changed. None may wait for the disk.
     """
 
     def __init__(
@@ -56,7 +57,8 @@ class StrategyRunner:
         engine: Strategy,
         context: WorkerContext,
         *,
-        save_state: Callable[[int], None] = lambda exchange_ts: None,
+        save_state: Callable[[Collection[str]], None] = lambda told: None,
+        told: Collection[str] = (),
         holds: Holds = NOTHING,
         keep_holds: Callable[[Holds], None] = lambda holds: None,
         wire: ShadowWire | None = None,
@@ -84,7 +86,7 @@ class StrategyRunner:
         self.placement = Placement(
             self.risk_state, instrument, context, sizer=self.sizer, orders=self.orders, gate=self.gate
         )
-        self.saving = StrategySaving(self.strat_id, engine, context.recorder, save_state)
+        self.saving = StrategySaving(self.strat_id, engine, context.recorder, save_state, told)
         self._wants = config.decided_by.wants
         context.faults.enroll(self.symbol, self.halt)
         if wire is not None:
@@ -103,11 +105,12 @@ class StrategyRunner:
         self.orders.drop_unsent("stop")
 
     def pause(self, *, cancel: bool = False) -> None:
-        """Place nothing until `resume`, not even what waits for its turn; with `cancel` withdraw what rests as well."""
+        """Place nothing until `resume`, not even what waits to be sent; with `cancel` all orders are withdrawn."""
         self.risk_state.pause()
-        self.orders.drop_unsent("paused")
         if cancel:
             self.orders.cancel_all("paused")
+        else:
+            self.orders.drop_unsent("paused")
 
     def resume(self) -> None:
         """An operator ends pause and halt."""
@@ -120,6 +123,7 @@ class StrategyRunner:
         """Decide nothing until an operator resumes; orders are still tracked. False, and no alert, if halted before."""
         if not self.risk_state.halt(reason, Who.FAULT):
             return False
+        self.orders.drop_unsent("halted")
         text = f"{self.strat_id} is halted: {reason}"
         self._context.alert("error", f"halt.{self.symbol}", text, self.strat_id)
         return True
@@ -138,7 +142,7 @@ class StrategyRunner:
         intents = self.engine.on_event(ticker, self.book.limit_orders)
         self._context.trace.decided()
         if self.engine.state_version != self.saving.saved_version:
-            self.saving.save(ticker.exchange_ts)
+            self.saving.save()
         if intents:
             self.placement.act(intents)
 
@@ -150,10 +154,27 @@ class StrategyRunner:
         self._context.record_corrections()
         if realised is None:
             return
-        self._context.recorder.record(
-            builders.of_execution(self.strat_id, execution, realised, shadow=self.is_shadow, source=source)
-        )
-        self._context.record_raw(builders.raw_execution(self.strat_id, execution))
+        try:
+            self._take_in(execution, realised)
+        finally:  # after the state that knows it (`strategy_saving`)
+            self._context.recorder.record(
+                builders.of_execution(self.strat_id, execution, realised, shadow=self.is_shadow, source=source)
+            )
+            self.saving.recorded(execution.exec_id)
+            self._context.record_raw(builders.raw_execution(self.strat_id, execution))
+
+    def catch_up(self, executions: Iterable[ExecutionEvent]) -> None:
+        """Tell the strategy what an earlier life counted and its saved state does not know.
+
+        Before the first price, and before the state is saved: none of them may seem told that is not.
+        """
+        for execution in executions:
+            with self._context.faults.contained(f"{self.symbol}: an execution of an earlier run", self.symbol):
+                is_ours = owns_execution(execution, self.orders.owner, self.instrument)
+                if execution.exec_type is ExecType.TRADE and is_ours:
+                    self.engine.on_event(execution, self.book.limit_orders)
+
+    def _take_in(self, execution: ExecutionEvent, realised: Decimal) -> None:
         if execution.exec_type is not ExecType.TRADE:
             self._not_a_fill(execution)
             return
@@ -170,37 +191,38 @@ class StrategyRunner:
             f"{execution.fee:.4f}",
         )
         # The book may no longer have an order of an earlier run; the strategy must not miss its fill.
-        if is_known or owns_execution(execution, self.strat_id, self.instrument):
-            self._note(execution, execution.exchange_ts)
+        is_ours = is_known or owns_execution(execution, self.orders.owner, self.instrument)
+        if is_ours and self.saving.is_news(execution.exec_id):
+            self._note(execution)
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:
         """An update of an order of this symbol, ours or not."""
         self.orders.on_order_update(update)
         if OrderUpdateEvent in self._wants:
-            self._note(update, update.exchange_ts)
+            self._note(update)
 
     def on_position_update(self, position: PositionEvent, *, source: str = "stream") -> None:
         """An update of a leg; `source` is stream, rest or shadow."""
         self.positions.update(position, source)
         if PositionEvent in self._wants:
-            self._note(position, position.exchange_ts)
+            self._note(position)
 
     def on_wallet(self, wallet: WalletEvent) -> None:
         """The wallet has changed, so sizes and multipliers may have changed too."""
         self.sizer.set_wallet(wallet)
         self.risk_state.money_changed()
         if WalletEvent in self._wants:
-            self._note(wallet, wallet.exchange_ts)
+            self._note(wallet)
 
     def check_positions(self) -> None:
         """Have our legs read again soon: the stream may have lost a change."""
         self._context.requests.refresh_positions(self.symbol)
 
-    def _note(self, event: Event, exchange_ts: int) -> None:
+    def _note(self, event: Event) -> None:
         """Let the strategy take note of an event other than a ticker; it decides with the next ticker."""
         self.engine.on_event(event, self.book.limit_orders)
         if self.engine.state_version != self.saving.saved_version:
-            self.saving.save(exchange_ts)
+            self.saving.save()
 
     def _not_a_fill(self, execution: ExecutionEvent) -> None:
         """Funding only concerns the ledger; a liquidation or a deleveraging needs an operator (incident L51)."""

@@ -1,7 +1,7 @@
 """Compares the records of each account with the exchange's transaction log, for `ledger check --exchange`.
 
-Sends nothing but queries. The logs of several accounts are read at a time, and the records of all accounts at once: a
-fleet takes little longer than its slowest account.
+Sends nothing but queries. The logs of many accounts are read at a time, within half of the requests that the exchange
+allows their address, and the records of all accounts at once: a fleet takes little longer than its slowest account.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import Transaction
+from gridbot.rolling_limit import RollingLimit
 from supervisor.store.query import Limits, ask
 from supervisor.store.transactions import Comparison, Recorded, compare
 
@@ -32,8 +33,11 @@ LOOKS: Final = 3
 FLUSH_S: Final = 1.0
 PATIENT: Final = Limits(wait_s=30.0)
 """The writer of a busy fleet may hold the file for several seconds."""
-AT_A_TIME: Final = 8
-"""Accounts whose logs are read at the same time: well below the exchange's limit of requests per address."""
+AT_A_TIME: Final = 24
+"""Accounts whose logs are read at the same time: each waits most of the time, and each holds its log in memory."""
+ADDRESS_REQUESTS: Final = 600
+ADDRESS_WINDOW_S: Final = 5.0
+"""What Bybit allows an address, all accounts together."""
 
 # Both ends are wallet rows: between them the exchange's log and our executions must agree.
 _BOUNDS: Final = """
@@ -123,7 +127,7 @@ def check_with_exchange(
     """
     bounds = {account: _Period(start, end) for account, start, end in ask(data_dir, _BOUNDS, PATIENT).rows}
     chosen = [a for a in config.accounts if a.name in bounds and (not only or a.name in only)]
-    listed = asyncio.run(_listings(chosen, bounds, paper_url))
+    listed = asyncio.run(_listings(config, chosen, bounds, paper_url))
     found = {
         name: AccountCheck(name, bounds[name].start, bounds[name].end, problem=answer)
         for name, answer in listed.items()
@@ -174,7 +178,10 @@ def _ms(moment: datetime) -> int:
 
 
 async def _listings(
-    accounts: Sequence[AccountConfig], periods: Mapping[str, _Period], paper_url: Callable[[], str | None]
+    config: GridbotConfig,
+    accounts: Sequence[AccountConfig],
+    periods: Mapping[str, _Period],
+    paper_url: Callable[[], str | None],
 ) -> dict[str, list[Transaction] | str]:
     """The transaction log of each account by name, or why it could not be read."""
     url: str | LookupError | None = None
@@ -183,6 +190,7 @@ async def _listings(
             url = paper_url()
         except LookupError as error:
             url = error
+    of_paper, of_bybit = _half(config.paper.limits.ip_requests), _half(ADDRESS_REQUESTS)
     slots = asyncio.Semaphore(AT_A_TIME)
 
     async def one(account: AccountConfig) -> list[Transaction] | str:
@@ -191,7 +199,8 @@ async def _listings(
             return str(url)
         async with slots:
             try:
-                return await _listed(account, str(url) if on_paper and url else None, periods[account.name])
+                address = str(url) if on_paper and url else None
+                return await _listed(account, address, periods[account.name], of_paper if on_paper else of_bybit)
             except (ExchangeError, ValueError) as error:
                 return str(error)
 
@@ -199,7 +208,14 @@ async def _listings(
     return {account.name: answer for account, answer in zip(accounts, answers, strict=True)}
 
 
-async def _listed(account: AccountConfig, paper_url: str | None, period: _Period) -> list[Transaction]:
+def _half(of_address: int) -> RollingLimit | None:
+    """Half of what an address may send; the workers need the rest. None without a limit."""
+    return RollingLimit(max(1, of_address // 2), ADDRESS_WINDOW_S) if of_address else None
+
+
+async def _listed(
+    account: AccountConfig, paper_url: str | None, period: _Period, of_address: RollingLimit | None
+) -> list[Transaction]:
     """The account's transaction log after the start of its period up to now."""
     rest = BybitRest(
         endpoints_for(account.environment, paper_url),
@@ -208,6 +224,6 @@ async def _listed(account: AccountConfig, paper_url: str | None, period: _Period
     )
     try:
         now_ms = await rest.server_time_ms()
-        return await rest.transactions(period.start_ms + 1, max(now_ms, period.end_ms))
+        return await rest.transactions(period.start_ms + 1, max(now_ms, period.end_ms), of_address=of_address)
     finally:
         rest.close()

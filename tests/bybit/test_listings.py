@@ -66,7 +66,7 @@ def test_movements_of_the_wallet_come_oldest_first_a_week_at_a_time():
 
 
 def test_a_stretch_with_too_many_movements_is_asked_for_in_halves(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PAUSE_S", 0.0)
+    monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PER_S", 1000)
 
     async def scene() -> None:
         async with Session() as (exchange, rest):

@@ -165,6 +165,33 @@ def test_names_are_unique_whatever_their_capitals(refusal):
     assert problems[1].startswith("7: strategies[1].strat_id: expected a strat_id no other strategy has, got `S`")
 
 
+def test_names_that_give_orders_the_same_ids_are_refused(refusal):
+    """Tags are hashes: of fifty thousand names two have the same. The names below were found by trying."""
+    problems = refusal(
+        "environment: paper\naccounts:\n  - {name: acct-4460}\n  - {name: acct-18093}\n"
+        "  - {name: alice, environment: demo, api_key: k, api_secret: s}\nstrategies:\n"
+        "  - {strat_id: grid-74138, account: alice, symbol: BTCUSDT}\n"
+        "  - {strat_id: grid-88189, account: alice, symbol: ETHUSDT}\n"
+        "  - {strat_id: grid-1, account: acct-4460, symbol: ETHUSDT}\n"
+    )
+    assert problems == [
+        "4: accounts[1].name: expected another name: it gives orders the same tag `oubamm` as `acct-4460`, accounts[0],"
+        " got `acct-18093`; change one of the two, best the one whose account has no orders; the tag is a hash of it",
+        "8: strategies[1].strat_id: expected another strat_id: it gives orders the same tag `07niiv` as `grid-74138`,"
+        " strategies[0], got `grid-88189`; change one of the two, best the one whose account has no orders; the tag is"
+        " a hash of it",
+    ]
+
+
+def test_strategies_of_two_accounts_may_have_the_same_tag(refusal):
+    (problem,) = refusal(
+        "environment: paper\naccounts:\n  - {name: alice}\n  - {name: bob}\nunknown: 1\nstrategies:\n"
+        "  - {strat_id: grid-74138, account: alice, symbol: BTCUSDT}\n"
+        "  - {strat_id: grid-88189, account: bob, symbol: ETHUSDT}\n"
+    )
+    assert "unknown" in problem
+
+
 def test_two_accounts_with_one_key_are_refused_without_showing_it(refusal):
     (problem,) = refusal(f"accounts:\n  - {{name: x, {KEYS}}}\n  - {{name: y, {KEYS}}}")
     assert problem.startswith(

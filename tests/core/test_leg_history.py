@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.core import Direction, ExecType, PositionEvent
+from gridbot.core import Direction, ExecType, ExecutionEvent, PositionEvent, Side
 from gridbot.core.leg_history import Holding, LegHistory, Stated, Step
 
 D = Decimal
@@ -76,6 +76,15 @@ def test_a_close_of_more_than_is_known_realises_what_is_known_and_leaves_nothing
 def test_a_close_of_what_nobody_saw_opened_realises_nothing_or_what_the_exchange_says() -> None:
     assert history(step(1, "110", closes=True)).steps[0].realised == 0
     assert history(step(1, "110", closes=True, figure="7")).steps[0].realised == D(7)
+
+
+def test_a_step_has_what_its_execution_says() -> None:
+    execution = ExecutionEvent(
+        "BTCUSDT", "e1", "o", "", Side.BUY, D(100), D(1), fee=D("0.02"), exchange_ts=1, seq=1, realised=D(0)
+    )
+    expected = step(1, figure="0")
+    expected.fee = D("0.02")
+    assert Step.of(execution, shadow=False) == expected
 
 
 def test_funding_moves_no_leg() -> None:

@@ -232,7 +232,6 @@ def order_of(
         price=Decimal(100),
         qty=Decimal(1),
         reduce_only=reduce_only,
-        client_id=f"client of {link}",
         link_id=link,
         state=state,
     )

@@ -9,7 +9,7 @@ import pytest
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import CancelRef, OrderAck
 from gridbot.execution.send_lane import RequestKind
-from gridbot.orders.order import TrackedOrder
+from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.outcomes import OrderOutcome
 from tests.execution.support import Bench, failure, names, outcomes
 
@@ -109,6 +109,24 @@ async def test_an_owner_that_breaks_before_its_order_leaves_keeps_only_that_orde
     await bench.pump()
     assert len(bench.gateway.sent) == 1
     assert bench.executor.idle
+
+
+async def test_what_a_fault_ends_while_its_request_is_made_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A halt ends what has not left, also in the request whose making has halted."""
+    bench = Bench()
+    orders = bench.place("a", "b", "c")
+
+    def halts(order: TrackedOrder, sent_ms: int) -> None:
+        if order.link_id == "a":
+            orders[1].state = OrderState.CANCELLED
+            raise ValueError("no record of this")
+
+    monkeypatch.setattr(bench.owner, "sending", halts)
+    await bench.pump()
+    assert bench.gateway.sent == [("order/create-batch", ["c"])]
+    assert bench.executor.creates_sent == 1
+    assert outcomes(bench) == {"a": OrderOutcome.UNRESOLVED, "c": OrderOutcome.CONFIRMED}
+    assert bench.executor.queue.free == 4
 
 
 async def test_orders_that_could_not_be_journalled_do_not_leave_and_are_unresolved() -> None:

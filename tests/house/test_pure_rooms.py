@@ -20,7 +20,7 @@ PURE_ROOMS = (
     *("gridbot.records.record_types", "gridbot.records.builders", "gridbot.records.codec"),
     *("gridbot.records.durability", "gridbot.execution.rate_budget", "gridbot.execution.send_queue"),
     *("gridbot.execution.send_lane", "gridbot.execution.queue_invariants"),
-    *("gridbot.worker.schedule", "gridbot.worker.schedule_invariants"),
+    *("gridbot.worker.schedule", "gridbot.worker.schedule_invariants", "gridbot.worker.standstill"),
     "gridbot.fault_words",
     "gridbot.incidents",
     *("gridbot.bybit.parse_account", "gridbot.bybit.parse_market", "gridbot.bybit.raw_fields"),

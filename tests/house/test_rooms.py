@@ -42,9 +42,9 @@ GRIDBOT = {
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background",
-    "bybit": "core exchange background",
+    "bybit": "core exchange background rolling_limit",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
-    "config": "core exchange strategies records paper.settings paper.market",
+    "config": "core exchange strategies orders records paper.settings paper.market",
     "log_lines": "",
     "logging_setup": "config log_lines",
     "state": "core ports strategies risk records config atomic_file background version",
@@ -61,7 +61,7 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     "store": "gridbot.store gridbot.records gridbot.system_ports gridbot.state gridbot.config gridbot.exchange"
-    " gridbot.bybit gridbot.atomic_file exit_codes utc_time",
+    " gridbot.bybit gridbot.atomic_file gridbot.rolling_limit exit_codes utc_time",
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records store"
     " exit_codes utc_time",

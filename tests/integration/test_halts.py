@@ -205,6 +205,9 @@ def test_a_disk_that_refuses_the_start_is_a_refused_start(tmp_path: Path) -> Non
                     StartRefused, match=r"expected to write state and journal in .*, got: .*; make room"
                 ):
                     await life.task
+                await asyncio.sleep(0)
+                left = {task.get_name() for task in asyncio.all_tasks()}
+                assert "the reports to the supervisor" not in left, "no task outlives the session"
 
     asyncio.run(run())
 

@@ -17,7 +17,7 @@ from gridbot.config.reference import reference
 from gridbot.config.setting_warnings import setting_warnings
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction, Side
-from gridbot.records.record_types import GridRecord
+from gridbot.records.record_types import GridRecord, StateRecord
 from gridbot.strategies.registry import KINDS
 from gridbot.worker.health import account_health
 from tests.integration.worker_bench import BTC, ever, exchange, executions, records, resting, settings, trading
@@ -48,7 +48,7 @@ def test_it_trades_beside_a_grid_and_goes_on_after_a_restart(tmp_path: Path) -> 
                 engine = bench.runner().engine
                 assert isinstance(engine, PlacedOnce)
                 await bench.until(lambda: engine.state() == OnceState((), 1), "the state after it")
-                await bench.until(lambda: saved_state(tmp_path) == {"waiting": [], "fills": 1}, "the state on the disk")
+                assert states_recorded(tmp_path)[-1] == {"waiting": [], "fills": 1}, "with the fill, before its file"
                 before = ever(paper)
             async with trading(config, paper) as bench:
                 paper.set_price("BTCUSDT", "49600")
@@ -65,6 +65,12 @@ def test_it_trades_beside_a_grid_and_goes_on_after_a_restart(tmp_path: Path) -> 
     asyncio.run(run())
     assert saved_state(tmp_path) == {"waiting": [], "fills": 1}
     assert {r.strategy for r in records(tmp_path) if isinstance(r, GridRecord)} == {"eth"}
+
+
+def states_recorded(tmp_path: Path) -> list[object]:
+    """The states of the strategy in the journal, in order."""
+    documents = [json.loads(r.document) for r in records(tmp_path) if isinstance(r, StateRecord)]
+    return [document["once"] for document in documents if document.get("strat_id") == "low"]
 
 
 def saved_state(tmp_path: Path) -> object:

@@ -19,9 +19,10 @@ from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.paper.settings import PaperConfig
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.record_types import ExecutionRecord, Record
+from gridbot.records.record_types import ExecutionRecord, Record, StateRecord
 from gridbot.system_ports import SystemClock, SystemIds
 from gridbot.worker.assembly import Assembly
+from gridbot.worker.outside import Outside
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import is_hopeless
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -112,7 +113,9 @@ class WorkerBench:
 
 
 @contextlib.asynccontextmanager
-async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = False) -> AsyncIterator[WorkerBench]:
+async def trading(
+    config: GridbotConfig, paper: PaperThread, *, crash: bool = False, outside: Outside | None = None
+) -> AsyncIterator[WorkerBench]:
     """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files."""
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False)
@@ -123,6 +126,7 @@ async def trading(config: GridbotConfig, paper: PaperThread, *, crash: bool = Fa
         alert=lambda level, key, text, strategy: alerts.append((level, key, text)),
         clock=SystemClock(),
         ids=SystemIds(),
+        outside=outside,
     )
     bench = WorkerBench(assembly, data_dir, alerts)
     try:
@@ -148,7 +152,7 @@ async def _start(assembly: Assembly) -> None:
     raise AssertionError("the start failed twenty times")
 
 
-def records(data_dir: Path, account: str = "alice") -> list[Record]:
+def records(data_dir: Path, account: str = "alice") -> list[Record | StateRecord]:
     """Everything in the account's journal, in order."""
     return [record for _, record in JournalReader(journal_directory(data_dir, account)).read_from(1)]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.core import Direction, Instrument, OrderStatus, OrderUpdateEvent, Side, client_order_id
+from gridbot.core import Direction, Instrument, OrderStatus, OrderUpdateEvent, Side
 from gridbot.orders.book import OrderBook
-from gridbot.orders.ids import wire_id
+from gridbot.orders.ids import Owner, account_tag, wire_id
 from gridbot.orders.order import OrderState, TrackedOrder
 
 __all__ = [
     "INSTRUMENT",
+    "OWNER",
     "begin_cancel",
     "hold_for_gone",
     "hold_for_rejected",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 INSTRUMENT = Instrument("BTCUSDT", Decimal("0.1"), Decimal("0.001"), Decimal("0.001"), Decimal(100))
+OWNER = Owner.of(account_tag("paper", "alice"), "s1")
 
 
 def make_order(
@@ -30,7 +32,6 @@ def make_order(
     direction: Direction = Direction.LONG,
     qty: str = "0.010",
 ) -> TrackedOrder:
-    client = client_order_id("s1", "BTCUSDT", side, ticks, direction)
     return TrackedOrder(
         strat_id="s1",
         symbol="BTCUSDT",
@@ -40,8 +41,7 @@ def make_order(
         price=INSTRUMENT.price(ticks),
         qty=Decimal(qty),
         reduce_only=side is direction.close_side,
-        client_id=client,
-        link_id=wire_id(client, n),
+        link_id=wire_id(OWNER, side, direction, ticks, n),
         on_wire=True,
     )
 

@@ -21,12 +21,12 @@ from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import adopted
 from gridbot.orders.reconciliation import step
 from gridbot.orders.retry import Tries
-from tests.orders.helpers import INSTRUMENT, hold_for_gone, hold_for_rejected, keep_after_cancel, make_order
+from tests.orders.helpers import INSTRUMENT, OWNER, hold_for_gone, hold_for_rejected, keep_after_cancel, make_order
 
 __all__ = ["HAND_SYMBOL", "STRATEGY", "Account", "Asking", "Exchange"]
 
 D = Decimal
-STRATEGY, SYMBOL, HAND_SYMBOL = "s1", INSTRUMENT.symbol, "ETHUSDT"
+STRATEGY, SYMBOL, HAND_SYMBOL = OWNER.strat_id, INSTRUMENT.symbol, "ETHUSDT"
 START_MS = 10_000_000
 HELD = D("0.5")
 
@@ -187,7 +187,7 @@ class Account:
         self.answered_at: dict[str, int] = {}
         """When the last cancel of an order was answered, and when the last listing was asked for, as moments."""
         self.state = states.ReconcileState(complete_to_ms=self.ledger.complete_to)
-        self.view = states.View({SYMBOL: states.Held(STRATEGY, INSTRUMENT, self.book)}, self.ledger, frozenset())
+        self.view = states.View({SYMBOL: states.Held(OWNER, INSTRUMENT, self.book)}, self.ledger, frozenset())
 
     def save(self) -> None:
         """Write the checkpoint."""

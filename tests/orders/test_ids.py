@@ -1,4 +1,4 @@
-"""The id of an order on the wire (docs/strategy.md 3.2)."""
+"""The id of an order on the wire: layout, tags, generations (docs/strategy.md 3)."""
 
 from __future__ import annotations
 
@@ -9,33 +9,71 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.orders.ids import MAX_LENGTH, Generations, client_id_of, wire_id
+from gridbot.core import Direction, Side
+from gridbot.orders.ids import MAX_LENGTH, Generations, LinkId, Owner, account_tag, parse, strategy_tag, wire_id
 
-HEX16 = st.text("0123456789abcdef", min_size=16, max_size=16)
+OWNER = Owner.of(account_tag("paper", "alice"), "btc")
+MOST = {"ticks": 36**8 - 1, "generation": 36**9 - 1, "epoch": 36**3 - 1}
+SIDES, LEGS = st.sampled_from(Side), st.sampled_from(Direction)
 
 
-@given(HEX16, st.integers(0, 2**63))
-def test_a_wire_id_is_legal_and_tells_its_level(client: str, generation: int) -> None:
-    link = wire_id(client, generation)
+@given(SIDES, LEGS, st.integers(0, MOST["ticks"]), st.integers(0, MOST["generation"]), st.integers(0, MOST["epoch"]))
+def test_an_id_is_legal_and_says_what_it_was_made_of(
+    side: Side, direction: Direction, ticks: int, generation: int, epoch: int
+) -> None:
+    link = wire_id(OWNER, side, direction, ticks, generation, epoch)
     assert len(link) <= MAX_LENGTH
-    assert set(link) <= set(string.ascii_letters + string.digits + "-_")
-    assert client_id_of(link) == client
+    assert set(link) <= set(string.ascii_lowercase + string.digits + "-")
+    assert parse(link) == LinkId(OWNER.head[:6], OWNER.head[6:], side, direction, ticks, generation, epoch)
+    assert OWNER.made(link)
 
 
-@given(st.lists(st.integers(0, 2**50), unique=True, min_size=2, max_size=50))
+@given(st.lists(st.integers(0, 2**40), unique=True, min_size=2, max_size=50))
 def test_generations_give_different_ids(generations: list[int]) -> None:
-    assert len({wire_id("0" * 16, g) for g in generations}) == len(generations)
+    ids = {wire_id(OWNER, Side.BUY, Direction.LONG, 1000, generation) for generation in generations}
+    assert len(ids) == len(generations)
 
 
 def test_the_documented_example() -> None:
-    assert wire_id("d8325c17c4b4173a", 1764000000000) == "d8325c17c4b4173a-midc1z40"
-    assert wire_id("d8325c17c4b4173a", 0) == "d8325c17c4b4173a-0"
-    assert client_id_of("d8325c17c4b4173a-midc1z40") == "d8325c17c4b4173a"
+    """Written down once, so that a change of the recipe cannot pass: running orders are found by it (incident L4)."""
+    assert wire_id(OWNER, Side.BUY, Direction.LONG, 500123, 1764000000000) == "b7dn8qlhcv3h-aapwb-midc1z40-0"
+    heads = {leg: wire_id(OWNER, *leg, 0, 35, 36)[12:] for leg in ((side, leg) for side in Side for leg in Direction)}
+    assert heads == {
+        (Side.BUY, Direction.LONG): "-a0-z-10",
+        (Side.SELL, Direction.LONG): "-b0-z-10",
+        (Side.SELL, Direction.SHORT): "-c0-z-10",
+        (Side.BUY, Direction.SHORT): "-d0-z-10",
+    }
 
 
-def test_an_id_that_would_be_too_long_is_refused_when_built() -> None:
-    with pytest.raises(ValueError, match="at most 36"):
-        wire_id("a" * 16, 36**30)
+def test_the_largest_numbers_that_there_may_be_fit_and_larger_ones_are_refused_when_the_id_is_built() -> None:
+    """The price of a coin at 1e-10 USDT a tick, a hundred times as many orders as a clock of milliseconds counts."""
+    assert len(wire_id(OWNER, Side.BUY, Direction.LONG, **MOST)) == MAX_LENGTH
+    for name, most in MOST.items():
+        with pytest.raises(ValueError, match="at most 36 characters, got 37"):
+            wire_id(OWNER, Side.BUY, Direction.LONG, **{**MOST, name: most + 1})
+    with pytest.raises(ValueError, match="at least 0"):
+        wire_id(OWNER, Side.BUY, Direction.LONG, -1, 1)
+
+
+def test_another_account_environment_or_strategy_gives_another_owner_and_no_name_is_readable() -> None:
+    """incidents L4, L6, L7."""
+    link = wire_id(OWNER, Side.BUY, Direction.LONG, 1000, 7)
+    others = [
+        Owner.of(account_tag("paper", "bob"), "btc"),
+        Owner.of(account_tag("mainnet", "alice"), "btc"),
+        Owner.of(account_tag("paper", "alice"), "eth"),
+    ]
+    assert not any(other.made(link) for other in others)
+    assert len({OWNER.head, *(other.head for other in others)}) == 4
+    assert all(len(other.head) == 12 for other in others)
+    assert "alice" not in link
+    assert "btc" not in link
+
+
+def test_a_small_hash_is_as_long_as_any_other() -> None:
+    """Every tag has six characters, also one in a thousand whose number is small."""
+    assert strategy_tag("grid-74138") == "07niiv"
 
 
 @pytest.mark.parametrize(
@@ -44,15 +82,22 @@ def test_an_id_that_would_be_too_long_is_refused_when_built() -> None:
         "",
         "manual",
         "g1-L-00042-a7",
-        "0123456789abcdef",
-        "0123456789abcdef-",
-        "0123456789ABCDEF-1",
-        "0123456789abcdef-A",
-        "-1",
+        "d8325c17c4b4173a-midc1z40",  # the layout of before
+        "b7dn8qlhcv3h",
+        "b7dn8qlhcv3h-aapwb-midc1z40",
+        "b7dn8qlhcv3h-aapwb-midc1z40-",
+        "b7dn8qlhcv3h-a-midc1z40-0",
+        "b7dn8qlhcv3h-eapwb-midc1z40-0",
+        "b7dn8qlhcv3h-aapwb-midc1z40-0-1",
+        "b7dn8qlhcv3h-AAPWB-midc1z40-0",
+        "b7dn8qlhcv3h-aapwb-midc1z40-0\n",
+        "b7dn8qlhcv3-aapwb-midc1z40-0",
+        "b7dn8qlhcv3h-aapwb-midc1z40-000000000000",
     ],
 )
 def test_foreign_ids_are_not_taken_for_ours(foreign: str) -> None:
-    assert client_id_of(foreign) is None
+    assert parse(foreign) is None
+    assert not OWNER.made(foreign)
 
 
 class Disk:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from gridbot.orders import life_effects, life_events
 from gridbot.orders.life_moves import (
+    OFF_TICK,
     TAKEN,
     cancel_again,
     cancel_now,
@@ -80,6 +83,13 @@ def test_an_order_whose_withdrawal_failed_is_wanted_again_unless_its_level_has_a
     assert back == Transition(order, OrderState.PENDING_CANCEL, OrderState.OPEN, "invalid key", 0, 10003)
 
 
+def test_an_order_at_no_level_whose_withdrawal_failed_is_cancelled_again_later() -> None:
+    bench = LifeBench().reach("cancel answered")
+    bench.order.price += Decimal("0.04")
+    assert names(want_again(bench.book, bench.order, "invalid key", NOW_S)) == "RetryAt"
+    assert bench.order.withdrawn
+
+
 @pytest.mark.parametrize(
     ("situation", "rests"),
     [("open", True), ("partially filled", True), ("cancel sent", False), ("acknowledged", False), ("filled", False)],
@@ -97,6 +107,13 @@ def test_what_must_not_rest_is_cancelled() -> None:
     bench.book.add(make_order(2))
     assert names(keep_one_per_level(bench.book, order, NOW_S)) == "cancel[open]"
     assert order.withdrawn == TAKEN
+
+
+def test_what_is_at_no_level_is_cancelled() -> None:
+    bench = LifeBench().reach("open")
+    bench.order.price += Decimal("0.04")
+    assert names(keep_one_per_level(bench.book, bench.order, NOW_S)) == "cancel[open]"
+    assert bench.order.withdrawn == OFF_TICK
 
 
 def test_a_withdrawn_order_that_rests_is_cancelled_for_the_reason_of_its_withdrawal() -> None:

@@ -9,7 +9,8 @@ import pytest
 from gridbot.core import OrderStatus, Side
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders import life_effects, life_events
-from gridbot.orders.life_moves import TAKEN
+from gridbot.orders.life_moves import OFF_TICK, TAKEN
+from gridbot.orders.life_news import OFF_STEP
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, Tries
 from tests.orders.helpers import make_order
@@ -206,6 +207,42 @@ def test_an_adopted_order_is_recorded_and_goes_if_its_level_is_taken() -> None:
     assert names(bench.take(life_events.Adopted(second, "reconcile"))) == "[open>open] Log cancel[open]"
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        ({"price": D("100.04")}, OFF_TICK),
+        ({"qty": D("0.0105")}, OFF_STEP),
+        ({"price": D("100.04"), "qty": D("0.0105")}, OFF_TICK),
+    ],
+)
+def test_an_adopted_order_that_fits_no_level_of_today_is_cancelled_with_the_reason(
+    changes: dict[str, Decimal], reason: str
+) -> None:
+    """Tick size or quantity step have changed since it was made. Until it is gone it has its level and counts."""
+    bench = LifeBench()
+    order = make_order(1)
+    order.state = OrderState.OPEN
+    for name, value in changes.items():
+        setattr(order, name, value)
+    effects = bench.take(life_events.Adopted(order, "reconcile"))
+    assert names(effects) == f"[open>open] Log{' cancel[open]' if reason else ''}"
+    assert order.withdrawn == reason
+    if reason:
+        assert effects[2] == life_effects.NoteCancel(order, life_effects.Wish.SENT, reason)
+    assert bench.book.has_live(order.direction, order.ticks)
+    assert bench.book.opening_notional() == order.qty * order.price
+    assert len(bench.book) == 1
+
+
+def test_an_order_that_is_moved_to_no_level_is_cancelled() -> None:
+    """A hand amends it to a finer price than the worker's tick size, which the exchange has changed meanwhile."""
+    bench = LifeBench().reach("open")
+    assert names(bench.take(bench.heard(OrderStatus.NEW, price=D("100.1")))) == ""
+    assert names(bench.take(bench.heard(OrderStatus.NEW, ts=LATER_TS + 1, price=D("100.13")))) == "cancel[open]"
+    assert (bench.order.withdrawn, bench.order.ticks) == (OFF_TICK, 1001)
+
+
 # ---------------------------------------------------------------------- strangers
 
 
@@ -214,7 +251,7 @@ def test_an_unknown_order_of_ours_is_verified_and_a_foreign_one_told_once(monkey
     bench = LifeBench()
 
     def seen(order_id: str, status: OrderStatus = OrderStatus.NEW, *, ours: bool = False) -> list[life_effects.Effect]:
-        row = bench.row(status, order_id=order_id, side=Side.SELL)
+        row = bench.row(status, order_id=order_id, order_link_id="by-hand", side=Side.SELL)
         return bench.take(life_events.StrangerSeen(row, ours, "s1"))
 
     assert seen("x1", ours=True) == [life_effects.Reconcile("one of our orders is not in the book")]
@@ -224,6 +261,15 @@ def test_an_unknown_order_of_ours_is_verified_and_a_foreign_one_told_once(monkey
     assert seen("x2", OrderStatus.FILLED) == []
     assert [len(seen(order_id)) for order_id in ("x2", "x1", "x3", "x1")] == [1, 0, 1, 1], "remembered within bounds"
     assert len(bench.book.strangers) == 2
+
+
+def test_an_order_of_another_strategy_of_ours_is_left_alone_and_told_with_what_to_do() -> None:
+    """Somebody has changed a strat_id while orders rested: they are nobody's, and a second ladder comes beside them."""
+    bench = LifeBench()
+    [told] = bench.take(life_events.StrangerSeen(bench.row(OrderStatus.NEW, order_id="x1"), False, "s2"))
+    assert isinstance(told, life_effects.TellOperator)
+    assert "an order of another strategy or account of gridbot rests" in told.text
+    assert "If strat_id or the account's name was changed, change it back" in told.text
 
 
 # ---------------------------------------------------------------------- look-ups

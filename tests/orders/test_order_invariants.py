@@ -38,6 +38,11 @@ def _second_at_the_level(bench: LifeBench) -> None:
     bench.book.add(make_order(2))
 
 
+def _off_tick(bench: LifeBench) -> None:
+    bench.order.price += D("0.04")
+    bench.book.index.version += 1
+
+
 def _level_lost(bench: LifeBench) -> None:
     bench.book.index.levels.clear()
 
@@ -96,6 +101,7 @@ def _id_of_another(bench: LifeBench) -> None:
     ("breaks", "sentence"),
     [
         (_second_at_the_level, "2 orders at long 1000"),
+        (_off_tick, "KEY is at 100.04 and counts at 100.0"),
         (_level_lost, "levels taken are {(<Direction.LONG: 'long'>, 1000): 1}, the index has {}"),
         (_name_lost, "KEY is not found as other"),
         (_settled_and_live, "KEY is settled and live"),

@@ -21,7 +21,6 @@ def test_another_try_proposes_the_same_order_again() -> None:
         price=Decimal("100.0"),
         qty=Decimal("0.020"),
         reduce_only=True,
-        client_id=order.client_id,
         level_distance=Decimal(0),
         post_only=False,
     )

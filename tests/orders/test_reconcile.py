@@ -10,6 +10,8 @@ import pytest
 
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, Side
 from gridbot.orders.book import OrderBook
+from gridbot.orders.former_ids import hash_of
+from gridbot.orders.ids import Owner, account_tag
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import (
     GRACE_MS,
@@ -22,14 +24,14 @@ from gridbot.orders.reconcile import (
     owns_execution,
 )
 from gridbot.orders.retry import Tries
-from tests.orders.helpers import INSTRUMENT, begin_cancel, hold_for_gone, make_order, update
+from tests.orders.helpers import INSTRUMENT, OWNER, begin_cancel, hold_for_gone, make_order, update
 
 D = Decimal
 ASKED = 1_000_000
 
 
 def run(book: OrderBook, *rows: object, cancels: dict[str, int] | None = None) -> Plan:
-    return compare(book, rows, strat_id="s1", instrument=INSTRUMENT, asked_ms=ASKED, cancels=cancels or {})  # type: ignore[arg-type]
+    return compare(book, rows, owner=OWNER, instrument=INSTRUMENT, asked_ms=ASKED, cancels=cancels or {})  # type: ignore[arg-type]
 
 
 def test_our_resting_order_is_adopted_once_with_its_fills_accounted_for() -> None:
@@ -46,15 +48,32 @@ def test_our_resting_order_is_adopted_once_with_its_fills_accounted_for() -> Non
 
 
 def test_another_strategys_and_manual_orders_are_foreign() -> None:
-    """incidents L4, L6, L7: ownership is the id's stable part, made with this strategy's own id."""
+    """incidents L4, L6, L7: ownership is the tags of the id, which are this account's and this strategy's."""
     mine = update(make_order(7), OrderStatus.NEW)
     manual = replace(mine, order_link_id="", order_id="m1")
-    other = replace(mine, order_link_id="0" * 16 + "-7", order_id="m2")
-    moved = replace(mine, price=D("101"), order_id="m3")
+    other = replace(mine, order_link_id="0" * 12 + mine.order_link_id[12:], order_id="m2")
+    elsewhere = replace(mine, symbol="ETHUSDT", order_id="m3")
     one_way = replace(mine, direction=None, order_id="m4")
-    assert not any(owns(row, "s1", INSTRUMENT) for row in (manual, other, moved, one_way))
-    assert not owns(mine, "renamed", INSTRUMENT)
+    assert not any(owns(row, OWNER, INSTRUMENT) for row in (manual, other, elsewhere, one_way))
+    assert owns(mine, OWNER, INSTRUMENT)
+    for renamed in (Owner.of(OWNER.head[:6], "renamed"), Owner.of(account_tag("demo", "alice"), "s1")):
+        assert not owns(mine, renamed, INSTRUMENT)
     assert run(OrderBook(INSTRUMENT), manual, other).foreign == (manual, other)
+
+
+@pytest.mark.parametrize("tick", ["0.0001", "0.0005", "0.02", "0.25", "0.7", "1", "100"])
+@pytest.mark.parametrize("price", ["100", "101", "93.7"])
+def test_an_order_is_ours_at_any_price_and_tick_size(tick: str, price: str) -> None:
+    """A restart over a change of tick size, or while a hand has moved the order: no second ladder rests beside it."""
+    today = replace(INSTRUMENT, tick_size=D(tick))
+    row = replace(update(make_order(7), OrderStatus.NEW), price=D(price), qty=D("0.0077"))
+    fill = ExecutionEvent("BTCUSDT", "e1", "x1", row.order_link_id, row.side, D(price), row.qty)
+    assert owns(row, OWNER, today)
+    assert owns_execution(fill, OWNER, today)
+    stranger = Owner.of(OWNER.head[:6], "s2")
+    assert not owns(row, stranger, today)
+    assert not owns_execution(fill, stranger, today)
+    assert adopted(row, "s1", today).ticks == today.ticks(D(price)), "it counts at the level nearest to its price"
 
 
 @pytest.mark.parametrize(
@@ -68,42 +87,19 @@ def test_another_strategys_and_manual_orders_are_foreign() -> None:
         ({"order_link_id": ""}, False),
     ],
 )
-def test_a_fill_is_ours_by_the_id_of_its_order_on_its_own_leg(changes: dict[str, Any], *, ours: bool) -> None:
+def test_an_order_and_a_fill_of_the_layout_before_are_ours_by_their_terms(
+    changes: dict[str, Any], *, ours: bool
+) -> None:
     """incident L41: the leg follows from the side together with whether the order closes."""
-    fill = ExecutionEvent("BTCUSDT", "e1", "x1", make_order(7).link_id, Side.BUY, D(100), D("0.010"))
-    assert owns_execution(replace(fill, **changes), "s1", INSTRUMENT) is ours
-    assert not owns_execution(replace(fill, **changes), "s2", INSTRUMENT)
-
-
-@pytest.mark.parametrize(
-    "tick", ["0.0001", "0.0005", "0.001", "0.01", "0.02", "0.05", "0.2", "0.25", "0.5", "1", "100"]
-)
-def test_an_order_of_another_tick_size_is_still_ours(tick: str) -> None:
-    """A restart over a change of tick size: the old ladder is taken over, no second one rests beside it."""
-    today = replace(INSTRUMENT, tick_size=D(tick))
     order = make_order(7)
-    row = update(order, OrderStatus.NEW)
-    fill = ExecutionEvent("BTCUSDT", "e1", "x1", order.link_id, order.side, D(100), order.qty)
-    assert owns(row, "s1", today)
-    assert owns_execution(fill, "s1", today)
-    assert not owns(row, "s2", today)
-    assert not owns_execution(fill, "s2", today)
-    assert adopted(row, "s1", today).ticks == D(100) / D(tick), "it counts at the level where it rests today"
-
-
-def test_an_order_off_todays_tick_is_ours_and_counts_at_the_nearest_level() -> None:
-    order = make_order(7, ticks=1003)
-    row = update(order, OrderStatus.NEW)
-    today = replace(INSTRUMENT, tick_size=D("0.5"))
-    assert row.price == D("100.3")
-    assert owns(row, "s1", today)
-    assert adopted(row, "s1", today).ticks == 201
-
-
-def test_a_fill_that_closes_is_ours_as_well() -> None:
-    close = make_order(7, side=Side.SELL)
-    fill = ExecutionEvent("BTCUSDT", "e1", "x1", close.link_id, Side.SELL, D(100), close.qty, closed_size=close.qty)
-    assert owns_execution(fill, "s1", INSTRUMENT)
+    link = f"{hash_of('s1', 'BTCUSDT', order.side, order.ticks, order.direction)}-7"
+    fill = ExecutionEvent("BTCUSDT", "e1", "x1", link, Side.BUY, D(100), D("0.010"))
+    assert owns_execution(replace(fill, **changes), OWNER, INSTRUMENT) is ours
+    assert not owns_execution(replace(fill, **changes), Owner.of(OWNER.head[:6], "s2"), INSTRUMENT)
+    row = replace(update(order, OrderStatus.NEW), order_link_id=link)
+    assert owns(row, OWNER, INSTRUMENT)
+    assert run(OrderBook(INSTRUMENT), row).adopt == (row,)
+    assert not owns(replace(row, price=D("100.1")), OWNER, INSTRUMENT)
 
 
 def test_an_order_that_is_not_listed_is_asked_for_not_cancelled() -> None:

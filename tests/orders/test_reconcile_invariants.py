@@ -26,7 +26,7 @@ from gridbot.orders.reconcile_words import (
     Finding,
     LookedUp,
 )
-from tests.orders.helpers import INSTRUMENT, make_order, update
+from tests.orders.helpers import INSTRUMENT, OWNER, make_order, update
 
 D = Decimal
 SYMBOL = INSTRUMENT.symbol
@@ -38,7 +38,7 @@ QUIET = ReconcileState()
 def view() -> states.View:
     book = OrderBook(INSTRUMENT)
     book.add(make_order())
-    return states.View({SYMBOL: states.Held("s1", INSTRUMENT, book)}, Ledger(), frozenset())
+    return states.View({SYMBOL: states.Held(OWNER, INSTRUMENT, book)}, Ledger(), frozenset())
 
 
 def execution(exec_id: str, ts: int) -> ExecutionEvent:

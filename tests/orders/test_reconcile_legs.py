@@ -27,7 +27,7 @@ from gridbot.orders.reconcile_words import (
     AskPositions,
     TakePosition,
 )
-from tests.orders.helpers import INSTRUMENT
+from tests.orders.helpers import INSTRUMENT, OWNER
 
 D = Decimal
 SYMBOL = INSTRUMENT.symbol
@@ -40,7 +40,7 @@ FILL = ExecutionEvent(SYMBOL, "e1", "x", "l", Side.BUY, D(100), D(1), exchange_t
 @pytest.fixture
 def turn() -> Turn:
     """The legs are being read."""
-    view = View({SYMBOL: Held("s1", INSTRUMENT, OrderBook(INSTRUMENT))}, Ledger(), frozenset())
+    view = View({SYMBOL: Held(OWNER, INSTRUMENT, OrderBook(INSTRUMENT))}, Ledger(), frozenset())
     turn = Turn(ReconcileState(), view, Now(1.0, 1_000_000))
     legs.begin(turn, SYMBOL, TICKET)
     return turn

@@ -33,7 +33,7 @@ from gridbot.orders.reconcile_words import (
     Revive,
     Settle,
 )
-from tests.orders.helpers import INSTRUMENT, begin_cancel, hold_for_gone, hold_for_rejected, make_order, update
+from tests.orders.helpers import INSTRUMENT, OWNER, begin_cancel, hold_for_gone, hold_for_rejected, make_order, update
 
 D = Decimal
 SYMBOL = INSTRUMENT.symbol
@@ -47,7 +47,7 @@ class Desk:
         self.order = make_order()
         self.book.add(self.order)
         keys = frozenset({self.order.key}) if retrying else frozenset[str]()
-        view = View({SYMBOL: Held("s1", INSTRUMENT, self.book)}, Ledger(), keys)
+        view = View({SYMBOL: Held(OWNER, INSTRUMENT, self.book)}, Ledger(), keys)
         self.turn = Turn(ReconcileState(), view, Now(10.0, 1))
 
     @property

@@ -23,7 +23,7 @@ from gridbot.orders.reconcile_words import (
     ApplyExecution,
     AskExecutions,
 )
-from tests.orders.helpers import INSTRUMENT, make_order
+from tests.orders.helpers import INSTRUMENT, OWNER, make_order
 
 D = Decimal
 
@@ -34,7 +34,7 @@ def execution(exec_id: str, ts: int) -> ExecutionEvent:
 
 @pytest.fixture
 def turn() -> Turn:
-    view = View({"BTCUSDT": Held("s1", INSTRUMENT, OrderBook(INSTRUMENT))}, Ledger(), frozenset())
+    view = View({"BTCUSDT": Held(OWNER, INSTRUMENT, OrderBook(INSTRUMENT))}, Ledger(), frozenset())
     return Turn(ReconcileState(complete_to_ms=100_000), view, Now(1.0, 1))
 
 

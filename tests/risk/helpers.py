@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.core import Direction, Side, TickerEvent, WalletEvent, client_order_id
+from gridbot.core import Direction, Side, TickerEvent, WalletEvent
 from gridbot.orders.book import OrderBook
 from gridbot.orders.proposal import Proposal
 from gridbot.risk.caps import Caps
@@ -40,7 +40,6 @@ def proposal(
         price=INSTRUMENT.price(ticks),
         qty=D(qty),
         reduce_only=side is direction.close_side,
-        client_id=client_order_id("s1", "BTCUSDT", side, ticks, direction),
         level_distance=D(distance),
     )
 

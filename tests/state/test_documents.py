@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from gridbot.state.documents import StateFile, Unreadable
+from gridbot.records.recorder import Recorder
+from gridbot.state.documents import StateFile, StopFile, Unreadable
 from gridbot.state.state_files import StateFiles
+from gridbot.state.state_log import StateLog
+from gridbot.system_ports import SystemClock
+from tests.store.kit import make_recorder
 
 
 @pytest.fixture
@@ -11,6 +15,13 @@ def files(tmp_path):
     made = StateFiles(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def latch(files, tmp_path_factory):
+    """The file alone: its journal is empty."""
+    with make_recorder(tmp_path_factory.mktemp("journal")).journal as journal:
+        yield lambda: StopFile(StateLog(files, Recorder("alice", "run", journal, clock=SystemClock())), "latch.json")
 
 
 def test_a_document_is_there_after_a_restart(files, tmp_path):
@@ -56,32 +67,35 @@ def test_a_damaged_document_is_kept_aside(files, tmp_path, caplog, content, mess
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"seq": 1', "expected JSON, got"),
-        (b"", "expected JSON, got"),
+        (b'{"net": 1', "expected a JSON object, got a torn"),
+        (b"", "expected a JSON object, got a torn"),
         (b"[1]", "expected a JSON object, got list"),
+        (b'{"net": 1, "checksum": "0"}', "expected a checksum that fits"),
         (b"{}", "KeyError"),
-        (b'{"seq": "x"}', "invalid literal"),
-        (b'{"seq": null}', "TypeError"),
+        (b'{"net": "x"}', "invalid literal"),
+        (b'{"net": null}', "TypeError"),
     ],
 )
-def test_a_damaged_document_that_must_not_count_as_none_stays_and_is_copied(files, tmp_path, content, message):
+def test_a_damaged_document_that_must_not_count_as_none_stays_and_is_copied(files, latch, tmp_path, content, message):
     path = tmp_path / "latch.json"
     path.write_bytes(content)
     for _ in range(2):  # the next start must not take it for none either
         with pytest.raises(Unreadable, match=f"latch.json cannot be read .*{message}.* kept as latch.json.bad"):
-            StateFile(files, "latch.json").load_as(lambda document: int(document["seq"]))
+            latch().load_as(lambda document: int(document["net"]))
     assert files.flush()
     assert path.read_bytes() == (tmp_path / "latch.json.bad").read_bytes() == content
 
 
-def test_a_document_is_read_and_none_is_none(files):
-    file = StateFile(files, "latch.json")
-    assert file.load_as(lambda document: int(document["seq"])) is None
-    file.save_now({"seq": 3})
-    assert file.load_as(lambda document: int(document["seq"])) == 3
+def test_a_document_is_read_and_none_is_none(files, latch):
+    file = latch()
+    assert file.load_as(lambda document: int(document["net"])) is None
+    file.save({"net": 3})
+    assert file.load_as(lambda document: int(document["net"])) == 3
+    assert files.flush()
+    assert latch().load_as(lambda document: int(document["net"])) == 3
 
 
-def test_a_document_that_the_disk_does_not_give_is_unreadable(files, tmp_path):
+def test_a_document_that_the_disk_does_not_give_is_unreadable(latch, tmp_path):
     (tmp_path / "latch.json").mkdir()
     with pytest.raises(Unreadable, match=r"latch.json cannot be read \(Is a directory\)"):
-        StateFile(files, "latch.json").load_as(len)
+        latch().load_as(len)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from gridbot.risk.holds import Held, Hold, Holds, Who
-from gridbot.state.documents import StateFile
+from gridbot.state.documents import StopFile
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_files import StateFiles
+from gridbot.state.state_log import StateLog
+from tests.store.kit import make_recorder
 
 PAUSED = {Hold.PAUSED: Held("the exchange took 1", Who.LIQUIDATION, 7)}
 HALTED = {Hold.HALTED: Held("KeyError", Who.FAULT, 8)}
@@ -28,7 +31,9 @@ def files(tmp_path: Path) -> Iterator[StateFiles]:
 
 
 def loaded(files: StateFiles) -> tuple[HoldsFile, str]:
-    made = HoldsFile(StateFile(files, "holds.json"))
+    """As a start finds it whose journal has nothing of it."""
+    with tempfile.TemporaryDirectory() as journal:
+        made = HoldsFile(StopFile(StateLog(files, make_recorder(Path(journal))), "holds.json"))
     return made, made.load(["a", "b"], 5, COMMAND)
 
 

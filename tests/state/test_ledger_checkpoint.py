@@ -17,6 +17,7 @@ from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.state_files import StateFiles
+from gridbot.state.state_log import StateLog
 from tests.store.kit import execution, make_recorder, ticker
 
 
@@ -26,7 +27,9 @@ class Life:
     def __init__(self, data_dir: Path) -> None:
         self.recorder: Recorder = make_recorder(data_dir, segment_bytes=2000)
         self.files = StateFiles(data_dir / "state" / "alice")
-        self.checkpoint = Checkpoint(StateFile(self.files, "ledger.json"), self.recorder)
+        self.checkpoint = Checkpoint(
+            StateFile(self.files, "ledger.json"), self.recorder, StateLog(self.files, self.recorder)
+        )
         self.ledger: Ledger = self.checkpoint.load()
 
     def trade(self, first: int, last: int) -> None:
@@ -82,14 +85,14 @@ def test_segments_stay_until_the_checkpoint_behind_them_is_on_the_disk(tmp_path:
     (life.files.path("ledger.json") / "file").mkdir(parents=True)  # the disk refuses
     life.checkpoint.save(life.ledger)
     assert not life.files.flush(timeout_s=0.1)
-    life.checkpoint.written()
+    life.checkpoint.release()
     life.trade(21, 21)
     life.recorder.ack(life.recorder.last_seq)
     assert life.recorder.replay().__next__()[0].seq == 1
     (life.files.path("ledger.json") / "file").rmdir()
     life.files.path("ledger.json").rmdir()
     assert life.files.flush()
-    life.checkpoint.written()
+    life.checkpoint.release()
     life.trade(22, 22)
     life.recorder.ack(life.recorder.last_seq)
     assert life.recorder.replay().__next__()[0].seq > 20

@@ -11,12 +11,16 @@ import pytest
 
 from gridbot.core import Direction, Instrument, LimitOrders, TickerEvent
 from gridbot.core.vocabulary import Side
-from gridbot.state import state_files, strategy_store
+from gridbot.records.recorder import Recorder
+from gridbot.state import state_files, state_log
 from gridbot.state.state_files import StateFiles
+from gridbot.state.state_log import StateLog
 from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.strategies.grid import GRID, GridConfig, GridEngine, GridState
 from gridbot.strategies.grid.ladder import Level
+from gridbot.system_ports import SystemClock
 from tests.core.helpers import SYMBOL, d, engine, fill, ticker
+from tests.store.kit import make_recorder
 
 
 def state(version: int = 1, anchor: str = "100") -> GridState:
@@ -37,8 +41,31 @@ def files(tmp_path, problems):
 
 
 @pytest.fixture
-def store(files, problems):
-    return GridAnchorStore(files, GRID, problems.append)
+def states(files, tmp_path_factory):
+    """A log whose journal takes all, so that each file follows at once."""
+    recorder = make_recorder(tmp_path_factory.mktemp("journal"))
+    yield StateLog(files, recorder)
+    recorder.close()
+
+
+@pytest.fixture
+def store(states, problems):
+    return Store(states, GRID, problems.append)
+
+
+class Store(GridAnchorStore[GridState]):
+    """Whose files are given to the disk at once, and which reads the files alone, as the next process does."""
+
+    def save(self, strat_id, state, told=()):
+        super().save(strat_id, state, told)
+        self._states._recorder.write()
+        self._states.release()
+
+    def load(self, strat_id):
+        saved = GridAnchorStore(StateLog(self._states.files, self._states._recorder), GRID, self._on_problem).load(
+            strat_id
+        )
+        return None if saved is None else saved.state
 
 
 @pytest.fixture
@@ -47,13 +74,13 @@ def path_of(files, store):
     return lambda strat_id: files.path(store.name(strat_id))
 
 
-def test_what_was_saved_is_loaded_by_the_next_process(store, files, tmp_path, problems):
+def test_what_was_saved_is_loaded_by_the_next_process(store, files, problems):
     made = engine()
     made.on_event(ticker("100"), LimitOrders())
     made.on_event(fill("99", ts=5), LimitOrders())
     store.save("btc-1", made.state())
     assert files.close()
-    again = GridAnchorStore(StateFiles(tmp_path), GRID).load("btc-1")
+    again = store.load("btc-1")
     assert again == made.state()
     assert engine(restored=again).grid == made.grid
     assert problems == []
@@ -109,7 +136,7 @@ def test_a_reader_always_finds_a_whole_file(store, files, problems):
         (lambda text: b"", "torn or foreign"),
         (lambda text: b"\xff\xfe\x00", "torn or foreign"),
         (lambda text: b"[1]", "expected a JSON object, got list"),
-        (lambda text: b"{}", "expected a checksum that fits the content"),
+        (lambda text: b"{}", "expected format 1, got None"),
         (lambda text: text.replace(b"980", b"981"), "expected a checksum that fits the content"),
     ],
 )
@@ -137,7 +164,7 @@ def rewrite(path: Path, **changes) -> None:
     """Change fields and keep the checksum right: a file of somebody else, not a torn one."""
     body = {**json.loads(path.read_bytes()), **changes}
     del body["checksum"]
-    path.write_text(json.dumps({**body, "checksum": strategy_store._checksum(body)}))
+    path.write_text(json.dumps({**body, "checksum": state_log._checksum(body)}))
 
 
 @pytest.mark.parametrize(
@@ -183,10 +210,11 @@ def test_a_write_that_fails_is_reported_once_and_tried_again(store, files, probl
 
 def test_closing_gives_up_on_a_disk_that_does_not_write(tmp_path, monkeypatch):
     monkeypatch.setattr(state_files, "_RETRY_S", 0.01)
-    files = StateFiles(tmp_path)
-    store = GridAnchorStore(files, GRID)
-    (files.path(store.name("btc-1")) / "file").mkdir(parents=True)
-    store.save("btc-1", state())
+    files = StateFiles(tmp_path / "state")
+    with make_recorder(tmp_path).journal as journal:
+        store = Store(StateLog(files, Recorder("alice", "run", journal, clock=SystemClock())), GRID)
+        (files.path(store.name("btc-1")) / "file").mkdir(parents=True)
+        store.save("btc-1", state())
     assert files.close(timeout_s=0.2) is False
 
 
@@ -218,21 +246,17 @@ def test_after_closing_nothing_is_saved(store, files):
         store.save("btc-1", state())
 
 
-def test_a_grid_goes_on_where_it_was_after_a_restart(tmp_path):
+def test_a_grid_goes_on_where_it_was_after_a_restart(store, files):
     rules = Instrument(SYMBOL, d("0.1"), d("0.001"), d("0.001"), d(100))
     config = GridConfig(10, d("0.5"))
-    files = StateFiles(tmp_path)
-    store = GridAnchorStore(files, GRID)
     first = GridEngine(SYMBOL, rules, config, "btc-1")
     first.on_event(TickerEvent(SYMBOL, d("1234.5"), 1), LimitOrders())
     for price in ("1240.7", "1246.9", "1240.7"):
         first.on_event(TickerEvent(SYMBOL, d(price), 2), LimitOrders())
         first.on_event(fill(price, ts=3), LimitOrders())
     store.save("btc-1", first.state())
-    files.close()
-    second = GridEngine(
-        SYMBOL, rules, config, "btc-1", restored=GridAnchorStore(StateFiles(tmp_path), GRID).load("btc-1")
-    )
+    assert files.flush()
+    second = GridEngine(SYMBOL, rules, config, "btc-1", restored=store.load("btc-1"))
     probe = TickerEvent(SYMBOL, d("1238.2"), 4)
     assert second.on_event(probe, LimitOrders()) == first.on_event(probe, LimitOrders())
     assert second.state() == first.state()

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from gridbot.core import Direction, Event, ExecutionEvent, Instrument, LimitOrders, Side, TickerEvent, WalletEvent
-from gridbot.core.intents import Intent, PlaceLimitIntent, client_order_id
+from gridbot.core.intents import Intent, PlaceLimitIntent
 from gridbot.strategies.base import CannotTrade, PlannedLevel, StrategyKeys, WantedEvent
 
 
@@ -76,8 +76,7 @@ class PlacedOnce:
 
     def _intent(self, level: int, ticks: int) -> PlaceLimitIntent:
         symbol, side, leg = self.instrument.symbol, Side.BUY, Direction.LONG
-        name = client_order_id(self.strat_id, symbol, side, ticks, leg)
-        return PlaceLimitIntent(symbol, side, ticks, leg, reduce_only=False, level=level, client_order_id=name)
+        return PlaceLimitIntent(symbol, side, ticks, leg, reduce_only=False, level=level)
 
     def _become(self, state: OnceState) -> None:
         if state != self._state:

@@ -25,7 +25,7 @@ from gridbot.core import (
 from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.failures import ExchangeError
 from gridbot.execution.executor import Executor
-from gridbot.orders.ids import Generations
+from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
@@ -124,6 +124,7 @@ class AccountBench:
     """An account with one strategy that knows its wallet and both legs; `start` lets it trade."""
 
     config: StrategyConfig = field(default_factory=strategy)
+    instrument: Instrument = BTC
     clock: ManualClock = field(default_factory=ManualClock)
     notes: Notes = field(default_factory=Notes)
     requests: RefreshRequests = field(default_factory=RefreshRequests)
@@ -137,6 +138,7 @@ class AccountBench:
         executor = Executor(self.gateway, self.clock, before_send=lambda: None, on_fault=faults.report)
         self.context = WorkerContext(
             name="alice",
+            account_tag=account_tag("paper", "alice"),
             run_id="run",
             clock=self.clock,
             gate=self.gate,
@@ -152,11 +154,11 @@ class AccountBench:
             trace=executor.trace,
             passage=PassageWatch(self.clock, self.requests),
         )
-        engine = self.config.decided_by.make(self.config, BTC, self.config.strat_id, None)
+        engine = self.config.decided_by.make(self.config, self.instrument, self.config.strat_id, None)
         wire = None
         if self.config.shadow_mode:
-            wire = self.context.shadows.wire(ShadowVenue(BTC, self.context.shadows.account, run_id="run"))
-        self.runner = StrategyRunner(self.config, BTC, engine, self.context, wire=wire)
+            wire = self.context.shadows.wire(ShadowVenue(self.instrument, self.context.shadows.account, run_id="run"))
+        self.runner = StrategyRunner(self.config, self.instrument, engine, self.context, wire=wire)
 
     def start(self) -> None:
         """Everything is known: flat legs, enough money."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gridbot.commands.command_table import WORKER_COMMANDS
-from gridbot.core import Direction
+from gridbot.core import Direction, ExecType
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.commands import Commands, answer_to, record_of
 from gridbot.worker.startup import RefusedStrategy
@@ -56,6 +56,27 @@ async def test_pause_stops_new_orders_and_leaves_those_that_rest() -> None:
     assert bench.say("pause") == {"ok": True, "result": "1 paused"}
     assert bench.account.runner.risk_state.paused
     assert len(bench.account.orders) == resting > 0
+
+
+@pytest.mark.parametrize("stop", ["pause", "halt", "liquidation"])
+async def test_what_waits_to_be_sent_when_a_strategy_is_held_never_leaves(stop: str) -> None:
+    """Orders waited for a slot while nothing was answered, and left 18 s after the pause."""
+    bench = Bench()
+    account, queue = bench.account, bench.account.context.executor.queue
+    queue.free = 0
+    account.runner.on_ticker(ticker())
+    waiting = account.orders
+    if stop == "pause":
+        bench.say("pause")
+    elif stop == "halt":
+        account.runner.halt("a fault")
+    else:
+        account.runner.on_execution(account.taken(ExecType.BUST))
+    queue.free = 4
+    await account.clock.advance(5)
+    assert account.gateway.sent == []
+    assert waiting
+    assert {order.state for order in waiting} == {"cancelled"}
 
 
 async def test_pause_with_cancel_withdraws_them() -> None:

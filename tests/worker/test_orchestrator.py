@@ -85,7 +85,7 @@ class FakeLosses:
 class FakeCheckpoint:
     saved: list[Ledger] = field(default_factory=list)
 
-    def written(self) -> None: ...
+    def release(self) -> None: ...
 
     def save(self, ledger: Ledger) -> None:
         self.saved.append(ledger)

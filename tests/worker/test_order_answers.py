@@ -30,7 +30,7 @@ NO_SUCH_ORDER, ZERO_POSITION, BAD_KEY, TOO_MANY = 110001, 110017, 10003, 10006
 
 
 def place(ticks: int, side: Side = Side.BUY, direction: Direction = Direction.LONG) -> PlaceLimitIntent:
-    return PlaceLimitIntent(SYMBOL, side, ticks, direction, side is direction.close_side, 0, f"{ticks:016x}")
+    return PlaceLimitIntent(SYMBOL, side, ticks, direction, side is direction.close_side, 0)
 
 
 def trading(long: str = "0") -> AccountBench:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -27,7 +28,7 @@ def trading() -> AccountBench:
 
 
 def proposal(ticks: int = 499_000, side: Side = Side.BUY) -> Proposal:
-    return Proposal(side, Direction.LONG, ticks, BTC.price(ticks), D("0.01"), side is Side.SELL, f"{ticks:016x}")
+    return Proposal(side, Direction.LONG, ticks, BTC.price(ticks), D("0.01"), side is Side.SELL)
 
 
 def submit(bench: AccountBench, *, close: bool = False, error: ExchangeError | None = None) -> TrackedOrder:
@@ -118,6 +119,17 @@ async def test_a_restricted_symbol_halts_its_strategy_with_one_alert() -> None:
         await settle()
     assert "restricted" in bench.runner.risk_state.halted
     assert bench.alarm.keys == ["halt.BTCUSDT"]
+
+
+async def test_what_waits_behind_an_answer_that_halts_never_leaves() -> None:
+    bench = trading()
+    submit(bench, error=make_error("restricted", ErrorKind.HALT))
+    bench.runner.orders.submit(proposal(501_000, Side.SELL))
+    waiting = bench.orders[-1]
+    await settle()
+    await bench.clock.advance(5)
+    assert waiting.state is OrderState.CANCELLED
+    assert [len(links) for _, links in bench.gateway.sent] == [1]
 
 
 # ---------------------------------------------------------------------- retries
@@ -335,9 +347,9 @@ async def test_an_unknown_order_of_ours_is_verified_and_a_foreign_one_reported_o
     bench = trading()
     order = submit(bench)
     other = trading()
-    news = other.update(order, OrderStatus.NEW)
+    news = replace(other.update(order, OrderStatus.NEW), order_link_id="by-hand")
     other.runner.on_order_update(news)
-    assert other.alarm.keys == ["foreign.BTCUSDT"], "an id of ours has the level's hash in front"
+    assert other.alarm.keys == ["foreign.BTCUSDT"]
     other.runner.on_order_update(news)
     assert other.alarm.keys == ["foreign.BTCUSDT"]
     bench.runner.on_ticker(ticker())

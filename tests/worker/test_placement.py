@@ -19,7 +19,7 @@ D = Decimal
 
 def place(ticks: int, side: Side = Side.BUY, direction: Direction = Direction.LONG) -> PlaceLimitIntent:
     is_close = side is direction.close_side
-    return PlaceLimitIntent("BTCUSDT", side, ticks, direction, is_close, 0, f"{ticks:016x}")
+    return PlaceLimitIntent("BTCUSDT", side, ticks, direction, is_close, 0)
 
 
 def refusals(bench: AccountBench) -> list[tuple[str, Decimal | None]]:

@@ -182,8 +182,8 @@ def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
     assert second.all_jobs(START_S + CLOCK_S) == []
     second.running = set()
     jobs = second.all_jobs(START_S + CLOCK_S + 1)
-    names = [job.name for job in jobs]
-    assert names == ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "clock", "wallet", "money"]
+    names = ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "clock", "wallet", "money"]
+    assert [job.name for job in jobs] == names
     assert second.all_jobs(START_S + CLOCK_S + 2) == []
 
 

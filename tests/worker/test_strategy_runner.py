@@ -84,7 +84,7 @@ async def test_a_fill_of_an_order_that_the_book_has_forgotten_moves_the_grid_as_
     other = AccountBench()
     other.start()
     other.runner.on_ticker(ticker())
-    stranger = other.fill(order, order_link_id=f"{order.client_id}-zz")
+    stranger = other.fill(order, order_link_id=f"{order.link_id.rsplit('-', 2)[0]}-zz-0")
     assert other.runner.book.get(stranger.order_link_id) is None
     other.runner.on_execution(stranger)
     assert grid_of(other.runner).last_fill == order.price

@@ -6,13 +6,13 @@ Each amount moves the wallet by exactly what is recorded of it, so at any time
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from decimal import Decimal
 
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.changes import Unnoticed
 from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.histories import ClosedOrders, ClosedPnlRows, Executions
 from gridbot.paper.accounts.leg import Leg, LegChange, rounded
 
 __all__ = ["KEEP_CLOSED_PNL", "KEEP_EXECUTIONS", "KEEP_ORDERS", "Account"]
@@ -51,11 +51,11 @@ class Account:
         self.hedge: dict[str, bool] = {}
         self.open: dict[str, Order] = {}
         self.open_by_symbol: dict[str, dict[str, Order]] = {}
-        self.closed: OrderedDict[str, Order] = OrderedDict()
-        self.by_link: OrderedDict[str, Order] = OrderedDict()
-        self.executions: deque[Execution] = deque(maxlen=KEEP_EXECUTIONS)
+        self.closed = ClosedOrders(KEEP_ORDERS)
+        self.by_link: dict[str, str] = {}  # ids of the newest orders with these link ids
+        self.executions = Executions(KEEP_EXECUTIONS)
         self.transfers: list[Transfer] = []
-        self.closed_pnl: OrderedDict[str, ClosedPnl] = OrderedDict()
+        self.closed_pnl = ClosedPnlRows(KEEP_CLOSED_PNL)
         self.dcp_window_s: int | None = None
         self.cached_from = 0  # closed orders with a smaller number have left the cache of order/realtime
         self.listening: set[str] = set()
@@ -109,8 +109,7 @@ class Account:
         return long, short
 
     def add_execution(self, execution: Execution) -> None:
-        self.executions.append(execution)
-        self.changes.execution(execution)
+        self.changes.execution(self.executions.append(execution))
 
     def book_closed_pnl(self, order: Order, change: LegChange, execution: Execution, leverage: Decimal) -> None:
         """Add what an execution closed to the row of its order."""
@@ -118,9 +117,7 @@ class Account:
         if row is None:
             now_ms = execution.time_ms
             row = ClosedPnl(execution.number, order, leverage, now_ms, now_ms, execution.exec_type)
-            self.closed_pnl[order.order_id] = row
-            if len(self.closed_pnl) > KEEP_CLOSED_PNL:
-                self.closed_pnl.popitem(last=False)
+            self.closed_pnl.add(row)
         row.updated_ms = execution.time_ms
         row.closed_size += execution.closed_size
         row.entry_value += change.released_cost
@@ -135,7 +132,7 @@ class Account:
         self.open[order.order_id] = order
         self.open_by_symbol.setdefault(order.symbol, {})[order.order_id] = order
         if order.link_id:
-            self.by_link[order.link_id] = order
+            self.by_link[order.link_id] = order.order_id
         self.changes.order(order)
 
     def finish(self, order: Order) -> None:
@@ -143,18 +140,28 @@ class Account:
         self.reserve(order, ZERO)
         if self.open.pop(order.order_id, None) is not None:
             del self.open_by_symbol[order.symbol][order.order_id]
-        self.closed[order.order_id] = order
+        for old_id, old_link_id in self.closed.put(order):
+            if self.by_link.get(old_link_id) == old_id:
+                del self.by_link[old_link_id]
+        self.closed_pnl.finish(order)
         self.changes.closed(order)
-        while len(self.closed) > KEEP_ORDERS:
-            _, old = self.closed.popitem(last=False)
-            if self.by_link.get(old.link_id) is old:
-                del self.by_link[old.link_id]
+
+    def set_children(self, order: Order, stops: list[Order]) -> None:
+        """Note which stops the fills of an order made; its last fill has closed it before."""
+        order.children = tuple(stop.order_id for stop in stops)
+        if order.order_id in self.closed:
+            self.closed.put(order)
+            row = self.closed_pnl.get(order.order_id)
+            if row is not None:
+                row.order = order
+                self.closed_pnl.add(row)
+                self.closed_pnl.finish(order)
 
     def find(self, order_id: str, link_id: str) -> Order | None:
         """Open or kept closed order; the order id wins when both are given."""
         if order_id:
             return self.open.get(order_id) or self.closed.get(order_id)
-        return self.by_link.get(link_id)
+        return self.find(self.by_link.get(link_id, ""), "") if link_id else None
 
     def resting_on(self, symbol: str) -> list[Order]:
         return list(self.open_by_symbol.get(symbol, {}).values())

@@ -5,8 +5,10 @@ Rows are kept by reference and read when they are taken, at the end of a turn, s
 
 from __future__ import annotations
 
+from typing import Any
+
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
-from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg
 
 __all__ = ["AccountChanges", "Unnoticed"]
@@ -25,7 +27,8 @@ class Unnoticed:
 
     def leg(self, leg: Leg) -> None: ...
 
-    def execution(self, execution: Execution) -> None: ...
+    def execution(self, packed: bytes) -> None:
+        """A new execution, as text."""
 
     def transfer(self, transfer: Transfer) -> None: ...
 
@@ -39,11 +42,14 @@ class Unnoticed:
 
 
 class AccountChanges(Unnoticed):
-    """Notes all of it. An account that changed puts itself into `dirty`, which all accounts share, by its name."""
+    """Notes all of it. An account that changed puts itself into `dirty`, which all accounts share, by its name.
+
+    `is_more` is False when open orders are all that changed.
+    """
 
     __slots__ = (
         *("_dirty", "_name", "closed_orders", "closed_pnl_rows", "executions", "has_money", "has_settings"),
-        *("legs", "orders", "transfers"),
+        *("is_more", "legs", "orders", "transfers"),
     )
 
     def __init__(self, name: str, dirty: dict[str, AccountChanges]) -> None:
@@ -52,62 +58,61 @@ class AccountChanges(Unnoticed):
         self.orders: dict[str, Order] = {}
         self.closed_orders: list[Order] = []
         self.legs: dict[tuple[str, int], Leg] = {}
-        self.executions: list[Execution] = []
+        self.executions: list[bytes] = []
         self.transfers: list[Transfer] = []
         self.closed_pnl_rows: dict[str, ClosedPnl] = {}
-        self.has_money = self.has_settings = False
+        self.is_more = self.has_money = self.has_settings = False
 
     def clear(self) -> None:
         """Forget what was noted; the caller has written it, and takes the account out of `dirty`."""
-        self.orders.clear()
-        if self.closed_orders:
-            self.closed_orders.clear()
-        if self.legs:
-            self.legs.clear()
-        if self.has_money:
-            self.executions.clear()
-            self.closed_pnl_rows.clear()
-            self.transfers.clear()
-        self.has_money = self.has_settings = False
+        for rows in self._rows():
+            rows.clear()
+        self.is_more = self.has_money = self.has_settings = False
 
     @property
     def row_count(self) -> int:
-        rows = (self.orders, self.closed_orders, self.legs, self.executions, self.transfers, self.closed_pnl_rows)
-        return sum(map(len, rows))
+        return sum(map(len, self._rows()))
+
+    def _rows(self) -> tuple[dict[Any, Any] | list[Any], ...]:
+        return (self.orders, self.closed_orders, self.legs, self.executions, self.transfers, self.closed_pnl_rows)
 
     def order(self, order: Order) -> None:
-        if order.is_open:
+        if order.order_id not in self.orders and order.is_open:
             self.orders[order.order_id] = order
             self._dirty[self._name] = self
 
     def closed(self, order: Order) -> None:
         self.orders.pop(order.order_id, None)
         self.closed_orders.append(order)
-        self._dirty[self._name] = self
+        self._note()
 
     def leg(self, leg: Leg) -> None:
         self.legs[(leg.symbol, leg.position_idx)] = leg
-        self._dirty[self._name] = self
+        self._note()
 
-    def execution(self, execution: Execution) -> None:
-        self.executions.append(execution)
+    def execution(self, packed: bytes) -> None:
+        self.executions.append(packed)
         self.has_money = True
-        self._dirty[self._name] = self
+        self._note()
 
     def transfer(self, transfer: Transfer) -> None:
         self.transfers.append(transfer)
         self.has_money = True
-        self._dirty[self._name] = self
+        self._note()
 
     def closed_pnl(self, row: ClosedPnl) -> None:
         self.closed_pnl_rows[row.order.order_id] = row
         self.has_money = True
-        self._dirty[self._name] = self
+        self._note()
 
     def money(self) -> None:
         self.has_money = True
-        self._dirty[self._name] = self
+        self._note()
 
     def settings(self) -> None:
         self.has_settings = True
+        self._note()
+
+    def _note(self) -> None:
+        self.is_more = True
         self._dirty[self._name] = self

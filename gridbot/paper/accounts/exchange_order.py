@@ -96,13 +96,13 @@ class Order:
     created_ms: int
     updated_ms: int
     status: OrderStatus = OrderStatus.NEW
+    reserved: Decimal = ZERO
     cum_qty: Decimal = ZERO
     cum_value: Decimal = ZERO
     cum_fee: Decimal = ZERO
     closed_pnl: Decimal = ZERO
     cancel_type: str = "UNKNOWN"
     reject_reason: str = "EC_NoError"
-    reserved: Decimal = ZERO
     smp_order_id: str = ""
     sibling_id: str = ""
     children: tuple[str, ...] = ()

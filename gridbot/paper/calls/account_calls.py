@@ -15,7 +15,7 @@ from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls import market_calls
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.params.paging import page_by_number
+from gridbot.paper.params.paging import below, page_by_number
 from gridbot.paper.params.validate import DAY_MS, boolean, choice, integer, limit_field, text, window
 from gridbot.paper.rows import transaction_rows
 from gridbot.paper.rows.account_rows import wallet_row
@@ -94,9 +94,8 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
     kind, base, categorised = text(params, "type"), text(params, "baseCoin"), bool(text(params, "category"))
     rows = (
         (entry.number, entry)
-        for entry in transaction_rows.entries(account)
+        for entry in transaction_rows.entries(account, below(text(params, "cursor")), start, end)
         if wanted
-        and start <= entry.time_ms <= end
         and kind in ("", transaction_rows.kind_of(entry))
         and (
             not (categorised or base)

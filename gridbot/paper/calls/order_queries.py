@@ -13,7 +13,7 @@ from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.params.paging import page_by_number
+from gridbot.paper.params.paging import below, page_by_number
 from gridbot.paper.params.validate import integer, limit_field, text, window
 from gridbot.paper.rows.order_rows import execution_row, order_row
 
@@ -63,8 +63,8 @@ def _named(account: Account, params: Params) -> list[Order] | None:
 
 
 def _visible(exchange: Exchange, stamp_ms: int, now_ms: int) -> bool:
-    """False while a change is too recent for the listings, which lag."""
-    return now_ms - stamp_ms >= exchange.config.query_lag_ms
+    """False while a change is too recent for the listings, which lag. One from a clock that has gone back is shown."""
+    return not 0 <= now_ms - stamp_ms < exchange.config.query_lag_ms
 
 
 def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -86,7 +86,7 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
         orders = account.open_by_symbol.get(symbol, {}) if symbol else account.open
         source: list[Order] = list(orders.values())
     else:
-        source = [order for order in list(account.closed.values())[-500:] if order.number >= account.cached_from]
+        source = [order for order in account.closed.highest_first(last=500) if order.number >= account.cached_from]
     chosen = [
         order
         for order in source
@@ -109,9 +109,9 @@ def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -
     start, end = window(params, now_ms)
     symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
     status = text(params, "orderStatus")
-    chosen = [
+    chosen = (
         order
-        for order in account.closed.values()
+        for order in account.closed.highest_first(below(text(params, "cursor")), symbol)
         if linear
         and is_of_kind(order, params)
         and matches(exchange, order, symbol, base, settle)
@@ -119,29 +119,28 @@ def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -
         and (order.cum_qty or now_ms - order.updated_ms < DAY_MS)
         and status in ("", order.status.value)
         and _visible(exchange, order.updated_ms, now_ms)
-    ]
-    chosen.sort(key=lambda order: -order.number)
+    )
     return _order_page(exchange, chosen, params)
 
 
 def executions(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     linear = is_linear(params)
     limit = limit_field(params, 50, 100)
-    order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
+    order_id, link_id, last = text(params, "orderId"), text(params, "orderLinkId"), below(text(params, "cursor"))
     if order_id or link_id:
-        rows = [e for e in account.executions if (e.order_id == order_id if order_id else e.order_link_id == link_id)]
+        found = account.executions.newest_first(last, mention=order_id or link_id)
+        rows = (e for e in found if (e.order_id == order_id if order_id else e.order_link_id == link_id))
     else:
         start, end = window(params, now_ms)
         symbol, kind, base = text(params, "symbol"), text(params, "execType"), text(params, "baseCoin")
-        rows = [
+        rows = (
             e
-            for e in account.executions
-            if start <= e.time_ms <= end
-            and symbol in ("", e.symbol)
+            for e in account.executions.newest_first(last, start, end, symbol)
+            if symbol in ("", e.symbol)
             and kind in ("", e.exec_type)
             and base in ("", exchange.markets[e.symbol].listing.base_coin)
-        ]
-    keyed = ((e.number, e) for e in reversed(rows if linear else []))
+        )
+    keyed = ((e.number, e) for e in rows if linear)
     chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit)
     return {
         "category": "linear",

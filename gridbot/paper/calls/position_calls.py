@@ -10,7 +10,7 @@ from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params import stop_params
-from gridbot.paper.params.paging import page_by_name, page_by_number
+from gridbot.paper.params.paging import below, page_by_name, page_by_number
 from gridbot.paper.params.validate import choice, decimal_field, integer, limit_field, text, window
 from gridbot.paper.rows.account_rows import position_row
 from gridbot.paper.rows.order_rows import closed_pnl_row
@@ -98,7 +98,7 @@ def closed_pnl(exchange: Exchange, account: Account, params: Params, now_ms: int
     symbol = text(params, "symbol")
     rows = (
         (row.number, row)
-        for row in reversed(account.closed_pnl.values())
+        for row in account.closed_pnl.newest_first(below(text(params, "cursor")))
         if symbol in ("", row.order.symbol) and start <= row.updated_ms <= end
     )
     chosen, cursor = page_by_number(rows, text(params, "cursor"), limit_field(params, 50, 100))

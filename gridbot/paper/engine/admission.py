@@ -28,7 +28,7 @@ class Admission:
         self._state = state
 
     def check_link_id(self, account: Account, link_id: str, now_ms: int) -> None:
-        known = account.by_link.get(link_id) if link_id else None
+        known = account.find("", link_id)
         if known is None:
             return
         if known.is_open or now_ms - known.updated_ms < self._state.config.link_id_retention_s * 1000:

@@ -119,6 +119,11 @@ class Exchange:
         self._conditional.trigger_due(symbol, now_ms)
         return trade
 
+    def change_tick_size(self, symbol: str, tick_size: Decimal) -> None:
+        """Change the size of a symbol's tick (USDT), as Bybit does now and then; what rests keeps its price."""
+        self.markets[symbol].change_tick_size(tick_size)
+        self.resting.rebuild(symbol)
+
     def on_time(self, now_ms: int) -> None:
         """Mark prices, fundings that are due, liquidations. Call it several times a second."""
         for symbol, market in self.markets.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.account import Account
@@ -20,6 +20,7 @@ class RestingOrders:
 
     def __init__(self, markets: Mapping[str, SymbolMarket], model: MatchingModel) -> None:
         self._markets = markets
+        self._model = model
         self._books = {symbol: RestingBook(model) for symbol in markets}
         self._owners: dict[str, tuple[Account, Order]] = {}
 
@@ -32,6 +33,20 @@ class RestingOrders:
         self._owners[order.order_id] = (account, order)
         volume = self._markets[symbol].depth.shown_volume(side, ticks)
         self._books[symbol].add(order.order_id, side, ticks, order.unfilled, volume)
+
+    def rebuild(self, symbol: str) -> None:
+        """The size of a tick has changed: the book in new ticks, the oldest orders first.
+
+        An order between two ticks keeps its price, and fills at the next tick that is no better for the other side.
+        """
+        self._books[symbol] = RestingBook(self._model)
+        instrument = self._markets[symbol].instrument
+        for account, order in list(self._owners.values()):
+            if order.symbol == symbol:
+                assert order.price is not None
+                ticks = order.price / instrument.tick_size
+                towards = ROUND_FLOOR if order.side is Side.BUY else ROUND_CEILING
+                self.add(account, order, int(ticks.to_integral_value(towards)))
 
     def shrink(self, order: Order) -> None:
         """The order has less left than before; it keeps its place."""

@@ -25,6 +25,11 @@ class MarketDepth:
         self.bid_ticks = ticks - 1
         self.ask_ticks = ticks + 1
 
+    def change_rules(self, instrument: Instrument, ticks: int) -> None:
+        """Go on at this price under other rules."""
+        self._instrument = instrument
+        self.reopen(ticks)
+
     def reopen(self, ticks: int) -> None:
         self.bid_ticks, self.ask_ticks = ticks - 1, ticks + 1
 

@@ -21,6 +21,10 @@ class PriceBand:
         self._made_of: tuple[Decimal, Decimal, int] | None = None  # mark, index, premium the limits were computed from
         self._limits = ZERO, ZERO
 
+    def change_rules(self, listing: Listing) -> None:
+        """Go on under other rules."""
+        self._listing, self._made_of = listing, None
+
     def note(self, premium: Decimal, now_ms: int) -> None:
         self._premium.add(premium, now_ms)
 

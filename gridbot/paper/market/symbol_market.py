@@ -6,7 +6,7 @@ The market is made of trades; the book and every other price follow from them.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from gridbot.core.vocabulary import Side
@@ -121,6 +121,15 @@ class SymbolMarket:
         self._average, self._averaged_ms = float(self.last), now_ms
         for series in (self._traded, self._marks, self._indexes, self._premiums):
             series.clear()
+
+    def change_tick_size(self, tick_size: Decimal) -> None:
+        """The exchange changes the size of a tick (USDT) while trading goes on. The price is rounded to the new one."""
+        self.instrument = replace(self.instrument, tick_size=tick_size)
+        self.listing = replace(self.listing, instrument=self.instrument)
+        self.last_ticks = ticks = self.instrument.ticks(self.last)
+        self.last = self.instrument.price(ticks)
+        self.depth.change_rules(self.instrument, ticks)
+        self._band.change_rules(self.listing)
 
     def revalue(self, now_ms: int) -> None:
         """Bring index, mark and candles up to the present time."""

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from gridbot.paper.api_error import ApiError
 
-__all__ = ["decode_cursor", "encode_cursor", "page_by_name", "page_by_number"]
+__all__ = ["below", "decode_cursor", "encode_cursor", "page_by_name", "page_by_number"]
 
 Row = TypeVar("Row")
 
@@ -32,13 +32,18 @@ def decode_cursor(cursor: str) -> str:
 
 def page_by_number(rows: Iterable[tuple[int, Row]], cursor: str, limit: int) -> tuple[list[Row], str]:
     """One page of rows in descending order of their numbers, and the next cursor (empty at the end)."""
-    if cursor:
-        try:
-            last = int(decode_cursor(cursor))
-        except ValueError:
-            raise ApiError(10001, "params error: cursor invalid") from None
-        rows = (pair for pair in rows if pair[0] < last)
-    return _first(rows, limit)
+    last = below(cursor)
+    return _first(rows if last is None else (pair for pair in rows if pair[0] < last), limit)
+
+
+def below(cursor: str) -> int | None:
+    """The number that all rows of a page by number are below; None for the first page."""
+    if not cursor:
+        return None
+    try:
+        return int(decode_cursor(cursor))
+    except ValueError:
+        raise ApiError(10001, "params error: cursor invalid") from None
 
 
 def page_by_name(rows: Iterable[tuple[str, Row]], cursor: str, limit: int) -> tuple[list[Row], str]:

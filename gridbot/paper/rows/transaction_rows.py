@@ -21,11 +21,17 @@ __all__ = ["entries", "kind_of", "transaction_row"]
 KINDS = {"Trade": "TRADE", "Funding": "SETTLEMENT", "BustTrade": "LIQUIDATION"}
 
 
-def entries(account: Account) -> Iterator[Execution | Transfer]:
-    """Movements of the wallet, newest first."""
-    rows: Iterator[Execution | Transfer] = merge(
-        reversed(account.executions), reversed(account.transfers), key=lambda row: -row.number
+def entries(
+    account: Account, below: int | None = None, start_ms: int = 0, end_ms: int | None = None
+) -> Iterator[Execution | Transfer]:
+    """Movements of the wallet of a time, newest first, with a number below one."""
+    executions = account.executions.newest_first(below, start_ms, end_ms)
+    transfers = (
+        each
+        for each in reversed(account.transfers)
+        if each.time_ms >= start_ms and (end_ms is None or each.time_ms <= end_ms)
     )
+    rows: Iterator[Execution | Transfer] = merge(executions, transfers, key=lambda row: -row.number)
     return rows
 
 

@@ -17,18 +17,15 @@ from functools import partial
 from aiohttp import web
 
 from gridbot.paper.api.dispatch import Reply
+from gridbot.paper.streams.outgoing import Outgoing
 
-__all__ = ["Answer", "FastHttp", "Hold", "parse_head"]
+__all__ = ["Answer", "FastHttp", "parse_head"]
 
 MAX_HEAD = 16_384
 MAX_BODY = 1 << 20
 
 Answer = Callable[[str, str, dict[str, str], bytes, str], Reply | None]
 """(verb, target, headers with upper-case names, body, remote address) to a reply; None: not by the fast path."""
-
-
-Hold = Callable[[Callable[[], None], Callable[[], None]], None]
-"""Sends an answer, or refuses, once it is known whether what it tells is kept; see `streams.outgoing`."""
 
 
 def parse_head(head: bytes) -> tuple[str, str, dict[str, str]] | None:
@@ -58,12 +55,13 @@ class FastHttp(asyncio.Protocol):
         answer: Answer,
         aiohttp_server: web.Server,
         open_ones: dict[asyncio.Transport, None],
-        hold: Hold | None = None,
-        refusal: Callable[[], Reply] | None = None,
+        outgoing: Outgoing,
+        refusal: Callable[[], Reply],
     ) -> None:
-        """With `hold` answers go through it, and become `refusal` when it refuses them."""
+        """When `outgoing` keeps what they tell, answers leave once it is kept, and become `refusal` if it cannot be."""
         self._answer = answer
-        self._hold = hold
+        self._outgoing = outgoing
+        self._keeps = outgoing.keeps
         self._refusal = refusal
         self._aiohttp_server = aiohttp_server
         self._open = open_ones
@@ -106,13 +104,15 @@ class FastHttp(asyncio.Protocol):
                 self._hand_over()
                 return
             self._buffer = self._buffer[total:]
-            if self._hold is None or self._refusal is None:
+            settled = self._outgoing.settled() if self._keeps else True
+            if settled:
                 self._write(reply)
+            elif settled is None:
+                self._outgoing.hold(partial(self._write, reply), self._refuse)
             else:
-                self._hold(partial(self._write, reply), self._refuse)
+                self._refuse()
 
     def _refuse(self) -> None:
-        assert self._refusal is not None
         self._write(self._refusal())
 
     def _write(self, reply: Reply) -> None:

@@ -126,9 +126,8 @@ class PaperServer:
             await self._open_live()
         self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=3600)
         aiohttp_server = self._web
-        hold = self._outgoing.hold if isinstance(self._outgoing, Commits) else None
         self._listener = await loop.create_server(
-            lambda: FastHttp(self.front.answer, aiohttp_server, self._plain, hold, self.front.refusal),
+            lambda: FastHttp(self.front.answer, aiohttp_server, self._plain, self._outgoing, self.front.refusal),
             *(self.host, wanted),
         )
         self.port = self._listener.sockets[0].getsockname()[1]

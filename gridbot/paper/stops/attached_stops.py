@@ -47,7 +47,7 @@ class AttachedStops:
                 self._stop_orders.move(account, leg, stop, wanted, now_ms, parent.link_id)
             stops.append(stop)
         bind(stops)
-        parent.children = tuple(stop.order_id for stop in stops)
+        account.set_children(parent, stops)
 
     def _place_part(
         self, account: Account, leg: Leg, parent: Order, attached: Attached, opened: Decimal, now_ms: int
@@ -63,4 +63,4 @@ class AttachedStops:
             for kind, wanted in attached.stops()
         ]
         bind(stops)
-        parent.children = tuple(stop.order_id for stop in stops)
+        account.set_children(parent, stops)

@@ -50,26 +50,33 @@ class Commits(Outgoing):
         self._file.notes.look_at_markets()
         self.changed()
 
-    def hold(self, send: Action, refuse: Action) -> None:
-        """An exchange that stands still has nothing to hold: it answers with refusals and with public data.
+    def settled(self) -> bool | None:
+        """Whether an answer may leave now: True, False (it has to be refused), None when `hold` has to wait for that.
 
-        Without anything else to do in this turn the commit need not wait for the next one: it costs a look at all
-        sockets. `_ready` is asyncio's own; a loop without it always waits.
+        An exchange that stands still has nothing to hold: it answers with refusals and with public data. Without
+        anything else to do in this turn the commit need not wait for the next one: it costs a look at all sockets.
+        `_ready` is asyncio's own; a loop without it always waits.
         """
         if self.stands_still:
-            send()
-        elif self._next is None and not self._file.notes:
-            self._publish()
-            send()
-        elif self._next is None and not getattr(asyncio.get_running_loop(), "_ready", True):
-            if self.commit():
-                send()
-            else:
-                refuse()
-        else:
+            return True
+        if self._next is None:
+            if not self._file.notes:
+                self._publish()
+                return True
+            if not getattr(asyncio.get_running_loop(), "_ready", True):
+                return self.commit()
+        return None
+
+    def hold(self, send: Action, refuse: Action) -> None:
+        settled = self.settled()
+        if settled is None:
             self._held.append((send, refuse))
             if self._next is None:
                 self._next = asyncio.get_running_loop().call_soon(self.commit)
+        elif settled:
+            send()
+        else:
+            refuse()
 
     async def written(self) -> bool:
         """Wait as an answer that `hold` was given; False when it would be refused."""

@@ -114,18 +114,19 @@ class ExchangeFile:
             return False
         self._folded_bytes = len(content)
         if content.startswith(b"{"):
-            self._read_earlier_version(content, kept)
+            self._read_version_2(content, kept)
+            version = 2
         else:
-            self._number = _read_whole(content, kept)
+            self._number, version = _read_whole(content, kept)
             self._read_journal(kept)
         kept.put_into(exchange)
         self._strangers = kept.strangers
-        return not content.startswith(b"{") and kept.accounts.keys() == exchange.accounts.keys()
+        return version == VERSION and kept.accounts.keys() == exchange.accounts.keys()
 
-    def _read_earlier_version(self, content: bytes, kept: KeptState) -> None:
+    def _read_version_2(self, content: bytes, kept: KeptState) -> None:
         document = orjson.loads(content)
         if document.get("version") != 2:
-            raise ValueError(f"expected state of version 2 or {VERSION}, got {document.get('version')!r}")
+            raise ValueError(f"expected state of version 2 to {VERSION}, got {document.get('version')!r}")
         kept.apply_version_2(document)
         self._forget(segment_numbers(self.directory))  # of a newer program, and older than the file
 
@@ -169,23 +170,29 @@ class ExchangeFile:
 
     def write_changes(self) -> bool:
         """Write what changed, and what the disk did not take before; False when it refuses, see `error`."""
+        frames = self._backlog
         if self.notes:
-            if not self._backlog:
-                self._waiting_first = self._number + 1
-            for body in self.notes.take(self._number + 1):
-                self._number += 1
-                self._backlog += frame(body)
-        while self._backlog:
+            first = self._number + 1
+            bodies = self.notes.take(first)
+            if not frames:
+                self._waiting_first = first
+            self._number += len(bodies)
+            for body in bodies:
+                frames += frame(body)
+        return not frames or self._append(frames)
+
+    def _append(self, frames: bytes) -> bool:
+        while frames:
             try:
                 if self._segment is None:
                     self._segment = SegmentFile(self.directory, self._waiting_first)
-                rest = self._segment.append(self._backlog)
+                rest = self._segment.append(frames)
             except OSError as error:
-                self.error = error.strerror or str(error)
+                self._backlog, self.error = frames, error.strerror or str(error)
                 return False
-            self._journal_bytes += len(self._backlog) - len(rest)
-            self._backlog = rest
-        self.error = ""
+            self._journal_bytes += len(frames) - len(rest)
+            frames = rest
+        self._backlog, self.error = b"", ""
         return True
 
     # -- folding
@@ -235,15 +242,15 @@ class ExchangeFile:
                 segment_path(self.directory, first).unlink()
 
 
-def _read_whole(content: bytes, kept: KeptState) -> int:
-    """Apply the records of a state file; return the number of the newest record of the journal that it holds."""
+def _read_whole(content: bytes, kept: KeptState) -> tuple[int, int]:
+    """Apply the records of a state file; return the number of the newest record that it holds, and its version."""
     bodies, damaged, _ = split(content, complete=True)
     if damaged or len(bodies) < 3:
         raise ValueError("it is no state file of an exchange, or damaged")
     records = [orjson.loads(body) for body in bodies]
     head, first, end = records[0], records[1], records[-1]
-    if first.get("version") != VERSION or end.get("end") != len(records) - 2:
-        raise ValueError(f"expected a whole state of version {VERSION}, got {first.get('version')!r}")
+    if first.get("version") not in (3, VERSION) or end.get("end") != len(records) - 2:
+        raise ValueError(f"expected a whole state of version 3 or {VERSION}, got {first.get('version')!r}")
     for record in records[1:-1]:
         kept.apply(record)
-    return int(head["through"])
+    return int(head["through"]), int(first["version"])

@@ -6,16 +6,18 @@ to, whatever the program computes today, and a state file is nothing but a short
     {"n": newest number given, "m": {symbol: [sequence, next funding]}, "a": {account: part}}
     part: money, settings, orders (open), closed, legs, executions, transfers, closed_pnl; each where it changed
 
+Rows are lists of cells (`row_cells`); up to version 3 they were objects with named fields, which are still read.
+
 Prices are not kept: they come from the market source. Orders that rest go to the end of their queues.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -23,16 +25,23 @@ from gridbot.paper.accounts.account import KEEP_CLOSED_PNL, KEEP_EXECUTIONS, KEE
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.row_cells import CLOSED_PNL, EXECUTIONS, LEGS, ORDERS, TRANSFERS, CellFormat
 from gridbot.paper.engine.exchange import Exchange
 
 __all__ = ["MONEY", "KeptAccount", "KeptState"]
 
 MONEY = ("deposit", "wallet", "realised", "fees", "funding", "insurance")
-_ORDERS = TypeAdapter(list[Order])
-_EXECUTIONS = TypeAdapter(list[Execution])
-_TRANSFERS = TypeAdapter(list[Transfer])
-_LEGS = TypeAdapter(list[Leg])
-_CLOSED = TypeAdapter(list[ClosedPnl])
+T = TypeVar("T")
+_ORDERS = ORDERS, TypeAdapter(Order)
+_EXECUTIONS = EXECUTIONS, TypeAdapter(Execution)
+_TRANSFERS = TRANSFERS, TypeAdapter(Transfer)
+_LEGS = LEGS, TypeAdapter(Leg)
+_CLOSED = CLOSED_PNL, TypeAdapter(ClosedPnl)
+
+
+def _rows(forms: tuple[CellFormat[T], TypeAdapter[T]], part: Mapping[str, Any], key: str) -> Sequence[T]:
+    cells, fields = forms
+    return [cells.row(row) if type(row) is list else fields.validate_python(row) for row in part.get(key, ())]
 
 
 @dataclass(slots=True)
@@ -54,16 +63,16 @@ class KeptAccount:
             self.money = [Decimal(amount) for amount in part["money"]]
         if "settings" in part:
             self.settings = dict(part["settings"])
-        for order in _ORDERS.validate_python(part.get("orders", [])):
+        for order in _rows(_ORDERS, part, "orders"):
             self.open[order.order_id] = order
-        for order in _ORDERS.validate_python(part.get("closed", [])):
+        for order in _rows(_ORDERS, part, "closed"):
             self.open.pop(order.order_id, None)
             self.closed[order.order_id] = order
-        for leg in _LEGS.validate_python(part.get("legs", [])):
+        for leg in _rows(_LEGS, part, "legs"):
             self.legs[(leg.symbol, leg.position_idx)] = leg
-        self.executions.extend(_EXECUTIONS.validate_python(part.get("executions", [])))
-        self.transfers.extend(_TRANSFERS.validate_python(part.get("transfers", [])))
-        for row in _CLOSED.validate_python(part.get("closed_pnl", [])):
+        self.executions.extend(_rows(_EXECUTIONS, part, "executions"))
+        self.transfers.extend(_rows(_TRANSFERS, part, "transfers"))
+        for row in _rows(_CLOSED, part, "closed_pnl"):
             self.closed_pnl[row.order.order_id] = row
         while len(self.closed) > KEEP_ORDERS:
             self.closed.popitem(last=False)
@@ -82,18 +91,23 @@ class KeptAccount:
         account.cached_from = int(settings.get("cached_from", 0))
         account.opened_ms = int(settings.get("opened_ms", account.opened_ms))
         account.legs |= {key: leg for key, leg in self.legs.items() if leg.symbol in listed}
-        account.closed |= self.closed
         for order in self.open.values():
             if order.symbol in listed:
                 exchange.restore(account, order)
-        for order in sorted((*account.closed.values(), *account.open.values()), key=lambda order: order.number):
+        for order in self.closed.values():
+            account.closed.put(order)
+        for order in sorted((*self.closed.values(), *account.open.values()), key=lambda order: order.number):
             if order.link_id:
-                account.by_link[order.link_id] = order  # the newest of those with the same one
-        account.executions.extend(execution for execution in self.executions if execution.symbol in listed)
+                account.by_link[order.link_id] = order.order_id  # the newest of those with the same one
+        for execution in self.executions:
+            if execution.symbol in listed:
+                account.executions.append(execution)
         account.transfers = list(self.transfers)
         for row in self.closed_pnl.values():
             row.order = account.find(row.order.order_id, "") or row.order
-            account.closed_pnl[row.order.order_id] = row
+            account.closed_pnl.add(row)
+            if not row.order.is_open:
+                account.closed_pnl.finish(row.order)
 
 
 @dataclass(slots=True)

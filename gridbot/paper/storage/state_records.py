@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from gridbot.paper.accounts.account import Account
-from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.changes import AccountChanges
-from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.row_cells import CLOSED_PNL, LEGS, ORDERS, TRANSFERS
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.storage.kept_state import MONEY
 
 __all__ = ["VERSION", "ChangeNotes", "WholeState"]
 
-VERSION = 3
+VERSION = 4
 ROWS_PER_RECORD = 200
-MOST_ROWS = 4000  # of a record of changes; a row has about 1 kB, a frame holds 16 MB
+MOST_ROWS = 4000  # of a record of changes; a row has less than 1 kB, a frame holds 16 MB
 SEQUENCE_BLOCK = 1_000_000
 Bodies = Iterator[bytes]
 
@@ -75,46 +75,60 @@ class ChangeNotes:
 
     def take(self, number: int) -> list[bytes]:
         """Records of what changed, from number `number` on: one, or several of whole accounts when it is very much."""
-        accounts = self._exchange.accounts
-        record: dict[str, Any] = {"i": number, "n": self._ids.last}
+        if len(self._dirty) == 1 and not self._markets_moved:
+            [(name, changes)] = self._dirty.items()
+            if not changes.is_more:
+                return [self._orders_only(number, name, changes.orders)]
+        accounts, last = self._exchange.accounts, self._ids.last
+        parts: dict[str, Any] = {}
+        record: dict[str, Any] = {"i": number, "n": last, "a": parts}
         if self._markets_moved:
             record["m"] = self._markets
         bodies: list[bytes] = []
-        parts = record["a"] = {}
         rows = 0
         for name, changes in self._dirty.items():
             if rows > MOST_ROWS:
                 bodies.append(_body(record))
                 parts = {}
-                record = {"i": number + len(bodies), "n": self._ids.last, "a": parts}
+                record = {"i": number + len(bodies), "n": last, "a": parts}
                 rows = 0
             if len(self._dirty) > 1:
                 rows += changes.row_count
             parts[name] = _changed_part(accounts[name], changes)
-        bodies.append(_body(record))
-        for changes in self._dirty.values():
             changes.clear()
         self._dirty.clear()
-        self._number, self._markets_moved = self._ids.last, False
+        bodies.append(_body(record))
+        self._number, self._markets_moved = last, False
         return bodies
+
+    def _orders_only(self, number: int, name: str, orders: dict[str, Order]) -> bytes:
+        """What most turns are that answer a request: one account has new orders, or amended ones."""
+        self._number = self._ids.last
+        part = {"orders": [ORDERS.cells(order) for order in orders.values()]}
+        orders.clear()
+        self._dirty.clear()
+        return orjson.dumps({"i": number, "n": self._number, "a": {name: part}}, default=str)
 
 
 def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:
-    """Rows as they are, to be read at once: what changed is forgotten afterwards."""
+    """Rows as they are now."""
     part: dict[str, Any] = {}
     if changes.orders:
-        part["orders"] = list(changes.orders.values())
+        part["orders"] = [ORDERS.cells(order) for order in changes.orders.values()]
     if changes.closed_orders:
-        part["closed"] = changes.closed_orders
+        part["closed"] = [ORDERS.cells(order) for order in changes.closed_orders]
     if changes.legs:
-        part["legs"] = list(changes.legs.values())
+        part["legs"] = [LEGS.cells(leg) for leg in changes.legs.values()]
     if changes.has_settings:
         part["settings"] = _settings(account)
     if changes.has_money:
         part["money"] = _money(account)
-        part["executions"] = changes.executions
-        part["transfers"] = changes.transfers
-        part["closed_pnl"] = list(changes.closed_pnl_rows.values())
+        rows = {
+            "executions": [orjson.Fragment(packed) for packed in changes.executions],
+            "transfers": [TRANSFERS.cells(transfer) for transfer in changes.transfers],
+            "closed_pnl": [CLOSED_PNL.cells(row) for row in changes.closed_pnl_rows.values()],
+        }
+        part |= {key: cells for key, cells in rows.items() if cells}
     return part
 
 
@@ -122,9 +136,9 @@ def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:
 class _History:
     """Rows of an account that never change again."""
 
-    closed: list[Order]
-    executions: list[Execution]
-    closed_pnl: list[ClosedPnl]
+    closed: list[bytes]
+    executions: list[bytes]
+    closed_pnl: list[bytes]
 
 
 class WholeState:
@@ -150,23 +164,23 @@ class WholeState:
         """Records that make the state again, a few hundred rows each. May run in another thread."""
         yield from self._live
         for name, history in self._history.items():
-            for key, rows in (
-                ("closed", history.closed),
-                ("executions", history.executions),
-                ("closed_pnl", history.closed_pnl),
-            ):
-                for start in range(0, len(rows), ROWS_PER_RECORD):
-                    part = {key: rows[start : start + ROWS_PER_RECORD]}
-                    yield _body({"n": self._number, "a": {name: part}})
+            yield from self._rows(name, "closed", history.closed)
+            yield from self._rows(name, "executions", history.executions)
+            yield from self._rows(name, "closed_pnl", history.closed_pnl)
+
+    def _rows(self, name: str, key: str, rows: Sequence[bytes]) -> Bodies:
+        for start in range(0, len(rows), ROWS_PER_RECORD):
+            part = {key: [orjson.Fragment(row) for row in rows[start : start + ROWS_PER_RECORD]]}
+            yield _body({"n": self._number, "a": {name: part}})
 
 
 def _live_part(account: Account) -> dict[str, Any]:
     return {
         "money": _money(account),
         "settings": _settings(account),
-        "orders": list(account.open.values()),
-        "legs": [leg for key, leg in sorted(account.legs.items()) if not _is_blank(leg, account.opened_ms)],
-        "transfers": account.transfers,
+        "orders": [ORDERS.cells(order) for order in account.open.values()],
+        "legs": [LEGS.cells(leg) for _, leg in sorted(account.legs.items()) if not _is_blank(leg, account.opened_ms)],
+        "transfers": [TRANSFERS.cells(transfer) for transfer in account.transfers],
     }
 
 
@@ -176,5 +190,4 @@ def _is_blank(leg: Leg, opened_ms: int) -> bool:
 
 
 def _history(account: Account) -> _History:
-    rows = [replace(row, order=replace(row.order)) if row.order.is_open else row for row in account.closed_pnl.values()]
-    return _History(list(account.closed.values()), list(account.executions), rows)
+    return _History(list(account.closed.packed), list(account.executions.packed), account.closed_pnl.packed)

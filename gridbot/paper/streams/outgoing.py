@@ -23,7 +23,7 @@ class Outgoing:
     """
 
     keeps = False
-    """True when `hold` and `written` have to be asked for each answer."""
+    """True when `settled`, `hold` or `written` have to be asked for each answer."""
 
     def __init__(self, publish: Action) -> None:
         self._publish = publish
@@ -36,6 +36,11 @@ class Outgoing:
     def clock_turned(self) -> None:
         """A turn of the clock is done, which may have changed accounts and markets."""
         self.changed()
+
+    def settled(self) -> bool | None:
+        """Whether an answer may leave at once: True, False (it has to be refused), None: only `hold` can tell."""
+        self._publish()
+        return True
 
     def hold(self, send: Action, refuse: Action) -> None:
         """Send an answer once everything that it may tell is kept, or refuse if that cannot be; `changed` as well."""

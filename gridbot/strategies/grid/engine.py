@@ -20,7 +20,6 @@ from decimal import Decimal
 from gridbot.core.events import Event, ExecutionEvent, TickerEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.intents import Intent, LimitOrders
-from gridbot.core.vocabulary import Direction, Side
 from gridbot.strategies.grid.decision import OrdersView, decide
 from gridbot.strategies.grid.grid_memory import (
     GridMemory,
@@ -65,7 +64,7 @@ class GridEngine:
         self.last_price: Decimal | None = None
         self._setup = GridSetup(symbol, instrument, config)
         self._rule = Eligibility.of(config, instrument)
-        self._levels = LevelOrders(symbol, strat_id)
+        self._levels = LevelOrders(symbol)
         self._memory, self.restore_note = from_state(self._setup, anchor_price, restored)
         self.state_version = self._memory.version
         self._known_orders: LimitOrders | None = None
@@ -101,10 +100,6 @@ class GridEngine:
     def ladder(self) -> GridState | None:
         """The grid with its levels, for records and status; None before the first price."""
         return None if self._memory.plan is None else self.state()
-
-    def client_order_id(self, side: Side, ticks: int, direction: Direction) -> str:
-        """The stable id of a level (16 hex digits), remembered."""
-        return self._levels.client_order_id(side, ticks, direction)
 
     # ------------------------------------------------------------------ events
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gridbot.core.intents import CancelIntent, Intent, LimitOrder, PlaceLimitIntent, client_order_id
+from gridbot.core.intents import CancelIntent, Intent, LimitOrder, PlaceLimitIntent
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.strategies.grid.known_interval import Edges
 from gridbot.strategies.grid.plan import Plan
@@ -25,28 +25,14 @@ __all__ = ["LevelOrders", "decide_levels", "most_orders", "sort_out"]
 SPARE_ORDERS = 10
 """One leg with more orders than levels plus this many means that something went wrong: rebuild the grid."""
 
-_IDS_KEPT = 10_000
-
 
 class LevelOrders:
-    """The intents about the levels of one strategy. Remembers ids, which cost more to hash than a decision."""
+    """The intents about the levels of one strategy."""
 
-    __slots__ = ("_ids", "strat_id", "symbol")
+    __slots__ = ("symbol",)
 
-    def __init__(self, symbol: str, strat_id: str) -> None:
+    def __init__(self, symbol: str) -> None:
         self.symbol = symbol
-        self.strat_id = strat_id
-        self._ids: dict[tuple[Side, int, Direction], str] = {}
-
-    def client_order_id(self, side: Side, ticks: int, direction: Direction) -> str:
-        """The stable id of a level: 16 hex digits."""
-        key = (side, ticks, direction)
-        known = self._ids.get(key)
-        if known is None:
-            if len(self._ids) >= _IDS_KEPT:
-                self._ids.clear()
-            known = self._ids[key] = client_order_id(self.strat_id, self.symbol, side, ticks, direction)
-        return known
 
     def place(
         self, known: list[PlaceLimitIntent | None], level: int, ticks: int, side: Side, direction: Direction
@@ -59,7 +45,6 @@ class LevelOrders:
             direction=direction,
             reduce_only=side is direction.close_side,
             level=level,
-            client_order_id=self.client_order_id(side, ticks, direction),
         )
         return intent
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,31 @@ def test_a_price_outside_the_band_is_moved_into_it_or_refused_when_asked(venue: 
         http.place_order(**too_high | {"orderLinkId": "higher"})
     assert caught.value.status_code == 110003
     http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "30000.00", 1))  # far below is always legal
+
+
+def test_what_rests_keeps_its_price_when_the_tick_size_changes(venue: Venue, private: Inbox) -> None:
+    """Bybit changes tick sizes while trading goes on. Between two ticks an order fills at the next one beyond it."""
+    http = venue.http()
+    for link, side, price in (("buy", "Buy", "59999.30"), ("sell", "Sell", "60000.70"), ("lower", "Buy", "59900.00")):
+        order = limit_order("BTCUSDT", side, "0.001", price, 1 if side == "Buy" else 2, orderLinkId=link)
+        http.place_order(**order | {"timeInForce": "PostOnly"})
+    venue.call(venue.server.exchange.change_tick_size, "BTCUSDT", Decimal("0.50"))
+    listing = http.get_instruments_info(**LINEAR)["result"]["list"][0]
+    assert listing["priceFilter"]["tickSize"] == "0.50"
+    rows = http.get_open_orders(**LINEAR)["result"]["list"]
+    assert {row["orderLinkId"]: row["price"] for row in rows} == {
+        "buy": "59999.30", "sell": "60000.70", "lower": "59900.00"
+    }  # fmt: skip
+    with pytest.raises(InvalidRequestError) as caught:
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59998.30", 1))
+    assert caught.value.status_code == 10001
+    venue.set_price("BTCUSDT", "60000.50")
+    venue.set_price("BTCUSDT", "59999.50")
+    assert len(http.get_open_orders(**LINEAR)["result"]["list"]) == 3, "passed by none of them"
+    venue.set_price("BTCUSDT", "59998.50")
+    assert private.wait(lambda row: row["orderLinkId"] == "buy", "execution")["execPrice"] == "59999.30"
+    venue.set_price("BTCUSDT", "60001.50")
+    assert private.wait(lambda row: row["orderLinkId"] == "sell", "execution")["execPrice"] == "60000.70"
 
 
 def test_an_amended_price_is_moved_into_the_band_as_well(venue: Venue, private: Inbox) -> None:

@@ -155,6 +155,15 @@ def test_a_skewed_clock_refuses_signatures_and_comes_back(venue: Venue) -> None:
     venue.http().get_account_info()
 
 
+def test_an_order_of_a_clock_that_has_gone_back_is_listed(venue: Venue) -> None:
+    """It was hidden until the clock had caught up, and a worker took it for gone while it rested."""
+    inject(venue, "clock_skew", skew_ms=4000)
+    venue.http().place_order(**ORDER)
+    requests.post(venue.url + "/paper/control", json={"action": "clear"}, timeout=5)
+    assert exists(venue)
+    assert venue.http().get_open_orders(category="linear", symbol="BTCUSDT")["result"]["list"]
+
+
 def test_a_lost_execution_is_still_in_the_listing(venue: Venue) -> None:
     inbox = Inbox()
     socket = venue.websocket("private", ALICE)

@@ -56,6 +56,17 @@ def test_the_band_is_rounded_inwards(market: SymbolMarket) -> None:
     assert market.price_band() == (D("60601.20"), D("59401.30"))
 
 
+def test_a_change_of_the_tick_size_keeps_the_price_and_rounds_it(market: SymbolMarket) -> None:
+    market.apply(Side.BUY, 600003, D("0.1"), 1)
+    assert market.price_band() == (D("60600.30"), D("59400.30"))
+    market.change_tick_size(D("0.5"))
+    assert (market.last, market.last_ticks, market.listing.instrument.tick_size) == (D("60000.5"), 120001, D("0.5"))
+    assert (market.depth.bid, market.depth.ask) == (D("60000.0"), D("60001.0"))
+    assert market.price_band() == (D("60600.0"), D("59400.5"))
+    market.apply(Side.SELL, 120000, D("0.1"), 2)
+    assert market.last == D("60000.0")
+
+
 def test_minutes_are_grouped_to_longer_candles(market: SymbolMarket) -> None:
     for minute, price in enumerate((60000, 60100, 59900, 60050, 60020, 60030)):
         market.apply(Side.BUY, price * 10, D("0.5"), minute * 60_000)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.frames import split
+from gridbot.paper.api.dispatch import ROUTES, Api
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.settings import PositionMode
@@ -68,12 +69,60 @@ def run(file: ExchangeFile, exchange: Exchange, path: Path_, mode: PositionMode,
     return states
 
 
-def reopened(path: Path, mode: PositionMode) -> list[Any]:
+def opened(path: Path, mode: PositionMode) -> Exchange:
     exchange = new_exchange(mode)
     file = ExchangeFile(path)
     file.open(exchange)
     file.close()
-    return dump_state(exchange)
+    return exchange
+
+
+def reopened(path: Path, mode: PositionMode) -> list[Any]:
+    return dump_state(opened(path, mode))
+
+
+def listings(exchange: Exchange, limit: int) -> dict[str, list[Any]]:
+    """All rows of all listings of the past, by pages of `limit`; closed profit and loss of open orders, too."""
+    found: dict[str, list[Any]] = {}
+    api, account = Api(exchange), exchange.accounts["a"]
+    for path, params in (
+        ("/v5/order/realtime", {"settleCoin": "USDT"}),
+        ("/v5/order/realtime", {"settleCoin": "USDT", "openOnly": "1"}),
+        ("/v5/order/history", {}),
+        ("/v5/order/history", {"symbol": "LTCUSDT", "orderStatus": "Filled"}),
+        ("/v5/execution/list", {}),
+        ("/v5/execution/list", {"symbol": "LTCUSDT", "startTime": "10", "endTime": "20"}),
+        ("/v5/position/closed-pnl", {}),
+        ("/v5/account/transaction-log", {}),
+    ):
+        rows, cursor = found.setdefault(f"{path} {params}", []), ""
+        while True:
+            asked = {"category": "linear", "limit": str(limit), "cursor": cursor} | params
+            if path.endswith("log"):
+                del asked["category"]
+            result, _, _ = api.call(ROUTES[path], path, account, asked, 40)
+            rows += result["list"]
+            cursor = result["nextPageCursor"]
+            if not cursor:
+                break
+    for row in (*found["/v5/order/history {}"], *found["/v5/execution/list {}"]):
+        asked = {"category": "linear", "orderId": row["orderId"]}
+        for path in ("/v5/order/history", "/v5/execution/list"):
+            found[f"{path} {row['orderId']}"] = api.call(ROUTES[path], path, account, asked, 40)[0]["list"]
+    return found
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(paths, st.sampled_from(PositionMode), st.integers(0, 40), st.integers(1, 7))
+def test_every_listing_is_the_same_after_a_restart_whatever_its_pages(
+    path: Path_, mode: PositionMode, fold_at: int, limit: int
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        file, exchange = ExchangeFile(Path(directory) / "state.json"), new_exchange(mode)
+        run(file, exchange, path, mode, fold_at)
+        before = listings(exchange, 50)
+        assert listings(exchange, limit) == before
+        assert listings(opened(file.path, mode), limit) == before
 
 
 @settings(max_examples=2 * EXAMPLES, deadline=None)

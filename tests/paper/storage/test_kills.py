@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import threading
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 
@@ -191,6 +194,36 @@ def still(spec_: PaperSpec) -> PaperSpec:
     values = spec_.config.model_dump(mode="json") | {"faults": []}
     values["market"] = {"source": "manual", "symbols": {"LTCUSDT": {"price": 85}}}
     return PaperSpec(config=PaperConfig.model_validate(values), accounts=ACCOUNTS)
+
+
+def small_files() -> None:
+    """Runs in the process of the exchange: the disk takes a part of a record, and nothing more."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def test_killed_while_the_disk_is_full_it_has_what_it_answered(tmp_path: Path) -> None:
+    whole = still(spec(tmp_path / "state.json", 0, 0))
+    with ExchangeProcess() as exchange:
+        exchange.start(replace(whole, setup_logging=small_files))
+        http, told = exchange.http(ALICE), {}
+        order = LINEAR | {"side": "Buy", "positionIdx": 1, "qty": "0.1", "orderType": "Limit"}
+        refused: list[int] = []
+        while not refused:
+            try:
+                answer = http.place_order(**order, price="80.00", orderLinkId=f"told-{len(told)}")["result"]
+                told[answer["orderId"]] = answer["orderLinkId"]
+            except InvalidRequestError as error:
+                refused.append(error.status_code)
+        assert refused == [10016]
+        with pytest.raises(InvalidRequestError, match="cannot write its journal"):
+            http.cancel_all_orders(**LINEAR)
+        exchange.kill()
+        exchange.start(whole)
+        http = exchange.http(ALICE)
+        assert {row["orderId"]: row["orderLinkId"] for row in pages(http.get_open_orders, **LINEAR)} == told
+        assert len(told) > 10
+        fresh = http.place_order(**order, price="80.00", orderLinkId="fresh")["result"]["orderId"]
+        assert fresh not in told
 
 
 def has_answers(told: dict[str, Told], target: int) -> bool:

@@ -6,7 +6,6 @@ everything is looked up by scanning. It exists to be compared with, and to be sl
 
 from __future__ import annotations
 
-import hashlib
 from decimal import Decimal
 from fractions import Fraction
 
@@ -176,9 +175,7 @@ class NaiveEngine:
         price, side = self.grid[i]
         ticks = int(price / self.tick)
         reduce_only = (direction, side) in (("long", "Sell"), ("short", "Buy"))
-        text = "_".join([self.strat_id, self.symbol, side, str(ticks), direction])
-        identity = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return ("place", direction, side, ticks, reduce_only, i, identity)
+        return ("place", direction, side, ticks, reduce_only, i)
 
     def cancel(self, order, reason: str, direction: str) -> tuple:
         return ("cancel", direction, str(order.side), order.ticks, order.key, reason)
@@ -195,7 +192,6 @@ def as_tuple(intent) -> tuple:
         intent.ticks,
         intent.reduce_only,
         intent.level,
-        intent.client_order_id,
     )
 
 

@@ -12,7 +12,7 @@ from tests.core.helpers import BUY, LONG, SHORT, SYMBOL, Book, d, instrument, ti
 
 SETUP = GridSetup(SYMBOL, instrument(), GridConfig(4, d(1), d(1)))
 RULE = Eligibility.of(SETUP.config, SETUP.instrument)
-MAKE = LevelOrders(SYMBOL, "grid-1")
+MAKE = LevelOrders(SYMBOL)
 
 
 def built() -> GridMemory:

@@ -6,7 +6,6 @@ import pytest
 
 from gridbot.core import (
     LimitOrders,
-    client_order_id,
 )
 from gridbot.strategies.grid import GridState, Level
 from tests.core.helpers import BUY, LONG, SELL, SHORT, SYMBOL, d, engine, ticker
@@ -31,29 +30,6 @@ def test_the_first_price_builds_and_places_from_the_centre_outwards():
     assert [intent.reduce_only for intent in intents] == [False, True] * 2 + [True, False] * 2
     assert {intent.symbol for intent in intents} == {SYMBOL}
     assert (made.last_price, made.state_version, made.state().exchange_ts) == (d(100), 1, 7)
-
-
-def test_ids_are_the_documented_hash_and_come_from_memory():
-    made = engine()
-    intents = made.on_event(ticker("100"), LimitOrders())
-    for intent in intents:
-        expected = client_order_id("grid-1", SYMBOL, intent.side, intent.ticks, intent.direction)
-        assert intent.client_order_id == expected
-        assert made.client_order_id(intent.side, intent.ticks, intent.direction) is intent.client_order_id
-    assert len({intent.client_order_id for intent in intents}) == 8
-    # written down once, so that a change of the recipe cannot pass: running orders are found by it
-    assert client_order_id("grid-1", SYMBOL, BUY, 990, LONG) == "22899e2f95a02429"
-
-
-def test_remembered_ids_are_bounded():
-    made = engine()
-    first = made.client_order_id(BUY, 1, LONG)
-    for ticks in range(2, 10_001):
-        made.client_order_id(BUY, ticks, LONG)
-    assert made.client_order_id(BUY, 1, LONG) is first
-    made.client_order_id(BUY, 10_001, LONG)
-    assert made.client_order_id(BUY, 1, LONG) == first
-    assert made.client_order_id(BUY, 1, LONG) is not first
 
 
 @pytest.mark.parametrize(

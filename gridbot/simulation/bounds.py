@@ -1,0 +1,94 @@
+"""How large the collections of a worker are: a walk over everything that it reaches inside the product.
+
+At rest each of them is small, but for those that remember on purpose: they are named here with the limit that the
+product has for them. So a new collection that only grows is found by itself.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Set
+from typing import Any
+
+from gridbot.core import execution_ledger
+from gridbot.orders import life_news, order_index
+
+__all__ = ["sizes", "too_large"]
+
+AT_REST = 300
+"""What nobody has named may have so many entries: orders, levels, and tables that never change."""
+LEVEL_IDS = 10_000
+"""Ids of levels that a grid keeps."""
+
+COLLECTIONS = (Mapping, Set, list, tuple, deque, weakref.WeakSet)
+OURS, OUTSIDE = "gridbot.", ("gridbot.simulation.", "gridbot.paper.", "gridbot.config.")
+
+
+def too_large(found: Mapping[str, int]) -> list[str]:
+    """Collections that have more entries than they may have at rest."""
+    limits = _limits()
+    return [
+        f"{name} has {count} entries, expected at most {limits.get(name, AT_REST)}"
+        for name, count in sorted(found.items())
+        if count > limits.get(name, AT_REST)
+    ]
+
+
+def _limits() -> dict[str, int]:
+    """The limits of the product, as they are now."""
+    executions, finished = execution_ledger.EXEC_IDS_KEPT + AT_REST, order_index.FINISHED_KEPT
+    return {
+        "Ledger._seen": executions,
+        "StateFile.on_disk[]": executions,
+        "OrderIndex.finished": finished,
+        "OrderIndex._key_of_order_id": finished + AT_REST,
+        "OrderBook.strangers": life_news.STRANGERS_KEPT,
+        "LevelOrders._ids": LEVEL_IDS,
+    }
+
+
+def sizes(root: object) -> dict[str, int]:
+    """Entries of each collection, by "Class.attribute"; of several with one name the largest.
+
+    What a collection in a collection has is named `Class.attribute[]`. Objects of libraries are not looked into.
+    """
+    found: dict[str, int] = {}
+    seen: set[int] = set()
+    todo: list[tuple[str, object]] = [("", root)]
+    while todo:
+        name, thing = todo.pop()
+        if id(thing) in seen or isinstance(thing, (str, bytes, bytearray)):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, COLLECTIONS):
+            if name:
+                found[name] = max(found.get(name, 0), len(thing))
+            todo += [(f"{name.removesuffix('[]')}[]", each) for each in _entries(thing)]
+        elif _is_ours(thing):
+            todo += [(f"{type(thing).__name__}.{attribute}", value) for attribute, value in _attributes(thing)]
+        elif (bound := getattr(thing, "__self__", None)) is not None:
+            todo.append((name, bound))
+        else:
+            cells = getattr(thing, "__closure__", None) or ()
+            todo += [(f"{getattr(thing, '__qualname__', name)}()", cell.cell_contents) for cell in cells]
+    return found
+
+
+def _entries(collection: Any) -> Iterator[object]:
+    yield from list(collection)
+    if isinstance(collection, Mapping):
+        yield from list(collection.values())
+
+
+def _is_ours(thing: object) -> bool:
+    module = getattr(type(thing), "__module__", "")
+    return module.startswith(OURS) and not module.startswith(OUTSIDE)
+
+
+def _attributes(thing: object) -> Iterator[tuple[str, object]]:
+    yield from getattr(thing, "__dict__", {}).items()
+    for base in type(thing).__mro__:
+        for name in getattr(base, "__slots__", ()):
+            if hasattr(thing, name):
+                yield name, getattr(thing, name)

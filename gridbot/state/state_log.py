@@ -1,0 +1,175 @@
+"""The small documents that say what an account has decided: in the journal at once, in a file soon after.
+
+One log orders everything. A document is a record of the journal (`StateRecord`), in the same write as the executions
+that changed it and before any request that follows from it. Its file is a checkpoint, which the disk gets when the
+record is safe there, so a file is never ahead of the journal::
+
+    keep ──► record, numbered ──► the journal's next write ──► release: the file ──► segments may go
+
+    start: newest of file and record ──► what came after it is in the journal behind it
+
+So a death between any two writes loses nothing that was acted upon, and a file that is torn, older or missing is made
+good from the journal as far as that reaches. A document carries its record's number as `seq`. A file without one was
+written by a version that had no such records, later than any record that is there: then the file counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+import orjson
+
+from gridbot.core import ExecutionEvent
+from gridbot.ports import Files
+from gridbot.records import builders
+from gridbot.records.record_types import ExecutionRecord, Json, Record, StateRecord
+from gridbot.records.recorder import Recorder
+
+__all__ = ["Document", "StateLog"]
+
+Document = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+class StateLog:
+    """One per life of a worker, for the documents of its account. It belongs to the worker's loop.
+
+    First `recall` gets every record that the journal holds behind the files, then `begin` is called.
+    """
+
+    def __init__(self, files: Files, recorder: Recorder) -> None:
+        self.files = files
+        self._recorder = recorder
+        self._newest: dict[str, Document] = {}
+        self._in_file: dict[str, int] = {}
+        """Number of the newest document that is known to be in the file."""
+        self._waiting: set[str] = set()
+        """Documents that are newer than what the disk was given."""
+        self._after: dict[str, list[tuple[int, ExecutionEvent]]] = {}
+        """Executions by strategy that the journal has behind the newest document about it."""
+
+    # ------------------------------------------------------------------ start
+
+    def recall(self, seq: int, record: Record | StateRecord) -> None:
+        """Take in a record of an earlier life, in the journal's order."""
+        if isinstance(record, StateRecord):
+            document: Document = orjson.loads(record.document)
+            self._newest[record.name] = {**document, "seq": seq}
+            self._after.pop(str(document.get("strat_id")), None)
+        elif isinstance(record, ExecutionRecord) and record.strategy:
+            self._after.setdefault(record.strategy, []).append((seq, builders.execution_of(record)))
+
+    def begin(self) -> None:
+        """Everything was recalled: compare it with the files, and bring up to date what is older. Never raises."""
+        for name, logged in list(self._newest.items()):
+            saved = self._saved_beside(name, logged)
+            seq = 0 if saved is None else saved.get("seq")
+            if saved is None or (type(seq) is int and seq < logged["seq"]):
+                self._in_file[name] = seq or 0
+                self._waiting.add(name)
+            else:
+                self._take(name, saved)
+        self.release()
+
+    def load(self, name: str) -> Document | None:
+        """The newest document of that name; None when there is none.
+
+        Raises OSError or ValueError, which says what the file is instead, when it cannot be read and the journal does
+        not have it.
+        """
+        if name not in self._newest:
+            saved = self._read(name)
+            if saved is None:
+                return None
+            self._take(name, saved)
+        return self._newest[name]
+
+    def executions_after(self, strat_id: str, seq: int) -> list[ExecutionEvent]:
+        """Executions of a strategy that an earlier life counted after the record `seq`, in the order of counting."""
+        return [execution for number, execution in self._after.get(strat_id, ()) if number > seq]
+
+    def _saved_beside(self, name: str, logged: Document) -> Document | None:
+        try:
+            return self._read(name)
+        except (OSError, ValueError) as error:
+            where = self.files.path(name)
+            log.warning("%s cannot be read (%s); going on from record %d of the journal", where, error, logged["seq"])
+            return None
+
+    def _take(self, name: str, saved: Document) -> None:
+        self._newest[name] = saved
+        seq = saved.get("seq")
+        if type(seq) is int:
+            self._in_file[name] = seq
+            self._recorder.go_on_above(seq)  # the journal may have lost its end
+
+    def _read(self, name: str) -> Document | None:
+        raw = self.files.read(name)
+        return None if raw is None else _decode(raw)
+
+    # ------------------------------------------------------------------ while it runs
+
+    def keep(self, name: str, document: Document, *, at_once: bool = False) -> None:
+        """Have this survive from the journal's next write on; `at_once` makes that write now.
+
+        `document` must not be changed afterwards. Never waits, never raises.
+        """
+        text = Json(orjson.dumps(document).decode())
+        # Without room in memory there is no record; then the document counts as of the last one.
+        seq = self._recorder.record(StateRecord(name=name, document=text)) or self._recorder.last_seq
+        self._newest[name] = {**document, "seq": seq}
+        self._in_file.setdefault(name, seq - 1)
+        self._waiting.add(name)
+        if at_once:
+            self._recorder.write()
+            self.release()
+
+    def release(self) -> None:
+        """Give the disk the files whose records are safe. Call it from time to time, and at the end. Never waits."""
+        safe = self._recorder.safe_seq
+        for name in [name for name in self._waiting if self._newest[name]["seq"] <= safe]:
+            self._waiting.discard(name)
+            self._write(name, self._newest[name])
+
+    def _write(self, name: str, document: Document) -> None:
+        def written() -> None:
+            self._in_file[name] = document["seq"]
+
+        self.files.write_soon(name, lambda: _encode(document), written)
+
+    @property
+    def in_files(self) -> int:
+        """Number up to which the journal is not needed for the documents: their files have them."""
+        behind = [seq for name, seq in self._in_file.items() if seq < self._newest[name]["seq"]]
+        return min(behind, default=self._recorder.last_seq)
+
+
+# ---------------------------------------------------------------------- the file
+
+
+def _encode(document: Document) -> bytes:
+    return json.dumps({**document, "checksum": _checksum(document)}, indent=1).encode()
+
+
+def _decode(raw: bytes) -> Document:
+    """The document without its checksum. Raise ValueError, saying what was expected, for anything but a whole file.
+
+    Earlier versions wrote pause, halt and latch without a checksum.
+    """
+    try:
+        document = json.loads(raw)
+    except ValueError as error:
+        raise ValueError(f"expected a JSON object, got a torn or foreign file ({error})") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"expected a JSON object, got {type(document).__name__}")
+    if document.pop("checksum", None) not in (None, _checksum(document)):
+        raise ValueError("expected a checksum that fits the content, got another; the file was damaged or edited")
+    return document
+
+
+def _checksum(document: Document) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
