@@ -11,15 +11,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-from gridbot.core import execution_ledger
+from gridbot.core import account_legs, execution_ledger
 from gridbot.orders import life_news, order_index
 
 __all__ = ["sizes", "too_large"]
 
 AT_REST = 300
 """What nobody has named may have so many entries: orders, levels, and tables that never change."""
-LEVEL_IDS = 10_000
-"""Ids of levels that a grid keeps."""
 
 COLLECTIONS = (Mapping, Set, list, tuple, deque, weakref.WeakSet)
 OURS, OUTSIDE = "gridbot.", ("gridbot.simulation.", "gridbot.paper.", "gridbot.config.")
@@ -41,10 +39,11 @@ def _limits() -> dict[str, int]:
     return {
         "Ledger._seen": executions,
         "StateFile.on_disk[]": executions,
+        "AccountLegs._steps": 4 * account_legs.STEPS_MOST,
+        "LegHistory.steps": account_legs.STEPS_MOST,
         "OrderIndex.finished": finished,
         "OrderIndex._key_of_order_id": finished + AT_REST,
         "OrderBook.strangers": life_news.STRANGERS_KEPT,
-        "LevelOrders._ids": LEVEL_IDS,
     }
 
 
