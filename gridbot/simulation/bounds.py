@@ -18,8 +18,6 @@ __all__ = ["sizes", "too_large"]
 
 AT_REST = 300
 """What nobody has named may have so many entries: orders, levels, and tables that never change."""
-LEVEL_IDS = 10_000
-"""Ids of levels that a grid keeps."""
 
 COLLECTIONS = (Mapping, Set, list, tuple, deque, weakref.WeakSet)
 OURS, OUTSIDE = "gridbot.", ("gridbot.simulation.", "gridbot.paper.", "gridbot.config.")
@@ -46,7 +44,6 @@ def _limits() -> dict[str, int]:
         "OrderIndex.finished": finished,
         "OrderIndex._key_of_order_id": finished + AT_REST,
         "OrderBook.strangers": life_news.STRANGERS_KEPT,
-        "LevelOrders._ids": LEVEL_IDS,
     }
 
 

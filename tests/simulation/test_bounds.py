@@ -40,8 +40,6 @@ def test_the_limits_of_the_product_hold_in_a_run(monkeypatch: pytest.MonkeyPatch
         ("gridbot.core.execution_ledger.OVERLAP_MS", 20_000),
         ("gridbot.core.account_legs.STEPS_MOST", 200),
         ("gridbot.orders.order_index.FINISHED_KEPT", 20),
-        ("gridbot.strategies.grid.leg_decision._IDS_KEPT", 60),
-        ("gridbot.simulation.bounds.LEVEL_IDS", 60),
     ):
         monkeypatch.setattr(name, most)
     result = run_plan(Plan(7, 400.0, True, ()))

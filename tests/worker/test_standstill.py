@@ -45,7 +45,7 @@ def test_a_ban_is_a_standstill_until_an_operator_wants_it_so() -> None:
         records.record_state()
         account.clock.now_s += 1
     assert "waiting to be sent" in records.standstill.why
-    assert [row["key"] for row in account.alarm.rows()] == ["ip_ban", "standstill"]
+    assert {"ip_ban", "standstill"} <= {row["key"] for row in account.alarm.rows()}
     account.runner.pause()
     records.record_state()
     assert records.standstill.why == ""
