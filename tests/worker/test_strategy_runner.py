@@ -75,17 +75,18 @@ async def test_each_fill_is_saved_as_told_before_it_is_recorded_also_one_that_mo
     """Simulator, seed 31: long and short filled at one price, a death, and the second fill was told again."""
     bench = await trading()
     order = bench.order_at(Side.BUY)
-    fills = [bench.fill(order), replace(bench.fill(order), exec_id="at the same price")]
     saved: list[tuple[list[str], int]] = []
     monkeypatch.setattr(
         bench.runner.saving, "_save", lambda told: saved.append((sorted(told), len(bench.notes.of(ExecutionRecord))))
     )
-    bench.runner.on_execution(fills[0])
     version = bench.runner.engine.state_version
-    bench.runner.on_execution(fills[0])
-    bench.runner.on_execution(fills[1])
-    assert bench.runner.engine.state_version == version
-    assert saved == [([fills[0].exec_id], 0), ([fills[1].exec_id], 1)]
+    part = replace(bench.fill(order), exec_id="part", leaves_qty=D("0.001"))
+    bench.runner.on_execution(part)
+    bench.runner.on_execution(part)
+    assert bench.runner.engine.state_version == version, "a part of a fill moves nothing"
+    bench.runner.on_execution(replace(bench.fill(order), exec_id="rest"))
+    assert bench.runner.engine.state_version > version
+    assert saved == [(["part"], 0), (["rest"], 1)]
 
 
 async def test_a_fill_moves_the_grid_and_saves_it() -> None:
