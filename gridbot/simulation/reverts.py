@@ -27,7 +27,6 @@ from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Adjust, AskExecutions
-from gridbot.state.documents import StateFile
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
 from gridbot.worker import order_manager
@@ -132,14 +131,6 @@ def _keep_no_holds() -> AbstractContextManager[Any]:
     return patch.object(HoldsFile, "keep", lambda *_: None)
 
 
-def _take_damage_for_none() -> AbstractContextManager[Any]:
-    def load_as(file: StateFile, read: Callable[[dict[str, Any]], Any]) -> Any:
-        document = file.load()
-        return None if document is None else read(document)
-
-    return patch.object(StateFile, "load_as", load_as)
-
-
 def _derive_the_owner() -> AbstractContextManager[Any]:
     real = reconcile.owns
 
@@ -207,9 +198,6 @@ REVERTS: dict[str, Revert] = {
         _say_nothing_of_refusals,
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
-    "fail-closed": Revert(
-        "A damaged file of holds is not taken for none.", ("halted-sends-nothing",), 31, _take_damage_for_none
-    ),
     "exchange-order": Revert(
         "Executions alone make our legs, in the exchange's order.", ("money",), 29, _legs_by_arrival
     ),
