@@ -48,6 +48,8 @@ class Revert:
     apply: Callable[[], AbstractContextManager[Any]]
     minutes: float = 2.0
     dense: bool = False
+    is_slow: bool = False
+    """A run takes half a minute and more: too long for the usual suite."""
 
 
 def _count_always() -> AbstractContextManager[Any]:
@@ -190,7 +192,9 @@ REVERTS: dict[str, Revert] = {
         _derive_the_owner,
     ),
     "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 4, _keep_what_fits_no_level),
-    "page-executions": Revert("Missed executions are paged.", ("executions-once", "money"), 1, _page_nothing),
+    "page-executions": Revert(
+        "Missed executions are paged.", ("executions-once", "money"), 14, _page_nothing, is_slow=True
+    ),
     "tell-standstill": Revert(
         "When every order is refused, health and an alert say so.",
         ("standstill-is-told",),
@@ -213,6 +217,7 @@ REVERTS: dict[str, Revert] = {
         21,
         _continue_at_the_newest,
         minutes=10.0,
+        is_slow=True,
     ),
     "state-log": Revert(
         "A strategy's state is in the journal with the execution that made it.",
