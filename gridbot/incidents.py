@@ -53,6 +53,7 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "auth": 0.0,
     "ip_ban": 0.0,
     "no_order_number": 0.0,
+    "room": 0.0,
     "terms": 0.0,
     "stale_price": 0.0,
     # Comes and goes: the next time soon after is the same incident.

@@ -10,6 +10,7 @@
 |    5 | TIMEOUT     | it did not happen in the time allowed                                             |
 |    6 | DEGRADED    | it runs, but some account (or the writer, or the paper exchange) is not healthy   |
 |    7 | REFUSED     | start refused: another supervisor holds the data directory, or a check failed     |
+|    8 | NO_ROOM     | the disk is full, or there is no memory or no open file left: it is tried again   |
 |  130 | FORCED      | a second signal ended it by force                                                 |
 """
 
@@ -34,6 +35,7 @@ class ExitCode(IntEnum):
     TIMEOUT = 5
     DEGRADED = 6
     REFUSED = 7
+    NO_ROOM = 8
     FORCED = 130
 
 

@@ -121,17 +121,24 @@ class Generations:
     They come from blocks. Before the first number of a block is used, the disk has to know that everything below its
     end counts as used. `reserve(upto, safe)` begins that and does not wait; `safe` is called, in any thread, when it is
     done. The next block is asked for long before the last number of this one. While the disk takes none, numbers run
-    out, and `available` says so. After a crash the rest of a block is skipped, which costs nothing.
+    out, and `available` says so. After a crash the rest of a block is skipped. A block is ten seconds of the clock's
+    milliseconds, so that deaths do not carry the numbers ahead of it: an account whose files are lost begins at the
+    clock again, and must not meet its own numbers there.
     """
 
-    BLOCK = 1_000_000
-    AHEAD = 100_000
+    BLOCK = 10_000
+    AHEAD = 5_000
 
     def __init__(self, start: int, reserve: Callable[[int, Callable[[], None]], None]) -> None:
         self._next = start
         self._asked = start
         self._reserved = start
         self._reserve = reserve
+
+    @property
+    def unused(self) -> int:
+        """The next number; all from here on are new."""
+        return self._next
 
     def available(self, count: int) -> bool:
         """Whether the next `count` numbers may be used; asks for more where they run short. On the hot path."""

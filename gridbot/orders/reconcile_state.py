@@ -122,10 +122,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A pass that was asked for. `tickets`: who is to be told how it ended."""
+    """A pass that was asked for. `tickets`: who is to be told how it ended; `since_ms`: the start of the oldest gap."""
 
     reason: str
     tickets: tuple[int, ...]
+    since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +198,14 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileState:
-    """What lives between passes. `complete_to_ms` is the watermark; `numbers` counts questions."""
+    """What lives between passes. `complete_to_ms` is the watermark; `numbers` counts questions.
+
+    `gap_from_ms`: the start of the oldest gap of the private stream after which no paging has finished. It may be
+    behind the watermark: a pass during the gap moves that on, and the list may have had an older execution later.
+    """
 
     complete_to_ms: int = 0
+    gap_from_ms: int | None = None
     run: Pass | None = None
     wish: Wish | None = None
     looking: Mapping[str, LookingUp] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from gridbot.orders.reconcile_words import (
     Halt,
 )
 
-__all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "Turn", "longer"]
+__all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "Turn", "earlier", "longer"]
 
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
@@ -34,6 +34,11 @@ LONGEST_WAIT_S = 30.0
 def longer(wait_s: float) -> float:
     """The wait after one of `wait_s` that led to nothing."""
     return min(wait_s * 2, LONGEST_WAIT_S)
+
+
+def earlier(one_ms: int | None, other_ms: int | None) -> int | None:
+    """The earlier of two times, either of which may be none."""
+    return min((each for each in (one_ms, other_ms) if each is not None), default=None)
 
 
 @dataclass(slots=True)
@@ -60,8 +65,10 @@ class Turn:
         return None if held is None else held.book.get(key)
 
     def ask_executions(self, who: Who) -> None:
-        """Page everything since the watermark, less an overlap."""
-        self.effects.append(AskExecutions(who, max(0, self.state.complete_to_ms - OVERLAP_MS)))
+        """Page everything since the watermark or the start of the gap before it, less an overlap."""
+        gap_ms, begin_ms = self.state.gap_from_ms, self.state.complete_to_ms
+        begin_ms = begin_ms if gap_ms is None else min(begin_ms, gap_ms)
+        self.effects.append(AskExecutions(who, max(0, begin_ms - OVERLAP_MS)))
 
     def set_aside(self, unreadable: Sequence[Unreadable]) -> frozenset[str]:
         """Halt the strategies of what cannot be read, and tell of other symbols once; all these symbols."""

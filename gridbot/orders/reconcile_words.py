@@ -59,10 +59,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A pass is wanted, for a reason. During a pass it is a wish for another one."""
+    """A pass is wanted, for a reason. During a pass it is a wish for another one.
+
+    `since_ms`: executions from then on (ms UTC) were told by the list alone, as the private stream was away.
+    """
 
     reason: str
     ticket: int
+    since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ A pass runs at start, after every reconnect, each minute, and whenever something
 The order matters: executions since the watermark are applied *first*, in exchange order; then the complete list of open
 orders is compared. So a fill in the gap reaches the grid before its order can be taken for cancelled (incident L18).
 The watermark is moved by finished paging alone, never by a live fill, which may come before older ones (incident L49).
+After a gap of the private stream paging begins at the gap's start if that is earlier: a pass during the gap has moved
+the watermark on, and only the list, which may be late, tells of what came before.
 
 | event | in | leads to |
 |---|---|---|
@@ -51,7 +53,7 @@ from gridbot.orders.reconcile_state import (
     Who,
     Wish,
 )
-from gridbot.orders.reconcile_turn import Turn
+from gridbot.orders.reconcile_turn import Turn, earlier
 from gridbot.orders.reconcile_words import (
     Adopt,
     ApplyRow,
@@ -140,16 +142,18 @@ def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
 def _on_asked(turn: Turn, event: Asked) -> None:
     run, wish = turn.state.run, turn.state.wish
     if run is None:
-        _begin(turn, Wish(event.reason, (event.ticket,)))
+        _begin(turn, Wish(event.reason, (event.ticket,), event.since_ms))
     elif wish is None:
-        turn.change(wish=Wish(event.reason, (event.ticket,)))
+        turn.change(wish=Wish(event.reason, (event.ticket,), event.since_ms))
     else:
-        turn.change(wish=replace(wish, tickets=(*wish.tickets, event.ticket)))
+        since_ms = earlier(wish.since_ms, event.since_ms)
+        turn.change(wish=replace(wish, tickets=(*wish.tickets, event.ticket), since_ms=since_ms))
 
 
 def _begin(turn: Turn, wish: Wish) -> None:
     number = turn.number()
-    turn.change(run=Pass(number, wish, turn.now.mono_s), wish=None)
+    gap_ms = earlier(turn.state.gap_from_ms, wish.since_ms)
+    turn.change(run=Pass(number, wish, turn.now.mono_s), wish=None, gap_from_ms=gap_ms)
     turn.ask_executions(Who(Part.PASS, "", number))
 
 
@@ -165,7 +169,7 @@ def _after_executions(turn: Turn, who: Who, fresh: list[ExecutionEvent]) -> None
         report = replace(run.report, executions=len(fresh))
         cancels = {key: n for held in turn.view.strategies.values() for key, n in answered_cancels(held.book).items()}
         run = replace(run, phase=Phase.LISTING, asked_ms=turn.now.wall_ms, cancels=cancels, report=report)
-        turn.change(run=run)
+        turn.change(run=run, gap_from_ms=None)
         turn.effects.append(AskListing(who))
 
 

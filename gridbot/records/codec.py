@@ -17,7 +17,8 @@ import orjson
 
 from gridbot.frames import MAX_BODY, frame, split
 from gridbot.records.columns import JOURNAL_TYPES, ColumnKind, columns_of
-from gridbot.records.record_types import Header, Record, StateRecord
+from gridbot.records.record_types import Header, Record
+from gridbot.records.state_record import StateRecord
 
 __all__ = [
     "KIND_KEY",

@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Any, Final
 
 from gridbot.records import record_types
-from gridbot.records.record_types import Record, StateRecord
+from gridbot.records.record_types import Record
+from gridbot.records.state_record import StateRecord
 
 __all__ = ["JOURNAL_TYPES", "RECORD_TYPES", "Column", "ColumnKind", "columns_of"]
 

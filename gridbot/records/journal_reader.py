@@ -16,7 +16,8 @@ from gridbot.atomic_file import write_atomic
 from gridbot.frames import split
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
-from gridbot.records.record_types import Header, Record, StateRecord
+from gridbot.records.record_types import Header, Record
+from gridbot.records.state_record import StateRecord
 from gridbot.segment_file import segment_numbers, segment_path
 
 __all__ = [

@@ -33,7 +33,6 @@ __all__ = [
     "ReconcileRecord",
     "Record",
     "RunRecord",
-    "StateRecord",
     "StreamGapRecord",
     "TickerRecord",
     "UtcMs",
@@ -376,19 +375,6 @@ class RawMessageRecord:
     ref_id: str = col("exec_id of the execution, order_id of the order.")
     payload: Json = col("The row as it came, from stream or REST.")
     exchange_ts: UtcMs | None = col("Time in it.", default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateRecord:
-    """A small document of the account as it is from here on (`gridbot/state/state_log.py`). It stays in the journal.
-
-    The next start reads it there; the database has no table of it.
-    """
-
-    TABLE: ClassVar[str] = "state"
-
-    name: str = col("The document's file below the account's state directory.")
-    document: Json = col("The whole document.")
 
 
 Record = (

@@ -34,9 +34,9 @@ from gridbot.records.record_types import (
     PublicTradeRecord,
     RawMessageRecord,
     Record,
-    StateRecord,
     TickerRecord,
 )
+from gridbot.records.state_record import StateRecord
 
 __all__ = ["BatchQueue", "Recorder", "RecorderStats"]
 

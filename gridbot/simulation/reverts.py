@@ -27,7 +27,6 @@ from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Adjust, AskExecutions
-from gridbot.state.documents import StateFile
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
 from gridbot.worker import order_manager
@@ -132,14 +131,6 @@ def _keep_no_holds() -> AbstractContextManager[Any]:
     return patch.object(HoldsFile, "keep", lambda *_: None)
 
 
-def _take_damage_for_none() -> AbstractContextManager[Any]:
-    def load_as(file: StateFile, read: Callable[[dict[str, Any]], Any]) -> Any:
-        document = file.load()
-        return None if document is None else read(document)
-
-    return patch.object(StateFile, "load_as", load_as)
-
-
 def _derive_the_owner() -> AbstractContextManager[Any]:
     real = reconcile.owns
 
@@ -157,6 +148,9 @@ def _keep_what_fits_no_level() -> AbstractContextManager[Any]:
     return patch.object(life_moves, "OFF_TICK", "")
 
 
+FILES_S = 10.0
+
+
 def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
     def keep(states: StateLog, name: str, document: Document, *, at_once: bool = False) -> None:
         states._newest[name] = {**document, "seq": states._recorder.last_seq}
@@ -165,6 +159,16 @@ def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
 
     without = contextlib.ExitStack()
     without.enter_context(patch.object(StateLog, "keep", keep))
+    release, last_s = StateLog.release, [0.0]
+
+    def seldom(states: StateLog) -> None:
+        """A checkpoint alone, as often as that of the ledger."""
+        now_s = states._recorder._clock.monotonic_s()
+        if not 0.0 <= now_s - last_s[0] < FILES_S:
+            last_s[0] = now_s
+            release(states)
+
+    without.enter_context(patch.object(StateLog, "release", seldom))
     without.enter_context(patch.object(StateLog, "executions_after", lambda *_: []))
     return without
 
@@ -194,9 +198,6 @@ REVERTS: dict[str, Revert] = {
         _say_nothing_of_refusals,
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
-    "fail-closed": Revert(
-        "A damaged file of holds is not taken for none.", ("halted-sends-nothing",), 31, _take_damage_for_none
-    ),
     "exchange-order": Revert(
         "Executions alone make our legs, in the exchange's order.", ("money",), 29, _legs_by_arrival
     ),
@@ -216,10 +217,8 @@ REVERTS: dict[str, Revert] = {
     "state-log": Revert(
         "A strategy's state is in the journal with the execution that made it.",
         ("grid",),
-        7,
+        29,
         _save_states_beside_the_journal,
-        minutes=10.0,
-        dense=True,
     ),
     "withdrawn": Revert(
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn

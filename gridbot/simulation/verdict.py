@@ -9,7 +9,8 @@ from typing import Any
 
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record, StateRecord
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record
+from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.run_checks import Finding

@@ -14,8 +14,9 @@ from typing import Any
 
 from gridbot.core.execution_ledger import Ledger
 from gridbot.records import builders
-from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record, StateRecord
+from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record
 from gridbot.records.recorder import Recorder
+from gridbot.records.state_record import StateRecord
 from gridbot.state.documents import StateFile
 from gridbot.state.state_log import StateLog
 
@@ -44,13 +45,13 @@ class Checkpoint:
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)
                 _restore(ledger, record, is_alone=seq == 0)
-        log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
         self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
-        self._recorder.keep_above(read_from)
         self._states.begin()
         ledger.settle("worked out again at a start")
         for correction in ledger.take_corrections():
             self._recorder.record(builders.of_correction(correction))
+        log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
+        self._recorder.keep_above(read_from)
         return ledger
 
     def save(self, ledger: Ledger) -> None:

@@ -25,8 +25,9 @@ import orjson
 from gridbot.core import ExecutionEvent
 from gridbot.ports import Files
 from gridbot.records import builders
-from gridbot.records.record_types import ExecutionRecord, Json, Record, StateRecord
+from gridbot.records.record_types import ExecutionRecord, Json, Record
 from gridbot.records.recorder import Recorder
+from gridbot.records.state_record import StateRecord
 
 __all__ = ["Document", "StateLog"]
 

@@ -99,7 +99,8 @@ class Assembly:
         self._states = StateLog(self._files, self.recorder)
         self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder, self._states)
         self._ledger = self.checkpoint.load()
-        self._generations = _generations(StateFile(self._files, "generation.json"), clock)
+        self._generation_file = StateFile(self._files, "generation.json")
+        self._generations = _generations(self._generation_file, clock)
         self._holds = HoldsFile(StopFile(self._states, "holds.json"))
         names = [strategy.strat_id for strategy in self._strategies]
         self._unread = self._holds.load(names, clock.wall_ms(), f"resume {spec.account}")
@@ -178,6 +179,7 @@ class Assembly:
     def _save_all(self) -> None:
         """With the journal closed, so safe. A failed write is logged: the stop has to finish."""
         try:
+            self._generation_file.save_now({"next": self._generations.unused})  # the rest of its block is not skipped
             self.checkpoint.save_now(self._ledger)
             self._run.confirm()
         except OSError as error:

@@ -16,12 +16,13 @@ from typing import Any
 from gridbot import background, logging_setup
 from gridbot.process_guard import exit_with_parent, exit_within
 from gridbot.records.journal import JournalBusy
+from gridbot.shortage import is_shortage
 from gridbot.state.key_lock import KeyRefused, key_lock
 from gridbot.system_ports import OwnProcess, SystemClock, SystemIds
 from gridbot.worker.pipe import SupervisorPipe
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
-from gridbot.worker.worker_session import WorkerSession
+from gridbot.worker.worker_session import EXIT_NO_ROOM, EXIT_REFUSED, WorkerSession
 
 __all__ = ["run_worker"]
 
@@ -34,7 +35,8 @@ LEAVE_S = 3.0
 def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> None:
     """Run until the worker ends, then raise SystemExit.
 
-    Codes: 0 after an orderly stop, 7 when the start was refused (nothing was sent), 1 for anything unexpected.
+    Codes: 0 after an orderly stop, 7 when the start was refused (nothing was sent), 8 when the machine has no room, on
+    its disk for example, 1 for anything unexpected.
     `records` is the worker's own queue to the writer, `conn` leads to the supervisor.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; the supervisor decides
@@ -46,9 +48,9 @@ def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
     exit_with_parent(os.getppid(), exit_code=EXIT_UNEXPECTED)  # also when the loop is stuck
     try:
         code = asyncio.run(_run(spec, records, conn))
-    except Exception:
+    except Exception as error:
         log.exception("the worker ends because of something unexpected")
-        code = EXIT_UNEXPECTED
+        code = EXIT_NO_ROOM if is_shortage(error) else EXIT_UNEXPECTED
     logging_setup.stop_logging()
     exit_within(LEAVE_S, exit_code=code)
     raise SystemExit(code)
@@ -66,6 +68,6 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
         with background.watch(loop, session.on_fault), key_lock(account.api_key.get_secret_value(), scope):
             return await session.run()
     except (KeyRefused, JournalBusy, StartRefused) as refusal:
-        return session.refuse(str(refusal))
+        return session.refuse(str(refusal), EXIT_NO_ROOM if is_shortage(refusal) else EXIT_REFUSED)
     finally:
         pipe.close()

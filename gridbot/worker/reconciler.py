@@ -79,13 +79,13 @@ class Reconciler:
         During a pass this leads to another one, also when the coroutine is dropped.
         """
         ticket, told = self._waiters.ticket()
-        self._feed(words.Asked(reason, ticket))
+        self._feed(words.Asked(reason, ticket, self._context.requests.take_gap()))
         return _logged(reason, told)
 
     async def run(self, reason: str = "asked for") -> Report:
         """One full pass, recorded with its reason. Raises ExchangeError; what was applied before that stays."""
         ticket, told = self._waiters.ticket()
-        self._feed(words.Asked(reason, ticket))
+        self._feed(words.Asked(reason, ticket, self._context.requests.take_gap()))
         return await told or Report()
 
     async def positions(self, symbol: str) -> None:

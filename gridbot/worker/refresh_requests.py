@@ -20,6 +20,7 @@ class RefreshRequests:
     def __init__(self) -> None:
         self.wishes = Wishes()
         """All that is asked for, except look-ups; changed here only."""
+        self._gap_ms: int | None = None
         self._look_ups: asyncio.Queue[TrackedOrder] = asyncio.Queue()
 
     # ------------------------------------------------------------------ posting
@@ -41,15 +42,25 @@ class RefreshRequests:
         """Read the wallet, soon."""
         self.wishes |= Wishes(wallet=True)
 
-    def reconcile(self, reason: str) -> None:
-        """Compare everything with the exchange, soon. Of several reasons the first is recorded."""
+    def reconcile(self, reason: str, *, since_ms: int | None = None) -> None:
+        """Compare everything with the exchange, soon. Of several reasons the first is recorded.
+
+        `since_ms`: since when (ms UTC) the stream may have kept executions from us.
+        """
         self.wishes |= Wishes(reason)
+        if since_ms is not None:
+            self._gap_ms = since_ms if self._gap_ms is None else min(self._gap_ms, since_ms)
 
     # ------------------------------------------------------------------ taking
 
     def started(self, job: Job) -> None:
         """The request is served by this job, which starts now."""
         self.wishes = self.wishes.without([job])
+
+    def take_gap(self) -> int | None:
+        """The start of the oldest gap since the last call, for the pass that begins."""
+        gap_ms, self._gap_ms = self._gap_ms, None
+        return gap_ms
 
     async def next_look_up(self) -> TrackedOrder:
         """Wait for the next order to look up."""

@@ -119,7 +119,8 @@ class Router:
 
     def _on_gap(self, gap: Gap) -> None:
         log.warning("%s stream was away for %d ms", gap.kind, gap.ended_ts_ms - gap.started_ts_ms)
-        self._context.requests.reconcile(f"the {gap.kind} stream reconnected")
+        since_ms = gap.started_ts_ms if gap.kind == "private" else None
+        self._context.requests.reconcile(f"the {gap.kind} stream reconnected", since_ms=since_ms)
         self._context.recorder.record(
             StreamGapRecord(
                 stream=gap.kind,

@@ -219,9 +219,12 @@ class StrategyRunner:
         self._context.requests.refresh_positions(self.symbol)
 
     def _note(self, event: Event) -> None:
-        """Let the strategy take note of an event other than a ticker; it decides with the next ticker."""
+        """Let the strategy take note of an event other than a ticker; it decides with the next ticker.
+
+        An execution is noted with the state also when it changed nothing: the next life would tell it again.
+        """
         self.engine.on_event(event, self.book.limit_orders)
-        if self.engine.state_version != self.saving.saved_version:
+        if isinstance(event, ExecutionEvent) or self.engine.state_version != self.saving.saved_version:
             self.saving.save()
 
     def _not_a_fill(self, execution: ExecutionEvent) -> None:

@@ -34,11 +34,11 @@ from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import RETRY_WAITS_S, is_hopeless, refused_by_disk
 
-__all__ = ["EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
+__all__ = ["EXIT_NO_ROOM", "EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
 
 log = logging.getLogger(__name__)
 
-EXIT_OK, EXIT_REFUSED = 0, 7
+EXIT_OK, EXIT_REFUSED, EXIT_NO_ROOM = 0, 7, 8
 LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Message = dict[str, Any]
@@ -128,12 +128,16 @@ class WorkerSession:
         except OSError as error:
             raise refused_by_disk(self._spec.data_dir, error) from error
 
-    def refuse(self, text: str) -> int:
-        """Give up before anything was sent; returns the exit code."""
+    def refuse(self, text: str, code: int = EXIT_REFUSED) -> int:
+        """Give up before anything was sent; returns the exit code.
+
+        For want of room there is no alert of ours: the supervisor raises one for all the tries there will be.
+        """
         log.error("start refused: %s", text)
-        self._alerts("error", "start", text)
-        self._send({"type": "bye", "reason": text, "exit_code": EXIT_REFUSED})
-        return EXIT_REFUSED
+        if code != EXIT_NO_ROOM:
+            self._alerts("error", "start", text)
+        self._send({"type": "bye", "reason": text, "exit_code": code})
+        return code
 
     # ------------------------------------------------------------------ from outside
 

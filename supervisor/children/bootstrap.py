@@ -18,13 +18,14 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent
+from gridbot.shortage import is_shortage
 from supervisor.exit_codes import ExitCode
 from supervisor.utc_time import utc_now
 
@@ -62,8 +63,7 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
     ask_to_stop_with_parent()
     exit_with_parent(boot.supervisor_pid, exit_code=ExitCode.FORCED)
     _name_process(boot.name)
-    _make_room(boot.crash_log)
-    with boot.crash_log.open("a", encoding="utf-8") as crash_log:
+    with _opened(boot.crash_log) as crash_log:
         faulthandler.enable(file=crash_log, all_threads=True)
         code = _run(boot, args, ends)
         faulthandler.disable()
@@ -71,12 +71,20 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
         sys.exit(code)  # through multiprocessing's own exit, which lets a queue's feeder thread finish
 
 
-def _make_room(path: Path) -> None:
-    """Rotate the crash log and keep one older file, so that a crash loop cannot fill the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        if path.stat().st_size > CRASH_LOG_LIMIT:
-            path.replace(path.with_suffix(".log.1"))
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The crash log, a large one set aside first so that a crash loop cannot fill the disk; without room, stderr."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size > CRASH_LOG_LIMIT:
+                path.replace(path.with_suffix(".log.1"))
+        file = path.open("a", encoding="utf-8")
+    except OSError:
+        yield sys.stderr
+        return
+    with file:
+        yield file
 
 
 def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ...]) -> int:
@@ -88,11 +96,12 @@ def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ..
         return ExitCode.FORCED
     except BaseException as error:  # noqa: BLE001 - the outermost frame of a process
         text = f"{type(error).__name__}: {error}".splitlines()[0]
+        code = ExitCode.NO_ROOM if is_shortage(error) else ExitCode.UNEXPECTED
         _write_crash(boot, error)
         logging.getLogger("gridbot").critical("unexpected error, details in %s: %s", boot.crash_log, text)
         with contextlib.suppress(OSError, ValueError):
-            ends[0].send({"type": "bye", "reason": text, "exit_code": int(ExitCode.UNEXPECTED)})
-        return ExitCode.UNEXPECTED
+            ends[0].send({"type": "bye", "reason": text, "exit_code": int(code)})
+        return code
     return ExitCode.OK
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from supervisor.children.bootstrap import Boot, child_main
 from supervisor.children.child_spec import ChildKind, ChildSpec
@@ -30,11 +30,19 @@ from supervisor.children.policy_types import Action, ChildState, Event
 __all__ = ["CONTEXT", "Child"]
 
 CONTEXT = multiprocessing.get_context("spawn")
+KILL_WAIT_S: Final = 5.0
 
 
 @contextlib.contextmanager
 def _quiet_spawn() -> Iterator[None]:
-    """Spawn without the caller's `__main__` (children import what they need) and safe from an early Ctrl-C."""
+    """Spawn without the caller's `__main__` (children import what they need) and safe from an early Ctrl-C.
+
+    A child is sent into our working directory. When that has been deleted, we leave it: all our paths are absolute.
+    """
+    try:
+        os.getcwd()
+    except OSError:
+        os.chdir("/")
     main = sys.modules["__main__"]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -127,10 +135,15 @@ class Child:
                 os.kill(self._process.pid, number)
 
     def kill_now(self) -> None:
-        """SIGKILL and wait until it is gone. The last resort, for when the loop no longer turns."""
+        """SIGKILL, and wait until it is gone. The last resort, for when the loop no longer turns.
+
+        Raises TimeoutError when the kernel does not let go of it, as with a process that waits for a dead disk.
+        """
         self.signal(signal.SIGKILL)
         if self._process is not None:
-            self._process.join()
+            self._process.join(KILL_WAIT_S)
+            if self._process.exitcode is None:
+                raise TimeoutError(f"pid {self._process.pid} does not end although it was killed")
             self._forget(asyncio.get_running_loop())
 
     def _take(self, message: Message) -> None:

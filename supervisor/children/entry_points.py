@@ -8,6 +8,7 @@ from __future__ import annotations
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from gridbot.shortage import is_shortage
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -82,8 +83,10 @@ def paper(
     _set_up_logging("paper", config, logs)
     try:
         run_paper_exchange(paper_spec(config, port or None), report, life)
-    except (SetupError, OSError) as error:  # wrong settings stay wrong; a taken port may become free
+    except (SetupError, OSError) as error:  # wrong settings stay wrong; a taken port may become free, and a disk too
         report.send({"type": "bye", "reason": str(error)})
+        if is_shortage(error):
+            raise SystemExit(ExitCode.NO_ROOM) from None
         raise SystemExit(ExitCode.CONFIG if isinstance(error, SetupError) else ExitCode.REFUSED) from None
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridbot.shortage import is_shortage
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.launch_arguments import LaunchArguments
@@ -35,7 +36,7 @@ class FleetEvents:
 
     message: Callable[[Child, Message], None]
     exit: Callable[[Child, int], None]
-    alert: Callable[[Child, str, str], bool]
+    alert: Callable[[Child, str, str, str], bool]
     stop_mode: Callable[[], str]
     fault: Callable[[str, BaseException], None]
 
@@ -80,7 +81,7 @@ class Fleet:
         told = False
         for alert in alerts:
             with self._contained(f"{child.spec.name}: an alert"):
-                told |= self._events.alert(child, alert.level, alert.text)
+                told |= self._events.alert(child, alert.level, alert.text, alert.key)
         if child.state.process is not before and not told:
             _log_change(child)
         for action in actions:
@@ -136,7 +137,12 @@ class Fleet:
                 self._events.fault(f"{child.spec.name}: spawning it", error)
             with self._contained(f"{child.spec.name}: ending what was begun"):
                 child.kill_now()
-            self.advance(child, SpawnFailed(str(error)))
+            self.advance(child, SpawnFailed(str(error), short=_is_short(error)))
+
+
+def _is_short(error: Exception) -> bool:
+    """Whether the machine had no room for a process; too many of them is told as "try again"."""
+    return is_shortage(error) or isinstance(error, BlockingIOError)
 
 
 def _log_change(child: Child) -> None:

@@ -22,6 +22,8 @@ Rules, with the numbers of `RestartPolicy`:
 * The sixth counted failure within ten minutes is FATAL, for that child only.
 * Exit code 4 (configuration) is FATAL at once: another try would fail the same way.
 * Exit code 7 (start refused) is retried for as long as it takes and never counted: the exchange may come back.
+* Exit code 8, or a spawn that failed for want of room (disk, memory, open files), is a wait, never counted, of 5 s at
+  most: somebody will make room. One alert says that it waits.
 * An orderly restart (`Restart`) is neither a failure nor counted, and starts the next process without a wait.
 """
 
@@ -103,9 +105,11 @@ def _failed(
     """The process has ended although it should run: wait and try again, or give up."""
     failures = 1 if _ran_well(now, state, policy) else state.failures + 1
     recent = tuple(at for at in state.recent if now - at < policy.window)
+    if code == ExitCode.NO_ROOM:
+        return _wait_for_room(now, replace(state, failures=failures, recent=recent), text, policy, jitter, actions)
     if code != ExitCode.REFUSED:
         recent = (*recent, now)
-    state = replace(state, alive=False, failures=failures, recent=recent)
+    state = replace(state, alive=False, failures=failures, recent=recent, short=False)
     if code == ExitCode.CONFIG:
         actions.append(Alert("CRITICAL", f"{text}; not tried again before its configuration is changed"))
         return _enter(now, state, ProcessState.FATAL, text)
@@ -116,6 +120,19 @@ def _failed(
     wait = policy.delay(failures, jitter)
     actions.append(Alert("ERROR", f"{text}; next start in {wait:.1f} s"))
     return replace(_enter(now, state, ProcessState.BACKOFF, text), due=now + wait)
+
+
+def _wait_for_room(
+    now: float, state: ChildState, text: str, policy: RestartPolicy, jitter: float, actions: list[Action]
+) -> ChildState:
+    """The machine has no room for it: try again until it has, and say so once."""
+    if not state.short:
+        actions.append(
+            Alert("ERROR", f"{text}; it waits until there is room, and is tried again every few seconds", "room")
+        )
+    state = replace(state, alive=False, short=True)
+    wait = min(policy.delay(state.failures, jitter), policy.room_wait)
+    return replace(_enter(now, state, ProcessState.BACKOFF, f"waits for room: {text}"), due=now + wait)
 
 
 def _on_event(
@@ -134,16 +151,17 @@ def _on_event(
             return _on_restart(now, state, reason, policy, actions)
         case Ready():
             if state.process is ProcessState.STARTING and state.alive:
-                return replace(_enter(now, state, ProcessState.RUNNING, ""), last_report=now)
+                return replace(_enter(now, state, ProcessState.RUNNING, ""), last_report=now, short=False)
         case Report():
             return replace(state, last_report=now)
         case Stalled():
             return replace(state, listening_since=now)
         case Exited(code=code, text=text):
             return _on_exit(now, state, code, text, policy, jitter, actions)
-        case SpawnFailed(text=text):
+        case SpawnFailed(text=text, short=short):
             if state.process is ProcessState.STARTING:
-                return _failed(now, state, None, f"could not be started: {text}", policy, jitter, actions)
+                why = ExitCode.NO_ROOM if short else None
+                return _failed(now, state, why, f"could not be started: {text}", policy, jitter, actions)
     return state
 
 

@@ -63,6 +63,7 @@ class RestartPolicy:
     start_timeout: float = 60.0
     stop_timeout: float = 20.0
     abort_grace: float = 1.0
+    room_wait: float = 5.0
     first_at_once: bool = False
 
     def delay(self, failures: int, jitter: float) -> float:
@@ -89,6 +90,7 @@ class ChildState:
 
     `last_report`: when it last reported, or its process was started. `listening_since`: its silence counts from here at
     the earliest. `killed_for`: why the policy had its present or last process killed; "" while it did not.
+    `short`: its last process ended, or could not be started, for want of room on the machine.
     """
 
     process: ProcessState = ProcessState.STOPPED
@@ -97,6 +99,7 @@ class ChildState:
     last_report: float = 0.0
     listening_since: float = 0.0
     killed_for: str = ""
+    short: bool = False
     failures: int = 0
     recent: tuple[float, ...] = ()
     restarts: int = 0
@@ -158,9 +161,10 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class SpawnFailed:
-    """The operating system could not start a process."""
+    """The operating system could not start a process. `short`: for want of room, which says nothing about the child."""
 
     text: str
+    short: bool = False
 
 
 Event = Start | Wait | Stop | Restart | Ready | Report | Stalled | Exited | SpawnFailed
@@ -178,10 +182,14 @@ class Do(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert for the operator. `level` is a logging level name: WARNING, ERROR or CRITICAL."""
+    """An alert for the operator. `level` is a logging level name: WARNING, ERROR or CRITICAL.
+
+    `key` names the incident: "down", or "room" while the child waits for room on the machine.
+    """
 
     level: str
     text: str
+    key: str = "down"
 
 
 Action = Do | Alert

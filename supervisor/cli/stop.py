@@ -76,9 +76,14 @@ def _without_answer(data_dir: Path, pid: int, force: bool, text: str) -> bool:
     """The holder of the lock does not answer: kill it when `force`; the children follow within two seconds."""
     if not force:
         raise CommandError(f"{text}, although pid {pid} holds its lock; --force kills it", ExitCode.TIMEOUT)
-    with contextlib.suppress(ProcessLookupError):
+    children: list[psutil.Process] = []
+    with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
         if pid > 0:
+            children = psutil.Process(pid).children(recursive=True)
             os.kill(pid, signal.SIGKILL)
+    for child in _outlasting(children, FORCE_GRACE_S):  # a frozen one notices nothing
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
     return wait_until(lambda: holder(data_dir) is None, timeout_s=FORCE_GRACE_S, every_s=POLL_S)
 
 

@@ -43,17 +43,37 @@ class ControlServer:
         self._clients: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
         self._private: Path | None = None
         self._path: Path | None = None
+        self._inode = 0
 
     async def open(self) -> None:
-        """Listen, in place of a socket that a dead supervisor left. Raises OSError."""
-        self._path = self._free_path()
+        """Listen, in place of a socket that a dead supervisor left, or of our own that has lost its name.
+
+        Whoever is connected already stays so. Raises OSError.
+        """
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._forget_private()
+        path = self._free_path()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
-            listener.bind(str(self._path))
+            listener.bind(str(path))
+        except BaseException:
+            listener.close()
+            raise
         finally:
             os.umask(before)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LONGEST_LINE)
+        self._path, self._inode = path, path.stat().st_ino
+
+    def is_there(self) -> bool:
+        """Whether a client still finds our socket: nobody has removed or replaced it, or the note of where it is."""
+        try:
+            found = self._path is not None and self._path.stat().st_ino == self._inode
+        except OSError:
+            return False
+        return found and (self._private is None or (self._data_dir / PATH_FILE).exists())
 
     async def close(self) -> None:
         if self._server is not None:
@@ -68,9 +88,13 @@ class ControlServer:
             self._server = None
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+        self._forget_private()
+
+    def _forget_private(self) -> None:
         if self._private is not None:
             shutil.rmtree(self._private, ignore_errors=True)
             (self._data_dir / PATH_FILE).unlink(missing_ok=True)
+            self._private = None
 
     def _free_path(self) -> Path:
         direct = direct_path(self._data_dir)

@@ -25,6 +25,8 @@ SHOWN: Final = 50
 SELF: Final = "supervisor"
 DOWN: Final = "down"
 """Key of the incident that a process has failed."""
+ROOM: Final = "room"
+"""Key of the incident that a process waits for room on the machine."""
 
 
 class Alerts:
@@ -95,5 +97,7 @@ def failed_children(children: Iterable[Child]) -> dict[Name, Standing]:
             state.process is ProcessState.STARTING and state.failures
         ):
             level = "critical" if state.process is ProcessState.FATAL else "error"
-            found[Name(DOWN, child.spec.name)] = Standing(level, child.last_exit or state.reason or str(state.process))
+            name = Name(ROOM if state.short else DOWN, child.spec.name)
+            text = state.reason if state.short else child.last_exit or state.reason
+            found[name] = Standing(level, text or str(state.process))
     return found

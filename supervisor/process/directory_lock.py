@@ -43,12 +43,32 @@ class DirectoryLock:
             )
             raise CommandError(text, ExitCode.REFUSED)
         try:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            _write_pid(fd)
         except OSError as error:  # the disk is full
             os.close(fd)
             raise unwritable(error) from error
         self._fd = fd
+
+    def keep(self) -> bool:
+        """Whether the file is still the one that we hold; if not, it is made and locked again.
+
+        Raises OSError, BlockingIOError when another supervisor was quicker.
+        """
+        if self._fd is None:
+            return True
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(self.path), os.fstat(self._fd)):
+                return True
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write_pid(fd)
+        except OSError:
+            os.close(fd)
+            raise
+        os.close(self._fd)
+        self._fd = fd
+        return False
 
     def release(self) -> None:
         if self._fd is not None:
@@ -81,6 +101,11 @@ def _try_lock(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _write_pid(fd: int) -> None:
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
 
 
 def _read_pid(fd: int) -> int:

@@ -16,7 +16,7 @@ Nothing that raises ends the loop or is silent (`Faults`, as alerts of the child
     the rest of a tick                     the next tick comes later each time, 30 s at most
     a child's message, a request           it is dropped, or refused; the next one counts
     the end of a child                     its policy hears of it whatever else fails
-    a stop by force                        ends the loop, and every process is killed
+    a stop by force                        ends the loop within seconds, and every process is killed
     anything else: a timer, a thread       the loop goes on (`gridbot.background.watch`)
 """
 
@@ -60,6 +60,10 @@ LONGEST_PAUSE_S = 30.0
 """Longest pause between two ticks while each of them fails."""
 STALL_S = 3.0
 """A tick later than this means that we did not run: the silence of children in that time is not their fault."""
+FORCE_S = 3.0
+"""How long a forced stop waits for the ends of what it has killed, before the loop ends without them."""
+REACHABLE_S = 1.0
+"""Between two looks whether control socket and lock file are still there."""
 SAME_SIGNAL_S = 0.3
 """A terminal or `timeout` may deliver one request twice, to the process and to its group; nobody types that fast."""
 
@@ -79,6 +83,7 @@ class Supervisor:
         self._started_at = self._last_tick = clock()
         self._pause = TICK_S
         self._signalled_at: float | None = None
+        self._force_until: float | None = None
         self._finished = asyncio.Event()
         self._lock = DirectoryLock(plan.data_dir)
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
@@ -123,21 +128,39 @@ class Supervisor:
                     loop.add_signal_handler(number, self._on_signal, number)
                 loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
                 self._tick(loop)
+                keeping = background.start(self._keep_reachable(control), name="the watch over the control socket")
                 await self._finished.wait()
+                keeping.cancel()
             finally:
                 self._fleet.kill_now()
                 await control.close()
-                self._journal.close()
-                self._launch.close()
-                self._lock.release()
+                for part in (self._journal.close, self._launch.close, self._lock.release):
+                    self._faults.attempt("the end", part)
         log.info("stopped%s", " by force" if self._stopping.forced else "")
         return ExitCode.FORCED if self._stopping.forced else ExitCode.OK
+
+    async def _keep_reachable(self, control: ControlServer) -> None:
+        """Whoever cleans up below us must not make us unreachable: socket and lock file are made again."""
+        while True:
+            await asyncio.sleep(REACHABLE_S)
+            try:
+                lost = [] if self._lock.keep() else ["the lock file"]
+                if not control.is_there():
+                    await control.open()
+                    lost.append("the control socket")
+                if lost:
+                    self._alerts.own("WARNING", f"somebody removed {' and '.join(lost)}; made again")
+            except Exception as error:  # noqa: BLE001 - reported with its traceback; tried again
+                self._faults.report("making the control socket again", error)
 
     def stop(self, mode: str | None = None, *, force: bool = False) -> None:
         """Begin the end. `mode` is keep, cancel or flatten (default: as configured); `force` kills everything now."""
         self._stopping.begin(mode, force=force)
-        if not self._faults.attempt("stopping", self._tend) and force:
+        done = self._faults.attempt("stopping", self._tend)
+        if force and not done:
             self._finished.set()  # `run` kills whatever is left
+        elif force:
+            self._force_until = self._force_until or self._clock() + FORCE_S
 
     def status(self) -> dict[str, Any]:
         """The model of `supervisor.status.model`, with all that the children have said up to this moment."""
@@ -192,7 +215,7 @@ class Supervisor:
         self._fleet.advance_all()
         if not self._stopping.begun:
             self._starting.start_due()
-        elif self._stopping.stop_due():
+        elif self._stopping.stop_due() or (self._force_until is not None and self._clock() >= self._force_until):
             self._finished.set()
 
     def _on_exit(self, child: Child, code: int) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.records.record_queue import QueueReceiver
+from gridbot.shortage import is_shortage
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import SchemaTooNew
@@ -38,7 +39,7 @@ TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
 def run_writer(spec: WriterSpec, queues: Mapping[str, QueueReceiver], health: Connection, life: Connection) -> None:
-    """Entry of the writer process. Raises SystemExit(7) when it cannot start."""
+    """Entry of the writer process. Raises SystemExit(7), or 8 for want of room, when it cannot start."""
     stopping = _StopFlag()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stopping.set)
@@ -47,19 +48,20 @@ def run_writer(spec: WriterSpec, queues: Mapping[str, QueueReceiver], health: Co
     except WriterBusy as exc:
         _refuse(health, str(exc))
     except OSError as exc:
-        _refuse(health, f"expected to write the database in {spec.data_dir}, got: {exc}; {WRITABLE_HINT}")
+        code = ExitCode.NO_ROOM if is_shortage(exc) else ExitCode.REFUSED
+        _refuse(health, f"expected to write the database in {spec.data_dir}, got: {exc}; {WRITABLE_HINT}", code)
     try:
         _serve(writer, stopping, health, life)
     except (SchemaTooNew, NoRoomForCopy, Unreadable) as exc:
-        _refuse(health, str(exc))
+        _refuse(health, str(exc), ExitCode.NO_ROOM if isinstance(exc, NoRoomForCopy) else ExitCode.REFUSED)
     finally:
         writer.close()
 
 
-def _refuse(health: Connection, reason: str) -> None:
+def _refuse(health: Connection, reason: str, code: ExitCode = ExitCode.REFUSED) -> None:
     log.error("the writer does not start: %s", reason)
     _send(health, {"type": "refused", "reason": reason})
-    sys.exit(ExitCode.REFUSED)
+    sys.exit(code)
 
 
 class _StopFlag:

@@ -36,6 +36,7 @@ WORKER_ROOMS = {
             "records",
             "risk",
             "rolling_limit",
+            "shortage",
             "state",
             "strategies",
             "system_ports",

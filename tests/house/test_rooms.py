@@ -24,6 +24,7 @@ GRIDBOT = {
     "segment_file": "",
     "process_guard": "",
     "background": "",
+    "shortage": "",
     "fault_words": "",
     "incidents": "",
     "core": "",
@@ -50,7 +51,7 @@ GRIDBOT = {
     "state": "core ports strategies risk records config atomic_file background version",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
-    " process_guard system_ports background fault_words incidents segment_file",
+    " process_guard system_ports background fault_words incidents segment_file shortage",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background core ports strategies orders records risk execution bybit exchange config state worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
@@ -61,9 +62,9 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     "store": "gridbot.store gridbot.records gridbot.system_ports gridbot.state gridbot.config gridbot.exchange"
-    " gridbot.bybit gridbot.atomic_file gridbot.rolling_limit exit_codes utc_time",
+    " gridbot.bybit gridbot.atomic_file gridbot.rolling_limit gridbot.shortage exit_codes utc_time",
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
-    " gridbot.records store"
+    " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
     "status": "gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.commands gridbot.version children",

@@ -17,7 +17,8 @@ from gridbot.config.reference import reference
 from gridbot.config.setting_warnings import setting_warnings
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction, Side
-from gridbot.records.record_types import GridRecord, StateRecord
+from gridbot.records.record_types import GridRecord
+from gridbot.records.state_record import StateRecord
 from gridbot.strategies.registry import KINDS
 from gridbot.worker.health import account_health
 from tests.integration.worker_bench import BTC, ever, exchange, executions, records, resting, settings, trading

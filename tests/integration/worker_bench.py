@@ -19,7 +19,8 @@ from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.paper.settings import PaperConfig
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.record_types import ExecutionRecord, Record, StateRecord
+from gridbot.records.record_types import ExecutionRecord, Record
+from gridbot.records.state_record import StateRecord
 from gridbot.system_ports import SystemClock, SystemIds
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.outside import Outside

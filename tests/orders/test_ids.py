@@ -167,5 +167,6 @@ def test_generations_never_repeat_across_crashes() -> None:
         generations = Generations(disk.durable, disk.reserve)
         numbers = [generations.next() for _ in range(7) if generations.available(1)]
         assert len(numbers) == 7
+        assert generations.unused == numbers[-1] + 1, "where a life goes on that ended in order"
         assert not given_out & set(numbers)
         given_out.update(numbers)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core import OrderStatus, Side
+from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders import life_effects, life_events
 from gridbot.orders.life_moves import OFF_TICK, TAKEN
 from gridbot.orders.life_news import OFF_STEP
@@ -296,6 +297,18 @@ def test_an_order_that_never_arrives_is_rejected_after_its_tries() -> None:
     bench.order.create_tries = Tries(MAX_TRIES, bench.now_s, None)
     [over] = bench.take(life_events.LookedUp(bench.order, life_events.LookUp.NEVER_ARRIVED))
     assert over == Transition(bench.order, OrderState.UNRESOLVED, OrderState.REJECTED, "never reached the exchange")
+
+
+def test_an_order_that_never_arrives_and_was_answered_with_a_code_counts_as_refused() -> None:
+    """A code in no table (181001): the order was looked up, sent again, given up and placed anew for ever."""
+    bench = LifeBench().reach("in flight")
+    unknown = make_error("category only support linear or option", ErrorKind.AMBIGUOUS, ret_code=181001)
+    bench.take(bench.placed(unknown))
+    bench.order.create_tries = Tries(MAX_TRIES, bench.now_s, None)
+    over, counted = bench.take(life_events.LookedUp(bench.order, life_events.LookUp.NEVER_ARRIVED))
+    assert isinstance(over, Transition)
+    assert (over.after, over.ret_code) == (OrderState.REJECTED, 181001)
+    assert counted == life_effects.CountRefusal(bench.order, answered=True)
 
 
 def test_a_cancel_that_had_no_effect_is_sent_again_a_few_times() -> None:

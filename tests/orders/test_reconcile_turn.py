@@ -17,7 +17,7 @@ from gridbot.orders.reconcile_state import (
     View,
     Who,
 )
-from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, Turn, longer
+from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, Turn, earlier, longer
 from gridbot.orders.reconcile_words import (
     Advance,
     ApplyExecution,
@@ -68,6 +68,18 @@ def test_paging_begins_an_overlap_before_the_watermark(turn: Turn) -> None:
     turn.change(complete_to_ms=5)
     turn.ask_executions(who)
     assert turn.effects == [AskExecutions(who, 100_000 - OVERLAP_MS), AskExecutions(who, 0)]
+
+
+def test_paging_begins_before_a_gap_that_is_older_than_the_watermark(turn: Turn) -> None:
+    who = Who(Part.PASS)
+    for gap_ms in (90_000, 110_000):
+        turn.change(gap_from_ms=gap_ms)
+        turn.ask_executions(who)
+    assert turn.effects == [AskExecutions(who, 90_000 - OVERLAP_MS), AskExecutions(who, 100_000 - OVERLAP_MS)]
+
+
+def test_of_two_times_the_earlier_counts_if_there_is_one() -> None:
+    assert [earlier(1, 2), earlier(2, 1), earlier(None, 3), earlier(3, None), earlier(None, None)] == [1, 1, 3, 3, None]
 
 
 def test_orders_are_found_in_the_book_of_their_symbol(turn: Turn) -> None:

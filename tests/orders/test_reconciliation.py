@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from gridbot.core import Side
+from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.orders import reconcile_state as states
@@ -166,6 +167,35 @@ def test_wishes_during_a_pass_lead_to_one_more(account: Account) -> None:
     ends = [account.told[ticket] for ticket in (first, second, third)]
     assert [end.reason for end in ends] == ["first", "second", "second"]
     assert ends[1] is ends[2]
+
+
+def begin_of_paging(account: Account) -> int:
+    asked = only(account, words.AskExecutions).question
+    assert isinstance(asked, words.AskExecutions)
+    return asked.from_ms
+
+
+def test_after_a_gap_everything_since_its_start_is_paged_until_that_was_answered(account: Account) -> None:
+    """A pass during the gap moved the watermark on; the list has an execution of before only now."""
+    complete_ms, gap_ms = account.state.complete_to_ms + 600_000, account.state.complete_to_ms + 200_000
+    account.ledger.complete(complete_ms)
+    account.state = replace(account.state, complete_to_ms=complete_ms)
+    account.feed(words.Asked("the private stream reconnected", 1, gap_ms))
+    assert begin_of_paging(account) == gap_ms - OVERLAP_MS
+    account.feed(words.Asked("again", 2, gap_ms + 5))
+    account.feed(words.Asked("and again", 3, gap_ms + 1))
+    account.feed(words.Asked("no gap", 4))
+    account.fail(only(account, words.AskExecutions), BUSY)
+    assert begin_of_paging(account) == gap_ms - OVERLAP_MS, "a pass that failed has paged nothing"
+    finish(account)
+    account.feed(words.Asked("gap during a pass", 5))
+    account.feed(words.Asked("gap during a pass", 6, gap_ms + 7))
+    go_on(account, words.AskExecutions)
+    account.fail(only(account, words.AskListing), BUSY)
+    assert begin_of_paging(account) == gap_ms + 7 - OVERLAP_MS, "the wish has a gap of its own"
+    finish(account)
+    account.feed(words.Asked("no gap any more", 7))
+    assert begin_of_paging(account) == complete_ms - OVERLAP_MS
 
 
 PHASES: list[tuple[list[type[words.Question]], type[words.Question]]] = [

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from gridbot.records.record_types import Record, StateRecord
+from gridbot.records.record_types import Record
 from gridbot.records.recorder import Recorder
+from gridbot.records.state_record import StateRecord
 from gridbot.segment_file import SegmentDisk
 from gridbot.state.documents import StateFile
 from gridbot.state.ledger_checkpoint import Checkpoint

@@ -96,6 +96,12 @@ def deaf(account, notes, url, queue, conn):
         time.sleep(BEAT_S)
 
 
+def disk_worker(account, notes, place, url, queue, conn):
+    """Needs room for a file before it works, as a worker does for its journal."""
+    Path(place, account).write_bytes(b"x" * 65536)
+    worker(account, notes, url, queue, conn)
+
+
 def logging_worker(account, url, queue, conn):
     """Obedient; says a line on the console first."""
     logging.getLogger("gridbot").warning("a line of %s", account)

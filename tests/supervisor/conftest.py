@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -64,14 +65,15 @@ class Rig:
     def paper(self, entry="paper", **more):
         return {"name": "paper", "kind": "paper", "entry": entry, "args": [str(self.notes_path)], **more}
 
-    def launch(self, *children, **policy):
-        """Start without waiting."""
+    def launch(self, *children, cwd=ROOT, within=(), **policy):
+        """Start without waiting; `within`: a command that runs it, such as `unshare`."""
         plan = {"data_dir": str(self.data_dir), "children": children, "policy": {**FAST, **policy}}
         self.plan_path.write_text(json.dumps(plan))
         with self.log_path.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.supervisor.run_plan", str(self.plan_path)],
-                cwd=ROOT,
+                [*within, sys.executable, "-m", "tests.supervisor.run_plan", str(self.plan_path)],
+                cwd=cwd,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -79,9 +81,9 @@ class Rig:
         self.processes.append(process)
         return process
 
-    def start(self, *children, **policy):
+    def start(self, *children, cwd=ROOT, within=(), **policy):
         """Start and wait until every child has started or failed."""
-        process = self.launch(*children, **policy)
+        process = self.launch(*children, cwd=cwd, within=within, **policy)
         wait_for(lambda: self.status_or_none() or process.poll() is not None, "the control socket")
         wait_for(lambda: self.status()["supervisor"]["state"] == "running", "all children")
         return process

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -135,6 +137,40 @@ def test_a_full_disk_is_told_trading_goes_on_and_everything_is_there_afterwards(
     assert session.run("ledger", "check").returncode == 0
     texts = [row["text"] for row in session.sql("SELECT text FROM alerts WHERE account = 'alice'")]
     assert any("the journal cannot be written" in text for text in texts), "kept, too, once there was room"
+
+
+def test_deaths_on_a_full_disk_are_a_wait_and_everything_runs_again_when_there_is_room(gridbot, tmp_path):
+    """A disk of its own: with a death on it, `alice FATAL`, `writer FATAL` for ever."""
+    disk = tmp_path / "data"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)]
+    mounted = subprocess.run(command, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"not allowed here: {' '.join(command)}: {mounted.stderr.strip()}")
+    try:
+        quick = "\nsupervisor: {restart: {backoff_initial: 0.1, backoff_max: 0.1, max_restarts: 1}}\n"
+        session = gridbot.start(DEMO.replace("paper:\n", "paper:\n  state_file: exchange.json\n", 1) + quick)
+        session.wait(lambda status: all(count > 0 for count in fills(status).values()), "fills of every strategy")
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 512)
+        for name in ("worker-alice", "writer", "paper"):
+            session.kill(name)
+        session.wait(lambda status: status["accounts"][0]["process"]["restarts"] > 2, "more tries than are allowed")
+        rows = [session.process(name) for name in ("worker-alice", "worker-bob", "writer", "paper")]
+        assert not [row["name"] for row in rows if row["state"] == "FATAL"]
+        assert rows[1]["restarts"] == 0
+        texts = [alert["text"] for alert in session.status()["alerts"] if alert["child"] == "worker-alice"]
+        assert len([text for text in texts if "No space left on device" in text]) == 1
+        filler.unlink()
+        session.wait(lambda status: status["health"] == "healthy", "health")
+        session.stop()
+        [gaps] = session.sql("SELECT count(*) AS n FROM ingest_gaps")
+        assert gaps["n"] == 0
+    finally:
+        session.clean_up()
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_start_that_fails_at_first_is_told_in_words_and_tried_again(gridbot):

@@ -29,4 +29,17 @@ def test_numbers_go_on_behind_the_last_block(tmp_path: Path) -> None:
     generations = _generations(StateFile(files, "generation.json"), SystemClock())
     assert files.flush()
     assert generations.next() == 7_000_000
-    assert files.read("generation.json") == b'{"next":8000000}', "the block counts as used before its first number is"
+    assert files.read("generation.json") == b'{"next":7010000}', "the block counts as used before its first number is"
+
+
+def test_many_deaths_do_not_carry_the_numbers_ahead_of_the_clock(tmp_path: Path) -> None:
+    """Else an account whose files are lost, and which begins at the clock, would meet its own numbers there."""
+    files, clock = StateFiles(tmp_path), SystemClock()
+    began_ms = clock.wall_ms()
+    for _ in range(6):  # as many restarts as the supervisor allows in ten minutes
+        generations = _generations(StateFile(files, "generation.json"), clock)
+        assert files.flush()
+        generations.next()
+    assert generations.unused - began_ms < 120_000
+    StateFile(files, "generation.json").save_now({"next": generations.unused})  # as an orderly stop does
+    assert _generations(StateFile(files, "generation.json"), clock).unused == generations.unused

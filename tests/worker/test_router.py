@@ -85,6 +85,14 @@ def test_a_gap_is_recorded_and_everything_compared() -> None:
     [record] = bench.account.notes.of(StreamGapRecord)
     assert (record.started_at, record.ended_at) == (1_000_000, 3_500_000)
     assert take_reconcile(bench.account.requests) == "the private stream reconnected"
+    assert bench.account.requests.take_gap() == 1_000
+    assert bench.account.requests.take_gap() is None, "the pass that begins has taken it"
+
+
+def test_the_oldest_gap_of_the_private_stream_is_paged_from() -> None:
+    bench = Bench()
+    bench.route(gaps=(Gap("private", 5_000, 6_000), Gap("private", 2_000, 3_000), Gap("public", 1_000, 3_500)))
+    assert bench.account.requests.take_gap() == 2_000, "no execution is lost with the public one"
 
 
 def test_the_newer_wallet_counts_wherever_it_comes_from() -> None:

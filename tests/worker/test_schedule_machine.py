@@ -138,7 +138,7 @@ class Seconds(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert len(self.state.last_s) <= 6 + 4 + 2 * len(SYMBOLS)
+        assert len(self.state.last_s) <= 7 + 4 + 2 * len(SYMBOLS)
 
     def teardown(self) -> None:
         """Once every job ends, everything that was asked for is served within its time apart."""

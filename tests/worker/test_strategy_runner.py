@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -66,6 +67,26 @@ async def test_an_execution_counts_once() -> None:
         bench.runner.on_execution(bench.fill(order))
     assert bench.context.ledger.of("btc").fills == 1
     assert len(bench.notes.of(ExecutionRecord)) == 1
+
+
+async def test_each_fill_is_saved_as_told_before_it_is_recorded_also_one_that_moves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Simulator, seed 31: long and short filled at one price, a death, and the second fill was told again."""
+    bench = await trading()
+    order = bench.order_at(Side.BUY)
+    saved: list[tuple[list[str], int]] = []
+    monkeypatch.setattr(
+        bench.runner.saving, "_save", lambda told: saved.append((sorted(told), len(bench.notes.of(ExecutionRecord))))
+    )
+    version = bench.runner.engine.state_version
+    part = replace(bench.fill(order), exec_id="part", leaves_qty=D("0.001"))
+    bench.runner.on_execution(part)
+    bench.runner.on_execution(part)
+    assert bench.runner.engine.state_version == version, "a part of a fill moves nothing"
+    bench.runner.on_execution(replace(bench.fill(order), exec_id="rest"))
+    assert bench.runner.engine.state_version > version
+    assert saved == [(["part"], 0), (["rest"], 1)]
 
 
 async def test_a_fill_moves_the_grid_and_saves_it() -> None:

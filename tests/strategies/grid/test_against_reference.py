@@ -32,6 +32,7 @@ event = st.one_of(
     st.tuples(st.just("fill_level"), st.integers(0, 60)),
     st.tuples(st.just("partial"), signed),
     st.tuples(st.just("update"), st.just(0)),
+    st.tuples(st.just("restart"), st.just(0)),
     st.tuples(st.just("refuse"), st.integers(0, 7)),
     st.tuples(st.just("mess"), st.integers(0, 4), st.integers(0, 60), st.booleans(), st.booleans()),
 )
@@ -47,10 +48,17 @@ class Pair:
         config = GridConfig(count, Decimal(step), Decimal(threshold))
         self.fast = GridEngine(SYMBOL, self.instrument, config, "grid-1", anchor)
         self.naive = NaiveEngine(SYMBOL, tick, count, step, threshold, "grid-1", anchor)
+        self.anchor = anchor
         self.book = Book()
         self.price = price
         self.refusing = 0
         self.seen = 0
+
+    def restart(self) -> None:
+        """A new process has what was saved: levels, last fill and the fills kept for the first price, but no price."""
+        config, anchor = self.fast.config, self.anchor
+        self.fast = GridEngine(SYMBOL, self.instrument, config, "grid-1", anchor, restored=self.fast.state())
+        self.naive.last = None
 
     def both(self, an_event):
         """Feed both, compare everything, and return the intents (None if the ladder is impossible)."""
@@ -129,6 +137,8 @@ def step_of(pair: Pair, an_event: tuple) -> None:
         pair.both(fill(max(tick, pair.price * (1 + percent * number / 100)), leaves="0.5"))
     elif kind == "update":
         pair.both(OrderUpdateEvent(SYMBOL, "o", "l", BUY, LONG, pair.price, Decimal(1), OrderStatus.NEW))
+    elif kind == "restart":
+        pair.restart()
     elif kind == "refuse":
         pair.refusing = number
     else:
@@ -179,6 +189,25 @@ def test_every_decision_equals_the_reference(tick, count, step, threshold, price
         pair.tick(price)
         for an_event in events:
             step_of(pair, an_event)
+
+
+def test_a_fill_after_a_restart_waits_for_the_first_price():
+    """Reference 1: nothing happens until fill and price are both known, and no price outlives a process.
+
+    A model that keeps the last price over a restart has `Wait` at once where the engine still has `Buy`.
+    """
+    pair = Pair("0.1", 4, "0.05", "0.3", Decimal("99979.0"), None)
+    pair.tick(Decimal("99979.0"))
+    step_of(pair, ("walk", 11))
+    pair.restart()
+    lowest = pair.level(0)
+    step_of(pair, ("fill_level", 0))
+    assert pair.naive.grid[0][1] == "Buy"
+    assert pair.naive.last_fill is None
+    assert pair.fast.state().pending == (lowest,)
+    pair.tick(pair.price)
+    assert pair.naive.last_fill == Fraction(lowest), "and `both` compares the engine with it at each step"
+    assert dict(pair.naive.grid)[Fraction(lowest)] == "Wait"
 
 
 def test_the_original_size_on_a_long_violent_path():

@@ -9,7 +9,15 @@ from supervisor.children.exit_text import exit_text
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(0, "in order"), (1, "crash.log"), (4, "configuration"), (7, "refused"), (99, "exit code 99"), (-9, "memory")],
+    [
+        (0, "in order"),
+        (1, "crash.log"),
+        (4, "configuration"),
+        (7, "refused"),
+        (8, "want of room"),
+        (99, "exit code 99"),
+        (-9, "memory"),
+    ],
 )
 def test_exits_in_words(code, words):
     assert words in exit_text(code)

@@ -170,6 +170,36 @@ def test_spawn_failure_counts():
     assert not driver.state.alive
 
 
+@pytest.mark.parametrize("event", [Exited(8, "the disk is full"), SpawnFailed("no space left", short=True)])
+def test_want_of_room_is_a_wait_with_one_alert(event):
+    """After six quick failures on a full disk an account was FATAL for ever, although there was room again."""
+    driver = Driver()
+    driver.give(Start())
+    told, waits = [], []
+    for _ in range(50):
+        told += driver.alerts(event)
+        assert driver.is_in(P.BACKOFF)
+        waits.append(driver.wait())
+        assert driver.give(after=waits[-1]) == [Do.SPAWN]
+    assert max(waits) == POLICY.room_wait == 5.0
+    assert waits[:3] == [1.0, 2.0, 4.0]
+    assert [alert.level for alert in told] == ["ERROR"]
+    assert "waits until there is room" in told[0].text
+    assert driver.alerts(Ready()) == []
+    driver.give(Exited(1), after=100)
+    assert driver.wait() == 1.0
+
+
+def test_another_failure_than_want_of_room_counts_again():
+    driver = Driver(RestartPolicy(backoff_max=1.0))
+    driver.give(Start())
+    for code in (8, 1, 8, 1, 8, 1, 1, 1):
+        driver.give(Exited(code))
+        driver.give(after=1.0)
+    driver.give(Exited(1))
+    assert driver.is_in(P.FATAL)
+
+
 @pytest.mark.parametrize(("ready", "limit"), [(False, 60.0), (True, 10.0)])
 def test_silence_is_death(ready, limit):
     driver = Driver()
@@ -328,16 +358,17 @@ class Machine(RuleBasedStateMachine):
         assert not (self.state.process is P.STOPPING and self.state.kill_at == self.now + self.policy.abort_grace)
 
     @precondition(lambda self: self.living)
-    @rule(code=st.sampled_from([0, 1, 4, 7, -6, -9, -15]), jitter=st.floats(0, 1))
+    @rule(code=st.sampled_from([0, 1, 4, 7, 8, -6, -9, -15]), jitter=st.floats(0, 1))
     def end(self, code, jitter):
         self.living = False
         self.feed(Exited(code, "ended"), jitter=jitter)
 
     @precondition(lambda self: self.living and self.state.process is P.STARTING)
-    @rule()
-    def never_was(self):
+    @rule(short=st.booleans())
+    def never_was(self, short):
         self.living = False
-        self.feed(SpawnFailed("no"))
+        self.feed(SpawnFailed("no", short))
+        assert not (short and self.state.process is P.FATAL)
 
     @invariant()
     def knows_whether_it_lives(self):
@@ -354,6 +385,13 @@ class Machine(RuleBasedStateMachine):
     def stopping_comes_to_an_end(self):
         if self.state.process is P.STOPPING and self.state.kill_at is not None:
             assert self.state.kill_at - self.state.since <= self.policy.stop_timeout + TINY
+
+    @invariant()
+    def want_of_room_is_never_final(self):
+        if self.state.short:
+            assert self.state.process is not P.FATAL
+        if self.state.short and self.state.due is not None:
+            assert self.state.due - self.state.since <= self.policy.room_wait + TINY
 
     @invariant()
     def gives_up_only_with_a_reason(self):

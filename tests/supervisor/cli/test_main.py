@@ -47,6 +47,7 @@ def test_exit_codes_are_the_published_ones():
         "TIMEOUT": 5,
         "DEGRADED": 6,
         "REFUSED": 7,
+        "NO_ROOM": 8,
         "FORCED": 130,
     }
     assert {code.name: code.value for code in ExitCode} == published

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from supervisor.cli.stop import stop_supervisor
 from supervisor.control.control_client import Unanswered
 from supervisor.status.model import OVERDUE_S
 from tests.supervisor.conftest import wait_for
@@ -63,3 +64,13 @@ def test_who_waits_for_a_worker_that_is_killed_hears_of_it(rig):
     with rig.client() as client, pytest.raises(Exception, match="ended before it answered") as told:
         client.worker("a", "pause", wait_s=20.0)
     assert "no heartbeat" in str(told.value)
+
+
+def test_force_ends_a_frozen_supervisor_and_the_frozen_child_that_does_not_notice(rig):
+    """The child stayed for ever: a stopped process cannot follow its supervisor."""
+    supervisor = rig.start(rig.writer(), rig.worker("a"), rig.worker("b"))
+    for pid in (rig.process_of("a")["pid"], supervisor.pid):
+        os.kill(pid, signal.SIGSTOP)
+    told = stop_supervisor(rig.data_dir, timeout=20.0, force=True, mode=None)
+    assert told.startswith("stopped by force")
+    rig.nothing_left()
