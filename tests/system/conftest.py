@@ -160,8 +160,8 @@ class Session:
         return next(row for row in rows if row["name"] == name)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to a child; its pid. After SIGKILL the supervisor has noticed when this returns."""
-        pid = int(self.process(name)["pid"])
+        """Send a signal to a child, once it has a process; its pid. After SIGKILL the supervisor has noticed it."""
+        pid = int(wait_for(lambda: self.process(name)["pid"], f"a process of {name}", self.tail))
         os.kill(pid, number)
         if number is signal.SIGKILL:
             wait_for(lambda: self.process(name)["pid"] != pid, f"the end of {name}", self.tail)

@@ -41,7 +41,7 @@ FLEET: dict[str, Any] = {
     "supervisor": {"restart": {"backoff_initial": 0.2, "backoff_max": 1, "max_restarts": 100_000}},
     "paper": {
         "state_file": "paper.json",
-        "limits": {"ip_requests": 0, "ws_connections": 0},
+        "limits": {"queries_per_second": 0, "ip_requests": 0, "ws_connections": 0},
         "market": {"seed": SEED, "symbols": {symbol: {"price": price} for symbol, price in SYMBOLS.items()}},
     },
 }
