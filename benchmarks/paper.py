@@ -11,10 +11,14 @@ import json
 import multiprocessing
 import socket
 import statistics
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
 from benchmarks.parts.paper_alone import history, in_process
 from benchmarks.parts.paper_requests import (
