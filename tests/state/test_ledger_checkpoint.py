@@ -21,7 +21,6 @@ from gridbot.state.state_files import StateFiles
 from gridbot.state.state_log import StateLog
 from tests.store.kit import execution, make_recorder, ticker
 
-
 NUMBERS = itertools.count(1)
 
 
