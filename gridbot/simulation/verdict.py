@@ -240,8 +240,10 @@ class Verdict:
             "fees": sum((t.fees for t in totals), ZERO),
             "funding": -sum((t.funding for t in totals), ZERO),
         }
+        theirs_in_all = {"realised": account.realised, "fees": account.fees, "funding": account.funding}
         for text in run_checks.money_of_totals(
-            {"realised": account.realised, "fees": account.fees, "funding": account.funding}, sums
+            {**theirs_in_all, "balance": account.wallet},
+            {**sums, "balance": orchestrator.context.funds.wallet_balance},
         ):
             self.find("money", text)
 

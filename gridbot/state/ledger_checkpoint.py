@@ -4,6 +4,9 @@ Every execution is in the journal before anything else is done with it. So the l
 give the exact ledger at any moment. A checkpoint goes to the disk when the journal is safe up to it: one that was ahead
 would count what no record has. Journal segments that the next start would need, for the ledger or for the documents of
 the state log, are kept until newer files are on the disk.
+
+Without a checkpoint the ledger began when the oldest record of an earlier life was made: what the exchange has executed
+since then and no record tells is paged.
 """
 
 from __future__ import annotations
@@ -41,6 +44,8 @@ class Checkpoint:
         ledger, seq, read_from = self._read()
         folded = 0
         for header, record in self._recorder.replay(read_from):
+            if seq == 0 and ledger.last_exec_ts == 0 and header.run_id != self._recorder.run_id:
+                ledger.begin(header.local_ts // 1000)
             self._states.recall(header.seq, record)
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)

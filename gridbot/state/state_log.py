@@ -115,9 +115,11 @@ class StateLog:
     # ------------------------------------------------------------------ while it runs
 
     def keep(self, name: str, document: Document, *, at_once: bool = False) -> None:
-        """Have this survive from the journal's next write on; `at_once` makes that write now.
+        """Have this survive from the journal's next write on.
 
-        `document` must not be changed afterwards. Never waits, never raises.
+        `at_once`, for what stops orders, makes that write now, and when the journal refuses it the file does not wait:
+        such a document depends on no other record. `document` must not be changed afterwards. Never waits, never
+        raises.
         """
         text = Json(orjson.dumps(document).decode())
         # Without room in memory there is no record; then the document counts as of the last one.
@@ -127,6 +129,9 @@ class StateLog:
         self._waiting.add(name)
         if at_once:
             self._recorder.write()
+            if self._recorder.stats.written_seq < seq:
+                self._waiting.discard(name)
+                self._write(name, self._newest[name])
             self.release()
 
     def release(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -20,12 +21,15 @@ from gridbot.state.state_files import StateFiles
 from gridbot.state.state_log import StateLog
 from tests.store.kit import execution, make_recorder, ticker
 
+NUMBERS = itertools.count(1)
+
 
 class Life:
     """One life of a worker, as far as its ledger goes."""
 
     def __init__(self, data_dir: Path) -> None:
         self.recorder: Recorder = make_recorder(data_dir, segment_bytes=2000)
+        self.recorder.run_id = f"life-{next(NUMBERS)}"
         self.files = StateFiles(data_dir / "state" / "alice")
         self.checkpoint = Checkpoint(
             StateFile(self.files, "ledger.json"), self.recorder, StateLog(self.files, self.recorder)
@@ -75,6 +79,30 @@ def test_a_checkpoint_that_cannot_be_used_is_made_again_from_the_journal(tmp_pat
     again = Life(tmp_path)
     assert_counted(again.ledger, 4)
     again.end()
+
+
+@pytest.mark.parametrize("content", [None, b'{"seq": 3'])
+def test_a_ledger_whose_checkpoint_is_lost_began_with_its_journal(tmp_path: Path, content: bytes | None) -> None:
+    """It began with the start, or with its first execution: what was filled before that was never recorded."""
+    life = Life(tmp_path)
+    assert life.ledger.complete_to == 0
+    life.recorder.record(ticker(1))
+    life.recorder.flush()
+    life.ledger.begin(life.recorder.replay().__next__()[0].local_ts // 1000 + 250)
+    life.checkpoint.save_now(life.ledger)
+    life.end()
+    if content is None:
+        life.files.path("ledger.json").unlink()
+    else:
+        life.files.path("ledger.json").write_bytes(content)
+    again = Life(tmp_path)
+    ledger = again.ledger
+    assert ledger.complete_to == ledger.checked_to == life.ledger.complete_to - 250
+    again.trade(1, 1)
+    again.end()
+    third = Life(tmp_path)
+    assert third.ledger.complete_to == ledger.complete_to, "an execution does not move where paging goes on"
+    third.end()
 
 
 def test_segments_stay_until_the_checkpoint_behind_them_is_on_the_disk(tmp_path: Path) -> None:
