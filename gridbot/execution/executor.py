@@ -21,9 +21,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager
 from decimal import Decimal
 
 from gridbot import background
+from gridbot.exchange.requests import ORDERS_AT_ONCE
 from gridbot.execution.gateway_calls import GatewayCalls, OnFault
 from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.execution.send_lane import Entry, OrderOwner, RequestKind
@@ -55,7 +57,8 @@ class Executor:
     """One per account. Queue with `place` and `cancel`, then call `pump`, which sends what the budget allows.
 
     What nobody pumps leaves in the next turn of the loop, with all else that was queued in this one: a cancel that news
-    of the exchange made necessary waits for no clock.
+    of the exchange made necessary waits for no clock. A batch (`with executor.batch:`) is pumped at its end, without
+    a timer for what it queues.
 
     `max_in_flight` requests may be unanswered at a time.
     """
@@ -67,7 +70,7 @@ class Executor:
         *,
         before_send: Callable[[], object],
         on_fault: OnFault,
-        max_in_flight: int = 4,
+        max_in_flight: int = ORDERS_AT_ONCE,
     ) -> None:
         self.trace = LatencyTrace(clock.monotonic_ns)
         self.queue = SendQueue(max_in_flight)
@@ -82,7 +85,10 @@ class Executor:
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._timer: Timer | None = None
         self._asks_next_turn = False
+        self._in_batch = False
         self._closed = False
+        self.batch = _Batch(self)
+        """Orders that are queued together, on the hot path; not to be nested."""
 
     @property
     def asks_again(self) -> bool:
@@ -150,8 +156,16 @@ class Executor:
 
     # ------------------------------------------------------------------ inside
 
+    def _end_batch(self, *, broken: bool) -> None:
+        """What a broken batch has queued leaves in the next turn, unless its fault has it dropped before."""
+        self._in_batch = False
+        if broken:
+            self._ask_next_turn()
+        else:
+            self.pump()
+
     def _ask_next_turn(self) -> None:
-        if not (self._asks_next_turn or self._closed):
+        if not (self._in_batch or self._asks_next_turn or self._closed):
             self._stop_timer()  # it waits for the budget of what was queued before
             self._asks_next_turn = True
             self._timer = self._clock.call_later(0.0, self.pump)
@@ -250,3 +264,18 @@ class Executor:
         if error is not None:
             self._on_fault("a request for orders", error)
         self.pump()
+
+
+class _Batch(AbstractContextManager[None]):
+    """Ends with a pump. A part of the executor, apart from it for the `with` alone."""
+
+    __slots__ = ("_executor",)
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def __enter__(self) -> None:
+        self._executor._in_batch = True
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._executor._end_batch(broken=kind is not None)
