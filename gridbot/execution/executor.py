@@ -53,6 +53,23 @@ ZERO = Decimal(0)
 CLOSED, SLOT_BACK, TIME = Closed(), SlotBack(), Time()
 
 
+class _Batch(AbstractContextManager[None]):
+    """Calls `end` at its end, with whether it was broken off by an exception."""
+
+    __slots__ = ("_end", "is_open")
+
+    def __init__(self, end: Callable[[bool], None]) -> None:
+        self._end = end
+        self.is_open = False
+
+    def __enter__(self) -> None:
+        self.is_open = True
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.is_open = False
+        self._end(kind is not None)
+
+
 class Executor:
     """One per account. Queue with `place` and `cancel`, then call `pump`, which sends what the budget allows.
 
@@ -85,9 +102,8 @@ class Executor:
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._timer: Timer | None = None
         self._asks_next_turn = False
-        self._in_batch = False
         self._closed = False
-        self.batch = _Batch(self)
+        self.batch = _Batch(self._end_batch)
         """Orders that are queued together, on the hot path; not to be nested."""
 
     @property
@@ -156,16 +172,15 @@ class Executor:
 
     # ------------------------------------------------------------------ inside
 
-    def _end_batch(self, *, broken: bool) -> None:
+    def _end_batch(self, broken: bool) -> None:
         """What a broken batch has queued leaves in the next turn, unless its fault has it dropped before."""
-        self._in_batch = False
         if broken:
             self._ask_next_turn()
         else:
             self.pump()
 
     def _ask_next_turn(self) -> None:
-        if not (self._in_batch or self._asks_next_turn or self._closed):
+        if not (self.batch.is_open or self._asks_next_turn or self._closed):
             self._stop_timer()  # it waits for the budget of what was queued before
             self._asks_next_turn = True
             self._timer = self._clock.call_later(0.0, self.pump)
@@ -264,18 +279,3 @@ class Executor:
         if error is not None:
             self._on_fault("a request for orders", error)
         self.pump()
-
-
-class _Batch(AbstractContextManager[None]):
-    """Ends with a pump. A part of the executor, apart from it for the `with` alone."""
-
-    __slots__ = ("_executor",)
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-
-    def __enter__(self) -> None:
-        self._executor._in_batch = True
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._executor._end_batch(broken=kind is not None)

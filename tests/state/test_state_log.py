@@ -237,6 +237,30 @@ def test_a_checkpoint_waits_for_the_journal(tmp_path: Path) -> None:
     again.die()
 
 
+def test_what_stops_orders_is_in_its_file_though_the_journal_takes_nothing(tmp_path: Path) -> None:
+    """Seed 330: a pause during 57 s of write errors of the journal was gone after a death, and the strategy traded."""
+    fails = [False]
+
+    def write(descriptor: int, data: bytes) -> int:
+        if fails[0]:
+            raise OSError(5, "Input/output error")
+        return SegmentDisk().write(descriptor, data)
+
+    life = Life(tmp_path, disk=SegmentDisk(write=write))
+    life.log.keep(NAME, {"n": 1}, at_once=True)
+    assert life.files.flush()
+    fails[0] = True
+    life.record(*(ticker(number) for number in range(5)))
+    life.log.keep(NAME, {"n": 2}, at_once=True)
+    assert life.files.flush()
+    seq = life.recorder.last_seq
+    life.die()
+    again = Life(tmp_path)
+    assert again.log.load(NAME) == {"n": 2, "seq": seq}
+    assert again.recorder.record(ticker(9)) == seq + 1, "no number is given twice"
+    again.die()
+
+
 def test_a_removed_strategy_does_not_hold_the_journal(tmp_path: Path) -> None:
     life = Life(tmp_path, release=False)
     life.keep(n=1)
