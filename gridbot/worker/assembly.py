@@ -77,19 +77,7 @@ class Assembly:
         self._strategies = settings.strategies_of(spec.account)
         self.ready = False
         """Whether there is an orchestrator."""
-        self.recorder = Recorder(
-            spec.account,
-            self._run_id,
-            Journal(
-                journal_directory(spec.data_dir, spec.account),
-                spec.account,
-                settings.storage.durability,
-                disk=self._outside.journal_disk,
-            ),
-            records,
-            clock=clock,
-            keep_journal=settings.storage.keep_journal,
-        )
+        self.recorder = self._make_recorder(records)
         self.alerts = Alerts(self.recorder, alert, clock)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
@@ -186,6 +174,12 @@ class Assembly:
             log.error("cannot write the state of this run: %s; the next start reads the journal instead", error)
 
     # ------------------------------------------------------------------ parts
+
+    def _make_recorder(self, records: Any) -> Recorder:
+        account, storage = self._spec.account, self._spec.settings.storage
+        directory = journal_directory(self._spec.data_dir, account)
+        journal = Journal(directory, account, storage.durability, disk=self._outside.journal_disk)
+        return Recorder(account, self._run_id, journal, records, clock=self._clock, keep_journal=storage.keep_journal)
 
     def _make_context(self) -> WorkerContext:
         requests = RefreshRequests()
