@@ -41,7 +41,7 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import PreparedSymbol, prepare_account, refused_by_disk
-from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.strategy_runner import Keeping, StrategyRunner
 
 __all__ = ["Assembly"]
 
@@ -239,10 +239,12 @@ class Assembly:
             instrument,
             engine,
             context,
-            save_state=lambda told: states.save(name, engine.state(), told),
-            told=() if saved is None else [told for told in saved.told if self._ledger.is_new(told)],
-            holds=holds,
-            keep_holds=lambda held: self._holds.keep(name, held),
+            keeping=Keeping(
+                save_state=lambda told: states.save(name, engine.state(), told),
+                told=() if saved is None else [told for told in saved.told if self._ledger.is_new(told)],
+                keep_holds=lambda held: self._holds.keep(name, held),
+                holds=holds,
+            ),
             wire=wire,
         )
         if saved is not None:

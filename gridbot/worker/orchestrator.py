@@ -190,7 +190,7 @@ class Orchestrator:
     def _readings(self, parts: Parts) -> Readings:
         instruments = {symbol: runner.instrument for symbol, runner in self.runners.items()}
         terms = Terms(parts.queries, parts.strategies, instruments, parts.context.passage, parts.begin_anew)
-        shadows = {symbol: runner for symbol, runner in self.runners.items() if runner.is_shadow}
+        shadows = {symbol: runner.shadow for symbol, runner in self.runners.items() if runner.shadow is not None}
         return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults)
 
     def _wake(self) -> None:

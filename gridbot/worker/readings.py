@@ -8,7 +8,7 @@ from gridbot.worker.faults import Faults
 from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.schedule import Job, JobKind
-from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.shadow_side import ShadowSide
 from gridbot.worker.terms import Terms
 
 __all__ = ["Readings"]
@@ -22,7 +22,7 @@ class Readings:
         reconciler: Reconciler,
         money: MoneyWatch,
         terms: Terms,
-        shadows: Mapping[str, StrategyRunner],
+        shadows: Mapping[str, ShadowSide],
         faults: Faults,
     ) -> None:
         self._reconciler = reconciler
@@ -54,11 +54,11 @@ class Readings:
                 return self._money.check()
 
     async def _reconcile(self, reason: str) -> None:
-        for symbol, runner in self._shadows.items():
+        for symbol, shadow in self._shadows.items():
             with self._faults.contained(f"{symbol}: reading the shadow's legs", symbol):
-                runner.read_shadow()
+                shadow.read_legs()
         await self._reconciler.reconcile(reason)
 
-    async def _shadow_legs(self, runner: StrategyRunner) -> None:
+    async def _shadow_legs(self, shadow: ShadowSide) -> None:
         """They are at hand; the job is one so that the risk rules are judged as often."""
-        runner.read_shadow()
+        shadow.read_legs()

@@ -41,7 +41,7 @@ class ControlServer:
         self._data_dir = data_dir
         self._handler = handler
         self._farewell = farewell
-        self._awaiting_end: set[asyncio.StreamWriter] = set()
+        self._awaiting_end: dict[asyncio.StreamWriter, None] = {}
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
         self._private: Path | None = None
@@ -128,7 +128,7 @@ class ControlServer:
             pass
         finally:
             self._clients.pop(writer, None)
-            self._awaiting_end.discard(writer)
+            self._awaiting_end.pop(writer, None)
             writer.close()
 
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> bytes:
@@ -139,7 +139,7 @@ class ControlServer:
                 return encode(refused(request))
             answer = await self._handler(request)
             if request["op"] == "stop" and answer.get("ok"):
-                self._awaiting_end.add(writer)
+                self._awaiting_end[writer] = None
             return encode(answer)
         except Exception as error:  # noqa: BLE001 - reported with its traceback
             background.report("a request on the control socket", error)

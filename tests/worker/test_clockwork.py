@@ -77,7 +77,7 @@ class Bench:
             self.asked,  # type: ignore[arg-type]
             self.asked,  # type: ignore[arg-type]
             self.asked,  # type: ignore[arg-type]
-            {"BTCUSDT": self.account.runner} if self.account.runner.is_shadow else {},
+            {} if self.account.runner.shadow is None else {"BTCUSDT": self.account.runner.shadow},
             self.account.context.faults,
         )
         self.clockwork = Clockwork(
@@ -258,7 +258,8 @@ async def test_a_loop_that_is_late_says_how_much() -> None:
 async def test_the_legs_of_a_shadow_strategy_are_judged_as_often_as_those_of_a_live_one() -> None:
     bench = Bench(account=AccountBench(strategy(shadow_mode=True)))
     judged: list[str] = []
-    bench.account.runner.read_shadow = lambda: judged.append("legs")  # type: ignore[method-assign]
+    assert bench.account.runner.shadow is not None
+    bench.account.runner.shadow.read_legs = lambda: judged.append("legs")  # type: ignore[method-assign]
     assert "positions of BTCUSDT" not in await bench.second()
     assert judged == ["legs", "legs"], "in the first second with the comparison, and as a job of its own"
     judged.clear()
