@@ -111,9 +111,8 @@ def _said(
     is_first, asked, ticks = not order.exchange_ts, order.price, order.ticks
     is_refused = False
     if not order.state.is_final:
-        price = order.price
         transition = book.apply_update(update)
-        effects = _after_news(book, order, transition, now_s, has_moved=order.price != price)
+        effects = _after_news(book, order, transition, now_s, has_moved=order.price != asked)
         is_cancelled = transition is not None and transition.after is OrderState.CANCELLED
         is_refused = is_cancelled and "PostOnly" in update.reject_reason
         if is_listed and update.status.is_open:
