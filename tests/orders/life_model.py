@@ -21,7 +21,7 @@ from gridbot.orders.order_invariants import executed_of, never_sent_after_withdr
 from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_place
 from gridbot.orders.reconcile import adopted
 from gridbot.orders.retry import RetryQueue
-from tests.orders.helpers import INSTRUMENT
+from tests.orders.helpers import INSTRUMENT, update
 
 __all__ = ["REFUSALS", "Exchange", "OurSide", "Real"]
 
@@ -60,22 +60,11 @@ class Exchange:
         self.clock = 0
         self.frames: list[OrderUpdateEvent] = []
         self.executions: list[ExecutionEvent] = []
-        self.count = 0
 
     def create(self, order: TrackedOrder) -> OrderAck | ExchangeError:
         if order.link_id in self.orders:
             return make_error("duplicate", ErrorKind.DUPLICATE)
-        self.count += 1
-        row = OrderUpdateEvent(
-            symbol=order.symbol,
-            order_id=f"x{self.count}",
-            order_link_id=order.link_id,
-            side=order.side,
-            direction=order.direction,
-            price=order.price,
-            qty=order.qty,
-            status=OrderStatus.NEW,
-        )
+        row = update(order, OrderStatus.NEW)
         self.orders[order.link_id] = Real(row)
         self.change(order.link_id)
         return OrderAck(row.order_id, order.link_id)
