@@ -19,7 +19,7 @@ from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
 from gridbot.simulation.worker_life import Life
 from gridbot.worker.orchestrator import Orchestrator
-from gridbot.worker.standstill import EXPECTED
+from gridbot.worker.standstill import EXPECTED, WAITING
 
 __all__ = ["MOST_FINDINGS", "Verdict"]
 
@@ -119,7 +119,7 @@ class Verdict:
         runners = orchestrator.live.values() if orchestrator is not None else ()
         why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
         if orchestrator is not None and orchestrator.context.executor.queue.creates.wanted:
-            why.append("waiting to be sent")
+            why.append(WAITING)
         if not why:
             self._wants_since = None
             return
