@@ -103,7 +103,7 @@ def test_a_file_is_written_when_its_record_is_safe_and_not_before(tmp_path: Path
 
 @pytest.mark.parametrize("halts", [True, False])
 def test_what_stops_orders_goes_to_its_file_when_the_journal_refuses_it(tmp_path: Path, halts: bool) -> None:
-    """The latch of a loss was in neither when the worker ended, and the next life had made the loss good (seeds 330, 3056)."""
+    """The latch of a loss was in neither when the worker ended, and the next life made it good (seeds 330, 3056)."""
     refused = False
 
     def write(descriptor: int, data: bytes) -> int:
