@@ -10,7 +10,8 @@
     reconcile          asked for; each `order_sync_s`; executions are missing,    5 s
                        then each 10 s
     positions.SYMBOL   asked for; each `position_check_s`                         10 s
-    terms.SYMBOL       orders of it are refused; each hour, not at once           30 s
+    terms.SYMBOL       orders of it are refused, the exchange says that it has    30 s
+                       changed; each hour, each minute while it is not in order
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
 
@@ -37,6 +38,8 @@ REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
 CLOCK_S = 3600.0
 TERMS_S = 3600.0
+WATCHED_S = 60.0
+"""How often a symbol is read that is not in order, or does not trade yet."""
 TERMS_MIN_S = 30.0
 MONEY_S = 300.0
 """How often what is recorded is compared with the exchange's transaction log."""
@@ -157,12 +160,14 @@ class Wishes:
 class Second:
     """A second has passed. `wishes` are those of others, `running` the names of the jobs under way.
 
-    `unsettled`: executions of a finished order are missing, so a reconcile has to page them.
+    `unsettled`: executions of a finished order are missing, so a reconcile has to page them. `watched` are symbols that
+    are not in order.
     """
 
     wishes: Wishes
     running: Collection[str]
     unsettled: bool
+    watched: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +194,15 @@ def step(
     missing = event.unsettled and begins("unsettled", REFRESH_MIN_S)
     periodic = begins("order_sync", intervals.order_sync_s)
     text = "executions of a finished order are missing" if missing else "periodic" if periodic else ""
+    terms = frozenset(symbols) if begins("terms_check", TERMS_S) else frozenset()
+    if event.watched and begins("watched_check", WATCHED_S):
+        terms |= event.watched
     owed = state.owed | Wishes(
         text,
         frozenset(symbols) if begins("position_check", intervals.position_check_s) else frozenset(),
         begins("wallet_check", intervals.wallet_s),
         begins("clock_check", CLOCK_S),
-        frozenset(symbols) if begins("terms_check", TERMS_S) else frozenset(),
+        terms,
         begins("money_check", MONEY_S),
     )
     jobs = [

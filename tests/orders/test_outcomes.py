@@ -47,7 +47,7 @@ def test_a_cancel_is_never_the_proof_that_its_order_is_gone() -> None:
 
 
 def test_what_counts_against_a_level_is_what_the_level_can_help() -> None:
-    """docs/risk.md 6.1 no. 9: a bad key, a halt and a busy exchange say nothing about the level."""
+    """docs/risk.md 6.1 no. 11: a bad key, a halt and a busy exchange say nothing about the level."""
     refused = {ErrorKind.RESYNC, ErrorKind.BALANCE, ErrorKind.NOT_FOUND, ErrorKind.PARAM}
     assert kinds(after_place, lambda v: v.breaker) == refused
     assert kinds(after_cancel, lambda v: v.breaker) == set()
