@@ -4,11 +4,16 @@ Every execution is in the journal before anything else is done with it. So the l
 give the exact ledger at any moment. A checkpoint goes to the disk when the journal is safe up to it: one that was ahead
 would count what no record has. Journal segments that the next start would need, for the ledger or for the documents of
 the state log, are kept until newer files are on the disk.
+
+So a checkpoint that ends before the journal begins is an older copy, and does not know what was counted in between: the
+ledger is then made from the journal alone, as when there is none. What was made before the journal's first execution is
+not counted again.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -28,10 +33,13 @@ log = logging.getLogger(__name__)
 class Checkpoint:
     """Loads the ledger at start and saves it in the background while the account trades."""
 
-    def __init__(self, file: StateFile, recorder: Recorder, states: StateLog) -> None:
+    def __init__(
+        self, file: StateFile, recorder: Recorder, states: StateLog, on_problem: Callable[[str], None]
+    ) -> None:
         self._file = file
         self._recorder = recorder
         self._states = states
+        self._on_problem = on_problem
         self._saved_fills: Any = None
         self._waiting: dict[str, Any] | None = None
         """A checkpoint up to which the journal is not known to be safe yet."""
@@ -39,17 +47,29 @@ class Checkpoint:
     def load(self) -> Ledger:
         """The ledger as of the last record in the journal; the state log gets the records that the next start needs."""
         ledger, seq, read_from = self._read()
-        folded = 0
+        folded, problem, oldest = 0, "", 0
         for header, record in self._recorder.replay(read_from):
+            if not oldest:
+                oldest = header.seq
+                if seq and oldest > seq + 1:
+                    problem = (
+                        f"{self._file} is an older copy: it ends at record {seq}, the journal begins at {oldest}; "
+                        "totals begin anew there"
+                    )
+                    ledger, seq, read_from = Ledger(), 0, 0
             self._states.recall(header.seq, record)
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)
                 _restore(ledger, record, is_alone=seq == 0)
+        if seq == 0 and oldest > 1 and ledger.complete_to:
+            ledger.begin(ledger.complete_to + 1)
         self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
         self._states.begin()
         ledger.settle("worked out again at a start")
         for correction in ledger.take_corrections():
             self._recorder.record(builders.of_correction(correction))
+        if problem:
+            self._on_problem(problem)
         log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
         self._recorder.keep_above(read_from)
         return ledger

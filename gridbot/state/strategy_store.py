@@ -47,7 +47,7 @@ class GridAnchorStore(Generic[StateT]):
     """
 
     def __init__(
-        self, states: StateLog, kind: StrategyKind[Any, StateT], on_problem: Callable[[str], None] = log.warning
+        self, states: StateLog, kind: StrategyKind[Any, StateT], on_problem: Callable[[str], None]
     ) -> None:
         self._states = states
         self._kind = kind

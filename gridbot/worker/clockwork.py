@@ -103,11 +103,11 @@ class Clockwork:
                     runner.orders.retry(item)
 
     def _start_jobs(self, now_s: float) -> None:
-        unsettled = False
+        again = ""
         with self._context.faults.contained("looking for missing executions"):
-            unsettled = self._reconciler.unsettled()
+            again = self._reconciler.again()
         requests = self._context.requests
-        second = Second(requests.wishes, self._jobs.running, unsettled)
+        second = Second(requests.wishes, self._jobs.running, again)
         symbols = [*self._live, *self._shadows]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:

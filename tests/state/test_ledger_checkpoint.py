@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from gridbot.core import Direction, PositionEvent
-from gridbot.core.execution_ledger import Ledger
+from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.leg_history import Holding
 from gridbot.records import builders
-from gridbot.records.record_types import CorrectionRecord
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
 from gridbot.state.ledger_checkpoint import Checkpoint
@@ -27,8 +27,12 @@ class Life:
     def __init__(self, data_dir: Path) -> None:
         self.recorder: Recorder = make_recorder(data_dir, segment_bytes=2000)
         self.files = StateFiles(data_dir / "state" / "alice")
+        self.problems: list[str] = []
         self.checkpoint = Checkpoint(
-            StateFile(self.files, "ledger.json"), self.recorder, StateLog(self.files, self.recorder)
+            StateFile(self.files, "ledger.json"),
+            self.recorder,
+            StateLog(self.files, self.recorder),
+            self.problems.append,
         )
         self.ledger: Ledger = self.checkpoint.load()
 
@@ -99,6 +103,34 @@ def test_segments_stay_until_the_checkpoint_behind_them_is_on_the_disk(tmp_path:
     life.end()
     again = Life(tmp_path)
     assert_counted(again.ledger, 22)
+    again.end()
+
+
+@pytest.mark.parametrize("copy", ["older", "torn"])
+def test_a_copy_that_ends_before_the_journal_begins_counts_nothing_twice(tmp_path: Path, copy: str) -> None:
+    """What was counted in between is in no file any more: paged again, it would be recorded a second time."""
+    life = Life(tmp_path)
+    life.trade(1, 3)
+    life.checkpoint.save_now(life.ledger)
+    file = life.files.path("ledger.json")
+    older = file.read_bytes() if copy == "older" else b"{"
+    life.trade(4, 20)
+    life.checkpoint.save_now(life.ledger)
+    life.checkpoint.release()
+    life.recorder.ack(life.recorder.last_seq)
+    life.trade(21, 40)
+    first = next(record for _, record in life.recorder.replay() if isinstance(record, ExecutionRecord))
+    assert first.exec_id > "e-3"
+    assert life.ledger.last_exec_ts == 1_700_000_000_040
+    life.end()
+    file.write_bytes(older)
+    again = Life(tmp_path)
+    counted = [record.exec_id for _, record in again.recorder.replay() if isinstance(record, ExecutionRecord)]
+    assert_counted(again.ledger, len(counted))
+    assert again.ledger.complete_to - OVERLAP_MS == first.exchange_ts + 1, "where paging begins"
+    assert not again.ledger.is_new("e-40")
+    assert again.ledger.last_exec_ts == life.ledger.last_exec_ts
+    assert [f"{file} is an older copy" in text for text in again.problems] == [True] * (copy == "older")
     again.end()
 
 
