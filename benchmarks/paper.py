@@ -11,100 +11,36 @@ import json
 import multiprocessing
 import socket
 import statistics
-import tempfile
+import sys
 import time
-import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
-from pybit.unified_trading import HTTP
 
-from gridbot.core.vocabulary import Side
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
+
+from benchmarks.parts.paper_alone import history, in_process
+from benchmarks.parts.paper_requests import (
+    ACCOUNTS,
+    cancel_all,
+    client,
+    configuration,
+    cpu_s,
+    exchange,
+    order,
+    percentile,
+    raw_request,
+    report,
+)
+from benchmarks.parts.paper_state_file import state_file_in_process, state_file_over_a_socket
 from gridbot.paper.api.auth import sign
-from gridbot.paper.api.dispatch import ROUTES, Api
-from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.market.instruments import LISTINGS
-from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.server.paper_process import run_paper_exchange
-from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
-from gridbot.paper.settings import PaperConfig
-from gridbot.paper.storage.exchange_file import ExchangeFile
-
-BLOCK = 20  # requests in a row to one of two exchanges that are compared
-ACCOUNTS = tuple(PaperAccount(f"a{n}", f"key-{n}", f"secret-{n}", Decimal(1_000_000)) for n in range(50))
-
-
-def configuration(**changes: Any) -> PaperConfig:
-    values: dict[str, Any] = {
-        "position_mode": "hedge",
-        "control": True,
-        "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0},
-        "link_id_retention_s": 0,
-        "market": {"source": "manual", "symbols": {"BTCUSDT": {"price": 60000}}},
-    }
-    return PaperConfig.model_validate(values | changes)
-
-
-@contextmanager
-def exchange(config: PaperConfig) -> Iterator[tuple[str, psutil.Process]]:
-    """URL and process of a running exchange."""
-    context = multiprocessing.get_context("spawn")
-    ready, ready_there = context.Pipe(duplex=False)
-    life_there, life = context.Pipe(duplex=False)
-    process = context.Process(
-        target=run_paper_exchange, args=(PaperSpec(config=config, accounts=ACCOUNTS), ready_there, life_there)
-    )
-    process.start()
-    try:
-        url = ready.recv()["url"]
-        yield url, psutil.Process(process.pid)
-    finally:
-        life.close()
-        process.join(5)
-        process.kill()
-
-
-def order(number: int) -> dict[str, Any]:
-    return {
-        "category": "linear",
-        "symbol": "BTCUSDT",
-        "side": "Buy",
-        "orderType": "Limit",
-        "qty": "0.001",
-        "price": f"{59000 - number % 400 * 10}.00",
-        "timeInForce": "PostOnly",
-        "positionIdx": 1,
-        "orderLinkId": f"bench-{number}",
-    }
-
-
-def cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
-
-
-def report(what: str, **figures: object) -> None:
-    print(json.dumps({"benchmark": what, **figures}), flush=True)
-
-
-def cancel_all(session: HTTP) -> None:
-    session.cancel_all_orders(category="linear", symbol="BTCUSDT")
 
 
 def pybit_round_trips(count: int) -> None:
     """Create-order round trips with pybit, one after the other."""
     with exchange(configuration()) as (url, process):
-        session = HTTP(api_key="key-0", api_secret="secret-0")
-        session.endpoint = url
+        session = client(url)
         session.get_server_time()
         latencies: list[float] = []
         used = 0.0
@@ -124,118 +60,6 @@ def pybit_round_trips(count: int) -> None:
             p99_us=round(percentile(latencies, 0.99) * 1e6),
             server_cpu_us_per_order=round(used / len(latencies) * 1e6),
         )
-
-
-def in_process(count: int) -> None:
-    """The exchange's own work on a create-order, without sockets: signature, checks, order, answer, rows to push."""
-    for what, topics in (
-        ("nobody listening", set()),
-        ("four private topics", {"order", "execution", "position", "wallet"}),
-    ):
-        best = float("inf")
-        for _ in range(5):
-            exchange = alone(topics)
-            api, requests = Api(exchange), [signed_order(number) for number in range(count)]
-            before = time.process_time()
-            for headers, body in requests:
-                reply = api.handle("POST", "/v5/order/create", headers, body, 1000)
-                exchange.outbox.take()
-            best = min(best, (time.process_time() - before) / count)
-            assert b'"retCode":0' in reply.body, reply
-        report(f"create-order in process, {what}", orders=count, cpu_us_per_order=round(best * 1e6, 1))
-
-
-def alone(topics: set[str]) -> Exchange:
-    """An exchange without a server, and one account that listens to topics."""
-    market = SymbolMarket(LISTINGS["BTCUSDT"], Decimal(60000), Decimal(10000), 0)
-    exchange = Exchange(configuration(), {"BTCUSDT": market}, "0123456789ab", 0)
-    exchange.state.add_account("a0", "key-0", "secret-0", Decimal(1_000_000)).listening = topics
-    return exchange
-
-
-def state_file_in_process(blocks: int) -> None:
-    """What a state file costs, the exchange's own work alone: two exchanges take turns, one with a state file."""
-    used: dict[bool, list[float]] = {False: [], True: []}
-    topics = {"order", "execution", "position", "wallet"}
-    for start in range(blocks):
-        with tempfile.TemporaryDirectory() as directory:
-            file, exchanges = ExchangeFile(Path(directory) / "state.json"), (alone(topics), alone(topics))
-            file.open(exchanges[1])
-            apis, requests = [Api(exchange) for exchange in exchanges], [signed_order(n) for n in range(400)]
-            for first in range(0, len(requests), BLOCK):
-                for kept in ((first // BLOCK + start) % 2 == 0, (first // BLOCK + start) % 2 == 1):
-                    before = time.thread_time()
-                    for headers, body in requests[first : first + BLOCK]:
-                        apis[kept].handle("POST", "/v5/order/create", headers, body, 1000)
-                        if kept:
-                            file.write_changes()
-                        exchanges[kept].outbox.take()
-                    used[kept].append((time.thread_time() - before) / BLOCK)
-            file.close()
-    report_pair("state file: create-order in process, four private topics", used)
-
-
-def state_file_over_a_socket(blocks: int) -> None:
-    """The same with whole servers: two take turns at blocks of requests over a bare socket."""
-    used: dict[bool, list[float]] = {False: [], True: []}
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        exchange(configuration()) as without,
-        exchange(configuration(state_file=Path(directory) / "state.json")) as kept,
-    ):
-        for block in range(blocks):
-            for has_file in (block % 2 == 0, block % 2 == 1):
-                url, process = kept if has_file else without
-                requests = [raw_request(number, ACCOUNTS[0]) for number in range(400)]
-                host, port = url.removeprefix("http://").split(":")
-                with socket.create_connection((host, int(port))) as connection:
-                    for first in range(0, 400, BLOCK):
-                        before = precise_cpu_s(process)
-                        for request in requests[first : first + BLOCK]:
-                            connection.sendall(request)
-                            assert b'"retCode":0' in connection.recv(65536)
-                        used[has_file].append((precise_cpu_s(process) - before) / BLOCK)
-                session = HTTP(api_key="key-0", api_secret="secret-0")
-                session.endpoint = url
-                cancel_all(session)
-    report_pair("state file: create-order over a bare socket", used)
-
-
-def precise_cpu_s(process: psutil.Process) -> float:
-    """CPU seconds of the main thread of a process, to the nanosecond; `cpu_times` counts hundredths."""
-    return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0]) / 1e9
-
-
-def report_pair(what: str, used: dict[bool, list[float]]) -> None:
-    """A tenth of the blocks are cheaper than the figure: other load on the machine only ever adds."""
-    without, kept = (percentile(used[has_file], 0.1) * 1e6 for has_file in (False, True))
-    report(
-        what,
-        blocks=len(used[True]),
-        cpu_us_without=round(without, 1),
-        cpu_us_with=round(kept, 1),
-        more_us=round(kept - without, 1),
-        more_percent=round((kept / without - 1) * 100, 1),
-    )
-
-
-def signed_order(number: int) -> tuple[dict[str, str], bytes]:
-    """Headers and body of a create request at the time of one second."""
-    body = json.dumps(order(number)).encode()
-    signature = sign("secret-0", b"1000key-05000" + body)
-    names = ("X-BAPI-API-KEY", "X-BAPI-TIMESTAMP", "X-BAPI-RECV-WINDOW", "X-BAPI-SIGN")
-    return dict(zip(names, ("key-0", "1000", "5000", signature), strict=True)), body
-
-
-def raw_request(number: int, account: PaperAccount) -> bytes:
-    body = json.dumps(order(number)).encode()
-    stamp = str(time.time_ns() // 1_000_000)
-    signature = sign(account.api_secret, f"{stamp}{account.api_key}5000".encode() + body)
-    return (
-        f"POST /v5/order/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nX-BAPI-API-KEY: {account.api_key}\r\nX-BAPI-TIMESTAMP: {stamp}\r\n"
-        f"X-BAPI-RECV-WINDOW: 5000\r\nX-BAPI-SIGN: {signature}\r\n\r\n"
-    ).encode() + body
 
 
 def raw_round_trips(count: int, *, listen: bool = False, pause_s: float = 0.0) -> None:
@@ -262,9 +86,7 @@ def raw_round_trips(count: int, *, listen: bool = False, pause_s: float = 0.0) -
                     while time.perf_counter() < began + pause_s:
                         pass
                 used += cpu_s(process) - before
-                session = HTTP(api_key="key-0", api_secret="secret-0")
-                session.endpoint = url
-                cancel_all(session)
+                cancel_all(client(url))
         if listener is not None:
             listener.kill()
         report(
@@ -353,8 +175,7 @@ def memory(accounts: int, orders: int) -> None:
     with exchange(configuration()) as (url, process):
         empty = process.memory_info().rss
         for account in ACCOUNTS[:accounts]:
-            session = HTTP(api_key=account.api_key, api_secret=account.api_secret)
-            session.endpoint = url
+            session = client(url, account)
             for start in range(0, orders, 10):
                 batch = [order(number) for number in range(start, start + 10)]
                 session.place_batch_order(category="linear", request=batch)
@@ -367,30 +188,6 @@ def memory(accounts: int, orders: int) -> None:
             rss_mb=round(full / 1e6, 1),
             bytes_per_order=round((full - empty) / (accounts * orders)),
         )
-
-
-def history(count: int) -> None:
-    """What an account remembers of each order that was filled: the order, its execution, its closed profit and loss."""
-    exchange = alone(set())
-    account, create = exchange.accounts["a0"], ROUTES["/v5/order/create"]
-
-    def fill(number: int) -> None:
-        buys = number % 2 == 0
-        terms = {"side": "Buy" if buys else "Sell", "price": "59990.00" if buys else "60010.00"}
-        Api(exchange).call(create, "", account, order(number) | terms, number)
-        for side, ticks in ((Side.SELL, 599_000), (Side.BUY, 601_000), (Side.BUY, 600_000)):
-            exchange.trade("BTCUSDT", side, ticks, Decimal(0), number)
-        exchange.outbox.take()
-
-    fill(0)
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    for number in range(1, count + 1):
-        fill(number)
-    used = tracemalloc.get_traced_memory()[0] - before
-    tracemalloc.stop()
-    assert len(account.executions) == count + 1
-    report("history", filled_orders=count, bytes_per_filled_order=round(used / count))
 
 
 def main() -> None:
@@ -406,7 +203,7 @@ def main() -> None:
     state_file_over_a_socket(4 if quick else 40)
     raw_round_trips(count, listen=True)
     asyncio.run(fan_out(50, 3 if quick else 10))
-    history(2000)
+    history()
     memory(10 if quick else 50, 100)
 
 

@@ -8,10 +8,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.store import arguments
 
 ROOT = Path(__file__).parents[1]
 STAGES = {"frame -> event", "decide", "gate and journal", "request"}
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "benchmarks").glob("*.py")))
+def test_a_script_with_parts_finds_them_where_nothing_is_installed(script: str) -> None:
+    """Python looks beside a script, and `benchmarks` itself is one folder up."""
+    text = (ROOT / "benchmarks" / script).read_text(encoding="utf-8")
+    before, imports, _ = text.partition("\nfrom benchmarks.parts")
+    assert not imports or "sys.path.insert(0, str(Path(__file__).resolve().parents[1]))" in before
 
 
 def test_latency_measures_each_stage_of_each_order() -> None:

@@ -6,22 +6,19 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import orjson
 
+from benchmarks.parts.own_supervisor import OwnSupervisor, Status, child_rows
 from supervisor.control.control_client import ControlClient, ControlError
 
 __all__ = ["Fleet", "FleetError", "configuration", "running"]
 
-ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.5
 SYMBOLS = {"BTCUSDT": 60000, "ETHUSDT": 2500, "SOLUSDT": 150, "LTCUSDT": 85}
-Status = dict[str, Any]
 
 
 class FleetError(Exception):
@@ -65,28 +62,12 @@ def configuration(accounts: int, scenario: str) -> str:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()  # JSON is YAML
 
 
-class Fleet:
+class Fleet(OwnSupervisor):
     """One supervisor and its children. Times are seconds."""
 
     def __init__(self, home: Path, config: str) -> None:
-        self.data_dir = home / "data"
-        self.config = home / "fleet.yaml"
+        super().__init__(home / "data", home / "fleet.yaml", home / "console")
         self.config.write_text(config, encoding="utf-8")
-        self._console = home / "console"
-        self._supervisor: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the supervisor; return at once."""
-        with self._console.open("ab") as console:
-            self._supervisor = subprocess.Popen(
-                [*self._command("start"), "-c", str(self.config)],
-                cwd=self.data_dir.parent,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                start_new_session=True,
-            )
 
     def status(self) -> Status | None:
         """The status model, None when nobody answers."""
@@ -99,7 +80,7 @@ class Fleet:
         deadline = time.monotonic() + within_s
         status: Status | None = None
         while time.monotonic() < deadline:
-            if self._supervisor is None or self._supervisor.poll() is not None:
+            if self.supervisor is None or self.supervisor.poll() is not None:
                 raise FleetError(f"the supervisor ended while waiting for {what}\n{self.tail()}")
             status = self.status()
             if status is not None and condition(status):
@@ -113,57 +94,34 @@ class Fleet:
         status = self.status()
         if status is None:
             raise FleetError(f"no status to find {name} in\n{self.tail()}")
-        rows = [row["process"] for row in (*status["accounts"], status["writer"], status["paper"]) if row]
-        pid = next(int(row["pid"]) for row in rows if row["name"] == name)
+        pid = int(child_rows(status)[name]["pid"])
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command of `gridbot-supervisor` on this fleet."""
-        return subprocess.run(
-            self._command(*arguments),
-            cwd=self.data_dir.parent,
-            env={**self._environment(), "GRIDBOT_CONFIG_PATH": str(self.config)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
     def stop(self) -> None:
         """In order, else by force."""
-        if self._supervisor is None:
+        if self.supervisor is None:
             return
-        if self._supervisor.poll() is None:
-            self._supervisor.terminate()
+        if self.supervisor.poll() is None:
+            self.supervisor.terminate()
             try:
-                self._supervisor.wait(120)
+                self.supervisor.wait(120)
             except subprocess.TimeoutExpired:
-                self._supervisor.kill()
-                self._supervisor.wait()
-        self._supervisor = None
+                self.supervisor.kill()
+                self.supervisor.wait()
+        self.supervisor = None
 
     def tail(self, lines: int = 30) -> str:
         """The end of the console."""
-        kept = self._console.read_text(errors="replace").splitlines()[-lines:] if self._console.exists() else []
+        kept = self.console.read_text(errors="replace").splitlines()[-lines:] if self.console.exists() else []
         return "\n".join(kept)
-
-    @staticmethod
-    def _command(*arguments: str) -> list[str]:
-        return [sys.executable, "-m", "supervisor", *arguments]
-
-    def _environment(self) -> dict[str, str]:
-        own = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
-        state_home = str(self.data_dir.parent / "state-home")
-        places = {"PYTHONPATH": str(ROOT), "GRIDBOT_DATA_DIR": str(self.data_dir), "XDG_STATE_HOME": state_home}
-        return {**own, **places}
 
 
 @contextlib.contextmanager
 def running(home: Path, config: str) -> Iterator[Fleet]:
     """A fleet that is stopped at the end, whatever happened."""
     fleet = Fleet(home, config)
-    fleet.start()
+    fleet.launch()
     try:
         yield fleet
     finally:

@@ -28,9 +28,9 @@ from gridbot.bybit.error_mapping import classify
 from gridbot.bybit.http_client import HttpClient
 from gridbot.bybit.raw_fields import int_or_none
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
-from gridbot.exchange.requests import RateLimit
+from gridbot.exchange.requests import ORDERS_AT_ONCE, RateLimit
 
-__all__ = ["Reply", "RestTransport", "server_ms_of"]
+__all__ = ["ORDER_ENDPOINTS", "Reply", "RestTransport", "server_ms_of"]
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,9 @@ METHODS = {
     "execution/list": "get_executions",
     "user/query-api": "get_api_key_information",
 }
+
+
+ORDER_ENDPOINTS = frozenset({"order/create", "order/create-batch", "order/cancel", "order/cancel-batch"})
 
 
 class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
@@ -127,7 +130,10 @@ class Reply:
 
 
 class RestTransport:
-    """Runs pybit calls in threads of its own. `limits` holds the newest rate-limit headers by endpoint."""
+    """Runs pybit calls in threads of its own. `limits` holds the newest rate-limit headers by endpoint.
+
+    At most `pool_size` queries run at a time. Orders do not wait for them: there are `ORDERS_AT_ONCE` more threads.
+    """
 
     def __init__(
         self, endpoints: Endpoints, credentials: Credentials, *, pool_size: int, timeout: float, recv_window: int
@@ -139,14 +145,15 @@ class RestTransport:
         self._secrets = (credentials.api_secret, credentials.api_key)
         self._timeout = timeout
         self._recv_window = recv_window
-        self._pool = DaemonPool(pool_size, "bybit-rest")
+        self._pool = DaemonPool(pool_size, "bybit-rest", urgent=ORDERS_AT_ONCE)
         self._local = threading.local()
 
     def call(self, endpoint: str, **params: Any) -> Reply:
         """Start a request in a thread now; awaiting gives the envelope of an answer with retCode 0."""
         loop = asyncio.get_running_loop()
         try:
-            return Reply(loop.run_in_executor(self._pool, self._run, endpoint, params))
+            submit = self._pool.submit_urgent if endpoint in ORDER_ENDPOINTS else self._pool.submit
+            return Reply(asyncio.wrap_future(submit(self._run, endpoint, params), loop=loop))
         except RuntimeError as closed:
             refused: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
             refused.set_exception(closed)

@@ -1,8 +1,8 @@
 """Which of two things that concern one symbol the exchange made first. Pure.
 
-An exchange numbers what happens to a symbol (`seq`), and writes down its time. The number only grows: it tells the order
-even when the exchange's clock was set back in between. The time tells it where there is no number (-1 or 0), and where
-the two are far apart: no clock is set back by so much, so the exchange counts anew.
+An exchange numbers what happens to a symbol (`seq`), and writes down its time. The number only grows: it tells the
+order even when the exchange's clock was set back in between. The time tells it where there is no number (-1 or 0), and
+where the two are far apart: no clock is set back by so much, so the exchange counts anew.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = [
+    "ORDERS_AT_ONCE",
     "AccountInfo",
     "ApiKeyInfo",
     "CancelRef",
@@ -19,6 +20,9 @@ __all__ = [
     "RateLimit",
     "Transaction",
 ]
+
+ORDERS_AT_ONCE = 4
+"""Requests for orders that may be unanswered at a time; the transport sends so many without delay."""
 
 
 class OrderRequest(NamedTuple):

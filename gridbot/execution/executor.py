@@ -21,9 +21,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager
 from decimal import Decimal
 
 from gridbot import background
+from gridbot.exchange.requests import ORDERS_AT_ONCE
 from gridbot.execution.gateway_calls import GatewayCalls, OnFault
 from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.execution.send_lane import Entry, OrderOwner, RequestKind
@@ -51,11 +53,29 @@ ZERO = Decimal(0)
 CLOSED, SLOT_BACK, TIME = Closed(), SlotBack(), Time()
 
 
+class _Batch(AbstractContextManager[None]):
+    """Calls `end` at its end, with whether it was broken off by an exception."""
+
+    __slots__ = ("_end", "is_open")
+
+    def __init__(self, end: Callable[[bool], None]) -> None:
+        self._end = end
+        self.is_open = False
+
+    def __enter__(self) -> None:
+        self.is_open = True
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.is_open = False
+        self._end(kind is not None)
+
+
 class Executor:
     """One per account. Queue with `place` and `cancel`, then call `pump`, which sends what the budget allows.
 
     What nobody pumps leaves in the next turn of the loop, with all else that was queued in this one: a cancel that news
-    of the exchange made necessary waits for no clock.
+    of the exchange made necessary waits for no clock. A batch (`with executor.batch:`) is pumped at its end, without
+    a timer for what it queues.
 
     `max_in_flight` requests may be unanswered at a time.
     """
@@ -67,7 +87,7 @@ class Executor:
         *,
         before_send: Callable[[], object],
         on_fault: OnFault,
-        max_in_flight: int = 4,
+        max_in_flight: int = ORDERS_AT_ONCE,
     ) -> None:
         self.trace = LatencyTrace(clock.monotonic_ns)
         self.queue = SendQueue(max_in_flight)
@@ -83,6 +103,8 @@ class Executor:
         self._timer: Timer | None = None
         self._asks_next_turn = False
         self._closed = False
+        self.batch = _Batch(self._end_batch)
+        """Orders that are queued together, on the hot path; not to be nested."""
 
     @property
     def asks_again(self) -> bool:
@@ -150,8 +172,15 @@ class Executor:
 
     # ------------------------------------------------------------------ inside
 
+    def _end_batch(self, broken: bool) -> None:
+        """What a broken batch has queued leaves in the next turn, unless its fault has it dropped before."""
+        if broken:
+            self._ask_next_turn()
+        else:
+            self.pump()
+
     def _ask_next_turn(self) -> None:
-        if not (self._asks_next_turn or self._closed):
+        if not (self.batch.is_open or self._asks_next_turn or self._closed):
             self._stop_timer()  # it waits for the budget of what was queued before
             self._asks_next_turn = True
             self._timer = self._clock.call_later(0.0, self.pump)

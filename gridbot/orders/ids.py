@@ -12,7 +12,7 @@
 * The epoch says which holder of the account made the order. There is one holder, so it is 0.
 
 At most 36 characters of `a-z`, `0-9` and `-`, of which 20 are for the three numbers: a price of 2.8e12 ticks, a
-generation a hundred times today's and an epoch of 46,655 fit together. Ids of before are in `former_ids`.
+generation fifty times today's and an epoch of 46,655 fit together. Ids of before are in `former_ids`.
 """
 
 from __future__ import annotations

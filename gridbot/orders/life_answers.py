@@ -41,7 +41,7 @@ def placed(book: OrderBook, event: Placed, now_s: float) -> list[Effect]:
     return [
         Log("warning", f"{said} ({verdict.next})"),
         *_not_placed(book, order, result.error, verdict.next, now_s),
-        *([CountRefusal(order, answered=True)] if verdict.breaker else []),
+        *([CountRefusal(order, order.ticks, answered=True)] if verdict.breaker else []),
         *_consequences(order, result.error, verdict),
     ]
 

@@ -163,9 +163,13 @@ class ForgetRetry:
 
 @dataclass(frozen=True, slots=True)
 class CountRefusal:
-    """The exchange refused the order; where that opens the breaker of its level, `LevelBroken` follows."""
+    """The exchange refused the order, or gave it another price than we asked for.
+
+    `ticks` is the level that it was wanted for; where the count opens the breaker of that level, `LevelBroken` follows.
+    """
 
     order: TrackedOrder
+    ticks: int
     answered: bool
 
 

@@ -108,18 +108,23 @@ def executed(book: OrderBook, event: Executed, now_s: float) -> list[Effect]:
 def _said(
     book: OrderBook, order: TrackedOrder, update: OrderUpdateEvent, now_s: float, *, is_listed: bool
 ) -> list[Effect]:
+    is_first, asked, ticks = not order.exchange_ts, order.price, order.ticks
+    is_refused = False
     if not order.state.is_final:
-        price = order.price
         transition = book.apply_update(update)
-        effects = _after_news(book, order, transition, now_s, has_moved=order.price != price)
-        if transition is not None and transition.after is OrderState.CANCELLED and "PostOnly" in update.reject_reason:
-            effects.append(CountRefusal(order, answered=False))
+        effects = _after_news(book, order, transition, now_s, has_moved=order.price != asked)
+        is_cancelled = transition is not None and transition.after is OrderState.CANCELLED
+        is_refused = is_cancelled and "PostOnly" in update.reject_reason
         if is_listed and update.status.is_open:
             effects += _still_open(book, order, now_s)
     elif update.status.is_open:
         effects = _at_rest(book, order, update, now_s, is_listed=is_listed)
     else:
         effects = _ended_otherwise(book, order, update)
+    # An order whose first news have another price than we asked was moved by the exchange (docs/bybit.md 3.13), and
+    # the next one for its level would be too. Later changes are an operator's.
+    if is_refused or (is_first and order.price != asked):
+        effects.append(CountRefusal(order, ticks, answered=False))
     if update.raw is not None:
         effects.append(KeepRaw(update))
     return effects
@@ -152,7 +157,7 @@ def _never_arrived(book: OrderBook, order: TrackedOrder, now_s: float) -> list[E
     if again:
         return again
     # With a code the exchange itself has answered, each time, and the order was never there: that is a refusal.
-    refused = [CountRefusal(order, answered=True)] if order.answered_with is not None else []
+    refused = [CountRefusal(order, order.ticks, answered=True)] if order.answered_with is not None else []
     return [*end(book, order, OrderState.REJECTED, "never reached the exchange", order.answered_with), *refused]
 
 

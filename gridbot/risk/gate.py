@@ -131,9 +131,12 @@ class Gate:
         for shadow in self._shadows:
             shadow.stream_alive(now_s)
 
-    def refused(self, order: TrackedOrder, now_s: float) -> bool:
-        """The exchange refused an order, or took it back; True when this opens the breaker of its level."""
-        return self._step(Refused(level_key(order)), now_s)
+    def refused(self, order: TrackedOrder, now_s: float, ticks: int | None = None) -> bool:
+        """The exchange refused an order, or took it back; True when this opens the breaker of its level.
+
+        `ticks` is the level it was wanted for, where it may have another price now.
+        """
+        return self._step(Refused(level_key(order, ticks)), now_s)
 
     def auth_failed(self, now_s: float) -> bool:
         """The exchange did not accept our key; True when this failure starts a cooldown."""
@@ -152,6 +155,6 @@ class Gate:
         return bool(effects)
 
 
-def level_key(order: TrackedOrder) -> LevelKey:
-    """The key under which the breaker counts the exchange's refusals."""
-    return (order.strat_id, order.direction, order.side, order.ticks)
+def level_key(order: TrackedOrder, ticks: int | None = None) -> LevelKey:
+    """The key under which the breaker counts the exchange's refusals: of this level, else of the order's."""
+    return (order.strat_id, order.direction, order.side, order.ticks if ticks is None else ticks)

@@ -18,7 +18,7 @@ from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutErr
 from gridbot.bybit.clocks import wall_ms
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.http_client import Answer, HttpClient, Outgoing
-from gridbot.bybit.session import TIME_EXPIRED, Reply, RestTransport
+from gridbot.bybit.session import ORDER_ENDPOINTS, TIME_EXPIRED, Reply, RestTransport
 from gridbot.exchange.failures import ExchangeError
 from gridbot.simulation.network import Network, RequestFate
 from gridbot.simulation.venue import Venue
@@ -66,6 +66,7 @@ class _Call:
     ) -> None:
         self.endpoint = endpoint
         self.of_ours = of_ours
+        self.is_order = endpoint in ORDER_ENDPOINTS
         self.params = params
         self.answer = answer
         self.sent_ms = 0
@@ -73,7 +74,10 @@ class _Call:
 
 
 class RestLink(RestTransport):
-    """As many requests at a time as the real one has threads, in the order they came."""
+    """As many queries at a time as the real one lets into its threads, in the order they came; orders do not wait.
+
+    The real one has a thread for each order, since the executor has no more under way than that.
+    """
 
     def __init__(
         self,
@@ -91,8 +95,10 @@ class RestLink(RestTransport):
         self._loop, self._network, self._venue = loop, network, venue
         self._context = contextvars.copy_context()
         self._outside = contextvars.Context()
-        self._free = self._slots = pool_size
+        self._free = pool_size
         self._waiting: deque[_Call] = deque()
+        """Queries."""
+        self._under_way = 0
         self._closed = False
         self._learns_from: _Call | None = None
         self._client = _Client(endpoints.rest, {})
@@ -103,14 +109,13 @@ class RestLink(RestTransport):
         if self._closed:
             call.answer.set_exception(RuntimeError("closed"))
         else:
-            self._waiting.append(call)
-            self._send_waiting()
+            self._start(call)
         return Reply(call.answer)
 
     @property
     def is_idle(self) -> bool:
         """Whether every request has been answered."""
-        return self._free == self._slots and not self._waiting
+        return not (self._under_way or self._waiting)
 
     def close(self) -> None:
         """Take no more requests; those that wait fail."""
@@ -124,12 +129,20 @@ class RestLink(RestTransport):
 
     # ------------------------------------------------------------------ inside
 
+    def _start(self, call: _Call) -> None:
+        if call.is_order:
+            self._send(call)
+        else:
+            self._waiting.append(call)
+            self._send_waiting()
+
     def _send_waiting(self) -> None:
         while self._waiting and self._free:
             self._free -= 1
             self._send(self._waiting.popleft())
 
     def _send(self, call: _Call) -> None:
+        self._under_way += 1
         call.sent_ms, call.sent_s = wall_ms(), self._loop.now_s
         self._client.outcome = None
         try:
@@ -188,7 +201,8 @@ class RestLink(RestTransport):
         self._finish(call, outcome)
 
     def _finish(self, call: _Call, outcome: dict[str, Any] | ExchangeError) -> None:
-        if call.of_ours:
+        self._under_way -= 1
+        if call.of_ours and not call.is_order:
             self._free += 1
         if not call.answer.done():
             call.answer.set_result(outcome)

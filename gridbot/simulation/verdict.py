@@ -19,7 +19,7 @@ from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
 from gridbot.simulation.worker_life import Life
 from gridbot.worker.orchestrator import Orchestrator
-from gridbot.worker.standstill import EXPECTED
+from gridbot.worker.standstill import EXPECTED, WAITING
 
 __all__ = ["MOST_FINDINGS", "Verdict"]
 
@@ -119,7 +119,7 @@ class Verdict:
         runners = orchestrator.live.values() if orchestrator is not None else ()
         why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
         if orchestrator is not None and orchestrator.context.executor.queue.creates.wanted:
-            why.append("waiting to be sent")
+            why.append(WAITING)
         if not why:
             self._wants_since = None
             return
@@ -240,8 +240,10 @@ class Verdict:
             "fees": sum((t.fees for t in totals), ZERO),
             "funding": -sum((t.funding for t in totals), ZERO),
         }
+        theirs_in_all = {"realised": account.realised, "fees": account.fees, "funding": account.funding}
         for text in run_checks.money_of_totals(
-            {"realised": account.realised, "fees": account.fees, "funding": account.funding}, sums
+            {**theirs_in_all, "balance": account.wallet},
+            {**sums, "balance": orchestrator.context.funds.wallet_balance},
         ):
             self.find("money", text)
 

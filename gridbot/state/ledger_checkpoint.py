@@ -6,8 +6,11 @@ would count what no record has. Journal segments that the next start would need,
 the state log, are kept until newer files are on the disk.
 
 So a checkpoint that ends before the journal begins is an older copy, and does not know what was counted in between: the
-ledger is then made from the journal alone, as when there is none. What was made before the journal's first execution is
-not counted again.
+ledger is then made from the journal alone, as when there is none.
+
+Without a checkpoint the ledger began when the oldest record of an earlier life was made: what the exchange has executed
+since then and no record tells is paged. Where the journal has lost its beginning, since it was not needed any more,
+that goes for what was made after its first execution: what was made before it may be counted already.
 """
 
 from __future__ import annotations
@@ -47,29 +50,28 @@ class Checkpoint:
     def load(self) -> Ledger:
         """The ledger as of the last record in the journal; the state log gets the records that the next start needs."""
         ledger, seq, read_from = self._read()
-        folded, problem, oldest = 0, "", 0
+        begins_at, problem = self._recorder.oldest_seq, ""
+        if seq and begins_at > seq + 1:
+            problem = f"{self._file} is an older copy: it ends at record {seq}, the journal begins at {begins_at}"
+            ledger, seq, read_from = Ledger(), 0, 0
+        folded, began_ms = 0, 0
         for header, record in self._recorder.replay(read_from):
-            if not oldest:
-                oldest = header.seq
-                if seq and oldest > seq + 1:
-                    problem = (
-                        f"{self._file} is an older copy: it ends at record {seq}, the journal begins at {oldest}; "
-                        "totals begin anew there"
-                    )
-                    ledger, seq, read_from = Ledger(), 0, 0
+            if not began_ms and header.run_id != self._recorder.run_id:
+                began_ms = header.local_ts // 1000
             self._states.recall(header.seq, record)
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)
                 _restore(ledger, record, is_alone=seq == 0)
-        if seq == 0 and oldest > 1 and ledger.complete_to:
-            ledger.begin(ledger.complete_to + 1)
+        if seq == 0 and began_ms:
+            is_whole = begins_at <= 1 or ledger.complete_to == 0
+            ledger.begin(began_ms if is_whole else ledger.complete_to + 1)
         self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
         self._states.begin()
         ledger.settle("worked out again at a start")
         for correction in ledger.take_corrections():
             self._recorder.record(builders.of_correction(correction))
         if problem:
-            self._on_problem(problem)
+            self._on_problem(f"{problem}; totals begin anew there")
         log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
         self._recorder.keep_above(read_from)
         return ledger

@@ -2,7 +2,8 @@
 
 One log orders everything. A document is a record of the journal (`StateRecord`), in the same write as the executions
 that changed it and before any request that follows from it. Its file is a checkpoint, which the disk gets when the
-record is safe there, so a file is never ahead of the journal::
+record is safe there, so a file is never ahead of the journal. What stops orders (`at_once`) does not wait for it: a
+journal that takes nothing must not lose a pause::
 
     keep ──► record, numbered ──► the journal's next write ──► release: the file ──► segments may go
 
@@ -115,9 +116,10 @@ class StateLog:
     # ------------------------------------------------------------------ while it runs
 
     def keep(self, name: str, document: Document, *, at_once: bool = False) -> None:
-        """Have this survive from the journal's next write on; `at_once` makes that write now.
+        """Have this survive from the journal's next write on.
 
-        `document` must not be changed afterwards. Never waits, never raises.
+        Its file follows when the record is safe; with `at_once` it waits for no record, since the journal may not take
+        any. `document` must not be changed afterwards. Never waits, never raises.
         """
         text = Json(orjson.dumps(document).decode())
         # Without room in memory there is no record; then the document counts as of the last one.
@@ -127,7 +129,8 @@ class StateLog:
         self._waiting.add(name)
         if at_once:
             self._recorder.write()
-            self.release()
+            self._waiting.discard(name)
+            self._write(name, self._newest[name])
 
     def release(self) -> None:
         """Give the disk the files whose records are safe. Call it from time to time, and at the end. Never waits."""

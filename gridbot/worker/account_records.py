@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from gridbot.incidents import Name, Standing
 from gridbot.records.recorder import Recorder
 from gridbot.risk.obstacles import ObstacleWatch, obstacles_of
-from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.standing import standing
-from gridbot.worker.standstill import EXPECTED, Standstill, step
+from gridbot.worker.standstill import EXPECTED, WAITING, Standstill, Wishes, step, untold
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -37,6 +36,8 @@ class AccountRecords:
         self._obstacles = ObstacleWatch()
         self._journal_error = ""
         self.standstill = Standstill()
+        """Of everything that is wanted: a reason against health."""
+        self._untold = Standstill()
 
     def record_state(self) -> None:
         """Record what changed since the last call: grids, and what stops orders."""
@@ -46,33 +47,35 @@ class AccountRecords:
             runner.saving.record_if_changed()
         risk_states = [runner.risk_state for runner in self._runners.values()]
         obstacles = obstacles_of(context.gate, context.executor.ip_banned_until_s, risk_states, now_s)
-        self._look_for_standstill(now_s)
-        self._look_for_incidents(risk_states, now_s)
-        for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
-            self._recorder.record(change)
-
-    def _look_for_standstill(self, now_s: float) -> None:
-        executor, wanted = self._context.executor, Counter[str]()
-        for runner in self._runners.values():
-            if not (runner.is_shadow or runner.risk_state.halted or runner.risk_state.paused):
-                wanted.update({why: n for why, n in runner.placement.refusals.items() if why not in EXPECTED})
-        if waiting := executor.queue.creates.wanted:
-            wanted["waiting to be sent"] = waiting
-        self.standstill = step(self.standstill, wanted, executor.creates_sent, now_s)
-
-    def _look_for_incidents(self, risk_states: Sequence[StrategyRiskState], now_s: float) -> None:
-        context = self._context
         found = standing(
             {context.gate: None, **{runner.gate: None for runner in self._runners.values()}},
             risk_states,
             passage=context.passage,
             ip_banned_until_s=context.executor.ip_banned_until_s,
             has_numbers=context.generations.available(1),
-            standstill=self.standstill.why,
             now_s=now_s,
             refused=self._refused,
         )
-        context.alert.look(found)
+        context.alert.look(found | self._standstill(found, now_s))
+        for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
+            self._recorder.record(change)
+
+    def _standstill(self, found: Mapping[Name, Standing], now_s: float) -> dict[Name, Standing]:
+        """The incident that nothing is sent, for causes that none of those `found` tells."""
+        wanted, sent = self._wanted(), self._context.executor.creates_sent
+        self.standstill = step(self.standstill, wanted, sent, now_s)
+        self._untold = step(self._untold, untold(wanted, found), sent, now_s)
+        return {Name("standstill"): Standing("warning", self._untold.why)} if self._untold.why else {}
+
+    def _wanted(self) -> Wishes:
+        wanted: dict[tuple[str, str], int] = {}
+        for runner in self._runners.values():
+            if not (runner.is_shadow or runner.risk_state.halted or runner.risk_state.paused):
+                refusals = runner.placement.refusals.items()
+                wanted.update({(runner.strat_id, why): count for why, count in refusals if why not in EXPECTED})
+        if waiting := self._context.executor.queue.creates.wanted:
+            wanted["", WAITING] = waiting
+        return wanted
 
     def watch_journal(self) -> None:
         """One alert when the journal cannot be written, one when it can again; trading does not wait for it."""

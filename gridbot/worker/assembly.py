@@ -41,7 +41,7 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import PreparedSymbol, prepare_account, refused_by_disk
-from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.strategy_runner import Keeping, StrategyRunner
 
 __all__ = ["Assembly"]
 
@@ -77,19 +77,7 @@ class Assembly:
         self._strategies = settings.strategies_of(spec.account)
         self.ready = False
         """Whether there is an orchestrator."""
-        self.recorder = Recorder(
-            spec.account,
-            self._run_id,
-            Journal(
-                journal_directory(spec.data_dir, spec.account),
-                spec.account,
-                settings.storage.durability,
-                disk=self._outside.journal_disk,
-            ),
-            records,
-            clock=clock,
-            keep_journal=settings.storage.keep_journal,
-        )
+        self.recorder = self._make_recorder(records)
         self.alerts = Alerts(self.recorder, alert, clock)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
@@ -192,6 +180,12 @@ class Assembly:
 
     # ------------------------------------------------------------------ parts
 
+    def _make_recorder(self, records: Any) -> Recorder:
+        account, storage = self._spec.account, self._spec.settings.storage
+        directory = journal_directory(self._spec.data_dir, account)
+        journal = Journal(directory, account, storage.durability, disk=self._outside.journal_disk)
+        return Recorder(account, self._run_id, journal, records, clock=self._clock, keep_journal=storage.keep_journal)
+
     def _make_context(self) -> WorkerContext:
         requests = RefreshRequests()
         faults = Faults(self.alerts, requests)
@@ -252,10 +246,12 @@ class Assembly:
             instrument,
             engine,
             context,
-            save_state=lambda told: states.save(name, engine.state(), told),
-            told=() if saved is None else [told for told in saved.told if self._ledger.is_new(told)],
-            holds=holds,
-            keep_holds=lambda held: self._holds.keep(name, held),
+            keeping=Keeping(
+                save_state=lambda told: states.save(name, engine.state(), told),
+                told=() if saved is None else [told for told in saved.told if self._ledger.is_new(told)],
+                keep_holds=lambda held: self._holds.keep(name, held),
+                holds=holds,
+            ),
             wire=wire,
         )
         if saved is not None:

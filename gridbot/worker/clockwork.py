@@ -14,16 +14,14 @@ One broken part does not stop the clock. Each is reported once per cause (`Fault
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Sequence
 
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
-from gridbot.worker.money_watch import MoneyWatch
-from gridbot.worker.reconciler import Reconciler
-from gridbot.worker.schedule import Intervals, Job, JobKind, ScheduleState, Second, step
+from gridbot.worker.readings import Readings
+from gridbot.worker.schedule import Intervals, ScheduleState, Second, step
 from gridbot.worker.strategy_runner import StrategyRunner
-from gridbot.worker.terms import Terms
 
 __all__ = ["TICK_S", "Clockwork"]
 
@@ -31,7 +29,7 @@ TICK_S = 1.0
 
 
 class Clockwork:
-    """One per account; `live` are the strategies with orders on the exchange, `shadows` the others, by symbol.
+    """One per account; `runners` are all its strategies.
 
     `private_alive` tells whether the private stream works; while it does, a wallet that was not pushed has not changed.
     """
@@ -39,27 +37,21 @@ class Clockwork:
     def __init__(
         self,
         context: WorkerContext,
-        live: Mapping[str, StrategyRunner],
-        shadows: Mapping[str, StrategyRunner],
-        reconciler: Reconciler,
-        money: MoneyWatch,
+        runners: Sequence[StrategyRunner],
+        readings: Readings,
         *,
         intervals: Intervals,
         jobs: Jobs,
         records: AccountRecords,
-        terms: Terms,
         private_alive: Callable[[], bool],
     ) -> None:
         self._context = context
-        self._live = live
-        self._shadows = shadows
-        self._reconciler = reconciler
-        self._money = money
+        self._runners = runners
+        self._readings = readings
         self._intervals = intervals
         self._schedule = ScheduleState()
         self._jobs = jobs
         self._records = records
-        self._terms = terms
         self._private_alive = private_alive
         self.loop_lag_s = 0.0
         """How late the last tick was, in seconds."""
@@ -97,7 +89,7 @@ class Clockwork:
 
     def _retry(self, now_s: float) -> None:
         for item in self._context.retry.due(now_s):
-            runner = next((r for r in self._live.values() if r.book.get(item.key) is not None), None)
+            runner = next((r for r in self._runners if r.book.get(item.key) is not None), None)
             if runner is not None:
                 with self._context.faults.contained(f"{runner.symbol}: another try of an order", runner.symbol):
                     runner.orders.retry(item)
@@ -105,36 +97,11 @@ class Clockwork:
     def _start_jobs(self, now_s: float) -> None:
         again = ""
         with self._context.faults.contained("looking for missing executions"):
-            again = self._reconciler.again()
+            again = self._readings.again()
         requests = self._context.requests
         second = Second(requests.wishes, self._jobs.running, again)
-        symbols = [*self._live, *self._shadows]
+        symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:
             requests.started(job)
-            self._jobs.start(job.name, self._reading(job), job.symbol)
-
-    def _reading(self, job: Job) -> Coroutine[None, None, None]:
-        match job.kind:
-            case JobKind.RECONCILE:
-                for symbol, runner in self._shadows.items():
-                    with self._context.faults.contained(f"{symbol}: reading the shadow's legs", symbol):
-                        runner.read_shadow()
-                return self._reconciler.reconcile(job.subject)
-            case JobKind.POSITIONS if job.subject in self._shadows:
-                return _read_shadow(self._shadows[job.subject])
-            case JobKind.POSITIONS:
-                return self._reconciler.positions(job.subject)
-            case JobKind.TERMS:
-                return self._terms.read(job.subject)
-            case JobKind.CLOCK:
-                return self._reconciler.measure_clock()
-            case JobKind.WALLET:
-                return self._reconciler.wallet()
-            case JobKind.MONEY:
-                return self._money.check()
-
-
-async def _read_shadow(runner: StrategyRunner) -> None:
-    """The legs of a shadow strategy are at hand; the job is one so that its risk rules are judged as often."""
-    runner.read_shadow()
+            self._jobs.start(job.name, self._readings.of(job), job.symbol)

@@ -73,6 +73,6 @@ class Alerts:
         try:
             if self._recorder is not None:
                 self._recorder.record(record)
-        except Exception:
+        except Exception:  # whatever it is: it must still be told, and an alert about it would fail in the same way
             log.exception("an alert could not be recorded")
         self._tell(level, name.key, text, name.where)

@@ -32,6 +32,7 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
+from gridbot.worker.readings import Readings
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.router import Router
 from gridbot.worker.schedule import Intervals
@@ -94,13 +95,10 @@ class Orchestrator:
         )
         self.money = MoneyWatch(parts.queries, context, lambda: parts.recorder.last_seq)
         self._jobs = Jobs(context.faults, parts.recorder.flush)
-        shadows = {symbol: runner for symbol, runner in self.runners.items() if runner.is_shadow}
         self.clockwork = Clockwork(
             context,
-            self.live,
-            shadows,
-            self.reconciler,
-            self.money,
+            runners,
+            self._readings(parts),
             intervals=Intervals(
                 order_sync_s=settings.order_sync_interval,
                 position_check_s=settings.position_check_interval,
@@ -108,13 +106,6 @@ class Orchestrator:
             ),
             jobs=self._jobs,
             records=self.records,
-            terms=Terms(
-                parts.queries,
-                parts.strategies,
-                {runner.symbol: runner.instrument for runner in runners},
-                context.passage,
-                parts.begin_anew,
-            ),
             private_alive=lambda: self.streams.private_alive,
         )
         self._checkpoint = parts.checkpoint
@@ -195,6 +186,12 @@ class Orchestrator:
                     runner.orders.cancel_all("session_loss_limit")
 
     # ------------------------------------------------------------------ inside
+
+    def _readings(self, parts: Parts) -> Readings:
+        instruments = {symbol: runner.instrument for symbol, runner in self.runners.items()}
+        terms = Terms(parts.queries, parts.strategies, instruments, parts.context.passage, parts.begin_anew)
+        shadows = {symbol: runner.shadow for symbol, runner in self.runners.items() if runner.shadow is not None}
+        return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults)
 
     def _wake(self) -> None:
         if self._routing:

@@ -8,6 +8,7 @@ executor.
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 
 from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent
 from gridbot.orders import life_events
@@ -49,12 +50,14 @@ class OrderManager:
         self._instrument = instrument
         self._context = context
         self._is_shadow = wire is not None
+        self.batch: AbstractContextManager[None] = nullcontext() if self._is_shadow else context.executor.batch
+        """What is submitted and withdrawn in it is sent at its end."""
         self._steps = OrderSteps(risk_state, context, gate, wire, log)
 
     # ------------------------------------------------------------------ what is wanted
 
     def submit(self, proposal: Proposal) -> None:
-        """Queue a new order that the gate has admitted. Call `pump` after the last one of a batch."""
+        """Queue a new order that the gate has admitted; several in a `batch`, or call `pump` after the last one."""
         order = TrackedOrder(
             strat_id=self.strat_id,
             symbol=self.symbol,

@@ -36,7 +36,7 @@ class PassageWatch:
 
     def moved(self, transition: Transition) -> None:
         """An order has another state: one that rests after all has got through, whatever its answer was."""
-        if transition.before in UNPROVED and transition.after is OrderState.OPEN:
+        if transition.after is OrderState.OPEN and transition.before in UNPROVED:
             self._take(Accepted(_lane(transition.order)), transition.order.symbol)
 
     def terms_read(self, symbol: str, text: str) -> None:

@@ -44,8 +44,11 @@ class Placement:
         self._settled: Sequence[Intent] = ()
         """Intents of which none can be sent until the epoch changes. The engine repeats the same object."""
         self._settled_epoch = 0
-        self.refusals: Counter[Refusal] = Counter()
+
+    @property
+    def refusals(self) -> Counter[Refusal]:
         """How many levels wait, by reason, as of the last decision: why there are fewer orders than levels."""
+        return Counter(self._refused.values())
 
     def act(self, intents: Sequence[Intent]) -> None:
         """Cancels first, then closes, then opens from the nearest price outwards. On the hot path."""
@@ -54,28 +57,30 @@ class Placement:
             return
         places = []
         refused: dict[tuple[Direction, int], Refusal] = {}
-        for intent in intents:
-            if isinstance(intent, CancelIntent):
-                self._orders.cancel(intent.key, intent.reason)
-            elif intent.reduce_only and not risk_state.legs[intent.direction].size:
-                refused[intent.direction, intent.ticks] = Refusal.NOT_COVERED  # true of half the levels of a flat leg
-            else:
-                places.append(self._proposal(intent))
-        now_s = self._context.clock.monotonic_s()
-        has_numbers = self._context.generations.available(len(places))
-        for proposal in wire_order(places):
-            # A number that is not reserved on the disk might be used twice. The disk is asked again all the while.
-            refusal = self._gate.admit(risk_state, proposal, now_s) if has_numbers else Refusal.NO_NUMBER
-            if refusal is None:
-                self._orders.submit(proposal)
-            else:
-                refused[proposal.direction, proposal.ticks] = refusal
-                if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
-                    self._record_refusal(proposal, refusal)
-        self._refused, self.refusals = refused, Counter(refused.values())
-        if len(refused) == len(intents) and self.refusals.keys() <= PRICE_BLIND:
-            self._settled, self._settled_epoch = intents, risk_state.epoch
-        self._orders.pump()
+        with self._orders.batch:
+            for intent in intents:
+                if isinstance(intent, CancelIntent):
+                    self._orders.cancel(intent.key, intent.reason)
+                elif intent.reduce_only and not risk_state.legs[intent.direction].size:
+                    # True of half the levels of a flat leg.
+                    refused[intent.direction, intent.ticks] = Refusal.NOT_COVERED
+                else:
+                    places.append(self._proposal(intent))
+            now_s = self._context.clock.monotonic_s()
+            has_numbers = self._context.generations.available(len(places))
+            for proposal in wire_order(places):
+                # A number that is not reserved on the disk might be used twice. The disk is asked again all the while.
+                refusal = self._gate.admit(risk_state, proposal, now_s) if has_numbers else Refusal.NO_NUMBER
+                if refusal is None:
+                    self._orders.submit(proposal)
+                else:
+                    refused[proposal.direction, proposal.ticks] = refusal
+                    if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
+                        self._record_refusal(proposal, refusal)
+            epoch = risk_state.epoch
+        self._refused = refused
+        if len(refused) == len(intents) and PRICE_BLIND.issuperset(refused.values()):
+            self._settled, self._settled_epoch = intents, epoch
 
     def _proposal(self, intent: PlaceLimitIntent) -> Proposal:
         price = self._instrument.price(intent.ticks)

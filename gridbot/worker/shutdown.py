@@ -74,7 +74,7 @@ async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
         orchestrator.context.executor.pump()
         await clock.sleep(POLL_S)
         for runner, _ in open_legs:
-            runner.check_positions()
+            orchestrator.context.requests.refresh_positions(runner.symbol)
     return [
         f"{runner.symbol}: {leg.size} {direction} is still open; close it by hand"
         for runner in orchestrator.live.values()

@@ -26,14 +26,13 @@ def standing(
     passage: PassageWatch,
     ip_banned_until_s: float | None,
     has_numbers: bool,
-    standstill: str = "",
     now_s: float,
     refused: Iterable[RefusedStrategy] = (),
 ) -> dict[Name, Standing]:
     """Everything that stands at `now_s` (monotonic).
 
-    `gates` are the account's and those of shadow strategies; `refused` are strategies that could not start;
-    `standstill` says why nothing is sent though orders are wanted.
+    `gates` are the account's and those of shadow strategies; `refused` are strategies that could not start. A
+    standstill is not here: it is what none of these tells (`AccountRecords`).
     """
     found: dict[Name, Standing] = {}
     for gate in gates:
@@ -44,8 +43,6 @@ def standing(
     if not has_numbers:
         text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
         found[Name("no_order_number")] = Standing("error", text)
-    if standstill:
-        found[Name("standstill")] = Standing("warning", standstill)
     for one in refused:
         found[Name(f"halt.{one.symbol}", one.strat_id)] = Standing("error", str(one))
     for state in strategies:

@@ -6,20 +6,28 @@
       ▲                              │                                  │
       └── a create leaves, or none is wanted ◄──────────────────────────┘
 
-Whatever the cause (a ban, no numbers, no money, a breaker), it is told within a minute. Not counted is what an operator
-has wanted so, and what has its own incident: pause, halt, loss limit and the caps; nor levels that need no order.
+Not counted is what an operator has wanted so (`EXPECTED`: pause, the caps), nor levels that need no order. Whatever
+else the cause (a ban, no numbers, no money, a breaker), health has a reason within a minute. One cause is one incident:
+`untold` leaves out the orders whose obstacle another open incident names (`TOLD_BY`), so the incident `standstill` is
+about what no other one tells. Reason and incident are two states of this step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from gridbot.incidents import Name
 from gridbot.risk.refusals import Refusal
 
-__all__ = ["EXPECTED", "STANDS_S", "Standstill", "step"]
+__all__ = ["EXPECTED", "STANDS_S", "TOLD_BY", "WAITING", "Standstill", "Wishes", "step", "untold"]
 
 STANDS_S = 45.0
+WAITING = "waiting to be sent"
+"""What an order waits for that the gate has admitted."""
+Wishes = Mapping[tuple[str, str], int]
+"""Orders that are wanted, counted by strategy ("": the account's queue) and by what they wait for."""
 EXPECTED = frozenset(
     {
         Refusal.LEVEL_TAKEN,
@@ -36,6 +44,16 @@ EXPECTED = frozenset(
     }
 )
 """Refusals that are no standstill."""
+TOLD_BY: Mapping[str, str] = {
+    WAITING: "ip_ban",
+    Refusal.AUTH_COOLDOWN: "auth",
+    Refusal.NO_NUMBER: "no_order_number",
+    Refusal.STALE_PRICE: "stale_price",
+    # What the exchange has refused in a row (`risk/passage.py`) holds the levels back, and may be for want of money.
+    Refusal.BREAKER_OPEN: "refused",
+    Refusal.FUNDS: "refused",
+}
+"""The first word of the incident that tells why such orders wait: of their strategy, or of the account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +68,24 @@ class Standstill:
     why: str = ""
 
 
-def step(state: Standstill, wanted: Mapping[str, int], sent: int, now_s: float) -> Standstill:
-    """A second has passed. `wanted` counts orders by what they wait for."""
+def untold(wanted: Wishes, standing: Collection[Name]) -> Wishes:
+    """The wishes whose obstacle no incident names that stands."""
+    told = {(name.where, name.key.partition(".")[0]) for name in standing}
+    return {
+        (strategy, why): count
+        for (strategy, why), count in wanted.items()
+        if told.isdisjoint({(strategy, TOLD_BY.get(why, "")), ("", TOLD_BY.get(why, ""))})
+    }
+
+
+def step(state: Standstill, wanted: Wishes, sent: int, now_s: float) -> Standstill:
+    """A second has passed; `sent` creates have left by now."""
     if not wanted or sent != state.sent or state.since_s is None:
         return Standstill(now_s if wanted else None, sent)
     if now_s - state.since_s < STANDS_S:
         return Standstill(state.since_s, sent)
-    causes = ", ".join(f"{count} {cause}" for cause, count in sorted(wanted.items()))
+    counts = Counter[str]()
+    for (_, why), count in wanted.items():
+        counts[why] += count
+    causes = ", ".join(f"{count} {cause}" for cause, count in sorted(counts.items()))
     return Standstill(state.since_s, sent, f"nothing was sent for {STANDS_S:.0f} s though orders are wanted: {causes}")

@@ -9,7 +9,8 @@ else behaves in the same way.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from gridbot.config.account_models import StrategyConfig
@@ -34,21 +35,34 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.order_manager import OrderManager
 from gridbot.worker.placement import Placement
 from gridbot.worker.position_sizer import PositionSizer
-from gridbot.worker.shadow_wire import ShadowNews, ShadowWire
+from gridbot.worker.shadow_side import ShadowSide
+from gridbot.worker.shadow_wire import ShadowWire
 from gridbot.worker.strategy_positions import StrategyPositions
 from gridbot.worker.strategy_saving import StrategySaving
 
-__all__ = ["StrategyRunner"]
+__all__ = ["Keeping", "StrategyRunner"]
 
-NOTHING = Holds()
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What an earlier process left of a strategy, and how this one leaves it to the next. No call waits for the disk.
+
+    `save_state` is called when the state has changed, with the executions that are not recorded yet; `told` are
+    executions that the engine knows from an earlier life though nobody may have counted them. `keep_holds` is called
+    when pause or halt (`holds`) have changed.
+    """
+
+    save_state: Callable[[Collection[str]], None] = lambda told: None
+    told: Collection[str] = ()
+    keep_holds: Callable[[Holds], None] = lambda holds: None
+    holds: Holds = field(default_factory=Holds)
+
+
+NOTHING = Keeping()
 
 
 class StrategyRunner:
-    """See the module. `save_state` is called when the state has changed, with the executions that are not recorded yet.
-
-    `told` are executions that the engine knows from an earlier life though nobody may have counted them. `holds` are
-    what an earlier process left; `keep_holds` is called when pause or halt have changed. None may wait for the disk.
-    """
+    """See the module. A `wire` makes it a shadow strategy."""
 
     def __init__(
         self,
@@ -57,10 +71,7 @@ class StrategyRunner:
         engine: Strategy,
         context: WorkerContext,
         *,
-        save_state: Callable[[Collection[str]], None] = lambda told: None,
-        told: Collection[str] = (),
-        holds: Holds = NOTHING,
-        keep_holds: Callable[[Holds], None] = lambda holds: None,
+        keeping: Keeping = NOTHING,
         wire: ShadowWire | None = None,
     ) -> None:
         self.instrument = instrument
@@ -76,8 +87,8 @@ class StrategyRunner:
         self._wire = wire
         self.book = OrderBook(instrument)
         self.sizer = PositionSizer(config, instrument)
-        self.risk_state = _risk_state(config, self.book, context.clock.wall_ms, keep_holds)
-        self.risk_state.restore(holds)
+        self.risk_state = _risk_state(config, self.book, context.clock.wall_ms, keeping.keep_holds)
+        self.risk_state.restore(keeping.holds)
         self.gate.enroll(self.risk_state)
         self.orders = OrderManager(self.risk_state, instrument, context, self.gate, log=self.log, wire=wire)
         self.positions = StrategyPositions(
@@ -86,17 +97,18 @@ class StrategyRunner:
         self.placement = Placement(
             self.risk_state, instrument, context, sizer=self.sizer, orders=self.orders, gate=self.gate
         )
-        self.saving = StrategySaving(self.strat_id, engine, context.recorder, save_state, told)
+        self.saving = StrategySaving(self.strat_id, engine, context.recorder, keeping.save_state, keeping.told)
         self._wants = config.decided_by.wants
         context.faults.enroll(self.symbol, self.halt)
-        if wire is not None:
-            wire.connect(self)
+        self.shadow = None if wire is None else ShadowSide(self, wire, context)
+        """What only a shadow strategy has."""
 
     # ------------------------------------------------------------------ control
 
     def ready(self) -> None:
         """Everything is reconciled with the exchange: decide from the next price on."""
-        self.read_shadow()
+        if self.shadow is not None:
+            self.shadow.read_legs()
         self.risk_state.set_ready(ready=True)
 
     def stop(self) -> None:
@@ -214,10 +226,6 @@ class StrategyRunner:
         if WalletEvent in self._wants:
             self._note(wallet)
 
-    def check_positions(self) -> None:
-        """Have our legs read again soon: the stream may have lost a change."""
-        self._context.requests.refresh_positions(self.symbol)
-
     def _note(self, event: Event) -> None:
         """Let the strategy take note of an event other than a ticker; it decides with the next ticker.
 
@@ -233,37 +241,13 @@ class StrategyRunner:
             reason = f"the exchange reduced our {execution.direction} by {execution.qty} ({execution.exec_type})"
             self.risk_state.pause(Who.LIQUIDATION, reason)
             self.orders.drop_unsent("paused")
-            self.check_positions()
+            self._context.requests.refresh_positions(self.symbol)
             self._context.alert(
                 "error",
                 f"reduced.{self.symbol}",
                 f"{self.symbol}: {reason}; the strategy is paused",
                 self.strat_id,
             )
-
-    # ------------------------------------------------------------------ of a shadow strategy only
-
-    def read_shadow(self) -> None:
-        """Take both legs as they would be now, as REST and stream tell a live strategy."""
-        if self._wire is not None:
-            for position in self._wire.positions():
-                self.on_position_update(position, source="shadow")
-
-    def hear(self, news: Sequence[ShadowNews]) -> None:
-        """What became of its orders."""
-        with self._context.faults.contained(f"{self.symbol}: news of the shadow's orders", self.symbol):
-            for event in news:
-                if isinstance(event, ExecutionEvent):
-                    self.on_execution(event, source="shadow")
-                else:
-                    self.on_order_update(event)
-            self.read_shadow()  # the exchange tells both legs and wallet with each change of an order
-        self._context.shadows.wallet_changed()
-
-    def hear_wallet(self, wallet: WalletEvent) -> None:
-        """The account's wallet as it would be."""
-        with self._context.faults.contained(f"{self.symbol}: the shadow's wallet", self.symbol):
-            self.on_wallet(wallet)
 
 
 def _risk_state(

@@ -30,7 +30,8 @@ class ChildKind(StrEnum):
 class ChildSpec:
     """A child to be run. `entry` is "package.module:function"; `args` must survive pickling.
 
-    `ends_session`: when it ends with exit code 0, everything stops, as at the end of a replay.
+    `ends_session`: when it ends with exit code 0, everything stops, as at the end of a replay. `keeps_state`: what it
+    knows survives it.
     """
 
     name: str
@@ -40,4 +41,5 @@ class ChildSpec:
     account: str = ""
     needs_paper: bool = False
     ends_session: bool = False
+    keeps_state: bool = True
     policy: RestartPolicy = field(default_factory=RestartPolicy)

@@ -82,6 +82,7 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
         entry="supervisor.children.entry_points:paper",
         args=(config, logs),
         ends_session=market.source == "replay" and market.at_end == "stop",
+        keeps_state=config.paper.state_file is not None,
         policy=at_once,
     )
     uses_paper = any(worker.needs_paper for worker in workers)

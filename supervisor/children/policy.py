@@ -54,7 +54,10 @@ from supervisor.children.policy_types import (
 )
 from supervisor.exit_codes import ExitCode
 
-__all__ = ["step"]
+__all__ = ["NOT_IN_TIME", "step"]
+
+NOT_IN_TIME = "it did not stop in time"
+"""`killed_for` of a process that outlasted the deadline of its stop."""
 
 
 def step(
@@ -230,7 +233,7 @@ def _escalate(now: float, state: ChildState, actions: list[Action]) -> ChildStat
         if state.after is not After.FAIL:
             actions.append(Alert("ERROR", "did not stop in time; it is killed"))
         actions.append(Do.KILL)
-        killed_for = state.killed_for or "it did not stop in time"
+        killed_for = state.killed_for or NOT_IN_TIME
         return replace(state, kill_at=None, terminate_at=None, killed_for=killed_for)
     if state.terminate_at is not None and now >= state.terminate_at:
         actions.append(Do.TERMINATE)

@@ -26,6 +26,7 @@ __all__ = ["processes_of", "stop", "stop_supervisor"]
 
 POLL_S = 0.02
 FORCE_GRACE_S = 5.0
+NOTHING_LEFT = "nothing is left running"
 
 
 @declared_command(STOP)
@@ -43,11 +44,13 @@ def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | 
     if pid is None:
         raise CommandError(f"no supervisor runs in {data_dir}", ExitCode.NOT_RUNNING)
     everyone: list[psutil.Process] = []
+    killed: list[str] = []
     try:
         with ControlClient(data_dir) as client:
             everyone = processes_of(client.status())
             client.stop(mode=mode, force=force)
             gone = client.wait_closed(timeout)
+            killed = client.farewell.get("killed", [])
     except (NotRunning, Unanswered) as error:
         gone = _without_answer(data_dir, pid, force, str(error))
     left = _outlasting(everyone, max(0.5, timeout - (time.monotonic() - began)) if gone else 0.0)
@@ -57,8 +60,10 @@ def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | 
             f"still running after {timeout:g} s: pid {pids or pid}; wait longer with --timeout, or use --force",
             ExitCode.TIMEOUT,
         )
-    how = "by force" if force else "in order"
-    return f"stopped {how} in {time.monotonic() - began:.1f} s; nothing is left running"
+    seconds = time.monotonic() - began
+    if killed and not force:
+        return f"stopped in {seconds:.1f} s; {', '.join(killed)} did not stop in time and was killed; {NOTHING_LEFT}"
+    return f"stopped {'by force' if force else 'in order'} in {seconds:.1f} s; {NOTHING_LEFT}"
 
 
 def processes_of(status: dict[str, Any]) -> list[psutil.Process]:

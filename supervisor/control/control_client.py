@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -37,6 +38,7 @@ class ControlClient:
         self._timeout = timeout
         self._socket: socket.socket | None = None
         self._buffer = bytearray()
+        self.farewell: Json = {}
 
     def request(self, op: str, *, timeout: float | None = None, **fields: Any) -> Json:
         """Send a request and wait for its answer, `timeout` seconds (None: the client's own timeout).
@@ -76,17 +78,22 @@ class ControlClient:
         return self.request("worker", timeout=wait_s + self._timeout, **fields)
 
     def wait_closed(self, timeout: float) -> bool:
-        """Whether the supervisor closed this connection within `timeout` seconds: its children are gone by then."""
+        """Whether the supervisor closed this connection within `timeout` seconds: its children are gone by then.
+
+        `farewell` then has what it said last to one who had asked for the end.
+        """
         if self._socket is None:
             return True
         self._socket.settimeout(timeout)
         try:
-            while self._socket.recv(1 << 16):
-                pass
+            while said := self._socket.recv(1 << 16):
+                self._buffer += said
         except TimeoutError:
             return False
         except OSError:
             pass
+        with contextlib.suppress(ValueError):  # it was killed before it said anything, or in the middle of it
+            self.farewell = dict(json.loads(self._buffer))
         self.close()
         return True
 

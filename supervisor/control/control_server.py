@@ -31,14 +31,17 @@ Handler = Callable[[Json], Awaitable[Json]]
 
 
 class ControlServer:
-    """Listens from `open` to `close`; `handler` answers one request.
+    """Listens from `open` to `close`; `handler` answers one request, and whoever has asked for the end is told
+    `farewell` at the end.
 
     Only the holder of the data directory's lock may open it.
     """
 
-    def __init__(self, data_dir: Path, handler: Handler) -> None:
+    def __init__(self, data_dir: Path, handler: Handler, farewell: Callable[[], Json] = dict) -> None:
         self._data_dir = data_dir
         self._handler = handler
+        self._farewell = farewell
+        self._awaiting_end: dict[asyncio.StreamWriter, None] = {}
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
         self._private: Path | None = None
@@ -79,6 +82,8 @@ class ControlServer:
         if self._server is not None:
             self._server.close()
             serving = [task for task in self._clients.values() if task is not None]
+            for writer in self._awaiting_end:
+                writer.write(encode(self._farewell()))
             for writer in self._clients:
                 writer.close()
             if serving:
@@ -117,19 +122,25 @@ class ControlServer:
         self._clients[writer] = asyncio.current_task()
         try:
             while line := await reader.readline():
-                writer.write(await self._answer(line))
+                writer.write(await self._answer(line, writer))
                 await writer.drain()
         except (ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line beyond the limit, or the end
             pass
         finally:
             self._clients.pop(writer, None)
+            self._awaiting_end.pop(writer, None)
             writer.close()
 
-    async def _answer(self, line: bytes) -> bytes:
+    async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> bytes:
         """One line. A fault of ours is reported and refuses this request; the next one is answered again."""
         try:
             request = read_request(line)
-            return encode(refused(request) if isinstance(request, str) else await self._handler(request))
+            if isinstance(request, str):
+                return encode(refused(request))
+            answer = await self._handler(request)
+            if request["op"] == "stop" and answer.get("ok"):
+                self._awaiting_end[writer] = None
+            return encode(answer)
         except Exception as error:  # noqa: BLE001 - reported with its traceback
             background.report("a request on the control socket", error)
             return encode(refused(f"unexpected {type(error).__name__}: {error}; the supervisor's log has it"))

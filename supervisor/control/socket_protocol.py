@@ -2,8 +2,8 @@
 
 A unix socket `control.sock` in the data directory, mode 0600. Each request is one line of JSON with a text "op", each
 answer one line `{"ok": true, ...}` or `{"ok": false, "error": text}`, with `"unanswered": true` when that is because a
-worker did not answer in time. A path that is too long for the kernel (about 100
-bytes) is replaced by one in a private directory below the temporary directory, written into `control.path`.
+worker did not answer in time. A path that is too long for the kernel (about 100 bytes) is replaced by one in a private
+directory below the temporary directory, written into `control.path`.
 
 `gridbot.commands.command_table` has the commands and their arguments. One for the fleet is an "op" itself, with its
 arguments beside it; one for an account or a strategy is the "name" of the "op" `worker`, its arguments the "args".
@@ -12,7 +12,7 @@ arguments beside it; one for an account or a strategy is the "name" of the "op" 
 |--------------------------------------------------------------|----------------------------------------------------|
 | {"op": "ping"}                                               | {"ok", "pid", "version", "state"}                  |
 | {"op": "status"}                                             | {"ok", "status": model of supervisor.status.model} |
-| {"op": "stop", "mode": null or a mode, "force": bool}        | {"ok"}; the connection closes when all is gone     |
+| {"op": "stop", "mode": null or a mode, "force": bool}        | {"ok"}; when all is gone {"ok", "killed"}, then EOF |
 | {"op": "restart", "child": name or account}                  | {"ok", "child"}; also takes a child out of FATAL   |
 | {"op": "worker", "account", "name", "args": {}, "wait_s": 5} | {"ok", "delivered", "result"}                      |
 """

@@ -32,10 +32,10 @@ from typing import Any
 
 from gridbot import background
 from supervisor.children.child import Child
-from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
+from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
@@ -120,7 +120,7 @@ class Supervisor:
         self._lock.acquire()
         self._journal.open(self.plan.snapshot)
         loop = asyncio.get_running_loop()
-        control = ControlServer(self.plan.data_dir, self._operations.handle)
+        control = ControlServer(self.plan.data_dir, self._operations.handle, self._farewell)
         with background.watch(loop, self._faults.report):
             try:
                 await control.open()
@@ -161,6 +161,13 @@ class Supervisor:
             self._finished.set()  # `run` kills whatever is left
         elif force:
             self._force_until = self._force_until or self._clock() + FORCE_S
+
+    def _farewell(self) -> dict[str, Any]:
+        """Who had to be killed because it did not stop in time, for whoever waits for the end."""
+        return {
+            "ok": True,
+            "killed": [child.spec.name for child in self._fleet if child.state.killed_for == NOT_IN_TIME],
+        }
 
     def status(self) -> dict[str, Any]:
         """The model of `supervisor.status.model`, with all that the children have said up to this moment."""
@@ -231,6 +238,6 @@ class Supervisor:
         if child.spec.ends_session and code == ExitCode.OK and not self._stopping.begun:
             log.info("%s has ended in order, and with it this session", child.spec.name)
             self.stop()
-        elif child.spec.kind is ChildKind.PAPER and not self._stopping.begun:
+        elif not child.spec.keeps_state and not self._stopping.begun:
             text = "is gone, and with it the orders, positions and balances of its accounts"
             self._alerts.add(child, "CRITICAL", text, "lost")

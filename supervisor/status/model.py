@@ -10,7 +10,8 @@ Four axes, kept apart:
 | freshness | `freshness` of an account     | active stale offline (offline also when its process does not report)  |
 
 A report shows how things were when it was made. Its ages grow until the next one comes; when that is overdue, a running
-child is not healthy, whatever it said last: it may be frozen, and `reasons` says for how long nothing came.
+child is not healthy, whatever it said last: it may be frozen, and `reasons` says for how long nothing came. Nor is one
+healthy that stops.
 
 The model's own `health` and `reasons` sum them up for humans and exit codes: `healthy` only when every process is
 RUNNING and every account is healthy and active. `format` changes when a field changes its meaning or goes away.
@@ -194,12 +195,16 @@ def _account(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
     process = _process(now, facts, reasons)
     health, freshness = reported.get("health"), reported.get("freshness", Freshness.OFFLINE.value)
     own = [str(reason) for reason in reported.get("reasons", ())]
-    silence = _silence(now, facts)
-    if silence:
-        own.insert(0, silence)
+    is_running = process["state"] == ProcessState.RUNNING.value
+    doubt = _silence(now, facts)
+    if not is_running and health == AccountHealth.HEALTHY.value:
+        doubt = f"the process is {process['state']}"
+    if doubt:
+        own.insert(0, doubt)
         health = AccountHealth.DEGRADED.value if health == AccountHealth.HEALTHY.value else health
+    if doubt and is_running:
         freshness = Freshness.STALE.value if freshness == Freshness.ACTIVE.value else freshness
-    if process["state"] == ProcessState.RUNNING.value:
+    if is_running:
         if health != AccountHealth.HEALTHY.value:
             reasons.append(f"{facts.account} is {health or 'not reporting'}" + (f": {'; '.join(own)}" if own else ""))
         elif freshness != Freshness.ACTIVE.value:

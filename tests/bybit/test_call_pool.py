@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -26,7 +29,55 @@ def test_no_more_threads_than_asked_for():
     pool.shutdown(wait=True)
 
 
-def test_after_shutdown_waiting_jobs_fail_and_new_ones_are_refused():
+def test_urgent_jobs_wait_for_no_ordinary_one():
+    """As many as there are threads for; ordinary jobs beyond the size of the pool leave those threads alone."""
+    pool = DaemonPool(2, "test", urgent=2)
+    release, all_run = threading.Event(), threading.Barrier(3)
+    slow = [pool.submit(release.wait, 5) for _ in range(6)]
+    urgent = [pool.submit_urgent(all_run.wait, 5) for _ in range(2)]
+    all_run.wait(5)  # both run at a time
+    assert [job.result(5) >= 0 for job in urgent] == [True, True]
+    assert sum(job.running() for job in slow) <= 2
+    release.set()
+    assert [job.result(5) for job in slow] == [True] * 6
+    pool.shutdown(wait=True)
+
+
+def test_ordinary_jobs_run_in_the_order_they_came_and_never_more_than_the_size():
+    pool = DaemonPool(1, "test", urgent=3)
+    begun: list[int] = []
+    ended: list[int] = []
+    at_a_time: set[int] = set()
+
+    def work(number: int) -> None:
+        begun.append(number)
+        at_a_time.add(len(begun) - len(ended))
+        ended.append(number)
+
+    pool.submit_urgent(pow, 1, 1).result(5)  # all threads run
+    for job in [pool.submit(work, number) for number in range(50)]:
+        job.result(5)
+    assert begun == ended == list(range(50))
+    assert at_a_time == {1}
+    pool.shutdown(wait=True)
+
+
+def test_a_pool_that_is_only_asked_has_no_threads_for_urgent_jobs():
+    pool = DaemonPool(1, "only-asked", urgent=4)
+
+    def running() -> int:
+        return sum(thread.name.startswith("only-asked-") for thread in threading.enumerate())
+
+    pool.submit(pow, 1, 1).result(5)
+    assert running() == 1
+    pool.submit_urgent(pow, 1, 1).result(5)
+    assert running() == 5
+    pool.shutdown(wait=True)
+    assert running() == 0
+
+
+@pytest.mark.parametrize("submit", [DaemonPool.submit, DaemonPool.submit_urgent])
+def test_after_shutdown_waiting_jobs_fail_and_new_ones_are_refused(submit: Callable[..., Future[Any]]):
     pool = DaemonPool(1, "test")
     started, release = threading.Event(), threading.Event()
 
@@ -36,12 +87,12 @@ def test_after_shutdown_waiting_jobs_fail_and_new_ones_are_refused():
 
     under_way = pool.submit(work)
     assert started.wait(5)
-    waiting = pool.submit(pow, 1, 1)
+    waiting = submit(pool, pow, 1, 1)
     pool.shutdown()
     with pytest.raises(RuntimeError, match="closed"):
         waiting.result(5)
     with pytest.raises(RuntimeError, match="closed"):
-        pool.submit(pow, 1, 1)
+        submit(pool, pow, 1, 1)
     release.set()
     assert under_way.result(5)
 

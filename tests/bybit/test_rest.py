@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
-from gridbot.exchange.requests import RateLimit
-from tests.bybit.rest_session import REALTIME, D, Session, listing, pages
+from gridbot.exchange.requests import ORDERS_AT_ONCE, RateLimit
+from tests.bybit.rest_session import REALTIME, D, Session, listing, order, pages
 from tests.bybit.support import (
     KEY,
     Asked,
@@ -159,6 +159,39 @@ def test_calls_run_side_by_side_and_the_loop_goes_on():
 
             exchange.on[REALTIME] = meet
             assert await asyncio.gather(*(rest.open_orders() for _ in range(4))) == [[]] * 4
+
+    run(scene())
+
+
+def test_orders_do_not_wait_for_look_ups():
+    """A create waited behind look-ups that had no answer, and left 18 s after the strategy had been paused."""
+
+    async def scene() -> None:
+        async with Session(pool_size=1) as (exchange, rest):
+            release, arrived, all_there = asyncio.Event(), 0, asyncio.Event()
+
+            async def hang(_: Asked) -> dict[str, Any]:
+                await release.wait()
+                return listing()
+
+            async def meet(_: Asked) -> dict[str, Any]:
+                nonlocal arrived
+                arrived += 1
+                if arrived == ORDERS_AT_ONCE:
+                    all_there.set()
+                await all_there.wait()
+                return envelope({"orderId": "o1", "orderLinkId": ""})
+
+            exchange.on[REALTIME] = hang
+            for endpoint in ("create", "cancel"):
+                exchange.on[f"/v5/order/{endpoint}"] = meet
+            look_ups = [asyncio.create_task(rest.open_orders()) for _ in range(6)]
+            await eventually(lambda: exchange.asked)
+            creates = [rest.orders.place_order(order()) for _ in range(ORDERS_AT_ONCE - 1)]
+            await asyncio.gather(*creates, rest.orders.cancel_order("BTCUSDT", order_id="o1"))
+            assert exchange.paths().count(REALTIME) == 1
+            release.set()
+            assert await asyncio.gather(*look_ups) == [[]] * 6
 
     run(scene())
 

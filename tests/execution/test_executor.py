@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -85,6 +86,29 @@ async def test_a_cancel_does_not_wait_for_the_budget_of_orders() -> None:
     assert len(bench.clock.timers) == 1
     await bench.clock.advance(2)
     assert [links for _, links in bench.gateway.sent] == [["first"], ["old"], ["second"]]
+
+
+async def test_a_batch_leaves_at_its_end_without_a_timer() -> None:
+    bench = Bench()
+    with bench.executor.batch:
+        bench.place("a", "b")
+        assert bench.clock.timers == []
+        assert bench.gateway.sent == []
+    assert bench.gateway.sent == [("order/create-batch", ["a", "b"])]
+    assert bench.clock.timers == []
+    bench.place("c")
+    assert bench.clock.timers == [0.0], "the batch is over: what nobody pumps asks again"
+
+
+async def test_what_a_broken_batch_has_queued_leaves_in_the_next_turn() -> None:
+    """Whoever contains the fault may drop it before that."""
+    bench = Bench()
+    with contextlib.suppress(LookupError), bench.executor.batch:
+        bench.cancel("a")
+        raise LookupError
+    assert bench.gateway.sent == []
+    await bench.clock.advance(0)
+    assert bench.gateway.sent == [("order/cancel", ["a"])]
 
 
 async def test_after_the_end_nothing_asks_by_itself() -> None:

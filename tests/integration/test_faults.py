@@ -1,9 +1,9 @@
 """Campaigns: an exchange that loses, repeats, delays and reorders, troubles on top, a death in the middle.
 
 While prices run about, connections drop or are refused, the address is banned, the exchange's clock is off and is set
-back, its process is replaced by another one on the same files, or network and streams are away altogether. Afterwards the
-invariants of docs/architecture.md 7 must hold, whatever the seed. GRIDBOT_CAMPAIGNS=50 runs more seeds; in every tenth
-the outage lasts 65 s, longer than any fixed look back.
+back, its process is replaced by another one on the same files, or network and streams are away altogether. Afterwards
+the invariants of docs/architecture.md 7 must hold, whatever the seed. GRIDBOT_CAMPAIGNS=50 runs more seeds; in every
+tenth the outage lasts 65 s, longer than any fixed look back.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ def test_a_close_that_another_order_covers_already_is_told_with_that_order(tmp_p
 
     async def part(bench: Bench) -> None:
         await bench.price()
-        [*_] = await bench.until(lambda: resting(bench.paper), "orders", prices=True)
+        await bench.until(lambda: resting(bench.paper), "orders", prices=True)
         highest = max(order.price for order in resting(bench.paper) if order.side == "Buy")
 
         def fill_and_cover() -> None:

@@ -8,18 +8,13 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from gridbot.core import Direction, Side
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
 from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import IntentRecord, OrderRecord, RunRecord
-from gridbot.risk.refusals import Refusal
-from gridbot.worker.health import account_health
 from gridbot.worker.shutdown import cancel_everything, flatten
-from gridbot.worker.startup import StartRefused
 from tests.integration.worker_bench import (
     BTC,
     account_of,
@@ -304,44 +299,6 @@ def test_a_shadow_strategy_decides_and_sends_nothing(tmp_path: Path) -> None:
     assert {r.verdict for r in records(tmp_path) if isinstance(r, IntentRecord)} <= {"shadow", "refused"}
 
 
-def test_a_wrong_tick_refuses_the_start_before_any_order(tmp_path: Path) -> None:
-    """incident L30."""
-    config = settings(tmp_path, {**BTC, "tick_size": "0.5"})
-
-    async def run() -> None:
-        with exchange(config) as paper:
-            with pytest.raises(StartRefused, match=r"expected tick_size 0\.5.*exchange has 0\.1"):
-                async with trading(config, paper):
-                    pass
-            assert ever(paper) == 0
-
-    asyncio.run(run())
-
-
-def test_the_loss_limit_latches_cancels_and_survives_a_restart(tmp_path: Path) -> None:
-    config = settings(tmp_path, accounts=[{"name": "alice", "caps": {"session_loss_limit": "0.01"}}])
-
-    async def run() -> None:
-        with exchange(config) as paper:
-            async with trading(config, paper) as bench:
-                await bench.quiet()
-                paper.set_price("BTCUSDT", "49890")
-                await bench.until(lambda: bench.size(Direction.LONG) > 0)
-                bench.assembly.orchestrator.guard_losses()  # the fee of one fill is more than a cent
-                assert bench.assembly.context.gate.loss_latched
-                await bench.until(lambda: not resting(paper), "nothing rests any more")
-            async with trading(config, paper) as bench:
-                paper.set_price("BTCUSDT", "49891")
-                await bench.until(lambda: bench.runner().risk_state.last_price == D(49891))
-                assert bench.assembly.context.gate.loss_latched
-                assert resting(paper) == []
-                bench.assembly.orchestrator.losses.clear()
-                paper.set_price("BTCUSDT", "49892")
-                await bench.until(lambda: len(resting(paper)) > 0, "trading again after an operator looked")
-
-    asyncio.run(run())
-
-
 def test_a_position_from_before_is_taken_over_with_its_entry(tmp_path: Path) -> None:
     """Realised PnL of the first close needs the entry that the exchange remembers, not ours."""
     first, second = settings(tmp_path / "one"), settings(tmp_path / "two")
@@ -362,84 +319,5 @@ def test_a_position_from_before_is_taken_over_with_its_entry(tmp_path: Path) -> 
                 paper.set_price("BTCUSDT", str(close.price + 10))
                 totals = bench.assembly.context.ledger.of("btc")
                 await bench.until(lambda: totals.realised == (close.price - D(49900)) * D("0.01"), "the profit")
-
-    asyncio.run(run())
-
-
-def test_a_fault_in_one_event_halts_its_strategy_which_still_knows_the_price(tmp_path: Path) -> None:
-    """Incident L59: what goes wrong with one event takes nothing else with it; the position can still be closed."""
-    config = settings(tmp_path)
-
-    async def run() -> None:
-        with exchange(config) as paper:
-            async with trading(config, paper) as bench:
-                await bench.quiet()
-                runner = bench.runner()
-                paper.set_price("BTCUSDT", "49890")
-                await bench.until(lambda: bench.size(Direction.LONG) > 0)
-
-                def broken(*_: object) -> None:
-                    raise RuntimeError("a fault of ours")
-
-                runner.engine.on_event = broken  # type: ignore[assignment, method-assign]
-                paper.set_price("BTCUSDT", "49889")
-                await bench.until(lambda: runner.risk_state.halted, "the halt")
-                assert "a fault of ours" in runner.risk_state.halted
-                paper.set_price("BTCUSDT", "49850")
-                await bench.until(lambda: runner.risk_state.last_price == D(49850), "the price known all the same")
-                assert await cancel_everything(bench.assembly.orchestrator, 10) == []
-                assert await flatten(bench.assembly.orchestrator, 10) == []
-
-    asyncio.run(run())
-
-
-def test_a_symbol_that_is_no_longer_listed_halts_its_own_strategy_alone(tmp_path: Path) -> None:
-    gone = {**BTC, "strat_id": "gone", "symbol": "GONEUSDT"}
-    config = settings(tmp_path, gone, BTC)
-
-    async def run() -> None:
-        with exchange(config) as paper:
-            async with trading(config, paper) as bench:
-                await bench.quiet()
-                orchestrator = bench.assembly.orchestrator
-                health = account_health(orchestrator, state="running", uptime_s=1, pid=1, rss=1)
-                shown = {row["strat_id"]: (row["state"], row["reason"]) for row in health["strategies"]}
-                assert shown["btc"] == ("active", "")
-                assert shown["gone"][0] == "halted"
-                assert "expected to trade GONEUSDT, the exchange says: Not supported symbols" in shown["gone"][1]
-                assert health["health"] == "degraded"
-                assert [key for _, key, _ in bench.alerts] == ["halt.GONEUSDT"]
-
-    asyncio.run(run())
-
-
-def test_levels_outside_the_price_band_wait_until_it_has_them(tmp_path: Path) -> None:
-    """Last 4 % above mark: the exchange moved our buys to 51000, and they were cancelled and placed again for ever."""
-    config = settings(tmp_path)
-    market = {
-        "source": "manual",
-        "mark_halflife_s": 100_000,
-        "symbols": {"BTCUSDT": {"price": "50000"}, "ETHUSDT": {"price": "2500"}},
-    }
-
-    async def run() -> None:
-        with exchange(config, market=market) as paper:
-            async with trading(config, paper) as bench:
-                await bench.quiet()
-                await asyncio.to_thread(paper.set_price, "BTCUSDT", "52000")
-                await bench.until(lambda: bench.runner().risk_state.last_price == D(52000))
-                await bench.until(lambda: Refusal.PRICE_BAND in bench.runner().placement.refusals, "levels that wait")
-                await bench.until(lambda: bench.assembly.context.executor.idle, "the answers")
-                before = ever(paper)
-                for cent in range(1, 40):
-                    await asyncio.to_thread(paper.set_price, "BTCUSDT", str(52000 + D(cent) / 10))
-                await bench.until(lambda: bench.runner().risk_state.last_price == D("52003.9"))
-                await bench.until(lambda: bench.assembly.context.executor.idle, "the answers")
-                assert ever(paper) == before, "nothing is sent that would be moved"
-                assert {order.price for order in resting(paper) if order.side is Side.BUY} <= {
-                    order.price for order in bench.runner().book
-                }
-                health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
-                assert health["strategies"][0]["waiting"]["outside_price_band"] > 0
 
     asyncio.run(run())

@@ -21,11 +21,13 @@ from gridbot.orders.order_invariants import executed_of, never_sent_after_withdr
 from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_place
 from gridbot.orders.reconcile import adopted
 from gridbot.orders.retry import RetryQueue
-from tests.orders.helpers import INSTRUMENT
+from tests.orders.helpers import INSTRUMENT, update
 
 __all__ = ["REFUSALS", "Exchange", "OurSide", "Real"]
 
 ZERO = Decimal(0)
+MOVED_TICKS = 1
+"""How far the exchange moves an order that it gives another price."""
 LOST = make_error("no answer in time", ErrorKind.AMBIGUOUS)
 REFUSALS = {
     "busy": make_error("too many visits", ErrorKind.RATE_LIMIT),
@@ -58,22 +60,11 @@ class Exchange:
         self.clock = 0
         self.frames: list[OrderUpdateEvent] = []
         self.executions: list[ExecutionEvent] = []
-        self.count = 0
 
     def create(self, order: TrackedOrder) -> OrderAck | ExchangeError:
         if order.link_id in self.orders:
             return make_error("duplicate", ErrorKind.DUPLICATE)
-        self.count += 1
-        row = OrderUpdateEvent(
-            symbol=order.symbol,
-            order_id=f"x{self.count}",
-            order_link_id=order.link_id,
-            side=order.side,
-            direction=order.direction,
-            price=order.price,
-            qty=order.qty,
-            status=OrderStatus.NEW,
-        )
+        row = update(order, OrderStatus.NEW)
         self.orders[order.link_id] = Real(row)
         self.change(order.link_id)
         return OrderAck(row.order_id, order.link_id)
@@ -136,6 +127,8 @@ class OurSide:
         self.asked: list[TrackedOrder] = []
         self.refusal = ""
         self.cooldown = False
+        self.counted: list[tuple[str, int]] = []
+        """Refusals that were counted: the order and the level."""
         self.executed = executed_of(self.book)
 
     # ------------------------------------------------------------------ the shell
@@ -169,7 +162,8 @@ class OurSide:
             case life_effects.CountAuthFailure(error=error):
                 if self.cooldown:
                     self.take(life_events.KeyFailing(error))
-            case life_effects.CountRefusal(order=order, answered=answered):
+            case life_effects.CountRefusal(order=order, ticks=ticks, answered=answered):
+                self.counted.append((order.link_id, ticks))
                 self.take(life_events.LevelBroken(order, answered))
             case life_effects.HaltStrategy(order=order, error=error):
                 self.take(life_events.StrategyHalted(order, error))
@@ -190,8 +184,12 @@ class OurSide:
             self.answers.append(life_events.Placed(order, OrderResult.denied("not sent")))
             return
         answer: OrderAck | ExchangeError = REFUSALS.get(how, LOST)
-        if order.link_id in self.exchange.orders or how in ("ack", "lost reply"):
+        if order.link_id in self.exchange.orders or how in ("ack", "moved", "lost reply"):
+            is_new = order.link_id not in self.exchange.orders
             answer = self.exchange.create(order)
+            if how == "moved" and is_new:
+                self.exchange.frames.pop()
+                self.exchange.change(order.link_id, price=INSTRUMENT.price(order.ticks + MOVED_TICKS))
         if how == "lost reply":
             answer = LOST
         if how == "late":
@@ -214,7 +212,11 @@ class OurSide:
     def news(self, row: OrderUpdateEvent) -> None:
         known = self.book.get(row.order_link_id) or self.book.get(row.order_id)
         assert known is not None
+        is_first, asked, ticks, before = not known.exchange_ts, known.price, known.ticks, len(self.counted)
         self.take(life_events.Heard(known, row))
+        if is_first and known.price != asked:
+            self.count("moved by the exchange")
+            assert self.counted[before:] == [(known.link_id, ticks)]
 
     def execution(self, execution: ExecutionEvent) -> None:
         self.exchange.executions.remove(execution)

@@ -21,7 +21,15 @@ from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import adopted
 from gridbot.orders.reconciliation import step
 from gridbot.orders.retry import Tries
-from tests.orders.helpers import INSTRUMENT, OWNER, hold_for_gone, hold_for_rejected, keep_after_cancel, make_order
+from tests.orders.helpers import (
+    INSTRUMENT,
+    OWNER,
+    hold_for_gone,
+    hold_for_rejected,
+    keep_after_cancel,
+    make_order,
+    update,
+)
 
 __all__ = ["HAND_SYMBOL", "STRATEGY", "Account", "Asking", "Exchange"]
 
@@ -45,18 +53,7 @@ class Exchange:
     """The size of both legs before our first execution."""
 
     def accept(self, order: TrackedOrder, late_ms: int) -> OrderUpdateEvent:
-        row = OrderUpdateEvent(
-            symbol=order.symbol,
-            order_id=f"x-{order.link_id}",
-            order_link_id=order.link_id,
-            side=order.side,
-            direction=order.direction,
-            price=order.price,
-            qty=order.qty,
-            status=OrderStatus.NEW,
-            exchange_ts=self.now_ms,
-            created_ts=self.now_ms,
-        )
+        row = update(order, OrderStatus.NEW, ts=self.now_ms, created_ts=self.now_ms)
         self.listed_from[order.link_id] = self.now_ms + late_ms
         return self._set(row)
 

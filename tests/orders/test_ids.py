@@ -47,7 +47,7 @@ def test_the_documented_example() -> None:
 
 
 def test_the_largest_numbers_that_there_may_be_fit_and_larger_ones_are_refused_when_the_id_is_built() -> None:
-    """The price of a coin at 1e-10 USDT a tick, a hundred times as many orders as a clock of milliseconds counts."""
+    """The price of a coin at 1e-10 USDT a tick, fifty times what a clock of milliseconds shows today."""
     assert len(wire_id(OWNER, Side.BUY, Direction.LONG, **MOST)) == MAX_LENGTH
     for name, most in MOST.items():
         with pytest.raises(ValueError, match="at most 36 characters, got 37"):

@@ -114,7 +114,7 @@ def test_a_refused_create_is_over_and_says_why() -> None:
     assert bench.take(bench.placed(REFUSED)) == [
         life_effects.Log("warning", said),
         Transition(order, OrderState.PENDING, OrderState.REJECTED, str(REFUSED), 0, 10001),
-        life_effects.CountRefusal(order, answered=True),
+        life_effects.CountRefusal(order, order.ticks, answered=True),
     ]
     assert not order.on_wire
 

@@ -24,11 +24,13 @@ def test_an_order_that_was_held_to_be_over_and_is_listed_lives_again(situation: 
     order = bench.order
     order.withdrawn = ""
     was, row = order.state, bench.row(OrderStatus.PARTIALLY_FILLED, "0.004", 10, price=D("101"))
+    is_first, level = not order.exchange_ts, order.ticks
     effects = bench.take(life_events.Revived(row))
     text = f"BTCUSDT: {order.key} was held to be {was} and rests on the exchange (Buy @ 101); it is followed again"
     assert effects == [
         Transition(order, was, OrderState.PARTIALLY_FILLED, f"was held to be {was}, and rests", 10),
         life_effects.TellOperator("warning", "revived.BTCUSDT", text, "s1"),
+        *([life_effects.CountRefusal(order, level, answered=False)] if is_first else []),
     ]
     assert bench.book.has_live(order.direction, 1010)
     assert (order.cum_exec_qty, order.on_wire) == (D("0.004"), True)

@@ -28,7 +28,7 @@ from tests.orders.life_model import REFUSALS, OurSide
 
 EXAMPLES = examples(40)
 ZERO = Decimal(0)
-CREATES = st.sampled_from(["ack", "ack", "ack", "lost", "lost reply", "late", "denied", *REFUSALS])
+CREATES = st.sampled_from(["ack", "ack", "ack", "lost", "moved", "lost reply", "late", "denied", *REFUSALS])
 LEVELS = st.tuples(st.integers(990, 992), st.sampled_from(Side), st.sampled_from(Direction))
 
 CHAPTERS = {
@@ -36,6 +36,7 @@ CHAPTERS = {
     "the key fails": ["create busy", "answer", "cooldown", "place", "create key", "answer"],
     "halted": ["create halt", "answer"],
     "tried again": ["create busy", "answer", "time"],
+    "moved by the exchange": ["create moved", "answer", "hear"],
     "restarted": ["create ack", "restart"],
     "cancel without effect": ["create ack", "answer", "hear", "withdraw", "cancel undone", "answer", "compare"],
     "cancel waits": ["create ack", "answer", "hear", "withdraw", "cancel busy", "answer"],
@@ -96,7 +97,7 @@ class Life(OurSide, RuleBasedStateMachine):
         """A step of a chapter: about the newest order."""
         what, _, how = act.partition(" ")
         if what == "place":
-            self.place(FIRST_OF_CHAPTERS + self.made, Side.BUY, Direction.LONG)
+            self.place(FIRST_OF_CHAPTERS + 2 * self.made, Side.BUY, Direction.LONG)
             return
         order = self.mine[-1]
         match what:

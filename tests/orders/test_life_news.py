@@ -13,7 +13,7 @@ from gridbot.orders.life_moves import OFF_TICK, TAKEN
 from gridbot.orders.life_news import OFF_STEP
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, Tries
-from tests.orders.helpers import make_order
+from tests.orders.helpers import INSTRUMENT, make_order
 from tests.orders.life_bench import BUSY, LATER_TS, NO_SUCH_ORDER, LifeBench, expected, names, outcomes
 
 D = Decimal
@@ -159,8 +159,41 @@ def test_a_post_only_order_that_would_take_counts_as_refused_once() -> None:
     """Each repetition of the frame counted again, so that one doubled frame could open a level's breaker."""
     bench = LifeBench().reach("acknowledged")
     news = bench.heard(OrderStatus.CANCELLED, reject_reason="EC_PostOnlyWillTakeLiquidity")
-    assert bench.take(news)[-1] == life_effects.CountRefusal(bench.order, answered=False)
+    assert bench.take(news)[-1] == life_effects.CountRefusal(bench.order, bench.order.ticks, answered=False)
     assert bench.take(news) == []
+
+
+@pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved", "held to be rejected"])
+@pytest.mark.parametrize("event", ["heard", "listed"])
+def test_an_order_that_comes_to_life_at_another_price_counts_as_refused_for_the_level_it_was_wanted_for(
+    situation: str, event: str
+) -> None:
+    """Beyond the price band the exchange moves it: it was cancelled there and placed again, for ever."""
+    bench = LifeBench().reach(situation)
+    level = bench.order.ticks
+    row = bench.row(OrderStatus.NEW, price=INSTRUMENT.price(level + 7))
+    news = life_events.Heard(bench.order, row) if event == "heard" else life_events.Revived(row)
+    counted = [effect for effect in bench.take(news) if isinstance(effect, life_effects.CountRefusal)]
+    assert counted == [life_effects.CountRefusal(bench.order, level, answered=False)]
+    assert bench.order.ticks == level + 7
+    assert bench.take(news) == [], "the frame comes twice"
+
+
+def test_an_order_that_is_moved_and_taken_back_at_once_counts_once() -> None:
+    bench = LifeBench().reach("acknowledged")
+    level = bench.order.ticks
+    news = bench.heard(
+        OrderStatus.CANCELLED, price=INSTRUMENT.price(level + 7), reject_reason="EC_PostOnlyWillTakeLiquidity"
+    )
+    assert names(bench.take(news)) == "[pending>cancelled] CountRefusal"
+
+
+@pytest.mark.parametrize("situation", ["open", "partially filled", "cancel sent"])
+def test_an_order_that_is_amended_by_hand_is_no_refusal(situation: str) -> None:
+    bench = LifeBench().reach(situation)
+    amended = bench.heard(OrderStatus.NEW, "0.004" if situation == "partially filled" else "0", price=D("100.7"))
+    assert "CountRefusal" not in names(bench.take(amended))
+    assert bench.order.price == D("100.7")
 
 
 def test_the_end_of_an_order_for_another_reason_is_no_refusal() -> None:
@@ -308,7 +341,7 @@ def test_an_order_that_never_arrives_and_was_answered_with_a_code_counts_as_refu
     over, counted = bench.take(life_events.LookedUp(bench.order, life_events.LookUp.NEVER_ARRIVED))
     assert isinstance(over, Transition)
     assert (over.after, over.ret_code) == (OrderState.REJECTED, 181001)
-    assert counted == life_effects.CountRefusal(bench.order, answered=True)
+    assert counted == life_effects.CountRefusal(bench.order, bench.order.ticks, answered=True)
 
 
 def test_a_cancel_that_had_no_effect_is_sent_again_a_few_times() -> None:

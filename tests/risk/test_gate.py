@@ -138,3 +138,7 @@ def test_five_key_failures_hold_the_account_for_the_time_that_is_configured(cool
 
 def test_a_level_is_known_by_strategy_leg_side_and_price() -> None:
     assert level_key(make_order(ticks=1001)) == ("s1", Direction.LONG, Side.BUY, 1001)
+
+
+def test_an_order_that_the_exchange_has_moved_counts_for_the_level_it_was_wanted_for() -> None:
+    assert level_key(make_order(ticks=1001), 1002) == ("s1", Direction.LONG, Side.BUY, 1002)

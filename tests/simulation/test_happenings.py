@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from gridbot.core import WalletEvent
+from gridbot.risk.funds import Funds
 from gridbot.simulation.run import Run, run_plan
 from gridbot.simulation.run_faults import CREATE_CODES, Fault, FaultKind, Plan
 from gridbot.simulation.stage import Result
@@ -65,6 +67,17 @@ def test_a_liquidation_that_pauses_nothing_is_found(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("gridbot.risk.strategy_state.StrategyRiskState.pause", lambda *_: None)
     result = run_plan(Plan(5, 60.0, False, (fault(FaultKind.LIQUIDATION, 40.0),)))
     assert {finding.invariant for finding in result.findings} == {"halted-sends-nothing"}
+
+
+def test_a_balance_that_stays_behind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Funds.seen
+
+    def seen(funds: Funds, wallet: WalletEvent, now_s: float) -> Funds:
+        return real(funds, wallet if funds.wallet is None else funds.wallet, now_s)
+
+    monkeypatch.setattr(Funds, "seen", seen)
+    result = run_plan(Plan(5, 60.0, False, ()))
+    assert [(finding.invariant, finding.text.split(":")[0]) for finding in result.findings] == [("money", "balance")]
 
 
 def test_one_way_mode_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+from gridbot.simulation import run_checks
 from gridbot.simulation.run_faults import FaultKind, Plan, draw_plan
 from gridbot.simulation.shrink import shrink
 
@@ -16,6 +20,21 @@ def test_every_kind_is_drawn_and_none_lasts_longer_than_the_run() -> None:
     plans = [draw_plan(seed, 600) for seed in range(60)]
     assert {fault.kind for plan in plans for fault in plan.faults} == set(FaultKind)
     assert all(fault.at_s >= 0 and fault.at_s + fault.for_s <= 600.01 for plan in plans for fault in plan.faults)
+
+
+def test_the_page_about_the_simulator_names_every_kind_and_every_invariant() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    faults, invariants = page.split("\n## ")[3], page.split("\n## ")[5]
+    named = [name for row in re.findall(r"^\| (`[^|]+) \|", faults, re.M) for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(FaultKind)
+    assert run_checks.__doc__ is not None
+    ours = re.findall(r"^([a-z]+(?:-[a-z]+)*) {2,}", run_checks.__doc__, re.M)
+    assert {
+        name for row in re.findall(r"^\| (`[^|]+) \|", invariants, re.M) for name in re.findall(r"`([\w-]+)`", row)
+    } == {
+        *ours,
+        *("order-rules", "reconcile-rules", "gate-rules", "queue-rules"),
+    }
 
 
 def test_faults_and_time_are_left_out() -> None:

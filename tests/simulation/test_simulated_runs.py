@@ -137,6 +137,14 @@ def test_a_death_is_followed_by_a_life_that_adopts_the_orders() -> None:
     assert any("orders adopted" in line and " 0 orders adopted" not in line for line in trace.lines)
 
 
+def test_a_ledger_lost_before_its_first_execution_still_has_what_was_filled_meanwhile() -> None:
+    """Counting began anew with the start, and the fills of the time in between were never recorded."""
+    death: dict[str, str | float | int] = {"steps": 6, "away_s": 69.0, "torn": 0, "spoils": "ledger", "how": "garbled"}
+    result = run_plan(Plan(3024, 40.0, True, (Fault(1, FaultKind.DEATH, 25.1, 0.0, death),)))
+    assert result.findings == []
+    assert result.counts["fills"] > 0
+
+
 @pytest.mark.parametrize("times", ["5", "0.1"])
 @pytest.mark.parametrize("seed", [5, 6])
 def test_a_change_of_the_tick_size_over_a_restart_leaves_one_ladder(seed: int, times: str) -> None:

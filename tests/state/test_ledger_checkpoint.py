@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -14,11 +15,14 @@ from gridbot.core.leg_history import Holding
 from gridbot.records import builders
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord
 from gridbot.records.recorder import Recorder
+from gridbot.segment_file import segment_path
 from gridbot.state.documents import StateFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.state_files import StateFiles
 from gridbot.state.state_log import StateLog
 from tests.store.kit import execution, make_recorder, ticker
+
+NUMBERS = itertools.count(1)
 
 
 class Life:
@@ -26,6 +30,7 @@ class Life:
 
     def __init__(self, data_dir: Path) -> None:
         self.recorder: Recorder = make_recorder(data_dir, segment_bytes=2000)
+        self.recorder.run_id = f"life-{next(NUMBERS)}"
         self.files = StateFiles(data_dir / "state" / "alice")
         self.problems: list[str] = []
         self.checkpoint = Checkpoint(
@@ -81,6 +86,30 @@ def test_a_checkpoint_that_cannot_be_used_is_made_again_from_the_journal(tmp_pat
     again.end()
 
 
+@pytest.mark.parametrize("content", [None, b'{"seq": 3'])
+def test_a_ledger_whose_checkpoint_is_lost_began_with_its_journal(tmp_path: Path, content: bytes | None) -> None:
+    """It began with the start, or with its first execution: what was filled before that was never recorded."""
+    life = Life(tmp_path)
+    assert life.ledger.complete_to == 0
+    life.recorder.record(ticker(1))
+    life.recorder.flush()
+    life.ledger.begin(life.recorder.replay().__next__()[0].local_ts // 1000 + 250)
+    life.checkpoint.save_now(life.ledger)
+    life.end()
+    if content is None:
+        life.files.path("ledger.json").unlink()
+    else:
+        life.files.path("ledger.json").write_bytes(content)
+    again = Life(tmp_path)
+    ledger = again.ledger
+    assert ledger.complete_to == ledger.checked_to == life.ledger.complete_to - 250
+    again.trade(1, 1)
+    again.end()
+    third = Life(tmp_path)
+    assert third.ledger.complete_to == ledger.complete_to, "an execution does not move where paging goes on"
+    third.end()
+
+
 def test_segments_stay_until_the_checkpoint_behind_them_is_on_the_disk(tmp_path: Path) -> None:
     life = Life(tmp_path)
     life.trade(1, 20)
@@ -120,7 +149,7 @@ def test_a_copy_that_ends_before_the_journal_begins_counts_nothing_twice(tmp_pat
     life.recorder.ack(life.recorder.last_seq)
     life.trade(21, 40)
     first = next(record for _, record in life.recorder.replay() if isinstance(record, ExecutionRecord))
-    assert first.exec_id > "e-3"
+    assert first.exchange_ts > 1_700_000_000_003 + 1
     assert life.ledger.last_exec_ts == 1_700_000_000_040
     life.end()
     file.write_bytes(older)
@@ -132,6 +161,53 @@ def test_a_copy_that_ends_before_the_journal_begins_counts_nothing_twice(tmp_pat
     assert again.ledger.last_exec_ts == life.ledger.last_exec_ts
     assert [f"{file} is an older copy" in text for text in again.problems] == [True] * (copy == "older")
     again.end()
+
+
+@pytest.mark.parametrize("copy", ["older", "torn"])
+def test_without_an_execution_in_the_journal_counting_begins_where_it_begins(tmp_path: Path, copy: str) -> None:
+    """What was filled after the last life's end is paged; what is before it may be counted already."""
+    life = Life(tmp_path)
+    life.trade(1, 3)
+    life.checkpoint.save_now(life.ledger)
+    file = life.files.path("ledger.json")
+    older = file.read_bytes() if copy == "older" else b"{"
+    life.trade(4, 9)
+    for number in range(40):
+        life.recorder.record(ticker(number))
+        life.recorder.flush()
+    life.checkpoint.save_now(life.ledger)
+    life.checkpoint.release()
+    life.recorder.ack(life.recorder.last_seq)
+    left = list(life.recorder.replay())
+    assert not [record for _, record in left if isinstance(record, ExecutionRecord)]
+    life.end()
+    file.write_bytes(older)
+    again = Life(tmp_path)
+    assert again.ledger.totals == {}
+    assert again.ledger.complete_to - OVERLAP_MS == left[0][0].local_ts // 1000
+    again.end()
+
+
+def test_a_torn_end_of_the_journal_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
+    """Numbers go on above the record that was torn: the hole is no lost beginning."""
+    life = Life(tmp_path)
+    life.trade(1, 3)
+    life.checkpoint.save_now(life.ledger)
+    saved, at = life.recorder.last_seq, life.recorder.journal.position
+    life.recorder.record(ticker(4))
+    life.end()
+    with segment_path(life.recorder.journal.directory, at[0]).open("r+b") as segment:
+        segment.seek(at[1] + 30)
+        segment.write(b"\0")
+    again = Life(tmp_path)
+    assert again.recorder.stats.damages
+    again.recorder.record(ticker(5))
+    again.end()
+    third = Life(tmp_path)
+    assert third.recorder.replay(saved).__next__()[0].seq > saved + 1
+    assert third.problems == []
+    assert_counted(third.ledger, 3)
+    third.end()
 
 
 def test_nothing_is_written_when_nothing_was_counted(tmp_path: Path) -> None:

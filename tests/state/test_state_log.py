@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,34 @@ def test_a_file_is_written_when_its_record_is_safe_and_not_before(tmp_path: Path
     assert life.files.flush()
     assert json.loads(life.path.read_bytes())["seq"] == 1
     life.die()
+
+
+@pytest.mark.parametrize("halts", [True, False])
+def test_what_stops_orders_goes_to_its_file_when_the_journal_refuses_it(tmp_path: Path, halts: bool) -> None:
+    """The latch of a loss was in neither when the worker ended, and the next life made it good (seeds 330, 3056)."""
+    refused = False
+
+    def write(descriptor: int, data: bytes) -> int:
+        if refused:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return os.write(descriptor, data)
+
+    life = Life(tmp_path, disk=SegmentDisk(os.open, write, os.close))
+    life.log.keep("latch.json", {"latched": ""}, at_once=True)
+    assert life.files.flush()
+    refused = True
+    life.record(ticker(1))
+    life.log.keep("latch.json", {"latched": "lost 1 USDT"}, at_once=halts)
+    number = life.recorder.last_seq
+    assert life.files.flush()
+    life.die()
+    again = Life(tmp_path)
+    found = again.log.load("latch.json")
+    assert found is not None
+    assert found["latched"] == ("lost 1 USDT" if halts else "")
+    again.record(ticker(2))
+    assert not halts or again.recorder.last_seq > number
+    again.die()
 
 
 def test_executions_after_the_state_are_told_and_those_before_are_not(tmp_path: Path) -> None:

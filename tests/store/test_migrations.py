@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from decimal import Decimal
@@ -180,7 +181,10 @@ def test_a_change_of_the_tables_is_a_new_version_or_stands_in_the_file_of_this_o
 
     Where that is so, write the newest file again (see the module); otherwise add a Migration.
     """
-    assert tables_now() == (HERE / f"schema_v{SCHEMA_VERSION}.sql").read_text()
+    newest = f"schema_v{SCHEMA_VERSION}.sql"
+    assert tables_now() == (HERE / newest).read_text()
+    page = (HERE.parents[1] / "docs" / "where-a-change-goes.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"schema_v\d+\.sql", page)) == {newest}
 
 
 def test_versions_are_counted_without_gaps() -> None:

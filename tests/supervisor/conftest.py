@@ -63,7 +63,8 @@ class Rig:
         return {"name": "writer", "kind": "writer", "entry": "writer", "args": [str(self.notes_path)], **more}
 
     def paper(self, entry="paper", **more):
-        return {"name": "paper", "kind": "paper", "entry": entry, "args": [str(self.notes_path)], **more}
+        own = {"name": "paper", "kind": "paper", "entry": entry, "args": [str(self.notes_path)], "keeps_state": False}
+        return {**own, **more}
 
     def launch(self, *children, cwd=ROOT, within=(), **policy):
         """Start without waiting; `within`: a command that runs it, such as `unshare`."""

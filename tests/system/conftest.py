@@ -18,7 +18,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,15 +26,13 @@ from typing import Any
 import psutil
 import pytest
 
+from benchmarks.parts.own_supervisor import ROOT, OwnSupervisor, Status, child_rows
 from supervisor.cli.stop import processes_of
 from supervisor.control.control_client import ControlClient, ControlError
 
-ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0
 DEMO = (ROOT / "conf" / "demo.yaml").read_text(encoding="utf-8")
 """The demo configuration, to be written elsewhere or to be changed by a test."""
-
-Status = dict[str, Any]
 
 
 def wait_for(condition: Callable[[], Any], what: str, detail: Callable[[], str] = lambda: "") -> Any:
@@ -55,31 +52,14 @@ def is_gone(process: psutil.Process) -> bool:
         return True
 
 
-class Session:
+class Session(OwnSupervisor):
     """One supervisor with its data directory. `launch` starts it without waiting, `start` waits for it."""
 
     def __init__(self, data_dir: Path, config: Path) -> None:
-        self.data_dir = data_dir
-        self.config = config
-        self.console = data_dir.parent / f"{data_dir.name}.console"
-        self.supervisor: subprocess.Popen[bytes] | None = None
+        super().__init__(data_dir, config, data_dir.parent / f"{data_dir.name}.console")
         self._seen: set[psutil.Process] = set()
 
     # --- start and stop -----------------------------------------------------------------------------------------
-
-    def launch(self) -> subprocess.Popen[bytes]:
-        """`start` in the foreground, its console going to a file."""
-        with self.console.open("ab") as console:
-            self.supervisor = subprocess.Popen(
-                [*self._command("start"), "-c", str(self.config)],
-                cwd=self.data_dir.parent,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                start_new_session=True,
-            )
-        return self.supervisor
 
     def start(self) -> Status:
         """Launch and wait until every process runs and every account is healthy and fresh."""
@@ -155,9 +135,7 @@ class Session:
 
     def process(self, name: str) -> Status:
         """The process axis of a child by its name in `status`, such as worker-alice, writer or paper."""
-        status = self.status()
-        rows = [row["process"] for row in (*status["accounts"], status["writer"], status["paper"]) if row]
-        return next(row for row in rows if row["name"] == name)
+        return child_rows(self.status())[name]
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to a child, once it has a process; its pid. After SIGKILL the supervisor has noticed it."""
@@ -179,17 +157,8 @@ class Session:
 
     # --- use ----------------------------------------------------------------------------------------------------
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command of `gridbot-supervisor` on this data directory, as a user would give it."""
-        return subprocess.run(
-            self._command(*arguments),
-            cwd=self.data_dir.parent,
-            env={**self._environment(), "GRIDBOT_CONFIG_PATH": str(self.config)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=2 * DEADLINE_S,
-        )
+    def run(self, *arguments: str, within_s: float | None = 2 * DEADLINE_S) -> subprocess.CompletedProcess[str]:
+        return super().run(*arguments, within_s=within_s)
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
         """Rows of one statement by the `sql` command."""
@@ -221,14 +190,6 @@ class Session:
         elif self.peek() is not None:
             self.run("stop", "--force")
         self.assert_nothing_left()
-
-    @staticmethod
-    def _command(*arguments: str) -> list[str]:
-        return [sys.executable, "-m", "supervisor", *arguments]
-
-    def _environment(self) -> dict[str, str]:
-        own = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
-        return {**own, "PYTHONPATH": str(ROOT), "GRIDBOT_DATA_DIR": str(self.data_dir)}
 
 
 class Sessions:

@@ -36,7 +36,7 @@ def test_the_commands_of_the_readme_work_in_their_order(gridbot: Any, root: Path
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=root,
-            env=session._environment(),
+            env=session.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

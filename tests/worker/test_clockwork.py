@@ -11,13 +11,14 @@ from gridbot.core import OrderStatus
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.jobs import Jobs
+from gridbot.worker.readings import Readings
 from gridbot.worker.schedule import Intervals
 from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, strategy, ticker
 
 
 @dataclass
-class Readings:
+class Asked:
     """As much of a `Reconciler` and a `MoneyWatch` as the clockwork asks; notes what is read."""
 
     done: list[str] = field(default_factory=list)
@@ -69,29 +70,33 @@ class Bench:
     def __init__(self, account: AccountBench | None = None) -> None:
         self.account = account or AccountBench()
         self.account.start()
-        self.readings = Readings()
+        self.asked = Asked()
         self.kept = Kept()
         self.private_alive = True
+        self.readings = Readings(
+            self.asked,  # type: ignore[arg-type]
+            self.asked,  # type: ignore[arg-type]
+            self.asked,  # type: ignore[arg-type]
+            {} if self.account.runner.shadow is None else {"BTCUSDT": self.account.runner.shadow},
+            self.account.context.faults,
+        )
         self.clockwork = Clockwork(
             self.account.context,
-            {} if self.account.runner.is_shadow else {"BTCUSDT": self.account.runner},
-            {"BTCUSDT": self.account.runner} if self.account.runner.is_shadow else {},
-            self.readings,  # type: ignore[arg-type]
-            self.readings,  # type: ignore[arg-type]
+            [self.account.runner],
+            self.readings,
             intervals=Intervals(order_sync_s=60, position_check_s=30, wallet_s=20),
             jobs=Jobs(self.account.context.faults, lambda: None),
             records=self.kept,  # type: ignore[arg-type]
-            terms=self.readings,  # type: ignore[arg-type]
             private_alive=lambda: self.private_alive,
         )
 
     async def second(self) -> list[str]:
         """What is read in the next second."""
-        self.readings.done.clear()
+        self.asked.done.clear()
         self.account.clock.now_s += 1
         self.clockwork.tick(self.account.clock.now_s)
         await settle()
-        return self.readings.done
+        return self.asked.done
 
 
 async def test_everything_is_read_in_the_first_second_and_then_at_its_interval() -> None:
@@ -110,7 +115,7 @@ async def test_missing_executions_are_paged() -> None:
     bench = Bench()
     await bench.second()
     bench.account.clock.now_s += 5
-    bench.readings.why_again = "executions of a finished order are missing"
+    bench.asked.why_again = "executions of a finished order are missing"
     assert await bench.second() == ["reconcile: executions of a finished order are missing"]
 
 
@@ -150,7 +155,7 @@ async def test_a_retry_that_is_due_is_sent() -> None:
 async def test_a_reconcile_that_is_asked_for_while_one_runs_follows_it() -> None:
     """The second one was dropped (issue 11, kind 1)."""
     bench = Bench()
-    busy = bench.readings.busy = asyncio.Event()
+    busy = bench.asked.busy = asyncio.Event()
     await bench.second()
     bench.account.requests.reconcile("the private stream reconnected")
     seconds = [await bench.second() for _ in range(8)]
@@ -168,8 +173,8 @@ async def test_a_reconcile_that_is_asked_for_while_one_runs_follows_it() -> None
         ("clockwork", "_private_alive", "the age of the wallet"),
         ("retry", "due", "the retries that are due"),
         ("executor", "pump", "sending what waits"),
-        ("readings", "again", "looking for missing executions"),
-        ("clockwork", "_reading", "the jobs that are due"),
+        ("asked", "again", "looking for missing executions"),
+        ("readings", "of", "the jobs that are due"),
         ("kept", "watch_journal", "the watch over the journal"),
         ("kept", "record_state", "recording the state"),
         ("kept", "flush", "writing the records"),
@@ -192,7 +197,7 @@ async def test_a_broken_part_of_a_second_is_one_alert_and_the_others_go_on(
     assert bench.account.alarm.keys == ["fault"]
     assert bench.account.alarm.alerts[0][2].startswith(f"{part} failed: RuntimeError: a fault of ours")
     assert bench.account.runner.risk_state.halted == ""
-    if name != "_reading":
+    if owner != "readings":
         assert done.count("wallet") == 2
     if owner != "kept":
         assert bench.kept.calls == ["journal", "state", "flush"] * 40
@@ -224,7 +229,7 @@ async def test_a_reading_of_positions_that_breaks_halts_its_strategy(monkeypatch
     async def fail(symbol: str) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(bench.readings, "positions", fail)
+    monkeypatch.setattr(bench.asked, "positions", fail)
     assert "wallet" in await bench.second()
     assert "the job positions.BTCUSDT failed" in bench.account.runner.risk_state.halted
     assert bench.account.alarm.keys == ["halt.BTCUSDT"]
@@ -253,7 +258,8 @@ async def test_a_loop_that_is_late_says_how_much() -> None:
 async def test_the_legs_of_a_shadow_strategy_are_judged_as_often_as_those_of_a_live_one() -> None:
     bench = Bench(account=AccountBench(strategy(shadow_mode=True)))
     judged: list[str] = []
-    bench.account.runner.read_shadow = lambda: judged.append("legs")  # type: ignore[method-assign]
+    assert bench.account.runner.shadow is not None
+    bench.account.runner.shadow.read_legs = lambda: judged.append("legs")  # type: ignore[method-assign]
     assert "positions of BTCUSDT" not in await bench.second()
     assert judged == ["legs", "legs"], "in the first second with the comparison, and as a job of its own"
     judged.clear()

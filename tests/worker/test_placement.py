@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -121,12 +122,19 @@ async def test_cancels_are_carried_out_with_the_places_of_the_same_decision() ->
 
 
 async def test_an_answer_that_nothing_but_a_leg_can_change_is_not_looked_at_again() -> None:
+    looks = 0
+
+    class Intents(tuple[PlaceLimitIntent]):
+        def __iter__(self) -> Iterator[PlaceLimitIntent]:
+            nonlocal looks
+            looks += 1
+            return super().__iter__()
+
     bench = trading()
-    intents = (place(501_000, Side.SELL),)
+    intents = Intents([place(501_000, Side.SELL)])
     bench.runner.placement.act(intents)
-    asked = bench.runner.placement.refusals
     bench.runner.placement.act(intents)
-    assert bench.runner.placement.refusals is asked, "the same object again: no second look"
+    assert looks == 1, "the same object again: no second look"
     bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
     bench.runner.placement.act(intents)
     assert [order.ticks for order in bench.orders] == [501_000], "there is something to close now"

@@ -82,7 +82,8 @@ class Seconds(RuleBasedStateMachine):
         self.running.discard(data.draw(st.sampled_from(sorted(self.running))))
 
     @rule(
-        seconds=st.sampled_from([0.0, 1.0, 1.0, 1.0, 4.999, 5.0, 10.0, 61.0, 3600.0, 86400.0]), again=st.sampled_from(["", "the last one failed"])
+        seconds=st.sampled_from([0.0, 1.0, 1.0, 1.0, 4.999, 5.0, 10.0, 61.0, 3600.0, 86400.0]),
+        again=st.sampled_from(["", "the last one failed"]),
     )
     def a_second(self, seconds: float, again: str) -> None:
         self.now_s += seconds

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from gridbot.exchange.failures import ErrorKind
+from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.incidents import Name
+from gridbot.orders.outcomes import OrderOutcome, OrderResult
+from gridbot.risk.refusals import Refusal
 from gridbot.worker.account_records import AccountRecords
-from gridbot.worker.standstill import STANDS_S, Standstill, step
-from tests.execution.support import failure
+from gridbot.worker.standstill import EXPECTED, STANDS_S, TOLD_BY, WAITING, Standstill, Wishes, step, untold
+from tests.execution.support import failure, settle
 from tests.worker.account_bench import AccountBench, ticker
 
-WANTED = {"insufficient_balance": 3, "waiting to be sent": 1}
+WANTED: Wishes = {("a", "insufficient_balance"): 2, ("b", "insufficient_balance"): 1, ("", WAITING): 1}
 
 
 def after(*seconds: tuple[float, int, bool]) -> list[Standstill]:
@@ -33,19 +36,80 @@ def test_an_order_that_leaves_or_no_wish_ends_it() -> None:
     assert after((0, 1, False), (100, 1, True))[-1].why == ""
 
 
-def test_a_ban_is_a_standstill_until_an_operator_wants_it_so() -> None:
-    """What the orders wait for is told, whatever it is."""
-    account = AccountBench()
-    account.start()
-    context = account.context
-    records = AccountRecords(account.notes, context, {"BTCUSDT": account.runner})  # type: ignore[arg-type]
-    context.executor.queue.budget.failed("order/create", failure(ErrorKind.IP_BAN), account.clock.now_s)
+def test_a_wish_whose_obstacle_an_incident_names_is_told_already() -> None:
+    wanted: Wishes = {("a", "breaker_open"): 1, ("b", "breaker_open"): 2, ("a", "not_ready"): 3, ("", WAITING): 4}
+    assert untold(wanted, ()) == wanted
+    assert untold(wanted, [Name("refused.BTCUSDT", "a")]) == {
+        ("b", "breaker_open"): 2,
+        ("a", "not_ready"): 3,
+        ("", WAITING): 4,
+    }
+    assert ("", WAITING) not in untold(wanted, [Name("ip_ban")])
+    cooling: Wishes = {("a", "auth_cooldown"): 1}
+    assert untold(cooling, [Name("auth")]) == {}
+    assert untold(cooling, [Name("refused.BTCUSDT", "a"), Name("cap.a.max_margin")]) == cooling
+
+
+def test_what_is_told_by_another_incident_is_not_expected() -> None:
+    """Health has a reason all the same."""
+    assert not EXPECTED & TOLD_BY.keys()
+
+
+class Bench:
+    """An account whose state is looked at once a second."""
+
+    def __init__(self) -> None:
+        self.account = AccountBench()
+        self.account.start()
+        runners = {"BTCUSDT": self.account.runner}
+        self.records = AccountRecords(self.account.notes, self.account.context, runners)  # type: ignore[arg-type]
+
+    def pass_time(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.account.runner.set_price(ticker())
+            self.records.record_state()
+            self.account.clock.now_s += 1
+
+    @property
+    def open(self) -> set[str]:
+        return {row["key"] for row in self.account.alarm.rows()}
+
+
+def test_a_ban_is_one_incident_and_a_reason_against_health() -> None:
+    """It was two: the ban, and 45 s later that nothing is sent."""
+    bench = Bench()
+    account = bench.account
+    account.context.executor.queue.budget.failed("order/create", failure(ErrorKind.IP_BAN), account.clock.now_s)
     account.runner.on_ticker(ticker())
-    for _ in range(60):
-        records.record_state()
-        account.clock.now_s += 1
-    assert "waiting to be sent" in records.standstill.why
-    assert {"ip_ban", "standstill"} <= {row["key"] for row in account.alarm.rows()}
+    bench.pass_time(60)
+    assert WAITING in bench.records.standstill.why
+    assert bench.open == {"ip_ban"}
     account.runner.pause()
-    records.record_state()
-    assert records.standstill.why == ""
+    bench.pass_time(1)
+    assert bench.records.standstill.why == "", "an operator wants it so"
+
+
+async def test_orders_that_are_refused_in_a_row_are_one_incident_while_breakers_hold_their_levels() -> None:
+    bench = Bench()
+    account, passage = bench.account, bench.account.context.passage
+    account.runner.on_ticker(ticker())
+    await settle()
+    creates = list(account.orders)
+    error = make_error("not on the tick", ErrorKind.PARAM, ret_code=10001)
+    for order in creates:
+        for _ in range(3):
+            passage.answered(order, OrderResult(OrderOutcome.REJECTED, error=error))
+    account.runner.placement.refusals.clear()
+    account.runner.placement.refusals[Refusal.BREAKER_OPEN] = len(creates)
+    bench.pass_time(60)
+    assert f"{len(creates)} breaker_open" in bench.records.standstill.why
+    assert bench.open == {"refused.BTCUSDT"}
+
+
+async def test_what_no_other_incident_tells_is_a_standstill() -> None:
+    bench = Bench()
+    bench.account.runner.on_ticker(ticker())
+    await settle()
+    bench.account.runner.placement.refusals[Refusal.POSITION_UNSURE] = 2
+    bench.pass_time(60)
+    assert bench.open == {"standstill"}

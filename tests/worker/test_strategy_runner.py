@@ -145,12 +145,6 @@ async def test_stop_forgets_what_was_not_sent_and_leaves_what_rests() -> None:
     await settle()
 
 
-def test_check_positions_asks_for_both_legs() -> None:
-    bench = AccountBench()
-    bench.runner.check_positions()
-    assert bench.requests.wishes.positions == {"BTCUSDT"}
-
-
 def test_an_older_position_of_the_stream_changes_nothing() -> None:
     bench = AccountBench()
     bench.runner.on_position_update(position(Direction.LONG, "2", exchange_ts=5))

@@ -1,4 +1,4 @@
-"""Rows of an account as lists of cells, as the journal has them: a third of the bytes and of the time of named fields.
+"""Rows of an account as lists of cells, as the journal has them: a third to a half of the bytes of named fields.
 
 The cells are the fields of the row's class, in the order in which they are declared. Those behind the first `always`
 are left out when all of them have their defaults. So a new field is declared last, with a default, and older cells can

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from supervisor.children.launch_plan import Plan
+from supervisor.cli.stop import stop_supervisor
 from supervisor.control.control_client import Refused, Unanswered
 from supervisor.process.loop import Supervisor
 from tests.supervisor.conftest import wait_for
@@ -205,6 +206,30 @@ def test_a_lost_paper_exchange_returns_on_its_port(rig):
     assert [n.split(" ")[-1] for n in rig.notes() if n.startswith("paper start")] == ["4242", "4242"]
     assert rig.process_of("a")["pid"] == a["pid"]
     assert "the orders, positions and balances of its accounts" in rig.log()
+
+
+def test_a_paper_exchange_with_a_state_file_has_lost_nothing(rig):
+    """Its orders were told to be gone although they were in the file."""
+    rig.start(rig.paper(keeps_state=True, policy={"first_at_once": True}), rig.writer())
+    kill(rig.process_of("paper"))
+    wait_for(lambda: rig.process_of("paper")["restarts"] == 1, "the exchange's return")
+    wait_for(lambda: rig.process_of("paper")["state"] == "RUNNING", "the exchange")
+    assert "balances of its accounts" not in rig.log()
+
+
+def test_a_stop_says_who_had_to_be_killed(rig):
+    """It said "in order"."""
+    supervisor = rig.start(rig.writer(), rig.worker("a"), rig.worker("deaf", "deaf"), stop_timeout=0.5)
+    said = stop_supervisor(rig.data_dir, timeout=30, force=False, mode=None)
+    assert "s; worker-deaf did not stop in time and was killed; nothing is left running" in said
+    assert "in order" not in said
+    assert supervisor.wait(10) == 0
+
+
+def test_a_stop_of_those_who_obey_is_in_order(rig):
+    rig.start(rig.writer(), rig.worker("a"))
+    said = stop_supervisor(rig.data_dir, timeout=30, force=False, mode=None)
+    assert said.startswith("stopped in order in ")
 
 
 def test_accounts_elsewhere_do_not_wait_for_the_paper_exchange(rig):

@@ -146,7 +146,15 @@ def test_an_overdue_report_does_not_hide_what_is_worse():
 
 @pytest.mark.parametrize("process", [ProcessState.STARTING, ProcessState.STOPPING])
 def test_who_starts_or_stops_need_not_report_in_time(process):
-    assert build(child(process=process, age=9.0))["accounts"][0]["reasons"] == []
+    row = build(child(process=process, age=9.0))["accounts"][0]
+    assert row["reasons"] == [f"the process is {process}"]
+    assert (row["health"], row["freshness"]) == ("degraded", "active"), "it was healthy while it stopped"
+
+
+def test_what_is_worse_than_a_stop_is_still_said():
+    latched = {**REPORT, "health": "circuit_open", "reasons": ["loss"]}
+    row = build(child(process=ProcessState.STOPPING, health=latched))["accounts"][0]
+    assert (row["health"], row["reasons"]) == ("circuit_open", ["loss"])
 
 
 def test_a_frozen_writer_and_a_frozen_exchange_are_named():

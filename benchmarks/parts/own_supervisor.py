@@ -1,0 +1,68 @@
+"""`gridbot-supervisor start` with a data directory and configuration of its own, and other commands on them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["OwnSupervisor", "Status", "child_rows"]
+
+ROOT = Path(__file__).resolve().parents[2]
+Status = dict[str, Any]
+
+
+class OwnSupervisor:
+    """`supervisor` is its process, `console` the file that has what it prints. Nothing of the user's own is touched."""
+
+    def __init__(self, data_dir: Path, config: Path, console: Path) -> None:
+        self.data_dir = data_dir
+        self.config = config
+        self.console = console
+        self.supervisor: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """`start` in the foreground, in a session of its own; returns at once."""
+        with self.console.open("ab") as console:
+            self.supervisor = subprocess.Popen(
+                [*self._command("start"), "-c", str(self.config)],
+                cwd=self.data_dir.parent,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        return self.supervisor
+
+    def run(self, *arguments: str, within_s: float | None = None) -> subprocess.CompletedProcess[str]:
+        """A command of `gridbot-supervisor`, as a user would give it. Raises TimeoutExpired."""
+        return subprocess.run(
+            self._command(*arguments),
+            cwd=self.data_dir.parent,
+            env={**self.environment(), "GRIDBOT_CONFIG_PATH": str(self.config)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=within_s,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """That of this process without its own settings of gridbot; the locks of API keys are beside the data."""
+        own = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
+        state_home = str(self.data_dir.parent / "state-home")
+        places = {"PYTHONPATH": str(ROOT), "GRIDBOT_DATA_DIR": str(self.data_dir), "XDG_STATE_HOME": state_home}
+        return {**own, **places}
+
+    @staticmethod
+    def _command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "supervisor", *arguments]
+
+
+def child_rows(status: Status) -> dict[str, Status]:
+    """The process rows of a status by the children's names, such as worker-alice, writer or paper."""
+    rows = [row["process"] for row in (*status["accounts"], status["writer"], status["paper"]) if row]
+    return {row["name"]: row for row in rows}

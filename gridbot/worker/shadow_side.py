@@ -1,0 +1,56 @@
+"""What only a shadow strategy does: its `ShadowWire` tells it what REST and the private stream tell a live one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.worker.context import WorkerContext
+from gridbot.worker.shadow_wire import ShadowNews, ShadowWire
+
+__all__ = ["ShadowSide"]
+
+
+class Listener(Protocol):
+    """The strategy, as far as it hears of its account."""
+
+    symbol: str
+
+    def on_execution(self, execution: ExecutionEvent, *, source: str = ...) -> None: ...
+    def on_order_update(self, update: OrderUpdateEvent) -> None: ...
+    def on_position_update(self, position: PositionEvent, *, source: str = ...) -> None: ...
+    def on_wallet(self, wallet: WalletEvent) -> None: ...
+
+
+class ShadowSide:
+    """One per shadow strategy; for its wire the `ShadowHearer`."""
+
+    def __init__(self, strategy: Listener, wire: ShadowWire, context: WorkerContext) -> None:
+        self._strategy = strategy
+        self._wire = wire
+        self._context = context
+        wire.connect(self)
+
+    def read_legs(self) -> None:
+        """Take both legs as they would be now."""
+        for position in self._wire.positions():
+            self._strategy.on_position_update(position, source="shadow")
+
+    def hear(self, news: Sequence[ShadowNews]) -> None:
+        """What became of its orders."""
+        strategy, symbol = self._strategy, self._strategy.symbol
+        with self._context.faults.contained(f"{symbol}: news of the shadow's orders", symbol):
+            for event in news:
+                if isinstance(event, ExecutionEvent):
+                    strategy.on_execution(event, source="shadow")
+                else:
+                    strategy.on_order_update(event)
+            self.read_legs()  # the exchange tells both legs and wallet with each change of an order
+        self._context.shadows.wallet_changed()
+
+    def hear_wallet(self, wallet: WalletEvent) -> None:
+        """The account's wallet as it would be."""
+        symbol = self._strategy.symbol
+        with self._context.faults.contained(f"{symbol}: the shadow's wallet", symbol):
+            self._strategy.on_wallet(wallet)
