@@ -65,9 +65,9 @@ class Ledger:
     _corrections: list[Correction] = field(default_factory=list, compare=False)
 
     def begin(self, exchange_ts: int) -> None:
-        """Start counting at this exchange time (ms): earlier executions are not paged, not even by the overlap."""
+        """Start counting at this exchange time (ms): earlier executions are not paged."""
         self.last_exec_ts = max(self.last_exec_ts, exchange_ts)
-        self.complete_to = self.checked_to = exchange_ts + OVERLAP_MS
+        self.complete_to = self.checked_to = exchange_ts
 
     def complete(self, exchange_ts: int) -> None:
         """Everything up to this exchange time (ms) was paged and is counted. Never moves back."""
