@@ -137,7 +137,9 @@ class Verdict:
                 self.find("standstill-is-told", f"{what}; {why}")
 
     def _answered(self, refused: int, accepted: int) -> None:
-        """The exchange has answered creates."""
+        """The exchange has answered creates, perhaps those of a life that is over."""
+        if self._stage.life is None:
+            return
         if accepted:
             self._refused_since = None
         elif refused:
