@@ -94,7 +94,7 @@ class Verdict:
         self._refused_since = None
         self._wants_since = None
         for tape in self.tapes.values():
-            tape.is_cut = tape.is_cut or life.loses_records
+            tape.end_life(loses_records=life.loses_records)
 
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
