@@ -20,8 +20,8 @@ from gridbot.simulation.run_faults import draw_plan
 __all__ = ["Outcome", "Summary", "run_seed", "run_seeds"]
 
 ROUND_PER_JOB = 200
-"""Seeds that a process runs before a new one takes its place. Not `max_tasks_per_child`: with it Python 3.11 to 3.14 may
-start no new process after the last has ended, and the campaign never ends (gh-115634)."""
+"""Seeds that a process runs before a new one takes its place. Not by `max_tasks_per_child`: with it Python from 3.11 on
+may start no process after the last has ended, and the campaign never ends (gh-115634)."""
 
 
 @dataclass

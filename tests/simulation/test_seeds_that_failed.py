@@ -24,9 +24,7 @@ def test_what_a_dead_worker_is_refused_is_not_the_next_one_s_minute() -> None:
     """The answer came after the death, and the next refusal 87 s later (dense seed 111 of ten minutes)."""
     death: dict[str, str | float | int] = {"steps": 45, "away_s": 87.42, "torn": 0, "spoils": "ledger", "how": "torn"}
     faults = (
-        Fault(
-            2, FaultKind.NO_CREATES, 8.786, 103.7, {"endpoint": "/v5/order/create", "chance": 1.0, "code": 181001}
-        ),
+        Fault(2, FaultKind.NO_CREATES, 8.786, 103.7, {"endpoint": "/v5/order/create", "chance": 1.0, "code": 181001}),
         Fault(3, FaultKind.LOST_FRAMES, 13.927, 23.6, {"topic": "execution", "chance": 0.4}),
         Fault(4, FaultKind.LOST_FRAMES, 19.655, 6.3, {"topic": "", "chance": 1.0}),
         Fault(5, FaultKind.DEATH, 20.457, 0.0, death),

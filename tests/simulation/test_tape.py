@@ -36,7 +36,7 @@ def make(state: Last | None) -> Last:
 
 
 def ticker(price: int) -> TickerEvent:
-    return TickerEvent("BTCUSDT", Decimal(price), Decimal(price), 1)
+    return TickerEvent("BTCUSDT", Decimal(price))
 
 
 def execution(price: int) -> ExecutionEvent:
