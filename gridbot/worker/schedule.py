@@ -4,11 +4,11 @@
 
     wishes of others ─┐
     running jobs ─────┼─► Second ──► step(state, event, now_s, ...) ──► (state, the jobs to start now)
-    unsettled ────────┘
+    again ────────────┘
 
     job                when it is wanted                                          two starts apart
-    reconcile          asked for; each `order_sync_s`; executions are missing,    5 s
-                       then each 10 s
+    reconcile          asked for; each `order_sync_s`; executions are missing     5 s
+                       or the last one failed, then each 10 s
     positions.SYMBOL   asked for; each `position_check_s`                         10 s
     terms.SYMBOL       orders of it are refused, the exchange says that it has    30 s
                        changed; each hour, each minute while it is not in order
@@ -160,13 +160,13 @@ class Wishes:
 class Second:
     """A second has passed. `wishes` are those of others, `running` the names of the jobs under way.
 
-    `unsettled`: executions of a finished order are missing, so a reconcile has to page them. `watched` are symbols that
-    are not in order.
+    `again` is why a reconcile has to be repeated until it succeeds; "" for none. `watched` are symbols that are not in
+    order.
     """
 
     wishes: Wishes
     running: Collection[str]
-    unsettled: bool
+    again: str
     watched: frozenset[str] = frozenset()
 
 
@@ -191,14 +191,13 @@ def step(
         return due
 
     last_s.setdefault("terms_check", now_s)  # the start has just read them
-    missing = event.unsettled and begins("unsettled", REFRESH_MIN_S)
+    again = event.again if event.again and begins("again", REFRESH_MIN_S) else ""
     periodic = begins("order_sync", intervals.order_sync_s)
-    text = "executions of a finished order are missing" if missing else "periodic" if periodic else ""
     terms = frozenset(symbols) if begins("terms_check", TERMS_S) else frozenset()
     if event.watched and begins("watched_check", WATCHED_S):
         terms |= event.watched
     owed = state.owed | Wishes(
-        text,
+        again or ("periodic" if periodic else ""),
         frozenset(symbols) if begins("position_check", intervals.position_check_s) else frozenset(),
         begins("wallet_check", intervals.wallet_s),
         begins("clock_check", CLOCK_S),
