@@ -25,7 +25,7 @@ _TEXTS_OF_10001 = (
     (re.compile("position idx"), ErrorKind.RESYNC),
     (re.compile("openapi sign params error"), ErrorKind.AUTH),
     (re.compile("not modified"), ErrorKind.NOOP),
-    (re.compile(r"\b(buy|sell): ?\[.*\] invalid"), ErrorKind.RETRY),  # a market order that meets nothing
+    (re.compile(r"(buy|sell): ?\[.*\] invalid"), ErrorKind.RETRY),  # a market order that meets nothing
 )
 
 UNKNOWN = "; gridbot does not know this code"

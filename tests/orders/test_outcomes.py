@@ -66,6 +66,10 @@ def test_key_errors_count_towards_the_cooldown_whatever_was_asked() -> None:
     assert after_place(error(ErrorKind.AUTH, Outcome.UNKNOWN)) == Verdict(Next.LOOK_UP, auth=True)
 
 
+def test_a_symbol_that_takes_no_such_order_holds_back_its_orders_and_halts_nothing() -> None:
+    assert kinds(after_place, lambda v: v.symbol) == {ErrorKind.SYMBOL}
+
+
 def test_a_restricted_symbol_halts_its_strategy() -> None:
     assert kinds(after_place, lambda v: v.halt) == {ErrorKind.HALT}
 

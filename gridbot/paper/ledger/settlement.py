@@ -133,6 +133,37 @@ class Settlement:
         self._outbox.executed(account, execution, None)
         self._outbox.leg_changed(account, leg)
 
+    def deliver(self, account: Account, leg: Leg, now_ms: int) -> None:
+        """Close a leg at the index price, without a fee and without an order: its symbol is settled."""
+        market, number = self._state.markets[leg.symbol], self._state.ids.take()
+        side, qty, price = leg.direction.close_side, leg.size, market.index
+        change = leg.apply(side, qty, price, ZERO, now_ms, market.next_seq())
+        account.pay(realised=change.realised)
+        execution = Execution(
+            number=number,
+            exec_id=self._state.ids.text(number),
+            symbol=leg.symbol,
+            side=side,
+            price=price,
+            qty=qty,
+            fee=ZERO,
+            fee_rate=ZERO,
+            exec_type="Delivery",
+            is_maker=False,
+            time_ms=now_ms,
+            seq=leg.seq,
+            mark_price=market.mark,
+            closed_size=change.closed,
+            realised=change.realised,
+            order_id=self._state.ids.text(number),
+            create_type="CreateBySettle",
+            position_size=leg.signed_size,
+            wallet=account.wallet,
+        )
+        account.add_execution(execution)
+        self._outbox.executed(account, execution, None)
+        self._outbox.leg_changed(account, leg)
+
     def uncover(self, account: Account, leg: Leg, room: Decimal, now_ms: int) -> None:
         """Cancel resting closing orders of a leg, in the configured order, until they close no more than `room`."""
         closing = [

@@ -18,7 +18,7 @@ from gridbot.paper.rows.row_numbers import exact
 
 __all__ = ["entries", "kind_of", "transaction_row"]
 
-KINDS = {"Trade": "TRADE", "Funding": "SETTLEMENT", "BustTrade": "LIQUIDATION"}
+KINDS = {"Trade": "TRADE", "Funding": "SETTLEMENT", "BustTrade": "LIQUIDATION", "Delivery": "DELIVERY"}
 
 
 def entries(

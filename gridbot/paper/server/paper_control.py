@@ -2,7 +2,7 @@
 
 `POST /paper/control` with one JSON object; `action` is one of `inject` (with `fault`), `clear`, `list`, `trade`
 (`symbol`, `price`, `size`, `side`), `set_price` and `set_mark` (`symbol`, `price`), `settle_funding` (`symbol`,
-`rate`).
+`rate`), `list_as` (`symbol`, and `status`, `delivery_ms` or both).
 """
 
 from __future__ import annotations
@@ -60,5 +60,9 @@ class Control:
                 self._market.set_mark(command["symbol"], command["price"])
             case "settle_funding":
                 self._market.settle_funding(command["symbol"], command["rate"])
+            case "list_as":
+                self._market.list_as(
+                    command["symbol"], status=command.get("status"), delivery_ms=command.get("delivery_ms")
+                )
             case other:
                 raise ApiError(10001, f"unknown action {other!r}: expected inject, clear, list, trade, set_price, ...")
