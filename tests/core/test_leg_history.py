@@ -183,6 +183,23 @@ def test_without_sequence_numbers_the_time_tells() -> None:
     assert leg.at(row(9, "0", ts=1)).size == 1
 
 
+@pytest.mark.parametrize("arrival", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_clock_that_is_set_back_changes_no_order(arrival: tuple[int, ...]) -> None:
+    """By time the close came before the buy that it closes, and realised nothing."""
+    made = step(1, "100"), step(2, "104"), step(3, "110", closes=True)
+    for each, ts in zip(made, (10_000, 10_500, 2_500), strict=True):
+        each.exchange_ts = ts
+    leg = history(*(made[at] for at in arrival))
+    assert [each.exec_id for each in leg.steps] == ["e1", "e2", "e3"]
+    assert (made[2].realised, leg.now) == (8, Holding(D(1), D(102)))
+    assert [leg.at(row(2, "0", ts=10_500)).size, leg.at(row(3, "0", ts=2_502)).size] == [2, 1]
+    leg.believe(row(3, "5", ts=2_502))
+    leg.believe(row(2, "7", ts=10_500))
+    list(leg.settle())
+    assert (leg.now.size, leg.at(row(2, "0", ts=10_501)).size) == (5, 7)
+    assert [each.exec_id for each in leg.fold(10_200, 100)] == ["e1"], "the close is not complete before the buy is"
+
+
 def test_an_exchange_that_counts_anew_after_a_restart_changes_nothing() -> None:
     """The paper exchange did: what was held before its restart looked like what comes after a row of today."""
     leg = history(step(800), step(900))
