@@ -11,6 +11,7 @@ from gridbot.core import Direction
 from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import OrderRecord
+from gridbot.risk.symbol_state import SymbolWord
 from gridbot.worker.health import account_health
 from gridbot.worker.schedule import Job, JobKind
 from tests.integration.test_standstill import play
@@ -125,7 +126,7 @@ def test_a_delisting_is_told_with_its_date_then_only_reduced_then_settled(tmp_pa
                 await bench.until(lambda: not bench.size(Direction.LONG), "the settlement")
                 await bench.until(lambda: not len(bench.runner().book), "the ends")
                 await read_terms(bench)
-                assert shown(bench, "btc")["state"] == "delisted"
+                assert bench.runner().risk_state.symbol_watch.state.word is SymbolWord.DELISTED
                 assert not bench.runner().risk_state.halted
 
     asyncio.run(run())
