@@ -23,6 +23,8 @@ def _execution(stage: Stage, fault: Fault) -> bool:
     leg, strange = account.leg(symbol, draw.choice((1, 2))), venue.exchange.strange
     step = venue.exchange.markets[symbol].instrument.qty_step
     if word == "Delivery":
+        if not any(account.held(symbol)):
+            return False
         strange.deliver(account, symbol, venue.exchange.markets[symbol].last, now_ms)
     elif str(fault.what["moves"]) == "yes":
         qty = leg.size * Decimal(str(fault.what["part"])) // step * step

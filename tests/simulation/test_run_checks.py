@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order
-from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, UtcMs
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Json, UtcMs
 from gridbot.simulation import run_checks
 from gridbot.simulation.run import Run
 from gridbot.simulation.run_faults import Plan
@@ -40,6 +41,8 @@ def execution(exec_id: str, **more: Any) -> Execution:
         seq=1,
         mark_price=D(50000),
         realised=given["realised"],
+        closed_size=given.get("closed_size", D(0)),
+        fee_coin=given.get("fee_coin", "USDT"),
     )
 
 
