@@ -14,6 +14,7 @@
                        changed; each hour, each minute while it is not in order
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
+    money              asked for; each five minutes                               10 s
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
 one is not repeated sooner (incident L59). Until then the wish stays: nothing that was asked for is dropped, and a wish

@@ -31,6 +31,7 @@ from gridbot.paper.engine.liquidation import Liquidator
 from gridbot.paper.engine.listing_changes import ListingChanges
 from gridbot.paper.engine.placing import Placing
 from gridbot.paper.engine.position_settings import PositionSettings
+from gridbot.paper.engine.strange_executions import StrangeExecutions
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.resting_orders import RestingOrders
@@ -53,7 +54,8 @@ class Exchange:
 
     To be read: `config`, `markets`, `accounts` (by name), `by_key` (by API key), `started_ms`, `state` for the rest.
     `outbox` and `liquidator` keep what the streams have to say until it is taken; `positions` changes leverage and
-    position mode, `listing` what a symbol and a leg take; `resting` are the orders in the books.
+    position mode, `listing` what a symbol and a leg take; `resting` are the orders in the books; `strange` makes
+    executions without order or market.
     """
 
     def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:
@@ -71,7 +73,8 @@ class Exchange:
         taking = Taking(state, resting, settlement, fills, outbox)
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
-        self.listing = ListingChanges(state, admission, settlement, outbox)
+        self.strange = StrangeExecutions(state, settlement, outbox)
+        self.listing = ListingChanges(state, admission, self.strange, outbox)
         self._placing = Placing(state, admission, waiting, conditional, settlement, taking, self.listing, outbox)
         self._amending = Amending(state, admission, resting, waiting, taking, outbox)
         self._stops = PositionStops(state, waiting, settlement, stop_orders, outbox)

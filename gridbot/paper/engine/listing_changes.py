@@ -10,8 +10,8 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.admission import Admission
+from gridbot.paper.engine.strange_executions import StrangeExecutions
 from gridbot.paper.ledger.exchange_state import ExchangeState
-from gridbot.paper.ledger.settlement import Settlement
 from gridbot.paper.rows.outbox import Outbox
 
 __all__ = ["NO_OPENS_MS", "ListingChanges"]
@@ -23,10 +23,10 @@ NO_OPENS_MS = 6 * 3600 * 1000
 class ListingChanges:
     """Refuses what a symbol does not take, and ends it when its time has come."""
 
-    def __init__(self, state: ExchangeState, admission: Admission, settlement: Settlement, outbox: Outbox) -> None:
+    def __init__(self, state: ExchangeState, admission: Admission, strange: StrangeExecutions, outbox: Outbox) -> None:
         self._state = state
         self._admission = admission
-        self._settlement = settlement
+        self._strange = strange
         self._outbox = outbox
 
     def check(self, account: Account, request: NewOrder, now_ms: int) -> None:
@@ -61,10 +61,4 @@ class ListingChanges:
             return
         market.change_listing(status="Closed")
         for account in self._state.accounts.values():
-            for order in list(account.open_by_symbol.get(symbol, {}).values()):
-                if order.is_open:
-                    self._settlement.end(account, order, now_ms, cancel_type="CancelBySettle")
-            for leg in account.held(symbol):
-                if leg is not None:
-                    self._settlement.deliver(account, leg, now_ms)
-        self._outbox.flush()
+            self._strange.deliver(account, symbol, market.index, now_ms)
