@@ -159,9 +159,8 @@ class Account:
         """Open or kept closed order, of several the open one, then the newest; the order id wins when both are given."""
         if order_id:
             return self.open.get(order_id) or self.closed.get(order_id)
-        order_id = self.by_link.get(link_id)
-        if order_id is not None:
-            return self.open[order_id]
+        if link_id in self.by_link:
+            return self.open[self.by_link[link_id]]
         return self.closed.of_link(link_id) if link_id else None
 
     def resting_on(self, symbol: str) -> list[Order]:

@@ -3,8 +3,8 @@
     position:  0 ........ 127 | 128 ..... 255 | 256 ... 300
                one block        one block       the newest rows, plain
 
-A block of similar rows needs a seventh of the memory of its texts. It is compressed when it is full and all its rows are
-final. Beside each text stand whole numbers, which choose rows without reading them.
+A block of similar rows needs a seventh of the memory of its texts. It is compressed when it is full and all its rows
+are final. Beside each text stand whole numbers, which choose rows without reading them.
 """
 
 from __future__ import annotations
