@@ -31,7 +31,7 @@ class Calls:
     """Call from one asyncio loop; pybit runs in `pool_size` threads of its own. `timeout` in s, `recv_window` in ms.
 
     After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
-    same kind. A single request in that time would restart the ten minutes for every account on this address.
+    same kind and the seconds that are left. A single request in that time would restart the ten minutes for every account on this address.
     `transport` makes what carries the requests.
     """
 
@@ -71,7 +71,8 @@ class Calls:
         """Start a request now and give its pending answer; the error instead while the address is banned."""
         left_s = self._banned_until_s - monotonic_s()
         if left_s > 0:
-            return make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
+            text = f"not sent: this address is banned, silent for {left_s:.0f} s more"
+            return make_error(text, ErrorKind.IP_BAN, wait_s=left_s)
         return self._transport.call(endpoint, **params)
 
     def refusal(self, ret_code: int, text: str) -> ExchangeError:

@@ -46,11 +46,14 @@ class RateBudget:
             self._limits[endpoint].correct(limit.limit)
 
     def failed(self, endpoint: str, error: ExchangeError, now_s: float) -> None:
-        """Hold back when a request failed because there were too many; other failures change nothing."""
+        """Hold back when a request failed because there were too many; other failures change nothing.
+
+        An error that says how long a ban still lasts is not the exchange's: the ban is not counted from now again.
+        """
         if error.kind is ErrorKind.RATE_LIMIT:
             self._limits[endpoint].block(now_s + PAUSE_S)
         elif error.kind is ErrorKind.IP_BAN:
-            self.ip_banned_until_s = now_s + IP_BAN_S
+            self.ip_banned_until_s = now_s + (IP_BAN_S if error.wait_s is None else error.wait_s)
 
     def _ban_left_s(self, now_s: float) -> float:
         return 0.0 if self.ip_banned_until_s is None else self.ip_banned_until_s - now_s

@@ -254,6 +254,9 @@ def test_a_banned_address_stays_silent(answer: Any):
                 assert (caught.value.kind, caught.value.outcome) == (ErrorKind.IP_BAN, Outcome.NOT_CREATED)
             assert len(exchange.asked) == 1
             assert "not sent" in str(caught.value)
+            left_s = caught.value.wait_s
+            assert left_s is not None
+            assert 0 < left_s <= 600
 
     run(scene())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridbot.exchange.failures import ErrorKind
+from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.requests import RateLimit
 from gridbot.execution.rate_budget import IP_BAN_S, ORDERS_PER_S, PAUSE_S, WINDOW_S, RateBudget
 from tests.execution.support import failure
@@ -50,6 +50,13 @@ def test_a_ban_silences_every_endpoint() -> None:
         assert tested.take(endpoint, 1, 10.0) == 0
         assert tested.wait_s(endpoint, 10.0) == IP_BAN_S
         assert tested.take(endpoint, 1, 10.0 + IP_BAN_S) == 1
+
+
+def test_what_is_refused_during_a_ban_does_not_begin_another() -> None:
+    """The silence of the REST client and ours were two clocks: together they came to 1,200 s."""
+    tested = budget()
+    tested.failed("order/create", make_error("not sent: banned", ErrorKind.IP_BAN, wait_s=3.0), 607.0)
+    assert tested.ip_banned_until_s == 610.0
 
 
 def test_other_failures_change_nothing() -> None:

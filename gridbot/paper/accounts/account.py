@@ -156,7 +156,7 @@ class Account:
             self.closed_pnl.differs(order)
 
     def find(self, order_id: str, link_id: str) -> Order | None:
-        """Open or kept closed order, of several the open one, then the newest; the order id wins when both are given."""
+        """Open or kept closed order, the open one or the newest of several; the order id wins when both are given."""
         if order_id:
             return self.open.get(order_id) or self.closed.get(order_id)
         if link_id in self.by_link:

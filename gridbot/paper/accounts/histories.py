@@ -1,7 +1,8 @@
 """What an account lists of the past: closed orders, executions, closed profit and loss. Pure.
 
 Rows that never change again are kept as text (`row_cells`), the older ones compressed (`packed_rows`), and become
-objects for as long as somebody looks at them. The same text goes into journal and state file. The newest `keep` rows stay.
+objects for as long as somebody looks at them. The same text goes into journal and state file. The newest `keep` rows
+stay.
 """
 
 from __future__ import annotations
