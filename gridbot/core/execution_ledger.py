@@ -69,7 +69,8 @@ class Ledger:
 
     def begin(self, exchange_ts: int) -> None:
         """Start counting at this exchange time (ms): earlier executions are not paged."""
-        self.last_exec_ts = self.complete_to = self.checked_to = exchange_ts
+        self.last_exec_ts = max(self.last_exec_ts, exchange_ts)
+        self.complete_to = self.checked_to = exchange_ts
 
     def complete(self, exchange_ts: int) -> None:
         """Everything up to this exchange time (ms) was paged and is counted. Never moves back."""

@@ -85,7 +85,12 @@ class Assembly:
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
         self._states = StateLog(self._files, self.recorder)
-        self.checkpoint = Checkpoint(StateFile(self._files, "ledger.json"), self.recorder, self._states)
+        self.checkpoint = Checkpoint(
+            StateFile(self._files, "ledger.json"),
+            self.recorder,
+            self._states,
+            lambda text: self.alerts("error", "ledger_file", text),
+        )
         self._ledger = self.checkpoint.load()
         self._generation_file = StateFile(self._files, "generation.json")
         self._generations = _generations(self._generation_file, clock)
@@ -219,7 +224,9 @@ class Assembly:
 
     def _runner(self, strategy: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
         name, kind, instrument = strategy.strat_id, strategy.decided_by, symbol.instrument
-        states = GridAnchorStore(self._states, kind)
+        states = GridAnchorStore(
+            self._states, kind, lambda text: self.alerts("error", f"{kind.name}_file", text, strategy=name)
+        )
         saved = states.load(name)
         engine = kind.make(strategy, instrument, name, None if saved is None else saved.state)
         if engine.restore_note:

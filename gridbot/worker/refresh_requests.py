@@ -57,6 +57,11 @@ class RefreshRequests:
         """The request is served by this job, which starts now."""
         self.wishes = self.wishes.without([job])
 
+    @property
+    def has_gap(self) -> bool:
+        """Whether a gap waits for a pass to begin."""
+        return self._gap_ms is not None
+
     def take_gap(self) -> int | None:
         """The start of the oldest gap since the last call, for the pass that begins."""
         gap_ms, self._gap_ms = self._gap_ms, None

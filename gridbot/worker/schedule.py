@@ -4,11 +4,11 @@
 
     wishes of others ─┐
     running jobs ─────┼─► Second ──► step(state, event, now_s, ...) ──► (state, the jobs to start now)
-    unsettled ────────┘
+    again ────────────┘
 
     job                when it is wanted                                          two starts apart
-    reconcile          asked for; each `order_sync_s`; executions are missing,    5 s
-                       then each 10 s
+    reconcile          asked for; each `order_sync_s`; executions are missing     5 s
+                       or the last one failed, then each 10 s
     positions.SYMBOL   asked for; each `position_check_s`                         10 s
     terms.SYMBOL       orders of it are refused; each hour, not at once           30 s
     clock              each hour                                                  an hour
@@ -157,12 +157,12 @@ class Wishes:
 class Second:
     """A second has passed. `wishes` are those of others, `running` the names of the jobs under way.
 
-    `unsettled`: executions of a finished order are missing, so a reconcile has to page them.
+    `again` is why a reconcile has to be repeated until it succeeds; "" for none.
     """
 
     wishes: Wishes
     running: Collection[str]
-    unsettled: bool
+    again: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +186,10 @@ def step(
         return due
 
     last_s.setdefault("terms_check", now_s)  # the start has just read them
-    missing = event.unsettled and begins("unsettled", REFRESH_MIN_S)
+    again = event.again if event.again and begins("again", REFRESH_MIN_S) else ""
     periodic = begins("order_sync", intervals.order_sync_s)
-    text = "executions of a finished order are missing" if missing else "periodic" if periodic else ""
     owed = state.owed | Wishes(
-        text,
+        again or ("periodic" if periodic else ""),
         frozenset(symbols) if begins("position_check", intervals.position_check_s) else frozenset(),
         begins("wallet_check", intervals.wallet_s),
         begins("clock_check", CLOCK_S),

@@ -7,6 +7,7 @@ from gridbot.orders.reconcile_state import (
     Missing,
     ReconcileState,
     Report,
+    Wish,
 )
 
 
@@ -19,3 +20,9 @@ def test_the_next_question_is_the_earliest_that_is_due() -> None:
     assert ReconcileState(looking={"a": asked}).next_due_s is None
     later, missing = LookingUp("BTCUSDT", 1, 1.0, due_s=9.0), Missing("BTCUSDT", 0.0, 1.0, due_s=7.0)
     assert ReconcileState(looking={"a": asked, "b": later}, missing={"c": missing}).next_due_s == 7.0
+
+
+def test_a_gap_is_open_until_its_executions_were_paged() -> None:
+    assert not ReconcileState(wish=Wish("periodic", (1,))).has_gap
+    assert ReconcileState(wish=Wish("the private stream reconnected", (1,), 5)).has_gap
+    assert ReconcileState(gap_from_ms=5).has_gap

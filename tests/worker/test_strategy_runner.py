@@ -159,11 +159,13 @@ def test_an_answer_of_rest_that_is_older_than_the_stream_changes_nothing() -> No
     bench = AccountBench()
     legs = bench.runner.risk_state.legs
     bench.runner.on_position_update(position(Direction.LONG, "0.03", exchange_ts=5, seq=8))
-    bench.runner.on_position_update(position(Direction.LONG, "0.01", exchange_ts=4, seq=9), source="rest")
+    bench.runner.on_position_update(position(Direction.LONG, "0.01", exchange_ts=4, seq=8), source="rest")
     bench.runner.on_position_update(position(Direction.LONG, "0.02", exchange_ts=5, seq=7), source="rest")
     assert legs[Direction.LONG].size == D("0.03")
     bench.runner.on_position_update(position(Direction.LONG, "0.04", exchange_ts=5, seq=8), source="rest")
     assert legs[Direction.LONG].size == D("0.04")
+    bench.runner.on_position_update(position(Direction.LONG, "0.05", exchange_ts=2, seq=9))
+    assert legs[Direction.LONG].size == D("0.05"), "the exchange's clock was set back"
 
 
 def test_a_leg_that_the_exchange_contradicted_is_read_again_before_it_counts() -> None:
