@@ -31,7 +31,8 @@ class Calls:
     """Call from one asyncio loop; pybit runs in `pool_size` threads of its own. `timeout` in s, `recv_window` in ms.
 
     After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
-    same kind and the seconds that are left. A single request in that time would restart the ten minutes for every account on this address.
+    same kind and the seconds that are left. A single request in that time would restart the ten minutes for every
+    account on this address.
     `transport` makes what carries the requests.
     """
 
