@@ -2,15 +2,20 @@
 
 bin/bench memory                                  conf/demo.yaml for twenty minutes
 bin/bench memory --minutes 5 --config conf/mine.yaml
+bin/bench memory --days 7                         a simulated week instead, counted in objects (about ten minutes)
 
 Every ten seconds: what each process has for itself (USS), and how long its logs are. The first five minutes are warming
 up: buffers fill, rings become full. The slope of the rest is that of a straight line through it.
+
+Of simulated days it prints how many objects of which types a day added, worker and paper exchange together, under the
+virtual time of `docs/simulator.md`. The longest memory is that of minute candles, fifty hours.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -25,12 +30,15 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
 from benchmarks.parts.own_supervisor import OwnSupervisor, child_rows
+from benchmarks.parts.simulated_days import Day, watch_days
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE_S = 10.0
 WARM_S = 300.0
 START_S = 60.0
 STOP_S = 60.0
+MOST_TYPES = 10
+SEED = 5
 
 
 @dataclass
@@ -58,6 +66,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         prog="bin/bench memory", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=20.0, help="default 20")
+    parser.add_argument("--days", type=int, default=0, help="simulate so many days instead")
     parser.add_argument("--config", type=Path, default=ROOT / "conf" / "demo.yaml", help="default conf/demo.yaml")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     return parser.parse_args(given)
@@ -65,6 +74,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
+    if options.days:
+        return simulated(options.days)
     with tempfile.TemporaryDirectory() as folder:
         own = OwnSupervisor(Path(folder) / "data", options.config.resolve(), Path(folder) / "console")
         process = own.launch()
@@ -79,6 +90,26 @@ def main() -> int:
         print(json.dumps(result))
     else:
         show(result)
+    return 0
+
+
+def simulated(days: int) -> int:
+    """Print what each day added; 0."""
+    last: Day = {}
+    process = psutil.Process()
+
+    def told(day: int, objects: Day) -> None:
+        nonlocal last
+        uss = process.memory_full_info().uss / 1e6
+        print(f"day {day}: {sum(objects.values())} objects, {uss:.1f} MB", flush=True)
+        changes = {name: objects.get(name, 0) - last.get(name, 0) for name in {*objects, *last}} if last else {}
+        for name, change in sorted(changes.items(), key=lambda item: -item[1])[:MOST_TYPES]:
+            if change > 0:
+                print(f"  {change:+7} {name} ({objects[name]})", flush=True)
+        last = objects
+
+    logging.disable(logging.ERROR)
+    print(f"{watch_days(days, SEED, told):.0f} x real time")
     return 0
 
 
