@@ -13,7 +13,7 @@
     terms.SYMBOL       orders of it are refused; each hour, not at once           30 s
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
-    money              each 300 s; more than 500 executions, then each 60 s       10 s
+    money              asked for; each 300 s; with more than 500 executions 60 s  10 s
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
 one is not repeated sooner (incident L59). Until then the wish stays: nothing that was asked for is dropped, and a wish
