@@ -105,7 +105,8 @@ class Clockwork:
         with self._context.faults.contained("looking for missing executions"):
             again = self._readings.again()
         requests = self._context.requests
-        second = Second(requests.wishes, self._jobs.running, again, self._states.watched)
+        kept = self._context.ledger.legs.kept
+        second = Second(requests.wishes, self._jobs.running, again, kept, self._states.watched)
         symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:
