@@ -50,6 +50,16 @@ def changes(of: LegHistory) -> dict[str, Decimal]:
 # ---------------------------------------------------------------------- what is held
 
 
+@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+def test_what_moves_no_leg_realises_what_the_exchange_says(kind: ExecType) -> None:
+    dividend = replace(step(2, figure="12.5"), exec_type=kind)
+    silent = replace(step(3, closes=True), exec_type=kind)
+    leg = history(step(1, "100", "1"), dividend, silent)
+    assert (leg.now, dividend.realised, silent.realised) == (Holding(D(1), D(100)), D("12.5"), 0)
+    only = history(dividend)
+    assert only.is_before_first(row(9, "1")), "no trade of it is known"
+
+
 def test_a_leg_that_is_closed_in_parts_leaves_nothing_over() -> None:
     """Cost is kept, not a rounded average: the realised parts add up to the whole, to the last digit."""
     leg = history(step(1, "100", "1"), step(2, "101", "2"))
