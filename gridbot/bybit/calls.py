@@ -71,7 +71,8 @@ class Calls:
         """Start a request now and give its pending answer; the error instead while the address is banned."""
         left_s = self._banned_until_s - monotonic_s()
         if left_s > 0:
-            return make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
+            text = f"not sent: this address is banned, silent for {left_s:.0f} s more"
+            return make_error(text, ErrorKind.IP_BAN, silent_for_s=left_s)
         return self._transport.call(endpoint, **params)
 
     def refusal(self, ret_code: int, text: str) -> ExchangeError:

@@ -46,11 +46,16 @@ class RateBudget:
             self._limits[endpoint].correct(limit.limit)
 
     def failed(self, endpoint: str, error: ExchangeError, now_s: float) -> None:
-        """Hold back when a request failed because there were too many; other failures change nothing."""
+        """Hold back when a request failed because there were too many; other failures change nothing.
+
+        What was not sent, as a ban was known already, ends no later for it: two clocks that began a moment apart must
+        not add up to twenty minutes.
+        """
         if error.kind is ErrorKind.RATE_LIMIT:
             self._limits[endpoint].block(now_s + PAUSE_S)
         elif error.kind is ErrorKind.IP_BAN:
-            self.ip_banned_until_s = now_s + IP_BAN_S
+            left_s = IP_BAN_S if error.silent_for_s is None else error.silent_for_s
+            self.ip_banned_until_s = now_s + max(left_s, self._ban_left_s(now_s))
 
     def _ban_left_s(self, now_s: float) -> float:
         return 0.0 if self.ip_banned_until_s is None else self.ip_banned_until_s - now_s

@@ -254,6 +254,7 @@ def test_a_banned_address_stays_silent(answer: Any):
                 assert (caught.value.kind, caught.value.outcome) == (ErrorKind.IP_BAN, Outcome.NOT_CREATED)
             assert len(exchange.asked) == 1
             assert "not sent" in str(caught.value)
+            assert 599 < (caught.value.silent_for_s or 0) <= 600
 
     run(scene())
 
