@@ -77,9 +77,11 @@ class ExchangeError(Exception):
 
     `ret_code` is Bybit's number (None when its application did not answer), `http_status` the HTTP status when that was
     not 200. `message` never holds a secret or a signature text. `outcome` says whether an order that was to be created
-    exists now; without one given it follows from `kind`. `silent_for_s`: we ourselves did not send it, and will send
-    nothing for so many seconds more (an earlier IP_BAN); None for what the exchange or the network said.
+    exists now; without one given it follows from `kind`. With an IP_BAN nothing may be sent for `silence_s` seconds.
     """
+
+    silence_s = 600.0
+    """Bybit's rule, where no other figure is known."""
 
     def __init__(
         self,
@@ -89,7 +91,6 @@ class ExchangeError(Exception):
         outcome: Outcome | None = None,
         ret_code: int | None = None,
         http_status: int | None = None,
-        silent_for_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -97,7 +98,6 @@ class ExchangeError(Exception):
         self.outcome = OUTCOMES_BY_KIND[kind] if outcome is None else outcome
         self.ret_code = ret_code
         self.http_status = http_status
-        self.silent_for_s = silent_for_s
 
     def __str__(self) -> str:
         if self.ret_code is not None:
@@ -153,14 +153,6 @@ def make_error(
     outcome: Outcome | None = None,
     ret_code: int | None = None,
     http_status: int | None = None,
-    silent_for_s: float | None = None,
 ) -> ExchangeError:
     """The leaf of the tree that belongs to `kind`."""
-    return _LEAVES[kind](
-        message,
-        kind=kind,
-        outcome=outcome,
-        ret_code=ret_code,
-        http_status=http_status,
-        silent_for_s=silent_for_s,
-    )
+    return _LEAVES[kind](message, kind=kind, outcome=outcome, ret_code=ret_code, http_status=http_status)
