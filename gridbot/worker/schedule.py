@@ -13,6 +13,7 @@
     terms.SYMBOL       orders of it are refused; each hour, not at once           30 s
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
+    money              asked for; each five minutes                               10 s
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
 one is not repeated sooner (incident L59). Until then the wish stays: nothing that was asked for is dropped, and a wish

@@ -11,6 +11,7 @@ from decimal import Decimal
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.changes import Unnoticed
+from gridbot.paper.accounts.charges import Charges
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.histories import ClosedOrders, ClosedPnlRows, Executions
 from gridbot.paper.accounts.leg import Leg, LegChange, rounded
@@ -46,6 +47,7 @@ class Account:
         self.insurance = ZERO
         self.order_margin = ZERO
         self.reprice = True
+        self.charges = Charges()
         self.legs: dict[tuple[str, int], Leg] = {}
         self.leverage: dict[str, Decimal] = {}
         self.hedge: dict[str, bool] = {}
@@ -123,7 +125,7 @@ class Account:
         row.entry_value += change.released_cost
         row.exit_value += execution.closed_size * execution.price
         row.open_fee += change.released_fee
-        row.close_fee += rounded(execution.fee * execution.closed_size / execution.qty)
+        row.close_fee += rounded(execution.cost * execution.closed_size / execution.qty)
         row.realised += execution.realised
         row.fill_count += 1
         self.changes.closed_pnl(row)
