@@ -10,9 +10,11 @@ journal that takes nothing must not lose a pause::
     start: newest of file and record ──► what came after it is in the journal behind it
 
 So a death between any two writes loses nothing that was acted upon, and a file that is torn, older or missing is made
-good from the journal as far as that reaches. If the journal's end is torn as well, its newest record of an unreadable file
-may not be the newest that there was: what stops orders is then in doubt (`doubt`). A document carries its record's number as `seq`. A file without one was
-written by a version that had no such records, later than any record that is there: then the file counts.
+good from the journal as far as that reaches. If the journal's end is torn as well, its newest record of an unreadable
+file may not be the newest that there was: what stops orders is then in doubt (`doubt`).
+
+A document carries its record's number as `seq`. A file without one was written by a version that had no such records,
+later than any record that is there: then the file counts.
 """
 
 from __future__ import annotations
