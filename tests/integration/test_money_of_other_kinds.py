@@ -15,7 +15,9 @@ from gridbot.core import Direction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import ExecutionRecord
+from supervisor.store.exchange_ledger import check_with_exchange
 from tests.integration.worker_bench import WorkerBench, account_of, exchange, executions, resting, settings, trading
+from tests.store.session import write_all
 
 D = Decimal
 
@@ -124,6 +126,11 @@ def test_taxes_count_and_a_fee_in_mnt_is_no_usdt(tmp_path: Path) -> None:
             async with trading(settings(tmp_path), paper) as bench:
                 money_is_exact(bench, paper)
                 assert bench.assembly.context.ledger.of("btc").other_fees == {"MNT": mnt}
+            await asyncio.to_thread(write_all, tmp_path)
+            [check] = await asyncio.to_thread(check_with_exchange, settings(tmp_path), tmp_path, (), lambda: paper.url)
+            assert check.comparison is not None
+            assert (check.comparison.lines, check.comparison.unexplained) == ([], 0)
+            assert check.comparison.agree == len(executions(tmp_path)) + 1, "the fee in MNT, too"
         first, *_, last = executions(tmp_path)
         assert (first.fee_currency, first.taxes) == ("USDT", (first.fee / D("1.18") * D("0.18")).quantize(D("1e-8")))
         assert (last.fee_currency, last.fee) == ("MNT", last.taxes)
