@@ -28,6 +28,8 @@ WEEK_MS = 7 * 24 * 3600 * 1000
 HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
 """Bybit keeps executions for two years; asking further back only costs requests."""
 SMALLEST_WINDOW_MS = 60_000
+LOG_PAGES = 400
+"""Of the transaction log: what was read of a period that has more is read again in halves, at 50 rows a page."""
 TRANSACTIONS_PER_S = 20
 """Of the 25 requests for the transaction log that Bybit allows."""
 HEDGE_MODE = 3
@@ -278,7 +280,7 @@ async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, coin: str, 
     window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
     scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": coin, "limit": 50}
     try:
-        rows = await rest._listing("account/transaction-log", pace=pace, **scope, **window)
+        rows = await rest._listing("account/transaction-log", pace=pace, most=LOG_PAGES, **scope, **window)
     except TruncatedListing:
         if end_ms - start_ms < SMALLEST_WINDOW_MS:
             raise
