@@ -128,12 +128,15 @@ class Calls:
             f"{endpoint}: expected an end within {most} pages, got more ({len(rows)} rows); nothing was used"
         )
 
-    async def _unless_noop(self, endpoint: str, **params: Any) -> None:
+    async def _unless_noop(self, endpoint: str, **params: Any) -> bool:
+        """False when it was so already."""
         try:
             await self._call(endpoint, **params)
         except ExchangeError as error:
             if error.kind is not ErrorKind.NOOP:
                 raise
+            return False
+        return True
 
 
 def result_of(envelope: Mapping[str, Any], endpoint: str) -> dict[str, Any]:
