@@ -56,6 +56,11 @@ class AccountLegs:
 
     # ------------------------------------------------------------------ executions
 
+    @property
+    def kept(self) -> int:
+        """How many executions are not folded yet."""
+        return len(self._steps)
+
     def add(self, strategy: str, execution: ExecutionEvent, *, shadow: bool) -> tuple[Decimal, list[Correction]]:
         """Put an execution in its place: what it realised (USDT), and what that changes of those after it."""
         key, step, is_late = self._insert(strategy, execution, shadow=shadow)
