@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from gridbot.bybit.raw_fields import decimal_or_none, int_or_none
 from gridbot.bybit.session import server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
+from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.exchange.failures import ErrorKind, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
@@ -29,7 +31,6 @@ SMALLEST_WINDOW_MS = 60_000
 TRANSACTIONS_PER_S = 20
 """Of the 25 requests for the transaction log that Bybit allows."""
 HEDGE_MODE = 3
-SETTLE_COIN = "USDT"
 
 
 class BybitRest(Calls):
@@ -176,8 +177,8 @@ class BybitRest(Calls):
         if not rows or not isinstance(rows[0], dict):
             raise make_error("expected the account's wallet, got no row", ErrorKind.AMBIGUOUS)
         found = parse_wallet(rows[0], exchange_ts, SETTLE_COIN)
-        if found is None:
-            return WalletEvent(coin=SETTLE_COIN, wallet_balance=Decimal(0), exchange_ts=exchange_ts)
+        if not found.has_coin:
+            return replace(found, wallet_balance=Decimal(0), equity=Decimal(0), unrealised_pnl=Decimal(0), has_coin=True)
         if found.wallet_balance is None:
             raise make_error("expected a USDT walletBalance, got none", ErrorKind.AMBIGUOUS)
         return found

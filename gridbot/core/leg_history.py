@@ -109,8 +109,8 @@ class Step:
 
     def after(self, held: Holding, direction: Direction) -> tuple[Holding, Decimal]:
         """What is held after it, and what it realised."""
-        if self.exec_type is ExecType.FUNDING:
-            return held, ZERO
+        if not self.exec_type.moves_legs:
+            return held, self.figure or ZERO
         if not self.closed:
             return held.opened(self.qty, self.price), self.figure or ZERO
         value, sign = WIDE.multiply(self.closed, self.price), 1 if direction is Direction.LONG else -1
@@ -190,7 +190,7 @@ class LegHistory:
         """Whether the row was made before the leg's first execution, as far as we know."""
         if self.folded:
             return False
-        return not any(step.exec_type is not ExecType.FUNDING and row.covers(step) for step in self.steps)
+        return not any(step.exec_type.moves_legs and row.covers(step) for step in self.steps)
 
     def fold(self, before_ms: int, most: int) -> list[Step]:
         """Forget the executions older than a time (ms), and all but the newest `most`; returns them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -47,6 +48,16 @@ def changes(of: LegHistory) -> dict[str, Decimal]:
 
 
 # ---------------------------------------------------------------------- what is held
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+def test_what_moves_no_leg_realises_what_the_exchange_says(kind: ExecType) -> None:
+    dividend = replace(step(2, figure="12.5"), exec_type=kind)
+    silent = replace(step(3, closes=True), exec_type=kind)
+    leg = history(step(1, "100", "1"), dividend, silent)
+    assert (leg.now, dividend.realised, silent.realised) == (Holding(D(1), D(100)), D("12.5"), 0)
+    only = history(dividend)
+    assert only.is_before_first(row(9, "1")), "no trade of it is known"
 
 
 def test_a_leg_that_is_closed_in_parts_leaves_nothing_over() -> None:
