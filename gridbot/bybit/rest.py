@@ -178,7 +178,9 @@ class BybitRest(Calls):
             raise make_error("expected the account's wallet, got no row", ErrorKind.AMBIGUOUS)
         found = parse_wallet(rows[0], exchange_ts, SETTLE_COIN)
         if not found.has_coin:
-            return replace(found, wallet_balance=Decimal(0), equity=Decimal(0), unrealised_pnl=Decimal(0), has_coin=True)
+            return replace(
+                found, wallet_balance=Decimal(0), equity=Decimal(0), unrealised_pnl=Decimal(0), has_coin=True
+            )
         if found.wallet_balance is None:
             raise make_error("expected a USDT walletBalance, got none", ErrorKind.AMBIGUOUS)
         return found

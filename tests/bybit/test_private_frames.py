@@ -59,7 +59,9 @@ def test_other_categories_are_left_out():
 
 
 def test_an_unreadable_row_leaves_the_others_and_is_named():
-    events, problems = read_private(frame("execution", {"symbol": "BTCUSDT", "execId": "bad", "execType": "Trade"}, EXECUTION))
+    events, problems = read_private(
+        frame("execution", {"symbol": "BTCUSDT", "execId": "bad", "execType": "Trade"}, EXECUTION)
+    )
     assert len(events) == 1
     assert [problem.row_id for problem in problems] == ["bad"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from decimal import Decimal
 
@@ -49,7 +48,7 @@ def test_one_without_an_id_counts_and_is_not_kept_by_it() -> None:
     add(legs, replace(opened(1), exec_id=""))
     assert legs.held(LONG).size == 1
     assert legs.recorded("") is None
-    assert AccountLegs.of_list(legs.to_list()).recorded("") is None
+    assert AccountLegs.of(legs.histories).recorded("") is None
 
 
 def test_a_repeat_with_the_exchange_s_figure_is_learned_once() -> None:
@@ -121,16 +120,4 @@ def test_what_is_folded_is_not_kept() -> None:
     legs.fold(5)
     assert legs.recorded("e1") is None
     assert legs.recorded("e5") is not None
-    assert AccountLegs.of_list(json.loads(json.dumps(legs.to_list()))) == legs
-
-
-def test_the_sums_of_an_earlier_version_are_what_was_held_before() -> None:
-    """Version 1 kept the entry of a flat leg, and none of one whose entry it did not know."""
-    legs = AccountLegs.of_sums(
-        [["s", "long", "1", "90", ""], ["s", "short", "0", "99"], ["", "long", "2", "5"], ["", "long", "1", "0", "ETH"]]
-    )
-    assert add(legs, opened(2, "100"), closed(3, "105")) == []
-    assert (legs.held(LONG).size, legs.held(LONG).entry) == (1, D(95))
-    assert legs.held(("s", "", Direction.SHORT)).size == 0
-    assert legs.held(("", "ETH", Direction.LONG)).entry == 0
-    assert not legs.is_before_first("s", row(0, "1"))
+    assert AccountLegs.of(legs.histories) == legs
