@@ -18,7 +18,8 @@ from gridbot.worker.strategy_runner import StrategyRunner
 
 def test_every_collection_that_is_reached_is_counted_once_and_libraries_are_left_alone() -> None:
     ledger = Ledger()
-    ledger._seen.update({str(number): 1 for number in range(7)})
+    for number in range(7):
+        ledger.counted.add(str(number), 1)
     found = sizes({"ledger": ledger, "again": ledger, "call": ledger.is_new, "other": deque([[1, 2, 3]])})
     assert found["CountedIds._times"] == 7
     assert not [name for name in found if name.startswith("deque")]
