@@ -142,9 +142,9 @@ class BybitRest(Calls):
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
     async def transactions(
-        self, start_ms: int, end_ms: int, *, of_address: RollingLimit | None = None
+        self, start_ms: int, end_ms: int, *, coin: str = SETTLE_COIN, of_address: RollingLimit | None = None
     ) -> list[Transaction]:
-        """Every movement of the USDT wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
+        """Every movement of one coin of the wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
         A period with more rows than a listing may have is read in halves. `of_address` also limits the requests; it is
         shared by all that read from this address.
@@ -153,7 +153,7 @@ class BybitRest(Calls):
         found: list[Transaction] = []
         while start_ms <= end_ms:
             stop_ms = min(end_ms, start_ms + WEEK_MS - 1)
-            found += reversed(await _transactions(self, start_ms, stop_ms, pace))
+            found += reversed(await _transactions(self, start_ms, stop_ms, coin, pace))
             start_ms = stop_ms + 1
         return found
 
@@ -258,16 +258,16 @@ def _scope(symbol: str | None) -> dict[str, Any]:
     return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
 
 
-async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, pace: Pace) -> list[Transaction]:
+async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, coin: str, pace: Pace) -> list[Transaction]:
     """Newest first, as the exchange lists them; at most seven days."""
     window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
-    scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
+    scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": coin, "limit": 50}
     try:
         rows = await rest._listing("account/transaction-log", pace=pace, **scope, **window)
     except TruncatedListing:
         if end_ms - start_ms < SMALLEST_WINDOW_MS:
             raise
         middle_ms = (start_ms + end_ms) // 2
-        later = await _transactions(rest, middle_ms + 1, end_ms, pace)
-        return later + await _transactions(rest, start_ms, middle_ms, pace)
+        later = await _transactions(rest, middle_ms + 1, end_ms, coin, pace)
+        return later + await _transactions(rest, start_ms, middle_ms, coin, pace)
     return whole(parse_transaction, rows, "account/transaction-log")

@@ -136,15 +136,10 @@ class AccountLegs:
         history = self.histories.get(key)
         return Holding() if history is None else history.now
 
-    def held_at(self, strategy: str, row: PositionEvent) -> Holding:
-        """What it held, by our executions, when the exchange made this row."""
-        history = self.histories.get(key_of(strategy, row))
-        return Holding() if history is None else history.at(Stated.of(row))
-
-    def is_before_first(self, strategy: str, row: PositionEvent) -> bool:
-        """Whether a row was made before the leg's first execution, as far as we know: then it tells what was held."""
-        history = self.histories.get(key_of(strategy, row))
-        return history is None or history.is_before_first(Stated.of(row))
+    def about(self, strategy: str, row: PositionEvent) -> LegHistory:
+        """The leg that a row is of, to be read; an empty one when nothing is known of it."""
+        key = key_of(strategy, row)
+        return self.histories.get(key) or LegHistory(key[2])
 
     def believe(self, strategy: str, row: PositionEvent) -> list[Correction]:
         """Take the exchange's position for what was held when it made the row."""

@@ -1,9 +1,8 @@
 """The record types. The database schema, its documentation and the journal's codec derive from them.
 
-Every record of an account gets a `Header` when it is appended: a gapless number, the run, and the local time. Field
-types decide the column: `Decimal` is DECIMAL, `UtcMs` (milliseconds UTC, the exchange's clock) and `UtcUs`
-(microseconds UTC, ours) are TIMESTAMPs, `Json` is a JSON document, `str`, `int`, `bool` what they are, `X | None`
-is nullable. The docstring of a class documents its table, the `doc` metadata of a field its column.
+Every record of an account gets a `Header` when it is appended. Field types decide the column: `UtcMs` (milliseconds
+UTC, the exchange's clock) and `UtcUs` (microseconds UTC, ours) are TIMESTAMPs, `X | None` is nullable, the others are
+what they say. The docstring of a class documents its table, the `doc` metadata of a field its column.
 """
 
 from __future__ import annotations
@@ -46,7 +45,6 @@ Json = NewType("Json", str)
 
 
 def col(doc: str, **kwargs: Any) -> Any:
-    """Dataclass field with the sentence that documents its column."""
     return field(metadata={"doc": doc}, **kwargs)
 
 

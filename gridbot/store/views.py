@@ -150,8 +150,8 @@ VIEWS: Final = (
     ),
     View(
         "fees_by_currency",
-        "What executions of every kind but funding cost per UTC day and coin, taxes (GST, VAT) included and apart. Other "
-        "coins than USDT take nothing from the USDT balance, and are in no other figure.",
+        "What executions of every kind but funding cost per UTC day and coin, taxes (GST, VAT) included and apart. "
+        "Other coins than USDT take nothing from the USDT balance, and are in no other figure.",
         """
         SELECT CAST(exchange_ts AS DATE) AS day, account, strategy, symbol, currency, count(*) AS executions,
             sum(fee) AS fees, sum(taxes) AS taxes

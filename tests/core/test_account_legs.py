@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from gridbot.core import Direction, ExecType, ExecutionEvent, PositionEvent, Side
 from gridbot.core.account_legs import AccountLegs, Correction
+from gridbot.core.leg_history import Stated
 
 D = Decimal
 LONG = ("s", "", Direction.LONG)
@@ -97,11 +98,14 @@ def test_what_is_restored_is_compared_when_all_is_there() -> None:
 
 def test_rows_are_compared_or_believed_for_the_leg_they_are_of() -> None:
     legs = AccountLegs()
-    assert legs.held(LONG).size == legs.held_at("s", row(9, "1")).size == 0
-    assert legs.is_before_first("s", row(9, "1"))
+    nothing, stated = legs.about("s", row(9, "1")), Stated.of(row(9, "1"))
+    assert legs.held(LONG).size == nothing.at(stated).size == 0
+    assert nothing.is_before_first(stated)
+    assert legs == AccountLegs(), "asking makes no leg"
     add(legs, opened(1), closed(3))
-    assert legs.held_at("s", row(2, "1")).size == 1
-    assert not legs.is_before_first("s", row(2, "1"))
+    leg, stated = legs.about("s", row(2, "1")), Stated.of(row(2, "1"))
+    assert leg.at(stated).size == 1
+    assert not leg.is_before_first(stated)
     [found] = legs.believe("s", row(2, "2", "90"))
     assert (found.exec_id, found.realised) == ("e3", D(10))
     assert legs.held(LONG).size == 1
@@ -120,4 +124,7 @@ def test_what_is_folded_is_not_kept() -> None:
     legs.fold(5)
     assert legs.recorded("e1") is None
     assert legs.recorded("e5") is not None
+    folded = legs.about("s", row(1, "1"))
+    assert [folded.is_forgotten(Stated.of(row(n, "1"))) for n in (0, 1)] == [True, False]
+    assert not legs.about("other", row(0, "1")).is_forgotten(Stated.of(row(0, "1")))
     assert AccountLegs.of(legs.histories) == legs
