@@ -9,7 +9,7 @@ late, or the exchange itself says otherwise. Then there are corrections, which t
 the totals have them at once.
 
 `checked_to` is to the exchange's transaction log what `complete_to` is to its executions. What is complete and checked
-is folded into its leg, and forgotten.
+is folded into its leg, and forgotten; of its id, the newest `counted_ids.IDS_KEPT` stay.
 """
 
 from __future__ import annotations
@@ -93,15 +93,19 @@ class Ledger:
         """Up to these exchange times (ms) all is paged and counted, or equals the transaction log. None moves back."""
         self.complete_to = max(self.complete_to, complete_to)
         self.checked_to = max(self.checked_to, checked_to)
-        self.legs.fold(min(self.complete_to, self.checked_to) - OVERLAP_MS)
+        self.legs.fold(_final_to(self))
 
     def of(self, strategy: str) -> Totals:
         """The totals of one strategy, zero at first."""
         return self.totals.setdefault(strategy, Totals())
 
-    def is_new(self, exec_id: str) -> bool:
-        """False for an execution that was counted before; one without an id is never a repeat."""
-        return not exec_id or exec_id not in self.counted
+    def is_new(self, exec_id: str, exchange_ts: int | None = None) -> bool:
+        """False for an execution that was counted before; one without an id is never a repeat.
+
+        With its exchange time (ms), also for one whose id is forgotten: a gap may begin so long ago that paging brings
+        it again.
+        """
+        return not exec_id or not self.counted.has(exec_id, exchange_ts)
 
     def leg(self, strategy: str, direction: Direction, symbol: str = "") -> tuple[Decimal, Decimal]:
         """Size (base coin) and average entry (USDT) as our executions have it; for the strategy "" of a symbol."""
@@ -115,7 +119,7 @@ class Ledger:
 
         Afterwards there may be corrections, also for a repeat: it may bring the exchange's figure.
         """
-        if not self.is_new(execution.exec_id):
+        if not self.is_new(execution.exec_id, None if shadow else execution.exchange_ts):
             self._book(self.legs.learn(execution))
             return None
         self._count(strategy, execution, shadow=shadow)
@@ -172,8 +176,7 @@ class Ledger:
     def _count(self, strategy: str, execution: ExecutionEvent, *, shadow: bool) -> None:
         """All but what it realised."""
         if execution.exec_id:
-            paged_from = self.complete_to - OVERLAP_MS
-            self.counted.add(execution.exec_id, execution.exchange_ts, paged_from=paged_from)
+            self.counted.add(execution.exec_id, execution.exchange_ts, final_to=_final_to(self))
         if not shadow:
             self.last_exec_ts = max(self.last_exec_ts, execution.exchange_ts)
         self.of(strategy).count(execution)
@@ -182,3 +185,8 @@ class Ledger:
         self._corrections += corrections
         for correction in corrections:
             self.of(correction.strategy).correct(correction)
+
+
+def _final_to(ledger: Ledger) -> int:
+    """Exchange time (ms) before which nothing is paged or compared any more."""
+    return min(ledger.complete_to, ledger.checked_to) - OVERLAP_MS

@@ -38,7 +38,6 @@ def _limits() -> dict[str, int]:
     executions, finished = counted_ids.IDS_KEPT + AT_REST, order_index.FINISHED_KEPT
     return {
         "CountedIds._times": executions,
-        "StateFile.on_disk[]": executions,
         "AccountLegs._steps": 4 * account_legs.STEPS_MOST,
         "LegHistory.steps": account_legs.STEPS_MOST,
         "OrderIndex.finished": finished,

@@ -99,7 +99,7 @@ class Clockwork:
         with self._context.faults.contained("looking for missing executions"):
             again = self._readings.again()
         requests = self._context.requests
-        second = Second(requests.wishes, self._jobs.running, again)
+        second = Second(requests.wishes, self._jobs.running, again, self._context.ledger.legs.kept)
         symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:

@@ -243,6 +243,7 @@ class StrategyRunner:
             return
         text = f"{self.symbol}: {found.text}"
         self._context.requests.refresh_positions(self.symbol)
+        self._context.requests.check_money()
         if found.pauses is not None:
             self.risk_state.pause(found.pauses, found.text)
             self.orders.drop_unsent("paused")

@@ -107,7 +107,7 @@ def test_the_newest_execution_counted_or_where_counting_began() -> None:
 
 def test_ids_are_kept_within_bounds() -> None:
     ledger = Ledger()
-    ledger.reached(complete_to=10**9)
+    ledger.reached(complete_to=10**9, checked_to=10**9)
     for n in range(IDS_KEPT + 10):
         ledger.apply("s", execution(n))
     assert not ledger.is_new(f"e{IDS_KEPT}")
@@ -123,7 +123,36 @@ def test_ids_are_kept_as_long_as_their_executions_may_be_paged_again() -> None:
     assert ledger.apply("s", execution(1_000_000)) is None
     ledger.reached(complete_to=2_000_000)
     ledger.apply("s", execution(2_000_000))
+    assert len(document_of(ledger)["seen"]) == IDS_KEPT + 11  # the exchange's log is still to be compared
+    ledger.reached(checked_to=2_000_000)
+    ledger.apply("s", execution(2_000_001))
     assert len(document_of(ledger)["seen"]) == IDS_KEPT
+
+
+def test_an_execution_whose_id_is_forgotten_is_not_counted_again() -> None:
+    """A gap that began long before the watermark: a pass meanwhile has counted more than there are ids kept."""
+    ledger = Ledger()
+    ledger.begin(1)
+    for n in range(2, 2 * IDS_KEPT):
+        ledger.apply("s", execution(n))
+    fills = ledger.of("s").fills
+    ledger.reached(complete_to=IDS_KEPT + OVERLAP_MS, checked_to=IDS_KEPT + OVERLAP_MS)
+    ledger.apply("s", execution(3 * IDS_KEPT))
+    assert ledger.is_new("e2")
+    assert not ledger.is_new("e2", 2)
+    assert [ledger.apply("s", execution(n)) for n in (2, 3)] == [None, None]
+    assert ledger.of("s").fills == fills + 1
+    assert ledger.apply("s", execution(3 * IDS_KEPT + 1)) is not None
+    assert ledger.apply("shadow", execution(1), shadow=True) is not None  # its clock is ours
+
+
+def test_of_what_was_never_complete_the_limit_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridbot.core.counted_ids.IDS_MOST", IDS_KEPT)
+    ledger = Ledger()
+    ledger.begin(1)
+    for n in range(OVERLAP_MS, OVERLAP_MS + IDS_KEPT + 10):
+        ledger.apply("s", execution(n))
+    assert ledger.is_new("late", OVERLAP_MS - 1)
 
 
 def test_only_finished_paging_moves_the_watermark_and_never_back() -> None:
