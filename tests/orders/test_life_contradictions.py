@@ -20,8 +20,8 @@ D = Decimal
 MOVED = life_effects.TellOperator(
     "warning",
     "moved.BTCUSDT",
-    "BTCUSDT: the exchange has moved our Buy from 100.0 to 101 (price band); when it goes on the level waits, a minute at "
-    "a time",
+    "BTCUSDT: the exchange has moved our Buy from 100.0 to 101 (price band); when it goes on the level waits, a "
+    "minute at a time",
     "s1",
 )
 
