@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.core.ledger_document import document_of, ledger_of
 from gridbot.records import builders
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record
 from gridbot.records.recorder import Recorder
@@ -113,7 +114,7 @@ class Checkpoint:
         self._file.save_now({**self._document(ledger), "states_to": self._states.in_files})
 
     def _document(self, ledger: Ledger) -> dict[str, Any]:
-        return {"version": 1, "seq": self._recorder.last_seq, "ledger": ledger.to_dict()}
+        return {"version": 1, "seq": self._recorder.last_seq, "ledger": document_of(ledger)}
 
     def _read(self) -> tuple[Ledger | None, int, int, str]:
         """The saved ledger, the record it is of, the one after which the journal is to be read, and what is wrong.
@@ -124,7 +125,7 @@ class Checkpoint:
         if document is None:
             return None, 0, 0, ""
         try:
-            ledger, seq, read_from = Ledger.from_dict(document["ledger"]), int(document["seq"]), _read_from(document)
+            ledger, seq, read_from = ledger_of(document["ledger"]), int(document["seq"]), _read_from(document)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
             return None, 0, 0, ""
@@ -151,8 +152,7 @@ def _begin(ledger: Ledger, began_ms: int, *, is_whole: bool) -> None:
         return
     first_ms = ledger.complete_to + 1 if ledger.complete_to else began_ms
     ledger.begin(first_ms)
-    ledger.complete(first_ms + OVERLAP_MS)
-    ledger.checked(first_ms + OVERLAP_MS)
+    ledger.reached(complete_to=first_ms + OVERLAP_MS, checked_to=first_ms + OVERLAP_MS)
 
 
 def _restore(ledger: Ledger, record: Record | StateRecord, *, knows_before: bool) -> None:
