@@ -21,6 +21,7 @@ __all__ = [
     "Alert",
     "ApplyExecution",
     "ApplyRow",
+    "AskClosed",
     "AskExecutions",
     "AskExecutionsOf",
     "AskListing",
@@ -30,6 +31,7 @@ __all__ = [
     "Asked",
     "Broke",
     "Effect",
+    "EndUnseen",
     "Event",
     "ExecutionsAnswered",
     "Failed",
@@ -45,6 +47,7 @@ __all__ = [
     "QueryFailed",
     "Question",
     "ReportFault",
+    "Restate",
     "Revive",
     "Settle",
     "TakePosition",
@@ -101,7 +104,7 @@ class ExecutionsAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ListingAnswered:
-    """All open orders of the account."""
+    """All open orders of the account, or those that ended last."""
 
     who: Who
     rows: Sequence[OrderUpdateEvent]
@@ -203,6 +206,13 @@ class AskOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class AskClosed:
+    """The orders of the account that ended last."""
+
+    who: Who
+
+
+@dataclass(frozen=True, slots=True)
 class AskPositions:
     """Both legs of a symbol."""
 
@@ -217,7 +227,7 @@ class AskWallet:
     who: Who
 
 
-Question = AskExecutions | AskExecutionsOf | AskListing | AskOrder | AskPositions | AskWallet
+Question = AskExecutions | AskExecutionsOf | AskListing | AskOrder | AskClosed | AskPositions | AskWallet
 
 
 # ---------------------------------------------------------------------- effects that change something
@@ -273,6 +283,22 @@ class LookedUp:
     symbol: str
     key: str
     finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class EndUnseen:
+    """An order that is open by our records alone is over: by `row`, or the exchange knows nothing of it (any more)."""
+
+    key: str
+    row: OrderUpdateEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Restate:
+    """Our records say of an order in a book whether it is over, and the book says otherwise: record it again."""
+
+    symbol: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +387,8 @@ Effect = (
     | Adopt
     | Revive
     | LookedUp
+    | EndUnseen
+    | Restate
     | Settle
     | TakePosition
     | Adjust

@@ -1,4 +1,5 @@
-"""The account's ledger across restarts: a checkpoint file, and the journal's records after it.
+"""The account's ledger across restarts: a checkpoint file, and the journal's records after it. The same for the orders
+that the records hold for open.
 
 Every execution is in the journal before anything else is done with it. So the last checkpoint and the records after it
 give the exact ledger at any moment. A checkpoint goes to the disk when the journal is safe up to it: one that was ahead
@@ -17,7 +18,8 @@ from typing import Any
 
 from gridbot.core.execution_ledger import Ledger
 from gridbot.records import builders
-from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record
+from gridbot.records.open_orders import OpenOrders
+from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, OrderRecord, Record
 from gridbot.records.recorder import Recorder
 from gridbot.records.state_record import StateRecord
 from gridbot.state.documents import StateFile
@@ -32,6 +34,8 @@ class Checkpoint:
     """Loads the ledger at start and saves it in the background while the account trades."""
 
     def __init__(self, file: StateFile, recorder: Recorder, states: StateLog) -> None:
+        self.orders = OpenOrders()
+        """The orders that the records hold for open; whoever records an order takes it in here."""
         self._file = file
         self._recorder = recorder
         self._states = states
@@ -50,6 +54,8 @@ class Checkpoint:
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)
                 _restore(ledger, record, is_alone=seq == 0)
+                if isinstance(record, OrderRecord):
+                    self.orders.take(record)
         self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
         self._states.begin()
         ledger.settle("worked out again at a start")
@@ -99,7 +105,8 @@ class Checkpoint:
         self._file.save_now({**self._document(ledger), "states_to": self._states.in_files})
 
     def _document(self, ledger: Ledger) -> dict[str, Any]:
-        return {"version": 1, "seq": self._recorder.last_seq, "ledger": ledger.to_dict()}
+        orders = self.orders.to_rows()
+        return {"version": 1, "seq": self._recorder.last_seq, "ledger": ledger.to_dict(), "orders": orders}
 
     def _read(self) -> tuple[Ledger, int, int]:
         """The saved ledger, the record it is of, and the one after which the journal is to be read."""
@@ -107,10 +114,12 @@ class Checkpoint:
         if document is None:
             return Ledger(), 0, 0
         try:
-            return Ledger.from_dict(document["ledger"]), int(document["seq"]), _read_from(document)
+            ledger, seq, read_from = Ledger.from_dict(document["ledger"]), int(document["seq"]), _read_from(document)
+            self.orders.restore(document.get("orders", ()))  # an earlier version has none
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
             return Ledger(), 0, 0
+        return ledger, seq, read_from
 
 
 def _read_from(document: dict[str, Any]) -> int:
