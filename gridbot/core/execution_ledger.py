@@ -9,7 +9,7 @@ late, or the exchange itself says otherwise. Then there are corrections, which t
 the totals have them at once.
 
 `checked_to` is to the exchange's transaction log what `complete_to` is to its executions. What is complete and checked
-is folded into its leg, and forgotten.
+is folded into its leg, and forgotten; of its id, the newest `EXEC_IDS_KEPT` stay.
 """
 
 from __future__ import annotations
@@ -27,18 +27,23 @@ __all__ = ["OVERLAP_MS", "Ledger", "Totals"]
 ZERO = Decimal(0)
 OVERLAP_MS = 60_000
 """How far behind the watermark (ms) paging begins: the exchange may list an execution late."""
-EXEC_IDS_KEPT = 5_000
+EXEC_IDS_KEPT = 2_000
 EXEC_IDS_MOST = 100_000
+"""However long neither paging nor the exchange's log makes progress."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """Totals of one strategy since its state began, in USDT. `realised` is before fees and funding."""
+    """Totals of one strategy since its state began, in USDT. `realised` is before fees and funding.
+
+    `other_fees` are those charged in other coins, by coin: they are no USDT, and in no other figure.
+    """
 
     fills: int = 0
     realised: Decimal = ZERO
     fees: Decimal = ZERO
     funding: Decimal = ZERO
+    other_fees: dict[str, Decimal] = field(default_factory=dict)
 
     @property
     def net(self) -> Decimal:
@@ -62,11 +67,14 @@ class Ledger:
     legs: AccountLegs = field(default_factory=AccountLegs)
     """To be read; what changes them goes through the ledger."""
     _seen: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _forgotten_to: int = field(default=-1, compare=False)
+    """Exchange time (ms) up to which an execution without a known id was counted, and its id forgotten since."""
     _corrections: list[Correction] = field(default_factory=list, compare=False)
 
     def begin(self, exchange_ts: int) -> None:
         """Start counting at this exchange time (ms): earlier executions are not paged."""
-        self.last_exec_ts = self.complete_to = self.checked_to = exchange_ts
+        self.last_exec_ts = max(self.last_exec_ts, exchange_ts)
+        self.complete_to = self.checked_to = exchange_ts
 
     def complete(self, exchange_ts: int) -> None:
         """Everything up to this exchange time (ms) was paged and is counted. Never moves back."""
@@ -82,9 +90,15 @@ class Ledger:
         """The totals of one strategy, zero at first."""
         return self.totals.setdefault(strategy, Totals())
 
-    def is_new(self, exec_id: str) -> bool:
-        """False for an execution that was counted before; one without an id is never a repeat."""
-        return not exec_id or exec_id not in self._seen
+    def is_new(self, exec_id: str, exchange_ts: int | None = None) -> bool:
+        """False for an execution that was counted before; one without an id is never a repeat.
+
+        With its exchange time (ms), also for one whose id is forgotten: a gap may begin so long ago that paging brings
+        it again.
+        """
+        if not exec_id:
+            return True
+        return exec_id not in self._seen and (exchange_ts is None or exchange_ts > self._forgotten_to)
 
     def leg(self, strategy: str, direction: Direction, symbol: str = "") -> tuple[Decimal, Decimal]:
         """Size (base coin) and average entry (USDT) as our executions have it; for the strategy "" of a symbol."""
@@ -98,7 +112,7 @@ class Ledger:
 
         Afterwards there may be corrections, also for a repeat: it may bring the exchange's figure.
         """
-        if not self.is_new(execution.exec_id):
+        if not self.is_new(execution.exec_id, None if shadow else execution.exchange_ts):
             self._book(self.legs.learn(execution))
             return None
         self._count(strategy, execution, shadow=shadow)
@@ -162,6 +176,8 @@ class Ledger:
             totals.funding += execution.fee
         else:
             totals.fees += execution.fee
+        for coin, fee in execution.other_fees:
+            totals.other_fees[coin] = totals.other_fees.get(coin, ZERO) + fee
         totals.fills += execution.exec_type is ExecType.TRADE
 
     def _book(self, corrections: list[Correction]) -> None:
@@ -178,17 +194,25 @@ class Ledger:
             totals.fees += correction.fee
 
     def _fold(self) -> None:
-        self.legs.fold(min(self.complete_to, self.checked_to) - OVERLAP_MS)
+        self.legs.fold(self._final_to)
+
+    @property
+    def _final_to(self) -> int:
+        """Exchange time (ms) before which nothing is paged or compared any more."""
+        return min(self.complete_to, self.checked_to) - OVERLAP_MS
 
     def _remember(self, execution: ExecutionEvent) -> None:
-        """Keep the id as long as the execution may be paged again, however many come meanwhile (within reason)."""
+        """Keep the id as long as the execution may be paged again or is to be compared with the exchange's log."""
         if not execution.exec_id:
             return
         seen = self._seen
         seen[execution.exec_id] = execution.exchange_ts
+        final_to = self._final_to
         while len(seen) > EXEC_IDS_KEPT:
-            oldest = next(iter(seen))
-            if seen[oldest] >= self.complete_to - OVERLAP_MS and len(seen) <= EXEC_IDS_MOST:
+            oldest, exchange_ts = next(iter(seen.items()))
+            if exchange_ts < final_to:
+                self._forgotten_to = max(self._forgotten_to, exchange_ts)
+            elif len(seen) <= EXEC_IDS_MOST:
                 break
             del seen[oldest]
 
@@ -197,12 +221,13 @@ class Ledger:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able copy; Decimals as text."""
         return {
-            "version": 2,
+            "version": 3,
             "last_exec_ts": self.last_exec_ts,
             "complete_to": self.complete_to,
             "checked_to": self.checked_to,
             "totals": {
-                name: [t.fills, str(t.realised), str(t.fees), str(t.funding)] for name, t in self.totals.items()
+                name: [t.fills, str(t.realised), str(t.fees), str(t.funding), _text(t.other_fees)]
+                for name, t in self.totals.items()
             },
             "legs": self.legs.to_list(),
             "seen": [[exec_id, exchange_ts] for exec_id, exchange_ts in self._seen.items()],
@@ -212,12 +237,12 @@ class Ledger:
     def from_dict(cls, data: dict[str, Any]) -> Ledger:
         """The inverse of `to_dict`; raises ValueError, KeyError or TypeError on anything else.
 
-        Version 1 had no executions, only what their legs add up to. Files of before the watermark have no
-        `complete_to`, and ids without a time.
+        Version 1 had no executions, only what their legs add up to; version 2 only fees in USDT. Files of before the
+        watermark have no `complete_to`, and ids without a time.
         """
         version = data["version"]
-        if version not in (1, 2):
-            raise ValueError(f"expected a ledger of version 1 or 2, got {version}")
+        if version not in (1, 2, 3):
+            raise ValueError(f"expected a ledger of version 1 to 3, got {version}")
         last_exec_ts = int(data["last_exec_ts"])
         complete_to = int(data.get("complete_to", last_exec_ts))
         ledger = cls(
@@ -226,9 +251,14 @@ class Ledger:
             checked_to=int(data.get("checked_to", complete_to)),
             legs=AccountLegs.of_sums(data["legs"]) if version == 1 else AccountLegs.of_list(data["legs"]),
         )
-        for name, (fills, realised, fees, funding) in data["totals"].items():
-            ledger.totals[name] = Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding))
+        for name, (fills, realised, fees, funding, *other) in data["totals"].items():
+            coins = {str(coin): Decimal(fee) for each in other for coin, fee in each.items()}
+            ledger.totals[name] = Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding), coins)
         for seen in data["seen"]:
             exec_id, exchange_ts = (seen, 0) if isinstance(seen, str) else seen
             ledger._seen[exec_id] = int(exchange_ts)
         return ledger
+
+
+def _text(amounts: dict[str, Decimal]) -> dict[str, str]:
+    return {coin: str(amount) for coin, amount in amounts.items()}

@@ -15,21 +15,20 @@ differ by more than rounding, the entry that we held was wrong, and the exchange
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gridbot.core.events import ExecType, ExecutionEvent, PositionEvent
 from gridbot.core.exact import WIDE
+from gridbot.core.exchange_sequence import Placed, is_before
 from gridbot.core.vocabulary import Direction
 
-__all__ = ["UNIT", "Holding", "LegHistory", "Stated", "Step"]
+__all__ = ["UNIT", "Holding", "LegHistory", "Mark", "Stated", "Step"]
 
 ZERO = Decimal(0)
 UNIT = Decimal("0.00000001")
 """The exchange's money unit, USDT."""
-CLOSE_MS = 1_000
 ROUNDING = Decimal("0.000001")
 """USDT by which the exchange's figure and ours may differ without a wrong entry."""
 
@@ -102,15 +101,16 @@ class Step:
             figure=execution.realised,
         )
 
-    @property
-    def place(self) -> tuple[int, int, str]:
-        """Sorts executions as the exchange made them."""
-        return self.exchange_ts, self.seq, self.exec_id
+    def is_before(self, other: Step) -> bool:
+        """Whether the exchange made it before another. Those of one match have one number: then the ids tell."""
+        if (self.seq, self.exchange_ts) == (other.seq, other.exchange_ts):
+            return self.exec_id < other.exec_id
+        return is_before(self, other)
 
     def after(self, held: Holding, direction: Direction) -> tuple[Holding, Decimal]:
         """What is held after it, and what it realised."""
-        if self.exec_type is ExecType.FUNDING:
-            return held, ZERO
+        if not self.exec_type.moves_legs:
+            return held, self.figure or ZERO
         if not self.closed:
             return held.opened(self.qty, self.price), self.figure or ZERO
         value, sign = WIDE.multiply(self.closed, self.price), 1 if direction is Direction.LONG else -1
@@ -135,48 +135,49 @@ class Stated:
     def of(cls, row: PositionEvent) -> Stated:
         return cls(row.exchange_ts, row.seq, Holding(row.size, row.entry_value))
 
-    @property
-    def place(self) -> tuple[int, int]:
-        """Sorts rows as the exchange made them."""
-        return self.exchange_ts, self.seq
+    def covers(self, step: Placed) -> bool:
+        """Whether the row has the execution in it. A row has the number of its newest one, and about its time."""
+        return self.seq == step.seq > 0 or not is_before(self, step)
 
-    def covers(self, step: Step) -> bool:
-        """Whether the row was made after the execution.
 
-        By the symbol's sequence where their times are close: a row's may be some milliseconds behind that of its newest
-        execution. Otherwise by time, since an exchange that was restarted may count anew.
-        """
-        apart_ms = step.exchange_ts - self.exchange_ts
-        if abs(apart_ms) <= CLOSE_MS and self.seq > 0 and step.seq > 0:
-            return step.seq <= self.seq
-        return apart_ms <= 0
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the exchange's order: time (ms) and sequence number."""
+
+    exchange_ts: int = 0
+    seq: int = 0
 
 
 @dataclass(slots=True)
 class LegHistory:
-    """`before` is what was held before the oldest step; `folded` whether that is made of older executions."""
+    """`before` is what was held before the oldest step; `folded` whether that is made of older executions, of which the
+    newest trade or believed row was at `folded_to` (0 when that was not saved)."""
 
     direction: Direction
     before: Holding = Holding()
     folded: bool = False
+    folded_to: Mark = Mark()
     steps: list[Step] = field(default_factory=list)
     rows: list[Stated] = field(default_factory=list)
     now: Holding = Holding()
 
     def add(self, step: Step) -> bool:
         """Put an execution in its place. False when it is the newest: then nothing before it has changed."""
-        late = bool(self.steps) and step.place < self.steps[-1].place
-        late = late or (bool(self.rows) and self.rows[-1].covers(step))
+        at = len(self.steps)
+        while at and step.is_before(self.steps[at - 1]):
+            at -= 1
+        late = at < len(self.steps) or (bool(self.rows) and self.rows[-1].covers(step))
+        self.steps.insert(at, step)
         if not late:
-            self.steps.append(step)
             self.now, step.realised = step.after(self.now, self.direction)
-            return False
-        self.steps.insert(bisect_left(self.steps, step.place, key=lambda each: each.place), step)
-        return True
+        return late
 
     def believe(self, row: Stated) -> None:
         """Go on from what the exchange states."""
-        self.rows = sorted([*self.rows, row], key=lambda each: each.place)
+        at = len(self.rows)
+        while at and is_before(row, self.rows[at - 1]):
+            at -= 1
+        self.rows.insert(at, row)
 
     def settle(self) -> Iterator[tuple[Step, Decimal]]:
         """Work everything out again; each execution whose figure has changed, with the difference (USDT)."""
@@ -192,31 +193,39 @@ class LegHistory:
         return self._replay(None)[0]
 
     def at(self, row: Stated) -> Holding:
-        """What was held when the row was made, by our executions."""
+        """What was held when the row was made, by our executions, unless that is forgotten."""
         return self._replay(row)[0]
+
+    def is_forgotten(self, row: Stated) -> bool:
+        """Whether the row is older than what is folded: what was held when it was made is not known any more."""
+        return not row.covers(self.folded_to)
 
     def is_before_first(self, row: Stated) -> bool:
         """Whether the row was made before the leg's first execution, as far as we know."""
         if self.folded:
             return False
-        return not any(step.exec_type is not ExecType.FUNDING and row.covers(step) for step in self.steps)
+        return not any(step.exec_type.moves_legs and row.covers(step) for step in self.steps)
 
     def fold(self, before_ms: int, most: int) -> list[Step]:
         """Forget the executions older than a time (ms), and all but the newest `most`; returns them."""
-        count = bisect_left(self.steps, (before_ms,), key=lambda step: step.place[:1])
+        count = next((at for at, step in enumerate(self.steps) if step.exchange_ts >= before_ms), len(self.steps))
         count = max(count, len(self.steps) - most)
         if not count:
             return []
         older, rest = self.steps[:count], self.steps[count:]
         ended = [row for row in self.rows if not any(row.covers(step) for step in rest)]
         self.before = replace(self, steps=older, rows=ended).held_now()
+        trades: list[Placed] = [step for step in older if step.exec_type.moves_legs]
+        for each in (*trades, *ended[-1:]):
+            if not is_before(each, self.folded_to):
+                self.folded_to = Mark(each.exchange_ts, each.seq)
         self.steps, self.rows, self.folded = rest, self.rows[len(ended) :], True
         return older
 
     def _replay(self, until: Stated | None) -> tuple[Holding, list[Decimal]]:
         """What is held at the end, or when a row was made; and what each execution realised."""
         held, figures = self.before, []
-        rows = [row for row in self.rows if until is None or row.place <= until.place]
+        rows = [row for row in self.rows if until is None or not is_before(until, row)]
         reached = 0
         for step in self.steps:
             while reached < len(rows) and not rows[reached].covers(step):

@@ -77,8 +77,11 @@ class ExchangeError(Exception):
 
     `ret_code` is Bybit's number (None when its application did not answer), `http_status` the HTTP status when that was
     not 200. `message` never holds a secret or a signature text. `outcome` says whether an order that was to be created
-    exists now; without one given it follows from `kind`.
+    exists now; without one given it follows from `kind`. With an IP_BAN nothing may be sent for `silence_s` seconds.
     """
+
+    silence_s = 600.0
+    """Bybit's rule, where no other figure is known."""
 
     def __init__(
         self,

@@ -6,7 +6,8 @@ The log is the truth (`Transaction.realised` and `cost`)::
                  together within the limit ──► corrected, checked
                  above it ──► an alert; nothing is corrected until an operator says so
 
-One USDT or one percent of the equity, whichever is less: so much is no rounding, and no late execution either.
+One USDT or one percent of the equity, whichever is less: so much is no rounding, and no late execution either. What a
+dividend or a settlement brought does not count for the limit: lists of executions do not say it, so only the log does.
 """
 
 from __future__ import annotations
@@ -15,26 +16,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from gridbot.core import ExecType
 from gridbot.core.execution_ledger import Ledger
 from gridbot.core.leg_history import UNIT
 from gridbot.exchange.requests import Transaction
 
-__all__ = ["OF_EXECUTIONS", "Difference", "Findings", "described", "findings", "limit_of"]
+__all__ = ["Difference", "Findings", "described", "findings", "limit_of"]
 
 ZERO = Decimal(0)
 MOST_USDT = Decimal(1)
 MOST_OF_EQUITY = Decimal("0.01")
-OF_EXECUTIONS = frozenset({"TRADE", "SETTLEMENT", "LIQUIDATION", "ADL"})
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An execution of which something else is recorded: the exchange's figures (USDT), and what they add to ours."""
+    """An execution of which something else is recorded: the exchange's figures (USDT), and what they add to ours.
+
+    `is_news`: nobody had said what it realised, and it cannot be worked out.
+    """
 
     exec_id: str
     realised: Decimal
     fee: Decimal
     net: Decimal
+    is_news: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +52,29 @@ class Findings:
 
     @property
     def amount(self) -> Decimal:
-        """USDT by which the records are off, each execution by itself."""
-        return sum((abs(difference.net) for difference in self.differences), ZERO)
+        """USDT by which the records are off, each execution by itself; without what is only news."""
+        return sum((abs(difference.net) for difference in self.differences if not difference.is_news), ZERO)
 
 
 def findings(rows: Iterable[Transaction], ledger: Ledger) -> Findings:
-    """Compare the log's rows of executions that the ledger still keeps; older ones are `ledger check`'s."""
+    """Compare the log's rows of executions that the ledger still keeps; older ones are `ledger check`'s.
+
+    Rows of other coins than USDT concern no figure of ours.
+    """
     differences: list[Difference] = []
     unknown: list[str] = []
     up_to_ms = 0
     for row in rows:
         up_to_ms = max(up_to_ms, row.exchange_ts)
+        if not row.is_usdt:
+            continue
         ours = ledger.legs.recorded(row.exec_id)
         if ours is not None:
             realised, fee = row.realised, row.cost
             if max(abs(realised - ours.realised), abs(fee - ours.fee)) >= UNIT:
-                differences.append(Difference(row.exec_id, realised, fee, realised - fee - ours.net))
-        elif row.kind in OF_EXECUTIONS and row.symbol and ledger.is_new(row.exec_id):
+                untold = not ours.final and not (ours.exec_type.moves_legs or ours.exec_type is ExecType.FUNDING)
+                differences.append(Difference(row.exec_id, realised, fee, realised - fee - ours.net, untold))
+        elif row.is_of_execution and ledger.is_new(row.exec_id):
             unknown.append(row.exec_id)
     return Findings(tuple(differences), tuple(unknown), up_to_ms)
 

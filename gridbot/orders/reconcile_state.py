@@ -272,6 +272,13 @@ class ReconcileState:
     """Symbols that nobody trades, of which a row could not be read: told once, until a listing is whole again."""
     last_s: float | None = None
     """When the last complete pass ended."""
+    failure: str = ""
+    """Why the last pass broke off; "" when it was complete."""
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether executions since a gap of the private stream are still to be paged."""
+        return self.gap_from_ms is not None or (self.wish is not None and self.wish.since_ms is not None)
 
     @property
     def next_due_s(self) -> float | None:

@@ -253,7 +253,7 @@ def _on_wallet(turn: Turn, who: Who, wallet: WalletEvent) -> None:
         now_s = turn.now.mono_s
         turn.effects.append(TakeWallet(wallet))
         turn.effects.append(Finished(run.wish.tickets, run.wish.reason, run.report, now_s - run.started_s))
-        turn.change(run=None, last_s=now_s)
+        turn.change(run=None, last_s=now_s, failure="")
         _grant(turn)
 
 
@@ -311,7 +311,7 @@ def _break_off(turn: Turn, error: Exception) -> None:
         legs.drop(turn, FOR_THE_PASS)
         took_s = turn.now.mono_s - run.started_s
         turn.effects.append(Failed(run.wish.tickets, error, run.wish.reason, took_s))
-        turn.change(run=None)
+        turn.change(run=None, failure=str(error) or type(error).__name__)
         _grant(turn)
 
 

@@ -96,6 +96,11 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         return self._last_seq
 
     @property
+    def oldest_seq(self) -> int:
+        """Number of the first record in the files, or of the first they will have: those before it were removed."""
+        return segment_numbers(self.directory)[0]
+
+    @property
     def written_seq(self) -> int:
         """Number up to which records are in the file (and survive the death of this process)."""
         return self._written_seq

@@ -218,6 +218,11 @@ class Recorder:
         """Records above `seq` are still needed by `replay` (a checkpoint is behind): keep their segments."""
         self.journal.keep_above(seq)
 
+    @property
+    def oldest_seq(self) -> int:
+        """Number at which the journal begins (`Journal.oldest_seq`)."""
+        return self.journal.oldest_seq
+
     def replay(self, after_seq: int = 0) -> Iterator[tuple[Header, Record | StateRecord]]:
         """Records of this account numbered above `after_seq` that are in the journal, in order; also earlier runs'."""
         return JournalReader(self.journal.directory).read_from(after_seq + 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from gridbot.simulation import strange_money
 from gridbot.simulation.run_faults import Fault, FaultKind
 from gridbot.simulation.scene import PRICES, TICKS
 from gridbot.simulation.stage import Stage
@@ -207,6 +208,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.FUNDING: _funding,
     FaultKind.GAP: _gap,
     FaultKind.WICK: _wick,
+    **strange_money.BEGIN,
 }
 """Each returns whether it did anything."""
 
@@ -214,5 +216,6 @@ ENDINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.SKEW: _unskew,
     FaultKind.HAND_MODE: _hedge,
     FaultKind.STALL: lambda stage, fault: True,
+    **strange_money.END,
 }
 """What ends with a fault that lasts, if it did anything."""

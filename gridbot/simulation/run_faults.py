@@ -37,6 +37,7 @@ class FaultKind(StrEnum):
     SLOW_DISK = "slow_disk"
     STALL = "stall"
     HAND_MODE = "hand_mode"
+    CHARGES = "charges"
     # ---
     DROP = "drop"
     DEATH = "death"
@@ -55,6 +56,8 @@ class FaultKind(StrEnum):
     FUNDING = "funding"
     GAP = "gap"
     WICK = "wick"
+    STRANGE_EXECUTION = "strange_execution"
+    COIN_FRAME = "coin_frame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ STATE_FILES = ("holds", "latch", "ledger", "generation", "run")
 SPOILED = ("torn", "empty", "garbled")
 TOPICS = ("order", "execution", "position", "wallet", "")
 CODES = (10006, 10016, 10000)
+STRANGE_WORDS = ("Dividend", "Settle", "SessionSettlePnL", "Delivery", "MovePosition", "ReverseSplitSettle", "SpinOff")
+"""Types of executions that no order makes; the last is in no table of ours."""
 CREATE_CODES = (10001, 110003, 110017, 110094, 170193, 181001)
 """With which the exchange refuses every create for a while; the last is in no table of ours."""
 
@@ -245,13 +250,20 @@ LONG_DRAWS: dict[FaultKind, tuple[float, Draw]] = {
 """Drawn only in runs of ten minutes and more: the worker itself is silent for ten."""
 LONG_S = 600.0
 OUTAGE_CHANCE = 0.5
+LONGEST_CHANCE = 0.05
+LONGEST_S = (600.0, 1200.0)
+AFTER_S = 30.0
 TERMS_CHANCE = 0.3
+MONEY_CHANCE = 0.25
 HELD_CHANCE = 0.1
 REFUSED_CHANCE = 0.08
 
 
 def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
-    """The plan of a seed: about four faults a minute (ten when dense), often an outage of REST and streams together."""
+    """The plan of a seed: about four faults a minute (ten when dense), often an outage of REST and streams together.
+
+    A plan of ten minutes and more is now and then longer than asked: by an outage of 10 to 20 minutes.
+    """
     rng = random.Random(f"plan:{seed}")
     draws = {**DRAWS, **LONG_DRAWS} if length_s >= LONG_S else DRAWS
     kinds, weights = list(draws), [weight for weight, _ in draws.values()]
@@ -269,7 +281,10 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
     if rng.random() < REFUSED_CHANCE:
         drawn.append(_refused_for_long(rng, length_s))
     drawn.sort(key=lambda item: item[1])
-    drawn += _terms_change(seed, length_s)  # numbered last
+    drawn += _terms_change(seed, length_s)  # numbered last, as is what follows
+    drawn += _strange_money(seed, length_s)
+    drawn += (longest := _longest_outage(seed, length_s))
+    length_s = max([length_s, *(at_s + for_s + AFTER_S for _, at_s, for_s, _ in longest)])
     faults = [
         Fault(number, kind, round(at_s, 3), round(for_s, 3), what)
         for number, (kind, at_s, for_s, what) in enumerate(drawn, start=1)
@@ -299,6 +314,29 @@ def _terms_change(seed: int, length_s: float) -> list[tuple[FaultKind, float, fl
     return drawn
 
 
+def _strange_money(seed: int, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """Executions that are no trades, taxes and fees in another coin, wallet frames without USDT; drawn apart, too."""
+    rng = random.Random(f"money:{seed}")
+    drawn: list[tuple[FaultKind, float, float, What]] = []
+    if rng.random() < MONEY_CHANCE:
+        for _ in range(rng.randint(1, 3)):
+            what: What = {
+                "word": rng.choice(STRANGE_WORDS),
+                "moves": rng.choice(("yes", "no")),
+                "pick": rng.random(),
+                "part": rng.choice(("0.3", "1")),
+                "money": rng.choice(("12.5", "-0.75", "3")),
+            }
+            drawn.append((FaultKind.STRANGE_EXECUTION, rng.uniform(0.1, 1.0) * length_s, 0.0, what))
+    if rng.random() < MONEY_CHANCE:
+        at_s = rng.uniform(0.0, 0.8) * length_s
+        charges: What = {"tax": rng.choice(("0", "0.18", "0.05")), "coin": rng.choice(("USDT", "MNT"))}
+        drawn.append((FaultKind.CHARGES, at_s, rng.uniform(0.1, 1.0) * (length_s - at_s), charges))
+    if rng.random() < MONEY_CHANCE:
+        drawn += [(FaultKind.COIN_FRAME, rng.uniform(0.0, 1.0) * length_s, 0.0, {}) for _ in range(3)]
+    return drawn
+
+
 def _refused_for_long(rng: random.Random, length_s: float) -> tuple[FaultKind, float, float, What]:
     """The exchange refuses every create for more than a minute, perhaps from the beginning on."""
     at_s = rng.choice((0.0, rng.uniform(0.0, length_s * 0.3)))
@@ -322,12 +360,24 @@ def _held_over_a_death(rng: random.Random, length_s: float) -> list[tuple[FaultK
     ]
 
 
+def _longest_outage(seed: int, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """An outage of 10 to 20 minutes, which goes on after the other faults. Drawn apart from them."""
+    rng = random.Random(f"longest:{seed}")
+    if length_s < LONG_S or rng.random() >= LONGEST_CHANCE:
+        return []
+    return _away(rng, rng.uniform(0.3, 0.9) * length_s, rng.uniform(*LONGEST_S), math.inf)
+
+
 def _outage(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
-    """REST and streams are away; either may be back before the other."""
+    """An outage of any length that ends with the run."""
     at_s = rng.uniform(0.0, length_s * 0.7)
-    rest_s = _length(rng, length_s - at_s)
-    streams_s = max(0.5, rest_s + rng.choice((-20.0, -3.0, -0.3, 0.0, 0.3, 3.0, 20.0)))
     left_s = length_s - at_s
+    return _away(rng, at_s, _length(rng, left_s), left_s)
+
+
+def _away(rng: random.Random, at_s: float, rest_s: float, left_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """REST and streams are away; either may be back before the other."""
+    streams_s = max(0.5, rest_s + rng.choice((-20.0, -3.0, -0.3, 0.0, 0.3, 3.0, 20.0)))
     return [
         (FaultKind.REST_DOWN, at_s, min(rest_s, left_s), {"how": rng.choice(("refused", "silent", "broken"))}),
         (FaultKind.STREAMS_DOWN, at_s, min(streams_s, left_s), {"channel": ""}),

@@ -94,7 +94,7 @@ class Verdict:
         self._refused_since = None
         self._wants_since = None
         for tape in self.tapes.values():
-            tape.is_cut = tape.is_cut or life.loses_records
+            tape.end_life(loses_records=life.loses_records)
 
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
@@ -137,7 +137,9 @@ class Verdict:
                 self.find("standstill-is-told", f"{what}; {why}")
 
     def _answered(self, refused: int, accepted: int) -> None:
-        """The exchange has answered creates."""
+        """The exchange has answered creates, perhaps those of a life that is over."""
+        if self._stage.life is None:
+            return
         if accepted:
             self._refused_since = None
         elif refused:
@@ -259,6 +261,8 @@ class Verdict:
         for text in run_checks.executions_once(account.executions, recorded):
             self.find("executions-once", text)
         for text in run_checks.money_by_execution(account.executions, recorded, corrections):
+            self.find("money", text)
+        for text in run_checks.money_of_coins(account.executions, recorded):
             self.find("money", text)
         for text in run_checks.link_id_once([*account.open.values(), *account.closed.values()]):
             self.find("link-id-once", text)

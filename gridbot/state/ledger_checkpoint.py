@@ -6,17 +6,22 @@ give the exact ledger at any moment. A checkpoint goes to the disk when the jour
 would count what no record has. Journal segments that the next start would need, for the ledger or for the documents of
 the state log, are kept until newer files are on the disk.
 
+So a checkpoint that ends before the journal begins is an older copy, and does not know what was counted in between: the
+ledger is then made from the journal alone, as when there is none.
+
 Without a checkpoint the ledger began when the oldest record of an earlier life was made: what the exchange has executed
-since then and no record tells is paged.
+since then and no record tells is paged. Where the journal has lost its beginning, since it was not needed any more,
+that goes for what was made after its first execution: what was made before it may be counted already.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from gridbot.core.execution_ledger import Ledger
+from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.records import builders
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, OrderRecord, Record
@@ -33,34 +38,43 @@ log = logging.getLogger(__name__)
 class Checkpoint:
     """Loads the ledger at start and saves it in the background while the account trades."""
 
-    def __init__(self, file: StateFile, recorder: Recorder, states: StateLog) -> None:
+    def __init__(
+        self, file: StateFile, recorder: Recorder, states: StateLog, on_problem: Callable[[str], object]
+    ) -> None:
         self.orders = OpenOrders()
         """The orders that the records hold for open; whoever records an order takes it in here."""
         self._file = file
         self._recorder = recorder
         self._states = states
+        self._on_problem = on_problem
         self._saved_fills: Any = None
         self._waiting: dict[str, Any] | None = None
         """A checkpoint up to which the journal is not known to be safe yet."""
 
     def load(self) -> Ledger:
         """The ledger as of the last record in the journal; the state log gets the records that the next start needs."""
-        ledger, seq, read_from = self._read()
-        folded = 0
+        ledger, seq, read_from, problem = self._read()
+        is_alone, is_whole = ledger is None, self._recorder.oldest_seq <= 1
+        ledger = ledger or Ledger()
+        folded, began_ms = 0, 0
         for header, record in self._recorder.replay(read_from):
-            if seq == 0 and ledger.last_exec_ts == 0 and header.run_id != self._recorder.run_id:
-                ledger.begin(header.local_ts // 1000)
+            if not began_ms and header.run_id != self._recorder.run_id:
+                began_ms = header.local_ts // 1000
             self._states.recall(header.seq, record)
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)
-                _restore(ledger, record, is_alone=seq == 0)
+                _restore(ledger, record, knows_before=is_whole or not is_alone)
                 if isinstance(record, OrderRecord):
                     self.orders.take(record)
+        if is_alone and began_ms:
+            _begin(ledger, began_ms, is_whole=is_whole)
         self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
         self._states.begin()
         ledger.settle("worked out again at a start")
         for correction in ledger.take_corrections():
             self._recorder.record(builders.of_correction(correction))
+        if problem:
+            self._on_problem(f"{problem}; totals begin anew there")
         log.info("ledger: checkpoint at record %d, %d executions from the journal after it", seq, folded)
         self._recorder.keep_above(read_from)
         return ledger
@@ -108,18 +122,25 @@ class Checkpoint:
         orders = self.orders.to_rows()
         return {"version": 1, "seq": self._recorder.last_seq, "ledger": ledger.to_dict(), "orders": orders}
 
-    def _read(self) -> tuple[Ledger, int, int]:
-        """The saved ledger, the record it is of, and the one after which the journal is to be read."""
+    def _read(self) -> tuple[Ledger | None, int, int, str]:
+        """The saved ledger, the record it is of, the one after which the journal is to be read, and what is wrong.
+
+        None when the ledger is to be made from the journal alone.
+        """
         document = self._file.load()
         if document is None:
-            return Ledger(), 0, 0
+            return None, 0, 0, ""
         try:
             ledger, seq, read_from = Ledger.from_dict(document["ledger"]), int(document["seq"]), _read_from(document)
             self.orders.restore(document.get("orders", ()))  # an earlier version has none
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
-            return Ledger(), 0, 0
-        return ledger, seq, read_from
+            return None, 0, 0, ""
+        begins_at = self._recorder.oldest_seq
+        if begins_at <= seq + 1:
+            return ledger, seq, read_from, ""
+        problem = f"{self._file} is an older copy: it ends at record {seq}, the journal begins at {begins_at}"
+        return None, 0, 0, problem
 
 
 def _read_from(document: dict[str, Any]) -> int:
@@ -128,11 +149,25 @@ def _read_from(document: dict[str, Any]) -> int:
     return min(seq, int(document.get("states_to", seq)))
 
 
-def _restore(ledger: Ledger, record: Record | StateRecord, *, is_alone: bool) -> None:
-    """Apply a record that the checkpoint does not have; `is_alone`: there is no checkpoint.
+def _begin(ledger: Ledger, began_ms: int, *, is_whole: bool) -> None:
+    """Have a ledger without a checkpoint go on where it began: `began_ms` is when the journal's oldest record was made.
 
-    What was held before is not known then, nor do records of version a1c99c4 tell the exchange's order: their figures
-    stay as they are.
+    Of a journal that is not whole, what was made earlier is not to be paged again, not even by the overlap.
+    """
+    if is_whole:
+        ledger.begin(began_ms)
+        return
+    first_ms = ledger.complete_to + 1 if ledger.complete_to else began_ms
+    ledger.begin(first_ms)
+    ledger.complete(first_ms + OVERLAP_MS)
+    ledger.checked(first_ms + OVERLAP_MS)
+
+
+def _restore(ledger: Ledger, record: Record | StateRecord, *, knows_before: bool) -> None:
+    """Apply a record that the checkpoint does not have.
+
+    `knows_before`: a checkpoint or the journal's beginning tells what was held before. If neither does, or a record is
+    of version a1c99c4, which does not tell the exchange's order, the figures stay as they are.
     """
     match record:
         case ExecutionRecord():
@@ -141,7 +176,7 @@ def _restore(ledger: Ledger, record: Record | StateRecord, *, is_alone: bool) ->
                 builders.execution_of(record),
                 record.realised_pnl,
                 shadow=record.shadow,
-                is_final=is_alone or record.exchange_seq is None,
+                is_final=not knows_before or record.exchange_seq is None,
             )
         case CorrectionRecord():
             ledger.restore_correction(builders.correction_of(record))

@@ -46,9 +46,7 @@ class GridAnchorStore(Generic[StateT]):
     read as a sentence.
     """
 
-    def __init__(
-        self, states: StateLog, kind: StrategyKind[Any, StateT], on_problem: Callable[[str], None] = log.warning
-    ) -> None:
+    def __init__(self, states: StateLog, kind: StrategyKind[Any, StateT], on_problem: Callable[[str], object]) -> None:
         self._states = states
         self._kind = kind
         self._on_problem = on_problem

@@ -95,11 +95,11 @@ class Clockwork:
                     runner.orders.retry(item)
 
     def _start_jobs(self, now_s: float) -> None:
-        unsettled = False
+        again = ""
         with self._context.faults.contained("looking for missing executions"):
-            unsettled = self._readings.unsettled()
+            again = self._readings.again()
         requests = self._context.requests
-        second = Second(requests.wishes, self._jobs.running, unsettled)
+        second = Second(requests.wishes, self._jobs.running, again, self._context.ledger.legs.kept)
         symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:

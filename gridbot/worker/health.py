@@ -194,6 +194,8 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     age = _age(orchestrator.reconciler.last_s, now_s)
     if interval > 0 and age is not None and age > RECONCILE_LATE * interval:
         reasons.append(f"last reconciled with the exchange {age:.0f} s ago")
+    if orchestrator.reconciler.behind:
+        reasons.append(orchestrator.reconciler.behind)
     if orchestrator.records.standstill.why:
         reasons.append(orchestrator.records.standstill.why)
     if not context.generations.available(1):

@@ -31,9 +31,9 @@ class Readings:
         self._shadows = shadows
         self._faults = faults
 
-    def unsettled(self) -> bool:
-        """Whether executions are missing (`Reconciler.unsettled`)."""
-        return self._reconciler.unsettled()
+    def again(self) -> str:
+        """Why another comparison with the exchange is needed (`Reconciler.again`)."""
+        return self._reconciler.again()
 
     def of(self, job: Job) -> Coroutine[None, None, None]:
         """The work of a job, not begun yet."""

@@ -106,11 +106,22 @@ class Reconciler:
         """Ask for one order in the background, until the exchange answers."""
         self._feed(words.LookUpWanted(order.symbol, order.key))
 
-    def unsettled(self) -> bool:
-        """Whether the executions of a finished order have been missing for over a second. Call it each second."""
+    def again(self) -> str:
+        """Why another pass is needed, whoever asked for the last one; "" for none. Call it each second."""
         self._feed(words.Time())
         now_s = self._context.clock.monotonic_s()
-        return any(now_s - missing.since_s > FIRST_WAIT_S for missing in self._state.missing.values())
+        if any(now_s - missing.since_s > FIRST_WAIT_S for missing in self._state.missing.values()):
+            return "executions of a finished order are missing"
+        return "the last one failed" if self._state.failure else ""
+
+    @property
+    def behind(self) -> str:
+        """Why executions that the exchange made may not be counted yet; "" when nothing says so."""
+        if self._state.failure:
+            return f"comparing with the exchange failed, it is tried again each 10 s: {self._state.failure}"
+        if self._context.requests.has_gap or self._state.has_gap:
+            return "what the private stream missed is not read yet"
+        return ""
 
     async def stop(self) -> None:
         """Ask nothing more, and tell those who wait."""

@@ -42,6 +42,10 @@ class RefreshRequests:
         """Read the wallet, soon."""
         self.wishes |= Wishes(wallet=True)
 
+    def check_money(self) -> None:
+        """Compare what is recorded with the exchange's transaction log, soon: its lists do not say what was paid."""
+        self.wishes |= Wishes(money=True)
+
     def reconcile(self, reason: str, *, since_ms: int | None = None) -> None:
         """Compare everything with the exchange, soon. Of several reasons the first is recorded.
 
@@ -56,6 +60,11 @@ class RefreshRequests:
     def started(self, job: Job) -> None:
         """The request is served by this job, which starts now."""
         self.wishes = self.wishes.without([job])
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether a gap waits for a pass to begin."""
+        return self._gap_ms is not None
 
     def take_gap(self) -> int | None:
         """The start of the oldest gap since the last call, for the pass that begins."""

@@ -4,15 +4,16 @@
 
     wishes of others ─┐
     running jobs ─────┼─► Second ──► step(state, event, now_s, ...) ──► (state, the jobs to start now)
-    unsettled ────────┘
+    again ────────────┘
 
     job                when it is wanted                                          two starts apart
-    reconcile          asked for; each `order_sync_s`; executions are missing,    5 s
-                       then each 10 s
+    reconcile          asked for; each `order_sync_s`; executions are missing     5 s
+                       or the last one failed, then each 10 s
     positions.SYMBOL   asked for; each `position_check_s`                         10 s
     terms.SYMBOL       orders of it are refused; each hour, not at once           30 s
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
+    money              asked for; each 300 s; with more than 500 executions 60 s  10 s
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
 one is not repeated sooner (incident L59). Until then the wish stays: nothing that was asked for is dropped, and a wish
@@ -40,6 +41,9 @@ TERMS_S = 3600.0
 TERMS_MIN_S = 30.0
 MONEY_S = 300.0
 """How often what is recorded is compared with the exchange's transaction log."""
+MONEY_MIN_S = 60.0
+UNCHECKED_MOST = 500
+"""With more executions that are not compared it is compared sooner: they and the checkpoint have to stay small."""
 
 
 class Due:
@@ -157,12 +161,14 @@ class Wishes:
 class Second:
     """A second has passed. `wishes` are those of others, `running` the names of the jobs under way.
 
-    `unsettled`: executions of a finished order are missing, so a reconcile has to page them.
+    `again` is why a reconcile has to be repeated until it succeeds; "" for none. `unchecked`: how many executions are
+    kept until they are compared with the exchange's log.
     """
 
     wishes: Wishes
     running: Collection[str]
-    unsettled: bool
+    again: str
+    unchecked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +192,15 @@ def step(
         return due
 
     last_s.setdefault("terms_check", now_s)  # the start has just read them
-    missing = event.unsettled and begins("unsettled", REFRESH_MIN_S)
+    again = event.again if event.again and begins("again", REFRESH_MIN_S) else ""
     periodic = begins("order_sync", intervals.order_sync_s)
-    text = "executions of a finished order are missing" if missing else "periodic" if periodic else ""
     owed = state.owed | Wishes(
-        text,
+        again or ("periodic" if periodic else ""),
         frozenset(symbols) if begins("position_check", intervals.position_check_s) else frozenset(),
         begins("wallet_check", intervals.wallet_s),
         begins("clock_check", CLOCK_S),
         frozenset(symbols) if begins("terms_check", TERMS_S) else frozenset(),
-        begins("money_check", MONEY_S),
+        begins("money_check", MONEY_MIN_S if event.unchecked > UNCHECKED_MOST else MONEY_S),
     )
     jobs = [
         job

@@ -6,6 +6,7 @@ import logging
 from decimal import Decimal
 
 from gridbot.core import Direction, PositionEvent
+from gridbot.core.exchange_sequence import is_before
 from gridbot.records import builders
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from gridbot.worker.context import RecordSink
@@ -48,7 +49,7 @@ class StrategyPositions:
         leg = self._risk_state.legs[position.direction]
         if source == "stream" and leg.unsure:
             return
-        if source != "shadow" and before is not None and _place(position) < _place(before):
+        if source != "shadow" and before is not None and is_before(position, before):
             return
         self._latest[position.direction] = position
         self._risk_state.set_leg(
@@ -99,8 +100,3 @@ class StrategyPositions:
                 source=source,
             )
         )
-
-
-def _place(row: PositionEvent) -> tuple[int, int]:
-    """Sorts rows as the exchange made them."""
-    return row.exchange_ts, row.seq

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from gridbot.core import Direction, ExecType, ExecutionEvent, PositionEvent, Side
-from gridbot.core.leg_history import Holding, LegHistory, Stated, Step
+from gridbot.core.leg_history import Holding, LegHistory, Mark, Stated, Step
 
 D = Decimal
 
@@ -47,6 +48,16 @@ def changes(of: LegHistory) -> dict[str, Decimal]:
 
 
 # ---------------------------------------------------------------------- what is held
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+def test_what_moves_no_leg_realises_what_the_exchange_says(kind: ExecType) -> None:
+    dividend = replace(step(2, figure="12.5"), exec_type=kind)
+    silent = replace(step(3, closes=True), exec_type=kind)
+    leg = history(step(1, "100", "1"), dividend, silent)
+    assert (leg.now, dividend.realised, silent.realised) == (Holding(D(1), D(100)), D("12.5"), 0)
+    only = history(dividend)
+    assert only.is_before_first(row(9, "1")), "no trade of it is known"
 
 
 def test_a_leg_that_is_closed_in_parts_leaves_nothing_over() -> None:
@@ -172,6 +183,23 @@ def test_without_sequence_numbers_the_time_tells() -> None:
     assert leg.at(row(9, "0", ts=1)).size == 1
 
 
+@pytest.mark.parametrize("arrival", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_clock_that_is_set_back_changes_no_order(arrival: tuple[int, ...]) -> None:
+    """By time the close came before the buy that it closes, and realised nothing."""
+    made = step(1, "100"), step(2, "104"), step(3, "110", closes=True)
+    for each, ts in zip(made, (10_000, 10_500, 2_500), strict=True):
+        each.exchange_ts = ts
+    leg = history(*(made[at] for at in arrival))
+    assert [each.exec_id for each in leg.steps] == ["e1", "e2", "e3"]
+    assert (made[2].realised, leg.now) == (8, Holding(D(1), D(102)))
+    assert [leg.at(row(2, "0", ts=10_500)).size, leg.at(row(3, "0", ts=2_502)).size] == [2, 1]
+    leg.believe(row(3, "5", ts=2_502))
+    leg.believe(row(2, "7", ts=10_500))
+    list(leg.settle())
+    assert (leg.now.size, leg.at(row(2, "0", ts=10_501)).size) == (5, 7)
+    assert [each.exec_id for each in leg.fold(10_200, 100)] == ["e1"], "the close is not complete before the buy is"
+
+
 def test_an_exchange_that_counts_anew_after_a_restart_changes_nothing() -> None:
     """The paper exchange did: what was held before its restart looked like what comes after a row of today."""
     leg = history(step(800), step(900))
@@ -224,3 +252,27 @@ def test_nothing_is_folded_while_it_is_new_and_a_row_stays_with_its_executions()
     list(leg.settle())
     leg.fold(2, 10)
     assert (len(leg.rows), leg.held_now().size) == (1, 5)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+def test_a_row_older_than_what_is_folded_cannot_be_compared(kind: ExecType) -> None:
+    """It was: bought 1, folded; the row of before, which had nothing, "differed" from 1 (dense seed 11)."""
+    leg = history(step(10), step(20, closes=True))
+    leg.steps.insert(1, replace(step(15), exec_type=kind))
+    assert not leg.is_forgotten(row(1, "0"))
+    leg.fold(16, 100)
+    assert leg.folded_to == Mark(10, 10), "it changes no size"
+    assert [leg.is_forgotten(row(n, "0")) for n in (9, 10, 15, 20)] == [True, False, False, False]
+    assert leg.at(row(10, "1")).size == 1
+    leg.believe(row(20, "3"))
+    leg.fold(21, 100)
+    assert leg.folded_to == Mark(20, 20)
+
+
+def test_a_believed_row_is_folded_too() -> None:
+    leg = history(step(10))
+    leg.believe(row(12, "3"))
+    leg.fold(11, 100)
+    assert leg.folded_to == Mark(12, 12)
+    assert leg.is_forgotten(row(11, "1"))
+    assert not leg.is_forgotten(row(12, "3"))

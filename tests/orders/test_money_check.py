@@ -42,6 +42,31 @@ def test_what_agrees_leads_to_nothing(ledger: Ledger) -> None:
     assert (found.differences, found.unknown, found.up_to_ms, found.amount) == ((), (), 9, 0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "figure", "is_news"), [("Dividend", None, True), ("Dividend", "1", False), ("Funding", None, False)]
+)
+def test_what_only_the_log_can_say_is_news_and_no_mistake(
+    ledger: Ledger, kind: str, figure: str | None, is_news: bool
+) -> None:
+    """A dividend of 12.5 in a list, which does not say how much it was, waited for an operator."""
+    realised = None if figure is None else D(figure)
+    event = ExecutionEvent(
+        "BTCUSDT", "e4", "", "", Side.BUY, D(0), D(0), exec_type=ExecType(kind), exchange_ts=4, realised=realised
+    )
+    ledger.apply("s", event)
+    found = findings([listed("e4", "12.5", fee="0", kind="DIVIDEND")], ledger)
+    assert [each.is_news for each in found.differences] == [is_news]
+    assert (found.amount == 0) is is_news
+
+
+def test_rows_of_other_coins_are_no_money_of_ours(ledger: Ledger) -> None:
+    """0.5 MNT are not half a dollar."""
+    rows = [listed("e1", fee="0.5", currency="MNT", exchange_ts=7), listed("e9", fee="1", currency="MNT")]
+    found = findings(rows, ledger)
+    assert (found.differences, found.unknown, found.up_to_ms) == ((), (), 7)
+    assert findings([listed("e1", currency="")], ledger).differences == (), "an empty one is USDT"
+
+
 def test_the_log_tells_what_was_realised_and_what_the_wallet_moved_by(ledger: Ledger) -> None:
     """A tax on the fee is no column of its own, but part of the change."""
     rows = [

@@ -9,6 +9,7 @@ from gridbot.orders.reconcile_state import (
     Missing,
     ReconcileState,
     Report,
+    Wish,
 )
 
 
@@ -29,3 +30,9 @@ def test_an_end_is_asked_for_when_it_is_due_and_no_question_is_under_way() -> No
     assert ReconcileState(ends=Ends(orders)).next_due_s == 6.0
     assert ReconcileState(ends=Ends(orders, free_s=7.0)).next_due_s == 7.0
     assert ReconcileState(ends=Ends(orders, number=4)).next_due_s is None
+
+
+def test_a_gap_is_open_until_its_executions_were_paged() -> None:
+    assert not ReconcileState(wish=Wish("periodic", (1,))).has_gap
+    assert ReconcileState(wish=Wish("the private stream reconnected", (1,), 5)).has_gap
+    assert ReconcileState(gap_from_ms=5).has_gap

@@ -189,7 +189,9 @@ def test_after_a_gap_everything_since_its_start_is_paged_until_that_was_answered
     assert begin_of_paging(account) == gap_ms - OVERLAP_MS, "a pass that failed has paged nothing"
     finish(account)
     account.feed(words.Asked("gap during a pass", 5))
+    assert not account.state.has_gap
     account.feed(words.Asked("gap during a pass", 6, gap_ms + 7))
+    assert account.state.has_gap
     go_on(account, words.AskExecutions)
     account.fail(only(account, words.AskListing), BUSY)
     assert begin_of_paging(account) == gap_ms + 7 - OVERLAP_MS, "the wish has a gap of its own"
@@ -221,7 +223,9 @@ def test_a_failure_in_any_phase_breaks_the_pass_off_and_grants_the_wish(
     end = account.told[first]
     assert isinstance(end, words.Failed)
     assert (end.error, end.reason) == (BUSY, "asked for")
+    assert account.state.failure == str(BUSY)
     finish(account)
+    assert account.state.failure == ""
     assert isinstance(account.told[second], words.Finished)
 
 

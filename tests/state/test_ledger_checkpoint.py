@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from gridbot.core import Direction, PositionEvent
-from gridbot.core.execution_ledger import Ledger
+from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.leg_history import Holding
 from gridbot.records import builders
-from gridbot.records.record_types import CorrectionRecord
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord
 from gridbot.records.recorder import Recorder
+from gridbot.segment_file import segment_path
 from gridbot.state.documents import StateFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.state_files import StateFiles
@@ -32,8 +33,12 @@ class Life:
         self.recorder: Recorder = make_recorder(data_dir, segment_bytes=2000)
         self.recorder.run_id = f"life-{next(NUMBERS)}"
         self.files = StateFiles(data_dir / "state" / "alice")
+        self.problems: list[str] = []
         self.checkpoint = Checkpoint(
-            StateFile(self.files, "ledger.json"), self.recorder, StateLog(self.files, self.recorder)
+            StateFile(self.files, "ledger.json"),
+            self.recorder,
+            StateLog(self.files, self.recorder),
+            self.problems.append,
         )
         self.ledger: Ledger = self.checkpoint.load()
 
@@ -135,6 +140,81 @@ def test_segments_stay_until_the_checkpoint_behind_them_is_on_the_disk(tmp_path:
     again = Life(tmp_path)
     assert_counted(again.ledger, 22)
     again.end()
+
+
+@pytest.mark.parametrize("copy", ["older", "torn"])
+def test_a_copy_that_ends_before_the_journal_begins_counts_nothing_twice(tmp_path: Path, copy: str) -> None:
+    """What was counted in between is in no file any more: paged again, it would be recorded a second time."""
+    life = Life(tmp_path)
+    life.trade(1, 3)
+    life.checkpoint.save_now(life.ledger)
+    file = life.files.path("ledger.json")
+    older = file.read_bytes() if copy == "older" else b"{"
+    life.trade(4, 20)
+    life.checkpoint.save_now(life.ledger)
+    life.checkpoint.release()
+    life.recorder.ack(life.recorder.last_seq)
+    life.trade(21, 40)
+    first = next(record for _, record in life.recorder.replay() if isinstance(record, ExecutionRecord))
+    assert first.exchange_ts > 1_700_000_000_003 + 1
+    assert life.ledger.last_exec_ts == 1_700_000_000_040
+    life.end()
+    file.write_bytes(older)
+    again = Life(tmp_path)
+    counted = [record.exec_id for _, record in again.recorder.replay() if isinstance(record, ExecutionRecord)]
+    assert_counted(again.ledger, len(counted))
+    assert again.ledger.complete_to - OVERLAP_MS == first.exchange_ts + 1, "where paging begins"
+    assert not again.ledger.is_new("e-40")
+    assert again.ledger.last_exec_ts == life.ledger.last_exec_ts
+    assert [f"{file} is an older copy" in text for text in again.problems] == [True] * (copy == "older")
+    again.end()
+
+
+@pytest.mark.parametrize("copy", ["older", "torn"])
+def test_without_an_execution_in_the_journal_counting_begins_where_it_begins(tmp_path: Path, copy: str) -> None:
+    """What was filled after the last life's end is paged; what is before it may be counted already."""
+    life = Life(tmp_path)
+    life.trade(1, 3)
+    life.checkpoint.save_now(life.ledger)
+    file = life.files.path("ledger.json")
+    older = file.read_bytes() if copy == "older" else b"{"
+    life.trade(4, 9)
+    for number in range(40):
+        life.recorder.record(ticker(number))
+        life.recorder.flush()
+    life.checkpoint.save_now(life.ledger)
+    life.checkpoint.release()
+    life.recorder.ack(life.recorder.last_seq)
+    left = list(life.recorder.replay())
+    assert not [record for _, record in left if isinstance(record, ExecutionRecord)]
+    life.end()
+    file.write_bytes(older)
+    again = Life(tmp_path)
+    assert again.ledger.totals == {}
+    assert again.ledger.complete_to - OVERLAP_MS == left[0][0].local_ts // 1000
+    again.end()
+
+
+def test_a_torn_end_of_the_journal_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
+    """Numbers go on above the record that was torn: the hole is no lost beginning."""
+    life = Life(tmp_path)
+    life.trade(1, 3)
+    life.checkpoint.save_now(life.ledger)
+    saved, at = life.recorder.last_seq, life.recorder.journal.position
+    life.recorder.record(ticker(4))
+    life.end()
+    with segment_path(life.recorder.journal.directory, at[0]).open("r+b") as segment:
+        segment.seek(at[1] + 30)
+        segment.write(b"\0")
+    again = Life(tmp_path)
+    assert again.recorder.stats.damages
+    again.recorder.record(ticker(5))
+    again.end()
+    third = Life(tmp_path)
+    assert third.recorder.replay(saved).__next__()[0].seq > saved + 1
+    assert third.problems == []
+    assert_counted(third.ledger, 3)
+    third.end()
 
 
 def test_nothing_is_written_when_nothing_was_counted(tmp_path: Path) -> None:
@@ -279,4 +359,37 @@ def test_a_checkpoint_of_an_earlier_version_knows_the_orders_that_were_recorded_
     path.write_text(json.dumps(document))
     again = Life(tmp_path)
     assert list(again.checkpoint.orders.by_key) == ["b"]
+    again.end()
+
+
+@pytest.mark.parametrize("content", [None, b'{"seq": 3'])
+def test_an_older_execution_corrects_what_a_ledger_made_from_the_whole_journal_has(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    """The figures of such a ledger stayed as recorded, though its journal told everything from the beginning: what an
+    outage had kept away came with the next start and corrected nothing (dense seed 165)."""
+    life = Life(tmp_path)
+    life.ledger.begin(1_700_000_000_000)
+    opens, late, close = (
+        execution(number, price=Decimal(price), qty=Decimal(1), realised_pnl=Decimal(0), exchange_seq=number, **changes)
+        for number, price, changes in (
+            (1, 90, {}),
+            (2, 80, {}),
+            (3, 100, {"closed_size": Decimal(1), "side": "Sell"}),
+        )
+    )
+    for record in (opens, close):
+        event = builders.execution_of(record)
+        realised = life.ledger.apply("btc", event)
+        assert realised is not None
+        life.recorder.record(builders.of_execution("btc", event, realised, shadow=False, source="stream"))
+    assert life.ledger.of("btc").realised == 10
+    life.end()
+    if content is not None:
+        life.files.path("ledger.json").write_bytes(content)
+    again = Life(tmp_path)
+    assert again.ledger.of("btc").realised == 10
+    again.ledger.apply("btc", builders.execution_of(late))
+    assert [(found.exec_id, found.realised) for found in again.ledger.take_corrections()] == [("e-3", 5)]
+    assert again.ledger.leg("btc", Direction.LONG) == (1, 85)
     again.end()

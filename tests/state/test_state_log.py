@@ -32,7 +32,7 @@ class Life:
         self.recorder: Recorder = make_recorder(tmp_path, disk=disk, **journal)
         self.files = StateFiles(tmp_path / "state")
         self.log = StateLog(self.files, self.recorder)
-        self.checkpoint = Checkpoint(StateFile(self.files, "ledger.json"), self.recorder, self.log)
+        self.checkpoint = Checkpoint(StateFile(self.files, "ledger.json"), self.recorder, self.log, pytest.fail)
         self.ledger = self.checkpoint.load()
         assert self.files.flush()
         self._release = release

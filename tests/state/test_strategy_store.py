@@ -212,7 +212,7 @@ def test_closing_gives_up_on_a_disk_that_does_not_write(tmp_path, monkeypatch):
     monkeypatch.setattr(state_files, "_RETRY_S", 0.01)
     files = StateFiles(tmp_path / "state")
     with make_recorder(tmp_path).journal as journal:
-        store = Store(StateLog(files, Recorder("alice", "run", journal, clock=SystemClock())), GRID)
+        store = Store(StateLog(files, Recorder("alice", "run", journal, clock=SystemClock())), GRID, pytest.fail)
         (files.path(store.name("btc-1")) / "file").mkdir(parents=True)
         store.save("btc-1", state())
     assert files.close(timeout_s=0.2) is False

@@ -22,12 +22,12 @@ class Asked:
     """As much of a `Reconciler` and a `MoneyWatch` as the clockwork asks; notes what is read."""
 
     done: list[str] = field(default_factory=list)
-    is_unsettled: bool = False
+    why_again: str = ""
     busy: asyncio.Event | None = None
     """A reconcile takes until this is set."""
 
-    def unsettled(self) -> bool:
-        return self.is_unsettled
+    def again(self) -> str:
+        return self.why_again
 
     async def reconcile(self, reason: str) -> None:
         self.done.append(f"reconcile: {reason}")
@@ -115,7 +115,7 @@ async def test_missing_executions_are_paged() -> None:
     bench = Bench()
     await bench.second()
     bench.account.clock.now_s += 5
-    bench.asked.is_unsettled = True
+    bench.asked.why_again = "executions of a finished order are missing"
     assert await bench.second() == ["reconcile: executions of a finished order are missing"]
 
 
@@ -173,7 +173,7 @@ async def test_a_reconcile_that_is_asked_for_while_one_runs_follows_it() -> None
         ("clockwork", "_private_alive", "the age of the wallet"),
         ("retry", "due", "the retries that are due"),
         ("executor", "pump", "sending what waits"),
-        ("asked", "unsettled", "looking for missing executions"),
+        ("asked", "again", "looking for missing executions"),
         ("readings", "of", "the jobs that are due"),
         ("kept", "watch_journal", "the watch over the journal"),
         ("kept", "record_state", "recording the state"),

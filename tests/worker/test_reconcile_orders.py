@@ -153,7 +153,7 @@ def _filled(bench: Bench, order: TrackedOrder) -> None:
 async def each_second(bench: Bench, seconds: int) -> None:
     for _ in range(seconds):
         await bench.account.clock.advance(1)
-        bench.reconciler.unsettled()
+        bench.reconciler.again()
 
 
 async def test_executions_that_never_come_are_given_up_after_a_minute_with_an_alert() -> None:
@@ -163,9 +163,9 @@ async def test_executions_that_never_come_are_given_up_after_a_minute_with_an_al
     bench.account.runner.on_execution(half)
     bench.queries.executions_by_order[first.link_id] = [half]
     _filled(bench, first)
-    assert not bench.reconciler.unsettled(), "they may be on their way"
+    assert not bench.reconciler.again(), "they may be on their way"
     await bench.account.clock.advance(FIRST_WAIT_S + 0.1)
-    assert bench.reconciler.unsettled()
+    assert bench.reconciler.again()
     assert bench.account.runner.book.has_live(first.direction, first.ticks)
     await each_second(bench, round(SETTLE_AFTER_S) + 5)
     assert not bench.account.runner.book.has_live(first.direction, first.ticks)
@@ -173,7 +173,7 @@ async def test_executions_that_never_come_are_given_up_after_a_minute_with_an_al
     assert key == f"unsettled.{first.key}"
     assert f"executed {first.qty} by the order's own account" in text
     assert f"the executions list has {half.qty}" in text, "the figure of before it was settled"
-    assert not bench.reconciler.unsettled()
+    assert not bench.reconciler.again()
 
 
 async def test_missing_executions_are_asked_for_by_the_order_whenever_they_were() -> None:
@@ -182,13 +182,13 @@ async def test_missing_executions_are_asked_for_by_the_order_whenever_they_were(
     [first, *_] = await bench.place()
     bench.queries.executions_by_order[first.link_id] = [bench.account.fill(first, exchange_ts=1)]
     _filled(bench, first)
-    bench.reconciler.unsettled()
+    bench.reconciler.again()
     await bench.account.clock.advance(FIRST_WAIT_S)
     assert bench.queries.asked == ["executions of an order"]
     assert bench.account.context.ledger.of("btc").fills == 1
     assert not bench.account.runner.book.has_live(first.direction, first.ticks)
     await each_second(bench, 2)
-    assert not bench.reconciler.unsettled()
+    assert not bench.reconciler.again()
 
 
 async def test_nothing_is_given_up_while_the_exchange_does_not_answer() -> None:

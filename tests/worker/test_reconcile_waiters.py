@@ -52,7 +52,7 @@ async def test_stop_ends_the_look_ups_and_the_waiting() -> None:
     await asyncio.sleep(0)
     await bench.reconciler.stop()
     await bench.account.clock.advance(60)
-    bench.reconciler.unsettled()
+    bench.reconciler.again()
     assert waiting.cancelled()
     with pytest.raises(asyncio.CancelledError):
         await bench.reconciler.run()

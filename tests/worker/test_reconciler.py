@@ -197,6 +197,31 @@ async def test_the_watermark_stays_where_paging_failed() -> None:
     assert set(bench.queries.asked_from) == {now_ms - OVERLAP_MS}
 
 
+async def test_after_a_gap_nothing_is_well_until_a_pass_was_complete() -> None:
+    """Once the exchange had no room: the pass after a gap failed, and eight fills waited 61 s for the next sweep.
+
+    The worker called itself healthy meanwhile, so it was stopped, and its records did not explain the balance.
+    """
+    bench = Bench()
+    [first, *_] = await bench.place()
+    assert (bench.reconciler.behind, bench.reconciler.again()) == ("", "")
+    requests = bench.account.context.requests
+    requests.reconcile("the private stream reconnected", since_ms=bench.account.clock.wall_ms())
+    missed = "what the private stream missed is not read yet"
+    assert bench.reconciler.behind == missed
+    bench.queries.on_asked["executions"] = lambda: bench.queries.asked.append(bench.reconciler.behind)
+    bench.queries.failures["open orders"] = [BUSY]
+    bench.queries.listed_executions = [bench.account.fill(first)]
+    with pytest.raises(ExchangeError):
+        await bench.reconciler.run()
+    assert bench.queries.asked[:2] == ["executions", missed]
+    assert bench.reconciler.behind == "comparing with the exchange failed, it is tried again each 10 s: busy (retry)"
+    assert bench.reconciler.again() == "the last one failed"
+    await bench.reconciler.run()
+    assert (bench.reconciler.behind, bench.reconciler.again()) == ("", "")
+    assert bench.account.context.ledger.of("btc").fills == 1
+
+
 # ---------------------------------------------------------------------- faults of ours
 
 

@@ -10,8 +10,10 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import (
     CLOCK_S,
     FORCED_RECONCILE_MIN_S,
+    MONEY_MIN_S,
     MONEY_S,
     REFRESH_MIN_S,
+    UNCHECKED_MOST,
     Due,
     Intervals,
     Job,
@@ -35,10 +37,10 @@ class Seconds:
         self.requests = RefreshRequests()
         self.running: set[str] = set()
 
-    def all_jobs(self, now_s: float, *, unsettled: bool = False) -> list[Job]:
+    def all_jobs(self, now_s: float, *, again: str = "", unchecked: int = 0) -> list[Job]:
         self.state, jobs = step(
             self.state,
-            Second(self.requests.wishes, self.running, unsettled),
+            Second(self.requests.wishes, self.running, again, unchecked),
             now_s,
             intervals=self.intervals,
             symbols=self.symbols,
@@ -48,10 +50,10 @@ class Seconds:
         assert len(jobs) == len({job.name for job in jobs})
         return jobs
 
-    def jobs(self, now_s: float, *, unsettled: bool = False) -> set[Job]:
+    def jobs(self, now_s: float, *, again: str = "") -> set[Job]:
         """What is due, without the exchange's clock and log, which are always due at first."""
         always = (JobKind.CLOCK, JobKind.MONEY)
-        return {job for job in self.all_jobs(now_s, unsettled=unsettled) if job.kind not in always}
+        return {job for job in self.all_jobs(now_s, again=again) if job.kind not in always}
 
 
 @pytest.mark.parametrize("now_s", [0.0, START_S, 1e6])
@@ -116,6 +118,15 @@ def test_the_exchange_s_transaction_log_is_read_every_five_minutes() -> None:
     assert [read(at) for at in (1.0, 2.0, MONEY_S, MONEY_S + 1.0)] == [True, False, False, True]
 
 
+def test_many_executions_that_are_not_compared_are_compared_each_minute() -> None:
+    seconds, money = Seconds(), Job(JobKind.MONEY)
+    assert money in seconds.all_jobs(0.0)
+    assert money not in seconds.all_jobs(MONEY_MIN_S, unchecked=UNCHECKED_MOST)
+    assert money not in seconds.all_jobs(MONEY_MIN_S - 1, unchecked=UNCHECKED_MOST + 1)
+    assert money in seconds.all_jobs(MONEY_MIN_S, unchecked=UNCHECKED_MOST + 1)
+    assert money not in seconds.all_jobs(2 * MONEY_MIN_S)
+
+
 def test_requests_are_bundled_until_their_time_has_come() -> None:
     second = Seconds()
     second.requests.refresh_wallet()
@@ -143,9 +154,9 @@ def test_each_symbol_has_its_own_limit() -> None:
     assert second.requests.wishes.positions == {"BTCUSDT"}
 
 
-def test_missing_executions_make_a_reconcile_every_ten_seconds() -> None:
+def test_a_reconcile_is_repeated_every_ten_seconds_as_long_as_there_is_a_reason() -> None:
     second = Seconds()
-    due = [bool(second.jobs(START_S + n, unsettled=True)) for n in range(12)]
+    due = [bool(second.jobs(START_S + n, again="missing")) for n in range(12)]
     assert [n for n, is_due in enumerate(due) if is_due] == [0, 10]
 
 
@@ -190,7 +201,7 @@ def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
 def test_a_reason_that_was_asked_for_goes_before_that_of_the_clock() -> None:
     second = Seconds(ALL)
     second.requests.reconcile("asked")
-    assert Job(JobKind.RECONCILE, "asked") in second.jobs(START_S, unsettled=True)
+    assert Job(JobKind.RECONCILE, "asked") in second.jobs(START_S, again="missing")
     assert second.jobs(START_S + FORCED_RECONCILE_MIN_S) == set(), "one run is enough for all of them"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gridbot.core import Direction
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.incidents import Name
 from gridbot.orders.outcomes import OrderOutcome, OrderResult
@@ -70,6 +71,10 @@ class Bench:
             self.records.record_state()
             self.account.clock.now_s += 1
 
+    def hold(self, refusal: Refusal, levels: int) -> None:
+        """The last decision left these levels without an order."""
+        self.account.runner.placement._refused = {(Direction.LONG, ticks): refusal for ticks in range(levels)}
+
     @property
     def open(self) -> set[str]:
         return {row["key"] for row in self.account.alarm.rows()}
@@ -99,8 +104,7 @@ async def test_orders_that_are_refused_in_a_row_are_one_incident_while_breakers_
     for order in creates:
         for _ in range(3):
             passage.answered(order, OrderResult(OrderOutcome.REJECTED, error=error))
-    account.runner.placement.refusals.clear()
-    account.runner.placement.refusals[Refusal.BREAKER_OPEN] = len(creates)
+    bench.hold(Refusal.BREAKER_OPEN, len(creates))
     bench.pass_time(60)
     assert f"{len(creates)} breaker_open" in bench.records.standstill.why
     assert bench.open == {"refused.BTCUSDT"}
@@ -110,6 +114,6 @@ async def test_what_no_other_incident_tells_is_a_standstill() -> None:
     bench = Bench()
     bench.account.runner.on_ticker(ticker())
     await settle()
-    bench.account.runner.placement.refusals[Refusal.POSITION_UNSURE] = 2
+    bench.hold(Refusal.POSITION_UNSURE, 2)
     bench.pass_time(60)
     assert bench.open == {"standstill"}

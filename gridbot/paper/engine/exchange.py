@@ -30,6 +30,7 @@ from gridbot.paper.engine.fills import Fills
 from gridbot.paper.engine.liquidation import Liquidator
 from gridbot.paper.engine.placing import Placing
 from gridbot.paper.engine.position_settings import PositionSettings
+from gridbot.paper.engine.strange_executions import StrangeExecutions
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.resting_orders import RestingOrders
@@ -52,7 +53,7 @@ class Exchange:
 
     To be read: `config`, `markets`, `accounts` (by name), `by_key` (by API key), `started_ms`, `state` for the rest.
     `outbox` and `liquidator` keep what the streams have to say until it is taken; `positions` changes leverage and
-    position mode; `resting` are the orders in the books.
+    position mode; `resting` are the orders in the books; `strange` makes executions without order or market.
     """
 
     def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:
@@ -70,12 +71,13 @@ class Exchange:
         taking = Taking(state, resting, settlement, fills, outbox)
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
-        self._placing = Placing(state, admission, waiting, conditional, taking, outbox)
+        self._placing = Placing(state, admission, waiting, conditional, settlement, taking, outbox)
         self._amending = Amending(state, admission, resting, waiting, taking, outbox)
         self._stops = PositionStops(state, waiting, settlement, stop_orders, outbox)
         self._cancelling = Cancelling(settlement, stop_orders, outbox)
         self.liquidator = Liquidator(state, self._cancelling, fills, outbox)
         self.positions = PositionSettings(state, outbox)
+        self.strange = StrangeExecutions(state, settlement, outbox)
 
     def totals(self, account: Account) -> Totals:
         return self.state.valuation.totals(account)
