@@ -50,7 +50,7 @@ def on_listing(turn: Turn, rows: Sequence[OrderUpdateEvent], unreadable: Set[str
             turn.effects.append(Restate(told.symbol, key))
     for symbol, held in turn.view.strategies.items():
         for order in held.book:
-            if not order.state.is_final and order.key not in turn.view.recorded:
+            if order.on_wire and not order.state.is_final and order.key not in turn.view.recorded:
                 turn.effects.append(Restate(symbol, order.key))
     is_paged = before.is_paged and found.keys() <= before.orders.keys()
     _put(turn, replace(before, orders=found, is_paged=is_paged))

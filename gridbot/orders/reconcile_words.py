@@ -1,7 +1,4 @@
-"""The words of the reconciler: the events that go in and the effects that come out. Data only.
-
-`from_ms` and `up_to_ms` are exchange time in ms UTC.
-"""
+"""The words of the reconciler: events in, effects out. Data only. `from_ms`, `up_to_ms`: exchange time in ms UTC."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def of_end(newest: OrderRecord, row: OrderUpdateEvent | None, reason: str = "") 
         cum_exec_qty=row.cum_exec_qty,
         state=state_of(row.status, row.cum_exec_qty),
         ret_code=None,
-        reason=": ".join([UNSEEN, *details]),
+        reason=": ".join([UNSEEN, *details[:1]]),
         exchange_ts=UtcMs(row.exchange_ts),
     )
 

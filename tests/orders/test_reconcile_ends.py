@@ -194,8 +194,9 @@ def test_answers_to_no_question_of_ours_change_nothing() -> None:
 
 def test_an_order_of_a_book_whose_record_found_no_room_is_recorded_again() -> None:
     desk = Desk()
-    begun, ended, known = (make_order(number) for number in (1, 2, 3))
-    for order in (begun, ended, known):
+    begun, ended, known, unsent = (make_order(number) for number in (1, 2, 3, 4))
+    unsent.on_wire = False  # an order has no record before its request leaves
+    for order in (begun, ended, known, unsent):
         desk.book.add(order)
     hold_for_gone(desk.book, ended.key, "gone")
     desk.recorded.update({ended.key: Told(ended.link_id), known.key: Told(known.link_id)})
