@@ -100,15 +100,18 @@ class Calls:
                 self._on_ban(self._ban_silence_s)
             raise
 
-    async def _listing(self, endpoint: str, *, pace: Pace | None = None, **params: Any) -> list[Any]:
-        """Rows of all pages: up to an empty cursor or an empty page. TruncatedListing after `MAX_PAGES`.
+    async def _listing(
+        self, endpoint: str, *, pace: Pace | None = None, most: int | None = None, **params: Any
+    ) -> list[Any]:
+        """Rows of all pages: up to an empty cursor or an empty page. TruncatedListing after `most` pages (`MAX_PAGES`).
 
         `pace` says when each page may be asked for.
         """
         rows: list[Any] = []
         seen: set[str] = set()
         cursor: dict[str, str] = {}
-        for _ in range(MAX_PAGES):
+        most = most or MAX_PAGES
+        for _ in range(most):
             if pace is not None:
                 await pace.turn()
             envelope = await self._call(endpoint, **params, **cursor)
@@ -122,15 +125,18 @@ class Calls:
             seen.add(following)
             cursor = {"cursor": following}
         raise TruncatedListing(
-            f"{endpoint}: expected an end within {MAX_PAGES} pages, got more ({len(rows)} rows); nothing was used"
+            f"{endpoint}: expected an end within {most} pages, got more ({len(rows)} rows); nothing was used"
         )
 
-    async def _unless_noop(self, endpoint: str, **params: Any) -> None:
+    async def _unless_noop(self, endpoint: str, **params: Any) -> bool:
+        """False when it was so already."""
         try:
             await self._call(endpoint, **params)
         except ExchangeError as error:
             if error.kind is not ErrorKind.NOOP:
                 raise
+            return False
+        return True
 
 
 def result_of(envelope: Mapping[str, Any], endpoint: str) -> dict[str, Any]:

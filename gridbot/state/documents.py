@@ -92,9 +92,9 @@ class StopFile:
         """What `read` makes of the document; None only when there is neither a file nor a record of it.
 
         Raises Unreadable for a file that the disk does not give, that is torn, or that `read` refuses by a KeyError,
-        TypeError, ValueError, AttributeError or ArithmeticError, when the journal does not have the document. The file
-        stays, so the next start cannot take it for none either; a copy is kept beside it, because the next save
-        replaces it.
+        TypeError, ValueError, AttributeError or ArithmeticError, when the journal does not have the document, or may
+        have lost a newer one. The file stays, so the next start cannot take it for none either; a copy is kept beside
+        it, because the next save replaces it.
         """
         try:
             document = self._states.load(self._name)
@@ -104,6 +104,8 @@ class StopFile:
             raise self._unreadable(str(error)) from error
         if document is None:
             return None
+        if doubt := self._states.doubt(self._name):
+            raise self._unreadable(doubt)
         try:
             return read(document)
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

@@ -22,6 +22,7 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.core.ledger_document import document_of, ledger_of
 from gridbot.records import builders
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, OrderRecord, Record
@@ -120,7 +121,7 @@ class Checkpoint:
 
     def _document(self, ledger: Ledger) -> dict[str, Any]:
         orders = self.orders.to_rows()
-        return {"version": 1, "seq": self._recorder.last_seq, "ledger": ledger.to_dict(), "orders": orders}
+        return {"version": 1, "seq": self._recorder.last_seq, "ledger": document_of(ledger), "orders": orders}
 
     def _read(self) -> tuple[Ledger | None, int, int, str]:
         """The saved ledger, the record it is of, the one after which the journal is to be read, and what is wrong.
@@ -131,7 +132,7 @@ class Checkpoint:
         if document is None:
             return None, 0, 0, ""
         try:
-            ledger, seq, read_from = Ledger.from_dict(document["ledger"]), int(document["seq"]), _read_from(document)
+            ledger, seq, read_from = ledger_of(document["ledger"]), int(document["seq"]), _read_from(document)
             self.orders.restore(document.get("orders", ()))  # an earlier version has none
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
@@ -159,8 +160,7 @@ def _begin(ledger: Ledger, began_ms: int, *, is_whole: bool) -> None:
         return
     first_ms = ledger.complete_to + 1 if ledger.complete_to else began_ms
     ledger.begin(first_ms)
-    ledger.complete(first_ms + OVERLAP_MS)
-    ledger.checked(first_ms + OVERLAP_MS)
+    ledger.reached(complete_to=first_ms + OVERLAP_MS, checked_to=first_ms + OVERLAP_MS)
 
 
 def _restore(ledger: Ledger, record: Record | StateRecord, *, knows_before: bool) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from gridbot.core import Direction, OrderUpdateEvent
+from gridbot.core import Direction
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.ports import Clock
-from gridbot.risk.passage import Accepted, Event, Lane, Passage, Refused, blocked, step
+from gridbot.risk.passage import Accepted, Lane, Passage, Refused, Repaired, blocked, step
 from gridbot.worker.refresh_requests import RefreshRequests
 
-__all__ = ["PassageWatch"]
+__all__ = ["PassageWatch", "covers_of"]
 
 UNPROVED = frozenset({OrderState.PENDING, OrderState.UNRESOLVED})
 
@@ -43,6 +41,10 @@ class PassageWatch:
         """The exchange's terms were read; `text` says what is wrong with them, empty for nothing."""
         self.terms[symbol] = text
 
+    def repaired(self, strategy: str) -> None:
+        """What the exchange refused the strategy's orders for was set right."""
+        self._state, _ = step(self._state, Repaired(strategy), self._clock.monotonic_s())
+
     def blocked(self, book: OrderBook, strategy: str) -> str:
         """What does not get through of a strategy, why, and what can be done; empty when everything does."""
         terms = self.terms.get(book.instrument.symbol, "")
@@ -51,21 +53,21 @@ class PassageWatch:
             strategy,
             self._clock.monotonic_s(),
             hints=[terms] if terms else (),
-            covers=_covers(book.strangers.values()),
+            covers=covers_of(book),
         )
 
-    def _take(self, event: Event, symbol: str) -> None:
+    def _take(self, event: Accepted | Refused, symbol: str) -> None:
         self._state, effects = step(self._state, event, self._clock.monotonic_s())
         if effects:
             self._requests.read_terms(symbol)
 
 
-def _covers(strangers: Iterable[OrderUpdateEvent]) -> dict[Direction, str]:
+def covers_of(book: OrderBook) -> dict[Direction, str]:
     """Which order that is not ours closes each leg; side and leg say so, the flag need not (docs/bybit.md 3.5)."""
     return {
         row.direction: f"an order that is not ours covers the {row.direction}: {row.side} {row.qty} @ {row.price} "
         f"({row.order_id})"
-        for row in strangers
+        for row in book.strangers.values()
         if row.direction is not None and row.side is row.direction.close_side
     }
 

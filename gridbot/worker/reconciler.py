@@ -178,7 +178,7 @@ class Reconciler:
             case None:
                 pass
             case words.Advance():
-                context.ledger.complete(effect.up_to_ms)
+                context.ledger.reached(complete_to=effect.up_to_ms)
             case words.TakeWallet():
                 self._on_wallet(effect.wallet, "rest")
             case words.Alert():

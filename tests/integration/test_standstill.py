@@ -48,7 +48,7 @@ class Bench:
         """No order rests, and none is placed."""
         self.life.say("pause", cancel=True)
         await self.life.until("answer", id="pause", ok=True)
-        await self.until(lambda: not resting(self.paper), "the cancels")
+        await self.until(lambda: not resting(self.paper) and self.report(_has_no_orders), "the cancels")
 
     async def resume(self) -> None:
         self.life.say("resume")
@@ -71,6 +71,11 @@ class Bench:
         """The newest report, when it is so."""
         newest = next((m for m in reversed(self.life.sent) if m["type"] == "health"), None)
         return newest if newest is not None and condition(newest) else None
+
+
+def _has_no_orders(report: dict[str, Any]) -> bool:
+    """Nor one whose request is under way."""
+    return not any(row["open_orders"] for row in report["strategies"])
 
 
 def play(config: GridbotConfig, part: Callable[[Bench], Coroutine[Any, Any, None]], **refusal: Any) -> None:
@@ -198,5 +203,12 @@ def test_a_close_that_another_order_covers_already_is_told_with_that_order(tmp_p
         [reason] = [reason for reason in report["reasons"] if "110017" in reason]
         assert "no close of its long gets through" in reason
         assert "an order that is not ours covers the long: Sell" in reason
+        [alert] = await bench.until(lambda: bench.alerts("refused.BTCUSDT"), "the alert")
+        assert "an order that is not ours covers the long: Sell" in alert
+        [theirs] = [order for order in resting(bench.paper) if order.price == Decimal(60000)]
+        bench.paper.call(bench.by_hand, "/v5/order/cancel", orderId=theirs.order_id)
+        ends = await bench.until(lambda: bench.alerts("refused.BTCUSDT", "info"), "the end of the incident")
+        assert ends[0].startswith("over: no order of somebody else covers the long any more")
+        await bench.until(lambda: any(o.closing for o in resting(bench.paper)), "our close", prices=True)
 
     play(config, part)

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side, WalletEvent
 from gridbot.core.execution_ledger import Ledger
+from gridbot.core.ledger_document import document_of, ledger_of
 from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.orders import reconcile_invariants as invariants
 from gridbot.orders import reconcile_state as states
@@ -183,7 +184,7 @@ class Account:
         self.alerts: list[words.Alert] = []
         self.faults: list[words.ReportFault] = []
         self.told: dict[int, words.Finished | words.Failed] = {}
-        self.saved = json.dumps(self.ledger.to_dict())
+        self.saved = json.dumps(document_of(self.ledger))
         self.journal: list[tuple[str, ExecutionEvent, Decimal] | PositionEvent] = []
         self.over: dict[str, int] = {}
         """When the exchange itself said that an order is over, by its clock."""
@@ -208,13 +209,13 @@ class Account:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        self.saved, self.journal = json.dumps(self.ledger.to_dict()), []
+        self.saved, self.journal = json.dumps(document_of(self.ledger)), []
 
     def die(self) -> None:
         """Start again from the checkpoint and the journal behind it."""
         self.record()
         self.refused.clear()
-        self.ledger = Ledger.from_dict(json.loads(self.saved))
+        self.ledger = ledger_of(json.loads(self.saved))
         for record in self.journal:
             if isinstance(record, PositionEvent):
                 self.ledger.restore_row(STRATEGY, record)
@@ -361,7 +362,7 @@ class Account:
             case words.ApplyExecution(execution):
                 self.count(execution)
             case words.Advance(up_to_ms):
-                self.ledger.complete(up_to_ms)
+                self.ledger.reached(complete_to=up_to_ms)
             case words.ApplyRow(row):
                 self.hear(row)
             case words.Adopt(row):

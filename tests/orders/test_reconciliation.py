@@ -178,7 +178,7 @@ def begin_of_paging(account: Account) -> int:
 def test_after_a_gap_everything_since_its_start_is_paged_until_that_was_answered(account: Account) -> None:
     """A pass during the gap moved the watermark on; the list has an execution of before only now."""
     complete_ms, gap_ms = account.state.complete_to_ms + 600_000, account.state.complete_to_ms + 200_000
-    account.ledger.complete(complete_ms)
+    account.ledger.reached(complete_to=complete_ms)
     account.state = replace(account.state, complete_to_ms=complete_ms)
     account.feed(words.Asked("the private stream reconnected", 1, gap_ms))
     assert begin_of_paging(account) == gap_ms - OVERLAP_MS

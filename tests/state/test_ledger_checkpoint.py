@@ -230,7 +230,7 @@ def test_nothing_is_written_when_nothing_was_counted(tmp_path: Path) -> None:
     life.checkpoint.save(life.ledger)
     assert life.files.flush()
     assert (after := life.files.path("ledger.json").stat().st_ino) != before
-    life.ledger.complete(life.ledger.last_exec_ts + 1)
+    life.ledger.reached(complete_to=life.ledger.last_exec_ts + 1)
     life.checkpoint.save(life.ledger)
     assert life.files.flush()
     assert life.files.path("ledger.json").stat().st_ino != after
@@ -240,7 +240,7 @@ def test_nothing_is_written_when_nothing_was_counted(tmp_path: Path) -> None:
 def test_what_is_complete_survives_a_restart_and_live_fills_do_not_move_it(tmp_path: Path) -> None:
     life = Life(tmp_path)
     life.ledger.begin(1)
-    life.ledger.complete(50)
+    life.ledger.reached(complete_to=50)
     life.checkpoint.save_now(life.ledger)
     life.trade(1, 3)
     life.end()

@@ -39,6 +39,11 @@ class MarketFeed:
         self._publisher.changed(symbol, None)
         self._settle()
 
+    def list_as(self, symbol: str, *, status: str | None = None, delivery_ms: int | None = None) -> None:
+        """List a symbol with another status, or announce when it is delivered; one that is due is delivered now."""
+        self._exchange.listing.change(symbol, status=status, delivery_ms=delivery_ms)
+        self._settle()
+
     def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
         """Settle a funding of this rate now, out of turn."""
         self._exchange.settle_funding(symbol, Decimal(rate), self._now_ms())

@@ -2,8 +2,9 @@
 
 `POST /paper/control` with one JSON object; `action` is one of `inject` (with `fault`), `clear`, `list`, `trade`
 (`symbol`, `price`, `size`, `side`), `set_price` and `set_mark` (`symbol`, `price`), `settle_funding` (`symbol`,
-`rate`); and for one `account`: `charges` (`tax`, `coin`, `price`), `execution` (`symbol`, `positionIdx`, `type`, and
-`qty` or `money`), `deliver` (`symbol`, `price`), `wallet` (`coin`).
+`rate`), `list_as` (`symbol`, and `status`, `delivery_ms` or both); and for one `account`: `charges` (`tax`, `coin`,
+`price`), `execution` (`symbol`, `positionIdx`, `type`, and `qty` or `money`), `deliver` (`symbol`, `price`), `wallet`
+(`coin`).
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class Control:
                 self._market.set_mark(command["symbol"], command["price"])
             case "settle_funding":
                 self._market.settle_funding(command["symbol"], command["rate"])
+            case "list_as":
+                self._market.list_as(
+                    command["symbol"], status=command.get("status"), delivery_ms=command.get("delivery_ms")
+                )
             case action if action in COMMANDS:
                 self._market.carry_out(command)
             case other:
