@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
+
+import orjson
 
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
@@ -33,6 +36,7 @@ MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
 READ = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord, OrderRecord))
 SILENT_S = 5.0
+HOLDS = "holds.json"
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
 """What alerts begin with after which nothing is opened; the symbol follows."""
 ZERO = Decimal(0)
@@ -48,6 +52,8 @@ class Verdict:
         self.tapes: dict[str, Tape] = {}
         self._held: dict[str, float] = {}
         """Since when nothing of a symbol ("": of any) may be opened, until an operator lifts it."""
+        self._paused: tuple[Life, int] | None = None
+        """Who was paused, and the number of what it then kept of it."""
         self._resumed_ms = 0
         self._recorded: OpenOrders | None = None
         """What the last worker held for recorded."""
@@ -96,16 +102,35 @@ class Verdict:
         """Nothing more is expected of it."""
         self._refused_since = None
         self._wants_since = None
+        if self._is_pause_lost(life):
+            self._held.pop("", None)
         for tape in self.tapes.values():
             tape.end_life(loses_records=life.loses_records)
 
     def commanded(self, name: str) -> None:
-        """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
+        """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile.
+
+        But a pause that neither journal nor file could take before the death is known to nobody (docs/risk.md).
+        """
         if name == "pause":
+            life = self._stage.life
+            if "" not in self._held and life is not None:
+                self._paused = life, life.newest_of(HOLDS)
             self._hold("")
         elif name == "resume":
             self._held.clear()
             self._resumed_ms = self._stage.clock.true_ms()
+
+    def _is_pause_lost(self, life: Life) -> bool:
+        """Whether a life that was paused ends without anything of it on its disk, which refused it or was cut short."""
+        if self._paused is None or self._paused[0] is not life or not (life.loses_records and self._paused[1]):
+            return False
+        stage, seq = self._stage, self._paused[1]
+        with contextlib.suppress(orjson.JSONDecodeError):  # damaged at an earlier death, and not written since
+            if orjson.loads(stage.world.disk.documents.get(HOLDS, b"{}")).get("seq", 0) >= seq:
+                return False
+        records = JournalReader(journal_directory(stage.directory, ACCOUNT)).read_from(seq)
+        return not any(isinstance(record, StateRecord) and record.name == HOLDS for _, record in records)
 
     def _hold(self, symbol: str) -> None:
         self._held.setdefault(symbol, self._stage.loop.now_s)
