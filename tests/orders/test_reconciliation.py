@@ -107,7 +107,7 @@ def test_an_order_that_waits_for_another_try_is_not_asked_for(account: Account) 
     held = resting(account)
     [order] = held.book
     account.exchange.cancel(order.link_id)
-    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key}, account.recorded)
     account.want_pass()
     assert "AskOrder" not in finish(account)
 
@@ -126,7 +126,7 @@ def test_a_contradicted_end_whose_order_waits_for_another_try_stays(account: Acc
     held = resting(account)
     [order] = held.book
     hold_for_gone(held.book, order.key, "a stale answer")
-    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key}, account.recorded)
     account.want_pass()
     assert "AskOrder" not in finish(account)
 
