@@ -12,7 +12,8 @@ import orjson
 
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record
+from gridbot.records.open_orders import OpenOrders
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, OrderRecord, Record
 from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.bounds import sizes, too_large
@@ -33,7 +34,7 @@ PAUSE_GRACE_S = 1.0
 STANDSTILL_S = 60.0
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
-MONEY = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord))
+READ = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord, OrderRecord))
 SILENT_S = 5.0
 HOLDS = "holds.json"
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
@@ -54,6 +55,8 @@ class Verdict:
         self._paused: tuple[Life, int] | None = None
         """Who was paused, and the number of what it then kept of it."""
         self._resumed_ms = 0
+        self._recorded: OpenOrders | None = None
+        """What the last worker held for recorded."""
         self._reported_s = 0.0
         self._health = ""
         self._wants_since: float | None = None
@@ -221,6 +224,7 @@ class Verdict:
             self.find("standstill-is-told", "no worker trades, minutes after the last fault")
             return
         self._compare_orders(orchestrator)
+        self._compare_records(orchestrator.context.recorded)
         self._compare_money(orchestrator)
         for text in too_large(sizes(life.session if life is not None else None)):
             self.find("bounded", text)
@@ -249,6 +253,12 @@ class Verdict:
         ):
             for text in found:
                 self.find(name, text)
+
+    def _compare_records(self, recorded: OpenOrders) -> None:
+        self._recorded = recorded
+        live = {key: record for key, record in recorded.by_key.items() if not record.shadow}
+        for text in run_checks.records_rest(live, self._stage.venue.ours()):
+            self.find("records-rest", text)
 
     def _compare_money(self, orchestrator: Orchestrator) -> None:
         account, ledger = self._stage.venue.account, orchestrator.context.ledger
@@ -282,6 +292,12 @@ class Verdict:
         records = self._read_journal()
         recorded = [record for record in records if isinstance(record, ExecutionRecord)]
         corrections = [record for record in records if isinstance(record, CorrectionRecord)]
+        orders = OpenOrders()
+        for record in records:
+            if isinstance(record, OrderRecord):
+                orders.take(record)
+        if self._recorded is not None and self._recorded.by_key.keys() != orders.by_key.keys():
+            self.find("records-rest", "what the worker holds for recorded is not what its journal has")
         stage.result.counts["corrections"] += len(corrections)
         for text in run_checks.executions_once(account.executions, recorded):
             self.find("executions-once", text)
@@ -301,12 +317,12 @@ class Verdict:
         return b"\n".join(line[16:].replace(directory, b"data") if directory in line else line for line in lines)
 
     def _read_journal(self) -> list[Record | StateRecord]:
-        """The records of money."""
+        """The records of money and orders."""
         directory = journal_directory(self._stage.directory, ACCOUNT)
         self._stage.result.journal = self._comparable(path.read_bytes() for path in sorted(directory.glob("*.journal")))
         reader, found = JournalReader(directory), []
         while (chunk := reader.read()).bodies:
             for body in chunk.bodies:
-                if body.startswith(MONEY):
+                if body.startswith(READ):
                     found.append(codec.decode_body(body)[1])
         return found

@@ -107,7 +107,7 @@ def test_an_order_that_waits_for_another_try_is_not_asked_for(account: Account) 
     held = resting(account)
     [order] = held.book
     account.exchange.cancel(order.link_id)
-    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key}, account.recorded)
     account.want_pass()
     assert "AskOrder" not in finish(account)
 
@@ -126,7 +126,7 @@ def test_a_contradicted_end_whose_order_waits_for_another_try_stays(account: Acc
     held = resting(account)
     [order] = held.book
     hold_for_gone(held.book, order.key, "a stale answer")
-    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key}, account.recorded)
     account.want_pass()
     assert "AskOrder" not in finish(account)
 
@@ -408,3 +408,33 @@ def test_an_order_that_cannot_be_read_halts_its_strategy_and_the_pass_goes_on(ac
     assert [halt.symbol for halt in effects_of(account, answer, words.Halt)] == [SYMBOL]
     [_] = effects_of(account, answer, words.AskPositions)
     assert effects_of(account, answer, words.Failed) == []
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_orders_that_ended_while_no_worker_followed_them_get_their_last_record(account: Account, count: int) -> None:
+    """Of many the list of what ended last is read; no pass waits for it."""
+    for ticks in range(1000, 1000 + count):
+        resting(account, ticks)
+    account.record()
+    for link_id in list(account.exchange.orders):
+        account.exchange.cancel(link_id)
+    account.die()
+    account.want_pass()
+    go_on(account, words.AskExecutions, words.AskListing)
+    assert len(account.recorded) == count
+    assert ("AskClosed" in finish(account)) is (count > 1)
+    assert account.recorded == {}
+
+
+def test_a_fault_of_ours_while_an_end_is_asked_for_names_the_symbol(account: Account) -> None:
+    resting(account)
+    account.record()
+    account.exchange.cancel(next(iter(account.exchange.orders)))
+    account.die()
+    account.want_pass()
+    go_on(account, words.AskExecutions, words.AskListing)
+    [asking] = [each for each in account.asking if each.question.who.part is states.Part.END]
+    account.fail(asking, ValueError("odd"), is_fault=True)
+    [fault] = account.faults
+    assert (fault.part, fault.symbol) == ("looking up an order", SYMBOL)
+    assert account.recorded
