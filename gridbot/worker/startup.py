@@ -100,7 +100,7 @@ def refused_by_disk(data_dir: Path, error: OSError) -> StartRefused:
 
 def is_hopeless(error: ExchangeError) -> bool:
     """Whether trying again in a few seconds cannot help."""
-    return error.kind in HOPELESS or error.kind is ErrorKind.IP_BAN
+    return error.kind in HOPELESS
 
 
 async def prepare_account(

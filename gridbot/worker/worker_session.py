@@ -20,7 +20,7 @@ from typing import Any
 
 from gridbot import background
 from gridbot.config.models import OnStop
-from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.fault_words import cause_of, in_words, sentence
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
@@ -203,19 +203,26 @@ class WorkerSession:
         return assembly.orchestrator if assembly is not None and assembly.ready else None
 
     async def _start(self, assembly: Assembly) -> bool:
-        """Four tries; a failed one closes what it opened. False when stopped meanwhile or when all failed."""
-        for wait_s in (*RETRY_WAITS_S, None):
+        """Four tries; a failed one closes what it opened. False when stopped meanwhile or when all failed.
+
+        A ban of our address is waited for, and is no try.
+        """
+        waits_s = iter(RETRY_WAITS_S)
+        while True:
             try:
                 return await self._try_start(assembly)
             except ExchangeError as error:
                 await assembly.undo_start()
+                is_banned = error.kind is ErrorKind.IP_BAN
+                wait_s = error.silence_s if is_banned else next(waits_s, None)
                 if wait_s is None or is_hopeless(error):
                     self.refuse(f"the exchange could not be read, no order was sent: {error}")
                     return False
                 log.warning("start failed, again in %.0f s: %s", wait_s, error)
+                if is_banned:
+                    self._alerts("warning", "start", f"this account starts in {wait_s:.0f} s: {error}")
                 if await is_set_within(self._shutdown, wait_s, self._clock):
                     return False
-        return False
 
     async def _try_start(self, assembly: Assembly) -> bool:
         """False when the worker was stopped before the start had ended. Raises ExchangeError or StartRefused."""

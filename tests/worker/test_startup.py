@@ -184,7 +184,7 @@ def test_an_environment_that_does_not_tell_about_keys_is_tolerated_where_documen
 
 def test_only_passing_troubles_are_tried_again() -> None:
     hopeless = {kind for kind in ErrorKind if is_hopeless(ExchangeError("no", kind=kind))}
-    assert hopeless == {ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM, ErrorKind.IP_BAN}
+    assert hopeless == {ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM}
 
 
 ETH: dict[str, object] = {"strat_id": "eth", "symbol": "ETHUSDT"}
