@@ -6,8 +6,10 @@ Those that only say what becomes of requests, frames and writes while they last 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
+from gridbot.simulation.odd_answers import strange_row
 from gridbot.simulation.run_faults import Fault, FaultKind
 from gridbot.simulation.scene import PRICES, TICKS
 from gridbot.simulation.stage import Stage
@@ -147,7 +149,90 @@ def _one_way(stage: Stage, fault: Fault) -> bool:
 
 
 def _hedge(stage: Stage, fault: Fault) -> bool:
+    if not fault.what.get("back", 1):
+        return False
     return _switch_mode(stage, _mode_symbol(stage, fault), 3)
+
+
+def _band(stage: Stage, fault: Fault) -> bool:
+    """Mark and index price stay where they are set; the band narrows without a word."""
+    market = stage.venue.exchange.markets[_mode_symbol(stage, fault)]
+    tick = market.instrument.tick_size
+    away = market.last * (1 + Decimal(str(fault.what["away"])))
+    market.pinned_mark = market.pinned_index = away.quantize(tick)
+    if fault.what["narrow"]:
+        _set_band(stage, fault, Decimal("0.2"))
+    market.revalue(stage.venue.now_ms())
+    return True
+
+
+def _set_band(stage: Stage, fault: Fault, times: Decimal) -> None:
+    market = stage.venue.exchange.markets[_mode_symbol(stage, fault)]
+    listing = market.listing
+    x, y = listing.price_limit_x * times, listing.price_limit_y * times
+    market.listing = replace(listing, price_limit_x=x, price_limit_y=y)
+    market._band.change_rules(market.listing)
+
+
+def _band_back(stage: Stage, fault: Fault) -> bool:
+    market = stage.venue.exchange.markets[_mode_symbol(stage, fault)]
+    market.pinned_mark = market.pinned_index = None
+    if fault.what["narrow"]:
+        _set_band(stage, fault, Decimal(5))
+    market.revalue(stage.venue.now_ms())
+    return True
+
+
+def _stand_still(stage: Stage, fault: Fault) -> bool:
+    stage.venue.stand_still()
+    return True
+
+
+def _catch_up(stage: Stage, fault: Fault) -> bool:
+    stage.venue.odd.listed = None
+    return True
+
+
+def _strange_rows(stage: Stage, fault: Fault) -> bool:
+    path, topic, row = strange_row(str(fault.what["symbol"]), str(fault.what["how"]), stage.venue.now_ms())
+    stage.venue.odd.strange[path] = row
+    stage.wires.say(topic, row)
+    return True
+
+
+def _known_rows(stage: Stage, fault: Fault) -> bool:
+    stage.venue.odd.strange.clear()
+    return True
+
+
+def _unlisted(stage: Stage, fault: Fault) -> bool:
+    stage.venue.odd.unlisted.add(str(fault.what["symbol"]))
+    return True
+
+
+def _listed(stage: Stage, fault: Fault) -> bool:
+    stage.venue.odd.unlisted.clear()
+    return True
+
+
+def _hand_cover(stage: Stage, fault: Fault) -> bool:
+    """The owner cancels what closes a leg and closes it with an order of their own, far from the price."""
+    venue = stage.venue
+    legs = [leg for (symbol, idx), leg in venue.account.legs.items() if symbol in stage.symbols and idx and leg.size]
+    if not legs:
+        return False
+    leg = legs[int(float(fault.what["pick"]) * len(legs))]
+    side, idx = leg.direction.close_side, leg.direction.position_idx
+    for order in list(venue.account.open_by_symbol.get(leg.symbol, {}).values()):
+        if order.side is side and order.request.position_idx == idx:
+            row = {**LINEAR, "symbol": leg.symbol, "orderId": order.order_id}
+            venue.ask_by_hand("POST", "/v5/order/cancel", row)
+    market = venue.exchange.markets[leg.symbol]
+    far = market.last * (Decimal("1.1") if str(side) == "Sell" else Decimal("0.9"))
+    price = market.instrument.price(market.instrument.ticks(far))
+    row = {**LINEAR, "symbol": leg.symbol, "side": str(side), "orderType": "Limit", "positionIdx": idx}
+    row |= {"qty": f"{leg.size:f}", "price": f"{price:f}", "reduceOnly": True}
+    return "error" not in venue.ask_by_hand("POST", "/v5/order/create", row)
 
 
 def _liquidation(stage: Stage, fault: Fault) -> bool:
@@ -191,6 +276,10 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.SKEW: _skew,
     FaultKind.STALL: _stall,
     FaultKind.HAND_MODE: _one_way,
+    FaultKind.BAND: _band,
+    FaultKind.OLD_LISTING: _stand_still,
+    FaultKind.STRANGE_ROWS: _strange_rows,
+    FaultKind.UNLISTED: _unlisted,
     FaultKind.DEATH: _death,
     FaultKind.RESTART: _restart,
     FaultKind.LIQUIDATION: _liquidation,
@@ -207,6 +296,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.FUNDING: _funding,
     FaultKind.GAP: _gap,
     FaultKind.WICK: _wick,
+    FaultKind.HAND_COVER: _hand_cover,
 }
 """Each returns whether it did anything."""
 
@@ -214,5 +304,9 @@ ENDINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.SKEW: _unskew,
     FaultKind.HAND_MODE: _hedge,
     FaultKind.STALL: lambda stage, fault: True,
+    FaultKind.BAND: _band_back,
+    FaultKind.OLD_LISTING: _catch_up,
+    FaultKind.STRANGE_ROWS: _known_rows,
+    FaultKind.UNLISTED: _listed,
 }
 """What ends with a fault that lasts, if it did anything."""

@@ -9,7 +9,7 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from gridbot.simulation.forbidden import forbid
@@ -33,10 +33,11 @@ MEMORY = Path("/dev/shm")
 
 
 class Run:
-    """One run on its stage."""
+    """One run on its stage. It ends early when one of the invariants `until` is found broken."""
 
-    def __init__(self, plan: Plan, directory: Path, trace: Trace) -> None:
+    def __init__(self, plan: Plan, directory: Path, trace: Trace, until: Collection[str] = ()) -> None:
         self.plan = plan
+        self.until = until
         self.stage = Stage(plan, directory, trace)
         self.verdict = Verdict(self.stage)
         self.stage.judge = self.verdict
@@ -49,16 +50,23 @@ class Run:
         for fault in self.plan.faults:
             self.stage.loop.call_later(fault.at_s, self._happen, fault)
         end_s = self.stage.loop.now_s + self.plan.length_s
-        while self.stage.loop.now_s < end_s:
+        while self.stage.loop.now_s < end_s and not self._has_enough():
             await asyncio.sleep(min(self.stage.walk.step_s(), max(0.001, end_s - self.stage.loop.now_s)))
             for symbol in self.stage.symbols:
                 self.stage.venue.move(symbol, self.stage.walk.next(symbol))
             self.verdict.watch()
         self.stage.loop.fuse = 0
-        await self._come_to_rest()
+        if not self._has_enough():
+            await self._come_to_rest()
+        if self._has_enough():
+            return
         self.verdict.at_rest()
         await self._stop()
         self.verdict.at_the_end()
+
+    def _has_enough(self) -> bool:
+        """Whether what was looked for is found, so that the rest of the run would tell nothing."""
+        return any(finding.invariant in self.until for finding in self.verdict.findings)
 
     def _happen(self, fault: Fault) -> None:
         self.stage.trace.note(str(fault))
@@ -79,6 +87,8 @@ class Run:
         self.stage.trace.note("rest")
         while True:
             await asyncio.sleep(CALM_STEP_S)
+            if self._has_enough():
+                return
             if passes >= 2 and self._is_quiet():
                 return
             if self.stage.loop.now_s - start_s > CALM_MOST_S:
@@ -121,13 +131,16 @@ class Run:
         await asyncio.sleep(1.0)  # `Stage` looks for tasks that are left
 
 
-def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
-    """Run a plan in a directory of its own, with the rounding that a process begins with."""
+def run_plan(plan: Plan, *, trace: Trace | None = None, until: Collection[str] = ()) -> Result:
+    """Run a plan in a directory of its own, with the rounding that a process begins with.
+
+    With `until` only until one of these invariants is found broken.
+    """
     trace = trace or Trace(on=False)
     directory = Path(tempfile.mkdtemp(prefix="gridbot-sim-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
         with decimal.localcontext(decimal.Context()):  # later lives begin in the context in which the stage was made
-            run = Run(plan, directory, trace)
+            run = Run(plan, directory, trace, until)
         with (
             warnings.catch_warnings(),
             decimal.localcontext(decimal.Context()),
