@@ -5,6 +5,7 @@ Positions go by positionIdx, never by side, which is "" for a flat leg (incident
 
 from __future__ import annotations
 
+from gridbot.bybit.parse_costs import costs_of
 from gridbot.bybit.raw_fields import (
     FieldError,
     Row,
@@ -19,7 +20,7 @@ from gridbot.bybit.raw_fields import (
     time_of,
 )
 from gridbot.core.events import ExecType, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, WalletEvent
-from gridbot.core.vocabulary import Direction
+from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 from gridbot.exchange.requests import Transaction
 
 __all__ = ["parse_execution", "parse_order", "parse_position", "parse_transaction", "parse_wallet"]
@@ -56,23 +57,31 @@ def parse_order(row: Row) -> OrderUpdateEvent:
 
 
 def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
-    """A row of execution/list or the `execution` topic, of any execType."""
-    try:
-        exec_type = ExecType(text_of(row, "execType"))
-    except ValueError:
-        exec_type = ExecType.OTHER
+    """A row of execution/list or the `execution` topic, of any execType.
+
+    Rows that move no leg may lack side, price and quantity: dividends and settlements are not documented.
+    """
+    word = text_of(row, "execType")
+    exec_type, costs = ExecType(word), costs_of(row)
+    trades = exec_type.moves_legs
+    number = need_decimal if trades else or_zero
+    qty, closed = number(row, "execQty"), or_zero(row, "closedSize")
     return ExecutionEvent(
         symbol=need_text(row, "symbol"),
         exec_id=need_text(row, "execId"),
         order_id=text_of(row, "orderId"),
         order_link_id=text_of(row, "orderLinkId"),
-        side=side_of(row),
-        price=need_decimal(row, "execPrice"),
-        qty=need_decimal(row, "execQty"),
+        side=side_of(row) if trades or text_of(row, "side") in _SIDES else Side.BUY,
+        price=number(row, "execPrice"),
+        qty=qty,
         leaves_qty=or_zero(row, "leavesQty"),
-        fee=or_zero(row, "execFee"),
-        closed_size=or_zero(row, "closedSize"),
+        fee=costs.fee,
+        closed_size=closed or qty if exec_type.only_closes else closed,
         exec_type=exec_type,
+        exec_word=word,
+        fee_currency=costs.currency,
+        taxes=costs.taxes,
+        other_fees=costs.other,
         is_maker=row.get("isMaker") is True,
         exchange_ts=time_of(row, "execTime"),
         order_qty=decimal_or_none(row.get("orderQty")),
@@ -118,29 +127,33 @@ def parse_position(row: Row) -> PositionEvent | None:
     )
 
 
-def parse_wallet(row: Row, exchange_ts: int = 0, coin: str = "USDT") -> WalletEvent | None:
-    """An account row of account/wallet-balance or the `wallet` topic; None when a frame does not mention `coin`.
+def parse_wallet(row: Row, exchange_ts: int = 0, coin: str = SETTLE_COIN) -> WalletEvent:
+    """An account row of account/wallet-balance or the `wallet` topic.
 
-    Frames hold only the coins that changed (incident L47). Rows carry no time of their own: `exchange_ts` is the
-    envelope's.
+    Frames hold only the coins that changed (incident L47), so there may be no row of `coin`; the account's totals count
+    all the same. Rows carry no time of their own: `exchange_ts` is the envelope's.
     """
     coins = row.get("coin")
-    for entry in coins if isinstance(coins, list) else ():
-        if isinstance(entry, dict) and entry.get("coin") == coin:
-            return WalletEvent(
-                coin=coin,
-                wallet_balance=decimal_or_none(entry.get("walletBalance")),
-                equity=decimal_or_none(entry.get("equity")),
-                available_balance=decimal_or_none(row.get("totalAvailableBalance")),
-                unrealised_pnl=decimal_or_none(entry.get("unrealisedPnl")),
-                total_equity=decimal_or_none(row.get("totalEquity")),
-                total_initial_margin=decimal_or_none(row.get("totalInitialMargin")),
-                total_maintenance_margin=decimal_or_none(row.get("totalMaintenanceMargin")),
-                account_im_rate=decimal_or_none(row.get("accountIMRate")),
-                account_mm_rate=decimal_or_none(row.get("accountMMRate")),
-                exchange_ts=exchange_ts,
-            )
-    return None
+    found = [
+        entry
+        for entry in (coins if isinstance(coins, list) else ())
+        if isinstance(entry, dict) and entry.get("coin") == coin
+    ]
+    entry = found[0] if found else {}
+    return WalletEvent(
+        coin=coin,
+        wallet_balance=decimal_or_none(entry.get("walletBalance")),
+        equity=decimal_or_none(entry.get("equity")),
+        available_balance=decimal_or_none(row.get("totalAvailableBalance")),
+        unrealised_pnl=decimal_or_none(entry.get("unrealisedPnl")),
+        total_equity=decimal_or_none(row.get("totalEquity")),
+        total_initial_margin=decimal_or_none(row.get("totalInitialMargin")),
+        total_maintenance_margin=decimal_or_none(row.get("totalMaintenanceMargin")),
+        account_im_rate=decimal_or_none(row.get("accountIMRate")),
+        account_mm_rate=decimal_or_none(row.get("accountMMRate")),
+        exchange_ts=exchange_ts,
+        has_coin=bool(found),
+    )
 
 
 def parse_transaction(row: Row) -> Transaction:
@@ -156,6 +169,9 @@ def parse_transaction(row: Row) -> Transaction:
         change=need_decimal(row, "change"),
         exchange_ts=time_of(row, "transactionTime"),
     )
+
+
+_SIDES = frozenset(Side)
 
 
 def _seq(row: Row) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from gridbot.bybit.raw_fields import decimal_or_none, int_or_none
 from gridbot.bybit.session import server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
+from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.exchange.failures import ErrorKind, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
@@ -29,7 +31,6 @@ SMALLEST_WINDOW_MS = 60_000
 TRANSACTIONS_PER_S = 20
 """Of the 25 requests for the transaction log that Bybit allows."""
 HEDGE_MODE = 3
-SETTLE_COIN = "USDT"
 
 
 class BybitRest(Calls):
@@ -141,9 +142,9 @@ class BybitRest(Calls):
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
     async def transactions(
-        self, start_ms: int, end_ms: int, *, of_address: RollingLimit | None = None
+        self, start_ms: int, end_ms: int, *, coin: str = SETTLE_COIN, of_address: RollingLimit | None = None
     ) -> list[Transaction]:
-        """Every movement of the USDT wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
+        """Every movement of one coin of the wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
         A period with more rows than a listing may have is read in halves. `of_address` also limits the requests; it is
         shared by all that read from this address.
@@ -152,7 +153,7 @@ class BybitRest(Calls):
         found: list[Transaction] = []
         while start_ms <= end_ms:
             stop_ms = min(end_ms, start_ms + WEEK_MS - 1)
-            found += reversed(await _transactions(self, start_ms, stop_ms, pace))
+            found += reversed(await _transactions(self, start_ms, stop_ms, coin, pace))
             start_ms = stop_ms + 1
         return found
 
@@ -176,8 +177,10 @@ class BybitRest(Calls):
         if not rows or not isinstance(rows[0], dict):
             raise make_error("expected the account's wallet, got no row", ErrorKind.AMBIGUOUS)
         found = parse_wallet(rows[0], exchange_ts, SETTLE_COIN)
-        if found is None:
-            return WalletEvent(coin=SETTLE_COIN, wallet_balance=Decimal(0), exchange_ts=exchange_ts)
+        if not found.has_coin:
+            return replace(
+                found, wallet_balance=Decimal(0), equity=Decimal(0), unrealised_pnl=Decimal(0), has_coin=True
+            )
         if found.wallet_balance is None:
             raise make_error("expected a USDT walletBalance, got none", ErrorKind.AMBIGUOUS)
         return found
@@ -255,16 +258,16 @@ def _scope(symbol: str | None) -> dict[str, Any]:
     return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
 
 
-async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, pace: Pace) -> list[Transaction]:
+async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, coin: str, pace: Pace) -> list[Transaction]:
     """Newest first, as the exchange lists them; at most seven days."""
     window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
-    scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": SETTLE_COIN, "limit": 50}
+    scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": coin, "limit": 50}
     try:
         rows = await rest._listing("account/transaction-log", pace=pace, **scope, **window)
     except TruncatedListing:
         if end_ms - start_ms < SMALLEST_WINDOW_MS:
             raise
         middle_ms = (start_ms + end_ms) // 2
-        later = await _transactions(rest, middle_ms + 1, end_ms, pace)
-        return later + await _transactions(rest, start_ms, middle_ms, pace)
+        later = await _transactions(rest, middle_ms + 1, end_ms, coin, pace)
+        return later + await _transactions(rest, start_ms, middle_ms, coin, pace)
     return whole(parse_transaction, rows, "account/transaction-log")

@@ -132,6 +132,11 @@ class AccountLegs:
         history = self._histories.get(key_of(strategy, row))
         return Holding() if history is None else history.at(Stated.of(row))
 
+    def is_forgotten(self, strategy: str, row: PositionEvent) -> bool:
+        """Whether a row is older than what is kept of its leg: then `held_at` does not know what was held."""
+        history = self._histories.get(key_of(strategy, row))
+        return history is not None and history.is_forgotten(Stated.of(row))
+
     def is_before_first(self, strategy: str, row: PositionEvent) -> bool:
         """Whether a row was made before the leg's first execution, as far as we know: then it tells what was held."""
         history = self._histories.get(key_of(strategy, row))

@@ -10,12 +10,13 @@ frame reached us (0 when not measured). None means "the exchange did not say"; z
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from gridbot.core.vocabulary import Direction, Side
+from gridbot.core.execution_types import ExecType
+from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 
 __all__ = [
     "Event",
@@ -52,20 +53,6 @@ class OrderStatus(StrEnum):
 _OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED})
 
 
-class ExecType(StrEnum):
-    """Bybit's `execType`. Only `TRADE` is a fill of one of our orders; the rest are ledger or risk events."""
-
-    TRADE = "Trade"
-    ADL = "AdlTrade"
-    FUNDING = "Funding"
-    BUST = "BustTrade"
-    DELIVERY = "Delivery"
-    SETTLE = "Settle"
-    BLOCK = "BlockTrade"
-    MOVE_POSITION = "MovePosition"
-    OTHER = "Other"
-
-
 @dataclass(frozen=True, slots=True)
 class TickerEvent:
     """Newest market prices of a symbol. Decisions use `last_price`; the others are for information."""
@@ -84,11 +71,15 @@ class TickerEvent:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionEvent:
-    """One execution of an order. `fee` is positive when paid, negative when earned, in USDT.
+    """One execution, mostly of an order. `fee` is all that it cost in USDT: positive paid, negative earned.
 
     `closed_size` is the part of `qty` that reduced a position. Executions carry no positionIdx: `direction` follows
     from side and `closed_size`. `leaves_qty` 0 means that the order is complete. `realised` is the exchange's own
     figure before fees, which its lists do not have; `seq` its sequence number in the symbol, 0 when it gave none.
+
+    `taxes` is the part of `fee` that came on top of the exchange's own. That one is in `fee_currency`; what is charged
+    in other coins than USDT is in `other_fees`, by coin, and not in `fee`. `exec_word` is the type as the exchange
+    called it. Where it moves no leg, side, price and quantity may have no meaning (Buy and 0 when it gave none).
     """
 
     symbol: str
@@ -102,6 +93,10 @@ class ExecutionEvent:
     fee: Decimal = ZERO
     closed_size: Decimal = ZERO
     exec_type: ExecType = ExecType.TRADE
+    exec_word: str = ""
+    fee_currency: str = SETTLE_COIN
+    taxes: Decimal = ZERO
+    other_fees: tuple[tuple[str, Decimal], ...] = ()
     is_maker: bool = True
     exchange_ts: int = 0
     order_qty: Decimal | None = None
@@ -177,7 +172,10 @@ class PositionEvent:
 
 @dataclass(frozen=True, slots=True)
 class WalletEvent:
-    """The settle coin's row and the account totals, in coin units (USDT) and USD respectively."""
+    """The settle coin's row and the account totals, in coin units (USDT) and USD respectively.
+
+    Without `has_coin` there was no row of the coin, so its figures have not changed: `on_top_of` keeps them.
+    """
 
     coin: str
     wallet_balance: Decimal | None
@@ -190,6 +188,19 @@ class WalletEvent:
     account_im_rate: Decimal | None = None
     account_mm_rate: Decimal | None = None
     exchange_ts: int = 0
+    has_coin: bool = True
+
+    def on_top_of(self, before: WalletEvent | None) -> WalletEvent:
+        """This wallet, with the coin's figures of the one before where it has none of its own."""
+        if self.has_coin or before is None:
+            return self
+        return replace(
+            self,
+            wallet_balance=before.wallet_balance,
+            equity=before.equity,
+            unrealised_pnl=before.unrealised_pnl,
+            has_coin=before.has_coin,
+        )
 
 
 Event = TickerEvent | ExecutionEvent | OrderUpdateEvent | PositionEvent | WalletEvent

@@ -33,12 +33,16 @@ EXEC_IDS_MOST = 100_000
 
 @dataclass(slots=True)
 class Totals:
-    """Totals of one strategy since its state began, in USDT. `realised` is before fees and funding."""
+    """Totals of one strategy since its state began, in USDT. `realised` is before fees and funding.
+
+    `other_fees` are those charged in other coins, by coin: they are no USDT, and in no other figure.
+    """
 
     fills: int = 0
     realised: Decimal = ZERO
     fees: Decimal = ZERO
     funding: Decimal = ZERO
+    other_fees: dict[str, Decimal] = field(default_factory=dict)
 
     @property
     def net(self) -> Decimal:
@@ -163,6 +167,8 @@ class Ledger:
             totals.funding += execution.fee
         else:
             totals.fees += execution.fee
+        for coin, fee in execution.other_fees:
+            totals.other_fees[coin] = totals.other_fees.get(coin, ZERO) + fee
         totals.fills += execution.exec_type is ExecType.TRADE
 
     def _book(self, corrections: list[Correction]) -> None:
@@ -198,12 +204,13 @@ class Ledger:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able copy; Decimals as text."""
         return {
-            "version": 2,
+            "version": 3,
             "last_exec_ts": self.last_exec_ts,
             "complete_to": self.complete_to,
             "checked_to": self.checked_to,
             "totals": {
-                name: [t.fills, str(t.realised), str(t.fees), str(t.funding)] for name, t in self.totals.items()
+                name: [t.fills, str(t.realised), str(t.fees), str(t.funding), _text(t.other_fees)]
+                for name, t in self.totals.items()
             },
             "legs": self.legs.to_list(),
             "seen": [[exec_id, exchange_ts] for exec_id, exchange_ts in self._seen.items()],
@@ -213,12 +220,12 @@ class Ledger:
     def from_dict(cls, data: dict[str, Any]) -> Ledger:
         """The inverse of `to_dict`; raises ValueError, KeyError or TypeError on anything else.
 
-        Version 1 had no executions, only what their legs add up to. Files of before the watermark have no
-        `complete_to`, and ids without a time.
+        Version 1 had no executions, only what their legs add up to; version 2 only fees in USDT. Files of before the
+        watermark have no `complete_to`, and ids without a time.
         """
         version = data["version"]
-        if version not in (1, 2):
-            raise ValueError(f"expected a ledger of version 1 or 2, got {version}")
+        if version not in (1, 2, 3):
+            raise ValueError(f"expected a ledger of version 1 to 3, got {version}")
         last_exec_ts = int(data["last_exec_ts"])
         complete_to = int(data.get("complete_to", last_exec_ts))
         ledger = cls(
@@ -227,9 +234,14 @@ class Ledger:
             checked_to=int(data.get("checked_to", complete_to)),
             legs=AccountLegs.of_sums(data["legs"]) if version == 1 else AccountLegs.of_list(data["legs"]),
         )
-        for name, (fills, realised, fees, funding) in data["totals"].items():
-            ledger.totals[name] = Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding))
+        for name, (fills, realised, fees, funding, *other) in data["totals"].items():
+            coins = {str(coin): Decimal(fee) for each in other for coin, fee in each.items()}
+            ledger.totals[name] = Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding), coins)
         for seen in data["seen"]:
             exec_id, exchange_ts = (seen, 0) if isinstance(seen, str) else seen
             ledger._seen[exec_id] = int(exchange_ts)
         return ledger
+
+
+def _text(amounts: dict[str, Decimal]) -> dict[str, str]:
+    return {coin: str(amount) for coin, amount in amounts.items()}

@@ -21,10 +21,10 @@ from decimal import Decimal
 
 from gridbot.core.events import ExecType, ExecutionEvent, PositionEvent
 from gridbot.core.exact import WIDE
-from gridbot.core.exchange_sequence import is_before
+from gridbot.core.exchange_sequence import Placed, is_before
 from gridbot.core.vocabulary import Direction
 
-__all__ = ["UNIT", "Holding", "LegHistory", "Stated", "Step"]
+__all__ = ["UNIT", "Holding", "LegHistory", "Mark", "Stated", "Step"]
 
 ZERO = Decimal(0)
 UNIT = Decimal("0.00000001")
@@ -109,8 +109,8 @@ class Step:
 
     def after(self, held: Holding, direction: Direction) -> tuple[Holding, Decimal]:
         """What is held after it, and what it realised."""
-        if self.exec_type is ExecType.FUNDING:
-            return held, ZERO
+        if not self.exec_type.moves_legs:
+            return held, self.figure or ZERO
         if not self.closed:
             return held.opened(self.qty, self.price), self.figure or ZERO
         value, sign = WIDE.multiply(self.closed, self.price), 1 if direction is Direction.LONG else -1
@@ -135,18 +135,28 @@ class Stated:
     def of(cls, row: PositionEvent) -> Stated:
         return cls(row.exchange_ts, row.seq, Holding(row.size, row.entry_value))
 
-    def covers(self, step: Step) -> bool:
+    def covers(self, step: Placed) -> bool:
         """Whether the row has the execution in it. A row has the number of its newest one, and about its time."""
         return self.seq == step.seq > 0 or not is_before(self, step)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the exchange's order: time (ms) and sequence number."""
+
+    exchange_ts: int = 0
+    seq: int = 0
+
+
 @dataclass(slots=True)
 class LegHistory:
-    """`before` is what was held before the oldest step; `folded` whether that is made of older executions."""
+    """`before` is what was held before the oldest step; `folded` whether that is made of older executions, of which the
+    newest trade or believed row was at `folded_to` (0 when that was not saved)."""
 
     direction: Direction
     before: Holding = Holding()
     folded: bool = False
+    folded_to: Mark = Mark()
     steps: list[Step] = field(default_factory=list)
     rows: list[Stated] = field(default_factory=list)
     now: Holding = Holding()
@@ -183,14 +193,18 @@ class LegHistory:
         return self._replay(None)[0]
 
     def at(self, row: Stated) -> Holding:
-        """What was held when the row was made, by our executions."""
+        """What was held when the row was made, by our executions, unless that is forgotten."""
         return self._replay(row)[0]
+
+    def is_forgotten(self, row: Stated) -> bool:
+        """Whether the row is older than what is folded: what was held when it was made is not known any more."""
+        return not row.covers(self.folded_to)
 
     def is_before_first(self, row: Stated) -> bool:
         """Whether the row was made before the leg's first execution, as far as we know."""
         if self.folded:
             return False
-        return not any(step.exec_type is not ExecType.FUNDING and row.covers(step) for step in self.steps)
+        return not any(step.exec_type.moves_legs and row.covers(step) for step in self.steps)
 
     def fold(self, before_ms: int, most: int) -> list[Step]:
         """Forget the executions older than a time (ms), and all but the newest `most`; returns them."""
@@ -201,6 +215,10 @@ class LegHistory:
         older, rest = self.steps[:count], self.steps[count:]
         ended = [row for row in self.rows if not any(row.covers(step) for step in rest)]
         self.before = replace(self, steps=older, rows=ended).held_now()
+        trades: list[Placed] = [step for step in older if step.exec_type is not ExecType.FUNDING]
+        for each in (*trades, *ended[-1:]):
+            if not is_before(each, self.folded_to):
+                self.folded_to = Mark(each.exchange_ts, each.seq)
         self.steps, self.rows, self.folded = rest, self.rows[len(ended) :], True
         return older
 

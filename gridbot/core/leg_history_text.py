@@ -6,29 +6,33 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.core.events import ExecType
-from gridbot.core.leg_history import Holding, LegHistory, Stated, Step
+from gridbot.core.leg_history import Holding, LegHistory, Mark, Stated, Step
 from gridbot.core.vocabulary import Direction
 
 __all__ = ["history_of", "text_of"]
 
 
 def text_of(history: LegHistory) -> list[Any]:
-    """JSON-able: what was held before, whether that is folded, steps and rows."""
-    before = history.before
+    """JSON-able: what was held before, whether that is folded and up to where, steps and rows."""
+    before, mark = history.before, history.folded_to
     return [
-        [str(before.size), str(before.cost), history.folded],
+        [str(before.size), str(before.cost), history.folded, mark.exchange_ts, mark.seq],
         [_text_of_step(step) for step in history.steps],
         [[row.exchange_ts, row.seq, str(row.held.size), str(row.held.cost)] for row in history.rows],
     ]
 
 
 def history_of(saved: list[Any], direction: Direction) -> LegHistory:
-    """The inverse of `text_of`. ValueError, TypeError or ArithmeticError for anything else."""
-    (size, cost, folded), steps, rows = saved
+    """The inverse of `text_of`. ValueError, TypeError or ArithmeticError for anything else.
+
+    Files of before 2026-11-29 do not say up to where it is folded.
+    """
+    (size, cost, folded, *mark), steps, rows = saved
     history = LegHistory(
         direction,
         before=Holding(Decimal(size), Decimal(cost)),
         folded=bool(folded),
+        folded_to=Mark(*map(int, mark)),
         steps=[_step_of(step) for step in steps],
         rows=[Stated(int(ts), int(seq), Holding(Decimal(size), Decimal(cost))) for ts, seq, size, cost in rows],
     )

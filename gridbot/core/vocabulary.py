@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Direction", "Side"]
+__all__ = ["SETTLE_COIN", "Direction", "Side"]
+
+SETTLE_COIN = "USDT"
+"""What linear contracts are settled in: the coin of every amount that has no other."""
 
 
 class Side(StrEnum):

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from gridbot.core.vocabulary import Direction, Side
+from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 
 __all__ = [
+    "OF_EXECUTIONS",
     "ORDERS_AT_ONCE",
+    "SETTLE_COIN",
     "AccountInfo",
     "ApiKeyInfo",
     "CancelRef",
@@ -23,6 +25,12 @@ __all__ = [
 
 ORDERS_AT_ONCE = 4
 """Requests for orders that may be unanswered at a time; the transport sends so many without delay."""
+
+
+OF_EXECUTIONS = frozenset(
+    {"TRADE", "SETTLEMENT", "LIQUIDATION", "ADL", "DELIVERY", "FORWARD_SPLIT_SETTLE", "REVERSE_SPLIT_SETTLE"}
+)
+"""Kinds of the transaction log's rows that executions make; all else is transfers, interest, gifts."""
 
 
 class OrderRequest(NamedTuple):
@@ -132,6 +140,16 @@ class Transaction:
     fee: Decimal
     change: Decimal
     exchange_ts: int
+
+    @property
+    def is_of_execution(self) -> bool:
+        """Whether an execution made it, so that our records have to have it."""
+        return self.kind in OF_EXECUTIONS and bool(self.symbol)
+
+    @property
+    def is_usdt(self) -> bool:
+        """False for what moved another coin, such as a fee paid in MNT."""
+        return self.currency in ("", SETTLE_COIN)
 
     @property
     def realised(self) -> Decimal:

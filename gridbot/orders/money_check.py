@@ -19,12 +19,11 @@ from gridbot.core.execution_ledger import Ledger
 from gridbot.core.leg_history import UNIT
 from gridbot.exchange.requests import Transaction
 
-__all__ = ["OF_EXECUTIONS", "Difference", "Findings", "described", "findings", "limit_of"]
+__all__ = ["Difference", "Findings", "described", "findings", "limit_of"]
 
 ZERO = Decimal(0)
 MOST_USDT = Decimal(1)
 MOST_OF_EQUITY = Decimal("0.01")
-OF_EXECUTIONS = frozenset({"TRADE", "SETTLEMENT", "LIQUIDATION", "ADL"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +51,23 @@ class Findings:
 
 
 def findings(rows: Iterable[Transaction], ledger: Ledger) -> Findings:
-    """Compare the log's rows of executions that the ledger still keeps; older ones are `ledger check`'s."""
+    """Compare the log's rows of executions that the ledger still keeps; older ones are `ledger check`'s.
+
+    Rows of other coins than USDT concern no figure of ours.
+    """
     differences: list[Difference] = []
     unknown: list[str] = []
     up_to_ms = 0
     for row in rows:
         up_to_ms = max(up_to_ms, row.exchange_ts)
+        if not row.is_usdt:
+            continue
         ours = ledger.legs.recorded(row.exec_id)
         if ours is not None:
             realised, fee = row.realised, row.cost
             if max(abs(realised - ours.realised), abs(fee - ours.fee)) >= UNIT:
                 differences.append(Difference(row.exec_id, realised, fee, realised - fee - ours.net))
-        elif row.kind in OF_EXECUTIONS and row.symbol and ledger.is_new(row.exec_id):
+        elif row.is_of_execution and ledger.is_new(row.exec_id):
             unknown.append(row.exec_id)
     return Findings(tuple(differences), tuple(unknown), up_to_ms)
 

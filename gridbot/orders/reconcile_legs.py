@@ -10,7 +10,8 @@
 A row is compared with what our executions had added up to when the exchange made it (`Ledger.legs.held_at`): it may be
 ahead of them, or old. It is taken for the risk rules, which want the exchange's newest word; the ledger believes it
 only before a leg's first execution, or when the executions were paged twice and still leave the same difference.
-Executions that come later all the same go in before the row, so that none counts twice.
+Executions that come later all the same go in before the row, so that none counts twice. A row older than what is folded
+says nothing: a leg that was traded in one-way mode has, in hedge mode again, the row of before.
 """
 
 from __future__ import annotations
@@ -117,7 +118,9 @@ def _judge(turn: Turn, row: PositionEvent) -> None:
 
 
 def _differs(turn: Turn, row: PositionEvent) -> bool:
-    """Whether our executions did not add up to a leg when the exchange made this row."""
+    """Whether our executions did not add up to a leg when the exchange made this row, as far as we remember."""
+    if turn.view.ledger.legs.is_forgotten(_strategy(turn, row), row):
+        return False
     ours = turn.view.ledger.legs.held_at(_strategy(turn, row), row)
     if ours.size != row.size:
         return True

@@ -21,6 +21,7 @@ from gridbot.core import (
 )
 from gridbot.core.account_legs import Correction
 from gridbot.core.leg_history import Holding
+from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.exchange.requests import PublicTrade
 from gridbot.orders.order import TrackedOrder, Transition
 from gridbot.orders.proposal import Proposal
@@ -148,12 +149,15 @@ def of_execution(
         closed_size=execution.closed_size,
         fee=execution.fee,
         realised_pnl=realised,
-        exec_type=execution.exec_type,
+        exec_type=execution.exec_word or execution.exec_type,
         is_maker=execution.is_maker,
         shadow=shadow,
         source=source,
         exchange_seq=execution.seq,
         exchange_pnl=execution.realised,
+        fee_currency=execution.fee_currency,
+        taxes=execution.taxes,
+        other_fees=_json({coin: str(fee) for coin, fee in execution.other_fees}) if execution.other_fees else None,
         exchange_ts=UtcMs(execution.exchange_ts),
     )
 
@@ -236,6 +240,10 @@ def execution_of(record: ExecutionRecord) -> ExecutionEvent:
         fee=record.fee,
         closed_size=record.closed_size,
         exec_type=ExecType(record.exec_type),
+        exec_word=record.exec_type,
+        fee_currency=record.fee_currency or SETTLE_COIN,
+        taxes=record.taxes or Decimal(0),
+        other_fees=_fees_of(record.other_fees),
         is_maker=record.is_maker,
         exchange_ts=record.exchange_ts,
         seq=record.exchange_seq or 0,
@@ -353,6 +361,10 @@ def _raw(strategy: str, topic: str, ref_id: str, event: ExecutionEvent | OrderUp
         payload=_json(event.raw),
         exchange_ts=UtcMs(event.exchange_ts) if event.exchange_ts else None,
     )
+
+
+def _fees_of(other: str | None) -> tuple[tuple[str, Decimal], ...]:
+    return tuple((coin, Decimal(fee)) for coin, fee in orjson.loads(other).items()) if other else ()
 
 
 def _json(value: list[Any] | Mapping[str, Any]) -> Json:

@@ -1,9 +1,8 @@
 """The record types. The database schema, its documentation and the journal's codec derive from them.
 
-Every record of an account gets a `Header` when it is appended: a gapless number, the run, and the local time. Field
-types decide the column: `Decimal` is DECIMAL, `UtcMs` (milliseconds UTC, the exchange's clock) and `UtcUs`
-(microseconds UTC, ours) are TIMESTAMPs, `Json` is a JSON document, `str`, `int`, `bool` what they are, `X | None`
-is nullable. The docstring of a class documents its table, the `doc` metadata of a field its column.
+Every record of an account gets a `Header` when it is appended. Field types decide the column: `UtcMs` (milliseconds
+UTC, the exchange's clock) and `UtcUs` (microseconds UTC, ours) are TIMESTAMPs, `X | None` is nullable, the others are
+what they say. The docstring of a class documents its table, the `doc` metadata of a field its column.
 """
 
 from __future__ import annotations
@@ -46,7 +45,6 @@ Json = NewType("Json", str)
 
 
 def col(doc: str, **kwargs: Any) -> Any:
-    """Dataclass field with the sentence that documents its column."""
     return field(metadata={"doc": doc}, **kwargs)
 
 
@@ -124,7 +122,7 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionRecord:
-    """One execution, exactly once: trades, and funding, ADL and liquidation as the exchange reports them."""
+    """One execution, exactly once: trades, and funding, ADL, liquidation and all else as the exchange reports it."""
 
     TABLE: ClassVar[str] = "executions"
 
@@ -139,15 +137,18 @@ class ExecutionRecord:
     qty: Decimal = col("Quantity in base coin.")
     leaves_qty: Decimal = col("Left on the order after it, base coin.")
     closed_size: Decimal = col("Part of qty that reduced the position.")
-    fee: Decimal = col("Fee in USDT; positive paid, negative earned.")
+    fee: Decimal = col("What it cost in USDT, taxes included; positive paid, negative earned.")
     realised_pnl: Decimal = col("Realised by it in USDT before fees, as known then; later knowledge is in corrections.")
-    exec_type: str = col("Trade, Funding, AdlTrade, BustTrade, ...")
+    exec_type: str = col("As the exchange calls it: Trade, Funding, AdlTrade, BustTrade, Delivery, ...")
     is_maker: bool = col("True when it added liquidity.")
     shadow: bool = col("True for hypothetical fills of shadow strategies.", default=False)
     source: str = col("stream, backfill or shadow.", default="stream")
     exchange_ts: UtcMs = col("Execution time on the exchange.")
     exchange_seq: int | None = col("The exchange's sequence number in the symbol; 0 when it gave none.", default=None)
     exchange_pnl: Decimal | None = col("Realised by it as its row states; empty where rows do not.", default=None)
+    fee_currency: str | None = col("Coin of the exchange's own fee; empty before version 4: USDT.", default=None)
+    taxes: Decimal | None = col("Part of fee that is on top of the exchange's own (GST, VAT), USDT.", default=None)
+    other_fees: Json | None = col('What other coins were charged, as {"MNT": "0.5"}; empty: nothing.', default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,10 +48,13 @@ class Funds(NamedTuple):
         return self.wallet.available_balance - self.promised
 
     def seen(self, wallet: WalletEvent, now_s: float) -> Funds:
-        """A wallet has come, from whichever source; one that is older than what we have changes nothing."""
+        """A wallet has come, from whichever source; one that is older than what we have changes nothing.
+
+        Without a row of the settle coin, the coin's figures stay as they were.
+        """
         if self.wallet is not None and wallet.exchange_ts < self.wallet.exchange_ts:
             return self
-        return Funds(wallet, now_s, ZERO, self.probe_s)
+        return Funds(wallet.on_top_of(self.wallet), now_s, ZERO, self.probe_s)
 
     def confirmed(self, now_s: float) -> Funds:
         """The private stream is alive: a wallet that was not pushed has not changed."""

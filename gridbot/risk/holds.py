@@ -12,12 +12,12 @@ An account has a `Holds`, and each of its strategies has one::
 Each hold stands beside the others, and keeps its first reason until it is lifted. The table, in the order in which the
 gate names them (docs/risk.md 6.1, 6.5):
 
-    hold          of         set by                       lifted by
-    stopping      account    worker                       nothing
-    not_ready     strategy   worker                       Ready: the start is complete
-    session_loss  account    loss_limit                   Resume: an operator, for the whole account
-    halted        strategy   exchange, fault (ours)       Resume: an operator
-    paused        strategy   operator, liquidation        Resume: an operator
+    hold          of         set by                           lifted by
+    stopping      account    worker                           nothing
+    not_ready     strategy   worker                           Ready: the start is complete
+    session_loss  account    loss_limit                       Resume: an operator, for the whole account
+    halted        strategy   exchange, fault (ours)           Resume: an operator
+    paused        strategy   operator, liquidation, exchange  Resume: an operator
 
 A `Holds` is one value, which `to_document` and `from_document` write and read with reason, who and when. Halt and pause
 of a strategy are durable (`DURABLE`): `state/holds_file.py` keeps them. The loss latch has its own file (`loss_limit`).
@@ -88,7 +88,7 @@ SET_BY: Mapping[Hold, frozenset[Who]] = {
     Hold.NOT_READY: frozenset({Who.WORKER}),
     Hold.SESSION_LOSS: frozenset({Who.LOSS_LIMIT}),
     Hold.HALTED: frozenset({Who.EXCHANGE, Who.FAULT}),
-    Hold.PAUSED: frozenset({Who.OPERATOR, Who.LIQUIDATION}),
+    Hold.PAUSED: frozenset({Who.OPERATOR, Who.LIQUIDATION, Who.EXCHANGE}),
 }
 DURABLE = frozenset({Hold.HALTED, Hold.PAUSED})
 """What holds a strategy over any number of deaths, until an operator lifts it."""

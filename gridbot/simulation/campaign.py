@@ -5,10 +5,11 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import gc
+import itertools
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gridbot.simulation.reverts import reverted
@@ -17,6 +18,10 @@ from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import draw_plan
 
 __all__ = ["Outcome", "Summary", "run_seed", "run_seeds"]
+
+ROUND_PER_JOB = 200
+"""Seeds that a process runs before a new one takes its place. Not by `max_tasks_per_child`: with it Python from 3.11 on
+may start no process after the last has ended, and the campaign never ends (gh-115634)."""
 
 
 @dataclass
@@ -56,13 +61,15 @@ class Summary:
         return self.simulated_s / self.took_s if self.took_s else 0.0
 
 
-def run_seed(seed: int, minutes: float, dense: bool = False, without: tuple[str, ...] = ()) -> Outcome:
-    """One seed; `without` names fixes that are taken out."""
+def run_seed(
+    seed: int, minutes: float, dense: bool = False, without: tuple[str, ...] = (), until: Collection[str] = ()
+) -> Outcome:
+    """One seed; `without` names fixes that are taken out, `until` what is looked for (`Run`)."""
     _freeze()
     plan = draw_plan(seed, minutes * 60, dense=dense)
     started_s = time.process_time()
     with reverted(without):
-        result = run_plan(plan)
+        result = run_plan(plan, until=until)
     took_s = time.process_time() - started_s
     return Outcome(seed, result.simulated_s, took_s, result.counts, result.findings)
 
@@ -83,7 +90,9 @@ def run_seeds(
             yield run_seed(seed, minutes, dense, without)
         return
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=200) as pool:
-        waiting = [pool.submit(run_seed, seed, minutes, dense, without) for seed in seeds]
-        for done in concurrent.futures.as_completed(waiting):
-            yield done.result()
+    left = iter(seeds)
+    while some := list(itertools.islice(left, ROUND_PER_JOB * jobs)):
+        with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
+            waiting = [pool.submit(run_seed, seed, minutes, dense, without) for seed in some]
+            for done in concurrent.futures.as_completed(waiting):
+                yield done.result()

@@ -201,16 +201,22 @@ def _strange_rows(stage: Stage, fault: Fault) -> bool:
 
 
 def _known_rows(stage: Stage, fault: Fault) -> bool:
+    if fault.what["stays"]:
+        return False
     stage.venue.odd.strange.clear()
     return True
 
 
 def _unlisted(stage: Stage, fault: Fault) -> bool:
+    if len(stage.symbols) < 2:
+        return False  # nothing would be left to trade
     stage.venue.odd.unlisted.add(str(fault.what["symbol"]))
     return True
 
 
 def _listed(stage: Stage, fault: Fault) -> bool:
+    if fault.what["stays"]:
+        return False
     stage.venue.odd.unlisted.clear()
     return True
 

@@ -57,23 +57,25 @@ def _old_listing(rng: random.Random, length_s: float) -> list[Drawn]:
 
 
 def _strange_rows(rng: random.Random, length_s: float) -> list[Drawn]:
-    """Rows with values that nobody knows, mostly of a symbol that nobody trades; perhaps already at a start."""
+    """Rows with values that nobody knows, mostly of a symbol that nobody trades; perhaps already at a start, or to the
+    end of the run."""
     at_s = _begin(rng, length_s)
     for_s = min(length_s - at_s, rng.uniform(80.0, 200.0))
     symbol = rng.choice(("SOLUSDT", "SOLUSDT", "NEWUSDT", "ETHUSDT"))
-    drawn: list[Drawn] = [(FaultKind.STRANGE_ROWS, at_s, for_s, {"symbol": symbol, "how": rng.choice(STRANGE)})]
+    what: What = {"symbol": symbol, "how": rng.choice(STRANGE), "stays": rng.randint(0, 1)}
+    drawn: list[Drawn] = [(FaultKind.STRANGE_ROWS, at_s, for_s, what)]
     if rng.random() < 0.5:
         drawn.append((FaultKind.DEATH, at_s + 1.0, 0.0, _death(rng)))
     return drawn
 
 
 def _unlisted(rng: random.Random, length_s: float) -> list[Drawn]:
-    """A symbol is listed no more, and the worker has to start without it."""
+    """A symbol is listed no more, perhaps to the end of the run, and the worker has to start without it."""
     at_s = _begin(rng, length_s)
     for_s = min(length_s - at_s, rng.uniform(80.0, 200.0))
     symbol = rng.choice(("BTCUSDT", "ETHUSDT", "ETHUSDT"))
     return [
-        (FaultKind.UNLISTED, at_s, for_s, {"symbol": symbol}),
+        (FaultKind.UNLISTED, at_s, for_s, {"symbol": symbol, "stays": rng.randint(0, 1)}),
         (FaultKind.DEATH, at_s + 1.0, 0.0, _death(rng)),
     ]
 

@@ -78,7 +78,8 @@ class Run:
 
     def _end(self, fault: Fault) -> None:
         self.stage.trace.note(f"#{fault.number} {fault.kind} ends")
-        ENDINGS[fault.kind](self.stage, fault)
+        if not ENDINGS[fault.kind](self.stage, fault):
+            return
         self.stage.network.trouble_s = self.stage.loop.now_s
 
     async def _come_to_rest(self) -> None:
@@ -87,6 +88,7 @@ class Run:
         self.stage.trace.note("rest")
         while True:
             await asyncio.sleep(CALM_STEP_S)
+            self.verdict.watch()
             if self._has_enough():
                 return
             if passes >= 2 and self._is_quiet():

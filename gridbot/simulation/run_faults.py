@@ -161,13 +161,19 @@ LONG_DRAWS: dict[FaultKind, tuple[float, Draw]] = {
 """Drawn only in runs of ten minutes and more: the worker itself is silent for ten."""
 LONG_S = 600.0
 OUTAGE_CHANCE = 0.5
+LONGEST_CHANCE = 0.05
+LONGEST_S = (600.0, 1200.0)
+AFTER_S = 30.0
 TERMS_CHANCE = 0.3
 HELD_CHANCE = 0.1
 REFUSED_CHANCE = 0.08
 
 
 def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
-    """The plan of a seed: about four faults a minute (ten when dense), often an outage of REST and streams together."""
+    """The plan of a seed: about four faults a minute (ten when dense), often an outage of REST and streams together.
+
+    A plan of ten minutes and more is now and then longer than asked: by an outage of 10 to 20 minutes.
+    """
     rng = random.Random(f"plan:{seed}")
     draws = {**DRAWS, **LONG_DRAWS} if length_s >= LONG_S else DRAWS
     kinds, weights = list(draws), [weight for weight, _ in draws.values()]
@@ -187,6 +193,8 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
     drawn.sort(key=lambda item: item[1])
     drawn += _terms_change(seed, length_s)  # numbered last, as is what follows
     drawn += drawn_apart(seed, length_s)
+    drawn += (longest := _longest_outage(seed, length_s))
+    length_s = max([length_s, *(at_s + for_s + AFTER_S for _, at_s, for_s, _ in longest)])
     faults = [
         Fault(number, kind, round(at_s, 3), round(for_s, 3), what)
         for number, (kind, at_s, for_s, what) in enumerate(drawn, start=1)
@@ -239,12 +247,24 @@ def _held_over_a_death(rng: random.Random, length_s: float) -> list[tuple[FaultK
     ]
 
 
+def _longest_outage(seed: int, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """An outage of 10 to 20 minutes, which goes on after the other faults. Drawn apart from them."""
+    rng = random.Random(f"longest:{seed}")
+    if length_s < LONG_S or rng.random() >= LONGEST_CHANCE:
+        return []
+    return _away(rng, rng.uniform(0.3, 0.9) * length_s, rng.uniform(*LONGEST_S), math.inf)
+
+
 def _outage(rng: random.Random, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
-    """REST and streams are away; either may be back before the other."""
+    """An outage of any length that ends with the run."""
     at_s = rng.uniform(0.0, length_s * 0.7)
-    rest_s = _length(rng, length_s - at_s)
-    streams_s = max(0.5, rest_s + rng.choice((-20.0, -3.0, -0.3, 0.0, 0.3, 3.0, 20.0)))
     left_s = length_s - at_s
+    return _away(rng, at_s, _length(rng, left_s), left_s)
+
+
+def _away(rng: random.Random, at_s: float, rest_s: float, left_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """REST and streams are away; either may be back before the other."""
+    streams_s = max(0.5, rest_s + rng.choice((-20.0, -3.0, -0.3, 0.0, 0.3, 3.0, 20.0)))
     return [
         (FaultKind.REST_DOWN, at_s, min(rest_s, left_s), {"how": rng.choice(("refused", "silent", "broken"))}),
         (FaultKind.STREAMS_DOWN, at_s, min(streams_s, left_s), {"channel": ""}),

@@ -29,8 +29,12 @@ class Tape:
         default_factory=list
     )
     known: set[str] = field(default_factory=set)
+    is_over: bool = False
+    """The life that was told all this has ended."""
     is_cut: bool = False
-    """The life before this one ended with records that its disk did not have: what it was told last may be lost."""
+    """It ended with records that its disk did not have: what it was told last may be lost."""
+    _began: int = -1
+    """Where the newest life began, in `events`; a start that is tried again begins several times."""
 
     def told(self, event: object, orders: LimitOrders) -> None:
         """Keep an event, unless it is an execution that an earlier life was told."""
@@ -42,20 +46,25 @@ class Tape:
             self.known.add(event.exec_id)
             self.events.append((event, None))
 
+    def end_life(self, *, loses_records: bool) -> None:
+        """The process is gone."""
+        self.is_over, self.is_cut = True, self.is_cut or loses_records
+
     def begin_life(self, again: Callable[[Any], Any], restored: Any) -> None:
-        """A new life goes on from a saved state (None: from nothing), made by `again`."""
-        if self.is_cut:
-            before = next((told for told in reversed(self.events) if callable(told)), self.make)
-            self._cut_back(before(restored).state().to_dict())
-        self.is_cut = False
+        """A new life, or another try to start one, goes on from a saved state (None: from nothing), made by `again`."""
+        if self.is_over:
+            if self.is_cut:
+                before = next((told for told in reversed(self.events) if callable(told)), self.make)
+                self._cut_back(before(restored).state().to_dict())
+            self._began = len(self.events)
+        self.is_over = self.is_cut = False
         self.events.append(again)
 
     def _cut_back(self, restored: dict[str, Any]) -> None:
         """Forget what the last life was told after it first had this state; everything stays if it never had."""
         engine, nothing = self.make(None), LimitOrders(long=[], short=[])
-        began = max((number for number, told in enumerate(self.events) if callable(told)), default=-1)
         for number, told in enumerate([*self.events, None]):
-            if number > began and not _differing(engine.state().to_dict(), restored):
+            if number > self._began and not _differing(engine.state().to_dict(), restored):
                 lost = [each[0] for each in self.events[number:] if not callable(each)]
                 self.known -= {event.exec_id for event in lost if isinstance(event, ExecutionEvent)}
                 del self.events[number:]

@@ -74,13 +74,14 @@ class Life:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing of its requests is under way or waits."""
+        """Whether nothing of its requests is under way or waits, and it is going to ask for no order by its id."""
         orchestrator = self.orchestrator
         return (
             orchestrator is not None
             and (self.rest is None or self.rest.is_idle)
             and orchestrator.context.executor.idle
             and len(orchestrator.context.retry) == 0
+            and not orchestrator.reconciler._state.looking
         )
 
     @property

@@ -50,7 +50,7 @@ class Checkpoint:
     def load(self) -> Ledger:
         """The ledger as of the last record in the journal; the state log gets the records that the next start needs."""
         ledger, seq, read_from, problem = self._read()
-        is_alone = ledger is None
+        is_alone, is_whole = ledger is None, self._recorder.oldest_seq <= 1
         ledger = ledger or Ledger()
         folded, began_ms = 0, 0
         for header, record in self._recorder.replay(read_from):
@@ -59,9 +59,9 @@ class Checkpoint:
             self._states.recall(header.seq, record)
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)
-                _restore(ledger, record, is_alone=is_alone)
+                _restore(ledger, record, knows_before=is_whole or not is_alone)
         if is_alone and began_ms:
-            _begin(ledger, began_ms, is_whole=self._recorder.oldest_seq <= 1)
+            _begin(ledger, began_ms, is_whole=is_whole)
         self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
         self._states.begin()
         ledger.settle("worked out again at a start")
@@ -155,11 +155,11 @@ def _begin(ledger: Ledger, began_ms: int, *, is_whole: bool) -> None:
     ledger.checked(first_ms + OVERLAP_MS)
 
 
-def _restore(ledger: Ledger, record: Record | StateRecord, *, is_alone: bool) -> None:
-    """Apply a record that the checkpoint does not have; `is_alone`: there is no checkpoint.
+def _restore(ledger: Ledger, record: Record | StateRecord, *, knows_before: bool) -> None:
+    """Apply a record that the checkpoint does not have.
 
-    What was held before is not known then, nor do records of version a1c99c4 tell the exchange's order: their figures
-    stay as they are.
+    `knows_before`: a checkpoint or the journal's beginning tells what was held before. If neither does, or a record is
+    of version a1c99c4, which does not tell the exchange's order, the figures stay as they are.
     """
     match record:
         case ExecutionRecord():
@@ -168,7 +168,7 @@ def _restore(ledger: Ledger, record: Record | StateRecord, *, is_alone: bool) ->
                 builders.execution_of(record),
                 record.realised_pnl,
                 shadow=record.shadow,
-                is_final=is_alone or record.exchange_seq is None,
+                is_final=not knows_before or record.exchange_seq is None,
             )
         case CorrectionRecord():
             ledger.restore_correction(builders.correction_of(record))

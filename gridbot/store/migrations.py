@@ -37,6 +37,8 @@ MIGRATIONS: Final = (
     Migration(2, "Sums per day, latest positions and live orders are kept beside the rows."),
     # An earlier program would put corrections aside as records it does not know.
     Migration(3, "Corrections and adjustments; executions have the exchange's sequence number and own figure."),
+    # An earlier program would leave out what was charged in other coins, and take it for USDT.
+    Migration(4, "Executions have the coin of their fee, their taxes, and what was charged in other coins."),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

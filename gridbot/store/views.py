@@ -149,6 +149,24 @@ VIEWS: Final = (
         FROM daily_sums WHERE exec_type = 'Trade' AND NOT shadow GROUP BY ALL""",
     ),
     View(
+        "fees_by_currency",
+        "What executions of every kind but funding cost per UTC day and coin, taxes (GST, VAT) included and apart. "
+        "Other coins than USDT take nothing from the USDT balance, and are in no other figure.",
+        """
+        SELECT CAST(exchange_ts AS DATE) AS day, account, strategy, symbol, currency, count(*) AS executions,
+            sum(fee) AS fees, sum(taxes) AS taxes
+        FROM (
+            SELECT account, strategy, symbol, exchange_ts, 'USDT' AS currency, fee, coalesce(taxes, 0) AS taxes
+            FROM corrected_executions WHERE exec_type <> 'Funding' AND NOT shadow
+                AND (fee <> 0 OR other_fees IS NULL)
+            UNION ALL
+            SELECT account, strategy, symbol, exchange_ts, coin, CAST(other_fees ->> coin AS DECIMAL(38, 12)), 0
+            FROM (
+                SELECT account, strategy, symbol, exchange_ts, other_fees, unnest(json_keys(other_fees)) AS coin
+                FROM executions WHERE other_fees IS NOT NULL AND NOT shadow))
+        GROUP BY ALL""",
+    ),
+    View(
         "funding",
         "Funding payments; paid is positive when the account paid.",
         """

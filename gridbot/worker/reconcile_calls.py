@@ -14,6 +14,7 @@ from gridbot.orders.reconcile_state import Report
 from gridbot.ports import ExchangeQueries
 from gridbot.records import builders
 from gridbot.records.record_types import ReconcileRecord
+from gridbot.risk.unusual import unusual
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.order_manager import LookUp
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -62,9 +63,13 @@ def record_untraded(context: WorkerContext, execution: ExecutionEvent, strat_id:
     """Count and record an execution of a symbol that nobody trades (`strat_id` is ""), or whose strategy is refused."""
     realised = context.ledger.apply(strat_id, execution)
     context.record_corrections()
-    if realised is not None:
-        context.recorder.record(builders.of_execution(strat_id, execution, realised, shadow=False, source="backfill"))
-        context.record_raw(builders.raw_execution(strat_id, execution))
+    if realised is None:
+        return
+    context.recorder.record(builders.of_execution(strat_id, execution, realised, shadow=False, source="backfill"))
+    context.record_raw(builders.raw_execution(strat_id, execution))
+    found = unusual(execution)
+    if found is not None:
+        context.alert("warning", f"unusual.{execution.symbol}", f"{execution.symbol}: {found.text}", strat_id)
 
 
 def record_end(context: WorkerContext, end: words.Finished | words.Failed) -> None:

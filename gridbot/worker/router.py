@@ -80,6 +80,7 @@ class Router:
         before = self._context.funds.wallet
         if not self._context.gate.wallet_seen(wallet, self._context.clock.monotonic_s()):
             return
+        wallet = self._context.funds.wallet or wallet  # with the coin's figures of before where it has none
         for symbol, runner in self._live.items():
             try:
                 runner.on_wallet(wallet)

@@ -73,7 +73,7 @@ def _of_strategy(state: StrategyRiskState, passage: PassageWatch, now_s: float) 
         text = f"{state.strat_id} is halted: {state.halted}"
         found[Name(f"halt.{state.symbol}", state.strat_id)] = Standing("error", text)
     paused = state.holds.held.get(Hold.PAUSED)
-    if paused is not None and paused.who is Who.LIQUIDATION:
+    if paused is not None and paused.who is not Who.OPERATOR:
         text = f"{state.symbol}: {paused.reason}; the strategy is paused"
         found[Name(f"reduced.{state.symbol}", state.strat_id)] = Standing("error", text)
     return found

@@ -30,6 +30,7 @@ from gridbot.records import builders
 from gridbot.risk.caps import Caps
 from gridbot.risk.holds import Holds, Who
 from gridbot.risk.strategy_state import StrategyRiskState
+from gridbot.risk.unusual import unusual
 from gridbot.strategies.base import Strategy
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.order_manager import OrderManager
@@ -236,18 +237,17 @@ class StrategyRunner:
             self.saving.save()
 
     def _not_a_fill(self, execution: ExecutionEvent) -> None:
-        """Funding only concerns the ledger; a liquidation or a deleveraging needs an operator (incident L51)."""
-        if execution.exec_type in (ExecType.BUST, ExecType.ADL):
-            reason = f"the exchange reduced our {execution.direction} by {execution.qty} ({execution.exec_type})"
-            self.risk_state.pause(Who.LIQUIDATION, reason)
+        """The ledger has its money; whether an operator has to look is `risk/unusual.py`'s (incident L51)."""
+        found = unusual(execution)
+        if found is None:
+            return
+        text = f"{self.symbol}: {found.text}"
+        self._context.requests.refresh_positions(self.symbol)
+        if found.pauses is not None:
+            self.risk_state.pause(found.pauses, found.text)
             self.orders.drop_unsent("paused")
-            self._context.requests.refresh_positions(self.symbol)
-            self._context.alert(
-                "error",
-                f"reduced.{self.symbol}",
-                f"{self.symbol}: {reason}; the strategy is paused",
-                self.strat_id,
-            )
+            text += "; the strategy is paused"
+        self._context.alert(found.level, f"{found.kind}.{self.symbol}", text, self.strat_id)
 
 
 def _risk_state(

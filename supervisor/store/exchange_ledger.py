@@ -15,13 +15,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+import orjson
+
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
-from gridbot.exchange.requests import Transaction
+from gridbot.exchange.requests import SETTLE_COIN, Transaction
 from gridbot.rolling_limit import RollingLimit
 from supervisor.store.query import Limits, ask
 from supervisor.store.transactions import Comparison, Recorded, compare
@@ -46,7 +48,8 @@ _BOUNDS: Final = """
     GROUP BY account"""
 
 _EXECUTIONS: Final = """
-    SELECT account, exec_id, symbol, exec_type, realised_pnl, fee, epoch_ms(exchange_ts), strategy, direction, is_maker
+    SELECT account, exec_id, symbol, exec_type, realised_pnl, fee, epoch_ms(exchange_ts), strategy, direction, is_maker,
+        CAST(other_fees AS VARCHAR)
     FROM corrected_executions JOIN (VALUES {bounds}) AS bounds (account, start_ms, end_ms) USING (account)
     WHERE NOT shadow AND exchange_ts > make_timestamp(start_ms * 1000)
         AND exchange_ts <= make_timestamp(end_ms * 1000)"""
@@ -55,6 +58,11 @@ _EXECUTIONS: Final = """
 _CORRECTIONS: Final = """
     SELECT account, reason, count(DISTINCT exec_id), sum(realised_pnl - fee)
     FROM corrections WHERE NOT shadow GROUP BY account, reason ORDER BY account, reason"""
+
+# One query of the exchange for each coin besides USDT that was ever charged.
+_COINS: Final = """
+    SELECT DISTINCT account, unnest(json_keys(other_fees))
+    FROM executions WHERE other_fees IS NOT NULL AND NOT shadow"""
 
 _OFFSETS: Final = "SELECT account, seq FROM ingest_offsets"
 
@@ -108,6 +116,7 @@ class _Period:
 
     start: datetime
     end: datetime
+    coins: tuple[str, ...] = (SETTLE_COIN,)
 
     @property
     def start_ms(self) -> int:
@@ -125,7 +134,13 @@ def check_with_exchange(
 
     `paper_url` says where the paper exchange answers; it raises LookupError when none runs.
     """
-    bounds = {account: _Period(start, end) for account, start, end in ask(data_dir, _BOUNDS, PATIENT).rows}
+    coins: dict[str, tuple[str, ...]] = {}
+    for account, coin in ask(data_dir, _COINS, PATIENT).rows:
+        coins[account] = (*coins.get(account, ()), coin)
+    bounds = {
+        account: _Period(start, end, (SETTLE_COIN, *sorted(coins.get(account, ()))))
+        for account, start, end in ask(data_dir, _BOUNDS, PATIENT).rows
+    }
     chosen = [a for a in config.accounts if a.name in bounds and (not only or a.name in only)]
     listed = asyncio.run(_listings(config, chosen, bounds, paper_url))
     found = {
@@ -160,7 +175,8 @@ def _recorded(data_dir: Path, periods: Mapping[str, _Period]) -> dict[str, dict[
             f"('{name}', {period.start_ms - MARGIN_MS}, {period.end_ms + MARGIN_MS})"
             for name, period in periods.items()
         )
-        for account, *row in ask(data_dir, _EXECUTIONS.format(bounds=bounds), PATIENT).rows:
+        for account, *row, others in ask(data_dir, _EXECUTIONS.format(bounds=bounds), PATIENT).rows:
+            row.append({coin: Decimal(fee) for coin, fee in orjson.loads(others or "{}").items()})
             found[account][row[0]] = Recorded(*row)
     return found
 
@@ -224,6 +240,9 @@ async def _listed(
     )
     try:
         now_ms = await rest.server_time_ms()
-        return await rest.transactions(period.start_ms + 1, max(now_ms, period.end_ms), of_address=of_address)
+        start_ms, end_ms, found = period.start_ms + 1, max(now_ms, period.end_ms), []
+        for coin in period.coins:
+            found += await rest.transactions(start_ms, end_ms, coin=coin, of_address=of_address)
+        return found
     finally:
         rest.close()

@@ -1,7 +1,8 @@
 """Our executions beside the exchange's own transaction log: is each movement of the wallet in both? Pure.
 
 The log's `change` of an execution is what the wallet moved by: realised profit less fee, or funding. Other movements
-(transfers, interest, a trade in another category) are in the log only, and are not differences.
+(transfers, interest, a trade in another category) are in the log only, and are not differences. Each coin is compared
+with itself: a fee in MNT has a row of its own there, and is no USDT.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ __all__ = ["Comparison", "Recorded", "compare"]
 
 ROUNDING: Final = Decimal("0.000001")
 """USDT by which one movement may differ: the exchange rounds to 8 decimals, average entries have more."""
-OF_EXECUTIONS: Final = frozenset({"TRADE", "SETTLEMENT", "LIQUIDATION", "ADL"})
 ZERO: Final = Decimal(0)
 
 
@@ -35,6 +35,8 @@ class Recorded:
     strategy: str = ""
     direction: str = "long"
     is_maker: bool = True
+    other_fees: Mapping[str, Decimal] = field(default_factory=dict)
+    """What other coins were charged, by coin."""
 
     @property
     def net(self) -> Decimal:
@@ -69,14 +71,16 @@ class Comparison:
 def compare(
     recorded: Mapping[str, Recorded], listed: Iterable[Transaction], *, since_ms: int, until_ms: int
 ) -> Comparison:
-    """Match by execution id what happened between two moments (UTC, ms). `listed` is sorted by time.
+    """Match by execution id what happened between two moments (UTC, ms). `listed` is sorted by time, coin by coin.
 
     `recorded` may reach a little beyond them: the two times of one movement may differ by milliseconds.
     """
     result = Comparison()
+    listed = list(listed)
+    _compare_coins(result, recorded, [row for row in listed if not row.is_usdt], since_ms, until_ms)
     seen: set[str] = set()
     first_ms: int | None = None
-    for row in listed:
+    for row in (row for row in listed if row.is_usdt):
         if first_ms is None:
             first_ms = row.exchange_ts
         if row.exchange_ts > until_ms and row.exec_id not in recorded:
@@ -91,7 +95,7 @@ def compare(
                 text = f"recorded {ours.net:f}, the exchange says {row.change:f} USDT"
                 result.add("differs", row, text, row.change - ours.net)
                 result.differing.append((ours, row))
-        elif row.kind in OF_EXECUTIONS and row.symbol:
+        elif row.is_of_execution:
             result.add("not recorded", row, f"{row.change:+f} USDT", row.change)
         else:
             result.transfers.append(f"{_time(row.exchange_ts)} {row.kind} {row.symbol} {row.change:+f} USDT")
@@ -100,9 +104,30 @@ def compare(
             continue
         if first_ms is None or ours.exchange_ts < first_ms:
             result.older += 1
+        elif not ours.net:  # moved no USDT, so need not be there: its fee was in another coin
+            result.agree += 1
         else:
             result.add("not listed", ours, f"{ours.net:+f} USDT", -ours.net)
     return result
+
+
+def _compare_coins(
+    result: Comparison, recorded: Mapping[str, Recorded], listed: Iterable[Transaction], since_ms: int, until_ms: int
+) -> None:
+    """Fees in other coins than USDT; only their amount is told, since nobody here knows their price."""
+    moved = {(row.exec_id, row.currency): row for row in listed}
+    for exec_id, ours in recorded.items():
+        for coin, fee in ours.other_fees.items():
+            row = moved.pop((exec_id, coin), None)
+            if row is not None and abs(row.change + fee) <= ROUNDING:
+                result.agree += 1
+            elif row is not None:
+                result.add("differs", row, f"recorded {-fee:f}, the exchange says {row.change:f} {coin}", ZERO)
+            elif since_ms < ours.exchange_ts <= until_ms:
+                result.add("not listed", ours, f"{-fee:+f} {coin}", ZERO)
+    for row in moved.values():
+        if row.is_of_execution and row.exchange_ts <= until_ms:
+            result.add("not recorded", row, f"{row.change:+f} {row.currency}", ZERO)
 
 
 def _time(ms: int) -> str:

@@ -130,7 +130,7 @@ def test_empty_and_missing_are_none(parser: Callable[[Any], Any], row: dict[str,
 
 def test_zero_stays_zero_where_zero_is_an_amount():
     assert parse_position(position_row(1, unrealisedPnl="0", cumRealisedPnl="0")).unrealised_pnl == 0  # type: ignore[union-attr]
-    assert parse_wallet(WALLET).equity == 0  # type: ignore[union-attr]
+    assert parse_wallet(WALLET).equity == 0
     assert parse_ticker({**TICKER, "fundingRate": "0"}).funding_rate == 0
 
 
@@ -170,10 +170,32 @@ def test_an_execution_and_what_follows_from_it():
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("Funding", ExecType.FUNDING), ("BustTrade", ExecType.BUST), ("New", ExecType.OTHER)]
+    ("text", "kind"), [("Funding", ExecType.FUNDING), ("BustTrade", ExecType.BUST), ("SpinOff", ExecType.UNKNOWN)]
 )
-def test_execution_types(text: str, kind: ExecType):
-    assert parse_execution(execution_row(execType=text)).exec_type is kind
+def test_execution_types_keep_their_word(text: str, kind: ExecType):
+    event = parse_execution(execution_row(execType=text))
+    assert (event.exec_type, event.exec_word) == (kind, text)
+
+
+@pytest.mark.parametrize("kind", ["AdlTrade", "BustTrade", "Delivery"])
+@pytest.mark.parametrize("closed", ["", "0", None, "0.004"])
+def test_what_only_closes_closes_all_of_it_whatever_the_row_says(kind: str, closed: str | None):
+    """BustTrade with an empty closedSize was booked as an opening trade."""
+    event = parse_execution(execution_row(execType=kind, side="Sell", closedSize=closed))
+    assert (event.is_close, event.direction, event.closed_size) == (True, Direction.LONG, event.qty)
+
+
+@pytest.mark.parametrize("kind", ["Settle", "Dividend", "ForwardSplitSettle", "SomethingNew"])
+def test_a_row_that_moves_no_leg_may_lack_what_a_trade_has(kind: str):
+    """Settlements have no order, and nothing says that they have a side."""
+    bare = {"symbol": "BTCUSDT", "execId": "s-1", "execType": kind, "execTime": "1760000000900", "execFee": "-12.5"}
+    event = parse_execution({**bare, "side": "None", "orderId": "", "execQty": ""})
+    assert (event.order_id, event.side, event.price, event.qty, event.fee) == ("", Side.BUY, D(0), D(0), D("-12.5"))
+
+
+def test_a_trade_without_a_side_is_a_problem():
+    _, problems = parse_rows(parse_execution, [execution_row(side="")])
+    assert "expected side Buy or Sell" in str(problems[0])
 
 
 def test_position_rows_of_rest_and_stream_are_the_same_event():
@@ -198,13 +220,14 @@ def test_a_one_way_row_is_neither_an_event_nor_a_problem():
 
 def test_the_wallet_takes_its_coin_and_its_time_from_the_envelope():
     wallet = parse_wallet(WALLET, 1760000000905)
-    assert wallet is not None
     assert (wallet.coin, wallet.wallet_balance, wallet.exchange_ts) == ("USDT", D("999.95"), 1760000000905)
 
 
-def test_a_wallet_frame_about_other_coins_says_nothing():
-    row = wallet_row({"coin": "BTC", "walletBalance": "1"}, "nonsense")  # type: ignore[arg-type]
-    assert parse_rows(parse_wallet, [row]) == ([], [])
+def test_a_wallet_frame_about_other_coins_has_the_accounts_totals():
+    row = wallet_row({"coin": "MNT", "walletBalance": "1"}, "nonsense")  # type: ignore[arg-type]
+    wallet = parse_wallet({**row, "totalEquity": "1010", "totalAvailableBalance": "900"})
+    assert not wallet.has_coin
+    assert (wallet.wallet_balance, wallet.total_equity, wallet.available_balance) == (None, D(1010), D(900))
 
 
 @pytest.mark.parametrize("price", ["", "0", "-1", None])

@@ -11,7 +11,14 @@ from gridbot.bybit.private_frames import PRIVATE_TOPICS, read_private
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
 from tests.bybit.support import order_row
 
-EXECUTION = {"symbol": "BTCUSDT", "execId": "e1", "side": "Buy", "execPrice": "1", "execQty": "2"}
+EXECUTION = {
+    "symbol": "BTCUSDT",
+    "execId": "e1",
+    "execType": "Trade",
+    "side": "Buy",
+    "execPrice": "1",
+    "execQty": "2",
+}
 POSITION = {"symbol": "BTCUSDT", "positionIdx": 1, "size": "0", "side": ""}
 WALLET = {"coin": [{"coin": "USDT", "walletBalance": "5"}]}
 
@@ -52,7 +59,9 @@ def test_other_categories_are_left_out():
 
 
 def test_an_unreadable_row_leaves_the_others_and_is_named():
-    events, problems = read_private(frame("execution", {"symbol": "BTCUSDT", "execId": "bad"}, EXECUTION))
+    events, problems = read_private(
+        frame("execution", {"symbol": "BTCUSDT", "execId": "bad", "execType": "Trade"}, EXECUTION)
+    )
     assert len(events) == 1
     assert [problem.row_id for problem in problems] == ["bad"]
 

@@ -121,6 +121,8 @@ def test_what_is_folded_is_not_kept() -> None:
     legs.fold(5)
     assert legs.recorded("e1") is None
     assert legs.recorded("e5") is not None
+    assert [legs.is_forgotten("s", row(n, "1")) for n in (0, 1)] == [True, False]
+    assert not legs.is_forgotten("other", row(0, "1"))
     assert AccountLegs.of_list(json.loads(json.dumps(legs.to_list()))) == legs
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridbot.core import OrderStatus, PositionEvent
+from gridbot.core import OrderStatus, PositionEvent, WalletEvent
 from tests.core.helpers import LONG, SHORT, SYMBOL, d, fill
 
 
@@ -17,3 +17,13 @@ def test_executions_and_positions_know_what_they_are():
     assert (closing.is_close, closing.direction) == (True, SHORT)
     assert PositionEvent(SYMBOL, LONG, d(2), d(50)).entry_value == 100
     assert PositionEvent(SYMBOL, LONG, d(2)).entry_value == 0
+
+
+def test_a_wallet_without_a_row_of_the_coin_has_new_totals_and_the_coins_old_figures():
+    before = WalletEvent("USDT", d(100), equity=d(101), unrealised_pnl=d(1), available_balance=d(50), exchange_ts=1)
+    frame = WalletEvent("USDT", None, available_balance=d(40), total_equity=d(140), exchange_ts=2, has_coin=False)
+    after = frame.on_top_of(before)
+    assert (after.wallet_balance, after.equity, after.unrealised_pnl) == (100, 101, 1)
+    assert (after.available_balance, after.total_equity, after.exchange_ts, after.has_coin) == (40, 140, 2, True)
+    assert frame.on_top_of(None) is frame
+    assert before.on_top_of(after) is before

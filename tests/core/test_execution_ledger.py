@@ -225,8 +225,8 @@ def test_without_a_checkpoint_the_oldest_record_tells_since_when_there_is_a_ledg
 
 
 def test_a_ledger_of_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected a ledger of version 1 or 2, got 3"):
-        Ledger.from_dict({**Ledger().to_dict(), "version": 3})
+    with pytest.raises(ValueError, match="expected a ledger of version 1 to 3, got 4"):
+        Ledger.from_dict({**Ledger().to_dict(), "version": 4})
 
 
 def test_what_the_journal_says_was_realised_stays_and_counts_once() -> None:
@@ -287,6 +287,42 @@ def test_fundings_add_up_and_are_saved() -> None:
     ledger.apply("s", execution(2, fee="-0.01", kind=ExecType.FUNDING))
     assert ledger.of("s").funding == D("0.02")
     assert Ledger.from_dict(ledger.to_dict()).of("s").funding == D("0.02")
+
+
+def test_a_fee_in_another_coin_is_in_no_figure_of_usdt_and_is_saved() -> None:
+    ledger = Ledger()
+    for n, coin in ((1, "MNT"), (2, "MNT"), (3, "USDC")):
+        ledger.apply("s", replace(execution(n, fee="0.01"), fee_currency=coin, other_fees=((coin, D("0.5")),)))
+    totals = Ledger.from_dict(json.loads(json.dumps(ledger.to_dict()))).of("s")
+    assert (totals.fees, totals.net) == (D("0.03"), D("-0.03"))
+    assert totals.other_fees == {"MNT": D(1), "USDC": D("0.5")}
+    assert totals == ledger.of("s")
+
+
+def test_a_file_of_before_other_coins_is_read() -> None:
+    saved = Ledger().to_dict()
+    totals = Ledger.from_dict({**saved, "version": 2, "totals": {"s": [3, "5", "0.2", "0.1"]}}).of("s")
+    assert (totals.fills, totals.net, totals.other_fees) == (3, D("4.7"), {})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+def test_what_is_no_trade_is_money_and_moves_no_leg(kind: ExecType) -> None:
+    """A dividend, a settlement or a word nobody knows was booked as an opening trade of a leg."""
+    ledger = Ledger()
+    ledger.apply("s", execution(1, price="100", qty="2"))
+    event = replace(execution(2, Side.SELL, qty="2", closed="2", fee="0.5", kind=kind), realised=D(7))
+    assert ledger.apply("s", event) == D(7)
+    assert ledger.apply("s", event) is None, "exactly once"
+    assert ledger.leg("s", Direction.LONG) == (2, 100)
+    assert (ledger.of("s").fills, ledger.of("s").net) == (1, D("6.5"))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ExecType if kind.moves_legs])
+def test_every_known_trade_moves_its_leg(kind: ExecType) -> None:
+    ledger = Ledger()
+    ledger.apply("s", execution(1, price="100", qty="2"))
+    assert ledger.apply("s", execution(2, Side.SELL, "110", "2", closed="2", kind=kind)) == D(20)
+    assert ledger.leg("s", Direction.LONG) == (0, 0)
 
 
 def test_a_restored_shadow_fill_does_not_move_where_paging_goes_on() -> None:

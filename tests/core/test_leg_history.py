@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from gridbot.core import Direction, ExecType, ExecutionEvent, PositionEvent, Side
-from gridbot.core.leg_history import Holding, LegHistory, Stated, Step
+from gridbot.core.leg_history import Holding, LegHistory, Mark, Stated, Step
 
 D = Decimal
 
@@ -47,6 +48,16 @@ def changes(of: LegHistory) -> dict[str, Decimal]:
 
 
 # ---------------------------------------------------------------------- what is held
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+def test_what_moves_no_leg_realises_what_the_exchange_says(kind: ExecType) -> None:
+    dividend = replace(step(2, figure="12.5"), exec_type=kind)
+    silent = replace(step(3, closes=True), exec_type=kind)
+    leg = history(step(1, "100", "1"), dividend, silent)
+    assert (leg.now, dividend.realised, silent.realised) == (Holding(D(1), D(100)), D("12.5"), 0)
+    only = history(dividend)
+    assert only.is_before_first(row(9, "1")), "no trade of it is known"
 
 
 def test_a_leg_that_is_closed_in_parts_leaves_nothing_over() -> None:
@@ -241,3 +252,26 @@ def test_nothing_is_folded_while_it_is_new_and_a_row_stays_with_its_executions()
     list(leg.settle())
     leg.fold(2, 10)
     assert (len(leg.rows), leg.held_now().size) == (1, 5)
+
+
+def test_a_row_older_than_what_is_folded_cannot_be_compared() -> None:
+    """It was: bought 1, folded; the row of before, which had nothing, "differed" from 1 (dense seed 11)."""
+    leg = history(step(10), step(20, closes=True))
+    leg.steps.insert(1, replace(step(15), exec_type=ExecType.FUNDING))
+    assert not leg.is_forgotten(row(1, "0"))
+    leg.fold(16, 100)
+    assert leg.folded_to == Mark(10, 10), "a funding changes no size"
+    assert [leg.is_forgotten(row(n, "0")) for n in (9, 10, 15, 20)] == [True, False, False, False]
+    assert leg.at(row(10, "1")).size == 1
+    leg.believe(row(20, "3"))
+    leg.fold(21, 100)
+    assert leg.folded_to == Mark(20, 20)
+
+
+def test_a_believed_row_is_folded_too() -> None:
+    leg = history(step(10))
+    leg.believe(row(12, "3"))
+    leg.fold(11, 100)
+    assert leg.folded_to == Mark(12, 12)
+    assert leg.is_forgotten(row(11, "1"))
+    assert not leg.is_forgotten(row(12, "3"))

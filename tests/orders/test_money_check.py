@@ -42,6 +42,14 @@ def test_what_agrees_leads_to_nothing(ledger: Ledger) -> None:
     assert (found.differences, found.unknown, found.up_to_ms, found.amount) == ((), (), 9, 0)
 
 
+def test_rows_of_other_coins_are_no_money_of_ours(ledger: Ledger) -> None:
+    """0.5 MNT are not half a dollar."""
+    rows = [listed("e1", fee="0.5", currency="MNT", exchange_ts=7), listed("e9", fee="1", currency="MNT")]
+    found = findings(rows, ledger)
+    assert (found.differences, found.unknown, found.up_to_ms) == ((), (), 7)
+    assert findings([listed("e1", currency="")], ledger).differences == (), "an empty one is USDT"
+
+
 def test_the_log_tells_what_was_realised_and_what_the_wallet_moved_by(ledger: Ledger) -> None:
     """A tax on the fee is no column of its own, but part of the change."""
     rows = [

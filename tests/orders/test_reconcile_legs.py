@@ -112,6 +112,17 @@ def test_an_old_row_is_compared_with_what_was_held_then(turn: Turn) -> None:
     assert turn.state.doubts == {}
 
 
+def test_a_row_older_than_what_is_folded_is_no_difference(turn: Turn) -> None:
+    """A leg traded in one-way mode has its row of before in hedge mode again; its close had 1.396 taken back."""
+    turn.view.ledger.apply("s1", replace(FILL, exchange_ts=20, seq=20))
+    turn.view.ledger.legs.fold(21)
+    old = PositionEvent(SYMBOL, Direction.LONG, D(0), exchange_ts=10, seq=10)
+    assert legs.on_positions(turn, who(turn), [old]) == TICKET
+    assert turn.effects[1:] == [TakePosition(old)]
+    legs.begin(turn, SYMBOL, TICKET)
+    assert legs.on_positions(turn, who(turn), [replace(old, exchange_ts=20, seq=20)]) is None
+
+
 def test_another_entry_is_a_difference_too(turn: Turn) -> None:
     turn.view.ledger.apply("s1", FILL)
     same = PositionEvent(SYMBOL, Direction.LONG, D(1), D("100.00005"), exchange_ts=1)

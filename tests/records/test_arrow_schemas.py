@@ -42,6 +42,6 @@ def test_columns_that_came_later_are_null_in_older_files(tmp_path: Path) -> None
 def test_fields_say_what_they_are() -> None:
     field = schema_of("executions").field("fee")
     assert field.type == pa.decimal128(38, 12)
-    assert field.metadata[b"doc"] == b"Fee in USDT; positive paid, negative earned."
+    assert field.metadata[b"doc"] == b"What it cost in USDT, taxes included; positive paid, negative earned."
     with pytest.raises(ValueError, match=r"expected one of run_events, .*, got 'dividends'"):
         schema_of("dividends")

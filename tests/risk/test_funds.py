@@ -69,3 +69,12 @@ def test_one_probe_may_leave_every_five_seconds() -> None:
 @pytest.mark.parametrize(("known", "balance"), [(None, "0"), (WalletEvent("USDT", None), "0"), (wallet("7"), "7")])
 def test_an_unknown_wallet_sizes_nothing(known: WalletEvent | None, balance: str) -> None:
     assert Funds(known).wallet_balance == D(balance)
+
+
+def test_a_frame_without_the_settle_coin_brings_totals_and_keeps_the_balance() -> None:
+    known = funds("50").promising(D(10), None)
+    frame = WalletEvent("USDT", None, available_balance=D(45), total_equity=D(1100), exchange_ts=2, has_coin=False)
+    known = known.seen(frame, NOW + 1)
+    assert (known.wallet_balance, known.available, known.known_s) == (1000, 45, NOW + 1)
+    assert known.wallet is not None
+    assert known.wallet.total_equity == 1100

@@ -84,7 +84,7 @@ def test_only_those_who_may_set_a_hold_do(event: Event) -> None:
 
 
 def test_the_message_names_all_who_may() -> None:
-    with pytest.raises(ValueError, match="expected paused to be set by liquidation, operator, got Pause"):
+    with pytest.raises(ValueError, match="expected paused to be set by exchange, liquidation, operator, got Pause"):
         step(Holds(), Pause("x", Who.FAULT), 9)
 
 

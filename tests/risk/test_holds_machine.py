@@ -106,7 +106,7 @@ class Held(RuleBasedStateMachine):
     def it_is_halted(self, name: str, reason: str, who: Who) -> None:
         self.set(name, Hold.HALTED, Halt(reason, who))
 
-    @rule(name=STRATEGY, reason=REASON, who=st.sampled_from([Who.OPERATOR, Who.LIQUIDATION]))
+    @rule(name=STRATEGY, reason=REASON, who=st.sampled_from([Who.OPERATOR, Who.LIQUIDATION, Who.EXCHANGE]))
     def it_is_paused(self, name: str, reason: str, who: Who) -> None:
         self.set(name, Hold.PAUSED, Pause(reason, who))
 

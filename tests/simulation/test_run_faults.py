@@ -19,7 +19,22 @@ def test_the_same_seed_gives_the_same_plan_and_another_another() -> None:
 def test_every_kind_is_drawn_and_none_lasts_longer_than_the_run() -> None:
     plans = [draw_plan(seed, 600) for seed in range(60)]
     assert {fault.kind for plan in plans for fault in plan.faults} == set(FaultKind)
-    assert all(fault.at_s >= 0 and fault.at_s + fault.for_s <= 600.01 for plan in plans for fault in plan.faults)
+    for plan in plans:
+        assert all(fault.at_s >= 0 and fault.at_s + fault.for_s <= plan.length_s + 0.01 for fault in plan.faults)
+
+
+def test_outages_last_up_to_twenty_minutes_also_in_runs_of_ten() -> None:
+    """None lasted longer than what was left of its run: no seed of the campaigns had one of more than ten minutes."""
+    plans = [draw_plan(seed, 600) for seed in range(1, 401)]
+    long = [plan for plan in plans if plan.length_s > 600]
+    assert 8 <= len(long) <= 40
+    for plan in long:
+        rest = max(fault.for_s for fault in plan.faults if fault.kind is FaultKind.REST_DOWN)
+        streams = max(fault.for_s for fault in plan.faults if fault.kind is FaultKind.STREAMS_DOWN)
+        assert 600 <= rest <= 1200
+        assert abs(rest - streams) <= 20.01
+    assert max(fault.for_s for plan in long for fault in plan.faults) > 1140
+    assert all(plan.length_s == 120 for plan in (draw_plan(seed, 120) for seed in range(1, 401)))
 
 
 def test_the_page_about_the_simulator_names_every_kind_and_every_invariant() -> None:

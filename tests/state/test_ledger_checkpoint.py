@@ -318,3 +318,36 @@ def test_a_correction_that_a_power_cut_took_is_recorded_at_the_next_start(tmp_pa
     again.recorder.flush()
     assert corrections(again) == [("e-2", Decimal("4.9"))]
     again.end()
+
+
+@pytest.mark.parametrize("content", [None, b'{"seq": 3'])
+def test_an_older_execution_corrects_what_a_ledger_made_from_the_whole_journal_has(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    """The figures of such a ledger stayed as recorded, though its journal told everything from the beginning: what an
+    outage had kept away came with the next start and corrected nothing (dense seed 165)."""
+    life = Life(tmp_path)
+    life.ledger.begin(1_700_000_000_000)
+    opens, late, close = (
+        execution(number, price=Decimal(price), qty=Decimal(1), realised_pnl=Decimal(0), exchange_seq=number, **changes)
+        for number, price, changes in (
+            (1, 90, {}),
+            (2, 80, {}),
+            (3, 100, {"closed_size": Decimal(1), "side": "Sell"}),
+        )
+    )
+    for record in (opens, close):
+        event = builders.execution_of(record)
+        realised = life.ledger.apply("btc", event)
+        assert realised is not None
+        life.recorder.record(builders.of_execution("btc", event, realised, shadow=False, source="stream"))
+    assert life.ledger.of("btc").realised == 10
+    life.end()
+    if content is not None:
+        life.files.path("ledger.json").write_bytes(content)
+    again = Life(tmp_path)
+    assert again.ledger.of("btc").realised == 10
+    again.ledger.apply("btc", builders.execution_of(late))
+    assert [(found.exec_id, found.realised) for found in again.ledger.take_corrections()] == [("e-3", 5)]
+    assert again.ledger.leg("btc", Direction.LONG) == (1, 85)
+    again.end()

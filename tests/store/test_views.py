@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from gridbot.records.record_types import CorrectionRecord, LatchRecord, UtcMs
+from gridbot.records.record_types import CorrectionRecord, Json, LatchRecord, UtcMs
 from gridbot.store.reading import connect
 from gridbot.store.views import VIEWS
 from tests.store.session import DAY_MS, Session, make_session, write_all
@@ -186,8 +186,8 @@ def test_shadow_beside_live(con: duckdb.DuckDBPyConnection) -> None:
 
 TRIED = frozenset(
     """
-    arg_max arg_min coalesce count date_diff first_value greatest lag lead least max min range round row_number sum
-    unnest
+    arg_max arg_min coalesce count date_diff first_value greatest json_keys lag lead least max min range round
+    row_number sum unnest
     """.split()  # noqa: SIM905 - words are easier to read
 )
 """Functions that were tried with DuckDB 1.4.4 and 1.5.5 on a file of ours."""
@@ -247,3 +247,26 @@ def test_corrections_are_in_all_figures_of_money_and_count_for_the_day_of_their_
         assert ask(con, f"SELECT {money} FROM pnl_by_strategy") == expected
         assert ask(con, f"SELECT {money} FROM pnl_daily") == expected
         assert ask(con, "SELECT expected FROM ledger ORDER BY seq DESC LIMIT 1") == [(D("1019.7"),)]
+
+
+def test_fees_are_told_by_coin_and_what_is_not_usdt_is_in_no_other_figure(tmp_path: Path) -> None:
+    """The first fill is a genuine one of October 2025: 18 % GST on the fee."""
+    session = Session(tmp_path, "alice")
+    session.fill("Buy", "100", "1", fee=D("0.030245996"), taxes=D("0.004613796"), fee_currency="USDT")
+    session.fill("Buy", "100", "1", fee=D(0), fee_currency="MNT", other_fees=Json('{"MNT": "0.5", "USDC": "0.09"}'))
+    session.fill("Buy", "100", "1", fee=D("0.02"), fee_currency="MNT", taxes=D("0.02"), other_fees=Json('{"MNT": "1"}'))
+    session.fill("Sell", "100", "1", fee=D("0.01"), exec_type="Delivery")  # of before version 4
+    session.fill("Buy", "100", "1", fee=D("0.3"), exec_type="Funding")
+    session.fill("Buy", "100", "1", fee=D(9), fee_currency="MNT", other_fees=Json('{"MNT": "9"}'), shadow=True)
+    session.close()
+    write_all(tmp_path)
+    with connect(tmp_path) as con:
+        columns = "currency, executions, fees, taxes"
+        assert ask(con, f"SELECT {columns} FROM fees_by_currency ORDER BY currency") == [
+            ("MNT", 2, D("1.5"), D(0)),
+            ("USDC", 1, D("0.09"), D(0)),
+            ("USDT", 3, D("0.060245996"), D("0.024613796")),
+        ]
+        assert ask(con, "SELECT fees, funding, net_pnl FROM pnl_by_strategy") == [
+            (D("0.060245996"), D("0.3"), D("-0.360245996"))
+        ]

@@ -74,14 +74,16 @@ def test_nothing_stands_of_an_account_that_is_well() -> None:
     assert bench.stands() == {}
 
 
-def test_a_halt_and_a_liquidation_stand_until_an_operator_resumes() -> None:
+@pytest.mark.parametrize("by_liquidation", [True, False])
+def test_a_halt_and_a_pause_by_the_exchange_stand_until_an_operator_resumes(by_liquidation: bool) -> None:
     bench = Bench()
     runner = bench.account.runner
     runner.risk_state.pause()
     assert bench.stands() == {}, "the operator knows of his own pause"
     runner.resume()
     runner.risk_state.halt("a fault")
-    runner.risk_state.pause(Who.LIQUIDATION, "the exchange reduced our long")
+    who = Who.LIQUIDATION if by_liquidation else Who.EXCHANGE
+    runner.risk_state.pause(who, "the exchange reduced our long")
     assert bench.stands() == {
         Name("halt.BTCUSDT", "btc"): ("error", "btc is halted: a fault"),
         Name("reduced.BTCUSDT", "btc"): (

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gridbot.core import Direction, ExecutionEvent, Side
+from gridbot.core import Direction, ExecType, ExecutionEvent, Side
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import ExecutionRecord, ReconcileRecord
@@ -21,6 +21,18 @@ async def test_an_execution_of_another_symbol_is_kept_under_no_strategy() -> Non
     [record] = bench.account.notes.of(ExecutionRecord)
     assert (record.strategy, record.source) == ("", "backfill")
     assert bench.account.context.ledger.of("").fees == 2
+
+
+async def test_money_on_a_symbol_that_nobody_trades_is_kept_and_told() -> None:
+    bench = Bench()
+    row = ExecutionEvent("TSLAUSDT", "e", "", "", Side.BUY, D(0), D(3), fee=D(2), exec_type=ExecType.DIVIDEND)
+    bench.queries.listed_executions = [row]
+    for _ in range(2):
+        await bench.reconciler.run()
+    ledger = bench.account.context.ledger
+    assert (ledger.of("").fees, ledger.leg("", Direction.LONG, "TSLAUSDT")[0]) == (2, 0)
+    text = "TSLAUSDT: the exchange booked -2 USDT (Dividend)"
+    assert bench.account.alarm.alerts == [("warning", "unusual.TSLAUSDT", text, "")]
 
 
 async def test_an_order_of_ours_that_the_book_does_not_know_is_adopted() -> None:

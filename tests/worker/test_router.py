@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.core import Direction, ExecType, Side
+from gridbot.core import Direction, ExecType, Side, WalletEvent
 from gridbot.core.events import ExecutionEvent
 from gridbot.exchange.requests import PublicTrade
 from gridbot.exchange.stream_news import Drained, Gap, PrivateEvent
@@ -103,6 +103,21 @@ def test_the_newer_wallet_counts_wherever_it_comes_from() -> None:
     bench.router.on_wallet(wallet("500", ts=10), "rest")
     bench.route(wallet("500", ts=11))
     assert [record.source for record in bench.account.notes.of(WalletRecord)] == ["stream", "rest"]
+
+
+def test_a_wallet_frame_without_usdt_has_its_totals_taken_and_the_balance_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was dropped whole: what is available stayed as it was before."""
+    bench = Bench()
+    bench.route(wallet("500", "450", ts=5))
+    frame = WalletEvent("USDT", None, available_balance=D(120), total_equity=D(900), exchange_ts=6, has_coin=False)
+    heard: list[WalletEvent] = []
+    monkeypatch.setattr(bench.account.runner, "on_wallet", heard.append)
+    bench.route(frame)
+    funds = bench.account.context.funds
+    assert [each.wallet_balance for each in heard] == [500], "sizes know the balance"
+    assert (funds.wallet_balance, funds.available) == (500, 120)
 
 
 async def test_prices_are_recorded_at_their_interval_only() -> None:

@@ -52,6 +52,39 @@ async def test_a_liquidation_or_deleveraging_pauses_alerts_and_reads_the_positio
     assert record.exec_type == kind, "its fee and its loss are counted all the same"
 
 
+@pytest.mark.parametrize("word", ["Delivery", "MovePosition", "ForwardSplitSettle", "SpinOffSettle"])
+async def test_what_moves_a_leg_in_a_way_nobody_knows_pauses_and_moves_no_leg_of_ours(word: str) -> None:
+    """They were booked as opening trades of a leg, and the strategy traded on."""
+    bench = await trading()
+    runner, ledger = bench.runner, bench.context.ledger
+    bench.requests.started(Job(JobKind.POSITIONS, "BTCUSDT"))
+    event = replace(bench.taken(ExecType(word)), exec_word=word, fee=D("0.2"))
+    for _ in range(2):
+        runner.on_execution(event)
+    held = runner.risk_state.holds.held[Hold.PAUSED]
+    assert (held.who, word in held.reason) == (Who.EXCHANGE, True)
+    assert bench.requests.wishes.positions == {"BTCUSDT"}
+    assert bench.alarm.keys == ["reduced.BTCUSDT"], "one incident"
+    assert ledger.leg("btc", Direction.LONG)[0] == ledger.leg("btc", Direction.SHORT)[0] == 0
+    assert (ledger.of("btc").fills, ledger.of("btc").fees) == (0, D("0.2"))
+    [record] = bench.notes.of(ExecutionRecord)
+    assert record.exec_type == word
+
+
+@pytest.mark.parametrize("word", ["Dividend", "Settle", "SessionSettlePnL"])
+async def test_money_of_another_kind_is_told_and_the_position_read_and_trading_goes_on(word: str) -> None:
+    bench = await trading()
+    event = replace(bench.taken(ExecType(word)), exec_word=word, closed_size=D(0), realised=D("12.5"), order_id="")
+    bench.runner.on_execution(event)
+    assert not bench.runner.risk_state.paused
+    assert bench.requests.wishes.positions == {"BTCUSDT"}
+    assert bench.alarm.alerts == [
+        ("warning", "unusual.BTCUSDT", f"BTCUSDT: the exchange booked +12.5 USDT ({word})", "btc")
+    ]
+    assert bench.context.ledger.of("btc").net == D("12.5")
+    assert bench.context.ledger.leg("btc", Direction.SHORT)[0] == 0
+
+
 async def test_funding_is_money_and_no_reason_to_pause() -> None:
     bench = await trading()
     bench.runner.on_execution(bench.taken(ExecType.FUNDING))

@@ -108,8 +108,9 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
 
 
 def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    symbols = sorted(exchange.markets) if is_linear(params) else []
-    if text(params, "symbol"):
+    linear = is_linear(params)
+    symbols = sorted(exchange.markets) if linear else []
+    if linear and text(params, "symbol"):
         symbols = [require_market(exchange, params).listing.symbol]
     rates = {
         "takerFeeRate": plain(exchange.config.taker_fee),

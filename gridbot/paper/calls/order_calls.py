@@ -90,7 +90,7 @@ def cancel(exchange: Exchange, account: Account, params: Params, now_ms: int) ->
 def cancel_all(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     linear = is_linear(params)
     symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
-    if not (symbol or base or settle):
+    if not (symbol or base or settle) and text(params, "category") in ("linear", "inverse"):
         raise ApiError(10001, "params error: symbol, baseCoin or settleCoin is required")
     chosen = [
         order

@@ -49,17 +49,19 @@ def _order_page(
     keyed = ((order.number, order) for order in orders)
     chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit_field(params, default, maximum))
     rows = [order_row(order, exchange.markets[order.symbol].listing) for order in chosen]
-    return {"category": "linear", "list": rows, "nextPageCursor": cursor}
+    return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
 
 
 def _named(account: Account, params: Params) -> list[Order] | None:
-    """The order with the query's id as a list of one or none; None when the query has no id."""
+    """The order with the query's id as a list of one or none; None when the query has no id.
+
+    An id overrules every other filter but the category.
+    """
     order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
     if not order_id and not link_id:
         return None
     order = account.find(order_id, link_id)
-    symbol = text(params, "symbol")
-    return [order] if order is not None and symbol in ("", order.symbol) else []
+    return [order] if order is not None and is_linear(params) else []
 
 
 def _visible(exchange: Exchange, stamp_ms: int, now_ms: int) -> bool:
@@ -70,8 +72,6 @@ def _visible(exchange: Exchange, stamp_ms: int, now_ms: int) -> bool:
 def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     linear = is_linear(params)
     symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
-    if symbol:
-        require_market(exchange, params)
     named = _named(account, params)
     if named is not None:
         named = [
@@ -80,6 +80,8 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
             if (order.is_open or order.number >= account.cached_from) and _visible(exchange, order.created_ms, now_ms)
         ]
         return _order_page(exchange, named, params)
+    if symbol and linear:
+        require_market(exchange, params)
     if linear and not (symbol or base or settle):
         raise ApiError(10001, "params error: symbol, baseCoin or settleCoin is required")
     if integer(params, "openOnly", 0) == 0:
@@ -133,6 +135,7 @@ def executions(exchange: Exchange, account: Account, params: Params, now_ms: int
     else:
         start, end = window(params, now_ms)
         symbol, kind, base = text(params, "symbol"), text(params, "execType"), text(params, "baseCoin")
+        linear = linear and text(params, "settleCoin") in ("", "USDT")
         rows = (
             e
             for e in account.executions.newest_first(last, start, end, symbol)
@@ -143,7 +146,7 @@ def executions(exchange: Exchange, account: Account, params: Params, now_ms: int
     keyed = ((e.number, e) for e in rows if linear)
     chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit)
     return {
-        "category": "linear",
+        "category": text(params, "category"),
         "list": [execution_row(e, exchange.markets[e.symbol].listing) for e in chosen],
         "nextPageCursor": cursor,
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
@@ -34,13 +35,16 @@ Result = dict[str, Any]
 
 
 def positions(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """With a symbol flat rows too; with a settle coin open positions only."""
+    """With a symbol flat rows too; with a settle coin open positions only. Other categories need neither."""
     linear = is_linear(params)
     limit = limit_field(params, 20, 200)
-    if text(params, "symbol"):
+    legs: list[Leg] = []
+    if not linear:
+        pass
+    elif text(params, "symbol"):
         legs = exchange.state.legs(account, require_market(exchange, params).listing.symbol)
     elif text(params, "settleCoin"):
-        usdt = linear and text(params, "settleCoin") == "USDT"
+        usdt = text(params, "settleCoin") == "USDT"
         legs = [leg for _, leg in sorted(account.legs.items()) if leg.size and usdt]
     else:
         raise ApiError(10001, "params error: symbol or settleCoin is required")
@@ -93,17 +97,17 @@ def trading_stop(exchange: Exchange, account: Account, params: Params, now_ms: i
 
 
 def closed_pnl(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    is_linear(params)
+    linear = is_linear(params)
     start, end = window(params, now_ms)
     symbol = text(params, "symbol")
     rows = (
         (row.number, row)
         for row in account.closed_pnl.newest_first(below(text(params, "cursor")))
-        if symbol in ("", row.order.symbol) and start <= row.updated_ms <= end
+        if linear and symbol in ("", row.order.symbol) and start <= row.updated_ms <= end
     )
     chosen, cursor = page_by_number(rows, text(params, "cursor"), limit_field(params, 50, 100))
     return {
-        "category": "linear",
+        "category": text(params, "category"),
         "list": [closed_pnl_row(row) for row in chosen],
         "nextPageCursor": cursor,
     }

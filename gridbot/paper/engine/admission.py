@@ -11,6 +11,7 @@ from decimal import Decimal
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder
+from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.ledger.exchange_state import ExchangeState
@@ -19,6 +20,7 @@ __all__ = ["Admission"]
 
 ZERO = Decimal(0)
 MAX_ACTIVE_ORDERS = 500
+SAME_SIDE = "reduce-only order has same side with current position"
 
 
 class Admission:
@@ -65,17 +67,20 @@ class Admission:
             direction = Direction.from_position_idx(request.position_idx)
             on_closing_side = request.side is direction.close_side
             if closing and not on_closing_side:
-                raise ApiError(110017, "Reduce-only rule not satisfied")
+                raise ApiError(110017, SAME_SIDE)
             closing = on_closing_side
         return closing
 
     def fit_to_position(self, account: Account, request: NewOrder) -> tuple[NewOrder, bool]:
-        """Clamp a closing order to what it can close."""
+        """Clamp a closing order to what it can close; one that closes everything does not ask what rests."""
         if not self.is_closing(account, request):
             return request, False
+        leg = account.leg(request.symbol, request.position_idx)
         room = self.closable(account, request)
+        if request.close_all and request.side is leg.direction.close_side:
+            room = leg.size
         if room <= 0:
-            raise ApiError(110017, "current position is zero, cannot fix reduce-only order qty")
+            raise ApiError(110017, _why_no_room(leg, request))
         maximum = self._state.markets[request.symbol].listing.max_qty(market=request.price is None)
         step = self._state.markets[request.symbol].instrument.qty_step
         if request.create_type in STOP_OF_CREATE_TYPE:  # a position's stop closes it whatever its size
@@ -105,3 +110,9 @@ class Admission:
         if not account.reprice:
             raise ApiError(110003, "Order price exceeds the allowable range.")
         return replace(request, price=limit)
+
+
+def _why_no_room(leg: Leg, request: NewOrder) -> str:
+    if not leg.size:
+        return "current position is zero, cannot fix reduce-only order qty"
+    return "orderQty will be truncated to zero" if request.side is leg.direction.close_side else SAME_SIDE

@@ -70,7 +70,7 @@ class Exchange:
         taking = Taking(state, resting, settlement, fills, outbox)
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
-        self._placing = Placing(state, admission, waiting, conditional, taking, outbox)
+        self._placing = Placing(state, admission, waiting, conditional, settlement, taking, outbox)
         self._amending = Amending(state, admission, resting, waiting, taking, outbox)
         self._stops = PositionStops(state, waiting, settlement, stop_orders, outbox)
         self._cancelling = Cancelling(settlement, stop_orders, outbox)

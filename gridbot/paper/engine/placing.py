@@ -13,6 +13,7 @@ from gridbot.paper.engine.admission import Admission
 from gridbot.paper.engine.conditional import ConditionalOrders
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.ledger.exchange_state import ExchangeState
+from gridbot.paper.ledger.settlement import Settlement
 from gridbot.paper.ledger.waiting_orders import WaitingOrders
 from gridbot.paper.rows.outbox import Outbox
 from gridbot.paper.stops.stop_checks import check_attached, check_attached_count
@@ -29,6 +30,7 @@ class Placing:
         admission: Admission,
         waiting: WaitingOrders,
         conditional: ConditionalOrders,
+        settlement: Settlement,
         taking: Taking,
         outbox: Outbox,
     ) -> None:
@@ -36,6 +38,7 @@ class Placing:
         self._admission = admission
         self._waiting = waiting
         self._conditional = conditional
+        self._settlement = settlement
         self._taking = taking
         self._outbox = outbox
 
@@ -47,7 +50,11 @@ class Placing:
         admission = self._admission
         admission.check_capacity(account, request.symbol)
         request, closing = admission.fit_to_position(account, request)
-        first, *others = admission.split(admission.fit_to_band(account, request))
+        request = admission.fit_to_band(account, request)
+        if request.close_all:  # the closing orders that rest have covered the leg: they make room
+            leg = account.leg(request.symbol, request.position_idx)
+            self._settlement.uncover(account, leg, leg.size - request.qty, now_ms)
+        first, *others = admission.split(request)
         placed = self._accept(account, first, now_ms, closing=closing)
         for request in others:
             if admission.closable(account, request) >= request.qty:

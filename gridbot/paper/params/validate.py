@@ -24,6 +24,7 @@ __all__ = [
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
+SCALE = 10**8  # quantities in texts of refusals
 TRIGGER_BY = frozenset({"LastPrice", "MarkPrice", "IndexPrice"})
 
 
@@ -47,11 +48,11 @@ def integer(params: Mapping[str, Any], name: str, default: int) -> int:
 
 
 def limit_field(params: Mapping[str, Any], default: int, maximum: int) -> int:
-    """Page size; beyond the maximum it is refused."""
+    """Page size; a wish beyond the maximum gets the maximum (docs/paper.md, "Where nobody knows")."""
     value = integer(params, "limit", default)
-    if not 1 <= value <= maximum:
+    if value < 1:
         raise ApiError(10001, f"params error: limit invalid, expected 1 to {maximum}")
-    return value
+    return min(value, maximum)
 
 
 def boolean(params: Mapping[str, Any], name: str) -> bool:
@@ -83,10 +84,14 @@ def order_qty(
     if qty is None:
         return None
     instrument = listing.instrument
-    if qty < instrument.min_order_qty or qty % instrument.qty_step:
+    if qty < instrument.min_order_qty:
+        raise ApiError(10001, "The number of contracts exceeds minimum limit allowed")
+    if qty % instrument.qty_step:
         raise ApiError(10001, f"params error: {name} err")
-    if not unlimited and qty > listing.max_qty(market=market):
-        raise ApiError(10001, "The number of contracts exceeds maximum limit allowed: too large")
+    maximum = listing.max_qty(market=market)
+    if not unlimited and qty > maximum:
+        sizes = f"order_qty:{qty * SCALE:.0f} > max_qty:{maximum * SCALE:.0f}"
+        raise ApiError(10001, f"The number of contracts exceeds maximum limit allowed: too large, {sizes}")
     return qty.quantize(instrument.qty_step)
 
 

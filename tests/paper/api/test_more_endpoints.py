@@ -70,7 +70,8 @@ def test_the_transaction_log_is_filtered_and_paged(venue: Venue) -> None:
         http.place_order(**MARKET_BUY, qty="0.001")
     first = http.get_transaction_log()["result"]
     assert (len(first["list"]), bool(first["nextPageCursor"])) == (20, True)
-    assert refusal(http.get_transaction_log, limit=51) == 10001
+    assert len(http.get_transaction_log(limit=51)["result"]["list"]) == 26  # the maximum is 50
+    assert refusal(http.get_transaction_log, limit=0) == 10001
     assert refusal(http.get_transaction_log, startTime=1, endTime=8 * 86_400_000) == 10001
     assert refusal(http.get_transaction_log, accountType="FUND") == 10001
     assert [row["type"] for row in log(http, type="TRANSFER_IN")] == ["TRANSFER_IN"]

@@ -78,6 +78,17 @@ def test_refusals_by_code(venue: Venue, code: int, order: dict[str, object]) -> 
     assert venue.http().get_open_orders(category="linear", settleCoin="USDT")["result"]["list"] == []
 
 
+def test_too_large_a_quantity_is_told_with_the_maximum(venue: Venue) -> None:
+    error = refusal(venue.http().place_order, **limit_order("BTCUSDT", "Buy", "5797", "59000.00", 1))
+    maximum = venue.http().get_instruments_info(category="linear", symbol="BTCUSDT")["result"]["list"][0]
+    scaled = int(maximum["lotSizeFilter"]["maxOrderQty"]) * 10**8
+    assert error.message == (
+        f"The number of contracts exceeds maximum limit allowed: too large, order_qty:579700000000 > max_qty:{scaled}"
+    )
+    error = refusal(venue.http().place_order, **limit_order("BTCUSDT", "Buy", "0.0001", "59000.00", 1))
+    assert error.message == "The number of contracts exceeds minimum limit allowed"
+
+
 def test_a_link_id_is_taken_while_open_and_after(venue: Venue) -> None:
     http = venue.http()
     order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId="once")

@@ -98,16 +98,6 @@ def test_retail_price_improvement_is_post_only(venue: Venue) -> None:
     assert refusal(http.place_order, **{**MARKET, "timeInForce": "RPI"}, qty="0.001") == 10001
 
 
-def test_quantity_zero_closes_everything(venue: Venue) -> None:
-    http = venue.http()
-    http.place_order(**MARKET, qty="0.030")
-    close = {**MARKET, "side": "Sell", "qty": "0", "reduceOnly": True, "closeOnTrigger": True}
-    assert refusal(http.place_order, **{**close, "closeOnTrigger": False}) == 10001
-    http.place_order(**close, orderLinkId="all")
-    assert (order_of(http, "all")["qty"], order_of(http, "all")["orderStatus"]) == ("0.030", "Filled")
-    assert refusal(http.place_order, **close) == 110017
-
-
 def test_waiting_stops_take_no_place_of_active_orders(venue: Venue) -> None:
     http = venue.http()
     http.place_order(**MARKET, qty="0.010", takeProfit="61000.00", stopLoss="59000.00")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -57,6 +58,33 @@ def test_an_amount_that_differs_is_shown_from_both_sides() -> None:
     result = compared([recorded(1, "1.5")], [listed(1, "1.25")])
     assert result.lines == ["differs: 1970-01-01 00:00:01 TRADE BTCUSDT e1: recorded 1.5, the exchange says 1.25 USDT"]
     assert result.unexplained == D("-0.25")
+
+
+def test_each_coin_is_compared_with_itself() -> None:
+    """A fee of 0.5 MNT is no half of a dollar."""
+    ours = [replace(recorded(n, net), other_fees={"MNT": D("0.5")}) for n, net in ((1, "7"), (2, "0"), (3, "0"))]
+    moved = {"currency": "MNT", "cash_flow": D(0), "fee": D("0.5")}
+    theirs = [
+        listed(0),
+        listed(1, "7"),
+        listed(1, "-0.5", **moved),
+        listed(2, "-0.25", **moved),
+        listed(4, "-1", **moved),
+    ]
+    result = compared([recorded(0), *ours], theirs)
+    assert (result.agree, result.unexplained) == (5, 0)
+    assert result.lines == [
+        "differs: 1970-01-01 00:00:01 TRADE BTCUSDT e2: recorded -0.5, the exchange says -0.25 MNT",
+        "not listed: 1970-01-01 00:00:01 Trade BTCUSDT e3: -0.5 MNT",
+        "not recorded: 1970-01-01 00:00:01 TRADE BTCUSDT e4: -1 MNT",
+    ]
+    assert result.differing == [], "what is corrected is USDT"
+
+
+def test_a_delivery_is_an_execution_of_the_log_and_a_gift_is_not() -> None:
+    result = compared([], [listed(1, kind="DELIVERY"), listed(2, kind="AIRDROP", symbol="")])
+    assert [line.split()[0:2] for line in result.lines] == [["not", "recorded:"]]
+    assert len(result.transfers) == 1
 
 
 def test_transfers_explain_themselves() -> None:

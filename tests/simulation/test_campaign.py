@@ -1,0 +1,28 @@
+"""A campaign of many seeds: every seed has its outcome, however many processes it takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from gridbot.simulation import campaign
+from gridbot.simulation.campaign import Outcome, Summary, run_seeds
+from gridbot.simulation.run_checks import Finding
+
+
+def test_processes_are_replaced_and_every_seed_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `max_tasks_per_child` no process came after the last of the first ones: 1,000 seeds stood still at 400."""
+    monkeypatch.setattr(campaign, "ROUND_PER_JOB", 1)
+    outcomes = list(run_seeds(range(1, 4), 0.1, jobs=2))
+    assert sorted(outcome.seed for outcome in outcomes) == [1, 2, 3]
+    assert all(outcome.simulated_s > 6.0 for outcome in outcomes)
+
+
+def test_a_summary_adds_up_and_names_the_seeds_that_found_something() -> None:
+    summary = Summary()
+    summary.add(Outcome(1, 120.0, 0.5, Counter({"fills": 3, "deaths": 1}), []))
+    summary.add(Outcome(2, 180.0, 0.5, Counter({"fills": 4}), [Finding("money", "off by 1")]))
+    assert (summary.seeds, summary.speed) == (2, 300.0)
+    assert summary.counts == {"fills": 7, "deaths": 1}
+    assert summary.failed == {2: [Finding("money", "off by 1")]}

@@ -1,0 +1,32 @@
+"""Plans, made small, of seeds that found something once: each must stay clean."""
+
+from __future__ import annotations
+
+from gridbot.simulation.run import run_plan
+from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+
+
+def test_nobody_judges_an_order_that_is_about_to_be_asked_for() -> None:
+    """No price comes, so the gate refuses to send again what never arrived, and a look-up a second later decides: a
+    book was judged in that second (seed 261)."""
+    down: dict[str, str | float | int] = {"how": "silent"}
+    faults = (
+        Fault(7, FaultKind.STREAMS_DOWN, 51.08, 18.6, {"channel": "public"}),
+        Fault(9, FaultKind.GAP, 72.0, 0.0, {"move": 0.015}),
+        Fault(10, FaultKind.REST_DOWN, 76.75, 10.7, down),
+        Fault(11, FaultKind.REST_DOWN, 83.86, 33.4, down),
+        Fault(12, FaultKind.STREAMS_DOWN, 83.86, 33.1, {"channel": ""}),
+    )
+    assert run_plan(Plan(261, 120.0, False, faults)).findings == []
+
+
+def test_what_a_dead_worker_is_refused_is_not_the_next_one_s_minute() -> None:
+    """The answer came after the death, and the next refusal 87 s later (dense seed 111 of ten minutes)."""
+    death: dict[str, str | float | int] = {"steps": 45, "away_s": 87.42, "torn": 0, "spoils": "ledger", "how": "torn"}
+    faults = (
+        Fault(2, FaultKind.NO_CREATES, 8.786, 103.7, {"endpoint": "/v5/order/create", "chance": 1.0, "code": 181001}),
+        Fault(3, FaultKind.LOST_FRAMES, 13.927, 23.6, {"topic": "execution", "chance": 0.4}),
+        Fault(4, FaultKind.LOST_FRAMES, 19.655, 6.3, {"topic": "", "chance": 1.0}),
+        Fault(5, FaultKind.DEATH, 20.457, 0.0, death),
+    )
+    assert run_plan(Plan(111, 112.5, True, faults)).findings == []
