@@ -120,17 +120,19 @@ def _hand_amend(stage: Stage, fault: Fault) -> bool:
     return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/amend", {**row, "price": f"{moved:f}"})
 
 
+def _picked(stage: Stage, fault: Fault) -> str:
+    """A symbol with orders of ours; of an account without any, one of a shadow strategy."""
+    symbols = stage.symbols or stage.moving
+    return symbols[int(float(fault.what["pick"]) * len(symbols))]
+
+
 def _tick_change(stage: Stage, fault: Fault) -> bool:
-    symbol = stage.symbols[int(float(fault.what["pick"]) * len(stage.symbols))]
+    symbol = _picked(stage, fault)
     tick_size = TICKS[symbol] * Decimal(str(fault.what["times"]))
     if tick_size == stage.venue.exchange.markets[symbol].instrument.tick_size:
         return False
     stage.venue.exchange.change_tick_size(symbol, tick_size)
     return True
-
-
-def _mode_symbol(stage: Stage, fault: Fault) -> str:
-    return stage.symbols[int(float(fault.what["pick"]) * len(stage.symbols))]
 
 
 def _switch_mode(stage: Stage, symbol: str, mode: int) -> bool:
@@ -145,18 +147,18 @@ def _switch_mode(stage: Stage, symbol: str, mode: int) -> bool:
 
 
 def _one_way(stage: Stage, fault: Fault) -> bool:
-    return _switch_mode(stage, _mode_symbol(stage, fault), 0)
+    return _switch_mode(stage, _picked(stage, fault), 0)
 
 
 def _hedge(stage: Stage, fault: Fault) -> bool:
     if not fault.what.get("back", 1):
         return False
-    return _switch_mode(stage, _mode_symbol(stage, fault), 3)
+    return _switch_mode(stage, _picked(stage, fault), 3)
 
 
 def _band(stage: Stage, fault: Fault) -> bool:
     """Mark and index price stay where they are set; the band narrows without a word."""
-    market = stage.venue.exchange.markets[_mode_symbol(stage, fault)]
+    market = stage.venue.exchange.markets[_picked(stage, fault)]
     tick = market.instrument.tick_size
     away = market.last * (1 + Decimal(str(fault.what["away"])))
     market.pinned_mark = market.pinned_index = away.quantize(tick)
@@ -167,7 +169,7 @@ def _band(stage: Stage, fault: Fault) -> bool:
 
 
 def _set_band(stage: Stage, fault: Fault, times: Decimal) -> None:
-    market = stage.venue.exchange.markets[_mode_symbol(stage, fault)]
+    market = stage.venue.exchange.markets[_picked(stage, fault)]
     listing = market.listing
     x, y = listing.price_limit_x * times, listing.price_limit_y * times
     market.listing = replace(listing, price_limit_x=x, price_limit_y=y)
@@ -175,7 +177,7 @@ def _set_band(stage: Stage, fault: Fault, times: Decimal) -> None:
 
 
 def _band_back(stage: Stage, fault: Fault) -> bool:
-    market = stage.venue.exchange.markets[_mode_symbol(stage, fault)]
+    market = stage.venue.exchange.markets[_picked(stage, fault)]
     market.pinned_mark = market.pinned_index = None
     if fault.what["narrow"]:
         _set_band(stage, fault, Decimal(5))
@@ -264,13 +266,13 @@ def _funding(stage: Stage, fault: Fault) -> bool:
 
 
 def _gap(stage: Stage, fault: Fault) -> bool:
-    for symbol in stage.symbols:
+    for symbol in stage.moving:
         stage.venue.move(symbol, stage.walk.jump(symbol, float(fault.what["move"])))
     return True
 
 
 def _wick(stage: Stage, fault: Fault) -> bool:
-    for symbol in stage.symbols:
+    for symbol in stage.moving:
         stage.venue.move(symbol, stage.walk.price(symbol, float(fault.what["move"])))
         stage.venue.move(symbol, stage.walk.price(symbol))
     return True

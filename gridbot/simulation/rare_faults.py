@@ -47,12 +47,14 @@ def _band(rng: random.Random, length_s: float) -> list[Drawn]:
 def _old_listing(rng: random.Random, length_s: float) -> list[Drawn]:
     """Several times a replica of the exchange stands still for a while: its listings are of when that began."""
     drawn: list[Drawn] = []
-    for _ in range(rng.randint(2, 5)):
-        at_s = rng.uniform(0.0, 0.9) * length_s
-        for_s = min(length_s - at_s, rng.uniform(1.0, 8.0))
+    for _ in range(rng.randint(2, 3)):
+        at_s = rng.uniform(0.0, 0.85) * length_s
+        for_s = min(length_s - at_s, rng.uniform(7.0, 20.0))
         drawn.append((FaultKind.OLD_LISTING, at_s, for_s, {}))
-        # A reason to ask for a listing just then.
-        drawn.append((FaultKind.RECONCILE, at_s + for_s * rng.uniform(0.3, 0.95), 0.0, {}))
+        # Orders that this listing lacks, and a reason to ask for it.
+        move = round(rng.choice((-1, 1)) * rng.uniform(0.002, 0.006), 4)
+        drawn.append((FaultKind.GAP, at_s + for_s * rng.uniform(0.02, 0.1), 0.0, {"move": move}))
+        drawn.append((FaultKind.RECONCILE, at_s + for_s * rng.uniform(0.85, 0.98), 0.0, {}))
     return drawn
 
 

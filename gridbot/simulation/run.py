@@ -52,7 +52,7 @@ class Run:
         end_s = self.stage.loop.now_s + self.plan.length_s
         while self.stage.loop.now_s < end_s and not self._has_enough():
             await asyncio.sleep(min(self.stage.walk.step_s(), max(0.001, end_s - self.stage.loop.now_s)))
-            for symbol in self.stage.symbols:
+            for symbol in self.stage.moving:
                 self.stage.venue.move(symbol, self.stage.walk.next(symbol))
             self.verdict.watch()
         self.stage.loop.fuse = 0
@@ -97,7 +97,7 @@ class Run:
                 self.verdict.find("standstill-is-told", f"no rest within {CALM_MOST_S:.0f} s: {self._state()}")
                 return
             up = not up
-            for symbol in self.stage.symbols:
+            for symbol in self.stage.moving:
                 self.stage.venue.move(symbol, self.stage.walk.price(symbol, 0.00001 if up else -0.00001))
             orchestrator = self.stage.life.orchestrator if self.stage.life is not None else None
             if orchestrator is None or self.stage.loop.now_s - start_s < 6.0:

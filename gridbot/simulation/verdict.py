@@ -156,6 +156,10 @@ class Verdict:
             return
         for name, text in step_checks.of_moment(orchestrator):
             self.find(name, text)
+        if len(orchestrator.runners) > len(orchestrator.live):
+            known = orchestrator.context.funds, orchestrator.context.shadows.gate.state.funds
+            for text in run_checks.shadow_is_fresh(known[0].known_s, known[1].known_s):
+                self.find("shadow-is-fresh", text)
         if not life.is_quiet or stage.wires.under_way:
             return
         streams = orchestrator.streams.health
@@ -197,6 +201,14 @@ class Verdict:
             return
         self._compare_orders(orchestrator)
         self._compare_money(orchestrator)
+        account = self._stage.venue.account
+        for text in run_checks.mode_is_ours(
+            {symbol: account.hedge.get(symbol, False) for symbol in orchestrator.live},
+            {symbol for (symbol, idx), leg in account.legs.items() if not idx and leg.size}
+            | {order.symbol for order in account.open.values() if not order.request.position_idx}
+            | {symbol for symbol, r in orchestrator.live.items() if r.risk_state.paused or r.risk_state.halted},
+        ):
+            self.find("mode-is-ours", text)
         for text in too_large(sizes(life.session if life is not None else None)):
             self.find("bounded", text)
         states = {symbol: runner.risk_state for symbol, runner in orchestrator.live.items()}
@@ -239,7 +251,8 @@ class Verdict:
             ours[key] = ledger.leg(traders.get(symbol, ""), leg.direction, symbol)
         for text in run_checks.money_of_legs(theirs, ours):
             self.find("money", text)
-        totals = ledger.totals.values()
+        shadows = {runner.strat_id for runner in orchestrator.runners.values() if runner.is_shadow}
+        totals = [each for name, each in ledger.totals.items() if name not in shadows]
         sums = {
             "realised": sum((t.realised for t in totals), ZERO),
             "fees": sum((t.fees for t in totals), ZERO),
@@ -258,7 +271,7 @@ class Verdict:
         """The worker has stopped: what its journal says."""
         stage, account = self._stage, self._stage.venue.account
         records = self._read_journal()
-        recorded = [record for record in records if isinstance(record, ExecutionRecord)]
+        recorded = [record for record in records if isinstance(record, ExecutionRecord) and not record.shadow]
         corrections = [record for record in records if isinstance(record, CorrectionRecord)]
         stage.result.counts["corrections"] += len(corrections)
         for text in run_checks.executions_once(account.executions, recorded):
