@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from gridbot.simulation.campaign import Summary, run_seeds
 from gridbot.simulation.reverts import REVERTS, reverted
 from gridbot.simulation.run import run_plan
-from gridbot.simulation.run_faults import Plan, draw_plan
+from gridbot.simulation.run_faults import FaultKind, Plan, draw_plan
 from gridbot.simulation.shrink import shrink
 from gridbot.simulation.trace import Trace
 
@@ -58,7 +58,8 @@ def campaign(options: argparse.Namespace) -> int:
         f"\n{summary.seeds} seeds, {summary.simulated_s:.0f} s simulated in {took_s:.1f} s; "
         f"{summary.speed:.0f} x real time per core"
     )
-    for name, count in sorted(summary.counts.items()):
+    counts = dict.fromkeys((f"fault {kind}" for kind in FaultKind), 0) | summary.counts
+    for name, count in sorted(counts.items()):
         print(f"  {name:24} {count:9}")
     print(
         f"{len(summary.failed)} seeds found something"

@@ -55,11 +55,13 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "no_order_number": 0.0,
     "room": 0.0,
     "terms": 0.0,
+    "reduce_only": 0.0,
     "stale_price": 0.0,
     # Comes and goes: the next time soon after is the same incident.
     "cap": 60.0,
     "refused": 10.0,
     "standstill": 60.0,
+    "listing": 60.0,
     "down": 60.0,
     # Over when its owner says so.
     "journal": math.inf,

@@ -132,11 +132,11 @@ class ExchangeQueries(Protocol):
     async def fee_rate(self, symbol: str) -> FeeRate:
         """The account's fees for a symbol."""
 
-    async def ensure_hedge_mode(self, symbol: str) -> None:
-        """Two legs for the symbol. RESYNC when an open position or order prevents the switch."""
+    async def ensure_hedge_mode(self, symbol: str) -> bool:
+        """Two legs for the symbol; False when it was so. RESYNC when a position or order prevents the switch."""
 
-    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
-        """The same leverage for both legs."""
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> bool:
+        """The same leverage for both legs; False when it was so."""
 
 
 class Streams(Protocol):

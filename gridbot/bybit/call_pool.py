@@ -13,6 +13,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from gridbot.bybit.clocks import monotonic_s
+
 __all__ = ["DaemonPool"]
 
 
@@ -71,8 +73,10 @@ class DaemonPool:
             self._hand_out(job)
         return job.future
 
-    def shutdown(self, *, wait: bool = False) -> None:
+    def shutdown(self, *, wait_s: float = 0.0) -> bool:
         """Take no more jobs and fail those that wait (RuntimeError). A job under way runs to its end.
+
+        Waits at most `wait_s` seconds for the threads; True when all have ended.
 
         A waiting job's future gets an exception instead of being cancelled: a task that awaits it would take that for
         its own cancellation.
@@ -88,9 +92,10 @@ class DaemonPool:
         for job in dropped:
             if job.future.set_running_or_notify_cancel():  # False: nobody waits for it any more
                 job.future.set_exception(RuntimeError(f"{self._name} is closed"))
-        if wait:
-            for thread in self._threads:
-                thread.join()
+        deadline_s = monotonic_s() + wait_s
+        for thread in self._threads if wait_s else ():
+            thread.join(max(0.0, deadline_s - monotonic_s()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     # ------------------------------------------------------------------ with the lock
 

@@ -32,6 +32,7 @@ class Calls:
 
     After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
     same kind. A single request in that time would restart the ten minutes for every account on this address.
+    `on_ban` is told of a ban and its seconds; `banned_for_s` are left of one that an earlier process was told of.
     `transport` makes what carries the requests.
     """
 
@@ -44,6 +45,8 @@ class Calls:
         timeout: float = 10.0,
         recv_window: int = 5000,
         ban_silence_s: float = 600.0,
+        banned_for_s: float = 0.0,
+        on_ban: Callable[[float], None] = lambda seconds: None,
         transport: Callable[..., RestTransport] = RestTransport,
     ) -> None:
         self._transport = transport(
@@ -51,7 +54,8 @@ class Calls:
         )
         self._secrets = (credentials.api_secret, credentials.api_key)
         self._ban_silence_s = ban_silence_s
-        self._banned_until_s = 0.0
+        self._banned_until_s = monotonic_s() + banned_for_s
+        self._on_ban = on_ban
 
     @property
     def limits(self) -> dict[str, RateLimit]:
@@ -71,7 +75,9 @@ class Calls:
         """Start a request now and give its pending answer; the error instead while the address is banned."""
         left_s = self._banned_until_s - monotonic_s()
         if left_s > 0:
-            return make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
+            error = make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
+            error.silence_s = left_s
+            return error
         return self._transport.call(endpoint, **params)
 
     def refusal(self, ret_code: int, text: str) -> ExchangeError:
@@ -89,18 +95,23 @@ class Calls:
             return await begun
         except ExchangeError as error:
             if error.kind is ErrorKind.IP_BAN:
+                error.silence_s = self._ban_silence_s
                 self._banned_until_s = monotonic_s() + self._ban_silence_s
+                self._on_ban(self._ban_silence_s)
             raise
 
-    async def _listing(self, endpoint: str, *, pace: Pace | None = None, **params: Any) -> list[Any]:
-        """Rows of all pages: up to an empty cursor or an empty page. TruncatedListing after `MAX_PAGES`.
+    async def _listing(
+        self, endpoint: str, *, pace: Pace | None = None, most: int | None = None, **params: Any
+    ) -> list[Any]:
+        """Rows of all pages: up to an empty cursor or an empty page. TruncatedListing after `most` pages (`MAX_PAGES`).
 
         `pace` says when each page may be asked for.
         """
         rows: list[Any] = []
         seen: set[str] = set()
         cursor: dict[str, str] = {}
-        for _ in range(MAX_PAGES):
+        most = most or MAX_PAGES
+        for _ in range(most):
             if pace is not None:
                 await pace.turn()
             envelope = await self._call(endpoint, **params, **cursor)
@@ -114,15 +125,18 @@ class Calls:
             seen.add(following)
             cursor = {"cursor": following}
         raise TruncatedListing(
-            f"{endpoint}: expected an end within {MAX_PAGES} pages, got more ({len(rows)} rows); nothing was used"
+            f"{endpoint}: expected an end within {most} pages, got more ({len(rows)} rows); nothing was used"
         )
 
-    async def _unless_noop(self, endpoint: str, **params: Any) -> None:
+    async def _unless_noop(self, endpoint: str, **params: Any) -> bool:
+        """False when it was so already."""
         try:
             await self._call(endpoint, **params)
         except ExchangeError as error:
             if error.kind is not ErrorKind.NOOP:
                 raise
+            return False
+        return True
 
 
 def result_of(envelope: Mapping[str, Any], endpoint: str) -> dict[str, Any]:

@@ -22,9 +22,10 @@ __all__ = ["classify", "from_http_status", "from_ret_code", "scrub"]
 
 # What the texts of 10001 say (docs/bybit.md 4.4), in lower case; anything else is a wrong parameter.
 _TEXTS_OF_10001 = (
-    ("position idx", ErrorKind.RESYNC),
-    ("openapi sign params error", ErrorKind.AUTH),
-    ("not modified", ErrorKind.NOOP),
+    (re.compile("position idx"), ErrorKind.RESYNC),
+    (re.compile("openapi sign params error"), ErrorKind.AUTH),
+    (re.compile("not modified"), ErrorKind.NOOP),
+    (re.compile(r"(buy|sell): ?\[.*\] invalid"), ErrorKind.RETRY),  # a market order that meets nothing
 )
 
 UNKNOWN = "; gridbot does not know this code"
@@ -60,7 +61,7 @@ def from_ret_code(code: int, text: str, *, secrets: Iterable[str] = ()) -> Excha
     kind = RET_CODES.get(code, ErrorKind.AMBIGUOUS)
     if code == 10001:
         lowered = text.lower()
-        kind = next((kind for marker, kind in _TEXTS_OF_10001 if marker in lowered), kind)
+        kind = next((kind for marker, kind in _TEXTS_OF_10001 if marker.search(lowered)), kind)
     message = scrub(text, secrets) or "refused without a text"
     if code not in RET_CODES:
         message += UNKNOWN

@@ -122,6 +122,7 @@ def parse_position(row: Row) -> PositionEvent | None:
         position_mm=decimal_or_none(row.get("positionMM")),
         cum_realised_pnl=decimal_or_none(row.get("cumRealisedPnl")),
         status=text_of(row, "positionStatus") or "Normal",
+        reduce_only=row.get("isReduceOnly") is True,
         seq=_seq(row),
         exchange_ts=time_of(row, "updatedTime", "createdTime"),
     )

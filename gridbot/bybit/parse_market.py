@@ -95,6 +95,7 @@ def parse_instrument(row: Row, tiers: tuple[RiskTier, ...] = ()) -> Instrument:
         max_order_qty=need_decimal(lots, "maxOrderQty"),
         status=text_of(row, "status") or "Trading",
         funding_interval_minutes=int_or_none(row.get("fundingInterval")) or 480,
+        delivery_ms=max(0, int_or_none(row.get("deliveryTime")) or 0),
         tiers=tiers,
         **{name: value for name, value in optional.items() if value is not None},
     )

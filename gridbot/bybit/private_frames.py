@@ -7,8 +7,8 @@ from functools import partial
 
 from gridbot.bybit.mailbox import PrivateFrame
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
-from gridbot.bybit.raw_fields import Row, RowProblem, parse_rows
-from gridbot.exchange.stream_news import PrivateEvent
+from gridbot.bybit.raw_fields import Row, RowProblem, need_text, parse_rows
+from gridbot.exchange.stream_news import OneWayPosition, PrivateEvent
 
 __all__ = ["PRIVATE_TOPICS", "read_private"]
 
@@ -17,9 +17,16 @@ _Parser = Callable[[Row], PrivateEvent | None]
 _PARSERS: Mapping[str, Callable[[PrivateFrame], _Parser]] = {
     "order": lambda frame: parse_order,
     "execution": lambda frame: partial(parse_execution, received_ns=frame.received_ns),
-    "position": lambda frame: parse_position,
+    "position": lambda frame: _position,
     "wallet": lambda frame: partial(parse_wallet, exchange_ts=frame.sent_ms),
 }
+
+
+def _position(row: Row) -> PrivateEvent:
+    """A leg; or the news that the symbol has no legs, since somebody has switched its mode."""
+    return parse_position(row) or OneWayPosition(need_text(row, "symbol"))
+
+
 PRIVATE_TOPICS = tuple(_PARSERS)
 
 

@@ -17,7 +17,7 @@ from gridbot.bybit.session import server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import SETTLE_COIN
-from gridbot.exchange.failures import ErrorKind, TruncatedListing, make_error
+from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
 from gridbot.rolling_limit import RollingLimit
@@ -28,9 +28,13 @@ WEEK_MS = 7 * 24 * 3600 * 1000
 HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
 """Bybit keeps executions for two years; asking further back only costs requests."""
 SMALLEST_WINDOW_MS = 60_000
+LOG_PAGES = 400
+"""Of the transaction log: what was read of a period that has more is read again in halves, at 50 rows a page."""
 TRANSACTIONS_PER_S = 20
 """Of the 25 requests for the transaction log that Bybit allows."""
 HEDGE_MODE = 3
+OTHER_STATUSES = ("PreLaunch", "PendingOpen", "Settling", "Delivering", "Closed")
+"""What an instrument may be besides Trading, each to be asked for by its name."""
 
 
 class BybitRest(Calls):
@@ -55,9 +59,11 @@ class BybitRest(Calls):
         return server_ms
 
     async def instrument(self, symbol: str) -> Instrument:
-        """Trading rules and risk tiers of a symbol."""
-        envelope = await self._call("market/instruments-info", category=LINEAR, symbol=symbol)
-        row = row_of(rows_of(envelope, "market/instruments-info"), symbol)
+        """Trading rules and risk tiers of a symbol, whatever its status: by itself the listing has only `Trading`."""
+        row = await _instrument_row(self, symbol)
+        for status in OTHER_STATUSES:
+            if row is None:
+                row = await _instrument_row(self, symbol, status=status)
         if row is None:
             raise make_error(f"expected a linear instrument {symbol}, the exchange has none", ErrorKind.PARAM)
         tiers = [
@@ -185,16 +191,16 @@ class BybitRest(Calls):
             raise make_error("expected a USDT walletBalance, got none", ErrorKind.AMBIGUOUS)
         return found
 
-    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
-        """The same leverage for both legs. Succeeds when it is set already."""
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> bool:
+        """The same leverage for both legs; False when it was so already."""
         text = plain(leverage)
-        await self._unless_noop(
+        return await self._unless_noop(
             "position/set-leverage", category=LINEAR, symbol=symbol, buyLeverage=text, sellLeverage=text
         )
 
-    async def ensure_hedge_mode(self, symbol: str) -> None:
-        """Two legs for the symbol. RESYNC when an open position or order prevents the switch."""
-        await self._unless_noop("position/switch-mode", category=LINEAR, symbol=symbol, mode=HEDGE_MODE)
+    async def ensure_hedge_mode(self, symbol: str) -> bool:
+        """Two legs for the symbol; False when it was so. RESYNC when a position or order prevents the switch."""
+        return await self._unless_noop("position/switch-mode", category=LINEAR, symbol=symbol, mode=HEDGE_MODE)
 
     async def api_key_info(self) -> ApiKeyInfo:
         """What the key may do. The demo environment may lack this."""
@@ -232,6 +238,17 @@ class BybitRest(Calls):
         return FeeRate(symbol, maker, taker)
 
 
+async def _instrument_row(rest: BybitRest, symbol: str, **scope: str) -> dict[str, Any] | None:
+    """With a `status` that this environment does not know, None."""
+    try:
+        envelope = await rest._call("market/instruments-info", category=LINEAR, symbol=symbol, **scope)
+    except ExchangeError as error:
+        if scope and error.kind is ErrorKind.PARAM:
+            return None
+        raise
+    return row_of(rows_of(envelope, "market/instruments-info"), symbol)
+
+
 async def _executions(
     rest: BybitRest, start_ms: int, end_ms: int | None, now_ms: int, scope: dict[str, Any]
 ) -> list[dict[str, Any]]:
@@ -263,7 +280,7 @@ async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, coin: str, 
     window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
     scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": coin, "limit": 50}
     try:
-        rows = await rest._listing("account/transaction-log", pace=pace, **scope, **window)
+        rows = await rest._listing("account/transaction-log", pace=pace, most=LOG_PAGES, **scope, **window)
     except TruncatedListing:
         if end_ms - start_ms < SMALLEST_WINDOW_MS:
             raise

@@ -56,6 +56,11 @@ class AccountLegs:
 
     # ------------------------------------------------------------------ executions
 
+    @property
+    def kept(self) -> int:
+        """How many executions are not folded yet."""
+        return len(self._steps)
+
     def add(self, strategy: str, execution: ExecutionEvent, *, shadow: bool) -> tuple[Decimal, list[Correction]]:
         """Put an execution in its place: what it realised (USDT), and what that changes of those after it."""
         key, step, is_late = self._insert(strategy, execution, shadow=shadow)
@@ -97,9 +102,16 @@ class AccountLegs:
     # ------------------------------------------------------------------ the exchange's own figures
 
     def recorded(self, exec_id: str) -> Correction | None:
-        """What is recorded of an execution (as `realised` and `fee`, USDT); None when it is not kept (any more)."""
+        """What is recorded of an execution (as `realised` and `fee`, USDT); None when it is not kept (any more).
+
+        `final`: the exchange itself has said what was realised.
+        """
         known = self._steps.get(exec_id)
-        return None if known is None else _correction(*known, known[1].realised, known[1].fee, False, "")
+        return (
+            None
+            if known is None
+            else _correction(*known, known[1].realised, known[1].fee, known[1].figure is not None, "")
+        )
 
     def correct(self, exec_id: str, realised: Decimal, fee: Decimal, reason: str) -> list[Correction]:
         """The exchange says what an execution that is kept realised and cost (USDT). Others may change with it."""

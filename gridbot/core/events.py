@@ -147,7 +147,10 @@ class OrderUpdateEvent:
 
 @dataclass(frozen=True, slots=True)
 class PositionEvent:
-    """One leg of a symbol; `size` 0 is a flat leg, and an event like any other (incident L24)."""
+    """One leg of a symbol; `size` 0 is a flat leg, and an event like any other (incident L24).
+
+    `reduce_only`: the exchange has cut the leg's risk tier and lets it only become smaller.
+    """
 
     symbol: str
     direction: Direction
@@ -161,6 +164,7 @@ class PositionEvent:
     position_mm: Decimal | None = None
     cum_realised_pnl: Decimal | None = None
     status: str = "Normal"
+    reduce_only: bool = False
     seq: int = -1
     exchange_ts: int = 0
 

@@ -9,7 +9,7 @@ late, or the exchange itself says otherwise. Then there are corrections, which t
 the totals have them at once.
 
 `checked_to` is to the exchange's transaction log what `complete_to` is to its executions. What is complete and checked
-is folded into its leg, and forgotten.
+is folded into its leg, and forgotten; of its id, the newest `EXEC_IDS_KEPT` stay.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ __all__ = ["OVERLAP_MS", "Ledger", "Totals"]
 ZERO = Decimal(0)
 OVERLAP_MS = 60_000
 """How far behind the watermark (ms) paging begins: the exchange may list an execution late."""
-EXEC_IDS_KEPT = 5_000
+EXEC_IDS_KEPT = 2_000
 EXEC_IDS_MOST = 100_000
+"""However long neither paging nor the exchange's log makes progress."""
 
 
 @dataclass(slots=True)
@@ -66,6 +67,8 @@ class Ledger:
     legs: AccountLegs = field(default_factory=AccountLegs)
     """To be read; what changes them goes through the ledger."""
     _seen: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _forgotten_to: int = field(default=-1, compare=False)
+    """Exchange time (ms) up to which an execution without a known id was counted, and its id forgotten since."""
     _corrections: list[Correction] = field(default_factory=list, compare=False)
 
     def begin(self, exchange_ts: int) -> None:
@@ -87,9 +90,15 @@ class Ledger:
         """The totals of one strategy, zero at first."""
         return self.totals.setdefault(strategy, Totals())
 
-    def is_new(self, exec_id: str) -> bool:
-        """False for an execution that was counted before; one without an id is never a repeat."""
-        return not exec_id or exec_id not in self._seen
+    def is_new(self, exec_id: str, exchange_ts: int | None = None) -> bool:
+        """False for an execution that was counted before; one without an id is never a repeat.
+
+        With its exchange time (ms), also for one whose id is forgotten: a gap may begin so long ago that paging brings
+        it again.
+        """
+        if not exec_id:
+            return True
+        return exec_id not in self._seen and (exchange_ts is None or exchange_ts > self._forgotten_to)
 
     def leg(self, strategy: str, direction: Direction, symbol: str = "") -> tuple[Decimal, Decimal]:
         """Size (base coin) and average entry (USDT) as our executions have it; for the strategy "" of a symbol."""
@@ -103,7 +112,7 @@ class Ledger:
 
         Afterwards there may be corrections, also for a repeat: it may bring the exchange's figure.
         """
-        if not self.is_new(execution.exec_id):
+        if not self.is_new(execution.exec_id, None if shadow else execution.exchange_ts):
             self._book(self.legs.learn(execution))
             return None
         self._count(strategy, execution, shadow=shadow)
@@ -185,17 +194,25 @@ class Ledger:
             totals.fees += correction.fee
 
     def _fold(self) -> None:
-        self.legs.fold(min(self.complete_to, self.checked_to) - OVERLAP_MS)
+        self.legs.fold(self._final_to)
+
+    @property
+    def _final_to(self) -> int:
+        """Exchange time (ms) before which nothing is paged or compared any more."""
+        return min(self.complete_to, self.checked_to) - OVERLAP_MS
 
     def _remember(self, execution: ExecutionEvent) -> None:
-        """Keep the id as long as the execution may be paged again, however many come meanwhile (within reason)."""
+        """Keep the id as long as the execution may be paged again or is to be compared with the exchange's log."""
         if not execution.exec_id:
             return
         seen = self._seen
         seen[execution.exec_id] = execution.exchange_ts
+        final_to = self._final_to
         while len(seen) > EXEC_IDS_KEPT:
-            oldest = next(iter(seen))
-            if seen[oldest] >= self.complete_to - OVERLAP_MS and len(seen) <= EXEC_IDS_MOST:
+            oldest, exchange_ts = next(iter(seen.items()))
+            if exchange_ts < final_to:
+                self._forgotten_to = max(self._forgotten_to, exchange_ts)
+            elif len(seen) <= EXEC_IDS_MOST:
                 break
             del seen[oldest]
 

@@ -215,7 +215,7 @@ class LegHistory:
         older, rest = self.steps[:count], self.steps[count:]
         ended = [row for row in self.rows if not any(row.covers(step) for step in rest)]
         self.before = replace(self, steps=older, rows=ended).held_now()
-        trades: list[Placed] = [step for step in older if step.exec_type is not ExecType.FUNDING]
+        trades: list[Placed] = [step for step in older if step.exec_type.moves_legs]
         for each in (*trades, *ended[-1:]):
             if not is_before(each, self.folded_to):
                 self.folded_to = Mark(each.exchange_ts, each.seq)

@@ -3,7 +3,7 @@
     ExchangeError            kind (what it is), outcome (whether the order it was about exists)
     ├─ TransientError        RATE_LIMIT, IP_BAN, RETRY: the same request may be sent again later, same orderLinkId
     ├─ UnresolvedError       AMBIGUOUS, DUPLICATE: ask by orderLinkId before anything else happens
-    ├─ RefusedError          RESYNC, NOT_FOUND, BALANCE, PARAM, NOOP: never send the same again unchanged
+    ├─ RefusedError          RESYNC, NOT_FOUND, BALANCE, PARAM, NOOP, SYMBOL: never send the same again unchanged
     ├─ AccountError          AUTH, HALT: stop opening and tell the operator
     └─ TruncatedListing      a listing was incomplete and has been discarded (kind AMBIGUOUS: nothing is known)
 
@@ -53,6 +53,8 @@ class ErrorKind(StrEnum):
     """The request is wrong as it stands: never send it unchanged."""
     NOOP = "noop"
     """It was so already; this counts as success."""
+    SYMBOL = "symbol"
+    """The symbol takes no such order now (reduce only, in delivery, not live): such orders wait, its state is read."""
     HALT = "halt"
     """The account or the symbol is restricted: stop opening and tell the operator."""
 
@@ -77,8 +79,11 @@ class ExchangeError(Exception):
 
     `ret_code` is Bybit's number (None when its application did not answer), `http_status` the HTTP status when that was
     not 200. `message` never holds a secret or a signature text. `outcome` says whether an order that was to be created
-    exists now; without one given it follows from `kind`.
+    exists now; without one given it follows from `kind`. With an IP_BAN nothing may be sent for `silence_s` seconds.
     """
+
+    silence_s = 600.0
+    """Bybit's rule, where no other figure is known."""
 
     def __init__(
         self,
@@ -138,6 +143,7 @@ _LEAVES: dict[ErrorKind, type[ExchangeError]] = {
     ErrorKind.BALANCE: RefusedError,
     ErrorKind.PARAM: RefusedError,
     ErrorKind.NOOP: RefusedError,
+    ErrorKind.SYMBOL: RefusedError,
     ErrorKind.AUTH: AccountError,
     ErrorKind.HALT: AccountError,
 }

@@ -9,9 +9,26 @@ from typing import Literal
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.exchange.requests import PublicTrade
 
-__all__ = ["ConnectionHealth", "ConnectionState", "Drained", "Gap", "PrivateEvent", "StreamHealth", "StreamKind"]
+__all__ = [
+    "ConnectionHealth",
+    "ConnectionState",
+    "Drained",
+    "Gap",
+    "OneWayPosition",
+    "PrivateEvent",
+    "StreamHealth",
+    "StreamKind",
+]
 
-PrivateEvent = OrderUpdateEvent | ExecutionEvent | PositionEvent | WalletEvent
+
+@dataclass(frozen=True, slots=True)
+class OneWayPosition:
+    """The exchange speaks of a one-way position of the symbol: it is not, or no longer, in hedge mode."""
+
+    symbol: str
+
+
+PrivateEvent = OrderUpdateEvent | ExecutionEvent | PositionEvent | WalletEvent | OneWayPosition
 StreamKind = Literal["public", "private"]
 
 

@@ -12,7 +12,7 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import RateLimit
 from gridbot.rolling_limit import RollingLimit
 
-__all__ = ["IP_BAN_S", "ORDERS_PER_S", "PAUSE_S", "WINDOW_S", "RateBudget"]
+__all__ = ["ORDERS_PER_S", "PAUSE_S", "WINDOW_S", "RateBudget"]
 
 ORDERS_PER_S = 10
 """The smallest quota an account can have, until an answer states the real one."""
@@ -20,8 +20,6 @@ WINDOW_S = 1.05
 """Bybit's second plus a margin, since requests travel at different speeds."""
 PAUSE_S = 1.0
 """How long an endpoint pauses after it answered "too many" (10006)."""
-IP_BAN_S = 600.0
-"""How long the address must send nothing after a 403 (Bybit's rule)."""
 
 
 class RateBudget:
@@ -50,7 +48,7 @@ class RateBudget:
         if error.kind is ErrorKind.RATE_LIMIT:
             self._limits[endpoint].block(now_s + PAUSE_S)
         elif error.kind is ErrorKind.IP_BAN:
-            self.ip_banned_until_s = now_s + IP_BAN_S
+            self.ip_banned_until_s = now_s + error.silence_s
 
     def _ban_left_s(self, now_s: float) -> float:
         return 0.0 if self.ip_banned_until_s is None else self.ip_banned_until_s - now_s

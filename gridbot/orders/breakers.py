@@ -2,7 +2,7 @@
 
 Each method that changes something returns the value after the event. A circuit and a failure run go round like this::
 
-    circuit of one key      closed ──(threshold failures within the window)──► open ──(cooldown over)──► closed
+    circuit of one key      closed ──(threshold failures within the window)──► open ──(cooldown, repair)──► closed
     failure run             counting ──(threshold failures in a row)──► cooling ──(cooldown over, success)──► counting
 
 What fails while a circuit is open or a run cools was sent before, or is a cancel, which neither holds back. It counts
@@ -11,7 +11,7 @@ for nothing: the next round begins at zero.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, Self, TypeVar
 
@@ -50,6 +50,10 @@ class Breaker(Generic[K]):
         opens = len(failures) >= self.threshold
         kept[key] = Circuit(open_until=now_s + self.cooldown_s) if opens else Circuit(failures)
         return replace(self, circuits=kept), opens
+
+    def closed(self, keys: Collection[K]) -> Self:
+        """Close these circuits and forget their failures: what they failed for is no more."""
+        return replace(self, circuits={key: circuit for key, circuit in self.circuits.items() if key not in keys})
 
     def is_open(self, key: K, now_s: float) -> bool:
         circuit = self.circuits.get(key)

@@ -15,6 +15,7 @@ from gridbot.orders.life_effects import (
     Log,
     ReadPositions,
     ReadWallet,
+    RestrictSymbol,
     RetryAt,
 )
 from gridbot.orders.life_events import CancelAnswered, Placed
@@ -140,6 +141,8 @@ def _consequences(order: TrackedOrder, error: ExchangeError, verdict: Verdict) -
         effects.append(ReadWallet())
     if verdict.auth:
         effects.append(CountAuthFailure(error))
+    if verdict.symbol:
+        effects.append(RestrictSymbol(order, error))
     if verdict.halt:
         effects.append(HaltStrategy(order, error))
     return effects

@@ -29,6 +29,7 @@ __all__ = [
     "ReadPositions",
     "ReadWallet",
     "Reconcile",
+    "RestrictSymbol",
     "RetryAt",
     "SendCancel",
     "SendCreate",
@@ -193,6 +194,14 @@ class DoubtLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class RestrictSymbol:
+    """The symbol takes no such order now: such orders wait, and its state is read."""
+
+    order: TrackedOrder
+    error: ExchangeError
+
+
+@dataclass(frozen=True, slots=True)
 class HaltStrategy:
     """The exchange refuses to trade; where the strategy was not halted before, `StrategyHalted` follows."""
 
@@ -220,6 +229,7 @@ Effect = (
     | CountAuthFailure
     | CountAuthSuccess
     | DoubtLeg
+    | RestrictSymbol
     | HaltStrategy
 )
 """A `Transition` is an effect too: record it."""

@@ -6,7 +6,8 @@ The log is the truth (`Transaction.realised` and `cost`)::
                  together within the limit ──► corrected, checked
                  above it ──► an alert; nothing is corrected until an operator says so
 
-One USDT or one percent of the equity, whichever is less: so much is no rounding, and no late execution either.
+One USDT or one percent of the equity, whichever is less: so much is no rounding, and no late execution either. What a
+dividend or a settlement brought does not count for the limit: lists of executions do not say it, so only the log does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from gridbot.core import ExecType
 from gridbot.core.execution_ledger import Ledger
 from gridbot.core.leg_history import UNIT
 from gridbot.exchange.requests import Transaction
@@ -28,12 +30,16 @@ MOST_OF_EQUITY = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An execution of which something else is recorded: the exchange's figures (USDT), and what they add to ours."""
+    """An execution of which something else is recorded: the exchange's figures (USDT), and what they add to ours.
+
+    `is_news`: nobody had said what it realised, and it cannot be worked out.
+    """
 
     exec_id: str
     realised: Decimal
     fee: Decimal
     net: Decimal
+    is_news: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,8 @@ class Findings:
 
     @property
     def amount(self) -> Decimal:
-        """USDT by which the records are off, each execution by itself."""
-        return sum((abs(difference.net) for difference in self.differences), ZERO)
+        """USDT by which the records are off, each execution by itself; without what is only news."""
+        return sum((abs(difference.net) for difference in self.differences if not difference.is_news), ZERO)
 
 
 def findings(rows: Iterable[Transaction], ledger: Ledger) -> Findings:
@@ -66,7 +72,8 @@ def findings(rows: Iterable[Transaction], ledger: Ledger) -> Findings:
         if ours is not None:
             realised, fee = row.realised, row.cost
             if max(abs(realised - ours.realised), abs(fee - ours.fee)) >= UNIT:
-                differences.append(Difference(row.exec_id, realised, fee, realised - fee - ours.net))
+                untold = not ours.final and not (ours.exec_type.moves_legs or ours.exec_type is ExecType.FUNDING)
+                differences.append(Difference(row.exec_id, realised, fee, realised - fee - ours.net, untold))
         elif row.is_of_execution and ledger.is_new(row.exec_id):
             unknown.append(row.exec_id)
     return Findings(tuple(differences), tuple(unknown), up_to_ms)

@@ -9,7 +9,8 @@ from gridbot.orders.order import IllegalTransition, TrackedOrder
 
 __all__ = ["FINISHED_KEPT", "OrderIndex"]
 
-FINISHED_KEPT = 2_000
+FINISHED_KEPT = 500
+"""As many as the exchange lists closed ones beside the open orders."""
 
 
 class OrderIndex:

@@ -52,6 +52,7 @@ class Verdict:
     refresh_wallet: bool = False
     auth: bool = False
     halt: bool = False
+    symbol: bool = False
 
 
 _PLACE: dict[ErrorKind, Verdict] = {
@@ -66,6 +67,7 @@ _PLACE: dict[ErrorKind, Verdict] = {
     ErrorKind.NOT_FOUND: Verdict(Next.REJECT, breaker=True),
     ErrorKind.PARAM: Verdict(Next.REJECT, breaker=True),
     ErrorKind.NOOP: Verdict(Next.LOOK_UP),
+    ErrorKind.SYMBOL: Verdict(Next.REJECT, symbol=True),
     ErrorKind.HALT: Verdict(Next.REJECT, halt=True),
 }
 
@@ -81,6 +83,7 @@ _CANCEL: dict[ErrorKind, Verdict] = {
     ErrorKind.NOT_FOUND: Verdict(Next.LOOK_UP),
     ErrorKind.PARAM: Verdict(Next.LOOK_UP),
     ErrorKind.NOOP: Verdict(Next.LOOK_UP),
+    ErrorKind.SYMBOL: Verdict(Next.LOOK_UP),
     ErrorKind.HALT: Verdict(Next.KEEP),
 }
 

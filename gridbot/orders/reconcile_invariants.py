@@ -62,7 +62,11 @@ def applied_once_in_order(effects: Sequence[Effect], ledger: Ledger) -> list[str
     """Executions are counted once each, and within an answer as the exchange made them."""
     rows = [effect.execution for effect in effects if isinstance(effect, ApplyExecution)]
     ids = [row.exec_id for row in rows if row.exec_id]
-    wrong = [f"{exec_id} is applied and was counted before" for exec_id in ids if not ledger.is_new(exec_id)]
+    wrong = [
+        f"{row.exec_id} is applied and was counted before"
+        for row in rows
+        if not ledger.is_new(row.exec_id, row.exchange_ts)
+    ]
     if len(set(ids)) < len(ids):
         wrong.append(f"an execution is applied twice: {ids}")
     times = [row.exchange_ts for row in rows]
@@ -161,7 +165,7 @@ def is_covered(state: ReconcileState, made: Iterable[ExecutionEvent], ledger: Le
     return [
         f"{row.exec_id} at {row.exchange_ts} is not counted, and paging begins at {begin_ms}"
         for row in made
-        if row.exchange_ts < begin_ms and ledger.is_new(row.exec_id)
+        if row.exchange_ts < begin_ms and ledger.is_new(row.exec_id, row.exchange_ts)
     ]
 
 

@@ -93,7 +93,7 @@ class Turn:
         seen: set[str] = set()
         fresh = []
         for row in sorted(rows, key=lambda row: row.exchange_ts):
-            if self.view.ledger.is_new(row.exec_id) and row.exec_id not in seen:
+            if self.view.ledger.is_new(row.exec_id, row.exchange_ts) and row.exec_id not in seen:
                 fresh.append(row)
                 seen.update({row.exec_id} - {""})
         self.effects += [ApplyExecution(row) for row in fresh]

@@ -48,6 +48,8 @@ class ShadowVenue:
         self._ids = f"shadow-{run_id}-{instrument.symbol}"  # unique in the account: the ledger counts an id once
         self._ticker: TickerEvent | None = None
         self._count = 0
+        self._seq = 0
+        """Sequence number of the newest execution: begins with its time (ms), so that it grows over restarts, too."""
 
     def restore(self, direction: Direction, size: Decimal, entry: Decimal | None) -> None:
         """Start from a leg that an earlier run had."""
@@ -139,6 +141,7 @@ class ShadowVenue:
         order: TrackedOrder | None = None,
     ) -> ExecutionEvent:
         self._count += 1
+        self._seq = max(self._seq + 1, exchange_ts)
         self._account.earn(-fee, exchange_ts)
         return ExecutionEvent(
             symbol=self._symbol,
@@ -153,7 +156,7 @@ class ShadowVenue:
             closed_size=closed_size,
             exec_type=exec_type,
             exchange_ts=exchange_ts,
-            seq=self._count,
+            seq=self._seq,
         )
 
 

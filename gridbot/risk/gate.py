@@ -24,6 +24,7 @@ from gridbot.risk.gate_state import (
     LevelKey,
     Refused,
     StreamAlive,
+    TermsRepaired,
     WalletSeen,
     step,
 )
@@ -137,6 +138,10 @@ class Gate:
         `ticks` is the level it was wanted for, where it may have another price now.
         """
         return self._step(Refused(level_key(order, ticks)), now_s)
+
+    def repaired(self, strategy: str) -> None:
+        """What the exchange refused the strategy's orders for was set right: its levels need not wait."""
+        self._step(TermsRepaired(strategy))
 
     def auth_failed(self, now_s: float) -> bool:
         """The exchange did not accept our key; True when this failure starts a cooldown."""

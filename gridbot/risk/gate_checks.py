@@ -6,6 +6,7 @@ also the first one an operator has to remove. Its `Verdict` has the changes as v
 
     check         refuses with                                                    strategy  retry  close
     _may_trade    what `holds` says, in its order; auth_cooldown, stale_price        ×        ×
+    _symbol       not_trading, or for an open: reduce_only                         ×        ×
     _level        level_taken                                                        ×
     _band         outside_price_band                                                 ×        ×
     _breaker      breaker_open                                                       ×        ×
@@ -33,6 +34,7 @@ from gridbot.risk.gate_state import Change, GateState, Promise, Verdict
 from gridbot.risk.holds import refusal_of
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import StrategyRiskState
+from gridbot.risk.symbol_state import Allows
 
 __all__ = ["CHECKS", "STALE_PRICE_S", "AccountView", "Check", "admit"]
 
@@ -100,6 +102,18 @@ def _may_trade(
     if view.last_price is None or view.price_s is None or now_s - view.price_s > STALE_PRICE_S:
         return Refusal.STALE_PRICE
     return None
+
+
+def _symbol(
+    state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
+) -> Refusal | None:
+    """What the exchange lets one do with the symbol, and with a leg whose risk it has cut."""
+    allows = view.symbol_watch.state.allows
+    if allows is Allows.NOTHING:
+        return Refusal.NOT_TRADING
+    if proposal.reduce_only or (allows is Allows.ALL and not view.legs[proposal.direction].reduce_only):
+        return None
+    return Refusal.REDUCE_ONLY
 
 
 def _level(
@@ -214,6 +228,7 @@ _TRADING = frozenset({Producer.STRATEGY, Producer.RETRY})
 
 CHECKS = (
     Check(_may_trade, _TRADING),
+    Check(_symbol, _TRADING),
     Check(_level, _STRATEGY),
     Check(_band, _TRADING),
     Check(_breaker, _TRADING),

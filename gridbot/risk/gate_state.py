@@ -4,7 +4,7 @@
 
     proposal ──gate_checks.admit──► Verdict ──step──► funds promised, attempt counted, caps warned
 
-    level    closed ──Refused: too many in a while──► open ──time──► closed
+    level    closed ──Refused: too many in a while──► open ──time, TermsRepaired──► closed
     our key  good ──AuthFailed: too many in a row──► cooling ──time, Accepted──► good
     funds    unknown ──WalletSeen──► fresh ──time──► old ──WalletSeen, StreamAlive──► fresh
     account  free ──Stop, Latch──► held ──Resume (a latch only)──► free
@@ -14,13 +14,15 @@
     Verdict               funds, attempts and warnings, as it says           CapWarned for each cap that warns now
     Accepted              a row of key failures ends, and its cooldown
     Refused               the circuit of the level (`Breaker`)               BreakerOpened, if it opens
+    TermsRepaired         the circuits of a strategy's levels
     AuthFailed            the row of key failures (`FailureRun`)             CooldownBegun, if it is long enough
     WalletSeen            figures and promises, unless ours are newer
     StreamAlive           the figures are as good as new
     Stop, Latch, Resume   what holds the account (`holds`)                   HoldsChanged, if something did
 
 The exchange accepts a PostOnly order that would take, and cancels it a few ms later (docs/bybit.md 3.4). So an
-acceptance proves that our key is good, and says nothing about the level: its circuit is closed by time alone.
+acceptance proves that our key is good, and says nothing about the level: its circuit is closed by time, or because what
+the exchange refused its orders for was set right.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ __all__ = [
     "Promise",
     "Refused",
     "StreamAlive",
+    "TermsRepaired",
     "Verdict",
     "WalletSeen",
     "step",
@@ -123,6 +126,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class TermsRepaired:
+    """What the exchange refused the orders of a strategy for was set right."""
+
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
 class AuthFailed:
     """The exchange did not accept our key."""
 
@@ -139,7 +149,19 @@ class StreamAlive:
     """The private stream works: what it did not push has not changed."""
 
 
-Event = Verdict | Enrolled | Accepted | Refused | AuthFailed | WalletSeen | StreamAlive | Stop | Latch | Resume
+Event = (
+    Verdict
+    | Enrolled
+    | Accepted
+    | Refused
+    | TermsRepaired
+    | AuthFailed
+    | WalletSeen
+    | StreamAlive
+    | Stop
+    | Latch
+    | Resume
+)
 
 
 # ---------------------------------------------------------------------- effects
@@ -182,6 +204,9 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
         case Refused(level=level):
             breaker, opens = state.breaker.failed(level, now_s)
             return state._replace(breaker=breaker), (BreakerOpened(level),) if opens else ()
+        case TermsRepaired(strategy=strategy):
+            levels = {level for level in state.breaker.circuits if level[0] == strategy}
+            return state._replace(breaker=state.breaker.closed(levels)), ()
         case AuthFailed():
             auth, begins = state.auth.failed(now_s)
             until_s = auth.until_s if begins else None

@@ -12,8 +12,9 @@ hold single prices back; this says that nothing passes at all, why, and what can
     event      what changes                                        effect
     Refused    one more in the row of the lane                     ReadTerms, unless what was refused passes by itself
     Accepted   the row ends                                        -
+    Repaired   all rows of the strategy end                        -
 
-Refusals that have an alert of their own are not counted: key, ban and halt (`UNCOUNTED`).
+Refusals that have an alert of their own are not counted: key, ban, halt, the state of the symbol (`UNCOUNTED`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ __all__ = [
     "Passage",
     "ReadTerms",
     "Refused",
+    "Repaired",
     "Row",
     "blocked",
     "step",
@@ -50,7 +52,7 @@ FORGOTTEN_S = 300.0
 """A lane of which nothing was refused for so long is not held to be shut: nothing is wanted of it any more."""
 REDUCE_ONLY_ZERO = 110017
 NOTHING: Mapping[Direction, str] = {}
-UNCOUNTED = frozenset({ErrorKind.IP_BAN, ErrorKind.AUTH, ErrorKind.HALT})
+UNCOUNTED = frozenset({ErrorKind.IP_BAN, ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.SYMBOL})
 PASSING = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.RETRY, ErrorKind.AMBIGUOUS, ErrorKind.DUPLICATE, ErrorKind.NOOP})
 """What may pass by itself, or may have taken effect."""
 
@@ -110,7 +112,14 @@ class Accepted:
     lane: Lane
 
 
-Event = Refused | Accepted
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What the exchange refused a strategy's orders for was set right."""
+
+    strategy: str
+
+
+Event = Refused | Accepted | Repaired
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,8 @@ class ReadTerms:
 
 def step(state: Passage, event: Event, now_s: float) -> tuple[Passage, list[ReadTerms]]:
     """Apply an event at `now_s` (monotonic seconds)."""
+    if isinstance(event, Repaired):
+        return Passage({lane: row for lane, row in state.lanes.items() if lane.strategy != event.strategy}), []
     lane = event.lane
     known = state.lanes.get(lane)
     if isinstance(event, Accepted):

@@ -16,6 +16,8 @@ class Refusal(StrEnum):
     HALTED = "halted"
     AUTH_COOLDOWN = "auth_cooldown"
     STALE_PRICE = "stale_price"
+    NOT_TRADING = "not_trading"
+    REDUCE_ONLY = "reduce_only"
     LEVEL_TAKEN = "level_taken"
     PRICE_BAND = "outside_price_band"
     BREAKER_OPEN = "breaker_open"

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from gridbot.core import Direction, TickerEvent
+from gridbot.core import Direction, Instrument, TickerEvent
 from gridbot.orders.book import OrderBook
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.caps import Caps
 from gridbot.risk.holds import DURABLE, NOT_READY, Event, Halt, Hold, Holds, NotReady, Pause, Ready, Resume, Who, step
+from gridbot.risk.symbol_state import Allows
+from gridbot.risk.symbol_watch import SymbolWatch
 
 __all__ = ["Leg", "StrategyRiskState"]
 
@@ -25,13 +27,15 @@ ZERO = Decimal(0)
 class Leg:
     """One position as the gate needs it: base coin, USDT.
 
-    `unsure` is set when the exchange contradicts our size (110017); only a fresh reading clears it.
+    `unsure` is set when the exchange contradicts our size (110017); only a fresh reading clears it. `reduce_only`: the
+    exchange has cut the leg's risk tier (`isReduceOnly`) and lets it only become smaller.
     """
 
     size: Decimal = ZERO
     entry_price: Decimal | None = None
     leverage: Decimal | None = None
     unsure: bool = False
+    reduce_only: bool = False
 
 
 @dataclass(slots=True)
@@ -55,11 +59,14 @@ class StrategyRiskState:
     price_s: float | None = None
     holds: Holds = NOT_READY
     band: BandWatch = field(init=False)
+    symbol_watch: SymbolWatch = field(init=False)
     epoch: int = 0
     """Grows whenever a leg or the wallet changes: an order that was refused because of them may pass now."""
 
     def __post_init__(self) -> None:
         self.band = BandWatch(self.book.instrument)
+        self.symbol_watch = SymbolWatch(self.book.instrument)
+        self.symbol_watch.look(self.wall_ms(), 0.0)
 
     @property
     def ready(self) -> bool:
@@ -99,6 +106,22 @@ class StrategyRiskState:
     def money_changed(self) -> None:
         """The wallet changed: sizes and caps may have, too."""
         self.epoch += 1
+
+    def listed(self, instrument: Instrument) -> None:
+        """The exchange's rules of the symbol were read; `look` applies them."""
+        self.symbol_watch.listed(instrument)
+
+    def restricted(self, ret_code: int | None, error: str, now_s: float) -> None:
+        """The exchange has refused an order because of the state of the symbol."""
+        self.symbol_watch.refused(ret_code, error, now_s)
+
+    def look(self, now_s: float) -> None:
+        """A second has passed: what the exchange lets one do with the symbol may have changed."""
+        self.symbol_watch.look(self.wall_ms(), now_s)
+
+    def may_open(self, direction: Direction) -> bool:
+        """Whether the exchange lets the leg become larger."""
+        return self.symbol_watch.state.allows is Allows.ALL and not self.legs[direction].reduce_only
 
     # ------------------------------------------------------------------ holds
 

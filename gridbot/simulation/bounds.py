@@ -38,7 +38,6 @@ def _limits() -> dict[str, int]:
     executions, finished = execution_ledger.EXEC_IDS_KEPT + AT_REST, order_index.FINISHED_KEPT
     return {
         "Ledger._seen": executions,
-        "StateFile.on_disk[]": executions,
         "AccountLegs._steps": 4 * account_legs.STEPS_MOST,
         "LegHistory.steps": account_legs.STEPS_MOST,
         "OrderIndex.finished": finished,

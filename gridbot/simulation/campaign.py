@@ -16,6 +16,7 @@ from gridbot.simulation.reverts import reverted
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import draw_plan
+from gridbot.simulation.stage import Result
 
 __all__ = ["Outcome", "Summary", "run_seed", "run_seeds"]
 
@@ -68,8 +69,12 @@ def run_seed(
     _freeze()
     plan = draw_plan(seed, minutes * 60, dense=dense)
     started_s = time.process_time()
-    with reverted(without):
-        result = run_plan(plan, until=until)
+    result = Result(plan)
+    try:
+        with reverted(without):
+            result = run_plan(plan, until=until)
+    except Exception as error:  # noqa: BLE001 - a campaign goes on, and names the seed
+        result.findings.append(Finding("bounded", f"the run itself ended by {type(error).__name__}: {error}"))
     took_s = time.process_time() - started_s
     return Outcome(seed, result.simulated_s, took_s, result.counts, result.findings)
 

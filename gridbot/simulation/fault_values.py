@@ -31,6 +31,7 @@ class FaultKind(StrEnum):
     SLOW_DISK = "slow_disk"
     STALL = "stall"
     HAND_MODE = "hand_mode"
+    CHARGES = "charges"
     BAND = "band"
     OLD_LISTING = "old_listing"
     STRANGE_ROWS = "strange_rows"
@@ -54,6 +55,8 @@ class FaultKind(StrEnum):
     GAP = "gap"
     WICK = "wick"
     HAND_COVER = "hand_cover"
+    STRANGE_EXECUTION = "strange_execution"
+    COIN_FRAME = "coin_frame"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
+from gridbot.simulation import strange_money
 from gridbot.simulation.odd_answers import strange_row
 from gridbot.simulation.run_faults import Fault, FaultKind
 from gridbot.simulation.scene import PRICES, TICKS
@@ -305,6 +306,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.GAP: _gap,
     FaultKind.WICK: _wick,
     FaultKind.HAND_COVER: _hand_cover,
+    **strange_money.BEGIN,
 }
 """Each returns whether it did anything."""
 
@@ -316,5 +318,6 @@ ENDINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.OLD_LISTING: _catch_up,
     FaultKind.STRANGE_ROWS: _known_rows,
     FaultKind.UNLISTED: _listed,
+    **strange_money.END,
 }
 """What ends with a fault that lasts, if it did anything."""

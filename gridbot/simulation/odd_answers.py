@@ -1,4 +1,4 @@
-"""What the exchange says beside the truth while a fault lasts: old listings, rows with unknown values, no such symbol."""
+"""What the exchange says beside the truth while a fault lasts: old listings, unknown values, symbols that are gone."""
 
 from __future__ import annotations
 
@@ -60,13 +60,10 @@ def strange_row(symbol: str, how: str, now_ms: int) -> tuple[str, str, Row]:
     """(path, topic, row) with a value that nobody knows."""
     path = STRANGE_PATHS[how]
     times = {name: str(now_ms) for name in ("createdTime", "updatedTime", "execTime")}
-    row = {
-        **{"symbol": symbol, "side": "Buy", "positionIdx": 1, "orderType": "Limit", "orderStatus": "New"},
-        **{"orderId": f"strange-{how}", "orderLinkId": "", "price": "1", "qty": "1", "leavesQty": "1"},
-        **{"execId": f"strange-{how}", "execType": "Trade", "execPrice": "1", "execQty": "1", "execFee": "0"},
-        **{"size": "1", "entryPrice": "1", "avgPrice": "1", "seq": 1},
-        **times,
-    }
+    words = {"symbol": symbol, "side": "Buy", "orderType": "Limit", "orderStatus": "New", "execType": "Trade"}
+    ids = {"orderId": f"strange-{how}", "execId": f"strange-{how}", "orderLinkId": "", "positionIdx": 1, "seq": 1}
+    ones = ("price", "qty", "leavesQty", "execPrice", "execQty", "size", "entryPrice", "avgPrice")
+    row = {**words, **ids, **dict.fromkeys(ones, "1"), **times}
     odd = {"status": {"orderStatus": "Frozen"}, "side": {"side": "Hold"}, "leg": {"positionIdx": 7}}
     return path, STRANGE_TOPICS[path], {**row, **odd.get(how, {"qty": "many"})}
 

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+from gridbot.bybit import parse_account
+from gridbot.bybit.parse_costs import Costs
+from gridbot.bybit.raw_fields import or_zero
 from gridbot.bybit.rest import BybitRest
-from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent, PositionEvent
+from gridbot.core import ExecType, ExecutionEvent, Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.leg_history import LegHistory, Stated, Step
+from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.execution.executor import Executor
 from gridbot.orders import life, life_moves, reconcile, reconcile_legs, reconcile_look_ups
 from gridbot.orders.book import OrderBook
@@ -30,7 +34,7 @@ from gridbot.orders.reconcile_words import Adjust, AskExecutions
 from gridbot.simulation import reverts_of_words as words
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
-from gridbot.worker import order_manager
+from gridbot.worker import order_manager, strategy_runner
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -179,7 +183,29 @@ def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
 
+def _book_all_as_trades() -> AbstractContextManager[Any]:
+    """Whatever is no funding opens or closes a leg."""
+    return patch.object(ExecType, "moves_legs", property(lambda kind: kind is not ExecType.FUNDING))
+
+
+def _take_each_fee_for_usdt() -> AbstractContextManager[Any]:
+    """And leave taxes out."""
+    return patch.object(parse_account, "costs_of", lambda row: Costs(or_zero(row, "execFee"), SETTLE_COIN))
+
+
+def _pause_for_nothing() -> AbstractContextManager[Any]:
+    return patch.object(strategy_runner, "unusual", lambda execution: None)
+
+
 REVERTS: dict[str, Revert] = {
+    "trades-only": Revert("Only known trades move a leg.", ("money",), 1, _book_all_as_trades),
+    "fees-by-coin": Revert("Taxes count, and a fee in MNT is no USDT.", ("money",), 7, _take_each_fee_for_usdt),
+    "pause-unknown": Revert(
+        "What may have moved a leg in a way that nobody knows pauses its strategy.",
+        ("halted-sends-nothing",),
+        1,
+        _pause_for_nothing,
+    ),
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "own-by-id": Revert(
         "The id says whose an order is, whatever its price and today's tick size.",

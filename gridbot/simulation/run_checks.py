@@ -20,6 +20,7 @@ shadow-is-fresh         the funds of shadow strategies are as fresh as those of 
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ __all__ = [
     "liquidation_pauses",
     "mode_is_ours",
     "money_by_execution",
+    "money_of_coins",
     "money_of_legs",
     "money_of_totals",
     "no_unknown_order",
@@ -45,6 +47,10 @@ __all__ = [
 
 EXACT = Decimal("1e-8")
 SHADOW_BEHIND_S = 1.0
+PAUSING = frozenset({"BustTrade", "Delivery", "MovePosition", "ReverseSplitSettle", "SpinOff"})
+"""Executions after which a strategy trades no more until an operator says so."""
+MONEY_ONLY = frozenset({"Dividend", "Settle", "SessionSettlePnL"})
+"""Those after which it does, unless they took a part of a leg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,9 @@ def liquidation_pauses(made: Iterable[Execution], held: Mapping[str, bool], resu
     """`held` says of each symbol that a strategy trades whether it is paused or halted; an operator resumed last at
     `resumed_ms`."""
     return [
-        f"{execution.symbol} was liquidated ({execution.exec_id}), and its strategy is not paused"
+        f"{execution.symbol}: {execution.exec_type} ({execution.exec_id}), and its strategy is not paused"
         for execution in made
-        if execution.exec_type == "BustTrade"
+        if (execution.exec_type in PAUSING or (execution.exec_type in MONEY_ONLY and execution.closed_size))
         and execution.time_ms > resumed_ms
         and not held.get(execution.symbol, True)
     ]
@@ -148,13 +154,26 @@ def money_by_execution(
             continue
         for name, theirs, ours in (
             ("realised", execution.realised, record.realised_pnl + realised[execution.exec_id]),
-            ("fee", execution.fee, record.fee + fees[execution.exec_id]),
+            ("fee", execution.cost, record.fee + fees[execution.exec_id]),
         ):
             if abs(theirs - ours) > EXACT:
                 found.append(
                     f"{execution.exec_id} {execution.symbol} {record.direction} {execution.side} {execution.qty} @ "
                     f"{execution.price}: {name} {ours:f}, the exchange has {theirs:f}"
                 )
+    return found
+
+
+def money_of_coins(made: Iterable[Execution], recorded: Sequence[ExecutionRecord]) -> list[str]:
+    """What other coins than USDT were charged, of each execution that both have."""
+    by_id = {record.exec_id: record for record in recorded}
+    found = []
+    for execution in made:
+        record = by_id.get(execution.exec_id)
+        theirs = {} if execution.fee_coin == "USDT" else {execution.fee_coin: execution.fee}
+        ours = {} if record is None else {c: Decimal(fee) for c, fee in json.loads(record.other_fees or "{}").items()}
+        if record is not None and ours != theirs:
+            found.append(f"{execution.exec_id}: other coins were charged {ours}, the exchange has {theirs}")
     return found
 
 

@@ -33,6 +33,8 @@ STATE_FILES = ("holds", "latch", "ledger", "generation", "run")
 SPOILED = ("torn", "empty", "garbled")
 TOPICS = ("order", "execution", "position", "wallet", "")
 CODES = (10006, 10016, 10000)
+STRANGE_WORDS = ("Dividend", "Settle", "SessionSettlePnL", "Delivery", "MovePosition", "ReverseSplitSettle", "SpinOff")
+"""Types of executions that no order makes; the last is in no table of ours."""
 CREATE_CODES = (10001, 110003, 110017, 110094, 170193, 181001)
 """With which the exchange refuses every create for a while; the last is in no table of ours."""
 
@@ -165,6 +167,7 @@ LONGEST_CHANCE = 0.05
 LONGEST_S = (600.0, 1200.0)
 AFTER_S = 30.0
 TERMS_CHANCE = 0.3
+MONEY_CHANCE = 0.25
 HELD_CHANCE = 0.1
 REFUSED_CHANCE = 0.08
 
@@ -193,6 +196,7 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
     drawn.sort(key=lambda item: item[1])
     drawn += _terms_change(seed, length_s)  # numbered last, as is what follows
     drawn += drawn_apart(seed, length_s)
+    drawn += _strange_money(seed, length_s)
     drawn += (longest := _longest_outage(seed, length_s))
     length_s = max([length_s, *(at_s + for_s + AFTER_S for _, at_s, for_s, _ in longest)])
     faults = [
@@ -221,6 +225,29 @@ def _terms_change(seed: int, length_s: float) -> list[tuple[FaultKind, float, fl
     ]
     if rng.random() < 0.8:
         drawn.append((FaultKind.DEATH, at_s, 0.0, {**_death(rng, length_s)[1], "steps": 1, "away_s": away_s}))
+    return drawn
+
+
+def _strange_money(seed: int, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """Executions that are no trades, taxes and fees in another coin, wallet frames without USDT; drawn apart, too."""
+    rng = random.Random(f"money:{seed}")
+    drawn: list[tuple[FaultKind, float, float, What]] = []
+    if rng.random() < MONEY_CHANCE:
+        for _ in range(rng.randint(1, 3)):
+            what: What = {
+                "word": rng.choice(STRANGE_WORDS),
+                "moves": rng.choice(("yes", "no")),
+                "pick": rng.random(),
+                "part": rng.choice(("0.3", "1")),
+                "money": rng.choice(("12.5", "-0.75", "3")),
+            }
+            drawn.append((FaultKind.STRANGE_EXECUTION, rng.uniform(0.1, 1.0) * length_s, 0.0, what))
+    if rng.random() < MONEY_CHANCE:
+        at_s = rng.uniform(0.0, 0.8) * length_s
+        charges: What = {"tax": rng.choice(("0", "0.18", "0.05")), "coin": rng.choice(("USDT", "MNT"))}
+        drawn.append((FaultKind.CHARGES, at_s, rng.uniform(0.1, 1.0) * (length_s - at_s), charges))
+    if rng.random() < MONEY_CHANCE:
+        drawn += [(FaultKind.COIN_FRAME, rng.uniform(0.0, 1.0) * length_s, 0.0, {}) for _ in range(3)]
     return drawn
 
 

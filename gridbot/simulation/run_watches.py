@@ -113,4 +113,6 @@ class FollowWatch:
         since_s = max(self._network.trouble_s, done_s, self._since_s or now_s)
         self._since_s = since_s
         if now_s - since_s > FOLLOWED_S and not self._network.struck[FaultKind.BAN]:
-            self._find("account-is-followed", f"not compared with the exchange for {FOLLOWED_S:.0f} s, without a reason")
+            self._find(
+                "account-is-followed", f"not compared with the exchange for {FOLLOWED_S:.0f} s, without a reason"
+            )

@@ -23,8 +23,13 @@ LIMITED_CHANCE = 0.12
 SHADOW_CHANCE = 0.12
 """Of a shadow strategy, as often alone as beside the live ones."""
 SHADOW: dict[str, Any] = {
-    **{"strat_id": "sol", "account": ACCOUNT, "symbol": "SOLUSDT", "shadow_mode": True},
-    **{"grid_count": 20, "grid_step": 0.1, "amount": "q1"},
+    "strat_id": "sol",
+    "account": ACCOUNT,
+    "symbol": "SOLUSDT",
+    "shadow_mode": True,
+    "grid_count": 20,
+    "grid_step": 0.1,
+    "amount": "q1",
 }
 AMOUNTS = {"BTCUSDT": ("q0.01", "q0.003", "100"), "ETHUSDT": ("q0.2", "80")}
 

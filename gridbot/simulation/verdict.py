@@ -278,6 +278,8 @@ class Verdict:
             self.find("executions-once", text)
         for text in run_checks.money_by_execution(account.executions, recorded, corrections):
             self.find("money", text)
+        for text in run_checks.money_of_coins(account.executions, recorded):
+            self.find("money", text)
         for text in run_checks.link_id_once([*account.open.values(), *account.closed.values()]):
             self.find("link-id-once", text)
         stage.result.counts["fills"] += sum(execution.exec_type == "Trade" for execution in account.executions)

@@ -38,8 +38,8 @@ class StateFile:
     def __init__(self, files: Files, name: str) -> None:
         self._files = files
         self._name = name
-        self.on_disk: dict[str, Any] | None = None
-        """The newest document that is known to be safe."""
+        self.on_disk: dict[str, int] | None = None
+        """The whole numbers of the newest document that is known to be safe; the rest of it may be large."""
 
     def __str__(self) -> str:
         return str(self._files.path(self._name))
@@ -50,12 +50,13 @@ class StateFile:
         if raw is None:
             return None
         try:
-            self.on_disk = _decode(raw)
+            document = _decode(raw)
         except ValueError as error:
             aside = self._files.set_aside(self._name)
             log.warning("%s cannot be read (%s); kept as %s, starting without it", self, error, aside)
             return None
-        return self.on_disk
+        self.on_disk = _numbers(document)
+        return document
 
     def save(self, document: dict[str, Any], safe: Callable[[], None] = lambda: None) -> None:
         """Write soon. Never blocks, never raises; a failure is an alert and tried again.
@@ -63,9 +64,10 @@ class StateFile:
         `safe` is called, in any thread, when this document is on the disk.
         """
         data = orjson.dumps(document)  # now: the caller may change its document afterwards
+        numbers = _numbers(document)
 
         def written() -> None:
-            self._is_safe(document)
+            self.on_disk = numbers
             safe()
 
         self._files.write_soon(self._name, lambda: data, written)
@@ -73,10 +75,7 @@ class StateFile:
     def save_now(self, document: dict[str, Any]) -> None:
         """Write before going on, for start and stop. Raises OSError."""
         self._files.write(self._name, orjson.dumps(document))
-        self._is_safe(document)
-
-    def _is_safe(self, document: dict[str, Any]) -> None:
-        self.on_disk = document
+        self.on_disk = _numbers(document)
 
 
 class StopFile:
@@ -93,9 +92,9 @@ class StopFile:
         """What `read` makes of the document; None only when there is neither a file nor a record of it.
 
         Raises Unreadable for a file that the disk does not give, that is torn, or that `read` refuses by a KeyError,
-        TypeError, ValueError, AttributeError or ArithmeticError, when the journal does not have the document. The file
-        stays, so the next start cannot take it for none either; a copy is kept beside it, because the next save
-        replaces it.
+        TypeError, ValueError, AttributeError or ArithmeticError, when the journal does not have the document, or may
+        have lost a newer one. The file stays, so the next start cannot take it for none either; a copy is kept beside
+        it, because the next save replaces it.
         """
         try:
             document = self._states.load(self._name)
@@ -105,6 +104,8 @@ class StopFile:
             raise self._unreadable(str(error)) from error
         if document is None:
             return None
+        if doubt := self._states.doubt(self._name):
+            raise self._unreadable(doubt)
         try:
             return read(document)
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -121,6 +122,10 @@ class StopFile:
             if raw is not None:
                 files.write_soon(f"{self._name}.bad", lambda: raw)
         return Unreadable(f"{self} cannot be read ({text}; a copy is kept as {self._name}.bad)")
+
+
+def _numbers(document: dict[str, Any]) -> dict[str, int]:
+    return {name: value for name, value in document.items() if type(value) is int}
 
 
 def _decode(raw: bytes) -> dict[str, Any]:

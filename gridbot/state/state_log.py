@@ -10,8 +10,11 @@ journal that takes nothing must not lose a pause::
     start: newest of file and record ──► what came after it is in the journal behind it
 
 So a death between any two writes loses nothing that was acted upon, and a file that is torn, older or missing is made
-good from the journal as far as that reaches. A document carries its record's number as `seq`. A file without one was
-written by a version that had no such records, later than any record that is there: then the file counts.
+good from the journal as far as that reaches. If the journal's end is torn as well, its newest record of an unreadable
+file may not be the newest that there was: what stops orders is then in doubt (`doubt`).
+
+A document carries its record's number as `seq`. A file without one was written by a version that had no such records,
+later than any record that is there: then the file counts.
 """
 
 from __future__ import annotations
@@ -51,6 +54,8 @@ class StateLog:
         """Number of the newest document that is known to be in the file."""
         self._waiting: set[str] = set()
         """Documents that are newer than what the disk was given."""
+        self._doubts: dict[str, str] = {}
+        """What is wrong with the file of a document that the journal may have had a newer record of."""
         self._after: dict[str, list[tuple[int, ExecutionEvent]]] = {}
         """Executions by strategy that the journal has behind the newest document about it."""
 
@@ -72,7 +77,8 @@ class StateLog:
             seq = 0 if saved is None else saved.get("seq")
             if saved is None or (type(seq) is int and seq < logged["seq"]):
                 self._in_file[name] = seq or 0
-                self._waiting.add(name)
+                if name not in self._doubts:
+                    self._waiting.add(name)
             else:
                 self._take(name, saved)
         self.release()
@@ -90,6 +96,13 @@ class StateLog:
             self._take(name, saved)
         return self._newest[name]
 
+    def doubt(self, name: str) -> str:
+        """Why `load` may not give the newest document of that name; empty when it does.
+
+        The file stays as it is until there is a newer document.
+        """
+        return self._doubts.get(name, "")
+
     def executions_after(self, strat_id: str, seq: int) -> list[ExecutionEvent]:
         """Executions of a strategy that an earlier life counted after the record `seq`, in the order of counting."""
         return [execution for number, execution in self._after.get(strat_id, ()) if number > seq]
@@ -100,6 +113,8 @@ class StateLog:
         except (OSError, ValueError) as error:
             where = self.files.path(name)
             log.warning("%s cannot be read (%s); going on from record %d of the journal", where, error, logged["seq"])
+            if self._recorder.journal.damages:
+                self._doubts[name] = f"{error}, and the journal has lost records"
             return None
 
     def _take(self, name: str, saved: Document) -> None:
@@ -125,6 +140,7 @@ class StateLog:
         # Without room in memory there is no record; then the document counts as of the last one.
         seq = self._recorder.record(StateRecord(name=name, document=text)) or self._recorder.last_seq
         self._newest[name] = {**document, "seq": seq}
+        self._doubts.pop(name, None)
         self._in_file.setdefault(name, seq - 1)
         self._waiting.add(name)
         if at_once:

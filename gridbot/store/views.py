@@ -232,7 +232,7 @@ VIEWS: Final = (
     View(
         "grid_trades",
         "Matched pairs: a closing fill with the newest opening fill that was still unmatched at its depth of the "
-        "position (last in, first out), both prices, both fees. profit is before, net_profit after fees.",
+        "position (last in, first out), both prices, both fees, corrected. profit is before, net_profit after fees.",
         f"""
         WITH legs AS MATERIALIZED (
             SELECT *, CAST(row_number() OVER () AS INTEGER) AS leg
@@ -266,6 +266,12 @@ VIEWS: Final = (
             SELECT open_row, row AS close_row, sum(width) AS qty
             FROM crossings JOIN bounds USING (leg, number)
             WHERE closes AND open_row IS NOT NULL GROUP BY ALL),
+        added AS (
+            SELECT account, exec_id, sum(fee) AS fee FROM corrections GROUP BY ALL HAVING sum(fee) <> 0),
+        charged AS (
+            SELECT executions.* REPLACE (executions.fee + coalesce(added.fee, 0) AS fee), executions.rowid AS row
+            FROM executions LEFT JOIN added USING (account, exec_id)
+            WHERE exec_type = 'Trade' AND NOT shadow),
         priced AS (
             SELECT {_qualified("closes")}, pairs.qty, opens.price AS open_price, closes.price AS close_price,
                 CAST(CASE WHEN closes.direction = 'long' THEN closes.price - opens.price
@@ -278,8 +284,8 @@ VIEWS: Final = (
                 opens.order_link_id AS open_link_id, closes.order_link_id AS close_link_id,
                 opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
             FROM pairs
-            JOIN executions AS opens ON opens.rowid = open_row
-            JOIN executions AS closes ON closes.rowid = close_row)
+            JOIN charged AS opens ON opens.row = open_row
+            JOIN charged AS closes ON closes.row = close_row)
         SELECT {_LEG}, qty, open_price, close_price, profit, fees, profit - fees AS net_profit, opened_at, closed_at,
             open_link_id, close_link_id, open_exec_id, close_exec_id
         FROM priced""",

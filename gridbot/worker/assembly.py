@@ -30,6 +30,7 @@ from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_log import StateLog
 from gridbot.state.strategy_store import GridAnchorStore
+from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.loss_guard import LossGuard
@@ -95,6 +96,7 @@ class Assembly:
         self._generation_file = StateFile(self._files, "generation.json")
         self._generations = _generations(self._generation_file, clock)
         self._holds = HoldsFile(StopFile(self._states, "holds.json"))
+        self._ban = BanFile(StopFile(self._states, "ban.json"), clock)
         names = [strategy.strat_id for strategy in self._strategies]
         self._unread = self._holds.load(names, clock.wall_ms(), f"resume {spec.account}")
         self._credentials = Credentials(
@@ -114,7 +116,13 @@ class Assembly:
         Raises ExchangeError or StartRefused, also when the disk refuses what has to be safe before the first order.
         """
         settings = self._spec.settings
-        self.rest = self._outside.rest(self._endpoints, self._credentials, timeout=settings.rest_fetch_timeout)
+        self.rest = self._outside.rest(
+            self._endpoints,
+            self._credentials,
+            timeout=settings.rest_fetch_timeout,
+            banned_for_s=self._ban.left_s(),
+            on_ban=self._ban.begin,
+        )
         prepared = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions

@@ -5,6 +5,7 @@ One broken part does not stop the clock. Each is reported once per cause (`Fault
     part                          what its failure costs
     fresh wallet, sending         an alert
     one order's retry             its strategy is halted
+    the state of a symbol         its strategy is halted
     missing executions            an alert; the periodic comparison pages them
     choosing the jobs             an alert; the wishes stay
     one job                       an alert; of a symbol: its strategy is halted (`Jobs`)
@@ -22,6 +23,7 @@ from gridbot.worker.jobs import Jobs
 from gridbot.worker.readings import Readings
 from gridbot.worker.schedule import Intervals, ScheduleState, Second, step
 from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.symbol_states import SymbolStates
 
 __all__ = ["TICK_S", "Clockwork"]
 
@@ -43,6 +45,7 @@ class Clockwork:
         intervals: Intervals,
         jobs: Jobs,
         records: AccountRecords,
+        states: SymbolStates,
         private_alive: Callable[[], bool],
     ) -> None:
         self._context = context
@@ -52,6 +55,7 @@ class Clockwork:
         self._schedule = ScheduleState()
         self._jobs = jobs
         self._records = records
+        self._states = states
         self._private_alive = private_alive
         self.loop_lag_s = 0.0
         """How late the last tick was, in seconds."""
@@ -73,6 +77,8 @@ class Clockwork:
         with contained("the age of the wallet"):
             if self._private_alive():
                 context.gate.stream_alive(now_s)
+        with contained("the states of the symbols"):
+            self._states.look()
         with contained("the retries that are due"):
             self._retry(now_s)
         with contained("sending what waits"):
@@ -99,7 +105,8 @@ class Clockwork:
         with self._context.faults.contained("looking for missing executions"):
             again = self._readings.again()
         requests = self._context.requests
-        second = Second(requests.wishes, self._jobs.running, again)
+        kept = self._context.ledger.legs.kept
+        second = Second(requests.wishes, self._jobs.running, again, kept, self._states.watched)
         symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:

@@ -11,6 +11,7 @@ from gridbot.core import Direction
 from gridbot.records.record_types import HealthRecord
 from gridbot.risk.holds import Hold
 from gridbot.risk.refusals import Refusal
+from gridbot.risk.symbol_state import Allows, SymbolWord
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -62,7 +63,8 @@ def account_health(orchestrator: Orchestrator, *, state: str, uptime_s: float, p
         report["strategies"].append(row or {"strat_id": runner.strat_id, "symbol": runner.symbol, "open_orders": 0})
     for refused in orchestrator.refused:
         names = {"strat_id": refused.strat_id, "symbol": refused.symbol}
-        report["strategies"].append({**names, "state": "halted", "reason": refused.reason, "open_orders": 0})
+        word = "waiting" if refused.waits else "halted"
+        report["strategies"].append({**names, "state": word, "reason": refused.reason, "open_orders": 0})
     reasons = part("what is wrong", lambda: {"reasons": _reasons(orchestrator, now_s)}).get("reasons", [])
     report["reasons"] = [*reasons, *broken]
     report.update(part("the health", lambda: {"health": _word(orchestrator, report["reasons"], now_s)}))
@@ -72,7 +74,7 @@ def account_health(orchestrator: Orchestrator, *, state: str, uptime_s: float, p
 def _streams(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     streams = orchestrator.streams.health
     return {
-        "freshness": _freshness(streams.last_tick_age_s),
+        "freshness": _freshness(streams.last_tick_age_s) if orchestrator.runners else "active",
         "last_tick_age_s": streams.last_tick_age_s,
         "private_age_s": streams.private_age_s,
         "reconnects": streams.reconnects,
@@ -204,10 +206,16 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     if error:
         reasons.append(f"the journal cannot be written: {error}")
     reasons += _blocked(orchestrator)
-    reasons.extend(f"{refused.strat_id} halted: {refused.reason}" for refused in orchestrator.refused)
+    reasons.extend(f"{each.strat_id} halted: {each.reason}" for each in orchestrator.refused if not each.waits)
     for runner in orchestrator.runners.values():
         if runner.risk_state.halted:
             reasons.append(f"{runner.strat_id} halted: {runner.risk_state.halted}")
+        symbol = runner.risk_state.symbol_watch.state
+        if symbol.allows is not Allows.ALL:
+            reasons.append(f"{runner.strat_id}: {symbol.text}")
+        cut = [direction.value for direction, leg in runner.risk_state.legs.items() if leg.reduce_only]
+        if cut:
+            reasons.append(f"{runner.strat_id}: the exchange lets its {' and '.join(cut)} only be reduced")
         unsure = [direction.value for direction, leg in runner.risk_state.legs.items() if leg.unsure]
         if unsure:
             reasons.append(f"{runner.strat_id}: the exchange contradicts its {' and '.join(unsure)} position")
@@ -258,7 +266,10 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, A
         },
         "waiting": {str(reason): n for reason, n in waiting.items()},
         "retrying": _retrying(orchestrator, runner),
-        "reason": state.halted or state.holds.reason(Hold.PAUSED) or _blocked_of(orchestrator)(runner),
+        "reason": state.halted
+        or state.holds.reason(Hold.PAUSED)
+        or state.symbol_watch.state.text
+        or _blocked_of(orchestrator)(runner),
     }
 
 
@@ -281,7 +292,11 @@ def _state(runner: StrategyRunner) -> str:
         return "halted"
     if runner.risk_state.paused:
         return "paused"
-    return "active"
+    word = runner.risk_state.symbol_watch.state.word
+    if word is not SymbolWord.TRADING:
+        return word.value
+    cut = all(leg.reduce_only for leg in runner.risk_state.legs.values())
+    return SymbolWord.REDUCING.value if cut else "active"
 
 
 def _leg(runner: StrategyRunner, direction: Direction) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from gridbot.core import Direction, ExecType
 from gridbot.core.account_legs import Correction
 from gridbot.core.execution_ledger import OVERLAP_MS
+from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.money_check import Findings, described, findings, limit_of
 from gridbot.ports import ExchangeQueries
 from gridbot.records import builders
@@ -37,11 +38,15 @@ class MoneyWatch:
         """The record up to which the database must reach: a repair is worked out from it."""
 
     async def check(self) -> None:
-        """Read the log since it was checked last, and act on it. Raises ExchangeError."""
+        """Read the log since it was checked last, and act on it. Raises ExchangeError; it is tried again soon then."""
         context = self._context
-        now_ms = await self._queries.server_time_ms()
         since_ms = max(0, context.ledger.checked_to - OVERLAP_MS)
-        rows = await self._queries.transactions(since_ms, max(now_ms, since_ms))
+        try:
+            now_ms = await self._queries.server_time_ms()
+            rows = await self._queries.transactions(since_ms, max(now_ms, since_ms))
+        except ExchangeError:
+            context.requests.check_money()
+            raise
         found = findings(rows, context.ledger)
         if found.unknown:
             context.requests.reconcile("the exchange's log has executions that are not recorded")

@@ -38,6 +38,7 @@ from gridbot.worker.router import Router
 from gridbot.worker.schedule import Intervals
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.symbol_states import SymbolStates
 from gridbot.worker.terms import Terms
 
 __all__ = ["Orchestrator", "Parts"]
@@ -94,6 +95,7 @@ class Orchestrator:
             refused={each.symbol: each.strat_id for each in parts.refused if not each.shadow},
         )
         self.money = MoneyWatch(parts.queries, context, lambda: parts.recorder.last_seq)
+        self._states = SymbolStates(context, self.runners, parts.refused)
         self._jobs = Jobs(context.faults, parts.recorder.flush)
         self.clockwork = Clockwork(
             context,
@@ -106,6 +108,7 @@ class Orchestrator:
             ),
             jobs=self._jobs,
             records=self.records,
+            states=self._states,
             private_alive=lambda: self.streams.private_alive,
         )
         self._checkpoint = parts.checkpoint
@@ -122,7 +125,7 @@ class Orchestrator:
         afterwards, so nothing is missed.
         """
         for refused in self.refused:
-            self.context.alert("error", f"halt.{refused.symbol}", str(refused), refused.strat_id)
+            self.context.alert("warning" if refused.waits else "error", refused.key, str(refused), refused.strat_id)
         await self.streams.start()
         report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)
@@ -189,7 +192,16 @@ class Orchestrator:
 
     def _readings(self, parts: Parts) -> Readings:
         instruments = {symbol: runner.instrument for symbol, runner in self.runners.items()}
-        terms = Terms(parts.queries, parts.strategies, instruments, parts.context.passage, parts.begin_anew)
+        context = parts.context
+        terms = Terms(
+            parts.queries,
+            parts.strategies,
+            instruments,
+            context.passage,
+            states=self._states,
+            alert=context.alert,
+            begin_anew=parts.begin_anew,
+        )
         shadows = {symbol: runner.shadow for symbol, runner in self.runners.items() if runner.shadow is not None}
         return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults)
 

@@ -102,6 +102,7 @@ class OrderSteps:
             life_effects.CountAuthFailure: self._count_auth_failure,
             life_effects.CountAuthSuccess: lambda e: self._gate.auth_succeeded(),
             life_effects.DoubtLeg: lambda e: self._risk_state.doubt_leg(e.order.direction),
+            life_effects.RestrictSymbol: self._restrict,
             life_effects.HaltStrategy: self._halt,
         }
 
@@ -152,6 +153,10 @@ class OrderSteps:
     def _count_auth_failure(self, effect: life_effects.CountAuthFailure) -> None:
         if self._gate.auth_failed(self._now_s()):
             self.take(life_events.KeyFailing(effect.error))
+
+    def _restrict(self, effect: life_effects.RestrictSymbol) -> None:
+        self._risk_state.restricted(effect.error.ret_code, str(effect.error), self._now_s())
+        self._context.requests.read_terms(effect.order.symbol)
 
     def _halt(self, effect: life_effects.HaltStrategy) -> None:
         if self._risk_state.halt(str(effect.error)):

@@ -9,7 +9,7 @@ from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.ports import Clock
-from gridbot.risk.passage import Accepted, Event, Lane, Passage, Refused, blocked, step
+from gridbot.risk.passage import Accepted, Lane, Passage, Refused, Repaired, blocked, step
 from gridbot.worker.refresh_requests import RefreshRequests
 
 __all__ = ["PassageWatch"]
@@ -43,6 +43,10 @@ class PassageWatch:
         """The exchange's terms were read; `text` says what is wrong with them, empty for nothing."""
         self.terms[symbol] = text
 
+    def repaired(self, strategy: str) -> None:
+        """What the exchange refused the strategy's orders for was set right."""
+        self._state, _ = step(self._state, Repaired(strategy), self._clock.monotonic_s())
+
     def blocked(self, book: OrderBook, strategy: str) -> str:
         """What does not get through of a strategy, why, and what can be done; empty when everything does."""
         terms = self.terms.get(book.instrument.symbol, "")
@@ -54,7 +58,7 @@ class PassageWatch:
             covers=_covers(book.strangers.values()),
         )
 
-    def _take(self, event: Event, symbol: str) -> None:
+    def _take(self, event: Accepted | Refused, symbol: str) -> None:
         self._state, effects = step(self._state, event, self._clock.monotonic_s())
         if effects:
             self._requests.read_terms(symbol)

@@ -69,6 +69,7 @@ def record_untraded(context: WorkerContext, execution: ExecutionEvent, strat_id:
     context.record_raw(builders.raw_execution(strat_id, execution))
     found = unusual(execution)
     if found is not None:
+        context.requests.check_money()
         context.alert("warning", f"unusual.{execution.symbol}", f"{execution.symbol}: {found.text}", strat_id)
 
 

@@ -42,6 +42,10 @@ class RefreshRequests:
         """Read the wallet, soon."""
         self.wishes |= Wishes(wallet=True)
 
+    def check_money(self) -> None:
+        """Compare what is recorded with the exchange's transaction log, soon: its lists do not say what was paid."""
+        self.wishes |= Wishes(money=True)
+
     def reconcile(self, reason: str, *, since_ms: int | None = None) -> None:
         """Compare everything with the exchange, soon. Of several reasons the first is recorded.
 

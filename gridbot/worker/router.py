@@ -15,7 +15,7 @@ import logging
 from collections.abc import Mapping
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
-from gridbot.exchange.stream_news import Drained, Gap, PrivateEvent
+from gridbot.exchange.stream_news import Drained, Gap, OneWayPosition, PrivateEvent
 from gridbot.records import builders
 from gridbot.records.record_types import StreamGapRecord, UtcUs
 from gridbot.strategies.base import CannotTrade
@@ -32,6 +32,7 @@ _NAMES: Mapping[type, str] = {
     OrderUpdateEvent: "an update of an order",
     PositionEvent: "a position",
     WalletEvent: "the wallet",
+    OneWayPosition: "a position",
 }
 
 
@@ -104,6 +105,8 @@ class Router:
                 runner.on_order_update(event)
             case PositionEvent():
                 runner.on_position_update(event)
+            case OneWayPosition():
+                self._context.requests.read_terms(event.symbol)
 
     def _on_ticker(self, ticker: TickerEvent) -> None:
         runner = self._runners.get(ticker.symbol)

@@ -13,10 +13,13 @@ from gridbot.risk.gate import Gate
 from gridbot.risk.gate_checks import STALE_PRICE_S
 from gridbot.risk.holds import Hold, Who
 from gridbot.risk.strategy_state import StrategyRiskState
+from gridbot.risk.symbol_state import Allows
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.startup import RefusedStrategy
 
-__all__ = ["standing"]
+__all__ = ["CURE", "standing"]
+
+CURE = "lower the leverage or the position, and confirm the new margin rate on Bybit"
 
 
 def standing(
@@ -44,7 +47,7 @@ def standing(
         text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
         found[Name("no_order_number")] = Standing("error", text)
     for one in refused:
-        found[Name(f"halt.{one.symbol}", one.strat_id)] = Standing("error", str(one))
+        found[Name(one.key, one.strat_id)] = Standing("warning" if one.waits else "error", str(one))
     for state in strategies:
         found |= _of_strategy(state, passage, now_s)
     return found
@@ -61,7 +64,16 @@ def _of_gate(gate: Gate, now_s: float) -> dict[Name, Standing]:
 
 def _of_strategy(state: StrategyRiskState, passage: PassageWatch, now_s: float) -> dict[Name, Standing]:
     found = {}
-    if state.price_s is not None and now_s - state.price_s > STALE_PRICE_S:
+    symbol = state.symbol_watch.state
+    if symbol.text:
+        level = "warning" if symbol.allows is Allows.ALL else "error"
+        found[Name(f"listing.{state.symbol}", state.strat_id)] = Standing(level, symbol.text)
+    cut = [str(direction) for direction, leg in state.legs.items() if leg.reduce_only]
+    if cut:
+        text = f"{state.symbol}: the exchange lets the {' and the '.join(cut)} only be reduced: {CURE}"
+        found[Name(f"reduce_only.{state.symbol}", state.strat_id)] = Standing("error", text)
+    may_trade = symbol.allows is not Allows.NOTHING
+    if may_trade and state.price_s is not None and now_s - state.price_s > STALE_PRICE_S:
         text = f"{state.symbol}: no price for {STALE_PRICE_S:.0f} s; nothing is placed until one comes"
         found[Name(f"stale_price.{state.symbol}", state.strat_id)] = Standing("warning", text)
     blocked, terms = passage.blocked(state.book, state.strat_id), passage.terms.get(state.symbol)

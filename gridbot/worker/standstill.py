@@ -6,7 +6,8 @@
       ▲                              │                                  │
       └── a create leaves, or none is wanted ◄──────────────────────────┘
 
-Not counted is what an operator has wanted so (`EXPECTED`: pause, the caps), nor levels that need no order. Whatever
+Not counted is what an operator has wanted so (`EXPECTED`: pause, the caps), what the symbol does not allow and an
+incident of its own tells, nor levels that need no order. Whatever
 else the cause (a ban, no numbers, no money, a breaker), health has a reason within a minute. One cause is one incident:
 `untold` leaves out the orders whose obstacle another open incident names (`TOLD_BY`), so the incident `standstill` is
 about what no other one tells. Reason and incident are two states of this step.
@@ -37,6 +38,8 @@ EXPECTED = frozenset(
         Refusal.PAUSED,
         Refusal.HALTED,
         Refusal.LOSS_LIMIT,
+        Refusal.NOT_TRADING,
+        Refusal.REDUCE_ONLY,
         Refusal.MAX_OPEN_ORDERS,
         Refusal.MAX_NOTIONAL,
         Refusal.ACCOUNT_MAX_NOTIONAL,

@@ -19,6 +19,7 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.listing import UnreadableRows
 from gridbot.orders.shadow_account import ShadowTerms
 from gridbot.ports import ExchangeQueries
+from gridbot.risk.symbol_state import Allows, SymbolWord, symbol_state
 
 __all__ = [
     "RETRY_WAITS_S",
@@ -53,15 +54,24 @@ class PreparedSymbol:
 
 @dataclass(frozen=True, slots=True)
 class RefusedStrategy:
-    """A strategy whose symbol may not be traded, and why. The others of its account trade."""
+    """A strategy whose symbol may not be traded, and why. The others of its account trade.
+
+    `waits`: the symbol does not trade yet; the account starts anew when it does.
+    """
 
     strat_id: str
     symbol: str
     reason: str
     shadow: bool = False
+    waits: bool = False
+
+    @property
+    def key(self) -> str:
+        """The key of its incident."""
+        return f"{'listing' if self.waits else 'halt'}.{self.symbol}"
 
     def __str__(self) -> str:
-        return f"{self.strat_id} is halted: {self.reason}"
+        return f"{self.strat_id} {'waits' if self.waits else 'is halted'}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,10 @@ class StartRefused(Exception):
     """Trading would be unsafe; the text says what was expected, what was found and what to do."""
 
 
+class _DoesNotTradeYet(Exception):
+    """The symbol will trade later; the text says so."""
+
+
 def refused_by_disk(data_dir: Path, error: OSError) -> StartRefused:
     """The disk takes nothing before the first order: nothing was sent, and it may pass."""
     return StartRefused(
@@ -86,7 +100,7 @@ def refused_by_disk(data_dir: Path, error: OSError) -> StartRefused:
 
 def is_hopeless(error: ExchangeError) -> bool:
     """Whether trying again in a few seconds cannot help."""
-    return error.kind in HOPELESS
+    return error.kind in HOPELESS or error.kind is ErrorKind.IP_BAN
 
 
 async def prepare_account(
@@ -94,7 +108,7 @@ async def prepare_account(
 ) -> Prepared:
     """Check clock, key, account and each symbol, set hedge mode and the configured leverage.
 
-    What is wrong with one symbol refuses its strategy alone. Raises when nothing is left to trade.
+    What is wrong with one symbol refuses its strategy alone. Raises when nothing is left to trade, or to wait for.
     """
     ahead = now_ms - await queries.server_time_ms()
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
@@ -104,7 +118,9 @@ async def prepare_account(
     symbols, refused = {}, []
     for strategy in strategies:
         try:
-            symbols[strategy.symbol] = await _prepare_symbol(queries, strategy)
+            symbols[strategy.symbol] = await _prepare_symbol(queries, strategy, now_ms)
+        except _DoesNotTradeYet as yet:
+            refused.append(RefusedStrategy(strategy.strat_id, strategy.symbol, str(yet), strategy.shadow_mode, True))
         except (StartRefused, ExchangeError) as error:
             if isinstance(error, ExchangeError) and not is_of_symbol(error):
                 raise
@@ -112,7 +128,7 @@ async def prepare_account(
             if strategy.symbol not in reason:
                 reason = f"expected to trade {strategy.symbol}, the exchange says: {reason}; correct the symbol"
             refused.append(RefusedStrategy(strategy.strat_id, strategy.symbol, reason, strategy.shadow_mode))
-    if refused and not symbols:
+    if refused and not symbols and not any(each.waits for each in refused):
         raise StartRefused("; ".join(f"{each.strat_id}: {each.reason}" for each in refused))
     return Prepared(symbols, tuple(refused))
 
@@ -157,13 +173,14 @@ async def _check_account(queries: ExchangeQueries) -> None:
         raise StartRefused("expected cross margin, the account is in isolated margin; switch it to cross on Bybit")
 
 
-async def _prepare_symbol(queries: ExchangeQueries, strategy: StrategyConfig) -> PreparedSymbol:
+async def _prepare_symbol(queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int) -> PreparedSymbol:
     symbol = strategy.symbol
     instrument = await queries.instrument(symbol)
-    if instrument.status != "Trading":
-        raise StartRefused(
-            f"expected {symbol} to be Trading, the exchange says {instrument.status}; remove the strategy"
-        )
+    state = symbol_state(instrument, now_ms)
+    if state.word is SymbolWord.WAITING:
+        raise _DoesNotTradeYet(state.text)
+    if state.word is SymbolWord.DELISTED:
+        raise StartRefused(state.text)
     if strategy.tick_size is not None and strategy.tick_size != instrument.tick_size:
         raise StartRefused(
             f"expected tick_size {strategy.tick_size} for {symbol} as configured, the exchange has "
@@ -171,6 +188,8 @@ async def _prepare_symbol(queries: ExchangeQueries, strategy: StrategyConfig) ->
         )
     if strategy.shadow_mode:
         return PreparedSymbol(instrument, await _shadow_terms(queries, strategy))
+    if state.allows is Allows.NOTHING:
+        return PreparedSymbol(instrument)  # it is settled: nothing can be set any more, and nothing is placed
     try:
         await queries.ensure_hedge_mode(symbol)
     except ExchangeError as error:

@@ -58,6 +58,7 @@ class StrategyPositions:
                 size=position.size,
                 entry_price=position.entry_price,
                 leverage=position.leverage or leg.leverage,
+                reduce_only=position.reduce_only,
             ),
         )
         self._assess(position)

@@ -60,6 +60,8 @@ class Keeping:
 
 
 NOTHING = Keeping()
+SETTLED = frozenset({"CancelBySettle", "CancelByDelivery"})
+"""How orders end when their symbol does."""
 
 
 class StrategyRunner:
@@ -80,6 +82,7 @@ class StrategyRunner:
         self.strat_id = config.strat_id
         self.symbol = config.symbol
         self.is_shadow = wire is not None
+        self._leverage = config.leverage
         self.log = logging.LoggerAdapter(
             logging.getLogger(__name__), {"account": context.name, "strategy": config.strat_id}
         )
@@ -211,12 +214,16 @@ class StrategyRunner:
     def on_order_update(self, update: OrderUpdateEvent) -> None:
         """An update of an order of this symbol, ours or not."""
         self.orders.on_order_update(update)
+        if update.cancel_type in SETTLED:
+            self._context.requests.read_terms(self.symbol)
         if OrderUpdateEvent in self._wants:
             self._note(update)
 
     def on_position_update(self, position: PositionEvent, *, source: str = "stream") -> None:
         """An update of a leg; `source` is stream, rest or shadow."""
         self.positions.update(position, source)
+        if source != "shadow" and self._leverage is not None and position.leverage not in (None, self._leverage):
+            self._context.requests.read_terms(self.symbol)  # somebody has changed it
         if PositionEvent in self._wants:
             self._note(position)
 
@@ -243,6 +250,7 @@ class StrategyRunner:
             return
         text = f"{self.symbol}: {found.text}"
         self._context.requests.refresh_positions(self.symbol)
+        self._context.requests.check_money()
         if found.pauses is not None:
             self.risk_state.pause(found.pauses, found.text)
             self.orders.drop_unsent("paused")

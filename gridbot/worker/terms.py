@@ -1,7 +1,8 @@
 """Reads again what the exchange allows on a symbol: instrument, position mode, leverage. It may change while we trade.
 
-Mode and leverage are set as they were at the start. An instrument that orders are made by (tick, quantity step, minima)
-cannot be changed under a running strategy: the worker asks for a start anew, which reads it, and keeps its orders.
+Mode and leverage are set as they were at the start, and what the exchange had refused for them is free again. An
+instrument that orders are made by (tick, quantity step, minima) cannot be changed under a running strategy: the worker
+asks for a start anew, which reads it, and keeps its orders. It does so too when a symbol that was waited for trades.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from gridbot.config.account_models import StrategyConfig
 from gridbot.core import Instrument
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.ports import ExchangeQueries
+from gridbot.worker.context import Alert
 from gridbot.worker.passage_watch import PassageWatch
+from gridbot.worker.symbol_states import SymbolStates
 
 __all__ = ["Terms", "changes"]
 
@@ -22,6 +26,13 @@ log = logging.getLogger(__name__)
 
 COMPARED = ("tick_size", "qty_step", "min_order_qty", "max_order_qty", "min_notional")
 """What orders are made by."""
+
+
+class _Done(NamedTuple):
+    """What came of a setting: what is wrong with it, or that it had to be set."""
+
+    note: str = ""
+    repaired: str = ""
 
 
 class Terms:
@@ -33,48 +44,68 @@ class Terms:
         strategies: Sequence[StrategyConfig],
         instruments: Mapping[str, Instrument],
         passage: PassageWatch,
+        *,
+        states: SymbolStates,
+        alert: Alert,
         begin_anew: Callable[[str], None],
     ) -> None:
         self._queries = queries
         self._strategies = {strategy.symbol: strategy for strategy in strategies}
         self._instruments = instruments
         self._passage = passage
+        self._states = states
+        self._alert = alert
         self._begin_anew = begin_anew
         self._asked = False
 
     async def read(self, symbol: str) -> None:
         """Read and set all three. Raises ExchangeError when the exchange cannot be read."""
         found = await self._queries.instrument(symbol)
+        if symbol in self._states.waiting:
+            if found.status == "Trading":
+                self._anew(f"{symbol} trades now")
+            return
+        self._states.read(symbol, found)
         changed = changes(self._instruments[symbol], found)
-        notes = [changed] if changed else []
-        if found.status != "Trading":
-            notes.append(f"the exchange says that {symbol} is {found.status}")
+        notes, repaired = [changed] if changed else [], []
         strategy = self._strategies[symbol]
-        if not strategy.shadow_mode:
-            notes += [note for note in (await self._set_mode(symbol), await self._set_leverage(strategy)) if note]
+        if not strategy.shadow_mode and found.status == "Trading":
+            for done in (await self._set_mode(symbol), await self._set_leverage(strategy)):
+                notes += [done.note] if done.note else []
+                repaired += [done.repaired] if done.repaired else []
+        before = self._passage.terms.get(symbol, "")
         self._passage.terms_read(symbol, "; ".join(notes))
-        if changed and not self._asked:
-            self._asked = True
-            log.warning("%s; the account starts anew", changed)
-            self._begin_anew(changed)
+        if repaired:
+            self._alert("warning", f"set_again.{symbol}", "; ".join(repaired), strategy.strat_id)
+        if not notes and (repaired or before):
+            self._states.repaired(symbol, "; ".join(repaired) or f"no longer so: {before}")
+        if changed:
+            self._anew(changed)
 
-    async def _set_mode(self, symbol: str) -> str:
+    def _anew(self, reason: str) -> None:
+        if not self._asked:
+            self._asked = True
+            log.warning("%s; the account starts anew", reason)
+            self._begin_anew(reason)
+
+    async def _set_mode(self, symbol: str) -> _Done:
         try:
-            await self._queries.ensure_hedge_mode(symbol)
+            is_set = await self._queries.ensure_hedge_mode(symbol)
         except ExchangeError as error:
             if error.kind is not ErrorKind.RESYNC:
                 raise
-            return f"{symbol} is not in hedge mode and cannot be switched now: {error}"
-        return ""
+            return _Done(note=f"{symbol} is not in hedge mode and cannot be switched now: {error}")
+        return _Done(repaired=f"{symbol} was not in hedge mode; it is again" if is_set else "")
 
-    async def _set_leverage(self, strategy: StrategyConfig) -> str:
-        if strategy.leverage is None:
-            return ""
+    async def _set_leverage(self, strategy: StrategyConfig) -> _Done:
+        symbol, leverage = strategy.symbol, strategy.leverage
+        if leverage is None:
+            return _Done()
         try:
-            await self._queries.set_leverage(strategy.symbol, strategy.leverage)
+            is_set = await self._queries.set_leverage(symbol, leverage)
         except ExchangeError as error:
-            return f"the leverage of {strategy.symbol} cannot be set to {strategy.leverage}: {error}"
-        return ""
+            return _Done(note=f"the leverage of {symbol} cannot be set to {leverage}: {error}")
+        return _Done(repaired=f"the leverage of {symbol} was not {leverage}; it is again" if is_set else "")
 
 
 def changes(before: Instrument, now: Instrument) -> str:

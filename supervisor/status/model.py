@@ -6,7 +6,8 @@ Four axes, kept apart:
 |-----------|-------------------------------|---------------------------------------------------------------------|
 | process   | `process.state` of each child | STARTING RUNNING BACKOFF STOPPING STOPPED FATAL (children.policy)     |
 | health    | `health` of an account        | healthy degraded auth_cooldown circuit_open; null: no report          |
-| strategy  | `state` of a strategy         | active paused halted; null: no report                                 |
+| strategy  | `state` of a strategy         | active paused halted, or of its symbol: waiting reducing settling     |
+|           |                               | delisted; null: no report                                             |
 | freshness | `freshness` of an account     | active stale offline (offline also when its process does not report)  |
 
 A report shows how things were when it was made. Its ages grow until the next one comes; when that is overdue, a running
@@ -51,6 +52,10 @@ class StrategyState(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
     HALTED = "halted"
+    WAITING = "waiting"
+    REDUCING = "reducing"
+    SETTLING = "settling"
+    DELISTED = "delisted"
 
 
 class Freshness(StrEnum):

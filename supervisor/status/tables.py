@@ -33,6 +33,10 @@ _COLOURS = {
     "offline": "red",
     "paused": "yellow",
     "halted": "red",
+    "waiting": "yellow",
+    "reducing": "yellow",
+    "settling": "red",
+    "delisted": "red",
     "ERROR": "red",
     "CRITICAL": "red",
 }

@@ -19,14 +19,14 @@ def test_jobs_give_results_and_exceptions():
     assert pool.submit(pow, 2, 3).result(5) == 8
     with pytest.raises(ZeroDivisionError):
         pool.submit(divmod, 1, 0).result(5)
-    pool.shutdown(wait=True)
+    assert pool.shutdown(wait_s=10.0)
 
 
 def test_no_more_threads_than_asked_for():
     pool = DaemonPool(2, "test")
     names = {pool.submit(lambda: threading.current_thread().name).result(5) for _ in range(20)}
     assert names <= {"test-0", "test-1"}
-    pool.shutdown(wait=True)
+    assert pool.shutdown(wait_s=10.0)
 
 
 def test_urgent_jobs_wait_for_no_ordinary_one():
@@ -40,7 +40,7 @@ def test_urgent_jobs_wait_for_no_ordinary_one():
     assert sum(job.running() for job in slow) <= 2
     release.set()
     assert [job.result(5) for job in slow] == [True] * 6
-    pool.shutdown(wait=True)
+    assert pool.shutdown(wait_s=10.0)
 
 
 def test_ordinary_jobs_run_in_the_order_they_came_and_never_more_than_the_size():
@@ -59,7 +59,7 @@ def test_ordinary_jobs_run_in_the_order_they_came_and_never_more_than_the_size()
         job.result(5)
     assert begun == ended == list(range(50))
     assert at_a_time == {1}
-    pool.shutdown(wait=True)
+    assert pool.shutdown(wait_s=10.0)
 
 
 def test_a_pool_that_is_only_asked_has_no_threads_for_urgent_jobs():
@@ -72,8 +72,17 @@ def test_a_pool_that_is_only_asked_has_no_threads_for_urgent_jobs():
     assert running() == 1
     pool.submit_urgent(pow, 1, 1).result(5)
     assert running() == 5
-    pool.shutdown(wait=True)
+    assert pool.shutdown(wait_s=10.0)
     assert running() == 0
+
+
+def test_a_job_that_hangs_does_not_hold_up_whoever_waits_for_the_end():
+    pool, release = DaemonPool(1, "test"), threading.Event()
+    job = pool.submit(release.wait, 30)
+    assert not pool.shutdown(wait_s=0.01)
+    release.set()
+    assert job.result(5)
+    assert pool.shutdown(wait_s=10.0)
 
 
 @pytest.mark.parametrize("submit", [DaemonPool.submit, DaemonPool.submit_urgent])

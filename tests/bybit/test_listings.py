@@ -67,6 +67,7 @@ def test_movements_of_the_wallet_come_oldest_first_a_week_at_a_time():
 
 def test_a_stretch_with_too_many_movements_is_asked_for_in_halves(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PER_S", 1000)
+    monkeypatch.setattr("gridbot.bybit.rest.LOG_PAGES", 5)
 
     async def scene() -> None:
         async with Session() as (exchange, rest):
@@ -82,6 +83,22 @@ def test_a_stretch_with_too_many_movements_is_asked_for_in_halves(monkeypatch: p
             exchange.on[MOVEMENTS] = answer
             rows = await rest.transactions(0, 400_000)
             assert [row.exchange_ts for row in rows] == list(moments)
+
+    run(scene())
+
+
+def test_a_log_of_more_pages_than_other_listings_is_read_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PER_S", 1000)
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+
+            def answer(_: Any) -> dict[str, Any]:
+                asked = len(exchange.asked)
+                return listing(movement(1000 - asked), cursor=f"p{asked}" if asked <= MAX_PAGES else "")
+
+            exchange.on[MOVEMENTS] = answer
+            assert len(await rest.transactions(0, 400_000)) == len(exchange.asked) == MAX_PAGES + 1
 
     run(scene())
 

@@ -246,7 +246,8 @@ def test_many_clients_add_no_log_handlers():
 @pytest.mark.parametrize("answer", [lambda _: web.Response(status=403), envelope(code=10018, msg="ip rate limit")])
 def test_a_banned_address_stays_silent(answer: Any):
     async def scene() -> None:
-        async with Session() as (exchange, rest):
+        begun: list[float] = []
+        async with Session(on_ban=begun.append) as (exchange, rest):
             exchange.on[REALTIME] = answer
             for _ in range(3):
                 with pytest.raises(ExchangeError) as caught:
@@ -254,6 +255,18 @@ def test_a_banned_address_stays_silent(answer: Any):
                 assert (caught.value.kind, caught.value.outcome) == (ErrorKind.IP_BAN, Outcome.NOT_CREATED)
             assert len(exchange.asked) == 1
             assert "not sent" in str(caught.value)
+            assert 0 < caught.value.silence_s < 600, "its end, not another ten minutes"
+        assert begun == [600.0]
+
+    run(scene())
+
+
+def test_what_is_left_of_an_earlier_ban_is_kept():
+    async def scene() -> None:
+        async with Session(banned_for_s=60) as (exchange, rest):
+            with pytest.raises(ExchangeError, match="silent for 60 s more"):
+                await rest.open_orders()
+            assert not exchange.asked
 
     run(scene())
 

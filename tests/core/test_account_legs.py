@@ -118,7 +118,9 @@ def test_what_nobody_trades_has_a_leg_for_each_symbol() -> None:
 def test_what_is_folded_is_not_kept() -> None:
     legs = AccountLegs()
     add(legs, opened(1), closed(5))
+    assert legs.kept == 2
     legs.fold(5)
+    assert legs.kept == 1
     assert legs.recorded("e1") is None
     assert legs.recorded("e5") is not None
     assert [legs.is_forgotten("s", row(n, "1")) for n in (0, 1)] == [True, False]

@@ -139,6 +139,7 @@ def test_the_newest_execution_counted_or_where_counting_began() -> None:
 def test_ids_are_kept_within_bounds() -> None:
     ledger = Ledger()
     ledger.complete(10**9)
+    ledger.checked(10**9)
     for n in range(EXEC_IDS_KEPT + 10):
         ledger.apply("s", execution(n))
     assert not ledger.is_new(f"e{EXEC_IDS_KEPT}")
@@ -154,7 +155,37 @@ def test_ids_are_kept_as_long_as_their_executions_may_be_paged_again() -> None:
     assert ledger.apply("s", execution(1_000_000)) is None
     ledger.complete(2_000_000)
     ledger.apply("s", execution(2_000_000))
+    assert len(ledger.to_dict()["seen"]) == EXEC_IDS_KEPT + 11  # the exchange's log is still to be compared
+    ledger.checked(2_000_000)
+    ledger.apply("s", execution(2_000_001))
     assert len(ledger.to_dict()["seen"]) == EXEC_IDS_KEPT
+
+
+def test_an_execution_whose_id_is_forgotten_is_not_counted_again() -> None:
+    """A gap that began long before the watermark: a pass meanwhile has counted more than there are ids kept."""
+    ledger = Ledger()
+    ledger.begin(1)
+    for n in range(2, 2 * EXEC_IDS_KEPT):
+        ledger.apply("s", execution(n))
+    fills = ledger.of("s").fills
+    ledger.complete(EXEC_IDS_KEPT + OVERLAP_MS)
+    ledger.checked(EXEC_IDS_KEPT + OVERLAP_MS)
+    ledger.apply("s", execution(3 * EXEC_IDS_KEPT))
+    assert ledger.is_new("e2")
+    assert not ledger.is_new("e2", 2)
+    assert [ledger.apply("s", execution(n)) for n in (2, 3)] == [None, None]
+    assert ledger.of("s").fills == fills + 1
+    assert ledger.apply("s", execution(3 * EXEC_IDS_KEPT + 1)) is not None
+    assert ledger.apply("shadow", execution(1), shadow=True) is not None  # its clock is ours
+
+
+def test_of_what_was_never_complete_the_limit_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridbot.core.execution_ledger.EXEC_IDS_MOST", EXEC_IDS_KEPT)
+    ledger = Ledger()
+    ledger.begin(1)
+    for n in range(OVERLAP_MS, OVERLAP_MS + EXEC_IDS_KEPT + 10):
+        ledger.apply("s", execution(n))
+    assert ledger.is_new("late", OVERLAP_MS - 1)
 
 
 def test_even_so_there_is_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

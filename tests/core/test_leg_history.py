@@ -254,13 +254,14 @@ def test_nothing_is_folded_while_it_is_new_and_a_row_stays_with_its_executions()
     assert (len(leg.rows), leg.held_now().size) == (1, 5)
 
 
-def test_a_row_older_than_what_is_folded_cannot_be_compared() -> None:
+@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+def test_a_row_older_than_what_is_folded_cannot_be_compared(kind: ExecType) -> None:
     """It was: bought 1, folded; the row of before, which had nothing, "differed" from 1 (dense seed 11)."""
     leg = history(step(10), step(20, closes=True))
-    leg.steps.insert(1, replace(step(15), exec_type=ExecType.FUNDING))
+    leg.steps.insert(1, replace(step(15), exec_type=kind))
     assert not leg.is_forgotten(row(1, "0"))
     leg.fold(16, 100)
-    assert leg.folded_to == Mark(10, 10), "a funding changes no size"
+    assert leg.folded_to == Mark(10, 10), "it changes no size"
     assert [leg.is_forgotten(row(n, "0")) for n in (9, 10, 15, 20)] == [True, False, False, False]
     assert leg.at(row(10, "1")).size == 1
     leg.believe(row(20, "3"))

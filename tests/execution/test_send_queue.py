@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gridbot.exchange.failures import ErrorKind
 from gridbot.exchange.requests import RateLimit
 from gridbot.execution import send_queue
-from gridbot.execution.rate_budget import IP_BAN_S, ORDERS_PER_S, PAUSE_S, WINDOW_S
+from gridbot.execution.rate_budget import ORDERS_PER_S, PAUSE_S, WINDOW_S
 from gridbot.execution.send_lane import RequestKind
 from gridbot.execution.send_queue import (
     BATCH_MAX,
@@ -165,7 +165,7 @@ def test_a_request_takes_a_slot_and_without_one_nothing_leaves_before_it_is_back
     ("kind", "single_s", "batch_s"),
     [
         (ErrorKind.RATE_LIMIT, PAUSE_S, 0.0),
-        (ErrorKind.IP_BAN, IP_BAN_S, IP_BAN_S),
+        (ErrorKind.IP_BAN, 600.0, 600.0),
         (ErrorKind.BALANCE, 0.0, 0.0),
     ],
 )

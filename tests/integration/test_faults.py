@@ -26,7 +26,6 @@ from gridbot.bybit.rest import BybitRest
 from gridbot.config.models import GridbotConfig
 from gridbot.core import Direction
 from gridbot.exchange.failures import ExchangeError
-from gridbot.execution import rate_budget
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import CorrectionRecord
@@ -247,10 +246,7 @@ def check_invariants(paper: PaperThread, bench: WorkerBench) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_whatever_the_exchange_does_nothing_is_doubled_lost_or_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
-    monkeypatch.setattr(rate_budget, "IP_BAN_S", SILENCE_S)
+def test_whatever_the_exchange_does_nothing_is_doubled_lost_or_forgotten(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     config = settings(tmp_path)
     first, *rest = troubles_of(seed, rng)

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from gridbot.core import Direction, ExecType, ExecutionEvent, Side
+from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.risk.holds import Held, Hold, Who
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.startup import StartRefused
 from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.worker_session import EXIT_REFUSED
 from tests.integration.test_worker_session import WAIT_S, Life, living
 from tests.integration.worker_bench import BTC, PRICE, exchange, resting, settings, trading
 
@@ -228,5 +230,23 @@ def test_an_error_of_the_system_while_trading_is_no_refused_start(
             async with living(config, paper) as life:
                 with pytest.raises(OSError, match="Too many open files"):
                     await life.task
+
+    asyncio.run(run())
+
+
+def test_a_ban_outlives_the_process_that_was_told_of_it(tmp_path: Path) -> None:
+    """The next start asked at once, which begins the ten minutes again for every account on the address."""
+    config = settings(tmp_path)
+
+    async def refused(paper: PaperThread) -> str:
+        async with living(config, paper) as life:
+            assert await life.task == EXIT_REFUSED
+            return str((await life.until("alert"))["text"])
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            paper.call(paper.server.faults.add, FaultConfig.model_validate({"kind": "ip_ban", "for_s": 60}))
+            assert "not sent" not in await refused(paper)
+            assert "not sent: this address is banned" in await refused(paper)
 
     asyncio.run(run())

@@ -48,7 +48,7 @@ class Bench:
         """No order rests, and none is placed."""
         self.life.say("pause", cancel=True)
         await self.life.until("answer", id="pause", ok=True)
-        await self.until(lambda: not resting(self.paper), "the cancels")
+        await self.until(lambda: not resting(self.paper) and self.report(_has_no_orders), "the cancels")
 
     async def resume(self) -> None:
         self.life.say("resume")
@@ -71,6 +71,11 @@ class Bench:
         """The newest report, when it is so."""
         newest = next((m for m in reversed(self.life.sent) if m["type"] == "health"), None)
         return newest if newest is not None and condition(newest) else None
+
+
+def _has_no_orders(report: dict[str, Any]) -> bool:
+    """Nor one whose request is under way."""
+    return not any(row["open_orders"] for row in report["strategies"])
 
 
 def play(config: GridbotConfig, part: Callable[[Bench], Coroutine[Any, Any, None]], **refusal: Any) -> None:

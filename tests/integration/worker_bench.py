@@ -115,9 +115,17 @@ class WorkerBench:
 
 @contextlib.asynccontextmanager
 async def trading(
-    config: GridbotConfig, paper: PaperThread, *, crash: bool = False, outside: Outside | None = None
+    config: GridbotConfig,
+    paper: PaperThread,
+    *,
+    crash: bool = False,
+    outside: Outside | None = None,
+    begin_anew: Callable[[str], None] = print,
 ) -> AsyncIterator[WorkerBench]:
-    """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files."""
+    """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files.
+
+    `begin_anew` hears that it asks for another start.
+    """
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False)
     alerts: list[tuple[str, str, str]] = []
@@ -128,6 +136,7 @@ async def trading(
         clock=SystemClock(),
         ids=SystemIds(),
         outside=outside,
+        begin_anew=begin_anew,
     )
     bench = WorkerBench(assembly, data_dir, alerts)
     try:

@@ -36,6 +36,7 @@ REFUSALS = {
     "position": make_error("position is zero", ErrorKind.RESYNC, ret_code=110017),
     "key": make_error("invalid key", ErrorKind.AUTH),
     "halt": make_error("restricted", ErrorKind.HALT),
+    "symbol": make_error("not live", ErrorKind.SYMBOL, ret_code=110074),
 }
 
 

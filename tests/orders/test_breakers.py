@@ -69,6 +69,13 @@ def test_circuits_are_apart() -> None:
     assert breaker.open_until(3.0) == {"a": 62.0, "b": 63.0}
 
 
+def test_circuits_whose_cause_was_repaired_close_and_begin_at_zero() -> None:
+    breaker, _ = fail(Breaker(threshold=2), ("a", 1.0), ("b", 1.5), ("a", 2.0), ("b", 2.5), ("c", 2.5))
+    repaired = breaker.closed({"a", "c", "unknown"})
+    assert repaired.open_until(3.0) == {"b": 62.5}
+    assert fail(repaired, ("a", 3.0), ("c", 3.0))[1] == [False, False]
+
+
 def test_what_fails_while_a_circuit_is_open_neither_prolongs_it_nor_counts_afterwards() -> None:
     """It was sent before. Such failures once opened the circuit again with the first one after it had closed."""
     breaker, opened = fail(Breaker(threshold=2), ("k", 1.0), ("k", 2.0), ("k", 60.0), ("k", 61.0))

@@ -195,6 +195,7 @@ def test_what_the_exchange_has_said_of_the_order_outweighs_an_answer() -> None:
         (make_error("no balance", ErrorKind.BALANCE), "CountRefusal ReadWallet"),
         (BAD_KEY, "CountAuthFailure"),
         (make_error("restricted", ErrorKind.HALT), "HaltStrategy"),
+        (make_error("not live", ErrorKind.SYMBOL, ret_code=110074), "RestrictSymbol"),
     ],
 )
 def test_what_else_a_refused_create_means(error: object, effects: str) -> None:

@@ -42,6 +42,23 @@ def test_what_agrees_leads_to_nothing(ledger: Ledger) -> None:
     assert (found.differences, found.unknown, found.up_to_ms, found.amount) == ((), (), 9, 0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "figure", "is_news"), [("Dividend", None, True), ("Dividend", "1", False), ("Funding", None, False)]
+)
+def test_what_only_the_log_can_say_is_news_and_no_mistake(
+    ledger: Ledger, kind: str, figure: str | None, is_news: bool
+) -> None:
+    """A dividend of 12.5 in a list, which does not say how much it was, waited for an operator."""
+    realised = None if figure is None else D(figure)
+    event = ExecutionEvent(
+        "BTCUSDT", "e4", "", "", Side.BUY, D(0), D(0), exec_type=ExecType(kind), exchange_ts=4, realised=realised
+    )
+    ledger.apply("s", event)
+    found = findings([listed("e4", "12.5", fee="0", kind="DIVIDEND")], ledger)
+    assert [each.is_news for each in found.differences] == [is_news]
+    assert (found.amount == 0) is is_news
+
+
 def test_rows_of_other_coins_are_no_money_of_ours(ledger: Ledger) -> None:
     """0.5 MNT are not half a dollar."""
     rows = [listed("e1", fee="0.5", currency="MNT", exchange_ts=7), listed("e9", fee="1", currency="MNT")]

@@ -47,7 +47,7 @@ def test_a_cancel_is_never_the_proof_that_its_order_is_gone() -> None:
 
 
 def test_what_counts_against_a_level_is_what_the_level_can_help() -> None:
-    """docs/risk.md 6.1 no. 9: a bad key, a halt and a busy exchange say nothing about the level."""
+    """docs/risk.md 6.1 no. 11: a bad key, a halt and a busy exchange say nothing about the level."""
     refused = {ErrorKind.RESYNC, ErrorKind.BALANCE, ErrorKind.NOT_FOUND, ErrorKind.PARAM}
     assert kinds(after_place, lambda v: v.breaker) == refused
     assert kinds(after_cancel, lambda v: v.breaker) == set()
@@ -64,6 +64,10 @@ def test_key_errors_count_towards_the_cooldown_whatever_was_asked() -> None:
     """incident L42: also when the reply leaves open whether the order exists."""
     assert kinds(after_place, lambda v: v.auth) == kinds(after_cancel, lambda v: v.auth) == {ErrorKind.AUTH}
     assert after_place(error(ErrorKind.AUTH, Outcome.UNKNOWN)) == Verdict(Next.LOOK_UP, auth=True)
+
+
+def test_a_symbol_that_takes_no_such_order_holds_back_its_orders_and_halts_nothing() -> None:
+    assert kinds(after_place, lambda v: v.symbol) == {ErrorKind.SYMBOL}
 
 
 def test_a_restricted_symbol_halts_its_strategy() -> None:

@@ -16,6 +16,7 @@ from gridbot.core import (
     Side,
     TickerEvent,
 )
+from gridbot.core.exchange_sequence import is_before
 from gridbot.orders.shadow_account import ShadowAccount
 from gridbot.orders.shadow_venue import ShadowVenue
 from tests.orders.helpers import make_order
@@ -44,6 +45,21 @@ def test_a_fill_is_whole_at_the_orders_own_price_and_happens_once() -> None:
     assert (fill.price, fill.qty, fill.direction, fill.leaves_qty) == (D(100), D("0.010"), Direction.LONG, 0)
     assert fill.fee == D("0.010") * 100 * D("0.0002")
     assert venue.on_ticker(ticker("99.8")) == []
+
+
+def test_sequence_numbers_grow_over_restarts_and_within_a_millisecond() -> None:
+    """They began anew: a restart within 30 s put the new fills before the old ones, and corrected those."""
+    venue = venue_of()
+    for level in (1, 2):
+        venue.place(make_order(level), 1)
+    made = fills_at(venue, "99.0")
+    again = ShadowVenue(BTC, ShadowAccount(), run_id="r2")
+    again.place(make_order(1), 1)
+    later = TickerEvent("BTCUSDT", D("99.0"), exchange_ts=9)
+    made += [event for event in again.on_ticker(later) if isinstance(event, ExecutionEvent)]
+    assert [(fill.exchange_ts, fill.seq) for fill in made] == [(5, 5), (5, 6), (9, 9)]
+    assert is_before(made[0], made[1])
+    assert is_before(made[1], made[2])
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,15 @@ def test_an_accepted_order_says_nothing_about_its_level() -> None:
     assert bench.ask(now=NOW + 3) is Refusal.BREAKER_OPEN
 
 
+def test_a_level_need_not_wait_when_what_it_was_refused_for_was_set_right() -> None:
+    bench = Bench()
+    for n in range(3):
+        bench.gate.refused(make_order(n), NOW + n)
+    assert bench.ask(now=NOW + 3) is Refusal.BREAKER_OPEN
+    bench.gate.repaired("s1")
+    assert bench.ask(now=NOW + 3) is None
+
+
 def test_an_accepted_request_ends_a_row_of_key_errors_and_their_cooldown() -> None:
     """docs/risk.md 6.5."""
     bench = Bench()

@@ -51,6 +51,30 @@ def test_reasons_that_stop_everything(reason: Refusal, cause: Callable[[Bench], 
     assert bench.ask(proposal(1010, Side.SELL)) is reason, "closes wait as well"
 
 
+@pytest.mark.parametrize("producer", [Producer.STRATEGY, Producer.RETRY])
+def test_a_symbol_that_takes_no_orders_gets_none(producer: Producer) -> None:
+    bench = Bench()
+    bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
+    bench.risk_state.restricted(110074, "not live", NOW)
+    for side in Side:
+        assert bench.gate.admit(bench.risk_state, proposal(1000, side), NOW, producer) is Refusal.NOT_TRADING
+    close = proposal(1010, Side.SELL)
+    assert bench.gate.admit(bench.risk_state, close, NOW, Producer.CLOSE) is None, "an operator may always try"
+
+
+def test_a_symbol_and_a_leg_that_may_only_be_reduced_get_closes() -> None:
+    bench = Bench()
+    bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10), reduce_only=True))
+    assert bench.ask() is Refusal.REDUCE_ONLY
+    assert bench.ask(proposal(1010, Side.SELL)) is None
+    assert bench.ask(proposal(1010, Side.SELL, Direction.SHORT)) is None, "the other leg is as it was"
+    bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
+    bench.risk_state.restricted(110023, "reduce only", NOW)
+    assert bench.ask() is Refusal.REDUCE_ONLY
+    assert bench.ask(proposal(1010, Side.SELL, Direction.SHORT)) is Refusal.REDUCE_ONLY
+    assert bench.ask(proposal(1011, Side.SELL)) is None
+
+
 def test_a_price_counts_for_half_a_minute_and_without_one_nothing_leaves() -> None:
     bench = Bench()
     assert bench.ask(now=NOW + STALE_PRICE_S) is None
@@ -346,10 +370,12 @@ def test_the_table_says_whose_orders_each_check_is_for() -> None:
     def names(producer: Producer, *, closes: bool) -> str:
         return " ".join(check.test.__name__ for check in CHECKS if check.holds_for(producer, closes=closes))
 
-    assert names(Producer.STRATEGY, closes=False) == "_may_trade _level _band _breaker _size _counts _value _money"
-    assert names(Producer.STRATEGY, closes=True) == "_may_trade _level _band _breaker _size _counts"
+    assert (
+        names(Producer.STRATEGY, closes=False) == "_may_trade _symbol _level _band _breaker _size _counts _value _money"
+    )
+    assert names(Producer.STRATEGY, closes=True) == "_may_trade _symbol _level _band _breaker _size _counts"
     for closes in (True, False):
-        assert names(Producer.RETRY, closes=closes) == "_may_trade _band _breaker _size_again"
+        assert names(Producer.RETRY, closes=closes) == "_may_trade _symbol _band _breaker _size_again"
         assert names(Producer.CLOSE, closes=closes) == "_size"
     drawn = [line.split()[0] for line in (gate_checks.__doc__ or "").splitlines() if line.startswith("    _")]
     assert drawn == [check.test.__name__ for check in CHECKS]

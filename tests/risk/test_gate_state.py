@@ -22,6 +22,7 @@ from gridbot.risk.gate_state import (
     Promise,
     Refused,
     StreamAlive,
+    TermsRepaired,
     Verdict,
     WalletSeen,
     step,
@@ -85,6 +86,13 @@ def test_the_third_refusal_of_a_level_opens_its_breaker() -> None:
     assert state == KNOWN._replace(breaker=Breaker(circuits={LEVEL: Circuit(open_until=NOW + 60)}))
     assert effects == [BreakerOpened(LEVEL)]
     assert after(state, Accepted()) == (state, []), "an acceptance says nothing about a level"
+
+
+def test_a_repair_closes_the_breakers_of_its_strategy_and_of_no_other() -> None:
+    other = ("another", *LEVEL[1:])
+    state, _ = after(KNOWN, *[Refused(LEVEL)] * 3, *[Refused(other)] * 3)
+    state, effects = after(state, TermsRepaired(LEVEL[0]))
+    assert (set(state.breaker.open_until(NOW)), effects) == ({other}, [])
 
 
 def test_the_fifth_key_failure_in_a_row_begins_a_cooldown_and_an_acceptance_ends_it() -> None:

@@ -18,6 +18,7 @@ from gridbot.risk.passage import (
     Passage,
     ReadTerms,
     Refused,
+    Repaired,
     Row,
     blocked,
     step,
@@ -133,6 +134,15 @@ def test_refusals_that_have_an_alert_of_their_own_are_not_counted() -> None:
     assert told.state == Passage()
 
 
+def test_a_repair_ends_the_rows_of_its_strategy_and_of_no_other() -> None:
+    told = Told()
+    told.refused(TICK, 0.0, 0.1, 0.2)
+    after, effects = step(told.state, Repaired("eth"), 1.0)
+    assert (after, effects) == (told.state, [])
+    after, effects = step(told.state, Repaired("btc"), 1.0)
+    assert (after, effects) == (Passage(), [])
+
+
 def test_a_lane_of_which_nothing_was_refused_for_long_is_forgotten() -> None:
     told = Told()
     told.refused(TICK, 0.0, 0.1, 0.2)
@@ -147,7 +157,9 @@ def test_a_lane_of_which_nothing_was_refused_for_long_is_forgotten() -> None:
 ERRORS = st.sampled_from((TICK, NOTHING_LEFT, UNKNOWN, LOST, make_error("x", ErrorKind.AUTH)))
 MAY_PASS = {OPENS: (UNKNOWN, LOST), CLOSES: (NOTHING_LEFT, UNKNOWN, LOST)}
 EVENTS = st.one_of(
-    st.builds(Refused, st.sampled_from((OPENS, CLOSES)), ERRORS), st.builds(Accepted, st.sampled_from((OPENS, CLOSES)))
+    st.builds(Refused, st.sampled_from((OPENS, CLOSES)), ERRORS),
+    st.builds(Accepted, st.sampled_from((OPENS, CLOSES))),
+    st.just(Repaired("btc")),
 )
 
 
@@ -161,10 +173,12 @@ def test_a_lane_is_shut_exactly_when_nothing_of_it_has_passed_for_long_enough(
     for wait_s, event in run:
         now_s += wait_s
         state, _ = step(state, event, now_s)
-        row = rows[event.lane]
-        if isinstance(event, Accepted):
-            row.clear()
+        if isinstance(event, Repaired):
+            rows = {lane: [] for lane in rows}
+        elif isinstance(event, Accepted):
+            rows[event.lane].clear()
         elif event.error.kind not in UNCOUNTED:
+            row = rows[event.lane]
             if row and now_s - row[-1][0] >= FORGOTTEN_S:
                 row.clear()
             row.append((now_s, event.error))

@@ -12,7 +12,7 @@ def test_each_reason_is_documented_and_no_other(root: Path) -> None:
     text = (root / "docs" / "risk.md").read_text(encoding="utf-8")
     section = text[text.index("### 6.1 ") : text.index("A retry skips")]
     entries = re.findall(r"^\d+\. (.+(?:\n   .+)*)", section, re.MULTILINE)
-    assert len(entries) == 15
+    assert len(entries) == 16
     assert set(re.findall(r"`(\w+)`", "".join(entries))) == set(Refusal)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core import Direction, Side
 from gridbot.risk.holds import Held, Hold, Holds, Who
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
-from tests.orders.helpers import make_order
+from gridbot.risk.symbol_state import SymbolWord
+from tests.orders.helpers import INSTRUMENT, make_order
 from tests.risk.helpers import NOW, NOW_MS, ticker, trading_state
 
 D = Decimal
@@ -23,6 +25,18 @@ def test_the_notional_is_both_legs_at_the_last_price_and_resting_opens_at_their_
     assert state.notional() == D("1.5") * D("100.5") + 99
     state.last_price = None
     assert state.notional() == 99
+
+
+def test_what_the_exchange_lets_one_do_with_the_symbol_is_as_listed_or_as_answered() -> None:
+    state = trading_state("s1")
+    assert all(state.may_open(direction) for direction in Direction)
+    state.set_leg(Direction.LONG, Leg(D(1), D(90), reduce_only=True))
+    assert [state.may_open(direction) for direction in Direction] == [False, True]
+    state.restricted(30228, "No new positions during delisting.", NOW)
+    assert not state.may_open(Direction.SHORT)
+    state.listed(replace(INSTRUMENT, status="Delivering"))
+    state.look(NOW)
+    assert state.symbol_watch.state.word is SymbolWord.SETTLING
 
 
 def test_a_price_is_known_with_its_time() -> None:

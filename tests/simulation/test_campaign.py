@@ -9,6 +9,7 @@ import pytest
 from gridbot.simulation import campaign
 from gridbot.simulation.campaign import Outcome, Summary, run_seeds
 from gridbot.simulation.run_checks import Finding
+from gridbot.simulation.run_faults import Plan
 
 
 def test_processes_are_replaced_and_every_seed_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,6 +18,16 @@ def test_processes_are_replaced_and_every_seed_comes(monkeypatch: pytest.MonkeyP
     outcomes = list(run_seeds(range(1, 4), 0.1, jobs=2))
     assert sorted(outcome.seed for outcome in outcomes) == [1, 2, 3]
     assert all(outcome.simulated_s > 6.0 for outcome in outcomes)
+
+
+def test_a_run_that_breaks_itself_is_a_finding_of_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(plan: Plan) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(campaign, "run_plan", broken)
+    [outcome] = run_seeds([7], 0.1)
+    assert outcome.seed == 7
+    assert outcome.findings == [Finding("bounded", "the run itself ended by ZeroDivisionError: division by zero")]
 
 
 def test_a_summary_adds_up_and_names_the_seeds_that_found_something() -> None:

@@ -63,6 +63,31 @@ def test_a_liquidation_pauses_until_an_operator_resumes_also_over_a_death() -> N
     assert [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 51.0]
 
 
+STRANGE: dict[str, Any] = {"pick": 0.1, "part": "1", "money": "12.5"}
+"""Of the long leg of BTCUSDT."""
+
+
+@pytest.mark.parametrize(("word", "moves"), [("Delivery", "no"), ("MovePosition", "yes"), ("SpinOff", "yes")])
+def test_an_execution_that_takes_a_leg_away_pauses(word: str, moves: str) -> None:
+    bought = fault(FaultKind.HAND_TRADE, 10.0, symbol="BTCUSDT", pick=0.1)
+    taken = fault(FaultKind.STRANGE_EXECUTION, 40.0, word=word, moves=moves, **STRANGE)
+    result, story = story_of(bought, taken)
+    assert result.counts["fault strange_execution"] == 1
+    assert "alert reduced.BTCUSDT" in story
+    assert word in story
+
+
+def test_money_of_other_kinds_is_exact() -> None:
+    result, story = story_of(
+        fault(FaultKind.CHARGES, 5.0, 40.0, tax="0.18", coin="MNT"),
+        fault(FaultKind.STRANGE_EXECUTION, 30.0, word="Dividend", moves="no", **STRANGE),
+        fault(FaultKind.COIN_FRAME, 31.0),
+    )
+    assert [result.counts[f"fault {kind}"] for kind in ("charges", "strange_execution", "coin_frame")] == [1, 1, 1]
+    assert "alert unusual.BTCUSDT" in story
+    assert result.counts["fills"] > 0
+
+
 def test_a_liquidation_that_pauses_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gridbot.risk.strategy_state.StrategyRiskState.pause", lambda *_: None)
     result = run_plan(Plan(5, 60.0, False, (fault(FaultKind.LIQUIDATION, 40.0),)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order
-from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, UtcMs
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Json, UtcMs
 from gridbot.simulation import run_checks
 from gridbot.simulation.run import Run
 from gridbot.simulation.run_faults import Plan
@@ -40,6 +41,8 @@ def execution(exec_id: str, **more: Any) -> Execution:
         seq=1,
         mark_price=D(50000),
         realised=given["realised"],
+        closed_size=given.get("closed_size", D(0)),
+        fee_coin=given.get("fee_coin", "USDT"),
     )
 
 
@@ -111,8 +114,24 @@ def test_a_liquidation_pauses() -> None:
     assert run_checks.liquidation_pauses(made, {}, 0) == []
     assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 1) == []
     assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 0) == [
-        "BTCUSDT was liquidated (2), and its strategy is not paused"
+        "BTCUSDT: BustTrade (2), and its strategy is not paused"
     ]
+
+
+def test_what_takes_a_leg_in_any_way_pauses_and_money_alone_does_not() -> None:
+    made = [execution("1", exec_type="Dividend", closed_size=D(0)), execution("2", exec_type="Funding")]
+    assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 0) == []
+    for word, closed in (("Dividend", "1"), ("Delivery", "0"), ("MovePosition", "0"), ("SpinOff", "0")):
+        made = [execution("3", exec_type=word, closed_size=D(closed))]
+        assert len(run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 0)) == 1, word
+
+
+def test_other_coins_are_charged_as_recorded() -> None:
+    made = [execution("1", fee=D("0.5"), fee_coin="MNT"), execution("2")]
+    right = replace(record("1"), other_fees=Json('{"MNT": "0.5"}'))
+    assert run_checks.money_of_coins(made, [right, record("2")]) == []
+    assert "charged {}" in run_checks.money_of_coins(made, [record("1")])[0]
+    assert "the exchange has {}" in run_checks.money_of_coins(made, [replace(right, exec_id="2")])[0]
 
 
 def test_money_is_that_of_the_exchange() -> None:

@@ -108,3 +108,34 @@ def test_a_disk_that_neither_gives_nor_takes_the_file_halts_and_never_raises(tmp
         "paused": {"reason": "the exchange took 1", "who": "liquidation", "since_ms": 7}
     }
     files.close()
+
+
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_what_is_held_is_unknown_when_file_and_journal_are_both_torn(tmp_path: Path, is_torn: bool) -> None:
+    """The journal still had a record of before: a paused strategy traded again after a death (dense seed 492)."""
+    recorder, files = make_recorder(tmp_path), StateFiles(tmp_path / "state")
+    held = HoldsFile(StopFile(StateLog(files, recorder), "holds.json"))
+    held.keep("a", Holds(PAUSED))
+    held.keep("b", Holds(PAUSED))
+    recorder.journal.close()
+    files.close()
+    files.path("holds.json").write_bytes(b'{"version": 1, "strat')
+    if is_torn:
+        [segment] = (tmp_path / "journal" / "alice").glob("*.journal")
+        segment.write_bytes(segment.read_bytes()[:-7])
+    for is_again in (False, True):
+        recorder, files = make_recorder(tmp_path), StateFiles(tmp_path / "state")
+        states = StateLog(files, recorder)
+        for header, record in recorder.replay():
+            states.recall(header.seq, record)
+        states.begin()
+        assert files.flush()
+        held = HoldsFile(StopFile(states, "holds.json"))
+        problem = held.load(["a", "b"], 5, COMMAND)
+        assert ("torn" in problem) is (is_torn and not is_again)
+        wanted = Hold.HALTED if is_torn else Hold.PAUSED
+        assert [list(held.of(name).held) for name in ("a", "b")] == [[wanted]] * 2
+        assert files.flush()
+        assert files.path("holds.json.bad").exists() is is_torn
+        recorder.journal.close()
+        files.close()

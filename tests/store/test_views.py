@@ -216,6 +216,7 @@ def test_corrections_are_in_all_figures_of_money_and_count_for_the_day_of_their_
     day_ms = session.now_ms
     session.now_ms += 2 * DAY_MS
     for exec_id, kind, realised, fee in (
+        ("exec-2", "Trade", "0", "0.02"),
         ("exec-3", "Trade", "19", "0"),
         ("exec-3", "Trade", "1", "0.01"),
         ("exec-4", "Funding", "0", "-0.1"),
@@ -239,14 +240,15 @@ def test_corrections_are_in_all_figures_of_money_and_count_for_the_day_of_their_
     session.close()
     write_all(tmp_path)
     with connect(tmp_path) as con:
-        assert ask(con, "SELECT realised_pnl, fee FROM fills ORDER BY seq") == [(0, D("0.04")), (20, D("0.06"))]
+        assert ask(con, "SELECT realised_pnl, fee FROM fills ORDER BY seq") == [(0, D("0.06")), (20, D("0.06"))]
         assert ask(con, "SELECT realised_pnl FROM executions ORDER BY seq") == [(0,)] * 3, "as recorded"
         assert ask(con, "SELECT paid FROM funding") == [(D("0.2"),)]
         money = "fills, realised_pnl, fees, funding, net_pnl"
-        expected = [(2, D(20), D("0.10"), D("0.2"), D("19.7"))]
+        expected = [(2, D(20), D("0.12"), D("0.2"), D("19.68"))]
         assert ask(con, f"SELECT {money} FROM pnl_by_strategy") == expected
         assert ask(con, f"SELECT {money} FROM pnl_daily") == expected
-        assert ask(con, "SELECT expected FROM ledger ORDER BY seq DESC LIMIT 1") == [(D("1019.7"),)]
+        assert ask(con, "SELECT expected FROM ledger ORDER BY seq DESC LIMIT 1") == [(D("1019.68"),)]
+        assert ask(con, "SELECT profit, fees, net_profit FROM grid_trades") == [(D(20), D("0.12"), D("19.88"))]
 
 
 def test_fees_are_told_by_coin_and_what_is_not_usdt_is_in_no_other_figure(tmp_path: Path) -> None:

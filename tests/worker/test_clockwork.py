@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -13,8 +13,9 @@ from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.readings import Readings
 from gridbot.worker.schedule import Intervals
+from gridbot.worker.symbol_states import SymbolStates
 from tests.execution.support import settle
-from tests.worker.account_bench import AccountBench, strategy, ticker
+from tests.worker.account_bench import BTC, AccountBench, strategy, ticker
 
 
 @dataclass
@@ -87,6 +88,7 @@ class Bench:
             intervals=Intervals(order_sync_s=60, position_check_s=30, wallet_s=20),
             jobs=Jobs(self.account.context.faults, lambda: None),
             records=self.kept,  # type: ignore[arg-type]
+            states=SymbolStates(self.account.context, {"BTCUSDT": self.account.runner}, ()),
             private_alive=lambda: self.private_alive,
         )
 
@@ -109,6 +111,14 @@ async def test_everything_is_read_in_the_first_second_and_then_at_its_interval()
         40: {"wallet"},
         60: {"reconcile: periodic", "positions of BTCUSDT", "wallet"},
     }
+
+
+async def test_a_symbol_that_is_not_in_order_is_read_each_minute() -> None:
+    bench = Bench()
+    await bench.second()
+    bench.account.runner.risk_state.listed(replace(BTC, status="Delivering"))
+    later = [n for n in range(1, 130) if "terms of BTCUSDT" in await bench.second()]
+    assert later[:3] == [1, 61, 121]
 
 
 async def test_missing_executions_are_paged() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gridbot.core import ExecutionEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import Transaction
 from gridbot.records.record_types import CorrectionRecord
 from gridbot.worker.money_watch import MoneyWatch
@@ -23,12 +24,15 @@ class Log:
     def __init__(self) -> None:
         self.rows: list[Transaction] = []
         self.asked: list[tuple[int, int]] = []
+        self.error: ExchangeError | None = None
 
     async def server_time_ms(self) -> int:
         return 1_000_000
 
     async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
         self.asked.append((start_ms, end_ms))
+        if self.error is not None:
+            raise self.error
         return self.rows
 
 
@@ -140,3 +144,12 @@ def test_figures_that_are_none_change_nothing() -> None:
         with pytest.raises(ValueError, match=r"up|expected the exchange's figures"):
             bench.watch.repair(5, [figure("old", "8"), wrong])
     assert bench.corrections == []
+
+
+async def test_a_log_that_could_not_be_read_is_asked_for_again() -> None:
+    """What an execution without a trade brought was unknown for five more minutes (dense seed 141)."""
+    bench = Bench()
+    bench.log.error = make_error("no answer in time", ErrorKind.AMBIGUOUS)
+    with pytest.raises(ExchangeError):
+        await bench.watch.check()
+    assert bench.account.requests.wishes.money

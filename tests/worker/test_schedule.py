@@ -10,8 +10,10 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import (
     CLOCK_S,
     FORCED_RECONCILE_MIN_S,
+    MONEY_MIN_S,
     MONEY_S,
     REFRESH_MIN_S,
+    UNCHECKED_MOST,
     Due,
     Intervals,
     Job,
@@ -35,10 +37,10 @@ class Seconds:
         self.requests = RefreshRequests()
         self.running: set[str] = set()
 
-    def all_jobs(self, now_s: float, *, again: str = "") -> list[Job]:
+    def all_jobs(self, now_s: float, *, again: str = "", unchecked: int = 0) -> list[Job]:
         self.state, jobs = step(
             self.state,
-            Second(self.requests.wishes, self.running, again),
+            Second(self.requests.wishes, self.running, again, unchecked),
             now_s,
             intervals=self.intervals,
             symbols=self.symbols,
@@ -114,6 +116,15 @@ def test_the_exchange_s_transaction_log_is_read_every_five_minutes() -> None:
         return Job(JobKind.MONEY) in second.all_jobs(now_s)
 
     assert [read(at) for at in (1.0, 2.0, MONEY_S, MONEY_S + 1.0)] == [True, False, False, True]
+
+
+def test_many_executions_that_are_not_compared_are_compared_each_minute() -> None:
+    seconds, money = Seconds(), Job(JobKind.MONEY)
+    assert money in seconds.all_jobs(0.0)
+    assert money not in seconds.all_jobs(MONEY_MIN_S, unchecked=UNCHECKED_MOST)
+    assert money not in seconds.all_jobs(MONEY_MIN_S - 1, unchecked=UNCHECKED_MOST + 1)
+    assert money in seconds.all_jobs(MONEY_MIN_S, unchecked=UNCHECKED_MOST + 1)
+    assert money not in seconds.all_jobs(2 * MONEY_MIN_S)
 
 
 def test_requests_are_bundled_until_their_time_has_come() -> None:

@@ -63,13 +63,15 @@ class Exchange:
             raise self.fees
         return self.fees
 
-    async def ensure_hedge_mode(self, symbol: str) -> None:
+    async def ensure_hedge_mode(self, symbol: str) -> bool:
         if self.hedge is not None:
             raise self.hedge
         self.done.append(f"hedge {symbol}")
+        return True
 
-    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> bool:
         self.done.append(f"leverage {leverage}")
+        return True
 
 
 def prepare(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Prepared:
@@ -126,7 +128,7 @@ def test_a_key_that_may_not_read_the_fees_is_no_environment_without_them() -> No
         (Exchange(key=replace(KEY, contract_trade=("Position",))), "Order missing"),
         (Exchange(key=replace(KEY, is_unified=False)), "unified trading account"),
         (Exchange(margin_mode="ISOLATED_MARGIN"), "expected cross margin"),
-        (Exchange(instrument_row=replace(BTC, status="Closed")), "expected BTCUSDT to be Trading"),
+        (Exchange(instrument_row=replace(BTC, status="Closed")), "BTCUSDT is Closed: it was delisted"),
         (Exchange(hedge=ExchangeError("position exists", kind=ErrorKind.RESYNC)), "cannot be switched"),
     ],
 )
@@ -134,6 +136,31 @@ def test_what_makes_trading_unsafe_refuses_the_start_in_words(exchange: Exchange
     with pytest.raises(StartRefused, match=text):
         gather(exchange)
     assert not any("leverage" in step for step in exchange.done)
+
+
+@pytest.mark.parametrize("status", ["PendingOpen", "PreLaunch", "Napping"])
+def test_a_symbol_that_does_not_trade_yet_is_waited_for_and_nothing_is_set(status: str) -> None:
+    exchange = Exchange(instrument_row=replace(BTC, status=status))
+    found = prepare(exchange, leverage=10)
+    assert found.symbols == {}
+    [waits] = found.refused
+    assert (waits.waits, waits.key) == (True, "listing.BTCUSDT")
+    assert str(waits).startswith(f"s waits: BTCUSDT is {status}")
+    assert "remove" not in waits.reason
+    assert exchange.done == []
+
+
+@pytest.mark.parametrize("status", ["Settling", "Delivering"])
+def test_a_symbol_that_is_being_settled_is_followed_and_nothing_is_set(status: str) -> None:
+    exchange = Exchange(instrument_row=replace(BTC, status=status))
+    assert list(prepare(exchange, leverage=10).symbols) == ["BTCUSDT"]
+    assert exchange.done == []
+
+
+def test_a_symbol_that_is_going_to_be_delisted_is_set_up_like_any_other() -> None:
+    exchange = Exchange(instrument_row=replace(BTC, delivery_ms=1_000_000 + 3_600_000))
+    assert list(prepare(exchange, leverage=10).symbols) == ["BTCUSDT"]
+    assert exchange.done == ["hedge BTCUSDT", "leverage 10"]
 
 
 def test_what_is_only_unwise_is_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -157,7 +184,7 @@ def test_an_environment_that_does_not_tell_about_keys_is_tolerated_where_documen
 
 def test_only_passing_troubles_are_tried_again() -> None:
     hopeless = {kind for kind in ErrorKind if is_hopeless(ExchangeError("no", kind=kind))}
-    assert hopeless == {ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM}
+    assert hopeless == {ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM, ErrorKind.IP_BAN}
 
 
 ETH: dict[str, object] = {"strat_id": "eth", "symbol": "ETHUSDT"}

@@ -10,7 +10,14 @@ import pytest
 
 from gridbot.core import Instrument
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.incidents import Name, Standing
+from gridbot.orders.order import TrackedOrder
+from gridbot.orders.outcomes import result_of_place
+from gridbot.risk.symbol_state import SymbolWord
+from gridbot.worker.startup import RefusedStrategy
+from gridbot.worker.symbol_states import SymbolStates
 from gridbot.worker.terms import Terms, changes
+from tests.orders.helpers import make_order
 from tests.worker.account_bench import BTC, AccountBench, strategy
 
 D = Decimal
@@ -23,6 +30,8 @@ class Exchange:
         self.found = BTC
         self.failures: dict[str, ExchangeError] = {}
         self.asked: list[str] = []
+        self.was_changed: set[str] = set()
+        """What somebody else has changed since it was set."""
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -33,29 +42,44 @@ class Exchange:
         self._ask("instrument")
         return self.found
 
-    async def ensure_hedge_mode(self, symbol: str) -> None:
-        self._ask("mode")
+    async def ensure_hedge_mode(self, symbol: str) -> bool:
+        return self._set("mode")
 
-    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
-        self._ask("leverage")
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> bool:
+        return self._set("leverage")
+
+    def _set(self, what: str) -> bool:
+        self._ask(what)
+        was_changed = what in self.was_changed
+        self.was_changed.discard(what)
+        return was_changed
 
 
 class Bench:
     def __init__(self, **config: Any) -> None:
         self.exchange = Exchange()
-        self.passage = AccountBench().context.passage
+        self.account = AccountBench(config=strategy(**config))
+        self.passage = self.account.context.passage
+        waits = RefusedStrategy("eth", "ETHUSDT", "it is PendingOpen", waits=True)
+        states = SymbolStates(self.account.context, {"BTCUSDT": self.account.runner}, [waits])
         self.wishes: list[str] = []
         self.terms = Terms(
             self.exchange,  # type: ignore[arg-type]
             [strategy(**config)],
             {"BTCUSDT": BTC},
             self.passage,
-            self.wishes.append,
+            states=states,
+            alert=self.account.alarm,
+            begin_anew=self.wishes.append,
         )
 
     async def read(self) -> str:
         await self.terms.read("BTCUSDT")
         return self.passage.terms["BTCUSDT"]
+
+
+def opening() -> TrackedOrder:
+    return replace(make_order(), strat_id="btc")
 
 
 async def test_nothing_has_changed() -> None:
@@ -80,11 +104,44 @@ async def test_an_instrument_that_changed_is_told_and_another_start_is_asked_for
     assert bench.wishes == [text]
 
 
-async def test_a_symbol_that_does_not_trade_is_told() -> None:
-    bench = Bench()
+async def test_a_symbol_that_does_not_trade_is_a_state_and_nothing_is_set() -> None:
+    bench = Bench(leverage=5)
     bench.exchange.found = replace(BTC, status="Delivering")
-    assert await bench.read() == "the exchange says that BTCUSDT is Delivering"
+    assert await bench.read() == ""
+    assert bench.exchange.asked == ["instrument"]
+    assert bench.account.runner.risk_state.symbol_watch.state.word is SymbolWord.SETTLING
     assert bench.wishes == []
+
+
+async def test_a_symbol_that_was_waited_for_begins_when_it_trades() -> None:
+    bench = Bench()
+    trades = ["ETHUSDT trades now"]
+    for status, wishes in (("PendingOpen", []), ("Trading", trades), ("Trading", trades)):
+        bench.exchange.found = replace(BTC, symbol="ETHUSDT", status=status)
+        await bench.terms.read("ETHUSDT")
+        assert bench.wishes == wishes
+    assert set(bench.exchange.asked) == {"instrument"}
+
+
+@pytest.mark.parametrize("what", ["mode", "leverage"])
+async def test_what_somebody_else_has_changed_is_set_again_told_and_what_it_had_stopped_is_free(what: str) -> None:
+    bench = Bench(leverage=5)
+    account = bench.account
+    order, refusal = opening(), make_error("position idx not match", ErrorKind.RESYNC, ret_code=10001)
+    for _ in range(3):
+        account.gate.refused(order, account.clock.now_s)
+        account.context.passage.answered(order, result_of_place(refusal))
+    blocked = bench.passage.blocked(account.runner.book, "btc")
+    account.alarm.look({Name("refused.BTCUSDT", "btc"): Standing("error", blocked)})
+    assert account.gate.breaker.open_until(account.clock.now_s)
+    bench.exchange.was_changed = {what}
+    assert await bench.read() == ""
+    assert account.gate.breaker.open_until(account.clock.now_s) == {}
+    assert bench.passage.blocked(account.runner.book, "btc") == ""
+    [said] = [text for _, key, text, _ in account.alarm.alerts if key == "set_again.BTCUSDT"]
+    assert account.alarm.ended == [f"over: {said}; the levels it had refused are free"]
+    assert await bench.read() == ""
+    assert len(account.alarm.ended) == 1, "nothing was set, so nothing is told"
 
 
 async def test_a_mode_that_cannot_be_switched_and_a_leverage_that_cannot_be_set_are_told_until_they_can() -> None:
@@ -96,7 +153,11 @@ async def test_a_mode_that_cannot_be_switched_and_a_leverage_that_cannot_be_set_
         "the leverage of BTCUSDT cannot be set to 5: too high (retCode 110013, param)"
     )
     bench.exchange.failures.clear()
+    account = bench.account
+    for _ in range(3):
+        account.gate.refused(opening(), account.clock.now_s)
     assert await bench.read() == ""
+    assert account.gate.breaker.open_until(account.clock.now_s) == {}, "an operator has repaired it: nobody waits"
 
 
 async def test_an_exchange_that_cannot_be_read_changes_nothing() -> None:

@@ -6,16 +6,18 @@ Each amount moves the wallet by exactly what is recorded of it, so at any time
 
 from __future__ import annotations
 
+from collections import deque
 from decimal import Decimal
 
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.changes import Unnoticed
+from gridbot.paper.accounts.charges import Charges
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.histories import ClosedOrders, ClosedPnlRows, Executions
 from gridbot.paper.accounts.leg import Leg, LegChange, rounded
 
-__all__ = ["KEEP_CLOSED_PNL", "KEEP_EXECUTIONS", "KEEP_ORDERS", "Account"]
+__all__ = ["KEEP_CLOSED_PNL", "KEEP_EXECUTIONS", "KEEP_ORDERS", "KEEP_TRANSFERS", "Account"]
 
 ZERO = Decimal(0)
 NO_NOTES = Unnoticed()
@@ -23,6 +25,7 @@ NO_NOTES = Unnoticed()
 KEEP_ORDERS = 5_000
 KEEP_EXECUTIONS = 20_000
 KEEP_CLOSED_PNL = 5_000
+KEEP_TRANSFERS = 1_000
 
 
 class Account:
@@ -46,15 +49,16 @@ class Account:
         self.insurance = ZERO
         self.order_margin = ZERO
         self.reprice = True
+        self.charges = Charges()
         self.legs: dict[tuple[str, int], Leg] = {}
         self.leverage: dict[str, Decimal] = {}
         self.hedge: dict[str, bool] = {}
         self.open: dict[str, Order] = {}
         self.open_by_symbol: dict[str, dict[str, Order]] = {}
         self.closed = ClosedOrders(KEEP_ORDERS)
-        self.by_link: dict[str, str] = {}  # ids of the newest orders with these link ids
+        self.by_link: dict[str, str] = {}  # ids of open orders
         self.executions = Executions(KEEP_EXECUTIONS)
-        self.transfers: list[Transfer] = []
+        self.transfers: deque[Transfer] = deque(maxlen=KEEP_TRANSFERS)
         self.closed_pnl = ClosedPnlRows(KEEP_CLOSED_PNL)
         self.dcp_window_s: int | None = None
         self.cached_from = 0  # closed orders with a smaller number have left the cache of order/realtime
@@ -123,7 +127,7 @@ class Account:
         row.entry_value += change.released_cost
         row.exit_value += execution.closed_size * execution.price
         row.open_fee += change.released_fee
-        row.close_fee += rounded(execution.fee * execution.closed_size / execution.qty)
+        row.close_fee += rounded(execution.cost * execution.closed_size / execution.qty)
         row.realised += execution.realised
         row.fill_count += 1
         self.changes.closed_pnl(row)
@@ -140,9 +144,9 @@ class Account:
         self.reserve(order, ZERO)
         if self.open.pop(order.order_id, None) is not None:
             del self.open_by_symbol[order.symbol][order.order_id]
-        for old_id, old_link_id in self.closed.put(order):
-            if self.by_link.get(old_link_id) == old_id:
-                del self.by_link[old_link_id]
+        if self.by_link.get(order.link_id) == order.order_id:
+            del self.by_link[order.link_id]
+        self.closed.put(order)
         self.closed_pnl.finish(order)
         self.changes.closed(order)
 
@@ -151,17 +155,15 @@ class Account:
         order.children = tuple(stop.order_id for stop in stops)
         if order.order_id in self.closed:
             self.closed.put(order)
-            row = self.closed_pnl.get(order.order_id)
-            if row is not None:
-                row.order = order
-                self.closed_pnl.add(row)
-                self.closed_pnl.finish(order)
+            self.closed_pnl.differs(order)
 
     def find(self, order_id: str, link_id: str) -> Order | None:
-        """Open or kept closed order; the order id wins when both are given."""
+        """Open or kept closed order, the open one or the newest of several; the order id wins when both are given."""
         if order_id:
             return self.open.get(order_id) or self.closed.get(order_id)
-        return self.find(self.by_link.get(link_id, ""), "") if link_id else None
+        if link_id in self.by_link:
+            return self.open[self.by_link[link_id]]
+        return self.closed.of_link(link_id) if link_id else None
 
     def resting_on(self, symbol: str) -> list[Order]:
         return list(self.open_by_symbol.get(symbol, {}).values())

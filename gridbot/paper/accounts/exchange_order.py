@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
-from gridbot.core.vocabulary import Direction, Side
+from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, StopKind, Trail
 
 __all__ = ["Amendment", "Execution", "NewOrder", "Order", "Slippage", "Trigger"]
@@ -172,6 +172,8 @@ class Order:
 class Execution:
     """One execution. `fee` is positive when paid; for `Funding` it is the payment and there is no order.
 
+    It is charged in `fee_coin`; `tax` comes on top of it, in USDT.
+
     `realised` is the profit of the closed part before fees. `position_size` (negative for a short) and `wallet` (USDT)
     are what position and wallet were afterwards.
     """
@@ -200,11 +202,18 @@ class Execution:
     create_type: str = ""
     position_size: Decimal = ZERO
     wallet: Decimal = ZERO
+    fee_coin: str = SETTLE_COIN
+    tax: Decimal = ZERO
+
+    @property
+    def cost(self) -> Decimal:
+        """What it cost in USDT."""
+        return (self.fee if self.fee_coin == SETTLE_COIN else ZERO) + self.tax
 
     @property
     def change(self) -> Decimal:
         """Change of the wallet in USDT."""
-        return self.realised - self.fee
+        return self.realised - self.cost
 
     @property
     def value(self) -> Decimal:

@@ -36,7 +36,7 @@ class Leg:
     """One row of `position/list`. `size` is absolute; `direction` tells the sign and changes only in one-way mode.
 
     `cost` is what the present size cost in USDT, `open_fees` what was paid to open it. `current_realised` is for the
-    present holding, `total_realised` for all time; both are net of fees.
+    present holding, `total_realised` for all time; both are net of fees. `reduce_only`: its risk tier was cut.
     """
 
     symbol: str
@@ -55,6 +55,7 @@ class Leg:
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     trailing_stop: Decimal | None = None
+    reduce_only: bool = False
 
     @property
     def signed_size(self) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from gridbot.paper.settings import RateLimitConfig
@@ -11,6 +12,7 @@ __all__ = ["AddressLimiter", "EndpointLimiter", "KeyedLimit", "Quota"]
 
 ENDPOINT_WINDOW_MS = 1000
 REQUEST_WINDOW_S = 5.0
+KEYS_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,15 @@ class EndpointLimiter:
 
 
 class KeyedLimit:
-    """At most so many of something in any window of some seconds, for each key. A limit of 0 allows all."""
+    """At most so many of something in any window of some seconds, for each key. A limit of 0 allows all.
+
+    Of more keys than `KEYS_KEPT` those that were heard of last are counted.
+    """
 
     def __init__(self, limit: int, window_s: float) -> None:
         self._limit = limit
         self._window_s = window_s
-        self._limits: dict[str, RollingLimit] = {}
+        self._limits: OrderedDict[str, RollingLimit] = OrderedDict()
 
     def allows(self, key: str, now_s: float) -> bool:
         """Count one more, unless it is one too many."""
@@ -63,6 +68,9 @@ class KeyedLimit:
         rolling = self._limits.get(key)
         if rolling is None:
             rolling = self._limits[key] = RollingLimit(self._limit, self._window_s)
+            if len(self._limits) > KEYS_KEPT:
+                self._limits.popitem(last=False)
+        self._limits.move_to_end(key)
         return rolling.take(1, now_s) == 1
 
 
@@ -72,7 +80,7 @@ class AddressLimiter:
     def __init__(self, config: RateLimitConfig) -> None:
         self._requests = KeyedLimit(config.ip_requests, REQUEST_WINDOW_S)
         self._ban_s = config.ip_ban_s
-        self._banned_until: dict[str, float] = {}
+        self._banned_until: OrderedDict[str, float] = OrderedDict()
 
     def allows(self, address: str, now_s: float) -> bool:
         if now_s < self._banned_until.get(address, 0.0):
@@ -84,3 +92,6 @@ class AddressLimiter:
 
     def ban(self, address: str, until_s: float) -> None:
         self._banned_until[address] = until_s
+        self._banned_until.move_to_end(address)
+        if len(self._banned_until) > KEYS_KEPT:
+            self._banned_until.popitem(last=False)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.bookings import Transfer
 from gridbot.paper.api_error import ApiError
@@ -90,12 +91,14 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
         raise ApiError(10001, "accountType only support UNIFIED.")
     start, end = window(params, now_ms, DAY_MS)
     limit = limit_field(params, 20, 50)
-    wanted = text(params, "currency") in ("", "USDT") and (not text(params, "category") or is_linear(params))
+    currency = text(params, "currency") or SETTLE_COIN
+    wanted = not text(params, "category") or is_linear(params)
     kind, base, categorised = text(params, "type"), text(params, "baseCoin"), bool(text(params, "category"))
     rows = (
         (entry.number, entry)
         for entry in transaction_rows.entries(account, below(text(params, "cursor")), start, end)
         if wanted
+        and (currency == SETTLE_COIN or getattr(entry, "fee_coin", SETTLE_COIN) == currency)
         and kind in ("", transaction_rows.kind_of(entry))
         and (
             not (categorised or base)
@@ -104,7 +107,7 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
         )
     )
     chosen, cursor = page_by_number(rows, text(params, "cursor"), limit)
-    return {"list": [transaction_rows.transaction_row(account, entry) for entry in chosen], "nextPageCursor": cursor}
+    return {"list": [transaction_rows.row_in(account, entry, currency) for entry in chosen], "nextPageCursor": cursor}
 
 
 def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:

@@ -28,8 +28,10 @@ from gridbot.paper.engine.cancelling import Cancelling
 from gridbot.paper.engine.conditional import ConditionalOrders
 from gridbot.paper.engine.fills import Fills
 from gridbot.paper.engine.liquidation import Liquidator
+from gridbot.paper.engine.listing_changes import ListingChanges
 from gridbot.paper.engine.placing import Placing
 from gridbot.paper.engine.position_settings import PositionSettings
+from gridbot.paper.engine.strange_executions import StrangeExecutions
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.resting_orders import RestingOrders
@@ -52,7 +54,8 @@ class Exchange:
 
     To be read: `config`, `markets`, `accounts` (by name), `by_key` (by API key), `started_ms`, `state` for the rest.
     `outbox` and `liquidator` keep what the streams have to say until it is taken; `positions` changes leverage and
-    position mode; `resting` are the orders in the books.
+    position mode, `listing` what a symbol and a leg take; `resting` are the orders in the books; `strange` makes
+    executions without order or market.
     """
 
     def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:
@@ -70,7 +73,9 @@ class Exchange:
         taking = Taking(state, resting, settlement, fills, outbox)
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
-        self._placing = Placing(state, admission, waiting, conditional, settlement, taking, outbox)
+        self.strange = StrangeExecutions(state, settlement, outbox)
+        self.listing = ListingChanges(state, admission, self.strange, outbox)
+        self._placing = Placing(state, admission, waiting, conditional, settlement, taking, self.listing, outbox)
         self._amending = Amending(state, admission, resting, waiting, taking, outbox)
         self._stops = PositionStops(state, waiting, settlement, stop_orders, outbox)
         self._cancelling = Cancelling(settlement, stop_orders, outbox)
@@ -125,9 +130,10 @@ class Exchange:
         self.resting.rebuild(symbol)
 
     def on_time(self, now_ms: int) -> None:
-        """Mark prices, fundings that are due, liquidations. Call it several times a second."""
+        """Mark prices, deliveries and fundings that are due, liquidations. Call it several times a second."""
         for symbol, market in self.markets.items():
             market.revalue(now_ms)
+            self.listing.deliver_due(symbol, now_ms)
             self._conditional.trigger_due(symbol, now_ms)
             while market.funding_due(now_ms):
                 self.settle_funding(symbol, market.funding_rate, now_ms)

@@ -11,6 +11,7 @@ from gridbot.paper.accounts.exchange_order import NewOrder, Order
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.admission import Admission
 from gridbot.paper.engine.conditional import ConditionalOrders
+from gridbot.paper.engine.listing_changes import ListingChanges
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.settlement import Settlement
@@ -32,6 +33,7 @@ class Placing:
         conditional: ConditionalOrders,
         settlement: Settlement,
         taking: Taking,
+        listing: ListingChanges,
         outbox: Outbox,
     ) -> None:
         self._state = state
@@ -40,6 +42,7 @@ class Placing:
         self._conditional = conditional
         self._settlement = settlement
         self._taking = taking
+        self._listing = listing
         self._outbox = outbox
 
     def place(self, account: Account, request: NewOrder, now_ms: int) -> Order:
@@ -78,6 +81,7 @@ class Placing:
         return order, initial, leg.value * (tier.mm_rate + valuation.taker_fee) + fee  # docs/bybit_streams.md 6.2
 
     def _check(self, account: Account, request: NewOrder, now_ms: int) -> None:
+        self._listing.check(account, request, now_ms)
         self._admission.check_link_id(account, request.order_link_id, now_ms)
         if request.attached is not None:
             check_attached(request, request.attached, self._state.markets[request.symbol])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.engine.exchange import Exchange
@@ -38,9 +39,19 @@ class MarketFeed:
         self._publisher.changed(symbol, None)
         self._settle()
 
+    def list_as(self, symbol: str, *, status: str | None = None, delivery_ms: int | None = None) -> None:
+        """List a symbol with another status, or announce when it is delivered; one that is due is delivered now."""
+        self._exchange.listing.change(symbol, status=status, delivery_ms=delivery_ms)
+        self._settle()
+
     def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
         """Settle a funding of this rate now, out of turn."""
         self._exchange.settle_funding(symbol, Decimal(rate), self._now_ms())
+        self._settle()
+
+    def carry_out(self, command: Mapping[str, Any]) -> None:
+        """Something of the exchange's own that no market makes (`paper/engine/strange_executions.py`)."""
+        self._exchange.strange.carry_out(command, self._now_ms())
         self._settle()
 
     def _settle(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
-from gridbot.core.vocabulary import Direction
+from gridbot.core.vocabulary import SETTLE_COIN, Direction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg, LegChange, rounded
@@ -45,12 +45,14 @@ class Settlement:
         """Book a fill of an open order, and end the closing orders that the position no longer covers."""
         state, now_ms = self._state, deal.now_ms
         value = deal.qty * deal.price
-        fee = rounded(value * (state.config.maker_fee if deal.is_maker else state.config.taker_fee))
+        rate = state.config.maker_fee if deal.is_maker else state.config.taker_fee
+        fee, coin, tax = account.charges.of(rounded(value * rate))
+        cost = (fee if coin == SETTLE_COIN else ZERO) + tax
         leg = account.leg(order.symbol, order.request.position_idx)
-        change = leg.apply(order.side, deal.qty, deal.price, fee, now_ms, state.markets[order.symbol].next_seq())
-        account.pay(realised=change.realised, fee=fee)
+        change = leg.apply(order.side, deal.qty, deal.price, cost, now_ms, state.markets[order.symbol].next_seq())
+        account.pay(realised=change.realised, fee=cost)
         order.add_fill(deal.qty, value, fee, change.realised, now_ms)
-        execution = self._execution(account, order, leg, change, deal, fee)
+        execution = replace(self._execution(account, order, leg, change, deal, fee), fee_coin=coin, tax=tax)
         account.add_execution(execution)
         if change.closed:
             account.book_closed_pnl(order, change, execution, state.valuation.leverage(account, order.symbol))

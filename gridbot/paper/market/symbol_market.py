@@ -131,6 +131,16 @@ class SymbolMarket:
         self.depth.change_rules(self.instrument, ticks)
         self._band.change_rules(self.listing)
 
+    def change_listing(self, *, status: str | None = None, delivery_ms: int | None = None) -> None:
+        """The exchange lists the symbol in another way; None leaves a value as it is."""
+        before = self.instrument
+        self.instrument = replace(
+            before,
+            status=before.status if status is None else status,
+            delivery_ms=before.delivery_ms if delivery_ms is None else delivery_ms,
+        )
+        self.listing = replace(self.listing, instrument=self.instrument)
+
     def revalue(self, now_ms: int) -> None:
         """Bring index, mark and candles up to the present time."""
         self._revalue(now_ms)

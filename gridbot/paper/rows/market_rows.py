@@ -34,7 +34,7 @@ def instrument_row(listing: Listing) -> dict[str, Any]:
         "settleCoin": "USDT",
         "symbolType": "",
         "launchTime": str(listing.launch_ms),
-        "deliveryTime": "0",
+        "deliveryTime": str(instrument.delivery_ms),
         "deliveryFeeRate": "",
         "priceScale": str(listing.price_scale),
         "leverageFilter": {

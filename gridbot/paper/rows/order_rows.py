@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, TpslMode
@@ -133,7 +135,7 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
         "execType": execution.exec_type,
         "execValue": plain(execution.value),
         "execTime": str(execution.time_ms),
-        "feeCurrency": "USDT",
+        "feeCurrency": "" if execution.exec_type == "Funding" else execution.fee_coin,
         "isMaker": execution.is_maker,
         "feeRate": plain(execution.fee_rate),
         "tradeIv": "",
@@ -150,10 +152,18 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
         row["isLeverage"] = "0"
         row["marketUnit"] = ""
         row["execPnl"] = plain(execution.realised)
-        row["extraFees"] = []
+        row["extraFees"] = _extra_fees(execution)
     else:
-        row["extraFees"] = ""
+        row["extraFees"] = orjson.dumps(_extra_fees(execution)).decode() if execution.tax else ""
     return row
+
+
+def _extra_fees(execution: Execution) -> list[dict[str, str]]:
+    if not execution.tax:
+        return []
+    rate = plain(execution.tax / execution.value) if execution.value else "0"
+    kind = {"feeCoin": "USDT", "feeType": "GST", "subFeeType": "IND_GST"}
+    return [{**kind, "feeRate": rate, "fee": plain(execution.tax)}]
 
 
 def fast_execution_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,6 +82,13 @@ class Outbox:
     def wallet_changed(self, account: Account) -> None:
         self._of(account)
 
+    def coin_changed(self, account: Account, coin: str) -> None:
+        """Push a wallet frame with a row of this coin alone: the settle coin has not changed, the totals are there."""
+        if "wallet" in account.listening:
+            row = wallet_row(account, self._valuation.totals(account))
+            row["coin"] = [{**row["coin"][0], "coin": coin, "walletBalance": "1", "equity": "1", "unrealisedPnl": "0"}]
+            self._pushes.append(Push(account.name, "wallet", [row]))
+
     def flush(self) -> None:
         """End a step: turn what it changed into pushes."""
         changed, self._changed = self._changed, {}

@@ -1,7 +1,8 @@
 """The transaction log of an account: every movement of its wallet, with what it was afterwards. Pure.
 
 The log is the account's executions and transfers by number. Each row's `change` is what the wallet moved by, so the
-rows add up to the wallet to the last digit: `change = cashFlow + funding - fee`.
+rows add up to the wallet to the last digit: `change = cashFlow + funding - fee - extraFees`. A fee in another coin has
+a row of its own, in the log of that coin.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from decimal import Decimal
 from heapq import merge
 from typing import Any
 
+from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.bookings import Transfer
 from gridbot.paper.accounts.exchange_order import Execution
 from gridbot.paper.rows.row_numbers import exact
 
-__all__ = ["entries", "kind_of", "transaction_row"]
+__all__ = ["entries", "kind_of", "row_in", "transaction_row"]
 
 KINDS = {"Trade": "TRADE", "Funding": "SETTLEMENT", "BustTrade": "LIQUIDATION"}
+"""Other executions are called by their own word, in capitals: `DELIVERY`."""
 
 
 def entries(
@@ -37,7 +40,16 @@ def entries(
 
 def kind_of(entry: Execution | Transfer) -> str:
     """Bybit's `type`."""
-    return entry.kind if isinstance(entry, Transfer) else KINDS[entry.exec_type]
+    return entry.kind if isinstance(entry, Transfer) else KINDS.get(entry.exec_type, entry.exec_type.upper())
+
+
+def row_in(account: Account, entry: Execution | Transfer, currency: str) -> dict[str, Any]:
+    """The row of an entry in the log of one coin. Balances of others than USDT are not kept here."""
+    row = transaction_row(account, entry)
+    if currency == SETTLE_COIN or isinstance(entry, Transfer):
+        return row
+    charged = {"change": exact(-entry.fee), "fee": exact(entry.fee), "cashFlow": "0", "extraFees": ""}
+    return row | charged | {"id": f"{row['id']}_fee", "currency": currency, "cashBalance": ""}
 
 
 def transaction_row(account: Account, entry: Execution | Transfer) -> dict[str, Any]:
@@ -74,7 +86,8 @@ def transaction_row(account: Account, entry: Execution | Transfer) -> dict[str, 
         "size": format(entry.position_size, "f"),
         "tradePrice": format(entry.price, "f"),
         "funding": exact(-entry.fee) if funding else "",
-        "fee": exact(Decimal(0) if funding else entry.fee),
+        "fee": exact(Decimal(0) if funding or entry.fee_coin != SETTLE_COIN else entry.fee),
+        "extraFees": exact(entry.tax) if entry.tax else "",
         "cashFlow": exact(entry.realised),
         "feeRate": exact(entry.fee_rate),
         "tradeId": entry.exec_id,

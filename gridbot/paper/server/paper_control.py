@@ -2,7 +2,9 @@
 
 `POST /paper/control` with one JSON object; `action` is one of `inject` (with `fault`), `clear`, `list`, `trade`
 (`symbol`, `price`, `size`, `side`), `set_price` and `set_mark` (`symbol`, `price`), `settle_funding` (`symbol`,
-`rate`).
+`rate`), `list_as` (`symbol`, and `status`, `delivery_ms` or both); and for one `account`: `charges` (`tax`, `coin`,
+`price`), `execution` (`symbol`, `positionIdx`, `type`, and `qty` or `money`), `deliver` (`symbol`, `price`), `wallet`
+(`coin`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 
 from gridbot.paper.api.dispatch import Reply, error_reply, parse_body
 from gridbot.paper.api_error import ApiError
+from gridbot.paper.engine.strange_executions import COMMANDS
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.feed.market_feed import MarketFeed
@@ -60,5 +63,11 @@ class Control:
                 self._market.set_mark(command["symbol"], command["price"])
             case "settle_funding":
                 self._market.settle_funding(command["symbol"], command["rate"])
+            case "list_as":
+                self._market.list_as(
+                    command["symbol"], status=command.get("status"), delivery_ms=command.get("delivery_ms")
+                )
+            case action if action in COMMANDS:
+                self._market.carry_out(command)
             case other:
                 raise ApiError(10001, f"unknown action {other!r}: expected inject, clear, list, trade, set_price, ...")

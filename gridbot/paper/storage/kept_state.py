@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from gridbot.paper.accounts.account import KEEP_CLOSED_PNL, KEEP_EXECUTIONS, KEEP_ORDERS, Account
+from gridbot.paper.accounts.account import KEEP_CLOSED_PNL, KEEP_EXECUTIONS, KEEP_ORDERS, KEEP_TRANSFERS, Account
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
@@ -54,7 +54,7 @@ class KeptAccount:
     closed: OrderedDict[str, Order] = field(default_factory=OrderedDict)
     legs: dict[tuple[str, int], Leg] = field(default_factory=dict)
     executions: deque[Execution] = field(default_factory=lambda: deque(maxlen=KEEP_EXECUTIONS))
-    transfers: list[Transfer] = field(default_factory=list)
+    transfers: deque[Transfer] = field(default_factory=lambda: deque(maxlen=KEEP_TRANSFERS))
     closed_pnl: OrderedDict[str, ClosedPnl] = field(default_factory=OrderedDict)
 
     def apply(self, part: Mapping[str, Any]) -> None:
@@ -96,13 +96,11 @@ class KeptAccount:
                 exchange.restore(account, order)
         for order in self.closed.values():
             account.closed.put(order)
-        for order in sorted((*self.closed.values(), *account.open.values()), key=lambda order: order.number):
-            if order.link_id:
-                account.by_link[order.link_id] = order.order_id  # the newest of those with the same one
         for execution in self.executions:
             if execution.symbol in listed:
                 account.executions.append(execution)
-        account.transfers = list(self.transfers)
+        account.transfers.clear()
+        account.transfers.extend(self.transfers)
         for row in self.closed_pnl.values():
             row.order = account.find(row.order.order_id, "") or row.order
             account.closed_pnl.add(row)

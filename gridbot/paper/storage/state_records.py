@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.changes import AccountChanges
 from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.packed_rows import Texts
 from gridbot.paper.accounts.row_cells import CLOSED_PNL, LEGS, ORDERS, TRANSFERS
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.storage.kept_state import MONEY
@@ -136,9 +138,9 @@ def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:
 class _History:
     """Rows of an account that never change again."""
 
-    closed: list[bytes]
-    executions: list[bytes]
-    closed_pnl: list[bytes]
+    closed: Texts
+    executions: Texts
+    closed_pnl: Texts
 
 
 class WholeState:
@@ -168,10 +170,10 @@ class WholeState:
             yield from self._rows(name, "executions", history.executions)
             yield from self._rows(name, "closed_pnl", history.closed_pnl)
 
-    def _rows(self, name: str, key: str, rows: Sequence[bytes]) -> Bodies:
-        for start in range(0, len(rows), ROWS_PER_RECORD):
-            part = {key: [orjson.Fragment(row) for row in rows[start : start + ROWS_PER_RECORD]]}
-            yield _body({"n": self._number, "a": {name: part}})
+    def _rows(self, name: str, key: str, texts: Texts) -> Bodies:
+        rows = iter(texts)
+        while some := [orjson.Fragment(row) for row in islice(rows, ROWS_PER_RECORD)]:
+            yield _body({"n": self._number, "a": {name: {key: some}}})
 
 
 def _live_part(account: Account) -> dict[str, Any]:
@@ -190,4 +192,4 @@ def _is_blank(leg: Leg, opened_ms: int) -> bool:
 
 
 def _history(account: Account) -> _History:
-    return _History(list(account.closed.packed), list(account.executions.packed), account.closed_pnl.packed)
+    return _History(account.closed.copy(), account.executions.copy(), account.closed_pnl.copy())

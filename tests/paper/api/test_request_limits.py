@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +65,14 @@ def test_an_address_beyond_its_limit_is_banned_for_a_while() -> None:
     assert not limiter.allows("1.2.3.4", 60.1)
     assert limiter.allows("1.2.3.4", 60.2)
     assert limiter.allows("5.6.7.8", 0.2)
+
+
+def test_the_addresses_heard_of_last_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridbot.paper.api.request_limits.KEYS_KEPT", 2)
+    limit = KeyedLimit(1, 5.0)
+    assert [limit.allows(key, 0.0) for key in ("a", "b", "a", "c")] == [True, True, False, True]
+    assert [limit.allows(key, 0.0) for key in ("a", "c", "b")] == [False, False, True]
+    addresses = AddressLimiter(RateLimitConfig(ip_requests=1, ip_ban_s=60))
+    for address in ("a", "b", "c"):
+        addresses.ban(address, 9.0)
+    assert [addresses.allows(address, 1.0) for address in ("a", "b", "c")] == [True, False, False]

@@ -1,0 +1,64 @@
+"""What may be sent for a symbol now: as the exchange lists it, and as it answers. Pure; `now_s` is monotonic.
+
+::
+
+    free ──Refused: reduce only──► reducing ──ten minutes without another──► free
+    free ──Refused: not live─────► nothing ───a minute without another─────► free
+
+An answer says at once what the listing says later, or never (a region, an account). What holds is the stricter of both;
+after its time the next order asks the exchange again.
+"""
+
+from __future__ import annotations
+
+from gridbot.core import Instrument
+from gridbot.risk.symbol_state import Allows, SymbolState, SymbolWord, symbol_state
+
+__all__ = ["REDUCE_ONLY_CODES", "SymbolWatch"]
+
+REDUCE_ONLY_CODES = frozenset({30228, 110023, 110042})
+"""The exchange takes closes only: delisting, a restriction, shortly before the delivery."""
+REDUCING_S = 600.0
+NOTHING_S = 60.0
+_STRICTNESS = tuple(Allows)
+
+
+class SymbolWatch:
+    """One per strategy. `state` is what holds, as of the last event; the gate looks at it for each order."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self._listed = instrument
+        self._answered = SymbolState()
+        self._until_s = 0.0
+        self.state = SymbolState()
+
+    def listed(self, instrument: Instrument) -> None:
+        """The exchange's rules of the symbol were read. `look` applies them."""
+        self._listed = instrument
+
+    def refused(self, ret_code: int | None, error: str, now_s: float) -> None:
+        """The exchange has refused an order because of the state of its symbol."""
+        symbol = self._listed.symbol
+        reduces = ret_code in REDUCE_ONLY_CODES
+        if reduces:
+            text = f"{symbol}: the exchange lets positions be reduced only: {error}"
+            answered = SymbolState(SymbolWord.REDUCING, Allows.REDUCING, text)
+        else:
+            text = f"{symbol} takes no orders now, they wait: {error}"
+            answered = SymbolState(SymbolWord.WAITING, Allows.NOTHING, text)
+        if now_s >= self._until_s or _is_stricter(answered, self._answered):
+            self._answered = answered
+        self._until_s = now_s + (REDUCING_S if self._answered.allows is Allows.REDUCING else NOTHING_S)
+        if _is_stricter(self._answered, self.state):
+            self.state = self._answered
+
+    def look(self, now_ms: int, now_s: float) -> None:
+        """Time has passed, or the listing was read. `now_ms` is UTC."""
+        listed = symbol_state(self._listed, now_ms)
+        if now_s >= self._until_s:
+            self._answered = SymbolState()
+        self.state = self._answered if _is_stricter(self._answered, listed) else listed
+
+
+def _is_stricter(one: SymbolState, other: SymbolState) -> bool:
+    return _STRICTNESS.index(one.allows) > _STRICTNESS.index(other.allows)

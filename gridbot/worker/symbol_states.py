@@ -1,0 +1,77 @@
+"""What the exchange lets each strategy do with its symbol: looked at once a second, and read from the exchange.
+
+`risk/symbol_state.py` and `risk/symbol_watch.py` decide; this carries it out. Where a leg may only be reduced, orders
+that would open are withdrawn: they rest, and would make it larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gridbot.core import Instrument
+from gridbot.risk.symbol_state import Allows
+from gridbot.worker.context import WorkerContext
+from gridbot.worker.startup import RefusedStrategy
+from gridbot.worker.strategy_runner import StrategyRunner
+
+__all__ = ["SymbolStates"]
+
+
+class SymbolStates:
+    """One per account. `runners` are its strategies by symbol, `refused` those that could not start."""
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        runners: Mapping[str, StrategyRunner],
+        refused: Sequence[RefusedStrategy],
+    ) -> None:
+        self._context = context
+        self._runners = runners
+        self.waiting = frozenset(each.symbol for each in refused if each.waits)
+        """Symbols that do not trade yet."""
+
+    def read(self, symbol: str, instrument: Instrument) -> None:
+        """The exchange's rules of a symbol were read."""
+        self._runners[symbol].risk_state.listed(instrument)
+        self._look_at(self._runners[symbol])
+
+    def look(self) -> None:
+        """A second has passed. A fault in one strategy halts that one."""
+        for symbol, runner in self._runners.items():
+            with self._context.faults.contained(f"{symbol}: the state of the symbol", symbol):
+                self._look_at(runner)
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """Symbols to be read each minute: not in order, or not trading yet."""
+        terms = self._context.passage.terms
+        odd = {symbol for symbol, runner in self._runners.items() if terms.get(symbol) or _is_restricted(runner)}
+        return self.waiting | odd
+
+    def repaired(self, symbol: str, text: str) -> None:
+        """Something wrong with the exchange's terms was set right: what it had refused may be sent again at once."""
+        runner, context = self._runners[symbol], self._context
+        context.passage.repaired(runner.strat_id)
+        context.gate.repaired(runner.strat_id)
+        context.alert.over(f"refused.{symbol}", f"over: {text}; the levels it had refused are free", runner.strat_id)
+
+    def _look_at(self, runner: StrategyRunner) -> None:
+        clock, state = self._context.clock, runner.risk_state
+        state.look(clock.monotonic_s())
+        if state.symbol_watch.state.allows is Allows.NOTHING:
+            runner.orders.drop_unsent("not_trading")
+            return
+        opens = [
+            order
+            for order in runner.book
+            if not (order.reduce_only or order.withdrawn or state.may_open(order.direction))
+        ]
+        for order in opens:
+            runner.orders.cancel(order.key, "reduce_only")
+        if opens:
+            runner.orders.pump()
+
+
+def _is_restricted(runner: StrategyRunner) -> bool:
+    return runner.risk_state.symbol_watch.state.allows is not Allows.ALL

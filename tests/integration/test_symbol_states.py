@@ -1,0 +1,197 @@
+"""The states of a symbol, of a real worker at a real paper exchange: not open yet, reduced only, delisted, cut."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gridbot.core import Direction
+from gridbot.paper.accounts.exchange_order import Order
+from gridbot.paper.server.paper_thread import PaperThread
+from gridbot.records.record_types import OrderRecord
+from gridbot.risk.symbol_state import SymbolWord
+from gridbot.worker.health import account_health
+from gridbot.worker.schedule import Job, JobKind
+from tests.integration.test_standstill import play
+from tests.integration.worker_bench import (
+    BTC,
+    WorkerBench,
+    account_of,
+    exchange,
+    records,
+    resting,
+    settings,
+    trading,
+)
+
+DAY_MS = 24 * 3600 * 1000
+ETH: dict[str, Any] = {**BTC, "strat_id": "eth", "symbol": "ETHUSDT", "amount": "q0.1"}
+
+
+def list_as(paper: PaperThread, symbol: str = "BTCUSDT", **values: Any) -> None:
+    paper.call(paper.server.market.list_as, symbol, **values)
+
+
+def shown(bench: WorkerBench, strategy: str) -> dict[str, Any]:
+    """What `status` shows of a strategy."""
+    report = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+    found: dict[str, Any] = next(row for row in report["strategies"] if row["strat_id"] == strategy)
+    return found
+
+
+async def read_terms(bench: WorkerBench, symbol: str = "BTCUSDT") -> None:
+    """As its job does it, without the half minute between two of them."""
+    await bench.assembly.orchestrator.clockwork._readings.of(Job(JobKind.TERMS, symbol))
+
+
+def opens(paper: PaperThread, direction: Direction | None = None) -> list[Order]:
+    return [o for o in resting(paper) if not o.closing and direction in (None, o.direction)]
+
+
+def test_a_strategy_on_a_symbol_that_does_not_trade_yet_waits_and_begins_when_it_trades(tmp_path: Path) -> None:
+    """The start was refused with "remove the strategy"."""
+    config = settings(tmp_path, ETH, BTC)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            list_as(paper, "ETHUSDT", status="PendingOpen")
+            asked: list[str] = []
+            async with trading(config, paper, begin_anew=asked.append) as bench:
+                await bench.quiet()
+                row = shown(bench, "eth")
+                assert (row["state"], row["reason"]) == (
+                    "waiting",
+                    "ETHUSDT is PendingOpen: the strategy waits until it trades",
+                )
+                assert shown(bench, "btc")["state"] == "active"
+                health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+                assert (health["health"], health["reasons"]) == ("healthy", [])
+                [incident] = health["incidents"]
+                assert (incident["key"], incident["where"], incident["level"]) == ("listing.ETHUSDT", "eth", "warning")
+                list_as(paper, "ETHUSDT", status="Trading")
+                await read_terms(bench, "ETHUSDT")
+                assert asked == ["ETHUSDT trades now"]
+            async with trading(config, paper) as bench:
+                await bench.quiet("ETHUSDT")
+                assert shown(bench, "eth")["state"] == "active"
+
+    asyncio.run(run())
+
+
+def test_an_account_that_only_waits_is_healthy(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            list_as(paper, status="PreLaunch")
+            async with trading(config, paper) as bench:
+                health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+                assert (health["health"], health["freshness"]) == ("healthy", "active")
+                assert [row["state"] for row in health["strategies"]] == ["waiting"]
+
+    asyncio.run(run())
+
+
+def test_a_delisting_is_told_with_its_date_then_only_reduced_then_settled(tmp_path: Path) -> None:
+    """The exchange closes the position by an execution without an order, and ends what rests as CancelBySettle."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                paper.set_price("BTCUSDT", "49890")
+                await bench.until(lambda: bench.size(Direction.LONG) > 0)
+                now_ms = paper.server.now_ms()
+                list_as(paper, delivery_ms=now_ms + 2 * DAY_MS)
+                await read_terms(bench)
+                await bench.until(lambda: "delists on" in shown(bench, "btc")["reason"], "the announcement")
+                assert shown(bench, "btc")["state"] == "active"
+                assert opens(paper)
+                await bench.until(lambda: told(bench) == ["warning"], "the alert")
+                # A day before: what would open is withdrawn, the closes stay.
+                list_as(paper, delivery_ms=now_ms + DAY_MS - 60_000)
+                await read_terms(bench)
+                await bench.until(lambda: not opens(paper), "the cancels of what would open")
+                assert shown(bench, "btc")["state"] == "reducing"
+                await bench.until(lambda: told(bench) == ["warning", "error"], "the alert got worse")
+                assert "reduce only, close by then" in shown(bench, "btc")["reason"]
+                paper.set_price("BTCUSDT", "49900")
+                await bench.until(lambda: bench.runner().risk_state.last_price == Decimal(49900))
+                assert not opens(paper)
+                assert resting(paper), "the closes rest"
+                list_as(paper, delivery_ms=now_ms)
+                await bench.until(lambda: not bench.size(Direction.LONG), "the settlement")
+                await bench.until(lambda: not len(bench.runner().book), "the ends")
+                await read_terms(bench)
+                assert bench.runner().risk_state.symbol_watch.state.word is SymbolWord.DELISTED
+                assert not bench.runner().risk_state.halted
+
+    asyncio.run(run())
+    ended = [r for r in records(tmp_path) if isinstance(r, OrderRecord) and r.reason == "CancelBySettle"]
+    assert ended
+
+
+def told(bench: WorkerBench) -> list[str]:
+    return [level for level, key, _ in bench.alerts if key == "listing.BTCUSDT"]
+
+
+def test_a_leg_whose_risk_was_cut_only_reduces_until_it_is_set_right(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                paper.set_price("BTCUSDT", "49890")
+                await bench.until(lambda: bench.size(Direction.LONG) > 0)
+                cut(paper, reduce_only=True)
+                await bench.until(lambda: not opens(paper, Direction.LONG), "the cancels")
+                assert opens(paper, Direction.SHORT), "the other leg is as it was"
+                report = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+                assert any("its long only be reduced" in reason for reason in report["reasons"])
+                await bench.until(lambda: "reduce_only.BTCUSDT" in [key for _, key, _ in bench.alerts], "the alert")
+                cut(paper, reduce_only=False)
+                await bench.until(lambda: not bench.runner().risk_state.legs[Direction.LONG].reduce_only)
+                paper.set_price("BTCUSDT", "49891")
+                await bench.until(lambda: opens(paper, Direction.LONG), "opening again")
+
+    asyncio.run(run())
+
+
+def cut(paper: PaperThread, *, reduce_only: bool) -> None:
+    def by_exchange() -> None:
+        paper.server.exchange.listing.cut_risk(account_of(paper), "BTCUSDT", 1, reduce_only=reduce_only)
+        paper.server._publish()
+
+    paper.call(by_exchange)
+
+
+def test_an_answer_about_the_symbol_holds_its_orders_back_and_halts_nothing(tmp_path: Path) -> None:
+    """30228 halted the strategy, so that not even its position was closed."""
+
+    async def part(bench: Any) -> None:
+        report = await bench.until(
+            lambda: bench.report(lambda r: any("reduced only" in reason for reason in r["reasons"])), "why", prices=True
+        )
+        [row] = report["strategies"]
+        assert (row["state"], "30228" in row["reason"]) == ("reducing", True)
+        assert bench.alerts("refused.BTCUSDT") == []
+        sent = len([m for m in bench.life.sent if m.get("key") == "halt.BTCUSDT"])
+        assert sent == 0
+
+    play(settings(tmp_path), part, code=30228, message="No new positions during delisting.")
+
+
+def test_leverage_set_by_hand_is_set_again_and_told(tmp_path: Path) -> None:
+    """The position frames are the exchange's notice."""
+
+    async def part(bench: Any) -> None:
+        bench.paper.call(bench.by_hand, "/v5/position/set-leverage", buyLeverage="3", sellLeverage="3")
+        account = account_of(bench.paper)
+        await bench.until(lambda: bench.paper.call(lambda: account.leverage["BTCUSDT"]) == 5, "the leverage as before")
+        await bench.until(lambda: bench.alerts("set_again.BTCUSDT", "warning"), "the alert")
+
+    play(settings(tmp_path, {**BTC, "leverage": 5}), part)

@@ -1,0 +1,64 @@
+"""What may be sent for a symbol: the stricter of its listing and of the exchange's answers, which hold for a while."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gridbot.risk.symbol_state import Allows, SymbolWord
+from gridbot.risk.symbol_watch import NOTHING_S, REDUCING_S, SymbolWatch
+from tests.orders.helpers import INSTRUMENT
+
+NOW_MS = 1_764_547_200_000
+NOT_LIVE, REDUCE_ONLY = 110074, 30228
+
+
+def watch() -> SymbolWatch:
+    return SymbolWatch(INSTRUMENT)
+
+
+def test_nothing_is_restricted_at_first() -> None:
+    fresh = watch()
+    fresh.look(NOW_MS, 1.0)
+    assert (fresh.state.allows, fresh.state.text) == (Allows.ALL, "")
+
+
+def test_the_listing_counts_from_the_next_look_on() -> None:
+    seen = watch()
+    seen.listed(replace(INSTRUMENT, status="Delivering"))
+    seen.look(NOW_MS, 1.0)
+    assert seen.state.word is SymbolWord.SETTLING
+    seen.listed(INSTRUMENT)
+    seen.look(NOW_MS, 2.0)
+    assert seen.state.allows is Allows.ALL
+
+
+def test_an_answer_counts_at_once_and_until_it_has_not_come_for_a_while() -> None:
+    for code, allows, word, lasts_s in (
+        (REDUCE_ONLY, Allows.REDUCING, SymbolWord.REDUCING, REDUCING_S),
+        (NOT_LIVE, Allows.NOTHING, SymbolWord.WAITING, NOTHING_S),
+        (None, Allows.NOTHING, SymbolWord.WAITING, NOTHING_S),
+    ):
+        seen = watch()
+        seen.refused(code, "the exchange's words", 10.0)
+        assert (seen.state.allows, seen.state.word) == (allows, word)
+        assert "the exchange's words" in seen.state.text
+        seen.refused(code, "again", 20.0)
+        seen.look(NOW_MS, 20.0 + lasts_s - 0.1)
+        assert seen.state.allows is allows
+        assert "words" in seen.state.text, "the first ones stay"
+        seen.look(NOW_MS, 20.0 + lasts_s)
+        assert seen.state.allows is Allows.ALL
+        seen.refused(code, "once more", 1000.0)
+        assert "once more" in seen.state.text
+
+
+def test_of_two_the_stricter_one_holds() -> None:
+    seen = watch()
+    seen.refused(REDUCE_ONLY, "reduce only", 10.0)
+    seen.refused(NOT_LIVE, "not live", 11.0)
+    assert seen.state.allows is Allows.NOTHING
+    seen.refused(REDUCE_ONLY, "reduce only", 12.0)
+    assert seen.state.allows is Allows.NOTHING, "an answer to an order that was sent before"
+    seen.listed(replace(INSTRUMENT, status="Closed"))
+    seen.look(NOW_MS, 13.0)
+    assert seen.state.word is SymbolWord.DELISTED, "of equals what is listed"
