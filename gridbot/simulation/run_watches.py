@@ -1,6 +1,6 @@
 """Invariants that look at a run over time. Each is told what happens and finds what must not.
 
-standstill-is-told, of one lane    every create of one leg's opens or closes was refused for a minute, and nobody says so
+standstill-is-told, of one lane    every open or close of a leg was refused for a minute, and nobody says so
 level-is-calm                      one level gets few orders in a minute, whatever becomes of them
 told-once                          an incident is told when it begins, gets worse and ends, and not in between
 account-is-followed                rows that nobody can read and symbols that are gone keep nobody from comparing
