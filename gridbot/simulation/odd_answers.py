@@ -64,7 +64,7 @@ def strange_row(symbol: str, how: str, now_ms: int) -> tuple[str, str, Row]:
     ids = {"orderId": f"strange-{how}", "execId": f"strange-{how}", "orderLinkId": "", "positionIdx": 1, "seq": 1}
     ones = ("price", "qty", "leavesQty", "execPrice", "execQty", "size", "entryPrice", "avgPrice")
     row = {**words, **ids, **dict.fromkeys(ones, "1"), **times}
-    odd = {"status": {"orderStatus": "Frozen"}, "side": {"side": "Hold"}, "leg": {"positionIdx": 7}}
+    odd: dict[str, Row] = {"status": {"orderStatus": "Frozen"}, "side": {"side": "Hold"}, "leg": {"positionIdx": 7}}
     return path, STRANGE_TOPICS[path], {**row, **odd.get(how, {"qty": "many"})}
 
 

@@ -50,7 +50,7 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
         for symbol in symbols
     ]
     drawn = random.Random(f"shadow:{plan.seed}").random()
-    if drawn < SHADOW_CHANCE / 2:
+    if drawn < SHADOW_CHANCE / 2 and not plan.dense:
         strategies = [SHADOW]
     elif drawn < SHADOW_CHANCE:
         strategies.append(SHADOW)

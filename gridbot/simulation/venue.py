@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 import orjson
@@ -114,7 +114,7 @@ class Venue:
 
     def stand_still(self) -> None:
         """From now on listings of open orders say what is true at this moment, until `odd.listed` is None again."""
-        rows: list[dict[str, object]] = []
+        rows: list[Mapping[str, object]] = []
         params: dict[str, object] = {"category": "linear", "settleCoin": "USDT", "limit": "50"}
         while True:
             page = ROUTES[REALTIME].signed(self.exchange, self.account, params, self.now_ms())  # type: ignore[misc]

@@ -151,7 +151,8 @@ class Verdict:
         if life is not None and stage.loop.is_stalled(life):
             stage.network.trouble_s = stage.loop.now_s
             return
-        self._followed.look(orchestrator, stage.loop.now_s)
+        if stage.venue.odd.strange or stage.venue.odd.unlisted:
+            self._followed.look(orchestrator, stage.loop.now_s)
         if orchestrator is None or life is None:
             return
         for name, text in step_checks.of_moment(orchestrator):
