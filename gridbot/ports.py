@@ -100,6 +100,9 @@ class ExchangeQueries(Protocol):
     async def open_orders(self, symbol: str | None = None) -> Listing[OrderUpdateEvent]:
         """All open orders of a symbol, or of the account."""
 
+    async def closed_orders(self) -> Listing[OrderUpdateEvent]:
+        """The orders of the account that ended last, as many as the exchange keeps at hand: hundreds, or none."""
+
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
         """One order, open or closed; None when the exchange does not know it."""
 

@@ -101,6 +101,11 @@ class BybitRest(Calls):
                 newest[event.order_id] = event
         return Listing((event for event in newest.values() if event.status.is_open), found.unreadable)
 
+    async def closed_orders(self) -> Listing[OrderUpdateEvent]:
+        """Up to 500 orders of the account that ended last; none after Bybit has restarted the service."""
+        rows = await self._listing("order/realtime", category=LINEAR, limit=50, openOnly=1, **_scope(None))
+        return listed(parse_order, rows, "order/realtime")
+
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
         """One order, open or closed: from order/realtime, else from the history. None when neither has it.
 

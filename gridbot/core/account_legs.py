@@ -5,14 +5,12 @@ Whatever may change a figure that is recorded answers with `Correction`s: what i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from gridbot.core.events import ExecType, ExecutionEvent, PositionEvent
 from gridbot.core.leg_history import UNIT, Holding, LegHistory, Stated, Step
-from gridbot.core.leg_history_text import history_of, text_of
 from gridbot.core.vocabulary import Direction
 
 __all__ = ["AccountLegs", "Correction", "LegKey"]
@@ -51,8 +49,15 @@ class Correction:
 class AccountLegs:
     """By (strategy, symbol, direction). Steps are kept by execution id, too, until they are folded."""
 
-    _histories: dict[LegKey, LegHistory] = field(default_factory=dict)
+    histories: dict[LegKey, LegHistory] = field(default_factory=dict)
+    """To be read."""
     _steps: dict[str, tuple[LegKey, Step]] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of(cls, histories: Mapping[LegKey, LegHistory]) -> AccountLegs:
+        """Legs that were saved."""
+        kept = ((key, step) for key, history in histories.items() for step in history.steps)
+        return cls(dict(histories), {step.exec_id: (key, step) for key, step in kept if step.exec_id})
 
     # ------------------------------------------------------------------ executions
 
@@ -67,7 +72,7 @@ class AccountLegs:
         if not is_late:
             return step.realised, []
         reason = f"{step.exec_id} was made before it and came after it"
-        changes = [(other, change) for other, change in self._histories[key].settle() if other is not step]
+        changes = [(other, change) for other, change in self.histories[key].settle() if other is not step]
         return step.realised, [_correction(key, other, change, ZERO, False, reason) for other, change in changes]
 
     def restore(
@@ -78,7 +83,7 @@ class AccountLegs:
         step.realised = realised
         step.figure = realised if is_final else step.figure
         if is_late:
-            history = self._histories[key]
+            history = self.histories[key]
             history.now = history.held_now()
 
     def learn(self, execution: ExecutionEvent) -> list[Correction]:
@@ -87,15 +92,19 @@ class AccountLegs:
         if known is None or known[1].figure is not None or execution.realised is None:
             return []
         known[1].figure = execution.realised
-        return self._settle(known[0], "the exchange's own figure")
+        return self.settle("the exchange's own figure", known[0])
 
-    def settle(self, reason: str) -> list[Correction]:
-        """Work everything out again that is not folded."""
-        return [correction for key in self._histories for correction in self._settle(key, reason)]
+    def settle(self, reason: str, *keys: LegKey) -> list[Correction]:
+        """Work everything out again that is not folded, of these legs or of all."""
+        return [
+            _correction(key, step, change, ZERO, step.figure is not None, reason)
+            for key in keys or self.histories
+            for step, change in self.histories[key].settle()
+        ]
 
     def fold(self, before_ms: int) -> None:
         """Forget the executions older than an exchange time (ms): their figures are final."""
-        for history in self._histories.values():
+        for history in self.histories.values():
             for step in history.fold(before_ms, STEPS_MOST):
                 self._steps.pop(step.exec_id, None)
 
@@ -121,7 +130,7 @@ class AccountLegs:
         found = []
         if max(abs(change), abs(change_of_fee)) >= UNIT:
             found.append(_correction(key, step, change, change_of_fee, True, reason))
-        return found + self._settle(key, reason)
+        return found + self.settle(reason, key)
 
     def take_in(self, correction: Correction) -> None:
         """Apply a correction that was made elsewhere, if its execution is kept."""
@@ -136,84 +145,33 @@ class AccountLegs:
 
     def held(self, key: LegKey) -> Holding:
         """What a leg holds now by our executions."""
-        history = self._histories.get(key)
+        history = self.histories.get(key)
         return Holding() if history is None else history.now
 
-    def held_at(self, strategy: str, row: PositionEvent) -> Holding:
-        """What it held, by our executions, when the exchange made this row."""
-        history = self._histories.get(key_of(strategy, row))
-        return Holding() if history is None else history.at(Stated.of(row))
-
-    def is_forgotten(self, strategy: str, row: PositionEvent) -> bool:
-        """Whether a row is older than what is kept of its leg: then `held_at` does not know what was held."""
-        history = self._histories.get(key_of(strategy, row))
-        return history is not None and history.is_forgotten(Stated.of(row))
-
-    def is_before_first(self, strategy: str, row: PositionEvent) -> bool:
-        """Whether a row was made before the leg's first execution, as far as we know: then it tells what was held."""
-        history = self._histories.get(key_of(strategy, row))
-        return history is None or history.is_before_first(Stated.of(row))
+    def about(self, strategy: str, row: PositionEvent) -> LegHistory:
+        """The leg that a row is of, to be read; an empty one when nothing is known of it."""
+        key = key_of(strategy, row)
+        return self.histories.get(key) or LegHistory(key[2])
 
     def believe(self, strategy: str, row: PositionEvent) -> list[Correction]:
         """Take the exchange's position for what was held when it made the row."""
-        key = key_of(strategy, row)
-        self._history(key).believe(Stated.of(row))
-        return self._settle(key, "the exchange's position took the place of what our executions add up to")
+        self.restore_row(strategy, row)
+        reason = "the exchange's position took the place of what our executions add up to"
+        return self.settle(reason, key_of(strategy, row))
 
     def restore_row(self, strategy: str, row: PositionEvent) -> None:
         """Believe a row again that was believed before; figures are compared by `settle` later."""
-        history = self._history(key_of(strategy, row))
+        key = key_of(strategy, row)
+        history = self.histories.setdefault(key, LegHistory(key[2]))
         history.believe(Stated.of(row))
         history.now = history.held_now()
-
-    # ------------------------------------------------------------------ inside, saved form
 
     def _insert(self, strategy: str, execution: ExecutionEvent, *, shadow: bool) -> tuple[LegKey, Step, bool]:
         key, step = key_of(strategy, execution), Step.of(execution, shadow=shadow)
         if step.exec_id:
             self._steps[step.exec_id] = key, step
-        return key, step, self._history(key).add(step)
-
-    def _settle(self, key: LegKey, reason: str) -> list[Correction]:
-        changes = self._history(key).settle()
-        return [_correction(key, step, change, ZERO, step.figure is not None, reason) for step, change in changes]
-
-    def _history(self, key: LegKey) -> LegHistory:
-        history = self._histories.get(key)
-        if history is None:
-            history = self._histories[key] = LegHistory(key[2])
-        return history
-
-    def to_list(self) -> list[Any]:
-        """JSON-able."""
-        return [
-            [name, symbol, str(direction), text_of(history)]
-            for (name, symbol, direction), history in self._histories.items()
-        ]
-
-    @classmethod
-    def of_list(cls, saved: Iterable[Any]) -> AccountLegs:
-        """The inverse of `to_list`. ValueError, TypeError or ArithmeticError for anything else."""
-        legs = cls()
-        for name, symbol, direction, text in saved:
-            key = name, symbol, Direction(direction)
-            history = legs._histories[key] = history_of(text, key[2])
-            legs._steps |= {step.exec_id: (key, step) for step in history.steps if step.exec_id}
-        return legs
-
-    @classmethod
-    def of_sums(cls, saved: Iterable[Any]) -> AccountLegs:
-        """Of version 1 of the file, which had only what executions add up to: name, direction, size, entry, symbol.
-
-        Legs without a symbol are of a time when those of nobody were one for all symbols: such a mixture is left out.
-        """
-        legs = cls()
-        for name, direction, size, entry, *symbols in saved:
-            if name or symbols:
-                held = Holding().opened(Decimal(size), Decimal(entry)) if Decimal(size) else Holding()
-                history = LegHistory(Direction(direction), before=held, folded=True, now=held)
-                legs._histories[name, "".join(symbols), history.direction] = history
-        return legs
+        history = self.histories.get(key) or self.histories.setdefault(key, LegHistory(key[2]))
+        return key, step, history.add(step)
 
 
 def key_of(strategy: str, event: ExecutionEvent | PositionEvent) -> LegKey:

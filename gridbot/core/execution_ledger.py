@@ -9,27 +9,23 @@ late, or the exchange itself says otherwise. Then there are corrections, which t
 the totals have them at once.
 
 `checked_to` is to the exchange's transaction log what `complete_to` is to its executions. What is complete and checked
-is folded into its leg, and forgotten; of its id, the newest `EXEC_IDS_KEPT` stay.
+is folded into its leg, and forgotten; of its id, the newest `counted_ids.IDS_KEPT` stay.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from gridbot.core import Direction, ExecType, ExecutionEvent, PositionEvent
 from gridbot.core.account_legs import AccountLegs, Correction
+from gridbot.core.counted_ids import CountedIds
 
 __all__ = ["OVERLAP_MS", "Ledger", "Totals"]
 
 ZERO = Decimal(0)
 OVERLAP_MS = 60_000
 """How far behind the watermark (ms) paging begins: the exchange may list an execution late."""
-EXEC_IDS_KEPT = 2_000
-EXEC_IDS_MOST = 100_000
-"""However long neither paging nor the exchange's log makes progress."""
 
 
 @dataclass(slots=True)
@@ -49,10 +45,28 @@ class Totals:
     def net(self) -> Decimal:
         return self.realised - self.fees - self.funding
 
+    def count(self, execution: ExecutionEvent) -> None:
+        """Add an execution, but for what it realised."""
+        self._charge(execution.exec_type, execution.fee)
+        for coin, fee in execution.other_fees:
+            self.other_fees[coin] = self.other_fees.get(coin, ZERO) + fee
+        self.fills += execution.exec_type is ExecType.TRADE
+
+    def correct(self, correction: Correction) -> None:
+        """Add what the recorded figures of an execution lack."""
+        self.realised += correction.realised
+        self._charge(correction.exec_type, correction.fee)
+
+    def _charge(self, kind: ExecType, fee: Decimal) -> None:
+        if kind is ExecType.FUNDING:
+            self.funding += fee
+        else:
+            self.fees += fee
+
 
 @dataclass(slots=True)
 class Ledger:
-    """Totals by strategy, legs, and the execution ids already counted.
+    """Totals by strategy, legs, and the ids of what is counted. `ledger_document` saves it.
 
     Executions of symbols that nobody trades belong to the strategy "", which has legs of its own in each symbol.
     """
@@ -66,9 +80,8 @@ class Ledger:
     """Exchange time (ms) up to which what is recorded equals the exchange's transaction log."""
     legs: AccountLegs = field(default_factory=AccountLegs)
     """To be read; what changes them goes through the ledger."""
-    _seen: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    _forgotten_to: int = field(default=-1, compare=False)
-    """Exchange time (ms) up to which an execution without a known id was counted, and its id forgotten since."""
+    counted: CountedIds = field(default_factory=CountedIds)
+    """To be read, too."""
     _corrections: list[Correction] = field(default_factory=list, compare=False)
 
     def begin(self, exchange_ts: int) -> None:
@@ -76,15 +89,11 @@ class Ledger:
         self.last_exec_ts = max(self.last_exec_ts, exchange_ts)
         self.complete_to = self.checked_to = exchange_ts
 
-    def complete(self, exchange_ts: int) -> None:
-        """Everything up to this exchange time (ms) was paged and is counted. Never moves back."""
-        self.complete_to = max(self.complete_to, exchange_ts)
-        self._fold()
-
-    def checked(self, exchange_ts: int) -> None:
-        """Everything up to this exchange time (ms) equals the exchange's transaction log. Never moves back."""
-        self.checked_to = max(self.checked_to, exchange_ts)
-        self._fold()
+    def reached(self, *, complete_to: int = 0, checked_to: int = 0) -> None:
+        """Up to these exchange times (ms) all is paged and counted, or equals the transaction log. None moves back."""
+        self.complete_to = max(self.complete_to, complete_to)
+        self.checked_to = max(self.checked_to, checked_to)
+        self.legs.fold(_final_to(self))
 
     def of(self, strategy: str) -> Totals:
         """The totals of one strategy, zero at first."""
@@ -96,9 +105,7 @@ class Ledger:
         With its exchange time (ms), also for one whose id is forgotten: a gap may begin so long ago that paging brings
         it again.
         """
-        if not exec_id:
-            return True
-        return exec_id not in self._seen and (exchange_ts is None or exchange_ts > self._forgotten_to)
+        return not exec_id or not self.counted.has(exec_id, exchange_ts)
 
     def leg(self, strategy: str, direction: Direction, symbol: str = "") -> tuple[Decimal, Decimal]:
         """Size (base coin) and average entry (USDT) as our executions have it; for the strategy "" of a symbol."""
@@ -141,7 +148,7 @@ class Ledger:
     def restore_correction(self, correction: Correction) -> None:
         """Apply a correction that the journal has, or one of an execution that is folded."""
         self.legs.take_in(correction)
-        self._sum(correction)
+        self.of(correction.strategy).correct(correction)
 
     def restore_row(self, strategy: str, row: PositionEvent) -> None:
         """Believe a row that the journal says was believed."""
@@ -168,97 +175,18 @@ class Ledger:
 
     def _count(self, strategy: str, execution: ExecutionEvent, *, shadow: bool) -> None:
         """All but what it realised."""
-        self._remember(execution)
+        if execution.exec_id:
+            self.counted.add(execution.exec_id, execution.exchange_ts, final_to=_final_to(self))
         if not shadow:
             self.last_exec_ts = max(self.last_exec_ts, execution.exchange_ts)
-        totals = self.of(strategy)
-        if execution.exec_type is ExecType.FUNDING:
-            totals.funding += execution.fee
-        else:
-            totals.fees += execution.fee
-        for coin, fee in execution.other_fees:
-            totals.other_fees[coin] = totals.other_fees.get(coin, ZERO) + fee
-        totals.fills += execution.exec_type is ExecType.TRADE
+        self.of(strategy).count(execution)
 
     def _book(self, corrections: list[Correction]) -> None:
         self._corrections += corrections
         for correction in corrections:
-            self._sum(correction)
-
-    def _sum(self, correction: Correction) -> None:
-        totals = self.of(correction.strategy)
-        totals.realised += correction.realised
-        if correction.exec_type is ExecType.FUNDING:
-            totals.funding += correction.fee
-        else:
-            totals.fees += correction.fee
-
-    def _fold(self) -> None:
-        self.legs.fold(self._final_to)
-
-    @property
-    def _final_to(self) -> int:
-        """Exchange time (ms) before which nothing is paged or compared any more."""
-        return min(self.complete_to, self.checked_to) - OVERLAP_MS
-
-    def _remember(self, execution: ExecutionEvent) -> None:
-        """Keep the id as long as the execution may be paged again or is to be compared with the exchange's log."""
-        if not execution.exec_id:
-            return
-        seen = self._seen
-        seen[execution.exec_id] = execution.exchange_ts
-        final_to = self._final_to
-        while len(seen) > EXEC_IDS_KEPT:
-            oldest, exchange_ts = next(iter(seen.items()))
-            if exchange_ts < final_to:
-                self._forgotten_to = max(self._forgotten_to, exchange_ts)
-            elif len(seen) <= EXEC_IDS_MOST:
-                break
-            del seen[oldest]
-
-    # ------------------------------------------------------------------ saved form
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-able copy; Decimals as text."""
-        return {
-            "version": 3,
-            "last_exec_ts": self.last_exec_ts,
-            "complete_to": self.complete_to,
-            "checked_to": self.checked_to,
-            "totals": {
-                name: [t.fills, str(t.realised), str(t.fees), str(t.funding), _text(t.other_fees)]
-                for name, t in self.totals.items()
-            },
-            "legs": self.legs.to_list(),
-            "seen": [[exec_id, exchange_ts] for exec_id, exchange_ts in self._seen.items()],
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Ledger:
-        """The inverse of `to_dict`; raises ValueError, KeyError or TypeError on anything else.
-
-        Version 1 had no executions, only what their legs add up to; version 2 only fees in USDT. Files of before the
-        watermark have no `complete_to`, and ids without a time.
-        """
-        version = data["version"]
-        if version not in (1, 2, 3):
-            raise ValueError(f"expected a ledger of version 1 to 3, got {version}")
-        last_exec_ts = int(data["last_exec_ts"])
-        complete_to = int(data.get("complete_to", last_exec_ts))
-        ledger = cls(
-            last_exec_ts=last_exec_ts,
-            complete_to=complete_to,
-            checked_to=int(data.get("checked_to", complete_to)),
-            legs=AccountLegs.of_sums(data["legs"]) if version == 1 else AccountLegs.of_list(data["legs"]),
-        )
-        for name, (fills, realised, fees, funding, *other) in data["totals"].items():
-            coins = {str(coin): Decimal(fee) for each in other for coin, fee in each.items()}
-            ledger.totals[name] = Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding), coins)
-        for seen in data["seen"]:
-            exec_id, exchange_ts = (seen, 0) if isinstance(seen, str) else seen
-            ledger._seen[exec_id] = int(exchange_ts)
-        return ledger
+            self.of(correction.strategy).correct(correction)
 
 
-def _text(amounts: dict[str, Decimal]) -> dict[str, str]:
-    return {coin: str(amount) for coin, amount in amounts.items()}
+def _final_to(ledger: Ledger) -> int:
+    """Exchange time (ms) before which nothing is paged or compared any more."""
+    return min(ledger.complete_to, ledger.checked_to) - OVERLAP_MS

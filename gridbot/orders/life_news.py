@@ -123,7 +123,12 @@ def _said(
         effects = _ended_otherwise(book, order, update)
     # An order whose first news have another price than we asked was moved by the exchange (docs/bybit.md 3.13), and
     # the next one for its level would be too. Later changes are an operator's.
-    if is_refused or (is_first and order.price != asked):
+    is_moved = is_first and order.price != asked
+    if is_moved:
+        text = f"{order.symbol}: the exchange has moved our {order.side} from {asked} to {order.price} (price band)"
+        said = f"{text}; when it goes on the level waits, a minute at a time"
+        effects.append(TellOperator("warning", f"moved.{order.symbol}", said, order.strat_id))
+    if is_refused or is_moved:
         effects.append(CountRefusal(order, ticks, answered=False))
     if update.raw is not None:
         effects.append(KeepRaw(update))

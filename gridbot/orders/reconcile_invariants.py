@@ -26,6 +26,7 @@ from gridbot.orders.reconcile_words import (
     Alert,
     ApplyExecution,
     Effect,
+    EndUnseen,
     Finding,
     LookedUp,
     Revive,
@@ -76,7 +77,10 @@ def applied_once_in_order(effects: Sequence[Effect], ledger: Ledger) -> list[str
 
 
 def nothing_foreign_is_touched(effects: Sequence[Effect], view: View) -> list[str]:
-    """Only orders with an id of ours are adopted; only orders of a book are revived, ended or given up."""
+    """Only orders with an id of ours are adopted; only orders of a book are revived, ended or given up.
+
+    What has ended unseen is in our records, and in no book.
+    """
     wrong = []
     for effect in effects:
         match effect:
@@ -88,6 +92,11 @@ def nothing_foreign_is_touched(effects: Sequence[Effect], view: View) -> list[st
                 held = view.strategies.get(row.symbol)
                 if held is None or not (held.book.get(row.order_link_id) or held.book.get(row.order_id)):
                     wrong.append(f"{row.order_id} is revived and was never ours")
+            case EndUnseen(key):
+                told = view.recorded.get(key)
+                held = None if told is None else view.strategies.get(told.symbol)
+                if told is None or (held is not None and held.book.get(key) is not None):
+                    wrong.append(f"{key} has ended unseen, and is {'in a book' if told else 'not in our records'}")
             case LookedUp(symbol, key) | Settle(symbol, key):
                 held = view.strategies.get(symbol)
                 if held is None or held.book.get(key) is None:
@@ -137,6 +146,9 @@ def bounded(state: ReconcileState, view: View, now: Now) -> list[str]:
                 wrong.append(f"{key} is {what} and is in no book")
             if entry.due_s is not None and entry.due_s <= now.mono_s:
                 wrong.append(f"{key} is {what} and was due at {entry.due_s}")
+    due_s = state.ends.next_due_s
+    if due_s is not None and due_s <= now.mono_s:
+        wrong.append(f"an end was to be asked for at {due_s}")
     if state.run is None and state.wish is not None:
         wrong.append("a pass is wished for and none runs")
     return wrong
@@ -147,10 +159,14 @@ def everything_goes_on(state: ReconcileState, under_way: Collection[Who]) -> lis
     waits = [Who(Part.ORDER, key, entry.number) for key, entry in state.looking.items() if entry.due_s is None]
     waits += [Who(Part.MISSING, key, entry.number) for key, entry in state.missing.items() if entry.due_s is None]
     waits += [Who(Part.LEGS, str(ticket), legs.number) for ticket, legs in state.legs.items()]
+    wrong: list[str] = []
+    ends = state.ends.number
+    if ends and not any(who.part is Part.END and who.number == ends for who in under_way):
+        wrong.append(f"ends wait for an answer to no question ({ends})")
     run = state.run
     if run is not None and run.phase in (Phase.EXECUTIONS, Phase.LISTING, Phase.WALLET):
         waits.append(Who(Part.PASS, "", run.number))
-    wrong = [f"{who} waits for an answer to no question" for who in waits if who not in under_way]
+    wrong += [f"{who} waits for an answer to no question" for who in waits if who not in under_way]
     if run is not None and run.phase is Phase.ORDERS:
         asked = {key for key, entry in state.looking.items() if entry.due_s is None}
         wrong += [f"the pass waits for {key}, which is not asked for" for key in sorted(run.waiting - asked)]

@@ -7,7 +7,7 @@
           └───────────────────── some were new, up to five times ──┘   │       └► the same again, 5 s later: adjusted
                                                                        └► before the first execution: adjusted
 
-A row is compared with what our executions had added up to when the exchange made it (`Ledger.legs.held_at`): it may be
+A row is compared with what our executions had added up to when the exchange made it (`LegHistory.at`): it may be
 ahead of them, or old. It is taken for the risk rules, which want the exchange's newest word; the ledger believes it
 only before a leg's first execution, or when the executions were paged twice and still leave the same difference.
 Executions that come later all the same go in before the row, so that none counts twice. A row older than what is folded
@@ -21,6 +21,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core import ExecutionEvent, PositionEvent
+from gridbot.core.leg_history import LegHistory, Stated
 from gridbot.orders.reconcile_state import (
     Doubt,
     Legs,
@@ -104,9 +105,10 @@ def _judge(turn: Turn, row: PositionEvent) -> None:
     doubt = turn.state.doubts.get(leg)
     doubts = {other: known for other, known in turn.state.doubts.items() if other != leg}
     if _differs(turn, row):
-        ours = turn.view.ledger.legs.held_at(_strategy(turn, row), row)
+        held, stated = _leg(turn, row), Stated.of(row)
+        ours = held.at(stated)
         size = row.size - ours.size
-        if _is_before_first(turn, row):
+        if held.is_before_first(stated):
             turn.effects.append(Adjust(row, ours, "it was held before the first execution"))
         elif doubt is None or doubt.size != size:
             doubts[leg] = Doubt(size, now_s)
@@ -119,17 +121,18 @@ def _judge(turn: Turn, row: PositionEvent) -> None:
 
 def _differs(turn: Turn, row: PositionEvent) -> bool:
     """Whether our executions did not add up to a leg when the exchange made this row, as far as we remember."""
-    if turn.view.ledger.legs.is_forgotten(_strategy(turn, row), row):
+    held, stated = _leg(turn, row), Stated.of(row)
+    if held.is_forgotten(stated):
         return False
-    ours = turn.view.ledger.legs.held_at(_strategy(turn, row), row)
+    ours = held.at(stated)
     if ours.size != row.size:
         return True
     entry = row.entry_price
     return bool(row.size and entry is not None and abs(ours.entry - entry) > ENTRY_ROUNDING * entry)
 
 
-def _is_before_first(turn: Turn, row: PositionEvent) -> bool:
-    return turn.view.ledger.legs.is_before_first(_strategy(turn, row), row)
+def _leg(turn: Turn, row: PositionEvent) -> LegHistory:
+    return turn.view.ledger.legs.about(_strategy(turn, row), row)
 
 
 def _strategy(turn: Turn, row: PositionEvent) -> str:

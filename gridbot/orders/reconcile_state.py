@@ -19,6 +19,8 @@ from gridbot.orders.ids import Owner
 
 __all__ = [
     "Doubt",
+    "Ending",
+    "Ends",
     "Held",
     "Legs",
     "LookingUp",
@@ -28,6 +30,7 @@ __all__ = [
     "Pass",
     "Phase",
     "ReconcileState",
+    "Recorded",
     "Report",
     "Retrying",
     "View",
@@ -65,13 +68,30 @@ class Retrying(Protocol):
     def __contains__(self, key: str, /) -> bool: ...
 
 
+class Recorded(Protocol):
+    """The newest record of an order."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def order_link_id(self) -> str: ...
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def shadow(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class View:
-    """The account as it is when the event comes. `strategies` by symbol; `retrying` has orders that wait for a try."""
+    """The account as it is when the event comes. `strategies` by symbol; `retrying` has orders that wait for a try.
+
+    `recorded` has the orders that our records hold for open, by key, whatever has become of them.
+    """
 
     strategies: Mapping[str, Held]
     ledger: Ledger
     retrying: Retrying
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
 
 
 # ---------------------------------------------------------------------- state
@@ -92,6 +112,7 @@ class Part(StrEnum):
 
     PASS = "pass"
     ORDER = "order"
+    END = "end"
     MISSING = "missing"
     LEGS = "legs"
 
@@ -179,6 +200,39 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """An order that is open by our records, in no book, and in no listing since `since_s`: it has ended unseen.
+
+    It is asked for from `due_s` on.
+    """
+
+    since_s: float
+    wait_s: float
+    due_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The orders that have ended unseen, by key, and what is being asked about them: one question at a time.
+
+    `number` is that of the question under way, 0 when there is none; the next one may leave at `free_s`, a while after
+    a failure: twice `wait_s`. `is_paged`: the list of what ended last was read for these orders.
+    """
+
+    orders: Mapping[str, Ending] = field(default_factory=dict)
+    number: int = 0
+    free_s: float = 0.0
+    wait_s: float = 0.5
+    is_paged: bool = False
+
+    @property
+    def next_due_s(self) -> float | None:
+        """When the next question is due."""
+        due_s = min((order.due_s for order in self.orders.values()), default=None)
+        return None if due_s is None or self.number else max(due_s, self.free_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Legs:
     """Both legs of a symbol that are being read, for a ticket (0: for the pass). `rows` wait for executions."""
 
@@ -210,6 +264,7 @@ class ReconcileState:
     wish: Wish | None = None
     looking: Mapping[str, LookingUp] = field(default_factory=dict)
     missing: Mapping[str, Missing] = field(default_factory=dict)
+    ends: Ends = Ends()
     legs: Mapping[int, Legs] = field(default_factory=dict)
     doubts: Mapping[tuple[str, Direction], Doubt] = field(default_factory=dict)
     numbers: int = 0
@@ -230,4 +285,5 @@ class ReconcileState:
         """When the next question is due, on the monotonic clock."""
         look_ups = [entry.due_s for entry in self.looking.values()]
         executions = [entry.due_s for entry in self.missing.values()]
-        return min((due_s for due_s in (*look_ups, *executions) if due_s is not None), default=None)
+        found = (*look_ups, *executions, self.ends.next_due_s)
+        return min((due_s for due_s in found if due_s is not None), default=None)

@@ -1,7 +1,4 @@
-"""The words of the reconciler: the events that go in and the effects that come out. Data only.
-
-`from_ms` and `up_to_ms` are exchange time in ms UTC.
-"""
+"""The words of the reconciler: events in, effects out. Data only. `from_ms`, `up_to_ms`: exchange time in ms UTC."""
 
 from __future__ import annotations
 
@@ -21,6 +18,7 @@ __all__ = [
     "Alert",
     "ApplyExecution",
     "ApplyRow",
+    "AskClosed",
     "AskExecutions",
     "AskExecutionsOf",
     "AskListing",
@@ -30,6 +28,7 @@ __all__ = [
     "Asked",
     "Broke",
     "Effect",
+    "EndUnseen",
     "Event",
     "ExecutionsAnswered",
     "Failed",
@@ -45,6 +44,7 @@ __all__ = [
     "QueryFailed",
     "Question",
     "ReportFault",
+    "Restate",
     "Revive",
     "Settle",
     "TakePosition",
@@ -101,7 +101,7 @@ class ExecutionsAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ListingAnswered:
-    """All open orders of the account."""
+    """All open orders of the account, or those that ended last."""
 
     who: Who
     rows: Sequence[OrderUpdateEvent]
@@ -203,6 +203,13 @@ class AskOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class AskClosed:
+    """The orders of the account that ended last."""
+
+    who: Who
+
+
+@dataclass(frozen=True, slots=True)
 class AskPositions:
     """Both legs of a symbol."""
 
@@ -217,7 +224,7 @@ class AskWallet:
     who: Who
 
 
-Question = AskExecutions | AskExecutionsOf | AskListing | AskOrder | AskPositions | AskWallet
+Question = AskExecutions | AskExecutionsOf | AskListing | AskOrder | AskClosed | AskPositions | AskWallet
 
 
 # ---------------------------------------------------------------------- effects that change something
@@ -273,6 +280,22 @@ class LookedUp:
     symbol: str
     key: str
     finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class EndUnseen:
+    """An order that is open by our records alone is over: by `row`, or the exchange knows nothing of it (any more)."""
+
+    key: str
+    row: OrderUpdateEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Restate:
+    """Our records say of an order in a book whether it is over, and the book says otherwise: record it again."""
+
+    symbol: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +384,8 @@ Effect = (
     | Adopt
     | Revive
     | LookedUp
+    | EndUnseen
+    | Restate
     | Settle
     | TakePosition
     | Adjust

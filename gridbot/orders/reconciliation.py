@@ -22,6 +22,8 @@ the watermark on, and only the list, which may be late, tells of what came befor
 | Asked | idle / a pass | AskExecutions / a wish |
 | ExecutionsAnswered | EXECUTIONS | ApplyExecution for each new one, Advance, AskListing |
 | ListingAnswered | LISTING | ApplyRow, Adopt, Revive (cancel without effect); AskOrder (missing, contradicted); legs |
+| ListingAnswered | LISTING | EndUnseen is due for what is open by our records alone; Restate (`reconcile_ends`) |
+| ListingAnswered, OrderAnswered | any | EndUnseen, where it was asked for that |
 | OrderAnswered | ORDERS, or between passes | ApplyRow, Revive, LookedUp (`reconcile_look_ups`) |
 | PositionsAnswered | POSITIONS, or between passes | TakePosition, Adjust, or AskExecutions first (`reconcile_legs`) |
 | WalletAnswered | WALLET | TakeWallet, Finished |
@@ -40,6 +42,7 @@ from dataclasses import replace
 
 from gridbot.core import ExecutionEvent, WalletEvent
 from gridbot.exchange.listing import UnreadableRows
+from gridbot.orders import reconcile_ends as ends
 from gridbot.orders import reconcile_legs as legs
 from gridbot.orders import reconcile_look_ups as look_ups
 from gridbot.orders.reconcile import answered_cancels, compare
@@ -89,6 +92,7 @@ def step(state: ReconcileState, event: Event, now: Now, view: View) -> tuple[Rec
     turn = Turn(state, view, now)
     _on_event(turn, event)
     look_ups.ask_due(turn)
+    ends.ask_due(turn)
     return turn.state, turn.effects
 
 
@@ -104,8 +108,12 @@ def _on_event(turn: Turn, event: Event) -> None:
             legs.begin(turn, event.symbol, event.ticket)
         case ExecutionsAnswered():
             _on_executions(turn, event)
+        case ListingAnswered() if event.who.part is Part.END:
+            ends.on_closed(turn, event.who, event.rows)
         case ListingAnswered():
             _on_listing(turn, event)
+        case OrderAnswered() if event.who.part is Part.END:
+            ends.on_order(turn, event.who, event.row)
         case OrderAnswered():
             if look_ups.on_order(turn, event.who, event.row):
                 _order_done(turn, event.who.subject)
@@ -205,6 +213,7 @@ def _on_listing(turn: Turn, event: ListingAnswered) -> None:
             looked_up=report.looked_up + len(plan.missing) + len(plan.revive),
             foreign_orders=report.foreign_orders + len(plan.foreign),
         )
+    ends.on_listing(turn, rows, bad)
     _wait_for(turn, replace(run, phase=Phase.ORDERS, report=report), frozenset(waiting))
 
 
@@ -260,7 +269,8 @@ def _grant(turn: Turn) -> None:
 def _on_failure(turn: Turn, event: QueryFailed) -> None:
     who, run = event.who, turn.state.run
     if event.is_fault:
-        part = "looking up an order" if who.part in (Part.ORDER, Part.MISSING) else "comparing with the exchange"
+        of_order = who.part in (Part.ORDER, Part.END, Part.MISSING)
+        part = "looking up an order" if of_order else "comparing with the exchange"
         turn.effects.append(ReportFault(part, event.error, _symbol_of(turn, who)))
     match who.part:
         case Part.PASS:
@@ -273,6 +283,8 @@ def _on_failure(turn: Turn, event: QueryFailed) -> None:
                 _order_done(turn, who.subject)
             elif run is not None and who.subject in run.waiting:
                 _break_off(turn, event.error)
+        case Part.END:
+            ends.on_failure(turn, who, event.error)
         case Part.MISSING:
             look_ups.on_missing_failure(turn, who)
             if isinstance(event.error, UnreadableRows):
@@ -310,6 +322,7 @@ def _on_broke(turn: Turn, error: Exception) -> None:
         look_ups.on_failure(turn, Who(Part.ORDER, key, entry.number))
     for key, missing in turn.state.missing.items():
         look_ups.on_missing_failure(turn, Who(Part.MISSING, key, missing.number))
+    ends.on_failure(turn, Who(Part.END, "", turn.state.ends.number), error)
     for ticket in set(turn.state.legs) - {FOR_THE_PASS}:
         legs.drop(turn, ticket)
         turn.effects.append(Failed((ticket,), error))
@@ -319,6 +332,8 @@ def _on_broke(turn: Turn, error: Exception) -> None:
 def _symbol_of(turn: Turn, who: Who) -> str:
     """The symbol that a question is about; empty for one about the account."""
     match who.part:
+        case Part.END if who.subject in turn.view.recorded:
+            return turn.view.recorded[who.subject].symbol
         case Part.ORDER if who.subject in turn.state.looking:
             return turn.state.looking[who.subject].symbol
         case Part.MISSING if who.subject in turn.state.missing:

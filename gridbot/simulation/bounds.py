@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-from gridbot.core import account_legs, execution_ledger
+from gridbot.core import account_legs, counted_ids
 from gridbot.orders import life_news, order_index
 
 __all__ = ["sizes", "too_large"]
@@ -35,9 +35,9 @@ def too_large(found: Mapping[str, int]) -> list[str]:
 
 def _limits() -> dict[str, int]:
     """The limits of the product, as they are now."""
-    executions, finished = execution_ledger.EXEC_IDS_KEPT + AT_REST, order_index.FINISHED_KEPT
+    executions, finished = counted_ids.IDS_KEPT + AT_REST, order_index.FINISHED_KEPT
     return {
-        "Ledger._seen": executions,
+        "CountedIds._times": executions,
         "AccountLegs._steps": 4 * account_legs.STEPS_MOST,
         "LegHistory.steps": account_legs.STEPS_MOST,
         "OrderIndex.finished": finished,

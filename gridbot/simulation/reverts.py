@@ -22,7 +22,7 @@ from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.leg_history import LegHistory, Stated, Step
 from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.execution.executor import Executor
-from gridbot.orders import life, life_moves, reconcile, reconcile_legs, reconcile_look_ups
+from gridbot.orders import life, life_moves, reconcile, reconcile_ends, reconcile_legs, reconcile_look_ups
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import Owner, parse
 from gridbot.orders.life_effects import Effect
@@ -121,7 +121,7 @@ def _legs_by_arrival() -> AbstractContextManager[Any]:
         history.now = row.held
 
     def judge(turn: Turn, row: PositionEvent) -> None:
-        ours = turn.view.ledger.legs.held_at(turn.view.strategies[row.symbol].strat_id, row)
+        ours = turn.view.ledger.legs.about(turn.view.strategies[row.symbol].strat_id, row).at(Stated.of(row))
         if ours.size != row.size:
             turn.effects.append(Adjust(row, ours, "as it is listed"))
 
@@ -197,6 +197,10 @@ def _pause_for_nothing() -> AbstractContextManager[Any]:
     return patch.object(strategy_runner, "unusual", lambda execution: None)
 
 
+def _ask_for_no_ends() -> AbstractContextManager[Any]:
+    return patch.object(reconcile_ends, "on_listing", lambda *_: None)
+
+
 REVERTS: dict[str, Revert] = {
     "trades-only": Revert("Only known trades move a leg.", ("money",), 1, _book_all_as_trades),
     "fees-by-coin": Revert("Taxes count, and a fee in MNT is no USDT.", ("money",), 7, _take_each_fee_for_usdt),
@@ -205,6 +209,9 @@ REVERTS: dict[str, Revert] = {
         ("halted-sends-nothing",),
         1,
         _pause_for_nothing,
+    ),
+    "unseen-ends": Revert(
+        "An order that ended while no worker followed it gets its last record.", ("records-rest",), 1, _ask_for_no_ends
     ),
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "own-by-id": Revert(

@@ -3,6 +3,7 @@
 one-order-per-level     at most one live order of ours at one (direction, price)
 no-unknown-order        no order of ours rests that no book knows
 books-rest              no order in a book that does not rest
+records-rest            the orders that all records hold for open, the view `open_orders`, are those that rest
 link-id-once            no orderLinkId was given to two orders
 executions-once         every execution of the exchange is recorded exactly once
 money                   what is recorded equals the exchange's own figures
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.paper.accounts.exchange_order import Execution, Order
-from gridbot.records.record_types import CorrectionRecord, ExecutionRecord
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, OrderRecord
 
 __all__ = [
     "Finding",
@@ -83,6 +84,18 @@ def no_unknown_order(ours: Iterable[Order], known: set[str]) -> list[str]:
         f"{order.symbol} {order.direction} {order.side} {order.price}: {order.link_id} rests and no book knows it"
         for order in ours
         if order.link_id not in known
+    ]
+
+
+def records_rest(recorded: Mapping[str, OrderRecord], ours: Iterable[Order]) -> list[str]:
+    """`recorded` are the orders that are open by their newest record; without those of shadow strategies."""
+    resting = {order.link_id for order in ours}
+    return [
+        *(
+            f"{link} is {recorded[link].state} by its newest record, and does not rest"
+            for link in recorded.keys() - resting
+        ),
+        *(f"{link} rests, and no record says so" for link in resting - recorded.keys()),
     ]
 
 

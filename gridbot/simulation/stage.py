@@ -50,7 +50,7 @@ class Judge(Protocol):
         """A worker's message to its supervisor."""
 
     def life_is_over(self, life: Life) -> None:
-        """A life has ended, however."""
+        """A life has ended, however; its files are as it left them, and not damaged yet."""
 
     def commanded(self, name: str) -> None:
         """A command was carried out."""
@@ -105,8 +105,8 @@ class Stage:
             return
         self.trace.note(f"life {life.number} dies")
         life.torn = int(fault.what["torn"])
-        self.judge.life_is_over(life)
         life.die()
+        self.judge.life_is_over(life)
         for name in self.world.disk.spoil(str(fault.what.get("spoils", "")), str(fault.what.get("how", ""))):
             self.trace.note(f"{name} is {fault.what['how']}")
             self.result.counts["spoiled files"] += 1

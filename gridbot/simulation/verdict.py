@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Record
+from gridbot.records.open_orders import OpenOrders
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, OrderRecord, Record
 from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.bounds import sizes, too_large
@@ -31,8 +35,9 @@ PAUSE_GRACE_S = 1.0
 STANDSTILL_S = 60.0
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
-MONEY = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord))
+READ = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord, OrderRecord))
 SILENT_S = 5.0
+HOLDS = "holds.json"
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
 """What alerts begin with after which nothing is opened; the symbol follows."""
 ZERO = Decimal(0)
@@ -48,7 +53,11 @@ class Verdict:
         self.tapes: dict[str, Tape] = {}
         self._held: dict[str, float] = {}
         """Since when nothing of a symbol ("": of any) may be opened, until an operator lifts it."""
+        self._paused: tuple[Life, int] | None = None
+        """Who was paused, and the number of what it then kept of it."""
         self._resumed_ms = 0
+        self._recorded: OpenOrders | None = None
+        """What the last worker held for recorded."""
         self._reported_s = 0.0
         self._health = ""
         self._wants_since: float | None = None
@@ -97,16 +106,35 @@ class Verdict:
         self._lanes.forget()
         self._incidents.forget()
         self._wants_since = None
+        if self._is_pause_lost(life):
+            self._held.pop("", None)
         for tape in self.tapes.values():
             tape.end_life(loses_records=life.loses_records)
 
     def commanded(self, name: str) -> None:
-        """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile."""
+        """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile.
+
+        But a pause that neither journal nor file could take before the death is known to nobody (docs/risk.md).
+        """
         if name == "pause":
+            life = self._stage.life
+            if "" not in self._held and life is not None:
+                self._paused = life, life.newest_of(HOLDS)
             self._hold("")
         elif name == "resume":
             self._held.clear()
             self._resumed_ms = self._stage.clock.true_ms()
+
+    def _is_pause_lost(self, life: Life) -> bool:
+        """Whether a life that was paused ends without anything of it on its disk, which refused it or was cut short."""
+        if self._paused is None or self._paused[0] is not life or not (life.loses_records and self._paused[1]):
+            return False
+        stage, seq = self._stage, self._paused[1]
+        with contextlib.suppress(orjson.JSONDecodeError):  # damaged at an earlier death, and not written since
+            if orjson.loads(stage.world.disk.documents.get(HOLDS, b"{}")).get("seq", 0) >= seq:
+                return False
+        records = JournalReader(journal_directory(stage.directory, ACCOUNT)).read_from(seq)
+        return not any(isinstance(record, StateRecord) and record.name == HOLDS for _, record in records)
 
     def _hold(self, symbol: str) -> None:
         self._held.setdefault(symbol, self._stage.loop.now_s)
@@ -201,6 +229,7 @@ class Verdict:
             self.find("standstill-is-told", "no worker trades, minutes after the last fault")
             return
         self._compare_orders(orchestrator)
+        self._compare_records(orchestrator.context.recorded)
         self._compare_money(orchestrator)
         account = self._stage.venue.account
         for text in run_checks.mode_is_ours(
@@ -239,6 +268,12 @@ class Verdict:
             for text in found:
                 self.find(name, text)
 
+    def _compare_records(self, recorded: OpenOrders) -> None:
+        self._recorded = recorded
+        live = {key: record for key, record in recorded.by_key.items() if not record.shadow}
+        for text in run_checks.records_rest(live, self._stage.venue.ours()):
+            self.find("records-rest", text)
+
     def _compare_money(self, orchestrator: Orchestrator) -> None:
         account, ledger = self._stage.venue.account, orchestrator.context.ledger
         theirs, ours = {}, {}
@@ -274,6 +309,12 @@ class Verdict:
         records = self._read_journal()
         recorded = [record for record in records if isinstance(record, ExecutionRecord) and not record.shadow]
         corrections = [record for record in records if isinstance(record, CorrectionRecord)]
+        orders = OpenOrders()
+        for record in records:
+            if isinstance(record, OrderRecord):
+                orders.take(record)
+        if self._recorded is not None and self._recorded.by_key.keys() != orders.by_key.keys():
+            self.find("records-rest", "what the worker holds for recorded is not what its journal has")
         stage.result.counts["corrections"] += len(corrections)
         for text in run_checks.executions_once(account.executions, recorded):
             self.find("executions-once", text)
@@ -293,12 +334,12 @@ class Verdict:
         return b"\n".join(line[16:].replace(directory, b"data") if directory in line else line for line in lines)
 
     def _read_journal(self) -> list[Record | StateRecord]:
-        """The records of money."""
+        """The records of money and orders."""
         directory = journal_directory(self._stage.directory, ACCOUNT)
         self._stage.result.journal = self._comparable(path.read_bytes() for path in sorted(directory.glob("*.journal")))
         reader, found = JournalReader(directory), []
         while (chunk := reader.read()).bodies:
             for body in chunk.bodies:
-                if body.startswith(MONEY):
+                if body.startswith(READ):
                     found.append(codec.decode_body(body)[1])
         return found

@@ -89,6 +89,12 @@ class Life:
         """Whether the disk may lack what this life has recorded."""
         return self.torn > 0 or self._world.disk.has_refused
 
+    def newest_of(self, name: str) -> int:
+        """Number of the newest document of that name that it has kept; 0 when there is none."""
+        assembly = self.session._assembly
+        document = assembly._states._newest.get(name) if assembly is not None else None
+        return 0 if document is None else int(document.get("seq", 0))
+
     def die(self) -> None:
         """kill -9, now."""
         self.is_over = True

@@ -1,4 +1,5 @@
-"""The account's ledger across restarts: a checkpoint file, and the journal's records after it.
+"""The account's ledger across restarts: a checkpoint file, and the journal's records after it. The same for the orders
+that the records hold for open.
 
 Every execution is in the journal before anything else is done with it. So the last checkpoint and the records after it
 give the exact ledger at any moment. A checkpoint goes to the disk when the journal is safe up to it: one that was ahead
@@ -21,8 +22,10 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.core.ledger_document import document_of, ledger_of
 from gridbot.records import builders
-from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, Record
+from gridbot.records.open_orders import OpenOrders
+from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, OrderRecord, Record
 from gridbot.records.recorder import Recorder
 from gridbot.records.state_record import StateRecord
 from gridbot.state.documents import StateFile
@@ -39,6 +42,8 @@ class Checkpoint:
     def __init__(
         self, file: StateFile, recorder: Recorder, states: StateLog, on_problem: Callable[[str], object]
     ) -> None:
+        self.orders = OpenOrders()
+        """The orders that the records hold for open; whoever records an order takes it in here."""
         self._file = file
         self._recorder = recorder
         self._states = states
@@ -60,6 +65,8 @@ class Checkpoint:
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)
                 _restore(ledger, record, knows_before=is_whole or not is_alone)
+                if isinstance(record, OrderRecord):
+                    self.orders.take(record)
         if is_alone and began_ms:
             _begin(ledger, began_ms, is_whole=is_whole)
         self._recorder.go_on_above(seq)  # the journal may have lost its end: no number is given twice
@@ -113,7 +120,8 @@ class Checkpoint:
         self._file.save_now({**self._document(ledger), "states_to": self._states.in_files})
 
     def _document(self, ledger: Ledger) -> dict[str, Any]:
-        return {"version": 1, "seq": self._recorder.last_seq, "ledger": ledger.to_dict()}
+        orders = self.orders.to_rows()
+        return {"version": 1, "seq": self._recorder.last_seq, "ledger": document_of(ledger), "orders": orders}
 
     def _read(self) -> tuple[Ledger | None, int, int, str]:
         """The saved ledger, the record it is of, the one after which the journal is to be read, and what is wrong.
@@ -124,7 +132,8 @@ class Checkpoint:
         if document is None:
             return None, 0, 0, ""
         try:
-            ledger, seq, read_from = Ledger.from_dict(document["ledger"]), int(document["seq"]), _read_from(document)
+            ledger, seq, read_from = ledger_of(document["ledger"]), int(document["seq"]), _read_from(document)
+            self.orders.restore(document.get("orders", ()))  # an earlier version has none
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
             return None, 0, 0, ""
@@ -151,8 +160,7 @@ def _begin(ledger: Ledger, began_ms: int, *, is_whole: bool) -> None:
         return
     first_ms = ledger.complete_to + 1 if ledger.complete_to else began_ms
     ledger.begin(first_ms)
-    ledger.complete(first_ms + OVERLAP_MS)
-    ledger.checked(first_ms + OVERLAP_MS)
+    ledger.reached(complete_to=first_ms + OVERLAP_MS, checked_to=first_ms + OVERLAP_MS)
 
 
 def _restore(ledger: Ledger, record: Record | StateRecord, *, knows_before: bool) -> None:

@@ -19,6 +19,7 @@ from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.ports import Clock, Ids
+from gridbot.records import builders
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.recorder import Recorder
@@ -131,6 +132,7 @@ class Assembly:
             except OSError as error:
                 raise refused_by_disk(self._spec.data_dir, error) from error
         context = self._make_context()
+        self._end_shadow_orders(context)
         if self._unread:
             self.alerts("error", "holds", self._unread)
             self._unread = ""
@@ -188,6 +190,13 @@ class Assembly:
 
     # ------------------------------------------------------------------ parts
 
+    @staticmethod
+    def _end_shadow_orders(context: WorkerContext) -> None:
+        """The venues of shadow strategies end with their worker, and so did the orders there."""
+        for record in context.recorded:
+            if record.shadow:
+                context.record_order(builders.of_end(record, None, "its shadow venue ended with the worker"))
+
     def _make_recorder(self, records: Any) -> Recorder:
         account, storage = self._spec.account, self._spec.settings.storage
         directory = journal_directory(self._spec.data_dir, account)
@@ -221,6 +230,7 @@ class Assembly:
             shadows=Shadows(self._clock, gate.shadow()),
             trace=executor.trace,
             passage=PassageWatch(self._clock, requests),
+            recorded=self.checkpoint.orders,
             keeps_raw=self._spec.settings.storage.raw_messages,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gridbot.core.execution_ledger import Ledger
@@ -13,7 +13,8 @@ from gridbot.orders.ids import Generations
 from gridbot.orders.retry import RetryQueue
 from gridbot.ports import Clock
 from gridbot.records import builders
-from gridbot.records.record_types import RawMessageRecord, Record
+from gridbot.records.open_orders import OpenOrders
+from gridbot.records.record_types import OrderRecord, RawMessageRecord, Record
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.worker.faults import Alert, Faults
@@ -53,6 +54,8 @@ class WorkerContext:
     shadows: Shadows
     trace: LatencyTrace
     passage: PassageWatch
+    recorded: OpenOrders = field(default_factory=OpenOrders)
+    """The orders that our records hold for open."""
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""
 
@@ -60,6 +63,11 @@ class WorkerContext:
     def funds(self) -> Funds:
         """What the account can afford: the gate's own figures."""
         return self.gate.state.funds
+
+    def record_order(self, record: OrderRecord) -> None:
+        """Record what has become of an order. All records of orders go through here."""
+        if self.recorder.record(record):
+            self.recorded.take(record)
 
     def record_corrections(self) -> None:
         """Record what the ledger has found to be wrong with earlier records; call it after each change of the ledger.

@@ -59,7 +59,7 @@ class MoneyWatch:
         for difference in found.differences:
             context.ledger.correct(difference.exec_id, difference.realised, difference.fee, BY_LOG)
         context.record_corrections()
-        context.ledger.checked(found.up_to_ms)
+        context.ledger.reached(checked_to=found.up_to_ms)
 
     def _wait_for_operator(self, found: Findings, limit: Decimal) -> None:
         """Too much to be put right unasked. It stays in sight: neither checked nor folded."""

@@ -108,9 +108,7 @@ class OrderSteps:
 
     def _note_transition(self, transition: Transition) -> None:
         is_shadow = self._wire is not None
-        self._context.recorder.record(
-            builders.of_transition(transition, shadow=is_shadow, ret_code=transition.ret_code)
-        )
+        self._context.record_order(builders.of_transition(transition, shadow=is_shadow, ret_code=transition.ret_code))
         if not is_shadow:
             self._context.passage.moved(transition)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from gridbot.core import Direction, OrderUpdateEvent
+from gridbot.core import Direction
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
@@ -12,7 +10,7 @@ from gridbot.ports import Clock
 from gridbot.risk.passage import Accepted, Lane, Passage, Refused, Repaired, blocked, step
 from gridbot.worker.refresh_requests import RefreshRequests
 
-__all__ = ["PassageWatch"]
+__all__ = ["PassageWatch", "covers_of"]
 
 UNPROVED = frozenset({OrderState.PENDING, OrderState.UNRESOLVED})
 
@@ -55,7 +53,7 @@ class PassageWatch:
             strategy,
             self._clock.monotonic_s(),
             hints=[terms] if terms else (),
-            covers=_covers(book.strangers.values()),
+            covers=covers_of(book),
         )
 
     def _take(self, event: Accepted | Refused, symbol: str) -> None:
@@ -64,12 +62,12 @@ class PassageWatch:
             self._requests.read_terms(symbol)
 
 
-def _covers(strangers: Iterable[OrderUpdateEvent]) -> dict[Direction, str]:
+def covers_of(book: OrderBook) -> dict[Direction, str]:
     """Which order that is not ours closes each leg; side and leg say so, the flag need not (docs/bybit.md 3.5)."""
     return {
         row.direction: f"an order that is not ours covers the {row.direction}: {row.side} {row.qty} @ {row.price} "
         f"({row.order_id})"
-        for row in strangers
+        for row in book.strangers.values()
         if row.direction is not None and row.side is row.direction.close_side
     }
 

@@ -10,6 +10,7 @@ from gridbot.core.leg_history import Holding
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
+from gridbot.orders.order import Transition
 from gridbot.orders.reconcile_state import Report
 from gridbot.ports import ExchangeQueries
 from gridbot.records import builders
@@ -19,7 +20,7 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.order_manager import LookUp
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["answer_of", "record_end", "record_untraded", "tell_strategy"]
+__all__ = ["answer_of", "record_end", "record_unseen_end", "record_untraded", "tell_strategy"]
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ async def answer_of(queries: ExchangeQueries, question: words.Question) -> words
     try:
         return await _ask(queries, question)
     except ExchangeError as error:
-        alone = question.who.part in (states.Part.ORDER, states.Part.MISSING)  # else somebody waits, and is told
+        alone = question.who.part not in (states.Part.PASS, states.Part.LEGS)  # else somebody waits, and is told
         log.log(logging.WARNING if alone else logging.DEBUG, "%s failed: %s", question, error)
         return words.QueryFailed(question.who, error)
     except Exception as error:
@@ -52,6 +53,9 @@ async def _ask(queries: ExchangeQueries, question: words.Question) -> words.Even
         case words.AskOrder(_, symbol, link_id, order_id):
             found = await queries.find_order(symbol, order_link_id=link_id, order_id=order_id)
             return words.OrderAnswered(who, found)
+        case words.AskClosed():
+            closed = await queries.closed_orders()
+            return words.ListingAnswered(who, closed, closed.unreadable)
         case words.AskPositions():
             positions = await queries.positions(question.symbol)
             return words.PositionsAnswered(who, positions, positions.unreadable)
@@ -71,6 +75,15 @@ def record_untraded(context: WorkerContext, execution: ExecutionEvent, strat_id:
     if found is not None:
         context.requests.check_money()
         context.alert("warning", f"unusual.{execution.symbol}", f"{execution.symbol}: {found.text}", strat_id)
+
+
+def record_unseen_end(context: WorkerContext, end: words.EndUnseen) -> None:
+    """Give an order that has ended unseen its last record."""
+    newest = context.recorded.by_key.get(end.key)
+    if newest is not None:
+        last = builders.of_end(newest, end.row)
+        context.record_order(last)
+        log.info("%s: %s is %s: %s", newest.strategy or newest.symbol, end.key, last.state, last.reason)
 
 
 def record_end(context: WorkerContext, end: words.Finished | words.Failed) -> None:
@@ -105,6 +118,11 @@ def _tell(runner: StrategyRunner, context: WorkerContext, effect: words.Effect) 
             order = runner.book.get(key)
             if order is not None:
                 runner.orders.on_look_up(order, LookUp[finding.name])
+        case words.Restate(_, key):
+            order = runner.book.get(key)
+            if order is not None and order.state.is_final is (key in context.recorded.by_key):
+                again = Transition(order, order.state, order.state, "its record had found no room")
+                context.record_order(builders.of_transition(again, shadow=False))
         case words.Settle(_, key):
             order = runner.book.get(key)
             if order is not None:

@@ -26,7 +26,7 @@ from gridbot.orders.reconcile_turn import FIRST_WAIT_S
 from gridbot.orders.reconciliation import step
 from gridbot.ports import ExchangeQueries, Timer
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.reconcile_calls import answer_of, record_end, record_untraded, tell_strategy
+from gridbot.worker.reconcile_calls import answer_of, record_end, record_unseen_end, record_untraded, tell_strategy
 from gridbot.worker.reconcile_waiters import Waiters
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -60,7 +60,7 @@ class Reconciler:
         self._refused = refused
         self._state = states.ReconcileState(complete_to_ms=context.ledger.complete_to)
         held = {symbol: states.Held(r.orders.owner, r.instrument, r.book) for symbol, r in runners.items()}
-        self._view = states.View(held, context.ledger, context.retry)
+        self._view = states.View(held, context.ledger, context.retry, context.recorded.by_key)
         self._questions: dict[asyncio.Task[None], None] = {}
         self._waiters = Waiters()
         self._timer: Timer | None = None
@@ -178,7 +178,7 @@ class Reconciler:
             case None:
                 pass
             case words.Advance():
-                context.ledger.complete(effect.up_to_ms)
+                context.ledger.reached(complete_to=effect.up_to_ms)
             case words.TakeWallet():
                 self._on_wallet(effect.wallet, "rest")
             case words.Alert():
@@ -194,7 +194,9 @@ class Reconciler:
                 tell_strategy(self._runners[effect.execution.symbol], context, effect)
             case words.ApplyRow() | words.Adopt() | words.Revive() | words.TakePosition() | words.Adjust():
                 tell_strategy(self._runners[effect.row.symbol], context, effect)
-            case words.LookedUp() | words.Settle() | words.Halt():
+            case words.EndUnseen():
+                record_unseen_end(context, effect)
+            case words.LookedUp() | words.Restate() | words.Settle() | words.Halt():
                 tell_strategy(self._runners[effect.symbol], context, effect)
             case _:
                 task = background.start(self._ask(effect), name=f"the reconciler's {type(effect).__name__}")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gridbot.core import Instrument
+from gridbot.core import Direction, Instrument
 from gridbot.risk.symbol_state import Allows
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.passage_watch import covers_of
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -30,6 +31,7 @@ class SymbolStates:
         self._runners = runners
         self.waiting = frozenset(each.symbol for each in refused if each.waits)
         """Symbols that do not trade yet."""
+        self._covered: dict[str, frozenset[Direction]] = {}
 
     def read(self, symbol: str, instrument: Instrument) -> None:
         """The exchange's rules of a symbol were read."""
@@ -41,6 +43,7 @@ class SymbolStates:
         for symbol, runner in self._runners.items():
             with self._context.faults.contained(f"{symbol}: the state of the symbol", symbol):
                 self._look_at(runner)
+                self._look_at_covers(symbol, runner)
 
     @property
     def watched(self) -> frozenset[str]:
@@ -55,6 +58,14 @@ class SymbolStates:
         context.passage.repaired(runner.strat_id)
         context.gate.repaired(runner.strat_id)
         context.alert.over(f"refused.{symbol}", f"over: {text}; the levels it had refused are free", runner.strat_id)
+
+    def _look_at_covers(self, symbol: str, runner: StrategyRunner) -> None:
+        """An order of somebody else that left nothing to close is gone: our closes need not wait for their breakers."""
+        covered = frozenset(covers_of(runner.book))
+        gone = self._covered.get(symbol, frozenset()) - covered
+        self._covered[symbol] = covered
+        if gone:
+            self.repaired(symbol, f"no order of somebody else covers the {' or the '.join(sorted(gone))} any more")
 
     def _look_at(self, runner: StrategyRunner) -> None:
         clock, state = self._context.clock, runner.risk_state

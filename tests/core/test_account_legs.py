@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core import Direction, ExecType, ExecutionEvent, PositionEvent, Side
 from gridbot.core.account_legs import AccountLegs, Correction
+from gridbot.core.leg_history import Stated
 
 D = Decimal
 LONG = ("s", "", Direction.LONG)
@@ -49,7 +49,7 @@ def test_one_without_an_id_counts_and_is_not_kept_by_it() -> None:
     add(legs, replace(opened(1), exec_id=""))
     assert legs.held(LONG).size == 1
     assert legs.recorded("") is None
-    assert AccountLegs.of_list(legs.to_list()).recorded("") is None
+    assert AccountLegs.of(legs.histories).recorded("") is None
 
 
 def test_a_repeat_with_the_exchange_s_figure_is_learned_once() -> None:
@@ -98,11 +98,14 @@ def test_what_is_restored_is_compared_when_all_is_there() -> None:
 
 def test_rows_are_compared_or_believed_for_the_leg_they_are_of() -> None:
     legs = AccountLegs()
-    assert legs.held(LONG).size == legs.held_at("s", row(9, "1")).size == 0
-    assert legs.is_before_first("s", row(9, "1"))
+    nothing, stated = legs.about("s", row(9, "1")), Stated.of(row(9, "1"))
+    assert legs.held(LONG).size == nothing.at(stated).size == 0
+    assert nothing.is_before_first(stated)
+    assert legs == AccountLegs(), "asking makes no leg"
     add(legs, opened(1), closed(3))
-    assert legs.held_at("s", row(2, "1")).size == 1
-    assert not legs.is_before_first("s", row(2, "1"))
+    leg, stated = legs.about("s", row(2, "1")), Stated.of(row(2, "1"))
+    assert leg.at(stated).size == 1
+    assert not leg.is_before_first(stated)
     [found] = legs.believe("s", row(2, "2", "90"))
     assert (found.exec_id, found.realised) == ("e3", D(10))
     assert legs.held(LONG).size == 1
@@ -123,18 +126,7 @@ def test_what_is_folded_is_not_kept() -> None:
     assert legs.kept == 1
     assert legs.recorded("e1") is None
     assert legs.recorded("e5") is not None
-    assert [legs.is_forgotten("s", row(n, "1")) for n in (0, 1)] == [True, False]
-    assert not legs.is_forgotten("other", row(0, "1"))
-    assert AccountLegs.of_list(json.loads(json.dumps(legs.to_list()))) == legs
-
-
-def test_the_sums_of_an_earlier_version_are_what_was_held_before() -> None:
-    """Version 1 kept the entry of a flat leg, and none of one whose entry it did not know."""
-    legs = AccountLegs.of_sums(
-        [["s", "long", "1", "90", ""], ["s", "short", "0", "99"], ["", "long", "2", "5"], ["", "long", "1", "0", "ETH"]]
-    )
-    assert add(legs, opened(2, "100"), closed(3, "105")) == []
-    assert (legs.held(LONG).size, legs.held(LONG).entry) == (1, D(95))
-    assert legs.held(("s", "", Direction.SHORT)).size == 0
-    assert legs.held(("", "ETH", Direction.LONG)).entry == 0
-    assert not legs.is_before_first("s", row(0, "1"))
+    folded = legs.about("s", row(1, "1"))
+    assert [folded.is_forgotten(Stated.of(row(n, "1"))) for n in (0, 1)] == [True, False]
+    assert not legs.about("other", row(0, "1")).is_forgotten(Stated.of(row(0, "1")))
+    assert AccountLegs.of(legs.histories) == legs

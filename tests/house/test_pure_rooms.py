@@ -17,7 +17,12 @@ PURE_ROOMS = (
     *("gridbot.core", "gridbot.strategies", "gridbot.orders", "gridbot.risk", "gridbot.exchange"),
     "gridbot.commands",
     *("gridbot.ports", "gridbot.frames", "gridbot.rolling_limit", "gridbot.version", "gridbot.config.fields"),
-    *("gridbot.records.record_types", "gridbot.records.builders", "gridbot.records.codec"),
+    *(
+        "gridbot.records.record_types",
+        "gridbot.records.builders",
+        "gridbot.records.codec",
+        "gridbot.records.open_orders",
+    ),
     *("gridbot.records.durability", "gridbot.execution.rate_budget", "gridbot.execution.send_queue"),
     *("gridbot.execution.send_lane", "gridbot.execution.queue_invariants"),
     *("gridbot.worker.schedule", "gridbot.worker.schedule_invariants", "gridbot.worker.standstill"),

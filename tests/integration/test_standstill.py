@@ -203,5 +203,12 @@ def test_a_close_that_another_order_covers_already_is_told_with_that_order(tmp_p
         [reason] = [reason for reason in report["reasons"] if "110017" in reason]
         assert "no close of its long gets through" in reason
         assert "an order that is not ours covers the long: Sell" in reason
+        [alert] = await bench.until(lambda: bench.alerts("refused.BTCUSDT"), "the alert")
+        assert "an order that is not ours covers the long: Sell" in alert
+        [theirs] = [order for order in resting(bench.paper) if order.price == Decimal(60000)]
+        bench.paper.call(bench.by_hand, "/v5/order/cancel", orderId=theirs.order_id)
+        ends = await bench.until(lambda: bench.alerts("refused.BTCUSDT", "info"), "the end of the incident")
+        assert ends[0].startswith("over: no order of somebody else covers the long any more")
+        await bench.until(lambda: any(o.closing for o in resting(bench.paper)), "our close", prices=True)
 
     play(config, part)

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side, WalletEvent
 from gridbot.core.execution_ledger import Ledger
+from gridbot.core.ledger_document import document_of, ledger_of
 from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.orders import reconcile_invariants as invariants
 from gridbot.orders import reconcile_state as states
@@ -84,6 +85,11 @@ class Exchange:
                 return row
         return None
 
+    def closed(self, at_ms: int) -> list[OrderUpdateEvent]:
+        return [
+            row for row in self._orders_at(at_ms).values() if not row.status.is_open and self._is_listed(row, at_ms)
+        ]
+
     def executions_since(self, from_ms: int, at_ms: int) -> list[ExecutionEvent]:
         """A page may repeat rows of the page before."""
         rows = [row for row, seen_ms in self.executions if from_ms <= row.exchange_ts and seen_ms <= at_ms]
@@ -145,6 +151,16 @@ class Exchange:
         return made
 
 
+@dataclass(frozen=True)
+class Told:
+    """The newest record of an order that is not over."""
+
+    order_link_id: str
+    order_id: str = ""
+    symbol: str = SYMBOL
+    shadow: bool = False
+
+
 @dataclass
 class Asking:
     """A question under way, and when it was asked."""
@@ -168,13 +184,16 @@ class Account:
         self.alerts: list[words.Alert] = []
         self.faults: list[words.ReportFault] = []
         self.told: dict[int, words.Finished | words.Failed] = {}
-        self.saved = json.dumps(self.ledger.to_dict())
+        self.saved = json.dumps(document_of(self.ledger))
         self.journal: list[tuple[str, ExecutionEvent, Decimal] | PositionEvent] = []
         self.over: dict[str, int] = {}
         """When the exchange itself said that an order is over, by its clock."""
         self.cancelled_again: list[str] = []
         """Orders whose cancel was answered without effect, and that a listing then had cancelled again."""
         self.tickets = self.generation = 0
+        self.recorded: dict[str, Told] = {}
+        self.refused: set[str] = set()
+        """Orders whose next records find no room."""
         self._begin()
 
     def _begin(self) -> None:
@@ -184,15 +203,19 @@ class Account:
         self.answered_at: dict[str, int] = {}
         """When the last cancel of an order was answered, and when the last listing was asked for, as moments."""
         self.state = states.ReconcileState(complete_to_ms=self.ledger.complete_to)
-        self.view = states.View({SYMBOL: states.Held(OWNER, INSTRUMENT, self.book)}, self.ledger, frozenset())
+        self.view = states.View(
+            {SYMBOL: states.Held(OWNER, INSTRUMENT, self.book)}, self.ledger, frozenset(), self.recorded
+        )
 
     def save(self) -> None:
         """Write the checkpoint."""
-        self.saved, self.journal = json.dumps(self.ledger.to_dict()), []
+        self.saved, self.journal = json.dumps(document_of(self.ledger)), []
 
     def die(self) -> None:
         """Start again from the checkpoint and the journal behind it."""
-        self.ledger = Ledger.from_dict(json.loads(self.saved))
+        self.record()
+        self.refused.clear()
+        self.ledger = ledger_of(json.loads(self.saved))
         for record in self.journal:
             if isinstance(record, PositionEvent):
                 self.ledger.restore_row(STRATEGY, record)
@@ -207,7 +230,20 @@ class Account:
 
     # ------------------------------------------------------------------ events
 
+    def record(self, *, anew: str = "") -> None:
+        """Whatever becomes of an order is recorded at once, but for those whose records find no room."""
+        self.refused.discard(anew)
+        index = self.book.index
+        for order in [*index.live.values(), *index.finished.values()]:
+            if order.key in self.refused:
+                continue
+            if order.state.is_final:
+                self.recorded.pop(order.key, None)
+            else:
+                self.recorded[order.key] = Told(order.link_id, order.order_id)
+
     def feed(self, event: words.Event) -> None:
+        self.record()
         self.moments += 1
         who = getattr(event, "who", None)
         self.note(f"event {type(event).__name__}" + (f" for {who.part.name}" if who else ""))
@@ -219,6 +255,7 @@ class Account:
         for effect in effects:
             self.note(f"effect {type(effect).__name__}")
             self._perform(effect)
+            self.record()
         under_way = {asking.question.who for asking in self.asking}
         assert invariants.everything_goes_on(self.state, under_way) == []
         made = [row for row, _ in self.exchange.executions]
@@ -281,6 +318,7 @@ class Account:
             words.AskExecutionsOf: lambda q: words.ExecutionsAnswered(who, exchange.executions_of(q.link_id, at_ms)),  # type: ignore[union-attr]
             words.AskListing: lambda q: words.ListingAnswered(who, exchange.listing(at_ms)),
             words.AskOrder: lambda q: words.OrderAnswered(who, exchange.order(q.link_id, q.order_id, at_ms)),  # type: ignore[union-attr]
+            words.AskClosed: lambda q: words.ListingAnswered(who, exchange.closed(at_ms)),
             words.AskPositions: lambda q: words.PositionsAnswered(who, exchange.positions(at_ms)),
             words.AskWallet: lambda q: words.WalletAnswered(who, WalletEvent("USDT", D(1))),
         }
@@ -298,6 +336,8 @@ class Account:
                 )
             case words.AskListing():
                 answered, rows = words.ListingAnswered, exchange.listing(exchange.now_ms)
+            case words.AskClosed():
+                answered, rows = words.ListingAnswered, exchange.closed(exchange.now_ms)
             case words.AskPositions():
                 answered, rows = words.PositionsAnswered, exchange.positions(exchange.now_ms)
             case _:
@@ -322,7 +362,7 @@ class Account:
             case words.ApplyExecution(execution):
                 self.count(execution)
             case words.Advance(up_to_ms):
-                self.ledger.complete(up_to_ms)
+                self.ledger.reached(complete_to=up_to_ms)
             case words.ApplyRow(row):
                 self.hear(row)
             case words.Adopt(row):
@@ -342,6 +382,13 @@ class Account:
                     words.Finding.NEVER_ARRIVED: hold_for_rejected,
                 }
                 ends[finding](book, key, finding)
+            case words.EndUnseen(key, row):
+                self._end_unseen(key, row)
+            case words.Restate(_, key):
+                restated = book.get(key)
+                assert restated is not None
+                assert key in self.refused
+                self.record(anew=key)
             case words.Settle(_, key):
                 book.settle(key)
             case words.Adjust(row):
@@ -361,6 +408,17 @@ class Account:
                 if isinstance(effect, words.AskListing):
                     self.listing_asked_at = self.moments
                 self.asking.append(Asking(effect, self.exchange.now_ms))
+
+    def _end_unseen(self, key: str, row: OrderUpdateEvent | None) -> None:
+        assert self.book.get(key) is None, "its book knows better"
+        truth = self.exchange.orders.get(key)
+        if row is None:
+            assert truth is None, "the exchange knows this order"
+        else:
+            assert truth is not None
+            assert not truth.status.is_open
+            assert (row.status, row.cum_exec_qty) == (truth.status, truth.cum_exec_qty)
+        del self.recorded[key]
 
     def _cancel_again(self, order: TrackedOrder) -> None:
         assert order.state is OrderState.PENDING_CANCEL

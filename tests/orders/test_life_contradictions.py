@@ -17,6 +17,15 @@ from tests.orders.life_bench import LATER_TS, LifeBench, names
 D = Decimal
 
 
+MOVED = life_effects.TellOperator(
+    "warning",
+    "moved.BTCUSDT",
+    "BTCUSDT: the exchange has moved our Buy from 100.0 to 101 (price band); when it goes on the level waits, a "
+    "minute at a time",
+    "s1",
+)
+
+
 @pytest.mark.parametrize("situation", ["held to be cancelled", "held to be rejected"])
 def test_an_order_that_was_held_to_be_over_and_is_listed_lives_again(situation: str) -> None:
     """Issue 11: eleven orders rested and the book knew ten; the level was doubled."""
@@ -30,7 +39,7 @@ def test_an_order_that_was_held_to_be_over_and_is_listed_lives_again(situation: 
     assert effects == [
         Transition(order, was, OrderState.PARTIALLY_FILLED, f"was held to be {was}, and rests", 10),
         life_effects.TellOperator("warning", "revived.BTCUSDT", text, "s1"),
-        *([life_effects.CountRefusal(order, level, answered=False)] if is_first else []),
+        *([MOVED, life_effects.CountRefusal(order, level, answered=False)] if is_first else []),
     ]
     assert bench.book.has_live(order.direction, 1010)
     assert (order.cum_exec_qty, order.on_wire) == (D("0.004"), True)

@@ -185,7 +185,7 @@ def test_an_order_that_is_moved_and_taken_back_at_once_counts_once() -> None:
     news = bench.heard(
         OrderStatus.CANCELLED, price=INSTRUMENT.price(level + 7), reject_reason="EC_PostOnlyWillTakeLiquidity"
     )
-    assert names(bench.take(news)) == "[pending>cancelled] CountRefusal"
+    assert names(bench.take(news)) == "[pending>cancelled] TellOperator CountRefusal"
 
 
 @pytest.mark.parametrize("situation", ["open", "partially filled", "cancel sent"])

@@ -85,8 +85,7 @@ def test_the_log_tells_what_was_realised_and_what_the_wallet_moved_by(ledger: Le
 def test_an_execution_that_was_never_counted_is_unknown(ledger: Ledger) -> None:
     rows = [listed("e9"), listed("", kind="TRANSFER_IN"), listed("x", symbol=""), listed("t", kind="TRANSFER_IN")]
     assert findings(rows, ledger).unknown == ("e9",)
-    ledger.complete(100_000)
-    ledger.checked(100_000)
+    ledger.reached(complete_to=100_000, checked_to=100_000)
     assert findings([listed("e2", "3")], ledger).differences == (), "what is folded is not kept"
     assert findings([], ledger).up_to_ms == 0
 

@@ -27,6 +27,7 @@ from gridbot.orders.reconcile_words import (
     LookedUp,
 )
 from tests.orders.helpers import INSTRUMENT, OWNER, make_order, update
+from tests.orders.reconcile_model import Told
 
 D = Decimal
 SYMBOL = INSTRUMENT.symbol
@@ -79,6 +80,16 @@ def test_nothing_foreign(view: states.View) -> None:
         words.Settle("ETHUSDT", "m1"),
     ]
     assert len(invariants.nothing_foreign_is_touched(bad, view)) == len(bad)
+
+
+def test_only_what_our_records_alone_hold_for_open_ends_unseen(view: states.View) -> None:
+    key = make_order().key
+    told = replace(view, recorded={key: Told(key), "a": Told("a"), "b": Told("b", symbol="ETHUSDT")})
+    ends = [words.EndUnseen(name, None) for name in ("a", "b", key, "c")]
+    assert invariants.nothing_foreign_is_touched(ends, told) == [
+        f"{key} has ended unseen, and is in a book",
+        "c has ended unseen, and is not in our records",
+    ]
 
 
 def test_an_end_needs_an_answer(view: states.View) -> None:
@@ -135,6 +146,8 @@ def test_what_is_kept_is_bounded(view: states.View) -> None:
         "eth is missing executions and is in no book",
         "a pass is wished for and none runs",
     ]
+    ends = states.Ends({"a": states.Ending(0.0, 1.0, due_s=10.0)})
+    assert invariants.bounded(ReconcileState(ends=ends), view, NOW) == ["an end was to be asked for at 10.0"]
 
 
 def test_whatever_was_started_goes_on() -> None:
@@ -151,6 +164,9 @@ def test_whatever_was_started_goes_on() -> None:
     assert len(invariants.everything_goes_on(state, ())) == len(asked)
     orders = replace(state, run=replace(run, phase=states.Phase.ORDERS, waiting=frozenset({"a", "b"})))
     assert invariants.everything_goes_on(orders, asked) == ["the pass waits for b, which is not asked for"]
+    ends = replace(QUIET, ends=states.Ends({"d": states.Ending(0.0, 1.0, 0.0)}, number=7))
+    assert invariants.everything_goes_on(ends, {Who(Part.END, "d", 7)}) == []
+    assert invariants.everything_goes_on(ends, asked) == ["ends wait for an answer to no question (7)"]
     reading = replace(state, run=replace(run, phase=states.Phase.POSITIONS))
     assert invariants.everything_goes_on(reading, asked) == []
     stuck = replace(reading, legs={})

@@ -262,6 +262,14 @@ class Reconciling(RuleBasedStateMachine):
         self.account.asking.clear()
         self.account.feed(words.Broke(RuntimeError("ours")))
 
+    @precondition(lambda self: bool(list(self.account.book)))
+    @rule(pick=PICK)
+    def a_record_finds_no_room(self, pick: int) -> None:
+        """What becomes of an order from here on is not recorded."""
+        self.account.record()
+        orders = list(self.account.book)
+        self.account.refused.add(orders[pick % len(orders)].key)
+
     @rule()
     def the_checkpoint_is_written(self) -> None:
         self.account.save()
@@ -294,6 +302,8 @@ class Reconciling(RuleBasedStateMachine):
         assert not any(order.is_cancel_answered for order in account.book)
         state = account.state
         assert (dict(state.looking), dict(state.missing), dict(state.legs), state.run) == ({}, {}, {}, None)
+        assert account.recorded.keys() == {row.order_link_id for row in exchange.listing(exchange.now_ms)}
+        assert state.ends.orders == {}
         assert account.alerts == []
         for leg in exchange.positions(exchange.now_ms):
             assert account.ledger.leg(STRATEGY, leg.direction)[0] == leg.size

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gridbot.orders.reconcile_state import (
+    Ending,
+    Ends,
     LookingUp,
     Missing,
     ReconcileState,
@@ -20,6 +22,14 @@ def test_the_next_question_is_the_earliest_that_is_due() -> None:
     assert ReconcileState(looking={"a": asked}).next_due_s is None
     later, missing = LookingUp("BTCUSDT", 1, 1.0, due_s=9.0), Missing("BTCUSDT", 0.0, 1.0, due_s=7.0)
     assert ReconcileState(looking={"a": asked, "b": later}, missing={"c": missing}).next_due_s == 7.0
+
+
+def test_an_end_is_asked_for_when_it_is_due_and_no_question_is_under_way() -> None:
+    orders = {"a": Ending(0.0, 1.0, due_s=6.0), "b": Ending(0.0, 1.0, due_s=8.0)}
+    assert ReconcileState(ends=Ends()).next_due_s is None
+    assert ReconcileState(ends=Ends(orders)).next_due_s == 6.0
+    assert ReconcileState(ends=Ends(orders, free_s=7.0)).next_due_s == 7.0
+    assert ReconcileState(ends=Ends(orders, number=4)).next_due_s is None
 
 
 def test_a_gap_is_open_until_its_executions_were_paged() -> None:

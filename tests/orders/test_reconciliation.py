@@ -107,7 +107,7 @@ def test_an_order_that_waits_for_another_try_is_not_asked_for(account: Account) 
     held = resting(account)
     [order] = held.book
     account.exchange.cancel(order.link_id)
-    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key}, account.recorded)
     account.want_pass()
     assert "AskOrder" not in finish(account)
 
@@ -126,7 +126,7 @@ def test_a_contradicted_end_whose_order_waits_for_another_try_stays(account: Acc
     held = resting(account)
     [order] = held.book
     hold_for_gone(held.book, order.key, "a stale answer")
-    account.view = states.View({SYMBOL: held}, account.ledger, {order.key})
+    account.view = states.View({SYMBOL: held}, account.ledger, {order.key}, account.recorded)
     account.want_pass()
     assert "AskOrder" not in finish(account)
 
@@ -178,7 +178,7 @@ def begin_of_paging(account: Account) -> int:
 def test_after_a_gap_everything_since_its_start_is_paged_until_that_was_answered(account: Account) -> None:
     """A pass during the gap moved the watermark on; the list has an execution of before only now."""
     complete_ms, gap_ms = account.state.complete_to_ms + 600_000, account.state.complete_to_ms + 200_000
-    account.ledger.complete(complete_ms)
+    account.ledger.reached(complete_to=complete_ms)
     account.state = replace(account.state, complete_to_ms=complete_ms)
     account.feed(words.Asked("the private stream reconnected", 1, gap_ms))
     assert begin_of_paging(account) == gap_ms - OVERLAP_MS

@@ -18,9 +18,10 @@ from gridbot.worker.strategy_runner import StrategyRunner
 
 def test_every_collection_that_is_reached_is_counted_once_and_libraries_are_left_alone() -> None:
     ledger = Ledger()
-    ledger._seen.update({str(number): 1 for number in range(7)})
+    for number in range(7):
+        ledger.counted.add(str(number), 1)
     found = sizes({"ledger": ledger, "again": ledger, "call": ledger.is_new, "other": deque([[1, 2, 3]])})
-    assert found["Ledger._seen"] == 7
+    assert found["CountedIds._times"] == 7
     assert not [name for name in found if name.startswith("deque")]
 
     queue = RetryQueue()
@@ -29,14 +30,14 @@ def test_every_collection_that_is_reached_is_counted_once_and_libraries_are_left
 
 
 def test_what_has_no_name_is_small_and_what_has_one_has_its_limit() -> None:
-    assert too_large({"A.b": AT_REST, "Ledger._seen": 2_300}) == []
+    assert too_large({"A.b": AT_REST, "CountedIds._times": 2_300}) == []
     assert too_large({"A.b": AT_REST + 1}) == [f"A.b has {AT_REST + 1} entries, expected at most {AT_REST}"]
-    assert len(too_large({"Ledger._seen": 2_301})) == 1
+    assert len(too_large({"CountedIds._times": 2_301})) == 1
 
 
 def test_the_limits_of_the_product_hold_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, most in (
-        ("gridbot.core.execution_ledger.EXEC_IDS_KEPT", 20),
+        ("gridbot.core.counted_ids.IDS_KEPT", 20),
         ("gridbot.core.execution_ledger.OVERLAP_MS", 20_000),
         ("gridbot.core.account_legs.STEPS_MOST", 200),
         ("gridbot.orders.order_index.FINISHED_KEPT", 20),

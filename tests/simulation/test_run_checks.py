@@ -15,6 +15,7 @@ from gridbot.simulation.run import Run
 from gridbot.simulation.run_faults import Plan
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.verdict import MOST_FINDINGS
+from tests.records.test_open_orders import order as recorded
 
 D = Decimal
 
@@ -77,6 +78,15 @@ def test_orders_and_books_agree() -> None:
     assert len(run_checks.no_unknown_order([order("a")], {"b"})) == 1
     assert run_checks.books_rest({"a": "open"}, {"a"}) == []
     assert run_checks.books_rest({"a": "open"}, set()) == ["a is open in the book and does not rest"]
+
+
+def test_records_and_exchange_have_the_same_open_orders() -> None:
+    newest = {link: recorded(link) for link in ("a", "b")}
+    assert run_checks.records_rest(newest, [order("a"), order("b")]) == []
+    assert run_checks.records_rest(newest, [order("a"), order("c")]) == [
+        "b is open by its newest record, and does not rest",
+        "c rests, and no record says so",
+    ]
 
 
 def test_a_link_id_is_given_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
 
@@ -30,3 +32,19 @@ def test_what_a_dead_worker_is_refused_is_not_the_next_one_s_minute() -> None:
         Fault(5, FaultKind.DEATH, 20.457, 0.0, death),
     )
     assert run_plan(Plan(111, 112.5, True, faults)).findings == []
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_a_pause_that_no_disk_could_take_before_the_death_is_known_to_nobody(is_full: bool) -> None:
+    """Journal and file refused it, and the worker died at once (seed 633 of ten minutes)."""
+    death: dict[str, str | float | int] = {"steps": 14, "away_s": 2.29, "torn": 0, "spoils": "holds", "how": "torn"}
+    full = Fault(1, FaultKind.FULL_DISK, 15.0, 15.0, {"room": 0})
+    faults = (
+        *([full] if is_full else []),
+        Fault(2, FaultKind.PAUSE, 20.0, 0.0, {"cancel": 1}),
+        Fault(3, FaultKind.DEATH, 20.001, 0.0, death),
+    )
+    result = run_plan(Plan(5, 60.0, False, faults))
+    assert result.findings == []
+    opened_after = result.counts["creates"] - run_plan(Plan(5, 20.0, False, faults[:-2])).counts["creates"]
+    assert (opened_after > 0) is is_full, "what the disk has taken holds"

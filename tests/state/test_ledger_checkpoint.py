@@ -20,6 +20,7 @@ from gridbot.state.documents import StateFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.state_files import StateFiles
 from gridbot.state.state_log import StateLog
+from tests.records.test_open_orders import order
 from tests.store.kit import execution, make_recorder, ticker
 
 NUMBERS = itertools.count(1)
@@ -49,6 +50,12 @@ class Life:
             event = builders.execution_of(record)
             self.ledger.restore(record.strategy, event, record.realised_pnl, shadow=False, is_final=True)
             self.recorder.flush()
+
+    def record_order(self, link_id: str, state: str) -> None:
+        record = order(link_id, state)
+        self.recorder.record(record)
+        self.checkpoint.orders.take(record)
+        self.recorder.flush()
 
     def end(self) -> None:
         self.files.close()
@@ -223,7 +230,7 @@ def test_nothing_is_written_when_nothing_was_counted(tmp_path: Path) -> None:
     life.checkpoint.save(life.ledger)
     assert life.files.flush()
     assert (after := life.files.path("ledger.json").stat().st_ino) != before
-    life.ledger.complete(life.ledger.last_exec_ts + 1)
+    life.ledger.reached(complete_to=life.ledger.last_exec_ts + 1)
     life.checkpoint.save(life.ledger)
     assert life.files.flush()
     assert life.files.path("ledger.json").stat().st_ino != after
@@ -233,7 +240,7 @@ def test_nothing_is_written_when_nothing_was_counted(tmp_path: Path) -> None:
 def test_what_is_complete_survives_a_restart_and_live_fills_do_not_move_it(tmp_path: Path) -> None:
     life = Life(tmp_path)
     life.ledger.begin(1)
-    life.ledger.complete(50)
+    life.ledger.reached(complete_to=50)
     life.checkpoint.save_now(life.ledger)
     life.trade(1, 3)
     life.end()
@@ -317,6 +324,41 @@ def test_a_correction_that_a_power_cut_took_is_recorded_at_the_next_start(tmp_pa
     assert again.ledger.of("btc").realised == 5
     again.recorder.flush()
     assert corrections(again) == [("e-2", Decimal("4.9"))]
+    again.end()
+
+
+@pytest.mark.parametrize("saves", ["never", "in between", "at the end"])
+def test_the_open_orders_of_all_lives_are_known_at_a_start(tmp_path: Path, saves: str) -> None:
+    life = Life(tmp_path)
+    for link_id, state in (("a", "pending"), ("b", "open"), ("c", "open"), ("a", "open"), ("b", "filled")):
+        life.record_order(link_id, state)
+    if saves == "in between":
+        life.checkpoint.save_now(life.ledger)
+    life.record_order("c", "cancelled")
+    life.record_order("d", "partially_filled")
+    if saves == "at the end":
+        life.checkpoint.save_now(life.ledger)
+    life.end()
+    again = Life(tmp_path)
+    assert {key: record.state for key, record in again.checkpoint.orders.by_key.items()} == {
+        "a": "open",
+        "d": "partially_filled",
+    }
+    again.end()
+
+
+def test_a_checkpoint_of_an_earlier_version_knows_the_orders_that_were_recorded_after_it(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.record_order("a", "open")
+    life.checkpoint.save_now(life.ledger)
+    life.record_order("b", "open")
+    life.end()
+    path = life.files.path("ledger.json")
+    document = json.loads(path.read_bytes())
+    del document["orders"]
+    path.write_text(json.dumps(document))
+    again = Life(tmp_path)
+    assert list(again.checkpoint.orders.by_key) == ["b"]
     again.end()
 
 

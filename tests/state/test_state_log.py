@@ -221,7 +221,7 @@ def test_segments_stay_until_each_document_behind_them_is_in_its_file(tmp_path: 
     life.keep(n=1)
     for number in range(1, 30):
         life.record(execution(number), ticker(number))
-        life.ledger.complete(number)
+        life.ledger.reached(complete_to=number)
     life.checkpoint.save(life.ledger)
     assert not life.files.flush(timeout_s=0.1), "the disk refuses one of the two"
     life.checkpoint.release()
@@ -232,7 +232,7 @@ def test_segments_stay_until_each_document_behind_them_is_in_its_file(tmp_path: 
     after = [f"e-{number}" for number in range(1, 30)]
     assert newest(tmp_path) == (1, after), "the ledger's checkpoint is beyond that record, the segments are there"
     life = Life(tmp_path, segment_bytes=1000)
-    life.ledger.complete(100)
+    life.ledger.reached(complete_to=100)
     life.checkpoint.save(life.ledger)
     assert life.files.flush()
     life.checkpoint.release()
@@ -256,7 +256,7 @@ def test_a_checkpoint_waits_for_the_journal(tmp_path: Path) -> None:
     life.checkpoint.save_now(life.ledger)
     full[0] = True
     life.record(execution(1))
-    life.ledger.complete(9)
+    life.ledger.reached(complete_to=9)
     life.checkpoint.save(life.ledger)
     with pytest.raises(OSError, match="No space left"):
         life.checkpoint.save_now(life.ledger)
