@@ -284,9 +284,6 @@ REVERTS: dict[str, Revert] = {
         7,
         words.shadow_funds_go_stale,
     ),
-    "rate-acts": Revert(
-        "What a cap per minute remembers is bounded.", ("bounded",), 1, words.count_attempts_for_ever, dense=True
-    ),
     "told-once": Revert("A repetition of an incident only counts.", ("told-once",), 2, words.tell_again),
 }
 

@@ -15,7 +15,6 @@ from gridbot.core import WalletEvent
 from gridbot.exchange.failures import TruncatedListing
 from gridbot.exchange.listing import Listing
 from gridbot.incidents import Incident, Phase, _Turn
-from gridbot.orders.breakers import RateCap
 from gridbot.orders.life_effects import CountRefusal
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.gate import Gate
@@ -28,7 +27,6 @@ from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.shadow_wire import Shadows
 
 __all__ = [
-    "count_attempts_for_ever",
     "place_beyond_the_band",
     "read_no_terms",
     "refuse_the_account",
@@ -105,22 +103,6 @@ def shadow_funds_go_stale() -> AbstractContextManager[Any]:
     without.enter_context(patch.object(Shadows, "wallet_changed", changed))
     without.enter_context(patch.object(Shadows, "on_wallet", on_wallet))
     without.enter_context(patch.object(Gate, "stream_alive", lambda gate, now_s: gate._step(StreamAlive(), now_s)))
-    return without
-
-
-def count_attempts_for_ever() -> AbstractContextManager[Any]:
-    def counted(cap: RateCap, now_s: float) -> RateCap:
-        return RateCap(cap.per_minute, (*cap.acts, (now_s, 1)), cap.total + 1)
-
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(RateCap, "counted", counted))
-    # A cap that nobody has set counts nothing, so it is set, as high as can be.
-    real = RateCap.__new__
-
-    def with_a_cap(cls: type[RateCap], per_minute: int | None = None, *rest: Any) -> RateCap:
-        return real(cls, per_minute or 1_000_000, *rest)
-
-    without.enter_context(patch.object(RateCap, "__new__", with_a_cap))
     return without
 
 
