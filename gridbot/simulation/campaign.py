@@ -9,7 +9,7 @@ import itertools
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gridbot.simulation.reverts import reverted
@@ -62,15 +62,17 @@ class Summary:
         return self.simulated_s / self.took_s if self.took_s else 0.0
 
 
-def run_seed(seed: int, minutes: float, dense: bool = False, without: tuple[str, ...] = ()) -> Outcome:
-    """One seed; `without` names fixes that are taken out."""
+def run_seed(
+    seed: int, minutes: float, dense: bool = False, without: tuple[str, ...] = (), until: Collection[str] = ()
+) -> Outcome:
+    """One seed; `without` names fixes that are taken out, `until` what is looked for (`Run`)."""
     _freeze()
     plan = draw_plan(seed, minutes * 60, dense=dense)
     started_s = time.process_time()
     result = Result(plan)
     try:
         with reverted(without):
-            result = run_plan(plan)
+            result = run_plan(plan, until=until)
     except Exception as error:  # noqa: BLE001 - a campaign goes on, and names the seed
         result.findings.append(Finding("bounded", f"the run itself ended by {type(error).__name__}: {error}"))
     took_s = time.process_time() - started_s

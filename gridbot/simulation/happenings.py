@@ -6,9 +6,11 @@ Those that only say what becomes of requests, frames and writes while they last 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.simulation import strange_money
+from gridbot.simulation.odd_answers import strange_row
 from gridbot.simulation.run_faults import Fault, FaultKind
 from gridbot.simulation.scene import PRICES, TICKS
 from gridbot.simulation.stage import Stage
@@ -119,17 +121,19 @@ def _hand_amend(stage: Stage, fault: Fault) -> bool:
     return "error" not in stage.venue.ask_by_hand("POST", "/v5/order/amend", {**row, "price": f"{moved:f}"})
 
 
+def _picked(stage: Stage, fault: Fault) -> str:
+    """A symbol with orders of ours; of an account without any, one of a shadow strategy."""
+    symbols = stage.symbols or stage.moving
+    return symbols[int(float(fault.what["pick"]) * len(symbols))]
+
+
 def _tick_change(stage: Stage, fault: Fault) -> bool:
-    symbol = stage.symbols[int(float(fault.what["pick"]) * len(stage.symbols))]
+    symbol = _picked(stage, fault)
     tick_size = TICKS[symbol] * Decimal(str(fault.what["times"]))
     if tick_size == stage.venue.exchange.markets[symbol].instrument.tick_size:
         return False
     stage.venue.exchange.change_tick_size(symbol, tick_size)
     return True
-
-
-def _mode_symbol(stage: Stage, fault: Fault) -> str:
-    return stage.symbols[int(float(fault.what["pick"]) * len(stage.symbols))]
 
 
 def _switch_mode(stage: Stage, symbol: str, mode: int) -> bool:
@@ -144,11 +148,100 @@ def _switch_mode(stage: Stage, symbol: str, mode: int) -> bool:
 
 
 def _one_way(stage: Stage, fault: Fault) -> bool:
-    return _switch_mode(stage, _mode_symbol(stage, fault), 0)
+    return _switch_mode(stage, _picked(stage, fault), 0)
 
 
 def _hedge(stage: Stage, fault: Fault) -> bool:
-    return _switch_mode(stage, _mode_symbol(stage, fault), 3)
+    if not fault.what.get("back", 1):
+        return False
+    return _switch_mode(stage, _picked(stage, fault), 3)
+
+
+def _band(stage: Stage, fault: Fault) -> bool:
+    """Mark and index price stay where they are set; the band narrows without a word."""
+    market = stage.venue.exchange.markets[_picked(stage, fault)]
+    tick = market.instrument.tick_size
+    away = market.last * (1 + Decimal(str(fault.what["away"])))
+    market.pinned_mark = market.pinned_index = away.quantize(tick)
+    if fault.what["narrow"]:
+        _set_band(stage, fault, Decimal("0.2"))
+    market.revalue(stage.venue.now_ms())
+    return True
+
+
+def _set_band(stage: Stage, fault: Fault, times: Decimal) -> None:
+    market = stage.venue.exchange.markets[_picked(stage, fault)]
+    listing = market.listing
+    x, y = listing.price_limit_x * times, listing.price_limit_y * times
+    market.listing = replace(listing, price_limit_x=x, price_limit_y=y)
+    market._band.change_rules(market.listing)
+
+
+def _band_back(stage: Stage, fault: Fault) -> bool:
+    market = stage.venue.exchange.markets[_picked(stage, fault)]
+    market.pinned_mark = market.pinned_index = None
+    if fault.what["narrow"]:
+        _set_band(stage, fault, Decimal(5))
+    market.revalue(stage.venue.now_ms())
+    return True
+
+
+def _stand_still(stage: Stage, fault: Fault) -> bool:
+    stage.venue.stand_still()
+    return True
+
+
+def _catch_up(stage: Stage, fault: Fault) -> bool:
+    stage.venue.odd.listed = None
+    return True
+
+
+def _strange_rows(stage: Stage, fault: Fault) -> bool:
+    path, topic, row = strange_row(str(fault.what["symbol"]), str(fault.what["how"]), stage.venue.now_ms())
+    stage.venue.odd.strange[path] = row
+    stage.wires.say(topic, row)
+    return True
+
+
+def _known_rows(stage: Stage, fault: Fault) -> bool:
+    if fault.what["stays"]:
+        return False
+    stage.venue.odd.strange.clear()
+    return True
+
+
+def _unlisted(stage: Stage, fault: Fault) -> bool:
+    if len(stage.symbols) < 2:
+        return False  # nothing would be left to trade
+    stage.venue.odd.unlisted.add(str(fault.what["symbol"]))
+    return True
+
+
+def _listed(stage: Stage, fault: Fault) -> bool:
+    if fault.what["stays"]:
+        return False
+    stage.venue.odd.unlisted.clear()
+    return True
+
+
+def _hand_cover(stage: Stage, fault: Fault) -> bool:
+    """The owner cancels what closes a leg and closes it with an order of their own, far from the price."""
+    venue = stage.venue
+    legs = [leg for (symbol, idx), leg in venue.account.legs.items() if symbol in stage.symbols and idx and leg.size]
+    if not legs:
+        return False
+    leg = legs[int(float(fault.what["pick"]) * len(legs))]
+    side, idx = leg.direction.close_side, leg.direction.position_idx
+    for order in list(venue.account.open_by_symbol.get(leg.symbol, {}).values()):
+        if order.side is side and order.request.position_idx == idx:
+            row = {**LINEAR, "symbol": leg.symbol, "orderId": order.order_id}
+            venue.ask_by_hand("POST", "/v5/order/cancel", row)
+    market = venue.exchange.markets[leg.symbol]
+    far = market.last * (Decimal("1.1") if str(side) == "Sell" else Decimal("0.9"))
+    price = market.instrument.price(market.instrument.ticks(far))
+    row = {**LINEAR, "symbol": leg.symbol, "side": str(side), "orderType": "Limit", "positionIdx": idx}
+    row |= {"qty": f"{leg.size:f}", "price": f"{price:f}", "reduceOnly": True}
+    return "error" not in venue.ask_by_hand("POST", "/v5/order/create", row)
 
 
 def _liquidation(stage: Stage, fault: Fault) -> bool:
@@ -174,13 +267,13 @@ def _funding(stage: Stage, fault: Fault) -> bool:
 
 
 def _gap(stage: Stage, fault: Fault) -> bool:
-    for symbol in stage.symbols:
+    for symbol in stage.moving:
         stage.venue.move(symbol, stage.walk.jump(symbol, float(fault.what["move"])))
     return True
 
 
 def _wick(stage: Stage, fault: Fault) -> bool:
-    for symbol in stage.symbols:
+    for symbol in stage.moving:
         stage.venue.move(symbol, stage.walk.price(symbol, float(fault.what["move"])))
         stage.venue.move(symbol, stage.walk.price(symbol))
     return True
@@ -192,6 +285,10 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.SKEW: _skew,
     FaultKind.STALL: _stall,
     FaultKind.HAND_MODE: _one_way,
+    FaultKind.BAND: _band,
+    FaultKind.OLD_LISTING: _stand_still,
+    FaultKind.STRANGE_ROWS: _strange_rows,
+    FaultKind.UNLISTED: _unlisted,
     FaultKind.DEATH: _death,
     FaultKind.RESTART: _restart,
     FaultKind.LIQUIDATION: _liquidation,
@@ -208,6 +305,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.FUNDING: _funding,
     FaultKind.GAP: _gap,
     FaultKind.WICK: _wick,
+    FaultKind.HAND_COVER: _hand_cover,
     **strange_money.BEGIN,
 }
 """Each returns whether it did anything."""
@@ -216,6 +314,10 @@ ENDINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.SKEW: _unskew,
     FaultKind.HAND_MODE: _hedge,
     FaultKind.STALL: lambda stage, fault: True,
+    FaultKind.BAND: _band_back,
+    FaultKind.OLD_LISTING: _catch_up,
+    FaultKind.STRANGE_ROWS: _known_rows,
+    FaultKind.UNLISTED: _listed,
     **strange_money.END,
 }
 """What ends with a fault that lasts, if it did anything."""

@@ -178,7 +178,7 @@ class RestLink(RestTransport):
             answer = Answer(reply.status, reply.headers, reply.body, timedelta(0))
             if fate.code:
                 answer = _refusal(fate, self._venue.now_ms())
-        self._venue.note_answer(outgoing.target.partition("?")[0], answer.content)
+        self._venue.note_answer(outgoing.target.partition("?")[0], outgoing.body or b"{}", answer.content)
         back_s = fate.back_s
         if fate.after:
             answer, back_s = _failure(fate.after), self._breaks_s(fate.after)

@@ -31,10 +31,10 @@ from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Adjust, AskExecutions
+from gridbot.simulation import reverts_of_words as words
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
 from gridbot.worker import order_manager, strategy_runner
-from gridbot.worker.passage_watch import PassageWatch
 
 __all__ = ["REVERTS", "Revert", "reverted"]
 
@@ -183,10 +183,6 @@ def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
 
-def _say_nothing_of_refusals() -> AbstractContextManager[Any]:
-    return patch.object(PassageWatch, "blocked", lambda *_: "")
-
-
 def _book_all_as_trades() -> AbstractContextManager[Any]:
     """Whatever is no funding opens or closes a leg."""
     return patch.object(ExecType, "moves_legs", property(lambda kind: kind is not ExecType.FUNDING))
@@ -232,7 +228,7 @@ REVERTS: dict[str, Revert] = {
         "When every order is refused, health and an alert say so.",
         ("standstill-is-told",),
         13,
-        _say_nothing_of_refusals,
+        words.say_nothing_of_refusals,
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
     "exchange-order": Revert(
@@ -264,6 +260,31 @@ REVERTS: dict[str, Revert] = {
     "pump-at-once": Revert(
         "What news made necessary leaves in the next turn.", ("queue-rules",), 1, _wait_for_the_second
     ),
+    "final-yet-listed": Revert(
+        "A listing that shows an order which is over for us revives it.",
+        ("no-unknown-order", "one-order-per-level"),
+        53,
+        _hold_for_over,
+    ),
+    "price-band": Revert(
+        "A level whose price the exchange would move waits.", ("level-is-calm",), 16, words.place_beyond_the_band
+    ),
+    "read-terms": Revert(
+        "Mode and leverage are read and set again when orders are refused.", ("mode-is-ours",), 57, words.read_no_terms
+    ),
+    "odd-rows": Revert(
+        "A row that cannot be read stops its symbol alone.", ("account-is-followed",), 30, words.take_no_odd_row
+    ),
+    "one-symbol-refused": Revert(
+        "A symbol that is gone refuses its strategy alone.", ("account-is-followed",), 45, words.refuse_the_account
+    ),
+    "shadow-funds": Revert(
+        "What keeps a live strategy's funds fresh keeps those of a shadow.",
+        ("shadow-is-fresh",),
+        7,
+        words.shadow_funds_go_stale,
+    ),
+    "told-once": Revert("A repetition of an incident only counts.", ("told-once",), 2, words.tell_again),
 }
 
 

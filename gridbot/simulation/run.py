@@ -9,7 +9,7 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from gridbot.simulation.forbidden import forbid
@@ -33,10 +33,11 @@ MEMORY = Path("/dev/shm")
 
 
 class Run:
-    """One run on its stage."""
+    """One run on its stage. It ends early when one of the invariants `until` is found broken."""
 
-    def __init__(self, plan: Plan, directory: Path, trace: Trace) -> None:
+    def __init__(self, plan: Plan, directory: Path, trace: Trace, until: Collection[str] = ()) -> None:
         self.plan = plan
+        self.until = until
         self.stage = Stage(plan, directory, trace)
         self.verdict = Verdict(self.stage)
         self.stage.judge = self.verdict
@@ -49,16 +50,23 @@ class Run:
         for fault in self.plan.faults:
             self.stage.loop.call_later(fault.at_s, self._happen, fault)
         end_s = self.stage.loop.now_s + self.plan.length_s
-        while self.stage.loop.now_s < end_s:
+        while self.stage.loop.now_s < end_s and not self._has_enough():
             await asyncio.sleep(min(self.stage.walk.step_s(), max(0.001, end_s - self.stage.loop.now_s)))
-            for symbol in self.stage.symbols:
+            for symbol in self.stage.moving:
                 self.stage.venue.move(symbol, self.stage.walk.next(symbol))
             self.verdict.watch()
         self.stage.loop.fuse = 0
-        await self._come_to_rest()
+        if not self._has_enough():
+            await self._come_to_rest()
+        if self._has_enough():
+            return
         self.verdict.at_rest()
         await self._stop()
         self.verdict.at_the_end()
+
+    def _has_enough(self) -> bool:
+        """Whether what was looked for is found, so that the rest of the run would tell nothing."""
+        return any(finding.invariant in self.until for finding in self.verdict.findings)
 
     def _happen(self, fault: Fault) -> None:
         self.stage.trace.note(str(fault))
@@ -70,7 +78,8 @@ class Run:
 
     def _end(self, fault: Fault) -> None:
         self.stage.trace.note(f"#{fault.number} {fault.kind} ends")
-        ENDINGS[fault.kind](self.stage, fault)
+        if not ENDINGS[fault.kind](self.stage, fault):
+            return
         self.stage.network.trouble_s = self.stage.loop.now_s
 
     async def _come_to_rest(self) -> None:
@@ -79,13 +88,16 @@ class Run:
         self.stage.trace.note("rest")
         while True:
             await asyncio.sleep(CALM_STEP_S)
+            self.verdict.watch()
+            if self._has_enough():
+                return
             if passes >= 2 and self._is_quiet():
                 return
             if self.stage.loop.now_s - start_s > CALM_MOST_S:
                 self.verdict.find("standstill-is-told", f"no rest within {CALM_MOST_S:.0f} s: {self._state()}")
                 return
             up = not up
-            for symbol in self.stage.symbols:
+            for symbol in self.stage.moving:
                 self.stage.venue.move(symbol, self.stage.walk.price(symbol, 0.00001 if up else -0.00001))
             orchestrator = self.stage.life.orchestrator if self.stage.life is not None else None
             if orchestrator is None or self.stage.loop.now_s - start_s < 6.0:
@@ -121,13 +133,16 @@ class Run:
         await asyncio.sleep(1.0)  # `Stage` looks for tasks that are left
 
 
-def run_plan(plan: Plan, *, trace: Trace | None = None) -> Result:
-    """Run a plan in a directory of its own, with the rounding that a process begins with."""
+def run_plan(plan: Plan, *, trace: Trace | None = None, until: Collection[str] = ()) -> Result:
+    """Run a plan in a directory of its own, with the rounding that a process begins with.
+
+    With `until` only until one of these invariants is found broken.
+    """
     trace = trace or Trace(on=False)
     directory = Path(tempfile.mkdtemp(prefix="gridbot-sim-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
         with decimal.localcontext(decimal.Context()):  # later lives begin in the context in which the stage was made
-            run = Run(plan, directory, trace)
+            run = Run(plan, directory, trace, until)
         with (
             warnings.catch_warnings(),
             decimal.localcontext(decimal.Context()),

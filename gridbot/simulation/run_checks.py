@@ -12,13 +12,18 @@ halted-sends-nothing    what is paused, halted or latched sends only what reduce
 foreign-untouched       orders that are not ours are left alone
 bounded                 tasks end at stop, nothing is swallowed, nothing forbidden is used
 standstill-is-told      when nothing can be sent for a minute though levels want orders, health says so
+level-is-calm           one level gets few orders in a minute, whatever becomes of them
+told-once               an incident is told when it begins, gets worse and ends, and not in between
+account-is-followed     rows that nobody can read and symbols that are gone keep nobody from comparing
+mode-is-ours            a symbol that trades is in hedge mode
+shadow-is-fresh         the funds of shadow strategies are as fresh as those of live ones
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -31,15 +36,18 @@ __all__ = [
     "executions_once",
     "link_id_once",
     "liquidation_pauses",
+    "mode_is_ours",
     "money_by_execution",
     "money_of_coins",
     "money_of_legs",
     "money_of_totals",
     "no_unknown_order",
     "one_order_per_level",
+    "shadow_is_fresh",
 ]
 
 EXACT = Decimal("1e-8")
+SHADOW_BEHIND_S = 1.0
 PAUSING = frozenset({"BustTrade", "Delivery", "MovePosition", "ReverseSplitSettle", "SpinOff"})
 """Executions after which a strategy trades no more until an operator says so."""
 MONEY_ONLY = frozenset({"Dividend", "Settle", "SessionSettlePnL"})
@@ -112,6 +120,19 @@ def liquidation_pauses(made: Iterable[Execution], held: Mapping[str, bool], resu
         and execution.time_ms > resumed_ms
         and not held.get(execution.symbol, True)
     ]
+
+
+def mode_is_ours(hedge: Mapping[str, bool], excused: Collection[str]) -> list[str]:
+    """`hedge` says of each symbol that trades whether it has two legs; one with a position or an order of one-way mode
+    cannot be switched, and what is held sends nothing."""
+    return [f"{symbol} is in one-way mode" for symbol, is_set in hedge.items() if not is_set and symbol not in excused]
+
+
+def shadow_is_fresh(known_s: float | None, shadow_s: float | None) -> list[str]:
+    """When the wallet was last known to be true: for the live strategies, and for those in shadow."""
+    if known_s is None or (shadow_s is not None and shadow_s >= known_s - SHADOW_BEHIND_S):
+        return []
+    return [f"shadow funds of {shadow_s or 0.0:.0f} s, those of the account are of {known_s:.0f} s"]
 
 
 def executions_once(made: Iterable[Execution], recorded: Sequence[ExecutionRecord]) -> list[str]:

@@ -8,99 +8,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Callable
+
+from gridbot.simulation.fault_values import Fault, FaultKind, Plan
+from gridbot.simulation.rare_faults import drawn_apart
 
 __all__ = ["CREATE_CODES", "Fault", "FaultKind", "Plan", "draw_plan"]
-
-
-class FaultKind(StrEnum):
-    """The ways in which a run goes wrong. Those above the line last for `for_s`, the others happen once."""
-
-    REST_DOWN = "rest_down"
-    REST_SLOW = "rest_slow"
-    LOST_REQUESTS = "lost_requests"
-    LOST_REPLIES = "lost_replies"
-    REFUSALS = "refusals"
-    LATE_REFUSALS = "late_refusals"
-    NO_CREATES = "no_creates"
-    BAN = "ban"
-    SKEW = "skew"
-    STREAMS_DOWN = "streams_down"
-    DARK = "dark"
-    LOST_FRAMES = "lost_frames"
-    REPEATED_FRAMES = "repeated_frames"
-    LATE_FRAMES = "late_frames"
-    FULL_DISK = "full_disk"
-    WRITE_ERRORS = "write_errors"
-    SLOW_DISK = "slow_disk"
-    STALL = "stall"
-    HAND_MODE = "hand_mode"
-    CHARGES = "charges"
-    # ---
-    DROP = "drop"
-    DEATH = "death"
-    RESTART = "restart"
-    LIQUIDATION = "liquidation"
-    EXCHANGE_RESTART = "exchange_restart"
-    CLOCK_STEP = "clock_step"
-    HAND_TRADE = "hand_trade"
-    HAND_ORDER = "hand_order"
-    HAND_CANCEL = "hand_cancel"
-    HAND_AMEND = "hand_amend"
-    TICK_CHANGE = "tick_change"
-    PAUSE = "pause"
-    RESUME = "resume"
-    RECONCILE = "reconcile"
-    FUNDING = "funding"
-    GAP = "gap"
-    WICK = "wick"
-    STRANGE_EXECUTION = "strange_execution"
-    COIN_FRAME = "coin_frame"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault. `number` is its place in the drawn plan; `what` depends on the kind, see `draw_plan`."""
-
-    number: int
-    kind: FaultKind
-    at_s: float
-    for_s: float = 0.0
-    what: Mapping[str, str | float | int] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        lasting = f" for {self.for_s:.1f} s" if self.for_s else ""
-        details = "".join(f" {name}={value}" for name, value in self.what.items())
-        return f"#{self.number} {self.at_s:7.2f} s {self.kind}{lasting}{details}"
-
-    def is_on(self, at_s: float) -> bool:
-        """Whether a lasting fault acts now."""
-        return self.at_s <= at_s < self.at_s + self.for_s
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One run: `length_s` of it may go wrong, then it has to come to rest."""
-
-    seed: int
-    length_s: float
-    dense: bool
-    faults: tuple[Fault, ...]
-
-    def without(self, numbers: set[int]) -> Plan:
-        """The same run with some faults left out."""
-        return replace(self, faults=tuple(fault for fault in self.faults if fault.number not in numbers))
-
-    def shortened(self, length_s: float) -> Plan:
-        """The same run, ended earlier."""
-        kept = tuple(
-            replace(fault, for_s=min(fault.for_s, length_s - fault.at_s))
-            for fault in self.faults
-            if fault.at_s < length_s
-        )
-        return replace(self, length_s=length_s, faults=kept)
 
 
 What = dict[str, str | float | int]
@@ -282,6 +195,7 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
         drawn.append(_refused_for_long(rng, length_s))
     drawn.sort(key=lambda item: item[1])
     drawn += _terms_change(seed, length_s)  # numbered last, as is what follows
+    drawn += drawn_apart(seed, length_s)
     drawn += _strange_money(seed, length_s)
     drawn += (longest := _longest_outage(seed, length_s))
     length_s = max([length_s, *(at_s + for_s + AFTER_S for _, at_s, for_s, _ in longest)])

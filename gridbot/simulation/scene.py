@@ -20,6 +20,17 @@ PRICES = {"BTCUSDT": Decimal(50000), "ETHUSDT": Decimal(2500), "SOLUSDT": Decima
 TICKS = {"BTCUSDT": Decimal("0.1"), "ETHUSDT": Decimal("0.01"), "SOLUSDT": Decimal("0.01")}
 LIMITED_CHANCE = 0.12
 """Of an account with a limit of its session's loss, so low that it is often reached."""
+SHADOW_CHANCE = 0.12
+"""Of a shadow strategy, as often alone as beside the live ones."""
+SHADOW: dict[str, Any] = {
+    "strat_id": "sol",
+    "account": ACCOUNT,
+    "symbol": "SOLUSDT",
+    "shadow_mode": True,
+    "grid_count": 20,
+    "grid_step": 0.1,
+    "amount": "q1",
+}
 AMOUNTS = {"BTCUSDT": ("q0.01", "q0.003", "100"), "ETHUSDT": ("q0.2", "80")}
 
 
@@ -27,7 +38,7 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
     """One account with a grid on BTCUSDT, in every second run (always when dense) another on ETHUSDT."""
     rng = random.Random(f"scene:{plan.seed}")
     symbols = ["BTCUSDT", "ETHUSDT"] if plan.dense or rng.random() < 0.5 else ["BTCUSDT"]
-    strategies = [
+    strategies: list[dict[str, Any]] = [
         {
             "strat_id": symbol[:3].lower(),
             "account": ACCOUNT,
@@ -38,6 +49,11 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
         }
         for symbol in symbols
     ]
+    drawn = random.Random(f"shadow:{plan.seed}").random()
+    if drawn < SHADOW_CHANCE / 2 and not plan.dense:
+        strategies = [SHADOW]
+    elif drawn < SHADOW_CHANCE:
+        strategies.append(SHADOW)
     document: dict[str, Any] = {
         "environment": "paper",
         "accounts": [{"name": ACCOUNT}],
@@ -47,6 +63,8 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
         "wallet_cache_interval": rng.choice((60, 300)),
         "storage": {"data_dir": str(data_dir), "durability": "process"},
     }
+    if strategies == [SHADOW]:
+        document["order_sync_interval"] = 61  # the wallet is read seldom
     if rng.random() < LIMITED_CHANCE:
         document["accounts"][0]["caps"] = {"session_loss_limit": rng.choice((1, 3, 10))}
     return GridbotConfig.model_validate(document)

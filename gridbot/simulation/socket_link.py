@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextvars
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import orjson
 import websocket
 
 from gridbot.bybit.stream_socket import BybitSocket, SocketListener, Topics
@@ -35,6 +36,13 @@ class Wires:
         """End the connections of a channel ("": of both)."""
         for line in [line for line in self.links if channel in ("", line.kind.value)]:
             line.end_by_peer()
+
+    def say(self, topic: str, row: Mapping[str, Any]) -> None:
+        """A row on the private stream, beside what the exchange says."""
+        frame = orjson.dumps({"id": "odd", "topic": topic, "creationTime": self.venue.now_ms(), "data": [row]})
+        for line in list(self.links):
+            if line.kind is ChannelKind.PRIVATE:
+                line.send(frame)
 
     def forget(self, life: object) -> None:
         """The process at our end is gone: the kernel closes its sockets."""

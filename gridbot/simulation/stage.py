@@ -66,7 +66,10 @@ class Stage:
         self.directory = directory
         self.trace = trace
         config = worker_config(plan, directory)
-        self.symbols = [strategy.symbol for strategy in config.strategies]
+        self.symbols = [strategy.symbol for strategy in config.strategies if not strategy.shadow_mode]
+        """Those with orders on the exchange."""
+        self.moving = [strategy.symbol for strategy in config.strategies]
+        """Those whose prices anybody looks at."""
         self.loop = VirtualLoop()  # type: ignore[abstract]  # what it lacks would reach outside
         self.clock = SimulatedClock(self.loop)
         self.network = Network(plan, self.loop)

@@ -16,7 +16,7 @@ __all__ = ["BEGIN", "END"]
 def _execution(stage: Stage, fault: Fault) -> bool:
     """An execution without an order. What takes a part of a leg needs one; anything else brings or takes money."""
     draw = random.Random(float(fault.what["pick"]))
-    symbol, word = draw.choice(stage.symbols), str(fault.what["word"])
+    symbol, word = draw.choice(stage.symbols or stage.moving), str(fault.what["word"])
     venue, account, now_ms = stage.venue, stage.venue.account, stage.venue.now_ms()
     if not account.hedge.get(symbol, False):
         return False

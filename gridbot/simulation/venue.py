@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 import orjson
@@ -25,6 +25,7 @@ from gridbot.paper.streams import outgoing as streams_outgoing
 from gridbot.paper.streams.channels import Channels
 from gridbot.paper.streams.connections import Hub
 from gridbot.paper.streams.publisher import Publisher
+from gridbot.simulation.odd_answers import REALTIME, OddAnswers
 
 __all__ = ["Venue"]
 
@@ -64,8 +65,9 @@ class Venue:
         self._addresses = AddressLimiter(config.limits)
         self.created: dict[str, dict[str, object]] = {}
         """Create requests that arrived, by their orderLinkId."""
-        self.answer_watchers: list[Callable[[int, int], None]] = []
-        """Called with how many creates an answer refuses, and how many it accepts."""
+        self.odd = OddAnswers()
+        self.answer_watchers: list[Callable[[dict[str, object], int], None]] = []
+        """Called with each row of a create request, and the code with which it is answered."""
         self.watchers: list[Callable[[str, dict[str, object], float], None]] = []
         """Called with the path and each row of a request that creates or ends orders, before it is carried out, and
         when it was sent (seconds of the loop)."""
@@ -82,7 +84,7 @@ class Venue:
             outgoing.method, outgoing.target, outgoing.headers, outgoing.body or b"", now_ms, "192.0.2.1"
         )
         self.deliver()
-        return reply
+        return self.odd.altered(outgoing.target, reply)
 
     def _note(self, path: str, body: bytes, sent_s: float) -> None:
         document = orjson.loads(body)
@@ -92,21 +94,35 @@ class Venue:
             if path in CREATES:
                 self.created.setdefault(str(row.get("orderLinkId", "")), row)
 
-    def note_answer(self, path: str, body: bytes) -> None:
+    def note_answer(self, path: str, asked: bytes, body: bytes) -> None:
         """An answer leaves, also one that a fault has put in the place of ours."""
         if path not in CREATES:
             return
-        document = orjson.loads(body)
+        document, request = orjson.loads(body), orjson.loads(asked)
+        wanted = request.get("request", [request])
         rows = (document.get("retExtInfo") or {}).get("list") if document["retCode"] == 0 else None
-        codes = [row["code"] for row in rows] if rows else [document["retCode"]]
+        codes = [row["code"] for row in rows] if rows else [document["retCode"]] * len(wanted)
         for watch in self.answer_watchers:
-            watch(sum(code != 0 for code in codes), codes.count(0))
+            for row, code in zip(wanted, codes, strict=True):
+                watch(row, code)
 
     def deliver(self) -> None:
         """Push what the exchange has to say."""
         self.publisher.liquidated(self.exchange.liquidator.take())
         if self.exchange.outbox:
             self.channels.push(self.exchange.outbox.take())
+
+    def stand_still(self) -> None:
+        """From now on listings of open orders say what is true at this moment, until `odd.listed` is None again."""
+        rows: list[Mapping[str, object]] = []
+        params: dict[str, object] = {"category": "linear", "settleCoin": "USDT", "limit": "50"}
+        while True:
+            page = ROUTES[REALTIME].signed(self.exchange, self.account, params, self.now_ms())  # type: ignore[misc]
+            rows += page["list"]
+            if not page["nextPageCursor"]:
+                break
+            params = {**params, "cursor": page["nextPageCursor"]}
+        self.odd.listed = rows
 
     def restart(self) -> None:
         """What a restart of the exchange's services forgets."""

@@ -18,6 +18,7 @@ from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.run_checks import Finding
+from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
@@ -61,8 +62,8 @@ class Verdict:
         self._health = ""
         self._wants_since: float | None = None
         self._sent_s, self._alert_s = 0.0, -math.inf
-        self._refused_since: float | None = None
-        self._refused_s = 0.0
+        self._lanes, self._levels, self._incidents = LaneWatch(), LevelWatch(self.find), IncidentWatch(self.find)
+        self._followed = FollowWatch(self.find, stage.network)
         stage.venue.watchers.append(self._asked)
         stage.venue.answer_watchers.append(self._answered)
         stage.trace.at_s = stage.network.at_s
@@ -81,6 +82,8 @@ class Verdict:
     def told(self, life: Life, message: dict[str, Any]) -> None:
         """A worker's message to its supervisor."""
         stage = self._stage
+        if message["type"] == "alert":
+            self._incidents.told(str(message["key"]), str(message["level"]), str(message["text"]))
         match message["type"]:
             case "alert" if message["level"] == "info":
                 stage.trace.note(f"alert {message['key']} is over: {message['text']}")
@@ -100,7 +103,8 @@ class Verdict:
 
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
-        self._refused_since = None
+        self._lanes.forget()
+        self._incidents.forget()
         self._wants_since = None
         if self._is_pause_lost(life):
             self._held.pop("", None)
@@ -138,9 +142,8 @@ class Verdict:
     def _watch_standstill(self, life: Life) -> None:
         """Levels want orders, nothing has left or passed for a minute, and health or alerts say nothing."""
         now_s, orchestrator = self._stage.loop.now_s, life.orchestrator
-        since_s = self._refused_since
-        if since_s is not None and self._refused_s - since_s > STANDSTILL_S:
-            self._must_be_told(since_s, "every create was refused for a minute")
+        for since_s, what in self._lanes.shut():
+            self._must_be_told(since_s, what)
         last_s, self._reported_s = self._reported_s, now_s
         if now_s - last_s > SILENT_S:
             self._wants_since = None  # it stood still itself
@@ -164,27 +167,28 @@ class Verdict:
             if silent:
                 self.find("standstill-is-told", f"{what}; {why}")
 
-    def _answered(self, refused: int, accepted: int) -> None:
-        """The exchange has answered creates, perhaps those of a life that is over."""
-        if self._stage.life is None:
-            return
-        if accepted:
-            self._refused_since = None
-        elif refused:
-            self._refused_s = self._stage.loop.now_s
-            self._refused_since = self._refused_since or self._refused_s
+    def _answered(self, row: dict[str, object], code: int) -> None:
+        """The exchange has answered a create, perhaps one of a life that is over."""
+        if self._stage.life is not None:
+            self._lanes.answered(row, code, self._stage.loop.now_s)
 
     def watch(self) -> None:
         """Look at books and exchange if nothing is under way and the last trouble is over."""
         stage, life = self._stage, self._stage.life
         orchestrator = life.orchestrator if life is not None else None
-        if orchestrator is None or life is None:
-            return
-        if stage.loop.is_stalled(life):
+        if life is not None and stage.loop.is_stalled(life):
             stage.network.trouble_s = stage.loop.now_s
+            return
+        if stage.venue.odd.strange or stage.venue.odd.unlisted:
+            self._followed.look(orchestrator, stage.loop.now_s)
+        if orchestrator is None or life is None:
             return
         for name, text in step_checks.of_moment(orchestrator):
             self.find(name, text)
+        if len(orchestrator.runners) > len(orchestrator.live):
+            known = orchestrator.context.funds, orchestrator.context.shadows.gate.state.funds
+            for text in run_checks.shadow_is_fresh(known[0].known_s, known[1].known_s):
+                self.find("shadow-is-fresh", text)
         if not life.is_quiet or stage.wires.under_way:
             return
         streams = orchestrator.streams.health
@@ -207,6 +211,7 @@ class Verdict:
             return
         stage.result.counts["creates"] += 1
         self._sent_s = sent_s
+        self._levels.asked(row, stage.loop.now_s)
         held = [since_s for symbol, since_s in self._held.items() if symbol in ("", row.get("symbol"))]
         if held and sent_s > min(held) + PAUSE_GRACE_S and not row.get("reduceOnly"):
             self.find(
@@ -226,6 +231,14 @@ class Verdict:
         self._compare_orders(orchestrator)
         self._compare_records(orchestrator.context.recorded)
         self._compare_money(orchestrator)
+        account = self._stage.venue.account
+        for text in run_checks.mode_is_ours(
+            {symbol: account.hedge.get(symbol, False) for symbol in orchestrator.live},
+            {symbol for (symbol, idx), leg in account.legs.items() if not idx and leg.size}
+            | {order.symbol for order in account.open.values() if not order.request.position_idx}
+            | {symbol for symbol, r in orchestrator.live.items() if r.risk_state.paused or r.risk_state.halted},
+        ):
+            self.find("mode-is-ours", text)
         for text in too_large(sizes(life.session if life is not None else None)):
             self.find("bounded", text)
         states = {symbol: runner.risk_state for symbol, runner in orchestrator.live.items()}
@@ -245,7 +258,8 @@ class Verdict:
             for order in runner.book
             if not order.state.is_final
         }
-        ours = list(venue.ours())
+        refused = {each.symbol for each in orchestrator.refused}  # an alert says so; their orders wait
+        ours = [order for order in venue.ours() if order.symbol not in refused]
         for name, found in (
             ("one-order-per-level", run_checks.one_order_per_level(ours)),
             ("no-unknown-order", run_checks.no_unknown_order(ours, set(booked))),
@@ -263,15 +277,18 @@ class Verdict:
     def _compare_money(self, orchestrator: Orchestrator) -> None:
         account, ledger = self._stage.venue.account, orchestrator.context.ledger
         theirs, ours = {}, {}
+        traders = {symbol: runner.strat_id for symbol, runner in orchestrator.live.items()}
+        traders |= {each.symbol: each.strat_id for each in orchestrator.refused}
         for (symbol, idx), leg in account.legs.items():
             if not leg.size and (idx > 0) is not account.hedge.get(symbol, False):
                 continue  # of the other position mode
-            runner, key = orchestrator.live.get(symbol), (symbol, leg.direction.value)
+            key = symbol, leg.direction.value
             theirs[key] = leg.size, leg.cost / leg.size if leg.size else ZERO
-            ours[key] = ledger.leg(runner.strat_id if runner is not None else "", leg.direction, symbol)
+            ours[key] = ledger.leg(traders.get(symbol, ""), leg.direction, symbol)
         for text in run_checks.money_of_legs(theirs, ours):
             self.find("money", text)
-        totals = ledger.totals.values()
+        shadows = {runner.strat_id for runner in orchestrator.runners.values() if runner.is_shadow}
+        totals = [each for name, each in ledger.totals.items() if name not in shadows]
         sums = {
             "realised": sum((t.realised for t in totals), ZERO),
             "fees": sum((t.fees for t in totals), ZERO),
@@ -290,7 +307,7 @@ class Verdict:
         """The worker has stopped: what its journal says."""
         stage, account = self._stage, self._stage.venue.account
         records = self._read_journal()
-        recorded = [record for record in records if isinstance(record, ExecutionRecord)]
+        recorded = [record for record in records if isinstance(record, ExecutionRecord) and not record.shadow]
         corrections = [record for record in records if isinstance(record, CorrectionRecord)]
         orders = OpenOrders()
         for record in records:

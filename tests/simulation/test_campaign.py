@@ -21,7 +21,7 @@ def test_processes_are_replaced_and_every_seed_comes(monkeypatch: pytest.MonkeyP
 
 
 def test_a_run_that_breaks_itself_is_a_finding_of_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(plan: Plan) -> None:
+    def broken(plan: Plan, **_: object) -> None:
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr(campaign, "run_plan", broken)

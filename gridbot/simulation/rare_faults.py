@@ -1,0 +1,110 @@
+"""Faults that are rare on an exchange, each drawn apart from the rest of a plan, which is the same without it.
+
+Whether a run has one is drawn by kind, so one more kind changes no other run.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from gridbot.simulation.fault_values import FaultKind
+
+__all__ = ["drawn_apart"]
+
+What = dict[str, str | float | int]
+Drawn = tuple[FaultKind, float, float, What]
+STRANGE = ("status", "side", "qty", "leg")
+"""What of a row has a value that nobody knows."""
+
+
+def drawn_apart(seed: int, length_s: float) -> list[Drawn]:
+    """(kind, when, for how long, what) of each rare fault of a seed."""
+    found: list[Drawn] = []
+    for name, (chance, draw) in _RARE.items():
+        rng = random.Random(f"{name}:{seed}")
+        if rng.random() < chance:
+            found += draw(rng, length_s)
+    return found
+
+
+def _begin(rng: random.Random, length_s: float) -> float:
+    return rng.uniform(0.05, 0.6) * length_s
+
+
+def _band(rng: random.Random, length_s: float) -> list[Drawn]:
+    """Mark and index price leave the traded price behind; at times the exchange narrows its band as well, untold."""
+    at_s = _begin(rng, length_s)
+    for_s = min(length_s - at_s, rng.uniform(20.0, 90.0))
+    what: What = {
+        "pick": rng.random(),
+        "away": rng.choice((-0.04, -0.02, 0.02, 0.04)),
+        "narrow": rng.choice((0, 0, 1)),
+    }
+    return [(FaultKind.BAND, at_s, for_s, what)]
+
+
+def _old_listing(rng: random.Random, length_s: float) -> list[Drawn]:
+    """Several times a replica of the exchange stands still for a while: its listings are of when that began."""
+    drawn: list[Drawn] = []
+    for _ in range(rng.randint(2, 3)):
+        at_s = rng.uniform(0.0, 0.85) * length_s
+        for_s = min(length_s - at_s, rng.uniform(7.0, 20.0))
+        drawn.append((FaultKind.OLD_LISTING, at_s, for_s, {}))
+        # Orders that this listing lacks, and a reason to ask for it.
+        move = round(rng.choice((-1, 1)) * rng.uniform(0.002, 0.006), 4)
+        drawn.append((FaultKind.GAP, at_s + for_s * rng.uniform(0.02, 0.1), 0.0, {"move": move}))
+        drawn.append((FaultKind.RECONCILE, at_s + for_s * rng.uniform(0.85, 0.98), 0.0, {}))
+    return drawn
+
+
+def _strange_rows(rng: random.Random, length_s: float) -> list[Drawn]:
+    """Rows with values that nobody knows, mostly of a symbol that nobody trades; perhaps already at a start, or to the
+    end of the run."""
+    at_s = _begin(rng, length_s)
+    for_s = min(length_s - at_s, rng.uniform(80.0, 200.0))
+    symbol = rng.choice(("SOLUSDT", "SOLUSDT", "NEWUSDT", "ETHUSDT"))
+    what: What = {"symbol": symbol, "how": rng.choice(STRANGE), "stays": rng.randint(0, 1)}
+    drawn: list[Drawn] = [(FaultKind.STRANGE_ROWS, at_s, for_s, what)]
+    if rng.random() < 0.5:
+        drawn.append((FaultKind.DEATH, at_s + 1.0, 0.0, _death(rng)))
+    return drawn
+
+
+def _unlisted(rng: random.Random, length_s: float) -> list[Drawn]:
+    """A symbol is listed no more, perhaps to the end of the run, and the worker has to start without it."""
+    at_s = _begin(rng, length_s)
+    for_s = min(length_s - at_s, rng.uniform(80.0, 200.0))
+    symbol = rng.choice(("BTCUSDT", "ETHUSDT", "ETHUSDT"))
+    return [
+        (FaultKind.UNLISTED, at_s, for_s, {"symbol": symbol, "stays": rng.randint(0, 1)}),
+        (FaultKind.DEATH, at_s + 1.0, 0.0, _death(rng)),
+    ]
+
+
+def _death(rng: random.Random) -> What:
+    away_s = round(rng.uniform(0.5, 5.0), 2)
+    return {"steps": rng.randint(1, 60), "away_s": away_s, "torn": 0, "spoils": "", "how": "torn"}
+
+
+def _mode(rng: random.Random, length_s: float) -> list[Drawn]:
+    """The owner switches a symbol to one-way mode, and leaves it there."""
+    at_s = _begin(rng, length_s)
+    return [(FaultKind.HAND_MODE, at_s, min(5.0, length_s - at_s), {"pick": rng.random(), "back": 0})]
+
+
+def _cover(rng: random.Random, length_s: float) -> list[Drawn]:
+    """The owner's own order closes a whole leg, far away: nothing is left for ours to close."""
+    at_s = rng.uniform(0.2, 0.5) * length_s
+    return [(FaultKind.HAND_COVER, at_s, 0.0, {"pick": rng.random()})]
+
+
+_RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = {
+    "band": (0.15, _band),
+    "old listing": (0.15, _old_listing),
+    "strange rows": (0.12, _strange_rows),
+    "unlisted": (0.08, _unlisted),
+    "mode": (0.08, _mode),
+    "cover": (0.1, _cover),
+}
+"""How many runs have it."""

@@ -1,0 +1,118 @@
+"""Fixes of issue 12 taken out again: what is said to the exchange, and what to the operator (`reverts` names them)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest.mock import patch
+
+from gridbot.bybit import calls
+from gridbot.bybit import rest as rest_module
+from gridbot.bybit.raw_fields import parse_rows
+from gridbot.core import WalletEvent
+from gridbot.exchange.failures import TruncatedListing
+from gridbot.exchange.listing import Listing
+from gridbot.incidents import Incident, Phase, _Turn
+from gridbot.orders.life_effects import CountRefusal
+from gridbot.risk.band_watch import BandWatch
+from gridbot.risk.gate import Gate
+from gridbot.risk.gate_state import StreamAlive
+from gridbot.risk.passage import Event
+from gridbot.risk.passage import step as passage_step
+from gridbot.worker import startup
+from gridbot.worker.order_steps import OrderSteps
+from gridbot.worker.passage_watch import PassageWatch
+from gridbot.worker.shadow_wire import Shadows
+
+__all__ = [
+    "place_beyond_the_band",
+    "read_no_terms",
+    "refuse_the_account",
+    "say_nothing_of_refusals",
+    "shadow_funds_go_stale",
+    "take_no_odd_row",
+    "tell_again",
+]
+
+Row = Mapping[str, Any]
+
+
+def place_beyond_the_band() -> AbstractContextManager[Any]:
+    """Neither is the band known beforehand, nor does a price that was moved count for its level's breaker."""
+    real = OrderSteps._count_refusal
+
+    def count(steps: OrderSteps, effect: CountRefusal) -> None:
+        if effect.answered:
+            real(steps, effect)
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(BandWatch, "is_beyond", lambda *_: False))
+    without.enter_context(patch.object(OrderSteps, "_count_refusal", count))
+    return without
+
+
+def say_nothing_of_refusals() -> AbstractContextManager[Any]:
+    return patch.object(PassageWatch, "blocked", lambda *_: "")
+
+
+def read_no_terms() -> AbstractContextManager[Any]:
+    def take(watch: PassageWatch, event: Event, symbol: str) -> None:
+        watch._state, _ = passage_step(watch._state, event, watch._clock.monotonic_s())
+
+    return patch.object(PassageWatch, "_take", take)
+
+
+def take_no_odd_row() -> AbstractContextManager[Any]:
+    """One row that cannot be read spoils the listing."""
+
+    def listed(parser: Callable[[Row], Any], rows: list[Any], endpoint: str) -> Listing[Any]:
+        good, problems = parse_rows(parser, rows)
+        if problems:
+            raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")
+        return Listing(good)
+
+    without = contextlib.ExitStack()
+    for module in (calls, rest_module):
+        without.enter_context(patch.object(module, "listed", listed))
+    return without
+
+
+def refuse_the_account() -> AbstractContextManager[Any]:
+    """A symbol that may not be traded keeps the account from starting."""
+    return patch.object(startup, "is_of_symbol", lambda error: False)
+
+
+def shadow_funds_go_stale() -> AbstractContextManager[Any]:
+    """They are as old as the exchange's own wallet, and that the private stream lives is said to live strategies
+    alone."""
+    real = Shadows.wallet_changed
+
+    def changed(shadows: Shadows) -> None:
+        seen_s = shadows.gate.state.funds.known_s
+        real(shadows)
+        if seen_s is not None:
+            shadows.gate.state = shadows.gate.state._replace(funds=shadows.gate.state.funds._replace(known_s=seen_s))
+
+    def on_wallet(shadows: Shadows, wallet: WalletEvent) -> None:
+        shadows.account.seen(wallet)
+        real(shadows)
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(Shadows, "wallet_changed", changed))
+    without.enter_context(patch.object(Shadows, "on_wallet", on_wallet))
+    without.enter_context(patch.object(Gate, "stream_alive", lambda gate, now_s: gate._step(StreamAlive(), now_s)))
+    return without
+
+
+def tell_again() -> AbstractContextManager[Any]:
+    """Each repetition of an incident is told."""
+    real = _Turn._again
+
+    def again(turn: _Turn, known: Incident, level: str, text: str, *, counts: bool) -> None:
+        real(turn, known, level, text, counts=counts)
+        if counts:
+            turn._tell(Phase.BEGUN, turn.open[known.name], text)
+
+    return patch.object(_Turn, "_again", again)

@@ -1,0 +1,118 @@
+"""Invariants that look at a run over time. Each is told what happens and finds what must not.
+
+standstill-is-told, of one lane    every open or close of a leg was refused for a minute, and nobody says so
+level-is-calm                      one level gets few orders in a minute, whatever becomes of them
+told-once                          an incident is told when it begins, gets worse and ends, and not in between
+account-is-followed                rows that nobody can read and symbols that are gone keep nobody from comparing
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from gridbot.simulation.fault_values import FaultKind
+from gridbot.simulation.network import Network
+from gridbot.worker.orchestrator import Orchestrator
+
+__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch"]
+
+Find = Callable[[str, str], None]
+MINUTE_S = 60.0
+ROW_MOST_S = 90.0
+"""Between two refusals of one row; what comes later is another."""
+ROW_LEAST = 5
+LEVEL_MOST = 12
+"""Orders of one level in a minute: a quick market and its retries need fewer."""
+FOLLOWED_S = 80.0
+"""Longer than the longest interval between two comparisons, and one of them."""
+LEVELS = ("info", "warning", "error", "critical")
+
+
+class LaneWatch:
+    """Of each leg, what opens and what closes it: since when the exchange has refused every create."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str, bool], tuple[float, float, int]] = {}
+
+    def answered(self, row: dict[str, object], code: int, now_s: float) -> None:
+        """A create was answered."""
+        lane = str(row.get("symbol")), str(row.get("positionIdx")), bool(row.get("reduceOnly"))
+        if not code:
+            self._rows.pop(lane, None)
+            return
+        since_s, last_s, count = self._rows.get(lane, (now_s, now_s, 0))
+        if now_s - last_s > ROW_MOST_S:
+            since_s, count = now_s, 0
+        self._rows[lane] = since_s, now_s, count + 1
+
+    def forget(self) -> None:
+        """The worker that was refused is gone."""
+        self._rows.clear()
+
+    def shut(self) -> list[tuple[float, str]]:
+        """(since when, what) of each lane through which nothing has passed for a minute."""
+        return [
+            (since_s, f"every {'close' if closes else 'open'} of {symbol} (leg {leg}) was refused for a minute")
+            for (symbol, leg, closes), (since_s, last_s, count) in self._rows.items()
+            if count >= ROW_LEAST and last_s - since_s > MINUTE_S
+        ]
+
+
+class LevelWatch:
+    """The newest orders of each level."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._asked: dict[tuple[str, ...], deque[tuple[float, str]]] = {}
+
+    def asked(self, row: dict[str, object], now_s: float) -> None:
+        """A create is at the exchange; one that is sent again under its id is the same order."""
+        level = tuple(str(row.get(name)) for name in ("symbol", "positionIdx", "side", "price"))
+        newest = self._asked.setdefault(level, deque())
+        while newest and now_s - newest[0][0] > MINUTE_S:
+            newest.popleft()
+        link = str(row.get("orderLinkId"))
+        if all(link != known for _, known in newest):
+            newest.append((now_s, link))
+        if len(newest) > LEVEL_MOST:
+            self._find("level-is-calm", f"{' '.join(level)}: more than {LEVEL_MOST} orders within a minute")
+
+
+class IncidentWatch:
+    """The incidents that the running worker has told to begin and not to end."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._open: dict[str, str] = {}
+
+    def told(self, key: str, level: str, text: str) -> None:
+        """An alert; with the level info it is one's end. Faults of one key may have several causes."""
+        if level == "info":
+            self._open.pop(key, None)
+        elif key in self._open and not key.startswith("fault") and LEVELS.index(level) <= LEVELS.index(self._open[key]):
+            self._find("told-once", f"{key} was told again while it was open: {text}")
+        else:
+            self._open[key] = level
+
+    def forget(self) -> None:
+        """The worker is gone, and its incidents with it."""
+        self._open.clear()
+
+
+class FollowWatch:
+    """Since when nothing but odd rows kept the account from being compared with the exchange."""
+
+    def __init__(self, find: Find, network: Network) -> None:
+        self._find, self._network = find, network
+        self._since_s: float | None = None
+
+    def look(self, orchestrator: Orchestrator | None, now_s: float) -> None:
+        """Once a second. After a ban the worker is silent for longer than this looks."""
+        done_s = (orchestrator.reconciler.last_s or 0.0) if orchestrator is not None else 0.0
+        since_s = max(self._network.trouble_s, done_s, self._since_s or now_s)
+        self._since_s = since_s
+        if now_s - since_s > FOLLOWED_S and not self._network.struck[FaultKind.BAN]:
+            self._find(
+                "account-is-followed", f"not compared with the exchange for {FOLLOWED_S:.0f} s, without a reason"
+            )

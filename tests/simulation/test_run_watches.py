@@ -1,0 +1,104 @@
+"""Each watch says what is wrong when it is, and nothing before."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+
+from gridbot.paper.api.dispatch import Reply
+from gridbot.simulation.fault_values import FaultKind, Plan
+from gridbot.simulation.network import Network
+from gridbot.simulation.odd_answers import REALTIME, OddAnswers, strange_row
+from gridbot.simulation.run_checks import mode_is_ours, shadow_is_fresh
+from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch
+from gridbot.simulation.virtual_loop import VirtualLoop
+
+ROW: dict[str, object] = {"symbol": "BTCUSDT", "positionIdx": 1, "side": "Buy", "price": "5", "reduceOnly": True}
+
+
+def test_a_lane_is_shut_when_every_create_of_it_was_refused_for_a_minute() -> None:
+    lanes = LaneWatch()
+    for at_s in range(0, 80, 15):
+        assert lanes.shut() == []
+        lanes.answered(ROW, 110017, float(at_s))
+        lanes.answered({**ROW, "reduceOnly": False}, 0, float(at_s))
+    assert [since_s for since_s, _ in lanes.shut()] == [0.0]
+    lanes.answered(ROW, 0, 80.0)
+    assert lanes.shut() == []
+
+
+def test_a_level_with_many_orders_in_a_minute_is_found_and_one_that_is_sent_again_is_not() -> None:
+    found: list[tuple[str, str]] = []
+    levels = LevelWatch(lambda name, text: found.append((name, text)))
+    for number in range(100):
+        levels.asked({**ROW, "orderLinkId": "same"}, number / 10)
+        levels.asked({**ROW, "orderLinkId": f"slow-{number}"}, 100.0 + number * 10)
+    assert found == []
+    for number in range(13):
+        levels.asked({**ROW, "orderLinkId": f"quick-{number}"}, 2000.0 + number)
+    assert [name for name, _ in found] == ["level-is-calm"]
+
+
+def test_an_incident_is_told_again_only_when_it_is_worse_or_has_ended() -> None:
+    found: list[str] = []
+    incidents = IncidentWatch(lambda name, text: found.append(name))
+    for level in ("warning", "error", "info", "warning"):
+        incidents.told("cap.x", level, "")
+    incidents.forget()
+    incidents.told("cap.x", "warning", "")
+    assert found == []
+    incidents.told("cap.x", "warning", "")
+    assert found == ["told-once"]
+
+
+def test_an_account_that_nobody_compares_is_found_but_after_a_ban() -> None:
+    loop = VirtualLoop()  # type: ignore[abstract]
+    network, found = Network(Plan(1, 10.0, False, ()), loop), []
+    watch = FollowWatch(lambda name, text: found.append(name), network)
+    start_s = loop.now_s
+    trades: Any = SimpleNamespace(reconciler=SimpleNamespace(last_s=start_s + 60.0))
+    watch.look(None, start_s)
+    watch.look(trades, start_s + 130.0)
+    assert found == []
+    watch.look(trades, start_s + 150.0)
+    assert found == ["account-is-followed"]
+    network.struck[FaultKind.BAN] = 1
+    watch.look(None, start_s + 500.0)
+    assert len(found) == 1
+
+
+def test_modes_and_the_funds_of_shadows() -> None:
+    assert mode_is_ours({"A": True, "B": False}, {"B"}) == []
+    assert mode_is_ours({"A": True, "B": False}, set()) == ["B is in one-way mode"]
+    assert shadow_is_fresh(None, None) == shadow_is_fresh(5.0, 5.0) == shadow_is_fresh(5.0, 4.5) == []
+    assert len(shadow_is_fresh(60.0, 5.0)) == len(shadow_is_fresh(60.0, None)) == 1
+
+
+def test_odd_answers() -> None:
+    odd = OddAnswers()
+    reply = Reply(200, orjson.dumps({"retCode": 0, "result": {"list": [{"symbol": "A"}], "nextPageCursor": "x"}}))
+    refused = Reply(200, orjson.dumps({"retCode": 10006, "result": {}}))
+    assert odd.altered(REALTIME, reply) is reply
+
+    odd.unlisted.add("B")
+    instruments = "/v5/market/instruments-info?symbol="
+    assert odd.altered(f"{instruments}A", reply) is reply
+    assert rows_of(odd.altered(f"{instruments}B", reply)) == []
+
+    path, topic, row = strange_row("C", "status", 7)
+    assert (path, topic, row["orderStatus"]) == (REALTIME, "order", "Frozen")
+    odd.strange[path] = row
+    assert [each["symbol"] for each in rows_of(odd.altered(f"{REALTIME}?settleCoin=USDT", reply))] == ["A", "C"]
+    assert odd.altered(f"{REALTIME}?symbol=A&orderId=1", reply) is reply
+
+    odd.listed = [{"symbol": "A", "orderId": "1"}, {"symbol": "B", "orderId": "2"}]
+    assert rows_of(odd.altered(f"{REALTIME}?symbol=B&orderId=2", reply)) == odd.listed[1:]
+    assert rows_of(odd.altered(f"{REALTIME}?symbol=A&orderId=3", reply)) == []
+    assert odd.altered(f"{REALTIME}?settleCoin=USDT", refused) is refused
+
+
+def rows_of(reply: Reply) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = orjson.loads(reply.body)["result"]["list"]
+    return rows
