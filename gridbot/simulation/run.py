@@ -111,7 +111,10 @@ class Run:
                 self.stage.command("reconcile", {})
 
     def _is_quiet(self) -> bool:
-        return self.stage.life is not None and self.stage.life.is_quiet and self.stage.wires.under_way == 0
+        life = self.stage.life
+        if life is None or not life.is_quiet or self.stage.wires.under_way:
+            return False
+        return life.orchestrator is None or not life.orchestrator.reconciler.in_doubt
 
     def _state(self) -> str:
         life = self.stage.life
@@ -119,7 +122,8 @@ class Run:
             return "no worker trades"
         context = life.orchestrator.context
         return (
-            f"requests idle {context.executor.idle}, retries {len(context.retry)}, frames {self.stage.wires.under_way}"
+            f"requests idle {context.executor.idle}, retries {len(context.retry)}, frames {self.stage.wires.under_way}, "
+            f"legs in doubt {life.orchestrator.reconciler.in_doubt}"
         )
 
     async def _stop(self) -> None:

@@ -66,6 +66,7 @@ class Stage:
         self.directory = directory
         self.trace = trace
         config = worker_config(plan, directory)
+        self.shadows = frozenset(strategy.strat_id for strategy in config.strategies if strategy.shadow_mode)
         self.symbols = [strategy.symbol for strategy in config.strategies if not strategy.shadow_mode]
         """Those with orders on the exchange."""
         self.moving = [strategy.symbol for strategy in config.strategies]

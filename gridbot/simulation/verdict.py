@@ -108,8 +108,9 @@ class Verdict:
         self._wants_since = None
         if self._is_pause_lost(life):
             self._held.pop("", None)
-        for tape in self.tapes.values():
-            tape.end_life(loses_records=life.loses_records)
+        for name, tape in self.tapes.items():
+            # What a shadow's venue made and no record has is gone with the process: no exchange tells it again.
+            tape.end_life(loses_records=life.loses_records or name in self._stage.shadows)
 
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile.

@@ -71,6 +71,11 @@ class Reconciler:
         """When the last complete pass ended, on the account's monotonic clock."""
         return self._state.last_s
 
+    @property
+    def in_doubt(self) -> list[str]:
+        """Symbols of legs that our executions do not add up to, until a second reading decides."""
+        return sorted({symbol for symbol, _ in self._state.doubts})
+
     # ------------------------------------------------------------------ what is wanted
 
     def reconcile(self, reason: str) -> Coroutine[Any, Any, None]:

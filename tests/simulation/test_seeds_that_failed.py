@@ -48,3 +48,11 @@ def test_a_pause_that_no_disk_could_take_before_the_death_is_known_to_nobody(is_
     assert result.findings == []
     opened_after = result.counts["creates"] - run_plan(Plan(5, 20.0, False, faults[:-2])).counts["creates"]
     assert (opened_after > 0) is is_full, "what the disk has taken holds"
+
+
+def test_fills_of_a_shadow_that_no_record_has_are_gone_with_its_process() -> None:
+    """They were expected in the next life, though no exchange tells them again (seed 13 of ten minutes)."""
+    torn: dict[str, str | float | int] = {"steps": 32, "away_s": 4.03, "torn": 1, "spoils": "ledger", "how": "torn"}
+    plain: dict[str, str | float | int] = {"steps": 1, "away_s": 16.87, "torn": 0, "spoils": "", "how": "garbled"}
+    faults = (Fault(2, FaultKind.DEATH, 36.745, 0.0, torn), Fault(17, FaultKind.DEATH, 328.592, 0.0, plain))
+    assert run_plan(Plan(13, 337.5, False, faults)).findings == []

@@ -31,7 +31,7 @@ from gridbot.paper.engine.liquidation import Liquidator
 from gridbot.paper.engine.listing_changes import ListingChanges
 from gridbot.paper.engine.placing import Placing
 from gridbot.paper.engine.position_settings import PositionSettings
-from gridbot.paper.engine.strange_executions import StrangeExecutions
+from gridbot.paper.ledger.strange_executions import StrangeExecutions
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.resting_orders import RestingOrders

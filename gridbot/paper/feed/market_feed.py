@@ -50,7 +50,7 @@ class MarketFeed:
         self._settle()
 
     def carry_out(self, command: Mapping[str, Any]) -> None:
-        """Something of the exchange's own that no market makes (`paper/engine/strange_executions.py`)."""
+        """Something of the exchange's own that no market makes (`paper/ledger/strange_executions.py`)."""
         self._exchange.strange.carry_out(command, self._now_ms())
         self._settle()
 
