@@ -122,7 +122,8 @@ class Run:
             return "no worker trades"
         context = life.orchestrator.context
         return (
-            f"requests idle {context.executor.idle}, retries {len(context.retry)}, frames {self.stage.wires.under_way}, "
+            f"requests idle {context.executor.idle}, retries {len(context.retry)}, "
+            f"frames {self.stage.wires.under_way}, "
             f"open questions {life.orchestrator.reconciler.open_questions}"
         )
 
