@@ -114,7 +114,7 @@ class Run:
         life = self.stage.life
         if life is None or not life.is_quiet or self.stage.wires.under_way:
             return False
-        return life.orchestrator is None or not life.orchestrator.reconciler.in_doubt
+        return life.orchestrator is None or not life.orchestrator.reconciler.open_questions
 
     def _state(self) -> str:
         life = self.stage.life
@@ -122,8 +122,9 @@ class Run:
             return "no worker trades"
         context = life.orchestrator.context
         return (
-            f"requests idle {context.executor.idle}, retries {len(context.retry)}, frames {self.stage.wires.under_way}, "
-            f"legs in doubt {life.orchestrator.reconciler.in_doubt}"
+            f"requests idle {context.executor.idle}, retries {len(context.retry)}, "
+            f"frames {self.stage.wires.under_way}, "
+            f"open questions {life.orchestrator.reconciler.open_questions}"
         )
 
     async def _stop(self) -> None:

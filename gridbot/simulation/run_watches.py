@@ -46,9 +46,9 @@ class LaneWatch:
             since_s, count = now_s, 0
         self._rows[lane] = since_s, now_s, count + 1
 
-    def forget(self) -> None:
-        """The worker that was refused is gone."""
-        self._rows.clear()
+    def forget(self, symbol: str = "") -> None:
+        """What was refused of a symbol has ended in the worker's words; "": the worker that was refused is gone."""
+        self._rows = {lane: row for lane, row in self._rows.items() if symbol and lane[0] != symbol}
 
     def shut(self) -> list[tuple[float, str]]:
         """(since when, what) of each lane through which nothing has passed for a minute."""

@@ -86,6 +86,9 @@ class Verdict:
             self._incidents.told(str(message["key"]), str(message["level"]), str(message["text"]))
         match message["type"]:
             case "alert" if message["level"] == "info":
+                what, _, symbol = str(message["key"]).partition(".")
+                if what == "refused":
+                    self._lanes.forget(symbol)
                 stage.trace.note(f"alert {message['key']} is over: {message['text']}")
             case "alert":
                 stage.result.counts["alerts"] += 1

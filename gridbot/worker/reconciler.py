@@ -72,9 +72,10 @@ class Reconciler:
         return self._state.last_s
 
     @property
-    def in_doubt(self) -> list[str]:
-        """Symbols of legs that our executions do not add up to, until a second reading decides."""
-        return sorted({symbol for symbol, _ in self._state.doubts})
+    def open_questions(self) -> list[str]:
+        """Legs that our executions do not add up to until a second reading decides, and orders that ended unseen."""
+        legs = (f"{direction} of {symbol}" for symbol, direction in self._state.doubts)
+        return sorted([*legs, *self._state.ends.orders])
 
     # ------------------------------------------------------------------ what is wanted
 

@@ -31,11 +31,11 @@ from gridbot.paper.engine.liquidation import Liquidator
 from gridbot.paper.engine.listing_changes import ListingChanges
 from gridbot.paper.engine.placing import Placing
 from gridbot.paper.engine.position_settings import PositionSettings
-from gridbot.paper.ledger.strange_executions import StrangeExecutions
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.resting_orders import RestingOrders
 from gridbot.paper.ledger.settlement import Settlement
+from gridbot.paper.ledger.strange_executions import StrangeExecutions
 from gridbot.paper.ledger.waiting_orders import WaitingOrders
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 from gridbot.paper.rows.outbox import Outbox

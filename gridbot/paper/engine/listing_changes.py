@@ -10,8 +10,8 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.admission import Admission
-from gridbot.paper.ledger.strange_executions import StrangeExecutions
 from gridbot.paper.ledger.exchange_state import ExchangeState
+from gridbot.paper.ledger.strange_executions import StrangeExecutions
 from gridbot.paper.rows.outbox import Outbox
 
 __all__ = ["NO_OPENS_MS", "ListingChanges"]

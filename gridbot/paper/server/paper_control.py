@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from gridbot.paper.api.dispatch import Reply, error_reply, parse_body
 from gridbot.paper.api_error import ApiError
-from gridbot.paper.ledger.strange_executions import COMMANDS
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.feed.market_feed import MarketFeed
+from gridbot.paper.ledger.strange_executions import COMMANDS
 
 __all__ = ["CONTROL_PATH", "Control"]
 
