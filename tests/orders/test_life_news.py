@@ -277,7 +277,10 @@ def test_an_order_that_is_moved_to_no_level_is_cancelled() -> None:
     """A hand amends it to a finer price than the worker's tick size, which the exchange has changed meanwhile."""
     bench = LifeBench().reach("open")
     assert names(bench.take(bench.heard(OrderStatus.NEW, price=D("100.1")))) == "[open>open]"
-    assert names(bench.take(bench.heard(OrderStatus.NEW, ts=LATER_TS + 1, price=D("100.13")))) == "[open>open] cancel[open]"
+    assert (
+        names(bench.take(bench.heard(OrderStatus.NEW, ts=LATER_TS + 1, price=D("100.13"))))
+        == "[open>open] cancel[open]"
+    )
     assert (bench.order.withdrawn, bench.order.ticks) == (OFF_TICK, 1001)
 
 
