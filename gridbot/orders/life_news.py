@@ -6,6 +6,8 @@ that is newer than all we know, or by a complete listing. Then the order lives a
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from gridbot.core import OrderUpdateEvent
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import parse
@@ -91,12 +93,13 @@ def executed(book: OrderBook, event: Executed, now_s: float) -> list[Effect]:
     order, execution = book.get(event.key), event.execution
     if order is None:
         return []
-    was_over = order.state.is_final
+    was_over, known = order.state.is_final, _figures(order)
     transition = book.apply_execution(
         order.key, execution.qty, execution.leaves_qty, execution.exchange_ts, order_qty=execution.order_qty
     )
     if not was_over:
-        return _after_news(book, order, transition, now_s, has_moved=False)
+        new = _new_figures(order, known, transition)
+        return [*new, *_after_news(book, order, transition, now_s, has_moved=False)]
     if execution.leaves_qty > 0 and order.state is not OrderState.FILLED and not order.ended_ts:
         return [*recorded(order, transition), Reconcile(f"{order.key} was held to be over and has executed")]
     return recorded(order, transition)
@@ -109,10 +112,11 @@ def _said(
     book: OrderBook, order: TrackedOrder, update: OrderUpdateEvent, now_s: float, *, is_listed: bool
 ) -> list[Effect]:
     is_first, asked, ticks = not order.exchange_ts, order.price, order.ticks
-    is_refused = False
+    is_refused, known = False, _figures(order)
     if not order.state.is_final:
         transition = book.apply_update(update)
-        effects = _after_news(book, order, transition, now_s, has_moved=order.price != asked)
+        effects: list[Effect] = [*_new_figures(order, known, transition)]
+        effects += _after_news(book, order, transition, now_s, has_moved=order.price != asked)
         is_cancelled = transition is not None and transition.after is OrderState.CANCELLED
         is_refused = is_cancelled and "PostOnly" in update.reject_reason
         if is_listed and update.status.is_open:
@@ -147,6 +151,19 @@ def _after_news(
     order.create_tries = NO_TRIES
     effects += keep_one_per_level(book, order, now_s)
     return effects
+
+
+def _figures(order: TrackedOrder) -> tuple[Decimal, Decimal, Decimal]:
+    return order.price, order.qty, order.cum_exec_qty
+
+
+def _new_figures(
+    order: TrackedOrder, known: tuple[Decimal, Decimal, Decimal], transition: Transition | None
+) -> list[Effect]:
+    """Record price, quantity and what is executed when those have changed and the state has not."""
+    if transition is not None or not order.on_wire or _figures(order) == known:
+        return []
+    return [Transition(order, order.state, order.state, "amended, or executed in part", order.exchange_ts)]
 
 
 def _still_open(book: OrderBook, order: TrackedOrder, now_s: float) -> list[Effect]:

@@ -95,6 +95,10 @@ class IncidentWatch:
         else:
             self._open[key] = level
 
+    def is_open(self, key: str) -> bool:
+        """Whether this one has begun and not ended."""
+        return key in self._open
+
     def forget(self) -> None:
         """The worker is gone, and its incidents with it."""
         self._open.clear()

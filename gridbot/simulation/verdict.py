@@ -17,6 +17,7 @@ from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Orde
 from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.bounds import sizes, too_large
+from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch
 from gridbot.simulation.scene import ACCOUNT
@@ -56,6 +57,7 @@ class Verdict:
         self._paused: tuple[Life, int] | None = None
         """Who was paused, and the number of what it then kept of it."""
         self._resumed_ms = 0
+        self._waits_for_repair = False
         self._recorded: OpenOrders | None = None
         """What the last worker held for recorded."""
         self._reported_s = 0.0
@@ -291,6 +293,9 @@ class Verdict:
             ours[key] = ledger.leg(traders.get(symbol, ""), leg.direction, symbol)
         for text in run_checks.money_of_legs(theirs, ours):
             self.find("money", text)
+        if self._incidents.is_open("money") and self._moved_unseen():
+            self._waits_for_repair = True  # more than what is corrected unasked: an operator has to see it first
+            return
         shadows = {runner.strat_id for runner in orchestrator.runners.values() if runner.is_shadow}
         totals = [each for name, each in ledger.totals.items() if name not in shadows]
         sums = {
@@ -322,14 +327,20 @@ class Verdict:
         stage.result.counts["corrections"] += len(corrections)
         for text in run_checks.executions_once(account.executions, recorded):
             self.find("executions-once", text)
-        for text in run_checks.money_by_execution(account.executions, recorded, corrections):
-            self.find("money", text)
+        if not self._waits_for_repair:
+            for text in run_checks.money_by_execution(account.executions, recorded, corrections):
+                self.find("money", text)
         for text in run_checks.money_of_coins(account.executions, recorded):
             self.find("money", text)
         for text in run_checks.link_id_once([*account.open.values(), *account.closed.values()]):
             self.find("link-id-once", text)
         stage.result.counts["fills"] += sum(execution.exec_type == "Trade" for execution in account.executions)
         stage.result.counts["orders"] += len(account.open) + len(account.closed)
+
+    def _moved_unseen(self) -> bool:
+        """Whether the exchange has moved a leg by an execution that says nothing of the leg."""
+        strange = (fault for fault in self._stage.plan.faults if fault.kind is FaultKind.STRANGE_EXECUTION)
+        return any(fault.what.get("moves") == "yes" for fault in strange)
 
     def _comparable(self, segments: Iterable[bytes]) -> bytes:
         """The journal without the name of this run's directory; a line that had it lacks its checksum too."""

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gridbot.config.paths import find_config
+from gridbot.exchange.environment import Environment
 from supervisor.cli.options import config_option, records_option
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import ExitCode
 from supervisor.store.ledger_check import check_balances
 from supervisor.store.query import SqlFailed
 
+if TYPE_CHECKING:
+    from supervisor.store.exchange_views import ViewCheck
+
 __all__ = ["ledger"]
+
+VIEWS_REMEDY = (
+    "What an order or leg has changed by stays until it changes again; `gridbot-supervisor restart ACCOUNT` reads all."
+)
 
 
 @click.group("ledger")
@@ -69,8 +79,9 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
     from gridbot.config.errors import ConfigError
     from gridbot.config.loading import load_config
-    from supervisor.store.exchange_ledger import AccountCheck, check_with_exchange
+    from supervisor.store.exchange_ledger import PATIENT, AccountCheck, check_with_exchange, connect
     from supervisor.store.exchange_repair import repair_records
+    from supervisor.store.exchange_views import ViewCheck, check_views
 
     try:
         settings = load_config(find_config(config), data_dir=str(data_dir))
@@ -86,6 +97,14 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
             lambda account, args: _correct(data_dir, account, args),
             click.echo,
         )
+    read = {found.account for found in checks if found.comparison is not None}
+    address = functools.cache(lambda: _paper_url(data_dir))
+    views = check_views(
+        [account for account in settings.accounts if account.name in read],
+        data_dir,
+        lambda account: connect(account, address() if account.environment is Environment.PAPER else None),
+        PATIENT,
+    )
     explained, compared = True, False
     for found in checks:
         compared = True
@@ -106,9 +125,23 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         for line in (*result.transfers, *result.lines):
             click.echo(f"  {line}")
         explained &= not result.lines
+        explained &= _show_views(views.get(found.account, ViewCheck()))
     if not compared:
         click.echo("no account of the configuration has balances recorded here")
     return explained
+
+
+def _show_views(found: ViewCheck) -> bool:
+    """Whether `open_orders` and `positions` are what the exchange has; what differs is printed."""
+    if found.problem:
+        click.echo(f"  open_orders and positions: not compared: {found.problem}")
+    elif not found.lines:
+        click.echo(f"  {found.orders} open_orders and {found.legs} positions are as the exchange has them")
+    for line in found.lines:
+        click.echo(f"  DIFFERENT {line}")
+    if found.lines:
+        click.echo(f"  {VIEWS_REMEDY}")
+    return not (found.lines or found.problem)
 
 
 def _correct(data_dir: Path, account: str, args: dict[str, str]) -> str:

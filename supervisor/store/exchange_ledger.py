@@ -28,7 +28,7 @@ from gridbot.rolling_limit import RollingLimit
 from supervisor.store.query import Limits, ask
 from supervisor.store.transactions import Comparison, Recorded, compare
 
-__all__ = ["AccountCheck", "Corrected", "check_with_exchange"]
+__all__ = ["PATIENT", "AccountCheck", "Corrected", "check_with_exchange", "connect"]
 
 MARGIN_MS: Final = 60_000
 LOOKS: Final = 3
@@ -229,15 +229,20 @@ def _half(of_address: int) -> RollingLimit | None:
     return RollingLimit(max(1, of_address // 2), ADDRESS_WINDOW_S) if of_address else None
 
 
-async def _listed(
-    account: AccountConfig, paper_url: str | None, period: _Period, of_address: RollingLimit | None
-) -> list[Transaction]:
-    """The account's transaction log after the start of its period up to now."""
-    rest = BybitRest(
+def connect(account: AccountConfig, paper_url: str | None) -> BybitRest:
+    """A client for queries of an account. Raises ValueError when a paper account has no url."""
+    return BybitRest(
         endpoints_for(account.environment, paper_url),
         Credentials(account.api_key.get_secret_value(), account.api_secret.get_secret_value()),
         pool_size=1,
     )
+
+
+async def _listed(
+    account: AccountConfig, paper_url: str | None, period: _Period, of_address: RollingLimit | None
+) -> list[Transaction]:
+    """The account's transaction log after the start of its period up to now."""
+    rest = connect(account, paper_url)
     try:
         now_ms = await rest.server_time_ms()
         start_ms, end_ms, found = period.start_ms + 1, max(now_ms, period.end_ms), []

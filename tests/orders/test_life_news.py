@@ -40,7 +40,9 @@ TABLE: dict[str, dict[str, str]] = {
             "unresolved, withdrawn | cancel lost | sent, cancel lost"
         ),
         "[open>partially_filled]": "open",
-        "": "*",
+        "[partially_filled>partially_filled]": "partially filled",
+        "[pending_cancel>pending_cancel]": "cancel sent | cancel answered | cancel waits | sent, cancel sent",
+        "": "filled | filled, unsettled",
         "[cancelled>partially_filled] TellOperator": "cancelled",
         "[cancelled>partially_filled] TellOperator cancel[partially_filled]": "held to be cancelled",
         "[rejected>partially_filled] TellOperator": "held to be rejected",
@@ -114,7 +116,9 @@ TABLE: dict[str, dict[str, str]] = {
             "unresolved, withdrawn | cancel lost | sent, cancel lost"
         ),
         "[open>partially_filled]": "open",
-        "": "*",
+        "[partially_filled>partially_filled]": "partially filled",
+        "[pending_cancel>pending_cancel]": "cancel sent | cancel answered | cancel waits | sent, cancel sent",
+        "": "filled | filled, unsettled | cancelled",
         "Reconcile": "held to be cancelled",
         "[rejected>cancelled] Reconcile": "held to be rejected",
     },
@@ -218,13 +222,14 @@ def test_an_order_that_the_exchange_prices_onto_another_one_is_cancelled() -> No
     other = make_order(2, ticks=1010)
     bench.book.add(other)
     effects = bench.take(bench.heard(OrderStatus.NEW, price=D(101)))
-    assert names(effects) == "cancel[open]"
+    assert names(effects) == "[open>open] cancel[open]"
     assert bench.order.withdrawn == TAKEN
     assert other.is_live
 
 
 def test_an_order_that_the_exchange_prices_elsewhere_stays() -> None:
     bench = LifeBench().reach("open")
+    assert names(bench.take(bench.heard(OrderStatus.NEW, price=D(102)))) == "[open>open]", "the records have its price"
     assert bench.take(bench.heard(OrderStatus.NEW, price=D(102))) == []
     assert bench.book.has_live(bench.order.direction, 1020)
 
@@ -271,8 +276,11 @@ def test_an_adopted_order_that_fits_no_level_of_today_is_cancelled_with_the_reas
 def test_an_order_that_is_moved_to_no_level_is_cancelled() -> None:
     """A hand amends it to a finer price than the worker's tick size, which the exchange has changed meanwhile."""
     bench = LifeBench().reach("open")
-    assert names(bench.take(bench.heard(OrderStatus.NEW, price=D("100.1")))) == ""
-    assert names(bench.take(bench.heard(OrderStatus.NEW, ts=LATER_TS + 1, price=D("100.13")))) == "cancel[open]"
+    assert names(bench.take(bench.heard(OrderStatus.NEW, price=D("100.1")))) == "[open>open]"
+    assert (
+        names(bench.take(bench.heard(OrderStatus.NEW, ts=LATER_TS + 1, price=D("100.13"))))
+        == "[open>open] cancel[open]"
+    )
     assert (bench.order.withdrawn, bench.order.ticks) == (OFF_TICK, 1001)
 
 

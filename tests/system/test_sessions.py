@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import random
+import re
 import subprocess
 import time
 from decimal import Decimal
@@ -106,7 +107,8 @@ def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(gridbot
 
     def agrees(_: Any) -> bool:  # what happens this moment may stand in one of the two only
         done = session.run("ledger", "check", "--exchange")
-        return bool(done.returncode == 0 and done.stdout.count(": explained") == 2)
+        views = done.stdout.count("positions are as the exchange has them")
+        return bool(done.returncode == 0 and done.stdout.count(": explained") == views == 2)
 
     session.wait(agrees, "an exchange that agrees")
     session.stop()
@@ -134,6 +136,10 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     path.write_text(json.dumps(document))
     with duckdb.connect(str(database_path(session.data_dir))) as con:
         con.execute("UPDATE executions SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
+        con.execute(
+            "INSERT INTO live_orders BY NAME SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders "
+            "WHERE account = 'bob' LIMIT 1"
+        )
     session.start()
     session.wait(
         lambda _: session.sql("SELECT * FROM alerts WHERE key = 'money'"),
@@ -152,6 +158,9 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     assert "alice: 1 executions corrected by -5 USDT" in done.stdout
     assert "corrected: 1 executions by -5 USDT: the exchange's transaction log, by" in done.stdout
     session.wait(lambda _: says().returncode == 0, "an exchange that agrees")
+    of_bob = session.run("ledger", "check", "--exchange", "--account", "bob")
+    assert of_bob.returncode == 6
+    assert re.search(r"DIFFERENT open_orders: lost of \w+: recorded as open, it does not rest", of_bob.stdout)
     session.stop()
     [row] = session.sql("SELECT exec_id, realised_pnl, fee FROM corrections")
     assert (row["exec_id"], Decimal(row["realised_pnl"]), Decimal(row["fee"])) == (wrong[0], -5, 0)

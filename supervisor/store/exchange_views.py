@@ -1,0 +1,182 @@
+"""Compares the views `open_orders` and `positions` with what the exchange lists, for `ledger check --exchange`.
+
+A bot that trades changes both while they are read, so one reading proves nothing: a difference counts when several
+readings in a row show the same one. Only our own orders are compared, and only legs of symbols that have a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from gridbot.bybit.rest import BybitRest
+from gridbot.config.account_models import AccountConfig
+from gridbot.core import Direction, OrderUpdateEvent, PositionEvent
+from gridbot.exchange.failures import ExchangeError
+from gridbot.orders.ids import account_tag, parse
+from supervisor.store.query import Limits, ask
+
+__all__ = ["Listed", "Recorded", "ViewCheck", "Views", "check_views", "differences", "lasting"]
+
+ENTRY_ROUNDING: Final = Decimal("0.000001")
+"""Part of an entry price by which the exchange's and ours may differ: it prints a few digits of its average."""
+ZERO: Final = Decimal(0)
+LOOKS: Final = 3
+APART_S: Final = 2.0
+AT_A_TIME: Final = 4
+"""Accounts that are asked at the same time: few, since the workers use the same address."""
+
+_ORDERS: Final = "SELECT account, order_link_id, order_id, symbol, price, qty, cum_exec_qty, state FROM open_orders"
+_LEGS: Final = "SELECT account, symbol, direction, size, entry_price FROM positions"
+
+Leg = tuple[str, Direction]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A row of `open_orders`."""
+
+    link_id: str
+    order_id: str
+    symbol: str
+    price: Decimal
+    qty: Decimal
+    executed: Decimal
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What the records of an account say: its open orders by link id, and size and entry of each leg."""
+
+    orders: Mapping[str, Recorded]
+    legs: Mapping[Leg, tuple[Decimal, Decimal]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the exchange lists for an account."""
+
+    orders: Sequence[OrderUpdateEvent]
+    legs: Sequence[PositionEvent]
+
+
+def differences(tag: str, views: Views, listed: Listed) -> list[str]:
+    """Each difference as a line, whatever the moment. `tag` is what the link ids of the account begin with. Pure."""
+    found = list(_of_orders(tag, views.orders, listed.orders))
+    rows = {(row.symbol, row.direction): row for row in listed.legs}
+    for leg, (size, entry) in sorted(views.legs.items()):
+        row = rows.get(leg)
+        theirs = row.size if row is not None else ZERO
+        name = f"positions: {leg[1].value} of {leg[0]}"
+        if theirs != size:
+            found.append(f"{name}: recorded {size:f}, the exchange has {theirs:f}")
+        elif row is not None and row.entry_price and abs(row.entry_price - entry) > ENTRY_ROUNDING * row.entry_price:
+            found.append(f"{name}: recorded entry {entry:f}, the exchange has {row.entry_price:f}")
+    return found
+
+
+def lasting(readings: Sequence[Sequence[str]]) -> list[str]:
+    """The differences that each reading shows."""
+    first, *others = readings
+    return [line for line in first if all(line in other for other in others)]
+
+
+def _of_orders(tag: str, recorded: Mapping[str, Recorded], listed: Iterable[OrderUpdateEvent]) -> Iterable[str]:
+    rows = {row.order_link_id or row.order_id: row for row in listed}
+    for name, ours in sorted(recorded.items()):
+        row = rows.get(name)
+        what = f"open_orders: {name} of {ours.symbol}"
+        if row is None:
+            yield f"{what}: recorded as {ours.state}, it does not rest on the exchange"
+            continue
+        figures = (
+            ("price", ours.price, row.price),
+            ("qty", ours.qty, row.qty),
+            ("cum_exec_qty", ours.executed, row.cum_exec_qty),
+        )
+        for column, here, there in figures:
+            if here != there:
+                yield f"{what}: recorded {column} {here:f}, the exchange has {there:f}"
+    for name, row in sorted(rows.items()):
+        if name not in recorded and row.order_link_id.startswith(tag) and parse(row.order_link_id) is not None:
+            yield (
+                f"open_orders: {name} of {row.symbol} is not there, on the exchange it rests: "
+                f"{row.side.value} {row.qty:f} @ {row.price:f}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ViewCheck:
+    """How many orders and legs of an account were compared, and what lasts of their differences.
+
+    `problem` is why they could not be.
+    """
+
+    orders: int = 0
+    legs: int = 0
+    lines: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def check_views(
+    accounts: Sequence[AccountConfig], data_dir: Path, connect: Callable[[AccountConfig], BybitRest], limits: Limits
+) -> dict[str, ViewCheck]:
+    """Compare the views of these accounts with the exchange, as often as there are differences, `LOOKS` times at most.
+
+    `connect` makes a client for an account, which is closed here. Raises SqlFailed.
+    """
+    found: dict[str, ViewCheck] = {}
+    shown: dict[str, list[list[str]]] = {account.name: [] for account in accounts}
+    left = list(accounts)
+    for look in range(LOOKS):
+        if look:
+            time.sleep(APART_S)  # what happened meanwhile reaches the records within a flush or two
+        views = _read_views(data_dir, limits)
+        for account, answer in zip(left, asyncio.run(_ask_all(left, connect)), strict=True):
+            name, ours = account.name, views.get(account.name, Views({}, {}))
+            if isinstance(answer, str):
+                found[name] = ViewCheck(problem=answer)
+                continue
+            shown[name].append(differences(account_tag(account.environment, name), ours, answer))
+            found[name] = ViewCheck(len(ours.orders), len(ours.legs), tuple(lasting(shown[name])))
+        left = [account for account in left if found[account.name].lines]
+        if not left:
+            break
+    return found
+
+
+async def _ask_all(
+    accounts: Sequence[AccountConfig], connect: Callable[[AccountConfig], BybitRest]
+) -> list[Listed | str]:
+    slots = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(account: AccountConfig) -> Listed | str:
+        async with slots:
+            rest = connect(account)
+            try:
+                await rest.server_time_ms()
+                return Listed(await rest.open_orders(), await rest.positions())
+            except (ExchangeError, ValueError) as error:
+                return str(error)
+            finally:
+                rest.close()
+
+    return list(await asyncio.gather(*(one(account) for account in accounts)))
+
+
+def _read_views(data_dir: Path, limits: Limits) -> dict[str, Views]:
+    """Both views, by account. Raises SqlFailed."""
+    orders: dict[str, dict[str, Recorded]] = {}
+    legs: dict[str, dict[Leg, tuple[Decimal, Decimal]]] = {}
+    for account, link_id, order_id, symbol, price, qty, executed, state in ask(data_dir, _ORDERS, limits).rows:
+        row = Recorded(link_id or "", order_id or "", symbol, price or ZERO, qty or ZERO, executed or ZERO, state)
+        orders.setdefault(account, {})[link_id or order_id] = row
+    for account, symbol, direction, size, entry in ask(data_dir, _LEGS, limits).rows:
+        legs.setdefault(account, {})[symbol, Direction(direction)] = size, entry or ZERO
+    return {name: Views(orders.get(name, {}), legs.get(name, {})) for name in orders.keys() | legs.keys()}

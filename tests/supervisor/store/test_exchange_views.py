@@ -1,0 +1,75 @@
+"""The views beside what the exchange lists: what differs, and what lasts of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal as D
+
+import pytest
+
+from gridbot.core import Direction, OrderStatus, OrderUpdateEvent, PositionEvent, Side
+from gridbot.orders.ids import Owner, account_tag, wire_id
+from supervisor.store.exchange_views import Listed, Recorded, Views, differences, lasting
+
+TAG = account_tag("paper", "alice")
+OURS = wire_id(Owner.of(TAG, "btc"), Side.BUY, Direction.LONG, 500, 7)
+LEG = ("BTCUSDT", Direction.LONG)
+RECORDED = Recorded(OURS, "o1", "BTCUSDT", D("50"), D("2"), D("0.5"), "open")
+ROW = OrderUpdateEvent(
+    "BTCUSDT", "o1", OURS, Side.BUY, Direction.LONG, D("50.0"), D("2"), OrderStatus.PARTIALLY_FILLED, D("0.50")
+)
+POSITION = PositionEvent("BTCUSDT", Direction.LONG, D("3"), D("49.9999999"))
+
+
+def of(orders: list[Recorded], rows: list[OrderUpdateEvent]) -> list[str]:
+    views = Views({each.link_id or each.order_id: each for each in orders}, {})
+    return differences(TAG, views, Listed(rows, []))
+
+
+def test_the_same_order_is_no_difference_whatever_its_digits() -> None:
+    assert of([RECORDED], [ROW]) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (replace(ROW, price=D("50.1")), "recorded price 50, the exchange has 50.1"),
+        (replace(ROW, qty=D("1.9")), "recorded qty 2, the exchange has 1.9"),
+        (replace(ROW, cum_exec_qty=D("1")), "recorded cum_exec_qty 0.5, the exchange has 1"),
+    ],
+)
+def test_each_figure_that_differs_is_named(row: OrderUpdateEvent, said: str) -> None:
+    assert of([RECORDED], [row]) == [f"open_orders: {OURS} of BTCUSDT: {said}"]
+
+
+def test_an_order_is_missed_on_either_side_unless_it_is_somebody_else_s() -> None:
+    assert of([RECORDED], []) == [f"open_orders: {OURS} of BTCUSDT: recorded as open, it does not rest on the exchange"]
+    assert of([], [ROW]) == [
+        f"open_orders: {OURS} of BTCUSDT is not there, on the exchange it rests: Buy 2 @ 50.0",
+    ]
+    by_hand = replace(ROW, order_link_id="")
+    another = replace(ROW, order_link_id=wire_id(Owner.of("zzzzzz", "btc"), Side.BUY, Direction.LONG, 500, 7))
+    assert of([], [by_hand, another]) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "entry", "rows", "said"),
+    [
+        ("3", "50", [POSITION], []),
+        ("3", "50.1", [POSITION], ["recorded entry 50.1, the exchange has 49.9999999"]),
+        ("2", "50", [POSITION], ["recorded 2, the exchange has 3"]),
+        ("3", "50", [], ["recorded 3, the exchange has 0"]),
+        ("0", "0", [], []),
+    ],
+)
+def test_legs(size: str, entry: str, rows: list[PositionEvent], said: list[str]) -> None:
+    views = Views({}, {LEG: (D(size), D(entry))})
+    found = differences(TAG, views, Listed([], rows))
+    assert found == [f"positions: long of BTCUSDT: {each}" for each in said]
+
+
+def test_only_what_each_reading_shows_counts() -> None:
+    """A bot that trades changes views and exchange between two queries."""
+    assert lasting([["a", "b"]]) == ["a", "b"]
+    assert lasting([["a", "b"], ["b", "c"], ["b"]]) == ["b"]
+    assert lasting([["a"], []]) == []
