@@ -10,7 +10,7 @@ import orjson
 
 from gridbot.paper.api.dispatch import Reply, parse_query
 
-__all__ = ["STRANGE_PATHS", "OddAnswers", "strange_row"]
+__all__ = ["REALTIME", "STRANGE_PATHS", "OddAnswers", "strange_row"]
 
 REALTIME, INSTRUMENTS = "/v5/order/realtime", "/v5/market/instruments-info"
 STRANGE_PATHS = {
