@@ -136,7 +136,7 @@ def _leg(turn: Turn, row: PositionEvent) -> LegHistory:
 
 
 def _strategy(turn: Turn, row: PositionEvent) -> str:
-    return turn.view.strategies[row.symbol].strat_id
+    return turn.view.strategies[row.symbol].owner.strat_id
 
 
 def _put(turn: Turn, ticket: int, legs: Legs) -> None:

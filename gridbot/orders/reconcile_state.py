@@ -57,10 +57,6 @@ class Held:
     instrument: Instrument
     book: OrderBook
 
-    @property
-    def strat_id(self) -> str:
-        return self.owner.strat_id
-
 
 class Retrying(Protocol):
     """Which orders wait for another try."""

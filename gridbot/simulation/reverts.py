@@ -121,7 +121,7 @@ def _legs_by_arrival() -> AbstractContextManager[Any]:
         history.now = row.held
 
     def judge(turn: Turn, row: PositionEvent) -> None:
-        ours = turn.view.ledger.legs.about(turn.view.strategies[row.symbol].strat_id, row).at(Stated.of(row))
+        ours = turn.view.ledger.legs.about(turn.view.strategies[row.symbol].owner.strat_id, row).at(Stated.of(row))
         if ours.size != row.size:
             turn.effects.append(Adjust(row, ours, "as it is listed"))
 

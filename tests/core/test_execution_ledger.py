@@ -206,6 +206,31 @@ def test_what_the_journal_says_was_realised_stays_and_counts_once() -> None:
     assert again == ledger
 
 
+def test_a_correction_that_the_journal_has_is_applied_once_and_not_told_again() -> None:
+    """An execution came late: what the close before it realised was corrected, and recorded so."""
+    ledger = Ledger()
+    ledger.apply("s", execution(2, Side.BUY, "100"))
+    ledger.apply("s", execution(3, Side.SELL, "110", closed="1"))
+    again = saved(ledger)
+    ledger.correct("e3", D(9), D("0.5"), "the exchange's log")
+    [made] = ledger.take_corrections()
+    again.restore_correction(made)
+    again.settle("at a start")
+    assert again.take_corrections() == []
+    assert (again.of("s").realised, again.of("s").fees) == (D(9), D("0.5"))
+    assert again == ledger
+
+
+def test_a_row_that_the_journal_says_was_believed_is_held_again() -> None:
+    ledger = Ledger()
+    ledger.restore("s", execution(1, Side.BUY, "100"), D(0), shadow=False)
+    ledger.restore_row("s", row(Direction.LONG, "3", "95", 1))
+    ledger.settle("at a start")
+    assert ledger.take_corrections() == []
+    assert ledger.leg("s", Direction.LONG) == (D(3), D(95))
+    assert ledger.apply("s", execution(2, Side.SELL, "100", closed="1")) == D(5)
+
+
 def test_a_close_of_several_coins_realises_for_each_of_them() -> None:
     ledger = Ledger()
     ledger.apply("s", execution(1, Side.BUY, "0.5", "40"))

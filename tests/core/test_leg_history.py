@@ -127,6 +127,16 @@ def test_executions_of_the_same_moment_go_by_the_sequence_number() -> None:
     assert changes(leg) == {"e2": D(10)}
 
 
+@pytest.mark.parametrize("late", ["e1", "e2"])
+def test_executions_of_one_match_go_by_their_ids(late: str) -> None:
+    """They share the moment and the sequence number: whatever the order of arrival, the order is the same."""
+    by_id = {name: replace(step(1, price), exec_id=name) for name, price in (("e1", "100"), ("e2", "110"))}
+    early = "e1" if late == "e2" else "e2"
+    leg = history(by_id[early], by_id[late])
+    assert [each.exec_id for each in leg.steps] == ["e1", "e2"]
+    assert leg.now == Holding(D(2), D(210))
+
+
 # ---------------------------------------------------------------------- the exchange's own figure
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gridbot.core import ExecutionEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.exchange.listing import Unreadable
 from gridbot.orders.book import OrderBook
 from gridbot.orders.reconcile_state import (
     Held,
@@ -20,8 +21,10 @@ from gridbot.orders.reconcile_state import (
 from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, Turn, earlier, longer
 from gridbot.orders.reconcile_words import (
     Advance,
+    Alert,
     ApplyExecution,
     AskExecutions,
+    Halt,
 )
 from tests.orders.helpers import INSTRUMENT, OWNER, make_order
 
@@ -45,6 +48,18 @@ def test_what_is_new_is_applied_once_and_in_order_and_moves_the_watermark(turn: 
     assert [row.exec_id for row in fresh] == ["e1", "e3"]
     assert turn.effects == [ApplyExecution(fresh[0]), ApplyExecution(fresh[1]), Advance(130_000)]
     assert turn.state.complete_to_ms == 130_000
+
+
+def test_what_cannot_be_read_halts_its_strategy_and_another_symbol_is_told_of_once(turn: Turn) -> None:
+    ours, theirs = Unreadable("BTCUSDT", "row 3: odd", 5), Unreadable("NEWUSDT", "row 0: odd", 5)
+    assert turn.set_aside([ours, theirs, theirs]) == {"BTCUSDT", "NEWUSDT"}
+    halt, alert = turn.effects
+    assert halt == Halt("BTCUSDT", "the exchange says what we cannot read: row 3: odd")
+    assert isinstance(alert, Alert)
+    assert (alert.level, alert.key, alert.strategy) == ("warning", "unreadable.NEWUSDT", "")
+    turn.effects.clear()
+    assert turn.set_aside([theirs, ours]) == {"BTCUSDT", "NEWUSDT"}
+    assert turn.effects == [halt], "a strategy is halted again, it may have been resumed"
 
 
 def test_rows_without_an_id_are_never_taken_for_repeats(turn: Turn) -> None:

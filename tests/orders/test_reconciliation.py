@@ -410,6 +410,23 @@ def test_an_order_that_cannot_be_read_halts_its_strategy_and_the_pass_goes_on(ac
     assert effects_of(account, answer, words.Failed) == []
 
 
+def test_missing_executions_that_cannot_be_read_halt_the_strategy_and_are_asked_for_again(account: Account) -> None:
+    held = resting(account)
+    [order] = held.book
+    account.exchange.fill(order.link_id, order.qty, 60_000)
+    account.hear(account.exchange.orders[order.link_id])
+    account.feed(words.Time())
+    account.mono_s += 2
+    account.feed(words.Time())
+    asking = only(account, words.AskExecutionsOf)
+    answer = words.QueryFailed(asking.question.who, UnreadableRows("execution/list: row 0", OURS))
+    state, effects = step(account.state, answer, account.now, account.view)
+    assert [effect.symbol for effect in effects if isinstance(effect, words.Halt)] == [SYMBOL]
+    due_s = state.missing[order.key].due_s
+    assert due_s is not None
+    assert due_s > account.mono_s
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_orders_that_ended_while_no_worker_followed_them_get_their_last_record(account: Account, count: int) -> None:
     """Of many the list of what ended last is read; no pass waits for it."""

@@ -61,10 +61,17 @@ def test_a_write_now_supersedes_what_waits_and_what_is_under_way(tmp_path, monke
 def test_what_failed_before_a_write_now_is_not_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(state_files, "_RETRY_S", 0.05)
     problems: list[str] = []
-    files = StateFiles(tmp_path, problems.append)
+    failed = threading.Event()
+
+    def on_problem(problem: str) -> None:
+        problems.append(problem)
+        failed.set()
+
+    files = StateFiles(tmp_path, on_problem)
     blocker = files.path("ledger.json")
     (blocker / "file").mkdir(parents=True)
     files.write_soon("ledger.json", lambda: b"old")
+    assert failed.wait(10), "the thread has tried it"
     assert not files.flush(timeout_s=0.02)
     with pytest.raises(OSError, match="Is a directory"):
         files.write("ledger.json", b"new")
