@@ -8,28 +8,39 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gridbot.risk import holds, loss_limit
-from gridbot.risk.holds import DURABLE, LIFTED_BY, SET_BY, Hold, Holds, Ready, Resume
+from gridbot.risk.holds import DURABLE, LIFTED_BY, PAUSED_ALREADY, SET_BY, Held, Hold, Holds, Ready, Resume, Who
 
 __all__ = ["latch_is_kept", "of_restart", "of_step"]
 
 
 def of_step(before: Holds, event: holds.Event, after: Holds, changed: Collection[Hold], now_ms: int) -> list[str]:
-    """A hold keeps its first reason, is set by those who may, and is lifted by the event that may."""
+    """A hold keeps its first reason, is set by those who may, and is lifted by the event that may.
+
+    What the exchange does to a strategy that is paused already is told before that reason.
+    """
     lifts = LIFTED_BY[type(event)] if isinstance(event, Ready | Resume) else frozenset[Hold]()
     found = [f"{hold} was lifted by {event}" for hold in before.held if hold not in after.held and hold not in lifts]
     found += [f"{hold} still holds after {event}" for hold in after.held if hold in lifts]
     found += [
         f"{hold} holds for another reason than at first: {held} -> {after.held[hold]}"
         for hold, held in before.held.items()
-        if hold in after.held and after.held[hold] != held
+        if hold in after.held and after.held[hold] != held and not _is_added(hold, held, event, after.held[hold])
     ]
     for hold in after.held.keys() - before.held.keys():
         held = after.held[hold]
         if held.who not in SET_BY[hold] or held.since_ms != now_ms:
             found.append(f"{hold} was set by {held.who} at {held.since_ms}, now is {now_ms}")
-    if set(changed) != before.held.keys() ^ after.held.keys():
+    if set(changed) != {hold for hold in Hold if before.held.get(hold) != after.held.get(hold)}:
         found.append(f"{event} is said to have changed {sorted(changed)}: {before} -> {after}")
     return found
+
+
+def _is_added(hold: Hold, before: Held, event: holds.Event, after: Held) -> bool:
+    """Whether the exchange's reason now stands before the one of a pause, which it does not end."""
+    if hold is not Hold.PAUSED or not isinstance(event, holds.Pause) or event.who is Who.OPERATOR:
+        return False
+    first = before.reason.rpartition(PAUSED_ALREADY)[2]
+    return after == Held(f"{event.reason}{PAUSED_ALREADY}{first}", event.who, before.since_ms)
 
 
 def of_restart(before: Holds, restored: Holds) -> list[str]:

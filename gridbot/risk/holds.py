@@ -9,8 +9,9 @@ An account has a `Holds`, and each of its strategies has one::
                 free ──Halt──► halted ──Resume──► free
                 free ──Pause─► paused ──Resume──► free        (one `Resume` ends halt and pause)
 
-Each hold stands beside the others, and keeps its first reason until it is lifted. The table, in the order in which the
-gate names them (docs/risk.md 6.1, 6.5):
+Each hold stands beside the others, and keeps its first reason until it is lifted; what the exchange does to a strategy
+that is paused already comes before that reason, since whoever resumes it has to know. The table, in the order in which
+the gate names them (docs/risk.md 6.1, 6.5):
 
     hold          of         set by                           lifted by
     stopping      account    worker                           nothing
@@ -36,6 +37,7 @@ __all__ = [
     "DURABLE",
     "LIFTED_BY",
     "NOT_READY",
+    "PAUSED_ALREADY",
     "REFUSALS",
     "SET_BY",
     "Event",
@@ -142,6 +144,8 @@ class Holds:
         )
 
 
+PAUSED_ALREADY = "; it was paused already: "
+
 NOT_READY = Holds({Hold.NOT_READY: Held("the start is not complete", Who.WORKER, 0)})
 """A strategy that nothing is known of yet."""
 
@@ -215,7 +219,8 @@ LIFTED_BY: Mapping[type[Ready | Resume], frozenset[Hold]] = {
 def step(state: Holds, event: Event, now_ms: int) -> tuple[Holds, frozenset[Hold]]:
     """Apply an event; also the holds that it set or lifted. ValueError when `who` may not set that hold.
 
-    A hold that stands already keeps its first reason; a hold that does not stand cannot be lifted.
+    A hold that stands already keeps its first reason, a pause the exchange's newest besides; a hold that does not stand
+    cannot be lifted.
     """
     if isinstance(event, Ready | Resume):
         lifted = LIFTED_BY[type(event)] & state.held.keys()
@@ -224,9 +229,13 @@ def step(state: Holds, event: Event, now_ms: int) -> tuple[Holds, frozenset[Hold
     hold = _SETS[type(event)]
     if event.who not in SET_BY[hold]:
         raise ValueError(f"expected {hold} to be set by {', '.join(sorted(SET_BY[hold]))}, got {event}")
-    if hold in state.held:
-        return state, frozenset()
-    return Holds({**state.held, hold: Held(event.reason, event.who, now_ms)}), frozenset({hold})
+    known, new = state.held.get(hold), Held(event.reason, event.who, now_ms)
+    if known is not None:
+        if hold is not Hold.PAUSED or event.who is Who.OPERATOR or known.reason.startswith(event.reason):
+            return state, frozenset()
+        first = known.reason.rpartition(PAUSED_ALREADY)[2]
+        new = Held(f"{event.reason}{PAUSED_ALREADY}{first}", event.who, known.since_ms)
+    return Holds({**state.held, hold: new}), frozenset({hold})
 
 
 def refusal_of(account: Holds, strategy: Holds) -> Refusal | None:

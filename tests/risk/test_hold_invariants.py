@@ -36,7 +36,7 @@ def test_a_step_keeps_them(before: Holds, event: Event) -> None:
             BOTH,
             PAUSE,
             Holds({Hold.HALTED: HALTED, Hold.PAUSED: replace(PAUSED, reason="again")}),
-            set(),
+            {Hold.PAUSED},
             "paused holds for another reason than at first",
         ),
         (

@@ -52,7 +52,10 @@ SETTING: list[tuple[Event, Hold, Held]] = [
 def test_every_event_in_every_state(state: Holds) -> None:
     for event, hold, held in SETTING:
         after, changed = step(state, event, 9)
-        if hold in state.held:
+        if hold in state.held and held.who is Who.LIQUIDATION:
+            both = Held("taken; it was paused already: first", Who.LIQUIDATION, 1)
+            assert (after, changed) == (Holds({**state.held, hold: both}), {hold}), "whoever resumes it has to know"
+        elif hold in state.held:
             assert (after, changed) == (state, set()), "the first reason stays"
         else:
             assert (after, changed) == (Holds({**state.held, hold: held}), {hold})
@@ -86,6 +89,16 @@ def test_only_those_who_may_set_a_hold_do(event: Event) -> None:
 def test_the_message_names_all_who_may() -> None:
     with pytest.raises(ValueError, match="expected paused to be set by exchange, liquidation, operator, got Pause"):
         step(Holds(), Pause("x", Who.FAULT), 9)
+
+
+def test_of_what_the_exchange_does_to_a_paused_strategy_the_newest_is_told_and_the_first() -> None:
+    """A liquidation during an operator's pause was told to nobody, and `resume` ended both."""
+    state, _ = step(Holds(), Pause("holidays", Who.OPERATOR), 5)
+    for reason, who in (("ADL of 1", Who.LIQUIDATION), ("moved by 2", Who.EXCHANGE), ("moved by 2", Who.EXCHANGE)):
+        state, _ = step(state, Pause(reason, who), 9)
+    assert state.held == {Hold.PAUSED: Held("moved by 2; it was paused already: holidays", Who.EXCHANGE, 5)}
+    assert step(state, Pause("again", Who.OPERATOR), 10) == (state, frozenset())
+    assert step(state, Resume(), 11)[0] == Holds()
 
 
 def test_the_first_hold_of_account_or_strategy_is_the_answer() -> None:

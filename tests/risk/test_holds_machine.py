@@ -16,6 +16,7 @@ from gridbot.risk.hold_invariants import of_restart, of_step
 from gridbot.risk.holds import (
     DURABLE,
     NOT_READY,
+    PAUSED_ALREADY,
     REFUSALS,
     SET_BY,
     Event,
@@ -108,7 +109,11 @@ class Held(RuleBasedStateMachine):
 
     @rule(name=STRATEGY, reason=REASON, who=st.sampled_from([Who.OPERATOR, Who.LIQUIDATION, Who.EXCHANGE]))
     def it_is_paused(self, name: str, reason: str, who: Who) -> None:
+        known = self.model[name].get(Hold.PAUSED)
         self.set(name, Hold.PAUSED, Pause(reason, who))
+        if known is not None and who is not Who.OPERATOR and not known[0].startswith(reason):
+            first = known[0].rpartition(PAUSED_ALREADY)[2]
+            self.model[name][Hold.PAUSED] = f"{reason}{PAUSED_ALREADY}{first}", who, known[2]
 
     @rule(name=STRATEGY)
     def the_operator_resumes_it(self, name: str) -> None:
