@@ -44,7 +44,10 @@ def unusual(execution: ExecutionEvent) -> Unusual | None:
         return Unusual("reduced", "error", f"the exchange reduced {leg} by {execution.qty} ({word})", Who.LIQUIDATION)
     if kind.is_understood and not execution.is_close:
         money, told = (execution.realised or 0) - execution.fee, execution.realised is not None or execution.fee
-        amount = f"{money:+f} USDT" if told else "an amount that its transaction log will tell"
+        amounts = [f"{money:+f} USDT"] if told else []
+        amounts += [f"{-fee:+f} {coin}" for coin, fee in execution.other_fees]
+        amount = " and ".join(amounts) or "an amount that its transaction log will tell"
         return Unusual("unusual", "warning", f"the exchange booked {amount} ({word})", None)
-    text = f"the exchange may have changed {leg} by {execution.qty}, in a way that is not known here ({word!r:.40})"
+    by = f" by {execution.qty}" if execution.qty else ""
+    text = f"the exchange may have changed a leg of ours{by}, in a way that is not known here ({word!r:.40})"
     return Unusual("reduced", "error", text, Who.EXCHANGE)

@@ -56,7 +56,7 @@ class Venue:
         faults = _NoFaults()
         self.api = Api(self.exchange)
         self.hub = Hub()
-        self.publisher = Publisher(self.exchange.markets, self.hub, faults, now_ms)
+        self.publisher = Publisher(self.exchange.markets, self.exchange.accounts, self.hub, faults, now_ms)
         leaving = streams_outgoing.Outgoing(self.deliver)
         self.channels = Channels(self.api, self.hub, self.publisher, faults, now_ms, leaving)
         self.market = MarketFeed(self.exchange, self.publisher, now_ms, leaving)

@@ -100,6 +100,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     read = {found.account for found in checks if found.comparison is not None}
     address = functools.cache(lambda: _paper_url(data_dir))
     views = check_views(
+        settings,
         [account for account in settings.accounts if account.name in read],
         data_dir,
         lambda account: connect(account, address() if account.environment is Environment.PAPER else None),

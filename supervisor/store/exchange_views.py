@@ -1,14 +1,14 @@
 """Compares the views `open_orders` and `positions` with what the exchange lists, for `ledger check --exchange`.
 
 A bot that trades changes both while they are read, so one reading proves nothing: a difference counts when several
-readings in a row show the same one. Only our own orders are compared, and only legs of symbols that have a row.
+readings in a row show the same one. Only our own orders are compared, and legs that have a row or a live strategy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Final
 
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.account_models import AccountConfig
+from gridbot.config.models import GridbotConfig
 from gridbot.core import Direction, OrderUpdateEvent, PositionEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.ids import account_tag, parse
@@ -66,8 +67,11 @@ class Listed:
     legs: Sequence[PositionEvent]
 
 
-def differences(tag: str, views: Views, listed: Listed) -> list[str]:
-    """Each difference as a line, whatever the moment. `tag` is what the link ids of the account begin with. Pure."""
+def differences(tag: str, views: Views, listed: Listed, traded: Collection[str] = ()) -> list[str]:
+    """Each difference as a line, whatever the moment. Pure.
+
+    `tag` is what the link ids of the account begin with, `traded` are the symbols of its live strategies.
+    """
     found = list(_of_orders(tag, views.orders, listed.orders))
     rows = {(row.symbol, row.direction): row for row in listed.legs}
     for leg, (size, entry) in sorted(views.legs.items()):
@@ -78,6 +82,11 @@ def differences(tag: str, views: Views, listed: Listed) -> list[str]:
             found.append(f"{name}: recorded {size:f}, the exchange has {theirs:f}")
         elif row is not None and row.entry_price and abs(row.entry_price - entry) > ENTRY_ROUNDING * row.entry_price:
             found.append(f"{name}: recorded entry {entry:f}, the exchange has {row.entry_price:f}")
+    found += (
+        f"positions: {row.direction.value} of {row.symbol} is not there, the exchange has {row.size:f}"
+        for row in listed.legs
+        if row.size and row.symbol in traded and (row.symbol, row.direction) not in views.legs
+    )
     return found
 
 
@@ -125,7 +134,11 @@ class ViewCheck:
 
 
 def check_views(
-    accounts: Sequence[AccountConfig], data_dir: Path, connect: Callable[[AccountConfig], BybitRest], limits: Limits
+    config: GridbotConfig,
+    accounts: Sequence[AccountConfig],
+    data_dir: Path,
+    connect: Callable[[AccountConfig], BybitRest],
+    limits: Limits,
 ) -> dict[str, ViewCheck]:
     """Compare the views of these accounts with the exchange, as often as there are differences, `LOOKS` times at most.
 
@@ -143,7 +156,8 @@ def check_views(
             if isinstance(answer, str):
                 found[name] = ViewCheck(problem=answer)
                 continue
-            shown[name].append(differences(account_tag(account.environment, name), ours, answer))
+            traded = {each.symbol for each in config.strategies_of(name) if not each.shadow_mode}
+            shown[name].append(differences(account_tag(account.environment, name), ours, answer, traded))
             found[name] = ViewCheck(len(ours.orders), len(ours.legs), tuple(lasting(shown[name])))
         left = [account for account in left if found[account.name].lines]
         if not left:

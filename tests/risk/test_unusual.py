@@ -54,13 +54,19 @@ def test_money_is_told_and_pauses_nothing(word: str) -> None:
         found = unusual(execution(word, fee=fee))
         assert found is not None
         assert found.text == f"the exchange booked {amount} ({word})"
+    found = unusual(execution(word, other_fees=(("MNT", D(-3)),)))
+    assert found is not None
+    assert found.text == f"the exchange booked +3 MNT ({word})"
 
 
 @pytest.mark.parametrize("word", ["MovePosition", "ForwardSplitSettle", "ReverseSplitSettle", "CorporateAction", "New"])
 def test_what_nobody_knows_pauses(word: str) -> None:
     found = unusual(execution(word))
-    text = f"the exchange may have changed our short by 0.5, in a way that is not known here ({word!r})"
+    text = f"the exchange may have changed a leg of ours by 0.5, in a way that is not known here ({word!r})"
     assert found == ("reduced", "error", text, Who.EXCHANGE)
+    found = unusual(execution(word, qty=D(0)))
+    assert found is not None
+    assert "changed a leg of ours, in a way" in found.text, "a row without quantity names no leg"
 
 
 @pytest.mark.parametrize("word", ["Dividend", "Settle", "SessionSettlePnL"])

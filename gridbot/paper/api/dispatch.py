@@ -11,9 +11,19 @@ import orjson
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.api.auth import authenticate
-from gridbot.paper.api.request_limits import EndpointLimiter, Quota
+from gridbot.paper.api.request_limits import ENDPOINT_WINDOW_MS, EndpointLimiter, Quota
 from gridbot.paper.api_error import ApiError
-from gridbot.paper.calls import account_calls, market_calls, order_calls, order_queries, position_calls, precheck_call
+from gridbot.paper.calls import (
+    account_calls,
+    account_reports,
+    asset_calls,
+    market_calls,
+    market_reports,
+    order_calls,
+    order_queries,
+    position_calls,
+    precheck_call,
+)
 from gridbot.paper.engine.exchange import Exchange
 
 __all__ = ["Api", "Reply", "Route", "parse_query"]
@@ -27,10 +37,14 @@ Batch: TypeAlias = Callable[
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One endpoint; exactly one of the handlers is set. `limit` is per second, None for the configured order limit."""
+    """One endpoint; exactly one of the handlers is set.
+
+    `limit` is for `window_ms`, None for the configured order limit.
+    """
 
     verb: str
     limit: int | None = None
+    window_ms: int = 1000
     public: Public | None = None
     signed: Signed | None = None
     batch: Batch | None = None
@@ -47,6 +61,7 @@ class Reply:
 
 
 QUERIES = 50
+MINUTE = 60_000
 ROUTES: dict[str, Route] = {
     "/v5/market/time": Route("GET", public=market_calls.server_time),
     "/v5/market/instruments-info": Route("GET", public=market_calls.instruments_info),
@@ -62,6 +77,36 @@ ROUTES: dict[str, Route] = {
     "/v5/market/funding/history": Route("GET", public=market_calls.funding_history),
     "/v5/system/status": Route("GET", public=market_calls.system_status),
     "/v5/market/price-limit": Route("GET", public=market_calls.price_limit),
+    "/v5/market/account-ratio": Route("GET", public=market_reports.account_ratio),
+    "/v5/market/insurance": Route("GET", public=market_reports.insurance),
+    "/v5/market/adlAlert": Route("GET", public=market_reports.adl_alert),
+    "/v5/market/index-price-components": Route("GET", public=market_reports.index_price_components),
+    "/v5/market/fee-group-info": Route("GET", public=market_reports.fee_group_info),
+    "/v5/market/rpi_orderbook": Route("GET", public=market_reports.rpi_orderbook),
+    "/v5/market/full_orderbook": Route("GET", public=market_reports.full_orderbook),
+    "/v5/market/delivery-price": Route("GET", public=market_reports.delivery_price),
+    "/v5/announcements/index": Route("GET", public=market_reports.announcements),
+    "/v5/account/withdrawal": Route("GET", QUERIES, signed=account_reports.withdrawal),
+    "/v5/account/collateral-info": Route("GET", QUERIES, signed=account_reports.collateral_info),
+    "/v5/account/smp-group": Route("GET", 5, signed=account_reports.smp_group),
+    "/v5/account/trade-info-for-analysis": Route("GET", QUERIES, signed=account_reports.trade_info),
+    "/v5/position/move-history": Route("GET", 10, signed=account_reports.move_history),
+    "/v5/position/move-positions": Route("POST", 10, signed=account_reports.move_positions),
+    "/v5/position/symbol-info": Route("GET", QUERIES, signed=account_reports.symbol_info),
+    "/v5/apilimit/query": Route("GET", QUERIES, signed=account_reports.api_limits),
+    "/v5/apilimit/query-cap": Route("GET", QUERIES, signed=account_reports.api_limit_caps),
+    "/v5/apilimit/query-all": Route("GET", QUERIES, signed=account_reports.every_api_limit),
+    "/v5/apilimit/set": Route("POST", QUERIES, signed=account_reports.set_api_limit),
+    "/v5/asset/delivery-record": Route("GET", QUERIES, signed=asset_calls.delivery_record),
+    "/v5/asset/transfer/query-transfer-coin-list": Route("GET", 60, MINUTE, signed=asset_calls.transfer_coins),
+    "/v5/asset/transfer/inter-transfer": Route("POST", 60, MINUTE, signed=asset_calls.no_transfer),
+    "/v5/asset/transfer/query-inter-transfer-list": Route("GET", 60, MINUTE, signed=asset_calls.transfers),
+    "/v5/asset/transfer/universal-transfer": Route("POST", 5, signed=asset_calls.no_transfer),
+    "/v5/asset/transfer/query-universal-transfer-list": Route("GET", 5, signed=asset_calls.transfers),
+    "/v5/asset/transfer/query-account-coin-balance": Route("GET", 450, signed=asset_calls.coin_balance),
+    "/v5/asset/transfer/query-account-coins-balance": Route("GET", 5, signed=asset_calls.coin_balances),
+    "/v5/asset/deposit/query-record": Route("GET", 100, MINUTE, signed=asset_calls.record_page),
+    "/v5/asset/withdraw/query-record": Route("GET", 300, MINUTE, signed=asset_calls.record_page),
     "/v5/account/wallet-balance": Route("GET", QUERIES, signed=account_calls.wallet_balance),
     "/v5/account/info": Route("GET", QUERIES, signed=account_calls.account_info),
     "/v5/account/user-setting-config": Route("GET", QUERIES, signed=account_calls.user_settings),
@@ -82,7 +127,7 @@ ROUTES: dict[str, Route] = {
     "/v5/position/set-tpsl-mode": Route("POST", 10, signed=position_calls.set_tpsl_mode),
     "/v5/position/set-risk-limit": Route("POST", 10, signed=position_calls.set_risk_limit),
     "/v5/user/query-api": Route("GET", 10, signed=account_calls.query_api),
-    "/v5/asset/coin/query-info": Route("GET", 5, signed=account_calls.coin_info),
+    "/v5/asset/coin/query-info": Route("GET", 5, signed=asset_calls.coin_info),
     "/v5/order/create": Route("POST", signed=order_calls.create),
     "/v5/order/amend": Route("POST", signed=order_calls.amend),
     "/v5/order/cancel": Route("POST", signed=order_calls.cancel),
@@ -147,10 +192,12 @@ class Api:
     ) -> tuple[dict[str, Any], dict[str, Any], Quota]:
         """Count the request against its limit and run it; also the way in for orders over WebSocket."""
         limits = self.exchange.config.limits
-        limit = limits.orders_per_second if route.limit is None else min(route.limit, limits.queries_per_second)
+        limit = limits.orders_per_second if route.limit is None else route.limit
+        if route.limit is not None and (route.window_ms == ENDPOINT_WINDOW_MS or not limits.queries_per_second):
+            limit = min(limit, limits.queries_per_second)
         items = params.get("request") if route.batch is not None else None
         units = len(items) if isinstance(items, list) and items else 1
-        quota = self.limiter.take(account.name, path, limit, units, now_ms)
+        quota = self.limiter.take(account.name, path, limit, units, now_ms, route.window_ms)
         if not quota.granted:
             raise TooManyVisits(quota)
         if route.batch is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gridbot.paper.settings import RateLimitConfig
 from gridbot.rolling_limit import RollingLimit
 
-__all__ = ["AddressLimiter", "EndpointLimiter", "KeyedLimit", "Quota"]
+__all__ = ["ENDPOINT_WINDOW_MS", "AddressLimiter", "EndpointLimiter", "KeyedLimit", "Quota"]
 
 ENDPOINT_WINDOW_MS = 1000
 REQUEST_WINDOW_S = 5.0
@@ -33,18 +33,26 @@ class Quota:
 
 
 class EndpointLimiter:
-    """Rolling one-second window per (account, endpoint). A limit of 0 counts nothing and grants all."""
+    """Rolling window per (account, endpoint), mostly of a second. A limit of 0 counts nothing and grants all."""
 
     def __init__(self) -> None:
         self._limits: dict[tuple[str, str], RollingLimit] = {}
 
-    def take(self, account: str, endpoint: str, limit: int, units: int, now_ms: int) -> Quota:
+    def take(
+        self,
+        account: str,
+        endpoint: str,
+        limit: int,
+        units: int,
+        now_ms: int,
+        window_ms: int = ENDPOINT_WINDOW_MS,
+    ) -> Quota:
         """Ask for `units`; fewer may be granted. The reset time is in the future if any were refused."""
         if not limit:
             return Quota(units, 1000, 999, now_ms)
         rolling = self._limits.get((account, endpoint))
         if rolling is None:  # in milliseconds: whole numbers
-            rolling = self._limits[(account, endpoint)] = RollingLimit(limit, ENDPOINT_WINDOW_MS)
+            rolling = self._limits[(account, endpoint)] = RollingLimit(limit, window_ms)
         granted = rolling.take(units, now_ms)
         reset_ms = now_ms if granted == units else now_ms + int(rolling.wait_s(now_ms)) + 1
         return Quota(granted, limit, rolling.left(now_ms), reset_ms)

@@ -24,7 +24,6 @@ from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
     "account_info",
-    "coin_info",
     "dcp_info",
     "fee_rate",
     "instruments_info",
@@ -179,20 +178,3 @@ def dcp_info(exchange: Exchange, account: Account, params: Params, now_ms: int) 
     if seconds is None:
         return {"dcpInfos": []}
     return {"dcpInfos": [{"product": "DERIVATIVES", "dcpStatus": "ON", "timeWindow": str(seconds)}]}
-
-
-def coin_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """asset/coin/query-info: enough for clients that load currencies before markets."""
-    chain = {
-        "chainType": "Paper",
-        "confirmation": "1",
-        "withdrawFee": "0",
-        "depositMin": "0",
-        "withdrawMin": "0",
-        "chain": "PAPER",
-        "chainDeposit": "0",
-        "chainWithdraw": "0",
-        "minAccuracy": "8",
-        "withdrawPercentageFee": "0",
-    }
-    return {"rows": [{"name": "USDT", "coin": "USDT", "remainAmount": "0", "chains": [chain]}]}

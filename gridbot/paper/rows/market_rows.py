@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,16 @@ from gridbot.paper.market.instruments import Listing
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 from gridbot.paper.rows.row_numbers import plain
 
-__all__ = ["book_rows", "instrument_row", "open_interest", "public_trade", "recent_trade", "risk_rows", "ticker_row"]
+__all__ = [
+    "book_rows",
+    "instrument_row",
+    "open_interest",
+    "public_trade",
+    "recent_trade",
+    "risk_rows",
+    "ticker_row",
+    "with_rpi_size",
+]
 
 INTEREST_INTERVALS_MS = {
     "5min": 300_000,
@@ -126,6 +136,11 @@ def book_rows(market: SymbolMarket, depth: int) -> tuple[list[tuple[str, str]], 
         return [(format(instrument.price(ticks), "f"), format(qty, "f")) for ticks, qty in levels]
 
     return rows(bids), rows(asks)
+
+
+def with_rpi_size(rows: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Levels of a book with retail price improvement: price, size without it, its size. Nobody quotes it here."""
+    return [(*row, "0") for row in rows]
 
 
 def recent_trade(trade: PublicTrade, symbol: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ __all__ = ["ExchangeClock"]
 
 log = logging.getLogger("gridbot.paper")
 INTERVAL_S = 0.1
+SECOND_TURNS = 10  # 1 s
 REPEAT_TURNS = 30  # 3 s
 IDLE_TURNS = 300  # 30 s
 STOOD_S = 1.0
@@ -59,6 +60,8 @@ class ExchangeClock:
                 self._cancel_of_disconnected()
                 self._outgoing.clock_turned()
             self._publisher.klines.close_candles()
+            if turn % SECOND_TURNS == 0:
+                self._publisher.pools.turn()
             if turn % REPEAT_TURNS == 0:
                 self._publisher.books.repeat_best()
             if turn % IDLE_TURNS == 0:

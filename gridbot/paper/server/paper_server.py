@@ -67,7 +67,7 @@ class PaperServer:
         self.api = Api(self.exchange)
         self.hub = Hub()
         self.faults = Faults(FaultPlan(config.fault_seed, config.faults))
-        self.publisher = Publisher(self.exchange.markets, self.hub, self.faults, self.now_ms)
+        self.publisher = Publisher(self.exchange.markets, self.exchange.accounts, self.hub, self.faults, self.now_ms)
         outgoing, stamp = self._outgoing, self._stamped
         self.channels = Channels(self.api, self.hub, self.publisher, self.faults, self.now_ms, outgoing, stamp)
         self.market = MarketFeed(self.exchange, self.publisher, self.now_ms, outgoing)

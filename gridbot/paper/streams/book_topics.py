@@ -1,19 +1,20 @@
-"""`orderbook.N.SYMBOL`: snapshots and deltas of the modelled book (docs/bybit_streams.md 5.2)."""
+"""`orderbook.N.SYMBOL` and `orderbook.rpi.SYMBOL`: the modelled book (docs/bybit_streams.md 5.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.rows.market_rows import book_rows
+from gridbot.paper.rows.market_rows import book_rows, with_rpi_size
 from gridbot.paper.streams.frame_sender import FrameSender
 
 __all__ = ["BOOK_DEPTHS", "BookTopics"]
 
-BOOK_DEPTHS = (1, 50, 200, 1000)
-Rows = list[tuple[str, str]]
+BOOK_DEPTHS = {"1": 1, "50": 50, "200": 200, "1000": 1000, "rpi": 50}
+DEEPEST, RPI = "1000", "rpi"
+Rows = Sequence[tuple[str, ...]]
 
 
 class BookTopics:
@@ -66,14 +67,13 @@ class BookTopics:
 
     def _take(self, topic: str, symbol: str) -> bool:
         """Take the present book; False when nothing changed. The deepest one has the update id of REST."""
-        depth, market = int(topic.split(".")[1]), self._markets[symbol]
-        bids, asks = book_rows(market, depth)
+        kind, market = topic.split(".")[1], self._markets[symbol]
+        bids, asks = book_rows(market, BOOK_DEPTHS[kind])
         book = dict(bids), dict(asks)
         if self._books.get(topic) == book:
             return False
         self._books[topic] = book
-        deepest = depth == BOOK_DEPTHS[-1]
-        self._update_ids[topic] = market.updates if deepest else self._update_ids.get(topic, 0) + 1
+        self._update_ids[topic] = market.updates if kind == DEEPEST else self._update_ids.get(topic, 0) + 1
         return True
 
     def _whole(self, topic: str, symbol: str) -> bytes:
@@ -82,6 +82,8 @@ class BookTopics:
 
     def _frame(self, topic: str, symbol: str, kind: str, bids: Rows, asks: Rows) -> bytes:
         market = self._markets[symbol]
+        if topic.startswith(f"orderbook.{RPI}."):  # two sizes a level; two zeros delete it
+            bids, asks = with_rpi_size(bids), with_rpi_size(asks)
         return orjson.dumps(
             {
                 "topic": topic,
@@ -93,7 +95,7 @@ class BookTopics:
         )
 
 
-def _difference(old: Mapping[str, str], new: Mapping[str, str]) -> Rows:
+def _difference(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[str, str]]:
     """Rows of a book delta: size 0 deletes, anything else replaces."""
     changed = [(price, size) for price, size in new.items() if old.get(price) != size]
     return changed + [(price, "0") for price in old if price not in new]

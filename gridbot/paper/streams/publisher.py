@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from gridbot.paper.accounts.account import Account
 from gridbot.paper.engine.liquidation import Liquidation
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
@@ -16,6 +17,7 @@ from gridbot.paper.streams.book_topics import BOOK_DEPTHS, BookTopics
 from gridbot.paper.streams.connections import Connection, Hub
 from gridbot.paper.streams.frame_sender import FrameSender
 from gridbot.paper.streams.kline_topics import KlineTopics
+from gridbot.paper.streams.pool_topics import PoolTopics
 
 __all__ = ["Publisher"]
 
@@ -25,11 +27,16 @@ MAX_TRADES_PER_FRAME = 1024
 class Publisher:
     """Coalesces changes per symbol. Deltas are against what was published last, to everybody alike.
 
-    `books` and `klines` publish the topics of that name.
+    `books`, `klines` and `pools` publish the topics of that name.
     """
 
     def __init__(
-        self, markets: Mapping[str, SymbolMarket], hub: Hub, faults: Faults, now_ms: Callable[[], int]
+        self,
+        markets: Mapping[str, SymbolMarket],
+        accounts: Mapping[str, Account],
+        hub: Hub,
+        faults: Faults,
+        now_ms: Callable[[], int],
     ) -> None:
         self._markets = markets
         self._sender = FrameSender(hub, faults)
@@ -39,9 +46,12 @@ class Publisher:
         self._trades: dict[str, list[dict[str, Any]]] = {}
         self.books = BookTopics(markets, self._sender, now_ms)
         self.klines = KlineTopics(markets, self._sender, now_ms)
+        self.pools = PoolTopics(markets.keys(), accounts, self._sender, now_ms)
 
     def topic_exists(self, topic: str) -> bool:
         """True for tickers.S, publicTrade.S, orderbook.N.S, kline.I.S and their kind, of symbols listed here."""
+        if topic in PoolTopics.topics:
+            return True
         name, _, rest = topic.partition(".")
         if name in ("tickers", "publicTrade", "priceLimit", "allLiquidation"):
             return rest in self._markets
@@ -49,7 +59,7 @@ class Publisher:
         if symbol not in self._markets:
             return False
         if name == "orderbook":
-            return middle.isdigit() and int(middle) in BOOK_DEPTHS
+            return middle in BOOK_DEPTHS
         return name == "kline" and middle in INTERVALS
 
     def changed(self, symbol: str, trade: PublicTrade | None) -> None:
@@ -71,6 +81,8 @@ class Publisher:
             connection.send(self.books.snapshot(topic, symbol), delay_s=delay_s)
         elif name == "kline":
             self.klines.begin(topic, symbol)
+        elif topic in PoolTopics.topics:
+            connection.send(self.pools.snapshot(topic), delay_s=delay_s)
 
     def flush(self) -> None:
         """Publish what changed since the last call."""

@@ -68,6 +68,13 @@ def test_legs(size: str, entry: str, rows: list[PositionEvent], said: list[str])
     assert found == [f"positions: long of BTCUSDT: {each}" for each in said]
 
 
+def test_a_leg_without_a_row_is_missed_where_a_strategy_trades() -> None:
+    listed = Listed([], [POSITION])
+    assert differences(TAG, Views({}, {}), listed) == [], "a hand's"
+    said = ["positions: long of BTCUSDT is not there, the exchange has 3"]
+    assert differences(TAG, Views({}, {}), listed, {"BTCUSDT"}) == said
+
+
 def test_only_what_each_reading_shows_counts() -> None:
     """A bot that trades changes views and exchange between two queries."""
     assert lasting([["a", "b"]]) == ["a", "b"]
