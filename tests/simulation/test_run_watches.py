@@ -29,6 +29,21 @@ def test_a_lane_is_shut_when_every_create_of_it_was_refused_for_a_minute() -> No
     assert lanes.shut() == []
 
 
+def test_a_lane_begins_anew_when_its_symbol_was_set_right_and_other_symbols_go_on() -> None:
+    lanes = LaneWatch()
+    for at_s in range(0, 80, 15):
+        lanes.answered(ROW, 110017, float(at_s))
+        lanes.answered({**ROW, "symbol": "OTHERUSDT"}, 110017, float(at_s))
+    assert len(lanes.shut()) == 2
+    lanes.forget(str(ROW["symbol"]))
+    assert [what.split()[3] for _, what in lanes.shut()] == ["OTHERUSDT"]
+    for at_s in range(90, 170, 15):
+        lanes.answered(ROW, 110017, float(at_s))
+    assert [since_s for since_s, what in lanes.shut() if "OTHERUSDT" not in what] == [90.0]
+    lanes.forget()
+    assert lanes.shut() == []
+
+
 def test_a_level_with_many_orders_in_a_minute_is_found_and_one_that_is_sent_again_is_not() -> None:
     found: list[tuple[str, str]] = []
     levels = LevelWatch(lambda name, text: found.append((name, text)))
