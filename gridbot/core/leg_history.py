@@ -114,7 +114,9 @@ class Step:
         if not self.closed:
             return held.opened(self.qty, self.price), self.figure or ZERO
         value, sign = WIDE.multiply(self.closed, self.price), 1 if direction is Direction.LONG else -1
-        ours = WIDE.multiply(sign, WIDE.subtract(value, held.released(self.closed))) if held.cost else ZERO
+        gain = WIDE.multiply(sign, WIDE.subtract(value, held.released(self.closed))) if held.cost else ZERO
+        # A cost made from a figure or a row has more digits than money, and a smaller difference is never corrected.
+        ours = gain.quantize(UNIT, context=WIDE)
         if self.figure is None:
             return held.closed(self.closed), ours
         if abs(ours - self.figure) > ROUNDING:

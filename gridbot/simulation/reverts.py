@@ -227,7 +227,7 @@ REVERTS: dict[str, Revert] = {
     "tell-standstill": Revert(
         "When every order is refused, health and an alert say so.",
         ("standstill-is-told",),
-        13,
+        22,
         words.say_nothing_of_refusals,
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),

@@ -114,9 +114,10 @@ class Verdict:
         self._wants_since = None
         if self._is_pause_lost(life):
             self._held.pop("", None)
+        loses = life.loses_records or life.has_unwritten
         for name, tape in self.tapes.items():
             # What a shadow's venue made and no record has is gone with the process: no exchange tells it again.
-            tape.end_life(loses_records=life.loses_records or name in self._stage.shadows)
+            tape.end_life(loses_records=loses or name in self._stage.shadows)
 
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile.

@@ -89,6 +89,12 @@ class Life:
         """Whether the disk may lack what this life has recorded."""
         return self.torn > 0 or self._world.disk.has_refused
 
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether records are in its memory alone: those of the turn that a death strikes go with it."""
+        orchestrator = self.orchestrator
+        return orchestrator is not None and orchestrator.recorder.stats.backlog_bytes > 0
+
     def newest_of(self, name: str) -> int:
         """Number of the newest document of that name that it has kept; 0 when there is none."""
         assembly = self.session._assembly

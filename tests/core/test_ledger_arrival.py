@@ -66,6 +66,22 @@ def test_a_correction_and_a_row_of_the_journal_are_taken_in_again() -> None:
     assert again.leg("s", Direction.LONG) == (3, 95)
 
 
+def test_what_we_work_out_from_a_figure_is_whole_units_of_money_so_that_the_exchange_s_own_replaces_it() -> None:
+    """-0.003414285 stayed recorded against -0.00341429, as a correction is at least a unit (found by hypothesis)."""
+    moves = [(Direction.LONG, price, size, 2) for price, size in ((1062, 4), (1060, 3), (941, -2), (1027, -1))]
+    first, second, early, late = Exchange(moves).executions
+    straight = Ledger()
+    figures = {each.exec_id: straight.apply("s", each) for each in (first, second, early, late)}
+    ledger, recorded = Ledger(), dict.fromkeys(figures, D(0))
+    events = (late, replace(early, realised=figures["e003"]), second, replace(late, realised=figures["e004"]), first)
+    for event in events:
+        recorded[event.exec_id] += ledger.apply("s", event) or D(0)
+        for found in ledger.take_corrections():
+            recorded[found.exec_id] += found.realised
+    assert recorded == figures
+    assert ledger.of("s") == straight.of("s")
+
+
 class Exchange:
     """Makes what happened to one account, and every row that it could have listed meanwhile."""
 

@@ -56,3 +56,29 @@ def test_fills_of_a_shadow_that_no_record_has_are_gone_with_its_process() -> Non
     plain: dict[str, str | float | int] = {"steps": 1, "away_s": 16.87, "torn": 0, "spoils": "", "how": "garbled"}
     faults = (Fault(2, FaultKind.DEATH, 36.745, 0.0, torn), Fault(17, FaultKind.DEATH, 328.592, 0.0, plain))
     assert run_plan(Plan(13, 337.5, False, faults)).findings == []
+
+
+def test_what_a_strategy_was_told_in_the_turn_of_a_death_is_told_it_again_in_the_next_life() -> None:
+    """The death came before the turn's records were written, and on whole files; the grid was expected to have had the
+    fills before the prices that came between (dense seed 20031)."""
+    death: dict[str, str | float | int] = {"steps": 58, "away_s": 4.7, "torn": 0, "spoils": "", "how": "garbled"}
+    faults = (
+        Fault(8, FaultKind.STREAMS_DOWN, 40.907, 16.861, {"channel": ""}),
+        Fault(14, FaultKind.EXCHANGE_RESTART, 77.325, 0.0, {}),
+        Fault(16, FaultKind.PAUSE, 88.715, 0.0, {"cancel": 1}),
+        Fault(17, FaultKind.DEATH, 88.725, 0.0, death),
+    )
+    assert run_plan(Plan(20031, 97.2, True, faults)).findings == []
+
+
+def test_a_pause_whose_file_is_empty_and_whose_record_was_torn_holds() -> None:
+    """Every open went out after it (dense seed 20052, fixed with dense seed 492)."""
+    death: dict[str, str | float | int] = {"steps": 2, "away_s": 7.09, "torn": 1, "spoils": "holds", "how": "empty"}
+    faults = (
+        Fault(2, FaultKind.DROP, 15.601, 0.0, {"channel": "private"}),
+        Fault(4, FaultKind.STREAMS_DOWN, 21.659, 45.893, {"channel": "public"}),
+        Fault(6, FaultKind.PAUSE, 24.297, 0.0, {"cancel": 1}),
+        Fault(7, FaultKind.DEATH, 24.307, 0.0, death),
+        Fault(9, FaultKind.WICK, 40.931, 0.0, {"move": -0.0053}),
+    )
+    assert run_plan(Plan(20052, 60.0, True, faults)).findings == []
