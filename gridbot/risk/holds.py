@@ -231,7 +231,8 @@ def step(state: Holds, event: Event, now_ms: int) -> tuple[Holds, frozenset[Hold
         raise ValueError(f"expected {hold} to be set by {', '.join(sorted(SET_BY[hold]))}, got {event}")
     known, new = state.held.get(hold), Held(event.reason, event.who, now_ms)
     if known is not None:
-        if hold is not Hold.PAUSED or event.who is Who.OPERATOR or known.reason.startswith(event.reason):
+        newest = known.reason.partition(PAUSED_ALREADY)[0]
+        if hold is not Hold.PAUSED or event.who is Who.OPERATOR or newest == event.reason:
             return state, frozenset()
         first = known.reason.rpartition(PAUSED_ALREADY)[2]
         new = Held(f"{event.reason}{PAUSED_ALREADY}{first}", event.who, known.since_ms)

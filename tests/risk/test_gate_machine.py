@@ -25,7 +25,7 @@ from gridbot.risk.gate_invariants import (
     nothing_passes_a_hold,
     refusal_changes_nothing,
 )
-from gridbot.risk.holds import Who
+from gridbot.risk.holds import PAUSED_ALREADY, Who
 from gridbot.risk.refusals import Producer
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from tests.core.helpers import EXAMPLES
@@ -271,8 +271,11 @@ class GateMachine(RuleBasedStateMachine):
             self.model.strategies[name].holds.setdefault("not_ready", "not reconciled with the exchange")
 
     def pause(self, name: str, who: Who) -> None:
-        self.views[name].pause(who, f"pause {self.now}")
-        self.model.strategies[name].holds.setdefault("paused", f"pause {self.now}")
+        reason, holds = f"pause {self.now}", self.model.strategies[name].holds
+        self.views[name].pause(who, reason)
+        newest, *first = holds.setdefault("paused", reason).split(PAUSED_ALREADY)
+        if who is not Who.OPERATOR and newest != reason:
+            holds["paused"] = f"{reason}{PAUSED_ALREADY}{(first or [newest])[0]}"
 
     def halt(self, name: str, who: Who) -> None:
         holds = self.model.strategies[name].holds

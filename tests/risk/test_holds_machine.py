@@ -111,7 +111,7 @@ class Held(RuleBasedStateMachine):
     def it_is_paused(self, name: str, reason: str, who: Who) -> None:
         known = self.model[name].get(Hold.PAUSED)
         self.set(name, Hold.PAUSED, Pause(reason, who))
-        if known is not None and who is not Who.OPERATOR and not known[0].startswith(reason):
+        if known is not None and who is not Who.OPERATOR and known[0].split(PAUSED_ALREADY)[0] != reason:
             first = known[0].rpartition(PAUSED_ALREADY)[2]
             self.model[name][Hold.PAUSED] = f"{reason}{PAUSED_ALREADY}{first}", who, known[2]
 
