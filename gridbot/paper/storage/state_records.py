@@ -20,7 +20,7 @@ from gridbot.paper.storage.kept_state import MONEY
 
 __all__ = ["VERSION", "ChangeNotes", "WholeState"]
 
-VERSION = 4
+VERSION = 5
 ROWS_PER_RECORD = 200
 MOST_ROWS = 4000  # of a record of changes; a row has less than 1 kB, a frame holds 16 MB
 SEQUENCE_BLOCK = 1_000_000
@@ -76,11 +76,13 @@ class ChangeNotes:
                 self._markets_moved = True
 
     def take(self, number: int) -> list[bytes]:
-        """Records of what changed, from number `number` on: one, or several of whole accounts when it is very much."""
+        """Records of what changed, from number `number` on: none, one, or several of whole accounts when it is much."""
         if len(self._dirty) == 1 and not self._markets_moved:
             [(name, changes)] = self._dirty.items()
             if not changes.is_more:
                 return [self._orders_only(number, name, changes.orders)]
+        elif not self:
+            return []
         accounts, last = self._exchange.accounts, self._ids.last
         parts: dict[str, Any] = {}
         record: dict[str, Any] = {"i": number, "n": last, "a": parts}
@@ -104,12 +106,20 @@ class ChangeNotes:
         return bodies
 
     def _orders_only(self, number: int, name: str, orders: dict[str, Order]) -> bytes:
-        """What most turns are that answer a request: one account has new orders, or amended ones."""
-        self._number = self._ids.last
-        part = {"orders": [ORDERS.cells(order) for order in orders.values()]}
+        """What most turns are that answer a request: one account has new orders, or amended ones; mostly one is new."""
+        self._number = last = self._ids.last
+        placed = None
+        if len(orders) == 1:
+            [order] = orders.values()
+            placed = ORDERS.placed(name, order)
+        if placed is None:
+            part = {"orders": [ORDERS.cells(order) for order in orders.values()]}
+            body = _body({"i": number, "n": last, "a": {name: part}})
+        else:
+            body = orjson.dumps({"i": number, "n": last, "o": placed})
         orders.clear()
         self._dirty.clear()
-        return orjson.dumps({"i": number, "n": self._number, "a": {name: part}}, default=str)
+        return body
 
 
 def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:
