@@ -97,10 +97,10 @@ _REQUESTS = CellFormat(NewOrder, 8)
 
 
 class OrderCells(CellFormat[Order]):
-    """The same cells in half the time, and fewer of an order that was only placed: it waits for them to be answered."""
+    """The same cells in half the time, and fewer of an order that has just been placed: its answer waits for them."""
 
     def placed(self, account: str, order: Order) -> list[Any] | None:
-        """An account's plain limit order as it was accepted, in one flat list; None when anything else is to be told."""
+        """An account's plain limit order as it was accepted, in one flat list; None when there is more to tell."""
         request = order.request
         qty, price = request.qty, request.price
         if (
@@ -108,7 +108,6 @@ class OrderCells(CellFormat[Order]):
             or order.price is not price
             or order.qty is not qty
             or order.updated_ms != order.created_ms
-            or order.status is not OrderStatus.NEW
             or self.rest(order) != self.defaults
             or _REQUESTS.rest(request) != _REQUESTS.defaults
         ):
@@ -116,16 +115,17 @@ class OrderCells(CellFormat[Order]):
         return [
             *(account, order.number, order.order_id, request.symbol, request.side, str(qty), str(price)),
             *(request.position_idx, request.time_in_force, request.order_link_id, request.reduce_only),
-            *(order.closing, str(order.last_price), order.created_ms, str(order.reserved)),
+            *(order.closing, str(order.last_price), order.created_ms, order.status, str(order.reserved)),
         ]
 
     def placed_row(self, cells: Sequence[Any]) -> tuple[str, Order]:
         """Account and order of the cells of `placed`. Raises as `row`."""
-        account, number, order_id, symbol, side, qty, price, *asked, closing, last_price, created_ms, reserved = cells
+        account, number, order_id, symbol, side, qty, price, *asked = cells
+        *asked, closing, last_price, created_ms, status, reserved = asked
         request = NewOrder(symbol, Side(side), Decimal(qty), Decimal(price), *asked)
         return account, Order(
             *(number, order_id, request, request.qty, Decimal(price), closing, Decimal(last_price)),
-            *(created_ms, created_ms, OrderStatus.NEW, Decimal(reserved)),
+            *(created_ms, created_ms, OrderStatus(status), Decimal(reserved)),
         )
 
     def cells(self, order: Order) -> list[Any]:

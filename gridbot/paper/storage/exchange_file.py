@@ -174,9 +174,14 @@ class ExchangeFile:
         first = self._number + 1
         if not frames:
             self._waiting_first = first
-        for body in self.notes.take(first):
-            self._number += 1
-            frames += frame(body)
+        placed = self.notes.placed(first)
+        if placed is not None:
+            self._number = first
+            frames += frame(placed)
+        else:
+            for body in self.notes.take(first):
+                self._number += 1
+                frames += frame(body)
         while frames:
             try:
                 if self._segment is None:

@@ -11,7 +11,6 @@ import orjson
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.changes import AccountChanges
-from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.packed_rows import Texts
 from gridbot.paper.accounts.row_cells import CLOSED_PNL, LEGS, ORDERS, TRANSFERS
@@ -77,11 +76,7 @@ class ChangeNotes:
 
     def take(self, number: int) -> list[bytes]:
         """Records of what changed, from number `number` on: none, one, or several of whole accounts when it is much."""
-        if len(self._dirty) == 1 and not self._markets_moved:
-            [(name, changes)] = self._dirty.items()
-            if not changes.is_more:
-                return [self._orders_only(number, name, changes.orders)]
-        elif not self:
+        if not self:
             return []
         accounts, last = self._exchange.accounts, self._ids.last
         parts: dict[str, Any] = {}
@@ -105,21 +100,26 @@ class ChangeNotes:
         self._number, self._markets_moved = last, False
         return bodies
 
-    def _orders_only(self, number: int, name: str, orders: dict[str, Order]) -> bytes:
-        """What most turns are that answer a request: one account has new orders, or amended ones; mostly one is new."""
+    def placed(self, number: int) -> bytes | None:
+        """The record, if all that changed is one plain order that was placed; None says nothing, and changes nothing.
+
+        It is what most turns are that answer a request. All in one piece, since that request waits for it.
+        """
+        dirty = self._dirty
+        if len(dirty) != 1 or self._markets_moved:
+            return None
+        [(name, changes)] = dirty.items()
+        orders = changes.orders
+        if changes.is_more or len(orders) != 1:
+            return None
+        [order] = orders.values()
+        cells = ORDERS.placed(name, order)
+        if cells is None:
+            return None
         self._number = last = self._ids.last
-        placed = None
-        if len(orders) == 1:
-            [order] = orders.values()
-            placed = ORDERS.placed(name, order)
-        if placed is None:
-            part = {"orders": [ORDERS.cells(order) for order in orders.values()]}
-            body = _body({"i": number, "n": last, "a": {name: part}})
-        else:
-            body = orjson.dumps({"i": number, "n": last, "o": placed})
         orders.clear()
-        self._dirty.clear()
-        return body
+        dirty.clear()
+        return orjson.dumps({"i": number, "n": last, "o": cells})
 
 
 def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:
