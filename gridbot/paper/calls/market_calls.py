@@ -11,7 +11,7 @@ from gridbot.paper.market.market_history import Candle
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.params.paging import page_by_name, page_by_number
 from gridbot.paper.params.validate import choice, integer, limit_field, text
-from gridbot.paper.rows import candle_rows, market_rows
+from gridbot.paper.rows import candle_rows, market_rows, notice_rows
 from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
@@ -179,8 +179,10 @@ def funding_history(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def system_status(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """No maintenance is ever announced."""
-    return {"list": []}
+    """Maintenance, newest first; `id` and `state` choose."""
+    wanted, state = text(params, "id"), text(params, "state")
+    rows = [notice_rows.status_row(each, now_ms) for each in exchange.state.notices.maintenances]
+    return {"list": [row for row in rows if wanted in ("", row["id"]) and state in ("", row["state"])]}
 
 
 def price_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:

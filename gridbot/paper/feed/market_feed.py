@@ -39,10 +39,42 @@ class MarketFeed:
         self._publisher.changed(symbol, None)
         self._settle()
 
-    def list_as(self, symbol: str, *, status: str | None = None, delivery_ms: int | None = None) -> None:
-        """List a symbol with another status, or announce when it is delivered; one that is due is delivered now."""
-        self._exchange.listing.change(symbol, status=status, delivery_ms=delivery_ms)
+    def list_as(
+        self, symbol: str, *, status: str | None = None, delivery_ms: int | None = None, phase: str | None = None
+    ) -> None:
+        """List a symbol with another status, or set when it is delivered; one that is due is delivered now."""
+        self._exchange.listing.change(symbol, status=status, delivery_ms=delivery_ms, phase=phase)
         self._settle()
+
+    def delist(self, symbol: str, in_s: float, settling_s: float = 0.0) -> None:
+        """Announce that a symbol ends in so many seconds; it is Settling for so many before positions are closed."""
+        now_ms = self._now_ms()
+        ends_ms, settling_ms = now_ms + round(in_s * 1000), round(settling_s * 1000)
+        self._exchange.listing.delist(symbol, ends_ms, now_ms, settling_ms=settling_ms)
+        self._settle()
+
+    def change_rules(
+        self, symbol: str, *, tick_size: Decimal | str | None = None, qty_step: Decimal | str | None = None
+    ) -> None:
+        """Give a symbol another tick or lot while it trades."""
+        tick, step = (None if each is None else Decimal(each) for each in (tick_size, qty_step))
+        self._exchange.change_rules(symbol, tick_size=tick, qty_step=step)
+        self._publisher.changed(symbol, None)
+        self._settle()
+
+    def cut_risk(self, account: str, symbol: str, position_idx: int, *, reduce_only: bool) -> None:
+        """A cut of its risk tier: the leg can only be reduced, or no longer only."""
+        self._exchange.listing.cut_risk(self._exchange.accounts[account], symbol, position_idx, reduce_only=reduce_only)
+        self._settle()
+
+    def maintain(self, title: str, in_s: float, for_s: float) -> None:
+        """Announce maintenance of the exchange: notices only, it goes on trading."""
+        begin_ms = self._now_ms() + round(in_s * 1000)
+        self._exchange.state.notices.maintain(title, begin_ms, begin_ms + round(for_s * 1000))
+
+    def cancel_maintenance(self) -> None:
+        """Call off what has not ended."""
+        self._exchange.state.notices.cancel_maintenance(self._now_ms())
 
     def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
         """Settle a funding of this rate now, out of turn."""
