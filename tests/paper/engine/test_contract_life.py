@@ -95,7 +95,7 @@ def test_orders_end_then_it_settles_then_positions_are_closed_at_the_mean_of_the
     [closed] = venue.http().get_order_history(category="linear", orderStatus="Cancelled")["result"]["list"]
     assert closed["cancelType"] == "CancelBySettle"
     delivery = venue.http().get_executions(category="linear", execType="Delivery")["result"]["list"][0]
-    assert D(delivery["execPrice"]) == market.instrument.price(market.instrument.ticks(sum(closes) / len(closes)))
+    assert D(delivery["execPrice"]) == market.instrument.price(market.instrument.ticks(sum(closes, D(0)) / len(closes)))
     assert listed(venue, symbol="BTCUSDT") == []
     assert listed(venue, symbol="BTCUSDT", status="Closed")[0]["status"] == "Closed"
     assert refused(venue, **BUY) == 110074
