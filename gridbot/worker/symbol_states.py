@@ -15,7 +15,10 @@ from gridbot.worker.passage_watch import covers_of
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["SymbolStates"]
+__all__ = ["FREE", "SymbolStates"]
+
+FREE = "the levels it had refused are free"
+"""How the end of an incident about refusals is told when what they were for was set right."""
 
 
 class SymbolStates:
@@ -57,7 +60,7 @@ class SymbolStates:
         runner, context = self._runners[symbol], self._context
         context.passage.repaired(runner.strat_id)
         context.gate.repaired(runner.strat_id)
-        context.alert.over(f"refused.{symbol}", f"over: {text}; the levels it had refused are free", runner.strat_id)
+        context.alert.over(f"refused.{symbol}", f"over: {text}; {FREE}", runner.strat_id)
 
     def _look_at_covers(self, symbol: str, runner: StrategyRunner) -> None:
         """An order of somebody else that left nothing to close is gone: our closes need not wait for their breakers."""
