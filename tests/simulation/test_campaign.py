@@ -28,8 +28,8 @@ def test_processes_are_replaced_and_every_seed_comes(monkeypatch: pytest.MonkeyP
 
 def test_a_campaign_that_is_killed_leaves_no_process_behind() -> None:
     """Its processes waited for more seeds for ever."""
-    code = "from gridbot.simulation.campaign import run_seeds\nfor _ in run_seeds(range(99), 0.5, jobs=2): print(flush=True)"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as process:
+    text = "from gridbot.simulation.campaign import run_seeds\nfor _ in run_seeds(range(99), 0.5, jobs=2): print(1)"
+    with subprocess.Popen([sys.executable, "-uc", text], cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         left = psutil.Process(process.pid).children(recursive=True)
