@@ -24,6 +24,8 @@ class PassageWatch:
         self._state = Passage()
         self.terms: dict[str, str] = {}
         """What is wrong with the exchange's terms, by symbol, as they were read last; changed by `terms_read`."""
+        self.during = ""
+        """What the exchange does to itself now, which may be why (`NoticeWatch`)."""
 
     def answered(self, order: TrackedOrder, result: OrderResult) -> None:
         """A create request was answered."""
@@ -52,7 +54,7 @@ class PassageWatch:
             self._state,
             strategy,
             self._clock.monotonic_s(),
-            hints=[terms] if terms else (),
+            hints=[hint for hint in (terms, self.during) if hint],
             covers=covers_of(book),
         )
 

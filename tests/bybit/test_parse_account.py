@@ -202,7 +202,7 @@ def test_a_trade_without_a_side_is_a_problem():
 @pytest.mark.parametrize("value", ["", None, "n/a"])
 def test_a_trade_without_its_figures_is_a_problem_not_a_free_or_finished_one(field: str, value: str | None):
     """An unreadable execFee was a fee of zero, an unreadable leavesQty said that the order was complete."""
-    good, problems = parse_rows(parse_execution, [execution_row(**{field: value})], id_field="execId")
+    good, problems = parse_rows(parse_execution, [execution_row() | {field: value}], id_field="execId")
     assert good == []
     assert str(problems[0]) == f"row 0 (BTCUSDT e1): expected a number in {field}, got {value!r}"
 
