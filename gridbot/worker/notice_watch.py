@@ -91,7 +91,7 @@ class NoticeWatch:
     def _take(self, event: Event) -> None:
         context = self._context
         self._board, effects = step(self._board, event, context.clock.wall_ms())
-        context.passage.during = "; ".join(self.reasons)
+        context.passage.announced("; ".join(self.reasons))
         for effect in effects:
             match effect:
                 case ReadTerms(symbol):
