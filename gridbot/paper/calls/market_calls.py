@@ -179,8 +179,8 @@ def funding_history(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def system_status(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """No maintenance is ever announced."""
-    return {"list": []}
+    """Maintenance, as the control endpoint has announced it."""
+    return {"list": exchange.announced.maintenance(text(params, "id"), text(params, "state"))}
 
 
 def price_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:

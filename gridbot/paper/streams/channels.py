@@ -36,7 +36,7 @@ CHANNELS = {
 }
 MAX_ARGS_CHARS = 21_000
 CONNECTION_WINDOW_S = 300.0
-STATUS_TOPIC = "system.status"  # no maintenance is ever announced
+STATUS_TOPIC = "system.status"  # nothing is pushed on it; GET /v5/system/status tells
 PRIVATE_TOPICS = frozenset(
     name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
 ) - {"wallet.linear"} | {"execution.fast", "execution.fast.linear", "greeks", DCP_TOPIC}
