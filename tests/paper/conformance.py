@@ -23,7 +23,8 @@ UNKNOWN CancelByUser CancelByReduceOnly CancelByPrepareLiq CancelAllBeforeLiq Ca
 CancelByAdmin CancelBySettle CancelByTpSlTsClear CancelBySmp CancelByDCP
 """
 CREATE_TYPES = """
-CreateByUser CreateByBboOrder CreateByAdminClosing CreateBySettle CreateByStopOrder CreateByTakeProfit CreateByPartialTakeProfit
+CreateByUser CreateByBboOrder CreateByAdminClosing CreateBySettle
+CreateByStopOrder CreateByTakeProfit CreateByPartialTakeProfit
 CreateByStopLoss CreateByPartialStopLoss CreateByTrailingStop CreateByLiq CreateByTakeOver_PassThrough
 CreateByAdl_PassThrough
 """

@@ -60,7 +60,10 @@ def test_the_row_of_a_failed_cancel_or_amend_has_the_id_that_was_sent(desk: Desk
     for path, verb in (("order/cancel-batch", "cancel"), ("order/amend-batch", "replace")):
         answer = desk.envelope(path, category="linear", request=[{**item, "qty": "0.02"} for item in items])
         assert answer["retCode"] == 0
-        assert [(row["orderId"], row["orderLinkId"]) for row in answer["result"]["list"]] == [("gone", ""), ("", "mine")]
+        assert [(row["orderId"], row["orderLinkId"]) for row in answer["result"]["list"]] == [
+            ("gone", ""),
+            ("", "mine"),
+        ]
         texts = {row["msg"] for row in answer["retExtInfo"]["list"]}
         assert texts == {f"order not exists or too late to {verb}"}
     answer = desk.envelope("order/create-batch", category="linear", request=[{**MARKET, "orderLinkId": "x"}])

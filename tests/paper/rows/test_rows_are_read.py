@@ -1,4 +1,4 @@
-"""Every row that the paper exchange writes, in answers and on the stream, is read by our own client to the same figures."""
+"""Our own client reads every row that the paper exchange writes, in answers and on the stream, to the same figures."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.paper.api.desk import LINEAR, MARKET, Desk
 from tests.paper.support import limit_order
 
 D = Decimal
+SAME = ("qty", "price", "fee", "closed_size", "leaves_qty", "exec_type", "fee_currency", "fee_rate", "seq")
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -61,7 +62,7 @@ def test_executions(told: tuple[Desk, Rows]) -> None:
     pushed = {row["execId"]: parse_execution(row) for row in stream["execution"]}
     assert listed.keys() == pushed.keys()
     for exec_id, execution in listed.items():
-        for name in ("qty", "price", "fee", "closed_size", "leaves_qty", "exec_type", "fee_currency", "fee_rate", "seq"):
+        for name in SAME:
             assert getattr(execution, name) == getattr(pushed[exec_id], name), name
     fundings = [each for each in listed.values() if each.exec_type is ExecType.FUNDING]
     assert [each.fee_currency for each in fundings] == ["USDT", "USDT"]
