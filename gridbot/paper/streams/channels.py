@@ -25,7 +25,7 @@ from gridbot.paper.streams.trade_channel import TradeChannel
 __all__ = ["CHANNELS", "Channels"]
 
 CATEGORIES = {f"/v5/public/{name}": name for name in ("linear", "inverse", "spot", "option")}
-"""The public sockets: those of other categories than linear have no topics here, and frames of their own."""
+"""Public sockets. Those of other categories than linear list no symbol: a client connects, and hears that."""
 CHANNELS = dict.fromkeys(CATEGORIES, ChannelKind.PUBLIC) | {
     "/v5/public/misc/status": ChannelKind.PUBLIC,
     "/v5/private": ChannelKind.PRIVATE,
@@ -79,7 +79,7 @@ class Channels:
         if transport is None:
             return socket
         connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp, transport)
-        connection.category = CATEGORIES.get(request.path, "linear")
+        connection.category = CATEGORIES.get(request.path, "")
         connection.max_idle_s = _max_active_s(request.query.get("max_active_time", ""))
         self._hub.add(connection)
         try:
@@ -248,9 +248,7 @@ class Channels:
     def _exists(self, connection: Connection, topic: str) -> bool:
         if connection.kind is ChannelKind.PRIVATE:
             return topic in PRIVATE_TOPICS
-        if connection.category != "linear":
-            return False
-        return topic == STATUS_TOPIC or self._publisher.topic_exists(topic)
+        return topic == STATUS_TOPIC or (connection.category == "linear" and self._publisher.topic_exists(topic))
 
 
 def _max_active_s(text: str) -> float:
