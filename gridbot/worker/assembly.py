@@ -153,6 +153,7 @@ class Assembly:
             refused=RefusedStrategies(
                 prepared.refused, load=self._holds.of, keep=self._holds.keep, wall_ms=self._clock.wall_ms
             ),
+            user_id=prepared.user_id,
         )
         runners = [
             self._runner(strategy, prepared.symbols[strategy.symbol], context)

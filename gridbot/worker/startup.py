@@ -83,6 +83,8 @@ class Prepared:
 
     symbols: Mapping[str, PreparedSymbol]
     refused: tuple[RefusedStrategy, ...] = ()
+    user_id: str = ""
+    """The exchange's number of the account; "" where it does not tell."""
 
 
 class StartRefused(Exception):
@@ -116,7 +118,7 @@ async def prepare_account(
     ahead = now_ms - await queries.server_time_ms()
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
-    await _check_key(queries, account)
+    user_id = await _check_key(queries, account)
     await _check_account(queries)
     symbols, refused = {}, []
     for strategy in strategies:
@@ -125,7 +127,7 @@ async def prepare_account(
             refused.append(found)
         else:
             symbols[strategy.symbol] = found
-    return Prepared(symbols, tuple(refused))
+    return Prepared(symbols, tuple(refused), user_id)
 
 
 async def prepare_symbol(
@@ -150,13 +152,14 @@ def is_of_symbol(error: ExchangeError) -> bool:
     return isinstance(error, UnreadableRows) or error.kind in OF_SYMBOL
 
 
-async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:
+async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> str:
+    """Returns the exchange's number of the account; "" where it does not tell."""
     try:
         key = await queries.api_key_info()
     except ExchangeError as error:
         if account.environment is Environment.DEMO and error.kind is not ErrorKind.AUTH:
             log.info("the demo environment has no information about keys (%s); continuing", error)
-            return
+            return ""
         raise
     if key.read_only:
         raise StartRefused(
@@ -176,6 +179,7 @@ async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:
         log.warning(
             "the key may withdraw money; a trading bot does not need that: create a key without this permission"
         )
+    return key.user_id
 
 
 async def _check_account(queries: ExchangeQueries) -> None:
