@@ -52,6 +52,7 @@ def test_a_frozen_process_is_not_healthy_and_its_kill_is_ours(rig, name):
     assert [row["health"] for row in status["accounts"]] == ["degraded" if name == "a" else "healthy", "healthy"]
     wait_for(lambda: rig.process_of(name)["restarts"] == 1, "another process")
     assert rig.process_of(name)["last_exit"].startswith(f"killed by the supervisor: {OUR_WORDS}")
+    assert [row["count"] for row in rig.status()["incidents"] if row["key"] == "down"] == [1]
     assert "kill -9" not in rig.log()
     assert "memory" not in rig.log()
     wait_for(lambda: rig.status()["health"] == "healthy", "health again")
