@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -79,9 +80,9 @@ def test_a_first_start_on_a_disk_without_room_for_the_crash_log_is_no_crash(rig,
     rig.data_dir = disk / "data"
     rig.start(rig.writer(), rig.worker("a"))
     shutil.rmtree(rig.data_dir / "logs")
-    with pytest.raises(OSError, match="No space left"):
-        for number in range(100):
-            (disk / f"filler-{number}").touch()
+    with contextlib.suppress(OSError):
+        while True:  # no file can be made any more
+            (disk / f"filler-{len(os.listdir(disk))}").touch()
     os.kill(rig.process_of("a")["pid"], signal.SIGKILL)
     wait_for(lambda: rig.process_of("a")["restarts"] == 1, "another process")
     wait_for(lambda: rig.process_of("a")["state"] == "RUNNING", "a without a crash log")
