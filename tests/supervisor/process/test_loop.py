@@ -35,7 +35,8 @@ def test_order_of_start_and_stop(rig):
     assert status["health"] == "healthy", status["reasons"]
     assert [row["process"]["state"] for row in status["accounts"]] == ["RUNNING", "RUNNING"]
     children = [row["process"]["pid"] for row in (*status["accounts"], status["writer"], status["paper"])]
-    assert {psutil.Process(pid).environ().get("MALLOC_ARENA_MAX") for pid in children} == {"1"}, "one heap for all threads"
+    heaps = {psutil.Process(pid).environ().get("MALLOC_ARENA_MAX") for pid in children}
+    assert heaps == {"1"}, "one for all threads of a child"
     assert status["accounts"][0]["strategies"] == [
         {"strat_id": "s1", "symbol": "BTCUSDT", "mode": "live", "state": None}
     ]
