@@ -39,7 +39,7 @@ function limit(price, more = {}) {
 
 async function publicCalls() {
   await call("getServerTime");
-  await control("maintain", { title: "upgrade", in_s: 3600, for_s: 60 });
+  await control("maintain", { id: "1", state: "scheduled" });
   await call("getSystemStatus");
   for (const name of ["getKline", "getMarkPriceKline", "getIndexPriceKline", "getPremiumIndexPriceKline"]) {
     await call(name, { ...BTC, interval: "1" });
@@ -131,7 +131,7 @@ async function assets() {
   await ask("/v5/announcements/index", { locale: "en-US", type: "delistings" });
   found.orders.delivered = (await call("getDeliveryRecord", LINEAR)).list.map((row) => row.symbol);
   await call("getCoinInfo", "USDT");
-  await call("getAllCoinsBalance", { accountType: "UNIFIED" });
+  await call("getAllCoinsBalance", { accountType: "UNIFIED", coin: "USDT" });
   await call("getCoinBalance", { accountType: "UNIFIED", coin: "USDT" });
   await call("getTransferableCoinList", "UNIFIED", "FUND");
   const id = "5b2c7a90-0000-4000-8000-000000000001";

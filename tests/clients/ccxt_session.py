@@ -90,7 +90,7 @@ class CcxtSession:
         assert (market["precision"]["price"], market["precision"]["amount"]) == (0.1, 0.001)
         await self._trade("BTCUSDT", "60100.00")
         await self._act(self._venue.server.market.settle_funding, "BTCUSDT", "0.0001")
-        await self._act(self._venue.server.market.maintain, "upgrade", 3600.0, 60.0)
+        await self._act(self._venue.server.market.announce, {"action": "maintain", "id": "1"})
         assert (await client.fetch_status())["info"]["result"]["list"][0]["state"] == "scheduled"
         assert abs(await client.fetch_time() - client.milliseconds()) < 60_000
         assert set(await client.fetch_currencies()) == {"USDT"}

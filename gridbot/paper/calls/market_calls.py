@@ -11,7 +11,7 @@ from gridbot.paper.market.market_history import Candle
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.params.paging import page_by_name, page_by_number
 from gridbot.paper.params.validate import choice, integer, limit_field, text
-from gridbot.paper.rows import candle_rows, market_rows, notice_rows
+from gridbot.paper.rows import candle_rows, market_rows
 from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
@@ -166,10 +166,12 @@ def risk_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def funding_history(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """Settled fundings, newest first."""
+    """Settled fundings, newest first. A start without an end is an error, as documented."""
     market = require_market(exchange, params)
     limit = limit_field(params, 200, 200)
     start, end = integer(params, "startTime", 0), integer(params, "endTime", 0)
+    if start and not end:
+        raise ApiError(10001, "params error: endTime is required with startTime")
     settled = [pair for pair in reversed(market.fundings) if start <= pair[0] and (not end or pair[0] <= end)]
     rows = [
         {"symbol": market.listing.symbol, "fundingRate": plain(rate), "fundingRateTimestamp": str(at_ms)}
@@ -179,10 +181,8 @@ def funding_history(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def system_status(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """Maintenance, newest first; `id` and `state` choose."""
-    wanted, state = text(params, "id"), text(params, "state")
-    rows = [notice_rows.status_row(each, now_ms) for each in exchange.state.notices.maintenances]
-    return {"list": [row for row in rows if wanted in ("", row["id"]) and state in ("", row["state"])]}
+    """Maintenance, as the control endpoint has announced it."""
+    return {"list": exchange.announced.maintenance(text(params, "id"), text(params, "state"))}
 
 
 def price_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:

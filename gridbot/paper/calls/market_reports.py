@@ -15,7 +15,7 @@ from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.params.paging import page_by_number
 from gridbot.paper.params.validate import choice, integer, limit_field, text
-from gridbot.paper.rows import market_rows, notice_rows, pool_rows
+from gridbot.paper.rows import market_rows, pool_rows
 
 __all__ = [
     "account_ratio",
@@ -134,11 +134,8 @@ def delivery_price(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def announcements(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """Delistings, newest first; nothing else is announced."""
+    """News, as the control endpoint has announced them."""
     text(params, "locale", required=True)
-    page, limit = integer(params, "page", 1), limit_field(params, 20, 1000)
-    if page < 1:
-        raise ApiError(10001, "params error: page invalid, expected 1 or more")
-    wanted = text(params, "type") in ("", notice_rows.DELISTINGS)
-    rows = [notice_rows.announcement_row(each) for each in exchange.state.notices.announcements] if wanted else []
+    rows = exchange.announced.news(text(params, "type"), text(params, "tag"))
+    limit, page = limit_field(params, 20, 1000), max(1, integer(params, "page", 1))
     return {"total": len(rows), "list": rows[(page - 1) * limit : page * limit]}

@@ -14,6 +14,7 @@ from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.admission import Admission
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.strange_executions import StrangeExecutions
+from gridbot.paper.market.announced import Announced
 from gridbot.paper.rows.outbox import Outbox
 
 __all__ = ["NO_OPENS_MS", "ListingChanges"]
@@ -28,8 +29,16 @@ TRADES_IN = "ContinuousTrading"
 class ListingChanges:
     """Refuses what a symbol does not take, and ends it when its time has come."""
 
-    def __init__(self, state: ExchangeState, admission: Admission, strange: StrangeExecutions, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        state: ExchangeState,
+        admission: Admission,
+        strange: StrangeExecutions,
+        outbox: Outbox,
+        announced: Announced,
+    ) -> None:
         self._state = state
+        self._announced = announced
         self._admission = admission
         self._strange = strange
         self._outbox = outbox
@@ -64,7 +73,7 @@ class ListingChanges:
     def delist(self, symbol: str, ends_ms: int, now_ms: int, *, settling_ms: int = 0) -> None:
         """Announce the end of a symbol (ms UTC). It is Settling for so long before positions are closed."""
         self._settling_ms[symbol] = settling_ms
-        self._state.notices.delisting(symbol, ends_ms, now_ms)
+        self._announced.delisting(symbol, ends_ms, now_ms)
         self.change(symbol, delivery_ms=ends_ms)
 
     def cut_risk(self, account: Account, symbol: str, position_idx: int, *, reduce_only: bool) -> None:

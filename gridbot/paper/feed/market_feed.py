@@ -67,15 +67,6 @@ class MarketFeed:
         self._exchange.listing.cut_risk(self._exchange.accounts[account], symbol, position_idx, reduce_only=reduce_only)
         self._settle()
 
-    def maintain(self, title: str, in_s: float, for_s: float) -> None:
-        """Announce maintenance of the exchange: notices only, it goes on trading."""
-        begin_ms = self._now_ms() + round(in_s * 1000)
-        self._exchange.state.notices.maintain(title, begin_ms, begin_ms + round(for_s * 1000))
-
-    def cancel_maintenance(self) -> None:
-        """Call off what has not ended."""
-        self._exchange.state.notices.cancel_maintenance(self._now_ms())
-
     def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
         """Settle a funding of this rate now, out of turn."""
         now_ms = self._now_ms()
@@ -87,6 +78,12 @@ class MarketFeed:
         """Something of the exchange's own that no market makes (`paper/ledger/strange_executions.py`)."""
         self._exchange.strange.carry_out(command, self._now_ms())
         self._settle()
+
+    def announce(self, command: Mapping[str, Any]) -> None:
+        """Announce maintenance or news (`paper/market/announced.py`)."""
+        self._exchange.announced.carry_out(command, self._now_ms())
+        if command["action"] == "maintain":
+            self._publisher.maintenance_changed(self._exchange.announced.maintenance(str(command["id"]), ""))
 
     def _settle(self) -> None:
         """Do at once what otherwise waits for the next turn of the clock."""

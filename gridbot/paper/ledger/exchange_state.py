@@ -11,7 +11,6 @@ from gridbot.paper.accounts.changes import AccountChanges
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.valuation import Valuation
-from gridbot.paper.market.notices import Notices
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.settings import PaperConfig, PositionMode
 
@@ -54,7 +53,6 @@ class ExchangeState:
         self.by_key: dict[str, Account] = {}
         self.started_ms = now_ms
         self.ids = IdCounter(run_id)
-        self.notices = Notices()
         self.valuation = Valuation(self.markets, config.default_leverage, config.taker_fee)
 
     def add_account(self, name: str, api_key: str, api_secret: str, balance: Decimal) -> Account:

@@ -62,8 +62,6 @@ class ExchangeClock:
             self._publisher.klines.close_candles()
             if turn % SECOND_TURNS == 0:
                 self._publisher.pools.turn()
-                if news := self._exchange.state.notices.news(self._now_ms()):
-                    self._publisher.maintenance_changed(news)
             if turn % REPEAT_TURNS == 0:
                 self._publisher.books.repeat_best()
             if turn % IDLE_TURNS == 0:

@@ -5,7 +5,8 @@
     inject (fault) · clear · list
     trade (symbol, price, size, side) · set_price, set_mark (symbol, price) · settle_funding (symbol, rate)
     list_as (symbol, and any of status, delivery_ms, phase) · delist (symbol, in_s, settling_s)
-    change_rules (symbol, tick_size, qty_step) · maintain (title, in_s, for_s) · cancel_maintenance
+    change_rules (symbol, tick_size, qty_step)
+    maintain (id, and fields of system/status) · announce (title, and type, description, start, end, url)
 
 and for one `account`
 
@@ -69,15 +70,17 @@ class Control:
                 self._market.set_mark(command["symbol"], command["price"])
             case "settle_funding":
                 self._market.settle_funding(command["symbol"], command["rate"])
-            case "list_as" | "delist" | "change_rules" | "cut_risk" | "maintain" | "cancel_maintenance":
+            case "list_as" | "delist" | "change_rules" | "cut_risk":
                 self._change_contract(command)
+            case "maintain" | "announce":
+                self._market.announce(command)
             case action if action in COMMANDS:
                 self._market.carry_out(command)
             case other:
                 raise ApiError(10001, f"unknown action {other!r}: expected inject, clear, list, trade, set_price, ...")
 
     def _change_contract(self, command: Mapping[str, Any]) -> None:
-        """What becomes of a contract, or of the exchange."""
+        """What becomes of a contract."""
         market, given = self._market, {name: value for name, value in command.items() if name != "action"}
         match command["action"]:
             case "list_as":
@@ -86,11 +89,7 @@ class Control:
                 market.delist(**given)
             case "change_rules":
                 market.change_rules(**given)
-            case "cut_risk":
+            case _:
                 market.cut_risk(
                     given["account"], given["symbol"], given["positionIdx"], reduce_only=given["reduce_only"]
                 )
-            case "maintain":
-                market.maintain(**given)
-            case _:
-                market.cancel_maintenance()

@@ -10,11 +10,9 @@ import orjson
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.engine.liquidation import Liquidation
 from gridbot.paper.faults.fault_injector import Faults
-from gridbot.paper.market.notices import Maintenance
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 from gridbot.paper.rows.candle_rows import INTERVALS
 from gridbot.paper.rows.market_rows import public_trade, ticker_row
-from gridbot.paper.rows.notice_rows import status_row
 from gridbot.paper.streams.book_topics import BOOK_DEPTHS, BookTopics
 from gridbot.paper.streams.connections import Connection, Hub
 from gridbot.paper.streams.frame_sender import FrameSender
@@ -109,11 +107,10 @@ class Publisher:
             row |= {"v": format(each.qty, "f"), "p": format(each.price, "f")}
             self._send_rows(f"allLiquidation.{each.symbol}", [row])
 
-    def maintenance_changed(self, maintenances: Sequence[Maintenance]) -> None:
+    def maintenance_changed(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Tell listeners of `system.status` what is announced, begins, ends or is called off."""
-        now_ms = self._now_ms()
-        rows = [status_row(each, now_ms) for each in maintenances]
-        self._sender.send(STATUS_TOPIC, orjson.dumps({"topic": STATUS_TOPIC, "ts": now_ms, "data": rows}))
+        frame = {"topic": STATUS_TOPIC, "ts": self._now_ms(), "data": rows}
+        self._sender.send(STATUS_TOPIC, orjson.dumps(frame))
 
     def restart(self) -> None:
         """Forget what was published."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ import requests
 from pybit.exceptions import InvalidRequestError
 
 from tests.paper.streams.test_streams import talk
-from tests.paper.support import Inbox, Venue, limit_order, manual_config, venue_of
+from tests.paper.support import Inbox, Venue, eventually, limit_order, manual_config, venue_of
 
 D = Decimal
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
@@ -190,29 +191,19 @@ def test_adl_takes_a_part_of_a_leg_without_an_order_and_money_is_kept(venue: Ven
     assert len(venue.server.exchange.accounts["bob"].executions) == 0
 
 
-def test_maintenance_is_announced_begins_ends_and_may_be_called_off(venue: Venue) -> None:
-    notices = venue.server.exchange.state.notices
-
-    def states() -> list[str]:
-        rows = requests.get(venue.url + "/v5/system/status", timeout=5).json()["result"]["list"]
-        return [row["state"] for row in rows]
-
+def test_maintenance_is_told_on_its_topic_as_it_goes_on(venue: Venue) -> None:
     subscribe: list[dict[str, Any]] = [{"op": "subscribe", "args": ["system.status"]}]
-    assert states() == []
-    control(venue, "maintain", title="upgrade", in_s=3600, for_s=600)
-    assert states() == ["scheduled"]
-    venue.call(notices.news, venue.server.now_ms())
-    control(venue, "cancel_maintenance")
-    (_, frame) = talk(venue.ws_url + "/v5/public/misc/status", subscribe, 2)  # the clock tells it within a second
-    assert (frame["topic"], [row["state"] for row in frame["data"]]) == ("system.status", ["canceled"])
-    control(venue, "maintain", title="now", in_s=0, for_s=600)
-    assert states() == ["ongoing", "canceled"]
-    (row,) = requests.get(venue.url + "/v5/system/status", {"state": "ongoing"}, timeout=5).json()["result"]["list"]
-    assert (row["title"], row["product"], row["serviceTypes"]) == ("now", [1], [1, 2, 3, 4, 5])
-    answer = requests.post(
-        venue.url + "/paper/control", json={"action": "maintain", "title": "x", "in_s": 1, "for_s": 0}, timeout=5
-    )
-    assert "expected an end after the begin" in answer.json()["retMsg"]
-    assert [each.state(row_end).value for each in notices.maintenances[:1] for row_end in (int(row["end"]),)] == [
-        "completed"
+    told: list[Any] = []
+    thread = threading.Thread(target=lambda: told.extend(talk(venue.ws_url + "/v5/public/misc/status", subscribe, 3)))
+    thread.start()
+    eventually(lambda: venue.server.hub.listeners("system.status"))
+    for state in ("scheduled", "ongoing"):
+        control(venue, "maintain", id="m-1", state=state, title="upgrade")
+    thread.join(10)
+    _, first, second = told
+    assert [(frame["topic"], frame["data"][0]["state"]) for frame in (first, second)] == [
+        ("system.status", "scheduled"),
+        ("system.status", "ongoing"),
     ]
+    (row,) = requests.get(venue.url + "/v5/system/status", {"state": "ongoing"}, timeout=5).json()["result"]["list"]
+    assert row == second["data"][0]
