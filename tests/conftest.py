@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-# Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise each of hundreds of
-# processes compiles the program again, and each worker of xdist all tests.
+# Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise hundreds of
+# processes compile the program again, each of them, and each worker of xdist all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

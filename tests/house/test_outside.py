@@ -167,7 +167,7 @@ def test_a_port_is_no_offence(module_of):
 
 @pytest.fixture
 def module_of(tmp_path, monkeypatch):
-    """Gives a module of the worker a source text. Its name is another in each test: what is known of a module is kept."""
+    """Gives a module of the worker a source text. Its name is another in each test: what is known of one is kept."""
 
     def make(source: str) -> str:
         path = tmp_path / "offender.py"
