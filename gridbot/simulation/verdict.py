@@ -20,7 +20,7 @@ from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.odd_answers import REALTIME
 from gridbot.simulation.run_checks import Finding
-from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch
+from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
@@ -42,6 +42,7 @@ SILENT_S = 5.0
 HOLDS = "holds.json"
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
 """What alerts begin with after which nothing is opened; the symbol follows."""
+NOTHING_TO_CLOSE = 110017
 ZERO = Decimal(0)
 
 
@@ -63,6 +64,8 @@ class Verdict:
         """What the last worker held for recorded."""
         self._reported_s = 0.0
         self._health = ""
+        self._said: list[str] = []
+        """Texts of the incidents in the newest report."""
         self._wants_since: float | None = None
         self._sent_s, self._alert_s = 0.0, -math.inf
         self._lanes, self._levels, self._incidents = LaneWatch(), LevelWatch(self.find), IncidentWatch(self.find)
@@ -86,7 +89,7 @@ class Verdict:
         """A worker's message to its supervisor."""
         stage = self._stage
         if message["type"] == "alert":
-            self._incidents.told(str(message["key"]), str(message["level"]), str(message["text"]))
+            self._incidents.told(str(message["key"]), str(message["level"]), str(message["text"]), stage.loop.now_s)
         match message["type"]:
             case "alert" if message["level"] == "info":
                 what, _, symbol = str(message["key"]).partition(".")
@@ -103,7 +106,8 @@ class Verdict:
             case "health":
                 stage.result.counts["reports"] += 1
                 self._health = message.get("health", "starting")
-                if message.get("incidents"):
+                self._said = [str(incident["text"]) for incident in message.get("incidents", ())]
+                if self._said:
                     self._alert_s = stage.loop.now_s
                 self._watch_standstill(life)
 
@@ -150,8 +154,9 @@ class Verdict:
     def _watch_standstill(self, life: Life) -> None:
         """Levels want orders, nothing has left or passed for a minute, and health or alerts say nothing."""
         now_s, orchestrator = self._stage.loop.now_s, life.orchestrator
-        for since_s, what in self._lanes.shut():
-            self._must_be_told(since_s, what)
+        for lane in self._lanes.shut():
+            self._must_be_told(lane.since_s, str(lane))
+            self._must_name_cover(lane)
         last_s, self._reported_s = self._reported_s, now_s
         if now_s - last_s > SILENT_S:
             self._wants_since = None  # it stood still itself
@@ -166,6 +171,19 @@ class Verdict:
         if now_s - max(self._wants_since, self._sent_s) <= STANDSTILL_S:
             return
         self._must_be_told(self._wants_since, f"nothing was sent for a minute though levels want orders: {why}")
+
+    def _must_name_cover(self, lane: ShutLane) -> None:
+        """Nothing can be closed where somebody else's order closes it all: which one, an incident has to say."""
+        if not lane.closes or lane.code != NOTHING_TO_CLOSE:
+            return
+        venue = self._stage.venue
+        covers = [
+            order.order_id
+            for order in venue.account.open_by_symbol.get(lane.symbol, {}).values()
+            if order.request.reduce_only and str(order.request.position_idx) == lane.leg and not venue.is_ours(order)
+        ]
+        if covers and not any(order_id in text for order_id in covers for text in self._said):
+            self.find("standstill-is-told", f"no incident names what covers the leg, such as {covers[0]}; {lane}")
 
     def _must_be_told(self, since_s: float, why: str) -> None:
         for silent, what in (

@@ -24,7 +24,9 @@ def test_a_lane_is_shut_when_every_create_of_it_was_refused_for_a_minute() -> No
         assert lanes.shut() == []
         lanes.answered(ROW, 110017, float(at_s))
         lanes.answered({**ROW, "reduceOnly": False}, 0, float(at_s))
-    assert [since_s for since_s, _ in lanes.shut()] == [0.0]
+    [shut] = lanes.shut()
+    assert (shut.since_s, shut.code) == (0.0, 110017)
+    assert str(shut).startswith("every close of ")
     lanes.answered(ROW, 0, 80.0)
     assert lanes.shut() == []
 
@@ -36,10 +38,10 @@ def test_a_lane_begins_anew_when_its_symbol_was_set_right_and_other_symbols_go_o
         lanes.answered({**ROW, "symbol": "OTHERUSDT"}, 110017, float(at_s))
     assert len(lanes.shut()) == 2
     lanes.forget(str(ROW["symbol"]))
-    assert [what.split()[3] for _, what in lanes.shut()] == ["OTHERUSDT"]
+    assert [lane.symbol for lane in lanes.shut()] == ["OTHERUSDT"]
     for at_s in range(90, 170, 15):
         lanes.answered(ROW, 110017, float(at_s))
-    assert [since_s for since_s, what in lanes.shut() if "OTHERUSDT" not in what] == [90.0]
+    assert [(lane.since_s, lane.code) for lane in lanes.shut() if lane.symbol != "OTHERUSDT"] == [(90.0, 110017)]
     lanes.forget()
     assert lanes.shut() == []
 
@@ -60,11 +62,22 @@ def test_an_incident_is_told_again_only_when_it_is_worse_or_has_ended() -> None:
     found: list[str] = []
     incidents = IncidentWatch(lambda name, text: found.append(name))
     for level in ("warning", "error", "info", "warning"):
-        incidents.told("cap.x", level, "")
+        incidents.told("halt.x", level, "", 1.0)
     incidents.forget()
-    incidents.told("cap.x", "warning", "")
+    incidents.told("halt.x", "warning", "", 1.0)
     assert found == []
-    incidents.told("cap.x", "warning", "")
+    incidents.told("halt.x", "warning", "", 1.0)
+    assert found == ["told-once"]
+
+
+def test_a_cap_that_comes_and_goes_is_told_once_a_minute_at_most() -> None:
+    found: list[str] = []
+    incidents = IncidentWatch(lambda name, text: found.append(name))
+    for at_s in (0.0, 60.0, 120.0):
+        incidents.told("cap.x", "warning", "", at_s)
+        incidents.told("cap.x", "info", "", at_s + 1.0)
+    assert found == []
+    incidents.told("cap.x", "warning", "", 179.0)
     assert found == ["told-once"]
 
 
