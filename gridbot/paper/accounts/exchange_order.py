@@ -154,7 +154,7 @@ class Order:
         return self.unfilled if self.is_open else ZERO
 
     def add_fill(self, qty: Decimal, value: Decimal, fee: Decimal, net: Decimal, now_ms: int) -> None:
-        """Count a fill of `value` USDT, which brought `net` by what it closed; the order closes when nothing is left."""
+        """Count a fill of `value` USDT that brought `net` by what it closed; the order ends when nothing is left."""
         self.cum_qty += qty
         self.cum_value += value
         self.cum_fee += fee
