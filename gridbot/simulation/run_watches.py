@@ -16,13 +16,14 @@ from typing import NamedTuple
 from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.network import Network
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.symbol_states import FREE
 
 __all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch", "ShutLane"]
 
 Find = Callable[[str, str], None]
 MINUTE_S = 60.0
 ROW_MOST_S = 90.0
-"""Between two refusals of one row; what comes later is another."""
+"""Between two refusals of one row; what comes later is another, and when none comes nothing is wanted any more."""
 ROW_LEAST = 5
 LEVEL_MOST = 12
 """Orders of one level in a minute: a quick market and its retries need fewer."""
@@ -61,16 +62,21 @@ class LaneWatch:
             since_s, count = now_s, 0
         self._rows[lane] = since_s, now_s, count + 1, code
 
-    def forget(self, symbol: str = "") -> None:
-        """What was refused of a symbol has ended in the worker's words; "": the worker that was refused is gone."""
-        self._rows = {lane: row for lane, row in self._rows.items() if symbol and lane[0] != symbol}
+    def ended(self, symbol: str, text: str) -> None:
+        """The worker says how its incident about refusals has ended: all lanes begin anew when it was set right."""
+        if text.endswith(FREE):
+            self._rows = {lane: row for lane, row in self._rows.items() if lane[0] != symbol}
 
-    def shut(self) -> list[ShutLane]:
-        """The lanes through which nothing has passed for a minute."""
+    def forget(self) -> None:
+        """The worker that was refused is gone."""
+        self._rows.clear()
+
+    def shut(self, now_s: float) -> list[ShutLane]:
+        """The lanes through which nothing has passed for a minute, though something is wanted."""
         return [
             ShutLane(since_s, *lane, code)
             for lane, (since_s, last_s, count, code) in self._rows.items()
-            if count >= ROW_LEAST and last_s - since_s > MINUTE_S
+            if count >= ROW_LEAST and last_s - since_s > MINUTE_S and now_s - last_s <= ROW_MOST_S
         ]
 
 

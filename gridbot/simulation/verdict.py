@@ -17,7 +17,6 @@ from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Orde
 from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.bounds import sizes, too_large
-from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.odd_answers import REALTIME
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane
@@ -59,7 +58,8 @@ class Verdict:
         self._paused: tuple[Life, int] | None = None
         """Who was paused, and the number of what it then kept of it."""
         self._resumed_ms = 0
-        self._waits_for_repair = False
+        self._unrepaired: dict[str, int] = {}
+        """Symbols whose money waits for an operator at rest, each with the time (ms) from which on it may be wrong."""
         self._recorded: OpenOrders | None = None
         """What the last worker held for recorded."""
         self._reported_s = 0.0
@@ -94,7 +94,7 @@ class Verdict:
             case "alert" if message["level"] == "info":
                 what, _, symbol = str(message["key"]).partition(".")
                 if what == "refused":
-                    self._lanes.forget(symbol)
+                    self._lanes.ended(symbol, str(message["text"]))
                 stage.trace.note(f"alert {message['key']} is over: {message['text']}")
             case "alert":
                 stage.result.counts["alerts"] += 1
@@ -154,7 +154,7 @@ class Verdict:
     def _watch_standstill(self, life: Life) -> None:
         """Levels want orders, nothing has left or passed for a minute, and health or alerts say nothing."""
         now_s, orchestrator = self._stage.loop.now_s, life.orchestrator
-        for lane in self._lanes.shut():
+        for lane in self._lanes.shut(now_s):
             self._must_be_told(lane.since_s, str(lane))
             self._must_name_cover(lane)
         last_s, self._reported_s = self._reported_s, now_s
@@ -324,9 +324,8 @@ class Verdict:
             ours[key] = ledger.leg(traders.get(symbol, ""), leg.direction, symbol)
         for text in run_checks.money_of_legs(theirs, ours):
             self.find("money", text)
-        if self._incidents.is_open("money") and self._moved_unseen():
-            self._waits_for_repair = True  # more than what is corrected unasked: an operator has to see it first
-            return
+        if self._incidents.is_open("money"):  # more than what is corrected unasked: an operator has to see it first
+            self._unrepaired = run_checks.moved_unseen(account.executions)
         shadows = {runner.strat_id for runner in orchestrator.runners.values() if runner.is_shadow}
         totals = [each for name, each in ledger.totals.items() if name not in shadows]
         sums = {
@@ -335,6 +334,8 @@ class Verdict:
             "funding": -sum((t.funding for t in totals), ZERO),
         }
         theirs_in_all = {"realised": account.realised, "fees": account.fees, "funding": account.funding}
+        if self._unrepaired:
+            theirs_in_all.pop("realised")
         for text in run_checks.money_of_totals(
             {**theirs_in_all, "balance": account.wallet},
             {**sums, "balance": orchestrator.context.funds.wallet_balance},
@@ -358,20 +359,14 @@ class Verdict:
         stage.result.counts["corrections"] += len(corrections)
         for text in run_checks.executions_once(account.executions, recorded):
             self.find("executions-once", text)
-        if not self._waits_for_repair:
-            for text in run_checks.money_by_execution(account.executions, recorded, corrections):
-                self.find("money", text)
+        for text in run_checks.money_by_execution(account.executions, recorded, corrections, self._unrepaired):
+            self.find("money", text)
         for text in run_checks.money_of_coins(account.executions, recorded):
             self.find("money", text)
         for text in run_checks.link_id_once([*account.open.values(), *account.closed.values()]):
             self.find("link-id-once", text)
         stage.result.counts["fills"] += sum(execution.exec_type == "Trade" for execution in account.executions)
         stage.result.counts["orders"] += len(account.open) + len(account.closed)
-
-    def _moved_unseen(self) -> bool:
-        """Whether the exchange has moved a leg by an execution that says nothing of the leg."""
-        strange = (fault for fault in self._stage.plan.faults if fault.kind is FaultKind.STRANGE_EXECUTION)
-        return any(fault.what.get("moves") == "yes" for fault in strange)
 
     def _comparable(self, segments: Iterable[bytes]) -> bytes:
         """The journal without the name of this run's directory; a line that had it lacks its checksum too."""
