@@ -83,7 +83,7 @@ class JournalSync:
                 self.error = f"fdatasync: {exc.strerror or exc}"
                 with self._wake:
                     self._retired = retired + self._retired  # those behind the one that failed
-            if stopping:
+            if stopping and not self._retired:
                 return
 
 
