@@ -21,7 +21,14 @@ from gridbot.paper.rows.row_numbers import exact, exact_text, plain_text
 __all__ = ["Entry", "entries", "kind_of", "row_in", "transaction_row"]
 
 Entry = ExecutionCells | Transfer
-KINDS = {"Trade": "TRADE", "Funding": "SETTLEMENT", "BustTrade": "LIQUIDATION"}
+KINDS = {
+    "Trade": "TRADE",
+    "Funding": "SETTLEMENT",
+    "BustTrade": "LIQUIDATION",
+    "AdlTrade": "ADL",
+    "ForwardSplitSettle": "FORWARD_SPLIT_SETTLE",
+    "ReverseSplitSettle": "REVERSE_SPLIT_SETTLE",
+}
 """Other executions are called by their own word, in capitals: `DELIVERY`."""
 
 
@@ -68,6 +75,7 @@ def _of_transfer(account: Account, entry: Transfer) -> dict[str, Any]:
         "transactionTime": str(entry.time_ms),
         "type": entry.kind,
         "transSubType": "",
+        "displayType": "",
         "currency": SETTLE_COIN,
         "change": exact(entry.change),
         "cashBalance": exact(entry.wallet),
@@ -90,6 +98,7 @@ def _of_execution(account: Account, entry: ExecutionCells) -> dict[str, Any]:
         "transactionTime": str(entry.time_ms),
         "type": kind_of(entry),
         "transSubType": "",
+        "displayType": "",
         "currency": SETTLE_COIN,
         "change": exact(Decimal(entry.realised) - cost),
         "cashBalance": exact_text(entry.wallet),
