@@ -87,9 +87,7 @@ class Crowd:
         ]
         return await asyncio.gather(*asked)
 
-    async def _ask(
-        self, client: aiohttp.ClientSession, path: str, query: str, account: PaperAccount
-    ) -> dict[str, Any]:
+    async def _ask(self, client: aiohttp.ClientSession, path: str, query: str, account: PaperAccount) -> dict[str, Any]:
         stamp = str(time.time_ns() // 1_000_000)
         headers = {
             "X-BAPI-API-KEY": account.api_key,
