@@ -229,6 +229,14 @@ class Verdict:
 
     # ------------------------------------------------------------------ at rest
 
+    def money_is_checked(self) -> bool:
+        """Whether the worker has the exchange's figure of every execution, or an operator has to look at them first."""
+        life = self._stage.life
+        if life is None or life.orchestrator is None or self._incidents.is_open("money"):
+            return True
+        newest_ms = max((each.time_ms for each in self._stage.venue.account.executions), default=0)
+        return life.orchestrator.context.ledger.checked_to >= newest_ms
+
     def at_rest(self) -> None:
         """Everything is quiet: all that has to agree, agrees."""
         life = self._stage.life
