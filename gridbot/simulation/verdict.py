@@ -197,11 +197,11 @@ class Verdict:
             known = orchestrator.context.funds, orchestrator.context.shadows.gate.state.funds
             for text in run_checks.shadow_is_fresh(known[0].known_s, known[1].known_s):
                 self.find("shadow-is-fresh", text)
-        if not life.is_quiet or stage.wires.under_way:
-            return
         streams = orchestrator.streams.health
         if not (streams.private.is_ready and streams.public.is_ready):
             stage.network.trouble_s = stage.loop.now_s
+        if not life.is_quiet or stage.wires.under_way:
+            return
         since_s = stage.network.trouble_s
         last_s = orchestrator.reconciler.last_s
         if last_s is None or last_s < since_s + SETTLED_S + PASS_S:
