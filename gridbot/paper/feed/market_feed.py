@@ -46,13 +46,19 @@ class MarketFeed:
 
     def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
         """Settle a funding of this rate now, out of turn."""
-        self._exchange.settle_funding(symbol, Decimal(rate), self._now_ms())
+        now_ms = self._now_ms()
+        self._exchange.markets[symbol].fundings.append((now_ms, Decimal(rate)))
+        self._exchange.settle_funding(symbol, Decimal(rate), now_ms)
         self._settle()
 
     def carry_out(self, command: Mapping[str, Any]) -> None:
         """Something of the exchange's own that no market makes (`paper/ledger/strange_executions.py`)."""
         self._exchange.strange.carry_out(command, self._now_ms())
         self._settle()
+
+    def announce(self, command: Mapping[str, Any]) -> None:
+        """Announce maintenance or news (`paper/market/announced.py`)."""
+        self._exchange.announced.carry_out(command, self._now_ms())
 
     def _settle(self) -> None:
         """Do at once what otherwise waits for the next turn of the clock."""
