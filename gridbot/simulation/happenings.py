@@ -132,7 +132,7 @@ def _tick_change(stage: Stage, fault: Fault) -> bool:
     tick_size = TICKS[symbol] * Decimal(str(fault.what["times"]))
     if tick_size == stage.venue.exchange.markets[symbol].instrument.tick_size:
         return False
-    stage.venue.exchange.change_tick_size(symbol, tick_size)
+    stage.venue.exchange.change_rules(symbol, tick_size=tick_size)
     return True
 
 
@@ -211,8 +211,8 @@ def _known_rows(stage: Stage, fault: Fault) -> bool:
 
 
 def _unlisted(stage: Stage, fault: Fault) -> bool:
-    if len(stage.symbols) < 2:
-        return False  # nothing would be left to trade
+    if fault.what["symbol"] not in stage.symbols:
+        return False
     stage.venue.odd.unlisted.add(str(fault.what["symbol"]))
     return True
 
