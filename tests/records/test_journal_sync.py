@@ -29,6 +29,7 @@ def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(tmp_path: Path, mo
     sync.stop()
     assert sync.synced_seq == 0
     answers.set()
+    sync._thread.join(30)
 
 
 def test_finished_segments_behind_one_that_cannot_be_synced_are_closed(
