@@ -73,9 +73,12 @@ def want_again(
     But when it fits no level, or its level has got another one meanwhile, it has to go: the cancel waits for
     another try.
     """
-    if _must_go(book, order):
-        order.cancel_tries = Tries(0, now_s, now_s + WAITS_S[-1])
-        return [RetryAt(RetryItem(order.key, is_cancel=True, tries=0, due_s=now_s + WAITS_S[-1], last_error=reason))]
+    if why := _must_go(book, order):
+        due_s = now_s + WAITS_S[-1]
+        waits = book.move(order, OrderState.PENDING_CANCEL, why)  # a look-up has found it open, its tries used up
+        order.cancelling, order.cancel_tries = False, Tries(0, now_s, due_s)
+        again = RetryItem(order.key, is_cancel=True, tries=0, due_s=due_s, last_error=reason)
+        return [*recorded(order, waits), RetryAt(again)]
     waited = _no_longer_waiting(order)
     book.withdraw(order, "")
     order.cancel_tries = NO_TRIES
