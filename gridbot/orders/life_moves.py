@@ -73,12 +73,12 @@ def want_again(
     But when it fits no level, or its level has got another one meanwhile, it has to go: the cancel waits for
     another try.
     """
-    if why := _must_go(book, order):
-        due_s = now_s + WAITS_S[-1]
-        waits = book.move(order, OrderState.PENDING_CANCEL, why)  # a look-up has found it open, its tries used up
-        order.cancelling, order.cancel_tries = False, Tries(0, now_s, due_s)
-        again = RetryItem(order.key, is_cancel=True, tries=0, due_s=due_s, last_error=reason)
-        return [*recorded(order, waits), RetryAt(again)]
+    if _must_go(book, order):
+        waiting = recorded(order, book.move(order, OrderState.PENDING_CANCEL, reason, ret_code=ret_code))
+        order.cancelling = False  # none is under way
+        order.cancel_tries = Tries(0, now_s, now_s + WAITS_S[-1])
+        item = RetryItem(order.key, is_cancel=True, tries=0, due_s=now_s + WAITS_S[-1], last_error=reason)
+        return [*waiting, RetryAt(item)]
     waited = _no_longer_waiting(order)
     book.withdraw(order, "")
     order.cancel_tries = NO_TRIES

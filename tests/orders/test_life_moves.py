@@ -90,15 +90,15 @@ def test_an_order_at_no_level_whose_withdrawal_failed_is_cancelled_again_later()
     assert bench.order.withdrawn
 
 
-def test_an_order_at_no_level_that_is_found_open_when_its_cancels_are_used_up_is_cancelled_again_later() -> None:
-    """It was withdrawn and open, and no cancel of it was ever sent again: it was filled (seed 1021 of ten minutes)."""
+def test_an_order_at_no_level_that_is_found_to_rest_after_all_tries_is_still_cancelled() -> None:
+    """Seed 1021: no answer to any cancel, each look-up found it open, and the last retry of its cancel did nothing."""
     bench = LifeBench().reach("open")
     order = bench.order
     order.price += Decimal("0.04")
-    bench.book.withdraw(order, OFF_TICK)
-    order.cancel_tries = Tries(MAX_TRIES, NOW_S, None)
+    bench.book.withdraw(order, "outside_grid")
+    order.cancel_tries = Tries(MAX_TRIES, NOW_S)
     assert names(cancel_again(bench.book, order, NOW_S)) == "[open>pending_cancel] RetryAt"
-    assert (order.cancelling, order.cancel_tries) == (False, Tries(0, NOW_S, NOW_S + 4))
+    assert (order.withdrawn, order.cancelling) == ("outside_grid", False)
     assert names(bench.take(bench.due(is_cancel=True))) == "SendCancel"
 
 
