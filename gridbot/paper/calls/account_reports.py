@@ -101,7 +101,7 @@ def symbol_info(exchange: Exchange, account: Account, params: Params, now_ms: in
     rows = [
         {
             "symbol": symbol,
-            "leverage": plain(state.valuation.leverage(account, symbol)),
+            "leverage": plain(state.valuation.leverage(account, symbol, leg.direction)),
             "side": "Sell",
             "positionIdx": leg.position_idx,
         }

@@ -24,14 +24,14 @@ def pre_check(exchange: Exchange, account: Account, params: Mapping[str, Any], n
     before = exchange.totals(account)
     ids = {"future_order_id": "", "future_order_link_id": request.order_link_id}
     try:
-        order, initial, maintenance = exchange.check(account, request, now_ms)
+        order, margin = exchange.check(account, request, now_ms)
     except ApiError as error:
         raise ApiError(error.code, error.message, extra=ids) from error
     after = {
-        "postImrE4": _e4(before.initial + initial, before.equity),
-        "postMmrE4": _e4(before.maintenance + maintenance, before.equity),
+        "postImrE4": _e4(before.initial + margin.initial, before.equity),
+        "postMmrE4": _e4(before.maintenance + margin.maintenance, before.equity),
     }
-    if initial > max(Decimal(0), before.available):
+    if margin.initial > max(Decimal(0), before.available):
         extra = {"post_imr_e4": after["postImrE4"], "post_mmr_e4": after["postMmrE4"]}
         raise ApiError(110007, "ab not enough for new order", extra=ids | extra)
     return {

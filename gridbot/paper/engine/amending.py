@@ -81,7 +81,8 @@ class Amending:
         old_qty, old_price, valuation = order.qty, order.price, self._state.valuation
         order.qty, order.price = qty, price
         margin = valuation.order_margin(account, order)
-        if margin > order.reserved and margin - order.reserved > valuation.totals(account).available:
+        more = margin.initial - order.reserved
+        if more > 0 and more > valuation.totals(account).available:
             order.qty, order.price = old_qty, old_price
             raise ApiError(110007, "ab not enough for new order")
         account.reserve(order, margin)

@@ -16,7 +16,7 @@ from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, TpslMode
 from gridbot.paper.market.instruments import Listing
-from gridbot.paper.rows.row_numbers import plain
+from gridbot.paper.rows.row_numbers import cut, plain
 
 __all__ = ["closed_pnl_row", "execution_row", "fast_execution_row", "order_row"]
 
@@ -30,6 +30,10 @@ NOT_USED: dict[str, Any] = dict.fromkeys(
     "",
 ) | {"smpGroup": 0, "rpiMatchedQty": "0"}
 """Fields of an order that are the same in every row, unless it brings stops along."""
+
+
+UNSET_ON_STREAM = {"tpslMode": "UNKNOWN", "tpLimitPrice": "0", "slLimitPrice": "0", "slippageTolerance": "0"}
+"""What the order topic writes where nothing is set; REST has empty texts (docs/bybit_streams.md 5.2)."""
 
 
 def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
@@ -74,6 +78,7 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
     if request.attached is not None:
         row |= _attached_fields(request.attached)
     if stream:
+        row |= {name: unset for name, unset in UNSET_ON_STREAM.items() if not row[name]}
         row["category"] = "linear"
         row["closedPnl"] = plain(order.closed_pnl)
         row["feeCurrency"] = ""
@@ -137,7 +142,7 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
         "execTime": str(execution.time_ms),
         "feeCurrency": "" if execution.exec_type == "Funding" else execution.fee_coin,
         "isMaker": execution.is_maker,
-        "feeRate": plain(execution.fee_rate),
+        "feeRate": cut(execution.fee_rate, 8),
         "tradeIv": "",
         "markIv": "",
         "markPrice": format(execution.mark_price, "f"),

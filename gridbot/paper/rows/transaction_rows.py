@@ -16,7 +16,7 @@ from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.bookings import Transfer
 from gridbot.paper.accounts.exchange_order import Execution
-from gridbot.paper.rows.row_numbers import exact
+from gridbot.paper.rows.row_numbers import cut, exact
 
 __all__ = ["entries", "kind_of", "row_in", "transaction_row"]
 
@@ -89,7 +89,7 @@ def transaction_row(account: Account, entry: Execution | Transfer) -> dict[str, 
         "fee": exact(Decimal(0) if funding or entry.fee_coin != SETTLE_COIN else entry.fee),
         "extraFees": exact(entry.tax) if entry.tax else "",
         "cashFlow": exact(entry.realised),
-        "feeRate": exact(entry.fee_rate),
+        "feeRate": cut(entry.fee_rate, 8),
         "tradeId": entry.exec_id,
         "orderId": entry.order_id if not funding else "",
         "orderLinkId": entry.order_link_id,
