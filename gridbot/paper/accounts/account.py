@@ -115,7 +115,7 @@ class Account:
         return leg
 
     def seq_of(self, leg: Leg) -> int:
-        """Sequence number of a leg's row: that of its last trade or of a later change of an order; -1 before a trade."""
+        """Sequence number of a leg's row: of its last trade, or of a later change of an order; -1 before a trade."""
         return leg.seq if leg.seq < 0 else max(leg.seq, self.order_seqs.get((leg.symbol, leg.position_idx), -1))
 
     def held(self, symbol: str) -> tuple[Leg | None, Leg | None]:

@@ -98,18 +98,28 @@ class Valuation:
         return LegState(leg.size, leg.entry, None, self.leverage(account, leg.symbol, leg.direction))
 
     def liquidation_price(self, account: Account, leg: Leg, figures: Totals) -> Decimal | None:
-        """In isolated margin the price of the leg, a whole tick towards its entry; in cross margin an estimate of when
-        the account's margin would be used up. None when the leg has none."""
-        market = self.markets[leg.symbol]
+        """In isolated margin the price of the leg; in cross margin an estimate of when the account's margin would be
+        used up. None when the leg has none."""
         if account.isolated:
-            price = isolated_liquidation(
-                leg.direction, self.state(account, leg), leg.extra, market.instrument.tiers
-            )
-            return _towards_entry(price, leg.direction, market)
+            return self._leg_liquidation(account, leg)
+        market = self.markets[leg.symbol]
         long, short = (NO_LEG if each is None else self.state(account, each) for each in account.held(leg.symbol))
         balance = MarginBalance(figures.equity, figures.maintenance)
         prices = liquidation_prices(long, short, market.mark, balance, market.instrument.tiers)
         return prices[0] if leg.direction is Direction.LONG else prices[1]
+
+    def _leg_liquidation(self, account: Account, leg: Leg) -> Decimal | None:
+        """In isolated margin, a whole tick towards the entry."""
+        market = self.markets[leg.symbol]
+        price = isolated_liquidation(leg.direction, self.state(account, leg), leg.extra, market.instrument.tiers)
+        return _towards_entry(price, leg.direction, market)
+
+    def is_due(self, account: Account, leg: Leg) -> bool:
+        """True when the mark price has reached a leg's liquidation price, in isolated margin."""
+        price, mark = self._leg_liquidation(account, leg), self.markets[leg.symbol].mark
+        if price is None:
+            return False
+        return mark <= price if leg.direction is Direction.LONG else mark >= price
 
     def bankruptcy_price(self, account: Account, leg: Leg) -> Decimal | None:
         """In isolated margin the price at which a leg's margin is gone, a whole tick towards its entry."""
@@ -175,8 +185,8 @@ class Valuation:
             long, short = (NO_MARGIN if leg is None else self.leg_margin(account, leg) for leg in legs)
             return long, short
         market = self.markets[symbol]
-        both = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
-        return pair_margins(*both, market.mark, market.instrument.tiers, self.fee(account))
+        one, other = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
+        return pair_margins(one, other, market.mark, market.instrument.tiers, self.fee(account))
 
 
 def _towards_entry(price: Decimal | None, direction: Direction, market: SymbolMarket) -> Decimal | None:

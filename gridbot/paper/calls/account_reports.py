@@ -46,6 +46,8 @@ TRADE_FIGURES = (
 def withdrawable(exchange: Exchange, account: Account) -> Decimal:
     """USDT that could leave the account: of the available balance what is no unrealised profit."""
     figures = exchange.totals(account)
+    if account.isolated:  # what a leg gains or loses belongs to the leg
+        return max(ZERO, figures.available)
     return max(ZERO, min(figures.available, figures.wallet + min(figures.unrealised, ZERO)))
 
 

@@ -21,6 +21,8 @@ def pre_check(exchange: Exchange, account: Account, params: Mapping[str, Any], n
     request = new_order(with_bbo_price(params, market), market.listing)
     if request.trigger is not None:
         raise ApiError(10001, "params error: conditional orders cannot be checked")
+    if account.isolated:
+        raise ApiError(10001, "params error: orders cannot be checked in isolated margin")
     before = exchange.totals(account)
     ids = {"future_order_id": "", "future_order_link_id": request.order_link_id}
     try:

@@ -39,8 +39,9 @@ class PublicTrade:
 class SymbolMarket:
     """Market state of one symbol. Prices are given in ticks where they decide, as Decimal where they are shown.
 
-    `depth` is the modelled book, `day` the figures of 24 hours; `mark_before` is the mark of one step ago. Candles are minutes: `candles` of the traded price,
-    `mark_candles`, `index_candles`, and `premium_candles` of what the last price is above the index, as a fraction.
+    `depth` is the modelled book, `day` the figures of 24 hours; `mark_before` is the mark of one step ago. Candles are
+    minutes: `candles` of the traded price, `mark_candles`, `index_candles`, and `premium_candles` of what the last
+    price is above the index, as a fraction.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
     account = exchange.accounts["a"]
     match step:
         case ("leverage", leverage):
-            exchange.positions.set_leverage(account, "LTCUSDT", test_money.D(leverage), now_ms)
+            exchange.positions.set_leverage(account, "LTCUSDT", *[test_money.D(leverage)] * 2, now_ms)
         case ("mode", hedge):
             exchange.positions.switch_mode(account, "LTCUSDT", hedge=hedge)
         case ("enter" | "leave" | "stop" | "trail" | "move", *_):
