@@ -1,4 +1,4 @@
-"""Margins and prices of legs in isolated margin: captured figures, the documented formulas, and what must always hold."""
+"""Margins and prices of legs in isolated margin: captured figures, documented formulas, and what must always hold."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def whole_tick(price: Decimal | None, tick: str) -> Decimal:
 
 
 def test_a_captured_short_in_a_unified_account() -> None:
-    """ccxt issue 20948, 2024-01: totalPositionIM 11.5640358, totalPositionMM 0.4702608. The initial margin was the same
-    a week before at another mark price: it goes by the entry. The only size that fits both: 57.63 USDT at 5x, 0.75 %."""
+    """ccxt issue 20948, 2024-01: totalPositionIM 11.5640358, totalPositionMM 0.4702608: 57.63 USDT at 5x, 0.75 %.
+
+    The initial margin was the same a week before at another mark price: it goes by the entry."""
     tiers = (RiskTier(d(200_000), d("0.0075"), d("0.01")),)
     entry = d("57.63")
     margin = isolated_margin(SHORT, leg("1", "57.63", "5"), entry, NO_EXTRA, tiers, TAKER)

@@ -33,7 +33,7 @@ NOT_USED: dict[str, Any] = dict.fromkeys(
 
 
 UNSET_ON_STREAM = {"tpslMode": "UNKNOWN", "tpLimitPrice": "0", "slLimitPrice": "0", "slippageTolerance": "0"}
-"""What the order topic writes where nothing is set; REST has empty texts (docs/bybit_streams.md 5.2)."""
+"""What the order topic writes where nothing is set; REST has empty texts (docs/bybit.md 2.7)."""
 
 
 def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def test_liquidation_prices_of_a_pair() -> None:
 
 
 def test_rates_are_cut_not_rounded() -> None:
-    """SOLUSDT, 2025-10-02: 4.6908371 / 11.48691986 = 0.408363 is 0.4083, 0.26041992 / 11.48691986 = 0.02267 is 0.0226."""
+    """SOLUSDT, 2025-10-02: 4.6908371 of 11.48691986 is 0.408363, shown as 0.4083; 0.26041992 is 0.022671: 0.0226."""
     figures = Totals(D("11.48511863"), D("0.00180123"), D("4.6908371"), D("0.26041992"), D(0), D(0), {})
     row = wallet_row(account_with(), figures)
     assert (row["accountIMRate"], row["accountMMRate"]) == ("0.4083", "0.0226")
