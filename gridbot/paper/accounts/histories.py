@@ -100,9 +100,8 @@ class ClosedOrders(Mapping[str, Order]):
 
     def of_link(self, link_id: str) -> Order | None:
         """The newest order with this link id."""
-        texts = self._rows.texts()
-        for place in self._links.newest_first(key_hash(link_id)):
-            order = _order(texts[place])
+        for place in self._links.newest_first(key_hash(link_id)):  # mostly none: each order that is placed asks
+            order = _order(self._rows.texts()[place])
             if order.link_id == link_id:
                 return order
         return None

@@ -111,7 +111,8 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
 
 
 def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    linear = is_linear(params)
+    """Bybit's table requires a category and its example has none; ccxt sends none and expects contracts."""
+    linear = is_linear(params, default="linear")
     symbols = sorted(exchange.markets) if linear else []
     if linear and text(params, "symbol"):
         symbols = [require_market(exchange, params).listing.symbol]

@@ -1,4 +1,4 @@
-"""One-minute klines as a source: each bar becomes trades along a stated path. Reads tables, otherwise pure.
+"""Klines as a source: each bar becomes trades along a stated path. Reads tables, otherwise pure.
 
 The path inside a bar: a rising bar (close >= open) goes open, low, high, close; a falling one open, high, low, close.
 Each of the three legs is walked in `STEPS` equal steps, evenly in time; the bar's volume is spread evenly over its
@@ -9,26 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from gridbot.core.vocabulary import Side
+from gridbot.paper.feed.file_layouts import PRICES, TIME_COLUMNS, seconds_of
 from gridbot.paper.market.synthetic import MarketTrade
 
-__all__ = ["STEPS", "Bar", "is_kline_header", "kline_trades", "parse_bar", "read_table"]
+__all__ = ["BAR_S", "STEPS", "Bar", "kline_trades", "parse_bar", "read_table"]
 
 STEPS = 5
 BAR_S = 60.0
-TIME_COLUMNS = ("start", "startTime", "date", "timestamp", "open_time", "time")
-PRICES = ("open", "high", "low", "close")
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One minute. `start_s` is UTC seconds, prices USDT, volume base coin."""
+    """`start_s` is UTC seconds, prices USDT, volume base coin."""
 
     start_s: float
     open: Decimal
@@ -38,40 +36,21 @@ class Bar:
     volume: Decimal
 
 
-def is_kline_header(header: Sequence[str]) -> bool:
-    return all(name in header for name in PRICES) and any(name in header for name in TIME_COLUMNS)
-
-
 def parse_bar(header: Sequence[str], row: Sequence[object]) -> Bar:
     """Raise ValueError when the row is not a valid bar."""
     fields = dict(zip(header, row, strict=True))
+    if "day" in fields:
+        fields["time"] = f"{fields['day']} {fields['clock']}"
     start = next(fields[name] for name in TIME_COLUMNS if name in fields)
     first, high, low, last = (Decimal(str(fields[name])) for name in PRICES)
     volume = Decimal(str(fields.get("volume", 0)))
     if not 0 < low <= min(first, last) <= max(first, last) <= high:
         raise ValueError("expected 0 < low <= open, close <= high")
-    return Bar(_seconds(start), first, high, low, last, volume)
+    return Bar(seconds_of(start), first, high, low, last, volume)
 
 
-def _seconds(value: object) -> float:
-    """UTC seconds of a date, an ISO text, or a number in s, ms, us or ns."""
-    if isinstance(value, datetime):
-        moment = value
-    else:
-        text = str(value)
-        try:
-            number = float(text)
-        except ValueError:
-            moment = datetime.fromisoformat(text)
-        else:
-            while number > 1e11:
-                number /= 1000
-            return number
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def kline_trades(symbol: str, bar: Bar) -> Iterator[tuple[float, MarketTrade]]:
-    """(seconds, trade) along the path of a bar; the trades lie within its minute."""
+def kline_trades(symbol: str, bar: Bar, span_s: float = BAR_S) -> Iterator[tuple[float, MarketTrade]]:
+    """(seconds, trade) along the path of a bar; the trades lie within its span."""
     rising = bar.close >= bar.open
     corners = (bar.open, bar.low, bar.high, bar.close) if rising else (bar.open, bar.high, bar.low, bar.close)
     prices = [bar.open]
@@ -82,7 +61,7 @@ def kline_trades(symbol: str, bar: Bar) -> Iterator[tuple[float, MarketTrade]]:
     for number, price in enumerate(prices):
         side = Side.BUY if price > before or (price == before and rising) else Side.SELL
         before = price
-        yield bar.start_s + BAR_S * number / len(prices), MarketTrade(symbol, side, price, size)
+        yield bar.start_s + span_s * number / len(prices), MarketTrade(symbol, side, price, size)
 
 
 def read_table(path: Path) -> tuple[list[str], Iterator[Sequence[object]]]:

@@ -46,7 +46,9 @@ class MarketFeed:
 
     def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
         """Settle a funding of this rate now, out of turn."""
-        self._exchange.settle_funding(symbol, Decimal(rate), self._now_ms())
+        now_ms = self._now_ms()
+        self._exchange.markets[symbol].fundings.append((now_ms, Decimal(rate)))
+        self._exchange.settle_funding(symbol, Decimal(rate), now_ms)
         self._settle()
 
     def carry_out(self, command: Mapping[str, Any]) -> None:

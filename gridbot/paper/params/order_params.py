@@ -28,7 +28,7 @@ __all__ = ["new_order", "with_bbo_price"]
 
 LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
 TIME_IN_FORCE = frozenset({"GTC", "IOC", "FOK", "PostOnly", "RPI"})
-SIDES = frozenset({"Buy", "Sell"})
+SIDES = {side.value: side for side in Side}
 ORDER_TYPES = frozenset({"Limit", "Market"})
 SMP_TYPES = frozenset({"None", "CancelMaker", "CancelTaker", "CancelBoth"})
 BBO_SIDES = frozenset({"Queue", "Counterparty"})
@@ -58,7 +58,7 @@ def _trigger(params: Mapping[str, Any], listing: Listing) -> Trigger | None:
 
 def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:
     """A create request; what needs the account or the market is checked by the exchange."""
-    side = Side(choice(params, "side", SIDES))
+    side = SIDES[choice(params, "side", SIDES)]
     order_type = choice(params, "orderType", ORDER_TYPES)
     time_in_force = choice(params, "timeInForce", TIME_IN_FORCE, "IOC" if order_type == "Market" else "GTC")
     market = order_type == "Market"

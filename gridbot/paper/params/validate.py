@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -118,7 +118,7 @@ def order_price(params: Mapping[str, Any], listing: Listing, name: str = "price"
     return price.quantize(instrument.tick_size)
 
 
-def choice(params: Mapping[str, Any], name: str, allowed: frozenset[str], default: str = "") -> str:
+def choice(params: Mapping[str, Any], name: str, allowed: Container[str], default: str = "") -> str:
     value = text(params, name) or default
     if value not in allowed:
         raise ApiError(10001, f"params error: {name} invalid")

@@ -171,17 +171,17 @@ class ExchangeFile:
     def write_changes(self) -> bool:
         """Write what changed, and what the disk did not take before; False when it refuses, see `error`."""
         frames = self._backlog
-        if self.notes:
-            first = self._number + 1
-            bodies = self.notes.take(first)
-            if not frames:
-                self._waiting_first = first
-            self._number += len(bodies)
-            for body in bodies:
+        first = self._number + 1
+        if not frames:
+            self._waiting_first = first
+        placed = self.notes.placed(first)
+        if placed is not None:
+            self._number = first
+            frames += frame(placed)
+        else:
+            for body in self.notes.take(first):
+                self._number += 1
                 frames += frame(body)
-        return not frames or self._append(frames)
-
-    def _append(self, frames: bytes) -> bool:
         while frames:
             try:
                 if self._segment is None:
@@ -249,8 +249,8 @@ def _read_whole(content: bytes, kept: KeptState) -> tuple[int, int]:
         raise ValueError("it is no state file of an exchange, or damaged")
     records = [orjson.loads(body) for body in bodies]
     head, first, end = records[0], records[1], records[-1]
-    if first.get("version") not in (3, VERSION) or end.get("end") != len(records) - 2:
-        raise ValueError(f"expected a whole state of version 3 or {VERSION}, got {first.get('version')!r}")
+    if first.get("version") not in (3, 4, VERSION) or end.get("end") != len(records) - 2:
+        raise ValueError(f"expected a whole state of version 3 to {VERSION}, got {first.get('version')!r}")
     for record in records[1:-1]:
         kept.apply(record)
     return int(head["through"]), int(first["version"])

@@ -5,8 +5,10 @@ to, whatever the program computes today, and a state file is nothing but a short
 
     {"n": newest number given, "m": {symbol: [sequence, next funding]}, "a": {account: part}}
     part: money, settings, orders (open), closed, legs, executions, transfers, closed_pnl; each where it changed
+    {"n": newest number given, "o": account and plain limit order that was placed, in a turn without any other change}
 
 Rows are lists of cells (`row_cells`); up to version 3 they were objects with named fields, which are still read.
+Version 5 has "o".
 
 Prices are not kept: they come from the market source. Orders that rest go to the end of their queues.
 """
@@ -137,6 +139,12 @@ class KeptState:
                 self.accounts.setdefault(name, KeptAccount()).apply(part)
             else:
                 self.strangers.append((name, part))
+        if "o" in record:
+            name, order = ORDERS.placed_row(record["o"])
+            if name in self.known:
+                self.accounts.setdefault(name, KeptAccount()).open[order.order_id] = order
+            else:
+                self.strangers.append((name, {"orders": [ORDERS.cells(order)]}))
 
     def apply_version_2(self, document: Mapping[str, Any]) -> None:
         """Take over a whole state file of the version before the journal."""

@@ -11,7 +11,6 @@ import orjson
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.changes import AccountChanges
-from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.packed_rows import Texts
 from gridbot.paper.accounts.row_cells import CLOSED_PNL, LEGS, ORDERS, TRANSFERS
@@ -20,7 +19,7 @@ from gridbot.paper.storage.kept_state import MONEY
 
 __all__ = ["VERSION", "ChangeNotes", "WholeState"]
 
-VERSION = 4
+VERSION = 5
 ROWS_PER_RECORD = 200
 MOST_ROWS = 4000  # of a record of changes; a row has less than 1 kB, a frame holds 16 MB
 SEQUENCE_BLOCK = 1_000_000
@@ -79,11 +78,9 @@ class ChangeNotes:
                 self._markets_moved = True
 
     def take(self, number: int) -> list[bytes]:
-        """Records of what changed, from number `number` on: one, or several of whole accounts when it is very much."""
-        if len(self._dirty) == 1 and not self._markets_moved:
-            [(name, changes)] = self._dirty.items()
-            if not changes.is_more:
-                return [self._orders_only(number, name, changes.orders)]
+        """Records of what changed, from number `number` on: none, one, or several of whole accounts when it is much."""
+        if not self:
+            return []
         accounts, last = self._exchange.accounts, self._ids.last
         parts: dict[str, Any] = {}
         record: dict[str, Any] = {"i": number, "n": last, "a": parts}
@@ -106,13 +103,26 @@ class ChangeNotes:
         self._number, self._markets_moved = last, False
         return bodies
 
-    def _orders_only(self, number: int, name: str, orders: dict[str, Order]) -> bytes:
-        """What most turns are that answer a request: one account has new orders, or amended ones."""
-        self._number = self._ids.last
-        part = {"orders": [ORDERS.cells(order) for order in orders.values()]}
+    def placed(self, number: int) -> bytes | None:
+        """The record, if all that changed is one plain order that was placed; None says nothing, and changes nothing.
+
+        It is what most turns are that answer a request. All in one piece, since that request waits for it.
+        """
+        dirty = self._dirty
+        if len(dirty) != 1 or self._markets_moved:
+            return None
+        [(name, changes)] = dirty.items()
+        orders = changes.orders
+        if changes.is_more or len(orders) != 1:
+            return None
+        [order] = orders.values()
+        cells = ORDERS.placed(name, order)
+        if cells is None:
+            return None
+        self._number = last = self._ids.last
         orders.clear()
-        self._dirty.clear()
-        return orjson.dumps({"i": number, "n": self._number, "a": {name: part}}, default=str)
+        dirty.clear()
+        return orjson.dumps({"i": number, "n": last, "o": cells})
 
 
 def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:

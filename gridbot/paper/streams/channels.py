@@ -24,8 +24,12 @@ from gridbot.paper.streams.trade_channel import TradeChannel
 
 __all__ = ["CHANNELS", "Channels"]
 
+LINEAR_PATH = "/v5/public/linear"
 CHANNELS = {
-    "/v5/public/linear": ChannelKind.PUBLIC,
+    LINEAR_PATH: ChannelKind.PUBLIC,
+    "/v5/public/spot": ChannelKind.PUBLIC,  # these three have no symbol, so no topic: a client connects and hears so
+    "/v5/public/inverse": ChannelKind.PUBLIC,
+    "/v5/public/option": ChannelKind.PUBLIC,
     "/v5/public/misc/status": ChannelKind.PUBLIC,
     "/v5/private": ChannelKind.PRIVATE,
     "/v5/trade": ChannelKind.TRADE,
@@ -78,6 +82,7 @@ class Channels:
         if transport is None:
             return socket
         connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp, transport)
+        connection.lists_symbols = request.path == LINEAR_PATH
         connection.max_idle_s = _max_active_s(request.query.get("max_active_time", ""))
         self._hub.add(connection)
         try:
@@ -229,7 +234,7 @@ class Channels:
     def _exists(self, connection: Connection, topic: str) -> bool:
         if connection.kind is ChannelKind.PRIVATE:
             return topic in PRIVATE_TOPICS
-        return topic == STATUS_TOPIC or self._publisher.topic_exists(topic)
+        return topic == STATUS_TOPIC or (connection.lists_symbols and self._publisher.topic_exists(topic))
 
 
 def _max_active_s(text: str) -> float:

@@ -53,6 +53,7 @@ class Connection:
         self.account: Account | None = None
         self.topics: set[str] = set()
         self.muted = False
+        self.lists_symbols = True
         self.max_idle_s = 600.0
         self._loop = asyncio.get_running_loop()
         self._stamp = stamp

@@ -73,6 +73,42 @@ def test_an_order_is_written_as_the_plain_way_writes_it(order: Order) -> None:
     assert orjson.dumps(ORDERS.cells(order), default=str) == orjson.dumps(plain, default=str)
 
 
+plain = st.builds(NewOrder, *(VALUES[kind] for kind in ("str", "Side", "Decimal", "Decimal", "int")), st.just("GTC"))
+
+
+@given(plain, VALUES["bool"], amounts, st.integers(0, 10**13), VALUES["OrderStatus"], amounts)
+def test_a_plain_order_that_was_placed_comes_back_whole(
+    asked: NewOrder, closing: bool, last: Decimal, now_ms: int, status: OrderStatus, reserved: Decimal
+) -> None:
+    assert asked.price is not None
+    order = Order(7, "id", asked, asked.qty, asked.price, closing, last, now_ms, now_ms, status, reserved)
+    cells = ORDERS.placed("alice", order)
+    assert ORDERS.placed_row(orjson.loads(orjson.dumps(cells))) == ("alice", order)
+
+
+@given(orders)
+def test_of_any_order_only_a_plain_one_is_told_by_fewer_cells(order: Order) -> None:
+    cells = ORDERS.placed("alice", order)
+    if cells is not None:
+        assert ORDERS.placed_row(orjson.loads(orjson.dumps(cells))) == ("alice", order)
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        *({"qty": Decimal("0.2")}, {"price": Decimal(5)}, {"updated_ms": 2}, {"cum_qty": Decimal(1)}),
+        *({"request": NewOrder("BTCUSDT", Side.BUY, Decimal(1), None, 1)}, {"sibling_id": "other"}),
+        {"request": NewOrder("BTCUSDT", Side.BUY, Decimal(1), Decimal(6), 1, close_on_trigger=True)},
+    ],
+)
+def test_an_order_that_is_more_than_placed_needs_all_its_cells(differs: dict[str, Any]) -> None:
+    request = differs.pop("request", NewOrder("BTCUSDT", Side.BUY, Decimal("0.1"), Decimal(6), 1))
+    order = Order(7, "id", request, request.qty, request.price or Decimal(6), False, Decimal(5), 1, 1)
+    for name, value in differs.items():
+        setattr(order, name, value)
+    assert ORDERS.placed("alice", order) is None
+
+
 @pytest.mark.parametrize("form", [form for form, _ in ROWS])
 def test_too_few_cells_are_refused(form: CellFormat[Any]) -> None:
     with pytest.raises(ValueError, match="expected"):

@@ -1,10 +1,9 @@
-"""A second client that we did not write: ccxt loads markets, trades and watches on the paper exchange."""
+"""ccxt on the paper exchange, one question a test; the whole of it in one go is tests/clients."""
 
 from __future__ import annotations
 
-import asyncio
 import decimal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import ccxt
@@ -192,40 +191,3 @@ def test_further_public_data(venue: Venue, client: Any) -> None:
     assert client.fetch_index_ohlcv(SYMBOL)[0][4] == 60100.0
     assert client.fetch_open_interest_history(SYMBOL, "1h")[0]["openInterestAmount"] > 0
     assert client.fetch_funding_rate(SYMBOL)["fundingRate"] == 0.0001
-
-
-async def first(watch: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-    return await asyncio.wait_for(watch(*args), 10)
-
-
-def test_streams_of_the_pro_classes(venue: Venue) -> None:
-    import ccxt.pro
-
-    async def run() -> None:
-        client = ccxt.pro.bybit(options(venue))
-        try:
-            await client.load_markets()
-            await client.set_position_mode(True, SYMBOL)
-            ticker = await first(client.watch_ticker, SYMBOL)
-            assert ticker["last"] == 60000.0
-            book = await first(client.watch_order_book, SYMBOL)
-            assert book["bids"][0][0] < book["asks"][0][0]
-            orders = asyncio.create_task(first(client.watch_orders, SYMBOL))
-            fills = asyncio.create_task(first(client.watch_my_trades, SYMBOL))
-            trades = asyncio.create_task(first(client.watch_trades, SYMBOL))
-            account = venue.server.exchange.accounts["alice"]
-            while account.listening != {"order", "execution"} or not venue.server.hub.listeners("publicTrade.BTCUSDT"):
-                await asyncio.sleep(0.01)
-            flags = {"hedged": True, "postOnly": True, "clientOrderId": "pro-1"}
-            placed = await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, 59900, flags)
-            assert (await orders)[0]["clientOrderId"] == "pro-1"
-            tickers = asyncio.create_task(first(client.watch_ticker, SYMBOL))
-            await asyncio.to_thread(venue.trade, "BTCUSDT", "59800.00", "1.0", "Sell")
-            fill = (await fills)[0]
-            assert (fill["order"], fill["amount"], fill["takerOrMaker"]) == (placed["id"], 0.01, "maker")
-            assert (await trades)[0]["price"] == 59800.0
-            assert (await tickers)["last"] == 59800.0
-        finally:
-            await client.close()
-
-    asyncio.run(run())

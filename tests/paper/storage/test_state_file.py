@@ -77,7 +77,7 @@ CONTENTS = [
     orjson.dumps({"version": 99}),
     orjson.dumps({"version": 2}),
     b"[]",
-    frame(b'{"through":0}') + frame(b'{"version":5,"n":0}') + frame(b'{"end":1}'),
+    frame(b'{"through":0}') + frame(b'{"version":6,"n":0}') + frame(b'{"end":1}'),
     frame(b'{"through":0}') + frame(b'{"version":3,"n":0,"run_id":"a"}'),
 ]
 
@@ -150,22 +150,24 @@ def test_a_file_of_the_version_before_the_journal_still_opens(tmp_path: Path) ->
             assert venue.http().get_positions(**LINEAR)["result"]["list"][0]["size"] == "0.006"
 
 
-def test_a_file_of_version_3_and_its_journal_still_open(tmp_path: Path) -> None:
-    """Written by commit e4b845c, which named the fields of each row: all kinds of rows in the file or behind it."""
+@pytest.mark.parametrize(("commit", "first", "more"), [("e4b845c", 7, ()), ("c43457c", 17, ("later", "newest"))])
+def test_a_file_of_an_earlier_version_and_its_journal_still_open(
+    tmp_path: Path, commit: str, first: int, more: tuple[str, ...]
+) -> None:
+    """Version 3 named the fields of each row; version 4 came of it, with an amended order and another one behind it."""
     path = tmp_path / "state.json"
-    path.write_bytes((HERE / "state-e4b845c.json").read_bytes())
+    path.write_bytes((HERE / f"state-{commit}.json").read_bytes())
     (tmp_path / "state.json.journal").mkdir()
-    segment = segment_path(tmp_path / "state.json.journal", 7)
-    segment.write_bytes((HERE / "state-e4b845c.journal").read_bytes())
+    segment = segment_path(tmp_path / "state.json.journal", first)
+    segment.write_bytes((HERE / f"state-{commit}.journal").read_bytes())
     written = [orjson.loads(body) for body in split(segment.read_bytes(), complete=True)[0]]
-    money = [record["a"]["alice"]["money"] for record in written if "money" in record["a"].get("alice", {})][-1]
     states = []
     for _ in range(2):  # the second finds it in the present version
         with venue_of(manual_config(state_file=path)) as venue:
             account = venue.server.exchange.accounts["alice"]
-            assert str(account.wallet) == money[1]
+            assert str(account.wallet) == "10003.78320000"
             assert {order.link_id or order.request.create_type: order.status for order in account.open.values()} == {
-                **dict.fromkeys(("resting", "attached"), "New"),
+                **dict.fromkeys(("resting", "attached", *more), "New"),
                 **dict.fromkeys(("waits", "CreateByTakeProfit", "CreateByStopLoss"), "Untriggered"),
                 "CreateByTrailingStop": "Untriggered",
             }
@@ -174,7 +176,7 @@ def test_a_file_of_version_3_and_its_journal_still_open(tmp_path: Path) -> None:
             assert venue.server.exchange.state.ids.last == written[-1]["n"]
             states.append(dump_state(venue.server.exchange))
     assert states[0] == states[1]
-    assert b'"version":4' in path.read_bytes()
+    assert b'"version":5' in path.read_bytes()
 
 
 def test_an_account_that_is_not_configured_for_a_while_keeps_what_it_has(tmp_path: Path) -> None:

@@ -144,6 +144,15 @@ def test_topics_without_messages_are_accepted(venue: Venue) -> None:
     socket.exit()
 
 
+@pytest.mark.parametrize("category", ["spot", "inverse", "option"])
+def test_other_categories_have_channels_without_topics(venue: Venue, category: str) -> None:
+    """A client that watches all categories connects to each; without the channel it tried again for ever."""
+    asked: list[dict[str, Any]] = [{"op": "subscribe", "args": ["tickers.BTCUSDT"]}, {"op": "ping"}]
+    refused, pong = talk(f"{venue.ws_url}/v5/public/{category}", asked, 2)
+    assert (refused["success"], refused["ret_msg"]) == (False, "error:handler not found,topic:tickers.BTCUSDT")
+    assert pong["ret_msg"] == "pong"
+
+
 def test_a_request_does_not_mix_a_topic_with_its_categorised_one(venue: Venue) -> None:
     socket = venue.websocket("private", ALICE)
     eventually(lambda: any(each.account for each in venue.server.hub.connections))
