@@ -56,6 +56,8 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "room": 0.0,
     "terms": 0.0,
     "reduce_only": 0.0,
+    "maintenance": 0.0,
+    "announced": 0.0,
     "stale_price": 0.0,
     # Comes and goes: the next time soon after is the same incident.
     "cap": 60.0,

@@ -23,6 +23,7 @@ from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent,
 from gridbot.core.instrument import Instrument
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.listing import Listing
+from gridbot.exchange.notices import Notices
 from gridbot.exchange.requests import (
     AccountInfo,
     ApiKeyInfo,
@@ -96,6 +97,9 @@ class ExchangeQueries(Protocol):
 
     async def instrument(self, symbol: str) -> Instrument:
         """Trading rules and risk tiers of a symbol."""
+
+    async def notices(self) -> Notices:
+        """Maintenance and announcements of the exchange."""
 
     async def open_orders(self, symbol: str | None = None) -> Listing[OrderUpdateEvent]:
         """All open orders of a symbol, or of the account."""

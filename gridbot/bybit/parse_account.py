@@ -9,8 +9,10 @@ from gridbot.bybit.parse_costs import costs_of
 from gridbot.bybit.raw_fields import (
     FieldError,
     Row,
+    amount_or_zero,
     decimal_or_none,
     int_or_none,
+    need_amount,
     need_decimal,
     need_text,
     or_zero,
@@ -41,9 +43,9 @@ def parse_order(row: Row) -> OrderUpdateEvent:
         side=side_of(row),
         direction=Direction.from_position_idx(index) if index in (1, 2) else None,
         price=or_zero(row, "price"),  # market orders have none
-        qty=need_decimal(row, "qty"),
+        qty=need_amount(row, "qty"),
         status=order_status,
-        cum_exec_qty=or_zero(row, "cumExecQty"),
+        cum_exec_qty=amount_or_zero(row, "cumExecQty"),
         leaves_qty=or_zero(row, "leavesQty"),
         avg_price=positive_or_none(row, "avgPrice"),
         reduce_only=row.get("reduceOnly") is True,
@@ -59,13 +61,17 @@ def parse_order(row: Row) -> OrderUpdateEvent:
 def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
     """A row of execution/list or the `execution` topic, of any execType.
 
-    Rows that move no leg may lack side, price and quantity: dividends and settlements are not documented.
+    Rows that move no leg may lack side, price and quantity: dividends and settlements are not documented. A trade is
+    refused without its fee and what is left of its order: an empty text would say that it was free, and complete.
     """
     word = text_of(row, "execType")
-    exec_type, costs = ExecType(word), costs_of(row)
-    trades = exec_type.moves_legs
-    number = need_decimal if trades else or_zero
-    qty, closed = number(row, "execQty"), or_zero(row, "closedSize")
+    exec_type = ExecType(word)
+    trades, is_fill = exec_type.moves_legs, exec_type is ExecType.TRADE
+    costs = costs_of(row, always_told=exec_type in _WITH_FEE)
+    number = need_amount if trades else or_zero
+    qty, closed = number(row, "execQty"), (amount_or_zero if trades else or_zero)(row, "closedSize")
+    if trades and closed > qty:
+        raise FieldError(f"expected a closedSize of at most execQty {qty}, got {closed}")
     return ExecutionEvent(
         symbol=need_text(row, "symbol"),
         exec_id=need_text(row, "execId"),
@@ -74,7 +80,7 @@ def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
         side=side_of(row) if trades or text_of(row, "side") in _SIDES else Side.BUY,
         price=number(row, "execPrice"),
         qty=qty,
-        leaves_qty=or_zero(row, "leavesQty"),
+        leaves_qty=(need_amount if is_fill else or_zero)(row, "leavesQty"),
         fee=costs.fee,
         closed_size=closed or qty if exec_type.only_closes else closed,
         exec_type=exec_type,
@@ -173,6 +179,8 @@ def parse_transaction(row: Row) -> Transaction:
 
 
 _SIDES = frozenset(Side)
+_WITH_FEE = frozenset({ExecType.TRADE, ExecType.FUNDING})
+"""Types of which each captured row has an `execFee`; with a funding it is all that it is about."""
 
 
 def _seq(row: Row) -> int:

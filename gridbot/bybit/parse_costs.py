@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from gridbot.bybit.raw_fields import Row, decimal_or_none, or_zero, text_of
+from gridbot.bybit.raw_fields import Row, decimal_or_none, need_decimal, text_of
 from gridbot.core.vocabulary import SETTLE_COIN
 
 __all__ = ["Costs", "costs_of"]
@@ -32,13 +32,15 @@ class Costs(NamedTuple):
     other: tuple[tuple[str, Decimal], ...] = ()
 
 
-def costs_of(row: Row) -> Costs:
+def costs_of(row: Row, *, always_told: bool = False) -> Costs:
     """Of a row of execution/list or the `execution` topic.
 
-    What cannot be read of `extraFees` is left out: the transaction log brings the difference, and a fill must not be
-    lost for a tax.
+    `always_told`: the type of the row always has a fee, so that an empty one is as unreadable as one that is no number
+    (FieldError). What cannot be read of `extraFees` is left out: the transaction log brings the difference, and a fill
+    must not be lost for a tax.
     """
-    own, currency = or_zero(row, "execFee"), text_of(row, "feeCurrency") or SETTLE_COIN
+    is_silent = not always_told and row.get("execFee") in ("", None)
+    own, currency = ZERO if is_silent else need_decimal(row, "execFee"), text_of(row, "feeCurrency") or SETTLE_COIN
     extra = row.get("extraFees")
     if not extra and currency == SETTLE_COIN:  # nearly always
         return Costs(own, currency)

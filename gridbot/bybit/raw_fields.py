@@ -17,8 +17,10 @@ __all__ = [
     "FieldError",
     "Row",
     "RowProblem",
+    "amount_or_zero",
     "decimal_or_none",
     "int_or_none",
+    "need_amount",
     "need_decimal",
     "need_text",
     "object_of",
@@ -107,6 +109,19 @@ def need_decimal(row: Row, field: str) -> Decimal:
     if value is None:
         raise FieldError(f"expected a number in {field}, got {row.get(field)!r:.40}")
     return value
+
+
+def need_amount(row: Row, field: str) -> Decimal:
+    """A required number that is not negative: a size or a price. FieldError without."""
+    value = need_decimal(row, field)
+    if value < 0:
+        raise FieldError(f"expected no negative number in {field}, got {row.get(field)!r:.40}")
+    return value
+
+
+def amount_or_zero(row: Row, field: str) -> Decimal:
+    """A size; zero when there is none. FieldError for a text that is no number, and for a negative one."""
+    return need_amount(row, field) if row.get(field) not in ("", None) else ZERO
 
 
 def or_zero(row: Row, field: str) -> Decimal:

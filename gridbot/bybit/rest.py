@@ -12,13 +12,15 @@ from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.pace import Pace
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
-from gridbot.bybit.raw_fields import decimal_or_none, int_or_none
+from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
+from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows
 from gridbot.bybit.session import server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
+from gridbot.exchange.notices import Notices
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
 from gridbot.rolling_limit import RollingLimit
 
@@ -33,6 +35,9 @@ LOG_PAGES = 400
 TRANSACTIONS_PER_S = 20
 """Of the 25 requests for the transaction log that Bybit allows."""
 HEDGE_MODE = 3
+LOCALE = "en-US"
+ANNOUNCEMENTS = 50
+"""Newest ones that are read: those of one or two days."""
 OTHER_STATUSES = ("PreLaunch", "PendingOpen", "Settling", "Delivering", "Closed")
 """What an instrument may be besides Trading, each to be asked for by its name."""
 
@@ -76,6 +81,17 @@ class BybitRest(Calls):
         except ValueError as error:
             unreadable = Unreadable(symbol, f"unreadable instrument: {error}")
             raise UnreadableRows(str(unreadable), unreadable) from None
+
+    async def notices(self) -> Notices:
+        """Maintenance of the exchange, and its newest announcements. A row that cannot be read is left out.
+
+        The demo environment may lack them.
+        """
+        rows = rows_of(await self._call("system/status"), "system/status")
+        maintenance, _ = parse_rows(parse_maintenance, rows)
+        envelope = await self._call("announcements/index", locale=LOCALE, limit=ANNOUNCEMENTS)
+        announcements, _ = parse_rows(parse_announcement, rows_of(envelope, "announcements/index"))
+        return Notices(tuple(maintenance), tuple(announcements))
 
     async def tickers(self, symbol: str) -> TickerEvent:
         """The newest ticker of a symbol."""

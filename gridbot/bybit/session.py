@@ -57,6 +57,8 @@ METHODS = {
     "order/history": "get_order_history",
     "execution/list": "get_executions",
     "user/query-api": "get_api_key_information",
+    "system/status": "get_system_status",
+    "announcements/index": "get_announcement",
 }
 
 

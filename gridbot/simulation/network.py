@@ -16,6 +16,8 @@ BASE_S = (0.002, 0.012)
 """One way, on a good line."""
 SLOW_CHANCE = 0.02
 SLOW_S = 0.3
+NOTICES = frozenset({"/v5/system/status", "/v5/announcements/index"})
+"""Requests that no fault is about, with draws of their own: what happens to all others is as it was without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Network:
         self._loop = loop
         self._start_s = loop.time()
         self._draw = random.Random(f"network:{plan.seed}")
+        self._draw_notices = random.Random(f"notices:{plan.seed}")
         self._lasting = [fault for fault in plan.faults if fault.for_s > 0]
         self._own = {fault.number: random.Random(f"fault:{plan.seed}:{fault.number}") for fault in plan.faults}
         self.struck: Counter[FaultKind] = Counter()
@@ -60,9 +63,7 @@ class Network:
 
     def latency(self) -> float:
         """Seconds one way."""
-        draw = self._draw
-        seconds = draw.uniform(*BASE_S)
-        return seconds + draw.random() * SLOW_S if draw.random() < SLOW_CHANCE else seconds
+        return _latency(self._draw)
 
     def jitter(self) -> float:
         """A number from 0 to 1, for back-offs."""
@@ -76,6 +77,8 @@ class Network:
 
     def request(self, path: str) -> RequestFate:
         """What becomes of a request to a path."""
+        if path in NOTICES:
+            return RequestFate(_latency(self._draw_notices), _latency(self._draw_notices))
         there_s, back_s = self.latency(), self.latency()
         for fault in self.on(*REQUEST_KINDS):
             what = fault.what
@@ -146,3 +149,8 @@ REQUEST_KINDS = (
     FaultKind.NO_CREATES,
     FaultKind.BAN,
 )
+
+
+def _latency(draw: random.Random) -> float:
+    seconds = draw.uniform(*BASE_S)
+    return seconds + draw.random() * SLOW_S if draw.random() < SLOW_CHANCE else seconds

@@ -190,7 +190,7 @@ def _book_all_as_trades() -> AbstractContextManager[Any]:
 
 def _take_each_fee_for_usdt() -> AbstractContextManager[Any]:
     """And leave taxes out."""
-    return patch.object(parse_account, "costs_of", lambda row: Costs(or_zero(row, "execFee"), SETTLE_COIN))
+    return patch.object(parse_account, "costs_of", lambda row, **_: Costs(or_zero(row, "execFee"), SETTLE_COIN))
 
 
 def _pause_for_nothing() -> AbstractContextManager[Any]:

@@ -56,6 +56,7 @@ class _Line:
     def __init__(self, wires: Wires, kind: ChannelKind, socket: SocketLink) -> None:
         self.kind = kind
         self.conn_id = f"sim-{next(wires.numbers)}"
+        self.category = "linear"
         self.account: Account | None = None
         self.topics: set[str] = set()
         self.muted = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gridbot.incidents import Name, Standing
 from gridbot.records.recorder import Recorder
@@ -19,7 +19,8 @@ __all__ = ["AccountRecords"]
 class AccountRecords:
     """Called once a second and after an operator's command.
 
-    `runners` are all strategies by symbol, `refused` those that could not start.
+    `runners` are all strategies by symbol, `refused` those that could not start; `announced` are the incidents of what
+    the exchange announces.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class AccountRecords:
         context: WorkerContext,
         runners: Mapping[str, StrategyRunner],
         refused: Sequence[RefusedStrategy] = (),
+        announced: Callable[[], dict[Name, Standing]] = dict,
     ) -> None:
         self._recorder = recorder
         self._context = context
         self._runners = runners
         self._refused = refused
+        self._announced = announced
         self._obstacles = ObstacleWatch()
         self._journal_error = ""
         self.standstill = Standstill()
@@ -56,7 +59,7 @@ class AccountRecords:
             now_s=now_s,
             refused=self._refused,
         )
-        context.alert.look(found | self._standstill(found, now_s))
+        context.alert.look(found | self._announced() | self._standstill(found, now_s))
         for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
             self._recorder.record(change)
 

@@ -150,6 +150,7 @@ class Assembly:
             strategies=self._strategies,
             begin_anew=self._begin_anew,
             refused=prepared.refused,
+            user_id=prepared.user_id,
         )
         runners = [
             self._runner(strategy, prepared.symbols[strategy.symbol], context)

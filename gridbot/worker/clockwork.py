@@ -6,6 +6,7 @@ One broken part does not stop the clock. Each is reported once per cause (`Fault
     fresh wallet, sending         an alert
     one order's retry             its strategy is halted
     the state of a symbol         its strategy is halted
+    the exchange's announcements  an alert
     missing executions            an alert; the periodic comparison pages them
     choosing the jobs             an alert; the wishes stay
     one job                       an alert; of a symbol: its strategy is halted (`Jobs`)
@@ -79,6 +80,8 @@ class Clockwork:
                 context.gate.stream_alive(now_s)
         with contained("the states of the symbols"):
             self._states.look()
+        with contained("the exchange's announcements"):
+            self._readings.notices.look()
         with contained("the retries that are due"):
             self._retry(now_s)
         with contained("sending what waits"):
@@ -106,7 +109,8 @@ class Clockwork:
             again = self._readings.again()
         requests = self._context.requests
         kept = self._context.ledger.legs.kept
-        second = Second(requests.wishes, self._jobs.running, again, kept, self._states.watched)
+        is_maintained = self._readings.notices.is_maintained
+        second = Second(requests.wishes, self._jobs.running, again, kept, self._states.watched, is_maintained)
         symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:

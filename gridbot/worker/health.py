@@ -188,6 +188,7 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     banned = context.executor.ip_banned_until_s
     if banned is not None and now_s < banned:
         reasons.append(f"the exchange bans this address for {banned - now_s:.0f} s more (403)")
+    reasons.extend(orchestrator.notices.reasons)
     reasons.extend(orchestrator.streams.problems())
     lag_s = orchestrator.clockwork.loop_lag_s
     if lag_s > LAG_DEGRADED_S:

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 from gridbot import background
 from gridbot.config.account_models import AccountConfig, StrategyConfig
@@ -32,6 +33,7 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
+from gridbot.worker.notice_watch import NoticeWatch
 from gridbot.worker.readings import Readings
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.router import Router
@@ -49,6 +51,8 @@ OFFER_S = 0.05
 GUARD_S = 0.5
 CHECKPOINT_S = 10.0
 SETTLE_S = 5.0
+NOTICES_WITHIN_S = 60
+"""The exchange's announcements are read first within this time of a start, by each account at another moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class Parts:
     begin_anew: Callable[[str], None]
     """Asks for another start of this worker, with the reason."""
     refused: tuple[RefusedStrategy, ...] = ()
+    user_id: str = ""
+    """The exchange's number of the account; "" where it does not tell."""
 
 
 class Orchestrator:
@@ -85,7 +91,9 @@ class Orchestrator:
         """All strategies that trade by symbol; `live` has those with orders on the exchange."""
         self.live = {runner.symbol: runner for runner in runners if not runner.is_shadow}
         self.streams = parts.open_streams(list(self.runners), self._wake)
-        self.records = AccountRecords(parts.recorder, context, self.runners, parts.refused)
+        self.notices = _notice_watch(parts, self.runners)
+        announced = self.notices.standing
+        self.records = AccountRecords(parts.recorder, context, self.runners, parts.refused, announced)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,
@@ -105,6 +113,7 @@ class Orchestrator:
                 order_sync_s=settings.order_sync_interval,
                 position_check_s=settings.position_check_interval,
                 wallet_s=settings.wallet_cache_interval,
+                notices_after_s=crc32(context.name.encode()) % NOTICES_WITHIN_S,
             ),
             jobs=self._jobs,
             records=self.records,
@@ -203,7 +212,7 @@ class Orchestrator:
             begin_anew=parts.begin_anew,
         )
         shadows = {symbol: runner.shadow for symbol, runner in self.runners.items() if runner.shadow is not None}
-        return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults)
+        return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults, self.notices)
 
     def _wake(self) -> None:
         if self._routing:
@@ -235,3 +244,11 @@ class Orchestrator:
             failure = task.exception() if task.done() and not task.cancelled() else None
             if failure is not None:
                 raise failure
+
+
+def _notice_watch(parts: Parts, runners: Mapping[str, StrategyRunner]) -> NoticeWatch:
+    """For the symbols that are traded and those that are waited for."""
+    symbols = {symbol: runner.strat_id for symbol, runner in runners.items()}
+    waiting = {each.symbol: each.strat_id for each in parts.refused if each.waits}
+    environment = parts.config.environment
+    return NoticeWatch(parts.queries, parts.context, symbols | waiting, environment=environment, user_id=parts.user_id)

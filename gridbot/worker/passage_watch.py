@@ -24,6 +24,7 @@ class PassageWatch:
         self._state = Passage()
         self.terms: dict[str, str] = {}
         """What is wrong with the exchange's terms, by symbol, as they were read last; changed by `terms_read`."""
+        self._announced = ""
 
     def answered(self, order: TrackedOrder, result: OrderResult) -> None:
         """A create request was answered."""
@@ -41,6 +42,10 @@ class PassageWatch:
         """The exchange's terms were read; `text` says what is wrong with them, empty for nothing."""
         self.terms[symbol] = text
 
+    def announced(self, text: str) -> None:
+        """What the exchange does to itself now, which may be why; empty for nothing."""
+        self._announced = text
+
     def repaired(self, strategy: str) -> None:
         """What the exchange refused the strategy's orders for was set right."""
         self._state, _ = step(self._state, Repaired(strategy), self._clock.monotonic_s())
@@ -52,7 +57,7 @@ class PassageWatch:
             self._state,
             strategy,
             self._clock.monotonic_s(),
-            hints=[terms] if terms else (),
+            hints=[hint for hint in (terms, self._announced) if hint],
             covers=covers_of(book),
         )
 

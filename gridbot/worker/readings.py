@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Mapping
 
 from gridbot.worker.faults import Faults
 from gridbot.worker.money_watch import MoneyWatch
+from gridbot.worker.notice_watch import NoticeWatch
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.schedule import Job, JobKind
 from gridbot.worker.shadow_side import ShadowSide
@@ -24,12 +25,14 @@ class Readings:
         terms: Terms,
         shadows: Mapping[str, ShadowSide],
         faults: Faults,
+        notices: NoticeWatch,
     ) -> None:
         self._reconciler = reconciler
         self._money = money
         self._terms = terms
         self._shadows = shadows
         self._faults = faults
+        self.notices = notices
 
     def again(self) -> str:
         """Why another comparison with the exchange is needed (`Reconciler.again`)."""
@@ -52,6 +55,8 @@ class Readings:
                 return self._reconciler.wallet()
             case JobKind.MONEY:
                 return self._money.check()
+            case JobKind.NOTICES:
+                return self.notices.read()
 
     async def _reconcile(self, reason: str) -> None:
         for symbol, shadow in self._shadows.items():

@@ -15,6 +15,7 @@
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
     money              asked for; each 300 s; with more than 500 executions 60 s  10 s
+    notices            each 300 s, each 60 s around a maintenance of the exchange 10 s
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
 one is not repeated sooner (incident L59). Until then the wish stays: nothing that was asked for is dropped, and a wish
@@ -45,6 +46,8 @@ TERMS_MIN_S = 30.0
 MONEY_S = 300.0
 """How often what is recorded is compared with the exchange's transaction log."""
 MONEY_MIN_S = 60.0
+NOTICES_S = 300.0
+"""How often the exchange's announcements are read, by each account for itself."""
 UNCHECKED_MOST = 500
 """With more executions that are not compared it is compared sooner: they and the checkpoint have to stay small."""
 
@@ -72,6 +75,7 @@ class JobKind(StrEnum):
     CLOCK = "clock"
     WALLET = "wallet"
     MONEY = "money"
+    NOTICES = "notices"
 
 
 APART_S: Mapping[JobKind, float] = {
@@ -81,6 +85,7 @@ APART_S: Mapping[JobKind, float] = {
     JobKind.CLOCK: CLOCK_S,
     JobKind.WALLET: REFRESH_MIN_S,
     JobKind.MONEY: REFRESH_MIN_S,
+    JobKind.NOTICES: REFRESH_MIN_S,
 }
 """Seconds between two starts of a job."""
 
@@ -109,11 +114,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Seconds between periodic readings; 0 switches one off."""
+    """Seconds between periodic readings; 0 switches one off.
+
+    `notices_after_s`: when the announcements are read first, so that the accounts of one address do it one by one.
+    """
 
     order_sync_s: float
     position_check_s: float
     wallet_s: float
+    notices_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,7 @@ class Wishes:
     clock: bool = False
     terms: frozenset[str] = frozenset()
     money: bool = False
+    notices: bool = False
 
     def __or__(self, other: Wishes) -> Wishes:
         """Both; of two reasons for a reconcile the one of the left side stays."""
@@ -136,6 +146,7 @@ class Wishes:
             self.clock or other.clock,
             self.terms | other.terms,
             self.money or other.money,
+            self.notices or other.notices,
         )
 
     def without(self, jobs: Sequence[Job]) -> Wishes:
@@ -148,6 +159,7 @@ class Wishes:
             self.clock and JobKind.CLOCK not in kinds,
             self.terms - {job.symbol for job in jobs if job.kind is JobKind.TERMS},
             self.money and JobKind.MONEY not in kinds,
+            self.notices and JobKind.NOTICES not in kinds,
         )
 
     def jobs(self) -> list[Job]:
@@ -157,7 +169,8 @@ class Wishes:
         jobs += [Job(JobKind.TERMS, symbol) for symbol in sorted(self.terms)]
         jobs += [Job(JobKind.CLOCK)] if self.clock else []
         jobs += [Job(JobKind.WALLET)] if self.wallet else []
-        return jobs + ([Job(JobKind.MONEY)] if self.money else [])
+        jobs += [Job(JobKind.MONEY)] if self.money else []
+        return jobs + ([Job(JobKind.NOTICES)] if self.notices else [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +179,7 @@ class Second:
 
     `again` is why a reconcile has to be repeated until it succeeds; "" for none. `unchecked`: how many executions are
     kept until they are compared with the exchange's log. `watched` are symbols that are not in order.
+    `is_maintained`: a maintenance of the exchange is under way or begins soon.
     """
 
     wishes: Wishes
@@ -173,6 +187,7 @@ class Second:
     again: str
     unchecked: int = 0
     watched: frozenset[str] = frozenset()
+    is_maintained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +211,7 @@ def step(
         return due
 
     last_s.setdefault("terms_check", now_s)  # the start has just read them
+    last_s.setdefault("notices_check", now_s - NOTICES_S + intervals.notices_after_s)
     again = event.again if event.again and begins("again", REFRESH_MIN_S) else ""
     periodic = begins("order_sync", intervals.order_sync_s)
     terms = frozenset(symbols) if begins("terms_check", TERMS_S) else frozenset()
@@ -208,6 +224,7 @@ def step(
         begins("clock_check", CLOCK_S),
         terms,
         begins("money_check", MONEY_MIN_S if event.unchecked > UNCHECKED_MOST else MONEY_S),
+        begins("notices_check", WATCHED_S if event.is_maintained else NOTICES_S),
     )
     jobs = [
         job

@@ -80,6 +80,8 @@ class Prepared:
 
     symbols: Mapping[str, PreparedSymbol]
     refused: tuple[RefusedStrategy, ...] = ()
+    user_id: str = ""
+    """The exchange's number of the account; "" where it does not tell."""
 
 
 class StartRefused(Exception):
@@ -113,7 +115,7 @@ async def prepare_account(
     ahead = now_ms - await queries.server_time_ms()
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
-    await _check_key(queries, account)
+    user_id = await _check_key(queries, account)
     await _check_account(queries)
     symbols, refused = {}, []
     for strategy in strategies:
@@ -130,7 +132,7 @@ async def prepare_account(
             refused.append(RefusedStrategy(strategy.strat_id, strategy.symbol, reason, strategy.shadow_mode))
     if refused and not symbols and not any(each.waits for each in refused):
         raise StartRefused("; ".join(f"{each.strat_id}: {each.reason}" for each in refused))
-    return Prepared(symbols, tuple(refused))
+    return Prepared(symbols, tuple(refused), user_id)
 
 
 def is_of_symbol(error: ExchangeError) -> bool:
@@ -138,13 +140,14 @@ def is_of_symbol(error: ExchangeError) -> bool:
     return isinstance(error, UnreadableRows) or error.kind in OF_SYMBOL
 
 
-async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:
+async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> str:
+    """Returns the exchange's number of the account; "" where it does not tell."""
     try:
         key = await queries.api_key_info()
     except ExchangeError as error:
         if account.environment is Environment.DEMO and error.kind is not ErrorKind.AUTH:
             log.info("the demo environment has no information about keys (%s); continuing", error)
-            return
+            return ""
         raise
     if key.read_only:
         raise StartRefused(
@@ -164,6 +167,7 @@ async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> None:
         log.warning(
             "the key may withdraw money; a trading bot does not need that: create a key without this permission"
         )
+    return key.user_id
 
 
 async def _check_account(queries: ExchangeQueries) -> None:

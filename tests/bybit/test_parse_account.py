@@ -198,6 +198,49 @@ def test_a_trade_without_a_side_is_a_problem():
     assert "expected side Buy or Sell" in str(problems[0])
 
 
+@pytest.mark.parametrize("field", ["execFee", "leavesQty", "execQty", "execPrice"])
+@pytest.mark.parametrize("value", ["", None, "n/a"])
+def test_a_trade_without_its_figures_is_a_problem_not_a_free_or_finished_one(field: str, value: str | None):
+    """An unreadable execFee was a fee of zero, an unreadable leavesQty said that the order was complete."""
+    good, problems = parse_rows(parse_execution, [execution_row() | {field: value}], id_field="execId")
+    assert good == []
+    assert str(problems[0]) == f"row 0 (BTCUSDT e1): expected a number in {field}, got {value!r}"
+
+
+@pytest.mark.parametrize("kind", ["Trade", "BlockTrade", "AdlTrade", "Delivery"])
+@pytest.mark.parametrize("changes", [{"execQty": "-0.004"}, {"execPrice": "-1"}, {"closedSize": "-0.1"}])
+def test_a_negative_size_or_price_is_a_problem(kind: str, changes: dict[str, str]):
+    """A Trade of -0.004 was booked, as one that made the leg smaller."""
+    [field] = changes
+    _, problems = parse_rows(parse_execution, [execution_row(execType=kind, **changes)])
+    assert f"expected no negative number in {field}" in str(problems[0])
+
+
+def test_a_trade_cannot_close_more_than_it_traded():
+    _, problems = parse_rows(parse_execution, [execution_row(closedSize="0.005")])
+    assert "expected a closedSize of at most execQty 0.004" in str(problems[0])
+
+
+@pytest.mark.parametrize("kind", ["Funding", "Trade"])
+def test_what_always_has_a_fee_is_a_problem_without(kind: str):
+    _, problems = parse_rows(parse_execution, [execution_row(execType=kind, execFee="")])
+    assert "expected a number in execFee" in str(problems[0])
+
+
+@pytest.mark.parametrize("kind", ["AdlTrade", "MovePosition", "Dividend"])
+def test_other_rows_may_have_no_fee_but_no_text_instead_of_one(kind: str):
+    assert parse_execution(execution_row(execType=kind, execFee="")).fee == 0
+    _, problems = parse_rows(parse_execution, [execution_row(execType=kind, execFee="free")])
+    assert "expected a number in execFee, got 'free'" in str(problems[0])
+
+
+@pytest.mark.parametrize("changes", [{"qty": "-1"}, {"cumExecQty": "-1"}, {"cumExecQty": "some"}])
+def test_an_order_of_a_negative_or_unreadable_size_is_a_problem(changes: dict[str, str]):
+    assert parse_order(order_row(cumExecQty="")).cum_exec_qty == 0
+    good, problems = parse_rows(parse_order, [order_row(**changes)])
+    assert (good, len(problems)) == ([], 1)
+
+
 def test_position_rows_of_rest_and_stream_are_the_same_event():
     rest = parse_position(position_row(1, size="0.10", avgPrice="60000.5", side="Buy"))
     row = position_row(1, size="0.10", entryPrice="60000.5", side="Buy")

@@ -18,6 +18,8 @@ EXECUTION = {
     "side": "Buy",
     "execPrice": "1",
     "execQty": "2",
+    "leavesQty": "0",
+    "execFee": "0.001",
 }
 POSITION = {"symbol": "BTCUSDT", "positionIdx": 1, "size": "0", "side": ""}
 WALLET = {"coin": [{"coin": "USDT", "walletBalance": "5"}]}

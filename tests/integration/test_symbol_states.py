@@ -195,3 +195,43 @@ def test_leverage_set_by_hand_is_set_again_and_told(tmp_path: Path) -> None:
         await bench.until(lambda: bench.alerts("set_again.BTCUSDT", "warning"), "the alert")
 
     play(settings(tmp_path, {**BTC, "leverage": 5}), part)
+
+
+def announce(paper: PaperThread, action: str, **more: Any) -> None:
+    paper.call(lambda: paper.server.market.announce({"action": action, **more}))
+
+
+async def read_notices(bench: WorkerBench) -> None:
+    """As its job does it, without the minutes between two of them."""
+    await bench.assembly.orchestrator.clockwork._readings.of(Job(JobKind.NOTICES))
+
+
+def test_announcements_of_the_exchange_are_told_and_what_they_are_about_is_read_again(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+
+    def report(bench: WorkerBench) -> dict[str, Any]:
+        return account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                announce(paper, "maintain", id="m1", title="engine", state="ongoing", end="1999999999000")
+                await read_notices(bench)
+                [reason] = report(bench)["reasons"]
+                assert reason == "maintenance of the exchange until 2033-05-18 03:33 UTC: engine"
+                await bench.until(lambda: ("error", "maintenance.m1", reason) in bench.alerts, "the alert")
+                announce(paper, "maintain", id="m1", state="completed")
+                before = bench.assembly.orchestrator.reconciler.last_s
+                await read_notices(bench)
+                assert report(bench)["reasons"] == []
+                await bench.until(lambda: bench.assembly.orchestrator.reconciler.last_s != before, "all read again")
+                # The announcement leads to a reading of the terms, and that to the date.
+                list_as(paper, delivery_ms=paper.server.now_ms() + 2 * DAY_MS)
+                announce(paper, "announce", title="Delisting of BTCUSDT Perpetual Contract")
+                await read_notices(bench)
+                await bench.until(lambda: "delists on" in shown(bench, "btc")["reason"], "the date")
+                await bench.until(lambda: told(bench) == ["warning"], "the alert with the date")
+                assert [key for _, key, _ in bench.alerts].count("announced.BTCUSDT") == 1
+
+    asyncio.run(run())

@@ -9,6 +9,7 @@ from decimal import Decimal
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.listing import Listing, Unreadable
+from gridbot.exchange.notices import Notices
 from gridbot.exchange.requests import Transaction
 from gridbot.orders.order import TrackedOrder
 from gridbot.worker.reconciler import Reconciler
@@ -43,6 +44,10 @@ class FakeQueries:
         failures = self.failures.get(what)
         if failures:
             raise failures.pop(0)
+
+    async def notices(self) -> Notices:
+        self._note("notices")
+        return Notices()
 
     async def executions(self, start_ms: int) -> Listing[ExecutionEvent]:
         self.asked_from.append(start_ms)

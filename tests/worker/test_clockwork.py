@@ -51,6 +51,21 @@ class Asked:
         self.done.append("money")
 
 
+@dataclass
+class Announcements:
+    """As much of a `NoticeWatch` as the clockwork asks."""
+
+    done: list[str]
+    is_maintained: bool = False
+    looked: int = 0
+
+    async def read(self) -> None:
+        self.done.append("notices")
+
+    def look(self) -> None:
+        self.looked += 1
+
+
 class Kept:
     """As much of `AccountRecords` as the clockwork calls."""
 
@@ -72,6 +87,7 @@ class Bench:
         self.account = account or AccountBench()
         self.account.start()
         self.asked = Asked()
+        self.notices = Announcements(self.asked.done)
         self.kept = Kept()
         self.private_alive = True
         self.readings = Readings(
@@ -80,6 +96,7 @@ class Bench:
             self.asked,  # type: ignore[arg-type]
             {} if self.account.runner.shadow is None else {"BTCUSDT": self.account.runner.shadow},
             self.account.context.faults,
+            self.notices,  # type: ignore[arg-type]
         )
         self.clockwork = Clockwork(
             self.account.context,
@@ -103,7 +120,8 @@ class Bench:
 
 async def test_everything_is_read_in_the_first_second_and_then_at_its_interval() -> None:
     bench = Bench()
-    assert await bench.second() == ["reconcile: periodic", "positions of BTCUSDT", "clock", "wallet", "money"]
+    first = ["reconcile: periodic", "positions of BTCUSDT", "clock", "wallet", "money", "notices"]
+    assert await bench.second() == first
     later = [set(await bench.second()) for _ in range(60)]
     assert {n: read for n, read in enumerate(later, 1) if read} == {
         20: {"wallet"},

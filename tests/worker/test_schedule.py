@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,11 +38,12 @@ class Seconds:
         self.state = ScheduleState()
         self.requests = RefreshRequests()
         self.running: set[str] = set()
+        self.is_maintained = False
 
     def all_jobs(self, now_s: float, *, again: str = "", unchecked: int = 0) -> list[Job]:
         self.state, jobs = step(
             self.state,
-            Second(self.requests.wishes, self.running, again, unchecked),
+            Second(self.requests.wishes, self.running, again, unchecked, is_maintained=self.is_maintained),
             now_s,
             intervals=self.intervals,
             symbols=self.symbols,
@@ -51,8 +54,8 @@ class Seconds:
         return jobs
 
     def jobs(self, now_s: float, *, again: str = "") -> set[Job]:
-        """What is due, without the exchange's clock and log, which are always due at first."""
-        always = (JobKind.CLOCK, JobKind.MONEY)
+        """What is due, without the exchange's clock, log and announcements, which are always due at first."""
+        always = (JobKind.CLOCK, JobKind.MONEY, JobKind.NOTICES)
         return {job for job in self.all_jobs(now_s, again=again) if job.kind not in always}
 
 
@@ -67,7 +70,7 @@ def test_what_never_ran_is_due_whatever_the_clock_says(now_s: float) -> None:
 def test_every_periodic_job_runs_in_the_first_second_of_a_machine() -> None:
     """incident L36: on a clock that has just started, too."""
     jobs = Seconds(ALL, ("BTCUSDT",)).all_jobs(START_S)
-    kinds = [JobKind.RECONCILE, JobKind.POSITIONS, JobKind.CLOCK, JobKind.WALLET, JobKind.MONEY]
+    kinds = [JobKind.RECONCILE, JobKind.POSITIONS, JobKind.CLOCK, JobKind.WALLET, JobKind.MONEY, JobKind.NOTICES]
     assert [job.kind for job in jobs] == kinds
     assert jobs[0].subject == "periodic"
 
@@ -125,6 +128,20 @@ def test_many_executions_that_are_not_compared_are_compared_each_minute() -> Non
     assert money not in seconds.all_jobs(MONEY_MIN_S - 1, unchecked=UNCHECKED_MOST + 1)
     assert money in seconds.all_jobs(MONEY_MIN_S, unchecked=UNCHECKED_MOST + 1)
     assert money not in seconds.all_jobs(2 * MONEY_MIN_S)
+
+
+@pytest.mark.parametrize("after_s", [0, 17])
+def test_announcements_are_read_every_five_minutes_by_each_account_at_another_second(after_s: int) -> None:
+    second = Seconds(replace(NONE, notices_after_s=after_s))
+    starts = [now_s for now_s in range(700) if Job(JobKind.NOTICES) in second.all_jobs(float(now_s))]
+    assert starts == [after_s, after_s + 300, after_s + 600]
+
+
+def test_around_a_maintenance_announcements_are_read_each_minute() -> None:
+    second = Seconds()
+    second.is_maintained = True
+    starts = [now_s for now_s in range(130) if Job(JobKind.NOTICES) in second.all_jobs(float(now_s))]
+    assert starts == [0, 60, 120]
 
 
 def test_requests_are_bundled_until_their_time_has_come() -> None:
@@ -189,11 +206,11 @@ def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) ->
 def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
     second = Seconds(ALL, ("BTCUSDT",))
     second.all_jobs(START_S)
-    second.running = {"reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "wallet", "clock", "money"}
+    names = ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "clock", "wallet", "money", "notices"]
+    second.running = set(names)
     assert second.all_jobs(START_S + CLOCK_S) == []
     second.running = set()
     jobs = second.all_jobs(START_S + CLOCK_S + 1)
-    names = ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "clock", "wallet", "money"]
     assert [job.name for job in jobs] == names
     assert second.all_jobs(START_S + CLOCK_S + 2) == []
 

@@ -16,6 +16,7 @@ from gridbot.worker.schedule import (
     APART_S,
     CLOCK_S,
     MONEY_S,
+    NOTICES_S,
     REFRESH_MIN_S,
     TERMS_S,
     Intervals,
@@ -121,6 +122,7 @@ class Seconds(RuleBasedStateMachine):
                         ("clock_check", CLOCK_S),
                         ("terms_check", TERMS_S),
                         ("money_check", MONEY_S),
+                        ("notices_check", NOTICES_S),
                         ("again", REFRESH_MIN_S if again else 0.0),
                     )
                 ),
@@ -139,7 +141,7 @@ class Seconds(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert len(self.state.last_s) <= 7 + 4 + 2 * len(SYMBOLS)
+        assert len(self.state.last_s) <= 8 + 5 + 2 * len(SYMBOLS)
 
     def teardown(self) -> None:
         """Once every job ends, everything that was asked for is served within its time apart."""

@@ -38,6 +38,7 @@ __all__ = [
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
+ACCOUNT_PAGE = 200
 MARGIN_MODES = frozenset({"REGULAR_MARGIN", "ISOLATED_MARGIN", "PORTFOLIO_MARGIN"})
 
 
@@ -65,7 +66,8 @@ def account_info(exchange: Exchange, account: Account, params: Params, now_ms: i
 
 
 def user_settings(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    return {"lpaSpot": False, "lpaPerp": not account.reprice, "deltaEnable": False, "smsef": False, "fmsef": False}
+    switches = dict.fromkeys(("lpaSpot", "deltaEnable", "smsef", "fmsef"), False)
+    return {**switches, "lpaPerp": not account.reprice, "smpType": 0}
 
 
 def set_limit_price_action(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -124,8 +126,14 @@ def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) 
 
 
 def instruments_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """The instruments that an account may trade: all of them."""
-    return market_calls.instruments_info(exchange, params, now_ms)
+    """The instruments that an account may trade: all of them, in smaller pages than those of the market.
+
+    Time in force RPI is taken from everybody, so the two fields about it are true.
+    """
+    limit = limit_field(params, ACCOUNT_PAGE, ACCOUNT_PAGE)
+    page = market_calls.instruments_info(exchange, {**params, "limit": limit}, now_ms)
+    rows = [{**row, "isPublicRpi": True, "myRpiPermission": True} for row in page["list"]]
+    return {**page, "list": rows}
 
 
 def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:

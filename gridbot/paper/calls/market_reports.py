@@ -134,6 +134,8 @@ def delivery_price(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def announcements(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """Nothing is ever announced."""
+    """News, as the control endpoint has announced them."""
     text(params, "locale", required=True)
-    return {"total": 0, "list": []}
+    rows = exchange.announced.news(text(params, "type"), text(params, "tag"))
+    limit, page = limit_field(params, 20, 1000), max(1, integer(params, "page", 1))
+    return {"total": len(rows), "list": rows[(page - 1) * limit : page * limit]}

@@ -8,7 +8,7 @@ from decimal import Decimal
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Amendment, NewOrder, Order
 from gridbot.paper.accounts.stop_kinds import Attached, StopKind, TpslMode
-from gridbot.paper.api_error import ApiError
+from gridbot.paper.api_error import ApiError, insufficient_balance
 from gridbot.paper.engine.admission import Admission
 from gridbot.paper.engine.conditional import check_trigger
 from gridbot.paper.engine.taking import Taking
@@ -82,9 +82,9 @@ class Amending:
         order.qty, order.price = qty, price
         margin = valuation.order_margin(account, order)
         more = margin.initial - order.reserved
-        if more > 0 and more > valuation.totals(account).available:
+        if more > 0 and more > (available := valuation.totals(account).available):
             order.qty, order.price = old_qty, old_price
-            raise ApiError(110007, "ab not enough for new order")
+            raise insufficient_balance(available)
         account.reserve(order, margin)
 
     def _amend_waiting(self, account: Account, order: Order, change: Amendment, now_ms: int) -> None:

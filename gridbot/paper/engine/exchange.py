@@ -39,6 +39,7 @@ from gridbot.paper.ledger.resting_orders import RestingOrders
 from gridbot.paper.ledger.settlement import Settlement
 from gridbot.paper.ledger.strange_executions import StrangeExecutions
 from gridbot.paper.ledger.waiting_orders import WaitingOrders
+from gridbot.paper.market.announced import Announced
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 from gridbot.paper.rows.outbox import Outbox
 from gridbot.paper.settings import PaperConfig
@@ -57,7 +58,7 @@ class Exchange:
     To be read: `config`, `markets`, `accounts` (by name), `by_key` (by API key), `started_ms`, `state` for the rest.
     `outbox` and `liquidator` keep what the streams have to say until it is taken; `positions` changes leverage and
     position mode, `listing` what a symbol and a leg take; `resting` are the orders in the books; `strange` makes
-    executions without order or market.
+    executions without order or market; `announced` is what is told of maintenance and contracts.
     """
 
     def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:
@@ -65,6 +66,7 @@ class Exchange:
         self.state = state
         self.config, self.markets, self.started_ms = config, state.markets, now_ms
         self.accounts, self.by_key = state.accounts, state.by_key
+        self.announced = Announced()
         outbox = self.outbox = Outbox(state.valuation, config.fault_seed)
         resting = self.resting = RestingOrders(state.markets, config.matching)
         waiting = self._waiting = WaitingOrders()

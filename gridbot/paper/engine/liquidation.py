@@ -39,6 +39,11 @@ from gridbot.paper.rows.outbox import Outbox
 
 __all__ = ["Liquidation", "Liquidator", "is_due"]
 
+TAKE_OVER = "CreateByTakeOver_PassThrough"
+TAKEN_OVER = "BustTrade", TAKE_OVER
+STAGED = "Trade", "CreateByLiq"
+"""`execType` and `createType` of what is taken over, and of the parts that are closed before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Liquidation:
@@ -108,9 +113,9 @@ class Liquidator:
             part = self._above_lower_tier(leg)
             if not part:
                 break
-            self._take_over(account, leg, part, market.mark, now_ms)
+            self._take_over(account, leg, part, market.mark, now_ms, kind=STAGED)
         if leg.size and valuation.is_due(account, leg):
-            self._take_over(account, leg, leg.size, bust, now_ms, create_type="CreateByTakeOver_PassThrough")
+            self._take_over(account, leg, leg.size, bust, now_ms)
 
     def _replenish(self, account: Account, leg: Leg, now_ms: int) -> bool:
         """Add to the margin of a leg from the available balance; False when there is nothing to add."""
@@ -134,16 +139,24 @@ class Liquidator:
         return leg.size - tiers[at - 1].limit / market.mark // step * step
 
     def _take_over(
-        self, account: Account, leg: Leg, qty: Decimal, price: Decimal, now_ms: int, create_type: str = "CreateByLiq"
+        self,
+        account: Account,
+        leg: Leg,
+        qty: Decimal,
+        price: Decimal,
+        now_ms: int,
+        *,
+        kind: tuple[str, str] = TAKEN_OVER,
     ) -> None:
         """Close part of a leg, whether the account wants it or not."""
+        exec_type, create_type = kind
         request = NewOrder(
             leg.symbol, leg.direction.close_side, qty, None, leg.position_idx, "IOC", create_type=create_type
         )
         order = self._state.new_order(request, now_ms, closing=True)
         account.add_open(order)
         self._done.append(Liquidation(leg.symbol, leg.direction.open_side, qty, price, now_ms))
-        self._fills.book(account, order, Deal(qty, price, now_ms, is_maker=False, exec_type="BustTrade"))
+        self._fills.book(account, order, Deal(qty, price, now_ms, is_maker=False, exec_type=exec_type))
         self._outbox.flush()
 
     def _insure(self, account: Account, now_ms: int) -> None:

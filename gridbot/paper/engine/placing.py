@@ -5,7 +5,7 @@ from __future__ import annotations
 from gridbot.core.margin import LegMargin
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
-from gridbot.paper.api_error import ApiError
+from gridbot.paper.api_error import insufficient_balance
 from gridbot.paper.engine.admission import Admission
 from gridbot.paper.engine.conditional import ConditionalOrders
 from gridbot.paper.engine.listing_changes import ListingChanges
@@ -83,8 +83,9 @@ class Placing:
         valuation = self._state.valuation
         margin = valuation.order_margin(account, order)
         if margin.initial > 0:
-            if margin.initial > valuation.totals(account).available:
-                raise ApiError(110007, "ab not enough for new order")
+            available = valuation.totals(account).available
+            if margin.initial > available:
+                raise insufficient_balance(available)
             account.reserve(order, margin)
         account.add_open(order)
         self._taking.enter(account, order, now_ms)

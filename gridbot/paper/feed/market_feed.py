@@ -56,6 +56,10 @@ class MarketFeed:
         self._exchange.strange.carry_out(command, self._now_ms())
         self._settle()
 
+    def announce(self, command: Mapping[str, Any]) -> None:
+        """Announce maintenance or news (`paper/market/announced.py`)."""
+        self._exchange.announced.carry_out(command, self._now_ms())
+
     def _settle(self) -> None:
         """Do at once what otherwise waits for the next turn of the clock."""
         self._exchange.on_time(self._now_ms())

@@ -125,7 +125,7 @@ class Settlement:
             price=market.mark,
             qty=leg.size,
             fee=payment,
-            fee_rate=rate,
+            fee_rate=rate * sign,
             exec_type="Funding",
             is_maker=False,
             time_ms=now_ms,

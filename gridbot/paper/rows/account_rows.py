@@ -26,6 +26,7 @@ NOT_USED: dict[str, Any] = {
     "mmrSysUpdatedTime": "",
     "leverageSysUpdatedTime": "",
     "sessionAvgPrice": "",
+    "netDeltaRatio": "",
 }
 """Fields of a position that are the same in every row."""
 
@@ -43,7 +44,7 @@ def position_row(
 ) -> dict[str, Any]:
     """A row of position/list or of the position topic, with the account's present figures.
 
-    A flat leg has an empty side, and on the stream no margins.
+    A flat leg has an empty side; on the stream it has no margins and `"0"` as its liquidation price, as captured.
     """
     held = bool(leg.size)
     market, margin = valuation.markets[leg.symbol], figures.margin_of(leg)

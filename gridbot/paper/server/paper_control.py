@@ -2,7 +2,8 @@
 
 `POST /paper/control` with one JSON object; `action` is one of `inject` (with `fault`), `clear`, `list`, `trade`
 (`symbol`, `price`, `size`, `side`), `set_price` and `set_mark` (`symbol`, `price`), `settle_funding` (`symbol`,
-`rate`), `list_as` (`symbol`, and `status`, `delivery_ms` or both); and for one `account`: `charges` (`tax`, `coin`,
+`rate`), `list_as` (`symbol`, and `status`, `delivery_ms` or both), `maintain` (`id`, and fields of system/status),
+`announce` (`title`, and `type`, `description`, `start`, `end`, `url`); and for one `account`: `charges` (`tax`, `coin`,
 `price`), `execution` (`symbol`, `positionIdx`, `type`, and `qty` or `money`), `deliver` (`symbol`, `price`), `wallet`
 (`coin`).
 """
@@ -67,6 +68,8 @@ class Control:
                 self._market.list_as(
                     command["symbol"], status=command.get("status"), delivery_ms=command.get("delivery_ms")
                 )
+            case "maintain" | "announce":
+                self._market.announce(command)
             case action if action in COMMANDS:
                 self._market.carry_out(command)
             case other:

@@ -189,8 +189,29 @@ def test_klines_of_mark_index_and_premium(venue: Venue) -> None:
         assert refusal(call, **LINEAR, interval=2) == 10001
 
 
-def test_no_maintenance_is_announced(venue: Venue) -> None:
-    assert venue.http(None).get_system_status()["result"] == {"list": []}
+def test_maintenance_and_news_are_announced_on_command(venue: Venue) -> None:
+    http, told = venue.http(None), venue.server.exchange.announced
+    assert http.get_system_status()["result"] == {"list": []}
+    told.carry_out({"action": "maintain", "id": "m1", "title": "engine", "end": "1760003600000"}, 1_760_000_000_000)
+    told.carry_out({"action": "maintain", "id": "m1", "state": "ongoing"}, 1_760_000_001_000)
+    [row] = http.get_system_status()["result"]["list"]
+    assert (row["id"], row["title"], row["state"], row["begin"], row["end"]) == (
+        *("m1", "engine", "ongoing", "1760000000000"),
+        "1760003600000",
+    )
+    assert http.get_announcement(locale="en-US")["result"] == {"total": 0, "list": []}
+    for title, kind in (
+        ("Delisting of ETHUSDT Perpetual Contract", "delistings"),
+        ("Win a prize", "latest_activities"),
+    ):
+        told.carry_out({"action": "announce", "title": title, "type": kind}, 1_760_000_000_000)
+    result = http.get_announcement(locale="en-US", limit=1)["result"]
+    assert (result["total"], [row["title"] for row in result["list"]]) == (2, ["Win a prize"])
+    [row] = http.get_announcement(locale="en-US", type="delistings")["result"]["list"]
+    assert (row["type"]["key"], row["dateTimestamp"], row["endDateTimestamp"]) == (
+        *("delistings", 1_760_000_000_000),
+        1_760_000_000_000,
+    )
 
 
 def test_open_interest_is_listed_by_interval(venue: Venue) -> None:

@@ -216,8 +216,9 @@ def test_of_a_big_leg_only_what_is_above_the_lower_tier_goes_first() -> None:
     leg = take(exchange, Side.BUY, 1, f"{tiers[0].limit * D('1.2') / 85:.1f}")
     size = leg.size
     move(exchange, row_of(exchange, leg)["liqPrice"])
-    first = next(each for each in account.executions if each.exec_type == "BustTrade")
-    assert (first.create_type, first.price) == ("CreateByLiq", exchange.markets["LTCUSDT"].mark)
+    staged = account.executions[-1]
+    assert (staged.exec_type, staged.create_type) == ("Trade", "CreateByLiq")
+    assert staged.price == exchange.markets["LTCUSDT"].mark
     assert 0 < leg.size < size
     assert leg.size * exchange.markets["LTCUSDT"].mark <= tiers[0].limit
     test_money.check_log(account)
