@@ -32,7 +32,7 @@ RPI = fields("rpiMatchedQty", flags="rpiTakerAccess")
 EXECUTION = fields(
     "symbol orderId orderLinkId side orderPrice orderQty leavesQty createType orderType stopOrderType execFee execId "
     "execPrice execQty execType execValue execTime feeCurrency feeRate tradeIv markIv markPrice indexPrice "
-    "underlyingPrice blockTradeId closedSize",
+    "underlyingPrice blockTradeId closedSize marketUnit",
     "seq",
     "isMaker",
 )
@@ -143,7 +143,7 @@ ENDPOINTS: dict[str, Any] = {
     "/v5/user/query-api": fields(
         "id note apiKey secret expiredAt createdAt vipLevel mktMakerLevel rsaPublicKey parentUid kycLevel kycRegion",
         "readOnly type deadlineDay unified uta userID inviterID affiliateID",
-        "isMaster",
+        "isMaster isFixApi",
         permissions={"ContractTrade": ["text"]},
         ips=["text"],
     ),
@@ -152,8 +152,7 @@ ENDPOINTS: dict[str, Any] = {
 ENVELOPE = fields("id topic", "creationTime")
 TOPICS: dict[str, Any] = {
     "order": ENVELOPE | {"data": [ORDER | RPI | fields("category closedPnl feeCurrency")]},
-    "execution": ENVELOPE
-    | {"data": [EXECUTION | fields("category isLeverage marketUnit execPnl") | {"extraFees": []}]},
+    "execution": ENVELOPE | {"data": [EXECUTION | fields("category isLeverage execPnl") | {"extraFees": []}]},
     "position": ENVELOPE | {"data": [POSITION | fields("category entryPrice")]},
     "wallet": ENVELOPE | {"data": [WALLET]},
     "execution.fast": fields(

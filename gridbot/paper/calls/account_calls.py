@@ -71,9 +71,11 @@ def user_settings(exchange: Exchange, account: Account, params: Params, now_ms: 
 
 
 def set_limit_price_action(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """For all futures by either of their categories; that of spot changes nothing here."""
     is_linear(params)
-    account.reprice = boolean(params, "modifyEnable")
-    account.changes.settings()
+    if text(params, "category") in ("linear", "inverse"):
+        account.reprice = boolean(params, "modifyEnable")
+        account.changes.settings()
     return {}
 
 
@@ -94,7 +96,7 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
     start, end = window(params, now_ms, DAY_MS)
     limit = limit_field(params, 20, 50)
     currency = text(params, "currency") or SETTLE_COIN
-    wanted = not text(params, "category") or is_linear(params)
+    wanted = (not text(params, "category") or is_linear(params)) and not text(params, "transSubType")
     kind, base, categorised = text(params, "type"), text(params, "baseCoin"), bool(text(params, "category"))
     rows = (
         (entry.number, entry)
@@ -164,6 +166,7 @@ def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int)
         "affiliateID": 0,
         "rsaPublicKey": account.rsa_public_key,
         "isMaster": True,
+        "isFixApi": False,
         "parentUid": "0",
         "kycLevel": "LEVEL_DEFAULT",
         "kycRegion": "",

@@ -109,7 +109,7 @@ def _amounts(order: Order, no_qty: Decimal) -> dict[str, Any]:
         "cumExecQty": format(order.cum_qty or no_qty, "f"),
         "cumExecValue": plain(order.cum_value),
         "cumExecFee": fee,
-        "cumFeeDetail": {"USDT": fee} if order.cum_qty else {},
+        "cumFeeDetail": {order.fee_coin: fee} if order.cum_qty else {},
     }
 
 
@@ -163,12 +163,12 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
         "underlyingPrice": "",
         "blockTradeId": "",
         "closedSize": format(execution.closed_size, "f") if execution.closed_size else no_qty,
+        "marketUnit": "",
         "seq": execution.seq,
     }
     if stream:
         row["category"] = "linear"
         row["isLeverage"] = "0"
-        row["marketUnit"] = ""
         row["execPnl"] = plain(execution.realised)
         row["extraFees"] = _extra_fees(execution)
     else:

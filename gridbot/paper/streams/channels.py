@@ -237,6 +237,8 @@ class Channels:
                 fresh.append(topic)
                 self._hub.subscribe(connection, topic)
         ack = self._ack(connection, request, problem, op)
+        if not problem and op == "subscribe" and all(topic.startswith("orderbook.rpi.") for topic in topics):
+            ack["ret_msg"] = "subscribe"  # as documented for these topics alone
         if connection.category == "option":
             topics_of = {"failTopics": topics, "successTopics": []}
             ack = {"success": False, "conn_id": connection.conn_id, "data": topics_of, "type": "COMMAND_RESP"}

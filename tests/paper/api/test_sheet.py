@@ -5,6 +5,8 @@ In the same process, without sockets.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import orjson
 import pytest
 
@@ -47,6 +49,26 @@ def test_what_is_not_set_is_written_otherwise_on_the_stream(desk: Desk) -> None:
     resting(desk, "more", takeProfit="61000.00", tpslMode="Partial", tpOrderType="Limit", tpLimitPrice="61100.00")
     [pushed] = desk.rows("order")
     assert [pushed[name] for name in names] == ["Partial", "61100.00", "0", "0", "61000.00", ""]
+
+
+def test_an_orders_closed_pnl_is_net_of_both_fees_and_that_of_its_fill_is_not(desk: Desk) -> None:
+    desk.ask("order/create", **MARKET, qty="0.020")
+    assert {row["closedPnl"] for row in desk.rows("order")} == {"0"}
+    desk.ask("order/create", **{**MARKET, "side": "Sell"}, qty="0.010", reduceOnly=True)
+    pushes = {push.topic: push.rows for push in desk.exchange.outbox.take()}
+    [closed] = desk.ask("position/closed-pnl", category="linear")["list"]
+    fees = Decimal(closed["openFee"]) + Decimal(closed["closeFee"])
+    assert pushes["order"][-1]["closedPnl"] == closed["closedPnl"]
+    assert Decimal(pushes["execution"][-1]["execPnl"]) - fees == Decimal(closed["closedPnl"])
+
+
+def test_fees_of_an_order_are_told_in_their_coin(desk: Desk) -> None:
+    command = {"action": "charges", "account": "a", "coin": "MNT", "price": "0.5"}
+    desk.exchange.strange.carry_out(command, desk.now_ms)
+    desk.ask("order/create", **MARKET, qty="0.020", orderLinkId="m")
+    [row] = desk.ask("order/realtime", **LINEAR, orderLinkId="m")["list"]
+    assert row["cumFeeDetail"].keys() == {"MNT"}
+    assert row["cumFeeDetail"]["MNT"] == row["cumExecFee"]
 
 
 def test_an_order_by_its_place_in_the_book_says_so(desk: Desk) -> None:
@@ -124,6 +146,25 @@ def test_refused_items_of_a_batch_cost_quota_too(desk: Desk) -> None:
     assert [row["code"] for row in orjson.loads(reply.body)["retExtInfo"]["list"]] == [110001, 10006, 10006]
 
 
+# ------------------------------------------------------------------------------------------- where nobody knows
+
+
+def test_a_post_only_order_beyond_the_band_is_moved_first_and_then_looked_at(desk: Desk) -> None:
+    """It crosses at its own price, and at the one that it is moved to; after a fall of the mark it rests there."""
+    beyond = limit_order("BTCUSDT", "Buy", "0.010", "90000.00", 1)
+    desk.ask("order/create", **beyond)
+    [pushed] = desk.rows("order")
+    assert (pushed["orderStatus"], pushed["rejectReason"]) == ("Cancelled", "EC_PostOnlyWillTakeLiquidity")
+    assert pushed["price"] == desk.ask("market/price-limit", **LINEAR)["buyLmt"]
+    market = desk.exchange.markets["BTCUSDT"]
+    market.pinned_mark = market.mark * Decimal("0.95")
+    market.index = market.pinned_mark
+    market.revalue(desk.now_ms)
+    limit = desk.ask("market/price-limit", **LINEAR)["buyLmt"]
+    desk.ask("order/create", **beyond)
+    assert [(row["orderStatus"], row["price"]) for row in desk.rows("order")] == [("New", limit)]
+
+
 # ------------------------------------------------------------------------------------------- envelopes
 
 
@@ -132,6 +173,10 @@ def test_successes_that_have_a_text_or_a_shape_of_their_own(desk: Desk) -> None:
     assert accepted == {"retCode": 0, "retMsg": "Request accepted", "result": {"reasons": []}}
     moved = desk.envelope("account/set-limit-px-action", category="linear", modifyEnable=True)
     assert (moved["retMsg"], moved["result"]) == ("success", {})
+    desk.ask("account/set-limit-px-action", category="spot", modifyEnable=False)
+    assert desk.ask("account/user-setting-config")["lpaPerp"] is False
+    desk.ask("account/set-limit-px-action", category="inverse", modifyEnable=False)
+    assert desk.ask("account/user-setting-config")["lpaPerp"] is True
     assert desk.envelope("market/price-limit", **LINEAR)["retMsg"] == ""
     guarded = Desk(dcp=True)
     reply = guarded.envelope("order/disconnected-cancel-all", product="DERIVATIVES", timeWindow=10)
@@ -212,6 +257,7 @@ def test_rows_of_fundings(desk: Desk) -> None:
     logged = desk.ask("account/transaction-log", type="SETTLEMENT")["list"]
     assert {row["side"]: row["feeRate"] for row in logged} == {"Buy": "0.0001", "Sell": "-0.0001"}
     assert {row["displayType"] for row in logged} == {""}
+    assert desk.ask("account/transaction-log", transSubType="movePosition")["list"] == []
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,20 @@ def test_pongs(venue: Venue, path: str, expected: dict[str, Any]) -> None:
     assert expected.items() <= frame.items()
 
 
+def test_one_bad_topic_among_good_ones(venue: Venue) -> None:
+    """The good ones are subscribed, and the answer names the bad one (docs/paper.md, "Where nobody knows")."""
+    wish = {"op": "subscribe", "args": ["tickers.BTCUSDT", "tickers.NOSUCH", "tickers.ETHUSDT"]}
+    ack, first, second = talk(venue.ws_url + "/v5/public/linear", [wish], 3)
+    assert (ack["success"], ack["ret_msg"]) == (False, "error:handler not found,topic:tickers.NOSUCH")
+    assert [first["topic"], second["topic"]] == ["tickers.BTCUSDT", "tickers.ETHUSDT"]
+
+
+def test_the_book_with_retail_quotes_is_acknowledged_in_its_own_way(venue: Venue) -> None:
+    for topic, text in (("orderbook.rpi.BTCUSDT", "subscribe"), ("orderbook.50.BTCUSDT", "")):
+        ack, _ = talk(venue.ws_url + "/v5/public/linear", [{"op": "subscribe", "args": [topic]}], 2)
+        assert (ack["success"], ack["ret_msg"]) == (True, text)
+
+
 def test_public_sockets_of_other_categories_have_frames_of_their_own_and_no_topics(venue: Venue) -> None:
     ping, wish = {"op": "ping", "req_id": "x"}, {"op": "subscribe", "args": ["tickers.BTCUSDT"]}
     pong, refused = talk(venue.ws_url + "/v5/public/spot", [ping, wish], 2)
