@@ -210,7 +210,7 @@ class Verdict:
             stage.network.trouble_s = stage.loop.now_s
             return
         if stage.venue.odd.strange or stage.venue.odd.unlisted:
-            self._followed.look(orchestrator, stage.loop.now_s)
+            self._followed.look(orchestrator, stage.loop.now_s, is_away=stage.loop.now_s < stage.away_until_s)
         if orchestrator is None or life is None:
             return
         for name, text in step_checks.of_moment(orchestrator):
@@ -219,11 +219,11 @@ class Verdict:
             known = orchestrator.context.funds, orchestrator.context.shadows.gate.state.funds
             for text in run_checks.shadow_is_fresh(known[0].known_s, known[1].known_s):
                 self.find("shadow-is-fresh", text)
-        if not life.is_quiet or stage.wires.under_way:
-            return
         streams = orchestrator.streams.health
         if not (streams.private.is_ready and streams.public.is_ready):
             stage.network.trouble_s = stage.loop.now_s
+        if not life.is_quiet or stage.wires.under_way:
+            return
         since_s = stage.network.trouble_s
         last_s = orchestrator.reconciler.last_s
         if last_s is None or last_s < since_s + SETTLED_S + PASS_S:
@@ -251,6 +251,14 @@ class Verdict:
 
     # ------------------------------------------------------------------ at rest
 
+    def money_is_checked(self) -> bool:
+        """Whether the worker has the exchange's figure of every execution, or an operator has to look at them first."""
+        life = self._stage.life
+        if life is None or life.orchestrator is None or self._incidents.is_open("money"):
+            return True
+        newest_ms = max((each.time_ms for each in self._stage.venue.account.executions), default=0)
+        return life.orchestrator.context.ledger.checked_to >= newest_ms
+
     def at_rest(self) -> None:
         """Everything is quiet: all that has to agree, agrees."""
         life = self._stage.life
@@ -266,7 +274,8 @@ class Verdict:
             {symbol: account.hedge.get(symbol, False) for symbol in orchestrator.live},
             {symbol for (symbol, idx), leg in account.legs.items() if not idx and leg.size}
             | {order.symbol for order in account.open.values() if not order.request.position_idx}
-            | {symbol for symbol, r in orchestrator.live.items() if r.risk_state.paused or r.risk_state.halted},
+            | {symbol for symbol, r in orchestrator.live.items() if r.risk_state.paused or r.risk_state.halted}
+            | (orchestrator.live.keys() if orchestrator.context.gate.loss_latched else set()),
         ):
             self.find("mode-is-ours", text)
         for text in too_large(sizes(life.session if life is not None else None)):

@@ -79,6 +79,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
     from gridbot.config.errors import ConfigError
     from gridbot.config.loading import load_config
+    from supervisor.store.address_pace import Paces
     from supervisor.store.exchange_ledger import PATIENT, AccountCheck, check_with_exchange, connect
     from supervisor.store.exchange_repair import repair_records
     from supervisor.store.exchange_views import ViewCheck, check_views
@@ -89,11 +90,16 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitCode.CONFIG)
     logging.getLogger("gridbot").setLevel(logging.ERROR)  # the offset of each connection's clock is of no use here
-    checks: Sequence[AccountCheck] = check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir))
+    paces = Paces(settings)
+
+    def check() -> list[AccountCheck]:
+        return check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir), paces)
+
+    checks: Sequence[AccountCheck] = check()
     if repair:
         checks = repair_records(
             checks,
-            lambda: check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir)),
+            check,
             lambda account, args: _correct(data_dir, account, args),
             click.echo,
         )
@@ -105,6 +111,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         data_dir,
         lambda account: connect(account, address() if account.environment is Environment.PAPER else None),
         PATIENT,
+        paces,
     )
     explained, compared = True, False
     for found in checks:
