@@ -151,5 +151,5 @@ def test_a_lane_says_since_when_its_newest_code_refuses_it() -> None:
     row: dict[str, object] = {"symbol": "BTCUSDT", "positionIdx": 2, "reduceOnly": True}
     for at_s, code in ((0.0, 181001), (20.0, 181001), (40.0, 181001), (61.0, 181001), (62.0, 110017), (63.0, 110017)):
         lanes.answered(row, code, at_s)
-    [shut] = lanes.shut(64.0)
+    [shut] = lanes.shut(65.0)
     assert (shut.since_s, shut.code, shut.code_since_s) == (0.0, 110017, 62.0)
