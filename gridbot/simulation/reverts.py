@@ -256,7 +256,7 @@ REVERTS: dict[str, Revert] = {
         _save_states_beside_the_journal,
     ),
     "withdrawn": Revert(
-        "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn
+        "What is withdrawn before it is sent again is never sent.", ("order-rules",), 35, _send_what_is_withdrawn
     ),
     "pump-at-once": Revert(
         "What news made necessary leaves in the next turn.", ("queue-rules",), 1, _wait_for_the_second
