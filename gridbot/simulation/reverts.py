@@ -233,7 +233,7 @@ REVERTS: dict[str, Revert] = {
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
     "exchange-order": Revert(
-        "Executions alone make our legs, in the exchange's order.", ("money",), 29, _legs_by_arrival
+        "Executions alone make our legs, in the exchange's order.", ("money",), 81, _legs_by_arrival
     ),
     "look-up-lost-replies": Revert(
         "An order whose reply was lost is looked up, not given up.",
