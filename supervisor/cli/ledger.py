@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["ledger"]
 
 VIEWS_REMEDY = (
-    "What an order or leg has changed by stays until it changes again; `gridbot-supervisor restart ACCOUNT` reads all."
+    "What does not rest ends with --repair. What an order or leg has changed by stays until it changes again; "
+    "`gridbot-supervisor restart ACCOUNT` reads all."
 )
 
 
@@ -37,7 +38,7 @@ def ledger() -> None:
 @ledger.command("check")
 @records_option()
 @click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
-@click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records of corrections.")
+@click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records.")
 @config_option("With --exchange: the configuration, for the keys.")
 @click.option("--account", "accounts", multiple=True, help="With --exchange: only this account.")
 def check_command(data_dir: Path, exchange: bool, repair: bool, config: str | None, accounts: tuple[str, ...]) -> None:
@@ -46,7 +47,8 @@ def check_command(data_dir: Path, exchange: bool, repair: bool, config: str | No
     Deposits, withdrawals and trades made before the first wallet row's records show up as differences; with --exchange
     the transaction log tells them apart from what is missing. Only queries are sent to the exchange.
 
-    --repair has the worker of each account correct what differs to the exchange's figures; the bot has to run.
+    --repair has the worker of each account correct what differs to the exchange's figures, and write the last row of
+    orders that are recorded as open and do not rest; the bot has to run.
     """
     if repair and not exchange:
         raise click.UsageError("expected --repair together with --exchange: the exchange's figures are what counts")
@@ -80,7 +82,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     from gridbot.config.errors import ConfigError
     from gridbot.config.loading import load_config
     from supervisor.store.exchange_ledger import PATIENT, AccountCheck, check_with_exchange, connect
-    from supervisor.store.exchange_repair import repair_records
+    from supervisor.store.exchange_repair import repair_orders, repair_records
     from supervisor.store.exchange_views import ViewCheck, check_views
 
     try:
@@ -99,13 +101,19 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         )
     read = {found.account for found in checks if found.comparison is not None}
     address = functools.cache(lambda: _paper_url(data_dir))
-    views = check_views(
-        settings,
-        [account for account in settings.accounts if account.name in read],
-        data_dir,
-        lambda account: connect(account, address() if account.environment is Environment.PAPER else None),
-        PATIENT,
-    )
+
+    def compare() -> Mapping[str, ViewCheck]:
+        return check_views(
+            settings,
+            [account for account in settings.accounts if account.name in read],
+            data_dir,
+            lambda account: connect(account, address() if account.environment is Environment.PAPER else None),
+            PATIENT,
+        )
+
+    views = compare()
+    if repair:
+        views = repair_orders(views, compare, lambda account, args: _correct(data_dir, account, args), click.echo)
     explained, compared = True, False
     for found in checks:
         compared = True
