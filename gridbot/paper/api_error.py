@@ -1,17 +1,19 @@
-"""The one error that the exchange raises: a Bybit return code with its text."""
+"""The one error that the exchange raises: a Bybit return code with its text. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-__all__ = ["ApiError"]
+__all__ = ["ApiError", "insufficient_balance"]
 
 
 class ApiError(Exception):
     """A refusal as the client sees it; HTTP 200 unless `http_status` says otherwise.
 
-    A few carry a `result`, or `extra` fields in `retExtInfo`.
+    A few carry a `result`, or `extra` fields in `retExtInfo`. `headers` are those of the request's quota, when it was
+    counted: a refusal costs as much as a success, and says so.
 
     Codes and texts: docs/bybit.md 4.2 and 4.4.
     """
@@ -31,3 +33,10 @@ class ApiError(Exception):
         self.http_status = http_status
         self.result = dict(result or {})
         self.extra = dict(extra or {})
+        self.headers: dict[str, str] = {}
+
+
+def insufficient_balance(available: Decimal, extra: Mapping[str, Any] | None = None) -> ApiError:
+    """An order costs more than the account has. Both texts were seen; which stands for what is a guess."""
+    text = "ab not enough for new order" if available > 0 else "CheckMarginRatio fail! InsufficientAB"
+    return ApiError(110007, text, extra=extra)

@@ -7,11 +7,13 @@ import functools
 import gc
 import itertools
 import multiprocessing
+import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from gridbot.process_guard import exit_with_parent
 from gridbot.simulation.reverts import reverted
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_checks import Finding
@@ -86,6 +88,11 @@ def _freeze() -> None:
     gc.freeze()
 
 
+def _end_with(pid: int) -> None:
+    """In a process of the pool: a campaign that is killed leaves none behind."""
+    exit_with_parent(pid, exit_code=1)
+
+
 def run_seeds(
     seeds: Iterable[int], minutes: float, *, dense: bool = False, without: tuple[str, ...] = (), jobs: int = 1
 ) -> Iterator[Outcome]:
@@ -97,7 +104,7 @@ def run_seeds(
     context = multiprocessing.get_context("spawn")
     left = iter(seeds)
     while some := list(itertools.islice(left, ROUND_PER_JOB * jobs)):
-        with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        with concurrent.futures.ProcessPoolExecutor(jobs, context, _end_with, (os.getpid(),)) as pool:
             waiting = [pool.submit(run_seed, seed, minutes, dense, without) for seed in some]
             for done in concurrent.futures.as_completed(waiting):
                 yield done.result()

@@ -211,8 +211,8 @@ def _known_rows(stage: Stage, fault: Fault) -> bool:
 
 
 def _unlisted(stage: Stage, fault: Fault) -> bool:
-    if len(stage.symbols) < 2:
-        return False  # nothing would be left to trade
+    if fault.what["symbol"] not in stage.symbols:
+        return False
     stage.venue.odd.unlisted.add(str(fault.what["symbol"]))
     return True
 

@@ -31,6 +31,7 @@ from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.reconcile_state import Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Adjust, AskExecutions
+from gridbot.simulation import reverts_of_bounds as unbounded
 from gridbot.simulation import reverts_of_words as words
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
@@ -285,6 +286,30 @@ REVERTS: dict[str, Revert] = {
         words.shadow_funds_go_stale,
     ),
     "told-once": Revert("A repetition of an incident only counts.", ("told-once",), 2, words.tell_again),
+    "caps-told-once": Revert(
+        "A cap that comes and goes with each order is one incident.", ("told-once",), 23, words.forget_the_cap_at_once
+    ),
+    "name-cover": Revert(
+        "It is said whose order covers a leg that cannot be closed.",
+        ("standstill-is-told",),
+        51,
+        words.name_no_cover,
+    ),
+    "bound-orders": Revert(
+        "Finished orders are forgotten, the oldest first.", ("bounded",), 1, unbounded.keep_all_orders
+    ),
+    "bound-levels": Revert(
+        "A level without an order is forgotten.", ("bounded", "order-rules"), 1, unbounded.keep_all_levels
+    ),
+    "bound-executions": Revert(
+        "Ids of executions that are final are forgotten.", ("bounded",), 1, unbounded.keep_all_executions
+    ),
+    "bound-refusals": Revert(
+        "Refusals that count for no breaker any more are forgotten.", ("bounded",), 21, unbounded.keep_all_refusals
+    ),
+    "bound-attempts": Revert(
+        "Attempts that are a minute old are forgotten.", ("bounded",), 16, unbounded.keep_all_attempts
+    ),
 }
 
 

@@ -14,19 +14,21 @@ from gridbot.bybit.raw_fields import parse_rows
 from gridbot.core import WalletEvent
 from gridbot.exchange.failures import TruncatedListing
 from gridbot.exchange.listing import Listing
-from gridbot.incidents import Incident, Phase, _Turn
+from gridbot.incidents import ENDS_AFTER_S, Incident, Phase, _Turn
 from gridbot.orders.life_effects import CountRefusal
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_state import StreamAlive
 from gridbot.risk.passage import Event
 from gridbot.risk.passage import step as passage_step
-from gridbot.worker import startup
+from gridbot.worker import passage_watch, startup
 from gridbot.worker.order_steps import OrderSteps
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.shadow_wire import Shadows
 
 __all__ = [
+    "forget_the_cap_at_once",
+    "name_no_cover",
     "place_beyond_the_band",
     "read_no_terms",
     "refuse_the_account",
@@ -104,6 +106,16 @@ def shadow_funds_go_stale() -> AbstractContextManager[Any]:
     without.enter_context(patch.object(Shadows, "on_wallet", on_wallet))
     without.enter_context(patch.object(Gate, "stream_alive", lambda gate, now_s: gate._step(StreamAlive(), now_s)))
     return without
+
+
+def name_no_cover() -> AbstractContextManager[Any]:
+    """What somebody else's order covers is a close that finds nothing: it may pass by itself."""
+    return patch.object(passage_watch, "covers_of", lambda book: {})
+
+
+def forget_the_cap_at_once() -> AbstractContextManager[Any]:
+    """A cap that is not nearly used for a moment is over, and the next order begins another incident."""
+    return patch.dict(ENDS_AFTER_S, {"cap": 0.0})
 
 
 def tell_again() -> AbstractContextManager[Any]:

@@ -26,6 +26,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, OrderRecord
@@ -41,6 +42,7 @@ __all__ = [
     "money_of_coins",
     "money_of_legs",
     "money_of_totals",
+    "moved_unseen",
     "no_unknown_order",
     "one_order_per_level",
     "shadow_is_fresh",
@@ -52,6 +54,8 @@ PAUSING = frozenset({"BustTrade", "Delivery", "MovePosition", "ReverseSplitSettl
 """Executions after which a strategy trades no more until an operator says so."""
 MONEY_ONLY = frozenset({"Dividend", "Settle", "SessionSettlePnL"})
 """Those after which it does, unless they took a part of a leg."""
+SEEN = frozenset({"Trade", "AdlTrade", "BustTrade", "Delivery"})
+"""Those whose rows say all that is needed to follow a leg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +155,24 @@ def executions_once(made: Iterable[Execution], recorded: Sequence[ExecutionRecor
     return found + [f"{exec_id} is recorded and was never made" for exec_id in counts if exec_id not in known]
 
 
+def moved_unseen(made: Iterable[Execution]) -> dict[str, int]:
+    """By symbol, the time (ms) of the first execution that moved a leg and is no trade: our legs go on without it, and
+    what is realised from it on may be wrong until somebody has looked."""
+    found: dict[str, int] = {}
+    for execution in made:
+        if execution.closed_size and execution.exec_type not in SEEN:
+            found.setdefault(execution.symbol, execution.time_ms)
+    return found
+
+
 def money_by_execution(
-    made: Iterable[Execution], recorded: Sequence[ExecutionRecord], corrections: Sequence[CorrectionRecord]
+    made: Iterable[Execution],
+    recorded: Sequence[ExecutionRecord],
+    corrections: Sequence[CorrectionRecord],
+    unrepaired: Mapping[str, int] = MappingProxyType({}),
 ) -> list[str]:
-    """Realised PnL and fee, corrections included, of each execution that both have."""
+    """Realised PnL and fee, corrections included, of each execution that both have; what is realised on an `unrepaired`
+    symbol is not looked at from that time (ms) on."""
     by_id = {record.exec_id: record for record in recorded}
     realised, fees = defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
     for correction in corrections:
@@ -169,7 +187,8 @@ def money_by_execution(
             ("realised", execution.realised, record.realised_pnl + realised[execution.exec_id]),
             ("fee", execution.cost, record.fee + fees[execution.exec_id]),
         ):
-            if abs(theirs - ours) > EXACT:
+            waits = name == "realised" and execution.time_ms >= unrepaired.get(execution.symbol, execution.time_ms + 1)
+            if abs(theirs - ours) > EXACT and not waits:
                 found.append(
                     f"{execution.exec_id} {execution.symbol} {record.direction} {execution.side} {execution.qty} @ "
                     f"{execution.price}: {name} {ours:f}, the exchange has {theirs:f}"

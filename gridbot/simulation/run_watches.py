@@ -2,7 +2,8 @@
 
 standstill-is-told, of one lane    every open or close of a leg was refused for a minute, and nobody says so
 level-is-calm                      one level gets few orders in a minute, whatever becomes of them
-told-once                          an incident is told when it begins, gets worse and ends, and not in between
+told-once                          an incident is told when it begins, gets worse and ends, and not in between; one of
+                                   a cap, which comes and goes with each order, once a minute at most
 account-is-followed                rows that nobody can read and symbols that are gone keep nobody from comparing
 """
 
@@ -10,17 +11,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.network import Network
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.symbol_states import FREE
 
-__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch"]
+__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch", "ShutLane"]
 
 Find = Callable[[str, str], None]
 MINUTE_S = 60.0
 ROW_MOST_S = 90.0
-"""Between two refusals of one row; what comes later is another."""
+"""Between two refusals of one row; what comes later is another, and when none comes nothing is wanted any more."""
 ROW_LEAST = 5
 LEVEL_MOST = 12
 """Orders of one level in a minute: a quick market and its retries need fewer."""
@@ -29,11 +32,24 @@ FOLLOWED_S = 80.0
 LEVELS = ("info", "warning", "error", "critical")
 
 
+class ShutLane(NamedTuple):
+    """A lane through which nothing has passed for a minute; `code` is that of the newest refusal."""
+
+    since_s: float
+    symbol: str
+    leg: str
+    closes: bool
+    code: int
+
+    def __str__(self) -> str:
+        return f"every {'close' if self.closes else 'open'} of {self.symbol} (leg {self.leg}) was refused for a minute"
+
+
 class LaneWatch:
     """Of each leg, what opens and what closes it: since when the exchange has refused every create."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str, bool], tuple[float, float, int]] = {}
+        self._rows: dict[tuple[str, str, bool], tuple[float, float, int, int]] = {}
 
     def answered(self, row: dict[str, object], code: int, now_s: float) -> None:
         """A create was answered."""
@@ -41,21 +57,26 @@ class LaneWatch:
         if not code:
             self._rows.pop(lane, None)
             return
-        since_s, last_s, count = self._rows.get(lane, (now_s, now_s, 0))
+        since_s, last_s, count, _ = self._rows.get(lane, (now_s, now_s, 0, 0))
         if now_s - last_s > ROW_MOST_S:
             since_s, count = now_s, 0
-        self._rows[lane] = since_s, now_s, count + 1
+        self._rows[lane] = since_s, now_s, count + 1, code
 
-    def forget(self, symbol: str = "") -> None:
-        """What was refused of a symbol has ended in the worker's words; "": the worker that was refused is gone."""
-        self._rows = {lane: row for lane, row in self._rows.items() if symbol and lane[0] != symbol}
+    def ended(self, symbol: str, text: str) -> None:
+        """The worker says how its incident about refusals has ended: all lanes begin anew when it was set right."""
+        if text.endswith(FREE):
+            self._rows = {lane: row for lane, row in self._rows.items() if lane[0] != symbol}
 
-    def shut(self) -> list[tuple[float, str]]:
-        """(since when, what) of each lane through which nothing has passed for a minute."""
+    def forget(self) -> None:
+        """The worker that was refused is gone."""
+        self._rows.clear()
+
+    def shut(self, now_s: float) -> list[ShutLane]:
+        """The lanes through which nothing has passed for a minute, though something is wanted."""
         return [
-            (since_s, f"every {'close' if closes else 'open'} of {symbol} (leg {leg}) was refused for a minute")
-            for (symbol, leg, closes), (since_s, last_s, count) in self._rows.items()
-            if count >= ROW_LEAST and last_s - since_s > MINUTE_S
+            ShutLane(since_s, *lane, code)
+            for lane, (since_s, last_s, count, code) in self._rows.items()
+            if count >= ROW_LEAST and last_s - since_s > MINUTE_S and now_s - last_s <= ROW_MOST_S
         ]
 
 
@@ -85,14 +106,18 @@ class IncidentWatch:
     def __init__(self, find: Find) -> None:
         self._find = find
         self._open: dict[str, str] = {}
+        self._began_s: dict[str, float] = {}
 
-    def told(self, key: str, level: str, text: str) -> None:
+    def told(self, key: str, level: str, text: str, now_s: float) -> None:
         """An alert; with the level info it is one's end. Faults of one key may have several causes."""
         if level == "info":
             self._open.pop(key, None)
         elif key in self._open and not key.startswith("fault") and LEVELS.index(level) <= LEVELS.index(self._open[key]):
             self._find("told-once", f"{key} was told again while it was open: {text}")
         else:
+            if key.startswith("cap.") and now_s - self._began_s.get(key, -MINUTE_S) < MINUTE_S:
+                self._find("told-once", f"{key} began again within a minute: {text}")
+            self._began_s[key] = now_s
             self._open[key] = level
 
     def is_open(self, key: str) -> bool:
@@ -102,6 +127,7 @@ class IncidentWatch:
     def forget(self) -> None:
         """The worker is gone, and its incidents with it."""
         self._open.clear()
+        self._began_s.clear()
 
 
 class FollowWatch:

@@ -20,6 +20,8 @@ PRICES = {"BTCUSDT": Decimal(50000), "ETHUSDT": Decimal(2500), "SOLUSDT": Decima
 TICKS = {"BTCUSDT": Decimal("0.1"), "ETHUSDT": Decimal("0.01"), "SOLUSDT": Decimal("0.01")}
 LIMITED_CHANCE = 0.12
 """Of an account with a limit of its session's loss, so low that it is often reached."""
+CAPPED_CHANCE = 0.12
+"""Of a strategy whose limits are nearly used all the time."""
 SHADOW_CHANCE = 0.12
 """Of a shadow strategy, as often alone as beside the live ones."""
 SHADOW: dict[str, Any] = {
@@ -54,6 +56,10 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
         strategies = [SHADOW]
     elif drawn < SHADOW_CHANCE:
         strategies.append(SHADOW)
+    capped = random.Random(f"caps:{plan.seed}")
+    if capped.random() < CAPPED_CHANCE:
+        levels = int(strategies[0]["grid_count"])
+        strategies[0] = {**strategies[0], "caps": {"max_open_orders": round(levels * capped.choice((0.7, 1.0, 1.2)))}}
     document: dict[str, Any] = {
         "environment": "paper",
         "accounts": [{"name": ACCOUNT}],

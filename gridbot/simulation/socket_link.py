@@ -56,9 +56,11 @@ class _Line:
     def __init__(self, wires: Wires, kind: ChannelKind, socket: SocketLink) -> None:
         self.kind = kind
         self.conn_id = f"sim-{next(wires.numbers)}"
+        self.category = "linear"
         self.account: Account | None = None
         self.topics: set[str] = set()
         self.muted = False
+        self.lists_symbols = True
         self.remote = "192.0.2.1"
         self.max_idle_s = 1e9
         self.context = contextvars.copy_context()

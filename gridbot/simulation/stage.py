@@ -155,4 +155,8 @@ class Stage:
     def _on_message(self, life: Life, message: dict[str, Any]) -> None:
         if message["type"] == "answer" and message["ok"]:
             self.judge.commanded(str(message["id"]))
+        if message["type"] == "restart":
+            self.trace.note(f"life {life.number} asks for another start: {message['reason']}")
+            self.result.counts["restarts asked for"] += 1
+            self.loop.call_soon(life.session.on_message, {"type": "stop"}, context=life.context)
         self.judge.told(life, message)

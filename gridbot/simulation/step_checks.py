@@ -3,6 +3,7 @@
 order-rules       `orders/order_invariants`: the effects of each step, and the books in `of_moment`
 reconcile-rules   `orders/reconcile_invariants`: each step, with the state before and after
 gate-rules        `risk/gate_invariants`: each order that the gate admits
+bounded           `risk/gate_invariants`: what the gate remembers, after each refusal of the exchange
 queue-rules       `execution/queue_invariants`, in `of_moment`
 
 `checked` patches the places that call the steps; `of_moment` looks at a worker between two turns of its loop.
@@ -21,8 +22,8 @@ from gridbot.orders.life_effects import Effect
 from gridbot.orders.order_invariants import never_sent_after_withdrawal, violations
 from gridbot.orders.reconcile_state import Now, ReconcileState, View
 from gridbot.risk import gate as gate_module
-from gridbot.risk.gate_invariants import close_is_covered, money_is_there, nothing_passes_a_hold
-from gridbot.risk.gate_state import GateState, Verdict
+from gridbot.risk.gate_invariants import close_is_covered, memory_is_bounded, money_is_there, nothing_passes_a_hold
+from gridbot.risk.gate_state import GateState, Refused, Verdict
 from gridbot.risk.refusals import Producer
 from gridbot.worker import order_steps, reconciler
 from gridbot.worker.orchestrator import Orchestrator
@@ -41,6 +42,7 @@ def checked(find: Find) -> Iterator[None]:
         stack.enter_context(patch.object(order_steps, "step", _order_step(find, vars(order_steps)["step"])))
         stack.enter_context(patch.object(reconciler, "step", _reconcile_step(find, vars(reconciler)["step"])))
         stack.enter_context(patch.object(gate_module, "admit", _admit(find, vars(gate_module)["admit"])))
+        stack.enter_context(patch.object(gate_module, "step", _gate_step(find, vars(gate_module)["step"])))
         yield
 
 
@@ -95,3 +97,14 @@ def _admit(find: Find, admit: Callable[..., Verdict]) -> Callable[..., Verdict]:
         return verdict
 
     return checked_admit
+
+
+def _gate_step(find: Find, step: Callable[..., Any]) -> Callable[..., Any]:
+    def checked_step(state: GateState, event: Any, now_s: float, now_ms: int) -> Any:
+        after, effects = step(state, event, now_s, now_ms)
+        if type(event) is Refused:
+            for text in memory_is_bounded(after, now_s):
+                find("bounded", text)
+        return after, effects
+
+    return checked_step

@@ -17,10 +17,9 @@ from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Orde
 from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.bounds import sizes, too_large
-from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.odd_answers import REALTIME
 from gridbot.simulation.run_checks import Finding
-from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch
+from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
@@ -42,6 +41,7 @@ SILENT_S = 5.0
 HOLDS = "holds.json"
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
 """What alerts begin with after which nothing is opened; the symbol follows."""
+NOTHING_TO_CLOSE = 110017
 ZERO = Decimal(0)
 
 
@@ -58,11 +58,14 @@ class Verdict:
         self._paused: tuple[Life, int] | None = None
         """Who was paused, and the number of what it then kept of it."""
         self._resumed_ms = 0
-        self._waits_for_repair = False
+        self._unrepaired: dict[str, int] = {}
+        """Symbols whose money waits for an operator at rest, each with the time (ms) from which on it may be wrong."""
         self._recorded: OpenOrders | None = None
         """What the last worker held for recorded."""
         self._reported_s = 0.0
         self._health = ""
+        self._said: list[str] = []
+        """Texts of the incidents in the newest report."""
         self._wants_since: float | None = None
         self._sent_s, self._alert_s = 0.0, -math.inf
         self._lanes, self._levels, self._incidents = LaneWatch(), LevelWatch(self.find), IncidentWatch(self.find)
@@ -86,12 +89,12 @@ class Verdict:
         """A worker's message to its supervisor."""
         stage = self._stage
         if message["type"] == "alert":
-            self._incidents.told(str(message["key"]), str(message["level"]), str(message["text"]))
+            self._incidents.told(str(message["key"]), str(message["level"]), str(message["text"]), stage.loop.now_s)
         match message["type"]:
             case "alert" if message["level"] == "info":
                 what, _, symbol = str(message["key"]).partition(".")
                 if what == "refused":
-                    self._lanes.forget(symbol)
+                    self._lanes.ended(symbol, str(message["text"]))
                 stage.trace.note(f"alert {message['key']} is over: {message['text']}")
             case "alert":
                 stage.result.counts["alerts"] += 1
@@ -103,7 +106,8 @@ class Verdict:
             case "health":
                 stage.result.counts["reports"] += 1
                 self._health = message.get("health", "starting")
-                if message.get("incidents"):
+                self._said = [str(incident["text"]) for incident in message.get("incidents", ())]
+                if self._said:
                     self._alert_s = stage.loop.now_s
                 self._watch_standstill(life)
 
@@ -150,8 +154,9 @@ class Verdict:
     def _watch_standstill(self, life: Life) -> None:
         """Levels want orders, nothing has left or passed for a minute, and health or alerts say nothing."""
         now_s, orchestrator = self._stage.loop.now_s, life.orchestrator
-        for since_s, what in self._lanes.shut():
-            self._must_be_told(since_s, what)
+        for lane in self._lanes.shut(now_s):
+            self._must_be_told(lane.since_s, str(lane))
+            self._must_name_cover(lane)
         last_s, self._reported_s = self._reported_s, now_s
         if now_s - last_s > SILENT_S:
             self._wants_since = None  # it stood still itself
@@ -166,6 +171,19 @@ class Verdict:
         if now_s - max(self._wants_since, self._sent_s) <= STANDSTILL_S:
             return
         self._must_be_told(self._wants_since, f"nothing was sent for a minute though levels want orders: {why}")
+
+    def _must_name_cover(self, lane: ShutLane) -> None:
+        """Nothing can be closed where somebody else's order closes it all: which one, an incident has to say."""
+        if not lane.closes or lane.code != NOTHING_TO_CLOSE:
+            return
+        venue = self._stage.venue
+        covers = [
+            order.order_id
+            for order in venue.account.open_by_symbol.get(lane.symbol, {}).values()
+            if order.request.reduce_only and str(order.request.position_idx) == lane.leg and not venue.is_ours(order)
+        ]
+        if covers and not any(order_id in text for order_id in covers for text in self._said):
+            self.find("standstill-is-told", f"no incident names what covers the leg, such as {covers[0]}; {lane}")
 
     def _must_be_told(self, since_s: float, why: str) -> None:
         for silent, what in (
@@ -306,9 +324,8 @@ class Verdict:
             ours[key] = ledger.leg(traders.get(symbol, ""), leg.direction, symbol)
         for text in run_checks.money_of_legs(theirs, ours):
             self.find("money", text)
-        if self._incidents.is_open("money") and self._moved_unseen():
-            self._waits_for_repair = True  # more than what is corrected unasked: an operator has to see it first
-            return
+        if self._incidents.is_open("money"):  # more than what is corrected unasked: an operator has to see it first
+            self._unrepaired = run_checks.moved_unseen(account.executions)
         shadows = {runner.strat_id for runner in orchestrator.runners.values() if runner.is_shadow}
         totals = [each for name, each in ledger.totals.items() if name not in shadows]
         sums = {
@@ -317,6 +334,8 @@ class Verdict:
             "funding": -sum((t.funding for t in totals), ZERO),
         }
         theirs_in_all = {"realised": account.realised, "fees": account.fees, "funding": account.funding}
+        if self._unrepaired:
+            theirs_in_all.pop("realised")
         for text in run_checks.money_of_totals(
             {**theirs_in_all, "balance": account.wallet},
             {**sums, "balance": orchestrator.context.funds.wallet_balance},
@@ -340,20 +359,14 @@ class Verdict:
         stage.result.counts["corrections"] += len(corrections)
         for text in run_checks.executions_once(account.executions, recorded):
             self.find("executions-once", text)
-        if not self._waits_for_repair:
-            for text in run_checks.money_by_execution(account.executions, recorded, corrections):
-                self.find("money", text)
+        for text in run_checks.money_by_execution(account.executions, recorded, corrections, self._unrepaired):
+            self.find("money", text)
         for text in run_checks.money_of_coins(account.executions, recorded):
             self.find("money", text)
         for text in run_checks.link_id_once([*account.open.values(), *account.closed.values()]):
             self.find("link-id-once", text)
         stage.result.counts["fills"] += sum(execution.exec_type == "Trade" for execution in account.executions)
         stage.result.counts["orders"] += len(account.open) + len(account.closed)
-
-    def _moved_unseen(self) -> bool:
-        """Whether the exchange has moved a leg by an execution that says nothing of the leg."""
-        strange = (fault for fault in self._stage.plan.faults if fault.kind is FaultKind.STRANGE_EXECUTION)
-        return any(fault.what.get("moves") == "yes" for fault in strange)
 
     def _comparable(self, segments: Iterable[bytes]) -> bytes:
         """The journal without the name of this run's directory; a line that had it lacks its checksum too."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from gridbot.incidents import Name, Standing
 from gridbot.records.recorder import Recorder
 from gridbot.risk.obstacles import ObstacleWatch, obstacles_of
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 from gridbot.worker.standing import standing
 from gridbot.worker.standstill import EXPECTED, WAITING, Standstill, Wishes, step, untold
-from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["AccountRecords"]
@@ -28,7 +28,7 @@ class AccountRecords:
         recorder: Recorder,
         context: WorkerContext,
         runners: Mapping[str, StrategyRunner],
-        refused: Sequence[RefusedStrategy] = (),
+        refused: RefusedStrategies = NOBODY,
         announced: Callable[[], dict[Name, Standing]] = dict,
     ) -> None:
         self._recorder = recorder

@@ -40,6 +40,7 @@ from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.outside import Outside
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import PreparedSymbol, prepare_account, refused_by_disk
@@ -149,7 +150,9 @@ class Assembly:
             checkpoint=self.checkpoint,
             strategies=self._strategies,
             begin_anew=self._begin_anew,
-            refused=prepared.refused,
+            refused=RefusedStrategies(
+                prepared.refused, load=self._holds.of, keep=self._holds.keep, wall_ms=self._clock.wall_ms
+            ),
             user_id=prepared.user_id,
         )
         runners = [

@@ -18,6 +18,7 @@ from gridbot.records.record_types import CommandRecord, Json
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -38,10 +39,10 @@ class Commands:
         losses: LossGuard,
         money: MoneyWatch,
         recorded: OpenOrders,
-        refused: Sequence[RefusedStrategy] = (),
+        refused: RefusedStrategies = NOBODY,
     ) -> None:
         self._account = account
-        self._refused = {strategy.strat_id: strategy for strategy in refused}
+        self._refused = refused
         self._runners = runners
         self._requests = requests
         self._losses = losses
@@ -63,33 +64,38 @@ class Commands:
         command = find_command(name, WORKER_COMMANDS)
         return self.handlers[command.name](read_arguments(command, args))
 
-    def _addressed(self, name: str | None) -> Sequence[StrategyRunner]:
-        """The strategy of that name, or all."""
+    def _addressed(self, name: str | None) -> tuple[Sequence[StrategyRunner], Sequence[RefusedStrategy]]:
+        """The strategy of that name, or all: those that run, and those that could not start."""
         if not name:
-            return self._runners
-        if name in self._refused:
-            raise LookupError(f"{self._refused[name]}; once that is right, `restart {self._account}` tries again")
-        found = [runner for runner in self._runners if runner.strat_id == name]
-        if not found:
-            known = [runner.strat_id for runner in self._runners]
+            return self._runners, tuple(self._refused)
+        runners = [runner for runner in self._runners if runner.strat_id == name]
+        refused = [each for each in self._refused if each.strat_id == name]
+        if not (runners or refused):
+            known = [each.strat_id for each in (*self._runners, *self._refused)]
             hint = did_you_mean(name, known)
             raise LookupError(f"expected a strategy of {self._account} ({', '.join(known)}), got {name!r}{hint}")
-        return found
+        return runners, refused
 
     def _pause(self, args: PauseArguments) -> str:
-        runners = self._addressed(args.strategy)
+        """Also what could not start: it begins paused when its symbol may be traded."""
+        runners, refused = self._addressed(args.strategy)
         for runner in runners:
             runner.pause(cancel=args.cancel)
-        return f"{len(runners)} paused"
+        for each in refused:
+            self._refused.pause(each.strat_id)
+        return f"{len(runners) + len(refused)} paused"
 
     def _resume(self, args: ResumeArguments) -> str:
         """Ends pause and halt; without a strategy it lifts the account's loss latch as well."""
-        runners = self._addressed(args.strategy)
+        runners, refused = self._addressed(args.strategy)
         if not args.strategy:
             self._losses.clear()
         for runner in runners:
             runner.resume()
-        return f"{len(runners)} active"
+        for each in refused:
+            self._refused.resume(each.strat_id)
+        again = f"; it is looked at again each minute, `restart {self._account}` does so now"
+        return "; ".join([f"{len(runners)} active", *(f"{each}{again}" for each in refused)])
 
     def _reconcile(self, args: NoArguments) -> str:
         self._requests.reconcile("asked by the operator")

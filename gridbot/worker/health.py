@@ -13,6 +13,7 @@ from gridbot.risk.holds import Hold
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.symbol_state import Allows, SymbolWord
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["OFFLINE_S", "STALE_S", "account_health", "sample_of"]
@@ -62,9 +63,7 @@ def account_health(orchestrator: Orchestrator, *, state: str, uptime_s: float, p
         row = part(runner.strat_id, partial(_strategy, orchestrator, runner))
         report["strategies"].append(row or {"strat_id": runner.strat_id, "symbol": runner.symbol, "open_orders": 0})
     for refused in orchestrator.refused:
-        names = {"strat_id": refused.strat_id, "symbol": refused.symbol}
-        word = "waiting" if refused.waits else "halted"
-        report["strategies"].append({**names, "state": word, "reason": refused.reason, "open_orders": 0})
+        report["strategies"].append(_refused(refused, orchestrator.refused.held(refused.strat_id)))
     reasons = part("what is wrong", lambda: {"reasons": _reasons(orchestrator, now_s)}).get("reasons", [])
     report["reasons"] = [*reasons, *broken]
     report.update(part("the health", lambda: {"health": _word(orchestrator, report["reasons"], now_s)}))
@@ -271,6 +270,17 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, A
         or state.holds.reason(Hold.PAUSED)
         or state.symbol_watch.state.text
         or _blocked_of(orchestrator)(runner),
+    }
+
+
+def _refused(refused: RefusedStrategy, held: str) -> dict[str, Any]:
+    """A strategy that could not start; `held` is what holds it besides."""
+    return {
+        "strat_id": refused.strat_id,
+        "symbol": refused.symbol,
+        "state": "waiting" if refused.waits else "halted",
+        "reason": f"{refused.reason}; it begins {held}" if held else refused.reason,
+        "open_orders": 0,
     }
 
 

@@ -36,9 +36,9 @@ from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.notice_watch import NoticeWatch
 from gridbot.worker.readings import Readings
 from gridbot.worker.reconciler import Reconciler
+from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 from gridbot.worker.router import Router
 from gridbot.worker.schedule import Intervals
-from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 from gridbot.worker.symbol_states import SymbolStates
 from gridbot.worker.terms import Terms
@@ -70,7 +70,7 @@ class Parts:
     strategies: Sequence[StrategyConfig]
     begin_anew: Callable[[str], None]
     """Asks for another start of this worker, with the reason."""
-    refused: tuple[RefusedStrategy, ...] = ()
+    refused: RefusedStrategies = NOBODY
     user_id: str = ""
     """The exchange's number of the account; "" where it does not tell."""
 
@@ -100,7 +100,7 @@ class Orchestrator:
             self.live,
             context,
             on_wallet=self._router.on_wallet,
-            refused={each.symbol: each.strat_id for each in parts.refused if not each.shadow},
+            refused=parts.refused,
         )
         self.money = MoneyWatch(parts.queries, context, lambda: parts.recorder.last_seq)
         self._states = SymbolStates(context, self.runners, parts.refused)
@@ -210,6 +210,7 @@ class Orchestrator:
             states=self._states,
             alert=context.alert,
             begin_anew=parts.begin_anew,
+            wall_ms=context.clock.wall_ms,
         )
         shadows = {symbol: runner.shadow for symbol, runner in self.runners.items() if runner.shadow is not None}
         return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults, self.notices)

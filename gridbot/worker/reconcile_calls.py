@@ -18,6 +18,7 @@ from gridbot.records.record_types import ReconcileRecord
 from gridbot.risk.unusual import unusual
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.order_manager import LookUp
+from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["answer_of", "record_end", "record_unseen_end", "record_untraded", "tell_strategy"]
@@ -63,8 +64,13 @@ async def _ask(queries: ExchangeQueries, question: words.Question) -> words.Even
             return words.WalletAnswered(who, await queries.wallet())
 
 
-def record_untraded(context: WorkerContext, execution: ExecutionEvent, strat_id: str) -> None:
-    """Count and record an execution of a symbol that nobody trades (`strat_id` is ""), or whose strategy is refused."""
+def record_untraded(context: WorkerContext, execution: ExecutionEvent, refused: RefusedStrategies) -> None:
+    """Count and record an execution of a symbol that nobody trades, or whose strategy could not start.
+
+    What would pause the strategy if it traded pauses it for its next start.
+    """
+    strategy = refused.of_symbol(execution.symbol)
+    strat_id = "" if strategy is None or strategy.shadow else strategy.strat_id
     realised = context.ledger.apply(strat_id, execution)
     context.record_corrections()
     if realised is None:
@@ -74,7 +80,12 @@ def record_untraded(context: WorkerContext, execution: ExecutionEvent, strat_id:
     found = unusual(execution)
     if found is not None:
         context.requests.check_money()
-        context.alert("warning", f"unusual.{execution.symbol}", f"{execution.symbol}: {found.text}", strat_id)
+        if strat_id and found.pauses is not None:
+            refused.pause(strat_id, found.pauses, found.text)
+            text = f"{execution.symbol}: {found.text}; the strategy is paused"
+            context.alert(found.level, f"{found.kind}.{execution.symbol}", text, strat_id)
+        else:
+            context.alert("warning", f"unusual.{execution.symbol}", f"{execution.symbol}: {found.text}", strat_id)
 
 
 def record_unseen_end(context: WorkerContext, end: words.EndUnseen) -> None:

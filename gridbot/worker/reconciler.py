@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from gridbot import background
@@ -28,18 +27,18 @@ from gridbot.ports import ExchangeQueries, Timer
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.reconcile_calls import answer_of, record_end, record_unseen_end, record_untraded, tell_strategy
 from gridbot.worker.reconcile_waiters import Waiters
+from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Reconciler"]
 
 log = logging.getLogger(__name__)
 
-NOBODY: Mapping[str, str] = MappingProxyType({})
 TIMER_MIN_S = 0.001
 
 
 class Reconciler:
-    """One per account; `runners` are the live strategies by symbol, `refused` the names of those that could not start.
+    """One per account; `runners` are the live strategies by symbol, `refused` those that could not start.
 
     Each wallet read goes to `on_wallet`.
     """
@@ -51,7 +50,7 @@ class Reconciler:
         context: WorkerContext,
         *,
         on_wallet: Callable[[WalletEvent, str], None],
-        refused: Mapping[str, str] = NOBODY,
+        refused: RefusedStrategies = NOBODY,
     ) -> None:
         self._queries = queries
         self._runners = runners
@@ -195,7 +194,7 @@ class Reconciler:
                 self._waiters.tell(effect)
                 record_end(context, effect)
             case words.ApplyExecution() if effect.execution.symbol not in self._runners:
-                record_untraded(context, effect.execution, self._refused.get(effect.execution.symbol, ""))
+                record_untraded(context, effect.execution, self._refused)
             case words.ApplyExecution():
                 tell_strategy(self._runners[effect.execution.symbol], context, effect)
             case words.ApplyRow() | words.Adopt() | words.Revive() | words.TakePosition() | words.Adjust():

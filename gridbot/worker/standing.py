@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from gridbot.incidents import Name, Standing
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_checks import STALE_PRICE_S
-from gridbot.risk.holds import Hold, Who
+from gridbot.risk.holds import Hold, Holds, Who
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.risk.symbol_state import Allows
 from gridbot.worker.passage_watch import PassageWatch
-from gridbot.worker.startup import RefusedStrategy
+from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 
 __all__ = ["CURE", "standing"]
 
@@ -30,7 +30,7 @@ def standing(
     ip_banned_until_s: float | None,
     has_numbers: bool,
     now_s: float,
-    refused: Iterable[RefusedStrategy] = (),
+    refused: RefusedStrategies = NOBODY,
 ) -> dict[Name, Standing]:
     """Everything that stands at `now_s` (monotonic).
 
@@ -48,6 +48,7 @@ def standing(
         found[Name("no_order_number")] = Standing("error", text)
     for one in refused:
         found[Name(one.key, one.strat_id)] = Standing("warning" if one.waits else "error", str(one))
+        found |= _taken(one.symbol, one.strat_id, refused.holds(one.strat_id))
     for state in strategies:
         found |= _of_strategy(state, passage, now_s)
     return found
@@ -84,8 +85,13 @@ def _of_strategy(state: StrategyRiskState, passage: PassageWatch, now_s: float) 
     if state.halted:
         text = f"{state.strat_id} is halted: {state.halted}"
         found[Name(f"halt.{state.symbol}", state.strat_id)] = Standing("error", text)
-    paused = state.holds.held.get(Hold.PAUSED)
-    if paused is not None and paused.who is not Who.OPERATOR:
-        text = f"{state.symbol}: {paused.reason}; the strategy is paused"
-        found[Name(f"reduced.{state.symbol}", state.strat_id)] = Standing("error", text)
-    return found
+    return found | _taken(state.symbol, state.strat_id, state.holds)
+
+
+def _taken(symbol: str, strat_id: str, holds: Holds) -> dict[Name, Standing]:
+    """What the exchange did to a leg, for which the strategy is paused."""
+    paused = holds.held.get(Hold.PAUSED)
+    if paused is None or paused.who is Who.OPERATOR:
+        return {}
+    text = f"{symbol}: {paused.reason}; the strategy is paused"
+    return {Name(f"reduced.{symbol}", strat_id): Standing("error", text)}

@@ -1,7 +1,9 @@
 """Checks before the first order, and the settings of each symbol. Fails closed.
 
-Each step raises: an `ExchangeError` when the exchange did not answer (tried again), a `StartRefused` when its answer
-makes trading unsafe (not tried again). Nothing here sends an order.
+What is wrong with the account raises: an `ExchangeError` when the exchange did not answer (tried again), a
+`StartRefused` when its answer makes trading unsafe. What is wrong with one symbol refuses its strategy alone, also when
+it is the only one: the account is followed all the same, and the symbol is looked at again each minute (`terms`).
+Nothing here sends an order.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ __all__ = [
     "is_hopeless",
     "is_of_symbol",
     "prepare_account",
+    "prepare_symbol",
     "refused_by_disk",
 ]
 
@@ -56,7 +59,7 @@ class PreparedSymbol:
 class RefusedStrategy:
     """A strategy whose symbol may not be traded, and why. The others of its account trade.
 
-    `waits`: the symbol does not trade yet; the account starts anew when it does.
+    The account starts anew when the symbol may be traded. `waits`: nothing is wrong, it does not trade yet.
     """
 
     strat_id: str
@@ -110,7 +113,7 @@ async def prepare_account(
 ) -> Prepared:
     """Check clock, key, account and each symbol, set hedge mode and the configured leverage.
 
-    What is wrong with one symbol refuses its strategy alone. Raises when nothing is left to trade, or to wait for.
+    What is wrong with one symbol refuses its strategy alone.
     """
     ahead = now_ms - await queries.server_time_ms()
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
@@ -119,20 +122,29 @@ async def prepare_account(
     await _check_account(queries)
     symbols, refused = {}, []
     for strategy in strategies:
-        try:
-            symbols[strategy.symbol] = await _prepare_symbol(queries, strategy, now_ms)
-        except _DoesNotTradeYet as yet:
-            refused.append(RefusedStrategy(strategy.strat_id, strategy.symbol, str(yet), strategy.shadow_mode, True))
-        except (StartRefused, ExchangeError) as error:
-            if isinstance(error, ExchangeError) and not is_of_symbol(error):
-                raise
-            reason = str(error)
-            if strategy.symbol not in reason:
-                reason = f"expected to trade {strategy.symbol}, the exchange says: {reason}; correct the symbol"
-            refused.append(RefusedStrategy(strategy.strat_id, strategy.symbol, reason, strategy.shadow_mode))
-    if refused and not symbols and not any(each.waits for each in refused):
-        raise StartRefused("; ".join(f"{each.strat_id}: {each.reason}" for each in refused))
+        found = await prepare_symbol(queries, strategy, now_ms)
+        if isinstance(found, RefusedStrategy):
+            refused.append(found)
+        else:
+            symbols[strategy.symbol] = found
     return Prepared(symbols, tuple(refused), user_id)
+
+
+async def prepare_symbol(
+    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int
+) -> PreparedSymbol | RefusedStrategy:
+    """Check a symbol, and set it up; or why its strategy may not trade. ExchangeError when nobody can say."""
+    try:
+        return await _prepared(queries, strategy, now_ms)
+    except _DoesNotTradeYet as yet:
+        return RefusedStrategy(strategy.strat_id, strategy.symbol, str(yet), strategy.shadow_mode, True)
+    except (StartRefused, ExchangeError) as error:
+        if isinstance(error, ExchangeError) and not is_of_symbol(error):
+            raise
+        reason = str(error)
+        if strategy.symbol not in reason:
+            reason = f"expected to trade {strategy.symbol}, the exchange says: {reason}; correct the symbol"
+        return RefusedStrategy(strategy.strat_id, strategy.symbol, reason, strategy.shadow_mode)
 
 
 def is_of_symbol(error: ExchangeError) -> bool:
@@ -177,7 +189,7 @@ async def _check_account(queries: ExchangeQueries) -> None:
         raise StartRefused("expected cross margin, the account is in isolated margin; switch it to cross on Bybit")
 
 
-async def _prepare_symbol(queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int) -> PreparedSymbol:
+async def _prepared(queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int) -> PreparedSymbol:
     symbol = strategy.symbol
     instrument = await queries.instrument(symbol)
     state = symbol_state(instrument, now_ms)

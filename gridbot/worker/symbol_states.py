@@ -6,16 +6,19 @@ that would open are withdrawn: they rest, and would make it larger.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from gridbot.core import Direction, Instrument
 from gridbot.risk.symbol_state import Allows
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.passage_watch import covers_of
-from gridbot.worker.startup import RefusedStrategy
+from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["SymbolStates"]
+__all__ = ["FREE", "SymbolStates"]
+
+FREE = "the levels it had refused are free"
+"""How the end of an incident about refusals is told when what they were for was set right."""
 
 
 class SymbolStates:
@@ -25,12 +28,12 @@ class SymbolStates:
         self,
         context: WorkerContext,
         runners: Mapping[str, StrategyRunner],
-        refused: Sequence[RefusedStrategy],
+        refused: RefusedStrategies,
     ) -> None:
         self._context = context
         self._runners = runners
-        self.waiting = frozenset(each.symbol for each in refused if each.waits)
-        """Symbols that do not trade yet."""
+        self.refused = {each.symbol: each for each in refused}
+        """Of each symbol that may not be traded, or not yet, the strategy that could not start."""
         self._covered: dict[str, frozenset[Direction]] = {}
 
     def read(self, symbol: str, instrument: Instrument) -> None:
@@ -47,17 +50,17 @@ class SymbolStates:
 
     @property
     def watched(self) -> frozenset[str]:
-        """Symbols to be read each minute: not in order, or not trading yet."""
+        """Symbols to be read each minute: not in order, or with a strategy that could not start."""
         terms = self._context.passage.terms
         odd = {symbol for symbol, runner in self._runners.items() if terms.get(symbol) or _is_restricted(runner)}
-        return self.waiting | odd
+        return frozenset(self.refused) | odd
 
     def repaired(self, symbol: str, text: str) -> None:
         """Something wrong with the exchange's terms was set right: what it had refused may be sent again at once."""
         runner, context = self._runners[symbol], self._context
         context.passage.repaired(runner.strat_id)
         context.gate.repaired(runner.strat_id)
-        context.alert.over(f"refused.{symbol}", f"over: {text}; the levels it had refused are free", runner.strat_id)
+        context.alert.over(f"refused.{symbol}", f"over: {text}; {FREE}", runner.strat_id)
 
     def _look_at_covers(self, symbol: str, runner: StrategyRunner) -> None:
         """An order of somebody else that left nothing to close is gone: our closes need not wait for their breakers."""

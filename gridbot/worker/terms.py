@@ -2,7 +2,8 @@
 
 Mode and leverage are set as they were at the start, and what the exchange had refused for them is free again. An
 instrument that orders are made by (tick, quantity step, minima) cannot be changed under a running strategy: the worker
-asks for a start anew, which reads it, and keeps its orders. It does so too when a symbol that was waited for trades.
+asks for a start anew, which reads it, and keeps its orders. It does so too when a symbol may be traded whose strategy
+could not start.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.ports import ExchangeQueries
 from gridbot.worker.context import Alert
 from gridbot.worker.passage_watch import PassageWatch
+from gridbot.worker.startup import RefusedStrategy, prepare_symbol
 from gridbot.worker.symbol_states import SymbolStates
 
 __all__ = ["Terms", "changes"]
@@ -48,6 +50,7 @@ class Terms:
         states: SymbolStates,
         alert: Alert,
         begin_anew: Callable[[str], None],
+        wall_ms: Callable[[], int],
     ) -> None:
         self._queries = queries
         self._strategies = {strategy.symbol: strategy for strategy in strategies}
@@ -56,15 +59,15 @@ class Terms:
         self._states = states
         self._alert = alert
         self._begin_anew = begin_anew
+        self._wall_ms = wall_ms
         self._asked = False
 
     async def read(self, symbol: str) -> None:
         """Read and set all three. Raises ExchangeError when the exchange cannot be read."""
-        found = await self._queries.instrument(symbol)
-        if symbol in self._states.waiting:
-            if found.status == "Trading":
-                self._anew(f"{symbol} trades now")
+        if symbol in self._states.refused:
+            await self._try_again(symbol)
             return
+        found = await self._queries.instrument(symbol)
         self._states.read(symbol, found)
         changed = changes(self._instruments[symbol], found)
         notes, repaired = [changed] if changed else [], []
@@ -81,6 +84,15 @@ class Terms:
             self._states.repaired(symbol, "; ".join(repaired) or f"no longer so: {before}")
         if changed:
             self._anew(changed)
+
+    async def _try_again(self, symbol: str) -> None:
+        """Look at a symbol whose strategy could not start as its start does, which also sets it up."""
+        before = self._states.refused[symbol]
+        found = await prepare_symbol(self._queries, self._strategies[symbol], self._wall_ms())
+        if not isinstance(found, RefusedStrategy):
+            self._anew(f"{symbol} may be traded now")
+        elif found.key != before.key:
+            self._anew(str(found))  # it waited, and now something is wrong, or the other way round
 
     def _anew(self, reason: str) -> None:
         if not self._asked:

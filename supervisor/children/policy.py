@@ -121,7 +121,8 @@ def _failed(
         actions.append(Alert("CRITICAL", f"{text}; {limit}"))
         return _enter(now, state, ProcessState.FATAL, f"{text}; {limit}")
     wait = policy.delay(failures, jitter)
-    actions.append(Alert("ERROR", f"{text}; next start in {wait:.1f} s"))
+    if not state.killed_for:  # a kill of ours was told when it was decided, and counts once
+        actions.append(Alert("ERROR", f"{text}; next start in {wait:.1f} s"))
     return replace(_enter(now, state, ProcessState.BACKOFF, text), due=now + wait)
 
 

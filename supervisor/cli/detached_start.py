@@ -63,12 +63,15 @@ def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> E
 
 
 def outcome(status: Mapping[str, Any]) -> tuple[ExitCode, str]:
-    """OK when every process runs; otherwise DEGRADED, with a line for each that does not."""
+    """OK when every process runs and no strategy is halted; otherwise DEGRADED, with a line for each."""
     rows = [row for row in (*status["accounts"], status["writer"], status["paper"]) if row is not None]
     down = [row["process"] for row in rows if row["process"]["state"] != "RUNNING"]
-    if not down:
+    strategies = [strategy for account in status["accounts"] for strategy in account.get("strategies", ())]
+    halted = [strategy for strategy in strategies if strategy["state"] == "halted"]
+    if not (down or halted):
         return ExitCode.OK, ""
     lines = [f"! {process['name']} is {process['state']}: {process['reason'] or 'no reason known'}" for process in down]
+    lines += [f"! {strategy['strat_id']} is halted: {strategy['reason']}" for strategy in halted]
     return ExitCode.DEGRADED, "\n".join([*lines, "  the others work on; the supervisor tries again what can be tried"])
 
 

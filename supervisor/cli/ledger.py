@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ from supervisor.store.ledger_check import check_balances
 from supervisor.store.query import SqlFailed
 
 if TYPE_CHECKING:
+    from gridbot.bybit.rest import BybitRest
+    from gridbot.config.account_models import AccountConfig
+    from gridbot.config.models import GridbotConfig
     from supervisor.store.exchange_views import ViewCheck
 
 __all__ = ["ledger"]
@@ -81,9 +84,9 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
     from gridbot.config.errors import ConfigError
     from gridbot.config.loading import load_config
-    from supervisor.store.exchange_ledger import PATIENT, AccountCheck, check_with_exchange, connect
-    from supervisor.store.exchange_repair import repair_orders, repair_records
-    from supervisor.store.exchange_views import ViewCheck, check_views
+    from supervisor.store.exchange_ledger import AccountCheck, check_with_exchange
+    from supervisor.store.exchange_repair import repair_records
+    from supervisor.store.exchange_views import ViewCheck
 
     try:
         settings = load_config(find_config(config), data_dir=str(data_dir))
@@ -100,20 +103,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
             click.echo,
         )
     read = {found.account for found in checks if found.comparison is not None}
-    address = functools.cache(lambda: _paper_url(data_dir))
-
-    def compare() -> Mapping[str, ViewCheck]:
-        return check_views(
-            settings,
-            [account for account in settings.accounts if account.name in read],
-            data_dir,
-            lambda account: connect(account, address() if account.environment is Environment.PAPER else None),
-            PATIENT,
-        )
-
-    views = compare()
-    if repair:
-        views = repair_orders(views, compare, lambda account, args: _correct(data_dir, account, args), click.echo)
+    views = _views(settings, [account for account in settings.accounts if account.name in read], data_dir, repair)
     explained, compared = True, False
     for found in checks:
         compared = True
@@ -138,6 +128,28 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     if not compared:
         click.echo("no account of the configuration has balances recorded here")
     return explained
+
+
+def _views(
+    settings: GridbotConfig, accounts: Sequence[AccountConfig], data_dir: Path, repair: bool
+) -> Mapping[str, ViewCheck]:
+    """Compare the views of these accounts with the exchange; with `repair` after what does not rest has ended."""
+    from supervisor.store.exchange_ledger import PATIENT, connect
+    from supervisor.store.exchange_repair import repair_orders
+    from supervisor.store.exchange_views import check_views
+
+    address = functools.cache(lambda: _paper_url(data_dir))
+
+    def client(account: AccountConfig) -> BybitRest:
+        return connect(account, address() if account.environment is Environment.PAPER else None)
+
+    def compare() -> Mapping[str, ViewCheck]:
+        return check_views(settings, accounts, data_dir, client, PATIENT)
+
+    found = compare()
+    if not repair:
+        return found
+    return repair_orders(found, compare, lambda account, args: _correct(data_dir, account, args), click.echo)
 
 
 def _show_views(found: ViewCheck) -> bool:

@@ -261,6 +261,8 @@ def order_row(order_id: str = "o1", **changes: Any) -> dict[str, Any]:
         "reduceOnly": False,
         "cancelType": "UNKNOWN",
         "rejectReason": "EC_NoError",
+        "smpGroup": "0",
+        "tpslMode": "UNKNOWN",
         "createdTime": "1760000000700",
         "updatedTime": "1760000000703",
     }
@@ -303,6 +305,7 @@ def position_row(index: int, **changes: Any) -> dict[str, Any]:
         "positionMM": "0",
         "cumRealisedPnl": "-0.05",
         "positionStatus": "Normal",
+        "netDeltaRatio": "",
         "seq": -1,
         "updatedTime": "1760000000905",
     }

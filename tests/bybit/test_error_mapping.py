@@ -76,6 +76,12 @@ CODES = [
     (110135, "event contract", ErrorKind.HALT, Outcome.NOT_CREATED, AccountError),
     (110136, "event contract", ErrorKind.HALT, Outcome.NOT_CREATED, AccountError),
     (110137, "event contract", ErrorKind.HALT, Outcome.NOT_CREATED, AccountError),
+    (3200425, "event contract", ErrorKind.HALT, Outcome.NOT_CREATED, AccountError),
+    (3200641, "collateral at the limit", ErrorKind.BALANCE, Outcome.NOT_CREATED, RefusedError),
+    (182011, "collateral at the limit", ErrorKind.BALANCE, Outcome.NOT_CREATED, RefusedError),
+    (110007, "CheckMarginRatio fail! InsufficientAB", ErrorKind.BALANCE, Outcome.NOT_CREATED, RefusedError),
+    (110003, "Order price is out of permissible range", ErrorKind.PARAM, Outcome.NOT_CREATED, RefusedError),
+    (20006, "Duplicate reqId", ErrorKind.DUPLICATE, Outcome.UNKNOWN, UnresolvedError),
     (3400045, "Set margin mode failed", ErrorKind.PARAM, Outcome.NOT_CREATED, RefusedError),
     (987654, "never heard of", ErrorKind.AMBIGUOUS, Outcome.UNKNOWN, UnresolvedError),
     # 10001 says everything in its text

@@ -166,7 +166,7 @@ def wrong(run: Recorder) -> list[str]:
     for path, answers in run.answers.items():
         how, note = CALLS.get(path.removeprefix(ROOT), (ABSENT, ""))
         codes = {answer["retCode"] for answer in answers}
-        held = any(_holds(answer["result"]) for answer in answers if not answer["retCode"])
+        held = any(_holds(answer.get("result", {})) for answer in answers if not answer["retCode"])
         good = {
             SERVED: 0 in codes and held,
             MODELLED: 0 in codes and held,

@@ -56,7 +56,7 @@ GRIDBOT = {
     "simulation": "background incidents core ports strategies orders records risk execution bybit exchange config state"
     " worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
-    " paper.streams segment_file",
+    " paper.streams process_guard segment_file",
 }
 SUPERVISOR = {
     "utc_time": "",

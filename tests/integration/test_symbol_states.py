@@ -9,9 +9,12 @@ from typing import Any
 
 from gridbot.core import Direction
 from gridbot.paper.accounts.exchange_order import Order
+from gridbot.paper.api.dispatch import ROUTES
 from gridbot.paper.server.paper_thread import PaperThread
-from gridbot.records.record_types import OrderRecord
+from gridbot.records.open_orders import OpenOrders
+from gridbot.records.record_types import ExecutionRecord, OrderRecord
 from gridbot.risk.symbol_state import SymbolWord
+from gridbot.worker.commands import Commands
 from gridbot.worker.health import account_health
 from gridbot.worker.schedule import Job, JobKind
 from tests.integration.test_standstill import play
@@ -19,6 +22,7 @@ from tests.integration.worker_bench import (
     BTC,
     WorkerBench,
     account_of,
+    ever,
     exchange,
     records,
     resting,
@@ -26,6 +30,7 @@ from tests.integration.worker_bench import (
     trading,
 )
 
+D = Decimal
 DAY_MS = 24 * 3600 * 1000
 ETH: dict[str, Any] = {**BTC, "strat_id": "eth", "symbol": "ETHUSDT", "amount": "q0.1"}
 
@@ -72,7 +77,7 @@ def test_a_strategy_on_a_symbol_that_does_not_trade_yet_waits_and_begins_when_it
                 assert (incident["key"], incident["where"], incident["level"]) == ("listing.ETHUSDT", "eth", "warning")
                 list_as(paper, "ETHUSDT", status="Trading")
                 await read_terms(bench, "ETHUSDT")
-                assert asked == ["ETHUSDT trades now"]
+                assert asked == ["ETHUSDT may be traded now"]
             async with trading(config, paper) as bench:
                 await bench.quiet("ETHUSDT")
                 assert shown(bench, "eth")["state"] == "active"
@@ -90,6 +95,48 @@ def test_an_account_that_only_waits_is_healthy(tmp_path: Path) -> None:
                 health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
                 assert (health["health"], health["freshness"]) == ("healthy", "active")
                 assert [row["state"] for row in health["strategies"]] == ["waiting"]
+
+    asyncio.run(run())
+
+
+def test_an_account_whose_only_symbol_is_in_one_way_mode_is_followed_until_that_is_repaired(tmp_path: Path) -> None:
+    """Every start was refused for as long as a position stood in one-way mode: nothing of the account was recorded."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+
+            def by_hand(path: str, **params: Any) -> None:
+                row = {"category": "linear", "symbol": "BTCUSDT", **params}
+                server = paper.server
+                paper.call(server.api.call, ROUTES[path], path, account_of(paper), row, server.now_ms())
+
+            def trade(side: str, qty: str) -> None:
+                by_hand("/v5/order/create", side=side, orderType="Market", qty=qty, positionIdx=0)
+
+            trade("Buy", "0.01")
+            asked: list[str] = []
+            async with trading(config, paper, begin_anew=asked.append) as bench:
+                orchestrator = bench.assembly.orchestrator
+                [(level, key, text)] = bench.alerts
+                assert (level, key) == ("error", "halt.BTCUSDT")
+                assert "expected BTCUSDT in hedge mode" in text
+                assert (shown(bench, "btc")["state"], shown(bench, "btc")["reason"]) == ("halted", text[15:])
+                losses, money, requests = orchestrator.losses, orchestrator.money, bench.assembly.context.requests
+                Commands("alice", [], requests, losses, money, OpenOrders(), orchestrator.refused).run("pause", {})
+                assert shown(bench, "btc")["reason"].endswith("; it begins paused: paused by the operator")
+                trade("Buy", "0.02")
+                await orchestrator.reconciler.run()
+                await read_terms(bench)
+                assert asked == [], "it still cannot be switched"
+                trade("Sell", "0.03")
+                await orchestrator.reconciler.run()
+                await read_terms(bench)
+                assert asked == ["BTCUSDT may be traded now"]
+            async with trading(config, paper) as bench:
+                assert bench.runner().risk_state.paused, "the pause was of the account"
+            assert [r.qty for r in records(tmp_path) if isinstance(r, ExecutionRecord)][-2:] == [D("0.02"), D("0.03")]
+            assert ever(paper) == 3, "those by hand"
 
     asyncio.run(run())
 

@@ -6,13 +6,10 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
-
 from gridbot.core import Direction, Side
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.health import account_health
 from gridbot.worker.shutdown import cancel_everything, flatten
-from gridbot.worker.startup import StartRefused
 from tests.integration.worker_bench import (
     BTC,
     ever,
@@ -25,15 +22,18 @@ from tests.integration.worker_bench import (
 D = Decimal
 
 
-def test_a_wrong_tick_refuses_the_start_before_any_order(tmp_path: Path) -> None:
+def test_a_wrong_tick_halts_the_strategy_before_any_order(tmp_path: Path) -> None:
     """incident L30."""
     config = settings(tmp_path, {**BTC, "tick_size": "0.5"})
 
     async def run() -> None:
         with exchange(config) as paper:
-            with pytest.raises(StartRefused, match=r"expected tick_size 0\.5.*exchange has 0\.1"):
-                async with trading(config, paper):
-                    pass
+            async with trading(config, paper) as bench:
+                [(level, key, text)] = bench.alerts
+                assert (level, key) == ("error", "halt.BTCUSDT")
+                assert "expected tick_size 0.5" in text
+                assert "the exchange has 0.1" in text
+                paper.set_price("BTCUSDT", "49890")
             assert ever(paper) == 0
 
     asyncio.run(run())

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from gridbot.bybit.call_pool import DaemonPool
+from gridbot.bybit.rest import BybitRest
 from gridbot.config.models import GridbotConfig
+from gridbot.exchange.requests import ApiKeyInfo
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord
@@ -24,7 +26,7 @@ from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
 from gridbot.worker.strategy_runner import StrategyRunner
 from gridbot.worker.worker_session import EXIT_OK, EXIT_REFUSED, WorkerSession
-from tests.integration.worker_bench import BTC, exchange, records, resting, settings
+from tests.integration.worker_bench import exchange, records, resting, settings
 
 WAIT_S = 15.0
 
@@ -311,13 +313,18 @@ def test_a_key_that_is_refused_is_not_tried_again(tmp_path: Path) -> None:
     assert [r.key for r in records(tmp_path) if isinstance(r, AlertRecord)] == ["start"]
 
 
-def test_what_makes_trading_unsafe_ends_the_session(tmp_path: Path) -> None:
-    config = settings(tmp_path, {**BTC, "tick_size": "0.5"})
+def test_what_makes_trading_unsafe_ends_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings(tmp_path)
+
+    async def read_only(rest: BybitRest) -> ApiKeyInfo:
+        return ApiKeyInfo(user_id="1", read_only=True, contract_trade=(), can_withdraw=False)
+
+    monkeypatch.setattr(BybitRest, "api_key_info", read_only)
 
     async def run() -> None:
         with exchange(config) as paper:
             async with living(config, paper) as life:
-                with pytest.raises(StartRefused, match="tick_size"):
+                with pytest.raises(StartRefused, match="expected a key that may trade"):
                     await life.task
                 assert life.session.refuse("the reason") == EXIT_REFUSED
                 alert = await life.until("alert", key="start")

@@ -22,15 +22,17 @@ ORDER = fields(
     "cancelType rejectReason avgPrice leavesQty leavesValue cumExecQty cumExecValue cumExecFee timeInForce orderType "
     "stopOrderType orderIv marketUnit triggerPrice takeProfit stopLoss tpslMode tpLimitPrice slLimitPrice tpTriggerBy "
     "slTriggerBy triggerBy lastPriceOnCreated smpType smpOrderId placeType createdTime updatedTime ocoTriggerBy "
-    "slippageToleranceType slippageTolerance rpiMatchedQty",
-    "positionIdx triggerDirection smpGroup",
-    "reduceOnly closeOnTrigger rpiTakerAccess",
+    "slippageToleranceType slippageTolerance smpGroup",
+    "positionIdx triggerDirection",
+    "reduceOnly closeOnTrigger",
     cumFeeDetail={},
 )
+RPI = fields("rpiMatchedQty", flags="rpiTakerAccess")
+"""Fields of history and stream; order/realtime has neither."""
 EXECUTION = fields(
     "symbol orderId orderLinkId side orderPrice orderQty leavesQty createType orderType stopOrderType execFee execId "
     "execPrice execQty execType execValue execTime feeCurrency feeRate tradeIv markIv markPrice indexPrice "
-    "underlyingPrice blockTradeId closedSize",
+    "underlyingPrice blockTradeId closedSize marketUnit",
     "seq",
     "isMaker",
 )
@@ -38,7 +40,7 @@ POSITION = fields(
     "riskLimitValue symbol side size positionValue positionStatus leverage breakEvenPrice positionBalance markPrice "
     "liqPrice bustPrice positionMM positionMMByMp positionIM positionIMByMp tpslMode takeProfit stopLoss trailingStop "
     "unrealisedPnl curRealisedPnl cumRealisedPnl mmrSysUpdatedTime leverageSysUpdatedTime sessionAvgPrice createdTime "
-    "updatedTime",
+    "updatedTime netDeltaRatio",
     "positionIdx riskId tradeMode autoAddMargin adlRankIndicator seq openTime",
     "isReduceOnly",
 )
@@ -62,13 +64,14 @@ TICKER = fields(
 )
 INSTRUMENT = fields(
     "symbol contractType status baseCoin quoteCoin settleCoin symbolType launchTime deliveryTime deliveryFeeRate "
-    "priceScale copyTrading upperFundingRate lowerFundingRate displayName",
+    "priceScale copyTrading upperFundingRate lowerFundingRate displayName fullName marketRegion underlyingTicker",
     "symbolId fundingInterval",
     "unifiedMarginTrade forbidUplWithdrawal isPreListing",
     leverageFilter=fields("minLeverage maxLeverage leverageStep"),
     priceFilter=fields("minPrice maxPrice tickSize"),
     lotSizeFilter=fields("minOrderQty maxOrderQty maxMktOrderQty qtyStep minNotionalValue postOnlyMaxOrderQty"),
     riskParameters=fields("priceLimitRatioX priceLimitRatioY"),
+    tags=[],
 )
 
 ENDPOINTS: dict[str, Any] = {
@@ -98,6 +101,10 @@ ENDPOINTS: dict[str, Any] = {
         "unifiedMarginStatus timeWindow smpGroup",
         "isMasterTrader",
     ),
+    "/v5/account/user-setting-config": fields("", "smpType", "lpaSpot lpaPerp deltaEnable smsef fmsef"),
+    "/v5/account/instruments-info": fields(
+        "category nextPageCursor", list=[INSTRUMENT | fields(flags="isPublicRpi myRpiPermission")]
+    ),
     "/v5/position/list": fields("category nextPageCursor", list=[POSITION | fields("avgPrice")]),
     "/v5/position/closed-pnl": fields(
         "category nextPageCursor",
@@ -113,7 +120,7 @@ ENDPOINTS: dict[str, Any] = {
         list=[
             fields(
                 "id symbol category side transactionTime type transSubType qty size currency tradePrice funding fee "
-                "cashFlow change cashBalance feeRate bonusChange tradeId orderId orderLinkId extraFees"
+                "cashFlow change cashBalance feeRate bonusChange tradeId orderId orderLinkId extraFees displayType"
             )
         ],
     ),
@@ -131,12 +138,12 @@ ENDPOINTS: dict[str, Any] = {
     "/v5/order/amend-batch": {"list": [fields("category symbol orderId orderLinkId")]},
     "/v5/order/cancel-batch": {"list": [fields("category symbol orderId orderLinkId")]},
     "/v5/order/realtime": fields("category nextPageCursor", list=[ORDER]),
-    "/v5/order/history": fields("category nextPageCursor", list=[ORDER | fields("extraFees")]),
+    "/v5/order/history": fields("category nextPageCursor", list=[ORDER | RPI | fields("extraFees")]),
     "/v5/execution/list": fields("category nextPageCursor", list=[EXECUTION | fields("extraFees")]),
     "/v5/user/query-api": fields(
         "id note apiKey secret expiredAt createdAt vipLevel mktMakerLevel rsaPublicKey parentUid kycLevel kycRegion",
         "readOnly type deadlineDay unified uta userID inviterID affiliateID",
-        "isMaster",
+        "isMaster isFixApi",
         permissions={"ContractTrade": ["text"]},
         ips=["text"],
     ),
@@ -144,9 +151,8 @@ ENDPOINTS: dict[str, Any] = {
 
 ENVELOPE = fields("id topic", "creationTime")
 TOPICS: dict[str, Any] = {
-    "order": ENVELOPE | {"data": [ORDER | fields("category closedPnl feeCurrency")]},
-    "execution": ENVELOPE
-    | {"data": [EXECUTION | fields("category isLeverage marketUnit execPnl") | {"extraFees": []}]},
+    "order": ENVELOPE | {"data": [ORDER | RPI | fields("category closedPnl feeCurrency")]},
+    "execution": ENVELOPE | {"data": [EXECUTION | fields("category isLeverage execPnl") | {"extraFees": []}]},
     "position": ENVELOPE | {"data": [POSITION | fields("category entryPrice")]},
     "wallet": ENVELOPE | {"data": [WALLET]},
     "execution.fast": fields(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
+import psutil
 import pytest
 
 from gridbot.simulation import campaign
 from gridbot.simulation.campaign import Outcome, Summary, run_seeds
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_processes_are_replaced_and_every_seed_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,6 +24,18 @@ def test_processes_are_replaced_and_every_seed_comes(monkeypatch: pytest.MonkeyP
     outcomes = list(run_seeds(range(1, 4), 0.1, jobs=2))
     assert sorted(outcome.seed for outcome in outcomes) == [1, 2, 3]
     assert all(outcome.simulated_s > 6.0 for outcome in outcomes)
+
+
+def test_a_campaign_that_is_killed_leaves_no_process_behind() -> None:
+    """Its processes waited for more seeds for ever."""
+    text = "from gridbot.simulation.campaign import run_seeds\nfor _ in run_seeds(range(99), 0.5, jobs=2): print(1)"
+    with subprocess.Popen([sys.executable, "-uc", text], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        left = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert left
+    assert psutil.wait_procs(left, timeout=60)[1] == []
 
 
 def test_a_run_that_breaks_itself_is_a_finding_of_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order
+from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Json, UtcMs
 from gridbot.simulation import run_checks
+from gridbot.simulation.odd_answers import REALTIME
 from gridbot.simulation.run import Run
 from gridbot.simulation.run_faults import Plan
 from gridbot.simulation.trace import Trace
@@ -156,6 +158,38 @@ def test_money_is_that_of_the_exchange() -> None:
     assert len(run_checks.money_of_legs({leg: (D(1), D(5))}, {leg: (D(2), D(5))})) == 1
     assert run_checks.money_of_totals({"fees": D(1)}, {"fees": D(1)}) == []
     assert run_checks.money_of_totals({"fees": D(1)}, {"fees": D(2)}) == ["fees: 2, the exchange has 1"]
+
+
+def test_money_that_waits_for_an_operator_is_that_of_one_symbol_from_one_time_on() -> None:
+    """Nothing at all was compared any more, fees and other symbols neither."""
+    before, moved = execution("1"), replace(execution("2", exec_type="MovePosition", closed_size=D(1)), time_ms=5)
+    assert run_checks.moved_unseen([before, execution("3", exec_type="BustTrade", closed_size=D(1))]) == {}
+    unrepaired = run_checks.moved_unseen([before, moved, replace(moved, time_ms=7)])
+    assert unrepaired == {"BTCUSDT": 5}
+    other = replace(moved, symbol="ETHUSDT")
+    for each, row, count in (
+        (moved, record("2", "0"), 0),
+        (moved, record("2", fee="0"), 1),
+        (before, record("1", "0"), 1),
+        (other, record("2", "0"), 1),
+    ):
+        assert len(run_checks.money_by_execution([each], [row], [], unrepaired)) == count
+
+
+def test_an_order_of_a_symbol_that_cannot_be_read_need_not_be_known(tmp_path: Path) -> None:
+    """Its listing is never whole, so whoever starts then takes no order over, and records stay as they are."""
+    run = Run(Plan(5, 60.0, False, ()), tmp_path, Trace(on=False))
+    open_orders = OpenOrders()
+    open_orders.take(recorded("a"))
+    odd = run.stage.venue.odd.strange
+    odd[REALTIME] = {"symbol": "ETHUSDT"}
+    run.verdict._compare_records(open_orders)
+    assert [finding.invariant for finding in run.verdict.findings] == ["records-rest"], "it is of another symbol"
+    run.verdict.findings.clear()
+    run.verdict._seen.clear()
+    odd[REALTIME] = {"symbol": "BTCUSDT"}
+    run.verdict._compare_records(open_orders)
+    assert run.verdict.findings == []
 
 
 def test_what_breaks_one_invariant_all_the_time_hides_no_other(tmp_path: Path) -> None:

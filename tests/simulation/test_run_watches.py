@@ -14,6 +14,7 @@ from gridbot.simulation.odd_answers import REALTIME, OddAnswers, strange_row
 from gridbot.simulation.run_checks import mode_is_ours, shadow_is_fresh
 from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch
 from gridbot.simulation.virtual_loop import VirtualLoop
+from gridbot.worker.symbol_states import FREE
 
 ROW: dict[str, object] = {"symbol": "BTCUSDT", "positionIdx": 1, "side": "Buy", "price": "5", "reduceOnly": True}
 
@@ -21,12 +22,23 @@ ROW: dict[str, object] = {"symbol": "BTCUSDT", "positionIdx": 1, "side": "Buy", 
 def test_a_lane_is_shut_when_every_create_of_it_was_refused_for_a_minute() -> None:
     lanes = LaneWatch()
     for at_s in range(0, 80, 15):
-        assert lanes.shut() == []
+        assert lanes.shut(at_s) == []
         lanes.answered(ROW, 110017, float(at_s))
         lanes.answered({**ROW, "reduceOnly": False}, 0, float(at_s))
-    assert [since_s for since_s, _ in lanes.shut()] == [0.0]
+    [shut] = lanes.shut(80.0)
+    assert (shut.since_s, shut.code) == (0.0, 110017)
+    assert str(shut).startswith("every close of ")
     lanes.answered(ROW, 0, 80.0)
-    assert lanes.shut() == []
+    assert lanes.shut(80.0) == []
+
+
+def test_a_lane_of_which_nothing_is_wanted_any_more_is_not_held_to_be_shut() -> None:
+    """A strategy was paused, and after five minutes the worker forgot what it had been refused (seed 771)."""
+    lanes = LaneWatch()
+    for at_s in range(0, 80, 15):
+        lanes.answered(ROW, 110017, float(at_s))
+    assert len(lanes.shut(75.0 + 90.0)) == 1
+    assert lanes.shut(75.0 + 91.0) == []
 
 
 def test_a_lane_begins_anew_when_its_symbol_was_set_right_and_other_symbols_go_on() -> None:
@@ -34,14 +46,16 @@ def test_a_lane_begins_anew_when_its_symbol_was_set_right_and_other_symbols_go_o
     for at_s in range(0, 80, 15):
         lanes.answered(ROW, 110017, float(at_s))
         lanes.answered({**ROW, "symbol": "OTHERUSDT"}, 110017, float(at_s))
-    assert len(lanes.shut()) == 2
-    lanes.forget(str(ROW["symbol"]))
-    assert [what.split()[3] for _, what in lanes.shut()] == ["OTHERUSDT"]
+    lanes.ended(str(ROW["symbol"]), "over, in 75 s: btc: no close of its long gets through")
+    assert len(lanes.shut(80.0)) == 2, "one lane is open again, or nothing is wanted of it: that frees no other"
+    lanes.ended(str(ROW["symbol"]), f"over: it is in hedge mode again; {FREE}")
+    assert [lane.symbol for lane in lanes.shut(80.0)] == ["OTHERUSDT"]
     for at_s in range(90, 170, 15):
         lanes.answered(ROW, 110017, float(at_s))
-    assert [since_s for since_s, what in lanes.shut() if "OTHERUSDT" not in what] == [90.0]
+    found = [(lane.since_s, lane.code) for lane in lanes.shut(165.0) if lane.symbol != "OTHERUSDT"]
+    assert found == [(90.0, 110017)]
     lanes.forget()
-    assert lanes.shut() == []
+    assert lanes.shut(165.0) == []
 
 
 def test_a_level_with_many_orders_in_a_minute_is_found_and_one_that_is_sent_again_is_not() -> None:
@@ -60,11 +74,22 @@ def test_an_incident_is_told_again_only_when_it_is_worse_or_has_ended() -> None:
     found: list[str] = []
     incidents = IncidentWatch(lambda name, text: found.append(name))
     for level in ("warning", "error", "info", "warning"):
-        incidents.told("cap.x", level, "")
+        incidents.told("halt.x", level, "", 1.0)
     incidents.forget()
-    incidents.told("cap.x", "warning", "")
+    incidents.told("halt.x", "warning", "", 1.0)
     assert found == []
-    incidents.told("cap.x", "warning", "")
+    incidents.told("halt.x", "warning", "", 1.0)
+    assert found == ["told-once"]
+
+
+def test_a_cap_that_comes_and_goes_is_told_once_a_minute_at_most() -> None:
+    found: list[str] = []
+    incidents = IncidentWatch(lambda name, text: found.append(name))
+    for at_s in (0.0, 60.0, 120.0):
+        incidents.told("cap.x", "warning", "", at_s)
+        incidents.told("cap.x", "info", "", at_s + 1.0)
+    assert found == []
+    incidents.told("cap.x", "warning", "", 179.0)
     assert found == ["told-once"]
 
 

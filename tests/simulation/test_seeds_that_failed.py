@@ -6,6 +6,7 @@ import pytest
 
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+from gridbot.worker.refused_strategies import RefusedStrategies
 
 
 def test_nobody_judges_an_order_that_is_about_to_be_asked_for() -> None:
@@ -82,3 +83,38 @@ def test_a_pause_whose_file_is_empty_and_whose_record_was_torn_holds() -> None:
         Fault(9, FaultKind.WICK, 40.931, 0.0, {"move": -0.0053}),
     )
     assert run_plan(Plan(20052, 60.0, True, faults)).findings == []
+
+
+DEATH: dict[str, str | float | int] = {"steps": 5, "away_s": 12.0, "torn": 0, "spoils": "", "how": "torn"}
+
+
+@pytest.mark.parametrize("what", [FaultKind.HAND_ORDER, FaultKind.HAND_TRADE])
+def test_an_account_is_followed_whose_only_symbol_is_in_one_way_mode(what: FaultKind) -> None:
+    """Every start was refused while an order or a position of the owner kept it in one-way mode, some 400 lives, and no
+    execution was recorded any more (seeds 751, 991 and 20052 of ten minutes)."""
+    mode: dict[str, str | float | int] = {"pick": 0.1, "back": 0}
+    faults = (
+        Fault(1, FaultKind.HAND_MODE, 20.0, 1.0, mode),
+        Fault(2, FaultKind.DEATH, 20.2, 0.0, DEATH),
+        Fault(3, what, 25.0, 0.0, {"symbol": "BTCUSDT", "pick": 0.1}),
+        Fault(4, FaultKind.HAND_TRADE, 50.0, 0.0, {"symbol": "BTCUSDT", "pick": 0.1}),
+    )
+    result = run_plan(Plan(20052, 60.0, False, faults))
+    assert result.findings == []
+    assert result.counts["lives"] == 2
+
+
+@pytest.mark.parametrize("is_fixed", [True, False])
+def test_a_pause_reaches_a_strategy_that_could_not_start(is_fixed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It began by itself when its symbol was listed again, and traded: the account was paused (seed 848)."""
+    if not is_fixed:
+        monkeypatch.setattr(RefusedStrategies, "pause", lambda *_: None)
+    gone: dict[str, str | float | int] = {"symbol": "BTCUSDT", "stays": 0}
+    faults = (
+        Fault(1, FaultKind.UNLISTED, 20.0, 30.0, gone),
+        Fault(2, FaultKind.DEATH, 21.0, 0.0, DEATH),
+        Fault(3, FaultKind.PAUSE, 40.0, 0.0, {"cancel": 0}),
+    )
+    result = run_plan(Plan(1, 110.0, False, faults))
+    assert result.counts["restarts asked for"] == 1
+    assert {finding.invariant for finding in result.findings} == (set() if is_fixed else {"halted-sends-nothing"})

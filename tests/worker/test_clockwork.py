@@ -12,6 +12,7 @@ from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.readings import Readings
+from gridbot.worker.refused_strategies import NOBODY
 from gridbot.worker.schedule import Intervals
 from gridbot.worker.symbol_states import SymbolStates
 from tests.execution.support import settle
@@ -105,7 +106,7 @@ class Bench:
             intervals=Intervals(order_sync_s=60, position_check_s=30, wallet_s=20),
             jobs=Jobs(self.account.context.faults, lambda: None),
             records=self.kept,  # type: ignore[arg-type]
-            states=SymbolStates(self.account.context, {"BTCUSDT": self.account.runner}, ()),
+            states=SymbolStates(self.account.context, {"BTCUSDT": self.account.runner}, NOBODY),
             private_alive=lambda: self.private_alive,
         )
 

@@ -17,6 +17,7 @@ from gridbot.risk.gate_state import Verdict
 from gridbot.risk.holds import Who
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.operator_alerts import Alerts
+from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.standing import standing
 from gridbot.worker.startup import RefusedStrategy
 from tests.worker.account_bench import AccountBench, Notes, ticker
@@ -99,17 +100,27 @@ def test_a_halt_and_a_pause_by_the_exchange_stand_until_an_operator_resumes(by_l
 
 def test_a_strategy_that_could_not_start_stands_for_as_long_as_the_worker() -> None:
     bench = Bench()
-    refused = RefusedStrategy("eth", "ETHUSDT", "it is not listed any more")
-    found = standing(
-        [],
-        [],
-        passage=bench.account.context.passage,
-        ip_banned_until_s=None,
-        has_numbers=True,
-        now_s=1.0,
-        refused=[refused],
-    )
-    assert found == {Name("halt.ETHUSDT", "eth"): Standing("error", "eth is halted: it is not listed any more")}
+    refused = RefusedStrategies([RefusedStrategy("eth", "ETHUSDT", "it is not listed any more")])
+
+    def found() -> dict[Name, Standing]:
+        return standing(
+            [],
+            [],
+            passage=bench.account.context.passage,
+            ip_banned_until_s=None,
+            has_numbers=True,
+            now_s=1.0,
+            refused=refused,
+        )
+
+    halt = {Name("halt.ETHUSDT", "eth"): Standing("error", "eth is halted: it is not listed any more")}
+    assert found() == halt
+    refused.pause("eth")
+    assert found() == halt, "the operator knows of his own pause"
+    refused.resume("eth")
+    refused.pause("eth", Who.LIQUIDATION, "the exchange reduced our long")
+    text = "ETHUSDT: the exchange reduced our long; the strategy is paused"
+    assert found() == halt | {Name("reduced.ETHUSDT", "eth"): Standing("error", text)}
 
 
 async def test_a_price_that_is_too_old_stands() -> None:

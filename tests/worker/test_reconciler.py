@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from gridbot.core import Direction, ExecutionEvent, OrderStatus, Side
+from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord
+from tests.execution.support import settle
+from tests.records.test_open_orders import order as recorded
 from tests.worker.account_bench import SYMBOL, position
 from tests.worker.reconcile_bench import BUSY, Bench, D
 
@@ -89,11 +91,28 @@ async def test_a_listing_ahead_of_the_stream_does_not_change_the_ledger() -> Non
     await bench.reconciler.positions(SYMBOL)
     assert ledger.leg("btc", first.direction) == before
     assert bench.account.runner.risk_state.legs[first.direction].size == 7, "the risk rules want the newest word"
+    assert bench.reconciler.open_questions == [f"{first.direction} of {SYMBOL}"]
     bench.account.clock.now_s += 10
     await bench.reconciler.positions(SYMBOL)
+    assert bench.reconciler.open_questions == []
     assert ledger.leg("btc", first.direction)[0] == 7
     [record] = bench.account.notes.of(AdjustmentRecord)
     assert (record.size_before, record.entry_before, record.size) == (*before, 7)
+
+
+async def test_an_order_that_ended_unseen_is_an_open_question_until_the_exchange_has_answered() -> None:
+    bench = Bench()
+    bench.account.context.recorded.take(recorded("gone"))
+    bench.queries.failures["order"] = [BUSY]
+    await bench.reconciler.run()
+    assert bench.reconciler.open_questions == ["gone"]
+    bench.queries.found["gone"] = OrderUpdateEvent(
+        SYMBOL, "o", "gone", Side.BUY, Direction.LONG, D(50000), D(1), OrderStatus.CANCELLED, exchange_ts=5
+    )
+    await bench.account.clock.advance(60)
+    await bench.reconciler.run()
+    await settle()
+    assert bench.reconciler.open_questions == []
 
 
 async def test_a_row_ahead_of_the_stream_does_not_cost_the_profit_of_the_close_that_it_has() -> None:

@@ -128,11 +128,9 @@ def test_a_key_that_may_not_read_the_fees_is_no_environment_without_them() -> No
         (Exchange(key=replace(KEY, contract_trade=("Position",))), "Order missing"),
         (Exchange(key=replace(KEY, is_unified=False)), "unified trading account"),
         (Exchange(margin_mode="ISOLATED_MARGIN"), "expected cross margin"),
-        (Exchange(instrument_row=replace(BTC, status="Closed")), "BTCUSDT is Closed: it was delisted"),
-        (Exchange(hedge=ExchangeError("position exists", kind=ErrorKind.RESYNC)), "cannot be switched"),
     ],
 )
-def test_what_makes_trading_unsafe_refuses_the_start_in_words(exchange: Exchange, text: str) -> None:
+def test_what_makes_trading_unsafe_on_any_symbol_refuses_the_start_in_words(exchange: Exchange, text: str) -> None:
     with pytest.raises(StartRefused, match=text):
         gather(exchange)
     assert not any("leverage" in step for step in exchange.done)
@@ -202,9 +200,25 @@ def test_a_symbol_that_may_not_be_traded_refuses_its_own_strategy_alone(error: E
     assert str(found.refused[0]).startswith("eth is halted: ")
 
 
-def test_an_account_with_nothing_left_to_trade_does_not_start() -> None:
-    with pytest.raises(StartRefused, match="eth: expected a linear instrument"):
-        prepare_all(Exchange(bad={"ETHUSDT": GONE}), [ETH])
+@pytest.mark.parametrize(
+    ("exchange", "configured", "text"),
+    [
+        (Exchange(bad={"ETHUSDT": GONE}), {}, "expected a linear instrument ETHUSDT"),
+        (Exchange(instrument_row=replace(BTC, status="Closed")), {}, "ETHUSDT is Closed: it was delisted"),
+        (Exchange(hedge=ExchangeError("position exists", kind=ErrorKind.RESYNC)), {}, "cannot be switched: position"),
+        (Exchange(), {"tick_size": "0.5"}, "expected tick_size 0.5 for ETHUSDT as configured"),
+    ],
+)
+def test_an_account_with_nothing_left_to_trade_is_followed_all_the_same(
+    exchange: Exchange, configured: dict[str, object], text: str
+) -> None:
+    """Every start was refused, until somebody had set right what was wrong with one symbol: nothing was recorded."""
+    found = prepare_all(exchange, [{**ETH, **configured}])
+    assert found.symbols == {}
+    [refused] = found.refused
+    assert text in refused.reason
+    assert (refused.waits, refused.key) == (False, "halt.ETHUSDT")
+    assert not any("leverage" in step for step in exchange.done)
 
 
 def test_what_is_wrong_with_the_line_is_about_no_symbol() -> None:

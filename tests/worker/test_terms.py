@@ -14,6 +14,7 @@ from gridbot.incidents import Name, Standing
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import result_of_place
 from gridbot.risk.symbol_state import SymbolWord
+from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.symbol_states import SymbolStates
 from gridbot.worker.terms import Terms, changes
@@ -21,6 +22,7 @@ from tests.orders.helpers import make_order
 from tests.worker.account_bench import BTC, AccountBench, strategy
 
 D = Decimal
+MODE = RefusedStrategy("sol", "SOLUSDT", "expected SOLUSDT in hedge mode")
 
 
 class Exchange:
@@ -61,16 +63,18 @@ class Bench:
         self.account = AccountBench(config=strategy(**config))
         self.passage = self.account.context.passage
         waits = RefusedStrategy("eth", "ETHUSDT", "it is PendingOpen", waits=True)
-        states = SymbolStates(self.account.context, {"BTCUSDT": self.account.runner}, [waits])
+        runners = {"BTCUSDT": self.account.runner}
+        states = SymbolStates(self.account.context, runners, RefusedStrategies([waits, MODE]))
         self.wishes: list[str] = []
         self.terms = Terms(
             self.exchange,  # type: ignore[arg-type]
-            [strategy(**config)],
+            [strategy(**config), *(strategy(strat_id=each.strat_id, symbol=each.symbol) for each in (waits, MODE))],
             {"BTCUSDT": BTC},
             self.passage,
             states=states,
             alert=self.account.alarm,
             begin_anew=self.wishes.append,
+            wall_ms=lambda: 0,
         )
 
     async def read(self) -> str:
@@ -115,12 +119,33 @@ async def test_a_symbol_that_does_not_trade_is_a_state_and_nothing_is_set() -> N
 
 async def test_a_symbol_that_was_waited_for_begins_when_it_trades() -> None:
     bench = Bench()
-    trades = ["ETHUSDT trades now"]
+    trades = ["ETHUSDT may be traded now"]
     for status, wishes in (("PendingOpen", []), ("Trading", trades), ("Trading", trades)):
         bench.exchange.found = replace(BTC, symbol="ETHUSDT", status=status)
         await bench.terms.read("ETHUSDT")
         assert bench.wishes == wishes
-    assert set(bench.exchange.asked) == {"instrument"}
+
+
+async def test_a_symbol_that_could_not_be_set_up_begins_when_it_can() -> None:
+    """One-way mode with a position: every start of the whole account was refused until somebody had closed it."""
+    bench = Bench()
+    bench.exchange.failures["mode"] = make_error("a position", ErrorKind.RESYNC, ret_code=110024)
+    await bench.terms.read("SOLUSDT")
+    assert bench.wishes == []
+    bench.exchange.failures["mode"] = make_error("no answer in time", ErrorKind.AMBIGUOUS)
+    with pytest.raises(ExchangeError):
+        await bench.terms.read("SOLUSDT")
+    bench.exchange.failures.clear()
+    await bench.terms.read("SOLUSDT")
+    assert bench.wishes == ["SOLUSDT may be traded now"]
+
+
+async def test_a_symbol_that_was_waited_for_and_will_not_trade_is_told_by_another_start() -> None:
+    bench = Bench()
+    bench.exchange.found = replace(BTC, symbol="ETHUSDT", status="Closed")
+    await bench.terms.read("ETHUSDT")
+    [wish] = bench.wishes
+    assert wish.startswith("eth is halted: ETHUSDT is Closed")
 
 
 @pytest.mark.parametrize("what", ["mode", "leverage"])

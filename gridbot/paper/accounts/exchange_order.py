@@ -84,6 +84,7 @@ class Order:
 
     `number` counts the orders of the exchange: listings are sorted and paged by it. `reserved` is the margin it locks.
     `children` are the ids of the stops that its fills made, `sibling_id` is the other one of a pair of stops.
+    `closed_pnl` is net of the fees to open and to close, in USDT; `cum_fee` is in `fee_coin`.
     """
 
     number: int
@@ -106,6 +107,7 @@ class Order:
     smp_order_id: str = ""
     sibling_id: str = ""
     children: tuple[str, ...] = ()
+    fee_coin: str = SETTLE_COIN
 
     @property
     def symbol(self) -> str:
@@ -151,12 +153,12 @@ class Order:
     def leaves(self) -> Decimal:
         return self.unfilled if self.is_open else ZERO
 
-    def add_fill(self, qty: Decimal, value: Decimal, fee: Decimal, realised: Decimal, now_ms: int) -> None:
-        """Count a fill of `value` USDT; the order closes when nothing is left."""
+    def add_fill(self, qty: Decimal, value: Decimal, fee: Decimal, net: Decimal, now_ms: int) -> None:
+        """Count a fill of `value` USDT that brought `net` by what it closed; the order ends when nothing is left."""
         self.cum_qty += qty
         self.cum_value += value
         self.cum_fee += fee
-        self.closed_pnl += realised
+        self.closed_pnl += net
         self.updated_ms = now_ms
         self.status = OrderStatus.FILLED if self.unfilled <= 0 else OrderStatus.PARTIALLY_FILLED
 

@@ -39,7 +39,8 @@ Batch: TypeAlias = Callable[
 class Route:
     """One endpoint; exactly one of the handlers is set.
 
-    `limit` is for `window_ms`, None for the configured order limit.
+    `limit` is for `window_ms`, None for the configured order limit. `text` is what a success says; `without` are parts
+    that its envelope lacks, as captured.
     """
 
     verb: str
@@ -48,6 +49,8 @@ class Route:
     public: Public | None = None
     signed: Signed | None = None
     batch: Batch | None = None
+    text: str = "OK"
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Reply:
     account: str = ""
 
 
+SUCCESS = "success"
 QUERIES = 50
 MINUTE = 60_000
 ROUTES: dict[str, Route] = {
@@ -76,7 +80,7 @@ ROUTES: dict[str, Route] = {
     "/v5/market/risk-limit": Route("GET", public=market_calls.risk_limit),
     "/v5/market/funding/history": Route("GET", public=market_calls.funding_history),
     "/v5/system/status": Route("GET", public=market_calls.system_status),
-    "/v5/market/price-limit": Route("GET", public=market_calls.price_limit),
+    "/v5/market/price-limit": Route("GET", public=market_calls.price_limit, text=""),
     "/v5/market/account-ratio": Route("GET", public=market_reports.account_ratio),
     "/v5/market/insurance": Route("GET", public=market_reports.insurance),
     "/v5/market/adlAlert": Route("GET", public=market_reports.adl_alert),
@@ -93,9 +97,9 @@ ROUTES: dict[str, Route] = {
     "/v5/position/move-history": Route("GET", 10, signed=account_reports.move_history),
     "/v5/position/move-positions": Route("POST", 10, signed=account_reports.move_positions),
     "/v5/position/symbol-info": Route("GET", QUERIES, signed=account_reports.symbol_info),
-    "/v5/apilimit/query": Route("GET", QUERIES, signed=account_reports.api_limits),
-    "/v5/apilimit/query-cap": Route("GET", QUERIES, signed=account_reports.api_limit_caps),
-    "/v5/apilimit/query-all": Route("GET", QUERIES, signed=account_reports.every_api_limit),
+    "/v5/apilimit/query": Route("GET", QUERIES, signed=account_reports.api_limits, text=SUCCESS),
+    "/v5/apilimit/query-cap": Route("GET", QUERIES, signed=account_reports.api_limit_caps, text=SUCCESS),
+    "/v5/apilimit/query-all": Route("GET", QUERIES, signed=account_reports.every_api_limit, text=SUCCESS),
     "/v5/apilimit/set": Route("POST", QUERIES, signed=account_reports.set_api_limit),
     "/v5/asset/delivery-record": Route("GET", QUERIES, signed=asset_calls.delivery_record),
     "/v5/asset/transfer/query-transfer-coin-list": Route("GET", 60, MINUTE, signed=asset_calls.transfer_coins),
@@ -103,15 +107,17 @@ ROUTES: dict[str, Route] = {
     "/v5/asset/transfer/query-inter-transfer-list": Route("GET", 60, MINUTE, signed=asset_calls.transfers),
     "/v5/asset/transfer/universal-transfer": Route("POST", 5, signed=asset_calls.no_transfer),
     "/v5/asset/transfer/query-universal-transfer-list": Route("GET", 5, signed=asset_calls.transfers),
-    "/v5/asset/transfer/query-account-coin-balance": Route("GET", 450, signed=asset_calls.coin_balance),
-    "/v5/asset/transfer/query-account-coins-balance": Route("GET", 5, signed=asset_calls.coin_balances),
+    "/v5/asset/transfer/query-account-coin-balance": Route("GET", 450, signed=asset_calls.coin_balance, text=SUCCESS),
+    "/v5/asset/transfer/query-account-coins-balance": Route("GET", 5, signed=asset_calls.coin_balances, text=SUCCESS),
     "/v5/asset/deposit/query-record": Route("GET", 100, MINUTE, signed=asset_calls.record_page),
     "/v5/asset/withdraw/query-record": Route("GET", 300, MINUTE, signed=asset_calls.record_page),
     "/v5/account/wallet-balance": Route("GET", QUERIES, signed=account_calls.wallet_balance),
     "/v5/account/info": Route("GET", QUERIES, signed=account_calls.account_info),
     "/v5/account/user-setting-config": Route("GET", QUERIES, signed=account_calls.user_settings),
-    "/v5/account/set-limit-px-action": Route("POST", 10, signed=account_calls.set_limit_price_action),
-    "/v5/account/set-margin-mode": Route("POST", 5, signed=account_calls.set_margin_mode),
+    "/v5/account/set-limit-px-action": Route("POST", 10, signed=account_calls.set_limit_price_action, text=SUCCESS),
+    "/v5/account/set-margin-mode": Route(
+        "POST", 5, signed=account_calls.set_margin_mode, text="Request accepted", without=("retExtInfo", "time")
+    ),
     "/v5/account/transaction-log": Route("GET", 25, signed=account_calls.transaction_log),
     "/v5/account/instruments-info": Route("GET", 10, signed=account_calls.instruments_info),
     "/v5/account/fee-rate": Route("GET", 5, signed=account_calls.fee_rate),
@@ -126,7 +132,7 @@ ROUTES: dict[str, Route] = {
     "/v5/position/switch-isolated": Route("POST", 10, signed=position_calls.switch_isolated),
     "/v5/position/set-tpsl-mode": Route("POST", 10, signed=position_calls.set_tpsl_mode),
     "/v5/position/set-risk-limit": Route("POST", 10, signed=position_calls.set_risk_limit),
-    "/v5/user/query-api": Route("GET", 10, signed=account_calls.query_api),
+    "/v5/user/query-api": Route("GET", 10, signed=account_calls.query_api, text=""),
     "/v5/asset/coin/query-info": Route("GET", 5, signed=asset_calls.coin_info),
     "/v5/order/create": Route("POST", signed=order_calls.create),
     "/v5/order/amend": Route("POST", signed=order_calls.amend),
@@ -136,7 +142,9 @@ ROUTES: dict[str, Route] = {
     "/v5/order/create-batch": Route("POST", batch=order_calls.create_batch),
     "/v5/order/amend-batch": Route("POST", batch=order_calls.amend_batch),
     "/v5/order/cancel-batch": Route("POST", batch=order_calls.cancel_batch),
-    "/v5/order/disconnected-cancel-all": Route("POST", 5, signed=account_calls.set_dcp),
+    "/v5/order/disconnected-cancel-all": Route(
+        "POST", 5, signed=account_calls.set_dcp, text=SUCCESS, without=("result", "retExtInfo", "time")
+    ),
     "/v5/account/query-dcp-info": Route("GET", 5, signed=account_calls.dcp_info),
     "/v5/order/realtime": Route("GET", QUERIES, signed=order_queries.realtime),
     "/v5/order/history": Route("GET", QUERIES, signed=order_queries.history),
@@ -169,7 +177,7 @@ class Api:
             return error_reply(ApiError(10001, f"Request method is not {route.verb}.", http_status=400), now_ms)
         try:
             if route.public is not None:
-                return _reply(route.public(self.exchange, parse_query(query), now_ms), {}, now_ms)
+                return _reply(route, route.public(self.exchange, parse_query(query), now_ms), {}, now_ms)
             payload = query.encode() if verb == "GET" else body
             account = authenticate(self.exchange.by_key, headers, payload, now_ms, remote)
         except ApiError as error:
@@ -177,20 +185,20 @@ class Api:
         return self._signed(route, path, account, query if verb == "GET" else body, now_ms)
 
     def _signed(self, route: Route, path: str, account: Account, source: str | bytes, now_ms: int) -> Reply:
-        quota: Quota | None = None
         try:
             params = parse_query(source) if isinstance(source, str) else parse_body(source)
             result, extra, quota = self.call(route, path, account, params, now_ms)
-            return _reply(result, extra, now_ms, quota, account.name)
+            return _reply(route, result, extra, now_ms, quota, account.name)
         except ApiError as error:
-            if isinstance(error, TooManyVisits):
-                quota = error.quota
-            return error_reply(error, now_ms, quota, account.name)
+            return error_reply(error, now_ms, account.name)
 
     def call(
         self, route: Route, path: str, account: Account, params: Mapping[str, Any], now_ms: int
     ) -> tuple[dict[str, Any], dict[str, Any], Quota]:
-        """Count the request against its limit and run it; also the way in for orders over WebSocket."""
+        """Count the request against its limit and run it; also the way in for orders over WebSocket.
+
+        A batch costs as many units as it has items, whatever becomes of them.
+        """
         limits = self.exchange.config.limits
         limit = limits.orders_per_second if route.limit is None else route.limit
         if route.limit is not None and (route.window_ms == ENDPOINT_WINDOW_MS or not limits.queries_per_second):
@@ -198,22 +206,18 @@ class Api:
         items = params.get("request") if route.batch is not None else None
         units = len(items) if isinstance(items, list) and items else 1
         quota = self.limiter.take(account.name, path, limit, units, now_ms, route.window_ms)
-        if not quota.granted:
-            raise TooManyVisits(quota)
-        if route.batch is not None:
-            allowed = quota.granted if quota.granted < units else None
-            result, extra = route.batch(self.exchange, account, params, now_ms, allowed)
-            return result, extra, quota
-        assert route.signed is not None
-        return route.signed(self.exchange, account, params, now_ms), {}, quota
-
-
-class TooManyVisits(ApiError):
-    """10006, with the quota whose reset time is in the future."""
-
-    def __init__(self, quota: Quota) -> None:
-        super().__init__(10006, "Too many visits! Exceeded the API Rate Limit.")
-        self.quota = quota
+        try:
+            if not quota.granted:
+                raise ApiError(10006, "Too many visits! Exceeded the API Rate Limit.")
+            if route.batch is not None:
+                allowed = quota.granted if quota.granted < units else None
+                result, extra = route.batch(self.exchange, account, params, now_ms, allowed)
+                return result, extra, quota
+            assert route.signed is not None
+            return route.signed(self.exchange, account, params, now_ms), {}, quota
+        except ApiError as error:
+            error.headers = quota.headers()
+            raise
 
 
 def parse_body(body: bytes) -> Mapping[str, Any]:
@@ -233,13 +237,20 @@ def _headers(quota: Quota | None, now_ms: int) -> dict[str, str]:
 
 
 def _reply(
-    result: dict[str, Any], extra: dict[str, Any], now_ms: int, quota: Quota | None = None, account: str = ""
+    route: Route,
+    result: dict[str, Any],
+    extra: dict[str, Any],
+    now_ms: int,
+    quota: Quota | None = None,
+    account: str = "",
 ) -> Reply:
-    body = orjson.dumps({"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": extra, "time": now_ms})
-    return Reply(200, body, _headers(quota, now_ms), account)
+    envelope = {"retCode": 0, "retMsg": route.text, "result": result, "retExtInfo": extra, "time": now_ms}
+    for name in route.without:
+        del envelope[name]
+    return Reply(200, orjson.dumps(envelope), _headers(quota, now_ms), account)
 
 
-def error_reply(error: ApiError, now_ms: int, quota: Quota | None = None, account: str = "") -> Reply:
+def error_reply(error: ApiError, now_ms: int, account: str = "") -> Reply:
     """The envelope of a refusal."""
     body = orjson.dumps(
         {
@@ -250,4 +261,4 @@ def error_reply(error: ApiError, now_ms: int, quota: Quota | None = None, accoun
             "time": now_ms,
         }
     )
-    return Reply(error.http_status, body, _headers(quota, now_ms), account)
+    return Reply(error.http_status, body, error.headers | {"Timenow": str(now_ms)}, account)

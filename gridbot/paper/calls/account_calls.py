@@ -38,6 +38,7 @@ __all__ = [
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
+ACCOUNT_PAGE = 200
 MARGIN_MODES = frozenset({"REGULAR_MARGIN", "ISOLATED_MARGIN", "PORTFOLIO_MARGIN"})
 
 
@@ -65,13 +66,16 @@ def account_info(exchange: Exchange, account: Account, params: Params, now_ms: i
 
 
 def user_settings(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    return {"lpaSpot": False, "lpaPerp": not account.reprice, "deltaEnable": False, "smsef": False, "fmsef": False}
+    switches = dict.fromkeys(("lpaSpot", "deltaEnable", "smsef", "fmsef"), False)
+    return {**switches, "lpaPerp": not account.reprice, "smpType": 0}
 
 
 def set_limit_price_action(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """For all futures by either of their categories; that of spot changes nothing here."""
     is_linear(params)
-    account.reprice = boolean(params, "modifyEnable")
-    account.changes.settings()
+    if text(params, "category") in ("linear", "inverse"):
+        account.reprice = boolean(params, "modifyEnable")
+        account.changes.settings()
     return {}
 
 
@@ -91,7 +95,7 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
     start, end = window(params, now_ms, DAY_MS)
     limit = limit_field(params, 20, 50)
     currency = text(params, "currency") or SETTLE_COIN
-    wanted = not text(params, "category") or is_linear(params)
+    wanted = (not text(params, "category") or is_linear(params)) and not text(params, "transSubType")
     kind, base, categorised = text(params, "type"), text(params, "baseCoin"), bool(text(params, "category"))
     rows = (
         (entry.number, entry)
@@ -123,8 +127,14 @@ def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) 
 
 
 def instruments_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """The instruments that an account may trade: all of them."""
-    return market_calls.instruments_info(exchange, params, now_ms)
+    """The instruments that an account may trade: all of them, in smaller pages than those of the market.
+
+    Time in force RPI is taken from everybody, so the two fields about it are true.
+    """
+    limit = limit_field(params, ACCOUNT_PAGE, ACCOUNT_PAGE)
+    page = market_calls.instruments_info(exchange, {**params, "limit": limit}, now_ms)
+    rows = [{**row, "isPublicRpi": True, "myRpiPermission": True} for row in page["list"]]
+    return {**page, "list": rows}
 
 
 def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -155,6 +165,7 @@ def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int)
         "affiliateID": 0,
         "rsaPublicKey": account.rsa_public_key,
         "isMaster": True,
+        "isFixApi": False,
         "parentUid": "0",
         "kycLevel": "LEVEL_DEFAULT",
         "kycRegion": "",

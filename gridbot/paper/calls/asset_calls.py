@@ -35,6 +35,11 @@ Params = Mapping[str, Any]
 Result = dict[str, Any]
 ACCOUNTS = frozenset({"UNIFIED", "FUND"})
 MONTH_MS = 30 * DAY_MS
+MAX_COINS = 10
+SAFE_AMOUNTS = {
+    "transferSafeAmount": "withTransferSafeAmount",
+    "ltvTransferSafeAmount": "withLtvTransferSafeAmount",
+}
 
 
 def coin_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -120,15 +125,19 @@ def record_page(exchange: Exchange, account: Account, params: Params, now_ms: in
 def coin_balance(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Of one coin in one wallet; the funding wallet is empty."""
     kind, coin = choice(params, "accountType", ACCOUNTS), text(params, "coin", required=True)
-    extra = {"transferSafeAmount": "", "ltvTransferSafeAmount": ""}
-    row = _balance(exchange, account, kind, coin) | extra
+    row = _balance(exchange, account, kind, coin)
+    for amount, switch in SAFE_AMOUNTS.items():  # no delay and no loan, so all of it is safe
+        row[amount] = row["transferBalance"] if integer(params, switch, 0) else ""
     ids = {"accountId": str(account.uid), "bizType": 1, "accountType": kind, "memberId": str(account.uid)}
     return {**ids, "balance": row}
 
 
 def coin_balances(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Of several coins in one wallet; the unified one has to be asked for them by name."""
     kind = choice(params, "accountType", ACCOUNTS)
-    coins = (text(params, "coin") or COIN).split(",")
+    coins = (text(params, "coin", required=kind == "UNIFIED") or COIN).split(",")
+    if len(coins) > MAX_COINS:
+        raise ApiError(10001, f"params error: coin invalid, at most {MAX_COINS} coins")
     rows = [_balance(exchange, account, kind, coin) for coin in coins]
     return {"memberId": str(account.uid), "accountType": kind, "balance": rows}
 

@@ -166,10 +166,12 @@ def risk_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def funding_history(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """Settled fundings, newest first."""
+    """Settled fundings, newest first. A start without an end is an error, as documented."""
     market = require_market(exchange, params)
     limit = limit_field(params, 200, 200)
     start, end = integer(params, "startTime", 0), integer(params, "endTime", 0)
+    if start and not end:
+        raise ApiError(10001, "params error: endTime is required with startTime")
     settled = [pair for pair in reversed(market.fundings) if start <= pair[0] and (not end or pair[0] <= end)]
     rows = [
         {"symbol": market.listing.symbol, "fundingRate": plain(rate), "fundingRateTimestamp": str(at_ms)}

@@ -44,25 +44,25 @@ def create(exchange: Exchange, account: Account, params: Params, now_ms: int) ->
     return _ids(exchange.place(account, request, now_ms))
 
 
-def _find_open(exchange: Exchange, account: Account, params: Params) -> Order:
-    """The open order meant by a cancel or amend; 110001 when there is none."""
+def _find_open(exchange: Exchange, account: Account, params: Params, verb: str = "cancel") -> Order:
+    """The open order meant by a cancel or amend; 110001 when there is none. `verb` is for the text."""
     symbol = require_market(exchange, params).listing.symbol
     order_id, link_id = text(params, "orderId"), text(params, "orderLinkId")
     if not order_id and not link_id:
         raise ApiError(10001, "params error: orderId or orderLinkId is required")
     order = account.find(order_id, link_id)
     if order is None or not order.is_open or order.symbol != symbol:
-        raise ApiError(110001, "order not exists or too late to cancel")
+        raise ApiError(110001, f"order not exists or too late to {verb}")
     return order
 
 
 def amend(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    return _amend(exchange, account, _find_open(exchange, account, params), params, now_ms)
+    return _amend(exchange, account, _find_open(exchange, account, params, "replace"), params, now_ms)
 
 
 def _amend_active(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Amend as an item of a batch; conditional orders are refused there (docs/bybit.md 3.8)."""
-    order = _find_open(exchange, account, params)
+    order = _find_open(exchange, account, params, "replace")
     if order.is_waiting:
         raise ApiError(10001, "params error: conditional orders cannot be amended in a batch")
     return _amend(exchange, account, order, params, now_ms)
@@ -109,7 +109,10 @@ Single = Callable[[Exchange, Account, Params, int], Result]
 def _batch(
     single: Single, exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None
 ) -> tuple[Result, Result]:
-    """Run a call for each item; one that fails does not affect the others (docs/bybit.md 3.8)."""
+    """Run a call for each item; one that fails does not affect the others (docs/bybit.md 3.8).
+
+    The row of a cancel or amend that failed has the id that was sent, that of a create has none.
+    """
     if not is_linear(params):
         raise ApiError(10001, "params error: Category is invalid")
     items = params.get("request")
@@ -122,7 +125,7 @@ def _batch(
         row = {
             "category": "linear",
             "symbol": text(item, "symbol"),
-            "orderId": "",
+            "orderId": "" if single is create else text(item, "orderId"),
             "orderLinkId": text(item, "orderLinkId"),
         }
         created_ms = ""

@@ -15,7 +15,7 @@ from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.paging import below, page_by_number
 from gridbot.paper.params.validate import integer, limit_field, text, window
-from gridbot.paper.rows.order_rows import execution_row, order_row
+from gridbot.paper.rows.order_rows import OrderView, execution_row, order_row
 
 __all__ = ["executions", "history", "is_of_kind", "matches", "realtime"]
 
@@ -43,12 +43,10 @@ def is_of_kind(order: Order, params: Params) -> bool:
     return not kind or (kind == "StopOrder" and order.is_stop)
 
 
-def _order_page(
-    exchange: Exchange, orders: Iterable[Order], params: Params, *, default: int = 20, maximum: int = 50
-) -> Result:
+def _order_page(exchange: Exchange, orders: Iterable[Order], params: Params, view: OrderView) -> Result:
     keyed = ((order.number, order) for order in orders)
-    chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit_field(params, default, maximum))
-    rows = [order_row(order, exchange.markets[order.symbol].listing) for order in chosen]
+    chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit_field(params, 20, 50))
+    rows = [order_row(order, exchange.markets[order.symbol].listing, view) for order in chosen]
     return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
 
 
@@ -79,7 +77,7 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
             for order in named
             if (order.is_open or order.number >= account.cached_from) and _visible(exchange, order.created_ms, now_ms)
         ]
-        return _order_page(exchange, named, params)
+        return _order_page(exchange, named, params, OrderView.REALTIME)
     if symbol and linear:
         require_market(exchange, params)
     if linear and not (symbol or base or settle):
@@ -98,7 +96,7 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
         and _visible(exchange, order.created_ms, now_ms)
     ]
     chosen.sort(key=lambda order: -order.number)
-    return _order_page(exchange, chosen, params)
+    return _order_page(exchange, chosen, params, OrderView.REALTIME)
 
 
 def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -107,7 +105,7 @@ def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -
     named = _named(account, params)
     if named is not None:
         named = [order for order in named if not order.is_open and _visible(exchange, order.updated_ms, now_ms)]
-        return _order_page(exchange, named, params)
+        return _order_page(exchange, named, params, OrderView.HISTORY)
     start, end = window(params, now_ms)
     symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
     status = text(params, "orderStatus")
@@ -122,7 +120,7 @@ def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -
         and status in ("", order.status.value)
         and _visible(exchange, order.updated_ms, now_ms)
     )
-    return _order_page(exchange, chosen, params)
+    return _order_page(exchange, chosen, params, OrderView.HISTORY)
 
 
 def executions(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:

@@ -67,17 +67,17 @@ def set_leverage(exchange: Exchange, account: Account, params: Params, now_ms: i
 
 
 def switch_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    if not is_linear(params):
-        raise ApiError(110029, "The current symbol does not support position mode switching")
+    linear = is_linear(params)
+    if not linear and text(params, "category") != "inverse":
+        raise ApiError(110029, "Hedge mode is not available for this symbol")
     mode = integer(params, "mode", -1)
     if mode not in (0, 3):
         raise ApiError(10001, "params error: mode invalid")
     if text(params, "symbol"):
         exchange.positions.switch_mode(account, require_market(exchange, params).listing.symbol, hedge=mode == 3)
         return {}
-    if text(params, "coin") != "USDT":
-        raise ApiError(10001, "params error: symbol or coin is required")
-    for symbol in exchange.markets:
+    coin = text(params, "coin", required=True)
+    for symbol in exchange.markets if linear and coin == "USDT" else ():
         try:
             exchange.positions.switch_mode(account, symbol, hedge=mode == 3)
         except ApiError:

@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from gridbot.paper.accounts.account import Account
-from gridbot.paper.api_error import ApiError
+from gridbot.paper.api_error import ApiError, insufficient_balance
 from gridbot.paper.calls.market_calls import require_market
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.order_params import new_order, with_bbo_price
@@ -33,7 +33,7 @@ def pre_check(exchange: Exchange, account: Account, params: Mapping[str, Any], n
     }
     if initial > max(Decimal(0), before.available):
         extra = {"post_imr_e4": after["postImrE4"], "post_mmr_e4": after["postMmrE4"]}
-        raise ApiError(110007, "ab not enough for new order", extra=ids | extra)
+        raise insufficient_balance(before.available, ids | extra)
     return {
         "orderId": order.order_id,
         "orderLinkId": order.link_id,

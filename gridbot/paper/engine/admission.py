@@ -108,7 +108,7 @@ class Admission:
         if limit == request.price:
             return request
         if not account.reprice:
-            raise ApiError(110003, "Order price exceeds the allowable range.")
+            raise ApiError(110003, "Order price is out of permissible range")
         return replace(request, price=limit)
 
 

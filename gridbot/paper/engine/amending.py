@@ -8,7 +8,7 @@ from decimal import Decimal
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Amendment, NewOrder, Order
 from gridbot.paper.accounts.stop_kinds import Attached, StopKind, TpslMode
-from gridbot.paper.api_error import ApiError
+from gridbot.paper.api_error import ApiError, insufficient_balance
 from gridbot.paper.engine.admission import Admission
 from gridbot.paper.engine.conditional import check_trigger
 from gridbot.paper.engine.taking import Taking
@@ -81,9 +81,10 @@ class Amending:
         old_qty, old_price, valuation = order.qty, order.price, self._state.valuation
         order.qty, order.price = qty, price
         margin = valuation.order_margin(account, order)
-        if margin > order.reserved and margin - order.reserved > valuation.totals(account).available:
+        more = margin - order.reserved
+        if more > 0 and more > (available := valuation.totals(account).available):
             order.qty, order.price = old_qty, old_price
-            raise ApiError(110007, "ab not enough for new order")
+            raise insufficient_balance(available)
         account.reserve(order, margin)
 
     def _amend_waiting(self, account: Account, order: Order, change: Amendment, now_ms: int) -> None:

@@ -26,6 +26,9 @@ from gridbot.paper.rows.outbox import Outbox
 
 __all__ = ["Liquidation", "Liquidator", "is_due"]
 
+TAKE_OVER = "CreateByTakeOver_PassThrough"
+"""Who makes a `BustTrade`; `CreateByLiq` makes the trades of a staged liquidation, which there is none of here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Liquidation:
@@ -78,7 +81,7 @@ class Liquidator:
         """Close part of a leg at the mark price, whether the account wants it or not."""
         mark = self._state.markets[leg.symbol].mark
         request = NewOrder(
-            leg.symbol, leg.direction.close_side, qty, None, leg.position_idx, "IOC", create_type="CreateByLiq"
+            leg.symbol, leg.direction.close_side, qty, None, leg.position_idx, "IOC", create_type=TAKE_OVER
         )
         order = self._state.new_order(request, now_ms, closing=True)
         account.add_open(order)

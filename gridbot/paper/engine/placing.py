@@ -8,7 +8,7 @@ from gridbot.core.margin import fee_to_close, tier_for
 from gridbot.core.risk_rules import LegState
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
-from gridbot.paper.api_error import ApiError
+from gridbot.paper.api_error import insufficient_balance
 from gridbot.paper.engine.admission import Admission
 from gridbot.paper.engine.conditional import ConditionalOrders
 from gridbot.paper.engine.listing_changes import ListingChanges
@@ -92,8 +92,9 @@ class Placing:
         valuation = self._state.valuation
         margin = valuation.order_margin(account, order)
         if margin > 0:
-            if margin > valuation.totals(account).available:
-                raise ApiError(110007, "ab not enough for new order")
+            available = valuation.totals(account).available
+            if margin > available:
+                raise insufficient_balance(available)
             account.reserve(order, margin)
         account.add_open(order)
         self._taking.enter(account, order, now_ms)

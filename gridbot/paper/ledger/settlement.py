@@ -51,7 +51,9 @@ class Settlement:
         leg = account.leg(order.symbol, order.request.position_idx)
         change = leg.apply(order.side, deal.qty, deal.price, cost, now_ms, state.markets[order.symbol].next_seq())
         account.pay(realised=change.realised, fee=cost)
-        order.add_fill(deal.qty, value, fee, change.realised, now_ms)
+        net = change.realised - change.released_fee - rounded(cost * change.closed / deal.qty)
+        order.add_fill(deal.qty, value, fee, net if change.closed else ZERO, now_ms)
+        order.fee_coin = coin
         execution = replace(self._execution(account, order, leg, change, deal, fee), fee_coin=coin, tax=tax)
         account.add_execution(execution)
         if change.closed:
@@ -121,7 +123,7 @@ class Settlement:
             price=market.mark,
             qty=leg.size,
             fee=payment,
-            fee_rate=rate,
+            fee_rate=rate * sign,
             exec_type="Funding",
             is_maker=False,
             time_ms=now_ms,

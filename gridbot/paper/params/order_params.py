@@ -98,12 +98,18 @@ def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:
         close_on_trigger=close_on_trigger,
         smp_type=choice(params, "smpType", SMP_TYPES, "None"),
         close_all=close_all,
-        create_type="CreateByUser" if trigger is None else "CreateByStopOrder",
+        create_type=_create_type(params, trigger),
         trigger=trigger,
         attached=attached,
         slippage=slippage,
         rpi_taker_access="rpiTakerAccess" in params and boolean(params, "rpiTakerAccess"),
     )
+
+
+def _create_type(params: Mapping[str, Any], trigger: Trigger | None) -> str:
+    if trigger is not None:
+        return "CreateByStopOrder"
+    return "CreateByBboOrder" if "bboSideType" in params and text(params, "bboSideType") else "CreateByUser"
 
 
 def with_bbo_price(params: Mapping[str, Any], market: SymbolMarket) -> Mapping[str, Any]:

@@ -32,6 +32,7 @@ NOT_USED: dict[str, Any] = {
     "mmrSysUpdatedTime": "",
     "leverageSysUpdatedTime": "",
     "sessionAvgPrice": "",
+    "netDeltaRatio": "",
 }
 """Fields of a position that are the same in every row."""
 
@@ -49,13 +50,15 @@ def position_row(
 ) -> dict[str, Any]:
     """A row of position/list or of the position topic, with the account's present figures.
 
-    A flat leg has an empty side.
+    A flat leg has an empty side; on the stream it has no margins and `"0"` as its liquidation price, as captured.
     """
     held = bool(leg.size)
     market, margin = valuation.markets[leg.symbol], figures.margin_of(leg)
     tier = tier_for(market.instrument.tiers, leg.cost)
     initial, maintenance = plain(margin.initial), plain(margin.maintenance)
     no_price = "0" if stream else ""
+    if stream and not held:
+        initial = maintenance = ""
     row: dict[str, Any] = NOT_USED | {
         "positionIdx": leg.position_idx,
         "riskId": market.listing.symbol_id * 10 + market.instrument.tiers.index(tier) + 1,
@@ -71,7 +74,7 @@ def position_row(
         "leverage": plain(valuation.leverage(account, leg.symbol)),
         "breakEvenPrice": _break_even(leg, valuation.taker_fee) if held else no_price,
         "markPrice": format(market.mark, "f"),
-        "liqPrice": _liquidation_price(account, leg, valuation, figures.equity) if held else "",
+        "liqPrice": _liquidation_price(account, leg, valuation, figures.equity) if held else no_price,
         "positionMM": maintenance,
         "positionMMByMp": maintenance,
         "positionIM": initial,

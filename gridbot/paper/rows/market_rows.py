@@ -71,6 +71,10 @@ def instrument_row(listing: Listing) -> dict[str, Any]:
         "upperFundingRate": plain(listing.funding_cap),
         "lowerFundingRate": plain(-listing.funding_cap),
         "displayName": "",
+        "fullName": "",
+        "marketRegion": "",
+        "underlyingTicker": "",
+        "tags": [],
         "forbidUplWithdrawal": False,
         "riskParameters": {
             "priceLimitRatioX": plain(listing.price_limit_x),

@@ -1,24 +1,35 @@
 """Rows of orders, executions and closed positions as Bybit sends them. Pure.
 
-Field sets follow docs/bybit.md 2.7 (names), docs/bybit.md 3 and docs/bybit_streams.md 5.2, 5.3 (meaning); `stream=True`
-gives the stream's names where they differ. Numbers are text, unknown ones are the empty string.
+Field sets follow docs/bybit.md 2.7 (names), docs/bybit.md 3 and docs/bybit_streams.md 5.2, 5.3 (meaning). Numbers are
+text. What is not set is the empty string in answers; on the stream it is mostly `"0"` or `"UNKNOWN"`, as captured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import orjson
 
+from gridbot.core.events import OrderStatus
 from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, TpslMode
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.rows.row_numbers import plain
 
-__all__ = ["closed_pnl_row", "execution_row", "fast_execution_row", "order_row"]
+__all__ = ["OrderView", "closed_pnl_row", "execution_row", "fast_execution_row", "order_row"]
+
+
+class OrderView(StrEnum):
+    """Where an order is shown: order/realtime, order/history or the order topic."""
+
+    REALTIME = "realtime"
+    HISTORY = "history"
+    STREAM = "stream"
+
 
 STOPS = {"CreateByStopOrder": "Stop"} | {create_type: kind.value for create_type, kind in STOP_OF_CREATE_TYPE.items()}
 
@@ -28,16 +39,25 @@ NOT_USED: dict[str, Any] = dict.fromkeys(
     slTriggerBy placeType
     """.split(),  # noqa: SIM905 - a list of strings is no easier to read
     "",
-) | {"smpGroup": 0, "rpiMatchedQty": "0"}
-"""Fields of an order that are the same in every row, unless it brings stops along."""
+) | {"smpGroup": "0"}
+
+RPI = {"rpiTakerAccess": False, "rpiMatchedQty": "0"}
+"""Whether the order met a quote of retail price improvement, whatever its request allowed: nobody quotes them here."""
+
+STREAM_ONLY = {"category": "linear", "feeCurrency": "", "tpLimitPrice": "0", "slLimitPrice": "0"}
+SAME: dict[OrderView, dict[str, Any]] = {
+    OrderView.REALTIME: NOT_USED,
+    OrderView.HISTORY: NOT_USED | RPI | {"extraFees": ""},
+    OrderView.STREAM: NOT_USED | RPI | STREAM_ONLY,
+}
+"""Fields that are the same in every row of a view, unless it brings stops along."""
 
 
-def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
-    """An order of realtime, history or the order topic."""
-    request = order.request
+def order_row(order: Order, listing: Listing, view: OrderView) -> dict[str, Any]:
+    request, stream = order.request, view is OrderView.STREAM
     trigger = request.trigger
     row: dict[str, Any] = (
-        NOT_USED
+        SAME[view]
         | _amounts(order, listing.instrument.qty_step * 0)
         | {
             "symbol": request.symbol,
@@ -56,7 +76,7 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
             "orderType": "Market" if order.is_market else "Limit",
             "stopOrderType": STOPS.get(request.create_type, "Stop") if trigger else "" if stream else "UNKNOWN",
             "triggerPrice": format(trigger.price, "f") if trigger else "",
-            "tpslMode": _tpsl_mode(order),
+            "tpslMode": _tpsl_mode(order) or ("UNKNOWN" if stream else ""),
             "triggerDirection": trigger.direction if trigger else 0,
             "triggerBy": trigger.by if trigger else "",
             "lastPriceOnCreated": format(order.last_price, "f"),
@@ -65,8 +85,7 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
             "smpType": request.smp_type,
             "smpOrderId": order.smp_order_id,
             "slippageToleranceType": request.slippage.kind if request.slippage else "UNKNOWN",
-            "slippageTolerance": plain(request.slippage.value) if request.slippage else "",
-            "rpiTakerAccess": request.rpi_taker_access,
+            "slippageTolerance": plain(request.slippage.value) if request.slippage else "0" if stream else "",
             "createdTime": str(order.created_ms),
             "updatedTime": str(order.updated_ms),
         }
@@ -74,11 +93,9 @@ def order_row(order: Order, listing: Listing, *, stream: bool = False) -> dict[s
     if request.attached is not None:
         row |= _attached_fields(request.attached)
     if stream:
-        row["category"] = "linear"
         row["closedPnl"] = plain(order.closed_pnl)
-        row["feeCurrency"] = ""
-    else:
-        row["extraFees"] = ""
+        if order.status is OrderStatus.FILLED:
+            row["leavesQty"] = "0"
     return row
 
 
@@ -92,7 +109,7 @@ def _amounts(order: Order, no_qty: Decimal) -> dict[str, Any]:
         "cumExecQty": format(order.cum_qty or no_qty, "f"),
         "cumExecValue": plain(order.cum_value),
         "cumExecFee": fee,
-        "cumFeeDetail": {"USDT": fee} if order.cum_qty else {},
+        "cumFeeDetail": {order.fee_coin: fee} if order.cum_qty else {},
     }
 
 
@@ -102,7 +119,8 @@ def _attached_fields(attached: Attached) -> dict[str, str]:
         if stop is not None:
             fields[name] = format(stop.price, "f")
             fields[f"{prefix}TriggerBy"] = stop.by
-            fields[f"{prefix}LimitPrice"] = "" if stop.limit is None else format(stop.limit, "f")
+            if stop.limit is not None:
+                fields[f"{prefix}LimitPrice"] = format(stop.limit, "f")
     return fields
 
 
@@ -116,7 +134,7 @@ def _tpsl_mode(order: Order) -> str:
 
 def execution_row(execution: Execution, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
     """A row of execution/list or of the execution topic (`execPnl` and a list as `extraFees` there)."""
-    no_qty = listing.instrument.qty_step * 0
+    no_qty = "0" if stream or execution.exec_type == "Funding" else format(listing.instrument.qty_step * 0, "f")
     row: dict[str, Any] = {
         "symbol": execution.symbol,
         "orderId": execution.order_id,
@@ -124,7 +142,7 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
         "side": execution.side.value,
         "orderPrice": format(execution.order_price, "f"),
         "orderQty": format(execution.order_qty, "f"),
-        "leavesQty": format(execution.leaves_qty or no_qty, "f"),
+        "leavesQty": format(execution.leaves_qty, "f") if execution.leaves_qty else no_qty,
         "createType": execution.create_type,
         "orderType": execution.order_type,
         "stopOrderType": STOPS.get(execution.create_type, "UNKNOWN"),
@@ -144,13 +162,13 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
         "indexPrice": "",
         "underlyingPrice": "",
         "blockTradeId": "",
-        "closedSize": format(execution.closed_size or no_qty, "f"),
+        "closedSize": format(execution.closed_size, "f") if execution.closed_size else no_qty,
+        "marketUnit": "",
         "seq": execution.seq,
     }
     if stream:
         row["category"] = "linear"
         row["isLeverage"] = "0"
-        row["marketUnit"] = ""
         row["execPnl"] = plain(execution.realised)
         row["extraFees"] = _extra_fees(execution)
     else:

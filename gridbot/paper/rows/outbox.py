@@ -15,7 +15,7 @@ from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.valuation import Valuation
 from gridbot.paper.rows.account_rows import position_row, wallet_row
-from gridbot.paper.rows.order_rows import execution_row, order_row
+from gridbot.paper.rows.order_rows import OrderView, execution_row, order_row
 
 __all__ = ["Outbox", "Push"]
 
@@ -117,4 +117,4 @@ class Outbox:
         return changes
 
     def _order_row(self, order: Order) -> Row:
-        return order_row(order, self._valuation.markets[order.symbol].listing, stream=True)
+        return order_row(order, self._valuation.markets[order.symbol].listing, OrderView.STREAM)

@@ -20,7 +20,14 @@ from gridbot.paper.rows.row_numbers import exact
 
 __all__ = ["entries", "kind_of", "row_in", "transaction_row"]
 
-KINDS = {"Trade": "TRADE", "Funding": "SETTLEMENT", "BustTrade": "LIQUIDATION"}
+KINDS = {
+    "Trade": "TRADE",
+    "Funding": "SETTLEMENT",
+    "BustTrade": "LIQUIDATION",
+    "AdlTrade": "ADL",
+    "ForwardSplitSettle": "FORWARD_SPLIT_SETTLE",
+    "ReverseSplitSettle": "REVERSE_SPLIT_SETTLE",
+}
 """Other executions are called by their own word, in capitals: `DELIVERY`."""
 
 
@@ -59,6 +66,7 @@ def transaction_row(account: Account, entry: Execution | Transfer) -> dict[str, 
         "transactionTime": str(entry.time_ms),
         "type": kind_of(entry),
         "transSubType": "",
+        "displayType": "",
         "currency": "USDT",
         "change": exact(entry.change),
         "cashBalance": exact(entry.wallet),

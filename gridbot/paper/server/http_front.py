@@ -138,8 +138,10 @@ class HttpFront:
     def _error(self, fault: FaultConfig) -> Reply:
         now_ms = self._now_ms()
         text = fault.message or TEXTS.get(fault.code, "System error. Please try again later.")
-        quota = Quota(0, 10, 0, now_ms + 1000) if fault.code == 10006 else None
-        return error_reply(ApiError(fault.code, text, http_status=fault.http_status), now_ms, quota)
+        error = ApiError(fault.code, text, http_status=fault.http_status)
+        if fault.code == 10006:
+            error.headers = Quota(0, 10, 0, now_ms + 1000).headers()
+        return error_reply(error, now_ms)
 
 
 def _response(reply: Reply) -> web.Response:

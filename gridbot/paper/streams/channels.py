@@ -24,12 +24,9 @@ from gridbot.paper.streams.trade_channel import TradeChannel
 
 __all__ = ["CHANNELS", "Channels"]
 
-LINEAR_PATH = "/v5/public/linear"
-CHANNELS = {
-    LINEAR_PATH: ChannelKind.PUBLIC,
-    "/v5/public/spot": ChannelKind.PUBLIC,  # these three have no symbol, so no topic: a client connects and hears so
-    "/v5/public/inverse": ChannelKind.PUBLIC,
-    "/v5/public/option": ChannelKind.PUBLIC,
+CATEGORIES = {f"/v5/public/{name}": name for name in ("linear", "inverse", "spot", "option")}
+"""Public sockets. Those of other categories than linear list no symbol: a client connects, and hears that."""
+CHANNELS = dict.fromkeys(CATEGORIES, ChannelKind.PUBLIC) | {
     "/v5/public/misc/status": ChannelKind.PUBLIC,
     "/v5/private": ChannelKind.PRIVATE,
     "/v5/trade": ChannelKind.TRADE,
@@ -82,7 +79,7 @@ class Channels:
         if transport is None:
             return socket
         connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp, transport)
-        connection.lists_symbols = request.path == LINEAR_PATH
+        connection.category = CATEGORIES.get(request.path, "")
         connection.max_idle_s = _max_active_s(request.query.get("max_active_time", ""))
         self._hub.add(connection)
         try:
@@ -103,11 +100,12 @@ class Channels:
         """Send private rows to the account's listeners, after the acknowledgement delay."""
         for push in pushes:
             now_ms = self._now_ms()
+            frame_id = self._frame_id(push, now_ms)
             for connection in self._hub.of_account(push.account):
                 for topic in (push.topic, f"{push.topic}.linear"):
                     if topic in connection.topics:
                         frame = {
-                            "id": f"{push.account}_{topic}_{next(self._numbers)}",
+                            "id": frame_id,
                             "topic": topic,
                             "creationTime": now_ms,
                             "data": push.rows,
@@ -115,6 +113,14 @@ class Channels:
                         self._push_frame(connection, topic, push.account, orjson.dumps(frame))
                 if push.topic == "execution":
                     self._push_fast(connection, push, now_ms)
+
+    def _frame_id(self, push: Push, now_ms: int) -> str:
+        """Made as Bybit makes them: an order and its fills have the same one, and two frames of a ms may have, too."""
+        uid = self._exchange.accounts[push.account].uid
+        if push.topic in ("order", "execution"):
+            symbol = push.rows[0]["symbol"]
+            return f"{uid}_{symbol}_{self._exchange.markets[symbol].seq}"
+        return f"{uid}_{push.topic}_{now_ms}"
 
     def _push_fast(self, connection: Connection, push: Push, now_ms: int) -> None:
         rows = [fast_execution_row(row) for row in push.rows if row["execType"] == "Trade"]
@@ -179,9 +185,13 @@ class Channels:
 
     def _pong(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         stamp = str(self._now_ms())
+        if connection.category == "option":
+            return {"args": [stamp], "op": "pong"}
         if connection.kind is ChannelKind.PUBLIC:
-            req_id = str(request.get("req_id", ""))
-            return {"success": True, "ret_msg": "pong", "conn_id": connection.conn_id, "req_id": req_id, "op": "ping"}
+            frame = {"success": True, "ret_msg": "pong", "conn_id": connection.conn_id, "op": "ping"}
+            if connection.category != "spot":
+                frame["req_id"] = str(request.get("req_id", ""))
+            return frame
         if connection.kind is ChannelKind.TRADE:
             return {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [stamp], "connId": connection.conn_id}
         frame = {"op": "pong", "args": [stamp], "conn_id": connection.conn_id}
@@ -190,14 +200,14 @@ class Channels:
         return frame
 
     def _auth(self, connection: Connection, request: dict[str, Any]) -> None:
-        account = check_ws_auth(self._exchange.by_key, request.get("args"), self._now_ms(), connection.remote)
+        args, repeated = request.get("args"), connection.account is not None
+        account = check_ws_auth(self._exchange.by_key, args, self._now_ms(), connection.remote)
         if connection.kind is ChannelKind.PUBLIC:
             account = None
-        if account is not None:
+        if account is not None and not (repeated and connection.kind is ChannelKind.TRADE):
             self._hub.authorise(connection, account)
         if connection.kind is ChannelKind.TRADE:
-            code, text = (0, "OK") if account is not None else (10004, "Invalid sign")
-            frame = {"retCode": code, "retMsg": text, "op": "auth", "connId": connection.conn_id}
+            frame = self._trade_channel.auth_reply(connection, request, repeated=repeated, accepted=account is not None)
         else:
             problem = "" if account is not None else "Params Error"
             frame = self._ack(connection, request, problem, "auth")
@@ -226,7 +236,13 @@ class Channels:
             else:
                 fresh.append(topic)
                 self._hub.subscribe(connection, topic)
-        self._answer(connection, self._ack(connection, request, problem, op))
+        ack = self._ack(connection, request, problem, op)
+        if not problem and op == "subscribe" and all(topic.startswith("orderbook.rpi.") for topic in topics):
+            ack["ret_msg"] = "subscribe"  # as documented for these topics alone
+        if connection.category == "option":
+            topics_of = {"failTopics": topics, "successTopics": []}
+            ack = {"success": False, "conn_id": connection.conn_id, "data": topics_of, "type": "COMMAND_RESP"}
+        self._answer(connection, ack)
         if connection.kind is ChannelKind.PUBLIC:
             for topic in fresh:
                 self._publisher.greet(connection, topic, self._ack_delay_s)
@@ -234,7 +250,7 @@ class Channels:
     def _exists(self, connection: Connection, topic: str) -> bool:
         if connection.kind is ChannelKind.PRIVATE:
             return topic in PRIVATE_TOPICS
-        return topic == STATUS_TOPIC or (connection.lists_symbols and self._publisher.topic_exists(topic))
+        return topic == STATUS_TOPIC or (connection.category == "linear" and self._publisher.topic_exists(topic))
 
 
 def _max_active_s(text: str) -> float:

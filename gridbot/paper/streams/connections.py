@@ -35,7 +35,8 @@ class ChannelKind(StrEnum):
 class Connection:
     """One socket. Frames leave strictly in the order in which they were queued, none before its time.
 
-    Frames that are due together leave in one write, straight to the transport: no task, no compression.
+    Frames that are due together leave in one write, straight to the transport: no task, no compression. `category` is
+    that of a public socket.
     """
 
     def __init__(
@@ -50,10 +51,10 @@ class Connection:
         self.transport = transport
         self.kind = kind
         self.conn_id = conn_id
+        self.category = "linear"
         self.account: Account | None = None
         self.topics: set[str] = set()
         self.muted = False
-        self.lists_symbols = True
         self.max_idle_s = 600.0
         self._loop = asyncio.get_running_loop()
         self._stamp = stamp

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gridbot.paper.api.auth import check_time
-from gridbot.paper.api.dispatch import ROUTES, Api, TooManyVisits
+from gridbot.paper.api.dispatch import ROUTES, Api
 from gridbot.paper.api.request_limits import KeyedLimit
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
@@ -20,8 +20,11 @@ OPERATIONS = {
     f"order.{name}": f"/v5/order/{name}"
     for name in ("create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch")
 }
+TEXTS = {10006: "Too many visits. Exceeded the API Rate Limit"}
+"""Texts that differ from those of HTTP (docs/bybit.md 4.4)."""
 KEEP_IDS = 10_000
 MAX_ID_CHARS = 36
+AUTH_ARGS = 3
 
 
 class TradeChannel:
@@ -58,9 +61,25 @@ class TradeChannel:
             reply["header"] |= headers
         except ApiError as error:
             reply |= _refused(error)
-            if isinstance(error, TooManyVisits):
-                reply["header"] |= error.quota.headers()
+            reply["header"] |= error.headers
         return None if fault is not None and fault.kind is FaultKind.LOST_REPLY else reply
+
+    @staticmethod
+    def auth_reply(
+        connection: Connection, request: dict[str, Any], *, repeated: bool, accepted: bool
+    ) -> dict[str, Any]:
+        """The answer to `auth`. One that comes again is refused, and the connection stays authorised."""
+        args = request.get("args")
+        if repeated:
+            code, text = 20001, "Repeat auth"
+        elif not isinstance(args, list) or len(args) != AUTH_ARGS:
+            code, text = 10001, "Param error"
+        else:
+            code, text = (0, "OK") if accepted else (10004, "Invalid sign")
+        reply: dict[str, Any] = {"retCode": code, "retMsg": text, "op": "auth", "connId": connection.conn_id}
+        if request.get("reqId"):
+            reply["reqId"] = str(request["reqId"])
+        return reply
 
     def refusal(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """The reply to a request whose changes cannot be kept."""
@@ -95,7 +114,7 @@ class TradeChannel:
             raise ApiError(10001, f"params error: reqId invalid, at most {MAX_ID_CHARS} characters")
         recent = self._recent.setdefault(connection.conn_id, {})
         if req_id in recent:
-            raise ApiError(20006, "reqId is duplicated")
+            raise ApiError(20006, "Duplicate reqId")
         recent[req_id] = None
         if len(recent) > KEEP_IDS:
             del recent[next(iter(recent))]
@@ -105,7 +124,8 @@ class TradeChannel:
 
 
 def _refused(error: ApiError) -> dict[str, Any]:
-    return {"retCode": error.code, "retMsg": error.message, "data": {}, "retExtInfo": {}}
+    text = TEXTS.get(error.code, error.message)
+    return {"retCode": error.code, "retMsg": text, "data": {}, "retExtInfo": {}}
 
 
 def _reply(connection: Connection, request: dict[str, Any], op: str, now_ms: int) -> dict[str, Any]:

@@ -107,6 +107,8 @@ class Session:
             "/v5/account/fee-rate": lambda: http.get_fee_rates(**LINEAR),
             "/v5/account/wallet-balance": lambda: http.get_wallet_balance(accountType="UNIFIED"),
             "/v5/account/info": http.get_account_info,
+            "/v5/account/user-setting-config": http.get_user_setting_config,
+            "/v5/account/instruments-info": lambda: http.get_account_instruments_info(**LINEAR),
             "/v5/position/list": lambda: http.get_positions(**LINEAR),
             "/v5/position/closed-pnl": lambda: http.get_closed_pnl(category="linear"),
             "/v5/order/history": lambda: http.get_order_history(category="linear"),

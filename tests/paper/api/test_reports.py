@@ -113,7 +113,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         ),
     ),
     "asset/transfer/query-account-coins-balance": (
-        {"accountType": "UNIFIED"},
+        {"accountType": "UNIFIED", "coin": "USDT"},
         fields("memberId accountType", balance=[BALANCE]),
     ),
 }

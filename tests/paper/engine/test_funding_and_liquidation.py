@@ -10,6 +10,7 @@ import pytest
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.engine.liquidation import TAKE_OVER
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.account_rows import position_row
@@ -84,7 +85,7 @@ def test_a_single_leg_is_liquidated_when_maintenance_exceeds_equity() -> None:
     cancelled = [order for order in account.closed.values() if order.cancel_type == "CancelAllBeforeLiq"]
     assert len(cancelled) == 1
     bust = account.executions[-1]
-    assert (bust.exec_type, bust.create_type, bust.order_link_id) == ("BustTrade", "CreateByLiq", "")
+    assert (bust.exec_type, bust.create_type, bust.order_link_id) == ("BustTrade", TAKE_OVER, "")
     assert 0 <= account.wallet < account.deposit
     assert balanced(exchange)
 
@@ -152,6 +153,6 @@ def test_funding_and_liquidation_reach_the_streams(geared: Venue) -> None:
     geared.call(geared.server.market.set_mark, "BTCUSDT", "58600.00")
     inbox.wait(lambda row: row.get("cancelType") == "CancelAllBeforeLiq", "order")
     bust = inbox.wait(lambda row: row.get("execType") == "BustTrade", "execution")
-    assert (bust["createType"], bust["execPrice"]) == ("CreateByLiq", "58600.00")
+    assert (bust["createType"], bust["execPrice"]) == (TAKE_OVER, "58600.00")
     assert http.get_positions(category="linear", settleCoin="USDT")["result"]["list"] == []
     socket.exit()

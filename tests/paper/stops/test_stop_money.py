@@ -14,6 +14,7 @@ from gridbot.paper.accounts.exchange_order import Amendment, NewOrder
 from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.engine.liquidation import TAKE_OVER
 from gridbot.paper.settings import PositionMode
 from tests.examples import examples
 from tests.paper.engine.test_money import BY, check, new_exchange
@@ -125,7 +126,7 @@ def test_stops_only_ever_close(path: list[tuple[Any, ...]], mode: PositionMode) 
         with suppress(ApiError):
             do(exchange, step, now_ms, mode)
         check(exchange)
-        stops = [e for e in list(account.executions)[seen:] if e.create_type not in ("CreateByUser", "CreateByLiq")]
+        stops = [e for e in list(account.executions)[seen:] if e.create_type not in ("CreateByUser", TAKE_OVER)]
         assert all(fill.closed_size == fill.qty for fill in stops)
         if step[0] == "move" and len(stops) == len(account.executions) - seen:
             for idx, (direction, size) in size_limits(exchange).items():

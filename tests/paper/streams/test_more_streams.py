@@ -144,7 +144,7 @@ def test_topics_without_messages_are_accepted(venue: Venue) -> None:
     socket.exit()
 
 
-@pytest.mark.parametrize("category", ["spot", "inverse", "option"])
+@pytest.mark.parametrize("category", ["spot", "inverse"])
 def test_other_categories_have_channels_without_topics(venue: Venue, category: str) -> None:
     """A client that watches all categories connects to each; without the channel it tried again for ever."""
     asked: list[dict[str, Any]] = [{"op": "subscribe", "args": ["tickers.BTCUSDT"]}, {"op": "ping"}]

@@ -97,6 +97,43 @@ def test_pongs(venue: Venue, path: str, expected: dict[str, Any]) -> None:
     assert expected.items() <= frame.items()
 
 
+def test_one_bad_topic_among_good_ones(venue: Venue) -> None:
+    """The good ones are subscribed, and the answer names the bad one (docs/paper.md, "Where nobody knows")."""
+    wish = {"op": "subscribe", "args": ["tickers.BTCUSDT", "tickers.NOSUCH", "tickers.ETHUSDT"]}
+    ack, first, second = talk(venue.ws_url + "/v5/public/linear", [wish], 3)
+    assert (ack["success"], ack["ret_msg"]) == (False, "error:handler not found,topic:tickers.NOSUCH")
+    assert [first["topic"], second["topic"]] == ["tickers.BTCUSDT", "tickers.ETHUSDT"]
+
+
+def test_the_book_with_retail_quotes_is_acknowledged_in_its_own_way(venue: Venue) -> None:
+    for topic, text in (("orderbook.rpi.BTCUSDT", "subscribe"), ("orderbook.50.BTCUSDT", "")):
+        ack, _ = talk(venue.ws_url + "/v5/public/linear", [{"op": "subscribe", "args": [topic]}], 2)
+        assert (ack["success"], ack["ret_msg"]) == (True, text)
+
+
+def test_public_sockets_of_other_categories_have_frames_of_their_own_and_no_topics(venue: Venue) -> None:
+    ping, wish = {"op": "ping", "req_id": "x"}, {"op": "subscribe", "args": ["tickers.BTCUSDT"]}
+    pong, refused = talk(venue.ws_url + "/v5/public/spot", [ping, wish], 2)
+    assert (pong["ret_msg"], pong["op"], "req_id" in pong) == ("pong", "ping", False)
+    assert (refused["success"], refused["ret_msg"]) == (False, "error:handler not found,topic:tickers.BTCUSDT")
+    pong, refused = talk(venue.ws_url + "/v5/public/option", [ping, wish], 2)
+    assert (pong["op"], len(pong["args"]), len(pong)) == ("pong", 1, 2)
+    assert (refused["success"], refused["type"]) == (False, "COMMAND_RESP")
+    assert refused["data"] == {"failTopics": ["tickers.BTCUSDT"], "successTopics": []}
+    pong, refused = talk(venue.ws_url + "/v5/public/inverse", [ping, wish], 2)
+    assert (pong["req_id"], refused["success"]) == ("x", False)
+
+
+def test_an_order_and_its_fill_have_the_same_frame_id(venue: Venue, private: Inbox) -> None:
+    venue.http().place_order(**limit_order("BTCUSDT", "Buy", "0.001", "60100.00", 1, timeInForce="GTC"))
+    fill = private.wait(lambda row: True, "execution")
+    wallets = eventually(lambda: [m for m in private.messages if m["topic"] == "wallet"])
+    uid = venue.server.exchange.accounts["alice"].uid
+    ids = {m["topic"]: m["id"] for m in private.messages if fill in m["data"] or m["topic"] == "order"}
+    assert ids == dict.fromkeys(("order", "execution"), f"{uid}_BTCUSDT_{fill['seq']}")
+    assert wallets[0]["id"] == f"{uid}_wallet_{wallets[0]['creationTime']}"
+
+
 def test_refused_subscriptions(venue: Venue) -> None:
     public = venue.ws_url + "/v5/public/linear"
     (frame,) = talk(public, [{"op": "subscribe", "args": ["tickers.NOSUCH"]}], 1)

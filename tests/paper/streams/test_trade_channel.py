@@ -32,7 +32,9 @@ def test_orders_are_placed_amended_and_cancelled(venue: Venue, private: Inbox) -
     private.wait(lambda row: row["price"] == "59800.00", "order")
     assert ask(socket.cancel_order, **target)["retCode"] == 0
     private.wait(lambda row: row["orderStatus"] == "Cancelled", "order")
-    assert ask(socket.cancel_order, **target)["retCode"] == 110001
+    refused = ask(socket.cancel_order, **target)
+    assert (refused["retCode"], refused["data"]) == (110001, {})
+    assert {"X-Bapi-Limit", "X-Bapi-Limit-Status", "X-Bapi-Limit-Reset-Timestamp"} <= refused["header"].keys()
     socket.exit()
 
 
@@ -70,9 +72,33 @@ def test_requests_before_auth_unknown_ops_and_repeated_ids_are_refused(venue: Ve
     }
     frames = talk(venue.ws_url + "/v5/trade", [order, auth, order, order, order | {"reqId": "2", "op": "order.fly"}], 5)
     assert [frame["retCode"] for frame in frames] == [10004, 0, 0, 20006, 10404]
+    assert frames[3]["retMsg"] == "Duplicate reqId"
     (_, frame) = talk(venue.ws_url + "/v5/trade", [auth, order | {"reqId": "3" * 37}], 2)
     assert frame["retCode"] == 10001
     assert json.dumps(frames).count(ALICE.api_secret) == 0
+
+
+def test_a_second_auth_and_one_without_arguments_are_refused(venue: Venue) -> None:
+    expires = int(time.time() * 1000) + 10_000
+    signature = sign(ALICE.api_secret, f"GET/realtime{expires}".encode())
+    good = {"op": "auth", "reqId": "a", "args": [ALICE.api_key, expires, signature]}
+    frames = talk(venue.ws_url + "/v5/trade", [{"op": "auth"}, good | {"args": ["x", 1, "y"]}, good, good], 4)
+    assert [frame["retCode"] for frame in frames] == [10001, 10004, 0, 20001]
+    assert [frame.get("reqId") for frame in frames] == [None, "a", "a", "a"]
+
+
+def test_the_text_of_too_many_visits_is_another_one_than_over_http() -> None:
+    with venue_of(manual_config(limits={"orders_per_second": 1, "queries_per_second": 0, "ip_requests": 0})) as venue:
+        socket = venue.trading_socket()
+        target = {"category": "linear", "symbol": "BTCUSDT", "orderLinkId": "none"}
+        answers: list[dict[str, Any]] = []
+        for _ in range(20):
+            socket.cancel_order(answers.append, answers.append, **target)
+        eventually(lambda: len(answers) == 20)
+        slow = next(answer for answer in answers if answer["retCode"] == 10006)
+        assert slow["retMsg"] == "Too many visits. Exceeded the API Rate Limit"
+        assert (slow["header"]["X-Bapi-Limit"], slow["header"]["X-Bapi-Limit-Status"]) == ("1", "0")
+        socket.exit()
 
 
 def test_too_many_requests_and_connections_of_an_address_are_refused() -> None:

@@ -228,6 +228,20 @@ def test_why_it_was_killed_is_known_until_the_next_process():
     assert driver.state.killed_for == "a stop by force"
 
 
+def test_a_kill_for_silence_is_one_alert_and_the_last_of_too_many_another():
+    """It was told, and counted, when it was decided and again when the process had ended."""
+    driver = Driver(RestartPolicy(max_restarts=1)).run()
+    driver.now += 10.1
+    assert [alert.text for alert in driver.alerts()] == ["no heartbeat (no report for 10 s); it is killed"]
+    assert driver.alerts(Exited(-9, "killed")) == []
+    driver.give(after=1.0)
+    driver.give(Ready())
+    driver.now += 10.1
+    driver.alerts()
+    [given_up] = driver.alerts(Exited(-9, "killed"))
+    assert (given_up.level, driver.state.process) == ("CRITICAL", P.FATAL)
+
+
 def test_a_stall_of_the_supervisor_gives_time_and_is_no_report():
     driver = Driver().run()
     reported = driver.state.last_report

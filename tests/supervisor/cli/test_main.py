@@ -169,6 +169,13 @@ def test_outcome_of_a_detached_start():
     code, text = outcome({**well, "accounts": [row("worker-a", "FATAL", "refused its configuration")]})
     assert code is ExitCode.DEGRADED
     assert "worker-a is FATAL: refused its configuration" in text
+    strategies = [
+        {"strat_id": "btc", "state": "active"},
+        {"strat_id": "eth", "state": "halted", "reason": "not listed"},
+    ]
+    code, text = outcome({**well, "accounts": [{**row("worker-a", "RUNNING"), "strategies": strategies}]})
+    assert code is ExitCode.DEGRADED
+    assert text.startswith("! eth is halted: not listed\n")
 
 
 def paper(tmp_path, config, *arguments):

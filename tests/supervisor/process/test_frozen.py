@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -13,6 +14,18 @@ from supervisor.status.model import OVERDUE_S
 from tests.supervisor.conftest import wait_for
 
 OUR_WORDS = "no heartbeat (no report for "
+ADOPTS = """
+import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+subprocess.Popen(sys.argv[1:])
+try:
+    while True:
+        os.wait()
+except ChildProcessError:
+    pass
+"""
+"""Runs a command and becomes the parent of all that it leaves, in the same session, as a container's first process
+does. Otherwise the kernel itself wakes the stopped processes of a group that has lost its last parent there."""
 
 
 @pytest.mark.parametrize("name", ["a", "writer", "paper"])
@@ -39,6 +52,7 @@ def test_a_frozen_process_is_not_healthy_and_its_kill_is_ours(rig, name):
     assert [row["health"] for row in status["accounts"]] == ["degraded" if name == "a" else "healthy", "healthy"]
     wait_for(lambda: rig.process_of(name)["restarts"] == 1, "another process")
     assert rig.process_of(name)["last_exit"].startswith(f"killed by the supervisor: {OUR_WORDS}")
+    assert [row["count"] for row in rig.status()["incidents"] if row["key"] == "down"] == [1]
     assert "kill -9" not in rig.log()
     assert "memory" not in rig.log()
     wait_for(lambda: rig.status()["health"] == "healthy", "health again")
@@ -68,8 +82,8 @@ def test_who_waits_for_a_worker_that_is_killed_hears_of_it(rig):
 
 def test_force_ends_a_frozen_supervisor_and_the_frozen_child_that_does_not_notice(rig):
     """The child stayed for ever: a stopped process cannot follow its supervisor."""
-    supervisor = rig.start(rig.writer(), rig.worker("a"), rig.worker("b"))
-    for pid in (rig.process_of("a")["pid"], supervisor.pid):
+    rig.start(rig.writer(), rig.worker("a"), rig.worker("b"), within=[sys.executable, "-c", ADOPTS])
+    for pid in (rig.process_of("a")["pid"], rig.status()["supervisor"]["pid"]):
         os.kill(pid, signal.SIGSTOP)
     told = stop_supervisor(rig.data_dir, timeout=20.0, force=True, mode=None)
     assert told.startswith("stopped by force")

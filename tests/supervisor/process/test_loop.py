@@ -34,6 +34,9 @@ def test_order_of_start_and_stop(rig):
     assert status["format"] == 1
     assert status["health"] == "healthy", status["reasons"]
     assert [row["process"]["state"] for row in status["accounts"]] == ["RUNNING", "RUNNING"]
+    children = [row["process"]["pid"] for row in (*status["accounts"], status["writer"], status["paper"])]
+    heaps = {psutil.Process(pid).environ().get("MALLOC_ARENA_MAX") for pid in children}
+    assert heaps == {"1"}, "one for all threads of a child"
     assert status["accounts"][0]["strategies"] == [
         {"strat_id": "s1", "symbol": "BTCUSDT", "mode": "live", "state": None}
     ]
