@@ -33,7 +33,7 @@ _BY_CODE = {
     110071: "Bybit is changing the account: wait until that is done, then restart the account",
     110074: "the symbol is not live: gridbot waits until it trades",
     110094: "the order is worth too little: raise amount",
-    110119: "look at amount and grid_step, and at the symbol's rules on Bybit",
+    110119: "Bybit documents no text for it: look at amount and grid_step, the rules of the symbol, and its news",
     110135: "the symbol is an event contract, which gridbot does not trade: take another one",
     110136: "the symbol is an event contract, which gridbot does not trade: take another one",
     110137: "the symbol is an event contract, which gridbot does not trade: take another one",
