@@ -21,6 +21,7 @@ import aiohttp
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
 from benchmarks.parts.paper_alone import history, in_process
+from benchmarks.parts.paper_crowd import Crowd
 from benchmarks.parts.paper_requests import (
     ACCOUNTS,
     cancel_all,
@@ -170,6 +171,27 @@ async def fan_out(connections: int, seconds: float) -> None:
         )
 
 
+async def crowd(seconds: float) -> None:
+    """Two hundred connections: 80 hear tickers ten times a second, 60 the orders of 50 accounts, 60 ask in turn."""
+    market = {"source": "synthetic", "symbols": {"BTCUSDT": {}}}
+    with exchange(configuration(market=market, ticker_interval_ms=100)) as (url, process):
+        async with Crowd(url, ACCOUNTS, public=80, private=60, http=60) as everyone:
+            before, began, waits = cpu_s(process), time.perf_counter(), []
+            while (asked := time.perf_counter()) < began + seconds:
+                answers = await everyone.ask_all("/v5/account/wallet-balance", "accountType=UNIFIED")
+                assert all(answer["retCode"] == 0 for answer in answers)
+                waits.append(time.perf_counter() - asked)
+            used, took = cpu_s(process) - before, time.perf_counter() - began
+            frames = sum(len(each) for socket in everyone.public for each in socket.frames.values())
+        report(
+            "200 connections: 80 public, 60 private, 60 HTTP",
+            queries_per_second=round(60 * len(waits) / took),
+            sixty_queries_p50_ms=round(statistics.median(waits) * 1e3, 1),
+            ticker_frames_per_second=round(frames / took),
+            server_cpu_percent=round(used / took * 100, 1),
+        )
+
+
 def memory(accounts: int, orders: int) -> None:
     """Resident memory with many accounts and resting orders."""
     with exchange(configuration()) as (url, process):
@@ -203,6 +225,7 @@ def main() -> None:
     state_file_over_a_socket(4 if quick else 40)
     raw_round_trips(count, listen=True)
     asyncio.run(fan_out(50, 3 if quick else 10))
+    asyncio.run(crowd(3 if quick else 10))
     history()
     memory(10 if quick else 50, 100)
 

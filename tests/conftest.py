@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise hundreds of
+# processes compile the program again, each of them, and each worker of xdist all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +35,13 @@ def _state_home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GRIDBOT_CONFIG_PATH", "GRIDBOT_DATA_DIR", "GRIDBOT_VENV", "GRIDBOT_PYTHON"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected is never garbage: thousands of tests, which each full collection would walk through (a
+    simulated run ends with one)."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:

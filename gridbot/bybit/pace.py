@@ -29,3 +29,7 @@ class Pace:
             await asyncio.sleep(wait_s)
         for limit in self._limits:
             limit.take(1, now_s)
+
+    def __and__(self, limit: RollingLimit) -> Pace:
+        """A pace that keeps one more limit."""
+        return Pace(*self._limits, limit)

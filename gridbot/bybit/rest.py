@@ -34,6 +34,7 @@ LOG_PAGES = 400
 """Of the transaction log: what was read of a period that has more is read again in halves, at 50 rows a page."""
 TRANSACTIONS_PER_S = 20
 """Of the 25 requests for the transaction log that Bybit allows."""
+UNLIMITED = Pace()
 HEDGE_MODE = 3
 LOCALE = "en-US"
 ANNOUNCEMENTS = 50
@@ -106,9 +107,12 @@ class BybitRest(Calls):
 
     # ------------------------------------------------------------------ orders
 
-    async def open_orders(self, symbol: str | None = None) -> Listing[OrderUpdateEvent]:
-        """All open orders of a symbol or of the account, conditional ones included, each once in its newest state."""
-        rows = await self._listing("order/realtime", category=LINEAR, limit=50, **_scope(symbol))
+    async def open_orders(self, symbol: str | None = None, *, pace: Pace = UNLIMITED) -> Listing[OrderUpdateEvent]:
+        """All open orders of a symbol or of the account, conditional ones included, each once in its newest state.
+
+        `pace` says when each page may be asked for.
+        """
+        rows = await self._listing("order/realtime", pace=pace, category=LINEAR, limit=50, **_scope(symbol))
         newest: dict[str, OrderUpdateEvent] = {}
         found = listed(parse_order, rows, "order/realtime")
         for event in found:
@@ -169,14 +173,14 @@ class BybitRest(Calls):
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
     async def transactions(
-        self, start_ms: int, end_ms: int, *, coin: str = SETTLE_COIN, of_address: RollingLimit | None = None
+        self, start_ms: int, end_ms: int, *, coin: str = SETTLE_COIN, of_address: Pace = UNLIMITED
     ) -> list[Transaction]:
         """Every movement of one coin of the wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
         A period with more rows than a listing may have is read in halves. `of_address` also limits the requests; it is
         shared by all that read from this address.
         """
-        pace = Pace(RollingLimit(TRANSACTIONS_PER_S, 1.0), *([] if of_address is None else [of_address]))
+        pace = of_address & RollingLimit(TRANSACTIONS_PER_S, 1.0)
         found: list[Transaction] = []
         while start_ms <= end_ms:
             stop_ms = min(end_ms, start_ms + WEEK_MS - 1)

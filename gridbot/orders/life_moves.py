@@ -74,8 +74,11 @@ def want_again(
     another try.
     """
     if _must_go(book, order):
+        waiting = recorded(order, book.move(order, OrderState.PENDING_CANCEL, reason, ret_code=ret_code))
+        order.cancelling = False  # none is under way
         order.cancel_tries = Tries(0, now_s, now_s + WAITS_S[-1])
-        return [RetryAt(RetryItem(order.key, is_cancel=True, tries=0, due_s=now_s + WAITS_S[-1], last_error=reason))]
+        item = RetryItem(order.key, is_cancel=True, tries=0, due_s=now_s + WAITS_S[-1], last_error=reason)
+        return [*waiting, RetryAt(item)]
     waited = _no_longer_waiting(order)
     book.withdraw(order, "")
     order.cancel_tries = NO_TRIES

@@ -132,7 +132,7 @@ def _tick_change(stage: Stage, fault: Fault) -> bool:
     tick_size = TICKS[symbol] * Decimal(str(fault.what["times"]))
     if tick_size == stage.venue.exchange.markets[symbol].instrument.tick_size:
         return False
-    stage.venue.exchange.change_tick_size(symbol, tick_size)
+    stage.venue.exchange.change_rules(symbol, tick_size=tick_size)
     return True
 
 

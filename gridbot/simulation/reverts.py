@@ -271,7 +271,7 @@ REVERTS: dict[str, Revert] = {
         "A level whose price the exchange would move waits.", ("level-is-calm",), 16, words.place_beyond_the_band
     ),
     "read-terms": Revert(
-        "Mode and leverage are read and set again when orders are refused.", ("mode-is-ours",), 57, words.read_no_terms
+        "What the exchange allows is read again when it is not what it was.", ("mode-is-ours",), 57, words.read_no_terms
     ),
     "odd-rows": Revert(
         "A row that cannot be read stops its symbol alone.", ("account-is-followed",), 30, words.take_no_odd_row

@@ -19,11 +19,10 @@ from gridbot.orders.life_effects import CountRefusal
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_state import StreamAlive
-from gridbot.risk.passage import Event
-from gridbot.risk.passage import step as passage_step
 from gridbot.worker import passage_watch, startup
 from gridbot.worker.order_steps import OrderSteps
 from gridbot.worker.passage_watch import PassageWatch
+from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
 
 __all__ = [
@@ -60,10 +59,8 @@ def say_nothing_of_refusals() -> AbstractContextManager[Any]:
 
 
 def read_no_terms() -> AbstractContextManager[Any]:
-    def take(watch: PassageWatch, event: Event, symbol: str) -> None:
-        watch._state, _ = passage_step(watch._state, event, watch._clock.monotonic_s())
-
-    return patch.object(PassageWatch, "_take", take)
+    """Neither refusals nor readings of positions lead to a reading of what the exchange allows."""
+    return patch.object(RefreshRequests, "read_terms", lambda requests, symbol: None)
 
 
 def take_no_odd_row() -> AbstractContextManager[Any]:

@@ -83,7 +83,10 @@ class Run:
         self.stage.network.trouble_s = self.stage.loop.now_s
 
     async def _come_to_rest(self) -> None:
-        """Nothing goes wrong any more and the price trembles, until the worker has twice compared with the exchange."""
+        """Nothing goes wrong any more and the price trembles, until the worker has twice compared with the exchange.
+
+        And until it has read the exchange's log to its end: what some streams leave out, only the log says.
+        """
         start_s, passes, last_s, up = self.stage.loop.now_s, 0, 0.0, False
         self.stage.trace.note("rest")
         while True:
@@ -91,7 +94,7 @@ class Run:
             self.verdict.watch()
             if self._has_enough():
                 return
-            if passes >= 2 and self._is_quiet():
+            if passes >= 2 and self._is_quiet() and self.verdict.money_is_checked():
                 return
             if self.stage.loop.now_s - start_s > CALM_MOST_S:
                 self.verdict.find("standstill-is-told", f"no rest within {CALM_MOST_S:.0f} s: {self._state()}")

@@ -60,7 +60,6 @@ class _Line:
         self.account: Account | None = None
         self.topics: set[str] = set()
         self.muted = False
-        self.lists_symbols = True
         self.remote = "192.0.2.1"
         self.max_idle_s = 1e9
         self.context = contextvars.copy_context()

@@ -215,11 +215,11 @@ class Verdict:
             known = orchestrator.context.funds, orchestrator.context.shadows.gate.state.funds
             for text in run_checks.shadow_is_fresh(known[0].known_s, known[1].known_s):
                 self.find("shadow-is-fresh", text)
-        if not life.is_quiet or stage.wires.under_way:
-            return
         streams = orchestrator.streams.health
         if not (streams.private.is_ready and streams.public.is_ready):
             stage.network.trouble_s = stage.loop.now_s
+        if not life.is_quiet or stage.wires.under_way:
+            return
         since_s = stage.network.trouble_s
         last_s = orchestrator.reconciler.last_s
         if last_s is None or last_s < since_s + SETTLED_S + PASS_S:
@@ -246,6 +246,14 @@ class Verdict:
             )
 
     # ------------------------------------------------------------------ at rest
+
+    def money_is_checked(self) -> bool:
+        """Whether the worker has the exchange's figure of every execution, or an operator has to look at them first."""
+        life = self._stage.life
+        if life is None or life.orchestrator is None or self._incidents.is_open("money"):
+            return True
+        newest_ms = max((each.time_ms for each in self._stage.venue.account.executions), default=0)
+        return life.orchestrator.context.ledger.checked_to >= newest_ms
 
     def at_rest(self) -> None:
         """Everything is quiet: all that has to agree, agrees."""

@@ -209,7 +209,12 @@ class Reconciler:
                 task.add_done_callback(self._questions.pop)
 
     async def _ask(self, question: words.Question) -> None:
-        self._feed(await answer_of(self._queries, question))
+        answer = await answer_of(self._queries, question)
+        match question, answer:
+            case words.AskPositions(), words.PositionsAnswered(rows=[], unreadable=()):
+                # Hedge mode has rows of flat legs too: a hand has changed it.
+                self._context.requests.read_terms(question.symbol)
+        self._feed(answer)
 
 
 async def _logged(reason: str, told: asyncio.Future[Report | None]) -> None:

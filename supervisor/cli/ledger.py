@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gridbot.bybit.rest import BybitRest
     from gridbot.config.account_models import AccountConfig
     from gridbot.config.models import GridbotConfig
+    from supervisor.store.address_pace import Paces
     from supervisor.store.exchange_views import ViewCheck
 
 __all__ = ["ledger"]
@@ -84,6 +85,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
     from gridbot.config.errors import ConfigError
     from gridbot.config.loading import load_config
+    from supervisor.store.address_pace import Paces
     from supervisor.store.exchange_ledger import AccountCheck, check_with_exchange
     from supervisor.store.exchange_repair import repair_records
     from supervisor.store.exchange_views import ViewCheck
@@ -94,16 +96,22 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitCode.CONFIG)
     logging.getLogger("gridbot").setLevel(logging.ERROR)  # the offset of each connection's clock is of no use here
-    checks: Sequence[AccountCheck] = check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir))
+    paces = Paces(settings)
+
+    def check() -> list[AccountCheck]:
+        return check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir), paces)
+
+    checks: Sequence[AccountCheck] = check()
     if repair:
         checks = repair_records(
             checks,
-            lambda: check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir)),
+            check,
             lambda account, args: _correct(data_dir, account, args),
             click.echo,
         )
     read = {found.account for found in checks if found.comparison is not None}
-    views = _views(settings, [account for account in settings.accounts if account.name in read], data_dir, repair)
+    compared_accounts = [account for account in settings.accounts if account.name in read]
+    views = _views(settings, compared_accounts, data_dir, paces, repair=repair)
     explained, compared = True, False
     for found in checks:
         compared = True
@@ -131,7 +139,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
 
 
 def _views(
-    settings: GridbotConfig, accounts: Sequence[AccountConfig], data_dir: Path, repair: bool
+    settings: GridbotConfig, accounts: Sequence[AccountConfig], data_dir: Path, paces: Paces, *, repair: bool
 ) -> Mapping[str, ViewCheck]:
     """Compare the views of these accounts with the exchange; with `repair` after what does not rest has ended."""
     from supervisor.store.exchange_ledger import PATIENT, connect
@@ -144,7 +152,7 @@ def _views(
         return connect(account, address() if account.environment is Environment.PAPER else None)
 
     def compare() -> Mapping[str, ViewCheck]:
-        return check_views(settings, accounts, data_dir, client, PATIENT)
+        return check_views(settings, accounts, data_dir, client, PATIENT, paces)
 
     found = compare()
     if not repair:

@@ -1,7 +1,8 @@
 """Compares the records of each account with the exchange's transaction log, for `ledger check --exchange`.
 
-Sends nothing but queries. The logs of many accounts are read at a time, within half of the requests that the exchange
-allows their address, and the records of all accounts at once: a fleet takes little longer than its slowest account.
+Sends nothing but queries, at the pace that `address_pace` allows. The logs of many accounts are read at a time, and the
+records of all accounts at once: a fleet takes little longer than its slowest account. The writer of a busy fleet has
+the file of the records most of the time, so what is asked of it is asked together.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from typing import Final
 import orjson
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.pace import Pace
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import SETTLE_COIN, Transaction
-from gridbot.rolling_limit import RollingLimit
-from supervisor.store.query import Limits, ask
+from supervisor.store.address_pace import Paces
+from supervisor.store.query import Limits, ask_all
 from supervisor.store.transactions import Comparison, Recorded, compare
 
 __all__ = ["PATIENT", "AccountCheck", "Corrected", "check_with_exchange", "connect"]
@@ -37,9 +39,6 @@ PATIENT: Final = Limits(wait_s=30.0)
 """The writer of a busy fleet may hold the file for several seconds."""
 AT_A_TIME: Final = 24
 """Accounts whose logs are read at the same time: each waits most of the time, and each holds its log in memory."""
-ADDRESS_REQUESTS: Final = 600
-ADDRESS_WINDOW_S: Final = 5.0
-"""What Bybit allows an address, all accounts together."""
 
 # Both ends are wallet rows: between them the exchange's log and our executions must agree.
 _BOUNDS: Final = """
@@ -128,31 +127,32 @@ class _Period:
 
 
 def check_with_exchange(
-    config: GridbotConfig, data_dir: Path, only: Sequence[str], paper_url: Callable[[], str | None]
+    config: GridbotConfig, data_dir: Path, only: Sequence[str], paper_url: Callable[[], str | None], paces: Paces
 ) -> list[AccountCheck]:
     """Compare the configured accounts that have records (of those in `only`, if any). Raise SqlFailed.
 
     `paper_url` says where the paper exchange answers; it raises LookupError when none runs.
     """
     coins: dict[str, tuple[str, ...]] = {}
-    for account, coin in ask(data_dir, _COINS, PATIENT).rows:
+    charged, periods = ask_all(data_dir, [_COINS, _BOUNDS], PATIENT)
+    for account, coin in charged.rows:
         coins[account] = (*coins.get(account, ()), coin)
     bounds = {
         account: _Period(start, end, (SETTLE_COIN, *sorted(coins.get(account, ()))))
-        for account, start, end in ask(data_dir, _BOUNDS, PATIENT).rows
+        for account, start, end in periods.rows
     }
     chosen = [a for a in config.accounts if a.name in bounds and (not only or a.name in only)]
-    listed = asyncio.run(_listings(config, chosen, bounds, paper_url))
+    listed = asyncio.run(_listings(chosen, bounds, paper_url, paces))
     found = {
         name: AccountCheck(name, bounds[name].start, bounds[name].end, problem=answer)
         for name, answer in listed.items()
         if isinstance(answer, str)
     }
-    corrected = _corrected(data_dir)
     logs = {name: answer for name, answer in listed.items() if not isinstance(answer, str)}
     for left in range(LOOKS, 0, -1):
-        as_of = dict(ask(data_dir, _OFFSETS, PATIENT).rows)  # before the rows: they may be newer, never older
-        recorded = _recorded(data_dir, {name: bounds[name] for name in logs})
+        if not logs:
+            break
+        as_of, recorded, corrected = _recorded(data_dir, {name: bounds[name] for name in logs})
         for name in list(logs):
             period = bounds[name]
             comparison = compare(recorded[name], logs[name], since_ms=period.start_ms, until_ms=period.end_ms)
@@ -167,26 +167,23 @@ def check_with_exchange(
     return [found[account.name] for account in chosen]
 
 
-def _recorded(data_dir: Path, periods: Mapping[str, _Period]) -> dict[str, dict[str, Recorded]]:
-    """The executions of each account in its period and a little beyond."""
+def _recorded(
+    data_dir: Path, periods: Mapping[str, _Period]
+) -> tuple[dict[str, int], dict[str, dict[str, Recorded]], dict[str, tuple[Corrected, ...]]]:
+    """By account: its newest record, its executions in its period and a little beyond, its corrections."""
+    bounds = ", ".join(
+        f"('{name}', {period.start_ms - MARGIN_MS}, {period.end_ms + MARGIN_MS})" for name, period in periods.items()
+    )
+    statements = [_OFFSETS, _EXECUTIONS.format(bounds=bounds), _CORRECTIONS]
+    offsets, executions, corrections = ask_all(data_dir, statements, PATIENT)
     found: dict[str, dict[str, Recorded]] = {name: {} for name in periods}
-    if periods:
-        bounds = ", ".join(
-            f"('{name}', {period.start_ms - MARGIN_MS}, {period.end_ms + MARGIN_MS})"
-            for name, period in periods.items()
-        )
-        for account, *row, others in ask(data_dir, _EXECUTIONS.format(bounds=bounds), PATIENT).rows:
-            row.append({coin: Decimal(fee) for coin, fee in orjson.loads(others or "{}").items()})
-            found[account][row[0]] = Recorded(*row)
-    return found
-
-
-def _corrected(data_dir: Path) -> dict[str, tuple[Corrected, ...]]:
-    """The corrections of each account so far, by their reason."""
-    found: dict[str, tuple[Corrected, ...]] = {}
-    for account, reason, executions, net in ask(data_dir, _CORRECTIONS, PATIENT).rows:
-        found[account] = (*found.get(account, ()), Corrected(reason, executions, net))
-    return found
+    for account, *row, others in executions.rows:
+        row.append({coin: Decimal(fee) for coin, fee in orjson.loads(others).items()} if others else {})
+        found[account][row[0]] = Recorded(*row)
+    corrected: dict[str, tuple[Corrected, ...]] = {}
+    for account, reason, count, net in corrections.rows:
+        corrected[account] = (*corrected.get(account, ()), Corrected(reason, count, net))
+    return dict(offsets.rows), found, corrected
 
 
 def _ms(moment: datetime) -> int:
@@ -194,10 +191,10 @@ def _ms(moment: datetime) -> int:
 
 
 async def _listings(
-    config: GridbotConfig,
     accounts: Sequence[AccountConfig],
     periods: Mapping[str, _Period],
     paper_url: Callable[[], str | None],
+    paces: Paces,
 ) -> dict[str, list[Transaction] | str]:
     """The transaction log of each account by name, or why it could not be read."""
     url: str | LookupError | None = None
@@ -206,7 +203,6 @@ async def _listings(
             url = paper_url()
         except LookupError as error:
             url = error
-    of_paper, of_bybit = _half(config.paper.limits.ip_requests), _half(ADDRESS_REQUESTS)
     slots = asyncio.Semaphore(AT_A_TIME)
 
     async def one(account: AccountConfig) -> list[Transaction] | str:
@@ -216,17 +212,12 @@ async def _listings(
         async with slots:
             try:
                 address = str(url) if on_paper and url else None
-                return await _listed(account, address, periods[account.name], of_paper if on_paper else of_bybit)
+                return await _listed(account, address, periods[account.name], paces.of(account))
             except (ExchangeError, ValueError) as error:
                 return str(error)
 
     answers = await asyncio.gather(*(one(account) for account in accounts))
     return {account.name: answer for account, answer in zip(accounts, answers, strict=True)}
-
-
-def _half(of_address: int) -> RollingLimit | None:
-    """Half of what an address may send; the workers need the rest. None without a limit."""
-    return RollingLimit(max(1, of_address // 2), ADDRESS_WINDOW_S) if of_address else None
 
 
 def connect(account: AccountConfig, paper_url: str | None) -> BybitRest:
@@ -239,11 +230,12 @@ def connect(account: AccountConfig, paper_url: str | None) -> BybitRest:
 
 
 async def _listed(
-    account: AccountConfig, paper_url: str | None, period: _Period, of_address: RollingLimit | None
+    account: AccountConfig, paper_url: str | None, period: _Period, of_address: Pace
 ) -> list[Transaction]:
     """The account's transaction log after the start of its period up to now."""
     rest = connect(account, paper_url)
     try:
+        await of_address.turn()
         now_ms = await rest.server_time_ms()
         start_ms, end_ms, found = period.start_ms + 1, max(now_ms, period.end_ms), []
         for coin in period.coins:

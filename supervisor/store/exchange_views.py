@@ -20,7 +20,8 @@ from gridbot.config.models import GridbotConfig
 from gridbot.core import Direction, OrderUpdateEvent, PositionEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.ids import account_tag, parse
-from supervisor.store.query import Limits, ask
+from supervisor.store.address_pace import Paces
+from supervisor.store.query import Limits, ask_all
 
 __all__ = ["Listed", "Recorded", "ViewCheck", "Views", "check_views", "differences", "lasting"]
 
@@ -29,8 +30,8 @@ ENTRY_ROUNDING: Final = Decimal("0.000001")
 ZERO: Final = Decimal(0)
 LOOKS: Final = 3
 APART_S: Final = 2.0
-AT_A_TIME: Final = 4
-"""Accounts that are asked at the same time: few, since the workers use the same address."""
+AT_A_TIME: Final = 12
+"""Accounts that are asked at the same time."""
 
 _ORDERS: Final = """SELECT account, order_link_id, order_id, symbol, price, qty, cum_exec_qty, state,
     strategy, direction, side, reduce_only, attempt FROM open_orders"""
@@ -170,6 +171,7 @@ def check_views(
     data_dir: Path,
     connect: Callable[[AccountConfig], BybitRest],
     limits: Limits,
+    paces: Paces,
 ) -> dict[str, ViewCheck]:
     """Compare the views of these accounts with the exchange, as often as there are differences, `LOOKS` times at most.
 
@@ -182,7 +184,7 @@ def check_views(
         if look:
             time.sleep(APART_S)  # what happened meanwhile reaches the records within a flush or two
         views = _read_views(data_dir, limits)
-        for account, answer in zip(left, asyncio.run(_ask_all(left, connect)), strict=True):
+        for account, answer in zip(left, asyncio.run(_ask_all(left, connect, paces)), strict=True):
             name, ours = account.name, views.get(account.name, Views({}, {}))
             if isinstance(answer, str):
                 found[name] = ViewCheck(problem=answer)
@@ -199,16 +201,19 @@ def check_views(
 
 
 async def _ask_all(
-    accounts: Sequence[AccountConfig], connect: Callable[[AccountConfig], BybitRest]
+    accounts: Sequence[AccountConfig], connect: Callable[[AccountConfig], BybitRest], paces: Paces
 ) -> list[Listed | str]:
     slots = asyncio.Semaphore(AT_A_TIME)
 
     async def one(account: AccountConfig) -> Listed | str:
         async with slots:
-            rest = connect(account)
+            rest, pace = connect(account), paces.of(account)
             try:
+                await pace.turn()
                 await rest.server_time_ms()
-                return Listed(await rest.open_orders(), await rest.positions())
+                orders = await rest.open_orders(pace=pace)
+                await pace.turn()
+                return Listed(orders, await rest.positions())
             except (ExchangeError, ValueError) as error:
                 return str(error)
             finally:
@@ -221,10 +226,11 @@ def _read_views(data_dir: Path, limits: Limits) -> dict[str, Views]:
     """Both views, by account. Raises SqlFailed."""
     orders: dict[str, dict[str, Recorded]] = {}
     legs: dict[str, dict[Leg, tuple[Decimal, Decimal]]] = {}
-    for account, link_id, order_id, symbol, price, qty, executed, state, *more in ask(data_dir, _ORDERS, limits).rows:
+    open_orders, positions = ask_all(data_dir, [_ORDERS, _LEGS], limits)
+    for account, link_id, order_id, symbol, price, qty, executed, state, *more in open_orders.rows:
         amounts = (price or ZERO, qty or ZERO, executed or ZERO)
         row = Recorded(link_id or "", order_id or "", symbol, *amounts, state, *more)
         orders.setdefault(account, {})[link_id or order_id] = row
-    for account, symbol, direction, size, entry in ask(data_dir, _LEGS, limits).rows:
+    for account, symbol, direction, size, entry in positions.rows:
         legs.setdefault(account, {})[symbol, Direction(direction)] = size, entry or ZERO
     return {name: Views(orders.get(name, {}), legs.get(name, {})) for name in orders.keys() | legs.keys()}

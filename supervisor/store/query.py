@@ -1,13 +1,13 @@
-"""One read-only statement on the records, for `sql` and `ledger`, while the bot runs and when it does not.
+"""Read-only statements on the records, for `sql` and `ledger`, while the bot runs and when it does not.
 
-The statement runs on a read-only connection without access to files or network, with limits on time and memory. The
+A statement runs on a read-only connection without access to files or network, with limits on time and memory. The
 file is held only while the statement runs.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from gridbot.store.file_errors import is_damage
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect
 from supervisor.exit_codes import ExitCode
 
-__all__ = ["Answer", "Limits", "Query", "SqlFailed", "ask"]
+__all__ = ["Answer", "Limits", "Query", "SqlFailed", "ask", "ask_all"]
 
 
 class SqlFailed(Exception):
@@ -61,22 +61,34 @@ class Query:
 
 def ask(data_dir: Path, statement: str, limits: Limits | None = None, *, parquet: Path | None = None) -> Answer:
     """Run one statement. With `parquet` the rows go to that file and the answer says how many. Raise SqlFailed."""
-    limits = limits or Limits()
+    [answer] = _answers(data_dir, [statement], limits or Limits(), parquet)
+    return answer
+
+
+def ask_all(data_dir: Path, statements: Sequence[str], limits: Limits | None = None) -> list[Answer]:
+    """Run several statements on the same state of the records: the file is waited for once. Raise SqlFailed."""
+    return _answers(data_dir, statements, limits or Limits(), None)
+
+
+def _answers(data_dir: Path, statements: Sequence[str], limits: Limits, parquet: Path | None) -> list[Answer]:
     settings = {
         "memory_limit": limits.memory,
         "threads": str(limits.threads),
         "max_execution_time": str(max(1, int(limits.timeout_s * 1000))),
     }
     with _plain_errors(limits.timeout_s):
-        statement = _one_select(statement)
+        statements = [_one_select(statement) for statement in statements]
         with connect(data_dir, timeout_s=limits.wait_s, config=settings) as con:
             if parquet is not None:
                 con.execute(f"SET allowed_paths = ['{_escaped(parquet)}']")
-                statement = f"COPY ({statement}) TO '{_escaped(parquet)}' (FORMAT parquet)"
+                statements = [f"COPY ({each}) TO '{_escaped(parquet)}' (FORMAT parquet)" for each in statements]
             con.execute("SET enable_external_access = false")
             con.execute("SET lock_configuration = true")
-            cursor = con.execute(statement)
-            return Answer([column[0] for column in cursor.description or []], cursor.fetchall())
+            found = []
+            for statement in statements:
+                cursor = con.execute(statement)
+                found.append(Answer([column[0] for column in cursor.description or []], cursor.fetchall()))
+            return found
 
 
 def _escaped(path: Path) -> str:

@@ -27,12 +27,14 @@ from supervisor.exit_codes import WRITABLE_HINT, ExitCode
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy
 
-__all__ = ["run_writer"]
+__all__ = ["READERS_S", "rest_of", "run_writer"]
 
 log = logging.getLogger("supervisor.store")
 
 HELD_WAIT_S: Final = (0.02, 0.25)
 FAILED_WAIT_S: Final = 1.0
+READERS_S: Final = 0.1
+"""After a flush that took longer than the time between two: long enough for a reader's next try to open the file."""
 FINAL_FLUSH_S: Final = 1.2
 HEALTH_S: Final = 1.0
 TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
@@ -96,7 +98,8 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
             _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
             ready = True
         now = time.monotonic()
-        pause -= now - started if pause == writer.spec.flush_interval else 0.0  # the flush counts too
+        if pause == writer.spec.flush_interval:
+            pause = rest_of(pause, now - started)
         if now >= next_health:
             _send(health, writer.health())
             next_health = now + HEALTH_S
@@ -104,6 +107,11 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
             break
     _last_flush(writer)
     _send(health, writer.health())
+
+
+def rest_of(interval: float, took: float) -> float:
+    """Seconds until the next flush after one that took so long: it counts, but readers get their turn."""
+    return max(interval - took, min(READERS_S, interval))
 
 
 def _until(now: float, pause: float, next_health: float) -> float:

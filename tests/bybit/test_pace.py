@@ -47,9 +47,9 @@ def test_the_tightest_limit_decides(time: Time) -> None:
 
 
 def test_listings_share_the_limit_of_their_address(time: Time) -> None:
-    of_address = RollingLimit(3, 5.0)
-    assert passed(time, Pace(RollingLimit(10, 1.0), of_address), 2) == [0.0, 0.0]
-    assert passed(time, Pace(RollingLimit(10, 1.0), of_address), 2) == [0.0, 5.0]
+    of_address = Pace(RollingLimit(3, 5.0))
+    assert passed(time, of_address & RollingLimit(10, 1.0), 2) == [0.0, 0.0]
+    assert passed(time, of_address & RollingLimit(10, 1.0), 2) == [0.0, 5.0]
 
 
 def test_without_limits_nothing_waits(time: Time) -> None:

@@ -39,6 +39,7 @@ function limit(price, more = {}) {
 
 async function publicCalls() {
   await call("getServerTime");
+  await control("maintain", { id: "1", state: "scheduled" });
   await call("getSystemStatus");
   for (const name of ["getKline", "getMarkPriceKline", "getIndexPriceKline", "getPremiumIndexPriceKline"]) {
     await call(name, { ...BTC, interval: "1" });
@@ -56,7 +57,6 @@ async function publicCalls() {
   await call("getIndexPriceComponents", { indexName: "BTCUSDT" });
   await call("getADLAlert", { symbol: "BTCUSDT" });
   await call("getFeeGroupStructure", { productType: "contract" });
-  await ask("/v5/announcements/index", { locale: "en-US" });
 }
 
 async function orders() {
@@ -88,6 +88,7 @@ async function positions() {
   found.orders.closed = (await call("getClosedPnL", LINEAR)).list.length;
   await call("getHistoricOrders", LINEAR);
   await call("getFuturesLeverage", BTC);
+  await control("cut_risk", { account: "alice", symbol: "BTCUSDT", positionIdx: 1, reduce_only: true });
   await call("confirmNewRiskLimit", BTC);
   await call("movePosition", { fromUid: "1", toUid: "2", list: [] });
   await call("getMovePositionHistory", {});
@@ -126,10 +127,11 @@ async function account() {
 
 async function assets() {
   await call("submitOrder", { ...limit("2600.00"), symbol: "ETHUSDT", qty: "0.10", timeInForce: "IOC" });
-  await control("list_as", { symbol: "ETHUSDT", delivery_ms: Date.now() });
+  await control("delist", { symbol: "ETHUSDT", in_s: 0 });
+  await ask("/v5/announcements/index", { locale: "en-US", type: "delistings" });
   found.orders.delivered = (await call("getDeliveryRecord", LINEAR)).list.map((row) => row.symbol);
   await call("getCoinInfo", "USDT");
-  await call("getAllCoinsBalance", { accountType: "UNIFIED" });
+  await call("getAllCoinsBalance", { accountType: "UNIFIED", coin: "USDT" });
   await call("getCoinBalance", { accountType: "UNIFIED", coin: "USDT" });
   await call("getTransferableCoinList", "UNIFIED", "FUND");
   const id = "5b2c7a90-0000-4000-8000-000000000001";

@@ -74,6 +74,9 @@ CALLS: dict[str, tuple[str, str]] = _served(
     "apilimit/query-all",
     "apilimit/query-cap",
     "user/query-api",
+    "system/status",
+    "announcements/index",
+    "position/confirm-pending-mmr",
 ) | {
     "market/open-interest": (MODELLED, "constant"),
     "market/account-ratio": (MODELLED, "one half"),
@@ -90,8 +93,6 @@ CALLS: dict[str, tuple[str, str]] = _served(
     "position/set-risk-limit": (MODELLED, "accepted; the tier follows from the size"),
     "asset/coin/query-info": (MODELLED, "USDT, one chain"),
     "asset/transfer/query-transfer-coin-list": (MODELLED, "USDT"),
-    "system/status": (EMPTY, "unless announced on command"),
-    "announcements/index": (EMPTY, "unless announced on command"),
     "market/delivery-price": (EMPTY, "no dated contracts"),
     "position/move-history": (EMPTY, ""),
     "asset/transfer/query-inter-transfer-list": (EMPTY, ""),
@@ -105,7 +106,6 @@ CALLS: dict[str, tuple[str, str]] = _served(
     "position/switch-isolated": (REFUSED, "100028, as on every unified account"),
     "position/set-auto-add-margin": (REFUSED, "110015: cross margin"),
     "position/add-margin": (REFUSED, "110015: cross margin"),
-    "position/confirm-pending-mmr": (REFUSED, "110082: nothing pending"),
     "account/demo-apply-money": (ABSENT, "balances are in the configuration"),
     "account/borrow-history": (ABSENT, "nothing is borrowed"),
     "account/set-collateral-switch": (ABSENT, "one coin"),
@@ -129,12 +129,12 @@ TOPICS: dict[str, tuple[str, str]] = _served(
     "position",
     "wallet",
     "dcp.future",
+    "system.status",
 ) | {
     "orderbook.rpi": (MODELLED, "no RPI quotes in it"),
     "insurance.USDT": (MODELLED, "as the call"),
     "adlAlert.USDT": (MODELLED, "as the call"),
     "greeks": (EMPTY, "no options"),
-    "system.status": (EMPTY, ""),
     "orderbook.full": (ABSENT, "on Bybit's mainnet for spot only"),
 }
 OPERATIONS = _served(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -91,7 +90,8 @@ class CcxtSession:
         assert (market["precision"]["price"], market["precision"]["amount"]) == (0.1, 0.001)
         await self._trade("BTCUSDT", "60100.00")
         await self._act(self._venue.server.market.settle_funding, "BTCUSDT", "0.0001")
-        assert (await client.fetch_status())["status"] == "ok"
+        await self._act(self._venue.server.market.announce, {"action": "maintain", "id": "1"})
+        assert (await client.fetch_status())["info"]["result"]["list"][0]["state"] == "scheduled"
         assert abs(await client.fetch_time() - client.milliseconds()) < 60_000
         assert set(await client.fetch_currencies()) == {"USDT"}
         assert (await client.fetch_ticker(BTC))["last"] == 60100.0
@@ -238,8 +238,7 @@ class CcxtSession:
         """A contract is delivered; then the market takes everything."""
         client, market = self._client, self._venue.server.market
         await client.create_order(ETH, "market", "buy", 0.1, None, HEDGED)
-        now_ms = self._venue.server.now_ms()
-        await self._act(functools.partial(market.list_as, "ETHUSDT", delivery_ms=now_ms))
+        await self._act(market.delist, "ETHUSDT", 0.0)
         (delivered,) = await client.fetch_my_settlement_history()
         assert delivered["symbol"] == ETH
         await client.set_leverage(100, BTC)

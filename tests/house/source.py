@@ -60,14 +60,15 @@ def tree(module: str) -> ast.Module:
 
 def find_imports(syntax: ast.Module, package: str) -> Iterator[Import]:
     """All imports of a file, wherever they stand in it. `package` is the one it is in, for relative imports."""
+    nodes = list(ast.walk(syntax))
     guarded = {
         inner
-        for node in ast.walk(syntax)
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+        for node in nodes
+        if isinstance(node, ast.If) and dotted(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
         for child in node.body
         for inner in ast.walk(child)
     }
-    for node in ast.walk(syntax):
+    for node in nodes:
         for_types = node in guarded
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno, for_types) for alias in node.names)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-
-import pytest
+from dataclasses import dataclass
+from functools import cache
 
 from tests.house.source import MODULES, dotted, tree
 
@@ -15,52 +15,61 @@ PRODUCERS = {
 }
 
 
-def _calls(function: ast.AST, owner: str, name: str) -> bool:
-    """Whether a function calls `...owner.name(...)`."""
-    return any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == name
-        and dotted(node.func.value).rpartition(".")[2].lstrip("_") == owner
-        for node in ast.walk(function)
-    )
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a function calls: each `...owner.name(...)` as (owner, name), and the last name of each call."""
+
+    methods: frozenset[tuple[str, str]]
+    names: frozenset[str]
 
 
-def _functions_that_call(owner: str, name: str) -> dict[str, ast.AST]:
-    return {
-        f"{module}.{node.name}": node
-        for module in MODULES
-        if module.partition(".")[0] == "gridbot"
-        for node in ast.walk(tree(module))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _calls(node, owner, name)
-    }
-
-
-@pytest.mark.parametrize("request_now", ["execute_place", "execute_cancel", "execute_batch"])
-def test_only_the_executor_sends_past_its_queue(request_now: str) -> None:
-    assert _functions_that_call("calls", request_now).keys() == {"gridbot.execution.executor._execute"}
-    assert _functions_that_call("executor", request_now).keys() == set()
-    assert _functions_that_call("self", request_now).keys() == set()
-
-
-def _functions_that_make(value: str) -> dict[str, ast.AST]:
-    """Where `value(...)` or `module.value(...)` is made, an event or an effect of `orders/life_events.py`."""
-    return {
-        f"{module}.{node.name}": node
+@cache
+def _functions() -> list[tuple[str, Inside]]:
+    """All functions of `gridbot`: module and name (methods of two classes may share one), and what is inside."""
+    return [
+        (f"{module}.{node.name}", _inside(node))
         for module in MODULES
         if module.partition(".")[0] == "gridbot"
         for node in ast.walk(tree(module))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and any(isinstance(c, ast.Call) and dotted(c.func).rpartition(".")[2] == value for c in ast.walk(node))
-    }
+    ]
+
+
+def _inside(function: ast.AST) -> Inside:
+    called = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    methods = [node for node in called if isinstance(node, ast.Attribute)]
+    return Inside(
+        frozenset((dotted(node.value).rpartition(".")[2].lstrip("_"), node.attr) for node in methods),
+        frozenset(dotted(node).rpartition(".")[2] for node in called),
+    )
+
+
+def _that_call(owner: str, name: str) -> set[str]:
+    return {function for function, inside in _functions() if (owner, name) in inside.methods}
+
+
+def _that_make(value: str) -> set[str]:
+    """Where `value(...)` or `module.value(...)` is made, an event or an effect of `orders/life_events.py`."""
+    return {function for function, inside in _functions() if value in inside.names}
+
+
+def test_only_the_executor_sends_past_its_queue() -> None:
+    for request_now in ("execute_place", "execute_cancel", "execute_batch"):
+        assert _that_call("calls", request_now) == {"gridbot.execution.executor._execute"}
+        assert _that_call("executor", request_now) == set()
+        assert _that_call("self", request_now) == set()
 
 
 def test_every_producer_of_an_order_asks_the_gate() -> None:
     """An order is sent where a `SendCreate` is carried out. One is made for what was submitted, or admitted again."""
-    assert _functions_that_call("executor", "place").keys() == {"gridbot.worker.order_steps._send_create"}
-    made = _functions_that_make("SendCreate")
-    assert made.keys() == {"gridbot.orders.life_wishes.submitted", "gridbot.orders.life_wishes.gate_answered"}
-    assert _functions_that_make("Submitted").keys() == {"gridbot.worker.order_manager.submit"}
-    answers, submits = _functions_that_make("GateAnswered"), _functions_that_call("orders", "submit")
-    assert {**answers, **submits}.keys() == PRODUCERS.keys()
-    assert all(_calls(function, "gate", "admit") for function in {**answers, **submits}.values())
+    assert _that_call("executor", "place") == {"gridbot.worker.order_steps._send_create"}
+    made = _that_make("SendCreate")
+    assert made == {"gridbot.orders.life_wishes.submitted", "gridbot.orders.life_wishes.gate_answered"}
+    assert _that_make("Submitted") == {"gridbot.worker.order_manager.submit"}
+    producers = {
+        function: inside
+        for function, inside in _functions()
+        if "GateAnswered" in inside.names or ("orders", "submit") in inside.methods
+    }
+    assert producers.keys() == PRODUCERS.keys()
+    assert all(("gate", "admit") in inside.methods for inside in producers.values())

@@ -15,6 +15,7 @@ from gridbot.core import Direction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import ExecutionRecord
+from supervisor.store.address_pace import Paces
 from supervisor.store.exchange_ledger import check_with_exchange
 from tests.integration.worker_bench import WorkerBench, account_of, exchange, executions, resting, settings, trading
 from tests.store.session import write_all
@@ -127,7 +128,10 @@ def test_taxes_count_and_a_fee_in_mnt_is_no_usdt(tmp_path: Path) -> None:
                 money_is_exact(bench, paper)
                 assert bench.assembly.context.ledger.of("btc").other_fees == {"MNT": mnt}
             await asyncio.to_thread(write_all, tmp_path)
-            [check] = await asyncio.to_thread(check_with_exchange, settings(tmp_path), tmp_path, (), lambda: paper.url)
+            config = settings(tmp_path)
+            [check] = await asyncio.to_thread(
+                check_with_exchange, config, tmp_path, (), lambda: paper.url, Paces(config)
+            )
             assert check.comparison is not None
             assert (check.comparison.lines, check.comparison.unexplained) == ([], 0)
             assert check.comparison.agree == len(executions(tmp_path)) + 1, "the fee in MNT, too"

@@ -16,6 +16,7 @@ from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import OrderRecord
 from gridbot.store.reading import connect
 from gridbot.worker.commands import Commands
+from supervisor.store.address_pace import Paces
 from supervisor.store.exchange_ledger import PATIENT
 from supervisor.store.exchange_ledger import connect as connect_to
 from supervisor.store.exchange_repair import repair_orders
@@ -159,7 +160,9 @@ def test_a_row_that_the_journal_never_had_ends_by_the_repair_of_the_ledger_check
             def compare() -> dict[str, ViewCheck]:
                 write_all(tmp_path)
                 [account] = config.accounts
-                return check_views(config, [account], tmp_path, lambda of: connect_to(of, paper.url), PATIENT)
+                return check_views(
+                    config, [account], tmp_path, lambda of: connect_to(of, paper.url), PATIENT, Paces(config)
+                )
 
             found = await asyncio.to_thread(compare)
             assert [order.link_id for order in found["alice"].stale] == [ended.link_id]

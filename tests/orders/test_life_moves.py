@@ -90,6 +90,18 @@ def test_an_order_at_no_level_whose_withdrawal_failed_is_cancelled_again_later()
     assert bench.order.withdrawn
 
 
+def test_an_order_at_no_level_that_is_found_to_rest_after_all_tries_is_still_cancelled() -> None:
+    """Seed 1021: no answer to any cancel, each look-up found it open, and the last retry of its cancel did nothing."""
+    bench = LifeBench().reach("open")
+    order = bench.order
+    order.price += Decimal("0.04")
+    bench.book.withdraw(order, "outside_grid")
+    order.cancel_tries = Tries(MAX_TRIES, NOW_S)
+    assert names(cancel_again(bench.book, order, NOW_S)) == "[open>pending_cancel] RetryAt"
+    assert (order.withdrawn, order.cancelling) == ("outside_grid", False)
+    assert names(bench.take(bench.due(is_cancel=True))) == "SendCancel"
+
+
 @pytest.mark.parametrize(
     ("situation", "rests"),
     [("open", True), ("partially filled", True), ("cancel sent", False), ("acknowledged", False), ("filled", False)],

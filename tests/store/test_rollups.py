@@ -153,7 +153,7 @@ def record_all(data_dir: Path, records: Iterable[tuple[str, Any]]) -> None:
         recorder.close()
 
 
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(batches=BATCHES, restart=st.booleans())
 def test_rollups_say_what_the_rows_say(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, Any]]], restart: bool

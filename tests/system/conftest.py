@@ -25,8 +25,10 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.parts.own_supervisor import ROOT, OwnSupervisor, Status, child_rows
+from supervisor.cli.sql import sql as sql_command
 from supervisor.cli.stop import processes_of
 from supervisor.control.control_client import ControlClient, ControlError
 
@@ -161,9 +163,9 @@ class Session(OwnSupervisor):
         return super().run(*arguments, within_s=within_s)
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
-        """Rows of one statement by the `sql` command."""
-        done = self.run("sql", "--format", "json", statement)
-        assert done.returncode == 0, f"{statement}: {done.stderr}"
+        """Rows of one statement by the `sql` command, in this process: tests ask again and again."""
+        done = CliRunner().invoke(sql_command, ["--data-dir", str(self.data_dir), "--format", "json", statement])
+        assert done.exit_code == 0, f"{statement}: {done.output}"
         rows: list[dict[str, Any]] = json.loads(done.stdout)
         return rows
 

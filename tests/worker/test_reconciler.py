@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, Side
+from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.order import OrderState
@@ -76,6 +76,17 @@ async def test_a_fill_between_the_first_pages_and_the_positions_is_counted_once(
     bench.account.runner.on_execution(fill)
     assert bench.account.context.ledger.leg("btc", first.direction) == (fill.qty, fill.price)
     assert bench.account.context.ledger.of("btc").fills == 1
+
+
+@pytest.mark.parametrize("rows", [[], [position(Direction.LONG, "0", "0")]], ids=["one-way", "hedge"])
+async def test_a_symbol_whose_legs_are_not_listed_is_in_one_way_mode_and_is_read_again(
+    rows: list[PositionEvent],
+) -> None:
+    """Seed 1489: set by hand while the private stream was down and a halt let nothing be sent, nobody noticed it."""
+    bench = Bench()
+    bench.queries.listed_positions = rows
+    await bench.reconciler.positions(SYMBOL)
+    assert bench.account.context.requests.wishes.terms == (frozenset() if rows else {SYMBOL})
 
 
 async def test_a_listing_ahead_of_the_stream_does_not_change_the_ledger() -> None:

@@ -16,7 +16,7 @@ import orjson
 from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.packed_rows import KeyIndex, PackedRows, Texts, key_hash
-from gridbot.paper.accounts.row_cells import CLOSED_PNL, EXECUTIONS, ORDERS
+from gridbot.paper.accounts.row_cells import CLOSED_PNL, EXECUTIONS, ORDERS, ExecutionCells
 
 __all__ = ["ClosedOrders", "ClosedPnlRows", "Executions"]
 
@@ -59,6 +59,15 @@ class Executions:
         self, below: int | None = None, start_ms: int = 0, end_ms: int | None = None, mention: str = ""
     ) -> Iterator[Execution]:
         """Executions with a number below one, of a time, whose text has `mention` in it."""
+        return map(_execution, self._newest_first(below, start_ms, end_ms, mention))
+
+    def newest_cells(
+        self, below: int | None = None, start_ms: int = 0, end_ms: int | None = None
+    ) -> Iterator[ExecutionCells]:
+        """The same as cells, for long listings."""
+        return (ExecutionCells(*orjson.loads(packed)) for packed in self._newest_first(below, start_ms, end_ms, ""))
+
+    def _newest_first(self, below: int | None, start_ms: int, end_ms: int | None, mention: str) -> Iterator[bytes]:
         text, texts, rows = mention.encode(), self._rows.texts(), self._rows
         base, oldest = rows.base, rows.first - rows.base
         newest = len(self._numbers) if below is None else bisect_left(self._numbers, below, oldest)
@@ -67,7 +76,7 @@ class Executions:
             if time_ms >= start_ms and (end_ms is None or time_ms <= end_ms):
                 packed = texts[base + at]
                 if text in packed:
-                    yield _execution(packed)
+                    yield packed
 
 
 def _execution(packed: bytes) -> Execution:

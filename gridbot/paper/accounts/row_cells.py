@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
 from gridbot.core.events import OrderStatus
-from gridbot.core.vocabulary import Direction, Side
+from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order, Slippage, Trigger
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.stop_kinds import Attached, Trail
 
-__all__ = ["CLOSED_PNL", "EXECUTIONS", "LEGS", "ORDERS", "TRANSFERS", "CellFormat", "OrderCells"]
+__all__ = ["CLOSED_PNL", "EXECUTIONS", "LEGS", "ORDERS", "TRANSFERS", "CellFormat", "ExecutionCells", "OrderCells"]
 
 T = TypeVar("T")
 Read = Callable[[Any], Any]
@@ -91,6 +91,37 @@ class CellFormat(Generic[T]):
             raise ValueError(f"expected {self._always} cells of {self._kind.__name__} or more, got {len(cells)}")
         values = [cell if read is None else read(cell) for read, cell in zip(self._read, cells, strict=False)]
         return self._kind(*values)
+
+
+class ExecutionCells(NamedTuple):
+    """The cells of an execution by the names of its fields; an `Execution` costs four times as much."""
+
+    number: int
+    exec_id: str
+    symbol: str
+    side: str
+    price: str
+    qty: str
+    fee: str
+    fee_rate: str
+    exec_type: str
+    is_maker: bool
+    time_ms: int
+    seq: int
+    mark_price: str
+    closed_size: str
+    realised: str
+    leaves_qty: str
+    order_id: str
+    order_link_id: str
+    order_price: str
+    order_qty: str
+    order_type: str
+    create_type: str
+    position_size: str
+    wallet: str
+    fee_coin: str = SETTLE_COIN
+    tax: str = "0"
 
 
 _REQUESTS = CellFormat(NewOrder, 8)

@@ -129,8 +129,13 @@ def add_margin(exchange: Exchange, account: Account, params: Params, now_ms: int
 
 
 def confirm_pending_mmr(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Risk tiers never change while it runs, so no position is ever restricted to reduce-only by one."""
-    require_market(exchange, params)
+    """Lift what a cut of a risk tier has restricted (`cut_risk` of the control endpoint)."""
+    symbol = require_market(exchange, params).listing.symbol
+    cut = [leg for leg in exchange.state.legs(account, symbol) if leg.reduce_only]
+    for leg in cut:
+        exchange.listing.cut_risk(account, symbol, leg.direction.position_idx, reduce_only=False)
+    if cut:
+        return {}
     raise ApiError(
         110082,
         "You cannot lift Reduce-Only restrictions, as no Reduce-Only restrictions are applied to your position",

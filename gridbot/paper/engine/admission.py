@@ -85,7 +85,9 @@ class Admission:
         step = self._state.markets[request.symbol].instrument.qty_step
         if request.create_type in STOP_OF_CREATE_TYPE:  # a position's stop closes it whatever its size
             maximum = room
-        qty = min(room, maximum if request.close_all else request.qty).quantize(step)
+        qty = min(room, maximum if request.close_all else request.qty)
+        if not qty % step:  # what is left of a leg after its lot grew is no whole one
+            qty = qty.quantize(step)
         return (request if qty == request.qty else replace(request, qty=qty)), True
 
     def split(self, request: NewOrder) -> list[NewOrder]:

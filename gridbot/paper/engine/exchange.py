@@ -76,7 +76,7 @@ class Exchange:
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
         self.strange = StrangeExecutions(state, settlement, outbox)
-        self.listing = ListingChanges(state, admission, self.strange, outbox)
+        self.listing = ListingChanges(state, admission, self.strange, outbox, self.announced)
         self._placing = Placing(state, admission, waiting, conditional, settlement, taking, self.listing, outbox)
         self._amending = Amending(state, admission, resting, waiting, taking, outbox)
         self._stops = PositionStops(state, waiting, settlement, stop_orders, outbox)
@@ -126,9 +126,9 @@ class Exchange:
         self._conditional.trigger_due(symbol, now_ms)
         return trade
 
-    def change_tick_size(self, symbol: str, tick_size: Decimal) -> None:
-        """Change the size of a symbol's tick (USDT), as Bybit does now and then; what rests keeps its price."""
-        self.markets[symbol].change_tick_size(tick_size)
+    def change_rules(self, symbol: str, *, tick_size: Decimal | None = None, qty_step: Decimal | None = None) -> None:
+        """Change a symbol's tick (USDT) or lot (base coin), as Bybit does now and then; what rests stays as it is."""
+        self.markets[symbol].change_rules(tick_size=tick_size, qty_step=qty_step)
         self.resting.rebuild(symbol)
 
     def on_time(self, now_ms: int) -> None:

@@ -39,9 +39,32 @@ class MarketFeed:
         self._publisher.changed(symbol, None)
         self._settle()
 
-    def list_as(self, symbol: str, *, status: str | None = None, delivery_ms: int | None = None) -> None:
-        """List a symbol with another status, or announce when it is delivered; one that is due is delivered now."""
-        self._exchange.listing.change(symbol, status=status, delivery_ms=delivery_ms)
+    def list_as(
+        self, symbol: str, *, status: str | None = None, delivery_ms: int | None = None, phase: str | None = None
+    ) -> None:
+        """List a symbol with another status, or set when it is delivered; one that is due is delivered now."""
+        self._exchange.listing.change(symbol, status=status, delivery_ms=delivery_ms, phase=phase)
+        self._settle()
+
+    def delist(self, symbol: str, in_s: float, settling_s: float = 0.0) -> None:
+        """Announce that a symbol ends in so many seconds; it is Settling for so many before positions are closed."""
+        now_ms = self._now_ms()
+        ends_ms, settling_ms = now_ms + round(in_s * 1000), round(settling_s * 1000)
+        self._exchange.listing.delist(symbol, ends_ms, now_ms, settling_ms=settling_ms)
+        self._settle()
+
+    def change_rules(
+        self, symbol: str, *, tick_size: Decimal | str | None = None, qty_step: Decimal | str | None = None
+    ) -> None:
+        """Give a symbol another tick or lot while it trades."""
+        tick, step = (None if each is None else Decimal(each) for each in (tick_size, qty_step))
+        self._exchange.change_rules(symbol, tick_size=tick, qty_step=step)
+        self._publisher.changed(symbol, None)
+        self._settle()
+
+    def cut_risk(self, account: str, symbol: str, position_idx: int, *, reduce_only: bool) -> None:
+        """A cut of its risk tier: the leg can only be reduced, or no longer only."""
+        self._exchange.listing.cut_risk(self._exchange.accounts[account], symbol, position_idx, reduce_only=reduce_only)
         self._settle()
 
     def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
@@ -59,6 +82,8 @@ class MarketFeed:
     def announce(self, command: Mapping[str, Any]) -> None:
         """Announce maintenance or news (`paper/market/announced.py`)."""
         self._exchange.announced.carry_out(command, self._now_ms())
+        if command["action"] == "maintain":
+            self._publisher.maintenance_changed(self._exchange.announced.maintenance(str(command["id"]), ""))
 
     def _settle(self) -> None:
         """Do at once what otherwise waits for the next turn of the clock."""

@@ -2,6 +2,7 @@
 
     Dividend, Settle, SessionSettlePnL, any word    money comes or goes, the leg stays
     MovePosition, any word with a quantity          a part of a leg is gone at a price, without an order
+    AdlTrade                                        the same, since another account could not pay (`adl`)
     Delivery                                        all orders of the symbol end, and both legs at a price
 
 and frames of the wallet in which the settle coin has no row.
@@ -24,7 +25,8 @@ from gridbot.paper.rows.outbox import Outbox
 __all__ = ["COMMANDS", "StrangeExecutions"]
 
 ZERO = Decimal(0)
-COMMANDS = ("charges", "execution", "deliver", "wallet")
+COMMANDS = ("charges", "execution", "deliver", "adl", "wallet")
+CREATE_TYPES = {"Delivery": "CreateBySettle", "AdlTrade": "CreateByAdl_PassThrough"}
 
 
 class StrangeExecutions:
@@ -48,16 +50,24 @@ class StrangeExecutions:
                 self.book(account, leg, command["type"], now_ms, qty=qty, money=money)
             case "deliver":
                 self.deliver(account, command["symbol"], Decimal(command["price"]), now_ms)
+            case "adl":
+                leg = account.leg(command["symbol"], command["positionIdx"])
+                self.book(account, leg, "AdlTrade", now_ms, qty=Decimal(command.get("qty", leg.size)))
             case "wallet":
                 self._outbox.coin_changed(account, command["coin"])
 
     def deliver(self, account: Account, symbol: str, price: Decimal, now_ms: int) -> None:
         """The contract is over: orders end with CancelBySettle, legs are closed at this price."""
-        for order in account.resting_on(symbol):
-            self._settlement.end(account, order, now_ms, cancel_type="CancelBySettle")
+        self.end_orders(account, symbol, now_ms)
         for leg in account.held(symbol):
             if leg is not None:
                 self.book(account, leg, "Delivery", now_ms, qty=leg.size, price=price)
+        self._outbox.flush()
+
+    def end_orders(self, account: Account, symbol: str, now_ms: int) -> None:
+        """Every order of a symbol ends with CancelBySettle."""
+        for order in account.resting_on(symbol):
+            self._settlement.end(account, order, now_ms, cancel_type="CancelBySettle")
         self._outbox.flush()
 
     def book(
@@ -96,7 +106,7 @@ class StrangeExecutions:
             mark_price=market.mark,
             closed_size=qty,
             realised=realised,
-            create_type="CreateBySettle" if word == "Delivery" else "",
+            create_type=CREATE_TYPES.get(word, ""),
             position_size=leg.signed_size,
             wallet=account.wallet,
         )

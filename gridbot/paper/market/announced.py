@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 __all__ = ["ANNOUNCED_MAX", "Announced"]
@@ -24,6 +25,19 @@ class Announced:
             self._maintain(command, now_ms)
         else:
             self._announce(command, now_ms)
+
+    def delisting(self, symbol: str, ends_ms: int, now_ms: int) -> None:
+        """Announce the end of a contract (ms UTC)."""
+        end = f"{datetime.fromtimestamp(ends_ms / 1000, UTC):%b %d, %Y, %H:%M} UTC"
+        self._announce(
+            {
+                "title": f"Delisting of {symbol} Perpetual Contract",
+                "description": f"Bybit will delist the {symbol} perpetual contract on {end}.",
+                "tags": ["Derivatives", "Delistings"],
+                "end": ends_ms,
+            },
+            now_ms,
+        )
 
     def maintenance(self, notice_id: str, state: str) -> list[dict[str, Any]]:
         """Rows of system/status, the newest first; of one id or one state where given."""

@@ -17,7 +17,10 @@ __all__ = ["LISTINGS", "Listing", "listing_of", "listings"]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """An instrument with what only the exchange needs to know about it. Prices in USDT, quantities in base coin."""
+    """An instrument with what only the exchange needs to know about it. Prices in USDT, quantities in base coin.
+
+    `auction_phase` matters only while its status is PreLaunch.
+    """
 
     instrument: Instrument
     symbol_id: int
@@ -28,6 +31,7 @@ class Listing:
     price_limit_x: Decimal = Decimal("0.05")
     price_limit_y: Decimal = Decimal("0.1")
     funding_cap: Decimal = Decimal("0.005")
+    auction_phase: str = "NotStarted"
 
     @property
     def symbol(self) -> str:

@@ -122,16 +122,23 @@ class SymbolMarket:
         for series in (self._traded, self._marks, self._indexes, self._premiums):
             series.clear()
 
-    def change_tick_size(self, tick_size: Decimal) -> None:
-        """The exchange changes the size of a tick (USDT) while trading goes on. The price is rounded to the new one."""
-        self.instrument = replace(self.instrument, tick_size=tick_size)
+    def change_rules(self, *, tick_size: Decimal | None = None, qty_step: Decimal | None = None) -> None:
+        """The exchange changes the size of a tick (USDT) or of a lot (base coin) while trading goes on; None leaves it.
+
+        The price is rounded to the new tick. The smallest order is one lot, as with all instruments here.
+        """
+        before = self.instrument
+        tick_size, qty_step = tick_size or before.tick_size, qty_step or before.qty_step
+        self.instrument = replace(before, tick_size=tick_size, qty_step=qty_step, min_order_qty=qty_step)
         self.listing = replace(self.listing, instrument=self.instrument)
         self.last_ticks = ticks = self.instrument.ticks(self.last)
         self.last = self.instrument.price(ticks)
         self.depth.change_rules(self.instrument, ticks)
         self._band.change_rules(self.listing)
 
-    def change_listing(self, *, status: str | None = None, delivery_ms: int | None = None) -> None:
+    def change_listing(
+        self, *, status: str | None = None, delivery_ms: int | None = None, phase: str | None = None
+    ) -> None:
         """The exchange lists the symbol in another way; None leaves a value as it is."""
         before = self.instrument
         self.instrument = replace(
@@ -139,7 +146,14 @@ class SymbolMarket:
             status=before.status if status is None else status,
             delivery_ms=before.delivery_ms if delivery_ms is None else delivery_ms,
         )
-        self.listing = replace(self.listing, instrument=self.instrument)
+        phase = self.listing.auction_phase if phase is None else phase
+        self.listing = replace(self.listing, instrument=self.instrument, auction_phase=phase)
+
+    def mean_index(self, since_ms: int) -> Decimal:
+        """Mean of the index at the ends of its minutes from then on (ms UTC), as far back as they go, on a tick."""
+        closes = [candle.close for candle in self.index_candles if candle.start_ms >= since_ms] or [self.index]
+        mean = sum(closes, ZERO) / len(closes)
+        return self.instrument.price(self.instrument.ticks(mean))
 
     def revalue(self, now_ms: int) -> None:
         """Bring index, mark and candles up to the present time."""

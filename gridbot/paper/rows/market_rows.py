@@ -21,6 +21,8 @@ __all__ = [
     "with_rpi_size",
 ]
 
+PRE_LAUNCH = "PreLaunch"
+AUCTION_PHASES = ("NotStarted", "CallAuction", "CallAuctionNoCancel", "CrossMatching", "ContinuousTrading")
 INTEREST_INTERVALS_MS = {
     "5min": 300_000,
     "15min": 900_000,
@@ -80,8 +82,19 @@ def instrument_row(listing: Listing) -> dict[str, Any]:
             "priceLimitRatioX": plain(listing.price_limit_x),
             "priceLimitRatioY": plain(listing.price_limit_y),
         },
-        "isPreListing": False,
-        "preListingInfo": None,
+        "isPreListing": instrument.status == PRE_LAUNCH,
+        "preListingInfo": _pre_listing(listing) if instrument.status == PRE_LAUNCH else None,
+    }
+
+
+def _pre_listing(listing: Listing) -> dict[str, Any]:
+    """Phases follow each other on command (`list_as`), so none has a time."""
+    fees = {"auctionFeeRate": "0", "takerFeeRate": "0.001", "makerFeeRate": "0.0004"}
+    return {
+        "curAuctionPhase": listing.auction_phase,
+        "phases": [{"phase": phase, "startTime": "", "endTime": ""} for phase in AUCTION_PHASES],
+        "auctionFeeInfo": fees,
+        "skipCallAuction": False,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-__all__ = ["exact", "plain"]
+__all__ = ["exact", "exact_text", "plain", "plain_text"]
 
 UNIT = Decimal("0.00000001")
 
@@ -24,5 +24,16 @@ def plain(value: Decimal) -> str:
 
 def exact(value: Decimal) -> str:
     """As `plain`, but with all its decimals: amounts that others add up."""
-    text = format(value, "f")
+    return exact_text(format(value, "f"))
+
+
+def exact_text(text: str) -> str:
+    """`exact` of a number that is text already, as `str` writes it."""
+    if "E" in text:
+        return exact(Decimal(text))
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+def plain_text(text: str) -> str:
+    """A number that is text already, as `str` writes it, without exponent and with all its zeros."""
+    return format(Decimal(text), "f") if "E" in text else text

@@ -15,11 +15,12 @@ from typing import Any
 from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.bookings import Transfer
-from gridbot.paper.accounts.exchange_order import Execution
-from gridbot.paper.rows.row_numbers import exact
+from gridbot.paper.accounts.row_cells import ExecutionCells
+from gridbot.paper.rows.row_numbers import exact, exact_text, plain_text
 
-__all__ = ["entries", "kind_of", "row_in", "transaction_row"]
+__all__ = ["Entry", "entries", "kind_of", "row_in", "transaction_row"]
 
+Entry = ExecutionCells | Transfer
 KINDS = {
     "Trade": "TRADE",
     "Funding": "SETTLEMENT",
@@ -33,72 +34,87 @@ KINDS = {
 
 def entries(
     account: Account, below: int | None = None, start_ms: int = 0, end_ms: int | None = None
-) -> Iterator[Execution | Transfer]:
+) -> Iterator[Entry]:
     """Movements of the wallet of a time, newest first, with a number below one."""
-    executions = account.executions.newest_first(below, start_ms, end_ms)
-    transfers = (
+    executions = account.executions.newest_cells(below, start_ms, end_ms)
+    transfers = [
         each
         for each in reversed(account.transfers)
         if each.time_ms >= start_ms and (end_ms is None or each.time_ms <= end_ms)
-    )
-    rows: Iterator[Execution | Transfer] = merge(executions, transfers, key=lambda row: -row.number)
+    ]
+    if not transfers:
+        return executions
+    rows: Iterator[Entry] = merge(executions, transfers, key=lambda row: -row.number)
     return rows
 
 
-def kind_of(entry: Execution | Transfer) -> str:
+def kind_of(entry: Entry) -> str:
     """Bybit's `type`."""
-    return entry.kind if isinstance(entry, Transfer) else KINDS.get(entry.exec_type, entry.exec_type.upper())
+    return entry.kind if isinstance(entry, Transfer) else KINDS.get(entry.exec_type) or entry.exec_type.upper()
 
 
-def row_in(account: Account, entry: Execution | Transfer, currency: str) -> dict[str, Any]:
+def row_in(account: Account, entry: Entry, currency: str) -> dict[str, Any]:
     """The row of an entry in the log of one coin. Balances of others than USDT are not kept here."""
     row = transaction_row(account, entry)
     if currency == SETTLE_COIN or isinstance(entry, Transfer):
         return row
-    charged = {"change": exact(-entry.fee), "fee": exact(entry.fee), "cashFlow": "0", "extraFees": ""}
+    fee = Decimal(entry.fee)
+    charged = {"change": exact(-fee), "fee": exact(fee), "cashFlow": "0", "extraFees": ""}
     return row | charged | {"id": f"{row['id']}_fee", "currency": currency, "cashBalance": ""}
 
 
-def transaction_row(account: Account, entry: Execution | Transfer) -> dict[str, Any]:
+def transaction_row(account: Account, entry: Entry) -> dict[str, Any]:
     """A row of account/transaction-log. `funding` is positive when received, unlike an execution's fee."""
-    row: dict[str, Any] = {
+    return _of_transfer(account, entry) if isinstance(entry, Transfer) else _of_execution(account, entry)
+
+
+def _of_transfer(account: Account, entry: Transfer) -> dict[str, Any]:
+    blank = ("symbol", "category", "orderId", "orderLinkId", "tradeId", "tradePrice", "funding", "fee", "feeRate")
+    return {
+        "id": f"{account.uid}_{entry.number}",
+        "transactionTime": str(entry.time_ms),
+        "type": entry.kind,
+        "transSubType": "",
+        "displayType": "",
+        "currency": SETTLE_COIN,
+        "change": exact(entry.change),
+        "cashBalance": exact(entry.wallet),
+        "bonusChange": "",
+        "extraFees": "",
+        **dict.fromkeys(blank, ""),
+        "side": "None",
+        "qty": exact(entry.change),
+        "size": "0",
+        "cashFlow": exact(entry.change),
+    }
+
+
+def _of_execution(account: Account, entry: ExecutionCells) -> dict[str, Any]:
+    funding, in_usdt = entry.exec_type == "Funding", entry.fee_coin == SETTLE_COIN
+    tax = Decimal(entry.tax)
+    cost = (Decimal(entry.fee) if in_usdt else Decimal(0)) + tax
+    return {
         "id": f"{account.uid}_{entry.number}",
         "transactionTime": str(entry.time_ms),
         "type": kind_of(entry),
         "transSubType": "",
         "displayType": "",
-        "currency": "USDT",
-        "change": exact(entry.change),
-        "cashBalance": exact(entry.wallet),
+        "currency": SETTLE_COIN,
+        "change": exact(Decimal(entry.realised) - cost),
+        "cashBalance": exact_text(entry.wallet),
         "bonusChange": "",
-        "extraFees": "",
-    }
-    if isinstance(entry, Transfer):
-        blank = ("symbol", "category", "orderId", "orderLinkId", "tradeId", "tradePrice", "funding", "fee", "feeRate")
-        return (
-            row
-            | dict.fromkeys(blank, "")
-            | {
-                "side": "None",
-                "qty": exact(entry.change),
-                "size": "0",
-                "cashFlow": exact(entry.change),
-            }
-        )
-    funding = entry.exec_type == "Funding"
-    return row | {
+        "extraFees": exact(tax) if tax else "",
         "symbol": entry.symbol,
         "category": "linear",
-        "side": entry.side.value,
-        "qty": format(entry.qty, "f"),
-        "size": format(entry.position_size, "f"),
-        "tradePrice": format(entry.price, "f"),
-        "funding": exact(-entry.fee) if funding else "",
-        "fee": exact(Decimal(0) if funding or entry.fee_coin != SETTLE_COIN else entry.fee),
-        "extraFees": exact(entry.tax) if entry.tax else "",
-        "cashFlow": exact(entry.realised),
-        "feeRate": exact(entry.fee_rate),
+        "side": entry.side,
+        "qty": plain_text(entry.qty),
+        "size": plain_text(entry.position_size),
+        "tradePrice": plain_text(entry.price),
+        "funding": exact(-Decimal(entry.fee)) if funding else "",
+        "fee": exact_text(entry.fee) if in_usdt and not funding else "0",
+        "cashFlow": exact_text(entry.realised),
+        "feeRate": exact_text(entry.fee_rate),
         "tradeId": entry.exec_id,
-        "orderId": entry.order_id if not funding else "",
+        "orderId": "" if funding else entry.order_id,
         "orderLinkId": entry.order_link_id,
     }

@@ -1,11 +1,17 @@
 """The control endpoint: faults and prices on command, for tests and trials. Off unless configured, loopback only.
 
-`POST /paper/control` with one JSON object; `action` is one of `inject` (with `fault`), `clear`, `list`, `trade`
-(`symbol`, `price`, `size`, `side`), `set_price` and `set_mark` (`symbol`, `price`), `settle_funding` (`symbol`,
-`rate`), `list_as` (`symbol`, and `status`, `delivery_ms` or both), `maintain` (`id`, and fields of system/status),
-`announce` (`title`, and `type`, `description`, `start`, `end`, `url`); and for one `account`: `charges` (`tax`, `coin`,
-`price`), `execution` (`symbol`, `positionIdx`, `type`, and `qty` or `money`), `deliver` (`symbol`, `price`), `wallet`
-(`coin`).
+`POST /paper/control` with one JSON object; `action` is one of
+
+    inject (fault) · clear · list
+    trade (symbol, price, size, side) · set_price, set_mark (symbol, price) · settle_funding (symbol, rate)
+    list_as (symbol, and any of status, delivery_ms, phase) · delist (symbol, in_s, settling_s)
+    change_rules (symbol, tick_size, qty_step)
+    maintain (id, and fields of system/status) · announce (title, and type, description, start, end, url)
+
+and for one `account`
+
+    charges (tax, coin, price) · execution (symbol, positionIdx, type, and qty or money) · wallet (coin)
+    deliver (symbol, price) · adl (symbol, positionIdx, qty) · cut_risk (symbol, positionIdx, reduce_only)
 """
 
 from __future__ import annotations
@@ -44,7 +50,7 @@ class Control:
             return error_reply(error, now_ms)
         except ValidationError as error:
             return error_reply(ApiError(10001, f"fault not understood: {error}"), now_ms)
-        except (KeyError, ValueError, InvalidOperation) as error:
+        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
             return error_reply(ApiError(10001, f"command not understood: {error!r}"), now_ms)
         return Reply(200, orjson.dumps({"ok": True, "faults": self._faults.plan.report()}))
 
@@ -64,13 +70,26 @@ class Control:
                 self._market.set_mark(command["symbol"], command["price"])
             case "settle_funding":
                 self._market.settle_funding(command["symbol"], command["rate"])
-            case "list_as":
-                self._market.list_as(
-                    command["symbol"], status=command.get("status"), delivery_ms=command.get("delivery_ms")
-                )
+            case "list_as" | "delist" | "change_rules" | "cut_risk":
+                self._change_contract(command)
             case "maintain" | "announce":
                 self._market.announce(command)
             case action if action in COMMANDS:
                 self._market.carry_out(command)
             case other:
                 raise ApiError(10001, f"unknown action {other!r}: expected inject, clear, list, trade, set_price, ...")
+
+    def _change_contract(self, command: Mapping[str, Any]) -> None:
+        """What becomes of a contract."""
+        market, given = self._market, {name: value for name, value in command.items() if name != "action"}
+        match command["action"]:
+            case "list_as":
+                market.list_as(**given)
+            case "delist":
+                market.delist(**given)
+            case "change_rules":
+                market.change_rules(**given)
+            case _:
+                market.cut_risk(
+                    given["account"], given["symbol"], given["positionIdx"], reduce_only=given["reduce_only"]
+                )

@@ -19,7 +19,7 @@ from gridbot.paper.rows.order_rows import fast_execution_row
 from gridbot.paper.rows.outbox import Push
 from gridbot.paper.streams.connections import DCP_TOPIC, ChannelKind, Connection, Hub, Stamp
 from gridbot.paper.streams.outgoing import Outgoing
-from gridbot.paper.streams.publisher import Publisher
+from gridbot.paper.streams.publisher import STATUS_TOPIC, Publisher
 from gridbot.paper.streams.trade_channel import TradeChannel
 
 __all__ = ["CHANNELS", "Channels"]
@@ -33,7 +33,6 @@ CHANNELS = dict.fromkeys(CATEGORIES, ChannelKind.PUBLIC) | {
 }
 MAX_ARGS_CHARS = 21_000
 CONNECTION_WINDOW_S = 300.0
-STATUS_TOPIC = "system.status"  # nothing is pushed on it; GET /v5/system/status tells
 PRIVATE_TOPICS = frozenset(
     name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
 ) - {"wallet.linear"} | {"execution.fast", "execution.fast.linear", "greeks", DCP_TOPIC}

@@ -19,8 +19,9 @@ from gridbot.paper.streams.frame_sender import FrameSender
 from gridbot.paper.streams.kline_topics import KlineTopics
 from gridbot.paper.streams.pool_topics import PoolTopics
 
-__all__ = ["Publisher"]
+__all__ = ["STATUS_TOPIC", "Publisher"]
 
+STATUS_TOPIC = "system.status"
 MAX_TRADES_PER_FRAME = 1024
 
 
@@ -105,6 +106,11 @@ class Publisher:
             row = {"T": each.time_ms, "s": each.symbol, "S": each.side.value}
             row |= {"v": format(each.qty, "f"), "p": format(each.price, "f")}
             self._send_rows(f"allLiquidation.{each.symbol}", [row])
+
+    def maintenance_changed(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Tell listeners of `system.status` what is announced, begins, ends or is called off."""
+        frame = {"topic": STATUS_TOPIC, "ts": self._now_ms(), "data": rows}
+        self._sender.send(STATUS_TOPIC, orjson.dumps(frame))
 
     def restart(self) -> None:
         """Forget what was published."""

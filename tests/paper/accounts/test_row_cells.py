@@ -16,7 +16,15 @@ from gridbot.core.vocabulary import Direction, Side
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.exchange_order import Execution, NewOrder, Order, Slippage, Trigger
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.row_cells import CLOSED_PNL, EXECUTIONS, LEGS, ORDERS, TRANSFERS, CellFormat
+from gridbot.paper.accounts.row_cells import (
+    CLOSED_PNL,
+    EXECUTIONS,
+    LEGS,
+    ORDERS,
+    TRANSFERS,
+    CellFormat,
+    ExecutionCells,
+)
 from gridbot.paper.accounts.stop_kinds import Attached, StopPrice, TpslMode, Trail
 
 amounts = st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**6), max_value=10**6)
@@ -113,6 +121,15 @@ def test_an_order_that_is_more_than_placed_needs_all_its_cells(differs: dict[str
 def test_too_few_cells_are_refused(form: CellFormat[Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         form.row([1, "2"])
+
+
+@given(rows(Execution))
+def test_the_cells_of_an_execution_have_the_names_of_its_fields(execution: Execution) -> None:
+    named = ExecutionCells(*orjson.loads(orjson.dumps(EXECUTIONS.cells(execution), default=str)))
+    assert named._fields == tuple(each.name for each in fields(Execution))
+    for name, cell in named._asdict().items():
+        value = getattr(execution, name)
+        assert (Decimal(cell) if isinstance(value, Decimal) else cell) == value
 
 
 def test_a_new_order_has_few_cells() -> None:

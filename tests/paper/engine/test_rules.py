@@ -52,7 +52,7 @@ def test_what_rests_keeps_its_price_when_the_tick_size_changes(venue: Venue, pri
     for link, side, price in (("buy", "Buy", "59999.30"), ("sell", "Sell", "60000.70"), ("lower", "Buy", "59900.00")):
         order = limit_order("BTCUSDT", side, "0.001", price, 1 if side == "Buy" else 2, orderLinkId=link)
         http.place_order(**order | {"timeInForce": "PostOnly"})
-    venue.call(venue.server.exchange.change_tick_size, "BTCUSDT", Decimal("0.50"))
+    venue.call(lambda: venue.server.exchange.change_rules("BTCUSDT", tick_size=Decimal("0.50")))
     listing = http.get_instruments_info(**LINEAR)["result"]["list"][0]
     assert listing["priceFilter"]["tickSize"] == "0.50"
     rows = http.get_open_orders(**LINEAR)["result"]["list"]

@@ -59,7 +59,7 @@ def test_the_band_is_rounded_inwards(market: SymbolMarket) -> None:
 def test_a_change_of_the_tick_size_keeps_the_price_and_rounds_it(market: SymbolMarket) -> None:
     market.apply(Side.BUY, 600003, D("0.1"), 1)
     assert market.price_band() == (D("60600.30"), D("59400.30"))
-    market.change_tick_size(D("0.5"))
+    market.change_rules(tick_size=D("0.5"))
     assert (market.last, market.last_ticks, market.listing.instrument.tick_size) == (D("60000.5"), 120001, D("0.5"))
     assert (market.depth.bid, market.depth.ask) == (D("60000.0"), D("60001.0"))
     assert market.price_band() == (D("60600.0"), D("59400.5"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gridbot.paper.rows.row_numbers import plain
+from gridbot.paper.rows.row_numbers import exact, exact_text, plain, plain_text
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,10 @@ from gridbot.paper.rows.row_numbers import plain
 )
 def test_plain(value: str, text: str) -> None:
     assert plain(Decimal(value)) == text
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12))
+def test_a_number_that_is_text_already_is_shown_as_the_number(value: Decimal) -> None:
+    assert exact_text(str(value)) == exact(value)
+    assert plain_text(str(value)) == format(value, "f")
+    assert Decimal(exact(value)) == value

@@ -17,6 +17,7 @@ from gridbot.records.record_queue import record_queue
 from gridbot.store.database import Database
 from gridbot.store.reading import database_path
 from supervisor.store.writer import Writer, WriterSpec
+from supervisor.store.writer_process import READERS_S, rest_of
 from tests.store.kit import (
     CONTEXT,
     execution,
@@ -30,6 +31,12 @@ from tests.store.kit import (
     until,
     writing,
 )
+
+
+def test_a_writer_that_is_always_behind_leaves_readers_their_turn() -> None:
+    assert rest_of(0.5, 0.05) == pytest.approx(0.45)
+    assert rest_of(0.5, 0.45) == rest_of(0.5, 3.0) == READERS_S
+    assert rest_of(0.05, 3.0) == 0.05, "no longer than between two flushes"
 
 
 def test_records_come_by_queue_and_by_journal_and_are_there_once(tmp_path: Path) -> None:
