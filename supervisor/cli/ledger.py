@@ -20,7 +20,6 @@ from supervisor.store.ledger_check import check_balances
 from supervisor.store.query import SqlFailed
 
 if TYPE_CHECKING:
-    from gridbot.bybit.rest import BybitRest
     from gridbot.config.account_models import AccountConfig
     from gridbot.config.models import GridbotConfig
     from supervisor.store.address_pace import Paces
@@ -148,11 +147,15 @@ def _views(
 
     address = functools.cache(lambda: _paper_url(data_dir))
 
-    def client(account: AccountConfig) -> BybitRest:
-        return connect(account, address() if account.environment is Environment.PAPER else None)
-
     def compare() -> Mapping[str, ViewCheck]:
-        return check_views(settings, accounts, data_dir, client, PATIENT, paces)
+        return check_views(
+            settings,
+            accounts,
+            data_dir,
+            lambda account: connect(account, address() if account.environment is Environment.PAPER else None),
+            PATIENT,
+            paces,
+        )
 
     found = compare()
     if not repair:
