@@ -238,7 +238,7 @@ REVERTS: dict[str, Revert] = {
     "look-up-lost-replies": Revert(
         "An order whose reply was lost is looked up, not given up.",
         ("no-unknown-order", "one-order-per-level"),
-        9,
+        30,
         _believe_a_lost_reply,
     ),
     "watermark": Revert(

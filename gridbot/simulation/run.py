@@ -117,7 +117,11 @@ class Run:
         life = self.stage.life
         if life is None or not life.is_quiet or self.stage.wires.under_way:
             return False
-        return life.orchestrator is None or not life.orchestrator.reconciler.open_questions
+        orchestrator = life.orchestrator
+        if orchestrator is None:
+            return True
+        checks_money = orchestrator.context.requests.wishes.money or "money" in orchestrator._jobs.running
+        return not (checks_money or orchestrator.reconciler.open_questions)
 
     def _state(self) -> str:
         life = self.stage.life

@@ -54,7 +54,7 @@ PAUSING = frozenset({"BustTrade", "Delivery", "MovePosition", "ReverseSplitSettl
 """Executions after which a strategy trades no more until an operator says so."""
 MONEY_ONLY = frozenset({"Dividend", "Settle", "SessionSettlePnL"})
 """Those after which it does, unless they took a part of a leg."""
-SEEN = frozenset({"Trade", "AdlTrade", "BustTrade", "Delivery"})
+SEEN = frozenset({"Trade", "AdlTrade", "BustTrade", "Delivery", "Funding"})
 """Those whose rows say all that is needed to follow a leg."""
 
 
@@ -156,11 +156,12 @@ def executions_once(made: Iterable[Execution], recorded: Sequence[ExecutionRecor
 
 
 def moved_unseen(made: Iterable[Execution]) -> dict[str, int]:
-    """By symbol, the time (ms) of the first execution that moved a leg and is no trade: our legs go on without it, and
-    what is realised from it on may be wrong until somebody has looked."""
+    """By symbol, the time (ms) of the first execution that is no trade and moved a leg, or money in a way that nobody
+    knows: what is realised from it on may be wrong until somebody has looked."""
     found: dict[str, int] = {}
     for execution in made:
-        if execution.closed_size and execution.exec_type not in SEEN:
+        is_known = execution.exec_type in SEEN or execution.exec_type in MONEY_ONLY
+        if (execution.closed_size and execution.exec_type not in SEEN) or (execution.realised and not is_known):
             found.setdefault(execution.symbol, execution.time_ms)
     return found
 

@@ -25,6 +25,8 @@ MINUTE_S = 60.0
 ROW_MOST_S = 90.0
 """Between two refusals of one row; what comes later is another, and when none comes nothing is wanted any more."""
 ROW_LEAST = 5
+TOLD_S = 2.0
+"""Within so long the worker tells: it looks once a second."""
 LEVEL_MOST = 12
 """Orders of one level in a minute: a quick market and its retries need fewer."""
 FOLLOWED_S = 80.0
@@ -49,6 +51,8 @@ class LaneWatch:
     """Of each leg, what opens and what closes it: since when the exchange has refused every create."""
 
     def __init__(self) -> None:
+        self._shut_s: dict[tuple[str, str, bool], float] = {}
+        """When it was to be known of a lane that nothing passes."""
         self._rows: dict[tuple[str, str, bool], tuple[float, float, int, int]] = {}
 
     def answered(self, row: dict[str, object], code: int, now_s: float) -> None:
@@ -56,27 +60,33 @@ class LaneWatch:
         lane = str(row.get("symbol")), str(row.get("positionIdx")), bool(row.get("reduceOnly"))
         if not code:
             self._rows.pop(lane, None)
+            self._shut_s.pop(lane, None)
             return
         since_s, last_s, count, _ = self._rows.get(lane, (now_s, now_s, 0, 0))
         if now_s - last_s > ROW_MOST_S:
             since_s, count = now_s, 0
+            self._shut_s.pop(lane, None)
         self._rows[lane] = since_s, now_s, count + 1, code
+        if count + 1 >= ROW_LEAST and now_s - since_s > MINUTE_S:
+            self._shut_s.setdefault(lane, now_s)
 
     def ended(self, symbol: str, text: str) -> None:
         """The worker says how its incident about refusals has ended: all lanes begin anew when it was set right."""
         if text.endswith(FREE):
             self._rows = {lane: row for lane, row in self._rows.items() if lane[0] != symbol}
+            self._shut_s = {lane: at_s for lane, at_s in self._shut_s.items() if lane[0] != symbol}
 
     def forget(self) -> None:
         """The worker that was refused is gone."""
         self._rows.clear()
+        self._shut_s.clear()
 
     def shut(self, now_s: float) -> list[ShutLane]:
         """The lanes through which nothing has passed for a minute, though something is wanted."""
         return [
             ShutLane(since_s, *lane, code)
-            for lane, (since_s, last_s, count, code) in self._rows.items()
-            if count >= ROW_LEAST and last_s - since_s > MINUTE_S and now_s - last_s <= ROW_MOST_S
+            for lane, (since_s, last_s, _, code) in self._rows.items()
+            if now_s - self._shut_s.get(lane, now_s) > TOLD_S and now_s - last_s <= ROW_MOST_S
         ]
 
 
@@ -137,9 +147,11 @@ class FollowWatch:
         self._find, self._network = find, network
         self._since_s: float | None = None
 
-    def look(self, orchestrator: Orchestrator | None, now_s: float) -> None:
-        """Once a second. After a ban the worker is silent for longer than this looks."""
+    def look(self, orchestrator: Orchestrator | None, now_s: float, *, is_away: bool = False) -> None:
+        """Once a second; `is_away`: no worker is to run. After a ban it is silent for longer than this looks."""
         done_s = (orchestrator.reconciler.last_s or 0.0) if orchestrator is not None else 0.0
+        if is_away:
+            done_s = now_s
         since_s = max(self._network.trouble_s, done_s, self._since_s or now_s)
         self._since_s = since_s
         if now_s - since_s > FOLLOWED_S and not self._network.struck[FaultKind.BAN]:

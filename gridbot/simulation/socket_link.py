@@ -123,6 +123,7 @@ class _Line:
         self._timers.clear()
         if self.is_open:
             self.is_open = False
+            self._wires.network.trouble_s = self._wires.loop.now_s  # what is sent until the next one is open is lost
             self._wires.venue.hub.remove(self)  # type: ignore[arg-type]
         if self in self._wires.links:
             self._wires.links.remove(self)
@@ -149,6 +150,7 @@ class _Line:
             self._socket.fail(ConnectionRefusedError("refused"))
             return
         self.is_open = True
+        self._wires.network.trouble_s = self._wires.loop.now_s
         self._wires.venue.hub.add(self)  # type: ignore[arg-type]
         self._later(self._socket.ping_interval, self._ping)
         self._socket.opened()

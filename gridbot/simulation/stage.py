@@ -85,6 +85,8 @@ class Stage:
         spec = WorkerSpec(ACCOUNT, config, directory, f"{plan.seed:08x}run", "http://192.0.2.9:80", console=False)
         self.world = World(self.loop, self.clock, self.network, self.wires, disk, spec)
         self._lives = 0
+        self.away_until_s = 0.0
+        """When a worker that was killed is started again."""
         self.is_stopping = False
         self.context = contextvars.copy_context()
 
@@ -113,7 +115,9 @@ class Stage:
             self.result.counts["spoiled files"] += 1
         self.life = None
         self.result.counts["deaths"] += 1
-        self.loop.call_later(float(fault.what["away_s"]), self.begin_life, context=self.context)
+        away_s = float(fault.what["away_s"])
+        self.away_until_s = self.loop.now_s + away_s
+        self.loop.call_later(away_s, self.begin_life, context=self.context)
 
     def ask_to_stop(self) -> bool:
         """SIGTERM; another worker starts when this one has ended."""

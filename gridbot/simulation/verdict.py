@@ -206,7 +206,7 @@ class Verdict:
             stage.network.trouble_s = stage.loop.now_s
             return
         if stage.venue.odd.strange or stage.venue.odd.unlisted:
-            self._followed.look(orchestrator, stage.loop.now_s)
+            self._followed.look(orchestrator, stage.loop.now_s, is_away=stage.loop.now_s < stage.away_until_s)
         if orchestrator is None or life is None:
             return
         for name, text in step_checks.of_moment(orchestrator):
@@ -270,7 +270,8 @@ class Verdict:
             {symbol: account.hedge.get(symbol, False) for symbol in orchestrator.live},
             {symbol for (symbol, idx), leg in account.legs.items() if not idx and leg.size}
             | {order.symbol for order in account.open.values() if not order.request.position_idx}
-            | {symbol for symbol, r in orchestrator.live.items() if r.risk_state.paused or r.risk_state.halted},
+            | {symbol for symbol, r in orchestrator.live.items() if r.risk_state.paused or r.risk_state.halted}
+            | (orchestrator.live.keys() if orchestrator.context.gate.loss_latched else set()),
         ):
             self.find("mode-is-ours", text)
         for text in too_large(sizes(life.session if life is not None else None)):

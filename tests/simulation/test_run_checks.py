@@ -164,6 +164,9 @@ def test_money_that_waits_for_an_operator_is_that_of_one_symbol_from_one_time_on
     """Nothing at all was compared any more, fees and other symbols neither."""
     before, moved = execution("1"), replace(execution("2", exec_type="MovePosition", closed_size=D(1)), time_ms=5)
     assert run_checks.moved_unseen([before, execution("3", exec_type="BustTrade", closed_size=D(1))]) == {}
+    money = execution("4", exec_type="MovePosition")
+    assert run_checks.moved_unseen([money]) == {"BTCUSDT": 1}, "and no word of it (seed 1084)"
+    assert run_checks.moved_unseen([replace(money, exec_type="Dividend")]) == {}
     unrepaired = run_checks.moved_unseen([before, moved, replace(moved, time_ms=7)])
     assert unrepaired == {"BTCUSDT": 5}
     other = replace(moved, symbol="ETHUSDT")

@@ -25,6 +25,7 @@ def test_a_lane_is_shut_when_every_create_of_it_was_refused_for_a_minute() -> No
         assert lanes.shut(at_s) == []
         lanes.answered(ROW, 110017, float(at_s))
         lanes.answered({**ROW, "reduceOnly": False}, 0, float(at_s))
+    assert lanes.shut(77.0) == [], "it tells once a second"
     [shut] = lanes.shut(80.0)
     assert (shut.since_s, shut.code) == (0.0, 110017)
     assert str(shut).startswith("every close of ")
@@ -52,7 +53,7 @@ def test_a_lane_begins_anew_when_its_symbol_was_set_right_and_other_symbols_go_o
     assert [lane.symbol for lane in lanes.shut(80.0)] == ["OTHERUSDT"]
     for at_s in range(90, 170, 15):
         lanes.answered(ROW, 110017, float(at_s))
-    found = [(lane.since_s, lane.code) for lane in lanes.shut(165.0) if lane.symbol != "OTHERUSDT"]
+    found = [(lane.since_s, lane.code) for lane in lanes.shut(168.0) if lane.symbol != "OTHERUSDT"]
     assert found == [(90.0, 110017)]
     lanes.forget()
     assert lanes.shut(165.0) == []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
-__all__ = ["exact", "exact_text", "plain", "plain_text"]
+__all__ = ["cut", "exact", "exact_text", "plain", "plain_text"]
 
 UNIT = Decimal("0.00000001")
 
@@ -20,6 +20,11 @@ def plain(value: Decimal) -> str:
     if decimals > 8:
         text = format(value.quantize(UNIT), "f")
     return text.rstrip("0").rstrip(".")
+
+
+def cut(value: Decimal, places: int) -> str:
+    """As `plain`, with at most so many decimals; the others are cut off, not rounded."""
+    return plain(value.quantize(Decimal(1).scaleb(-places), ROUND_DOWN))
 
 
 def exact(value: Decimal) -> str:
