@@ -221,7 +221,7 @@ REVERTS: dict[str, Revert] = {
         4,
         _derive_the_owner,
     ),
-    "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 4, _keep_what_fits_no_level),
+    "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 60, _keep_what_fits_no_level),
     "page-executions": Revert(
         "Missed executions are paged.", ("executions-once", "money"), 14, _page_nothing, is_slow=True
     ),
