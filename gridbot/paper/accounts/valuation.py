@@ -35,7 +35,8 @@ NO_LEG = LegState()
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Account figures in USDT. `position_initial` contains the fees to close, and in isolated margin what was added to
-    legs; `margins` are (long, short) by symbol."""
+    legs; `margins` are (long, short) by symbol, and in cross margin so are `states` (the legs) and `prices` (their
+    liquidation prices, worked out once for both rows of a pair)."""
 
     wallet: Decimal
     unrealised: Decimal
@@ -45,6 +46,8 @@ class Totals:
     order_maintenance: Decimal
     margins: Mapping[str, tuple[LegMargin, LegMargin]]
     isolated: bool = False
+    states: Mapping[str, tuple[LegState, LegState]] = field(default_factory=dict)
+    prices: dict[str, tuple[Decimal | None, Decimal | None]] = field(default_factory=dict)
 
     def margin_of(self, leg: Leg) -> LegMargin:
         if not leg.size:
@@ -102,10 +105,12 @@ class Valuation:
         used up. None when the leg has none."""
         if account.isolated:
             return self._leg_liquidation(account, leg)
-        market = self.markets[leg.symbol]
-        long, short = (NO_LEG if each is None else self.state(account, each) for each in account.held(leg.symbol))
-        balance = MarginBalance(figures.equity, figures.maintenance)
-        prices = liquidation_prices(long, short, market.mark, balance, market.instrument.tiers)
+        prices = figures.prices.get(leg.symbol)
+        if prices is None:
+            market, (long, short) = self.markets[leg.symbol], figures.states[leg.symbol]
+            balance = MarginBalance(figures.equity, figures.maintenance)
+            prices = liquidation_prices(long, short, market.mark, balance, market.instrument.tiers)
+            figures.prices[leg.symbol] = prices
         return prices[0] if leg.direction is Direction.LONG else prices[1]
 
     def _leg_liquidation(self, account: Account, leg: Leg) -> Decimal | None:
@@ -146,13 +151,14 @@ class Valuation:
         """Everything the wallet row shows."""
         unrealised = initial = maintenance = ZERO
         margins: dict[str, tuple[LegMargin, LegMargin]] = {}
+        states: dict[str, tuple[LegState, LegState]] = {}
         for (symbol, _), leg in account.legs.items():
             if not leg.size:
                 continue
             unrealised += leg.unrealised(self.markets[symbol].mark)
             if symbol in margins:
                 continue
-            margins[symbol] = pair = self._margins(account, symbol)
+            margins[symbol] = pair = self._margins(account, symbol, states)
             for margin in pair:
                 initial += margin.initial
                 maintenance += margin.maintenance
@@ -165,6 +171,7 @@ class Valuation:
             account.order_maintenance,
             margins,
             account.isolated,
+            states,
         )
 
     def leg_margin(self, account: Account, leg: Leg) -> LegMargin:
@@ -179,13 +186,16 @@ class Valuation:
             self.fee(account),
         )
 
-    def _margins(self, account: Account, symbol: str) -> tuple[LegMargin, LegMargin]:
+    def _margins(
+        self, account: Account, symbol: str, states: dict[str, tuple[LegState, LegState]]
+    ) -> tuple[LegMargin, LegMargin]:
         legs = account.held(symbol)
         if account.isolated:
             long, short = (NO_MARGIN if leg is None else self.leg_margin(account, leg) for leg in legs)
             return long, short
         market = self.markets[symbol]
         one, other = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
+        states[symbol] = one, other
         return pair_margins(one, other, market.mark, market.instrument.tiers, self.fee(account))
 
 

@@ -93,6 +93,7 @@ class Outbox:
         if "wallet" in account.listening:
             row = wallet_row(account, self._valuation.totals(account))
             row["coin"] = [{**row["coin"][0], "coin": coin, "walletBalance": "1", "equity": "1", "unrealisedPnl": "0"}]
+            row["coin"][0]["usdValue"] = str(account.charges.price)
             self._pushes.append(Push(account.name, "wallet", [row]))
 
     def flush(self) -> None:

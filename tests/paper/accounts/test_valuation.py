@@ -143,7 +143,7 @@ def test_liquidation_prices_of_a_pair() -> None:
     account = account_with(long=("2", "100"), short=("1", "110"), symbol="LTCUSDT")
     valuation = valuation_at("100", symbol="LTCUSDT")
     long, short = legs(account, "LTCUSDT")
-    figures = replace(valuation.totals(account), wallet=D(60))  # less 10 that the short has lost
+    figures = replace(valuation.totals(account), wallet=D(60), prices={})  # less 10 that the short has lost
     assert figures.equity == 70
     assert valuation.liquidation_price(account, long, figures) == D("33.10")
     assert valuation.liquidation_price(account, short, figures) is None
