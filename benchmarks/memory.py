@@ -14,6 +14,8 @@ virtual time of `docs/simulator.md`. The longest memory is that of minute candle
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import json
 import logging
 import os
@@ -100,6 +102,7 @@ def simulated(days: int) -> int:
 
     def told(day: int, objects: Day) -> None:
         nonlocal last
+        give_back()
         uss = process.memory_full_info().uss / 1e6
         print(f"day {day}: {sum(objects.values())} objects, {uss:.1f} MB", flush=True)
         changes = {name: objects.get(name, 0) - last.get(name, 0) for name in {*objects, *last}} if last else {}
@@ -111,6 +114,12 @@ def simulated(days: int) -> int:
     logging.disable(logging.ERROR)
     print(f"{watch_days(days, SEED, told):.0f} x real time")
     return 0
+
+
+def give_back() -> None:
+    """Return what the C library holds free on top of its heap: 4 MB on one day and 16 on the next, of 68 (glibc)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def watched(own: OwnSupervisor, for_s: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 
     Told, or Looked: it stands ──► Begun ──► open ──Over, or quiet for long enough──► Ended
                                              │  ▲
-               Told again, stands again ─────┘  └─ counts; a higher level is told once more: Worse
+               Told again, stands again ─────┘  └─ counts; a higher level or a new cause is told once more: Worse
 
 What it is about has a `Name`: key, where, and the cause of a fault. There are two kinds of news:
 
@@ -66,6 +66,7 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "listing": 60.0,
     "down": 60.0,
     # Over when its owner says so.
+    "session_loss_fees": math.inf,
     "journal": math.inf,
     "store": math.inf,
 }
@@ -108,6 +109,7 @@ class Incident:
     shown: bool = True
     stands: bool = False
     fell: bool = False
+    cause: str = ""
 
     def row(self) -> dict[str, Any]:
         """JSON-able, as reports and `status` have it; `began_us` is in microseconds UTC."""
@@ -146,10 +148,11 @@ class Told:
 
 
 class Standing(NamedTuple):
-    """What is said of something that stands."""
+    """What is said of something that stands. When a `cause` becomes known, or is another one, it is told once more."""
 
     level: str
     text: str
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,12 +226,12 @@ class _Turn:
             self._again(known, level, text, counts=True)
 
     def looked(self, standing: Mapping[Name, Standing]) -> None:
-        for name, (level, text) in standing.items():
+        for name, (level, text, cause) in standing.items():
             known = self.open.get(name)
             if known is None:
-                self._begin(Incident(name, level, text, self._now_us, self._now_s, stands=True))
+                self._begin(Incident(name, level, text, self._now_us, self._now_s, stands=True, cause=cause))
             else:
-                self._again(replace(known, stands=True), level, text, counts=known.fell)
+                self._again(replace(known, stands=True), level, text, counts=known.fell, cause=cause)
         for name in [name for name in self.open if name not in standing]:
             incident = self.open[name]
             if self._now_s - incident.last_s >= ends_after_s(name):
@@ -249,8 +252,9 @@ class _Turn:
         self.open[incident.name] = incident
         self._tell(Phase.BEGUN, incident, incident.text)
 
-    def _again(self, known: Incident, level: str, text: str, *, counts: bool) -> None:
+    def _again(self, known: Incident, level: str, text: str, *, counts: bool, cause: str = "") -> None:
         worse = _LEVELS.index(level) > _LEVELS.index(known.level)
+        is_news = worse or cause not in ("", known.cause)
         self.open[known.name] = incident = replace(
             known,
             level=level if worse else known.level,
@@ -258,8 +262,9 @@ class _Turn:
             last_s=self._now_s,
             count=known.count + counts,
             fell=False,
+            cause=cause or known.cause,
         )
-        if worse:
+        if is_news:
             self._tell(Phase.WORSE, incident, text)
 
     def _tell(self, phase: Phase, incident: Incident, text: str) -> None:

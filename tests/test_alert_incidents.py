@@ -116,6 +116,18 @@ def test_a_higher_level_is_told_once_more_and_a_lower_one_is_not() -> None:
     assert (book.state.open[down].level, book.count(down)) == ("critical", 5)
 
 
+def test_a_cause_that_becomes_known_is_told_once_more_and_one_that_is_not_known_any_more_is_not() -> None:
+    book, name = Book(), Name("refused.X", "s")
+    for at_s, cause in enumerate(("", "an order", "an order", "", "another")):
+        book.take(float(at_s), Looked({name: Standing("error", f"because of {cause}", cause)}))
+    assert book.told == [
+        (Phase.BEGUN, "because of "),
+        (Phase.WORSE, "because of an order"),
+        (Phase.WORSE, "because of another"),
+    ]
+    assert book.count(name) == 1
+
+
 def test_its_owner_ends_it_with_words_of_his_own() -> None:
     journal, book = Name("journal"), Book()
     book.take(0.0, Told(journal, "error", "full"))

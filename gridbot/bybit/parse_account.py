@@ -5,6 +5,8 @@ Positions go by positionIdx, never by side, which is "" for a flat leg (incident
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from gridbot.bybit.parse_costs import costs_of
 from gridbot.bybit.raw_fields import (
     FieldError,
@@ -21,7 +23,15 @@ from gridbot.bybit.raw_fields import (
     text_of,
     time_of,
 )
-from gridbot.core.events import ExecType, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.core.events import (
+    CoinBalance,
+    ExecType,
+    ExecutionEvent,
+    OrderStatus,
+    OrderUpdateEvent,
+    PositionEvent,
+    WalletEvent,
+)
 from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 from gridbot.exchange.requests import Transaction
 
@@ -141,11 +151,8 @@ def parse_wallet(row: Row, exchange_ts: int = 0, coin: str = SETTLE_COIN) -> Wal
     all the same. Rows carry no time of their own: `exchange_ts` is the envelope's.
     """
     coins = row.get("coin")
-    found = [
-        entry
-        for entry in (coins if isinstance(coins, list) else ())
-        if isinstance(entry, dict) and entry.get("coin") == coin
-    ]
+    rows = [entry for entry in (coins if isinstance(coins, list) else ()) if isinstance(entry, dict)]
+    found = [entry for entry in rows if entry.get("coin") == coin]
     entry = found[0] if found else {}
     return WalletEvent(
         coin=coin,
@@ -160,6 +167,7 @@ def parse_wallet(row: Row, exchange_ts: int = 0, coin: str = SETTLE_COIN) -> Wal
         account_mm_rate=decimal_or_none(row.get("accountMMRate")),
         exchange_ts=exchange_ts,
         has_coin=bool(found),
+        others=tuple(_others(rows, coin)) if len(rows) > len(found) else (),
     )
 
 
@@ -176,6 +184,13 @@ def parse_transaction(row: Row) -> Transaction:
         change=need_decimal(row, "change"),
         exchange_ts=time_of(row, "transactionTime"),
     )
+
+
+def _others(rows: Iterable[Row], coin: str) -> Iterator[CoinBalance]:
+    for entry in rows:
+        name, balance = text_of(entry, "coin"), decimal_or_none(entry.get("walletBalance"))
+        if name not in ("", coin) and balance is not None:
+            yield CoinBalance(name, balance, decimal_or_none(entry.get("usdValue")))
 
 
 _SIDES = frozenset(Side)

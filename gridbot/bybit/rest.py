@@ -201,13 +201,13 @@ class BybitRest(Calls):
         return min((found for row in rows if (found := decimal_or_none(row.get("leverage")))), default=None)
 
     async def wallet(self) -> WalletEvent:
-        """USDT row and account totals. An account that never held USDT has no row: its balance is zero."""
-        envelope = await self._call("account/wallet-balance", accountType="UNIFIED", coin=SETTLE_COIN)
+        """All coins and account totals. An account that never held USDT has no row of it: its balance is zero."""
+        envelope = await self._call("account/wallet-balance", accountType="UNIFIED")
         rows = rows_of(envelope, "account/wallet-balance")
         exchange_ts = int_or_none(envelope.get("time")) or 0
         if not rows or not isinstance(rows[0], dict):
             raise make_error("expected the account's wallet, got no row", ErrorKind.AMBIGUOUS)
-        found = parse_wallet(rows[0], exchange_ts, SETTLE_COIN)
+        found = replace(parse_wallet(rows[0], exchange_ts, SETTLE_COIN), is_whole=True)
         if not found.has_coin:
             return replace(
                 found, wallet_balance=Decimal(0), equity=Decimal(0), unrealised_pnl=Decimal(0), has_coin=True

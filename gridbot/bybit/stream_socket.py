@@ -208,7 +208,7 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
         if operation == "auth":
             if frame.get("success") is True:
                 self.auth = True
-                self._subscribe()
+                self._guarded(self._subscribe)  # the connection may have gone meanwhile: an end like any other
             else:
                 self._fail(make_error(f"sign-in refused: {_reason(frame, self._secrets)}", ErrorKind.AUTH))
         elif operation == "subscribe":

@@ -77,7 +77,8 @@ class ResumeArguments(_OfStrategies):
 
 class CorrectArguments(Arguments):
     as_of: Annotated[str, Field(description="Number of the newest record that the figures include.", pattern=r"^\d+$")]
-    figures: Annotated[str, Field(description="The exchange's figures and ours of each execution, JSON.")]
+    figures: Annotated[str, Field(description="The exchange's figures and ours of each execution, JSON.")] = "[]"
+    orders: Annotated[str, Field(description="Rows of open_orders that do not rest on the exchange, JSON.")] = "[]"
 
     @property
     def as_of_record(self) -> int:
@@ -86,10 +87,12 @@ class CorrectArguments(Arguments):
     @property
     def listed_figures(self) -> list[dict[str, Any]]:
         """One object an execution. ValueError for anything else."""
-        listed = json.loads(self.figures)
-        if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-            raise ValueError(f"expected a list of objects as figures, got {self.figures:.200}")
-        return listed
+        return _objects("figures", self.figures)
+
+    @property
+    def listed_orders(self) -> list[dict[str, Any]]:
+        """One object an order. ValueError for anything else."""
+        return _objects("orders", self.orders)
 
 
 class StopArguments(Arguments):
@@ -158,3 +161,10 @@ def _wrong_value(command: Command, name: str, problem: ErrorDetails) -> str:
         return f"expected a {name} of {', '.join(words)}, got {shown(got)}{did_you_mean(got, words)}"
     kind = "true or false" if field.annotation is bool else "text"
     return f"expected {kind} for {name} of {command.name}, got {shown(got)}"
+
+
+def _objects(name: str, text: str) -> list[dict[str, Any]]:
+    listed = json.loads(text)
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise ValueError(f"expected a list of objects as {name}, got {text:.200}")
+    return listed

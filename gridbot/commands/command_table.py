@@ -45,9 +45,10 @@ CORRECT: Final = Command(
     name="correct",
     target=Target.ACCOUNT,
     arguments="CorrectArguments",
-    summary="Correct recorded money (see ledger check --repair).",
-    help="Correct what is recorded of executions to the exchange's figures. `ledger check --exchange --repair` works "
-    "the figures out and gives this command.",
+    summary="Correct recorded money and orders (see ledger check --repair).",
+    help="Correct what is recorded of executions to the exchange's figures, and ask the exchange what became of orders "
+    "that are recorded as open and do not rest. `ledger check --exchange --repair` works both out and gives this "
+    "command.",
     example="correct alice --as-of 8100 --figures []",
     needs_trading=True,
     dangerous=True,

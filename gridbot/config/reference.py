@@ -25,7 +25,8 @@ INTRODUCTION = """\
 
 Made from the models by `python -m gridbot.config.reference > docs/configuration.md`; a test compares. An example with
 every key is `conf/gridbot.yaml.example`; `gridbot-supervisor check` reads a file, shows all its errors at once, and
-prints what it would trade.
+prints what it would trade. It asks no exchange, so it knows nothing of a symbol's state (not open yet, being delisted):
+a start reads that, and `status` shows it.
 
 **Which file.** `-c/--config`, else `GRIDBOT_CONFIG_PATH`, else `conf/demo.yaml` of the checkout.
 

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridbot.core.execution_types import ExecType
 from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 
 __all__ = [
+    "CoinBalance",
     "Event",
     "ExecType",
     "ExecutionEvent",
@@ -174,11 +175,25 @@ class PositionEvent:
         return self.size * self.entry_price if self.entry_price is not None else ZERO
 
 
+class CoinBalance(NamedTuple):
+    """Another coin than the settle coin: what the wallet has of it, and what the exchange says that is worth in USD."""
+
+    coin: str
+    balance: Decimal
+    usd_value: Decimal | None = None
+
+    @property
+    def price(self) -> Decimal | None:
+        """USD a coin, where that can be told."""
+        return self.usd_value / self.balance if self.balance and self.usd_value else None
+
+
 @dataclass(frozen=True, slots=True)
 class WalletEvent:
     """The settle coin's row and the account totals, in coin units (USDT) and USD respectively.
 
-    Without `has_coin` there was no row of the coin, so its figures have not changed: `on_top_of` keeps them.
+    Without `has_coin` there was no row of the coin, so its figures have not changed: `on_top_of` keeps them. `others`
+    are the rows of other coins; unless it `is_whole`, a coin that is not among them has not changed either.
     """
 
     coin: str
@@ -193,13 +208,20 @@ class WalletEvent:
     account_mm_rate: Decimal | None = None
     exchange_ts: int = 0
     has_coin: bool = True
+    others: tuple[CoinBalance, ...] = ()
+    is_whole: bool = False
 
     def on_top_of(self, before: WalletEvent | None) -> WalletEvent:
-        """This wallet, with the coin's figures of the one before where it has none of its own."""
-        if self.has_coin or before is None:
+        """This wallet, with the figures of the one before where it has none of its own."""
+        if before is None or (self.has_coin and (self.is_whole or not before.others)):
             return self
+        others = {} if self.is_whole else {each.coin: each for each in before.others}
+        others |= {each.coin: each for each in self.others}
+        after = replace(self, others=tuple(others.values()))
+        if self.has_coin:
+            return after
         return replace(
-            self,
+            after,
             wallet_balance=before.wallet_balance,
             equity=before.equity,
             unrealised_pnl=before.unrealised_pnl,

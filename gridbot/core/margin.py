@@ -1,10 +1,12 @@
-"""Margins of positions and orders, and where a hedge pair would be liquidated. USDT throughout.
+"""Margins of positions and orders in cross margin, and where legs would be liquidated. USDT throughout.
 
-The only margin arithmetic: the paper exchange, checks and what-ifs all use it. Rules: docs/risk.md 7; captured
-figures: docs/bybit_streams.md 6, checked by tests/core/test_margin.py.
+The only margin arithmetic, with `isolated_margin` for the other mode: the paper exchange, shadow strategies, checks and
+what-ifs all use it. Rules: docs/risk.md 7; captured figures: docs/bybit_streams.md 6, checked by
+tests/core/test_margin.py.
 
-Margins by tiers, of one leg and of orders are the exchange's published rules. The pair's liquidation price and the
-margins of its legs are fits to a real account; the exchange's own figures come first. They know one symbol only.
+Margins by tiers, of one leg and of orders are the exchange's published rules, the liquidation price of a leg alone is
+read off captured frames. The pair's liquidation price and the margins of its legs are fits to a real account, and know
+one symbol only; the exchange's own figures come first.
 
 A rate and its deduction always belong to the tier of the value they are applied to. The margin is then continuous and
 grows with the value; with the tier of another value it would jump, or fall as the position grows.
@@ -23,15 +25,19 @@ from gridbot.core.risk_rules import LegState
 from gridbot.core.vocabulary import Direction
 
 __all__ = [
+    "LEAST_RESERVE_FEE",
     "LegMargin",
+    "MarginBalance",
     "check_tiers",
     "fee_to_close",
     "initial_margin",
+    "liquidation_prices",
     "maintenance_margin",
     "margin_percent",
     "order_cost",
-    "pair_liquidation",
+    "order_margin",
     "pair_margins",
+    "reserve_fee",
     "tier_for",
 ]
 
@@ -40,6 +46,19 @@ ONE = Decimal(1)
 
 HEDGE_FACTOR = Decimal("5.657")
 """Fitted factor in the smaller leg's buffer (docs/bybit_streams.md 6.4): close to 4 * sqrt(2), without a derivation."""
+
+
+LEAST_RESERVE_FEE = Decimal("0.00055")
+"""What the exchange reserves for a taker's fee at least, as a fraction, also for accounts that pay less."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarginBalance:
+    """What an account in cross margin can lose, in USDT: its margin balance (wallet and unrealised PnL), and the
+    maintenance margin of all its legs and opening orders."""
+
+    balance: Decimal
+    maintenance: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +113,37 @@ def margin_percent(margin: Decimal, margin_balance: Decimal) -> Decimal | None:
     return WIDE.divide(WIDE.multiply(margin, Decimal(100)), margin_balance)
 
 
-def pair_liquidation(
+def reserve_fee(taker_fee: Decimal, tax: Decimal = ZERO) -> Decimal:
+    """The rate at which fees to open and to close are reserved: the taker's, at least 0.00055, with the tax on it.
+
+    Fractions; `tax` is a part of the fee (GST is 0.18). Source: docs/bybit_streams.md 6.1.
+    """
+    return WIDE.multiply(max(taker_fee, LEAST_RESERVE_FEE), WIDE.add(ONE, tax))
+
+
+def liquidation_prices(
+    long: LegState, short: LegState, mark: Decimal, account: MarginBalance, tiers: Sequence[RiskTier]
+) -> tuple[Decimal | None, Decimal | None]:
+    """Liquidation prices (long, short) of a symbol's legs in cross margin; None for a leg that has none.
+
+    Source: docs/bybit_streams.md 6.3. They are where the account's margin balance would equal its maintenance margin if
+    nothing but this symbol moved. With nothing left to lose it is the mark price for a leg alone, the entry price for
+    the bigger one of a pair.
+    """
+    if not short.size or not long.size:
+        spare = max(ZERO, WIDE.subtract(account.balance, account.maintenance))
+        below = max(ZERO, WIDE.subtract(mark, WIDE.divide(spare, long.size))) if long.size else None
+        return below, WIDE.add(mark, WIDE.divide(spare, short.size)) if short.size else None
+    return _pair_liquidation(long, short, account.balance, tiers)
+
+
+def _pair_liquidation(
     long: LegState, short: LegState, total_equity: Decimal, tiers: Sequence[RiskTier]
 ) -> tuple[Decimal | None, Decimal | None]:
-    """Liquidation prices (long, short) in cross margin and hedge mode; only the bigger leg has one.
-
-    Source: docs/bybit_streams.md 6.3.
+    """The fit for two legs; only the bigger one has a price.
 
     What the account can lose, `total_equity` less the maintenance margin of both legs together (no relief for the
-    hedge), is spread over the surplus of the bigger leg. Nothing left to lose means liquidation at the entry price.
+    hedge), is spread over the surplus of the bigger leg.
     """
     entry, surplus = long.entry_price, WIDE.subtract(long.size, short.size)
     if surplus < 0:
@@ -123,8 +164,21 @@ def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Dec
 def order_cost(direction: Direction, value: Decimal, leverage: Decimal, taker_fee: Decimal) -> Decimal:
     """What an opening order of this value (quantity · limit price) locks: initial margin, fees to open and to close."""
     initial = WIDE.divide(value, leverage)
-    traded = WIDE.add(value, _bankrupt_value(direction, value, initial))
-    return WIDE.add(initial, WIDE.multiply(traded, taker_fee))
+    return WIDE.add(initial, _two_fees(direction, value, initial, taker_fee))
+
+
+def order_margin(
+    direction: Direction, value: Decimal, leverage: Decimal, tiers: Sequence[RiskTier], taker_fee: Decimal
+) -> LegMargin:
+    """What an opening order locks (`order_cost`), and what it adds to the account's maintenance margin: that of its own
+    value and both fees. Source: docs/bybit_streams.md 6.2."""
+    initial = WIDE.divide(value, leverage)
+    fees = _two_fees(direction, value, initial, taker_fee)
+    return LegMargin(WIDE.add(initial, fees), WIDE.add(maintenance_margin(value, tiers), fees))
+
+
+def _two_fees(direction: Direction, value: Decimal, initial: Decimal, taker_fee: Decimal) -> Decimal:
+    return WIDE.multiply(WIDE.add(value, _bankrupt_value(direction, value, initial)), taker_fee)
 
 
 def _bankrupt_value(direction: Direction, value: Decimal, initial: Decimal) -> Decimal:

@@ -20,7 +20,7 @@ _BY_TEXT = (
     ("does not know this code", "look for it in Bybit's list of error codes, and report it"),
 )
 _BY_CODE = {
-    10020: "the account is not a unified one: upgrade it on Bybit",
+    10020: "the account is not a unified one: upgrade it on Bybit, then `resume` the account",
     30228: "the symbol is being delisted: gridbot closes only; close what is left before the date that status names",
     3400045: "set the margin mode on Bybit: cross is what gridbot needs",
     110003: "the price is outside what the exchange allows now: narrow the grid, or wait until the price comes back",
@@ -30,10 +30,10 @@ _BY_CODE = {
     110023: "the symbol may only be reduced: gridbot closes only; look at Bybit's announcements",
     110042: "the symbol is about to be settled: gridbot closes only",
     110066: "trading of the symbol stands still: gridbot waits and tries again each minute",
-    110071: "Bybit is changing the account: wait until that is done, then restart the account",
+    110071: "Bybit is changing the account: wait until that is done, then `resume` the account",
     110074: "the symbol is not live: gridbot waits until it trades",
     110094: "the order is worth too little: raise amount",
-    110119: "look at amount and grid_step, and at the symbol's rules on Bybit",
+    110119: "Bybit documents no text for it: look at amount and grid_step, the rules of the symbol, and its news",
     110135: "the symbol is an event contract, which gridbot does not trade: take another one",
     110136: "the symbol is an event contract, which gridbot does not trade: take another one",
     110137: "the symbol is an event contract, which gridbot does not trade: take another one",
@@ -54,7 +54,7 @@ _BY_KIND = {
     ErrorKind.PARAM: _TERMS,
     ErrorKind.NOOP: "orders are compared with the exchange by themselves",
     ErrorKind.SYMBOL: "such orders wait; the state of the symbol is read each minute, and shown by status",
-    ErrorKind.HALT: "the exchange restricts the account or the symbol: look at its messages there",
+    ErrorKind.HALT: "the exchange restricts the account or the symbol: look at its messages there, then `resume`",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import (
     AskExchange,
@@ -40,11 +40,16 @@ def placed(book: OrderBook, event: Placed, now_s: float) -> list[Effect]:
     verdict = after_place(result.error)
     said = f"[order] {order.direction} {order.side} {order.qty} @ {order.price} was not confirmed: {result.error}"
     return [
-        Log("warning", f"{said} ({verdict.next})"),
+        Log("warning", f"{said} ({verdict.next})", _kind(result.error, verdict.next)),
         *_not_placed(book, order, result.error, verdict.next, now_s),
         *([CountRefusal(order, order.ticks, answered=True)] if verdict.breaker else []),
         *_consequences(order, result.error, verdict),
     ]
+
+
+def _kind(error: ExchangeError, then: Next) -> str:
+    """Beyond the rate limit one order after the other waits its turn: that is one thing to say, not one of each."""
+    return str(error) if error.kind is ErrorKind.RATE_LIMIT and then is Next.RETRY else ""
 
 
 def _not_placed(book: OrderBook, order: TrackedOrder, error: ExchangeError, then: Next, now_s: float) -> list[Effect]:

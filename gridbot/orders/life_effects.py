@@ -78,10 +78,11 @@ class KeepRaw:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A line for the log; `level` is debug or warning."""
+    """A line for the log; `level` is debug or warning. Lines with the same `kind` say the same of other orders."""
 
     level: str
     text: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from gridbot.exchange.remedies import remedy_for
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import (
     AskExchange,
@@ -143,7 +144,7 @@ def key_failing(book: OrderBook, event: KeyFailing, now_s: float) -> list[Effect
 def strategy_halted(book: OrderBook, event: StrategyHalted, now_s: float) -> list[Effect]:
     """Only the first halt is told."""
     order = event.order
-    text = f"{order.symbol}: the exchange refuses to trade: {event.error}"
+    text = f"{order.symbol}: the exchange refuses to trade: {event.error}; {remedy_for(event.error)}"
     return [TellOperator("error", f"halt.{order.symbol}", text, order.strat_id)]
 
 

@@ -60,6 +60,7 @@ class OrderIndex:
     def name(self, order: TrackedOrder, order_id: str) -> None:
         """The exchange's id of an order has become known."""
         if order_id and order_id != order.order_id:
+            self._key_of_order_id.pop(order.order_id, None)
             order.order_id = order_id
             self._key_of_order_id[order_id] = order.key
 

@@ -8,9 +8,9 @@ be passed in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gridbot.core import ExecutionEvent, Instrument, OrderUpdateEvent
+from gridbot.core import ExecutionEvent, Instrument, OrderStatus, OrderUpdateEvent
 from gridbot.orders import former_ids
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import Owner
@@ -27,7 +27,7 @@ class Plan:
 
     `update`: rows to apply; `adopt`: orders of ours that no book has; `missing`: orders to ask for; `foreign`: rows
     that are not ours; `revive`: rows of orders that we hold for over, and that rest by this listing; `undone`: rows of
-    orders that rest although our cancel had been answered.
+    orders that rest although our cancel had been answered; `gone`: foreign orders that rest no more, as closed rows.
     """
 
     update: tuple[OrderUpdateEvent, ...]
@@ -36,6 +36,7 @@ class Plan:
     foreign: tuple[OrderUpdateEvent, ...]
     revive: tuple[OrderUpdateEvent, ...] = ()
     undone: tuple[OrderUpdateEvent, ...] = ()
+    gone: tuple[OrderUpdateEvent, ...] = ()
 
 
 def contradicts(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
@@ -121,7 +122,8 @@ def compare(
     revive: list[OrderUpdateEvent] = []
     undone: list[OrderUpdateEvent] = []
     listed: set[str] = set()
-    for row in {row.order_id: row for row in listing}.values():
+    rows = {row.order_id: row for row in listing}
+    for row in rows.values():
         if row.symbol != instrument.symbol:
             continue
         known = book.get(row.order_link_id) or book.get(row.order_id)
@@ -138,7 +140,12 @@ def compare(
         else:
             foreign.append(row)
     missing = _missing(book, listed, asked_ms)
-    return Plan(tuple(update), tuple(adopt), tuple(missing), tuple(foreign), tuple(revive), tuple(undone))
+    gone = [
+        replace(row, status=OrderStatus.CANCELLED)
+        for row in book.strangers.values()
+        if row.order_id not in rows and asked_ms - row.exchange_ts >= GRACE_MS
+    ]
+    return Plan(tuple(update), tuple(adopt), tuple(missing), tuple(foreign), tuple(revive), tuple(undone), tuple(gone))
 
 
 def _missing(book: OrderBook, listed: set[str], asked_ms: int) -> Sequence[TrackedOrder]:

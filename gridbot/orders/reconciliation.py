@@ -199,7 +199,7 @@ def _on_listing(turn: Turn, event: ListingAnswered) -> None:
             asked_ms=run.asked_ms,
             cancels=run.cancels,
         )
-        turn.effects += [ApplyRow(row) for row in (*plan.update, *plan.foreign)]
+        turn.effects += [ApplyRow(row) for row in (*plan.update, *plan.foreign, *plan.gone)]
         turn.effects += [Revive(row) for row in plan.undone]
         turn.effects += [Adopt(row) for row in plan.adopt]
         for row in plan.revive:

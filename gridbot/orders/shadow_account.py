@@ -12,7 +12,15 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from gridbot.core import Direction, Instrument, PositionEvent, WalletEvent
-from gridbot.core.margin import order_cost, pair_liquidation, pair_margins
+from gridbot.core.margin import (
+    LegMargin,
+    MarginBalance,
+    liquidation_prices,
+    order_cost,
+    order_margin,
+    pair_margins,
+    reserve_fee,
+)
 from gridbot.core.pnl import unrealised_pnl
 from gridbot.core.risk_rules import LegState
 from gridbot.orders.order import TrackedOrder
@@ -23,6 +31,7 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 UNIT = Decimal("1e-8")
 """What the exchange rounds average prices to, in USDT."""
+NO_MARGIN = LegMargin(ZERO, ZERO)
 MAKER_FEE = Decimal("0.0002")
 TAKER_FEE = Decimal("0.00055")
 
@@ -34,6 +43,11 @@ class ShadowTerms:
     leverage: Decimal = ONE
     maker_fee: Decimal = MAKER_FEE
     taker_fee: Decimal = TAKER_FEE
+
+    @property
+    def reserve_fee(self) -> Decimal:
+        """What the exchange reserves for a taker's fee; a country's tax on it is not known here."""
+        return reserve_fee(self.taker_fee)
 
 
 @dataclass(slots=True)
@@ -72,24 +86,27 @@ class ShadowPair:
             return ZERO
         return unrealised_pnl(direction, leg.entry_price, self.mark, leg.size)
 
-    def locked(self) -> Decimal:
-        """Initial margin (USDT) of both legs and of the resting orders that open."""
-        terms = self.terms
-        return self._margin() + sum(
-            (
-                order_cost(order.direction, order.qty * order.price, terms.leverage, terms.taker_fee)
-                for order in self.resting.values()
-                if not order.reduce_only
-            ),
-            ZERO,
-        )
+    def locked(self) -> LegMargin:
+        """Initial and maintenance margin (USDT) of both legs and of the resting orders that open."""
+        terms, fee, tiers = self.terms, self.terms.reserve_fee, self.instrument.tiers
+        legs = self._margins()
+        initial, maintenance = legs[0].initial + legs[1].initial, legs[0].maintenance + legs[1].maintenance
+        for order in self.resting.values():
+            if not order.reduce_only:
+                value = order.qty * order.price
+                if tiers:
+                    margin = order_margin(order.direction, value, terms.leverage, tiers, fee)
+                    initial, maintenance = initial + margin.initial, maintenance + margin.maintenance
+                else:
+                    initial += order_cost(order.direction, value, terms.leverage, fee)
+        return LegMargin(initial, maintenance)
 
-    def positions(self, equity: Decimal | None, exchange_ts: int) -> list[PositionEvent]:
-        """Both legs, flat ones included; `equity` (USD) of the account tells where they would be liquidated."""
+    def positions(self, account: MarginBalance | None, exchange_ts: int) -> list[PositionEvent]:
+        """Both legs, flat ones included; what the account can lose (USD) tells where they would be liquidated."""
         long, short = self.legs[Direction.LONG], self.legs[Direction.SHORT]
         prices: tuple[Decimal | None, Decimal | None] = (None, None)
-        if self.instrument.tiers and equity is not None:
-            at_long, at_short = pair_liquidation(long, short, equity, self.instrument.tiers)
+        if self.instrument.tiers and self.mark is not None and account is not None:
+            at_long, at_short = liquidation_prices(long, short, self.mark, account, self.instrument.tiers)
             prices = self._shown(at_long), self._shown(at_short)
         return [
             PositionEvent(
@@ -107,20 +124,17 @@ class ShadowPair:
         ]
 
     def _shown(self, price: Decimal | None) -> Decimal | None:
-        """A liquidation price as the exchange tells it: on a tick, none outside the prices there can be."""
+        """A liquidation price as the exchange tells it: none outside the prices there can be."""
         instrument = self.instrument
-        if price is None or not instrument.min_price < price < instrument.max_price:
-            return None
-        return instrument.price(instrument.ticks(price))
+        return None if price is None or not instrument.min_price < price < instrument.max_price else price
 
-    def _margin(self) -> Decimal:
+    def _margins(self) -> tuple[LegMargin, LegMargin]:
         long, short = self.legs[Direction.LONG], self.legs[Direction.SHORT]
         if self.mark is None or not (long.size or short.size):
-            return ZERO
+            return NO_MARGIN, NO_MARGIN
         if not self.instrument.tiers:
-            return (long.size + short.size) * self.mark / self.terms.leverage
-        pair = pair_margins(long, short, self.mark, self.instrument.tiers, self.terms.taker_fee)
-        return pair[0].initial + pair[1].initial
+            return LegMargin((long.size + short.size) * self.mark / self.terms.leverage, ZERO), NO_MARGIN
+        return pair_margins(long, short, self.mark, self.instrument.tiers, self.terms.reserve_fee)
 
 
 @dataclass(slots=True)
@@ -157,24 +171,31 @@ class ShadowAccount:
         wallet, unrealised = self.wallet, self._unrealised()
         if wallet is None:
             return None
-        locked = _sum(pair.locked() for pair in self._pairs)
+        locked = self._locked()
         return replace(
             wallet,
             wallet_balance=_plus(wallet.wallet_balance, self.net),
             equity=_plus(wallet.equity, self.net + unrealised),
-            available_balance=_plus(wallet.available_balance, self.net + unrealised - locked),
+            available_balance=_plus(wallet.available_balance, self.net + unrealised - locked.initial),
             unrealised_pnl=_plus(wallet.unrealised_pnl, unrealised),
             total_equity=_plus(wallet.total_equity, self.net + unrealised),
-            total_initial_margin=_plus(wallet.total_initial_margin, locked),
+            total_initial_margin=_plus(wallet.total_initial_margin, locked.initial),
+            total_maintenance_margin=_plus(wallet.total_maintenance_margin, locked.maintenance),
             exchange_ts=max(wallet.exchange_ts, self.changed_ts),
         )
 
-    def equity(self) -> Decimal | None:
-        """The account's total equity with ours, in USD; None before the first wallet."""
-        if self.wallet is None:
+    def margin_balance(self) -> MarginBalance | None:
+        """What the account and ours together can lose, in USD; None before the first wallet, or without its equity."""
+        wallet = self.wallet
+        total = None if wallet is None else wallet.equity if wallet.total_equity is None else wallet.total_equity
+        if wallet is None or total is None:
             return None
-        total = self.wallet.total_equity if self.wallet.total_equity is not None else self.wallet.equity
-        return _plus(total, self.net + self._unrealised())
+        maintenance = (wallet.total_maintenance_margin or ZERO) + self._locked().maintenance
+        return MarginBalance(total + self.net + self._unrealised(), maintenance)
+
+    def _locked(self) -> LegMargin:
+        locked = [pair.locked() for pair in self._pairs]
+        return LegMargin(_sum(each.initial for each in locked), _sum(each.maintenance for each in locked))
 
     def _unrealised(self) -> Decimal:
         return _sum(pair.unrealised(direction) for pair in self._pairs for direction in Direction)

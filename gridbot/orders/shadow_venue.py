@@ -87,7 +87,7 @@ class ShadowVenue:
 
     def positions(self, now_ms: int) -> list[PositionEvent]:
         """Both legs, flat ones included."""
-        return self._pair.positions(self._account.equity(), now_ms)
+        return self._pair.positions(self._account.margin_balance(), now_ms)
 
     # ------------------------------------------------------------------ inside
 

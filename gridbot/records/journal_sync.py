@@ -11,6 +11,9 @@ from gridbot.atomic_file import sync_directory
 
 __all__ = ["JournalSync"]
 
+STOP_S = 5.0
+"""How long the end waits for a disk that does not answer; what the kernel has it writes when it can."""
+
 
 class JournalSync:
     """Calls fdatasync at once after urgent frames, within `interval_s` after others.
@@ -51,11 +54,11 @@ class JournalSync:
             self._wake.notify()
 
     def stop(self) -> None:
-        """Sync what is left and end the thread."""
+        """Sync what is left and end the thread; it is left alone when the disk does not answer for `STOP_S`."""
         with self._wake:
             self._stopping = True
             self._wake.notify()
-        self._thread.join()
+        self._thread.join(STOP_S)
 
     def _due(self) -> bool:
         if self._urgent or self._retired:
@@ -71,14 +74,16 @@ class JournalSync:
                 fd, seq, retired = self._fd, self._seq, self._retired
                 self._retired, self._urgent, self._dirty_since = [], False, None
             try:
-                for old, directory in retired:
-                    _sync_and_close(old, directory)
+                while retired:
+                    _sync_and_close(*retired.pop(0))
                 if fd >= 0:
                     os.fdatasync(fd)
                 self.synced_seq, self.error = seq, None
             except OSError as exc:
                 self.error = f"fdatasync: {exc.strerror or exc}"
-            if stopping:
+                with self._wake:
+                    self._retired = retired + self._retired  # those behind the one that failed
+            if stopping and not self._retired:
                 return
 
 

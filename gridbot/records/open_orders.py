@@ -6,7 +6,7 @@ The order's newest record counts. The worker takes in each record that it makes,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -54,6 +54,20 @@ class OpenOrders:
                 for column in _COLUMNS
             }
             self.take(OrderRecord(**values))
+
+    def missed(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Hold for open what a database holds for open and these do not: the next listing shows whether it has ended.
+
+        Returns how many rows there are, known ones too. Raises ValueError for rows that are none, and takes none then.
+        """
+        found = OpenOrders()
+        try:
+            found.restore(rows)
+        except (KeyError, TypeError, ArithmeticError) as error:
+            raise ValueError(f"expected rows of open_orders, got {rows!r:.200} ({error!r})") from None
+        for key, record in found.by_key.items():
+            self._newest.setdefault(key, record)
+        return len(found)
 
     def __iter__(self) -> Iterator[OrderRecord]:
         return iter(list(self._newest.values()))

@@ -1,7 +1,8 @@
 """The session loss limit: an account that has lost too much opens nothing until an operator resumes it. Pure.
 
 The loss is counted from executions, fees and funding (and unrealised PnL when configured) since the latch was last
-clear. Baseline and latch are saved, so they survive a restart (incidents L26, 5.2 no. 14)::
+clear. Fees in other coins count at the price that the coin has now, where the wallet tells it. Baseline and latch are
+saved, so they survive a restart (incidents L26, 5.2 no. 14)::
 
     clear ──Checked: the loss is above the limit──► latched ──Cleared: an operator resumes──► clear, new baseline
 
@@ -16,13 +17,25 @@ clear. Baseline and latch are saved, so they survive a restart (incidents L26, 5
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Self
 
 from gridbot.core.limits import Limit
 
-__all__ = ["Begun", "Checked", "Cleared", "Event", "Latched", "LossLimit", "LossState", "Restored", "Unknown", "step"]
+__all__ = [
+    "Begun",
+    "Checked",
+    "Cleared",
+    "Event",
+    "Latched",
+    "LossLimit",
+    "LossState",
+    "Restored",
+    "Unknown",
+    "step",
+    "unpriced",
+]
 
 ZERO = Decimal(0)
 
@@ -37,15 +50,20 @@ class LossLimit:
 
 @dataclass(frozen=True, slots=True)
 class LossState:
-    """`net` (USDT) when counting began; why the account opens nothing (empty while it may), and since when (ms UTC)."""
+    """`net` (USDT) when counting began; why the account opens nothing (empty while it may), and since when (ms UTC).
+
+    `fees` are those in other coins when counting began, by coin; None when an earlier version did not say.
+    """
 
     baseline: Decimal = ZERO
     latched: str = ""
     since_ms: int = 0
+    fees: Mapping[str, Decimal] | None = field(default_factory=dict)
 
     def to_document(self) -> dict[str, Any]:
         """JSON-able."""
-        return {"baseline": str(self.baseline), "latched": self.latched, "since_ms": self.since_ms}
+        fees = {} if self.fees is None else {"fees": {coin: str(fee) for coin, fee in self.fees.items()}}
+        return {"baseline": str(self.baseline), "latched": self.latched, "since_ms": self.since_ms, **fees}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
@@ -56,7 +74,9 @@ class LossState:
         baseline, latched = Decimal(document["baseline"]), document["latched"]
         if not baseline.is_finite() or not isinstance(latched, str):
             raise ValueError(f"expected a finite baseline and the latch's reason as text, got {dict(document)!r}")
-        return cls(baseline, latched, int(document.get("since_ms", 0)))
+        fees = document.get("fees")
+        known = None if fees is None else {str(coin): Decimal(fee) for coin, fee in dict(fees).items()}
+        return cls(baseline, latched, int(document.get("since_ms", 0)), known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +84,7 @@ class Begun:
     """There is no earlier run. `net` is what the live strategies made so far (USDT): realised less fees and funding."""
 
     net: Decimal
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +110,10 @@ class Checked:
     wallet_balance: Decimal
     unrealised: Decimal
     now_ms: int
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
+    """All fees in other coins so far, by coin."""
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
+    """What these coins are worth, in USDT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +121,7 @@ class Cleared:
     """An operator resumes the account."""
 
     net: Decimal
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 Event = Begun | Restored | Unknown | Checked | Cleared
@@ -111,21 +137,31 @@ class Latched:
 def step(state: LossState, event: Event, rule: LossLimit) -> tuple[LossState, Latched | None]:
     """Apply an event."""
     match event:
-        case Begun(net=net) | Cleared(net=net):
-            return LossState(net), None
+        case Begun(net, fees) | Cleared(net, fees):
+            return LossState(net, fees=dict(fees)), None
         case Restored(state=restored):
             return restored, None
         case Unknown(reason=unknown, now_ms=now_ms):
             return replace(state, latched=unknown, since_ms=now_ms), Latched(unknown)
-    reason = "" if state.latched else _too_much(state.baseline, event, rule)
+    if state.fees is None:
+        state = replace(state, fees=dict(event.fees))
+    reason = "" if state.latched else _too_much(state, event, rule)
     return (replace(state, latched=reason, since_ms=event.now_ms), Latched(reason)) if reason else (state, None)
 
 
-def _too_much(baseline: Decimal, now: Checked, rule: LossLimit) -> str:
+def unpriced(fees: Mapping[str, Decimal], prices: Mapping[str, Decimal], state: LossState) -> list[str]:
+    """The coins in which fees were charged since counting began, and whose price is not known: they are left out."""
+    before = state.fees or {}
+    return sorted(coin for coin, fee in fees.items() if coin not in prices and fee != before.get(coin, ZERO))
+
+
+def _too_much(state: LossState, now: Checked, rule: LossLimit) -> str:
     """The latch's reason; empty while the loss is within the limit."""
     if rule.limit is None or now.wallet_balance <= 0:
         return ""
-    result = now.net - baseline
+    before = state.fees or {}
+    charged = ((fee - before.get(coin, ZERO)) * now.prices.get(coin, ZERO) for coin, fee in now.fees.items())
+    result = now.net - state.baseline - sum(charged, ZERO)
     if rule.includes_unrealised:
         result += now.unrealised
     # The wallet has shrunk by the loss already: the limit is a share of what it was.

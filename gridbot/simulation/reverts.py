@@ -221,7 +221,7 @@ REVERTS: dict[str, Revert] = {
         4,
         _derive_the_owner,
     ),
-    "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 4, _keep_what_fits_no_level),
+    "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 60, _keep_what_fits_no_level),
     "page-executions": Revert(
         "Missed executions are paged.", ("executions-once", "money"), 14, _page_nothing, is_slow=True
     ),
@@ -233,12 +233,12 @@ REVERTS: dict[str, Revert] = {
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
     "exchange-order": Revert(
-        "Executions alone make our legs, in the exchange's order.", ("money",), 29, _legs_by_arrival
+        "Executions alone make our legs, in the exchange's order.", ("money",), 81, _legs_by_arrival
     ),
     "look-up-lost-replies": Revert(
         "An order whose reply was lost is looked up, not given up.",
         ("no-unknown-order", "one-order-per-level"),
-        9,
+        30,
         _believe_a_lost_reply,
     ),
     "watermark": Revert(
@@ -256,7 +256,7 @@ REVERTS: dict[str, Revert] = {
         _save_states_beside_the_journal,
     ),
     "withdrawn": Revert(
-        "What is withdrawn before it is sent again is never sent.", ("order-rules",), 13, _send_what_is_withdrawn
+        "What is withdrawn before it is sent again is never sent.", ("order-rules",), 35, _send_what_is_withdrawn
     ),
     "pump-at-once": Revert(
         "What news made necessary leaves in the next turn.", ("queue-rules",), 1, _wait_for_the_second

@@ -29,6 +29,8 @@ TOLD_S = 2.0
 """Within so long the worker tells: it looks once a second."""
 LEVEL_MOST = 12
 """Orders of one level in a minute: a quick market and its retries need fewer."""
+LEVELS_KEPT = 500
+"""A simulated day has a thousand."""
 FOLLOWED_S = 80.0
 """Longer than the longest interval between two comparisons, and one of them."""
 LEVELS = ("info", "warning", "error", "critical")
@@ -100,6 +102,8 @@ class LevelWatch:
     def asked(self, row: dict[str, object], now_s: float) -> None:
         """A create is at the exchange; one that is sent again under its id is the same order."""
         level = tuple(str(row.get(name)) for name in ("symbol", "positionIdx", "side", "price"))
+        if len(self._asked) > LEVELS_KEPT:
+            self._asked = {level: asked for level, asked in self._asked.items() if now_s - asked[-1][0] <= MINUTE_S}
         newest = self._asked.setdefault(level, deque())
         while newest and now_s - newest[0][0] > MINUTE_S:
             newest.popleft()

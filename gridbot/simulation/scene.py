@@ -88,6 +88,7 @@ def exchange_config(plan: Plan) -> PaperConfig:
     return PaperConfig.model_validate(
         {
             "ticker_interval_ms": 0,
+            "fault_seed": plan.seed,
             "ack_delay_ms": 1,
             "matching": rng.choice(("touch", "touch", "queue")),
             "query_lag_ms": rng.choice((0, 0, 0, 200)),

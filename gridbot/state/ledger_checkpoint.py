@@ -49,6 +49,8 @@ class Checkpoint:
         self._states = states
         self._on_problem = on_problem
         self._saved_fills: Any = None
+        self._knows_orders = True
+        """False when the checkpoint tells of no orders: those in the journal before it are then all that is known."""
         self._waiting: dict[str, Any] | None = None
         """A checkpoint up to which the journal is not known to be safe yet."""
 
@@ -58,6 +60,10 @@ class Checkpoint:
         is_alone, is_whole = ledger is None, self._recorder.oldest_seq <= 1
         ledger = ledger or Ledger()
         folded, began_ms = 0, 0
+        if not self._knows_orders:
+            for header, record in self._recorder.replay(0):
+                if header.seq <= seq and isinstance(record, OrderRecord):
+                    self.orders.take(record)
         for header, record in self._recorder.replay(read_from):
             if not began_ms and header.run_id != self._recorder.run_id:
                 began_ms = header.local_ts // 1000
@@ -133,7 +139,8 @@ class Checkpoint:
             return None, 0, 0, ""
         try:
             ledger, seq, read_from = ledger_of(document["ledger"]), int(document["seq"]), _read_from(document)
-            self.orders.restore(document.get("orders", ()))  # an earlier version has none
+            self.orders.restore(document.get("orders", ()))
+            self._knows_orders = "orders" in document  # an earlier version has none
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
             return None, 0, 0, ""

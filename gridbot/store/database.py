@@ -11,6 +11,7 @@ import contextlib
 import glob
 import logging
 import os
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ log = logging.getLogger("gridbot.store")
 _CONFIG: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 ENGINE_USES: Final = 500
 """After so many uses a new engine is started, because attaching and detaching leaks memory (5 kB each time)."""
+QUARANTINED_SHOWN: Final = 20
+"""The newest write-ahead logs that were set aside."""
 _NAME: Final = "store"
 """Name of the attached file inside the engine; statements use plain table names."""
 
@@ -53,7 +56,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.wal = path.with_name(path.name + ".wal")
-        self.quarantined: list[Path] = []
+        self.quarantined: deque[Path] = deque(maxlen=QUARANTINED_SHOWN)
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._uses = 0
 

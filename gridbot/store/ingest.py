@@ -30,6 +30,7 @@ log = logging.getLogger("gridbot.store")
 
 _SEQ_KEY: Final = b',"seq":'
 _HEADS_LIMIT: Final = 64
+_REPORTED_LIMIT: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -184,6 +185,8 @@ class AccountSource:
     def _report(self, damage: Damage) -> str:
         text = str(damage)
         if text not in self._reported:
+            if len(self._reported) >= _REPORTED_LIMIT:
+                self._reported.clear()
             self._reported.add(text)
             log.error("account %s: %s", self.account, text)
         return text

@@ -13,6 +13,7 @@ import orjson
 from gridbot.commands.arguments import CorrectArguments, NoArguments, PauseArguments, ResumeArguments, read_arguments
 from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
+from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CommandRecord, Json
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
@@ -37,6 +38,7 @@ class Commands:
         requests: RefreshRequests,
         losses: LossGuard,
         money: MoneyWatch,
+        recorded: OpenOrders,
         refused: RefusedStrategies = NOBODY,
     ) -> None:
         self._account = account
@@ -45,6 +47,7 @@ class Commands:
         self._requests = requests
         self._losses = losses
         self._money = money
+        self._recorded = recorded
         self.handlers: Mapping[str, Callable[[Any], str]] = {
             "pause": self._pause,
             "resume": self._resume,
@@ -99,7 +102,13 @@ class Commands:
         return "under way"
 
     def _correct(self, args: CorrectArguments) -> str:
-        return self._money.repair(args.as_of_record, args.listed_figures)
+        done = []
+        if args.listed_figures:
+            done.append(self._money.repair(args.as_of_record, args.listed_figures))
+        if args.listed_orders:
+            done.append(f"{self._recorded.missed(args.listed_orders)} orders that do not rest are asked for")
+            self._requests.reconcile("orders that are recorded as open do not rest")
+        return "; ".join(done) or "nothing to correct"
 
 
 def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str) -> Answer:

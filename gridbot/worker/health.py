@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from gridbot.core import Direction
+from gridbot.core import Direction, WalletEvent
 from gridbot.records.record_types import HealthRecord
 from gridbot.risk.holds import Hold
 from gridbot.risk.refusals import Refusal
@@ -104,7 +104,14 @@ def _money(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
         "wallet": _text(wallet.wallet_balance if wallet else None),
         "equity": _text(wallet.equity if wallet else None),
         "available": _text(funds.available),
+        "other_coins": _other_coins(wallet),
     }
+
+
+def _other_coins(wallet: WalletEvent | None) -> dict[str, dict[str, str | None]]:
+    """What the wallet has besides USDT, and what that is worth in USD."""
+    others = [each for each in wallet.others if each.balance] if wallet is not None else []
+    return {each.coin: {"balance": _text(each.balance), "usd": _text(each.usd_value)} for each in others}
 
 
 def _incidents(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
@@ -138,6 +145,7 @@ _FIGURES: Mapping[str, Any] = {
     "wallet": None,
     "equity": None,
     "available": None,
+    "other_coins": None,
     "auth_cooldowns": None,
     "breakers_open": None,
     "incidents": (),
@@ -259,6 +267,7 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, A
         "realised": _text(totals.realised),
         "fees": _text(totals.fees),
         "funding": _text(totals.funding),
+        "other_fees": {coin: _text(fee) for coin, fee in totals.other_fees.items() if fee},
         "unrealised": _text(unrealised),
         "rule": runner.sizer.rule,
         "multipliers": {

@@ -21,6 +21,7 @@ from gridbot.risk.loss_limit import (
     Restored,
     Unknown,
     step,
+    unpriced,
 )
 from gridbot.state.documents import StopFile, Unreadable
 from gridbot.worker.context import WorkerContext
@@ -39,6 +40,7 @@ class LossGuard:
         self._context = context
         self._live = live
         self._state = LossState()
+        self._leaves_out = False
 
     def load(self) -> None:
         """Continue where an earlier run stopped: latched stays latched. Before the first order. Never raises."""
@@ -54,7 +56,7 @@ class LossGuard:
         if earlier is not None:
             self._step(Restored(earlier))
             return
-        self._step(Begun(self._net()))
+        self._step(Begun(self._net(), self._fees()))
         self._file.save(self._state.to_document())
 
     def check(self) -> bool:
@@ -62,14 +64,39 @@ class LossGuard:
         funds = self._context.funds
         unrealised = (funds.wallet.unrealised_pnl if funds.wallet else None) or ZERO
         now_ms = self._context.clock.wall_ms()
-        self._tell(self._step(Checked(self._net(), funds.wallet_balance, unrealised, now_ms)))
+        fees, prices = self._fees(), self._prices()
+        self._tell(self._step(Checked(self._net(), funds.wallet_balance, unrealised, now_ms, fees, prices)))
+        self._tell_unpriced(unpriced(fees, prices, self._state))
         return bool(self._state.latched)
 
     def clear(self) -> None:
         """An operator resumes the account: trade again, and count the loss from here."""
-        self._step(Cleared(self._net()))
+        self._step(Cleared(self._net(), self._fees()))
         self._context.alert.over("session_loss_limit", "the account may trade again: an operator has resumed it")
         self._file.save(self._state.to_document())
+
+    def _tell_unpriced(self, coins: Sequence[str]) -> None:
+        """An incident for as long as fees are left out of the loss."""
+        text = f"fees in {', '.join(coins)} are not counted by the session loss limit: what they are worth is not known"
+        if coins and self._limit.limit is not None and not self._leaves_out:
+            self._context.alert("warning", "session_loss_fees", text)
+        elif self._leaves_out and not coins:
+            self._context.alert.over("session_loss_fees", "all fees are counted by the session loss limit")
+        self._leaves_out = bool(coins)
+
+    def _fees(self) -> dict[str, Decimal]:
+        """In other coins than USDT, of all live strategies."""
+        found: dict[str, Decimal] = {}
+        for name in self._live:
+            for coin, fee in self._context.ledger.of(name).other_fees.items():
+                found[coin] = found.get(coin, ZERO) + fee
+        return found
+
+    def _prices(self) -> dict[str, Decimal]:
+        """By the wallet's own valuation; one USD counts as one USDT."""
+        wallet = self._context.funds.wallet
+        others = () if wallet is None else wallet.others
+        return {each.coin: each.price for each in others if each.price is not None}
 
     def _tell(self, latched: Latched | None) -> None:
         """Alert and save, if the account is latched now and was not before."""

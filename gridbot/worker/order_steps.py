@@ -19,6 +19,7 @@ from gridbot.risk.gate import Gate
 from gridbot.risk.refusals import Producer
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.log_repeats import Repeats
 from gridbot.worker.shadow_wire import ShadowWire
 
 __all__ = ["OrderSteps"]
@@ -39,12 +40,18 @@ class OrderSteps:
         self._wire = wire
         self._log = log
         self._now_s = context.clock.monotonic_s
+        self._repeats = Repeats(self._now_s)
         self._carriers = self._words() | self._requests() | self._counts()
 
     def take(self, event: life_events.Event) -> None:
         """Apply an event to the strategy's orders, and do what follows from it."""
         for effect in step(self._risk_state.book, event, self._now_s()):
             self._carriers[type(effect)](effect)
+
+    def _say(self, line: life_effects.Log) -> None:
+        tail = self._repeats.tail(line.kind) if line.kind else ""
+        if tail is not None:
+            self._log.log(LEVELS[line.level], line.text + tail)
 
     # ------------------------------------------------------------------ the executor's answers
 
@@ -78,7 +85,7 @@ class OrderSteps:
                 )
             ),
             life_effects.KeepRaw: lambda e: context.record_raw(builders.raw_order(self._risk_state.strat_id, e.update)),
-            life_effects.Log: lambda e: self._log.log(LEVELS[e.level], e.text),
+            life_effects.Log: self._say,
             life_effects.TellOperator: lambda e: context.alert(e.level, e.key, e.text, e.strategy),
         }
 

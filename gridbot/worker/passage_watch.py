@@ -61,6 +61,10 @@ class PassageWatch:
             covers=covers_of(book),
         )
 
+    def cause(self, book: OrderBook) -> str:
+        """What is known of why; it may become known after the refusals, as the foreign order that covers a leg."""
+        return "; ".join(filter(None, (self.terms.get(book.instrument.symbol, ""), *covers_of(book).values())))
+
     def _take(self, event: Accepted | Refused, symbol: str) -> None:
         self._state, effects = step(self._state, event, self._clock.monotonic_s())
         if effects:

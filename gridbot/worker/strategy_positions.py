@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from decimal import Decimal
 
 from gridbot.core import Direction, PositionEvent
@@ -10,6 +11,7 @@ from gridbot.core.exchange_sequence import is_before
 from gridbot.records import builders
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from gridbot.worker.context import RecordSink
+from gridbot.worker.log_repeats import Repeats
 from gridbot.worker.position_sizer import PositionSizer
 
 __all__ = ["StrategyPositions"]
@@ -30,11 +32,13 @@ class StrategyPositions:
         *,
         log: Log,
         is_shadow: bool,
+        now_s: Callable[[], float],
     ) -> None:
         self._risk_state = risk_state
         self._sizer = sizer
         self._recorder = recorder
         self._log = log
+        self._repeats = Repeats(now_s)
         self._is_shadow = is_shadow
         self._latest: dict[Direction, PositionEvent] = {}
 
@@ -88,7 +92,10 @@ class StrategyPositions:
         before = self._sizer.rule
         self._sizer.assess(position, self._risk_state.last_price)
         if self._sizer.rule != before:
-            self._log.info("[risk] rule %s -> %s", before or "none", self._sizer.rule or "none")
+            change = f"[risk] rule {before or 'none'} -> {self._sizer.rule or 'none'}"
+            tail = self._repeats.tail(change)  # a balanced grid goes to and fro at each fill
+            if tail is not None:
+                self._log.info("%s%s", change, tail)
 
     def _record(self, position: PositionEvent, source: str) -> None:
         self._recorder.record(

@@ -96,7 +96,10 @@ class StrategyRunner:
         self.gate.enroll(self.risk_state)
         self.orders = OrderManager(self.risk_state, instrument, context, self.gate, log=self.log, wire=wire)
         self.positions = StrategyPositions(
-            self.risk_state, self.sizer, context.recorder, log=self.log, is_shadow=self.is_shadow
+            *(self.risk_state, self.sizer, context.recorder),
+            log=self.log,
+            is_shadow=self.is_shadow,
+            now_s=context.clock.monotonic_s,
         )
         self.placement = Placement(
             self.risk_state, instrument, context, sizer=self.sizer, orders=self.orders, gate=self.gate

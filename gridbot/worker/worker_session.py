@@ -251,6 +251,7 @@ class WorkerSession:
             orchestrator.context.requests,
             orchestrator.losses,
             orchestrator.money,
+            orchestrator.context.recorded,
             orchestrator.refused,
         )
         self._reporting.enter("trading")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,16 @@ from supervisor.store.ledger_check import check_balances
 from supervisor.store.query import SqlFailed
 
 if TYPE_CHECKING:
+    from gridbot.config.account_models import AccountConfig
+    from gridbot.config.models import GridbotConfig
+    from supervisor.store.address_pace import Paces
     from supervisor.store.exchange_views import ViewCheck
 
 __all__ = ["ledger"]
 
 VIEWS_REMEDY = (
-    "What an order or leg has changed by stays until it changes again; `gridbot-supervisor restart ACCOUNT` reads all."
+    "What does not rest ends with --repair. What an order or leg has changed by stays until it changes again; "
+    "`gridbot-supervisor restart ACCOUNT` reads all."
 )
 
 
@@ -37,7 +41,7 @@ def ledger() -> None:
 @ledger.command("check")
 @records_option()
 @click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
-@click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records of corrections.")
+@click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records.")
 @config_option("With --exchange: the configuration, for the keys.")
 @click.option("--account", "accounts", multiple=True, help="With --exchange: only this account.")
 def check_command(data_dir: Path, exchange: bool, repair: bool, config: str | None, accounts: tuple[str, ...]) -> None:
@@ -46,7 +50,8 @@ def check_command(data_dir: Path, exchange: bool, repair: bool, config: str | No
     Deposits, withdrawals and trades made before the first wallet row's records show up as differences; with --exchange
     the transaction log tells them apart from what is missing. Only queries are sent to the exchange.
 
-    --repair has the worker of each account correct what differs to the exchange's figures; the bot has to run.
+    --repair has the worker of each account correct what differs to the exchange's figures, and write the last row of
+    orders that are recorded as open and do not rest; the bot has to run.
     """
     if repair and not exchange:
         raise click.UsageError("expected --repair together with --exchange: the exchange's figures are what counts")
@@ -80,9 +85,9 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     from gridbot.config.errors import ConfigError
     from gridbot.config.loading import load_config
     from supervisor.store.address_pace import Paces
-    from supervisor.store.exchange_ledger import PATIENT, AccountCheck, check_with_exchange, connect
+    from supervisor.store.exchange_ledger import AccountCheck, check_with_exchange
     from supervisor.store.exchange_repair import repair_records
-    from supervisor.store.exchange_views import ViewCheck, check_views
+    from supervisor.store.exchange_views import ViewCheck
 
     try:
         settings = load_config(find_config(config), data_dir=str(data_dir))
@@ -104,15 +109,8 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
             click.echo,
         )
     read = {found.account for found in checks if found.comparison is not None}
-    address = functools.cache(lambda: _paper_url(data_dir))
-    views = check_views(
-        settings,
-        [account for account in settings.accounts if account.name in read],
-        data_dir,
-        lambda account: connect(account, address() if account.environment is Environment.PAPER else None),
-        PATIENT,
-        paces,
-    )
+    compared_accounts = [account for account in settings.accounts if account.name in read]
+    views = _views(settings, compared_accounts, data_dir, paces, repair=repair)
     explained, compared = True, False
     for found in checks:
         compared = True
@@ -137,6 +135,32 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     if not compared:
         click.echo("no account of the configuration has balances recorded here")
     return explained
+
+
+def _views(
+    settings: GridbotConfig, accounts: Sequence[AccountConfig], data_dir: Path, paces: Paces, *, repair: bool
+) -> Mapping[str, ViewCheck]:
+    """Compare the views of these accounts with the exchange; with `repair` after what does not rest has ended."""
+    from supervisor.store.exchange_ledger import PATIENT, connect
+    from supervisor.store.exchange_repair import repair_orders
+    from supervisor.store.exchange_views import check_views
+
+    address = functools.cache(lambda: _paper_url(data_dir))
+
+    def compare() -> Mapping[str, ViewCheck]:
+        return check_views(
+            settings,
+            accounts,
+            data_dir,
+            lambda account: connect(account, address() if account.environment is Environment.PAPER else None),
+            PATIENT,
+            paces,
+        )
+
+    found = compare()
+    if not repair:
+        return found
+    return repair_orders(found, compare, lambda account, args: _correct(data_dir, account, args), click.echo)
 
 
 def _show_views(found: ViewCheck) -> bool:

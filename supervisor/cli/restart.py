@@ -8,7 +8,7 @@ from gridbot.commands.command_table import RESTART
 from gridbot.config.paths import data_directory
 from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.options import place_options
-from supervisor.control.control_client import ControlClient
+from supervisor.cli.patient_client import PatientClient
 
 __all__ = ["restart"]
 
@@ -17,6 +17,6 @@ __all__ = ["restart"]
 @place_options()
 @argument_options(RESTART)
 def restart(config: str | None, data_dir: str | None, child: str) -> None:
-    with ControlClient(data_directory(data_dir, config)) as client:
+    with PatientClient(data_directory(data_dir, config)) as client:
         answer = client.request("restart", child=child)
     click.echo(f"{answer['child']} restarts; `gridbot-supervisor status` shows how it goes")

@@ -10,8 +10,8 @@ import click
 
 from gridbot.config.paths import data_directory
 from supervisor.cli.options import place_options
+from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.value_completion import complete_accounts
-from supervisor.control.control_client import ControlClient
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["status"]
@@ -26,7 +26,7 @@ WATCH_S = 1.0
 @click.option("--watch", is_flag=True, help="Show it again each second, until Ctrl-C.")
 def status(config: str | None, data_dir: str | None, account: str | None, as_json: bool, watch: bool) -> None:
     """Show processes, accounts and strategies. Exit code 0 healthy, 6 degraded, 3 not running."""
-    with ControlClient(data_directory(data_dir, config)) as client:
+    with PatientClient(data_directory(data_dir, config)) as client:
         code = _show(client, account, as_json)
         with contextlib.suppress(KeyboardInterrupt):
             while watch:
@@ -37,7 +37,7 @@ def status(config: str | None, data_dir: str | None, account: str | None, as_jso
     raise SystemExit(code)
 
 
-def _show(client: ControlClient, account: str | None, as_json: bool) -> ExitCode:
+def _show(client: PatientClient, account: str | None, as_json: bool) -> ExitCode:
     everything = client.status()
     from supervisor.status import tables  # not earlier: rich takes time to load
 

@@ -17,7 +17,8 @@ from gridbot.commands.command_table import STOP
 from gridbot.config.paths import data_directory
 from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.options import place_options
-from supervisor.control.control_client import ControlClient, NotRunning, Unanswered
+from supervisor.cli.patient_client import PatientClient
+from supervisor.control.control_client import NotRunning, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
@@ -46,7 +47,7 @@ def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | 
     everyone: list[psutil.Process] = []
     killed: list[str] = []
     try:
-        with ControlClient(data_dir) as client:
+        with PatientClient(data_dir) as client:
             everyone = processes_of(client.status())
             client.stop(mode=mode, force=force)
             gone = client.wait_closed(timeout)

@@ -8,8 +8,8 @@ from gridbot.commands.command import Command
 from gridbot.config.paths import data_directory
 from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.options import place_options
+from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.value_completion import complete_accounts
-from supervisor.control.control_client import ControlClient
 
 __all__ = ["worker_command"]
 
@@ -22,7 +22,7 @@ def worker_command(command: Command) -> click.Command:
     @click.argument("account", shell_complete=complete_accounts)
     @argument_options(command)
     def send(config: str | None, data_dir: str | None, account: str, **args: object) -> None:
-        with ControlClient(data_directory(data_dir, config)) as client:
+        with PatientClient(data_directory(data_dir, config)) as client:
             answer = client.worker(account, command.name, {key: value for key, value in args.items() if value})
         click.echo(f"{account}: {answer.get('result')}")
 

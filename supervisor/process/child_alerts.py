@@ -65,6 +65,10 @@ class Alerts:
 
     def look(self, standing: Mapping[Name, Standing]) -> None:
         """Everything that stands now, once a second or so."""
+        self._journal.look(self._clock())
+        if self._journal.refused:
+            text = f"no records of its own are kept; it is tried again every few seconds: {self._journal.refused}"
+            standing = {**standing, Name(ROOM, SELF): Standing("error", text)}
         self._step(Looked(standing))
 
     def own(self, level: str, text: str, cause: str = "") -> int:

@@ -1,6 +1,7 @@
 """One supervisor per data directory: a lock that the kernel frees when its holder dies.
 
-The pid in the file is for humans and for `stop --force`; only the `flock` decides.
+The pid in the file is for humans and for `stop --force`; only the `flock` decides. It always takes as many bytes, so
+that a full disk, which keeps nobody from starting, has room for the next one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from gridbot.shortage import is_shortage
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
 
@@ -17,6 +19,7 @@ __all__ = ["DirectoryLock", "holder"]
 
 FILE_NAME = "supervisor.lock"
 LOCK_WAIT_S = 0.3
+PID_BYTES = 32
 
 
 class DirectoryLock:
@@ -27,7 +30,10 @@ class DirectoryLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Raises CommandError (exit code 7) when another supervisor has it, or the directory cannot be written."""
+        """Raises CommandError (exit code 7) when another supervisor has it, or the directory cannot be written.
+
+        Without room for the pid, `keep` writes it later.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -44,9 +50,10 @@ class DirectoryLock:
             raise CommandError(text, ExitCode.REFUSED)
         try:
             _write_pid(fd)
-        except OSError as error:  # the disk is full
-            os.close(fd)
-            raise unwritable(error) from error
+        except OSError as error:
+            if not is_shortage(error):
+                os.close(fd)
+                raise unwritable(error) from error
         self._fd = fd
 
     def keep(self) -> bool:
@@ -58,6 +65,9 @@ class DirectoryLock:
             return True
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(self.path), os.fstat(self._fd)):
+                if not _read_pid(self._fd):
+                    with contextlib.suppress(OSError):  # there is no room yet
+                        _write_pid(self._fd)
                 return True
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -72,7 +82,8 @@ class DirectoryLock:
 
     def release(self) -> None:
         if self._fd is not None:
-            os.ftruncate(self._fd, 0)
+            with contextlib.suppress(OSError):
+                _write(self._fd, "")
             os.close(self._fd)
             self._fd = None
 
@@ -104,10 +115,13 @@ def _try_lock(fd: int) -> bool:
 
 
 def _write_pid(fd: int) -> None:
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    _write(fd, str(os.getpid()))
+
+
+def _write(fd: int, text: str) -> None:
+    os.pwrite(fd, f"{text:<{PID_BYTES - 1}}\n".encode(), 0)
 
 
 def _read_pid(fd: int) -> int:
-    text = os.pread(fd, 32, 0).decode(errors="replace").strip()
+    text = os.pread(fd, PID_BYTES, 0).decode(errors="replace").strip()
     return int(text) if text.isdigit() else 0

@@ -31,6 +31,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gridbot import background
+from gridbot.shortage import is_shortage
 from supervisor.children.child import Child
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
@@ -116,14 +117,15 @@ class Supervisor:
         )
 
     async def run(self) -> ExitCode:
-        """Start, supervise, stop. Raises CommandError when the data directory is taken, OSError without a socket."""
+        """Start, supervise, stop. Raises CommandError when the data directory is taken, OSError without a socket
+        though there is room."""
         self._lock.acquire()
         self._journal.open(self.plan.snapshot)
         loop = asyncio.get_running_loop()
         control = ControlServer(self.plan.data_dir, self._operations.handle, self._farewell)
         with background.watch(loop, self._faults.report):
             try:
-                await control.open()
+                await self._open(control)
                 for number in (signal.SIGINT, signal.SIGTERM):
                     loop.add_signal_handler(number, self._on_signal, number)
                 loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
@@ -138,6 +140,15 @@ class Supervisor:
                     self._faults.attempt("the end", part)
         log.info("stopped%s", " by force" if self._stopping.forced else "")
         return ExitCode.FORCED if self._stopping.forced else ExitCode.OK
+
+    async def _open(self, control: ControlServer) -> None:
+        """Without room for the socket, `_keep_reachable` makes it later. Raises OSError."""
+        try:
+            await control.open()
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+            self._faults.report("making the control socket", error)
 
     async def _keep_reachable(self, control: ControlServer) -> None:
         """Whoever cleans up below us must not make us unreachable: socket and lock file are made again."""

@@ -237,6 +237,7 @@ _ACCOUNT_FIGURES = (
     "reconnects",
     "wallet",
     "equity",
+    "other_coins",
 )
 _ACCOUNT_AGES = ("last_tick_age_s", "private_age_s", "last_reconcile_age_s")
 _WRITER_FIGURES = ("lag_s", "rows", "held_by", "held_s", "error")

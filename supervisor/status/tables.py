@@ -76,6 +76,9 @@ def render(status: Json, stream: IO[str]) -> None:
         _lines(console, _strategies(strategies), terminal)
         console.print()
     _lines(console, _services(status), terminal)
+    for account in status["accounts"]:
+        if text := _other_coins(account):
+            console.print(Text(f"{account['account']}: {text}"))
     for _, strategy in strategies:
         if strategy.get("reason"):
             console.print(Text(f"! {strategy['strat_id']}: {strategy['reason']}", style="yellow"))
@@ -85,6 +88,21 @@ def render(status: Json, stream: IO[str]) -> None:
         console.print(Text(f"! {reason}", style="yellow"))
     for incident in status["incidents"]:
         console.print(Text(f"! {_incident(incident)}", style=_COLOURS.get(incident["level"], "yellow")))
+
+
+def _other_coins(account: Json) -> str:
+    """What an account has, and was charged, in other coins than USDT; empty for nothing."""
+    held = [
+        f"{row['balance']} {coin}" + (f" ({money(row['usd'])} USD)" if row.get("usd") else "")
+        for coin, row in (account.get("other_coins") or {}).items()
+    ]
+    fees: dict[str, Decimal] = {}
+    for strategy in account["strategies"]:
+        for coin, fee in (strategy.get("other_fees") or {}).items():
+            fees[coin] = fees.get(coin, Decimal(0)) + Decimal(fee)
+    charged = [f"{fee.normalize():f} {coin}" for coin, fee in fees.items()]
+    parts = (("other coins", held), ("fees in other coins", charged))
+    return "; ".join(f"{name}: {', '.join(texts)}" for name, texts in parts if texts)
 
 
 def _retry(item: Json) -> str:

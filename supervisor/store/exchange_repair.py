@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from supervisor.store.exchange_ledger import AccountCheck
+from supervisor.store.exchange_views import ViewCheck
 
-__all__ = ["repair_records"]
+__all__ = ["repair_orders", "repair_records"]
 
 AT_ONCE: Final = 500
 """Executions in one command: each is some 300 bytes of it, and of its record."""
 ROUNDS: Final = 20
 FLUSH_S: Final = 1.0
+LOOKS: Final = 10
+"""Times that orders are looked at after a repair: what the exchange does not know is asked for twice, 10 s apart."""
 
 
 def repair_records(
@@ -49,3 +52,30 @@ def repair_records(
         time.sleep(FLUSH_S)
         checks = check()
     return checks
+
+
+def repair_orders(
+    views: Mapping[str, ViewCheck],
+    check: Callable[[], Mapping[str, ViewCheck]],
+    correct: Callable[[str, dict[str, str]], str],
+    say: Callable[[str], None],
+) -> Mapping[str, ViewCheck]:
+    """Have the workers ask what became of orders that are recorded as open and do not rest; what `check` finds then.
+
+    `correct` as for `repair_records`. The worker writes the last row of each, once the exchange has told its end.
+    """
+    asked = False
+    for account, found in views.items():
+        rows = json.dumps([order.as_row() for order in found.stale[:AT_ONCE]])
+        if found.stale:
+            try:
+                say(f"{account}: {correct(account, {'as_of': '0', 'orders': rows})}")
+                asked = True
+            except LookupError as error:
+                say(f"{account}: not corrected: {error}")
+    for _ in range(LOOKS if asked else 0):
+        time.sleep(FLUSH_S)
+        views = check()
+        if not any(found.stale for found in views.values()):
+            break
+    return views

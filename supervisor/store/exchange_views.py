@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.account_models import AccountConfig
@@ -33,7 +33,8 @@ APART_S: Final = 2.0
 AT_A_TIME: Final = 12
 """Accounts that are asked at the same time."""
 
-_ORDERS: Final = "SELECT account, order_link_id, order_id, symbol, price, qty, cum_exec_qty, state FROM open_orders"
+_ORDERS: Final = """SELECT account, order_link_id, order_id, symbol, price, qty, cum_exec_qty, state,
+    strategy, direction, side, reduce_only, attempt FROM open_orders"""
 _LEGS: Final = "SELECT account, symbol, direction, size, entry_price FROM positions"
 
 Leg = tuple[str, Direction]
@@ -50,6 +51,29 @@ class Recorded:
     qty: Decimal
     executed: Decimal
     state: str
+    strategy: str = ""
+    direction: str = ""
+    side: str = ""
+    reduce_only: bool = False
+    attempt: int = 0
+
+    def as_row(self) -> dict[str, Any]:
+        """The argument of the worker's command `correct`: a row that ends when the exchange does not have it."""
+        return {
+            "strategy": self.strategy,
+            "symbol": self.symbol,
+            "order_link_id": self.link_id,
+            "order_id": self.order_id,
+            "direction": self.direction,
+            "side": self.side,
+            "price": str(self.price),
+            "qty": str(self.qty),
+            "cum_exec_qty": str(self.executed),
+            "reduce_only": self.reduce_only,
+            "state": self.state,
+            "attempt": self.attempt,
+            "shadow": False,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +127,10 @@ def _of_orders(tag: str, recorded: Mapping[str, Recorded], listed: Iterable[Orde
         row = rows.get(name)
         what = f"open_orders: {name} of {ours.symbol}"
         if row is None:
-            yield f"{what}: recorded as {ours.state}, it does not rest on the exchange"
+            yield _stale(name, ours)
             continue
+        if ours.order_id != row.order_id:
+            yield f"{what}: recorded order_id {ours.order_id or 'none'}, the exchange has {row.order_id}"
         figures = (
             ("price", ours.price, row.price),
             ("qty", ours.qty, row.qty),
@@ -121,17 +147,22 @@ def _of_orders(tag: str, recorded: Mapping[str, Recorded], listed: Iterable[Orde
             )
 
 
+def _stale(name: str, ours: Recorded) -> str:
+    return f"open_orders: {name} of {ours.symbol}: recorded as {ours.state}, it does not rest on the exchange"
+
+
 @dataclass(frozen=True, slots=True)
 class ViewCheck:
     """How many orders and legs of an account were compared, and what lasts of their differences.
 
-    `problem` is why they could not be.
+    `stale` are the orders that are recorded as open and do not rest. `problem` is why nothing could be compared.
     """
 
     orders: int = 0
     legs: int = 0
     lines: tuple[str, ...] = ()
     problem: str = ""
+    stale: tuple[Recorded, ...] = ()
 
 
 def check_views(
@@ -160,7 +191,9 @@ def check_views(
                 continue
             traded = {each.symbol for each in config.strategies_of(name) if not each.shadow_mode}
             shown[name].append(differences(account_tag(account.environment, name), ours, answer, traded))
-            found[name] = ViewCheck(len(ours.orders), len(ours.legs), tuple(lasting(shown[name])))
+            lines = tuple(lasting(shown[name]))
+            stale = tuple(order for key, order in ours.orders.items() if _stale(key, order) in lines)
+            found[name] = ViewCheck(len(ours.orders), len(ours.legs), lines, stale=stale)
         left = [account for account in left if found[account.name].lines]
         if not left:
             break
@@ -194,8 +227,9 @@ def _read_views(data_dir: Path, limits: Limits) -> dict[str, Views]:
     orders: dict[str, dict[str, Recorded]] = {}
     legs: dict[str, dict[Leg, tuple[Decimal, Decimal]]] = {}
     open_orders, positions = ask_all(data_dir, [_ORDERS, _LEGS], limits)
-    for account, link_id, order_id, symbol, price, qty, executed, state in open_orders.rows:
-        row = Recorded(link_id or "", order_id or "", symbol, price or ZERO, qty or ZERO, executed or ZERO, state)
+    for account, link_id, order_id, symbol, price, qty, executed, state, *more in open_orders.rows:
+        amounts = (price or ZERO, qty or ZERO, executed or ZERO)
+        row = Recorded(link_id or "", order_id or "", symbol, *amounts, state, *more)
         orders.setdefault(account, {})[link_id or order_id] = row
     for account, symbol, direction, size, entry in positions.rows:
         legs.setdefault(account, {})[symbol, Direction(direction)] = size, entry or ZERO

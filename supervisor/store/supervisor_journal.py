@@ -1,7 +1,7 @@
 """The supervisor's own records: its runs, its health, its alerts, its commands. A journal like any account's.
 
 The account is called `_supervisor`; configured ones begin with a letter or a digit. The writer finds the journal on the
-disk; there is no queue. When the journal cannot be opened, trading goes on: one warning, and nothing is recorded.
+disk; there is no queue. When the journal cannot be opened, trading goes on, and it is tried again every few seconds.
 """
 
 from __future__ import annotations
@@ -28,10 +28,15 @@ __all__ = ["SUPERVISOR", "SupervisorJournal"]
 log = logging.getLogger("supervisor")
 
 SUPERVISOR: Final = "_supervisor"
+AGAIN_S: Final = 5.0
+"""Between two tries to open a journal that could not be opened."""
 
 
 class SupervisorJournal:
-    """Records from `open` to `close`; nothing raises in between."""
+    """Records from `open` to `close`; nothing raises in between.
+
+    `refused`: why nothing can be recorded at the moment; "" while it can.
+    """
 
     def __init__(self, data_dir: Path, run_id: str, *, keep_journal: bool = False) -> None:
         self._data_dir = data_dir
@@ -40,18 +45,39 @@ class SupervisorJournal:
         self._sampled_s = float("-inf")
         self._recorder: Recorder | None = None
         self._run: RunLog | None = None
+        self._snapshot: Mapping[str, Any] = {}
+        self._tried_s = float("-inf")
+        self.refused = ""
 
     def open(self, snapshot: Mapping[str, Any]) -> None:
         """Begin a run with this configuration, and close an earlier one that was cut off."""
+        self._snapshot = snapshot
+        self._open()
+
+    def look(self, now_s: float) -> None:
+        """Once a second or so: try again what the disk refused. `now_s` is monotonic."""
+        if self.refused and now_s - self._tried_s >= AGAIN_S:
+            self._tried_s = now_s
+            self._open()
+        elif self._recorder is not None and self._recorder.journal.backlog_bytes:
+            self._recorder.flush()
+
+    def _open(self) -> None:
+        journal = None
         try:
             journal = Journal(journal_directory(self._data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
             recorder = Recorder(SUPERVISOR, self._run_id, journal, clock=SystemClock(), keep_journal=self._keep_journal)
             file = StateFile(StateFiles(self._data_dir / "state" / SUPERVISOR), "run.json")
-            self._run = RunLog(file, recorder, snapshot, "")
-            self._recorder = recorder
-            self._run.begin()
+            run = RunLog(file, recorder, self._snapshot, "")
+            run.begin()
         except (JournalBusy, OSError) as error:
-            log.warning("the supervisor keeps no records of its own: %s", error)
+            if not self.refused:
+                log.warning("the supervisor keeps no records of its own: %s", error)
+            self.refused = str(error)
+            if journal is not None:
+                journal.close()  # without what was to be recorded: the next try does that
+            return
+        self._run, self._recorder, self.refused = run, recorder, ""
 
     def alert(self, level: str, child: str, text: str, phase: str, began_us: int, count: int) -> None:
         """An incident of a child begins, gets worse or ends."""
@@ -105,6 +131,7 @@ class SupervisorJournal:
                 log.warning("the end of this run is not on the disk: %s", error)
 
     def close(self) -> None:
+        self.refused = ""
         self.end("stopped")
         if self._recorder is not None:
             self._recorder.close()

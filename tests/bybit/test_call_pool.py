@@ -80,6 +80,7 @@ def test_a_job_that_hangs_does_not_hold_up_whoever_waits_for_the_end():
     pool, release = DaemonPool(1, "test"), threading.Event()
     job = pool.submit(release.wait, 30)
     assert not pool.shutdown(wait_s=0.01)
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "test-0"] == [True], "nor the exit"
     release.set()
     assert job.result(5)
     assert pool.shutdown(wait_s=10.0)

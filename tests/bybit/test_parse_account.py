@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows
-from gridbot.core.events import ExecType, OrderStatus
+from gridbot.core.events import CoinBalance, ExecType, OrderStatus
 from gridbot.core.vocabulary import Direction, Side
 from tests.bybit.support import execution_row, order_row, position_row, wallet_row
 from tests.examples import examples
@@ -267,10 +267,12 @@ def test_the_wallet_takes_its_coin_and_its_time_from_the_envelope():
 
 
 def test_a_wallet_frame_about_other_coins_has_the_accounts_totals():
-    row = wallet_row({"coin": "MNT", "walletBalance": "1"}, "nonsense")  # type: ignore[arg-type]
+    mnt, unread = {"coin": "MNT", "walletBalance": "1", "usdValue": "0.5"}, {"coin": "BTC", "walletBalance": "?"}
+    row = wallet_row(mnt, unread, "nonsense")  # type: ignore[arg-type]
     wallet = parse_wallet({**row, "totalEquity": "1010", "totalAvailableBalance": "900"})
     assert not wallet.has_coin
     assert (wallet.wallet_balance, wallet.total_equity, wallet.available_balance) == (None, D(1010), D(900))
+    assert wallet.others == (CoinBalance("MNT", D(1), D("0.5")),)
 
 
 @pytest.mark.parametrize("price", ["", "0", "-1", None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.frame_reader import SocketApp
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from tests.bybit.stream_helpers import first_gap, limits, prices, send_price
@@ -67,6 +69,30 @@ def test_a_lost_connection_comes_back_and_the_gap_is_told(path: str, end: Any):
             assert ears.streams.problems() == []
             topics = exchange.subscribed(path)
             assert topics[: len(topics) // 2] == topics[len(topics) // 2 :], "everything was subscribed again"
+
+    run(scene())
+
+
+def test_a_connection_that_goes_before_it_can_subscribe_has_ended_like_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The failed send was a frame that could not be used: a fault of ours in pybit's thread."""
+    real, told = SocketApp.send, []
+
+    def send(app: SocketApp, data: str, *args: Any) -> None:
+        told.append("execution" in data and json.loads(data)["op"] == "subscribe")
+        if told[-1] and sum(told) == 2:
+            raise BrokenPipeError(32, "Broken pipe")
+        real(app, data, *args)
+
+    monkeypatch.setattr(SocketApp, "send", send)
+
+    async def scene() -> None:
+        async with FakeExchange() as exchange, Ears(exchange.endpoints) as ears:
+            exchange.cut(PRIVATE)
+            assert (await first_gap(ears)).kind == "private"
+            assert (len(exchange.sockets[PRIVATE]), sum(told)) == (3, 3)
+            assert ears.streams.problems() == []
 
     run(scene())
 

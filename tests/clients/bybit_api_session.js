@@ -93,8 +93,12 @@ async function positions() {
   await call("movePosition", { fromUid: "1", toUid: "2", list: [] });
   await call("getMovePositionHistory", {});
   const margin = { ...BTC, positionIdx: 1 };
+  await call("setMarginMode", "ISOLATED_MARGIN");
+  await call("submitOrder", { ...margin, side: "Buy", orderType: "Market", qty: "0.010" });
   await call("setAutoAddMargin", { ...margin, autoAddMargin: 1 });
   await call("addOrReduceMargin", { ...margin, margin: "10" });
+  await call("submitOrder", { ...close, positionIdx: 1 });
+  await call("setMarginMode", "REGULAR_MARGIN");
   await call("switchIsolatedMargin", { ...BTC, tradeMode: 1, buyLeverage: "10", sellLeverage: "10" });
   await call("setTPSLMode", { ...BTC, tpSlMode: "Full" });
   await call("setRiskLimit", { ...BTC, riskId: 1, positionIdx: 1 });

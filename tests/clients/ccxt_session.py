@@ -117,6 +117,9 @@ class CcxtSession:
             await client.set_position_mode(True, symbol)
         await client.set_leverage(7, BTC)
         assert (await client.fetch_leverage(BTC))["longLeverage"] == 7.0
+        await client.set_margin_mode("isolated")
+        assert (await client.fetch_margin_mode(BTC))["marginMode"] == "isolated"
+        assert (await client.fetch_balance())["USDT"]["free"] == 10000.0
         await client.set_margin_mode("cross")
         assert (await client.fetch_margin_mode(BTC))["marginMode"] == "cross"
         assert (await client.fetch_trading_fee(BTC))["maker"] == 0.0002

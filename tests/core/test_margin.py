@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 from gridbot.core import (
     LegMargin,
     LegState,
+    MarginBalance,
     RiskTier,
     check_tiers,
     fee_to_close,
     initial_margin,
+    liquidation_prices,
     maintenance_margin,
     margin_percent,
     order_cost,
-    pair_liquidation,
+    order_margin,
     pair_margins,
+    reserve_fee,
     tier_for,
 )
 from tests.core.helpers import EXAMPLES, LONG, SHORT, d
@@ -91,65 +94,70 @@ def test_broken_tiers_are_refused(tiers, message):
         check_tiers(tiers)
 
 
-# ---------------------------------------------------------------------- pair liquidation
+# ---------------------------------------------------------------------- liquidation prices
 
 
-def test_a_bigger_long_has_a_liquidation_price_below():
+def prices(long: LegState, short: LegState, equity: Decimal, mark: str = "100", maintenance: str = "0"):
+    return liquidation_prices(long, short, d(mark), MarginBalance(equity, d(maintenance)), TIERS)
+
+
+def test_of_a_pair_the_bigger_long_has_a_price_below():
     # values 1000 + 400 = 1400: MM 1400 · 2 % − 10 = 18; pool 100 − 18 = 82; surplus 6: 100 − 82/6
-    long, short = pair_liquidation(leg("10", "100"), leg("4", "100"), d(100), TIERS)
+    long, short = prices(leg("10", "100"), leg("4", "100"), d(100))
     assert short is None
     assert long is not None
     assert round(long, 10) == d("86.3333333333")
 
 
-def test_a_bigger_short_has_one_above():
-    long, short = pair_liquidation(leg("4", "100"), leg("10", "100"), d(100), TIERS)
+def test_of_a_pair_the_bigger_short_has_one_above():
+    long, short = prices(leg("4", "100"), leg("10", "100"), d(100))
     assert long is None
     assert short is not None
     assert round(short, 10) == d("113.6666666667")
 
 
-def test_maintenance_is_for_both_legs_without_relief():
+def test_maintenance_of_a_pair_is_for_both_legs_without_relief():
     # the hedged part counts: 1 + 1 coins at 400 are 800 USDT, MM 8
-    assert pair_liquidation(leg("2", "400"), leg("1", "200"), d(100), TIERS)[0] == 400 - (100 - d("10"))
-    assert pair_liquidation(leg("1", "400"), FLAT, d(100), TIERS)[0] == 400 - (100 - d(4))
+    assert prices(leg("2", "400"), leg("1", "200"), d(100))[0] == 400 - (100 - d("10"))
+
+
+def test_of_a_leg_alone_the_accounts_spare_margin_is_used_up_from_the_mark_on():
+    assert prices(leg("10", "90"), FLAT, d(100), maintenance="18") == (d("91.8"), None)
+    assert prices(FLAT, leg("10", "90"), d(100), maintenance="18") == (None, d("108.2"))
+    assert prices(LegState(d(10)), FLAT, d(100), maintenance="18") == (d("91.8"), None)
 
 
 def test_a_long_is_never_liquidated_below_zero():
-    assert pair_liquidation(leg("1", "100"), FLAT, d(5000), TIERS) == (0, None)
+    assert prices(leg("1", "100"), FLAT, d(5000)) == (0, None)
+    assert prices(leg("2", "100"), leg("1", "100"), d(5000)) == (0, None)
 
 
 @pytest.mark.parametrize("equity", ["10", "5", "-100"])
-def test_with_nothing_to_lose_it_is_at_the_entry(equity):
-    assert pair_liquidation(leg("10", "100"), FLAT, d(equity), TIERS) == (100, None)
-    assert pair_liquidation(FLAT, leg("10", "100"), d(equity), TIERS) == (None, 100)
-
-
-def test_with_little_to_lose_it_is_near_the_entry():
-    # MM 10, so half a USDT is left: 0.05 a coin
-    assert pair_liquidation(leg("10", "100"), FLAT, d("10.5"), TIERS) == (d("99.95"), None)
-    assert pair_liquidation(FLAT, leg("10", "100"), d("10.5"), TIERS) == (None, d("100.05"))
+def test_with_nothing_to_lose_it_is_at_the_mark_or_at_the_entry_of_a_pair(equity):
+    assert prices(leg("10", "90"), FLAT, d(equity), maintenance="10") == (100, None)
+    assert prices(FLAT, leg("10", "90"), d(equity), maintenance="10") == (None, 100)
+    assert prices(leg("10", "90"), leg("5", "90"), d(equity)) == (90, None)
 
 
 def test_equal_or_no_legs_have_none():
-    assert pair_liquidation(leg("3", "100"), leg("3", "90"), d(10), TIERS) == (None, None)
-    assert pair_liquidation(FLAT, FLAT, d(10), TIERS) == (None, None)
-    assert pair_liquidation(LegState(d(1)), FLAT, d(10), TIERS) == (None, None)
-    assert pair_liquidation(FLAT, LegState(d(1)), d(10), TIERS) == (None, None)
+    assert prices(leg("3", "100"), leg("3", "90"), d(10)) == (None, None)
+    assert prices(FLAT, FLAT, d(10)) == (None, None)
+    assert prices(LegState(d(2)), leg("1", "100"), d(10)) == (None, None)
+    assert prices(leg("1", "100"), LegState(d(2)), d(10)) == (None, None)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(sizes=st.tuples(st.integers(0, 50), st.integers(0, 50)), equity=st.integers(-50, 3000))
-def test_at_the_liquidation_price_the_loss_equals_the_pool(sizes, equity):
+@given(sizes=st.tuples(st.integers(1, 50), st.integers(1, 50)), equity=st.integers(-50, 3000))
+def test_at_the_price_of_a_pair_the_loss_equals_the_pool(sizes, equity):
     big, small = sizes
     long, short = leg(str(big), "100"), leg(str(small), "100")
-    prices = pair_liquidation(long, short, Decimal(equity), TIERS)
+    got = prices(long, short, Decimal(equity))
     pool = equity - maintenance_margin(long.value + short.value, TIERS)
-    if big > small and pool > 0 and prices[0]:
-        assert abs((100 - prices[0]) * (big - small) - pool) < d("1e-20")
-    if small > big and pool > 0 and prices[1]:
-        assert abs((prices[1] - 100) * (small - big) - pool) < d("1e-20")
-    assert sum(price is not None for price in prices) == (big != small)
+    if big > small and pool > 0 and got[0]:
+        assert abs((100 - got[0]) * (big - small) - pool) < d("1e-20")
+    if small > big and pool > 0 and got[1]:
+        assert abs((got[1] - 100) * (small - big) - pool) < d("1e-20")
+    assert sum(price is not None for price in got) == (big != small)
 
 
 # ---------------------------------------------------------------------- legs
@@ -196,11 +204,12 @@ def test_one_leg_and_equal_legs():
 
 def test_the_ambient_decimal_context_decides_nothing():
     arguments = (leg("7", "123.45"), leg("3", "122.1"), d("131.37"), TIERS, d("0.00055"))
-    expected = pair_margins(*arguments), pair_liquidation(*arguments[:2], d("77.77"), TIERS)
+    balance = MarginBalance(d("77.77"), d("1.23"))
+    expected = pair_margins(*arguments), liquidation_prices(*arguments[:3], balance, TIERS)
     fee = fee_to_close(LONG, arguments[0], d("0.00055"))
     with localcontext() as context:
         context.prec = 3
-        assert (pair_margins(*arguments), pair_liquidation(*arguments[:2], d("77.77"), TIERS)) == expected
+        assert (pair_margins(*arguments), liquidation_prices(*arguments[:3], balance, TIERS)) == expected
         assert fee_to_close(LONG, arguments[0], d("0.00055")) == fee
 
 
@@ -231,7 +240,49 @@ def test_a_pair_with_the_fitted_margins():
 
 def test_a_pair_with_the_fitted_liquidation_price():
     one_percent = (RiskTier(d(1_000_000), d("0.01"), d("0.02")),)
-    assert pair_liquidation(leg("2", "100"), leg("1", "110"), d(50), one_percent) == (d("53.1"), None)
+    balance = MarginBalance(d(50), d(0))
+    assert liquidation_prices(leg("2", "100"), leg("1", "110"), d(100), balance, one_percent) == (d("53.1"), None)
+
+
+@pytest.mark.parametrize(
+    ("value", "rate", "added"),
+    [
+        ("25.293", "0.0075", "0.216128685"),  # 10 XRP at 2.5293, 2025-01: 0.21612868
+        ("400", "0.005", "2.418"),  # BTC, 2024-01
+        ("2800", "0.005", "16.926"),
+    ],
+)
+def test_captured_maintenance_margins_of_opening_orders(value, rate, added):
+    tiers = (RiskTier(d(1_000_000), d(rate), d("0.01")),)
+    got = order_margin(LONG, d(value), d(10), tiers, TAKER)
+    assert got == LegMargin(order_cost(LONG, d(value), d(10), TAKER), d(added))
+
+
+def test_a_bigger_order_has_the_rate_and_the_deduction_of_its_own_tier():
+    # 2000: 2 % less 10, and 2000 · 0.1 % + 2200 · 0.1 %
+    assert order_margin(SHORT, d(2000), d(10), TIERS, d("0.001")).maintenance == d("34.2")
+
+
+# SOLUSDT 0.2 @ 233.02, mark 233.029, 2025-10-02: an Indian account, 18 % GST on fees
+SOL = RiskTier(d(50_000), d("0.005"), d("0.01"))
+SOL_FEE = d("0.000649")
+
+
+def test_fees_are_reserved_with_their_tax_and_at_the_usual_rate_at_least():
+    assert reserve_fee(TAKER, d("0.18")) == SOL_FEE
+    assert reserve_fee(d("0.0004")) == TAKER  # an account that pays 0.0004, XRP 2025-01
+    assert reserve_fee(d("0.001"), d("0.1")) == d("0.0011")
+
+
+def test_a_captured_long_of_an_account_that_pays_tax():
+    long, _ = pair_margins(leg("0.2", "233.02"), FLAT, d("233.029"), (SOL,), SOL_FEE)
+    assert (round(long.initial, 8), round(long.maintenance, 8)) == (d("4.68780140"), d("0.26025040"))  # …139, …039
+
+
+def test_a_captured_liquidation_price_of_a_leg_alone():
+    balance = MarginBalance(d("11.48691986"), d("0.26041992"))
+    long, short = liquidation_prices(leg("0.2", "233.02"), FLAT, d("233.029"), balance, (SOL,))
+    assert (long, short) == (d("176.8965003"), None)  # shown: 176.89650029
 
 
 def test_the_rate_of_a_pair_is_that_of_its_bare_part():

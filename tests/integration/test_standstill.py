@@ -187,8 +187,8 @@ def test_a_close_that_another_order_covers_already_is_told_with_that_order(tmp_p
 
     async def part(bench: Bench) -> None:
         await bench.price()
-        await bench.until(lambda: resting(bench.paper), "orders", prices=True)
-        highest = max(order.price for order in resting(bench.paper) if order.side == "Buy")
+        buys = await bench.until(lambda: [o for o in resting(bench.paper) if o.side == "Buy"], "orders", prices=True)
+        highest = max(order.price for order in buys)
 
         def fill_and_cover() -> None:
             bench.paper.server.market.set_price("BTCUSDT", f"{highest - 1:f}")

@@ -11,6 +11,7 @@ from gridbot.core import Direction
 from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.api.dispatch import ROUTES
 from gridbot.paper.server.paper_thread import PaperThread
+from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import ExecutionRecord, OrderRecord
 from gridbot.risk.symbol_state import SymbolWord
 from gridbot.worker.commands import Commands
@@ -122,7 +123,7 @@ def test_an_account_whose_only_symbol_is_in_one_way_mode_is_followed_until_that_
                 assert "expected BTCUSDT in hedge mode" in text
                 assert (shown(bench, "btc")["state"], shown(bench, "btc")["reason"]) == ("halted", text[15:])
                 losses, money, requests = orchestrator.losses, orchestrator.money, bench.assembly.context.requests
-                Commands("alice", [], requests, losses, money, orchestrator.refused).run("pause", {})
+                Commands("alice", [], requests, losses, money, OpenOrders(), orchestrator.refused).run("pause", {})
                 assert shown(bench, "btc")["reason"].endswith("; it begins paused: paused by the operator")
                 trade("Buy", "0.02")
                 await orchestrator.reconciler.run()

@@ -15,6 +15,12 @@ from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import OrderRecord
 from gridbot.store.reading import connect
+from gridbot.worker.commands import Commands
+from supervisor.store.address_pace import Paces
+from supervisor.store.exchange_ledger import PATIENT
+from supervisor.store.exchange_ledger import connect as connect_to
+from supervisor.store.exchange_repair import repair_orders
+from supervisor.store.exchange_views import ViewCheck, check_views
 from tests.integration.worker_bench import BTC, WorkerBench, account_of, exchange, records, resting, settings, trading
 from tests.store.session import write_all
 
@@ -126,3 +132,54 @@ def test_orders_of_a_shadow_strategy_end_with_their_worker(tmp_path: Path) -> No
 
     with exchange(config) as paper:
         asyncio.run(scenario(paper))
+
+
+def test_a_row_that_the_journal_never_had_ends_by_the_repair_of_the_ledger_check(tmp_path: Path) -> None:
+    """It was named by `ledger check --exchange`, each time, and stayed in `open_orders`."""
+    config = settings(tmp_path, BTC)
+
+    async def scenario(paper: PaperThread) -> None:
+        async with trading(config, paper) as bench:
+            await bench.quiet()
+            orchestrator, context = bench.assembly.orchestrator, bench.assembly.context
+            ended = resting(paper)[0]
+            cancel(paper, ended)
+            await as_on_the_exchange(bench, paper)
+            # The database holds it for open; nobody here knows of it any more.
+            [known, *_] = context.recorded
+            context.recorder.record(replace(known, order_link_id=ended.link_id, order_id=ended.order_id))
+            commands = Commands(
+                "alice",
+                [bench.runner()],
+                context.requests,
+                orchestrator.losses,
+                orchestrator.money,
+                context.recorded,
+            )
+
+            def compare() -> dict[str, ViewCheck]:
+                write_all(tmp_path)
+                [account] = config.accounts
+                return check_views(
+                    config, [account], tmp_path, lambda of: connect_to(of, paper.url), PATIENT, Paces(config)
+                )
+
+            found = await asyncio.to_thread(compare)
+            assert [order.link_id for order in found["alice"].stale] == [ended.link_id]
+            loop = asyncio.get_running_loop()
+
+            def correct(account: str, args: dict[str, str]) -> str:
+                done: asyncio.Future[str] = asyncio.run_coroutine_threadsafe(run(args), loop)  # type: ignore[assignment]
+                return done.result()
+
+            async def run(args: dict[str, str]) -> str:
+                return commands.run("correct", args)
+
+            views = await asyncio.to_thread(repair_orders, found, compare, correct, lambda text: None)
+            assert views["alice"].lines == ()
+        last = {r.order_link_id: r for r in records(tmp_path) if isinstance(r, OrderRecord)}
+        assert last[ended.link_id].state == "cancelled"
+
+    with exchange(config) as paper:
+        asyncio.run(scenario(paper))
+        assert view(tmp_path) == links(paper)

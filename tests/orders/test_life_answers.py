@@ -258,3 +258,17 @@ def test_a_denied_cancel_says_so() -> None:
     [back] = bench.take(life_events.CancelAnswered(bench.order, OrderResult.denied("not now")))
     assert isinstance(back, Transition)
     assert back.reason == "cancel: not now"
+
+
+def test_orders_that_wait_for_the_rate_limit_say_the_same() -> None:
+    lines = []
+    for kind in (ErrorKind.RATE_LIMIT, ErrorKind.RETRY):
+        bench = LifeBench().reach("in flight")
+        error = make_error("Too many visits!", kind)
+        [line] = [each for each in bench.take(bench.placed(error)) if isinstance(each, life_effects.Log)]
+        assert line.text.endswith(f"{error} (retry)")
+        lines.append(line)
+    assert [line.kind for line in lines] == [str(make_error("Too many visits!", ErrorKind.RATE_LIMIT)), ""]
+    bench = LifeBench().reach("in flight")
+    [line] = [each for each in bench.take(bench.placed(REFUSED)) if isinstance(each, life_effects.Log)]
+    assert line.kind == "", "a refusal is told of each order"

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core import OrderStatus
+from gridbot.exchange.remedies import remedy_for
 from gridbot.orders import life_effects, life_events
 from gridbot.orders import life_wishes as wishes
 from gridbot.orders.order import OrderState, Transition
@@ -215,7 +216,7 @@ def test_a_failing_key_ends_what_waits() -> None:
 def test_a_halt_is_told_with_its_symbol_and_strategy() -> None:
     bench = LifeBench()
     [alert] = bench.take(life_events.StrategyHalted(bench.order, REFUSED))
-    text = f"BTCUSDT: the exchange refuses to trade: {REFUSED}"
+    text = f"BTCUSDT: the exchange refuses to trade: {REFUSED}; {remedy_for(REFUSED)}"
     assert alert == life_effects.TellOperator("error", "halt.BTCUSDT", text, "s1")
 
 

@@ -52,6 +52,8 @@ def test_an_order_is_found_by_both_names() -> None:
     index.name(new, "")
     assert (index.get("x1"), index.get("x2"), index.get(new.key), index.get("x3")) == (adopted, new, new, None)
     assert (new.order_id, index.names) == ("x2", 2)
+    index.name(new, "x4")
+    assert (index.get("x2"), index.get("x4"), index.names) == (None, new, 2), "one name of the exchange's at a time"
 
 
 @pytest.mark.parametrize("is_over", [True, False])

@@ -61,6 +61,18 @@ def test_another_strategys_and_manual_orders_are_foreign() -> None:
     assert run(OrderBook(INSTRUMENT), manual, other).foreign == (manual, other)
 
 
+def test_a_foreign_order_that_is_not_listed_any_more_rests_no_more() -> None:
+    """Its end came while the stream was away: it covered a leg for ever, and was named in alerts after it was gone."""
+    row = replace(update(make_order(7), OrderStatus.NEW, ts=ASKED - GRACE_MS), order_link_id="", order_id="m1")
+    other = replace(row, order_id="m2")
+    fresh = replace(row, order_id="m3", exchange_ts=ASKED - GRACE_MS + 1)
+    book = OrderBook(INSTRUMENT)
+    book.strangers.update({each.order_id: each for each in (row, other, fresh)})
+    plan = run(book, other)
+    assert plan.gone == (replace(row, status=OrderStatus.CANCELLED),)
+    assert plan.foreign == (other,)
+
+
 @pytest.mark.parametrize("tick", ["0.0001", "0.0005", "0.02", "0.25", "0.7", "1", "100"])
 @pytest.mark.parametrize("price", ["100", "101", "93.7"])
 def test_an_order_is_ours_at_any_price_and_tick_size(tick: str, price: str) -> None:

@@ -21,7 +21,8 @@ from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import GRACE_MS
 from tests.core.helpers import EXAMPLES
 from tests.orders.helpers import begin_cancel
-from tests.orders.reconcile_model import STRATEGY, Account, Exchange
+from tests.orders.model_exchange import Exchange
+from tests.orders.reconcile_model import STRATEGY, Account
 
 D = Decimal
 ERRORS = (make_error("busy", ErrorKind.RETRY), TruncatedListing("cut"))

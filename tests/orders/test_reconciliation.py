@@ -17,7 +17,8 @@ from gridbot.orders import reconcile_words as words
 from gridbot.orders.order import OrderState
 from gridbot.orders.reconciliation import step
 from tests.orders.helpers import INSTRUMENT, begin_cancel, hold_for_gone, make_order
-from tests.orders.reconcile_model import Account, Asking, Exchange
+from tests.orders.model_exchange import Exchange
+from tests.orders.reconcile_model import Account, Asking
 
 T = TypeVar("T", bound=words.Effect)
 BUSY = make_error("busy", ErrorKind.RETRY)

@@ -21,6 +21,7 @@ from gridbot.risk.loss_limit import (
     Restored,
     Unknown,
     step,
+    unpriced,
 )
 from tests.core.helpers import EXAMPLES
 
@@ -87,11 +88,16 @@ def test_baseline_and_latch_outlive_a_restart() -> None:
     for state in (LossState(D("-500.5")), LossState(D(3), "lost too much", NOW_MS)):
         restored = LossState.from_document(state.to_document())
         assert step(LossState(), Restored(restored), rule("50")) == (state, None)
-    assert LossState(D("-1.5"), "x", 7).to_document() == {"baseline": "-1.5", "latched": "x", "since_ms": 7}
+    assert LossState(D("-1.5"), "x", 7).to_document() == {
+        "baseline": "-1.5",
+        "latched": "x",
+        "since_ms": 7,
+        "fees": {},
+    }
 
 
 def test_a_document_of_a1c99c4_says_no_time() -> None:
-    assert LossState.from_document({"baseline": "-1.5", "latched": "x"}) == LossState(D("-1.5"), "x", 0)
+    assert LossState.from_document({"baseline": "-1.5", "latched": "x"}) == LossState(D("-1.5"), "x", 0, None)
 
 
 def test_an_account_of_which_nobody_knows_whether_it_is_latched_is_latched_until_it_is_cleared() -> None:
@@ -113,6 +119,8 @@ def test_an_account_of_which_nobody_knows_whether_it_is_latched_is_latched_until
         {"baseline": "NaN", "latched": ""},
         {"baseline": "1", "latched": None},
         {"baseline": "1", "latched": "", "since_ms": "soon"},
+        {"baseline": "1", "latched": "", "fees": {"MNT": "?"}},
+        {"baseline": "1", "latched": "", "fees": 7},
     ],
 )
 def test_another_document_is_refused(document: dict[str, Any]) -> None:
@@ -146,3 +154,32 @@ def test_it_is_latched_from_the_first_loss_above_the_limit_until_it_is_cleared(
             is_latched = is_latched or too_much
         assert (bool(state.latched), state.baseline) == (is_latched, since)
         assert LossState.from_document(state.to_document()) == state
+
+
+def test_fees_in_other_coins_count_at_the_price_that_the_coin_has_since_the_latch_was_clear() -> None:
+    limit, begun = rule("50"), step(LossState(), Begun(D(-10), {"MNT": D(100)}), rule("50"))[0]
+    assert begun == LossState(D(-10), fees={"MNT": D(100)})
+
+    def at(net: str, mnt: str, price: str | None) -> Checked:
+        prices = {} if price is None else {"MNT": D(price)}
+        return Checked(D(net), D(1000), ZERO, NOW_MS, {"MNT": D(mnt)}, prices)
+
+    assert step(begun, at("-50", "120", "0.5"), limit)[1] is None  # 40 and 20 MNT of 0.5: exactly 50
+    assert step(begun, at("-50", "120.1", "0.5"), limit)[1] is not None
+    assert step(begun, at("-50", "999", None), limit)[1] is None
+    cleared, _ = step(begun, Cleared(D(-50), {"MNT": D(120)}), limit)
+    assert step(cleared, at("-50", "120", "9"), limit)[1] is None
+    assert unpriced({"MNT": D(120)}, {}, begun) == ["MNT"]
+    assert unpriced({"MNT": D(120)}, {}, cleared) == unpriced({"MNT": D(120)}, {"MNT": D(1)}, begun) == []
+
+
+def test_a_document_without_fees_in_other_coins_counts_them_from_now_on() -> None:
+    """That of an earlier version: its totals have the fees of a whole life, and its baseline says nothing of them."""
+    document = {"baseline": "-10", "latched": "", "since_ms": 0}
+    earlier = LossState.from_document(document)
+    assert (earlier.fees, earlier.to_document()) == (None, document)
+    assert unpriced({"MNT": D(5)}, {}, earlier) == ["MNT"]
+    now = Checked(D(-10), D(1000), ZERO, NOW_MS, {"MNT": D(9999)}, {"MNT": D(1)})
+    state, latched = step(earlier, now, rule("50"))
+    assert (state.fees, latched) == ({"MNT": D(9999)}, None)
+    assert LossState.from_document(state.to_document()) == state

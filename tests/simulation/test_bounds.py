@@ -43,7 +43,7 @@ def test_the_limits_of_the_product_hold_in_a_run(monkeypatch: pytest.MonkeyPatch
         ("gridbot.orders.order_index.FINISHED_KEPT", 20),
     ):
         monkeypatch.setattr(name, most)
-    result = run_plan(Plan(7, 200.0, True, ()))
+    result = run_plan(Plan(8, 300.0, True, ()))
     assert result.counts["fills"] > 100
     assert [finding for finding in result.findings if finding.invariant == "bounded"] == []
 

@@ -12,7 +12,7 @@ from gridbot.simulation.fault_values import FaultKind, Plan
 from gridbot.simulation.network import Network
 from gridbot.simulation.odd_answers import REALTIME, OddAnswers, strange_row
 from gridbot.simulation.run_checks import mode_is_ours, shadow_is_fresh
-from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch
+from gridbot.simulation.run_watches import LEVELS_KEPT, FollowWatch, IncidentWatch, LaneWatch, LevelWatch
 from gridbot.simulation.virtual_loop import VirtualLoop
 from gridbot.worker.symbol_states import FREE
 
@@ -66,6 +66,9 @@ def test_a_level_with_many_orders_in_a_minute_is_found_and_one_that_is_sent_agai
         levels.asked({**ROW, "orderLinkId": "same"}, number / 10)
         levels.asked({**ROW, "orderLinkId": f"slow-{number}"}, 100.0 + number * 10)
     assert found == []
+    for number in range(3 * LEVELS_KEPT):
+        levels.asked({**ROW, "price": str(number), "orderLinkId": str(number)}, 1200.0 + number / 2)
+    assert len(levels._asked) <= LEVELS_KEPT + 1, "the simulator's own memory"
     for number in range(13):
         levels.asked({**ROW, "orderLinkId": f"quick-{number}"}, 2000.0 + number)
     assert [name for name, _ in found] == ["level-is-calm"]

@@ -1,21 +1,19 @@
-"""A supervisor process for tests, with small children: `python -m tests.supervisor.run_plan PLAN.json`."""
+"""A supervisor process for tests, with small children: `python -m tests.supervisor.run_plan PLAN.json`.
+
+Each child imports this module again, as that of its parent, so the supervisor is imported where it is used.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import sys
 from pathlib import Path
 
-from supervisor.children.child_spec import ChildKind, ChildSpec
-from supervisor.children.launch_plan import Plan
-from supervisor.children.policy_types import RestartPolicy
-from supervisor.exit_codes import CommandError
-from supervisor.process.loop import Supervisor
-
 
 def child(row, defaults):
+    from supervisor.children.child_spec import ChildKind, ChildSpec
+    from supervisor.children.policy_types import RestartPolicy
+
     policy = RestartPolicy(**{**defaults, **row.pop("policy", {})})
     kind = ChildKind(row.pop("kind"))
     entry = f"tests.supervisor.child_programs:{row.pop('entry')}"
@@ -23,6 +21,13 @@ def child(row, defaults):
 
 
 def main():
+    import asyncio
+    import logging
+
+    from supervisor.children.launch_plan import Plan
+    from supervisor.exit_codes import CommandError
+    from supervisor.process.loop import Supervisor
+
     described = json.loads(Path(sys.argv[1]).read_text())
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     plan = Plan(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from gridbot.commands.command_table import WORKER_COMMANDS
 from gridbot.core import Direction, ExecType
+from gridbot.records.open_orders import OpenOrders
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.commands import Commands, answer_to, record_of
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
 from tests.execution.support import settle
+from tests.records.test_open_orders import order as order_record
 from tests.worker.account_bench import AccountBench, take_reconcile, ticker
 
 
@@ -43,7 +46,9 @@ class Bench:
         self.account.start()
         self.losses = Losses()
         self.money = Money()
-        self.commands = Commands("alice", [self.account.runner], self.account.requests, self.losses, self.money)  # type: ignore[arg-type]
+        self.recorded = OpenOrders()
+        parts: Any = (self.account.requests, self.losses, self.money, self.recorded)
+        self.commands = Commands("alice", [self.account.runner], *parts)
 
     def say(self, name: str, **args: Any) -> dict[str, Any]:
         return answer_to({"name": name, "args": args}, self.commands, "trading")
@@ -192,12 +197,29 @@ def test_correct_hands_the_figures_on_and_refuses_what_is_none() -> None:
     assert not bench.say("correct", as_of="new", figures="[]")["ok"]
 
 
+def test_correct_has_orders_that_do_not_rest_asked_for() -> None:
+    bench = Bench()
+    held = OpenOrders()
+    for link_id in ("known", "stale"):
+        held.take(order_record(link_id, "partially_filled"))
+    bench.recorded.take(order_record("known"))
+    answer = bench.say("correct", as_of="0", orders=json.dumps(held.to_rows()))
+    assert answer == {"ok": True, "result": "2 orders that do not rest are asked for"}
+    states = {key: record.state for key, record in bench.recorded.by_key.items()}
+    assert states == {"known": "open", "stale": "partially_filled"}
+    assert take_reconcile(bench.account.requests) == "orders that are recorded as open do not rest"
+    for odd in ('[{"symbol": "X"}]', "{}", "[1]", "nothing"):
+        assert not bench.say("correct", as_of="0", orders=odd)["ok"]
+    assert len(bench.recorded) == 2
+    assert bench.say("correct", as_of="0") == {"ok": True, "result": "nothing to correct"}
+
+
 @pytest.mark.parametrize("by_name", [True, False])
 def test_a_strategy_that_could_not_start_is_paused_for_its_next_start_and_says_what_it_waits_for(by_name: bool) -> None:
     """The account was paused, and this strategy placed orders as soon as its symbol could be traded again."""
     bench = AccountBench()
     refused = RefusedStrategies([RefusedStrategy("eth", "ETHUSDT", "ETHUSDT is Closed")])
-    commands = Commands("alice", [bench.runner], bench.requests, Losses(), None, refused)  # type: ignore[arg-type]
+    commands = Commands("alice", [bench.runner], bench.requests, Losses(), None, None, refused)  # type: ignore[arg-type]
     args = {"strategy": "eth"} if by_name else {}
     assert commands.run("pause", args) == ("1 paused" if by_name else "2 paused")
     assert refused.held("eth") == "paused: paused by the operator"

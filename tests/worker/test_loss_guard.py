@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from gridbot.core import Side
-from gridbot.core.events import ExecutionEvent
+from gridbot.core.events import CoinBalance, ExecutionEvent
 from gridbot.core.limits import Limit
 from gridbot.risk.holds import Hold
 from gridbot.risk.loss_limit import LossLimit
@@ -163,7 +163,7 @@ def test_the_first_start_counts_from_what_the_ledger_has() -> None:
     lose(bench, "100")
     guard = LossGuard(LossLimit(Limit(D(10)), includes_unrealised=False), paper, bench.context, ["btc"])  # type: ignore[arg-type]
     guard.load()
-    assert paper.document == {"baseline": "-100", "latched": "", "since_ms": 0}
+    assert paper.document == {"baseline": "-100", "latched": "", "since_ms": 0, "fees": {}}
 
 
 def test_only_live_strategies_lose_money() -> None:
@@ -183,3 +183,19 @@ def test_a_share_of_the_wallet_is_of_what_it_was_before_the_loss() -> None:
     assert not guard.check(), "less than a half of 19000, though nearly all of the 10000 that are left"
     lose(bench, "2000")
     assert guard.check()
+
+
+def test_fees_in_another_coin_count_once_the_wallet_tells_its_price_and_are_told_until_then() -> None:
+    paper = Paper()
+    bench, guard = guarded(paper)
+    fee = ExecutionEvent(SYMBOL, "mnt", "o", "", Side.BUY, D(1), D(1), other_fees=(("MNT", D(30)),))
+    bench.context.ledger.apply("btc", fee, shadow=False)
+    assert not guard.check()
+    assert not guard.check()
+    [(level, key, text, _)] = bench.alarm.alerts
+    assert (level, key) == ("warning", "session_loss_fees")
+    assert "fees in MNT are not counted" in text
+    known = replace(wallet(ts=2), others=(CoinBalance("MNT", D(1000), D(500)),))
+    bench.gate.wallet_seen(known, bench.clock.now_s)
+    assert guard.check(), "30 MNT are 15 USDT, the limit is 10"
+    assert bench.alarm.ended == ["all fees are counted by the session loss limit"]

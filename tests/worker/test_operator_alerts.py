@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from gridbot.core import Side
+from gridbot.core import Direction, OrderStatus, Side
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.requests import OrderAck
 from gridbot.incidents import Name, Standing
@@ -111,14 +113,14 @@ def test_a_strategy_that_could_not_start_stands_for_as_long_as_the_worker() -> N
             refused=refused,
         )
 
-    halt = {Name("halt.ETHUSDT", "eth"): ("error", "eth is halted: it is not listed any more")}
+    halt = {Name("halt.ETHUSDT", "eth"): Standing("error", "eth is halted: it is not listed any more")}
     assert found() == halt
     refused.pause("eth")
     assert found() == halt, "the operator knows of his own pause"
     refused.resume("eth")
     refused.pause("eth", Who.LIQUIDATION, "the exchange reduced our long")
     text = "ETHUSDT: the exchange reduced our long; the strategy is paused"
-    assert found() == halt | {Name("reduced.ETHUSDT", "eth"): ("error", text)}
+    assert found() == halt | {Name("reduced.ETHUSDT", "eth"): Standing("error", text)}
 
 
 async def test_a_price_that_is_too_old_stands() -> None:
@@ -151,6 +153,46 @@ async def test_orders_that_do_not_get_through_and_terms_that_changed_stand() -> 
     passage.answered(opens[0], OrderResult(OrderOutcome.CONFIRMED, ack=OrderAck("id", opens[0].link_id)))
     passage.terms_read("BTCUSDT", "")
     assert bench.stands() == {}
+
+
+@pytest.mark.parametrize("row_first", [True, False], ids=["the foreign order first", "the refusals first"])
+async def test_the_order_that_covers_a_leg_is_told_whichever_is_heard_first(row_first: bool) -> None:
+    """Refusals that had lasted were told without a cause, and not again when the foreign order's row came."""
+    bench = Bench()
+    account, passage = bench.account, bench.account.context.passage
+    account.start()
+    account.runner.on_ticker(ticker())
+    ours = account.order_at(Side.SELL)
+    closing = replace(ours, link_id="c1", reduce_only=True, direction=Direction.LONG)
+    row = account.update(ours, OrderStatus.NEW, reduce_only=True)
+    theirs = replace(row, order_id="by hand", order_link_id="", direction=Direction.LONG)
+
+    def look() -> None:
+        found = standing(
+            [account.gate],
+            [account.runner.risk_state],
+            passage=passage,
+            ip_banned_until_s=None,
+            has_numbers=True,
+            now_s=account.clock.now_s,
+        )
+        bench.alerts.look(found)
+
+    if row_first:
+        account.runner.on_order_update(theirs)
+    error = make_error("nothing left to close", ErrorKind.RESYNC, ret_code=110017)
+    for _ in range(4):
+        passage.answered(closing, OrderResult(OrderOutcome.REJECTED, error=error))
+        account.clock.now_s += 11
+        account.runner.set_price(ticker())
+        look()
+    if not row_first:
+        account.runner.on_order_update(theirs)
+        look()
+        look()
+    told = [text for _, key, text, _ in bench.told if key == "refused.BTCUSDT"]
+    assert [("by hand" in text) for text in told] == ([True] if row_first else [False, True])
+    assert [record.phase for record in bench.notes.of(AlertRecord)] == (["begun"] if row_first else ["begun", "worse"])
 
 
 def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:

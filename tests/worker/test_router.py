@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from gridbot.bybit.mailbox import PrivateFrame
+from gridbot.bybit.private_frames import read_private
 from gridbot.core import Direction, ExecType, Side, WalletEvent
 from gridbot.core.events import ExecutionEvent
 from gridbot.exchange.requests import PublicTrade
-from gridbot.exchange.stream_news import Drained, Gap, PrivateEvent
+from gridbot.exchange.stream_news import Drained, Gap, OneWayPosition, PrivateEvent
 from gridbot.records import builders
 from gridbot.records.record_types import PublicTradeRecord, StreamGapRecord, TickerRecord, WalletRecord
 from gridbot.strategies.grid import GridConfig, ImpossibleLadder
@@ -212,3 +214,15 @@ async def test_a_decision_that_raises_halts_its_strategy(monkeypatch: pytest.Mon
     bench.route(prices=(50001,))
     assert bench.account.alarm.keys == ["halt.BTCUSDT"]
     assert "BTCUSDT: a price failed: RuntimeError: a fault of ours" in runner.risk_state.halted
+
+
+def test_a_one_way_row_on_the_stream_has_the_terms_of_its_symbol_read_again_and_moves_no_leg() -> None:
+    """Somebody has switched the position mode by hand: the frame is the exchange's notice, nothing was refused yet."""
+    bench = Bench()
+    row = {"symbol": "BTCUSDT", "positionIdx": 0, "side": "Buy", "size": "0.5", "entryPrice": "50000"}
+    [event], problems = read_private(PrivateFrame("position", [row], sent_ms=1, received_ns=1))
+    assert problems == []
+    before = dict(bench.account.runner.risk_state.legs)
+    bench.route(event, OneWayPosition("XRPUSDT"))
+    assert bench.account.requests.wishes.terms == {"BTCUSDT"}
+    assert bench.account.runner.risk_state.legs == before

@@ -2,6 +2,7 @@
 
 Each amount moves the wallet by exactly what is recorded of it, so at any time
 `wallet = deposit + realised - fees + funding + insurance`, to the last digit; insurance is paid only in a liquidation.
+Margin of legs and orders is set aside from the wallet, never taken out of it: in isolated margin, too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from decimal import Decimal
 
+from gridbot.core.margin import LegMargin
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.bookings import ClosedPnl, Transfer
 from gridbot.paper.accounts.changes import Unnoticed
@@ -20,6 +22,7 @@ from gridbot.paper.accounts.leg import Leg, LegChange, rounded
 __all__ = ["KEEP_CLOSED_PNL", "KEEP_EXECUTIONS", "KEEP_ORDERS", "KEEP_TRANSFERS", "Account"]
 
 ZERO = Decimal(0)
+NO_MARGIN = LegMargin(ZERO, ZERO)
 NO_NOTES = Unnoticed()
 # The newest of each kind, for each account: in memory and in the state file alike (docs/paper.md).
 KEEP_ORDERS = 5_000
@@ -48,11 +51,17 @@ class Account:
         self.funding = ZERO
         self.insurance = ZERO
         self.order_margin = ZERO
+        self.order_maintenance = ZERO
+        self._maintenance: dict[str, Decimal] = {}  # of each open order that adds some
         self.reprice = True
         self.charges = Charges()
         self.legs: dict[tuple[str, int], Leg] = {}
+        self.isolated = False
+        self.mode_ms = opened_ms  # when the margin mode was last changed
         self.leverage: dict[str, Decimal] = {}
+        self.sell_leverage: dict[str, Decimal] = {}  # of the short side, where it differs
         self.hedge: dict[str, bool] = {}
+        self.order_seqs: dict[tuple[str, int], int] = {}
         self.open: dict[str, Order] = {}
         self.open_by_symbol: dict[str, dict[str, Order]] = {}
         self.closed = ClosedOrders(KEEP_ORDERS)
@@ -79,10 +88,15 @@ class Account:
         self.wallet += realised - fee + funding + insurance
         self.changes.money()
 
-    def reserve(self, order: Order, amount: Decimal) -> None:
-        """Set the margin that an open order locks."""
-        self.order_margin += amount - order.reserved
-        order.reserved = amount
+    def reserve(self, order: Order, margin: LegMargin) -> None:
+        """Set the margin that an open order locks, and the maintenance margin that it adds."""
+        self.order_margin += margin.initial - order.reserved
+        order.reserved = margin.initial
+        if margin.maintenance:
+            self.order_maintenance += margin.maintenance - self._maintenance.get(order.order_id, ZERO)
+            self._maintenance[order.order_id] = margin.maintenance
+        else:
+            self.order_maintenance -= self._maintenance.pop(order.order_id, ZERO)
         self.changes.order(order)
 
     def transfer(self, number: int, kind: str, change: Decimal, now_ms: int) -> None:
@@ -99,6 +113,10 @@ class Account:
             leg = Leg(symbol, idx, direction, self.opened_ms, updated_ms=self.opened_ms)
             self.legs[(symbol, idx)] = leg
         return leg
+
+    def seq_of(self, leg: Leg) -> int:
+        """Sequence number of a leg's row: of its last trade, or of a later change of an order; -1 before a trade."""
+        return leg.seq if leg.seq < 0 else max(leg.seq, self.order_seqs.get((leg.symbol, leg.position_idx), -1))
 
     def held(self, symbol: str) -> tuple[Leg | None, Leg | None]:
         """(long, short) legs that hold something, whatever the mode."""
@@ -141,7 +159,7 @@ class Account:
 
     def finish(self, order: Order) -> None:
         """Move a closed order from the open ones to the history."""
-        self.reserve(order, ZERO)
+        self.reserve(order, NO_MARGIN)
         if self.open.pop(order.order_id, None) is not None:
             del self.open_by_symbol[order.symbol][order.order_id]
         if self.by_link.get(order.link_id) == order.order_id:

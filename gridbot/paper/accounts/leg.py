@@ -37,6 +37,8 @@ class Leg:
 
     `cost` is what the present size cost in USDT, `open_fees` what was paid to open it. `current_realised` is for the
     present holding, `total_realised` for all time; both are net of fees. `reduce_only`: its risk tier was cut.
+    `extra` is what was added to its margin in isolated margin (negative: taken from it), `auto_add` that the exchange
+    may add more.
     """
 
     symbol: str
@@ -56,6 +58,8 @@ class Leg:
     stop_loss: Decimal | None = None
     trailing_stop: Decimal | None = None
     reduce_only: bool = False
+    extra: Decimal = ZERO
+    auto_add: bool = False
 
     @property
     def signed_size(self) -> Decimal:
@@ -110,9 +114,11 @@ class Leg:
         whole = qty == self.size
         cost = self.cost if whole else rounded(self.cost * qty / self.size)
         fees = self.open_fees if whole else rounded(self.open_fees * qty / self.size)
+        extra = self.extra if whole else rounded(self.extra * qty / self.size)
         self.size -= qty
         self.cost -= cost
         self.open_fees -= fees
+        self.extra -= extra
         value = qty * price
         realised = value - cost if self.direction is Direction.LONG else cost - value
         return LegChange(qty, realised, cost, fees)

@@ -1,15 +1,23 @@
 """The value of an account at the present mark prices: margins, equity, available balance. Pure.
 
-The arithmetic is `gridbot.core.margin`; here it is applied to accounts and markets.
+The arithmetic is `gridbot.core.margin` and `isolated_margin`; here it is applied to accounts and markets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from gridbot.core.margin import LegMargin, order_cost, pair_liquidation, pair_margins
+from gridbot.core.isolated_margin import bankruptcy_price, isolated_liquidation, isolated_margin
+from gridbot.core.margin import (
+    LegMargin,
+    MarginBalance,
+    liquidation_prices,
+    order_margin,
+    pair_margins,
+    reserve_fee,
+)
 from gridbot.core.risk_rules import LegState
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.account import Account
@@ -17,7 +25,7 @@ from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg, rounded
 from gridbot.paper.market.symbol_market import SymbolMarket
 
-__all__ = ["Totals", "Valuation"]
+__all__ = ["NO_MARGIN", "Totals", "Valuation"]
 
 ZERO = Decimal(0)
 NO_MARGIN = LegMargin(ZERO, ZERO)
@@ -26,14 +34,20 @@ NO_LEG = LegState()
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Account figures in USDT. `position_initial` contains the fees to close; `margins` are (long, short) by symbol."""
+    """Account figures in USDT. `position_initial` contains the fees to close, and in isolated margin what was added to
+    legs; `margins` are (long, short) by symbol, and in cross margin so are `states` (the legs) and `prices` (their
+    liquidation prices, worked out once for both rows of a pair)."""
 
     wallet: Decimal
     unrealised: Decimal
     position_initial: Decimal
-    maintenance: Decimal
+    position_maintenance: Decimal
     order_initial: Decimal
+    order_maintenance: Decimal
     margins: Mapping[str, tuple[LegMargin, LegMargin]]
+    isolated: bool = False
+    states: Mapping[str, tuple[LegState, LegState]] = field(default_factory=dict)
+    prices: dict[str, tuple[Decimal | None, Decimal | None]] = field(default_factory=dict)
 
     def margin_of(self, leg: Leg) -> LegMargin:
         if not leg.size:
@@ -50,8 +64,13 @@ class Totals:
         return self.position_initial + self.order_initial
 
     @property
+    def maintenance(self) -> Decimal:
+        return self.position_maintenance + self.order_maintenance
+
+    @property
     def available(self) -> Decimal:
-        return self.equity - self.initial
+        """In isolated margin a leg's profit and loss belong to the leg."""
+        return (self.wallet if self.isolated else self.equity) - self.initial
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,48 +80,128 @@ class Valuation:
     markets: Mapping[str, SymbolMarket]
     default_leverage: Decimal
     taker_fee: Decimal
+    _reserve_fee: Decimal = field(init=False)
 
-    def leverage(self, account: Account, symbol: str) -> Decimal:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_reserve_fee", reserve_fee(self.taker_fee))
+
+    def leverage(self, account: Account, symbol: str, direction: Direction) -> Decimal:
+        """Of one side; the sides differ only in isolated margin and hedge mode."""
+        if direction is Direction.SHORT and symbol in account.sell_leverage:
+            return account.sell_leverage[symbol]
         return account.leverage.get(symbol, self.default_leverage)
 
-    def liquidation_price(self, account: Account, leg: Leg, equity: Decimal) -> Decimal | None:
-        """An estimate for the symbol alone; None when the leg has none."""
-        leverage, tiers = self.leverage(account, leg.symbol), self.markets[leg.symbol].instrument.tiers
-        long, short = (_state(each, leverage) for each in account.held(leg.symbol))
-        prices = pair_liquidation(long, short, equity, tiers)
+    def fee(self, account: Account) -> Decimal:
+        """The rate at which an account's fees are reserved."""
+        tax = account.charges.tax
+        return reserve_fee(self.taker_fee, tax) if tax else self._reserve_fee
+
+    def state(self, account: Account, leg: Leg) -> LegState:
+        """A leg as the arithmetic knows it."""
+        return LegState(leg.size, leg.entry, None, self.leverage(account, leg.symbol, leg.direction))
+
+    def liquidation_price(self, account: Account, leg: Leg, figures: Totals) -> Decimal | None:
+        """In isolated margin the price of the leg; in cross margin an estimate of when the account's margin would be
+        used up. None when the leg has none."""
+        if account.isolated:
+            return self._leg_liquidation(account, leg)
+        prices = figures.prices.get(leg.symbol)
+        if prices is None:
+            market, (long, short) = self.markets[leg.symbol], figures.states[leg.symbol]
+            balance = MarginBalance(figures.equity, figures.maintenance)
+            prices = liquidation_prices(long, short, market.mark, balance, market.instrument.tiers)
+            figures.prices[leg.symbol] = prices
         return prices[0] if leg.direction is Direction.LONG else prices[1]
 
-    def order_margin(self, account: Account, order: Order) -> Decimal:
-        """Margin that the unfilled rest of an order locks; 0 for what closes or waits."""
+    def _leg_liquidation(self, account: Account, leg: Leg) -> Decimal | None:
+        """In isolated margin, a whole tick towards the entry."""
+        market = self.markets[leg.symbol]
+        price = isolated_liquidation(leg.direction, self.state(account, leg), leg.extra, market.instrument.tiers)
+        return _towards_entry(price, leg.direction, market)
+
+    def is_due(self, account: Account, leg: Leg) -> bool:
+        """True when the mark price has reached a leg's liquidation price, in isolated margin."""
+        price, mark = self._leg_liquidation(account, leg), self.markets[leg.symbol].mark
+        if price is None:
+            return False
+        return mark <= price if leg.direction is Direction.LONG else mark >= price
+
+    def bankruptcy_price(self, account: Account, leg: Leg) -> Decimal | None:
+        """In isolated margin the price at which a leg's margin is gone, a whole tick towards its entry."""
+        if not account.isolated:
+            return None
+        price = bankruptcy_price(leg.direction, self.state(account, leg), leg.extra, self.fee(account))
+        return _towards_entry(price, leg.direction, self.markets[leg.symbol])
+
+    def order_margin(self, account: Account, order: Order) -> LegMargin:
+        """What the unfilled rest of an order locks, and adds to maintenance; 0 for what closes or waits."""
         if order.closing or order.is_waiting:
-            return ZERO
+            return NO_MARGIN
         opening = order.unfilled
         if order.request.position_idx == 0:
             leg = account.leg(order.symbol, 0)
             if order.side is leg.direction.close_side:
                 opening = max(ZERO, opening - leg.size)
-        leverage = self.leverage(account, order.symbol)
-        return rounded(order_cost(order.direction, opening * order.price, leverage, self.taker_fee))
+        direction, tiers = order.direction, self.markets[order.symbol].instrument.tiers
+        leverage = self.leverage(account, order.symbol, direction)
+        margin = order_margin(direction, opening * order.price, leverage, tiers, self.fee(account))
+        return LegMargin(rounded(margin.initial), rounded(margin.maintenance))
 
     def totals(self, account: Account) -> Totals:
         """Everything the wallet row shows."""
         unrealised = initial = maintenance = ZERO
         margins: dict[str, tuple[LegMargin, LegMargin]] = {}
+        states: dict[str, tuple[LegState, LegState]] = {}
         for (symbol, _), leg in account.legs.items():
             if not leg.size:
                 continue
-            market = self.markets[symbol]
-            unrealised += leg.unrealised(market.mark)
+            unrealised += leg.unrealised(self.markets[symbol].mark)
             if symbol in margins:
                 continue
-            leverage = self.leverage(account, symbol)
-            long, short = (_state(each, leverage) for each in account.held(symbol))
-            margins[symbol] = pair = pair_margins(long, short, market.mark, market.instrument.tiers, self.taker_fee)
+            margins[symbol] = pair = self._margins(account, symbol, states)
             for margin in pair:
                 initial += margin.initial
                 maintenance += margin.maintenance
-        return Totals(account.wallet, unrealised, initial, maintenance, account.order_margin, margins)
+        return Totals(
+            account.wallet,
+            unrealised,
+            initial,
+            maintenance,
+            account.order_margin,
+            account.order_maintenance,
+            margins,
+            account.isolated,
+            states,
+        )
+
+    def leg_margin(self, account: Account, leg: Leg) -> LegMargin:
+        """Of one leg in isolated margin."""
+        market = self.markets[leg.symbol]
+        return isolated_margin(
+            leg.direction,
+            self.state(account, leg),
+            market.mark,
+            leg.extra,
+            market.instrument.tiers,
+            self.fee(account),
+        )
+
+    def _margins(
+        self, account: Account, symbol: str, states: dict[str, tuple[LegState, LegState]]
+    ) -> tuple[LegMargin, LegMargin]:
+        legs = account.held(symbol)
+        if account.isolated:
+            long, short = (NO_MARGIN if leg is None else self.leg_margin(account, leg) for leg in legs)
+            return long, short
+        market = self.markets[symbol]
+        one, other = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
+        states[symbol] = one, other
+        return pair_margins(one, other, market.mark, market.instrument.tiers, self.fee(account))
 
 
-def _state(leg: Leg | None, leverage: Decimal) -> LegState:
-    return NO_LEG if leg is None else LegState(leg.size, leg.entry, None, leverage)
+def _towards_entry(price: Decimal | None, direction: Direction, market: SymbolMarket) -> Decimal | None:
+    if price is None:
+        return None
+    tick = market.instrument.tick_size
+    rounding = ROUND_CEILING if direction is Direction.LONG else ROUND_FLOOR
+    return (price / tick).to_integral_value(rounding) * tick

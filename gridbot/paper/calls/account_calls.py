@@ -54,8 +54,8 @@ def wallet_balance(exchange: Exchange, account: Account, params: Params, now_ms:
 
 def account_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     return {
-        "marginMode": "REGULAR_MARGIN",
-        "updatedTime": str(account.opened_ms),
+        "marginMode": "ISOLATED_MARGIN" if account.isolated else "REGULAR_MARGIN",
+        "updatedTime": str(account.mode_ms),
         "unifiedMarginStatus": 6,
         "dcpStatus": "OFF" if account.dcp_window_s is None else "ON",
         "timeWindow": account.dcp_window_s or 0,
@@ -80,11 +80,12 @@ def set_limit_price_action(exchange: Exchange, account: Account, params: Params,
 
 
 def set_margin_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Only cross margin exists: asking for it succeeds, other modes are refused as Bybit refuses them."""
+    """Cross or isolated, for the whole account; there is no portfolio margin."""
     mode = choice(params, "setMarginMode", MARGIN_MODES)
-    if mode != "REGULAR_MARGIN":
-        reason = {"reasonCode": "3400045", "reasonMsg": f"The paper exchange has cross margin only, got {mode}"}
+    if mode == "PORTFOLIO_MARGIN":
+        reason = {"reasonCode": "3400045", "reasonMsg": "The paper exchange has no portfolio margin"}
         raise ApiError(3400045, "Set margin mode failed", result={"reasons": [reason]})
+    exchange.positions.set_margin_mode(account, now_ms, isolated=mode == "ISOLATED_MARGIN")
     return {"reasons": []}
 
 

@@ -46,6 +46,8 @@ TRADE_FIGURES = (
 def withdrawable(exchange: Exchange, account: Account) -> Decimal:
     """USDT that could leave the account: of the available balance what is no unrealised profit."""
     figures = exchange.totals(account)
+    if account.isolated:  # what a leg gains or loses belongs to the leg
+        return max(ZERO, figures.available)
     return max(ZERO, min(figures.available, figures.wallet + min(figures.unrealised, ZERO)))
 
 
@@ -101,7 +103,7 @@ def symbol_info(exchange: Exchange, account: Account, params: Params, now_ms: in
     rows = [
         {
             "symbol": symbol,
-            "leverage": plain(state.valuation.leverage(account, symbol)),
+            "leverage": plain(state.valuation.leverage(account, symbol, leg.direction)),
             "side": "Sell",
             "positionIdx": leg.position_idx,
         }

@@ -10,9 +10,10 @@ from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.params import stop_params
 from gridbot.paper.params.paging import below, page_by_name, page_by_number
-from gridbot.paper.params.validate import choice, decimal_field, integer, limit_field, text, window
+from gridbot.paper.params.validate import choice, decimal_field, integer, limit_field, signed_field, text, window
 from gridbot.paper.rows.account_rows import position_row
 from gridbot.paper.rows.order_rows import closed_pnl_row
 
@@ -32,6 +33,13 @@ __all__ = [
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
+MARGIN_PLACES = 4
+MARGIN_FIELDS = (
+    *("symbol", "positionIdx", "riskId", "riskLimitValue", "size", "avgPrice", "liqPrice", "bustPrice", "markPrice"),
+    *("positionValue", "leverage", "autoAddMargin", "positionStatus", "positionIM", "positionMM", "takeProfit"),
+    *("stopLoss", "trailingStop", "unrealisedPnl", "cumRealisedPnl", "createdTime", "updatedTime"),
+)
+"""What `add-margin` answers of a position (docs/bybit.md 2.6)."""
 
 
 def positions(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -60,9 +68,7 @@ def set_leverage(exchange: Exchange, account: Account, params: Params, now_ms: i
     buy, sell = decimal_field(params, "buyLeverage"), decimal_field(params, "sellLeverage")
     if buy is None or sell is None:
         raise ApiError(10001, "params error: buyLeverage and sellLeverage are required")
-    if buy != sell:
-        raise ApiError(10001, "buy leverage must equal sell leverage under the cross margin mode")
-    exchange.positions.set_leverage(account, symbol, buy, now_ms)
+    exchange.positions.set_leverage(account, symbol, buy, sell, now_ms)
     return {}
 
 
@@ -87,13 +93,18 @@ def switch_mode(exchange: Exchange, account: Account, params: Params, now_ms: in
 
 def trading_stop(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Stops of a position: of all of it (set, moved, removed by 0) or of parts of it (added)."""
-    market = require_market(exchange, params)
-    idx = integer(params, "positionIdx", 0)
-    legs = {leg.position_idx: leg for leg in exchange.state.legs(account, market.listing.symbol)}
-    if idx not in legs:
-        raise ApiError(10001, "position idx not match position mode")
-    exchange.set_stops(account, legs[idx], stop_params.trading_stop(params, market.listing), now_ms)
+    market, leg = _leg(exchange, account, params)
+    exchange.set_stops(account, leg, stop_params.trading_stop(params, market.listing), now_ms)
     return {}
+
+
+def _leg(exchange: Exchange, account: Account, params: Params) -> tuple[SymbolMarket, Leg]:
+    """The leg that `positionIdx` names in the account's position mode, and its market."""
+    market, idx = require_market(exchange, params), integer(params, "positionIdx", 0)
+    for leg in exchange.state.legs(account, market.listing.symbol):
+        if leg.position_idx == idx:
+            return market, leg
+    raise ApiError(10001, "position idx not match position mode")
 
 
 def closed_pnl(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -114,18 +125,22 @@ def closed_pnl(exchange: Exchange, account: Account, params: Params, now_ms: int
 
 
 def set_auto_add_margin(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Refused: it is for isolated positions, and here all are cross."""
-    require_market(exchange, params)
-    if integer(params, "autoAddMargin", -1) not in (0, 1):
+    """For isolated positions only."""
+    _, leg = _leg(exchange, account, params)
+    on = integer(params, "autoAddMargin", -1)
+    if on not in (0, 1):
         raise ApiError(10001, "params error: autoAddMargin invalid, expected 0 or 1")
-    raise ApiError(110015, "The position is in cross margin")
+    exchange.positions.set_auto_add(account, leg, now_ms, on=bool(on))
+    return {}
 
 
 def add_margin(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Refused: it is for isolated positions, and here all are cross."""
-    require_market(exchange, params)
-    text(params, "margin", required=True)
-    raise ApiError(110015, "The position is in cross margin")
+    """Add to the margin of an isolated position, or take back of what was added (`-10`); answers the position."""
+    _, leg = _leg(exchange, account, params)
+    amount = signed_field(params, "margin", MARGIN_PLACES)
+    exchange.positions.add_margin(account, leg, amount, now_ms)
+    row = position_row(account, leg, exchange.state.valuation, exchange.totals(account))
+    return {"category": "linear"} | {name: row[name] for name in MARGIN_FIELDS}
 
 
 def confirm_pending_mmr(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -143,7 +158,7 @@ def confirm_pending_mmr(exchange: Exchange, account: Account, params: Params, no
 
 
 def switch_isolated(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Refused: a unified account has one margin mode for all positions (docs/bybit.md 2.5)."""
+    """Refused: a unified account has one margin mode for all positions, set-margin-mode (docs/bybit.md 2.5)."""
     raise ApiError(100028, "unified account is forbidden")
 
 
@@ -155,16 +170,6 @@ def set_tpsl_mode(exchange: Exchange, account: Account, params: Params, now_ms: 
 
 def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """No effect: the tier follows the position (docs/bybit.md 2.3). Answers the tier in force."""
-    market = require_market(exchange, params)
-    leg = next(
-        (
-            leg
-            for leg in exchange.state.legs(account, market.listing.symbol)
-            if leg.position_idx == integer(params, "positionIdx", 0)
-        ),
-        None,
-    )
-    if leg is None:
-        raise ApiError(10001, "position idx not match position mode")
+    _, leg = _leg(exchange, account, params)
     row = position_row(account, leg, exchange.state.valuation, exchange.totals(account))
     return {"category": "linear", "riskId": row["riskId"], "riskLimitValue": row["riskLimitValue"]}

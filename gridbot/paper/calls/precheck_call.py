@@ -21,17 +21,19 @@ def pre_check(exchange: Exchange, account: Account, params: Mapping[str, Any], n
     request = new_order(with_bbo_price(params, market), market.listing)
     if request.trigger is not None:
         raise ApiError(10001, "params error: conditional orders cannot be checked")
+    if account.isolated:
+        raise ApiError(10001, "params error: orders cannot be checked in isolated margin")
     before = exchange.totals(account)
     ids = {"future_order_id": "", "future_order_link_id": request.order_link_id}
     try:
-        order, initial, maintenance = exchange.check(account, request, now_ms)
+        order, margin = exchange.check(account, request, now_ms)
     except ApiError as error:
         raise ApiError(error.code, error.message, extra=ids) from error
     after = {
-        "postImrE4": _e4(before.initial + initial, before.equity),
-        "postMmrE4": _e4(before.maintenance + maintenance, before.equity),
+        "postImrE4": _e4(before.initial + margin.initial, before.equity),
+        "postMmrE4": _e4(before.maintenance + margin.maintenance, before.equity),
     }
-    if initial > max(Decimal(0), before.available):
+    if margin.initial > max(Decimal(0), before.available):
         extra = {"post_imr_e4": after["postImrE4"], "post_mmr_e4": after["postMmrE4"]}
         raise insufficient_balance(before.available, ids | extra)
     return {

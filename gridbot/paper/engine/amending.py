@@ -81,7 +81,7 @@ class Amending:
         old_qty, old_price, valuation = order.qty, order.price, self._state.valuation
         order.qty, order.price = qty, price
         margin = valuation.order_margin(account, order)
-        more = margin - order.reserved
+        more = margin.initial - order.reserved
         if more > 0 and more > (available := valuation.totals(account).available):
             order.qty, order.price = old_qty, old_price
             raise insufficient_balance(available)

@@ -26,8 +26,8 @@ class Cancelling:
         self._stop_orders.end_sibling(account, order, kind, now_ms)
         self._outbox.flush()
 
-    def cancel_all(self, account: Account, cancel_type: str, now_ms: int) -> None:
-        """End all orders of an account for a reason of the exchange's own."""
-        for order in list(account.open.values()):
+    def cancel_all(self, account: Account, cancel_type: str, now_ms: int, *, symbol: str = "") -> None:
+        """End all orders of an account, or those of a symbol, for a reason of the exchange's own."""
+        for order in account.resting_on(symbol) if symbol else list(account.open.values()):
             self._settlement.end(account, order, now_ms, cancel_type=cancel_type)
         self._outbox.flush()

@@ -14,8 +14,10 @@ orders outside them, `settlement` money and positions, `outbox` the pushes):
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
+from gridbot.core.margin import LegMargin
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Amendment, NewOrder, Order
@@ -65,7 +67,7 @@ class Exchange:
         self.config, self.markets, self.started_ms = config, state.markets, now_ms
         self.accounts, self.by_key = state.accounts, state.by_key
         self.announced = Announced()
-        outbox = self.outbox = Outbox(state.valuation)
+        outbox = self.outbox = Outbox(state.valuation, config.fault_seed)
         resting = self.resting = RestingOrders(state.markets, config.matching)
         waiting = self._waiting = WaitingOrders()
         settlement = self._settlement = Settlement(state, resting, waiting, outbox)
@@ -91,8 +93,8 @@ class Exchange:
         """Accept an order, let it take liquidity if it may, and rest what is left; the first one if it is split."""
         return self._placing.place(account, request, now_ms)
 
-    def check(self, account: Account, request: NewOrder, now_ms: int) -> tuple[Order, Decimal, Decimal]:
-        """The order that a request would become, the initial and maintenance margin it would add. Places nothing."""
+    def check(self, account: Account, request: NewOrder, now_ms: int) -> tuple[Order, LegMargin]:
+        """The order that a request would become, and the margin it would add. Places nothing."""
         return self._placing.check(account, request, now_ms)
 
     def amend(self, account: Account, order: Order, change: Amendment, now_ms: int) -> None:
@@ -150,7 +152,7 @@ class Exchange:
     def restore(self, account: Account, order: Order) -> None:
         """Take an open order of an earlier run back: to wait, or into the book at the end of its queue."""
         reserved, order.reserved = order.reserved, ZERO
-        account.reserve(order, reserved)
+        account.reserve(order, replace(self.state.valuation.order_margin(account, order), initial=reserved))
         account.add_open(order)
         if order.is_waiting:
             self._waiting.add(account, order)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from gridbot.core.margin import fee_to_close, tier_for
-from gridbot.core.risk_rules import LegState
+from gridbot.core.margin import LegMargin
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
 from gridbot.paper.api_error import insufficient_balance
@@ -65,20 +62,14 @@ class Placing:
         self._outbox.flush()
         return placed
 
-    def check(self, account: Account, request: NewOrder, now_ms: int) -> tuple[Order, Decimal, Decimal]:
-        """The order that a request would become, the initial and maintenance margin it would add. Places nothing."""
+    def check(self, account: Account, request: NewOrder, now_ms: int) -> tuple[Order, LegMargin]:
+        """The order that a request would become, and the margin it would add. Places nothing."""
         self._check(account, request, now_ms)
         self._admission.check_capacity(account, request.symbol)
         request, closing = self._admission.fit_to_position(account, request)
         request = self._admission.fit_to_band(account, request)
-        order, valuation = self._state.new_order(request, now_ms, closing=closing), self._state.valuation
-        initial = valuation.order_margin(account, order)
-        if not initial:
-            return order, initial, initial
-        leg = LegState(order.qty, order.price, leverage=valuation.leverage(account, request.symbol))
-        tier = tier_for(self._state.markets[request.symbol].instrument.tiers, leg.value)
-        fee = fee_to_close(order.direction, leg, valuation.taker_fee)
-        return order, initial, leg.value * (tier.mm_rate + valuation.taker_fee) + fee  # docs/bybit_streams.md 6.2
+        order = self._state.new_order(request, now_ms, closing=closing)
+        return order, self._state.valuation.order_margin(account, order)
 
     def _check(self, account: Account, request: NewOrder, now_ms: int) -> None:
         self._listing.check(account, request, now_ms)
@@ -91,9 +82,9 @@ class Placing:
         order = self._state.new_order(request, now_ms, closing=closing)
         valuation = self._state.valuation
         margin = valuation.order_margin(account, order)
-        if margin > 0:
+        if margin.initial > 0:
             available = valuation.totals(account).available
-            if margin > available:
+            if margin.initial > available:
                 raise insufficient_balance(available)
             account.reserve(order, margin)
         account.add_open(order)

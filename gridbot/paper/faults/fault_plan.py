@@ -15,6 +15,8 @@ from gridbot.paper.faults.fault_config import FRAME_FAULTS, REQUEST_FAULTS, Faul
 __all__ = ["FaultPlan", "OutFrame"]
 
 KEEP_FRAMES = 50
+RULES_KEPT = 1_000
+"""The newest ones; a test that adds more has forgotten to clear."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class FaultPlan:
     def add(self, fault: FaultConfig, now_s: float) -> None:
         """Add a rule; its times count from now."""
         self._added += 1
+        del self._rules[: -RULES_KEPT + 1]
         self._rules.append(_Rule(fault, now_s, random.Random(f"{self._seed}:{self._added}")))
 
     def clear(self) -> None:

@@ -57,7 +57,8 @@ class Settlement:
         execution = replace(self._execution(account, order, leg, change, deal, fee), fee_coin=coin, tax=tax)
         account.add_execution(execution)
         if change.closed:
-            account.book_closed_pnl(order, change, execution, state.valuation.leverage(account, order.symbol))
+            leverage = state.valuation.leverage(account, order.symbol, leg.direction)
+            account.book_closed_pnl(order, change, execution, leverage)
         if order.is_open:
             account.reserve(order, state.valuation.order_margin(account, order))
         else:
@@ -115,6 +116,9 @@ class Settlement:
         payment = rounded(leg.size * market.mark * rate * sign)
         account.pay(funding=-payment)
         leg.pay_funding(payment, now_ms, market.next_seq())
+        if account.isolated and payment > 0:  # what the available balance lacks comes out of the leg's margin
+            lacking = -self._state.valuation.totals(account).available
+            leg.extra -= max(ZERO, min(payment, lacking))
         execution = Execution(
             number=number,
             exec_id=self._state.ids.text(number),
@@ -128,7 +132,7 @@ class Settlement:
             is_maker=False,
             time_ms=now_ms,
             seq=leg.seq,
-            mark_price=market.mark,
+            mark_price=market.mark_before,  # the row's is not the one that it was settled at
             order_id=self._state.ids.text(number),
             position_size=leg.signed_size,
             wallet=account.wallet,

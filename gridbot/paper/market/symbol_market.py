@@ -39,8 +39,9 @@ class PublicTrade:
 class SymbolMarket:
     """Market state of one symbol. Prices are given in ticks where they decide, as Decimal where they are shown.
 
-    `depth` is the modelled book, `day` the figures of 24 hours. Candles are minutes: `candles` of the traded price,
-    `mark_candles`, `index_candles`, and `premium_candles` of what the last price is above the index, as a fraction.
+    `depth` is the modelled book, `day` the figures of 24 hours; `mark_before` is the mark of one step ago. Candles are
+    minutes: `candles` of the traded price, `mark_candles`, `index_candles`, and `premium_candles` of what the last
+    price is above the index, as a fraction.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class SymbolMarket:
         self.instrument = listing.instrument
         self.last_ticks = ticks = self.instrument.ticks(price)
         self.depth = MarketDepth(self.instrument, level_notional, ticks)
-        self.last = self.mark = self.index = self.first = self.instrument.price(ticks)
+        self.last = self.mark = self.mark_before = self.index = self.first = self.instrument.price(ticks)
         self.day = DayFigures(self.last)
         self.tick = "ZeroPlusTick"
         self.pinned_mark: Decimal | None = None
@@ -116,7 +117,7 @@ class SymbolMarket:
         ticks = self.instrument.ticks(price)
         self.last_ticks = ticks
         self.depth.reopen(ticks)
-        self.last = self.mark = self.index = self.first = self.instrument.price(ticks)
+        self.last = self.mark = self.mark_before = self.index = self.first = self.instrument.price(ticks)
         self.day.reopen(self.last)
         self._average, self._averaged_ms = float(self.last), now_ms
         for series in (self._traded, self._marks, self._indexes, self._premiums):
@@ -174,6 +175,7 @@ class SymbolMarket:
     def _revalue(self, now_ms: int) -> None:
         """The index is an exponential average of the last price, the mark is `index * (1 + rate * time to funding /
         interval)`: it adds the part of the funding rate that is still to come. What is pinned stays where it is."""
+        self.mark_before = self.mark
         if not self._halflife_ms:
             self.mark = self.last if self.pinned_mark is None else self.pinned_mark
             self.index = self.last if self.pinned_index is None else self.pinned_index

@@ -17,6 +17,7 @@ __all__ = [
     "limit_field",
     "order_price",
     "order_qty",
+    "signed_field",
     "text",
     "trigger_by",
     "window",
@@ -73,6 +74,17 @@ def decimal_field(params: Mapping[str, Any], name: str) -> Decimal | None:
         raise ApiError(10001, f"params error: {name} invalid") from None
     if not number.is_finite() or number < 0:
         raise ApiError(10001, f"params error: {name} invalid")
+    return number
+
+
+def signed_field(params: Mapping[str, Any], name: str, places: int) -> Decimal:
+    """A number that may be below zero, with at most so many decimals; required."""
+    try:
+        number = Decimal(text(params, name, required=True))
+    except InvalidOperation:
+        raise ApiError(10001, f"params error: {name} invalid") from None
+    if not number.is_finite() or number != round(number, places):
+        raise ApiError(10001, f"params error: {name} invalid, expected at most {places} decimals")
     return number
 
 

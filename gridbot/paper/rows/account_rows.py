@@ -9,25 +9,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from gridbot.core.margin import tier_for
+from gridbot.core.margin import LEAST_RESERVE_FEE, tier_for
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.valuation import Totals, Valuation
-from gridbot.paper.rows.row_numbers import plain
+from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.rows.row_numbers import cut, plain
 
 __all__ = ["position_row", "wallet_row"]
 
 ZERO = Decimal(0)
-LEAST_FEE = Decimal("0.00055")
-"""The break-even price reckons with this fee even for accounts that pay less (docs/bybit_streams.md 6.1)."""
-
-
 NOT_USED: dict[str, Any] = {
     "tradeMode": 0,
-    "autoAddMargin": 0,
-    "positionBalance": "0",
-    "bustPrice": "",
     "tpslMode": "Full",
     "mmrSysUpdatedTime": "",
     "leverageSysUpdatedTime": "",
@@ -37,12 +31,12 @@ NOT_USED: dict[str, Any] = {
 """Fields of a position that are the same in every row."""
 
 
-def _liquidation_price(account: Account, leg: Leg, valuation: Valuation, equity: Decimal) -> str:
-    """Empty when it lies outside the prices that the instrument can have."""
-    price, instrument = valuation.liquidation_price(account, leg, equity), valuation.markets[leg.symbol].instrument
+def _price(price: Decimal | None, market: SymbolMarket) -> str:
+    """Empty when it lies outside the prices that the instrument can have; not rounded to its tick."""
+    instrument = market.instrument
     if price is None or not instrument.min_price < price < instrument.max_price:
         return ""
-    return format(instrument.price(instrument.ticks(price)), "f")
+    return plain(price)
 
 
 def position_row(
@@ -71,10 +65,13 @@ def position_row(
         "positionStatus": leg.status,
         "isReduceOnly": leg.reduce_only,
         "adlRankIndicator": 2 if held else 0,
-        "leverage": plain(valuation.leverage(account, leg.symbol)),
+        "leverage": plain(valuation.leverage(account, leg.symbol, leg.direction)),
+        "autoAddMargin": int(leg.auto_add),
+        "positionBalance": initial if held and account.isolated else "0",
         "breakEvenPrice": _break_even(leg, valuation.taker_fee) if held else no_price,
         "markPrice": format(market.mark, "f"),
-        "liqPrice": _liquidation_price(account, leg, valuation, figures.equity) if held else no_price,
+        "liqPrice": _price(valuation.liquidation_price(account, leg, figures), market) if held else no_price,
+        "bustPrice": _price(valuation.bankruptcy_price(account, leg), market) if held else "",
         "positionMM": maintenance,
         "positionMMByMp": maintenance,
         "positionIM": initial,
@@ -85,7 +82,7 @@ def position_row(
         "unrealisedPnl": plain(leg.unrealised(market.mark)) if held else no_price,
         "curRealisedPnl": plain(leg.current_realised),
         "cumRealisedPnl": plain(leg.total_realised),
-        "seq": leg.seq,
+        "seq": account.seq_of(leg),
         "openTime": leg.opened_ms,
         "createdTime": str(leg.created_ms),
         "updatedTime": str(leg.updated_ms),
@@ -96,14 +93,22 @@ def position_row(
 
 
 def _break_even(leg: Leg, taker_fee: Decimal) -> str:
-    """Price at which closing the holding brings back what it cost, fees included."""
+    """Price at which closing the holding brings back what it cost, fees included (docs/bybit_streams.md 6.1)."""
     sign = 1 if leg.direction is Direction.LONG else -1
     spent = leg.cost * sign - leg.current_realised
-    return plain(spent / (leg.size * sign - leg.size * max(taker_fee, LEAST_FEE)))
+    return plain(spent / (leg.size * sign - leg.size * max(taker_fee, LEAST_RESERVE_FEE)))
 
 
 def _rate(part: Decimal, whole: Decimal) -> str:
-    return plain((part / whole).quantize(Decimal("0.0001"))) if whole > 0 else ""
+    return cut(part / whole, 4) if whole > 0 else ""
+
+
+ACCOUNT_WIDE = (
+    "accountIMRate accountIMRateByMp accountMMRate accountMMRateByMp totalMarginBalance totalAvailableBalance "
+    "totalInitialMargin totalInitialMarginByMp totalMaintenanceMargin totalMaintenanceMarginByMp accountLTV"
+)
+IN_ISOLATED = dict.fromkeys(ACCOUNT_WIDE.split(), "")
+"""Figures of a whole account do not exist in isolated margin (docs/bybit.md 2.5)."""
 
 
 def wallet_row(account: Account, figures: Totals) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def wallet_row(account: Account, figures: Totals) -> dict[str, Any]:
     initial, maintenance = plain(figures.initial), plain(figures.maintenance)
     initial_rate = _rate(figures.initial, figures.equity)
     maintenance_rate = _rate(figures.maintenance, figures.equity)
-    return {
+    row = {
         "accountType": "UNIFIED",
         "accountIMRate": initial_rate,
         "accountIMRateByMp": initial_rate,
@@ -141,7 +146,7 @@ def wallet_row(account: Account, figures: Totals) -> dict[str, Any]:
                 "accruedInterest": "0",
                 "totalOrderIM": plain(figures.order_initial),
                 "totalPositionIM": plain(figures.position_initial),
-                "totalPositionMM": maintenance,
+                "totalPositionMM": plain(figures.position_maintenance),
                 "unrealisedPnl": unrealised,
                 "cumRealisedPnl": plain(account.realised - account.fees + account.funding),
                 "bonus": "0",
@@ -155,3 +160,4 @@ def wallet_row(account: Account, figures: Totals) -> dict[str, Any]:
             }
         ],
     }
+    return row | IN_ISOLATED if figures.isolated else row

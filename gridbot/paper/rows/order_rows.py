@@ -18,7 +18,7 @@ from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, TpslMode
 from gridbot.paper.market.instruments import Listing
-from gridbot.paper.rows.row_numbers import plain
+from gridbot.paper.rows.row_numbers import cut, plain
 
 __all__ = ["OrderView", "closed_pnl_row", "execution_row", "fast_execution_row", "order_row"]
 
@@ -155,7 +155,7 @@ def execution_row(execution: Execution, listing: Listing, *, stream: bool = Fals
         "execTime": str(execution.time_ms),
         "feeCurrency": "" if execution.exec_type == "Funding" else execution.fee_coin,
         "isMaker": execution.is_maker,
-        "feeRate": plain(execution.fee_rate),
+        "feeRate": cut(execution.fee_rate, 8),
         "tradeIv": "",
         "markIv": "",
         "markPrice": format(execution.mark_price, "f"),

@@ -1,5 +1,8 @@
 """Changes of a step as rows for the private streams. Pure.
 
+Whether a fill's execution or its order comes first is drawn from a seed: on Bybit there is no fixed order. The rows of
+both legs come together in hedge mode, whichever has changed.
+
 A step notes each change when it happens (orders change again later, so their rows are made at once) and ends with
 `flush`. Positions and wallet are valued there, once, however often the step touched them. Only topics that somebody
 listens to are made.
@@ -8,6 +11,7 @@ listens to are made.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from gridbot.paper.accounts.account import Account
@@ -45,8 +49,9 @@ class _Changes:
 class Outbox:
     """Pushes in the order in which things happened, until they are taken."""
 
-    def __init__(self, valuation: Valuation) -> None:
+    def __init__(self, valuation: Valuation, seed: int = 1) -> None:
         self._valuation = valuation
+        self._draw = Random(seed)
         self._pushes: list[Push] = []
         self._changed: dict[str, _Changes] = {}
 
@@ -64,6 +69,7 @@ class Outbox:
         if "order" in account.listening:
             changes.orders.append(self._order_row(order))
         leg = account.leg(order.symbol, order.request.position_idx)
+        account.order_seqs[(leg.symbol, leg.position_idx)] = self._valuation.markets[order.symbol].next_seq()
         changes.legs[(leg.symbol, leg.position_idx)] = leg
 
     def executed(self, account: Account, execution: Execution, order: Order | None) -> None:
@@ -87,6 +93,7 @@ class Outbox:
         if "wallet" in account.listening:
             row = wallet_row(account, self._valuation.totals(account))
             row["coin"] = [{**row["coin"][0], "coin": coin, "walletBalance": "1", "equity": "1", "unrealisedPnl": "0"}]
+            row["coin"][0]["usdValue"] = str(account.charges.price)
             self._pushes.append(Push(account.name, "wallet", [row]))
 
     def flush(self) -> None:
@@ -95,16 +102,17 @@ class Outbox:
         for changes in changed.values():
             account = changes.account
             listening = account.listening
-            if changes.orders:
-                self._pushes.append(Push(account.name, "order", changes.orders))
-            if changes.executions:
-                self._pushes.append(Push(account.name, "execution", changes.executions))
+            topics = [("order", changes.orders), ("execution", changes.executions)]
+            if all(rows for _, rows in topics) and self._draw.random() < 0.5:
+                topics.reverse()
+            self._pushes += [Push(account.name, topic, rows) for topic, rows in topics if rows]
             if not listening & VALUED_TOPICS:
                 continue
             figures = self._valuation.totals(account)
             if "position" in listening and changes.legs:
                 rows = [
-                    position_row(account, leg, self._valuation, figures, stream=True) for leg in changes.legs.values()
+                    position_row(account, leg, self._valuation, figures, stream=True)
+                    for leg in _with_other_legs(account, changes.legs)
                 ]
                 self._pushes.append(Push(account.name, "position", rows))
             if "wallet" in listening:
@@ -118,3 +126,11 @@ class Outbox:
 
     def _order_row(self, order: Order) -> Row:
         return order_row(order, self._valuation.markets[order.symbol].listing, OrderView.STREAM)
+
+
+def _with_other_legs(account: Account, legs: dict[tuple[str, int], Leg]) -> list[Leg]:
+    """The legs that changed, in hedge mode with the other one of their pair, long before short."""
+    keys: dict[tuple[str, int], None] = {}
+    for symbol, idx in legs:
+        keys |= dict.fromkeys([(symbol, idx)] if idx == 0 else [(symbol, 1), (symbol, 2)])
+    return [account.leg(*key) for key in keys]

@@ -16,7 +16,7 @@ from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.bookings import Transfer
 from gridbot.paper.accounts.row_cells import ExecutionCells
-from gridbot.paper.rows.row_numbers import exact, exact_text, plain_text
+from gridbot.paper.rows.row_numbers import cut, exact, exact_text, plain_text
 
 __all__ = ["Entry", "entries", "kind_of", "row_in", "transaction_row"]
 
@@ -113,7 +113,7 @@ def _of_execution(account: Account, entry: ExecutionCells) -> dict[str, Any]:
         "funding": exact(-Decimal(entry.fee)) if funding else "",
         "fee": exact_text(entry.fee) if in_usdt and not funding else "0",
         "cashFlow": exact_text(entry.realised),
-        "feeRate": exact_text(entry.fee_rate),
+        "feeRate": cut(Decimal(entry.fee_rate), 8) if funding else exact_text(entry.fee_rate),
         "tradeId": entry.exec_id,
         "orderId": "" if funding else entry.order_id,
         "orderLinkId": entry.order_link_id,

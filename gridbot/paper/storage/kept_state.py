@@ -88,11 +88,15 @@ class KeptAccount:
             setattr(account, name, amount)
         account.reprice = bool(settings["reprice"])
         account.leverage = {symbol: Decimal(value) for symbol, value in settings["leverage"].items()}
+        account.sell_leverage = {symbol: Decimal(value) for symbol, value in settings.get("sell_leverage", {}).items()}
         account.hedge = dict(settings["hedge"])
+        account.isolated = bool(settings.get("isolated", False))
         account.dcp_window_s = settings["dcp_window_s"]
         account.cached_from = int(settings.get("cached_from", 0))
         account.opened_ms = int(settings.get("opened_ms", account.opened_ms))
+        account.mode_ms = int(settings.get("mode_ms", account.opened_ms))
         account.legs |= {key: leg for key, leg in self.legs.items() if leg.symbol in listed}
+        account.order_seqs = {key: listed[key[0]].seq for key in account.legs}  # not kept; later than all told before
         for order in self.open.values():
             if order.symbol in listed:
                 exchange.restore(account, order)

@@ -38,7 +38,10 @@ def _settings(account: Account) -> dict[str, Any]:
     return {
         "reprice": account.reprice,
         "leverage": {symbol: str(value) for symbol, value in account.leverage.items()},
+        "sell_leverage": {symbol: str(value) for symbol, value in account.sell_leverage.items()},
         "hedge": account.hedge,
+        "isolated": account.isolated,
+        "mode_ms": account.mode_ms,
         "dcp_window_s": account.dcp_window_s,
         "cached_from": account.cached_from,
         "opened_ms": account.opened_ms,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -9,14 +10,16 @@ import pytest
 
 from gridbot.core.events import OrderStatus
 from gridbot.core.instrument import RiskTier
-from gridbot.core.margin import tier_for
+from gridbot.core.margin import LegMargin, tier_for
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.charges import Charges
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.valuation import NO_MARGIN, Valuation
+from gridbot.paper.accounts.valuation import NO_MARGIN, Totals, Valuation
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.rows.account_rows import wallet_row
 
 D = Decimal
 TAKER = D("0.00055")
@@ -61,24 +64,44 @@ def test_a_single_long_as_in_the_worked_example() -> None:
 
 def test_what_an_opening_order_locks() -> None:
     valuation, account = valuation_at("2500"), account_with()
-    assert valuation.order_margin(account, order(Side.BUY, "0.10", "2500", idx=1)) == D("25.26125")
-    assert valuation.order_margin(account, order(Side.SELL, "0.10", "2500", idx=2)) == D("25.28875")
+    long = valuation.order_margin(account, order(Side.BUY, "0.10", "2500", idx=1))
+    assert long == LegMargin(D("25.26125"), D("1.25") + D("0.26125"))  # 0.5 % of 250, and both fees
+    assert valuation.order_margin(account, order(Side.SELL, "0.10", "2500", idx=2)).initial == D("25.28875")
+
+
+def test_what_is_reserved_for_fees_has_its_tax_and_never_a_lower_rate() -> None:
+    account, resting = account_with(), order(Side.BUY, "0.10", "2500", idx=1)
+    assert valuation_at("2500", D("0.0004")).order_margin(account, resting).initial == D("25.26125")
+    account.charges = Charges(D("0.18"))
+    assert valuation_at("2500").order_margin(account, resting).initial == 25 + D("0.26125") * D("1.18")
+
+
+def test_orders_add_to_the_maintenance_margin_of_the_account_not_of_the_positions() -> None:
+    valuation, account = valuation_at("2501.20"), account_with(long=("0.10", "2500"))
+    resting = order(Side.BUY, "0.10", "2500", idx=1)
+    account.reserve(resting, valuation.order_margin(account, resting))
+    figures = valuation.totals(account)
+    assert (figures.position_maintenance, figures.maintenance) == (D("1.37435"), D("1.37435") + D("1.51125"))
+    row = wallet_row(account, figures)
+    assert (row["totalMaintenanceMargin"], row["coin"][0]["totalPositionMM"]) == ("2.8856", "1.37435")
+    account.reserve(resting, NO_MARGIN)
+    assert valuation.totals(account).maintenance == D("1.37435")
 
 
 def test_orders_that_close_or_wait_lock_nothing() -> None:
     valuation, account = valuation_at("2500"), account_with(long=("1", "2500"))
     closing = order(Side.SELL, "0.10", "2500", idx=1, closing=True)
-    assert valuation.order_margin(account, closing) == 0
+    assert valuation.order_margin(account, closing) == NO_MARGIN
     waiting = order(Side.BUY, "0.10", "2500", idx=1)
     waiting.status = OrderStatus.UNTRIGGERED
-    assert valuation.order_margin(account, waiting) == 0
+    assert valuation.order_margin(account, waiting) == NO_MARGIN
 
 
 def test_in_one_way_mode_only_what_turns_the_position_around_locks_margin() -> None:
     valuation, account = valuation_at("2500"), account_with()
     leg = account.leg(SYMBOL, 0)
     leg.direction, leg.size, leg.cost = Direction.LONG, D("0.05"), D(125)
-    assert valuation.order_margin(account, order(Side.SELL, "0.15", "2500", idx=0)) == D("25.28875")
+    assert valuation.order_margin(account, order(Side.SELL, "0.15", "2500", idx=0)).initial == D("25.28875")
 
 
 def test_margins_of_a_pair_as_fitted() -> None:
@@ -120,12 +143,24 @@ def test_liquidation_prices_of_a_pair() -> None:
     account = account_with(long=("2", "100"), short=("1", "110"), symbol="LTCUSDT")
     valuation = valuation_at("100", symbol="LTCUSDT")
     long, short = legs(account, "LTCUSDT")
-    assert valuation.liquidation_price(account, long, D(50)) == D("53.10")
-    assert valuation.liquidation_price(account, short, D(50)) is None
+    figures = replace(valuation.totals(account), wallet=D(60), prices={})  # less 10 that the short has lost
+    assert figures.equity == 70
+    assert valuation.liquidation_price(account, long, figures) == D("33.10")
+    assert valuation.liquidation_price(account, short, figures) is None
     account = account_with(long=("1", "100"), short=("2", "110"), symbol="LTCUSDT")
     long, short = legs(account, "LTCUSDT")
-    assert valuation.liquidation_price(account, short, D(50)) == D("156.80")
-    assert valuation.liquidation_price(account, long, D(50)) is None
+    figures = replace(valuation.totals(account), wallet=D(30))
+    assert figures.equity == 50
+    assert valuation.liquidation_price(account, short, figures) == D("156.80")
+    assert valuation.liquidation_price(account, long, figures) is None
+
+
+def test_rates_are_cut_not_rounded() -> None:
+    """SOLUSDT, 2025-10-02: 4.6908371 of 11.48691986 is 0.408363, shown as 0.4083; 0.26041992 is 0.022671: 0.0226."""
+    figures = Totals(D("11.48511863"), D("0.00180123"), D("4.6908371"), D("0.26041992"), D(0), D(0), {})
+    row = wallet_row(account_with(), figures)
+    assert (row["accountIMRate"], row["accountMMRate"]) == ("0.4083", "0.0226")
+    assert row["totalAvailableBalance"] == "6.79608276"  # captured: 6.79608275, each part was rounded by itself
 
 
 def test_tiers_are_chosen_by_value_and_continuous() -> None:

@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 from pybit.exceptions import InvalidRequestError
 
-from tests.paper.support import BOB, Venue, limit_order, manual_config, venue_of
+from gridbot.paper.calls import account_reports
+from gridbot.paper.rows.row_numbers import plain
+from tests.paper.support import BOB, Inbox, Venue, limit_order, manual_config, venue_of
 
 D = Decimal
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
+ADD_MARGIN = """
+category symbol positionIdx riskId riskLimitValue size avgPrice liqPrice bustPrice markPrice positionValue leverage
+autoAddMargin positionStatus positionIM positionMM takeProfit stopLoss trailingStop unrealisedPnl cumRealisedPnl
+createdTime updatedTime
+"""
 MARKET_BUY = {**LINEAR, "side": "Buy", "orderType": "Market", "positionIdx": 1}
 
 
@@ -110,15 +117,50 @@ def test_a_pre_check_tells_the_rates_and_places_nothing(venue: Venue) -> None:
     assert refusal(http.pre_check_order, **{**order, "side": "Sell", "orderLinkId": ""}) == 110017
 
 
-def test_margin_is_cross(venue: Venue) -> None:
+def test_margin_is_cross_until_it_is_switched(venue: Venue) -> None:
     http = venue.http()
     assert http.set_margin_mode(setMarginMode="REGULAR_MARGIN")["result"] == {"reasons": []}
-    assert refusal(http.set_margin_mode, setMarginMode="ISOLATED_MARGIN") == 3400045
+    assert refusal(http.set_margin_mode, setMarginMode="PORTFOLIO_MARGIN") == 3400045
     assert refusal(http.set_margin_mode, setMarginMode="NONE") == 10001
-    assert refusal(http.set_auto_add_margin, **LINEAR, autoAddMargin=1, positionIdx=1) == 110015
+    assert refusal(http.set_auto_add_margin, **LINEAR, autoAddMargin=1, positionIdx=1) == 110076
     assert refusal(http.add_or_reduce_margin, **LINEAR, margin="10", positionIdx=1) == 110015
     assert refusal(http.confirm_new_risk_limit, **LINEAR) == 110082
     assert http.get_account_instruments_info(category="linear")["result"]["list"][0]["symbol"] == "BTCUSDT"
+
+
+def test_isolated_margin(venue: Venue, private: Inbox) -> None:
+    http = venue.http()
+    opened = http.get_account_info()["result"]["updatedTime"]
+    assert http.set_margin_mode(setMarginMode="ISOLATED_MARGIN")["result"] == {"reasons": []}
+    info = http.get_account_info()["result"]
+    assert (info["marginMode"], info["updatedTime"] >= opened) == ("ISOLATED_MARGIN", True)
+    http.set_leverage(**LINEAR, buyLeverage="20", sellLeverage="5")
+    state = venue.server.exchange
+    sides = account_reports.symbol_info(state, state.accounts["alice"], LINEAR, 0)["list"]
+    assert {row["positionIdx"]: row["leverage"] for row in sides} == {1: "20", 2: "5"}
+    http.place_order(**LINEAR, side="Buy", orderType="Market", qty="0.100", positionIdx=1)
+    before = http.get_positions(**LINEAR)["result"]["list"][0]
+    answer = http.add_or_reduce_margin(**LINEAR, margin="25.5", positionIdx=1)["result"]
+    assert set(answer) == set(ADD_MARGIN.split())
+    assert D(answer["positionIM"]) - D(before["positionIM"]) == D("25.5")
+    assert D(answer["bustPrice"]) < D(answer["liqPrice"]) < D(before["liqPrice"])
+    pushed = private.wait(lambda row: row["positionIM"] == answer["positionIM"], "position")
+    assert (pushed["leverage"], pushed["positionBalance"], pushed["tradeMode"]) == ("20", answer["positionIM"], 0)
+    coin = http.get_wallet_balance(accountType="UNIFIED")["result"]["list"][0]["coin"][0]
+    assert coin["totalPositionIM"] == answer["positionIM"]
+    free = D(coin["walletBalance"]) - D(coin["totalPositionIM"])
+    assert plain(account_reports.withdrawable(state, state.accounts["alice"])) == plain(free)
+    assert refusal(http.add_or_reduce_margin, **LINEAR, margin=str(round(free) + 1), positionIdx=1) == 110014
+    for wrong in ("", "x", "NaN", "1.00001"):
+        assert refusal(http.add_or_reduce_margin, **LINEAR, margin=wrong, positionIdx=1) == 10001
+    assert refusal(http.add_or_reduce_margin, **LINEAR, margin="1", positionIdx=0) == 10001
+    assert http.set_auto_add_margin(**LINEAR, autoAddMargin=1, positionIdx=1)["result"] == {}
+    assert refusal(http.set_auto_add_margin, **LINEAR, autoAddMargin=2, positionIdx=1) == 10001
+    assert http.get_positions(**LINEAR)["result"]["list"][0]["autoAddMargin"] == 1
+    assert refusal(http.pre_check_order, **limit_order("BTCUSDT", "Buy", "0.100", "59000.00", 1)) == 10001
+    http.set_margin_mode(setMarginMode="REGULAR_MARGIN")
+    row = http.get_positions(**LINEAR)["result"]["list"][0]
+    assert (row["leverage"], row["positionBalance"], row["bustPrice"]) == ("5", "0", "")
 
 
 def test_older_calls_are_answered_as_a_unified_account_answers_them(venue: Venue) -> None:

@@ -14,6 +14,8 @@ from gridbot.paper.engine.liquidation import TAKE_OVER
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.account_rows import position_row
+from gridbot.paper.rows.order_rows import execution_row
+from gridbot.paper.rows.transaction_rows import entries, kind_of, transaction_row
 from gridbot.paper.settings import PaperConfig, PositionMode
 from tests.paper.support import BOB, Inbox, Venue, eventually, limit_order, manual_config, venue_of
 
@@ -57,6 +59,40 @@ def test_longs_pay_and_shorts_receive_funding_at_its_time() -> None:
     assert (long.side, long.qty, long.fee > 0) == (Side.BUY, D("0.020"), True)
     assert (short.side, short.qty, short.fee < 0) == (Side.SELL, D("0.005"), True)
     assert balanced(exchange)
+
+
+def test_a_funding_s_row_has_the_price_it_was_settled_at_and_a_rate_that_is_cut() -> None:
+    exchange = new_exchange()
+    account, market = exchange.accounts["a"], exchange.markets["LTCUSDT"]
+    take(exchange, "LTCUSDT", Side.BUY, 1, "1.0")
+    exchange.trade("LTCUSDT", Side.SELL, 8400, D(0), 2)
+    exchange.settle_funding("LTCUSDT", D("0.000123456789"), 3)
+    funding = account.executions[-1]
+    row = execution_row(funding, market.listing)
+    assert (row["execPrice"], row["markPrice"], row["execValue"]) == ("84.00", "85.00", "84")
+    assert (row["feeRate"], row["execFee"]) == ("0.00012345", "0.01037037")
+    entry = next(each for each in entries(account) if kind_of(each) == "SETTLEMENT")
+    assert transaction_row(account, entry)["feeRate"] == "0.00012345"
+
+
+def test_a_ladder_that_opens_counts_when_a_liquidation_is_due() -> None:
+    """The margin of opening orders is maintenance margin, too: they go, and the leg is whole without them."""
+    exchange = new_exchange()
+    account = exchange.accounts["a"]
+    take(exchange, "LTCUSDT", Side.BUY, 1, "150")
+    for ticks in range(7000, 7100, 10):
+        exchange.place(account, NewOrder("LTCUSDT", Side.BUY, D(20), D(ticks) / 100, 1, "PostOnly"), 1)
+    figures = exchange.totals(account)
+    assert figures.order_maintenance > figures.position_maintenance
+    ticks = 8500
+    while account.open:
+        ticks -= 1
+        exchange.trade("LTCUSDT", Side.SELL, ticks, D(0), 2)
+        before = exchange.totals(account)
+        exchange.on_time(2)
+    assert before.position_maintenance < before.equity <= before.maintenance
+    assert account.legs[("LTCUSDT", 1)].size == 150
+    assert {order.cancel_type for order in account.closed.values() if not order.cum_qty} == {"CancelAllBeforeLiq"}
 
 
 def test_the_mark_follows_the_last_price_with_its_half_life() -> None:

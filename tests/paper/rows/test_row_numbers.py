@@ -35,3 +35,11 @@ def test_a_number_that_is_text_already_is_shown_as_the_number(value: Decimal) ->
     assert exact_text(str(value)) == exact(value)
     assert plain_text(str(value)) == format(value, "f")
     assert Decimal(exact(value)) == value
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12))
+def test_plain_is_the_number_to_eight_decimals(value: Decimal) -> None:
+    text = plain(value)
+    assert "E" not in text
+    assert abs(Decimal(text) - value) <= Decimal("0.000000005")
+    assert text == "0" or "." not in text or text[-1] not in "0."

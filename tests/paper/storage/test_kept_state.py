@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridbot.core.vocabulary import Side
 from gridbot.frames import split
 from gridbot.paper.api.dispatch import ROUTES, Api
 from gridbot.paper.api_error import ApiError
@@ -28,6 +29,7 @@ Path_ = list[tuple[Any, ...]]
 setting = st.one_of(
     st.tuples(st.just("leverage"), st.integers(1, 50)),
     st.tuples(st.just("mode"), st.booleans()),
+    st.tuples(st.just("isolated"), st.booleans(), st.integers(1, 50)),
     st.tuples(st.just("fund"), st.integers(-75, 75)),
 )
 paths = st.lists(
@@ -45,7 +47,14 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
     account = exchange.accounts["a"]
     match step:
         case ("leverage", leverage):
-            exchange.positions.set_leverage(account, "LTCUSDT", test_money.D(leverage), now_ms)
+            both = test_money.D(leverage)
+            exchange.positions.set_leverage(account, "LTCUSDT", both, both, now_ms)
+        case ("isolated", isolated, extra):
+            exchange.positions.set_margin_mode(account, now_ms, isolated=isolated)
+            exchange.positions.set_leverage(account, "LTCUSDT", test_money.D(9), test_money.D(11), now_ms)
+            for leg in list(account.legs.values()):
+                exchange.positions.set_auto_add(account, leg, now_ms, on=True)
+                exchange.positions.add_margin(account, leg, test_money.D(extra), now_ms)
         case ("mode", hedge):
             exchange.positions.switch_mode(account, "LTCUSDT", hedge=hedge)
         case ("enter" | "leave" | "stop" | "trail" | "move", *_):
@@ -110,6 +119,26 @@ def listings(exchange: Exchange, limit: int) -> dict[str, list[Any]]:
         for path in ("/v5/order/history", "/v5/execution/list"):
             found[f"{path} {row['orderId']}"] = api.call(ROUTES[path], path, account, asked, 40)[0]["list"]
     return found
+
+
+def test_isolated_margin_is_there_again(tmp_path: Path) -> None:
+    path: Path_ = [
+        ("place", Side.BUY, 1, 100, 8600, "IOC", "None", None, None),
+        ("place", Side.BUY, 1, 10, 8300, "GTC", "None", None, None),
+        ("isolated", True, 50),
+    ]
+    file, before = ExchangeFile(tmp_path / "state.json"), new_exchange(PositionMode.HEDGE)
+    states = run(file, before, path, PositionMode.HEDGE, fold_at=2)
+    exchange = opened(tmp_path / "state.json", PositionMode.HEDGE)
+    account = exchange.accounts["a"]
+    assert (account.isolated, account.mode_ms) == (True, 3)
+    assert (account.leverage, account.sell_leverage) == ({"LTCUSDT": 9}, {"LTCUSDT": 11})
+    leg = account.leg("LTCUSDT", 1)
+    assert (leg.size, leg.extra, leg.auto_add) == (10, 50, True)
+    assert account.order_margin > 0
+    assert account.order_maintenance > 0
+    assert dump_state(exchange) == states[max(states)]
+    assert exchange.totals(account).available == before.totals(before.accounts["a"]).available
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

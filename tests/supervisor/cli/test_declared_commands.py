@@ -60,7 +60,7 @@ class Client:
 def client(monkeypatch: pytest.MonkeyPatch) -> type[Client]:
     monkeypatch.setattr(Client, "asked", [], raising=False)
     monkeypatch.setattr(Client, "runs", True)
-    monkeypatch.setattr(worker_command, "ControlClient", Client)
+    monkeypatch.setattr(worker_command, "PatientClient", Client)
     monkeypatch.setattr(value_completion, "ControlClient", Client)
     return Client
 

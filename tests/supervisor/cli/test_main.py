@@ -108,7 +108,7 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr(error_report, "data_directory", lambda *args: tmp_path)
-    monkeypatch.setattr(status_command, "ControlClient", broken)
+    monkeypatch.setattr(status_command, "PatientClient", broken)
     monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "status"])
     with pytest.raises(SystemExit) as end:
         cli_module.main()

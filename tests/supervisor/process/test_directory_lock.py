@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,15 +29,32 @@ def test_the_file_has_the_name_that_every_version_locks(tmp_path: Path) -> None:
     assert holder(tmp_path) is None
 
 
-def test_a_disk_without_room_for_the_pid_refuses_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_a_disk_without_room_for_the_pid_keeps_nobody_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refused the start, though all that needs room waits for it."""
 
+    def fails(number: int) -> Callable[..., int]:
+        def pwrite(*_: object) -> int:
+            raise OSError(number, os.strerror(number))
+
+        return pwrite
+
+    lock = DirectoryLock(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(os, "pwrite", full)
-        with pytest.raises(
-            CommandError, match="No space left on device; choose another one with --data-dir"
-        ) as refused:
+        patched.setattr(os, "pwrite", fails(errno.ENOSPC))
+        lock.acquire()
+        assert lock.keep()
+        assert holder(tmp_path) == 0, "held by somebody"
+    assert lock.keep()
+    assert holder(tmp_path) == os.getpid()
+    size = (tmp_path / "supervisor.lock").stat().st_size
+    lock.release()
+    assert (tmp_path / "supervisor.lock").read_text().split() == []
+    assert (tmp_path / "supervisor.lock").stat().st_size == size, "room for the next"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", fails(errno.EIO))
+        with pytest.raises(CommandError, match="Input/output error; choose another one") as refused:
             DirectoryLock(tmp_path).acquire()
     assert refused.value.code is ExitCode.REFUSED
     assert holder(tmp_path) is None

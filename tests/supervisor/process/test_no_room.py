@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
+import itertools
 import os
 import shutil
 import signal
@@ -13,8 +16,12 @@ from typing import Any
 import pytest
 
 from supervisor.children.child import Child
+from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import ProcessState
-from supervisor.process.loop import FORCE_S
+from supervisor.cli.patient_client import PatientClient
+from supervisor.control.control_server import ControlServer
+from supervisor.exit_codes import ExitCode
+from supervisor.process.loop import FORCE_S, Supervisor
 from tests.supervisor.conftest import wait_for
 from tests.supervisor.process.test_own_faults import WORKERS, Bench
 
@@ -129,11 +136,17 @@ def test_control_socket_and_lock_file_are_made_again(rig):
     with rig.client() as connected:
         connected.ping()
         (rig.data_dir / "control.sock").unlink()
+        with PatientClient(rig.data_dir) as at_once:
+            assert at_once.ping()["state"] == "running", "it runs, and nobody says that it does not"
+        (rig.data_dir / "control.sock").unlink()
         (rig.data_dir / "supervisor.lock").unlink()
         wait_for(rig.status_or_none, "the socket to be there again")
         assert connected.ping()["state"] == "running", "who was connected stays so"
     told = wait_for(lambda: [a["text"] for a in rig.status()["alerts"] if "somebody removed" in a["text"]], "the alert")
-    assert told == ["somebody removed the lock file and the control socket; made again"]
+    assert told == [
+        "somebody removed the control socket; made again",
+        "somebody removed the lock file and the control socket; made again",
+    ]
     second = rig.launch(rig.writer())
     assert second.wait(20) == 7
     with rig.client() as client:
@@ -141,6 +154,34 @@ def test_control_socket_and_lock_file_are_made_again(rig):
         assert client.wait_closed(20)
     assert supervisor.wait(20) == 0
     assert not (rig.data_dir / "control.sock").exists()
+
+
+def test_a_start_without_room_for_the_socket_makes_it_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor ended."""
+    monkeypatch.setattr("supervisor.process.loop.REACHABLE_S", 0.01)
+    real, tries = ControlServer.open, itertools.count()
+
+    async def opened(server: ControlServer) -> None:
+        if next(tries) < 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        await real(server)
+
+    monkeypatch.setattr(ControlServer, "open", opened)
+
+    async def run() -> list[str]:
+        supervisor = Supervisor(Plan(tmp_path, ()))
+        task = asyncio.create_task(supervisor.run())
+        while not (tmp_path / "control.sock").exists():
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        texts = [alert["text"] for alert in supervisor.status()["alerts"]]
+        supervisor.stop()
+        assert await task is ExitCode.OK
+        return texts
+
+    assert [text.partition(" failed")[0] for text in asyncio.run(run())][:1] == ["making the control socket"]
 
 
 def test_a_private_socket_whose_directory_was_cleaned_away_is_made_again(rig):

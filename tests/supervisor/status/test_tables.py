@@ -162,3 +162,12 @@ def test_open_alerts_are_shown_with_their_count_and_of_one_account_when_asked(st
     alice = select(status, "alice")
     assert alice is not None
     assert alice["incidents"] == [halt]
+
+
+def test_what_an_account_has_and_was_charged_in_other_coins_is_one_line(status):
+    row = status["accounts"][0]
+    assert "other coins" not in text_of(status)
+    row["other_coins"] = {"MNT": {"balance": "12.5", "usd": "6.25"}, "BTC": {"balance": "0.1", "usd": None}}
+    row["strategies"] = [{**STRATEGY, "other_fees": {"MNT": "0.30"}}, {**STRATEGY, "other_fees": {"MNT": "0.2"}}]
+    line = f"{row['account']}: other coins: 12.5 MNT (6.25 USD), 0.1 BTC; fees in other coins: 0.5 MNT"
+    assert line in text_of(status)

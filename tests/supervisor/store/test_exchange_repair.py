@@ -9,9 +9,12 @@ from decimal import Decimal
 import pytest
 
 from gridbot.exchange.requests import Transaction
+from gridbot.records.open_orders import OpenOrders
 from supervisor.store import exchange_repair
 from supervisor.store.exchange_ledger import AccountCheck
-from supervisor.store.exchange_repair import repair_records
+from supervisor.store.exchange_repair import repair_orders, repair_records
+from supervisor.store.exchange_views import Recorded as StaleOrder
+from supervisor.store.exchange_views import ViewCheck
 from supervisor.store.transactions import Comparison, Recorded
 
 D = Decimal
@@ -91,3 +94,35 @@ def test_without_a_worker_the_reason_is_said_and_that_is_all() -> None:
     checks = [checked(1)]
     assert repair_records(checks, list, correct, said.append) is checks
     assert said == ["alice: not corrected: no supervisor runs"]
+
+
+STALE = StaleOrder("a-1", "o1", "BTCUSDT", D(50), D(2), D(0), "open", "btc", "long", "Buy", attempt=1)
+CLEAN = {"alice": ViewCheck(3, 1)}
+
+
+def test_orders_that_do_not_rest_are_given_to_their_worker_and_looked_at_until_they_have_ended() -> None:
+    given: list[tuple[str, dict[str, str]]] = []
+    looks = [{"alice": ViewCheck(4, 1, ("it does not rest",), stale=(STALE,))}, CLEAN]
+
+    def correct(account: str, args: dict[str, str]) -> str:
+        given.append((account, args))
+        return "1 orders that do not rest are asked for"
+
+    said: list[str] = []
+    assert repair_orders(looks[0], lambda: looks.pop(0), correct, said.append) is CLEAN
+    [(account, args)] = given
+    assert (account, args["as_of"], said) == ("alice", "0", ["alice: 1 orders that do not rest are asked for"])
+    held = OpenOrders()
+    assert held.missed(json.loads(args["orders"])) == 1
+    [record] = held
+    assert (record.order_link_id, record.strategy, record.price, record.state) == ("a-1", "btc", D(50), "open")
+
+
+def test_nothing_is_asked_when_everything_rests_and_a_worker_that_is_not_there_is_said() -> None:
+    def absent(account: str, args: dict[str, str]) -> str:
+        raise LookupError("no worker")
+
+    assert repair_orders(CLEAN, dict, absent, lambda text: None) is CLEAN
+    views, said = {"alice": ViewCheck(stale=(STALE,))}, list[str]()
+    assert repair_orders(views, dict, absent, said.append) is views
+    assert said == ["alice: not corrected: no worker"]

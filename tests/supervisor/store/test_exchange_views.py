@@ -33,6 +33,7 @@ def test_the_same_order_is_no_difference_whatever_its_digits() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
+        (replace(ROW, order_id="o2"), "recorded order_id o1, the exchange has o2"),
         (replace(ROW, price=D("50.1")), "recorded price 50, the exchange has 50.1"),
         (replace(ROW, qty=D("1.9")), "recorded qty 2, the exchange has 1.9"),
         (replace(ROW, cum_exec_qty=D("1")), "recorded cum_exec_qty 0.5, the exchange has 1"),

@@ -97,6 +97,26 @@ def test_a_journal_that_cannot_be_opened_stops_nobody(tmp_path, caplog):
     assert [(alert["child"], alert["text"]) for alert in alerts.newest] == [("writer", "look here")]
 
 
+def test_a_journal_that_could_not_be_opened_is_tried_again_and_told_meanwhile(tmp_path, monkeypatch):
+    """A start on a full disk kept no records for as long as it ran, and no alert said so."""
+    monkeypatch.setattr("supervisor.store.supervisor_journal.AGAIN_S", 0.0)
+    blocked = tmp_path / "state"
+    blocked.write_text("stands in for a full disk: the journal can be opened, run.json cannot be made")
+    journal = SupervisorJournal(tmp_path, "r")
+    alerts = alerts_of(journal)
+    journal.open({})
+    for _ in range(3):
+        alerts.look({})
+    assert [(row["where"], row["level"], row["count"]) for row in alerts.open] == [("supervisor", "error", 1)]
+    assert "no records of its own are kept" in alerts.open[0]["text"]
+    blocked.unlink()
+    alerts.look({})
+    assert alerts.open == []
+    journal.close()
+    assert [run.event for run in kept(tmp_path, RunRecord)] == ["start", "end"]
+    assert [alert.phase for alert in kept(tmp_path, AlertRecord)] == ["ended"]
+
+
 def test_how_the_fleet_is_is_kept_now_and_then(tmp_path):
     account = {"freshness": "stale", "reconnects": 2, "queue_dropped": None, "strategies": [{"open_orders": 7}, {}]}
     model: dict[str, Any] = {
