@@ -36,6 +36,8 @@ class FaultKind(StrEnum):
     OLD_LISTING = "old_listing"
     STRANGE_ROWS = "strange_rows"
     UNLISTED = "unlisted"
+    NOT_OPEN = "not_open"
+    RISK_CUT = "risk_cut"
     # ---
     DROP = "drop"
     DEATH = "death"
@@ -57,6 +59,9 @@ class FaultKind(StrEnum):
     HAND_COVER = "hand_cover"
     STRANGE_EXECUTION = "strange_execution"
     COIN_FRAME = "coin_frame"
+    DELISTING = "delisting"
+    LOT_CHANGE = "lot_change"
+    ADL = "adl"
 
 
 @dataclass(frozen=True, slots=True)

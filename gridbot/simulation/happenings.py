@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
-from gridbot.simulation import strange_money
+from gridbot.simulation import contract_changes, strange_money
 from gridbot.simulation.odd_answers import strange_row
 from gridbot.simulation.run_faults import Fault, FaultKind
 from gridbot.simulation.scene import PRICES, TICKS
@@ -307,6 +307,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.WICK: _wick,
     FaultKind.HAND_COVER: _hand_cover,
     **strange_money.BEGIN,
+    **contract_changes.BEGIN,
 }
 """Each returns whether it did anything."""
 
@@ -319,5 +320,6 @@ ENDINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.STRANGE_ROWS: _known_rows,
     FaultKind.UNLISTED: _listed,
     **strange_money.END,
+    **contract_changes.END,
 }
 """What ends with a fault that lasts, if it did anything."""

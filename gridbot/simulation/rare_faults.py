@@ -93,6 +93,57 @@ def _mode(rng: random.Random, length_s: float) -> list[Drawn]:
     return [(FaultKind.HAND_MODE, at_s, min(5.0, length_s - at_s), {"pick": rng.random(), "back": 0})]
 
 
+def _delisting(rng: random.Random, length_s: float) -> list[Drawn]:
+    """A symbol is delisted within the run; perhaps the worker starts anew just then."""
+    at_s = _begin(rng, length_s)
+    what: What = {
+        "pick": rng.random(),
+        "in_s": round(rng.uniform(0.0, 0.3) * length_s, 1),
+        "settling_s": rng.choice((0, 2, 30)),
+    }
+    drawn: list[Drawn] = [(FaultKind.DELISTING, at_s, 0.0, what)]
+    if rng.random() < 0.5:
+        drawn.append((FaultKind.DEATH, at_s + float(what["in_s"]) + rng.uniform(-2.0, 4.0), 0.0, _death(rng)))
+    return drawn
+
+
+def _not_open(rng: random.Random, length_s: float) -> list[Drawn]:
+    """A symbol does not trade for a while, and perhaps the worker starts meanwhile."""
+    at_s = _begin(rng, length_s)
+    for_s = min(length_s - at_s, rng.uniform(5.0, 90.0))
+    status = rng.choice(("PendingOpen", "PreLaunch", "Settling", "Delivering"))
+    drawn: list[Drawn] = [(FaultKind.NOT_OPEN, at_s, for_s, {"pick": rng.random(), "status": status})]
+    if rng.random() < 0.5:
+        drawn.append((FaultKind.DEATH, at_s + 1.0, 0.0, _death(rng)))
+    return drawn
+
+
+def _lot(rng: random.Random, length_s: float) -> list[Drawn]:
+    """Another lot while it trades; what is held and what rests may be no whole one any more."""
+    what: What = {"pick": rng.random(), "times": rng.choice(("2", "5", "10", "0.1", "0.5"))}
+    return [(FaultKind.LOT_CHANGE, _begin(rng, length_s), 0.0, what)]
+
+
+def _cut(rng: random.Random, length_s: float) -> list[Drawn]:
+    """A risk tier is cut: a leg can only be reduced, for a while."""
+    at_s = rng.uniform(0.1, 0.6) * length_s
+    return [(FaultKind.RISK_CUT, at_s, min(length_s - at_s, rng.uniform(5.0, 120.0)), {"pick": rng.random()})]
+
+
+def _adl(rng: random.Random, length_s: float) -> list[Drawn]:
+    """The exchange deleverages: parts of legs go without an order."""
+    count = rng.randint(1, 3)
+    return [
+        (
+            FaultKind.ADL,
+            rng.uniform(0.1, 0.9) * length_s,
+            0.0,
+            {"pick": rng.random(), "part": rng.choice((0.3, 0.7, 1.0))},
+        )
+        for _ in range(count)
+    ]
+
+
 def _cover(rng: random.Random, length_s: float) -> list[Drawn]:
     """The owner's own order closes a whole leg, far away: nothing is left for ours to close."""
     at_s = rng.uniform(0.2, 0.5) * length_s
@@ -106,5 +157,10 @@ _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = 
     "unlisted": (0.08, _unlisted),
     "mode": (0.08, _mode),
     "cover": (0.1, _cover),
+    "delisting": (0.1, _delisting),
+    "not open": (0.08, _not_open),
+    "lot": (0.08, _lot),
+    "cut": (0.08, _cut),
+    "adl": (0.1, _adl),
 }
 """How many runs have it."""

@@ -37,13 +37,14 @@ LEVELS = ("info", "warning", "error", "critical")
 
 
 class ShutLane(NamedTuple):
-    """A lane through which nothing has passed for a minute; `code` is that of the newest refusal."""
+    """A lane through which nothing has passed for a minute; `code` is that of the refusals since `code_since_s`."""
 
     since_s: float
     symbol: str
     leg: str
     closes: bool
     code: int
+    code_since_s: float
 
     def __str__(self) -> str:
         return f"every {'close' if self.closes else 'open'} of {self.symbol} (leg {self.leg}) was refused for a minute"
@@ -55,7 +56,7 @@ class LaneWatch:
     def __init__(self) -> None:
         self._shut_s: dict[tuple[str, str, bool], float] = {}
         """When it was to be known of a lane that nothing passes."""
-        self._rows: dict[tuple[str, str, bool], tuple[float, float, int, int]] = {}
+        self._rows: dict[tuple[str, str, bool], tuple[float, float, int, int, float]] = {}
 
     def answered(self, row: dict[str, object], code: int, now_s: float) -> None:
         """A create was answered."""
@@ -64,11 +65,11 @@ class LaneWatch:
             self._rows.pop(lane, None)
             self._shut_s.pop(lane, None)
             return
-        since_s, last_s, count, _ = self._rows.get(lane, (now_s, now_s, 0, 0))
+        since_s, last_s, count, before, code_since_s = self._rows.get(lane, (now_s, now_s, 0, code, now_s))
         if now_s - last_s > ROW_MOST_S:
-            since_s, count = now_s, 0
+            since_s, count, code_since_s = now_s, 0, now_s
             self._shut_s.pop(lane, None)
-        self._rows[lane] = since_s, now_s, count + 1, code
+        self._rows[lane] = since_s, now_s, count + 1, code, code_since_s if code == before else now_s
         if count + 1 >= ROW_LEAST and now_s - since_s > MINUTE_S:
             self._shut_s.setdefault(lane, now_s)
 
@@ -86,8 +87,8 @@ class LaneWatch:
     def shut(self, now_s: float) -> list[ShutLane]:
         """The lanes through which nothing has passed for a minute, though something is wanted."""
         return [
-            ShutLane(since_s, *lane, code)
-            for lane, (since_s, last_s, _, code) in self._rows.items()
+            ShutLane(since_s, *lane, code, code_since_s)
+            for lane, (since_s, last_s, _, code, code_since_s) in self._rows.items()
             if now_s - self._shut_s.get(lane, now_s) > TOLD_S and now_s - last_s <= ROW_MOST_S
         ]
 

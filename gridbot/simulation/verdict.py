@@ -34,6 +34,8 @@ PASS_S = 3.0
 """Longer than a comparison with the exchange takes when nothing is wrong."""
 PAUSE_GRACE_S = 1.0
 STANDSTILL_S = 60.0
+COVER_S = 10.0
+"""Until an incident about refusals names the order that covers a leg: the next look at the exchange comes first."""
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
 READ = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord, OrderRecord))
@@ -180,6 +182,8 @@ class Verdict:
         """Nothing can be closed where somebody else's order closes it all: which one, an incident has to say."""
         if not lane.closes or lane.code != NOTHING_TO_CLOSE:
             return
+        if self._stage.loop.now_s - lane.code_since_s <= COVER_S:
+            return  # it was refused for another reason until now
         venue = self._stage.venue
         covers = [
             order.order_id
@@ -328,7 +332,8 @@ class Verdict:
         account, ledger = self._stage.venue.account, orchestrator.context.ledger
         theirs, ours = {}, {}
         traders = {symbol: runner.strat_id for symbol, runner in orchestrator.live.items()}
-        traders |= {each.symbol: each.strat_id for each in orchestrator.refused}
+        shadows = self._stage.shadows
+        traders |= {each.symbol: each.strat_id for each in orchestrator.refused if each.strat_id not in shadows}
         for (symbol, idx), leg in account.legs.items():
             if not leg.size and (idx > 0) is not account.hedge.get(symbol, False):
                 continue  # of the other position mode
@@ -339,7 +344,6 @@ class Verdict:
             self.find("money", text)
         if self._incidents.is_open("money"):  # more than what is corrected unasked: an operator has to see it first
             self._unrepaired = run_checks.moved_unseen(account.executions)
-        shadows = {runner.strat_id for runner in orchestrator.runners.values() if runner.is_shadow}
         totals = [each for name, each in ledger.totals.items() if name not in shadows]
         sums = {
             "realised": sum((t.realised for t in totals), ZERO),

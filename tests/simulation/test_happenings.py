@@ -169,3 +169,38 @@ def test_tasks_that_outlive_a_stop_are_found(tmp_path: Any) -> None:
     run.stage.loop.run(run.main())
     run.stage.loop.bury()
     assert "tasks that outlive the stop: left" in {finding.text for finding in run.verdict.findings}
+
+
+def test_a_delisting_settles_what_is_held_and_the_other_symbol_goes_on() -> None:
+    trace = Trace()
+    delisting = fault(FaultKind.DELISTING, 60.0, pick=0.0, in_s=20.0, settling_s=5.0)
+    plan = Plan(5, 120.0, True, (delisting,))
+    result = run_plan(plan, trace=trace)
+    assert result.findings == []
+    assert result.counts["fault delisting"] == 1
+    story = "\n".join(trace.lines)
+    assert "alert listing.BTCUSDT" in story
+    assert "the contract is over; the strategy is paused" in story
+    late = [line for line in trace.lines if "[fill]" in line and float(line.split()[0]) > 90.0]
+    assert late
+
+
+def test_a_symbol_that_is_not_open_for_a_while_trades_again() -> None:
+    _, story = story_of(fault(FaultKind.NOT_OPEN, 30.0, 30.0, pick=0.0, status="PendingOpen"), length_s=180.0)
+    assert "alert listing.BTCUSDT: BTCUSDT takes no orders now, they wait" in story
+    assert "alert listing.BTCUSDT is over" in story
+
+
+@pytest.mark.parametrize("times", ["10", "0.1"])
+def test_another_lot_is_taken_up(times: str) -> None:
+    result, story = story_of(fault(FaultKind.LOT_CHANGE, 30.0, pick=0.0, times=times), length_s=180.0)
+    assert result.counts["fault lot_change"] == 1
+    assert [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 60.0]
+
+
+def test_a_cut_leg_opens_again_when_it_is_lifted_and_deleveraging_is_booked() -> None:
+    cut = fault(FaultKind.RISK_CUT, 40.0, 30.0, pick=0.0)
+    result, story = story_of(cut, fault(FaultKind.ADL, 90.0, pick=0.5, part=0.5), length_s=120.0)
+    assert (result.counts["fault risk_cut"], result.counts["fault adl"]) == (1, 1)
+    assert "alert reduce_only.BTCUSDT" in story
+    assert "alert reduce_only.BTCUSDT is over" in story

@@ -146,3 +146,13 @@ def test_odd_answers() -> None:
 def rows_of(reply: Reply) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = orjson.loads(reply.body)["result"]["list"]
     return rows
+
+
+def test_a_lane_says_since_when_its_newest_code_refuses_it() -> None:
+    """An incident cannot name within a moment what covers a leg, of a lane that was refused for another reason."""
+    lanes = LaneWatch()
+    row: dict[str, object] = {"symbol": "BTCUSDT", "positionIdx": 2, "reduceOnly": True}
+    for at_s, code in ((0.0, 181001), (20.0, 181001), (40.0, 181001), (61.0, 181001), (62.0, 110017), (63.0, 110017)):
+        lanes.answered(row, code, at_s)
+    [shut] = lanes.shut(65.0)
+    assert (shut.since_s, shut.code, shut.code_since_s) == (0.0, 110017, 62.0)
