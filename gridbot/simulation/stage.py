@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ from gridbot.worker.spec import WorkerSpec
 __all__ = ["Judge", "Result", "Stage"]
 
 RESTART_S = 2.0
+SUPERVISOR_DIES = 0.7
+"""How often a worker's supervisor dies with it, and what it had been told."""
 
 
 @dataclass
@@ -88,6 +91,9 @@ class Stage:
         self.away_until_s = 0.0
         """When a worker that was killed is started again."""
         self.is_stopping = False
+        self.held: dict[str, Any] = {}
+        """What stops orders, as workers have told their supervisor."""
+        self._supervisor_dies = random.Random(f"supervisor:{plan.seed}")
         self.context = contextvars.copy_context()
 
     # ------------------------------------------------------------------ life and death of the worker
@@ -98,7 +104,7 @@ class Stage:
             return
         self._lives += 1
         self.trace.note(f"life {self._lives} begins")
-        self.life = life = Life(self.world, self._lives, self._on_message)
+        self.life = life = Life(self.world, self._lives, self._on_message, self.held)
         self.result.counts["lives"] += 1
         life.task.add_done_callback(lambda task: self._ended(life, task), context=self.context)
 
@@ -107,6 +113,8 @@ class Stage:
         if life is not self.life:
             return
         self.trace.note(f"life {life.number} dies")
+        if self._supervisor_dies.random() < SUPERVISOR_DIES:
+            self.held.clear()
         life.torn = int(fault.what["torn"])
         life.die()
         self.judge.life_is_over(life)
@@ -159,6 +167,8 @@ class Stage:
     def _on_message(self, life: Life, message: dict[str, Any]) -> None:
         if message["type"] == "answer" and message["ok"]:
             self.judge.commanded(str(message["id"]))
+        if message["type"] == "held":
+            self.held[message["name"]] = message["document"]
         if message["type"] == "restart":
             self.trace.note(f"life {life.number} asks for another start: {message['reason']}")
             self.result.counts["restarts asked for"] += 1

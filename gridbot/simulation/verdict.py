@@ -128,7 +128,8 @@ class Verdict:
     def commanded(self, name: str) -> None:
         """An operator's command was carried out. What it says holds until the next one, whatever dies meanwhile.
 
-        But a pause that neither journal nor file could take before the death is known to nobody (docs/risk.md).
+        But a pause that neither journal nor file could take before the death of worker and supervisor is known to
+        nobody (docs/risk.md).
         """
         if name == "pause":
             life = self._stage.life
@@ -140,8 +141,11 @@ class Verdict:
             self._resumed_ms = self._stage.clock.true_ms()
 
     def _is_pause_lost(self, life: Life) -> bool:
-        """Whether a life that was paused ends without anything of it on its disk, which refused it or was cut short."""
+        """Whether a life that was paused ends, and its supervisor, and a disk that refused it or was cut short has
+        nothing of it."""
         if self._paused is None or self._paused[0] is not life or not (life.loses_records and self._paused[1]):
+            return False
+        if HOLDS in self._stage.held:
             return False
         stage, seq = self._stage, self._paused[1]
         with contextlib.suppress(orjson.JSONDecodeError):  # damaged at an earlier death, and not written since

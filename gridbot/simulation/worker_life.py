@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,9 +40,11 @@ class World:
 
 
 class Life:
-    """`task` is the worker's main task; its result is the exit code. `messages` are what it told its supervisor."""
+    """`task` is the worker's main task; its result is the exit code. `held` is what its supervisor hands it."""
 
-    def __init__(self, world: World, number: int, on_message: Callable[[Life, dict[str, Any]], None]) -> None:
+    def __init__(
+        self, world: World, number: int, on_message: Callable[[Life, dict[str, Any]], None], held: Mapping[str, Any]
+    ) -> None:
         self.number = number
         self.rest: RestLink | None = None
         self.is_over = False
@@ -57,7 +60,7 @@ class Life:
         )
         seed = f"ids:{number}:{world.spec.run_id}"
         self.session = WorkerSession(
-            world.spec,
+            replace(world.spec, held=dict(held)),
             None,
             self._send,
             clock=world.clock,

@@ -13,6 +13,9 @@ So a death between any two writes loses nothing that was acted upon, and a file 
 good from the journal as far as that reaches. If the journal's end is torn as well, its newest record of an unreadable
 file may not be the newest that there was: what stops orders is then in doubt (`doubt`).
 
+What stops orders also goes to the supervisor, which hands it to the next process of the account (`handed`): it has what
+neither journal nor file could take, for as long as it lives itself.
+
 A document carries its record's number as `seq`. A file without one was written by a version that had no such records,
 later than any record that is there: then the file counts.
 """
@@ -22,6 +25,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -43,12 +48,22 @@ log = logging.getLogger(__name__)
 class StateLog:
     """One per life of a worker, for the documents of its account. It belongs to the worker's loop.
 
-    First `recall` gets every record that the journal holds behind the files, then `begin` is called.
+    First `recall` gets every record that the journal holds behind the files, then `begin` is called. `hand` gives a
+    document to the supervisor, and never blocks or raises; `handed` are those that it has, by name.
     """
 
-    def __init__(self, files: Files, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        files: Files,
+        recorder: Recorder,
+        *,
+        hand: Callable[[str, Document], None] = lambda name, document: None,
+        handed: Mapping[str, Document] = MappingProxyType({}),
+    ) -> None:
         self.files = files
         self._recorder = recorder
+        self._hand = hand
+        self._handed = handed
         self._newest: dict[str, Document] = {}
         self._in_file: dict[str, int] = {}
         """Number of the newest document that is known to be in the file."""
@@ -81,7 +96,21 @@ class StateLog:
                     self._waiting.add(name)
             else:
                 self._take(name, saved)
+        for name, document in self._handed.items():
+            self._begin_handed(name, document)
         self.release()
+
+    def _begin_handed(self, name: str, document: Document) -> None:
+        """Go on from what the supervisor has, when that is newer than what the disk has kept of it."""
+        try:
+            known = self.load(name)
+        except (OSError, ValueError):
+            known = None  # the file is damaged; nothing of it is in the journal
+        if known is not None and int(known.get("seq", 0)) >= int(document["seq"]):
+            return
+        log.warning("%s: the disk lost the newest one, going on from the supervisor's", self.files.path(name))
+        self._recorder.go_on_above(int(document["seq"]))
+        self.keep(name, {key: value for key, value in document.items() if key != "seq"}, at_once=True)
 
     def load(self, name: str) -> Document | None:
         """The newest document of that name; None when there is none.
@@ -144,6 +173,7 @@ class StateLog:
         self._in_file.setdefault(name, seq - 1)
         self._waiting.add(name)
         if at_once:
+            self._hand(name, self._newest[name])
             self._recorder.write()
             self._waiting.discard(name)
             self._write(name, self._newest[name])

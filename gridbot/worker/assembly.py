@@ -55,7 +55,8 @@ class Assembly:
     """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
     `records` is the queue to the writer, or None; `alert` hears how incidents begin and end, after the records.
-    `begin_anew` asks for another start of this worker, with the reason. `outside` makes what reaches the exchange and
+    `begin_anew` asks for another start of this worker, with the reason. `hand` gives a document that stops orders to
+    the supervisor. `outside` makes what reaches the exchange and
     the disk; without it, the real ones.
     """
 
@@ -69,6 +70,7 @@ class Assembly:
         ids: Ids,
         outside: Outside | None = None,
         begin_anew: Callable[[str], None] = log.warning,
+        hand: Callable[[str, dict[str, Any]], None] = lambda name, document: None,
     ) -> None:
         settings = spec.settings
         self._spec = spec
@@ -87,7 +89,8 @@ class Assembly:
         self._files = self._outside.files(spec.data_dir / "state" / spec.account, self._disk_alert())
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
-        self._states = StateLog(self._files, self.recorder)
+        handed = {name: dict(document) for name, document in spec.held.items()}
+        self._states = StateLog(self._files, self.recorder, hand=hand, handed=handed)
         self.checkpoint = Checkpoint(
             StateFile(self._files, "ledger.json"),
             self.recorder,

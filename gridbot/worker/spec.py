@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gridbot.config.models import GridbotConfig
 
@@ -21,3 +23,5 @@ class WorkerSpec:
     """Of the supervisor's session; each worker process derives its own from it."""
     paper_url: str | None = None
     console: bool = True
+    held: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What stops orders, by the name of its document, as an earlier process of this session said it last."""

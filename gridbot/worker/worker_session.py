@@ -124,6 +124,7 @@ class WorkerSession:
                 ids=self._ids,
                 outside=self._outside,
                 begin_anew=self._begin_anew,
+                hand=self._hand,
             )
         except OSError as error:
             raise refused_by_disk(self._spec.data_dir, error) from error
@@ -155,6 +156,10 @@ class WorkerSession:
         """Ask for another start of this worker, which keeps its orders: the next one reads everything afresh."""
         self._begins_anew = True
         self._send({"type": "restart", "account": self._spec.account, "reason": reason})
+
+    def _hand(self, name: str, document: Message) -> None:
+        """Give what stops orders to the supervisor too: the disk may take it nowhere before this process dies."""
+        self._send({"type": "held", "account": self._spec.account, "name": name, "document": document})
 
     def on_fault(self, part: str, error: BaseException) -> None:
         """Something raised that nobody else catches: a timer, a reader, a thread. Everything goes on."""

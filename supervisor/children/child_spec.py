@@ -16,7 +16,8 @@ class ChildKind(StrEnum):
 
     PAPER:  entry(*args, port, report, life)      port: 0 at first, afterwards the one it had
     WRITER: entry(*args, queues, report, life)    queues: {account: the receiving end of its record queue}
-    WORKER: entry(*args, paper_url, queue, conn)  paper_url: None unless `needs_paper`; queue: the sending end
+    WORKER: entry(*args, paper_url, queue, held, conn)  paper_url: None unless `needs_paper`; queue: the sending end;
+                                                  held: what stops orders, as an earlier process has said it
 
     `report` is written by the child, `life` only ever ends (when the supervisor is gone), `conn` is both.
     """

@@ -30,6 +30,7 @@ def worker(
     logs: ChildLogs,
     paper_url: str | None,
     queue: QueueSender,
+    held: dict[str, Any],
     conn: Connection[Any, Any],
 ) -> None:
     """The process of one account."""
@@ -43,6 +44,7 @@ def worker(
         run_id=run_id,
         paper_url=paper_url,
         console=logs.console,
+        held=held,
     )
     run_worker(spec, queue, conn)
 

@@ -1,8 +1,10 @@
-"""What a child is given when it starts, beyond its spec: its end of a record queue, and where the paper exchange is.
+"""What a child is given when it starts, beyond its spec: its end of a record queue, where the paper exchange is, and
+what stops the orders of its account.
 
-Owns the queues and the paper exchange's address. An account has one queue for as long as the supervisor lives: every
-process of the account has the same sending end, every writer the same receiving ends. So the death of one never
-concerns another (`gridbot.records.record_queue`).
+Owns all three. An account has one queue for as long as the supervisor lives: every process of the account has the same
+sending end, every writer the same receiving ends. So the death of one never concerns another
+(`gridbot.records.record_queue`). What stops orders is as workers have said it last: a pause that neither journal nor
+file could take goes to the next process (`gridbot.state.state_log`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ class LaunchArguments:
     def __init__(self, accounts: Iterable[str]) -> None:
         self._queues = {account: record_queue() for account in accounts}
         self._paper: dict[str, Any] = {}
+        self._held: dict[str, dict[str, Any]] = {account: {} for account in self._queues}
 
     @property
     def paper_url(self) -> str | None:
@@ -37,7 +40,12 @@ class LaunchArguments:
             case ChildKind.WRITER:
                 return ({account: receiver for account, (_, receiver) in self._queues.items()},)
             case ChildKind.WORKER:
-                return self.paper_url if spec.needs_paper else None, self._queues[spec.account][0]
+                paper_url = self.paper_url if spec.needs_paper else None
+                return paper_url, self._queues[spec.account][0], dict(self._held[spec.account])
+
+    def held(self, account: str, message: Message) -> None:
+        """A worker says what stops its orders now: a whole document, which takes the place of the one before."""
+        self._held[account][str(message["name"])] = message["document"]
 
     def paper_is_ready(self, message: Message) -> str:
         """Store the address of its ready message. Returns the previous address if it was different, else ""."""

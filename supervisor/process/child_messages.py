@@ -65,6 +65,8 @@ class ChildMessages:
                 self._take_alert(child, message)
             case "restart":
                 self._fleet.advance(child, Restart(str(message.get("reason"))))
+            case "held":
+                self._launch.held(child.spec.account, message)
             case "answer":
                 self._on_answer(message)
             case "bye" | "refused":

@@ -102,7 +102,9 @@ def test_the_effect_of_a_command_is_reported_before_its_answer(tmp_path: Path) -
                 for name, state in (("pause", "paused"), ("resume", "active")):
                     life.sent.clear()
                     life.say(name)
-                    report, answer = life.sent
+                    *held, report, answer = life.sent
+                    told = [message["name"] for message in held if message["type"] == "held"]
+                    assert "holds.json" in told, "a full disk loses no pause"
                     assert answer["ok"]
                     assert [row["state"] for row in report["strategies"]] == [state]
 

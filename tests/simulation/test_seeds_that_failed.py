@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gridbot.simulation import stage
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
 from gridbot.worker.refused_strategies import RefusedStrategies
@@ -35,9 +36,12 @@ def test_what_a_dead_worker_is_refused_is_not_the_next_one_s_minute() -> None:
     assert run_plan(Plan(111, 112.5, True, faults)).findings == []
 
 
-@pytest.mark.parametrize("is_full", [True, False])
-def test_a_pause_that_no_disk_could_take_before_the_death_is_known_to_nobody(is_full: bool) -> None:
+@pytest.mark.parametrize(("is_full", "supervisor_dies"), [(True, True), (True, False), (False, True)])
+def test_a_pause_that_no_disk_could_take_before_the_death_is_known_to_the_supervisor_alone(
+    is_full: bool, supervisor_dies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Journal and file refused it, and the worker died at once (seed 633 of ten minutes)."""
+    monkeypatch.setattr(stage, "SUPERVISOR_DIES", float(supervisor_dies))
     death: dict[str, str | float | int] = {"steps": 14, "away_s": 2.29, "torn": 0, "spoils": "holds", "how": "torn"}
     full = Fault(1, FaultKind.FULL_DISK, 15.0, 15.0, {"room": 0})
     faults = (
@@ -48,7 +52,8 @@ def test_a_pause_that_no_disk_could_take_before_the_death_is_known_to_nobody(is_
     result = run_plan(Plan(5, 60.0, False, faults))
     assert result.findings == []
     opened_after = result.counts["creates"] - run_plan(Plan(5, 20.0, False, faults[:-2])).counts["creates"]
-    assert (opened_after > 0) is is_full, "what the disk has taken holds"
+    is_lost = is_full and supervisor_dies
+    assert (opened_after > 0) is is_lost, "what the disk has taken, or the supervisor still knows, holds"
 
 
 def test_fills_of_a_shadow_that_no_record_has_are_gone_with_its_process() -> None:

@@ -27,11 +27,20 @@ class Life:
     """One life of a worker, as far as its state goes; every file it writes is on the disk at once."""
 
     def __init__(
-        self, tmp_path: Path, *, release: bool = True, disk: SegmentDisk | None = None, **journal: Any
+        self,
+        tmp_path: Path,
+        *,
+        release: bool = True,
+        disk: SegmentDisk | None = None,
+        handed: dict[str, Any] | None = None,
+        **journal: Any,
     ) -> None:
         self.recorder: Recorder = make_recorder(tmp_path, disk=disk, **journal)
         self.files = StateFiles(tmp_path / "state")
-        self.log = StateLog(self.files, self.recorder)
+        self.told: list[tuple[str, Any]] = []
+        self.log = StateLog(
+            self.files, self.recorder, hand=lambda name, doc: self.told.append((name, doc)), handed=handed or {}
+        )
         self.checkpoint = Checkpoint(StateFile(self.files, "ledger.json"), self.recorder, self.log, pytest.fail)
         self.ledger = self.checkpoint.load()
         assert self.files.flush()
@@ -275,3 +284,54 @@ def test_a_removed_strategy_does_not_hold_the_journal(tmp_path: Path) -> None:
     assert again.log.in_files == again.recorder.last_seq, "its file was made good, though nobody asked"
     assert json.loads(again.path.read_bytes())["n"] == 1
     again.die()
+
+
+# ---------------------------------------------------------------------- what the supervisor has
+
+
+def test_only_what_stops_orders_is_told_to_the_supervisor(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.keep(n=1)
+    assert life.told == []
+    life.log.keep("holds.json", {"n": 2}, at_once=True)
+    [(name, document)] = life.told
+    assert (name, document) == ("holds.json", life.log.load("holds.json"))
+    life.die()
+
+
+@pytest.mark.parametrize("spoiled", ["", "{torn", "gone"])
+def test_what_no_disk_took_is_taken_from_the_supervisor_and_kept(tmp_path: Path, spoiled: str) -> None:
+    """A pause was lost when journal and file both refused it and the process died."""
+    before = Life(tmp_path)
+    before.log.keep("holds.json", {"n": 1}, at_once=True)
+    assert before.files.flush()
+    path = before.files.path("holds.json")
+    before.die()
+    if spoiled == "gone":
+        path.unlink()
+    elif spoiled:
+        path.write_text(spoiled)
+    life = Life(tmp_path, handed={"holds.json": {"n": 2, "seq": 1000}})
+    document = life.log.load("holds.json")
+    assert document is not None
+    assert (document["n"], life.log.doubt("holds.json")) == (2, "")
+    assert document["seq"] > 1000, "no later one may look older than what the supervisor has"
+    assert life.files.flush()
+    life.die()
+    alone = Life(tmp_path)
+    assert alone.log.load("holds.json") == document
+    alone.die()
+
+
+def test_what_the_supervisor_has_is_not_taken_when_the_disk_has_it_or_a_newer_one(tmp_path: Path) -> None:
+    before = Life(tmp_path)
+    before.log.keep("holds.json", {"n": 1}, at_once=True)
+    before.log.keep("holds.json", {"n": 2}, at_once=True)
+    assert before.files.flush()
+    older, same = (document for _, document in before.told)
+    before.die()
+    for handed in (older, same):
+        life = Life(tmp_path, handed={"holds.json": handed})
+        assert life.log.load("holds.json") == same
+        assert life.told == []
+        life.die()

@@ -19,7 +19,7 @@ def beat(account, **more):
     return {"type": "health", "account": account, "rss": 1, "health": "healthy", "freshness": "active", **more}
 
 
-def worker(account, notes, url, queue, conn):
+def worker(account, notes, url, queue, held, conn):
     """Obeys: reports, answers commands, ends on "stop", on SIGTERM or when the supervisor is gone.
 
     Commands for the strategies `bad`, `silence` and `alert` are refused, not answered, and followed by an alert.
@@ -67,16 +67,16 @@ def worker(account, notes, url, queue, conn):
     note(notes, f"{account} end")
 
 
-def crashing(account, url, queue, conn):
+def crashing(account, url, queue, held, conn):
     conn.send({"type": "ready"})
     raise RuntimeError("the wheel came off")
 
 
-def exits(account, code, url, queue, conn):
+def exits(account, code, url, queue, held, conn):
     raise SystemExit(code)
 
 
-def hanging(account, notes, url, queue, conn):
+def hanging(account, notes, url, queue, held, conn):
     """Ready, one report, then silent, as a process stuck in its loop."""
     note(notes, f"{account} start {os.getpid()} {url}")
     conn.send({"type": "ready"})
@@ -85,7 +85,7 @@ def hanging(account, notes, url, queue, conn):
         time.sleep(60)
 
 
-def deaf(account, notes, url, queue, conn):
+def deaf(account, notes, url, queue, held, conn):
     """Reports but ignores every wish to end: message, SIGTERM, end of file."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note(notes, f"{account} start {os.getpid()} {url}")
@@ -96,16 +96,16 @@ def deaf(account, notes, url, queue, conn):
         time.sleep(BEAT_S)
 
 
-def disk_worker(account, notes, place, url, queue, conn):
+def disk_worker(account, notes, place, url, queue, held, conn):
     """Needs room for a file before it works, as a worker does for its journal."""
     Path(place, account).write_bytes(b"x" * 65536)
-    worker(account, notes, url, queue, conn)
+    worker(account, notes, url, queue, held, conn)
 
 
-def logging_worker(account, url, queue, conn):
+def logging_worker(account, url, queue, held, conn):
     """Obedient; says a line on the console first."""
     logging.getLogger("gridbot").warning("a line of %s", account)
-    worker(account, None, url, queue, conn)
+    worker(account, None, url, queue, held, conn)
 
 
 def writer(notes, queues, report, life):
@@ -159,8 +159,8 @@ def finite_paper(notes, port, report, life):
             return
 
 
-def odd(account, notes, url, queue, conn):
+def odd(account, notes, url, queue, held, conn):
     """Says things nobody understands, then is a worker like the others."""
     conn.send({"type": "poem"})
     conn.send({"type": "answer", "id": "one"})
-    worker(account, notes, url, queue, conn)
+    worker(account, notes, url, queue, held, conn)

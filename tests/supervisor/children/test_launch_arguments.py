@@ -1,0 +1,18 @@
+"""What a worker has said that stops its orders is given to the next process of its account, and to no other."""
+
+from __future__ import annotations
+
+from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.launch_arguments import LaunchArguments
+
+
+def test_what_stops_the_orders_of_an_account_goes_to_its_next_process() -> None:
+    launch = LaunchArguments(["alice", "bob"])
+    alice, bob = (ChildSpec(name, ChildKind.WORKER, "", account=name) for name in ("alice", "bob"))
+    assert launch.of(alice)[2] == {}
+    for seq in (1, 2):
+        launch.held("alice", {"type": "held", "name": "holds.json", "document": {"seq": seq}})
+    launch.held("alice", {"type": "held", "name": "ban.json", "document": {"seq": 3}})
+    assert launch.of(alice)[2] == {"holds.json": {"seq": 2}, "ban.json": {"seq": 3}}
+    assert launch.of(bob)[2] == {}
+    launch.close()
