@@ -334,9 +334,13 @@ class Verdict:
         traders = {symbol: runner.strat_id for symbol, runner in orchestrator.live.items()}
         shadows = self._stage.shadows
         traders |= {each.symbol: each.strat_id for each in orchestrator.refused if each.strat_id not in shadows}
+        moved = run_checks.moved_unseen(account.executions)
+        unread = {each.symbol for each in orchestrator.refused if each.symbol in moved}
         for (symbol, idx), leg in account.legs.items():
             if not leg.size and (idx > 0) is not account.hedge.get(symbol, False):
                 continue  # of the other position mode
+            if symbol in unread:
+                continue  # only a reading of the position shows it, and what does not trade has none
             key = symbol, leg.direction.value
             theirs[key] = leg.size, leg.cost / leg.size if leg.size else ZERO
             ours[key] = ledger.leg(traders.get(symbol, ""), leg.direction, symbol)
