@@ -113,7 +113,7 @@ def test_force_reaches_everyone_at_once(bench: Bench) -> None:
 def test_every_process_of_an_account_and_every_writer_has_the_same_queue(bench: Bench) -> None:
     worker, writer = bench.child("a").spec, bench.child("writer").spec
     for _ in range(2):
-        _, sender = bench.launch.of(worker)
+        _, sender, _ = bench.launch.of(worker)
         [receivers] = bench.launch.of(writer)
         sender.put_nowait((1, 2, 3, 4, b"records"))
         assert receivers["a"].take() == [(1, 2, 3, 4, b"records")]
