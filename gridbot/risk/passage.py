@@ -42,6 +42,7 @@ __all__ = [
     "Repaired",
     "Row",
     "blocked",
+    "covering",
     "step",
 ]
 
@@ -157,21 +158,32 @@ def blocked(
     `hints` are what is known besides, such as that the exchange's terms have changed; `covers` says which order of
     somebody else covers a leg, so that there is nothing left to close.
     """
-    lanes = {lane: row for lane, row in state.lanes.items() if lane.strategy == strategy}
-    shut = {
-        lane: row
-        for lane, row in lanes.items()
-        if row is not None and row.is_shut(now_s, has_cause=_is_covered(lane, row, covers))
-    }
+    shut = _shut(state, strategy, now_s, covers)
     if not shut:
         return ""
+    lanes = {lane: row for lane, row in state.lanes.items() if lane.strategy == strategy}
     tried = [lane for lane, row in lanes.items() if row is None or now_s - row.last_s < FORGOTTEN_S]
     what = "order" if len(shut) == len(tried) else " and no ".join(str(lane) for lane in shut)
     newest = max(shut.values(), key=lambda row: row.last_s)
     count = sum(row.count for row in shut.values())
     found = [f"{strategy}: no {what} gets through, {count} refused in a row: {newest.error}", *hints]
-    found += [covers[lane.direction] for lane, row in shut.items() if _is_covered(lane, row, covers)]
-    return "; ".join([*found, remedy_for(newest.error)])
+    return "; ".join([*found, *covering(state, strategy, now_s, covers), remedy_for(newest.error)])
+
+
+def covering(state: Passage, strategy: str, now_s: float, covers: Mapping[Direction, str]) -> list[str]:
+    """Of `covers` (see `blocked`) what keeps closes of a strategy from getting through."""
+    shut = _shut(state, strategy, now_s, covers)
+    return [covers[lane.direction] for lane, row in shut.items() if _is_covered(lane, row, covers)]
+
+
+def _shut(state: Passage, strategy: str, now_s: float, covers: Mapping[Direction, str]) -> dict[Lane, Row]:
+    return {
+        lane: row
+        for lane, row in state.lanes.items()
+        if row is not None
+        and lane.strategy == strategy
+        and row.is_shut(now_s, has_cause=_is_covered(lane, row, covers))
+    }
 
 
 def _may_pass(lane: Lane, error: ExchangeError) -> bool:

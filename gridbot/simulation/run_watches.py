@@ -121,13 +121,22 @@ class IncidentWatch:
     def __init__(self, find: Find) -> None:
         self._find = find
         self._open: dict[str, str] = {}
+        self._causes: dict[str, set[str]] = {}
         self._began_s: dict[str, float] = {}
 
     def told(self, key: str, level: str, text: str, now_s: float) -> None:
-        """An alert; with the level info it is one's end. Faults of one key may have several causes."""
+        """An alert; with the level info it is one's end.
+
+        Faults of one key may have several causes; that nothing gets through is told once more when it has one more.
+        """
         if level == "info":
             self._open.pop(key, None)
-        elif key in self._open and not key.startswith("fault") and LEVELS.index(level) <= LEVELS.index(self._open[key]):
+            return
+        causes = set(text.split("; ")[1:])
+        known = self._causes.get(key, set()) if key in self._open else set()
+        self._causes[key] = known | causes
+        is_news = key.startswith("fault") or (key.startswith("refused") and causes > known)
+        if key in self._open and not is_news and LEVELS.index(level) <= LEVELS.index(self._open[key]):
             self._find("told-once", f"{key} was told again while it was open: {text}")
         else:
             if key.startswith("cap.") and now_s - self._began_s.get(key, -MINUTE_S) < MINUTE_S:
@@ -142,6 +151,7 @@ class IncidentWatch:
     def forget(self) -> None:
         """The worker is gone, and its incidents with it."""
         self._open.clear()
+        self._causes.clear()
         self._began_s.clear()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -17,6 +16,7 @@ from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, Orde
 from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation.bounds import sizes, too_large
+from gridbot.simulation.money_at_rest import legs_differ, totals_differ
 from gridbot.simulation.odd_answers import REALTIME
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane
@@ -44,7 +44,6 @@ HOLDS = "holds.json"
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
 """What alerts begin with after which nothing is opened; the symbol follows."""
 NOTHING_TO_CLOSE = 110017
-ZERO = Decimal(0)
 
 
 class Verdict:
@@ -329,38 +328,12 @@ class Verdict:
         return set() if strange is None else {str(strange["symbol"])}
 
     def _compare_money(self, orchestrator: Orchestrator) -> None:
-        account, ledger = self._stage.venue.account, orchestrator.context.ledger
-        theirs, ours = {}, {}
-        traders = {symbol: runner.strat_id for symbol, runner in orchestrator.live.items()}
-        shadows = self._stage.shadows
-        traders |= {each.symbol: each.strat_id for each in orchestrator.refused if each.strat_id not in shadows}
-        moved = run_checks.moved_unseen(account.executions)
-        unread = {each.symbol for each in orchestrator.refused if each.symbol in moved}
-        for (symbol, idx), leg in account.legs.items():
-            if not leg.size and (idx > 0) is not account.hedge.get(symbol, False):
-                continue  # of the other position mode
-            if symbol in unread:
-                continue  # only a reading of the position shows it, and what does not trade has none
-            key = symbol, leg.direction.value
-            theirs[key] = leg.size, leg.cost / leg.size if leg.size else ZERO
-            ours[key] = ledger.leg(traders.get(symbol, ""), leg.direction, symbol)
-        for text in run_checks.money_of_legs(theirs, ours):
+        account, shadows = self._stage.venue.account, self._stage.shadows
+        for text in legs_differ(orchestrator, account, shadows):
             self.find("money", text)
         if self._incidents.is_open("money"):  # more than what is corrected unasked: an operator has to see it first
             self._unrepaired = run_checks.moved_unseen(account.executions)
-        totals = [each for name, each in ledger.totals.items() if name not in shadows]
-        sums = {
-            "realised": sum((t.realised for t in totals), ZERO),
-            "fees": sum((t.fees for t in totals), ZERO),
-            "funding": -sum((t.funding for t in totals), ZERO),
-        }
-        theirs_in_all = {"realised": account.realised, "fees": account.fees, "funding": account.funding}
-        if self._unrepaired:
-            theirs_in_all.pop("realised")
-        for text in run_checks.money_of_totals(
-            {**theirs_in_all, "balance": account.wallet},
-            {**sums, "balance": orchestrator.context.funds.wallet_balance},
-        ):
+        for text in totals_differ(orchestrator, account, shadows, with_realised=not self._unrepaired):
             self.find("money", text)
 
     # ------------------------------------------------------------------ at the end

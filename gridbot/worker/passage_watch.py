@@ -7,7 +7,7 @@ from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.ports import Clock
-from gridbot.risk.passage import Accepted, Lane, Passage, Refused, Repaired, blocked, step
+from gridbot.risk.passage import Accepted, Lane, Passage, Refused, Repaired, blocked, covering, step
 from gridbot.worker.refresh_requests import RefreshRequests
 
 __all__ = ["PassageWatch", "covers_of"]
@@ -61,9 +61,10 @@ class PassageWatch:
             covers=covers_of(book),
         )
 
-    def cause(self, book: OrderBook) -> str:
+    def cause(self, book: OrderBook, strategy: str) -> str:
         """What is known of why; it may become known after the refusals, as the foreign order that covers a leg."""
-        return "; ".join(filter(None, (self.terms.get(book.instrument.symbol, ""), *covers_of(book).values())))
+        found = covering(self._state, strategy, self._clock.monotonic_s(), covers_of(book))
+        return "; ".join(filter(None, (self.terms.get(book.instrument.symbol, ""), *found)))
 
     def _take(self, event: Accepted | Refused, symbol: str) -> None:
         self._state, effects = step(self._state, event, self._clock.monotonic_s())

@@ -79,7 +79,9 @@ def _of_strategy(state: StrategyRiskState, passage: PassageWatch, now_s: float) 
         found[Name(f"stale_price.{state.symbol}", state.strat_id)] = Standing("warning", text)
     blocked, terms = passage.blocked(state.book, state.strat_id), passage.terms.get(state.symbol)
     if blocked:
-        found[Name(f"refused.{state.symbol}", state.strat_id)] = Standing("error", blocked, passage.cause(state.book))
+        found[Name(f"refused.{state.symbol}", state.strat_id)] = Standing(
+            "error", blocked, passage.cause(state.book, state.strat_id)
+        )
     elif terms:
         found[Name(f"terms.{state.symbol}", state.strat_id)] = Standing("warning", terms)
     if state.halted:

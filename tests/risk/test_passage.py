@@ -21,6 +21,7 @@ from gridbot.risk.passage import (
     Repaired,
     Row,
     blocked,
+    covering,
     step,
 )
 
@@ -83,6 +84,16 @@ def test_closes_that_are_refused_are_told_although_opens_pass_and_what_covers_th
     assert text.startswith("btc: no close of its long gets through, 3 refused in a row: current position is zero")
     assert "; an order that is not ours covers the long; nothing is left of the position to close" in text
     assert told.says(3.0, covers={Direction.SHORT: "an order that is not ours covers the short"}) == ""
+
+
+def test_an_order_that_covers_a_leg_is_a_cause_only_of_closes_that_found_nothing_left() -> None:
+    """Seed 66: with each foreign order the incident about a wrong tick was told again."""
+    covers, told = {Direction.LONG: "an order that is not ours covers the long"}, Told()
+    told.refused(TICK, 1.0, 2.0, 3.0, lane=CLOSES)
+    assert covering(told.state, "btc", 3.0, covers) == []
+    told.refused(NOTHING_LEFT, 4.0, lane=CLOSES)
+    assert covering(told.state, "btc", 4.0, covers) == [covers[Direction.LONG]]
+    assert covering(told.state, "eth", 4.0, covers) == []
 
 
 def test_closes_that_find_nothing_left_are_told_when_that_lasts() -> None:

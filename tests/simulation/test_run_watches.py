@@ -86,6 +86,16 @@ def test_an_incident_is_told_again_only_when_it_is_worse_or_has_ended() -> None:
     assert found == ["told-once"]
 
 
+def test_that_nothing_gets_through_is_told_again_with_another_cause_alone() -> None:
+    found: list[str] = []
+    incidents = IncidentWatch(lambda name, text: found.append(name))
+    incidents.told("refused.x", "error", "nothing passes, 3 in a row; remedy", 1.0)
+    incidents.told("refused.x", "error", "nothing passes, 5 in a row; an order covers the leg; remedy", 2.0)
+    assert found == []
+    incidents.told("refused.x", "error", "nothing passes, 7 in a row; an order covers the leg; remedy", 3.0)
+    assert found == ["told-once"]
+
+
 def test_a_cap_that_comes_and_goes_is_told_once_a_minute_at_most() -> None:
     found: list[str] = []
     incidents = IncidentWatch(lambda name, text: found.append(name))
