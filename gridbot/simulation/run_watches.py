@@ -135,7 +135,7 @@ class IncidentWatch:
         causes = set(text.split("; ")[1:])
         known = self._causes.get(key, set()) if key in self._open else set()
         self._causes[key] = known | causes
-        is_news = key.startswith("fault") or (key.startswith("refused") and causes > known)
+        is_news = key.startswith("fault") or (key.startswith("refused") and causes - known)
         if key in self._open and not is_news and LEVELS.index(level) <= LEVELS.index(self._open[key]):
             self._find("told-once", f"{key} was told again while it was open: {text}")
         else:

@@ -25,7 +25,7 @@ from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
 from gridbot.simulation.worker_life import Life
 from gridbot.worker.orchestrator import Orchestrator
-from gridbot.worker.standstill import EXPECTED, WAITING
+from gridbot.worker.standstill import CAPS, EXPECTED, WAITING
 
 __all__ = ["MOST_FINDINGS", "Verdict"]
 
@@ -166,7 +166,14 @@ class Verdict:
         if now_s - last_s > SILENT_S:
             self._wants_since = None  # it stood still itself
         runners = orchestrator.live.values() if orchestrator is not None else ()
-        why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
+        why = sorted(
+            {
+                str(why)
+                for runner in runners
+                for why in runner.placement.refusals
+                if why not in EXPECTED and not (why in CAPS and len(runner.book))
+            }
+        )
         if orchestrator is not None and orchestrator.context.executor.queue.creates.wanted:
             why.append(WAITING)
         if not why:
