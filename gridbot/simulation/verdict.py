@@ -191,10 +191,14 @@ class Verdict:
         if self._stage.loop.now_s - lane.code_since_s <= COVER_S:
             return  # it was refused for another reason until now
         venue = self._stage.venue
+        long_ago_ms = venue.now_ms() - int(COVER_S * 1000)
         covers = [
             order.order_id
             for order in venue.account.open_by_symbol.get(lane.symbol, {}).values()
-            if order.request.reduce_only and str(order.request.position_idx) == lane.leg and not venue.is_ours(order)
+            if order.request.reduce_only
+            and str(order.request.position_idx) == lane.leg
+            and order.created_ms < long_ago_ms
+            and not venue.is_ours(order)
         ]
         if covers and not any(order_id in text for order_id in covers for text in self._said):
             self.find("standstill-is-told", f"no incident names what covers the leg, such as {covers[0]}; {lane}")
