@@ -21,11 +21,13 @@ from gridbot.core.execution_ledger import Ledger
 from gridbot.core.leg_history import UNIT
 from gridbot.exchange.requests import Transaction
 
-__all__ = ["Difference", "Findings", "described", "findings", "limit_of"]
+__all__ = ["UNKNOWN_MOST_MS", "Difference", "Findings", "described", "findings", "limit_of"]
 
 ZERO = Decimal(0)
 MOST_USDT = Decimal(1)
 MOST_OF_EQUITY = Decimal("0.01")
+UNKNOWN_MOST_MS = 3_600_000
+"""So long the log is read again from an execution on that no list of executions has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """`up_to_ms`: exchange time of the newest row; `unknown`: executions of the log that were never counted."""
+    """`unknown`: executions of the log that were never counted; `unknown_since_ms`: exchange time of the first of them.
+
+    `up_to_ms`: exchange time up to which the log is checked, that of its newest row; but it waits an hour for what is
+    unknown.
+    """
 
     differences: tuple[Difference, ...]
     unknown: tuple[str, ...]
     up_to_ms: int
+    unknown_since_ms: int | None = None
 
     @property
     def amount(self) -> Decimal:
@@ -62,7 +69,7 @@ def findings(rows: Iterable[Transaction], ledger: Ledger) -> Findings:
     Rows of other coins than USDT concern no figure of ours.
     """
     differences: list[Difference] = []
-    unknown: list[str] = []
+    unknown: dict[str, int] = {}
     up_to_ms = 0
     for row in rows:
         up_to_ms = max(up_to_ms, row.exchange_ts)
@@ -75,8 +82,11 @@ def findings(rows: Iterable[Transaction], ledger: Ledger) -> Findings:
                 untold = not ours.final and not (ours.exec_type.moves_legs or ours.exec_type is ExecType.FUNDING)
                 differences.append(Difference(row.exec_id, realised, fee, realised - fee - ours.net, untold))
         elif row.is_of_execution and ledger.is_new(row.exec_id):
-            unknown.append(row.exec_id)
-    return Findings(tuple(differences), tuple(unknown), up_to_ms)
+            unknown[row.exec_id] = row.exchange_ts
+    since_ms = min(unknown.values(), default=None)
+    if since_ms is not None:
+        up_to_ms = max(since_ms, up_to_ms - UNKNOWN_MOST_MS)
+    return Findings(tuple(differences), tuple(unknown), up_to_ms, since_ms)
 
 
 def limit_of(equity: Decimal | None) -> Decimal:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from gridbot.core import ExecutionEvent, Instrument, OrderStatus, OrderUpdateEvent
+from gridbot.core import Direction, ExecutionEvent, Instrument, OrderStatus, OrderUpdateEvent, Side
 from gridbot.orders import former_ids
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import Owner
 from gridbot.orders.order import OrderState, TrackedOrder, state_of
+from gridbot.orders.reconcile_state import Recorded
 
 __all__ = ["GRACE_MS", "Plan", "adopted", "answered_cancels", "compare", "contradicts", "owns", "owns_execution"]
 
@@ -53,23 +55,51 @@ def contradicts(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
     )
 
 
-def owns(row: OrderUpdateEvent, owner: Owner, instrument: Instrument) -> bool:
-    """Whether an order is one that this strategy made, by its id: whatever its price is now, and its quantity."""
+def owns(row: OrderUpdateEvent, owner: Owner, instrument: Instrument, recorded: Mapping[str, Recorded]) -> bool:
+    """Whether an order is one that this strategy made, by its id: whatever its price is now, and its quantity.
+
+    `recorded`: the orders that our records hold for open, by key. An id of the layout before says whose it is only
+    together with the price of then, which a hand may have moved since: the records know the id at any price.
+    """
     if row.direction is None or row.symbol != instrument.symbol:
         return False
-    link_id = row.order_link_id
-    return owner.made(link_id) or former_ids.made(
-        owner.strat_id, instrument, link_id, row.side, row.direction, row.price
+    return owner.made(row.order_link_id) or _made_before(
+        row.order_link_id, owner, instrument, recorded, row.side, row.direction, row.price
     )
 
 
-def owns_execution(execution: ExecutionEvent, owner: Owner, instrument: Instrument) -> bool:
-    """Whether a fill is of an order that this strategy made, perhaps in an earlier run, by the order's id."""
+def owns_execution(
+    execution: ExecutionEvent, owner: Owner, instrument: Instrument, recorded: Mapping[str, Recorded]
+) -> bool:
+    """Whether a fill is of an order that this strategy made, perhaps in an earlier run, by the order's id.
+
+    `recorded` as for `owns`.
+    """
     price = execution.order_price if execution.order_price is not None else execution.price
-    link_id = execution.order_link_id
-    return owner.made(link_id) or former_ids.made(
-        owner.strat_id, instrument, link_id, execution.side, execution.direction, price
+    return owner.made(execution.order_link_id) or _made_before(
+        execution.order_link_id, owner, instrument, recorded, execution.side, execution.direction, price
     )
+
+
+def _made_before(
+    link_id: str,
+    owner: Owner,
+    instrument: Instrument,
+    recorded: Mapping[str, Recorded],
+    side: Side,
+    direction: Direction,
+    price: Decimal,
+) -> bool:
+    """Whether an id has the layout of before and is this strategy's, by our records or by the order's terms.
+
+    Only for that layout: an id of today names its strategy itself, and nothing else may say otherwise.
+    """
+    if not former_ids.has_layout(link_id):
+        return False
+    told = recorded.get(link_id)
+    if told is not None and (told.strategy, told.symbol) == (owner.strat_id, instrument.symbol):
+        return True
+    return former_ids.made(owner.strat_id, instrument, link_id, side, direction, price)
 
 
 def adopted(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> TrackedOrder:
@@ -111,10 +141,11 @@ def compare(
     instrument: Instrument,
     asked_ms: int,
     cancels: Mapping[str, int],
+    recorded: Mapping[str, Recorded],
 ) -> Plan:
     """Sort the rows of one symbol's complete listing, requested at `asked_ms` (our clock), against the book.
 
-    `cancels`: `answered_cancels` of then.
+    `cancels`: `answered_cancels` of then. `recorded`: as for `owns`.
     """
     update: list[OrderUpdateEvent] = []
     adopt: list[OrderUpdateEvent] = []
@@ -135,7 +166,7 @@ def compare(
                 undone.append(row)
             else:
                 update.append(row)
-        elif owns(row, owner, instrument):
+        elif owns(row, owner, instrument, recorded):
             adopt.append(row)
         else:
             foreign.append(row)

@@ -86,7 +86,7 @@ def nothing_foreign_is_touched(effects: Sequence[Effect], view: View) -> list[st
         match effect:
             case Adopt(row):
                 held = view.strategies.get(row.symbol)
-                if held is None or not owns(row, held.owner, held.instrument):
+                if held is None or not owns(row, held.owner, held.instrument, view.recorded):
                     wrong.append(f"{row.order_id} is adopted and is not ours")
             case Revive(row):
                 held = view.strategies.get(row.symbol)
@@ -192,7 +192,9 @@ def equals_listing(view: View, listing: Iterable[OrderUpdateEvent]) -> list[str]
     for symbol, held in view.strategies.items():
         ours = {order.key: order.cum_exec_qty for order in held.book if not order.state.is_final}
         mine = [row for row in rows if row.symbol == symbol]
-        theirs = {row.order_link_id: row.cum_exec_qty for row in mine if owns(row, held.owner, held.instrument)}
+        theirs = {
+            row.order_link_id: row.cum_exec_qty for row in mine if owns(row, held.owner, held.instrument, view.recorded)
+        }
         wrong += [f"{key} rests and is in no book" for key in sorted(theirs.keys() - ours.keys())]
         wrong += [f"{key} is in the book and does not rest" for key in sorted(ours.keys() - theirs.keys())]
         wrong += [

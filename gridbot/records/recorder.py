@@ -95,6 +95,8 @@ class Recorder:
         self._keep_journal = keep_journal
         self._memory_limit = memory_limit
         self._next_seq = journal.last_seq + 1
+        self.found_seq = journal.last_seq
+        """Number of the last record of earlier lives that the journal still has."""
         self._acked_seq = 0
         self._buffer: list[bytes] = []
         self._buffer_bytes = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gridbot.core import WalletEvent
+from gridbot.core import Direction, WalletEvent
 from gridbot.core.limits import Limit
 from gridbot.orders.breakers import Breaker, FailureRun
 from gridbot.orders.order import TrackedOrder
@@ -139,9 +139,12 @@ class Gate:
         """
         return self._step(Refused(level_key(order, ticks)), now_s)
 
-    def repaired(self, strategy: str) -> None:
-        """What the exchange refused the strategy's orders for was set right: its levels need not wait."""
-        self._step(TermsRepaired(strategy))
+    def repaired(self, strategy: str, uncovered: frozenset[Direction] = frozenset()) -> None:
+        """What the exchange refused the strategy's orders for was set right: its levels need not wait.
+
+        With `uncovered` only those that close these legs.
+        """
+        self._step(TermsRepaired(strategy, uncovered))
 
     def auth_failed(self, now_s: float) -> bool:
         """The exchange did not accept our key; True when this failure starts a cooldown."""

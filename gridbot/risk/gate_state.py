@@ -127,9 +127,19 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TermsRepaired:
-    """What the exchange refused the orders of a strategy for was set right."""
+    """What the exchange refused the orders of a strategy for was set right.
+
+    With `uncovered` only for what closes these legs.
+    """
 
     strategy: str
+    uncovered: frozenset[Direction] = frozenset()
+
+    def frees(self, level: LevelKey) -> bool:
+        """Whether the circuit of a level closes."""
+        strategy, direction, side, _ = level
+        is_closing = direction in self.uncovered and side is direction.close_side
+        return strategy == self.strategy and (is_closing or not self.uncovered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +214,8 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
         case Refused(level=level):
             breaker, opens = state.breaker.failed(level, now_s)
             return state._replace(breaker=breaker), (BreakerOpened(level),) if opens else ()
-        case TermsRepaired(strategy=strategy):
-            levels = {level for level in state.breaker.circuits if level[0] == strategy}
+        case TermsRepaired():
+            levels = {level for level in state.breaker.circuits if event.frees(level)}
             return state._replace(breaker=state.breaker.closed(levels)), ()
         case AuthFailed():
             auth, begins = state.auth.failed(now_s)

@@ -12,7 +12,7 @@ hold single prices back; this says that nothing passes at all, why, and what can
     event      what changes                                        effect
     Refused    one more in the row of the lane                     ReadTerms, unless what was refused passes by itself
     Accepted   the row ends                                        -
-    Repaired   all rows of the strategy end                        -
+    Repaired   rows of the strategy end                            -
 
 Refusals that have an alert of their own are not counted: key, ban, halt, the state of the symbol (`UNCOUNTED`).
 """
@@ -115,9 +115,20 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What the exchange refused a strategy's orders for was set right."""
+    """What the exchange refused a strategy's orders for was set right.
+
+    With `uncovered` only what closes these legs and found nothing left to close: an order of somebody else is gone.
+    """
 
     strategy: str
+    uncovered: frozenset[Direction] = frozenset()
+
+    def frees(self, lane: Lane, row: Row | None) -> bool:
+        """Whether what is known of a lane ends."""
+        if lane.strategy != self.strategy:
+            return False
+        is_cover = row is not None and lane.closes and row.error.ret_code == REDUCE_ONLY_ZERO
+        return not self.uncovered or (is_cover and lane.direction in self.uncovered)
 
 
 Event = Refused | Accepted | Repaired
@@ -133,7 +144,7 @@ class ReadTerms:
 def step(state: Passage, event: Event, now_s: float) -> tuple[Passage, list[ReadTerms]]:
     """Apply an event at `now_s` (monotonic seconds)."""
     if isinstance(event, Repaired):
-        return Passage({lane: row for lane, row in state.lanes.items() if lane.strategy != event.strategy}), []
+        return Passage({lane: row for lane, row in state.lanes.items() if not event.frees(lane, row)}), []
     lane = event.lane
     known = state.lanes.get(lane)
     if isinstance(event, Accepted):

@@ -7,7 +7,7 @@ one, write a function that gives the patch, and an entry of `REVERTS` with the i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ from gridbot.orders.ids import Owner, parse
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.life_events import Revived, Withdrawn
 from gridbot.orders.order import OrderState, Transition
-from gridbot.orders.reconcile_state import Who
+from gridbot.orders.reconcile_state import Recorded, Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Adjust, AskExecutions
 from gridbot.simulation import reverts_of_bounds as unbounded
@@ -141,9 +141,9 @@ def _keep_no_holds() -> AbstractContextManager[Any]:
 def _derive_the_owner() -> AbstractContextManager[Any]:
     real = reconcile.owns
 
-    def owns(row: OrderUpdateEvent, owner: Owner, instrument: Instrument) -> bool:
+    def owns(row: OrderUpdateEvent, owner: Owner, instrument: Instrument, recorded: Mapping[str, Recorded]) -> bool:
         said = parse(row.order_link_id)
-        return real(row, owner, instrument) and said is not None and said.ticks == instrument.ticks(row.price)
+        return real(row, owner, instrument, recorded) and said is not None and said.ticks == instrument.ticks(row.price)
 
     without = contextlib.ExitStack()
     for module in (reconcile, order_manager):

@@ -27,6 +27,8 @@ ROW_MOST_S = 90.0
 ROW_LEAST = 5
 TOLD_S = 2.0
 """Within so long the worker tells: it looks once a second."""
+WANTED_S = 20.0
+"""So long after a refusal a lane is looked at: later nothing may want to pass, and a part of the cause may be over."""
 LEVEL_MOST = 12
 """Orders of one level in a minute: a quick market and its retries need fewer."""
 LEVELS_KEPT = 500
@@ -89,7 +91,7 @@ class LaneWatch:
         return [
             ShutLane(since_s, *lane, code, code_since_s)
             for lane, (since_s, last_s, _, code, code_since_s) in self._rows.items()
-            if now_s - self._shut_s.get(lane, now_s) > TOLD_S and now_s - last_s <= ROW_MOST_S
+            if now_s - self._shut_s.get(lane, now_s) > TOLD_S and now_s - last_s <= WANTED_S
         ]
 
 
@@ -135,7 +137,7 @@ class IncidentWatch:
         causes = set(text.split("; ")[1:])
         known = self._causes.get(key, set()) if key in self._open else set()
         self._causes[key] = known | causes
-        is_news = key.startswith("fault") or (key.startswith("refused") and causes > known)
+        is_news = key.startswith("fault") or (key.startswith("refused") and causes - known)
         if key in self._open and not is_news and LEVELS.index(level) <= LEVELS.index(self._open[key]):
             self._find("told-once", f"{key} was told again while it was open: {text}")
         else:

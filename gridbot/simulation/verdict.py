@@ -25,7 +25,7 @@ from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
 from gridbot.simulation.worker_life import Life
 from gridbot.worker.orchestrator import Orchestrator
-from gridbot.worker.standstill import EXPECTED, WAITING
+from gridbot.worker.standstill import CAPS, EXPECTED, WAITING
 
 __all__ = ["MOST_FINDINGS", "Verdict"]
 
@@ -166,7 +166,14 @@ class Verdict:
         if now_s - last_s > SILENT_S:
             self._wants_since = None  # it stood still itself
         runners = orchestrator.live.values() if orchestrator is not None else ()
-        why = sorted({str(why) for runner in runners for why in runner.placement.refusals if why not in EXPECTED})
+        why = sorted(
+            {
+                str(why)
+                for runner in runners
+                for why in runner.placement.refusals
+                if why not in EXPECTED and not (why in CAPS and len(runner.book))
+            }
+        )
         if orchestrator is not None and orchestrator.context.executor.queue.creates.wanted:
             why.append(WAITING)
         if not why:
@@ -184,10 +191,14 @@ class Verdict:
         if self._stage.loop.now_s - lane.code_since_s <= COVER_S:
             return  # it was refused for another reason until now
         venue = self._stage.venue
+        long_ago_ms = venue.now_ms() - int(COVER_S * 1000)
         covers = [
             order.order_id
             for order in venue.account.open_by_symbol.get(lane.symbol, {}).values()
-            if order.request.reduce_only and str(order.request.position_idx) == lane.leg and not venue.is_ours(order)
+            if order.request.reduce_only
+            and str(order.request.position_idx) == lane.leg
+            and order.created_ms < long_ago_ms
+            and not venue.is_ours(order)
         ]
         if covers and not any(order_id in text for order_id in covers for text in self._said):
             self.find("standstill-is-told", f"no incident names what covers the leg, such as {covers[0]}; {lane}")

@@ -60,9 +60,11 @@ class Checkpoint:
         is_alone, is_whole = ledger is None, self._recorder.oldest_seq <= 1
         ledger = ledger or Ledger()
         folded, began_ms = 0, 0
-        if not self._knows_orders:
-            for header, record in self._recorder.replay(0):
-                if header.seq <= seq and isinstance(record, OrderRecord):
+        # A journal that has lost its end may have lost the record with which an order ended: it is open there, and gets
+        # another one when the next listing does not have it.
+        if not self._knows_orders or seq > self._recorder.found_seq:
+            for _, record in self._recorder.replay(0):
+                if isinstance(record, OrderRecord):
                     self.orders.take(record)
         for header, record in self._recorder.replay(read_from):
             if not began_ms and header.run_id != self._recorder.run_id:

@@ -10,7 +10,7 @@ from gridbot.risk.obstacles import ObstacleWatch, obstacles_of
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 from gridbot.worker.standing import standing
-from gridbot.worker.standstill import EXPECTED, WAITING, Standstill, Wishes, step, untold
+from gridbot.worker.standstill import WAITING, Standstill, Wishes, hinders, step, untold
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["AccountRecords"]
@@ -74,8 +74,8 @@ class AccountRecords:
         wanted: dict[tuple[str, str], int] = {}
         for runner in self._runners.values():
             if not (runner.is_shadow or runner.risk_state.halted or runner.risk_state.paused):
-                refusals = runner.placement.refusals.items()
-                wanted.update({(runner.strat_id, why): count for why, count in refusals if why not in EXPECTED})
+                refusals, rests = runner.placement.refusals.items(), len(runner.book) > 0
+                wanted.update({(runner.strat_id, why): count for why, count in refusals if hinders(why, rests=rests)})
         if waiting := self._context.executor.queue.creates.wanted:
             wanted["", WAITING] = waiting
         return wanted

@@ -48,8 +48,9 @@ class MoneyWatch:
             context.requests.check_money()
             raise
         found = findings(rows, context.ledger)
-        if found.unknown:
-            context.requests.reconcile("the exchange's log has executions that are not recorded")
+        if found.unknown_since_ms is not None:  # an outage may have kept them from us longer than a pass looks back
+            since_ms = found.unknown_since_ms - (now_ms - context.clock.wall_ms())
+            context.requests.reconcile("the exchange's log has executions that are not recorded", since_ms=since_ms)
         wallet = context.funds.wallet
         equity = (wallet.equity if wallet.equity is not None else wallet.wallet_balance) if wallet else None
         if found.amount > limit_of(equity):

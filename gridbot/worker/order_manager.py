@@ -105,7 +105,8 @@ class OrderManager:
         if known is not None:
             self._steps.take(life_events.Heard(known, update))
         else:
-            ours = update.status.is_open and owns(update, self.owner, self._instrument)
+            recorded = self._context.recorded.by_key
+            ours = update.status.is_open and owns(update, self.owner, self._instrument, recorded)
             self._steps.take(life_events.StrangerSeen(update, ours, self.strat_id))
 
     def revive(self, row: OrderUpdateEvent) -> None:

@@ -46,9 +46,9 @@ class PassageWatch:
         """What the exchange does to itself now, which may be why; empty for nothing."""
         self._announced = text
 
-    def repaired(self, strategy: str) -> None:
+    def repaired(self, strategy: str, uncovered: frozenset[Direction] = frozenset()) -> None:
         """What the exchange refused the strategy's orders for was set right."""
-        self._state, _ = step(self._state, Repaired(strategy), self._clock.monotonic_s())
+        self._state, _ = step(self._state, Repaired(strategy, uncovered), self._clock.monotonic_s())
 
     def blocked(self, book: OrderBook, strategy: str) -> str:
         """What does not get through of a strategy, why, and what can be done; empty when everything does."""

@@ -6,9 +6,9 @@
       ▲                              │                                  │
       └── a create leaves, or none is wanted ◄──────────────────────────┘
 
-Not counted is what an operator has wanted so (`EXPECTED`: pause, the caps), what the symbol does not allow and an
-incident of its own tells, nor levels that need no order. Whatever
-else the cause (a ban, no numbers, no money, a breaker), health has a reason within a minute. One cause is one incident:
+Not counted is what an operator has wanted so (`EXPECTED`: a pause; `CAPS` that leave room for some order), what the
+symbol does not allow and an incident of its own tells, nor levels that need no order. Whatever else the cause (a ban,
+no numbers, no money, a breaker, caps below one order), health has a reason within a minute. One cause is one incident:
 `untold` leaves out the orders whose obstacle another open incident names (`TOLD_BY`), so the incident `standstill` is
 about what no other one tells. Reason and incident are two states of this step.
 """
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from gridbot.incidents import Name
 from gridbot.risk.refusals import Refusal
 
-__all__ = ["EXPECTED", "STANDS_S", "TOLD_BY", "WAITING", "Standstill", "Wishes", "step", "untold"]
+__all__ = ["CAPS", "EXPECTED", "STANDS_S", "TOLD_BY", "WAITING", "Standstill", "Wishes", "hinders", "step", "untold"]
 
 STANDS_S = 45.0
 WAITING = "waiting to be sent"
@@ -40,13 +40,13 @@ EXPECTED = frozenset(
         Refusal.LOSS_LIMIT,
         Refusal.NOT_TRADING,
         Refusal.REDUCE_ONLY,
-        Refusal.MAX_OPEN_ORDERS,
-        Refusal.MAX_NOTIONAL,
-        Refusal.ACCOUNT_MAX_NOTIONAL,
-        Refusal.MAX_MARGIN,
     }
 )
 """Refusals that are no standstill."""
+CAPS = frozenset(
+    {Refusal.MAX_OPEN_ORDERS, Refusal.MAX_NOTIONAL, Refusal.ACCOUNT_MAX_NOTIONAL, Refusal.MAX_MARGIN},
+)
+"""Refusals that are none while some order of the strategy rests: then the cap is used, not in the way of everything."""
 TOLD_BY: Mapping[str, str] = {
     WAITING: "ip_ban",
     Refusal.AUTH_COOLDOWN: "auth",
@@ -69,6 +69,11 @@ class Standstill:
     since_s: float | None = None
     sent: int = 0
     why: str = ""
+
+
+def hinders(refusal: str, *, rests: bool) -> bool:
+    """Whether a refusal counts; `rests` is whether the strategy has an order at all."""
+    return refusal not in EXPECTED and not (rests and refusal in CAPS)
 
 
 def untold(wanted: Wishes, standing: Collection[Name]) -> Wishes:

@@ -189,7 +189,7 @@ class StrategyRunner:
         """
         for execution in executions:
             with self._context.faults.contained(f"{self.symbol}: an execution of an earlier run", self.symbol):
-                is_ours = owns_execution(execution, self.orders.owner, self.instrument)
+                is_ours = self._owns(execution)
                 if execution.exec_type is ExecType.TRADE and is_ours:
                     self.engine.on_event(execution, self.book.limit_orders)
 
@@ -210,9 +210,12 @@ class StrategyRunner:
             f"{execution.fee:.4f}",
         )
         # The book may no longer have an order of an earlier run; the strategy must not miss its fill.
-        is_ours = is_known or owns_execution(execution, self.orders.owner, self.instrument)
+        is_ours = is_known or self._owns(execution)
         if is_ours and self.saving.is_news(execution.exec_id):
             self._note(execution)
+
+    def _owns(self, execution: ExecutionEvent) -> bool:
+        return owns_execution(execution, self.orders.owner, self.instrument, self._context.recorded.by_key)
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:
         """An update of an order of this symbol, ours or not."""

@@ -57,10 +57,14 @@ class SymbolStates:
 
     def repaired(self, symbol: str, text: str) -> None:
         """Something wrong with the exchange's terms was set right: what it had refused may be sent again at once."""
+        self._free(symbol, text)
+
+    def _free(self, symbol: str, text: str, uncovered: frozenset[Direction] = frozenset()) -> None:
         runner, context = self._runners[symbol], self._context
-        context.passage.repaired(runner.strat_id)
-        context.gate.repaired(runner.strat_id)
-        context.alert.over(f"refused.{symbol}", f"over: {text}; {FREE}", runner.strat_id)
+        context.passage.repaired(runner.strat_id, uncovered)
+        context.gate.repaired(runner.strat_id, uncovered)
+        if not context.passage.blocked(runner.book, runner.strat_id):
+            context.alert.over(f"refused.{symbol}", f"over: {text}; {FREE}", runner.strat_id)
 
     def _look_at_covers(self, symbol: str, runner: StrategyRunner) -> None:
         """An order of somebody else that left nothing to close is gone: our closes need not wait for their breakers."""
@@ -68,7 +72,8 @@ class SymbolStates:
         gone = self._covered.get(symbol, frozenset()) - covered
         self._covered[symbol] = covered
         if gone:
-            self.repaired(symbol, f"no order of somebody else covers the {' or the '.join(sorted(gone))} any more")
+            text = f"no order of somebody else covers the {' or the '.join(sorted(gone))} any more"
+            self._free(symbol, text, gone)
 
     def _look_at(self, runner: StrategyRunner) -> None:
         clock, state = self._context.clock, runner.risk_state

@@ -47,6 +47,7 @@ class Told:
     order_id: str = ""
     symbol: str = SYMBOL
     shadow: bool = False
+    strategy: str = STRATEGY
 
 
 @dataclass

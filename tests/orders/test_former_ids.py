@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gridbot.core import Direction, Side
-from gridbot.orders.former_ids import hash_of, made
+from gridbot.orders.former_ids import has_layout, hash_of, made
 from tests.orders.helpers import INSTRUMENT
 
 D = Decimal
@@ -22,6 +22,11 @@ LINK = f"{hash_of(**LEVEL)}-midc1z40"
 def is_made(link_id: str, price: str = "100", **changes: Any) -> bool:
     terms: dict[str, Any] = {"strat_id": "s1", "instrument": INSTRUMENT, "side": Side.BUY, "direction": Direction.LONG}
     return made(link_id=link_id, price=D(price), **(terms | changes))
+
+
+def test_the_layout_is_told_from_others() -> None:
+    assert has_layout(LINK)
+    assert not any(map(has_layout, ("", "by hand", LINK[:-9], LINK.upper(), f"{LINK}-1")))
 
 
 def test_the_documented_identity() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from gridbot.core import ExecType, ExecutionEvent, Side
 from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.requests import Transaction
-from gridbot.orders.money_check import Difference, described, findings, limit_of
+from gridbot.orders.money_check import UNKNOWN_MOST_MS, Difference, described, findings, limit_of
 
 D = Decimal
 
@@ -85,6 +86,11 @@ def test_the_log_tells_what_was_realised_and_what_the_wallet_moved_by(ledger: Le
 def test_an_execution_that_was_never_counted_is_unknown(ledger: Ledger) -> None:
     rows = [listed("e9"), listed("", kind="TRANSFER_IN"), listed("x", symbol=""), listed("t", kind="TRANSFER_IN")]
     assert findings(rows, ledger).unknown == ("e9",)
+    rows[1:1] = [replace(rows[0], exec_id="e8", exchange_ts=5)]
+    found = findings(rows, ledger)
+    assert (found.up_to_ms, found.unknown_since_ms) == (5, 5), "it is read again from there on"
+    found = findings([*rows, replace(rows[0], exchange_ts=UNKNOWN_MOST_MS + 8)], ledger)
+    assert (found.up_to_ms, found.unknown_since_ms) == (8, 5), "but not for ever"
     ledger.reached(complete_to=100_000, checked_to=100_000)
     assert findings([listed("e2", "3")], ledger).differences == (), "what is folded is not kept"
     assert findings([], ledger).up_to_ms == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, Side
 from gridbot.orders.book import OrderBook
 from gridbot.orders.former_ids import hash_of
-from gridbot.orders.ids import Owner, account_tag
+from gridbot.orders.ids import Owner, account_tag, wire_id
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import (
     GRACE_MS,
@@ -23,15 +24,32 @@ from gridbot.orders.reconcile import (
     owns,
     owns_execution,
 )
+from gridbot.orders.reconcile_state import Recorded
 from gridbot.orders.retry import Tries
 from tests.orders.helpers import INSTRUMENT, OWNER, begin_cancel, hold_for_gone, make_order, update
+from tests.orders.reconcile_model import Told
 
 D = Decimal
 ASKED = 1_000_000
+NOT_RECORDED: Mapping[str, Recorded] = {}
+FORMER = f"{hash_of('s1', 'BTCUSDT', Side.BUY, 1000, Direction.LONG)}-7"
+OTHERS = wire_id(Owner.of(OWNER.head[:6], "s2"), Side.BUY, Direction.LONG, 1000, 7)
 
 
-def run(book: OrderBook, *rows: object, cancels: dict[str, int] | None = None) -> Plan:
-    return compare(book, rows, owner=OWNER, instrument=INSTRUMENT, asked_ms=ASKED, cancels=cancels or {})  # type: ignore[arg-type]
+def run(
+    book: OrderBook,
+    *rows: object,
+    cancels: dict[str, int] | None = None,
+    recorded: Mapping[str, Recorded] | None = None,
+) -> Plan:
+    return compare(
+        *(book, rows),  # type: ignore[arg-type]
+        owner=OWNER,
+        instrument=INSTRUMENT,
+        asked_ms=ASKED,
+        cancels=cancels or {},
+        recorded=recorded or {},
+    )
 
 
 def test_our_resting_order_is_adopted_once_with_its_fills_accounted_for() -> None:
@@ -54,10 +72,10 @@ def test_another_strategys_and_manual_orders_are_foreign() -> None:
     other = replace(mine, order_link_id="0" * 12 + mine.order_link_id[12:], order_id="m2")
     elsewhere = replace(mine, symbol="ETHUSDT", order_id="m3")
     one_way = replace(mine, direction=None, order_id="m4")
-    assert not any(owns(row, OWNER, INSTRUMENT) for row in (manual, other, elsewhere, one_way))
-    assert owns(mine, OWNER, INSTRUMENT)
+    assert not any(owns(row, OWNER, INSTRUMENT, NOT_RECORDED) for row in (manual, other, elsewhere, one_way))
+    assert owns(mine, OWNER, INSTRUMENT, NOT_RECORDED)
     for renamed in (Owner.of(OWNER.head[:6], "renamed"), Owner.of(account_tag("demo", "alice"), "s1")):
-        assert not owns(mine, renamed, INSTRUMENT)
+        assert not owns(mine, renamed, INSTRUMENT, NOT_RECORDED)
     assert run(OrderBook(INSTRUMENT), manual, other).foreign == (manual, other)
 
 
@@ -80,11 +98,11 @@ def test_an_order_is_ours_at_any_price_and_tick_size(tick: str, price: str) -> N
     today = replace(INSTRUMENT, tick_size=D(tick))
     row = replace(update(make_order(7), OrderStatus.NEW), price=D(price), qty=D("0.0077"))
     fill = ExecutionEvent("BTCUSDT", "e1", "x1", row.order_link_id, row.side, D(price), row.qty)
-    assert owns(row, OWNER, today)
-    assert owns_execution(fill, OWNER, today)
+    assert owns(row, OWNER, today, NOT_RECORDED)
+    assert owns_execution(fill, OWNER, today, NOT_RECORDED)
     stranger = Owner.of(OWNER.head[:6], "s2")
-    assert not owns(row, stranger, today)
-    assert not owns_execution(fill, stranger, today)
+    assert not owns(row, stranger, today, NOT_RECORDED)
+    assert not owns_execution(fill, stranger, today, NOT_RECORDED)
     assert adopted(row, "s1", today).ticks == today.ticks(D(price)), "it counts at the level nearest to its price"
 
 
@@ -106,12 +124,36 @@ def test_an_order_and_a_fill_of_the_layout_before_are_ours_by_their_terms(
     order = make_order(7)
     link = f"{hash_of('s1', 'BTCUSDT', order.side, order.ticks, order.direction)}-7"
     fill = ExecutionEvent("BTCUSDT", "e1", "x1", link, Side.BUY, D(100), D("0.010"))
-    assert owns_execution(replace(fill, **changes), OWNER, INSTRUMENT) is ours
-    assert not owns_execution(replace(fill, **changes), Owner.of(OWNER.head[:6], "s2"), INSTRUMENT)
+    assert owns_execution(replace(fill, **changes), OWNER, INSTRUMENT, NOT_RECORDED) is ours
+    assert not owns_execution(replace(fill, **changes), Owner.of(OWNER.head[:6], "s2"), INSTRUMENT, NOT_RECORDED)
     row = replace(update(order, OrderStatus.NEW), order_link_id=link)
-    assert owns(row, OWNER, INSTRUMENT)
+    assert owns(row, OWNER, INSTRUMENT, NOT_RECORDED)
     assert run(OrderBook(INSTRUMENT), row).adopt == (row,)
-    assert not owns(replace(row, price=D("100.1")), OWNER, INSTRUMENT)
+    assert not owns(replace(row, price=D("100.1")), OWNER, INSTRUMENT, NOT_RECORDED)
+
+
+@pytest.mark.parametrize(
+    ("link", "told", "ours"),
+    [
+        (FORMER, Told(FORMER), True),
+        (FORMER, None, False),  # nobody can tell: the digits do not fit the price of now
+        (FORMER, Told(FORMER, strategy="s2"), False),
+        (FORMER, Told(FORMER, symbol="ETHUSDT"), False),
+        ("by hand", Told("by hand"), False),
+        (OTHERS, Told(OTHERS), False),  # an id of today says itself whose it is
+    ],
+)
+def test_an_order_of_the_layout_before_that_our_records_know_is_ours_at_any_price(
+    link: str, told: Told | None, *, ours: bool
+) -> None:
+    """Issue 11: a hand moved one while we were down; it was taken for foreign, and rested for ever."""
+    recorded = {} if told is None else {link: told}
+    row = replace(update(make_order(7), OrderStatus.NEW), order_link_id=link, price=D("100.1"))
+    fill = ExecutionEvent("BTCUSDT", "e1", "x1", link, Side.BUY, D("100.1"), D("0.010"), order_price=D("100.1"))
+    assert owns(row, OWNER, INSTRUMENT, recorded) is ours
+    assert owns_execution(fill, OWNER, INSTRUMENT, recorded) is ours
+    plan = run(OrderBook(INSTRUMENT), row, recorded=recorded)
+    assert (plan.adopt, plan.foreign) == (((row,), ()) if ours else ((), (row,)))
 
 
 def test_an_order_that_is_not_listed_is_asked_for_not_cancelled() -> None:

@@ -8,17 +8,18 @@ from typing import TypeVar
 
 import pytest
 
-from gridbot.core import Side
+from gridbot.core import Direction, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
+from gridbot.orders.former_ids import hash_of
 from gridbot.orders.order import OrderState
 from gridbot.orders.reconciliation import step
 from tests.orders.helpers import INSTRUMENT, begin_cancel, hold_for_gone, make_order
 from tests.orders.model_exchange import Exchange
-from tests.orders.reconcile_model import Account, Asking
+from tests.orders.reconcile_model import STRATEGY, Account, Asking, Told
 
 T = TypeVar("T", bound=words.Effect)
 BUSY = make_error("busy", ErrorKind.RETRY)
@@ -442,6 +443,22 @@ def test_orders_that_ended_while_no_worker_followed_them_get_their_last_record(a
     assert len(account.recorded) == count
     assert ("AskClosed" in finish(account)) is (count > 1)
     assert account.recorded == {}
+
+
+def test_an_order_of_the_layout_before_that_a_hand_moved_meanwhile_is_adopted(account: Account) -> None:
+    """Issue 11: its id no longer fits its price, but our records know it."""
+    order = make_order(ticks=993)
+    link_id = order.link_id = f"{hash_of(STRATEGY, SYMBOL, Side.BUY, 1000, Direction.LONG)}-7"
+    row = account.exchange.accept(order, 0)
+    account.recorded[link_id] = Told(link_id, row.order_id)
+    account.exchange.now_ms += 10_000
+    ticket = account.want_pass()
+    finish(account)
+    end = account.told[ticket]
+    assert isinstance(end, words.Finished)
+    assert end.report == states.Report(adopted=1)
+    [held] = account.book
+    assert (held.link_id, held.ticks) == (link_id, 993)
 
 
 def test_a_fault_of_ours_while_an_end_is_asked_for_names_the_symbol(account: Account) -> None:

@@ -95,6 +95,15 @@ def test_a_repair_closes_the_breakers_of_its_strategy_and_of_no_other() -> None:
     assert (set(state.breaker.open_until(NOW)), effects) == ({other}, [])
 
 
+def test_a_leg_that_nothing_covers_any_more_has_its_closes_tried_again_alone() -> None:
+    closing: LevelKey = ("s1", Direction.LONG, Side.SELL, 1010)
+    state, _ = after(KNOWN, *[Refused(LEVEL)] * 3, *[Refused(closing)] * 3)
+    state, _ = after(state, TermsRepaired("s1", frozenset({Direction.SHORT})))
+    assert set(state.breaker.open_until(NOW)) == {LEVEL, closing}
+    state, _ = after(state, TermsRepaired("s1", frozenset({Direction.LONG})))
+    assert set(state.breaker.open_until(NOW)) == {LEVEL}
+
+
 def test_the_fifth_key_failure_in_a_row_begins_a_cooldown_and_an_acceptance_ends_it() -> None:
     state, effects = after(KNOWN, *[AuthFailed()] * 4)
     assert state == KNOWN._replace(auth=FailureRun(run=4))

@@ -154,6 +154,17 @@ def test_a_repair_ends_the_rows_of_its_strategy_and_of_no_other() -> None:
     assert (after, effects) == (Passage(), [])
 
 
+def test_an_order_that_covers_no_longer_ends_only_what_found_nothing_left_to_close() -> None:
+    told, uncovered = Told(), Repaired("btc", frozenset({Direction.LONG}))
+    told.refused(TICK, 0.0, lane=OPENS)
+    told.refused(NOTHING_LEFT, 0.0, lane=CLOSES)
+    assert step(told.state, Repaired("btc", frozenset({Direction.SHORT})), 1.0)[0] == told.state
+    after, _ = step(told.state, uncovered, 1.0)
+    assert after.lanes.keys() == {OPENS}
+    told.refused(TICK, 1.0, lane=CLOSES)
+    assert step(told.state, uncovered, 1.0)[0] == told.state, "another reason"
+
+
 def test_a_lane_of_which_nothing_was_refused_for_long_is_forgotten() -> None:
     told = Told()
     told.refused(TICK, 0.0, 0.1, 0.2)

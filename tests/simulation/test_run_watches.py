@@ -12,7 +12,7 @@ from gridbot.simulation.fault_values import FaultKind, Plan
 from gridbot.simulation.network import Network
 from gridbot.simulation.odd_answers import REALTIME, OddAnswers, strange_row
 from gridbot.simulation.run_checks import mode_is_ours, shadow_is_fresh
-from gridbot.simulation.run_watches import LEVELS_KEPT, FollowWatch, IncidentWatch, LaneWatch, LevelWatch
+from gridbot.simulation.run_watches import LEVELS_KEPT, WANTED_S, FollowWatch, IncidentWatch, LaneWatch, LevelWatch
 from gridbot.simulation.virtual_loop import VirtualLoop
 from gridbot.worker.symbol_states import FREE
 
@@ -38,8 +38,8 @@ def test_a_lane_of_which_nothing_is_wanted_any_more_is_not_held_to_be_shut() -> 
     lanes = LaneWatch()
     for at_s in range(0, 80, 15):
         lanes.answered(ROW, 110017, float(at_s))
-    assert len(lanes.shut(75.0 + 90.0)) == 1
-    assert lanes.shut(75.0 + 91.0) == []
+    assert len(lanes.shut(75.0 + WANTED_S)) == 1
+    assert lanes.shut(75.1 + WANTED_S) == []
 
 
 def test_a_lane_begins_anew_when_its_symbol_was_set_right_and_other_symbols_go_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gridbot.core import Direction, PositionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.leg_history import Holding
 from gridbot.records import builders
+from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord
 from gridbot.records.recorder import Recorder
 from gridbot.segment_file import segment_path
@@ -362,6 +364,20 @@ def test_with_a_checkpoint_of_an_earlier_version_all_orders_of_the_journal_are_k
     path.write_text(json.dumps(document))
     again = Life(tmp_path)
     assert list(again.checkpoint.orders.by_key) == ["a", "b"]
+    again.end()
+
+
+def test_an_order_whose_end_the_journal_has_lost_is_open_again(tmp_path: Path) -> None:
+    """The checkpoint knew of the end and no record told it: views held the order for open for ever (seed 743)."""
+    life = Life(tmp_path)
+    life.record_order("a", "open")
+    life.record_order("a", "filled")
+    life.checkpoint.save_now(life.ledger)
+    [journal] = journal_directory(tmp_path, "alice").glob("*.journal")
+    life.end()
+    os.truncate(journal, journal.stat().st_size - 5)
+    again = Life(tmp_path)
+    assert list(again.checkpoint.orders.by_key) == ["a"]
     again.end()
 
 

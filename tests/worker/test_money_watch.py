@@ -124,6 +124,8 @@ async def test_an_execution_that_is_not_recorded_leads_to_a_comparison() -> None
     bench.lists("e3", "1")
     await bench.watch.check()
     assert bench.account.requests.wishes.reconcile == "the exchange's log has executions that are not recorded"
+    ahead_ms = 1_000_000 - bench.account.context.clock.wall_ms()
+    assert bench.account.requests.take_gap() == 900_000 - ahead_ms, "by our clock"
 
 
 def test_what_is_folded_is_corrected_as_the_database_has_it_and_never_twice() -> None:

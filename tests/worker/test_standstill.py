@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gridbot.core import Direction
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.incidents import Name
 from gridbot.orders.outcomes import OrderOutcome, OrderResult
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.account_records import AccountRecords
-from gridbot.worker.standstill import EXPECTED, STANDS_S, TOLD_BY, WAITING, Standstill, Wishes, step, untold
+from gridbot.worker.standstill import EXPECTED, STANDS_S, TOLD_BY, WAITING, Standstill, Wishes, hinders, step, untold
 from tests.execution.support import failure, settle
 from tests.worker.account_bench import AccountBench, ticker
 
@@ -54,6 +56,13 @@ def test_a_wish_whose_obstacle_an_incident_names_is_told_already() -> None:
 def test_what_is_told_by_another_incident_is_not_expected() -> None:
     """Health has a reason all the same."""
     assert not EXPECTED & TOLD_BY.keys()
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_a_cap_hinders_when_it_leaves_no_room_for_any_order(*, rests: bool) -> None:
+    assert hinders(Refusal.MAX_NOTIONAL, rests=rests) is not rests
+    assert hinders(Refusal.FUNDS, rests=rests)
+    assert not hinders(Refusal.PAUSED, rests=rests)
 
 
 class Bench:

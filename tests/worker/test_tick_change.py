@@ -41,7 +41,13 @@ def restart(bench: AccountBench, rows: list[OrderUpdateEvent]) -> Plan:
     """The first comparison of a new life, carried out."""
     runner = bench.runner
     plan = compare(
-        runner.book, rows, owner=runner.orders.owner, instrument=bench.instrument, asked_ms=10_000, cancels={}
+        runner.book,
+        rows,
+        owner=runner.orders.owner,
+        instrument=bench.instrument,
+        asked_ms=10_000,
+        cancels={},
+        recorded=bench.context.recorded.by_key,
     )
     for row in plan.adopt:
         runner.orders.adopt(row, "reconcile")
