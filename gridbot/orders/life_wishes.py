@@ -142,9 +142,9 @@ def key_failing(book: OrderBook, event: KeyFailing, now_s: float) -> list[Effect
 
 
 def strategy_halted(book: OrderBook, event: StrategyHalted, now_s: float) -> list[Effect]:
-    """Only the first halt is told."""
+    """Only the first halt is told, in the words of the incident that stands as long as the halt."""
     order = event.order
-    text = f"{order.symbol}: the exchange refuses to trade: {event.error}; {remedy_for(event.error)}"
+    text = f"{order.strat_id} is halted: {event.error}; {remedy_for(event.error)}"
     return [TellOperator("error", f"halt.{order.symbol}", text, order.strat_id)]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gridbot.core import Direction, Instrument, TickerEvent
+from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.book import OrderBook
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.caps import Caps
@@ -111,9 +112,9 @@ class StrategyRiskState:
         """The exchange's rules of the symbol were read; `look` applies them."""
         self.symbol_watch.listed(instrument)
 
-    def restricted(self, ret_code: int | None, error: str, now_s: float) -> None:
+    def restricted(self, error: ExchangeError, now_s: float) -> None:
         """The exchange has refused an order because of the state of the symbol."""
-        self.symbol_watch.refused(ret_code, error, now_s)
+        self.symbol_watch.refused(error, now_s)
 
     def look(self, now_s: float) -> None:
         """A second has passed: what the exchange lets one do with the symbol may have changed."""

@@ -12,6 +12,8 @@ after its time the next order asks the exchange again.
 from __future__ import annotations
 
 from gridbot.core import Instrument
+from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.remedies import remedy_for
 from gridbot.risk.symbol_state import Allows, SymbolState, SymbolWord, symbol_state
 
 __all__ = ["REDUCE_ONLY_CODES", "SymbolWatch"]
@@ -36,15 +38,17 @@ class SymbolWatch:
         """The exchange's rules of the symbol were read. `look` applies them."""
         self._listed = instrument
 
-    def refused(self, ret_code: int | None, error: str, now_s: float) -> None:
+    def refused(self, error: ExchangeError, now_s: float) -> None:
         """The exchange has refused an order because of the state of its symbol."""
         symbol = self._listed.symbol
-        reduces = ret_code in REDUCE_ONLY_CODES
+        reduces = error.ret_code in REDUCE_ONLY_CODES
+        # Such refusals are not counted in `passage`: no other text shows their remedy.
+        why = f"{error}; {remedy_for(error)}"
         if reduces:
-            text = f"{symbol}: the exchange lets positions be reduced only: {error}"
+            text = f"{symbol}: the exchange lets positions be reduced only: {why}"
             answered = SymbolState(SymbolWord.REDUCING, Allows.REDUCING, text)
         else:
-            text = f"{symbol} takes no orders now, they wait: {error}"
+            text = f"{symbol} takes no orders now, they wait: {why}"
             answered = SymbolState(SymbolWord.WAITING, Allows.NOTHING, text)
         if now_s >= self._until_s or _is_stricter(answered, self._answered):
             self._answered = answered

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from gridbot.exchange.remedies import remedy_for
 from gridbot.orders import life_effects, life_events
 from gridbot.orders.life import step
 from gridbot.orders.order import TrackedOrder, Transition
@@ -160,10 +161,11 @@ class OrderSteps:
             self.take(life_events.KeyFailing(effect.error))
 
     def _restrict(self, effect: life_effects.RestrictSymbol) -> None:
-        self._risk_state.restricted(effect.error.ret_code, str(effect.error), self._now_s())
+        self._risk_state.restricted(effect.error, self._now_s())
         self._context.requests.read_terms(effect.order.symbol)
 
     def _halt(self, effect: life_effects.HaltStrategy) -> None:
-        if self._risk_state.halt(str(effect.error)):
+        # The reason holds the remedy: status, the incident and the hold after a restart show nothing else.
+        if self._risk_state.halt(f"{effect.error}; {remedy_for(effect.error)}"):
             self.take(life_events.Stopped("halted"))
             self.take(life_events.StrategyHalted(effect.order, effect.error))

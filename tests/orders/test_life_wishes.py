@@ -216,7 +216,7 @@ def test_a_failing_key_ends_what_waits() -> None:
 def test_a_halt_is_told_with_its_symbol_and_strategy() -> None:
     bench = LifeBench()
     [alert] = bench.take(life_events.StrategyHalted(bench.order, REFUSED))
-    text = f"BTCUSDT: the exchange refuses to trade: {REFUSED}; {remedy_for(REFUSED)}"
+    text = f"{bench.order.strat_id} is halted: {REFUSED}; {remedy_for(REFUSED)}"
     assert alert == life_effects.TellOperator("error", "halt.BTCUSDT", text, "s1")
 
 

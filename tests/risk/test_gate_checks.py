@@ -11,6 +11,7 @@ import pytest
 
 from gridbot.core import Direction, OrderStatus, Side
 from gridbot.core.limits import Limit
+from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders.proposal import Proposal
 from gridbot.risk import gate_checks
 from gridbot.risk.band_watch import BandWatch
@@ -55,7 +56,7 @@ def test_reasons_that_stop_everything(reason: Refusal, cause: Callable[[Bench], 
 def test_a_symbol_that_takes_no_orders_gets_none(producer: Producer) -> None:
     bench = Bench()
     bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
-    bench.risk_state.restricted(110074, "not live", NOW)
+    bench.risk_state.restricted(make_error("not live", ErrorKind.SYMBOL, ret_code=110074), NOW)
     for side in Side:
         assert bench.gate.admit(bench.risk_state, proposal(1000, side), NOW, producer) is Refusal.NOT_TRADING
     close = proposal(1010, Side.SELL)
@@ -69,7 +70,7 @@ def test_a_symbol_and_a_leg_that_may_only_be_reduced_get_closes() -> None:
     assert bench.ask(proposal(1010, Side.SELL)) is None
     assert bench.ask(proposal(1010, Side.SELL, Direction.SHORT)) is None, "the other leg is as it was"
     bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
-    bench.risk_state.restricted(110023, "reduce only", NOW)
+    bench.risk_state.restricted(make_error("reduce only", ErrorKind.SYMBOL, ret_code=110023), NOW)
     assert bench.ask() is Refusal.REDUCE_ONLY
     assert bench.ask(proposal(1010, Side.SELL, Direction.SHORT)) is Refusal.REDUCE_ONLY
     assert bench.ask(proposal(1011, Side.SELL)) is None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core import Direction, Side
+from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.risk.holds import Held, Hold, Holds, Who
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from gridbot.risk.symbol_state import SymbolWord
@@ -32,7 +33,7 @@ def test_what_the_exchange_lets_one_do_with_the_symbol_is_as_listed_or_as_answer
     assert all(state.may_open(direction) for direction in Direction)
     state.set_leg(Direction.LONG, Leg(D(1), D(90), reduce_only=True))
     assert [state.may_open(direction) for direction in Direction] == [False, True]
-    state.restricted(30228, "No new positions during delisting.", NOW)
+    state.restricted(make_error("No new positions during delisting.", ErrorKind.SYMBOL, ret_code=30228), NOW)
     assert not state.may_open(Direction.SHORT)
     state.listed(replace(INSTRUMENT, status="Delivering"))
     state.look(NOW)

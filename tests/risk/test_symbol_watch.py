@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.remedies import remedy_for
 from gridbot.risk.symbol_state import Allows, SymbolWord
 from gridbot.risk.symbol_watch import NOTHING_S, REDUCING_S, SymbolWatch
 from tests.orders.helpers import INSTRUMENT
@@ -14,6 +16,10 @@ NOT_LIVE, REDUCE_ONLY = 110074, 30228
 
 def watch() -> SymbolWatch:
     return SymbolWatch(INSTRUMENT)
+
+
+def answer(code: int | None, text: str) -> ExchangeError:
+    return make_error(text, ErrorKind.SYMBOL, ret_code=code)
 
 
 def test_nothing_is_restricted_at_first() -> None:
@@ -39,26 +45,34 @@ def test_an_answer_counts_at_once_and_until_it_has_not_come_for_a_while() -> Non
         (None, Allows.NOTHING, SymbolWord.WAITING, NOTHING_S),
     ):
         seen = watch()
-        seen.refused(code, "the exchange's words", 10.0)
+        seen.refused(answer(code, "the exchange's words"), 10.0)
         assert (seen.state.allows, seen.state.word) == (allows, word)
         assert "the exchange's words" in seen.state.text
-        seen.refused(code, "again", 20.0)
+        seen.refused(answer(code, "again"), 20.0)
         seen.look(NOW_MS, 20.0 + lasts_s - 0.1)
         assert seen.state.allows is allows
         assert "words" in seen.state.text, "the first ones stay"
         seen.look(NOW_MS, 20.0 + lasts_s)
         assert seen.state.allows is Allows.ALL
-        seen.refused(code, "once more", 1000.0)
+        seen.refused(answer(code, "once more"), 1000.0)
         assert "once more" in seen.state.text
 
 
 def test_of_two_the_stricter_one_holds() -> None:
     seen = watch()
-    seen.refused(REDUCE_ONLY, "reduce only", 10.0)
-    seen.refused(NOT_LIVE, "not live", 11.0)
+    seen.refused(answer(REDUCE_ONLY, "reduce only"), 10.0)
+    seen.refused(answer(NOT_LIVE, "not live"), 11.0)
     assert seen.state.allows is Allows.NOTHING
-    seen.refused(REDUCE_ONLY, "reduce only", 12.0)
+    seen.refused(answer(REDUCE_ONLY, "reduce only"), 12.0)
     assert seen.state.allows is Allows.NOTHING, "an answer to an order that was sent before"
     seen.listed(replace(INSTRUMENT, status="Closed"))
     seen.look(NOW_MS, 13.0)
     assert seen.state.word is SymbolWord.DELISTED, "of equals what is listed"
+
+
+def test_the_text_names_code_and_remedy_as_nothing_else_does() -> None:
+    for code in (30228, 110023, 110042, 110066, 110074, 110095):
+        seen, error = watch(), answer(code, "the exchange's words")
+        seen.refused(error, 10.0)
+        assert seen.state.text.endswith(f": {error}; {remedy_for(error)}")
+        assert f"retCode {code}" in seen.state.text

@@ -9,6 +9,7 @@ import pytest
 
 from gridbot.core import Direction, ExecType, OrderStatus, Side
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome, make_error
+from gridbot.exchange.remedies import remedy_for
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.proposal import Proposal
 from gridbot.records.record_types import IntentRecord, OrderRecord
@@ -117,8 +118,11 @@ async def test_a_restricted_symbol_halts_its_strategy_with_one_alert() -> None:
     for _ in range(2):
         submit(bench, error=make_error("restricted", ErrorKind.HALT))
         await settle()
-    assert "restricted" in bench.runner.risk_state.halted
+    halted = bench.runner.risk_state.halted
+    remedy = remedy_for(make_error("restricted", ErrorKind.HALT))
+    assert halted == f"restricted (halt); {remedy}", "status and the hold after a restart show nothing else"
     assert bench.alarm.keys == ["halt.BTCUSDT"]
+    assert [text for _, _, text, _ in bench.alarm.alerts] == [f"btc is halted: {halted}"], "as the incident that stands"
 
 
 async def test_what_waits_behind_an_answer_that_halts_never_leaves() -> None:
