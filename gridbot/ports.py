@@ -124,8 +124,8 @@ class ExchangeQueries(Protocol):
     async def wallet(self) -> WalletEvent:
         """The USDT wallet and the account's totals."""
 
-    async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
-        """Every movement of the USDT wallet, oldest first."""
+    async def transactions(self, start_ms: int, end_ms: int) -> Listing[Transaction]:
+        """Every movement of the USDT wallet, oldest first; the symbol of an unreadable one may be empty."""
 
     async def api_key_info(self) -> ApiKeyInfo:
         """What the key may do."""

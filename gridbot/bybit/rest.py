@@ -174,19 +174,23 @@ class BybitRest(Calls):
 
     async def transactions(
         self, start_ms: int, end_ms: int, *, coin: str = SETTLE_COIN, of_address: Pace = UNLIMITED
-    ) -> list[Transaction]:
+    ) -> Listing[Transaction]:
         """Every movement of one coin of the wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
+
+        An unreadable one (its symbol may be empty) keeps no other from being read.
 
         A period with more rows than a listing may have is read in halves. `of_address` also limits the requests; it is
         shared by all that read from this address.
         """
         pace = of_address & RollingLimit(TRANSACTIONS_PER_S, 1.0)
-        found: list[Transaction] = []
+        rows: list[dict[str, Any]] = []
         while start_ms <= end_ms:
             stop_ms = min(end_ms, start_ms + WEEK_MS - 1)
-            found += reversed(await _transactions(self, start_ms, stop_ms, coin, pace))
+            rows += reversed(await _transactions(self, start_ms, stop_ms, coin, pace))
             start_ms = stop_ms + 1
-        return found
+        found, problems = parse_rows(parse_transaction, rows, id_field="id")
+        where = "account/transaction-log"
+        return Listing(found, (Unreadable(problem.symbol, f"{where}: {problem}") for problem in problems))
 
     # ------------------------------------------------------------------ account
 
@@ -300,16 +304,15 @@ def _scope(symbol: str | None) -> dict[str, Any]:
     return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
 
 
-async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, coin: str, pace: Pace) -> list[Transaction]:
+async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, coin: str, pace: Pace) -> list[dict[str, Any]]:
     """Newest first, as the exchange lists them; at most seven days."""
     window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
     scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": coin, "limit": 50}
     try:
-        rows = await rest._listing("account/transaction-log", pace=pace, most=LOG_PAGES, **scope, **window)
+        return await rest._listing("account/transaction-log", pace=pace, most=LOG_PAGES, **scope, **window)
     except TruncatedListing:
         if end_ms - start_ms < SMALLEST_WINDOW_MS:
             raise
         middle_ms = (start_ms + end_ms) // 2
         later = await _transactions(rest, middle_ms + 1, end_ms, coin, pace)
         return later + await _transactions(rest, start_ms, middle_ms, coin, pace)
-    return whole(parse_transaction, rows, "account/transaction-log")

@@ -14,6 +14,7 @@ from gridbot.core import Direction, ExecType
 from gridbot.core.account_legs import Correction
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.listing import Unreadable
 from gridbot.orders.money_check import Findings, described, findings, limit_of
 from gridbot.ports import ExchangeQueries
 from gridbot.records import builders
@@ -47,6 +48,7 @@ class MoneyWatch:
         except ExchangeError:
             context.requests.check_money()
             raise
+        self._tell_unreadable(rows.unreadable)
         found = findings(rows, context.ledger)
         if found.unknown_since_ms is not None:  # an outage may have kept them from us longer than a pass looks back
             since_ms = found.unknown_since_ms - (now_ms - context.clock.wall_ms())
@@ -61,6 +63,18 @@ class MoneyWatch:
             context.ledger.correct(difference.exec_id, difference.realised, difference.fee, BY_LOG)
         context.record_corrections()
         context.ledger.reached(checked_to=found.up_to_ms)
+
+    def _tell_unreadable(self, rows: Sequence[Unreadable]) -> None:
+        """What one of them moved is compared with nothing; all others are."""
+        if not rows:
+            self._context.alert.over("money_rows", "all new rows of the exchange's transaction log can be read")
+            return
+        self._context.alert(
+            "warning",
+            "money_rows",
+            f"{len(rows)} rows of the exchange's transaction log cannot be read, so nothing says what they moved: "
+            f"{rows[0]}; see what they are on Bybit's page of the account's transactions",
+        )
 
     def _wait_for_operator(self, found: Findings, limit: Decimal) -> None:
         """Too much to be put right unasked. It stays in sight: neither checked nor folded."""

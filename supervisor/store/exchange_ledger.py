@@ -25,6 +25,7 @@ from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.listing import UnreadableRows
 from gridbot.exchange.requests import SETTLE_COIN, Transaction
 from supervisor.store.address_pace import Paces
 from supervisor.store.query import Limits, ask_all
@@ -237,9 +238,13 @@ async def _listed(
     try:
         await of_address.turn()
         now_ms = await rest.server_time_ms()
-        start_ms, end_ms, found = period.start_ms + 1, max(now_ms, period.end_ms), []
+        start_ms, end_ms = period.start_ms + 1, max(now_ms, period.end_ms)
+        found: list[Transaction] = []
         for coin in period.coins:
-            found += await rest.transactions(start_ms, end_ms, coin=coin, of_address=of_address)
+            rows = await rest.transactions(start_ms, end_ms, coin=coin, of_address=of_address)
+            if rows.unreadable:  # what it moved would be missing in the sums
+                raise UnreadableRows(f"{rows.unreadable[0].reason}; nothing was compared", rows.unreadable[0])
+            found += rows
         return found
     finally:
         rest.close()

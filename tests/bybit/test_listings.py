@@ -87,6 +87,21 @@ def test_a_stretch_with_too_many_movements_is_asked_for_in_halves(monkeypatch: p
     run(scene())
 
 
+def test_a_movement_that_cannot_be_read_keeps_no_other_from_being_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PER_S", 1000)
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            bad = movement(2) | {"change": "", "symbol": ""}
+            exchange.on[MOVEMENTS] = lambda _: listing(movement(3), bad, movement(1))
+            rows = await rest.transactions(0, 400_000)
+            assert [row.exchange_ts for row in rows] == [1, 3]
+            [unreadable] = rows.unreadable
+            assert unreadable.reason.startswith("account/transaction-log: ")
+
+    run(scene())
+
+
 def test_a_log_of_more_pages_than_other_listings_is_read_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PER_S", 1000)
 

@@ -74,9 +74,9 @@ class FakeQueries:
         self._note("order")
         return self.found.get(order_link_id)
 
-    async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
+    async def transactions(self, start_ms: int, end_ms: int) -> Listing[Transaction]:
         self._note("transaction log")
-        return []
+        return Listing()
 
     async def server_time_ms(self) -> int:
         self._note("clock")

@@ -10,6 +10,7 @@ import pytest
 from gridbot.core import ExecutionEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.listing import Listing, Unreadable
 from gridbot.exchange.requests import Transaction
 from gridbot.records.record_types import CorrectionRecord
 from gridbot.worker.money_watch import MoneyWatch
@@ -25,15 +26,16 @@ class Log:
         self.rows: list[Transaction] = []
         self.asked: list[tuple[int, int]] = []
         self.error: ExchangeError | None = None
+        self.unreadable: list[Unreadable] = []
 
     async def server_time_ms(self) -> int:
         return 1_000_000
 
-    async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
+    async def transactions(self, start_ms: int, end_ms: int) -> Listing[Transaction]:
         self.asked.append((start_ms, end_ms))
         if self.error is not None:
             raise self.error
-        return self.rows
+        return Listing(self.rows, self.unreadable)
 
 
 class Bench:
@@ -126,6 +128,19 @@ async def test_an_execution_that_is_not_recorded_leads_to_a_comparison() -> None
     assert bench.account.requests.wishes.reconcile == "the exchange's log has executions that are not recorded"
     ahead_ms = 1_000_000 - bench.account.context.clock.wall_ms()
     assert bench.account.requests.take_gap() == 900_000 - ahead_ms, "by our clock"
+
+
+async def test_a_row_that_cannot_be_read_is_told_and_all_others_are_compared() -> None:
+    bench = Bench()
+    bench.lists("e1", "0")
+    bench.lists("e2", "9.5")
+    bench.log.unreadable = [Unreadable("", "account/transaction-log: expected a number in change, got ''")]
+    await bench.watch.check()
+    assert bench.corrections == [("e2", D("-0.5"), 0)]
+    assert bench.ledger.checked_to == 900_000, "it is not read for ever"
+    [(_, key, text, _)] = bench.account.alarm.alerts
+    assert key == "money_rows"
+    assert text.startswith("1 rows of the exchange's transaction log cannot be read")
 
 
 def test_what_is_folded_is_corrected_as_the_database_has_it_and_never_twice() -> None:
