@@ -148,7 +148,7 @@ def test_a_row_that_the_journal_never_had_ends_by_the_repair_of_the_ledger_check
             # The database holds it for open; nobody here knows of it any more.
             [known, *_] = context.recorded
             context.recorder.record(replace(known, order_link_id=ended.link_id, order_id=ended.order_id))
-            context.recorder.flush()
+            bench.assembly.recorder.flush()
             commands = Commands(
                 "alice",
                 [bench.runner()],
