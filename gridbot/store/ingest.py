@@ -122,20 +122,20 @@ class AccountSource:
             self._suspect = True
 
     def _read_journal(self, full: _Limit, taken: Taken) -> bool:
-        """Read until `taken` is full; False when the journal had none that is new."""
-        before = self.next_seq
-        while not full(taken):
+        """Read until `taken` is full; False when the journal has ended and had none that is new.
+
+        A segment is read from its beginning, so what fills `taken` first may all be known: then nothing is missing.
+        """
+        before, is_at_end = self.next_seq, False
+        while not (is_at_end or full(taken)):
             chunk = self._reader.read()
             found = [self._report(damage) for damage in chunk.damages]
             self._damage_notes = self._recent_damage + found  # a gap may appear in the chunk after the damage
             self._recent_damage = found
-            if not chunk.bodies:
-                if not chunk.damages:
-                    break
-                continue
             self._accept(chunk.bodies, taken)
+            is_at_end = not (chunk.bodies or chunk.damages)
         self.from_journal += self.next_seq - before
-        return self.next_seq > before
+        return self.next_seq > before or not is_at_end
 
     def _accept(self, bodies: list[bytes], taken: Taken) -> None:
         """Sort bodies by kind. A fast path takes those that begin as earlier ones did and have the next number."""

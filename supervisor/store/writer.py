@@ -123,7 +123,8 @@ class Writer:
             self._collect(idle=idle)
         if not self._rows:
             self.state.went_well()
-            return False
+            self._forget_rows()  # all that was read was known already: it takes no room, and there may be more behind
+            return self._more
         started = time.monotonic()
         with self.database.open() as con:
             self._uncertain = True  # until the rows are in the file itself
