@@ -13,7 +13,7 @@ from gridbot.bybit.pace import Pace
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
-from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows
+from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows, time_of
 from gridbot.bybit.session import server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
@@ -177,7 +177,8 @@ class BybitRest(Calls):
     ) -> Listing[Transaction]:
         """Every movement of one coin of the wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
-        An unreadable one (its symbol may be empty) keeps no other from being read.
+        An unreadable one (its symbol may be empty) keeps no other from being read. Its time is 0 when it has none, or
+        one after `end_ms`.
 
         A period with more rows than a listing may have is read in halves. `of_address` also limits the requests; it is
         shared by all that read from this address.
@@ -189,8 +190,13 @@ class BybitRest(Calls):
             rows += reversed(await _transactions(self, start_ms, stop_ms, coin, pace))
             start_ms = stop_ms + 1
         found, problems = parse_rows(parse_transaction, rows, id_field="id")
-        where = "account/transaction-log"
-        return Listing(found, (Unreadable(problem.symbol, f"{where}: {problem}") for problem in problems))
+        unreadable = []
+        for problem in problems:
+            row = rows[problem.index]
+            at_ms = time_of(row, "transactionTime") if isinstance(row, dict) else 0
+            reason = f"account/transaction-log: {problem}"
+            unreadable.append(Unreadable(problem.symbol, reason, at_ms if at_ms <= end_ms else 0))
+        return Listing(found, unreadable)
 
     # ------------------------------------------------------------------ account
 

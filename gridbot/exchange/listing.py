@@ -26,7 +26,7 @@ class Unreadable:
     exchange_ts: int = 0
 
     def __str__(self) -> str:
-        return f"{self.symbol}: {self.reason}"
+        return f"{self.symbol}: {self.reason}" if self.symbol else self.reason
 
 
 class Listing(list[T]):

@@ -19,6 +19,7 @@ from decimal import Decimal
 from gridbot.core import ExecType
 from gridbot.core.execution_ledger import Ledger
 from gridbot.core.leg_history import UNIT
+from gridbot.exchange.listing import Unreadable
 from gridbot.exchange.requests import Transaction
 
 __all__ = ["UNKNOWN_MOST_MS", "Difference", "Findings", "described", "findings", "limit_of"]
@@ -48,8 +49,8 @@ class Difference:
 class Findings:
     """`unknown`: executions of the log that were never counted; `unknown_since_ms`: exchange time of the first of them.
 
-    `up_to_ms`: exchange time up to which the log is checked, that of its newest row; but it waits an hour for what is
-    unknown.
+    `up_to_ms`: exchange time up to which the log is checked, that of its newest row, readable or not; but it waits an
+    hour for what is unknown.
     """
 
     differences: tuple[Difference, ...]
@@ -63,14 +64,14 @@ class Findings:
         return sum((abs(difference.net) for difference in self.differences if not difference.is_news), ZERO)
 
 
-def findings(rows: Iterable[Transaction], ledger: Ledger) -> Findings:
+def findings(rows: Iterable[Transaction], ledger: Ledger, unreadable: Iterable[Unreadable] = ()) -> Findings:
     """Compare the log's rows of executions that the ledger still keeps; older ones are `ledger check`'s.
 
     Rows of other coins than USDT concern no figure of ours.
     """
     differences: list[Difference] = []
     unknown: dict[str, int] = {}
-    up_to_ms = 0
+    up_to_ms = max((row.exchange_ts for row in unreadable), default=0)
     for row in rows:
         up_to_ms = max(up_to_ms, row.exchange_ts)
         if not row.is_usdt:

@@ -49,7 +49,7 @@ class MoneyWatch:
             context.requests.check_money()
             raise
         self._tell_unreadable(rows.unreadable)
-        found = findings(rows, context.ledger)
+        found = findings(rows, context.ledger, rows.unreadable)
         if found.unknown_since_ms is not None:  # an outage may have kept them from us longer than a pass looks back
             since_ms = found.unknown_since_ms - (now_ms - context.clock.wall_ms())
             context.requests.reconcile("the exchange's log has executions that are not recorded", since_ms=since_ms)

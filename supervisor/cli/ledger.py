@@ -22,7 +22,9 @@ from supervisor.store.query import SqlFailed
 if TYPE_CHECKING:
     from gridbot.config.account_models import AccountConfig
     from gridbot.config.models import GridbotConfig
+    from gridbot.exchange.listing import Unreadable
     from supervisor.store.address_pace import Paces
+    from supervisor.store.exchange_ledger import AccountCheck
     from supervisor.store.exchange_views import ViewCheck
 
 __all__ = ["ledger"]
@@ -85,9 +87,8 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     from gridbot.config.errors import ConfigError
     from gridbot.config.loading import load_config
     from supervisor.store.address_pace import Paces
-    from supervisor.store.exchange_ledger import AccountCheck, check_with_exchange
+    from supervisor.store.exchange_ledger import check_with_exchange
     from supervisor.store.exchange_repair import repair_records
-    from supervisor.store.exchange_views import ViewCheck
 
     try:
         settings = load_config(find_config(config), data_dir=str(data_dir))
@@ -109,32 +110,38 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
             click.echo,
         )
     read = {found.account for found in checks if found.comparison is not None}
-    compared_accounts = [account for account in settings.accounts if account.name in read]
-    views = _views(settings, compared_accounts, data_dir, paces, repair=repair)
-    explained, compared = True, False
+    views = _views(
+        settings, [account for account in settings.accounts if account.name in read], data_dir, paces, repair=repair
+    )
+    explained = True
     for found in checks:
-        compared = True
-        if found.comparison is None:
-            explained = False
-            click.echo(f"{found.account}: not compared: {found.problem}")
-            continue
-        result = found.comparison
-        verdict = f"UNEXPLAINED {result.unexplained:+.2f} USDT" if result.lines else "explained"
-        apart = f", {result.later} newer than the records" if result.later else ""
-        apart += f", {result.older} of ours older than the log" if result.older else ""
-        click.echo(
-            f"{found.account}: {result.agree} movements since {found.start:%Y-%m-%d %H:%M:%S} UTC agree with the "
-            f"exchange's log{apart}; {len(result.transfers)} without an execution (transfers and the like): {verdict}"
-        )
-        for each in found.corrected:
-            click.echo(f"  corrected: {each.executions} executions by {each.net.normalize():+f} USDT: {each.reason}")
-        for line in (*result.transfers, *result.lines):
-            click.echo(f"  {line}")
-        explained &= not result.lines
-        explained &= _show_views(views.get(found.account, ViewCheck()))
-    if not compared:
+        explained &= _show_movements(found)
+        if found.account in read:
+            explained &= _show_views(views[found.account])
+    if not checks:
         click.echo("no account of the configuration has balances recorded here")
     return explained
+
+
+def _show_movements(found: AccountCheck) -> bool:
+    """Whether records and log have the same movements; what differs is printed."""
+    if found.comparison is None:
+        click.echo(f"{found.account}: not compared: {found.problem}")
+        return False
+    result = found.comparison
+    verdict = "explained" if found.explained else f"UNEXPLAINED {result.unexplained:+.2f} USDT"
+    apart = f", {result.later} newer than the records" if result.later else ""
+    apart += f", {result.older} of ours older than the log" if result.older else ""
+    click.echo(
+        f"{found.account}: {result.agree} movements since {found.start:%Y-%m-%d %H:%M:%S} UTC agree with the "
+        f"exchange's log{apart}; {len(result.transfers)} without an execution (transfers and the like): {verdict}"
+    )
+    _show_unreadable(found.unreadable)
+    for each in found.corrected:
+        click.echo(f"  corrected: {each.executions} executions by {each.net.normalize():+f} USDT: {each.reason}")
+    for line in (*result.transfers, *result.lines):
+        click.echo(f"  {line}")
+    return found.explained
 
 
 def _views(
@@ -168,12 +175,19 @@ def _show_views(found: ViewCheck) -> bool:
     if found.problem:
         click.echo(f"  open_orders and positions: not compared: {found.problem}")
     elif not found.lines:
-        click.echo(f"  {found.orders} open_orders and {found.legs} positions are as the exchange has them")
+        apart = "; symbols with rows that could not be read were left out" if found.unreadable else ""
+        click.echo(f"  {found.orders} open_orders and {found.legs} positions are as the exchange has them{apart}")
+    _show_unreadable(found.unreadable)
     for line in found.lines:
         click.echo(f"  DIFFERENT {line}")
     if found.lines:
         click.echo(f"  {VIEWS_REMEDY}")
-    return not (found.lines or found.problem)
+    return not (found.lines or found.problem or found.unreadable)
+
+
+def _show_unreadable(rows: Sequence[Unreadable]) -> None:
+    if rows:
+        click.echo(f"  {len(rows)} rows of the exchange could not be read: {rows[0]}")
 
 
 def _correct(data_dir: Path, account: str, args: dict[str, str]) -> str:

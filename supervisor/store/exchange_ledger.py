@@ -25,7 +25,7 @@ from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
-from gridbot.exchange.listing import UnreadableRows
+from gridbot.exchange.listing import Listing, Unreadable
 from gridbot.exchange.requests import SETTLE_COIN, Transaction
 from supervisor.store.address_pace import Paces
 from supervisor.store.query import Limits, ask_all
@@ -78,7 +78,10 @@ class Corrected:
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
-    """One account: what was compared, or why it could not be. `as_of`: the newest record that was looked at."""
+    """One account: what was compared, or why it could not be. `as_of`: the newest record that was looked at.
+
+    `unreadable` are rows of the exchange's log: what they moved was compared with nothing.
+    """
 
     account: str
     start: datetime
@@ -87,6 +90,12 @@ class AccountCheck:
     problem: str = ""
     as_of: int = 0
     corrected: tuple[Corrected, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def explained(self) -> bool:
+        """Whether the whole log was read, and each movement is in both."""
+        return self.comparison is not None and not (self.comparison.lines or self.unreadable)
 
     @property
     def figures(self) -> list[dict[str, object]]:
@@ -159,7 +168,13 @@ def check_with_exchange(
             comparison = compare(recorded[name], logs[name], since_ms=period.start_ms, until_ms=period.end_ms)
             if not comparison.lines or left == 1:
                 found[name] = AccountCheck(
-                    name, period.start, period.end, comparison, as_of=as_of[name], corrected=corrected.get(name, ())
+                    name,
+                    period.start,
+                    period.end,
+                    comparison,
+                    as_of=as_of[name],
+                    corrected=corrected.get(name, ()),
+                    unreadable=logs[name].unreadable,
                 )
                 del logs[name]
         if not logs:
@@ -196,7 +211,7 @@ async def _listings(
     periods: Mapping[str, _Period],
     paper_url: Callable[[], str | None],
     paces: Paces,
-) -> dict[str, list[Transaction] | str]:
+) -> dict[str, Listing[Transaction] | str]:
     """The transaction log of each account by name, or why it could not be read."""
     url: str | LookupError | None = None
     if any(account.environment is Environment.PAPER for account in accounts):
@@ -206,7 +221,7 @@ async def _listings(
             url = error
     slots = asyncio.Semaphore(AT_A_TIME)
 
-    async def one(account: AccountConfig) -> list[Transaction] | str:
+    async def one(account: AccountConfig) -> Listing[Transaction] | str:
         on_paper = account.environment is Environment.PAPER
         if on_paper and isinstance(url, LookupError):
             return str(url)
@@ -232,7 +247,7 @@ def connect(account: AccountConfig, paper_url: str | None) -> BybitRest:
 
 async def _listed(
     account: AccountConfig, paper_url: str | None, period: _Period, of_address: Pace
-) -> list[Transaction]:
+) -> Listing[Transaction]:
     """The account's transaction log after the start of its period up to now."""
     rest = connect(account, paper_url)
     try:
@@ -240,11 +255,11 @@ async def _listed(
         now_ms = await rest.server_time_ms()
         start_ms, end_ms = period.start_ms + 1, max(now_ms, period.end_ms)
         found: list[Transaction] = []
+        unreadable: list[Unreadable] = []
         for coin in period.coins:
             rows = await rest.transactions(start_ms, end_ms, coin=coin, of_address=of_address)
-            if rows.unreadable:  # what it moved would be missing in the sums
-                raise UnreadableRows(f"{rows.unreadable[0].reason}; nothing was compared", rows.unreadable[0])
             found += rows
-        return found
+            unreadable += rows.unreadable
+        return Listing(found, unreadable)
     finally:
         rest.close()

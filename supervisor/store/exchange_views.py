@@ -19,6 +19,7 @@ from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.core import Direction, OrderUpdateEvent, PositionEvent
 from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.listing import Unreadable
 from gridbot.orders.ids import account_tag, parse
 from supervisor.store.address_pace import Paces
 from supervisor.store.query import Limits, ask_all
@@ -83,13 +84,28 @@ class Views:
     orders: Mapping[str, Recorded]
     legs: Mapping[Leg, tuple[Decimal, Decimal]]
 
+    def without(self, symbols: Collection[str]) -> Views:
+        """The same but for these symbols."""
+        return Views(
+            {name: order for name, order in self.orders.items() if order.symbol not in symbols},
+            {leg: held for leg, held in self.legs.items() if leg[0] not in symbols},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the exchange lists for an account."""
+    """What the exchange lists for an account, and the rows of it that cannot be read: each names its symbol."""
 
     orders: Sequence[OrderUpdateEvent]
     legs: Sequence[PositionEvent]
+    unreadable: tuple[Unreadable, ...] = ()
+
+    def without(self, symbols: Collection[str]) -> Listed:
+        """The readable rows of all other symbols."""
+        return Listed(
+            [row for row in self.orders if row.symbol not in symbols],
+            [row for row in self.legs if row.symbol not in symbols],
+        )
 
 
 def differences(tag: str, views: Views, listed: Listed, traded: Collection[str] = ()) -> list[str]:
@@ -155,7 +171,8 @@ def _stale(name: str, ours: Recorded) -> str:
 class ViewCheck:
     """How many orders and legs of an account were compared, and what lasts of their differences.
 
-    `stale` are the orders that are recorded as open and do not rest. `problem` is why nothing could be compared.
+    `stale` are the orders that are recorded as open and do not rest. `problem` is why nothing could be compared,
+    `unreadable` why nothing of their symbols was.
     """
 
     orders: int = 0
@@ -163,6 +180,7 @@ class ViewCheck:
     lines: tuple[str, ...] = ()
     problem: str = ""
     stale: tuple[Recorded, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 def check_views(
@@ -175,7 +193,8 @@ def check_views(
 ) -> dict[str, ViewCheck]:
     """Compare the views of these accounts with the exchange, as often as there are differences, `LOOKS` times at most.
 
-    `connect` makes a client for an account, which is closed here. Raises SqlFailed.
+    `connect` makes a client for an account, which is closed here; it raises LookupError or ValueError when nothing
+    answers for the account. Raises SqlFailed.
     """
     found: dict[str, ViewCheck] = {}
     shown: dict[str, list[list[str]]] = {account.name: [] for account in accounts}
@@ -189,11 +208,14 @@ def check_views(
             if isinstance(answer, str):
                 found[name] = ViewCheck(problem=answer)
                 continue
+            unreadable = answer.unreadable or found.get(name, ViewCheck()).unreadable
+            left_out = {row.symbol for row in unreadable}
+            ours, answer = ours.without(left_out), answer.without(left_out)
             traded = {each.symbol for each in config.strategies_of(name) if not each.shadow_mode}
             shown[name].append(differences(account_tag(account.environment, name), ours, answer, traded))
             lines = tuple(lasting(shown[name]))
             stale = tuple(order for key, order in ours.orders.items() if _stale(key, order) in lines)
-            found[name] = ViewCheck(len(ours.orders), len(ours.legs), lines, stale=stale)
+            found[name] = ViewCheck(len(ours.orders), len(ours.legs), lines, stale=stale, unreadable=unreadable)
         left = [account for account in left if found[account.name].lines]
         if not left:
             break
@@ -207,13 +229,17 @@ async def _ask_all(
 
     async def one(account: AccountConfig) -> Listed | str:
         async with slots:
-            rest, pace = connect(account), paces.of(account)
+            try:
+                rest, pace = connect(account), paces.of(account)
+            except (LookupError, ValueError) as error:  # the paper exchange has gone meanwhile
+                return str(error)
             try:
                 await pace.turn()
                 await rest.server_time_ms()
                 orders = await rest.open_orders(pace=pace)
                 await pace.turn()
-                return Listed(orders, await rest.positions())
+                legs = await rest.positions()
+                return Listed(orders, legs, orders.unreadable + legs.unreadable)
             except (ExchangeError, ValueError) as error:
                 return str(error)
             finally:

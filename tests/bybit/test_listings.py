@@ -98,6 +98,12 @@ def test_a_movement_that_cannot_be_read_keeps_no_other_from_being_read(monkeypat
             assert [row.exchange_ts for row in rows] == [1, 3]
             [unreadable] = rows.unreadable
             assert unreadable.reason.startswith("account/transaction-log: ")
+            assert str(unreadable) == unreadable.reason, "it has no symbol"
+            assert unreadable.exchange_ts == 2
+
+            exchange.on[MOVEMENTS] = lambda _: listing(movement(400_001) | {"change": ""}, "no row at all")
+            rows = await rest.transactions(0, 400_000)
+            assert [row.exchange_ts for row in rows.unreadable] == [0, 0], "no time that is still to come"
 
     run(scene())
 

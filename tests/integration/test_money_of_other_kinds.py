@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from gridbot.bybit.parse_account import parse_transaction
+from gridbot.bybit.raw_fields import FieldError, Row
 from gridbot.core import Direction
+from gridbot.exchange.requests import Transaction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import ExecutionRecord
@@ -109,6 +112,17 @@ def test_a_delivery_closes_the_legs_without_an_order_and_nothing_is_placed_any_m
     asyncio.run(run())
 
 
+def parsed_but_for(exec_id: str) -> Callable[[Row], Transaction]:
+    """The parser of the transaction log, which cannot read one row."""
+
+    def parse(row: Row) -> Transaction:
+        if row.get("tradeId") == exec_id:
+            raise FieldError("expected a number in change")
+        return parse_transaction(row)
+
+    return parse
+
+
 def test_taxes_count_and_a_fee_in_mnt_is_no_usdt(tmp_path: Path) -> None:
     async def run() -> None:
         with exchange(settings(tmp_path)) as paper:
@@ -135,6 +149,15 @@ def test_taxes_count_and_a_fee_in_mnt_is_no_usdt(tmp_path: Path) -> None:
             assert check.comparison is not None
             assert (check.comparison.lines, check.comparison.unexplained) == ([], 0)
             assert check.comparison.agree == len(executions(tmp_path)) + 1, "the fee in MNT, too"
+            assert check.explained
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("gridbot.bybit.rest.parse_transaction", parsed_but_for(executions(tmp_path)[0].exec_id))
+                [check] = await asyncio.to_thread(
+                    check_with_exchange, config, tmp_path, (), lambda: paper.url, Paces(config)
+                )
+            assert check.comparison is not None
+            assert check.comparison.agree == len(executions(tmp_path)), "all others are compared"
+            assert (len(check.unreadable), check.explained) == (1, False)
         first, *_, last = executions(tmp_path)
         assert (first.fee_currency, first.taxes) == ("USDT", (first.fee / D("1.18") * D("0.18")).quantize(D("1e-8")))
         assert (last.fee_currency, last.fee) == ("MNT", last.taxes)

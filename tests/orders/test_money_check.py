@@ -10,6 +10,7 @@ import pytest
 
 from gridbot.core import ExecType, ExecutionEvent, Side
 from gridbot.core.execution_ledger import Ledger
+from gridbot.exchange.listing import Unreadable
 from gridbot.exchange.requests import Transaction
 from gridbot.orders.money_check import UNKNOWN_MOST_MS, Difference, described, findings, limit_of
 
@@ -94,6 +95,8 @@ def test_an_execution_that_was_never_counted_is_unknown(ledger: Ledger) -> None:
     ledger.reached(complete_to=100_000, checked_to=100_000)
     assert findings([listed("e2", "3")], ledger).differences == (), "what is folded is not kept"
     assert findings([], ledger).up_to_ms == 0
+    odd = [Unreadable("", "no change", 7), Unreadable("", "no time")]
+    assert findings([], ledger, odd).up_to_ms == 7
 
 
 @pytest.mark.parametrize(("equity", "limit"), [(None, "1"), ("1000", "1"), ("50", "0.5"), ("-3", "0"), ("100", "1")])

@@ -141,6 +141,9 @@ async def test_a_row_that_cannot_be_read_is_told_and_all_others_are_compared() -
     [(_, key, text, _)] = bench.account.alarm.alerts
     assert key == "money_rows"
     assert text.startswith("1 rows of the exchange's transaction log cannot be read")
+    bench.log.unreadable = [Unreadable(SYMBOL, "no change", exchange_ts=950_000)]
+    await bench.watch.check()
+    assert bench.ledger.checked_to == 950_000, "it is the newest row"
 
 
 def test_what_is_folded_is_corrected_as_the_database_has_it_and_never_twice() -> None:

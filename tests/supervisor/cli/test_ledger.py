@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
+from gridbot.exchange.listing import Unreadable
 from gridbot.records.record_types import UtcMs, WalletRecord
 from supervisor.cli.ledger import ledger
+from supervisor.store.exchange_ledger import AccountCheck
+from supervisor.store.exchange_views import ViewCheck
+from supervisor.store.transactions import Comparison
 from tests.store.session import Session, write_all
 
 
@@ -61,3 +67,35 @@ def test_without_records(tmp_path: Path) -> None:
     write_all(tmp_path)
     result = check(tmp_path)
     assert (result.exit_code, result.output) == (0, "no balances are recorded yet\n")
+
+
+def test_rows_of_the_exchange_that_cannot_be_read_are_told_and_leave_the_account_unexplained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One such row, and nothing of the account was compared."""
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    odd = (Unreadable("", "account/transaction-log: row 3 (7): no change"),)
+    checks = [
+        AccountCheck("alice", then, then, Comparison(agree=9), unreadable=odd),
+        AccountCheck("bob", then, then, Comparison(agree=2)),
+    ]
+    views = {"alice": ViewCheck(1, 1), "bob": ViewCheck(3, 2, unreadable=(Unreadable("SOLUSDT", "no price"),))}
+    monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: checks)
+    monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: views)
+
+    def verdict() -> tuple[int, list[str]]:
+        arguments = ["check", "--exchange", "--data-dir", str(tmp_path), "-c", "conf/demo.yaml"]
+        done = CliRunner().invoke(ledger, arguments)
+        return done.exit_code, done.output.splitlines()
+
+    code, [first, unread, of_alice, second, of_bob, unread_view] = verdict()
+    assert (code, first[-40:]) == (6, "(transfers and the like): UNEXPLAINED +0.00 USDT"[-40:])
+    assert unread == "  1 rows of the exchange could not be read: account/transaction-log: row 3 (7): no change"
+    assert of_alice == "  1 open_orders and 1 positions are as the exchange has them"
+    assert second.endswith(": explained")
+    assert of_bob.endswith("as the exchange has them; symbols with rows that could not be read were left out")
+    assert unread_view == "  1 rows of the exchange could not be read: SOLUSDT: no price"
+    del checks[0]
+    assert verdict()[0] == 6, "of the view"
+    views["bob"] = ViewCheck(3, 2)
+    assert verdict()[0] == 0

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gridbot.config.account_models import AccountConfig
 from gridbot.core import Direction, OrderStatus, OrderUpdateEvent, PositionEvent, Side
+from gridbot.exchange.listing import Listing, Unreadable
 from gridbot.orders.ids import Owner, account_tag, wire_id
-from supervisor.store.exchange_views import Listed, Recorded, Views, differences, lasting
+from supervisor.store import exchange_views
+from supervisor.store.address_pace import Paces
+from supervisor.store.exchange_views import Listed, Recorded, ViewCheck, Views, check_views, differences, lasting
+from supervisor.store.query import Limits
+from tests.supervisor.store.test_address_pace import config as configuration
 
 TAG = account_tag("paper", "alice")
 OURS = wire_id(Owner.of(TAG, "btc"), Side.BUY, Direction.LONG, 500, 7)
@@ -81,3 +89,44 @@ def test_only_what_each_reading_shows_counts() -> None:
     assert lasting([["a", "b"]]) == ["a", "b"]
     assert lasting([["a", "b"], ["b", "c"], ["b"]]) == ["b"]
     assert lasting([["a"], []]) == []
+
+
+class Rest:
+    """Lists no order and no leg, and one row that cannot be read."""
+
+    async def server_time_ms(self) -> int:
+        return 0
+
+    async def open_orders(self, **_: Any) -> Listing[OrderUpdateEvent]:
+        return Listing([], [Unreadable("ETHUSDT", "no price")])
+
+    async def positions(self) -> Listing[PositionEvent]:
+        return Listing()
+
+    def close(self) -> None:
+        pass
+
+
+def checked(monkeypatch: pytest.MonkeyPatch, connect: Any) -> ViewCheck:
+    monkeypatch.setattr(exchange_views, "APART_S", 0.0)
+    other = replace(RECORDED, link_id="x", symbol="ETHUSDT")
+    legs = {("ETHUSDT", Direction.LONG): (D(1), D(1))}
+    monkeypatch.setattr(exchange_views, "_read_views", lambda *_: {"alice": Views({OURS: RECORDED, "x": other}, legs)})
+    config = configuration(0)
+    account = config.account("alice")
+    return check_views(config, [account], Path(), connect, Limits(), Paces(config))["alice"]
+
+
+def test_nothing_is_said_of_a_symbol_with_a_row_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its order counted as one that does not rest, its leg as flat."""
+    found = checked(monkeypatch, lambda _: Rest())
+    assert (found.orders, found.legs, found.stale) == (1, 0, (RECORDED,))
+    assert [row.symbol for row in found.unreadable] == ["ETHUSDT"]
+    assert all("ETHUSDT" not in line for line in found.lines)
+
+
+def test_an_exchange_that_has_gone_meanwhile_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: AccountConfig) -> Any:
+        raise LookupError("no supervisor runs")
+
+    assert checked(monkeypatch, gone).problem == "no supervisor runs"
