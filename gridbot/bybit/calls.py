@@ -1,6 +1,6 @@
 """One REST request, and all the pages of a listing.
 
-A listing is complete, with all its pages and every row readable, or it raises `TruncatedListing`: a comparison with
+A listing has all its pages, and names the rows that cannot be read, or it raises `TruncatedListing`: a comparison with
 the order book must never take "cut off" for "gone" (incidents L49, L50).
 """
 

@@ -14,7 +14,8 @@ import click
 from gridbot.config.paths import find_config
 from gridbot.exchange.environment import Environment
 from supervisor.cli.options import config_option, records_option
-from supervisor.control.control_client import ControlClient, ControlError
+from supervisor.cli.patient_client import PatientClient
+from supervisor.control.control_client import ControlError
 from supervisor.exit_codes import ExitCode
 from supervisor.store.ledger_check import check_balances
 from supervisor.store.query import SqlFailed
@@ -193,7 +194,7 @@ def _show_unreadable(rows: Sequence[Unreadable]) -> None:
 def _correct(data_dir: Path, account: str, args: dict[str, str]) -> str:
     """Have the worker of an account correct its records; what it did. Raises LookupError when it did not."""
     try:
-        with ControlClient(data_dir) as client:
+        with PatientClient(data_dir) as client:
             return str(client.worker(account, "correct", args).get("result"))
     except ControlError as error:
         raise LookupError(str(error)) from error
@@ -202,7 +203,7 @@ def _correct(data_dir: Path, account: str, args: dict[str, str]) -> str:
 def _paper_url(data_dir: Path) -> str | None:
     """Where the running bot's paper exchange answers. Raises LookupError when no bot runs."""
     try:
-        with ControlClient(data_dir) as client:
+        with PatientClient(data_dir) as client:
             paper = client.status().get("paper") or {}
     except ControlError as error:
         raise LookupError(str(error)) from error

@@ -51,9 +51,8 @@ class DirectoryLock:
         try:
             _write_pid(fd)
         except OSError as error:
-            if not is_shortage(error):
-                os.close(fd)
-                raise unwritable(error) from error
+            os.close(fd)
+            raise unwritable(error) from error
         self._fd = fd
 
     def keep(self) -> bool:
@@ -66,7 +65,7 @@ class DirectoryLock:
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(self.path), os.fstat(self._fd)):
                 if not _read_pid(self._fd):
-                    with contextlib.suppress(OSError):  # there is no room yet
+                    with contextlib.suppress(OSError):
                         _write_pid(self._fd)
                 return True
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -115,7 +114,12 @@ def _try_lock(fd: int) -> bool:
 
 
 def _write_pid(fd: int) -> None:
-    _write(fd, str(os.getpid()))
+    """Raises OSError, but not for want of room: the lock holds without, and `keep` writes it later."""
+    try:
+        _write(fd, str(os.getpid()))
+    except OSError as error:
+        if not is_shortage(error):
+            raise
 
 
 def _write(fd: int, text: str) -> None:

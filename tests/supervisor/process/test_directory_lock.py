@@ -46,6 +46,9 @@ def test_a_disk_without_room_for_the_pid_keeps_nobody_from_starting(
         lock.acquire()
         assert lock.keep()
         assert holder(tmp_path) == 0, "held by somebody"
+        lock.path.unlink()
+        assert not lock.keep()
+        assert holder(tmp_path) == 0, "the new file, too: another supervisor could start beside this one"
     assert lock.keep()
     assert holder(tmp_path) == os.getpid()
     size = (tmp_path / "supervisor.lock").stat().st_size
