@@ -10,14 +10,15 @@ listens to are made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from random import Random
 from typing import Any
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.valuation import Valuation
+from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.rows.account_rows import position_row, wallet_row
 from gridbot.paper.rows.order_rows import OrderView, execution_row, order_row
 
@@ -25,6 +26,7 @@ __all__ = ["Outbox", "Push"]
 
 VALUED_TOPICS = frozenset({"position", "wallet"})
 Row = dict[str, Any]
+ALL_BUT_SEQ = attrgetter(*(each.name for each in fields(Leg) if each.name != "seq"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Outbox:
         self._draw = Random(seed)
         self._pushes: list[Push] = []
         self._changed: dict[str, _Changes] = {}
+        self._flat: dict[tuple[str, str, int], tuple[Any, Row]] = {}  # what the row of a flat leg was made of, and it
 
     def __bool__(self) -> bool:
         return bool(self._pushes)
@@ -110,10 +113,7 @@ class Outbox:
                 continue
             figures = self._valuation.totals(account)
             if "position" in listening and changes.legs:
-                rows = [
-                    position_row(account, leg, self._valuation, figures, stream=True)
-                    for leg in _with_other_legs(account, changes.legs)
-                ]
+                rows = [self._leg_row(account, leg, figures) for leg in _with_other_legs(account, changes.legs)]
                 self._pushes.append(Push(account.name, "position", rows))
             if "wallet" in listening:
                 self._pushes.append(Push(account.name, "wallet", [wallet_row(account, figures)]))
@@ -124,6 +124,19 @@ class Outbox:
             changes = self._changed[account.name] = _Changes(account, [], [], {})
         return changes
 
+    def _leg_row(self, account: Account, leg: Leg, figures: Totals) -> Row:
+        """Of a flat leg, only mark price and sequence number change from order to order: the rest is made once."""
+        valuation = self._valuation
+        if leg.size:
+            return position_row(account, leg, valuation, figures, stream=True)
+        market, leverage = valuation.markets[leg.symbol], valuation.leverage(account, leg.symbol, leg.direction)
+        made_of = (ALL_BUT_SEQ(leg), leverage, market.instrument, market.listing)
+        key = (account.name, leg.symbol, leg.position_idx)
+        known = self._flat.get(key)
+        if known is None or known[0] != made_of:
+            known = self._flat[key] = made_of, position_row(account, leg, valuation, figures, stream=True)
+        return known[1] | {"markPrice": format(market.mark, "f"), "seq": account.seq_of(leg)}
+
     def _order_row(self, order: Order) -> Row:
         return order_row(order, self._valuation.markets[order.symbol].listing, OrderView.STREAM)
 
@@ -132,5 +145,6 @@ def _with_other_legs(account: Account, legs: dict[tuple[str, int], Leg]) -> list
     """The legs that changed, in hedge mode with the other one of their pair, long before short."""
     keys: dict[tuple[str, int], None] = {}
     for symbol, idx in legs:
-        keys |= dict.fromkeys([(symbol, idx)] if idx == 0 else [(symbol, 1), (symbol, 2)])
+        for shown in (1, 2) if idx else (0,):
+            keys[(symbol, shown)] = None
     return [account.leg(*key) for key in keys]

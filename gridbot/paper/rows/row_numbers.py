@@ -7,6 +7,8 @@ from decimal import ROUND_DOWN, Decimal
 __all__ = ["cut", "exact", "exact_text", "plain", "plain_text"]
 
 UNIT = Decimal("0.00000001")
+UNITS = tuple(Decimal(1).scaleb(-places) for places in range(9))
+"""The last place of a number with so many decimals."""
 
 
 def plain(value: Decimal) -> str:
@@ -26,7 +28,7 @@ def plain(value: Decimal) -> str:
 
 def cut(value: Decimal, places: int) -> str:
     """As `plain`, with at most so many decimals; the others are cut off, not rounded."""
-    return plain(value.quantize(Decimal(1).scaleb(-places), ROUND_DOWN))
+    return plain(value.quantize(UNITS[places], ROUND_DOWN))
 
 
 def exact(value: Decimal) -> str:

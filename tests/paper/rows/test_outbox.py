@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
+
+import pytest
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.rows.account_rows import position_row
 from gridbot.paper.rows.outbox import Push
 from gridbot.paper.settings import PaperConfig, PositionMode
 
@@ -47,6 +52,43 @@ def test_a_new_order_moves_the_sequence_number_of_its_leg_and_not_its_time() -> 
     assert later["seq"] > fill["seq"] >= execution.seq
     assert later["updatedTime"] == fill["updatedTime"]
     assert other["seq"] == -1
+
+
+def _new_mark(exchange: Exchange) -> None:
+    exchange.markets["LTCUSDT"].mark += 1
+
+
+def _new_leverage(exchange: Exchange) -> None:
+    exchange.accounts["a"].leverage["LTCUSDT"] = D(3)
+    exchange.accounts["a"].sell_leverage["LTCUSDT"] = D(4)
+
+
+def _new_stop(exchange: Exchange) -> None:
+    exchange.accounts["a"].leg("LTCUSDT", 2).stop_loss = D(99)
+
+
+def _new_terms(exchange: Exchange) -> None:
+    instrument = exchange.markets["LTCUSDT"].instrument
+    lowest, *tiers = instrument.tiers
+    exchange.markets["LTCUSDT"].instrument = replace(instrument, tiers=(replace(lowest, limit=D(7)), *tiers))
+
+
+def _traded(exchange: Exchange) -> None:
+    for side in (Side.BUY, Side.SELL):
+        exchange.place(exchange.accounts["a"], NewOrder("LTCUSDT", side, D(1), None, 1, "IOC"), 1)
+    exchange.outbox.take()
+
+
+@pytest.mark.parametrize("change", [_new_mark, _new_leverage, _new_stop, _new_terms, _traded])
+def test_the_row_of_a_flat_leg_is_never_an_old_one(change: Callable[[Exchange], None]) -> None:
+    exchange = new_exchange(PositionMode.HEDGE)
+    account, valuation = exchange.accounts["a"], exchange.state.valuation
+    before = place(exchange, "80.00", 1)[1].rows
+    change(exchange)
+    rows = place(exchange, "81.00", 1)[1].rows
+    legs = [account.leg("LTCUSDT", idx) for idx in (1, 2)]
+    assert rows == [position_row(account, leg, valuation, valuation.totals(account), stream=True) for leg in legs]
+    assert rows != before
 
 
 def test_whether_execution_or_order_comes_first_is_drawn_from_the_seed() -> None:
