@@ -6,6 +6,7 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError
 
 __all__ = ["remedy_for"]
 
+_UNKNOWN = "look for the code in Bybit's list of error codes, and report it"
 _TERMS = "its instrument is read again; if it goes on, restart the account, and look at amount and grid_step"
 _BY_TEXT = (
     (
@@ -17,7 +18,6 @@ _BY_TEXT = (
     ("minimum limit allowed", "the order is too small for the symbol: raise amount"),
     ("not supported symbols", "the exchange does not list the symbol: correct it in the configuration"),
     ("symbol invalid", "the exchange does not list the symbol: correct it in the configuration"),
-    ("does not know this code", "look for it in Bybit's list of error codes, and report it"),
 )
 _BY_CODE = {
     10020: "the account is not a unified one: upgrade it on Bybit, then `resume` the account",
@@ -62,4 +62,6 @@ def remedy_for(error: ExchangeError) -> str:
     """One sentence: what to do, or what is done already."""
     lowered = error.message.lower()
     by_text = next((remedy for marker, remedy in _BY_TEXT if marker in lowered), "")
+    if error.is_unknown and not by_text:
+        return _UNKNOWN
     return by_text or _BY_CODE.get(error.ret_code or 0, _BY_KIND[error.kind])
