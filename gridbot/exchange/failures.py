@@ -163,6 +163,4 @@ def make_error(
 ) -> ExchangeError:
     """The leaf of the tree that belongs to `kind`."""
     leaf = _LEAVES[kind]
-    return leaf(
-        message, kind=kind, outcome=outcome, ret_code=ret_code, http_status=http_status, is_unknown=is_unknown
-    )
+    return leaf(message, kind=kind, outcome=outcome, ret_code=ret_code, http_status=http_status, is_unknown=is_unknown)

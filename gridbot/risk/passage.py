@@ -7,8 +7,8 @@
 A strategy has four lanes: opens and closes of its long and its short. A lane is *shut* when `SHUT_AFTER` requests of it
 were refused and none was accepted in between. What may pass by itself (a lost answer, an overloaded exchange, a close
 that finds nothing left) shuts it only when it has lasted for `PATIENCE_S`. A code that is in no table of ours may mean
-anything, so it is not taken to pass; nor is a used id of an order that no unanswered request can have made. The breakers
-of levels hold single prices back; this says that nothing passes at all, why, and what can be done, for each code.
+anything, so it is not taken to pass; nor is a used id that no unanswered request of ours explains. The breakers of
+levels hold single prices back; this says that nothing passes at all, why, and what can be done, for each code.
 
     event      what changes                                        effect
     Refused    one more in the row of the lane                     ReadTerms, unless it may pass by itself
