@@ -245,7 +245,8 @@ async def test_after_a_gap_nothing_is_well_until_a_pass_was_complete() -> None:
     with pytest.raises(ExchangeError):
         await bench.reconciler.run()
     assert bench.queries.asked[:2] == ["executions", missed]
-    assert bench.reconciler.behind == "comparing with the exchange failed, it is tried again each 10 s: busy (retry)"
+    failed = "comparing with the exchange failed, it is tried again each 10 s"
+    assert bench.reconciler.behind == f"{failed}: {with_remedy(BUSY)}"
     assert bench.reconciler.again() == "the last one failed"
     await bench.reconciler.run()
     assert (bench.reconciler.behind, bench.reconciler.again()) == ("", "")
