@@ -9,6 +9,7 @@ import pytest
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.remedies import with_remedy
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord
 from tests.execution.support import settle
