@@ -33,7 +33,7 @@ def _plain_errors() -> Iterator[None]:
         text, code = str(exc), ExitCode.NOT_RUNNING
     except (DatabaseLocked, DatabaseHeld) as exc:
         text, code = str(exc), ExitCode.TIMEOUT
-    except (WriterBusy, rebuilding.IncompleteJournals) as exc:
+    except (WriterBusy, rebuilding.RecordsLost) as exc:
         text, code = str(exc), ExitCode.REFUSED
     except FileExistsError as exc:
         text, code = str(exc), ExitCode.USAGE
@@ -53,12 +53,25 @@ def _plain_errors() -> Iterator[None]:
 def rebuild(data_dir: Path, accept_loss: bool) -> None:
     """Make a new database file from the journals (bot stopped); the old file is kept beside it."""
     with _plain_errors():
-        done = rebuilding.rebuild(data_dir, accept_loss=accept_loss)
-        click.echo(f"{done.from_journals} records from journals, {done.from_old_file} older ones from the old file")
-        for account, first, last, reason in done.gaps:
-            click.echo(f"missing: records {first} to {last} of account {account}: {reason}")
+        try:
+            done = rebuilding.rebuild(data_dir, accept_loss=accept_loss)
+        except rebuilding.RecordsLost as exc:
+            _tell_rebuilt(exc.done)
+            raise
+        _tell_rebuilt(done)
         if done.old_file:
             click.echo(f"the old file is {done.old_file}")
+
+
+def _tell_rebuilt(done: rebuilding.Rebuilt) -> None:
+    older = done.from_old_file
+    click.echo(f"{done.from_journals} records from journals, {sum(older.values())} older rows from the old file")
+    for table, rows in older.items():
+        click.echo(f"    {table}: {rows}")
+    for line in done.losses:
+        click.echo(f"lost: {line}")
+    for line in done.missing:
+        click.echo(f"missing: {line}")
 
 
 @click.command("backup")

@@ -6,45 +6,55 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
 from gridbot.atomic_file import put_in_place, temporary_beside
-from gridbot.records.columns import RECORD_TYPES
 from gridbot.records.journal_reader import journal_directory
 from gridbot.store.database import Database
 from gridbot.store.reading import ReadingError, connect, database_path
-from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
 from gridbot.store.schema import quote
+from supervisor.store.salvage import committed_numbers, take_over
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import sole_writer
 from supervisor.utc_time import file_stamp
 
-__all__ = ["IncompleteJournals", "Rebuilt", "rebuild"]
+__all__ = ["Rebuilt", "RecordsLost", "rebuild"]
 
 log = logging.getLogger("supervisor.store")
 
 
-class IncompleteJournals(RuntimeError):
-    """The journals do not reach back to the first record, and no old file can fill in."""
-
-
 @dataclass(slots=True)
 class Rebuilt:
-    """What `rebuild` did: rows by origin, gaps that remain, and where the old file is now."""
+    """What `rebuild` did: rows by origin (of the old file by table) and where the old file is now.
+
+    `losses`: a line for what this rebuild could not bring over. `missing`: a line for each range of records that is not
+    in the new file, earlier losses too.
+    """
 
     from_journals: int = 0
-    from_old_file: int = 0
-    gaps: list[tuple[str, int, int, str]] = field(default_factory=list)
+    from_old_file: dict[str, int] = field(default_factory=dict)
+    losses: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     old_file: Path | None = None
 
 
-def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
-    """Make a new database from the journals; what they no longer hold comes from the old file where that is readable.
+class RecordsLost(RuntimeError):
+    """Records are neither in a journal nor readable in the old file; `done` says which."""
 
-    Raise IncompleteJournals when something would be in neither (unless `accept_loss`), WriterBusy while a bot runs.
+    def __init__(self, done: Rebuilt, kept: Path) -> None:
+        super().__init__(
+            f"{len(done.losses)} losses, as listed above. The new file without them is {kept}; nothing was replaced. "
+            "Use --accept-loss to go on"
+        )
+        self.done = done
+
+
+def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
+    """Make a new database from the journals, and of what can be read of the old file for what they no longer hold.
+
+    Raise RecordsLost when something is in neither (unless `accept_loss`), WriterBusy while a bot runs.
     """
     done = Rebuilt()
     path = database_path(data_dir)
@@ -52,7 +62,7 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
         Database(path).remove_left_overs()
         fresh = Database(temporary_beside(path))
         fresh.prepare()
-        done.from_old_file = _salvage(data_dir, path, fresh)
+        befores = _salvage(data_dir, path, fresh, done)
         writer = Writer(WriterSpec(data_dir, ()), {}, fresh)
         try:
             while writer.flush():
@@ -60,22 +70,24 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
         finally:
             writer.close()
         done.from_journals = writer.state.rows
-        with connect(fresh.path) as con:
-            gaps = con.execute("SELECT account, from_seq, to_seq, reason FROM ingest_gaps ORDER BY ALL").fetchall()
-        done.gaps = gaps
+        _note_gaps(fresh.path, befores, done)
         fresh.path.with_name(fresh.path.name + ".writer").unlink(missing_ok=True)
-        lost = [
-            f"records 1 to {last} of account {name} are in no journal" for name, first, last, _ in gaps if first == 1
-        ]
-        if lost and not accept_loss:
+        if done.losses and not accept_loss:
             kept = path.with_name(f"{path.stem}.rebuild{path.suffix}")
             put_in_place(fresh.path, kept)
-            raise IncompleteJournals(
-                f"{'; '.join(lost)}. The new file without them is {kept}; nothing was replaced. "
-                "Use --accept-loss to go on"
-            )
+            raise RecordsLost(done, kept)
         done.old_file = _replace(path, fresh.path)
     return done
+
+
+def _note_gaps(fresh: Path, befores: Mapping[str, int], done: Rebuilt) -> None:
+    """A gap in front of an account's first journal is a loss of today; others were lost before."""
+    with connect(fresh) as con:
+        gaps = con.execute("SELECT account, from_seq, to_seq, reason FROM ingest_gaps ORDER BY ALL").fetchall()
+    for account, first, last, reason in gaps:
+        done.missing.append(f"records {first} to {last} of account {account}: {reason}")
+        if first == befores.get(account, 1):
+            done.losses.append(f"records {first} to {last} of account {account} are in no journal")
 
 
 def _replace(path: Path, fresh: Path) -> Path | None:
@@ -91,81 +103,30 @@ def _replace(path: Path, fresh: Path) -> Path | None:
     return old
 
 
-def _salvage(data_dir: Path, path: Path, fresh: Database) -> int:
-    """Copy what is older than the journals from the old file, when there is one that can be read; all or nothing."""
+def _salvage(data_dir: Path, path: Path, fresh: Database, done: Rebuilt) -> dict[str, int]:
+    """Take what is older than the journals from the old file; the number up to which (not included) by account."""
+    if not path.exists():
+        return {}
     try:
         connect(path, timeout_s=0).close()
-        return _copy_older(data_dir, path, fresh)
-    except (ReadingError, duckdb.Error) as exc:
-        log.warning("nothing is taken from the old file: %s", str(exc).splitlines()[0])
-        return 0
-
-
-def _copy_older(data_dir: Path, path: Path, fresh: Database) -> int:
-    copied = 0
+    except ReadingError as exc:
+        log.warning("nothing is taken from the old file: %s", exc)
+        return {}
     with duckdb.connect(config={"threads": 2}) as con:
         con.execute(f"ATTACH {quote(str(path))} AS old (READ_ONLY)")
         con.execute(f"ATTACH {quote(str(fresh.path))} AS fresh")
-        con.begin()
-        befores: dict[str, int] = {}
-        for account, last in con.execute("SELECT account, seq FROM old.ingest_offsets").fetchall():
-            before = min(_first_in_journal(data_dir, account), last + 1)
-            if before > 1:
-                copied += _copy_account(con, account, before)
-                befores[account] = before
-        _copy_rollups(con, befores)
-        con.commit()
-    return copied
+        befores = {
+            account: before
+            for account, last in committed_numbers(con).items()
+            if (before := min(_first_in_journal(data_dir, account), last + 1)) > 1
+        }
+        taken = take_over(con, befores)
+    done.from_old_file = dict(taken.copied)
+    done.losses += map(str, taken.losses)
+    return befores
 
 
 def _first_in_journal(data_dir: Path, account: str) -> int:
     """Number of the oldest record that is still in the account's journal; far beyond all when it is empty."""
     names = sorted(journal_directory(data_dir, account).glob("*.journal"))
     return next((int(path.stem) for path in names if path.stat().st_size), 2**62)
-
-
-def _old_tables(con: duckdb.DuckDBPyConnection) -> set[str]:
-    tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
-    return {row[0] for row in tables}
-
-
-def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) -> None:
-    """Make the rollups of the copied rows, and copy what the old file has of rows that retention has removed."""
-    con.execute("USE fresh")
-    for rollup in ROLLUPS:
-        for statement in rollup.statements(rollup.source):
-            con.execute(statement)
-    known = _old_tables(con)
-    for table, statement in KEPT_SQLS:
-        if table in known:
-            for account, before in befores.items():
-                con.execute(statement, [account, before])
-    con.execute("USE memory")
-
-
-def _copy_account(con: duckdb.DuckDBPyConnection, account: str, before: int) -> int:
-    copied = 0
-    known = _old_tables(con)
-    for table in RECORD_TYPES:
-        if table in known:
-            copied += _count(
-                con,
-                f"""
-                INSERT INTO fresh.{table} BY NAME
-                SELECT * FROM old.{table} WHERE account = ? AND seq < ? ORDER BY seq""",
-                account,
-                before,
-            )
-    for table, number in (("ingest_gaps", "to_seq"), ("ingest_rejects", "seq")):
-        condition = f"account = ? AND coalesce({number}, 0) < ?"
-        _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT * FROM old.{table} WHERE {condition}", account, before)
-    con.execute(
-        "INSERT INTO fresh.ingest_offsets VALUES (?, ?, ?)",
-        [account, before - 1, datetime.now(UTC).replace(tzinfo=None)],
-    )
-    return copied
-
-
-def _count(con: duckdb.DuckDBPyConnection, statement: str, account: str, before: int) -> int:
-    row = con.execute(statement, [account, before]).fetchone()
-    return int(row[0]) if row else 0

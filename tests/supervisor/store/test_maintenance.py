@@ -55,7 +55,7 @@ def test_rebuild_from_complete_journals_gives_the_same_rows(tmp_path: Path) -> N
     database_path(tmp_path).write_bytes(b"scrambled" * 5000)
     result = run(maintenance_commands.rebuild, tmp_path)
     assert result.exit_code == 0, result.output
-    assert "120 records from journals, 0 older ones" in result.output
+    assert "120 records from journals, 0 older rows" in result.output
     assert content(database_path(tmp_path)) == before
     old = next(tmp_path.glob("gridbot.before-*.duckdb"))
     assert old.read_bytes().startswith(b"scrambled")

@@ -1,0 +1,189 @@
+"""Takes over what can be read of an old, perhaps damaged database: table by table, money first.
+
+DuckDB checks each block that it reads against its checksum. A table is copied by ranges of rows; a range that cannot be
+read is halved until only the rows of the damaged blocks are left out. Those are counted, never guessed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import duckdb
+
+from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.file_errors import first_line
+from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
+
+__all__ = ["TableLoss", "Taken", "committed_numbers", "take_over"]
+
+log = logging.getLogger("supervisor.store")
+
+MONEY_FIRST: Final = ("executions", "corrections", "adjustments", "wallets", "position_events", "orders")
+TABLES: Final = (*MONEY_FIRST, *(table for table in RECORD_TYPES if table not in MONEY_FIRST))
+NUMBERS: Final = dict.fromkeys(TABLES, "seq") | {"ingest_gaps": "to_seq", "ingest_rejects": "seq"}
+"""Tables in the order in which they are copied, each with the column that has the record's number."""
+
+RANGE_ROWS: Final = 122_880
+"""A row group of DuckDB."""
+SMALLEST_ROWS: Final = 2_048
+"""What DuckDB reads at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableLoss:
+    """Rows of a table of the old file that no journal has and that cannot be read; `rows` is None when unknown."""
+
+    table: str
+    rows: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        rows = "an unknown number of rows" if self.rows is None else f"{self.rows} rows"
+        return f"{self.table}: {rows} of the old file cannot be read ({self.reason})"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What `take_over` did: rows copied by table (tables without any are left out), and what is lost."""
+
+    copied: Mapping[str, int]
+    losses: tuple[TableLoss, ...]
+
+
+def committed_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Number of the last record of each account in the attached database `old`.
+
+    Where the table that tells it cannot be read, the largest number that a readable table has.
+    """
+    try:
+        return dict(con.execute("SELECT account, seq FROM old.ingest_offsets").fetchall())
+    except duckdb.Error as exc:
+        log.warning("ingest_offsets of the old file cannot be read (%s); the rows' own numbers count", first_line(exc))
+    numbers: dict[str, int] = {}
+    for table in TABLES:
+        for rows in _ranges(con, table):
+            _note_largest(con, table, rows, numbers)
+    return numbers
+
+
+def take_over(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) -> Taken:
+    """Copy from the attached database `old` into `fresh` each account's records below its number in `befores`."""
+    con.execute("CREATE OR REPLACE TEMP TABLE befores (account VARCHAR PRIMARY KEY, before BIGINT NOT NULL)")
+    con.executemany("INSERT INTO befores VALUES (?, ?)", list(befores.items()) or [("", 0)])
+    copied: dict[str, int] = {}
+    losses: list[TableLoss] = []
+    known = {row[0] for row in con.execute(_OLD_TABLES).fetchall()}
+    for table in (table for table in NUMBERS if table in known):
+        count, loss = _copy_table(con, table)
+        if count:
+            copied[table] = count
+        if loss:
+            losses.append(loss)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    for account, before in befores.items():
+        con.execute("INSERT INTO fresh.ingest_offsets VALUES (?, ?, ?)", [account, before - 1, now])
+    losses += _copy_rollups(con, befores, known)
+    return Taken(copied, tuple(losses))
+
+
+_OLD_TABLES: Final = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A range of a table's row ids; `last` counts."""
+
+    first: int
+    last: int
+
+    @property
+    def sql(self) -> str:
+        return f"rowid BETWEEN {self.first} AND {self.last}"
+
+    def halves(self) -> tuple[_Rows, _Rows] | None:
+        if self.last - self.first < SMALLEST_ROWS:
+            return None
+        middle = self.first + (self.last - self.first + 1) // 2
+        return _Rows(self.first, middle - 1), _Rows(middle, self.last)
+
+
+def _ranges(con: duckdb.DuckDBPyConnection, table: str) -> Iterator[_Rows]:
+    row = con.execute(f"SELECT max(rowid) FROM old.{table}").fetchone()
+    largest = row[0] if row and row[0] is not None else -1
+    for first in range(0, largest + 1, RANGE_ROWS):
+        yield _Rows(first, min(first + RANGE_ROWS - 1, largest))
+
+
+def _copy_table(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, TableLoss | None]:
+    """Rows copied, and what could not be."""
+    copied = lost = 0
+    reason = ""
+    try:
+        todo = list(_ranges(con, table))[::-1]
+    except duckdb.Error as exc:
+        return 0, TableLoss(table, None, first_line(exc))
+    while todo:
+        rows = todo.pop()
+        wanted = f"FROM old.{table} AS o WHERE {rows.sql} AND {_wanted(table)}"
+        try:
+            copied += _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT * {wanted}")
+        except duckdb.Error as exc:
+            reason = reason or first_line(exc)
+            halves = rows.halves()
+            if halves:
+                todo += halves[::-1]
+            else:
+                lost += _count_lost(con, table, rows, wanted)
+    return copied, TableLoss(table, lost, reason) if lost else None
+
+
+def _wanted(table: str) -> str:
+    return f"coalesce(o.{NUMBERS[table]}, 0) < (SELECT before FROM befores AS b WHERE b.account = o.account)"
+
+
+def _count_lost(con: duckdb.DuckDBPyConnection, table: str, rows: _Rows, wanted: str) -> int:
+    """How many of the unreadable rows no journal has; all of them where their numbers cannot be read either."""
+    try:
+        return _count(con, f"SELECT count(*) {wanted}")
+    except duckdb.Error:
+        return _count(con, f"SELECT count(*) FROM old.{table} WHERE {rows.sql}")
+
+
+def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int], known: set[str]) -> list[TableLoss]:
+    """Make the rollups of the copied rows, and copy what the old file has of rows that retention has removed."""
+    losses = {}
+    con.execute("USE fresh")
+    for rollup in ROLLUPS:
+        for statement in rollup.statements(rollup.source):
+            con.execute(statement)
+    for table, statement in KEPT_SQLS:
+        if table not in known:
+            continue
+        for account, before in befores.items():
+            try:
+                con.execute(statement, [account, before])
+            except duckdb.Error as exc:
+                losses[table] = TableLoss(table, None, first_line(exc))
+    con.execute("USE memory")
+    return list(losses.values())
+
+
+def _note_largest(con: duckdb.DuckDBPyConnection, table: str, rows: _Rows, numbers: dict[str, int]) -> None:
+    statement = f"SELECT account, max(seq) FROM old.{table} WHERE {rows.sql} GROUP BY account"
+    try:
+        found = con.execute(statement).fetchall()
+    except duckdb.Error:
+        for half in rows.halves() or ():
+            _note_largest(con, table, half, numbers)
+        return
+    for account, seq in found:
+        numbers[account] = max(seq, numbers.get(account, 0))
+
+
+def _count(con: duckdb.DuckDBPyConnection, statement: str) -> int:
+    row = con.execute(statement).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,105 @@
+"""A database with damaged blocks and no journal that has its records: what can be read is kept, the rest counted."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner, Result
+
+from gridbot.records.journal_reader import journal_directory
+from gridbot.store.reading import connect, database_path
+from supervisor.cli import maintenance_commands
+from tests.store.kit import execution, make_recorder, ticker
+from tests.store.session import write_all
+
+TICKERS, EXECUTIONS = 150_000, 10
+BLOCKS_FROM, BLOCK_BYTES = 12_288, 262_144
+"""Where a DuckDB file's blocks begin, and how large each is."""
+
+
+def _large_database(data_dir: Path) -> Path:
+    """150,000 tickers and ten executions of alice, and no journal."""
+    recorder = make_recorder(data_dir)
+    for number in range(1, EXECUTIONS + 1):
+        recorder.record(execution(number))
+    recorder.record(ticker(EXECUTIONS + 1))
+    recorder.close()
+    write_all(data_dir)
+    path = database_path(data_dir)
+    with duckdb.connect(str(path)) as con:
+        con.execute(f"""
+            INSERT INTO tickers SELECT t.* REPLACE (seq + i AS seq, random() AS last_price)
+            FROM tickers AS t, range(1, {TICKERS}) AS r(i)""")
+        con.execute("UPDATE ingest_offsets SET seq = (SELECT max(seq) FROM tickers)")
+    shutil.rmtree(journal_directory(data_dir, "alice"))
+    return path
+
+
+def _damage(path: Path, table: str, column: str) -> None:
+    """Change 64 bytes in a block that has values of this column, if possible of no other."""
+    with duckdb.connect(str(path), read_only=True) as con:
+        block = con.execute(
+            f"""
+            SELECT block_id FROM pragma_storage_info('{table}') WHERE block_id >= 0 GROUP BY block_id
+            HAVING list_contains(list(column_name), ?) ORDER BY count(*), block_id LIMIT 1""",
+            [column],
+        ).fetchone()
+    assert block is not None
+    with path.open("r+b") as file:
+        file.seek(BLOCKS_FROM + block[0] * BLOCK_BYTES + 1000)
+        file.write(bytes(range(64)))
+
+
+def _rebuild(data_dir: Path, *options: str) -> Result:
+    return CliRunner().invoke(maintenance_commands.rebuild, ["--data-dir", str(data_dir), *options])
+
+
+def _counts(data_dir: Path) -> tuple[int, int]:
+    with connect(data_dir) as con:
+        (executions,) = con.execute("SELECT count(*) FROM executions").fetchall()[0]
+        (tickers,) = con.execute("SELECT count(*) FROM tickers").fetchall()[0]
+    return executions, tickers
+
+
+@pytest.mark.parametrize(("column", "some_are_left"), [("last_price", True), ("seq", False)])
+def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
+    tmp_path: Path, column: str, *, some_are_left: bool
+) -> None:
+    """The block of `seq` has small columns of all rows: none is left. That of `last_price` has a third of it."""
+    path = _large_database(tmp_path)
+    _damage(path, "tickers", column)
+    result = _rebuild(tmp_path)
+    assert result.exit_code == 7
+    lost = re.search(r"lost: tickers: (\d+) rows of the old file cannot be read \(.*checksum", result.output)
+    assert lost, result.output
+    assert "--accept-loss" in result.output
+    assert _rebuild(tmp_path, "--accept-loss").exit_code == 0
+    executions, tickers = _counts(tmp_path)
+    assert executions == EXECUTIONS
+    assert tickers + int(lost[1]) == TICKERS
+    assert (tickers > 0) is some_are_left
+    with connect(tmp_path) as con:
+        assert con.execute("SELECT account, seq FROM ingest_offsets").fetchall() == [("alice", TICKERS + EXECUTIONS)]
+
+
+def test_what_the_offsets_table_said_is_read_from_the_rows_when_it_is_damaged(tmp_path: Path) -> None:
+    path = _large_database(tmp_path)
+    _damage(path, "ingest_offsets", "account")
+    result = _rebuild(tmp_path, "--accept-loss")
+    assert result.exit_code == 0, result.output
+    assert _counts(tmp_path)[1] > 0
+    with connect(tmp_path) as con:
+        assert con.execute("SELECT account, seq FROM ingest_offsets").fetchall() == [("alice", TICKERS + EXECUTIONS)]
+
+
+def test_a_whole_old_file_loses_nothing(tmp_path: Path) -> None:
+    _large_database(tmp_path)
+    result = _rebuild(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "lost" not in result.output
+    assert re.search(r"tickers: 150000\b", result.output)
+    assert _counts(tmp_path) == (EXECUTIONS, TICKERS)
