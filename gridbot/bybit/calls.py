@@ -55,6 +55,8 @@ class Calls:
         self._secrets = (credentials.api_secret, credentials.api_key)
         self._ban_silence_s = ban_silence_s
         self._banned_until_s = monotonic_s() + banned_for_s
+        self._banned_with: tuple[int | None, int | None] = (None, None)
+        """Code and HTTP status of the newest ban."""
         self._on_ban = on_ban
 
     @property
@@ -75,7 +77,12 @@ class Calls:
         """Start a request now and give its pending answer; the error instead while the address is banned."""
         left_s = self._banned_until_s - monotonic_s()
         if left_s > 0:
-            error = make_error(f"not sent: this address is banned, silent for {left_s:.0f} s more", ErrorKind.IP_BAN)
+            error = make_error(
+                f"not sent: this address is banned, silent for {left_s:.0f} s more",
+                ErrorKind.IP_BAN,
+                ret_code=self._banned_with[0],
+                http_status=self._banned_with[1],
+            )
             error.silence_s = left_s
             return error
         return self._transport.call(endpoint, **params)
@@ -97,6 +104,7 @@ class Calls:
             if error.kind is ErrorKind.IP_BAN:
                 error.silence_s = self._ban_silence_s
                 self._banned_until_s = monotonic_s() + self._ban_silence_s
+                self._banned_with = (error.ret_code, error.http_status)
                 self._on_ban(self._ban_silence_s)
             raise
 

@@ -56,16 +56,21 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
 def from_ret_code(code: int, text: str, *, secrets: Iterable[str] = ()) -> ExchangeError:
     """Error for a `retCode` (or the `code` of a batch item) other than 0.
 
-    An unknown code counts as AMBIGUOUS: look first.
+    An unknown code counts as AMBIGUOUS: look first. That it is unknown is said, by its text and by `is_unknown`.
     """
     kind = RET_CODES.get(code, ErrorKind.AMBIGUOUS)
     if code == 10001:
         lowered = text.lower()
         kind = next((kind for marker, kind in _TEXTS_OF_10001 if marker.search(lowered)), kind)
     message = scrub(text, secrets) or "refused without a text"
-    if code not in RET_CODES:
-        message += UNKNOWN
-    return make_error(message, kind, outcome=OUTCOMES_BY_CODE.get(code), ret_code=code)
+    is_unknown = code not in RET_CODES
+    return make_error(
+        message + UNKNOWN if is_unknown else message,
+        kind,
+        outcome=OUTCOMES_BY_CODE.get(code),
+        ret_code=code,
+        is_unknown=is_unknown,
+    )
 
 
 def from_http_status(status: int, text: str, *, secrets: Iterable[str] = ()) -> ExchangeError:

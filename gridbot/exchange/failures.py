@@ -79,7 +79,8 @@ class ExchangeError(Exception):
 
     `ret_code` is Bybit's number (None when its application did not answer), `http_status` the HTTP status when that was
     not 200. `message` never holds a secret or a signature text. `outcome` says whether an order that was to be created
-    exists now; without one given it follows from `kind`. With an IP_BAN nothing may be sent for `silence_s` seconds.
+    exists now; without one given it follows from `kind`. `is_unknown`: the code is in no table of ours, so `kind` says
+    only what to do about the order. With an IP_BAN nothing may be sent for `silence_s` seconds.
     """
 
     silence_s = 600.0
@@ -93,6 +94,7 @@ class ExchangeError(Exception):
         outcome: Outcome | None = None,
         ret_code: int | None = None,
         http_status: int | None = None,
+        is_unknown: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -100,6 +102,7 @@ class ExchangeError(Exception):
         self.outcome = OUTCOMES_BY_KIND[kind] if outcome is None else outcome
         self.ret_code = ret_code
         self.http_status = http_status
+        self.is_unknown = is_unknown
 
     def __str__(self) -> str:
         if self.ret_code is not None:
@@ -156,6 +159,8 @@ def make_error(
     outcome: Outcome | None = None,
     ret_code: int | None = None,
     http_status: int | None = None,
+    is_unknown: bool = False,
 ) -> ExchangeError:
     """The leaf of the tree that belongs to `kind`."""
-    return _LEAVES[kind](message, kind=kind, outcome=outcome, ret_code=ret_code, http_status=http_status)
+    leaf = _LEAVES[kind]
+    return leaf(message, kind=kind, outcome=outcome, ret_code=ret_code, http_status=http_status, is_unknown=is_unknown)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 
-__all__ = ["remedy_for"]
+__all__ = ["key_pause", "remedy_for", "with_remedy"]
 
+_UNKNOWN = "look for the code in Bybit's list of error codes, and report it"
 _TERMS = "its instrument is read again; if it goes on, restart the account, and look at amount and grid_step"
 _BY_TEXT = (
     (
@@ -17,9 +18,15 @@ _BY_TEXT = (
     ("minimum limit allowed", "the order is too small for the symbol: raise amount"),
     ("not supported symbols", "the exchange does not list the symbol: correct it in the configuration"),
     ("symbol invalid", "the exchange does not list the symbol: correct it in the configuration"),
-    ("does not know this code", "look for it in Bybit's list of error codes, and report it"),
 )
+_ANEW = "then restart the account; without that the next try is when the pause is over"
+_WORLDS = "mainnet, testnet and demo have keys of their own"
 _BY_CODE = {
+    10003: f"the exchange does not know the API key ({_WORLDS}): correct it, {_ANEW}",
+    10004: f"the API secret does not belong to the key: correct it, {_ANEW}",
+    10005: f"the API key lacks a permission: on Bybit allow it orders and positions of contracts, {_ANEW}",
+    10010: f"the API key is bound to other addresses: on Bybit add the address of this machine, {_ANEW}",
+    33004: f"the API key has expired: make a new one on Bybit, enter it in the configuration, {_ANEW}",
     10020: "the account is not a unified one: upgrade it on Bybit, then `resume` the account",
     30228: "the symbol is being delisted: gridbot closes only; close what is left before the date that status names",
     3400045: "set the margin mode on Bybit: cross is what gridbot needs",
@@ -47,7 +54,7 @@ _BY_KIND = {
     ErrorKind.RETRY: "it tries again by itself; look at the connection and at Bybit's status page",
     ErrorKind.AMBIGUOUS: "each order is looked up by itself; look at the connection and at Bybit's status page",
     ErrorKind.RESYNC: "positions and orders are read again by themselves; look at what else trades on the account",
-    ErrorKind.AUTH: "check the API key",
+    ErrorKind.AUTH: f"check the API key and its secret, {_ANEW}",
     ErrorKind.DUPLICATE: "each order is looked up by itself; does another program trade with this account?",
     ErrorKind.NOT_FOUND: "orders are compared with the exchange by themselves",
     ErrorKind.BALANCE: "add funds, or lower amount or grid_count",
@@ -62,4 +69,16 @@ def remedy_for(error: ExchangeError) -> str:
     """One sentence: what to do, or what is done already."""
     lowered = error.message.lower()
     by_text = next((remedy for marker, remedy in _BY_TEXT if marker in lowered), "")
+    if error.is_unknown and not by_text:
+        return _UNKNOWN
     return by_text or _BY_CODE.get(error.ret_code or 0, _BY_KIND[error.kind])
+
+
+def with_remedy(error: ExchangeError) -> str:
+    """What the exchange said, with its code, and what to do."""
+    return f"{error}; {remedy_for(error)}"
+
+
+def key_pause(error: ExchangeError) -> str:
+    """Why all orders of an account are paused when its key was refused again and again."""
+    return f"orders are paused after repeated authentication errors: {with_remedy(error)}"

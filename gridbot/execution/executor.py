@@ -25,6 +25,7 @@ from contextlib import AbstractContextManager
 from decimal import Decimal
 
 from gridbot import background
+from gridbot.exchange.bans import Ban
 from gridbot.exchange.requests import ORDERS_AT_ONCE
 from gridbot.execution.gateway_calls import GatewayCalls, OnFault
 from gridbot.execution.latency_trace import LatencyTrace
@@ -122,9 +123,9 @@ class Executor:
         return len(self._tasks)
 
     @property
-    def ip_banned_until_s(self) -> float | None:
-        """Monotonic time at which the last ban of our address ends; it may be in the past."""
-        return self.queue.budget.ip_banned_until_s
+    def ban(self) -> Ban | None:
+        """The last ban of our address; it may be over."""
+        return self.queue.budget.ban
 
     # ------------------------------------------------------------------ the queue
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import RateLimit
 from gridbot.rolling_limit import RollingLimit
@@ -26,8 +27,8 @@ class RateBudget:
     """One per account, for the endpoints that take orders."""
 
     def __init__(self, endpoints: Iterable[str]) -> None:
-        self.ip_banned_until_s: float | None = None
-        """End of the last ban of our address; it may be in the past."""
+        self.ban: Ban | None = None
+        """The last ban of our address; it may be over."""
         self._limits = {endpoint: RollingLimit(ORDERS_PER_S, WINDOW_S) for endpoint in endpoints}
 
     def take(self, endpoint: str, wanted: int, now_s: float) -> int:
@@ -48,7 +49,7 @@ class RateBudget:
         if error.kind is ErrorKind.RATE_LIMIT:
             self._limits[endpoint].block(now_s + PAUSE_S)
         elif error.kind is ErrorKind.IP_BAN:
-            self.ip_banned_until_s = now_s + error.silence_s
+            self.ban = Ban(now_s + error.silence_s, error)
 
     def _ban_left_s(self, now_s: float) -> float:
-        return 0.0 if self.ip_banned_until_s is None else self.ip_banned_until_s - now_s
+        return 0.0 if self.ban is None else self.ban.until_s - now_s

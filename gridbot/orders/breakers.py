@@ -15,6 +15,9 @@ from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, Self, TypeVar
 
+from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.remedies import key_pause
+
 __all__ = ["Breaker", "Circuit", "FailureRun", "RateCap"]
 
 K = TypeVar("K", bound=Hashable)
@@ -80,6 +83,7 @@ class FailureRun:
     """`threshold` failures in a row (no success between) pause everything for `cooldown_s` (auth: incident L42).
 
     `until_s` is the end of the last cooldown, None before the first and after a success; `cycles` counts cooldowns.
+    `error` is the newest failure of the row, or what the cooldown began with.
     """
 
     threshold: int = 5
@@ -87,21 +91,26 @@ class FailureRun:
     run: int = 0
     until_s: float | None = None
     cycles: int = 0
+    error: ExchangeError | None = None
 
-    def failed(self, now_s: float) -> tuple[Self, bool]:
+    def failed(self, error: ExchangeError, now_s: float) -> tuple[Self, bool]:
         """Count a failure; True when it starts a cooldown."""
         if self.is_cooling(now_s):
             return self, False
         if self.run + 1 < self.threshold:
-            return replace(self, run=self.run + 1), False
-        return replace(self, run=0, until_s=now_s + self.cooldown_s, cycles=self.cycles + 1), True
+            return replace(self, run=self.run + 1, error=error), False
+        return replace(self, run=0, until_s=now_s + self.cooldown_s, cycles=self.cycles + 1, error=error), True
 
     def succeeded(self) -> Self:
         """End the run, and the cooldown if there is one."""
-        return replace(self, run=0, until_s=None) if self.run or self.until_s is not None else self
+        return replace(self, run=0, until_s=None, error=None) if self.run or self.until_s is not None else self
 
     def is_cooling(self, now_s: float) -> bool:
         return self.until_s is not None and now_s < self.until_s
+
+    def why(self, now_s: float) -> str:
+        """Why orders are paused now, with code and remedy; empty when they are not."""
+        return key_pause(self.error) if self.error is not None and self.is_cooling(now_s) else ""
 
 
 class RateCap(NamedTuple):

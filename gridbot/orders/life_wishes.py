@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.exchange.remedies import remedy_for
+from gridbot.exchange.remedies import key_pause, with_remedy
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life_effects import (
     AskExchange,
@@ -137,14 +137,13 @@ def key_failing(book: OrderBook, event: KeyFailing, now_s: float) -> list[Effect
             effects += end(book, order, OrderState.REJECTED, "not retried: authentication fails")
         elif order.cancel_tries.due_s is not None and order.state is OrderState.PENDING_CANCEL:
             effects += want_again(book, order, "cancel: authentication fails", now_s)
-    text = f"orders paused after repeated authentication errors: {event.error}"
-    return [*effects, TellOperator("error", "auth", text)]
+    return [*effects, TellOperator("error", "auth", key_pause(event.error))]
 
 
 def strategy_halted(book: OrderBook, event: StrategyHalted, now_s: float) -> list[Effect]:
     """Only the first halt is told, in the words of the incident that stands as long as the halt."""
     order = event.order
-    text = f"{order.strat_id} is halted: {event.error}; {remedy_for(event.error)}"
+    text = f"{order.strat_id} is halted: {with_remedy(event.error)}"
     return [TellOperator("error", f"halt.{order.symbol}", text, order.strat_id)]
 
 

@@ -41,7 +41,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbot.core import ExecutionEvent, WalletEvent
+from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.listing import UnreadableRows
+from gridbot.exchange.remedies import with_remedy
 from gridbot.orders import reconcile_ends as ends
 from gridbot.orders import reconcile_legs as legs
 from gridbot.orders import reconcile_look_ups as look_ups
@@ -312,7 +314,8 @@ def _break_off(turn: Turn, error: Exception) -> None:
         legs.drop(turn, FOR_THE_PASS)
         took_s = turn.now.mono_s - run.started_s
         turn.effects.append(Failed(run.wish.tickets, error, run.wish.reason, took_s))
-        turn.change(run=None, failure=str(error) or type(error).__name__)
+        failure = with_remedy(error) if isinstance(error, ExchangeError) else str(error) or type(error).__name__
+        turn.change(run=None, failure=failure)
         _grant(turn)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from gridbot.core import Direction, WalletEvent
 from gridbot.core.limits import Limit
+from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.breakers import Breaker, FailureRun
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.proposal import Proposal
@@ -146,9 +147,9 @@ class Gate:
         """
         self._step(TermsRepaired(strategy, uncovered))
 
-    def auth_failed(self, now_s: float) -> bool:
+    def auth_failed(self, error: ExchangeError, now_s: float) -> bool:
         """The exchange did not accept our key; True when this failure starts a cooldown."""
-        return self._step(AuthFailed(), now_s)
+        return self._step(AuthFailed(error), now_s)
 
     def auth_succeeded(self) -> None:
         """The exchange accepted a request: our key is good."""

@@ -34,6 +34,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from gridbot.core import Direction, Side, WalletEvent
+from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.breakers import Breaker, FailureRun, RateCap
 from gridbot.risk.caps import CapEased, CapWarned
 from gridbot.risk.funds import Funds
@@ -146,6 +147,8 @@ class TermsRepaired:
 class AuthFailed:
     """The exchange did not accept our key."""
 
+    error: ExchangeError
+
 
 @dataclass(frozen=True, slots=True)
 class WalletSeen:
@@ -217,8 +220,8 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
         case TermsRepaired():
             levels = {level for level in state.breaker.circuits if event.frees(level)}
             return state._replace(breaker=state.breaker.closed(levels)), ()
-        case AuthFailed():
-            auth, begins = state.auth.failed(now_s)
+        case AuthFailed(error=error):
+            auth, begins = state.auth.failed(error, now_s)
             until_s = auth.until_s if begins else None
             return state._replace(auth=auth), () if until_s is None else (CooldownBegun(until_s),)
         case WalletSeen(wallet=wallet):

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gridbot.exchange.bans import Ban
 from gridbot.records.record_types import LatchRecord, UtcUs
 from gridbot.risk.gate import Gate
 from gridbot.risk.holds import Hold
 from gridbot.risk.strategy_state import StrategyRiskState
 
-__all__ = ["Obstacle", "ObstacleWatch", "Reason", "obstacles_of"]
+__all__ = ["Obstacle", "ObstacleWatch", "Reason", "obstacles_of", "of_account"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,26 @@ class Reason:
     until_s: float | None = None
 
 
-def obstacles_of(
-    gate: Gate, ip_banned_until_s: float | None, risk_states: Iterable[StrategyRiskState], now_s: float
-) -> dict[Obstacle, Reason]:
-    """Everything that stops orders of an account at `now_s`. Both times are on the monotonic clock."""
+def of_account(gate: Gate, ban: Ban | None, now_s: float) -> dict[Obstacle, Reason]:
+    """What stops every order that goes through a gate at `now_s` (monotonic).
+
+    Their reasons are all that is told of them: by health, status, alerts and records.
+    """
     found: dict[Obstacle, Reason] = {}
     if gate.loss_latched:
         found[Obstacle("", "session_loss")] = Reason(gate.loss_latched)
-    if gate.auth.is_cooling(now_s):
-        found[Obstacle("", "auth_cooldown")] = Reason("repeated authentication errors", gate.auth.until_s)
-    if ip_banned_until_s is not None and now_s < ip_banned_until_s:
-        found[Obstacle("", "ip_ban")] = Reason("the exchange bans this address (403)", ip_banned_until_s)
+    if why := gate.auth.why(now_s):
+        found[Obstacle("", "auth_cooldown")] = Reason(why, gate.auth.until_s)
+    if ban is not None and ban.is_on(now_s):
+        found[Obstacle("", "ip_ban")] = Reason(str(ban), ban.until_s)
+    return found
+
+
+def obstacles_of(
+    gate: Gate, ban: Ban | None, risk_states: Iterable[StrategyRiskState], now_s: float
+) -> dict[Obstacle, Reason]:
+    """Everything that stops orders of an account at `now_s` (monotonic)."""
+    found = of_account(gate, ban, now_s)
     for (strategy, direction, side, ticks), until_s in gate.breaker.open_until(now_s).items():
         risk_state = gate.strategies[strategy]
         price = risk_state.book.instrument.price(ticks)

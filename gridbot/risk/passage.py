@@ -4,13 +4,14 @@
 
     lane    open ──Refused, enough of them in a row──► shut ──Accepted, or nothing refused for a while──► open
 
-A strategy has four lanes: opens and closes of its long and its short. A lane is *shut* when the newest `SHUT_AFTER`
-requests of it were refused and none was accepted in between. What may pass by itself (a lost answer, an overloaded
-exchange, a close that finds nothing left) shuts it only when it has lasted for `PATIENCE_S`. The breakers of levels
-hold single prices back; this says that nothing passes at all, why, and what can be done.
+A strategy has four lanes: opens and closes of its long and its short. A lane is *shut* when `SHUT_AFTER` requests of it
+were refused and none was accepted in between. What may pass by itself (a lost answer, an overloaded exchange, a close
+that finds nothing left) shuts it only when it has lasted for `PATIENCE_S`. A code that is in no table of ours may mean
+anything, so it is not taken to pass; nor is a used id that no unanswered request of ours explains. The breakers of
+levels hold single prices back; this says that nothing passes at all, why, and what can be done, for each code.
 
     event      what changes                                        effect
-    Refused    one more in the row of the lane                     ReadTerms, unless what was refused passes by itself
+    Refused    one more in the row of the lane                     ReadTerms, unless it may pass by itself
     Accepted   the row ends                                        -
     Repaired   rows of the strategy end                            -
 
@@ -54,8 +55,10 @@ FORGOTTEN_S = 300.0
 REDUCE_ONLY_ZERO = 110017
 NOTHING: Mapping[Direction, str] = {}
 UNCOUNTED = frozenset({ErrorKind.IP_BAN, ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.SYMBOL})
-PASSING = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.RETRY, ErrorKind.AMBIGUOUS, ErrorKind.DUPLICATE, ErrorKind.NOOP})
+PASSING = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.RETRY, ErrorKind.AMBIGUOUS})
 """What may pass by itself, or may have taken effect."""
+CODES_KEPT = 3
+"""So many different refusals of a row are remembered, and named; the newest ones."""
 
 
 class Lane(NamedTuple):
@@ -71,21 +74,33 @@ class Lane(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Refusals without an acceptance between them: how many, when the first and the newest came (monotonic s)."""
+    """Refusals without an acceptance between them: how many, when the first and the newest came (monotonic s).
 
-    count: int
-    since_s: float
-    last_s: float
-    error: ExchangeError
+    `firm` of them do not pass by themselves. `errors` are the newest of each code, with their time, the newest first.
+    """
 
-    may_pass: bool = False
-    """Whether it may pass by itself."""
+    count: int = 0
+    since_s: float = 0.0
+    last_s: float = 0.0
+    firm: int = 0
+    errors: tuple[tuple[float, ExchangeError], ...] = ()
+
+    @property
+    def newest(self) -> ExchangeError:
+        return self.errors[0][1]
 
     def is_shut(self, now_s: float, *, has_cause: bool = False) -> bool:
         """Whether nothing of the lane passes at the moment; with `has_cause` it is known that it cannot."""
         if self.count < SHUT_AFTER or now_s - self.last_s >= FORGOTTEN_S:
             return False
-        return has_cause or not self.may_pass or self.last_s - self.since_s >= PATIENCE_S
+        return has_cause or self.firm >= SHUT_AFTER or self.last_s - self.since_s >= PATIENCE_S
+
+    def refused(self, error: ExchangeError, now_s: float, *, may_pass: bool) -> Row:
+        """One more."""
+        known = self if self.count and now_s - self.last_s < FORGOTTEN_S else Row(since_s=now_s)
+        others = [(at_s, old) for at_s, old in known.errors if now_s - at_s < FORGOTTEN_S and not _is_same(old, error)]
+        errors = ((now_s, error), *others)[:CODES_KEPT]
+        return Row(known.count + 1, known.since_s, now_s, known.firm + (not may_pass), errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +115,14 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A create request was refused or its answer was lost."""
+    """A create request was refused or its answer was lost.
+
+    `after_lost`: an earlier request for the same order had no answer, so its id may be used by our own order.
+    """
 
     lane: Lane
     error: ExchangeError
+    after_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +146,7 @@ class Repaired:
         """Whether what is known of a lane ends."""
         if lane.strategy != self.strategy:
             return False
-        is_cover = row is not None and lane.closes and row.error.ret_code == REDUCE_ONLY_ZERO
+        is_cover = row is not None and lane.closes and row.newest.ret_code == REDUCE_ONLY_ZERO
         return not self.uncovered or (is_cover and lane.direction in self.uncovered)
 
 
@@ -151,13 +170,11 @@ def step(state: Passage, event: Event, now_s: float) -> tuple[Passage, list[Read
         if lane in state.lanes and known is None:
             return state, []
         return Passage({**state.lanes, lane: None}), []
-    error = event.error
-    if error.kind in UNCOUNTED:
+    if event.error.kind in UNCOUNTED:
         return state, []
-    if known is None or now_s - known.last_s >= FORGOTTEN_S:
-        known = Row(0, now_s, now_s, error)
-    row = Row(known.count + 1, known.since_s, now_s, error, _may_pass(lane, error))
-    wants_terms = not row.may_pass or row.is_shut(now_s)
+    may_pass = _may_pass(event)
+    row = (known or Row()).refused(event.error, now_s, may_pass=may_pass)
+    wants_terms = not may_pass or row.is_shut(now_s)
     return Passage({**state.lanes, lane: row}), [ReadTerms(lane.strategy)] if wants_terms else []
 
 
@@ -175,10 +192,15 @@ def blocked(
     lanes = {lane: row for lane, row in state.lanes.items() if lane.strategy == strategy}
     tried = [lane for lane, row in lanes.items() if row is None or now_s - row.last_s < FORGOTTEN_S]
     what = "order" if len(shut) == len(tried) else " and no ".join(str(lane) for lane in shut)
-    newest = max(shut.values(), key=lambda row: row.last_s)
+    (newest, _), *more = _errors(shut, now_s)
     count = sum(row.count for row in shut.values())
-    found = [f"{strategy}: no {what} gets through, {count} refused in a row: {newest.error}", *hints]
-    return "; ".join([*found, *covering(state, strategy, now_s, covers), remedy_for(newest.error)])
+    found = [f"{strategy}: no {what} gets through, {count} refused in a row: {newest}", *hints]
+    found += [*covering(state, strategy, now_s, covers), remedy_for(newest)]
+    for error, of in more[: CODES_KEPT - 1]:
+        found += [f"{' and '.join(map(str, of))} also: {error}", remedy_for(error)]
+    if unnamed := len(more[CODES_KEPT - 1 :]):
+        found.append(f"and {unnamed} more codes")
+    return "; ".join(found)
 
 
 def covering(state: Passage, strategy: str, now_s: float, covers: Mapping[Direction, str]) -> list[str]:
@@ -197,11 +219,33 @@ def _shut(state: Passage, strategy: str, now_s: float, covers: Mapping[Direction
     }
 
 
-def _may_pass(lane: Lane, error: ExchangeError) -> bool:
+def _errors(shut: Mapping[Lane, Row], now_s: float) -> list[tuple[ExchangeError, list[Lane]]]:
+    """What was refused of these lanes, each code once, the newest first, and of which of them."""
+    found: list[tuple[ExchangeError, list[Lane]]] = []
+    every = [(at_s, error, lane) for lane, row in shut.items() for at_s, error in row.errors]
+    for at_s, error, lane in sorted(every, key=lambda each: -each[0]):
+        lanes = next((lanes for known, lanes in found if _is_same(known, error)), None)
+        if lanes is not None:
+            lanes.append(lane)
+        elif now_s - at_s < FORGOTTEN_S:
+            found.append((error, [lane]))
+    return found
+
+
+def _is_same(one: ExchangeError, other: ExchangeError) -> bool:
+    """Whether they are one code; what has none, and 10001 with its many meanings, goes by what to do about it."""
+    return (one.ret_code, one.kind, remedy_for(one)) == (other.ret_code, other.kind, remedy_for(other))
+
+
+def _may_pass(event: Refused) -> bool:
     """A close that finds nothing left often passes later: news of orders and of positions are not in step."""
-    return error.kind in PASSING or (lane.closes and error.ret_code == REDUCE_ONLY_ZERO)
+    lane, error = event.lane, event.error
+    if error.kind is ErrorKind.DUPLICATE:
+        return event.after_lost
+    is_passing = error.kind in PASSING and not error.is_unknown
+    return is_passing or (lane.closes and error.ret_code == REDUCE_ONLY_ZERO)
 
 
 def _is_covered(lane: Lane, row: Row, covers: Mapping[Direction, str]) -> bool:
     """Whether nothing can be closed because an order of somebody else does."""
-    return lane.closes and row.error.ret_code == REDUCE_ONLY_ZERO and lane.direction in covers
+    return lane.closes and row.newest.ret_code == REDUCE_ONLY_ZERO and lane.direction in covers

@@ -49,12 +49,12 @@ class AccountRecords:
         for runner in self._runners.values():
             runner.saving.record_if_changed()
         risk_states = [runner.risk_state for runner in self._runners.values()]
-        obstacles = obstacles_of(context.gate, context.executor.ip_banned_until_s, risk_states, now_s)
+        obstacles = obstacles_of(context.gate, context.executor.ban, risk_states, now_s)
         found = standing(
             {context.gate: None, **{runner.gate: None for runner in self._runners.values()}},
             risk_states,
             passage=context.passage,
-            ip_banned_until_s=context.executor.ip_banned_until_s,
+            ban=context.executor.ban,
             has_numbers=context.generations.available(1),
             now_s=now_s,
             refused=self._refused,

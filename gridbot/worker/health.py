@@ -10,6 +10,7 @@ from typing import Any
 from gridbot.core import Direction, WalletEvent
 from gridbot.records.record_types import HealthRecord
 from gridbot.risk.holds import Hold
+from gridbot.risk.obstacles import of_account
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.symbol_state import Allows, SymbolWord
 from gridbot.worker.orchestrator import Orchestrator
@@ -186,15 +187,8 @@ def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:
 
 
 def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
-    reasons = []
     context = orchestrator.context
-    if context.gate.loss_latched:
-        reasons.append(context.gate.loss_latched)
-    if context.gate.auth.is_cooling(now_s):
-        reasons.append("orders paused after repeated authentication errors")
-    banned = context.executor.ip_banned_until_s
-    if banned is not None and now_s < banned:
-        reasons.append(f"the exchange bans this address for {banned - now_s:.0f} s more (403)")
+    reasons = [reason.text for reason in of_account(context.gate, context.executor.ban, now_s).values()]
     reasons.extend(orchestrator.notices.reasons)
     reasons.extend(orchestrator.streams.problems())
     lag_s = orchestrator.clockwork.loop_lag_s
@@ -275,11 +269,25 @@ def _strategy(orchestrator: Orchestrator, runner: StrategyRunner) -> dict[str, A
         },
         "waiting": {str(reason): n for reason, n in waiting.items()},
         "retrying": _retrying(orchestrator, runner),
-        "reason": state.halted
+        "reason": _reason(orchestrator, runner),
+    }
+
+
+def _reason(orchestrator: Orchestrator, runner: StrategyRunner) -> str:
+    """Why a strategy does not trade as it should; what stops the whole account when nothing of its own does.
+
+    A shadow strategy asks a gate of its own, and sends nothing that a ban could stop.
+    """
+    state, context = runner.risk_state, orchestrator.context
+    ban = None if runner.is_shadow else context.executor.ban
+    account = of_account(runner.gate, ban, context.clock.monotonic_s()).values()
+    return (
+        state.halted
         or state.holds.reason(Hold.PAUSED)
         or state.symbol_watch.state.text
-        or _blocked_of(orchestrator)(runner),
-    }
+        or _blocked_of(orchestrator)(runner)
+        or "; ".join(reason.text for reason in account)
+    )
 
 
 def _refused(refused: RefusedStrategy, held: str) -> dict[str, Any]:

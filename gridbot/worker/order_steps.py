@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from gridbot.exchange.remedies import remedy_for
+from gridbot.exchange.remedies import with_remedy
 from gridbot.orders import life_effects, life_events
 from gridbot.orders.life import step
 from gridbot.orders.order import TrackedOrder, Transition
@@ -157,7 +157,7 @@ class OrderSteps:
             self.take(life_events.LevelBroken(effect.order, effect.answered))
 
     def _count_auth_failure(self, effect: life_effects.CountAuthFailure) -> None:
-        if self._gate.auth_failed(self._now_s()):
+        if self._gate.auth_failed(effect.error, self._now_s()):
             self.take(life_events.KeyFailing(effect.error))
 
     def _restrict(self, effect: life_effects.RestrictSymbol) -> None:
@@ -166,6 +166,6 @@ class OrderSteps:
 
     def _halt(self, effect: life_effects.HaltStrategy) -> None:
         # The reason holds the remedy: status, the incident and the hold after a restart show nothing else.
-        if self._risk_state.halt(f"{effect.error}; {remedy_for(effect.error)}"):
+        if self._risk_state.halt(with_remedy(effect.error)):
             self.take(life_events.Stopped("halted"))
             self.take(life_events.StrategyHalted(effect.order, effect.error))

@@ -31,7 +31,8 @@ class PassageWatch:
         if result.ack is not None:
             self._take(Accepted(_lane(order)), order.symbol)
         elif result.error is not None:
-            self._take(Refused(_lane(order), result.error), order.symbol)
+            after_lost = order.attempt > 1 and order.answered_with is None
+            self._take(Refused(_lane(order), result.error, after_lost), order.symbol)
 
     def moved(self, transition: Transition) -> None:
         """An order has another state: one that rests after all has got through, whatever its answer was."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gridbot.exchange.bans import Ban
 from gridbot.incidents import Name, Standing
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_checks import STALE_PRICE_S
@@ -27,7 +28,7 @@ def standing(
     strategies: Iterable[StrategyRiskState],
     *,
     passage: PassageWatch,
-    ip_banned_until_s: float | None,
+    ban: Ban | None,
     has_numbers: bool,
     now_s: float,
     refused: RefusedStrategies = NOBODY,
@@ -40,9 +41,8 @@ def standing(
     found: dict[Name, Standing] = {}
     for gate in gates:
         found |= _of_gate(gate, now_s)
-    if ip_banned_until_s is not None and now_s < ip_banned_until_s:
-        text = "the exchange bans this address (403): too many requests; nothing is sent for ten minutes"
-        found[Name("ip_ban")] = Standing("warning", text)
+    if ban is not None and ban.is_on(now_s):
+        found[Name("ip_ban")] = Standing("warning", str(ban))
     if not has_numbers:
         text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
         found[Name("no_order_number")] = Standing("error", text)
@@ -58,8 +58,8 @@ def _of_gate(gate: Gate, now_s: float) -> dict[Name, Standing]:
     found = {Name(f"cap.{key}"): Standing("warning", f"{key}: more than 80 % used") for key in gate.state.warned}
     if gate.loss_latched:
         found[Name("session_loss_limit")] = Standing("error", gate.loss_latched)
-    if gate.auth.is_cooling(now_s):
-        found[Name("auth")] = Standing("error", "orders are paused after repeated authentication errors: check the key")
+    if why := gate.auth.why(now_s):
+        found[Name("auth")] = Standing("error", why)
     return found
 
 

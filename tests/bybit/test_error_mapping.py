@@ -228,6 +228,13 @@ def test_every_code_of_the_table_has_one_kind_and_a_leaf():
     for code, kind in RET_CODES.items():
         assert code != 0
         assert from_ret_code(code, "").kind is kind
+        assert not from_ret_code(code, "").is_unknown
+
+
+def test_a_code_that_is_in_no_table_says_so():
+    error = from_ret_code(181001, "whatever")
+    assert (error.is_unknown, error.kind) == (True, ErrorKind.AMBIGUOUS)
+    assert str(error) == "whatever; gridbot does not know this code (retCode 181001, ambiguous)"
 
 
 def test_keys_and_signatures_never_come_out(caplog: pytest.LogCaptureFixture):

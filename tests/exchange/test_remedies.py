@@ -21,7 +21,6 @@ def test_every_kind_has_a_remedy(kind: ErrorKind) -> None:
         ("price out of range", 110003, ErrorKind.PARAM, "narrow the grid"),
         ("minimum order value", 110094, ErrorKind.PARAM, "raise amount"),
         ("reduce-only rule not satisfied", 110017, ErrorKind.RESYNC, "cancel the order that closes it"),
-        ("x; gridbot does not know this code", 181001, ErrorKind.AMBIGUOUS, "report it"),
         ("The number of contracts exceeds maximum limit allowed: too large", 10001, ErrorKind.PARAM, "lower amount"),
         ("The number of contracts exceeds minimum limit allowed", 10001, ErrorKind.PARAM, "raise amount"),
         ("Not supported symbols", 10001, ErrorKind.PARAM, "correct it in the configuration"),
@@ -48,3 +47,9 @@ def test_every_kind_has_a_remedy(kind: ErrorKind) -> None:
 )
 def test_texts_go_before_codes_and_codes_before_kinds(text: str, code: int, kind: ErrorKind, part: str) -> None:
     assert part in remedy_for(make_error(text, kind, ret_code=code))
+
+
+def test_a_code_that_is_in_no_table_is_to_be_looked_for_unless_its_text_says_more() -> None:
+    assert "report it" in remedy_for(make_error("x", ErrorKind.AMBIGUOUS, ret_code=181001, is_unknown=True))
+    told = make_error("symbol invalid", ErrorKind.AMBIGUOUS, ret_code=181001, is_unknown=True)
+    assert "correct it in the configuration" in remedy_for(told)

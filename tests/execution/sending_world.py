@@ -181,7 +181,7 @@ class SendingWorld:
             behind=tuple(self.urgency[link] for link in lane) if kind is RequestKind.PLACE else (),
             quota=budget._limits[endpoint].rate,
             cancels_could_go=bool(cancels) and budget.wait_s(cancel_endpoint, now_s) <= 0,
-            banned_until_s=budget.ip_banned_until_s,
+            banned_until_s=budget.ban.until_s if budget.ban is not None else None,
         )
         self.wires = [w for w in self.wires if now_s - w.at_s < 5] + [wire]
         event(f"request {endpoint}")

@@ -43,9 +43,10 @@ def test_too_many_pauses_its_endpoint() -> None:
 
 def test_a_ban_silences_every_endpoint() -> None:
     tested = budget()
-    assert tested.ip_banned_until_s is None
+    assert tested.ban is None
     tested.failed("order/create", failure(ErrorKind.IP_BAN), 10.0)
-    assert tested.ip_banned_until_s == 10.0 + 600.0
+    assert tested.ban is not None
+    assert tested.ban.until_s == 10.0 + 600.0
     for endpoint in ("order/create", "order/cancel"):
         assert tested.take(endpoint, 1, 10.0) == 0
         assert tested.wait_s(endpoint, 10.0) == 600.0
@@ -56,4 +57,4 @@ def test_other_failures_change_nothing() -> None:
     tested = budget()
     tested.failed("order/create", failure(ErrorKind.BALANCE), 10.0)
     assert tested.take("order/create", 1, 10.0) == 1
-    assert tested.ip_banned_until_s is None
+    assert tested.ban is None

@@ -6,7 +6,13 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
+from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.core import Direction, Side
+from gridbot.exchange.remedies import remedy_for
+from gridbot.paper.faults.fault_config import FaultConfig
+from gridbot.risk.obstacles import of_account
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.health import account_health
 from gridbot.worker.shutdown import cancel_everything, flatten
@@ -106,6 +112,36 @@ def test_a_symbol_that_is_no_longer_listed_halts_its_own_strategy_alone(tmp_path
                 assert "expected to trade GONEUSDT, the exchange says: Not supported symbols" in shown["gone"][1]
                 assert health["health"] == "degraded"
                 assert [key for _, key, _ in bench.alerts] == ["halt.GONEUSDT"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("code", [10005, 10010, 10018])
+def test_what_stops_the_account_is_told_with_code_and_remedy_also_in_the_row_of_the_strategy(
+    tmp_path: Path, code: int
+) -> None:
+    """Key failures and a ban: health, the incident and the strategy's row had neither."""
+    shadow = {**BTC, "strat_id": "eth", "symbol": "ETHUSDT", "amount": "q0.1", "shadow_mode": True}
+    config = settings(tmp_path, BTC, shadow)
+    endpoints = ("/v5/order/create", "/v5/order/create-batch")
+    faults = [{"kind": "error", "endpoint": endpoint, "times": 0, "code": code} for endpoint in endpoints]
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            for fault in faults:
+                paper.call(paper.server.faults.add, FaultConfig.model_validate(fault))
+            async with trading(config, paper) as bench:
+                context = bench.assembly.context
+                await bench.until(lambda: of_account(context.gate, context.executor.ban, context.clock.monotonic_s()))
+                health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+                [reason] = health["reasons"]
+                assert f"(retCode {code}, " in reason
+                assert reason.endswith(remedy_for(from_ret_code(code, "")))
+                assert health["health"] == ("degraded" if code == 10018 else "auth_cooldown")
+                assert [row["reason"] for row in health["strategies"]] == [reason, ""], "a shadow sends nothing"
+                bench.assembly.orchestrator.records.record_state()
+                told = {incident["key"]: incident["text"] for incident in context.alert.rows()}
+                assert told == {"ip_ban" if code == 10018 else "auth": reason}
 
     asyncio.run(run())
 

@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.exchange.remedies import remedy_for
 from gridbot.orders.breakers import Breaker, Circuit, FailureRun, RateCap
 from tests.core.helpers import EXAMPLES
+
+BAD_KEY = make_error("Unmatched IP.", ErrorKind.AUTH, ret_code=10010)
+NO_RIGHT = make_error("Permission denied.", ErrorKind.AUTH, ret_code=10005)
 
 
 def fail(breaker: Breaker[str], *failures: tuple[str, float]) -> tuple[Breaker[str], list[bool]]:
@@ -21,7 +26,7 @@ def fail(breaker: Breaker[str], *failures: tuple[str, float]) -> tuple[Breaker[s
 def run_of(run: FailureRun, *times: float) -> tuple[FailureRun, list[bool]]:
     begun = []
     for at_s in times:
-        run, begins = run.failed(at_s)
+        run, begins = run.failed(BAD_KEY, at_s)
         begun.append(begins)
     return run, begun
 
@@ -132,6 +137,19 @@ def test_five_failures_in_a_row_cool_down_for_half_an_hour_and_a_success_between
     assert begun == [False] * 4 + [True]
     assert [run.is_cooling(at) for at in (1.0, 1800.9, 1801.0)] == [True, True, False]
     assert (run.cycles, run.until_s) == (1, 1801.0)
+
+
+def test_a_cooldown_says_what_it_began_with_and_what_can_be_done() -> None:
+    """Health, the incident and the strategy's row had neither code nor remedy."""
+    run, _ = run_of(FailureRun(threshold=2), 1.0)
+    assert run.why(1.0) == "", "it counts"
+    run, _ = run.failed(NO_RIGHT, 2.0)
+    said = "orders are paused after repeated authentication errors: Permission denied. (retCode 10005, auth); "
+    assert run.why(2.0) == said + remedy_for(NO_RIGHT)
+    assert "allow it orders and positions" in run.why(2.0)
+    assert run.failed(BAD_KEY, 3.0)[0] is run, "a cancel that fails meanwhile changes nothing"
+    assert run.why(1802.0) == ""
+    assert run.succeeded().error is None
 
 
 def test_a_success_ends_the_cooldown() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core import OrderStatus
-from gridbot.exchange.remedies import remedy_for
+from gridbot.exchange.remedies import key_pause, remedy_for
 from gridbot.orders import life_effects, life_events
 from gridbot.orders import life_wishes as wishes
 from gridbot.orders.order import OrderState, Transition
@@ -208,7 +208,7 @@ def test_a_failing_key_ends_what_waits() -> None:
         life_effects.ForgetRetry(bench.order.key),
         life_effects.ForgetRetry(leaving.order.key),
         Transition(leaving.order, OrderState.PENDING_CANCEL, OrderState.OPEN, "cancel: authentication fails"),
-        life_effects.TellOperator("error", "auth", f"orders paused after repeated authentication errors: {BAD_KEY}"),
+        life_effects.TellOperator("error", "auth", key_pause(BAD_KEY)),
     ]
     assert lost.order.state is OrderState.UNRESOLVED, "its look-up decides"
 

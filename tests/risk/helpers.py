@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gridbot.core import Direction, Side, TickerEvent, WalletEvent
+from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders.book import OrderBook
 from gridbot.orders.proposal import Proposal
 from gridbot.risk.caps import Caps
@@ -13,9 +14,10 @@ from gridbot.risk.refusals import Refusal
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from tests.orders.helpers import INSTRUMENT
 
-__all__ = ["NOW", "NOW_MS", "Bench", "proposal", "ticker", "trading_state", "wallet"]
+__all__ = ["BAD_KEY", "NOW", "NOW_MS", "Bench", "proposal", "ticker", "trading_state", "wallet"]
 
 D = Decimal
+BAD_KEY = make_error("API key is invalid.", ErrorKind.AUTH, ret_code=10003)
 NOW_MS = 1_700_000_000_000
 NOW = 1.0  # a clock that has just started: nothing may look like "long ago" (incident L36)
 

@@ -16,7 +16,7 @@ from gridbot.risk.holds import Held, Hold, Who
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import Leg
 from tests.orders.helpers import make_order
-from tests.risk.helpers import NOW, NOW_MS, Bench, proposal, ticker, wallet
+from tests.risk.helpers import BAD_KEY, NOW, NOW_MS, Bench, proposal, ticker, wallet
 
 D = Decimal
 
@@ -64,9 +64,9 @@ def test_a_level_need_not_wait_when_what_it_was_refused_for_was_set_right() -> N
 def test_an_accepted_request_ends_a_row_of_key_errors_and_their_cooldown() -> None:
     """docs/risk.md 6.5."""
     bench = Bench()
-    assert [bench.gate.auth_failed(NOW) for _ in range(4)] == [False] * 4
+    assert [bench.gate.auth_failed(BAD_KEY, NOW) for _ in range(4)] == [False] * 4
     bench.gate.auth_succeeded()
-    assert [bench.gate.auth_failed(NOW) for _ in range(5)] == [False] * 4 + [True]
+    assert [bench.gate.auth_failed(BAD_KEY, NOW) for _ in range(5)] == [False] * 4 + [True]
     assert bench.ask() is Refusal.AUTH_COOLDOWN
     bench.gate.auth_succeeded()
     assert bench.ask() is None
@@ -137,7 +137,7 @@ def test_five_key_failures_hold_the_account_for_the_time_that_is_configured(cool
     gate = Gate(lambda: NOW_MS, auth_cooldown_s=cooldown_s)
     gate.enroll(bench.risk_state)
     gate.wallet_seen(wallet(), NOW)
-    assert [gate.auth_failed(NOW) for _ in range(5)] == [False] * 4 + [True]
+    assert [gate.auth_failed(BAD_KEY, NOW) for _ in range(5)] == [False] * 4 + [True]
     later = NOW + cooldown_s
     bench.risk_state.set_price(ticker(), later)
     gate.stream_alive(later)

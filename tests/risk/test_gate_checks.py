@@ -22,7 +22,7 @@ from gridbot.risk.gate_state import Promise, Verdict
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import Leg
 from tests.orders.helpers import INSTRUMENT, make_order, update
-from tests.risk.helpers import NOW, NOW_MS, Bench, proposal, ticker, trading_state, wallet
+from tests.risk.helpers import BAD_KEY, NOW, NOW_MS, Bench, proposal, ticker, trading_state, wallet
 
 D = Decimal
 
@@ -37,7 +37,7 @@ STOPS: list[tuple[Refusal, Callable[[Bench], object]]] = [
     (Refusal.LOSS_LIMIT, lambda bench: bench.gate.latch_loss("lost too much")),
     (Refusal.HALTED, lambda bench: bench.risk_state.halt("delisted")),
     (Refusal.PAUSED, lambda bench: bench.risk_state.pause()),
-    (Refusal.AUTH_COOLDOWN, lambda bench: [bench.gate.auth_failed(NOW) for _ in range(5)]),
+    (Refusal.AUTH_COOLDOWN, lambda bench: [bench.gate.auth_failed(BAD_KEY, NOW) for _ in range(5)]),
     (Refusal.STALE_PRICE, lambda bench: bench.risk_state.set_price(ticker(), NOW - STALE_PRICE_S - 0.1)),
 ]
 """In the documented order."""

@@ -31,6 +31,7 @@ from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from tests.core.helpers import EXAMPLES
 from tests.orders.helpers import INSTRUMENT, make_order, update
 from tests.risk.gate_model import Model, ModelOrder, ModelStrategy
+from tests.risk.helpers import BAD_KEY
 
 D = Decimal
 NAMES = st.sampled_from(["s1", "s2"])
@@ -191,7 +192,7 @@ class GateMachine(RuleBasedStateMachine):
 
     def key_fails(self, times: int) -> None:
         for _ in range(times):
-            begins = self.gate.auth_failed(self.now)
+            begins = self.gate.auth_failed(BAD_KEY, self.now)
             event(f"cooldown begins: {begins}")
             assert begins is self.model.fail_key(self.now)
 

@@ -29,7 +29,7 @@ from gridbot.risk.gate_state import (
 )
 from gridbot.risk.holds import Held, Hold, Holds, Latch, Resume, Stop, Who
 from gridbot.risk.refusals import Refusal
-from tests.risk.helpers import NOW, NOW_MS, wallet
+from tests.risk.helpers import BAD_KEY, NOW, NOW_MS, wallet
 
 D = Decimal
 LEVEL: LevelKey = ("s1", Direction.LONG, Side.BUY, 1000)
@@ -105,13 +105,13 @@ def test_a_leg_that_nothing_covers_any_more_has_its_closes_tried_again_alone() -
 
 
 def test_the_fifth_key_failure_in_a_row_begins_a_cooldown_and_an_acceptance_ends_it() -> None:
-    state, effects = after(KNOWN, *[AuthFailed()] * 4)
-    assert state == KNOWN._replace(auth=FailureRun(run=4))
+    state, effects = after(KNOWN, *[AuthFailed(BAD_KEY)] * 4)
+    assert state == KNOWN._replace(auth=FailureRun(run=4, error=BAD_KEY))
     assert effects == []
-    cooling, effects = after(state, AuthFailed())
-    assert cooling == KNOWN._replace(auth=FailureRun(until_s=NOW + 1800, cycles=1))
+    cooling, effects = after(state, AuthFailed(BAD_KEY))
+    assert cooling == KNOWN._replace(auth=FailureRun(until_s=NOW + 1800, cycles=1, error=BAD_KEY))
     assert effects == [CooldownBegun(NOW + 1800)]
-    assert after(cooling, AuthFailed()) == (cooling, [])
+    assert after(cooling, AuthFailed(BAD_KEY)) == (cooling, [])
     assert after(cooling, Accepted()) == (KNOWN._replace(auth=FailureRun(cycles=1)), [])
     assert step(KNOWN, Accepted(), NOW, NOW_MS)[0] is KNOWN, "nothing to end"
 

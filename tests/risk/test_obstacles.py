@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbot.exchange.bans import Ban
+from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.exchange.remedies import key_pause
 from gridbot.records.record_types import LatchRecord
-from gridbot.risk.obstacles import Obstacle, ObstacleWatch, Reason, obstacles_of
+from gridbot.risk.obstacles import Obstacle, ObstacleWatch, Reason, obstacles_of, of_account
 from tests.orders.helpers import make_order
-from tests.risk.helpers import NOW, Bench
+from tests.risk.helpers import BAD_KEY, NOW, Bench
 
 NOW_US = 1_700_000_000_000_000
 
@@ -20,10 +23,10 @@ class Bank:
 
     def __init__(self) -> None:
         self.bench = Bench()
-        self.ip_banned_until_s: float | None = None
+        self.ban: Ban | None = None
 
     def held(self, now_s: float = NOW) -> Mapping[Obstacle, Reason]:
-        return obstacles_of(self.bench.gate, self.ip_banned_until_s, [self.bench.risk_state], now_s)
+        return obstacles_of(self.bench.gate, self.ban, [self.bench.risk_state], now_s)
 
 
 def test_nothing_holds_a_healthy_account() -> None:
@@ -36,12 +39,12 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
     gate.latch_loss("lost too much")
     risk_state.halt("delisted")
     risk_state.pause()
-    assert [gate.auth_failed(NOW) for _ in range(5)][-1]
-    bank.ip_banned_until_s = NOW + 600
+    assert [gate.auth_failed(BAD_KEY, NOW) for _ in range(5)][-1]
+    bank.ban = Ban(NOW + 600, make_error("too many", ErrorKind.IP_BAN, ret_code=10018))
     assert [gate.refused(make_order(), NOW) for _ in range(3)][-1]
     timed = {
-        Obstacle("", "auth_cooldown"): Reason("repeated authentication errors", NOW + 1800),
-        Obstacle("", "ip_ban"): Reason("the exchange bans this address (403)", NOW + 600),
+        Obstacle("", "auth_cooldown"): Reason(key_pause(BAD_KEY), NOW + 1800),
+        Obstacle("", "ip_ban"): Reason(str(bank.ban), NOW + 600),
         Obstacle("s1", "breaker", "long Buy 100.0"): Reason("the exchange refused this level repeatedly", NOW + 60),
     }
     lasting = {
@@ -54,6 +57,11 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
         assert obstacle in bank.held(reason.until_s - 0.1)
         assert obstacle not in bank.held(reason.until_s)
     assert bank.held() == timed | lasting
+    reasons = [reason.text for reason in of_account(gate, bank.ban, NOW).values()]
+    assert len(reasons) == 3
+    assert [code in text for code, text in zip(("lost", "retCode 10003", "retCode 10018"), reasons, strict=True)]
+    assert "correct it, then restart the account" in reasons[1]
+    assert "run fewer programs on this address" in reasons[2]
     assert bank.held(NOW + 4000) == lasting, "what time alone ends is over"
 
 

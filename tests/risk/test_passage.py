@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.core import Direction
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.remedies import remedy_for
 from gridbot.risk.passage import (
+    CODES_KEPT,
     FORGOTTEN_S,
     PATIENCE_S,
     SHUT_AFTER,
@@ -28,7 +32,9 @@ from gridbot.risk.passage import (
 OPENS, CLOSES = Lane("btc", Direction.LONG, False), Lane("btc", Direction.LONG, True)
 TICK = make_error("buy price is not on the tick", ErrorKind.PARAM, ret_code=10001)
 NOTHING_LEFT = make_error("current position is zero", ErrorKind.RESYNC, ret_code=110017)
-UNKNOWN = make_error("whatever; gridbot does not know this code", ErrorKind.AMBIGUOUS, ret_code=181001)
+UNKNOWN = from_ret_code(181001, "whatever")
+USED = from_ret_code(110072, "OrderLinkedID is duplicate")
+ALREADY_SO = from_ret_code(110043, "not modified")
 LOST = make_error("no answer in time", ErrorKind.AMBIGUOUS)
 
 
@@ -39,9 +45,9 @@ class Told:
         self.state = Passage()
         self.effects: list[ReadTerms] = []
 
-    def refused(self, error: ExchangeError, *times: float, lane: Lane = OPENS) -> None:
+    def refused(self, error: ExchangeError, *times: float, lane: Lane = OPENS, after_lost: bool = False) -> None:
         for now_s in times:
-            self.state, effects = step(self.state, Refused(lane, error), now_s)
+            self.state, effects = step(self.state, Refused(lane, error, after_lost), now_s)
             self.effects += effects
 
     def accepted(self, now_s: float, lane: Lane = OPENS) -> None:
@@ -128,14 +134,63 @@ def test_what_may_pass_by_itself_shuts_a_lane_only_when_it_lasts() -> None:
     assert told.effects == [ReadTerms("btc")], "once it has lasted: it may be about the symbol"
 
 
-def test_a_code_nobody_knows_is_told_and_has_the_terms_read() -> None:
+@pytest.mark.parametrize("error", [UNKNOWN, ALREADY_SO, USED], ids=lambda error: str(error.ret_code))
+def test_what_says_nothing_of_a_wait_is_told_at_once_and_has_the_terms_read(error: ExchangeError) -> None:
+    """A code that nobody knows was silent for 32 s, and so was one that makes no sense for an order that is new."""
     told = Told()
-    told.refused(UNKNOWN, 0.0, 1.0)
+    told.refused(error, 0.0, 0.1)
+    assert told.effects == [ReadTerms("btc")] * 2
+    assert told.says(0.1) == ""
+    told.refused(error, 0.2)
+    assert told.says(0.2).startswith(f"btc: no order gets through, 3 refused in a row: {error}; ")
+    assert told.says(0.2).endswith(remedy_for(error))
+
+
+def test_a_used_id_is_our_own_order_when_an_earlier_request_for_it_had_no_answer() -> None:
+    told = Told()
+    told.refused(LOST, 0.0, 0.1, 0.2)
+    told.refused(USED, 2.0, 2.1, 2.2, after_lost=True)
+    assert told.says(2.2) == ""
     assert told.effects == []
-    told.refused(UNKNOWN, PATIENCE_S)
-    assert told.effects == [ReadTerms("btc")]
-    assert "retCode 181001" in told.says(PATIENCE_S)
-    assert "report it" in told.says(PATIENCE_S)
+    told.refused(USED, 3.0, 3.1, 3.2)
+    assert "OrderLinkedID is duplicate" in told.says(3.2)
+
+
+def test_a_lost_answer_does_not_hide_what_was_refused_before_it() -> None:
+    """The newest answer alone decided: one without a reply ended the incident that nothing gets through."""
+    told = Told()
+    told.refused(TICK, 0.0, 0.1, 0.2)
+    told.refused(LOST, 5.0)
+    assert told.says(5.0) == (
+        f"btc: no order gets through, 4 refused in a row: {LOST}; {remedy_for(LOST)}; "
+        f"open of its long also: {TICK}; {remedy_for(TICK)}"
+    )
+
+
+def test_lanes_that_are_shut_for_different_codes_are_named_each_with_its_code_and_remedy() -> None:
+    """Only the newest was named."""
+    told, high = Told(), from_ret_code(170193, "too high")
+    told.refused(TICK, 0.0, 0.1, 0.2)
+    told.refused(high, 1.0, 1.1, 1.2, lane=CLOSES)
+    told.refused(TICK, 1.3, lane=CLOSES)
+    assert told.says(2.0) == (
+        f"btc: no order gets through, 7 refused in a row: {TICK}; {remedy_for(TICK)}; "
+        f"close of its long also: {high}; {remedy_for(high)}"
+    )
+    assert "too high" not in told.says(FORGOTTEN_S + 1.25), "it has not come for long"
+
+
+def test_few_codes_are_remembered_and_few_are_named() -> None:
+    told = Told()
+    lanes = [Lane("btc", direction, closes) for direction in Direction for closes in (False, True)]
+    for at_s, lane in enumerate(lanes):
+        told.refused(TICK, at_s, at_s, at_s, lane=lane)
+        for code in range(10):
+            told.refused(from_ret_code(190_000 + 10 * at_s + code, "x"), at_s + 0.1 + code / 100, lane=lane)
+    assert {len(row.errors) for row in told.state.lanes.values() if row is not None} == {CODES_KEPT}
+    text = told.says(4.0)
+    assert [code for code in range(190_000, 190_040) if str(code) in text] == [190_037, 190_038, 190_039]
+    assert text.endswith("and 9 more codes")
 
 
 def test_refusals_that_have_an_alert_of_their_own_are_not_counted() -> None:
@@ -177,7 +232,7 @@ def test_a_lane_of_which_nothing_was_refused_for_long_is_forgotten() -> None:
 
 
 ERRORS = st.sampled_from((TICK, NOTHING_LEFT, UNKNOWN, LOST, make_error("x", ErrorKind.AUTH)))
-MAY_PASS = {OPENS: (UNKNOWN, LOST), CLOSES: (NOTHING_LEFT, UNKNOWN, LOST)}
+MAY_PASS = {OPENS: (LOST,), CLOSES: (NOTHING_LEFT, LOST)}
 EVENTS = st.one_of(
     st.builds(Refused, st.sampled_from((OPENS, CLOSES)), ERRORS),
     st.builds(Accepted, st.sampled_from((OPENS, CLOSES))),
@@ -209,7 +264,10 @@ def test_a_lane_is_shut_exactly_when_nothing_of_it_has_passed_for_long_enough(
             for lane, row in rows.items()
             if len(row) >= SHUT_AFTER
             and now_s - row[-1][0] < FORGOTTEN_S
-            and (row[-1][1] not in MAY_PASS[lane] or row[-1][0] - row[0][0] >= PATIENCE_S)
+            and (
+                len([error for _, error in row if error not in MAY_PASS[lane]]) >= SHUT_AFTER
+                or row[-1][0] - row[0][0] >= PATIENCE_S
+            )
         }
         assert bool(blocked(state, "btc", now_s)) == bool(shut)
         assert {lane for lane, known in state.lanes.items() if known is not None and known.is_shut(now_s)} == shut

@@ -124,13 +124,14 @@ def test_one_way_mode_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("code", CREATE_CODES)
 def test_when_every_create_is_refused_that_is_told_once_and_its_end_too(code: int) -> None:
-    """Also with a code that nobody knows, whose orders are looked up for ever."""
+    """Also with a code that nobody knows, whose orders are looked up for ever: it was silent for 32 s."""
     refused = fault(FaultKind.NO_CREATES, 0.1, for_s=90.0, endpoint="/v5/order/create", chance=1.0, code=code)
     result, story = story_of(refused, length_s=200.0)
     assert result.counts["fault no_creates"] >= 3
     lines = [line for line in story.splitlines() if "alert refused.BTCUSDT" in line]
     assert len(lines) == 2
     assert f"retCode {code}" in lines[0]
+    assert float(lines[0].split()[0]) < 10.0
     assert "alert refused.BTCUSDT is over" in lines[1]
     assert result.counts["creates"] > 0
 

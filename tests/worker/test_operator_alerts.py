@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gridbot.core import Direction, OrderStatus, Side
+from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.requests import OrderAck
 from gridbot.incidents import Name, Standing
@@ -21,6 +22,9 @@ from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.standing import standing
 from gridbot.worker.startup import RefusedStrategy
 from tests.worker.account_bench import AccountBench, Notes, ticker
+
+BAD_KEY = make_error("API key is invalid.", ErrorKind.AUTH, ret_code=10003)
+BAD_ADDRESS = make_error("Exceeded the IP Rate Limit.", ErrorKind.IP_BAN, ret_code=10018)
 
 
 class Bench:
@@ -40,7 +44,7 @@ class Bench:
                 [account.gate],
                 [account.runner.risk_state],
                 passage=account.context.passage,
-                ip_banned_until_s=account.context.executor.ip_banned_until_s,
+                ban=account.context.executor.ban,
                 has_numbers=True,
                 now_s=account.clock.now_s,
             ).items()
@@ -107,7 +111,7 @@ def test_a_strategy_that_could_not_start_stands_for_as_long_as_the_worker() -> N
             [],
             [],
             passage=bench.account.context.passage,
-            ip_banned_until_s=None,
+            ban=None,
             has_numbers=True,
             now_s=1.0,
             refused=refused,
@@ -172,7 +176,7 @@ async def test_the_order_that_covers_a_leg_is_told_whichever_is_heard_first(row_
             [account.gate],
             [account.runner.risk_state],
             passage=passage,
-            ip_banned_until_s=None,
+            ban=None,
             has_numbers=True,
             now_s=account.clock.now_s,
         )
@@ -200,13 +204,13 @@ def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:
     account, gate = bench.account, bench.account.gate
     gate.latch_loss("lost 5 of 4 USDT")
     for _ in range(5):
-        gate.auth_failed(account.clock.now_s)
+        gate.auth_failed(BAD_KEY, account.clock.now_s)
     gate._step(Verdict(Refusal.MAX_NOTIONAL, changes=(CapWarned("btc.max_notional", "90 of 100 used"),)))
     found = standing(
         [gate],
         [],
         passage=account.context.passage,
-        ip_banned_until_s=account.clock.now_s + 1,
+        ban=Ban(account.clock.now_s + 1, BAD_ADDRESS),
         has_numbers=False,
         now_s=account.clock.now_s,
     )
@@ -217,12 +221,15 @@ def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:
         "ip_ban",
         "no_order_number",
     ]
+    texts = {name.key: what.text for name, what in found.items()}
+    assert "API key is invalid. (retCode 10003, auth); the exchange does not know the API key" in texts["auth"]
+    assert "Exceeded the IP Rate Limit. (retCode 10018, ip_ban); it waits by itself" in texts["ip_ban"]
     later_s = account.clock.now_s + 1e5
     again = standing(
         [gate],
         [],
         passage=account.context.passage,
-        ip_banned_until_s=account.clock.now_s + 1,
+        ban=Ban(account.clock.now_s + 1, BAD_ADDRESS),
         has_numbers=True,
         now_s=later_s,
     )
@@ -238,7 +245,7 @@ def test_the_look_of_each_second_ends_what_no_longer_stands() -> None:
             [account.gate],
             [account.runner.risk_state],
             passage=account.context.passage,
-            ip_banned_until_s=None,
+            ban=None,
             has_numbers=True,
             now_s=1.0,
         )

@@ -5,6 +5,7 @@ Runner, order manager, gate, book and executor are real; the answers are given b
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PlaceLimitIntent, Side
+from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.listing import Listing
 from gridbot.orders.order import OrderState, TrackedOrder
+from gridbot.orders.outcomes import result_of_place
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S
 from gridbot.records.record_types import IntentRecord, OrderRecord
 from gridbot.risk.gate import AUTH_COOLDOWN_S
@@ -26,7 +29,7 @@ from tests.worker.account_bench import SYMBOL, AccountBench, position, take_reco
 D = Decimal
 PAUSE_S = 1.1
 """After it the account's budget is whole again, also after "too many" (docs/bybit.md 1.5)."""
-NO_SUCH_ORDER, ZERO_POSITION, BAD_KEY, TOO_MANY = 110001, 110017, 10003, 10006
+NO_SUCH_ORDER, ZERO_POSITION, BAD_KEY, TOO_MANY, USED_ID = 110001, 110017, 10003, 10006, 110072
 
 
 def place(ticks: int, side: Side = Side.BUY, direction: Direction = Direction.LONG) -> PlaceLimitIntent:
@@ -102,6 +105,31 @@ async def test_three_refused_closes_stop_their_level_for_a_minute_and_start_a_co
     await bench.clock.advance(60)
     bench.runner.set_price(ticker(ts=2))
     assert len(await ask(bench, CLOSE)) == 1
+
+
+# ---------------------------------------------------------------------- 110072: an id that is used
+
+
+async def test_used_ids_are_told_at_once_unless_a_lost_answer_explains_them() -> None:
+    """A create that is answered so over and over was silent for half a minute."""
+    bench = trading()
+    passage, book = bench.context.passage, bench.runner.book
+    used, lost = from_ret_code(USED_ID, "no"), make_error("no answer", ErrorKind.AMBIGUOUS)
+    orders = await ask(bench, *[place(ticks) for ticks in (499_000, 498_000, 497_000)])
+    for order in orders:
+        passage.answered(order, result_of_place(lost))
+    for order in orders:
+        passage.answered(replace(order, attempt=2), result_of_place(used))
+    assert passage.blocked(book, "btc") == ""
+    for order in orders:
+        passage.answered(replace(order, attempt=3, answered_with=USED_ID), result_of_place(used))
+    assert "retCode 110072" in passage.blocked(book, "btc")
+
+    passage.repaired("btc")
+    for order in orders:
+        assert order.attempt == 1
+        passage.answered(order, result_of_place(used))
+    assert "retCode 110072" in passage.blocked(book, "btc")
 
 
 # ---------------------------------------------------------------------- 10003, incident L42

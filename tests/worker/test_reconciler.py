@@ -9,6 +9,7 @@ import pytest
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.remedies import with_remedy
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord
 from tests.execution.support import settle
@@ -245,7 +246,8 @@ async def test_after_a_gap_nothing_is_well_until_a_pass_was_complete() -> None:
     with pytest.raises(ExchangeError):
         await bench.reconciler.run()
     assert bench.queries.asked[:2] == ["executions", missed]
-    assert bench.reconciler.behind == "comparing with the exchange failed, it is tried again each 10 s: busy (retry)"
+    failed = "comparing with the exchange failed, it is tried again each 10 s"
+    assert bench.reconciler.behind == f"{failed}: {with_remedy(BUSY)}"
     assert bench.reconciler.again() == "the last one failed"
     await bench.reconciler.run()
     assert (bench.reconciler.behind, bench.reconciler.again()) == ("", "")
