@@ -22,7 +22,12 @@ PARAM, HALT, RESYNC = ErrorKind.PARAM, ErrorKind.HALT, ErrorKind.RESYNC
 CODES = [
     (10003, "API key is invalid.", ErrorKind.AUTH, "mainnet, testnet and demo have keys of their own"),
     (10005, "Permission denied, please check your API key permissions.", ErrorKind.AUTH, "lacks a permission"),
-    (10010, "Unmatched IP, please check your API key's bound IP addresses.", ErrorKind.AUTH, "bound to other addresses"),
+    (
+        10010,
+        "Unmatched IP, please check your API key's bound IP addresses.",
+        ErrorKind.AUTH,
+        "bound to other addresses",
+    ),
     (10020, "request only supported by unified accounts", HALT, "upgrade it on Bybit"),
     (30228, "No new positions during delisting.", ErrorKind.SYMBOL, "gridbot closes only"),
     (110007, "ab not enough for new order", ErrorKind.BALANCE, "add funds"),
