@@ -13,7 +13,7 @@ from gridbot.paper.api.dispatch import ROUTES
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import ExecutionRecord, OrderRecord
-from gridbot.risk.symbol_state import SymbolWord
+from gridbot.risk.symbol_state import SymbolWord, margin_state
 from gridbot.worker.commands import Commands
 from gridbot.worker.health import account_health
 from gridbot.worker.schedule import Job, JobKind
@@ -194,8 +194,8 @@ def test_a_delisting_is_told_with_its_date_then_only_reduced_then_settled(tmp_pa
                 assert "reduce only, close by then" in shown(bench, "btc")["reason"]
                 paper.set_price("BTCUSDT", "49900")
                 await bench.until(lambda: bench.runner().risk_state.last_price == Decimal(49900))
+                await bench.until(lambda: bool(resting(paper)), "the closes")
                 assert not opens(paper)
-                assert resting(paper), "the closes rest"
                 list_as(paper, delivery_ms=now_ms)
                 await bench.until(lambda: not bench.size(Direction.LONG), "the settlement")
                 await bench.until(lambda: not len(bench.runner().book), "the ends")
