@@ -118,7 +118,7 @@ def test_isolated_margin_set_by_hand_is_noticed_while_trading_and_nothing_opens_
                 assert opens(paper)
                 by_hand(paper, "/v5/account/set-margin-mode", setMarginMode="ISOLATED_MARGIN")
                 await bench.until(lambda: not opens(paper), "the opens are withdrawn")
-                text = "BTCUSDT: the account is in isolated margin, positions are reduced only: switch it to cross on Bybit"
+                text = margin_state("BTCUSDT", "ISOLATED_MARGIN").text
                 assert (shown(bench, "btc")["state"], shown(bench, "btc")["reason"]) == ("reducing", text)
                 health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
                 assert (health["health"], health["reasons"]) == ("degraded", [f"btc: {text}"])
