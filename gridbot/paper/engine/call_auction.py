@@ -1,6 +1,6 @@
 """The call auction before a contract's launch: orders are collected, then matched at one price. Pure.
 
-The modelled book takes part, as everywhere here: what stands at each price is on the other side of the accounts' orders.
+The modelled book takes part, as everywhere here: what stands in it is on the other side of the accounts' orders.
 """
 
 from __future__ import annotations

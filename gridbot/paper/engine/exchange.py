@@ -58,8 +58,9 @@ class Exchange:
 
     To be read: `config`, `markets`, `accounts` (by name), `by_key` (by API key), `started_ms`, `state` for the rest.
     `outbox` and `liquidator` keep what the streams have to say until it is taken; `positions` changes leverage and
-    position mode, `listing` what a symbol and a leg take, `auction` what a call auction does; `resting` are the orders in the books; `strange` makes
-    executions without order or market; `announced` is what is told of maintenance and contracts.
+    position mode, `listing` what a symbol and a leg take; `auction` is the call auction before a launch; `resting` are
+    the orders in the books; `strange` makes executions without order or market; `announced` is what is told of
+    maintenance and contracts.
     """
 
     def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:

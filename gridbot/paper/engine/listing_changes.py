@@ -1,8 +1,9 @@
 """The life of a contract: not open yet, trading, announced to be delisted, settling, closed (docs/bybit.md 2.3). Pure.
 
 Before its launch it has phases: in a call auction orders are collected (`call_auction`), and when that is over they are
-matched at one price. At its delivery time every order of the symbol ends as CancelBySettle. What is held is closed at the mean index price of
-the half hour before, by an execution of type Delivery that has no order: at once, or after a while of status Settling.
+matched at one price. At its delivery time every order of the symbol ends as CancelBySettle. What is held is closed at
+the mean index price of the half hour before, by an execution of type Delivery that has no order: at once, or after a
+while of status Settling.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from gridbot.core.instrument import Instrument, RiskTier
 from gridbot.paper.settings import InstrumentConfig
 
 __all__ = [
-    "AUCTION",
     "AUCTION_PHASES",
     "LISTINGS",
     "PRE_LAUNCH",
@@ -28,8 +27,7 @@ PRE_LAUNCH = "PreLaunch"
 TRADES_IN = "ContinuousTrading"
 """The phase of a contract that is not launched yet, and in which it trades all the same."""
 AUCTION_PHASES = ("NotStarted", "CallAuction", "CallAuctionNoCancel", "CrossMatching", TRADES_IN)
-AUCTION = frozenset({"CallAuction", "CallAuctionNoCancel"})
-"""Phases before the launch in which orders are collected."""
+COLLECTING = frozenset({"CallAuction", "CallAuctionNoCancel"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class Listing:
     @property
     def is_collecting(self) -> bool:
         """True in a call auction: orders rest, and none is filled."""
-        return self.phase in AUCTION
+        return self.phase in COLLECTING
 
     @property
     def matches(self) -> bool:

@@ -77,7 +77,7 @@ CONTENTS = [
     orjson.dumps({"version": 99}),
     orjson.dumps({"version": 2}),
     b"[]",
-    frame(b'{"through":0}') + frame(b'{"version":6,"n":0}') + frame(b'{"end":1}'),
+    frame(b'{"through":0}') + frame(b'{"version":7,"n":0}') + frame(b'{"end":1}'),
     frame(b'{"through":0}') + frame(b'{"version":3,"n":0,"run_id":"a"}'),
 ]
 
@@ -176,7 +176,7 @@ def test_a_file_of_an_earlier_version_and_its_journal_still_open(
             assert venue.server.exchange.state.ids.last == written[-1]["n"]
             states.append(dump_state(venue.server.exchange))
     assert states[0] == states[1]
-    assert b'"version":5' in path.read_bytes()
+    assert b'"version":6' in path.read_bytes()
 
 
 def test_an_account_that_is_not_configured_for_a_while_keeps_what_it_has(tmp_path: Path) -> None:
