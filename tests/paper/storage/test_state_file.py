@@ -150,11 +150,19 @@ def test_a_file_of_the_version_before_the_journal_still_opens(tmp_path: Path) ->
             assert venue.http().get_positions(**LINEAR)["result"]["list"][0]["size"] == "0.006"
 
 
-@pytest.mark.parametrize(("commit", "first", "more"), [("e4b845c", 7, ()), ("c43457c", 17, ("later", "newest"))])
+@pytest.mark.parametrize(
+    ("commit", "first", "more"),
+    [
+        ("e4b845c", 7, ()),
+        ("c43457c", 17, ("later", "newest")),
+        ("4080305", 21, ("later", "newest", "plain")),
+    ],
+)
 def test_a_file_of_an_earlier_version_and_its_journal_still_open(
     tmp_path: Path, commit: str, first: int, more: tuple[str, ...]
 ) -> None:
-    """Version 3 named the fields of each row; version 4 came of it, with an amended order and another one behind it."""
+    """Version 3 named the fields of each row; version 4 came of it, with an amended order and another one behind it;
+    version 5 of that, with another one."""
     path = tmp_path / "state.json"
     path.write_bytes((HERE / f"state-{commit}.json").read_bytes())
     (tmp_path / "state.json.journal").mkdir()
