@@ -202,9 +202,13 @@ def test_an_exchange_that_slept_through_an_auction_matches_it(venue: Venue) -> N
     control(venue, "launch", symbol="BTCUSDT", call_s=60)
     venue.http().place_order(**buy("0.010", "60100.00"))
     later_ms = venue.server.now_ms() + 3600_000
-    listing = venue.server.exchange.listing
-    market = venue.server.exchange.markets["BTCUSDT"]
-    assert venue.call(lambda: (listing.on_time("BTCUSDT", later_ms), market.listing.phase)[1]) == "ContinuousTrading"
+    listing, market = venue.server.exchange.listing, venue.server.exchange.markets["BTCUSDT"]
+
+    def wakes() -> str:
+        listing.on_time("BTCUSDT", later_ms)
+        return market.listing.phase
+
+    assert venue.call(wakes) == "ContinuousTrading"
     assert venue.http().get_positions(**LINEAR)["result"]["list"][0]["size"] == "0.010"
 
 
