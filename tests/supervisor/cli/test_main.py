@@ -15,11 +15,12 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from gridbot.worker.worker_session import EXIT_NO_ROOM, EXIT_OK, EXIT_REFUSED
 from supervisor.cli import error_report, status_command
 from supervisor.cli import main as cli_module
 from supervisor.cli.detached_start import _ended, outcome
 from supervisor.cli.logs import human, last_lines
-from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.exit_codes import MEANINGS, CommandError, ExitCode
 from supervisor.process.directory_lock import DirectoryLock, holder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,6 +39,7 @@ def run(*args, **env):
 
 
 def test_exit_codes_are_the_published_ones():
+    """Code, `--help`, README and docs/command-line.md say the same of each."""
     published = {
         "OK": 0,
         "UNEXPECTED": 1,
@@ -47,10 +49,22 @@ def test_exit_codes_are_the_published_ones():
         "TIMEOUT": 5,
         "DEGRADED": 6,
         "REFUSED": 7,
-        "NO_ROOM": 8,
+        "DIFFERS": 8,
+        "NOTHING": 9,
+        "NO_ROOM": 10,
         "FORCED": 130,
+        "OUTPUT_GONE": 141,
     }
     assert {code.name: code.value for code in ExitCode} == published
+    assert (EXIT_OK, EXIT_REFUSED, EXIT_NO_ROOM) == (ExitCode.OK, ExitCode.REFUSED, ExitCode.NO_ROOM)
+    named = [f"{code.value} {name}" for code, (name, _) in MEANINGS.items()]
+    helped = " ".join(CliRunner().invoke(cli_module.cli, ["--help"]).output.split())
+    assert f"Exit codes: {', '.join(named)}." in helped
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert f"Exit codes: {' · '.join(named)}." in readme
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    rows = [f"| {code.value} | {name} | {sentence} |" for code, (name, sentence) in MEANINGS.items()]
+    assert "\n".join(rows) in page
 
 
 @pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["stop"], ["stop", "--force"], ["restart", "a"]])
