@@ -93,7 +93,7 @@ CALLS: dict[str, tuple[str, str]] = _served(
     "position/set-risk-limit": (MODELLED, "accepted; the tier follows from the size"),
     "asset/coin/query-info": (MODELLED, "USDT, one chain"),
     "asset/transfer/query-transfer-coin-list": (MODELLED, "USDT"),
-    "market/delivery-price": (EMPTY, "no dated contracts"),
+    "market/delivery-price": (SERVED, "of contracts that were delisted"),
     "position/move-history": (EMPTY, ""),
     "asset/transfer/query-inter-transfer-list": (EMPTY, ""),
     "asset/transfer/query-universal-transfer-list": (EMPTY, ""),

@@ -99,6 +99,8 @@ def cancel_all(exchange: Exchange, account: Account, params: Params, now_ms: int
         if linear and is_of_kind(order, params) and matches(exchange, order, symbol, base, settle)
     ]
     for order in chosen[:500]:
+        exchange.auction.check_change(order.symbol, cancels=True)
+    for order in chosen[:500]:
         if order.is_open:  # a stop goes with the other one of its pair
             exchange.cancel(account, order, now_ms)
     return {"list": [_ids(order) for order in chosen[:500]], "success": "1"}
