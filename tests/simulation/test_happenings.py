@@ -128,7 +128,7 @@ def test_isolated_margin_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> No
     """It was noticed at the next start only; until then an open went out each five seconds, unpaid for all we knew."""
 
     def to(mode: str) -> Callable[[Stage, Fault], bool]:
-        wanted = {"setMarginMode": mode}
+        wanted: dict[str, object] = {"setMarginMode": mode}
         return lambda stage, _: "error" not in stage.venue.ask_by_hand("POST", "/v5/account/set-margin-mode", wanted)
 
     monkeypatch.setitem(HAPPENINGS, FaultKind.HAND_MODE, to("ISOLATED_MARGIN"))
