@@ -13,6 +13,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,21 @@ class Unreadable(RuntimeError):
     """The file exists and cannot be used as a database; the text says what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    inode: int
+    size: int
+    changed_ns: int
+
+
+def _state(path: Path) -> _State | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _State(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
 class Database:
     """The file at `path`, open only within `open`. `close` at the end gives back the engine's memory."""
 
@@ -59,6 +75,7 @@ class Database:
         self.quarantined: deque[Path] = deque(maxlen=QUARANTINED_SHOWN)
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._uses = 0
+        self._left: _State | None = None
 
     def prepare(self) -> None:
         """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
@@ -117,12 +134,18 @@ class Database:
             yield con
             con.execute("USE memory")
             con.execute(f"DETACH {_NAME}")  # writes the log into the file and closes both
+            self._left = _state(self.path)
         except BaseException:
             self.close()
+            self._left = None
             raise
         self._uses += 1
         if self._uses >= ENGINE_USES:
             self.close()
+
+    def was_changed_by_another(self) -> bool:
+        """True when the file is not as `open` last left it: another program has written to it, or replaced it."""
+        return self._left is not None and self._left != _state(self.path)
 
     def close(self) -> None:
         """Close the engine and give back its memory. The next `open` starts a new one."""

@@ -7,13 +7,13 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.pipe import Message
 from supervisor.process.child_alerts import Alerts
-from supervisor.store.store_watch import StoreWatch
+from supervisor.store.store_watch import DamageWatch, StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 
 __all__ = ["CommitRelay"]
 
-STORE = "store"
-"""Key of the incident that the database is behind."""
+STORE, DAMAGE = "store", "damage"
+"""Keys of the incidents that the database is behind, and that it is damaged."""
 
 
 class CommitRelay:
@@ -24,6 +24,7 @@ class CommitRelay:
         self._journal = journal
         self._alerts = alerts
         self._watch = watch
+        self._damage = DamageWatch()
         self._committed: dict[str, int] = {}
 
     def worker_is_ready(self, worker: Child) -> None:
@@ -33,12 +34,13 @@ class CommitRelay:
             worker.send({"type": "ack", "seq": seq})
 
     def writer_reported(self, writer: Child, report: Message) -> None:
-        """A health report of the writer: acknowledge what is new in it, and raise or end the alert about lateness."""
-        alert = self._watch.observe(report)
-        if alert is not None and alert[0] == "INFO":
-            self._alerts.over(writer, STORE, alert[1])
-        elif alert is not None:
-            self._alerts.add(writer, *alert, STORE)
+        """A health report of the writer: acknowledge what is new in it, and raise or end its incidents."""
+        for key, watch in ((STORE, self._watch), (DAMAGE, self._damage)):
+            alert = watch.observe(report)
+            if alert is not None and alert[0] == "INFO":
+                self._alerts.over(writer, key, alert[1])
+            elif alert is not None:
+                self._alerts.add(writer, *alert, key)
         committed = report.get("committed") or {}
         self._journal.ack(committed.get(SUPERVISOR, 0))
         for worker in self._fleet.of_kind(ChildKind.WORKER):

@@ -240,7 +240,7 @@ _ACCOUNT_FIGURES = (
     "other_coins",
 )
 _ACCOUNT_AGES = ("last_tick_age_s", "private_age_s", "last_reconcile_age_s")
-_WRITER_FIGURES = ("lag_s", "rows", "held_by", "held_s", "error")
+_WRITER_FIGURES = ("lag_s", "rows", "held_by", "held_s", "error", "damage")
 _PAPER_FIGURES = ("orders", "trades", "connections", "market")
 _OWN_KEYS = frozenset({"type", "pid", "rss", "uptime_s", "state", "run_id", "incidents"})
 
@@ -276,6 +276,8 @@ def _writer(now: float, facts: ChildFacts, accounts: Sequence[ChildFacts], reaso
     elif lag > LAG_DEGRADED_S:
         holder = f"; the database is held by {reported['held_by']}" if reported.get("held_by") else ""
         reasons.append(f"the database is {lag:.0f} s behind{holder}")
+    if reported.get("damage"):
+        reasons.append(str(reported["damage"]))
     own = {"process": process, "committed": committed, "waiting": waiting}
     return {**dict.fromkeys(_WRITER_FIGURES), **_figures(reported), **own}
 

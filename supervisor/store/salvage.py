@@ -7,7 +7,7 @@ read is halved until only the rows of the damaged blocks are left out. Those are
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -17,6 +17,7 @@ import duckdb
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.file_errors import first_line
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
+from supervisor.store.row_ranges import Rows, row_ranges
 
 __all__ = ["TableLoss", "Taken", "committed_numbers", "take_over"]
 
@@ -26,11 +27,6 @@ MONEY_FIRST: Final = ("executions", "corrections", "adjustments", "wallets", "po
 TABLES: Final = (*MONEY_FIRST, *(table for table in RECORD_TYPES if table not in MONEY_FIRST))
 NUMBERS: Final = dict.fromkeys(TABLES, "seq") | {"ingest_gaps": "to_seq", "ingest_rejects": "seq"}
 """Tables in the order in which they are copied, each with the column that has the record's number."""
-
-RANGE_ROWS: Final = 122_880
-"""A row group of DuckDB."""
-SMALLEST_ROWS: Final = 2_048
-"""What DuckDB reads at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ def committed_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
         log.warning("ingest_offsets of the old file cannot be read (%s); the rows' own numbers count", first_line(exc))
     numbers: dict[str, int] = {}
     for table in TABLES:
-        for rows in _ranges(con, table):
+        for rows in row_ranges(con, f"old.{table}"):
             _note_largest(con, table, rows, numbers)
     return numbers
 
@@ -93,37 +89,12 @@ def take_over(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) -> Tak
 _OLD_TABLES: Final = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """A range of a table's row ids; `last` counts."""
-
-    first: int
-    last: int
-
-    @property
-    def sql(self) -> str:
-        return f"rowid BETWEEN {self.first} AND {self.last}"
-
-    def halves(self) -> tuple[_Rows, _Rows] | None:
-        if self.last - self.first < SMALLEST_ROWS:
-            return None
-        middle = self.first + (self.last - self.first + 1) // 2
-        return _Rows(self.first, middle - 1), _Rows(middle, self.last)
-
-
-def _ranges(con: duckdb.DuckDBPyConnection, table: str) -> Iterator[_Rows]:
-    row = con.execute(f"SELECT max(rowid) FROM old.{table}").fetchone()
-    largest = row[0] if row and row[0] is not None else -1
-    for first in range(0, largest + 1, RANGE_ROWS):
-        yield _Rows(first, min(first + RANGE_ROWS - 1, largest))
-
-
 def _copy_table(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, TableLoss | None]:
     """Rows copied, and what could not be."""
     copied = lost = 0
     reason = ""
     try:
-        todo = list(_ranges(con, table))[::-1]
+        todo = list(row_ranges(con, f"old.{table}"))[::-1]
     except duckdb.Error as exc:
         return 0, TableLoss(table, None, first_line(exc))
     while todo:
@@ -134,9 +105,8 @@ def _copy_table(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, TableL
         except duckdb.Error as exc:
             reason = reason or first_line(exc)
             halves = rows.halves()
-            if halves:
-                todo += halves[::-1]
-            else:
+            todo += halves[::-1]
+            if not halves:
                 lost += _count_lost(con, table, rows, wanted)
     return copied, TableLoss(table, lost, reason) if lost else None
 
@@ -145,7 +115,7 @@ def _wanted(table: str) -> str:
     return f"coalesce(o.{NUMBERS[table]}, 0) < (SELECT before FROM befores AS b WHERE b.account = o.account)"
 
 
-def _count_lost(con: duckdb.DuckDBPyConnection, table: str, rows: _Rows, wanted: str) -> int:
+def _count_lost(con: duckdb.DuckDBPyConnection, table: str, rows: Rows, wanted: str) -> int:
     """How many of the unreadable rows no journal has; all of them where their numbers cannot be read either."""
     try:
         return _count(con, f"SELECT count(*) {wanted}")
@@ -172,12 +142,12 @@ def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int], kn
     return list(losses.values())
 
 
-def _note_largest(con: duckdb.DuckDBPyConnection, table: str, rows: _Rows, numbers: dict[str, int]) -> None:
+def _note_largest(con: duckdb.DuckDBPyConnection, table: str, rows: Rows, numbers: dict[str, int]) -> None:
     statement = f"SELECT account, max(seq) FROM old.{table} WHERE {rows.sql} GROUP BY account"
     try:
         found = con.execute(statement).fetchall()
     except duckdb.Error:
-        for half in rows.halves() or ():
+        for half in rows.halves():
             _note_largest(con, table, half, numbers)
         return
     for account, seq in found:

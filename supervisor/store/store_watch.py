@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["StoreWatch"]
+__all__ = ["DamageWatch", "StoreWatch"]
 
 CAUGHT_UP_S = 5.0
 WAITING = "the records wait in the journals"
@@ -37,6 +37,21 @@ class StoreWatch:
             self._alerted = False
             return "INFO", "the database has caught up"
         return None
+
+
+class DamageWatch:
+    """An alert when damage is found or becomes more, one when all of the file can be read again."""
+
+    def __init__(self) -> None:
+        self._damage = ""
+
+    def observe(self, report: Mapping[str, Any]) -> tuple[str, str] | None:
+        """As StoreWatch. A new writer that has not read all of the file yet tells nothing."""
+        damage = str(report.get("damage") or "")
+        if damage == self._damage or not (damage or report.get("scanned")):
+            return None
+        self._damage = damage
+        return ("ERROR", damage) if damage else ("INFO", "all of the database can be read")
 
 
 def _cause(report: Mapping[str, Any]) -> str:

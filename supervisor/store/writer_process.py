@@ -24,6 +24,7 @@ from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import SchemaTooNew
 from supervisor.exit_codes import WRITABLE_HINT, ExitCode
+from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy
 
@@ -77,6 +78,7 @@ class _StopFlag:
 def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
     ready, noted, held_wait = False, False, HELD_WAIT_S[0]
     next_health, next_trim = 0.0, time.monotonic() + TRIM_FIRST_S
+    scan = DamageScan(writer.database, time.monotonic())
     while not stopping.is_set:
         again, started = False, time.monotonic()
         pause = writer.spec.flush_interval
@@ -86,6 +88,8 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
             if time.monotonic() >= next_trim:
                 next_trim = time.monotonic() + TRIM_S
                 writer.trim()
+            if not again and time.monotonic() >= next_health:
+                scan.step(time.monotonic())
         except DatabaseHeld as exc:
             writer.state.held(exc.holder)
             pause, held_wait = held_wait, min(held_wait * 2, HELD_WAIT_S[1])
@@ -101,7 +105,7 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
         if pause == writer.spec.flush_interval:
             pause = rest_of(pause, now - started)
         if now >= next_health:
-            _send(health, writer.health())
+            _send(health, writer.health() | {"damage": scan.damage, "scanned": scan.is_complete})
             next_health = now + HEALTH_S
         if life in wait([life], 0 if again else _until(now, pause, next_health)) and _ended(life):
             break

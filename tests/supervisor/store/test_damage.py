@@ -18,7 +18,10 @@ from gridbot.store import schema
 from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
 from gridbot.store.schema import SCHEMA_VERSION, ensure_schema
+from supervisor.store.damage_scan import FIRST_S, DamageScan
+from supervisor.store.store_watch import DamageWatch
 from supervisor.store.writer import Writer, WriterSpec
+from tests.store.damaged_blocks import damage_block
 from tests.store.kit import (
     execution,
     flush_without_an_answer,
@@ -242,3 +245,36 @@ def test_a_commit_whose_answer_got_lost_is_not_repeated(tmp_path: Path, monkeypa
     writer.close()
     assert sequences(tmp_path)["alice"] == list(range(1, 11))
     assert len(list(JournalReader(journal_directory(tmp_path, "alice")).read_from(1))) == 10
+
+
+def test_blocks_that_another_program_damages_are_noticed_while_the_writer_runs(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    for number in range(1, 2001):
+        recorder.record(execution(number))
+    recorder.flush()
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 2000)
+        damage_block(database_path(tmp_path), "executions", "exec_id")
+        health = writer.wait_health(lambda m: m.get("damage"), "damage")
+        assert health["damage"].startswith("the database is damaged: executions (rows from 0: ")
+        assert "checksum" in health["damage"]
+        assert "gridbot-supervisor rebuild" in health["damage"]
+    recorder.close()
+
+
+def test_a_whole_file_is_read_and_found_whole(tmp_path: Path) -> None:
+    Database(database_path(tmp_path)).prepare()
+    database = Database(database_path(tmp_path))
+    scan = DamageScan(database, now=0.0)
+    scan.step(FIRST_S - 1)
+    assert not scan.is_complete, "not before it is due"
+    scan.step(FIRST_S)
+    assert (scan.is_complete, scan.damage) == (True, "")
+    assert not database.was_changed_by_another()
+
+
+def test_damage_is_told_once_and_so_is_its_end() -> None:
+    watch = DamageWatch()
+    told = [watch.observe(report) for report in ({}, {"damage": "a"}, {"damage": "a"}, {"damage": "a, b"}, {})]
+    assert [alert and alert[0] for alert in told] == [None, "ERROR", None, "ERROR", None]
+    assert watch.observe({"damage": "", "scanned": True}) == ("INFO", "all of the database can be read")

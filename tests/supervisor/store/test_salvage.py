@@ -13,12 +13,11 @@ from click.testing import CliRunner, Result
 from gridbot.records.journal_reader import journal_directory
 from gridbot.store.reading import connect, database_path
 from supervisor.cli import maintenance_commands
+from tests.store.damaged_blocks import damage_block
 from tests.store.kit import execution, make_recorder, ticker
 from tests.store.session import write_all
 
 TICKERS, EXECUTIONS = 150_000, 10
-BLOCKS_FROM, BLOCK_BYTES = 12_288, 262_144
-"""Where a DuckDB file's blocks begin, and how large each is."""
 
 
 def _large_database(data_dir: Path) -> Path:
@@ -39,21 +38,6 @@ def _large_database(data_dir: Path) -> Path:
     return path
 
 
-def _damage(path: Path, table: str, column: str) -> None:
-    """Change 64 bytes in a block that has values of this column, if possible of no other."""
-    with duckdb.connect(str(path), read_only=True) as con:
-        block = con.execute(
-            f"""
-            SELECT block_id FROM pragma_storage_info('{table}') WHERE block_id >= 0 GROUP BY block_id
-            HAVING list_contains(list(column_name), ?) ORDER BY count(*), block_id LIMIT 1""",
-            [column],
-        ).fetchone()
-    assert block is not None
-    with path.open("r+b") as file:
-        file.seek(BLOCKS_FROM + block[0] * BLOCK_BYTES + 1000)
-        file.write(bytes(range(64)))
-
-
 def _rebuild(data_dir: Path, *options: str) -> Result:
     return CliRunner().invoke(maintenance_commands.rebuild, ["--data-dir", str(data_dir), *options])
 
@@ -71,7 +55,7 @@ def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
 ) -> None:
     """The block of `seq` has small columns of all rows: none is left. That of `last_price` has a third of it."""
     path = _large_database(tmp_path)
-    _damage(path, "tickers", column)
+    damage_block(path, "tickers", column)
     result = _rebuild(tmp_path)
     assert result.exit_code == 7
     lost = re.search(r"lost: tickers: (\d+) rows of the old file cannot be read \(.*checksum", result.output)
@@ -88,7 +72,7 @@ def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
 
 def test_what_the_offsets_table_said_is_read_from_the_rows_when_it_is_damaged(tmp_path: Path) -> None:
     path = _large_database(tmp_path)
-    _damage(path, "ingest_offsets", "account")
+    damage_block(path, "ingest_offsets", "account")
     result = _rebuild(tmp_path, "--accept-loss")
     assert result.exit_code == 0, result.output
     assert _counts(tmp_path)[1] > 0

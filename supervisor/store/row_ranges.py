@@ -1,0 +1,44 @@
+"""Ranges of a DuckDB table's row ids: what is read at once, so that a damaged block does not spoil a whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+
+__all__ = ["Rows", "row_ranges"]
+
+RANGE_ROWS: Final = 122_880
+"""A row group of DuckDB."""
+SMALLEST_ROWS: Final = 2_048
+"""What DuckDB reads at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A range of row ids; `last` counts."""
+
+    first: int
+    last: int
+
+    @property
+    def sql(self) -> str:
+        """The condition of a statement that reads these rows."""
+        return f"rowid BETWEEN {self.first} AND {self.last}"
+
+    def halves(self) -> tuple[Rows, ...]:
+        """Its two halves; none when DuckDB reads it in one go anyway."""
+        if self.last - self.first < SMALLEST_ROWS:
+            return ()
+        middle = self.first + (self.last - self.first + 1) // 2
+        return Rows(self.first, middle - 1), Rows(middle, self.last)
+
+
+def row_ranges(con: duckdb.DuckDBPyConnection, table: str) -> Iterator[Rows]:
+    """All rows of a table. Reads no block of it. Raise duckdb.Error when there is no such table."""
+    row = con.execute(f"SELECT max(rowid) FROM {table}").fetchone()
+    largest = row[0] if row and row[0] is not None else -1
+    for first in range(0, largest + 1, RANGE_ROWS):
+        yield Rows(first, min(first + RANGE_ROWS - 1, largest))
