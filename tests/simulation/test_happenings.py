@@ -154,6 +154,19 @@ def test_when_every_create_is_refused_that_is_told_once_and_its_end_too(code: in
     assert result.counts["creates"] > 0
 
 
+def test_orders_that_are_ended_at_once_leave_their_levels_alone_and_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were placed again at each price, and an acknowledgement counted as success."""
+    ended = fault(FaultKind.ENDED_AT_ONCE, 0.1, for_s=60.0)
+    _, story = story_of(ended, length_s=150.0)
+    begun, over = [line for line in story.splitlines() if "alert refused.BTCUSDT" in line]
+    assert "the exchange accepted the order and ended it at once: EC_ReachRiskPriceLimit" in begun
+    assert float(begun.split()[0]) < 10.0
+    assert "alert refused.BTCUSDT is over" in over
+    monkeypatch.setattr("gridbot.orders.life_news._refused_at_once", lambda *_: (False, None))
+    result = run_plan(Plan(5, 60.0, False, (ended,)))
+    assert {finding.invariant for finding in result.findings} == {"level-is-calm"}
+
+
 def test_a_reading_that_fails_for_minutes_is_one_incident_with_an_end() -> None:
     """It was a line in the log each time, and told by nothing."""
     log = "/v5/account/transaction-log"
