@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gridbot.core import WalletEvent
 from gridbot.risk.funds import Funds
+from gridbot.simulation.happenings import ENDINGS, HAPPENINGS
 from gridbot.simulation.run import Run, run_plan
 from gridbot.simulation.run_faults import CREATE_CODES, Fault, FaultKind, Plan
-from gridbot.simulation.stage import Result
+from gridbot.simulation.stage import Result, Stage
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.venue import Venue
 
@@ -120,6 +122,22 @@ def test_one_way_mode_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert modes == [(0, None), (3, 110025)], "the worker has switched it back before the hand does"
     assert "no order gets through" in story
     assert "alert halt.BTCUSDT" not in story, "it is switched back, or says why it cannot be"
+
+
+def test_isolated_margin_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was noticed at the next start only; until then an open went out each five seconds, unpaid for all we knew."""
+
+    def to(mode: str) -> Callable[[Stage, Fault], bool]:
+        wanted: dict[str, object] = {"setMarginMode": mode}
+        return lambda stage, _: "error" not in stage.venue.ask_by_hand("POST", "/v5/account/set-margin-mode", wanted)
+
+    monkeypatch.setitem(HAPPENINGS, FaultKind.HAND_MODE, to("ISOLATED_MARGIN"))
+    monkeypatch.setitem(ENDINGS, FaultKind.HAND_MODE, to("REGULAR_MARGIN"))
+    _, story = story_of(fault(FaultKind.HAND_MODE, for_s=60.0), length_s=200.0)
+    told = [line for line in story.splitlines() if "alert listing." in line]
+    symbols = {line.split("listing.")[1].split()[0].rstrip(":") for line in told}
+    assert "isolated margin" in story
+    assert len(told) == 2 * len(symbols), "it begins and ends once for each symbol"
 
 
 @pytest.mark.parametrize("code", CREATE_CODES)
