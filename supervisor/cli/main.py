@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 import click
 
@@ -36,8 +37,18 @@ WORKER = {command.name: command for command in WORKER_COMMANDS}
 SUMMARIES = {name: line for name, (_, line) in COMMANDS.items()} | {name: c.summary for name, c in WORKER.items()}
 
 
+class Interrupted(Exception):
+    """Ctrl-C, before click makes something of it."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by `SUMMARIES` alone and imports the one that is asked for."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(SUMMARIES)
@@ -97,8 +108,9 @@ def main() -> None:
         code = cli.main(prog_name="gridbot-supervisor", standalone_mode=False)
     except SystemExit as ended:
         code = ended.code
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("gridbot-supervisor: interrupted", err=True)
+    except (Interrupted, click.exceptions.Abort, KeyboardInterrupt):
+        after_echo = "\n" if sys.stderr.isatty() else ""  # a terminal has shown ^C
+        click.echo(f"{after_echo}gridbot-supervisor: interrupted", err=True)
         code = ExitCode.FORCED
     except click.ClickException as error:
         error.show()

@@ -76,6 +76,8 @@ def end(code: int) -> NoReturn:
         pass
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
+    if not _is(sys.stdout, OUTPUT) and not isinstance(getattr(sys.stdout.buffer, "raw", None), _NoOutput):
+        sys.exit(code)  # within another program, such as a test
     os._exit(code)
 
 

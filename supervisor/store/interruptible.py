@@ -45,16 +45,19 @@ def call(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result], *, u
             done.append(work())
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
             failed.append(error)
+        finally:
+            over.set()
 
+    over = threading.Event()  # not Thread.join: Python 3.11 takes a thread for ended when Ctrl-C interrupts that
     thread = threading.Thread(target=run, name="statement", daemon=True)
     thread.start()
     try:
-        thread.join(max(0.0, until - time.monotonic()))
+        in_time = over.wait(max(0.0, until - time.monotonic()))
     except KeyboardInterrupt:
-        _stop(connection, thread)
+        _stop(connection, over)
         raise
-    if thread.is_alive():
-        _stop(connection, thread)
+    if not in_time:
+        _stop(connection, over)
         raise Late
     if failed:
         if time.monotonic() >= until:
@@ -63,10 +66,10 @@ def call(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result], *, u
     return done[0]
 
 
-def _stop(connection: duckdb.DuckDBPyConnection, thread: threading.Thread) -> None:
+def _stop(connection: duckdb.DuckDBPyConnection, over: threading.Event) -> None:
     with contextlib.suppress(duckdb.Error):
         connection.interrupt()
-    thread.join(PATIENCE_S)
+    over.wait(PATIENCE_S)
 
 
 @contextlib.contextmanager

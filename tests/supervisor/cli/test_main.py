@@ -72,7 +72,12 @@ def test_nothing_runs(tmp_path, command):
     done = run(*command, "--data-dir", str(tmp_path))
     assert done.returncode == 3
     assert done.stderr.startswith(f"gridbot-supervisor: no supervisor runs in {tmp_path}")
-    assert done.stdout == ""
+    if "--json" in command:
+        said = json.loads(done.stdout)
+        assert (said["running"], said["data_dir"]) == (False, str(tmp_path))
+        assert said["reasons"][0] in done.stderr
+    else:
+        assert done.stdout == ""
 
 
 def test_usage_and_version():
@@ -152,6 +157,28 @@ def test_another_users_files_are_refused_in_a_sentence(tmp_path, monkeypatch, ca
         f"gridbot-supervisor: expected to be allowed to use {path}, got: permission denied; run this as the user who "
         "started the bot"
     ]
+
+
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["stop"], ["pause", "a"]])
+def test_another_users_instance_is_permission_denied_and_not_not_running(tmp_path, monkeypatch, capsys, command):
+    (tmp_path / "data").mkdir(mode=0o700)
+    monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", *command, "--data-dir", str(tmp_path / "data")])
+    tmp_path.chmod(0)  # for root, who is refused nothing, it is the user that changes
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(SystemExit) as end:
+            cli_module.main()
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o700)
+    assert end.value.code == ExitCode.REFUSED
+    said = capsys.readouterr()
+    assert f"{tmp_path / 'data'}, got: permission denied" in said.err
+    assert len(said.err.splitlines()) == 1
+    if "--json" in command:
+        assert json.loads(said.out)["running"] is None
 
 
 def test_status_imports_nothing_heavy():
