@@ -33,7 +33,7 @@ _SYNTAX = {
                                        "put the value in quotes, or set the indentation right"),
     "could not find expected ':'": ("a line without a colon", "write `key: value`"),
     "expected <block end>": ("a line that is indented otherwise than those above it", "indent it as they are"),
-    "expected the node content": ("a bracket, comma or sign where a value belongs", "write the value, perhaps in quotes"),
+    "expected the node content": ("a bracket, comma or sign where a value belongs", "write the value; quotes may help"),
     "undefined alias": ("an alias `*name` without an anchor `&name` before it", "write the value out"),
     "duplicate anchor": ("the same anchor `&name` twice", "give each its own name"),
     "unknown escape": ("a backslash in double quotes", "use single quotes"),

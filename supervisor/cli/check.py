@@ -24,6 +24,7 @@ from supervisor.cli.ladder_text import ladder_lines, wrapped
 from supervisor.cli.machine_checks import machine_cautions, machine_failures
 from supervisor.cli.options import place_options
 from supervisor.exit_codes import ExitCode
+from supervisor.store.left_behind import left_behind
 
 __all__ = ["check"]
 
@@ -69,7 +70,12 @@ def check(
     _require_known("--wallet", wallets, {account.name for account in loaded.accounts}, "an account")
     reports = [ladder_report(loaded, strategy, prices, wallets) for strategy in loaded.strategies]
     failures = list(machine_failures(loaded))
-    cautions = [*setting_warnings(loaded), *ladder_warnings(reports), *machine_cautions(loaded)]
+    cautions = [
+        *setting_warnings(loaded),
+        *ladder_warnings(reports),
+        *machine_cautions(loaded),
+        *left_behind(loaded),
+    ]
     impossible = any(report.problem for report in reports)
     if as_json:
         click.echo(json.dumps(_as_json(path, loaded, reports, failures, cautions), indent=2))

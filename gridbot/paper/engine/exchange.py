@@ -76,7 +76,7 @@ class Exchange:
         stop_orders = StopOrders(state, waiting, settlement, outbox)
         admission = Admission(state)
         fills = self._fills = Fills(settlement, stop_orders, AttachedStops(waiting, stop_orders))
-        taking = Taking(state, resting, settlement, fills, outbox)
+        taking = self.taking = Taking(state, resting, settlement, fills, outbox)
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
         self.strange = StrangeExecutions(state, settlement, outbox)
