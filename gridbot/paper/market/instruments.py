@@ -6,7 +6,7 @@ Tick sizes, steps and tiers are those a grid meets in practice; maxima are round
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from gridbot.core.instrument import Instrument, RiskTier
@@ -19,7 +19,8 @@ __all__ = ["LISTINGS", "Listing", "listing_of", "listings"]
 class Listing:
     """An instrument with what only the exchange needs to know about it. Prices in USDT, quantities in base coin.
 
-    `auction_phase` matters only while its status is PreLaunch.
+    `auction_phase` matters only while its status is PreLaunch. `no_qty` is how rows write a quantity of 0: with the
+    decimals of the quantity step.
     """
 
     instrument: Instrument
@@ -32,6 +33,10 @@ class Listing:
     price_limit_y: Decimal = Decimal("0.1")
     funding_cap: Decimal = Decimal("0.005")
     auction_phase: str = "NotStarted"
+    no_qty: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "no_qty", format(self.instrument.qty_step * 0, "f"))
 
     @property
     def symbol(self) -> str:
