@@ -6,8 +6,10 @@ of the price, so that queues, taker fills and the order book agree.
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
+from fractions import Fraction
 
+from gridbot.core.exact import ceil_div
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import Side
 
@@ -20,14 +22,14 @@ class MarketDepth:
     """Prices in whole ticks, quantities in base coin; `level_notional` is the mean USDT at each price."""
 
     def __init__(self, instrument: Instrument, level_notional: Decimal, ticks: int) -> None:
-        self._instrument = instrument
         self._level_notional = level_notional
-        self.bid_ticks = ticks - 1
-        self.ask_ticks = ticks + 1
+        self.change_rules(instrument, ticks)
 
     def change_rules(self, instrument: Instrument, ticks: int) -> None:
         """Go on at this price under other rules."""
         self._instrument = instrument
+        lot = instrument.tick_size * instrument.qty_step  # USDT, at a price of one tick
+        self._lots_at_one, self._parts = (Fraction(self._level_notional) / Fraction(lot * 1000)).as_integer_ratio()
         self.reopen(ticks)
 
     def reopen(self, ticks: int) -> None:
@@ -50,10 +52,8 @@ class MarketDepth:
 
     def level_qty(self, ticks: int) -> Decimal:
         """Market quantity shown at a price: 0.5 to 1.5 times `level_notional`, fixed per price."""
-        price = self._instrument.price(max(1, ticks))
-        share = Decimal(500 + ticks * 2_654_435_761 % 1001) / 1000
-        step = self._instrument.qty_step
-        return (self._level_notional * share / price / step).to_integral_value(ROUND_CEILING) * step
+        share = 500 + ticks * 2_654_435_761 % 1001
+        return ceil_div(self._lots_at_one * share, self._parts * max(1, ticks)) * self._instrument.qty_step
 
     def crosses(self, side: Side, ticks: int) -> bool:
         """True when an order at this price would take liquidity."""
