@@ -59,6 +59,7 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "maintenance": 0.0,
     "announced": 0.0,
     "stale_price": 0.0,
+    "job": 0.0,
     # Comes and goes: the next time soon after is the same incident.
     "cap": 60.0,
     "refused": 10.0,

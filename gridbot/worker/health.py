@@ -14,6 +14,7 @@ from gridbot.risk.obstacles import of_account
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.symbol_state import Allows, SymbolWord
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.schedule import JobKind
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -200,6 +201,8 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
         reasons.append(f"last reconciled with the exchange {age:.0f} s ago")
     if orchestrator.reconciler.behind:
         reasons.append(orchestrator.reconciler.behind)
+    # A comparison that fails is told above, at once.
+    reasons += [text for kind, text in context.jobs.failing().items() if kind != JobKind.RECONCILE]
     if orchestrator.records.standstill.why:
         reasons.append(orchestrator.records.standstill.why)
     if not context.generations.available(1):
