@@ -7,7 +7,6 @@ text. What is not set is the empty string in answers; on the stream it is mostly
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
