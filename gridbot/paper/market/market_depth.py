@@ -9,7 +9,6 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from gridbot.core.exact import ceil_div
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import Side
 
@@ -28,8 +27,8 @@ class MarketDepth:
     def change_rules(self, instrument: Instrument, ticks: int) -> None:
         """Go on at this price under other rules."""
         self._instrument = instrument
-        lot = instrument.tick_size * instrument.qty_step  # USDT, at a price of one tick
-        self._lots_at_one, self._parts = (Fraction(self._level_notional) / Fraction(lot * 1000)).as_integer_ratio()
+        one_tick = 1000 * Fraction(instrument.tick_size) * Fraction(instrument.qty_step)
+        self._steps = (Fraction(self._level_notional) / one_tick).as_integer_ratio()
         self.reopen(ticks)
 
     def reopen(self, ticks: int) -> None:
@@ -52,8 +51,13 @@ class MarketDepth:
 
     def level_qty(self, ticks: int) -> Decimal:
         """Market quantity shown at a price: 0.5 to 1.5 times `level_notional`, fixed per price."""
-        share = 500 + ticks * 2_654_435_761 % 1001
-        return ceil_div(self._lots_at_one * share, self._parts * max(1, ticks)) * self._instrument.qty_step
+        return self.level_steps(ticks) * self._instrument.qty_step
+
+    def level_steps(self, ticks: int) -> int:
+        """The same in whole steps of the quantity: the part of `level_notional` at that price, rounded up."""
+        whole, parts = self._steps
+        thousandths = 500 + ticks * 2_654_435_761 % 1001
+        return -(-whole * thousandths // (parts * max(1, ticks)))
 
     def crosses(self, side: Side, ticks: int) -> bool:
         """True when an order at this price would take liquidity."""
@@ -65,8 +69,7 @@ class MarketDepth:
             return self.level_qty(ticks) if ticks <= self.bid_ticks else ZERO
         return self.level_qty(ticks) if ticks >= self.ask_ticks else ZERO
 
-    def levels(self, depth: int) -> tuple[list[tuple[int, Decimal]], list[tuple[int, Decimal]]]:
-        """Bids (descending) and asks (ascending) as (ticks, quantity), `depth` levels each."""
-        bids = [(t, self.level_qty(t)) for t in range(self.bid_ticks, max(0, self.bid_ticks - depth), -1)]
-        asks = [(t, self.level_qty(t)) for t in range(self.ask_ticks, self.ask_ticks + depth)]
-        return bids, asks
+    def levels(self, depth: int) -> tuple[range, range]:
+        """Bids (descending) and asks (ascending) in ticks, `depth` levels each."""
+        bids = range(self.bid_ticks, max(0, self.bid_ticks - depth), -1)
+        return bids, range(self.ask_ticks, self.ask_ticks + depth)
