@@ -93,16 +93,13 @@ def _new_tax(exchange: Exchange) -> None:
     exchange.accounts["a"].charges = Charges(tax=D("0.18"))
 
 
+OF_ANY_LEG = (_new_mark, _new_leverage, _new_stop, _new_terms, _traded)
+OF_WHAT_IS_HELD = (_new_mode, _new_margin, _new_tax)
+
+
 @pytest.mark.parametrize(
     ("held", "change"),
-    [
-        *(
-            (held, change)
-            for held in (0, 1, 2)
-            for change in (_new_mark, _new_leverage, _new_stop, _new_terms, _traded)
-        ),
-        *((held, change) for held in (1, 2) for change in (_new_margin, _new_tax)),
-    ],
+    [(0, change) for change in OF_ANY_LEG] + [(held, each) for held in (1, 2) for each in OF_ANY_LEG + OF_WHAT_IS_HELD],
 )
 def test_rows_of_legs_and_wallet_are_never_old_ones(held: int, change: Callable[[Exchange], None]) -> None:
     """With so many legs that hold something: what is known from the order before is used only when it still holds."""
