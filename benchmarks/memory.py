@@ -104,7 +104,7 @@ def simulated(days: int) -> int:
         nonlocal last
         give_back()
         uss = process.memory_full_info().uss / 1e6
-        print(f"day {day}: {sum(objects.values())} objects, {uss:.1f} MB", flush=True)
+        print(f"day {day}: {sum(objects.values())} objects, {uss:.1f} MB{heap_words()}", flush=True)
         changes = {name: objects.get(name, 0) - last.get(name, 0) for name in {*objects, *last}} if last else {}
         for name, change in sorted(changes.items(), key=lambda item: -item[1])[:MOST_TYPES]:
             if change > 0:
@@ -120,6 +120,28 @@ def give_back() -> None:
     """Return what the C library holds free on top of its heap: 4 MB on one day and 16 on the next, of 68 (glibc)."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+class Heap(ctypes.Structure):
+    """`struct mallinfo2` of glibc: bytes."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in
+                     ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks",
+                      "keepcost"))  # fmt: skip
+
+
+def heap_words() -> str:
+    """What is in use and what is free, so that a change of the size can be told from a change of the content."""
+    try:
+        mallinfo2 = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError):
+        return f"; {sys.getallocatedblocks()} blocks of Python's"
+    mallinfo2.restype = Heap
+    heap = mallinfo2()
+    return (
+        f"; {sys.getallocatedblocks()} blocks of Python's; of the C library {heap.uordblks / 1e6:.1f} MB in use, "
+        f"{heap.fordblks / 1e6:.1f} MB free, {heap.hblkhd / 1e6:.1f} MB mapped"
+    )
 
 
 def watched(own: OwnSupervisor, for_s: float) -> dict[str, Any]:
