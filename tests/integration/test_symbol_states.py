@@ -167,8 +167,8 @@ def test_a_delisting_is_told_with_its_date_then_only_reduced_then_settled(tmp_pa
                 assert "reduce only, close by then" in shown(bench, "btc")["reason"]
                 paper.set_price("BTCUSDT", "49900")
                 await bench.until(lambda: bench.runner().risk_state.last_price == Decimal(49900))
+                await bench.until(lambda: bool(resting(paper)), "the closes")
                 assert not opens(paper)
-                assert resting(paper), "the closes rest"
                 list_as(paper, delivery_ms=now_ms)
                 await bench.until(lambda: not bench.size(Direction.LONG), "the settlement")
                 await bench.until(lambda: not len(bench.runner().book), "the ends")

@@ -12,6 +12,7 @@ import pytest
 from gridbot.core import Direction, OrderStatus, Side
 from gridbot.core.limits import Limit
 from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.orders.breakers import Cause
 from gridbot.orders.proposal import Proposal
 from gridbot.risk import gate_checks
 from gridbot.risk.band_watch import BandWatch
@@ -149,6 +150,9 @@ def test_three_refusals_of_a_level_open_its_breaker_for_a_minute() -> None:
     assert tripped == [False, False, True]
     assert bench.ask(now=NOW + 3) is Refusal.BREAKER_OPEN
     assert bench.ask(proposal(999), now=NOW + 3) is None, "another level is another matter"
+    moved = [bench.gate.refused(make_order(n, ticks=998), NOW, cause=Cause.MOVED) for n in range(3)]
+    assert moved == [False, False, True]
+    assert bench.ask(proposal(998), now=NOW + 3) is Refusal.PRICE_BAND, "its orders were moved, not refused"
     bench.risk_state.set_price(ticker(), NOW + 62)
     bench.gate.stream_alive(NOW + 62)
     assert bench.ask(now=NOW + 62) is None
