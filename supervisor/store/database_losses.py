@@ -67,9 +67,10 @@ class Losses:
             return f"{begin}: no record is lost" if self._made_again else begin
         ranges = ", ".join(f"{account} {first} to {last}" for account, first, last in self._ranges)
         own = f"--data-dir {self._data_dir}"
+        separator = ": " if begin else ""
         return (
-            f"{begin}{': ' if begin else ''}{self.count} records are lost, which no journal has any more ({ranges}). With a backup of the "
-            f"database: gridbot-supervisor stop {own} && cp BACKUP {self._database} && gridbot-supervisor rebuild "
-            f"{own}, then start; without one, gridbot-supervisor ledger check --exchange {own} names the executions "
-            "that are missing"
+            f"{begin}{separator}{self.count} records are lost, which no journal has any more ({ranges}). With a backup "
+            f"of the database: gridbot-supervisor stop {own} && cp BACKUP {self._database} && gridbot-supervisor "
+            f"rebuild {own}, then start; without one, gridbot-supervisor ledger check --exchange {own} names the "
+            "executions that are missing"
         )

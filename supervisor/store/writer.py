@@ -123,6 +123,9 @@ class Writer:
         self._uncertain |= not self.database.path.exists()
         if self.losses.is_removed(time.monotonic()):
             raise duckdb.IOException(self.losses.waiting)
+        if self._uncertain and not self.database.path.exists():
+            self.database.prepare()
+            return True  # a health report may go between this and what follows: a busy disk takes its time
         if self._uncertain:
             self._synchronise()
         if self._rows.count < self.spec.max_rows and self._bytes < self.spec.max_bytes:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import queue as queues
+import shutil
 from pathlib import Path
 from typing import Any
 
