@@ -206,7 +206,8 @@ def _value(
 def _money(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
-    need = margin_needed(proposal.notional, view.legs[proposal.direction].leverage)
+    direction = proposal.direction
+    need = margin_needed(direction, proposal.notional, view.legs[direction].leverage)
     available = state.funds.fresh(now_s)
     if need > available if available is not None else not state.funds.may_probe(now_s):
         return Refusal.FUNDS
