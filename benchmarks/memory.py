@@ -4,8 +4,9 @@ bin/bench memory                                  conf/demo.yaml for twenty minu
 bin/bench memory --minutes 5 --config conf/mine.yaml
 bin/bench memory --days 7                         a simulated week instead, counted in objects (about ten minutes)
 
-Every ten seconds: what each process has for itself (USS), and how long its logs are. The first five minutes are warming
-up: buffers fill, rings become full. The slope of the rest is that of a straight line through it.
+Every ten seconds: what each process has for itself (USS), and how long its logs are. The first five minutes (of a shorter
+run its first half) are warming up: buffers fill, rings become full. The slope of the rest is that of a straight line
+through it.
 
 Of simulated days it prints how many objects of which types a day added, worker and paper exchange together, under the
 virtual time of `docs/simulator.md`. The longest memory is that of minute candles, fifty hours.
@@ -161,8 +162,8 @@ def watched(own: OwnSupervisor, for_s: float) -> dict[str, Any]:
         "load": [load, os.getloadavg()[0]],
         "processes": {
             name: {
-                "mb": [round(each.mb_at(at_s), 1) for at_s in (0.0, WARM_S, for_s)],
-                "mb_a_minute": round(each.slope(WARM_S), 3),
+                "mb": [round(each.mb_at(at_s), 1) for at_s in (0.0, for_s / 2, for_s)],
+                "mb_a_minute": round(each.slope(min(WARM_S, for_s / 2)), 3),
             }
             for name, each in samples.items()
         },
@@ -196,13 +197,17 @@ def log_bytes(data_dir: Path) -> dict[str, int]:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Lines for people."""
-    print(f"{result['minutes']:g} minutes, load {result['load'][0]:.1f} to {result['load'][1]:.1f}")
-    print(f"{'process':16}{'start':>10}{'5 min':>10}{'end':>10}{'MB/min':>10}{'log kB/min':>12}")
+    """A table for people and for docs."""
+    minutes = result["minutes"]
+    print(f"{minutes:g} minutes, load {result['load'][0]:.1f} to {result['load'][1]:.1f}")
+    print(
+        f"| process | start, MB | minute {minutes / 2:g}, MB | minute {minutes:g}, MB | MB a minute | log, kB a minute |"
+    )
+    print("|---|---|---|---|---|---|")
     for name, row in result["processes"].items():
-        first, warm, last = row["mb"]
+        first, middle, last = row["mb"]
         log = result["log_kb_a_minute"].get(name, 0.0)
-        print(f"{name:16}{first:7.1f} MB{warm:7.1f} MB{last:7.1f} MB{row['mb_a_minute']:10.3f}{log:12.1f}")
+        print(f"| `{name}` | {first:.1f} | {middle:.1f} | {last:.1f} | {row['mb_a_minute']:+.3f} | {log:.1f} |")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,11 @@ class Losses:
             self._gone_since, self._made_again = now, False
         return now - self._gone_since < WAIT_S
 
+    @property
+    def wants_another(self) -> bool:
+        """Whether a file was removed and no new one is there."""
+        return self._gone_since is not None and not self._database.exists()
+
     def caught_up(self) -> None:
         """The database has everything that the journals hold."""
         self._made_again |= self._gone_since is not None

@@ -123,7 +123,7 @@ class Writer:
         self._uncertain |= not self.database.path.exists()
         if self.losses.is_removed(time.monotonic()):
             raise duckdb.IOException(self.losses.waiting)
-        if self._uncertain and not self.database.path.exists():
+        if self.losses.wants_another:
             self.database.prepare()
             return True  # a health report may go between this and what follows: a busy disk takes its time
         if self._uncertain:
