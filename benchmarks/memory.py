@@ -4,7 +4,7 @@ bin/bench memory                                  conf/demo.yaml for twenty minu
 bin/bench memory --minutes 5 --config conf/mine.yaml
 bin/bench memory --days 7                         a simulated week instead, counted in objects (about ten minutes)
 
-Every ten seconds: what each process has for itself (USS), and how long its logs are. The first five minutes (of a shorter
+Every ten seconds: what each process has for itself (USS), and how long its logs are. The first five minutes (of a short
 run its first half) are warming up: buffers fill, rings become full. The slope of the rest is that of a straight line
 through it.
 
@@ -200,9 +200,7 @@ def show(result: dict[str, Any]) -> None:
     """A table for people and for docs."""
     minutes = result["minutes"]
     print(f"{minutes:g} minutes, load {result['load'][0]:.1f} to {result['load'][1]:.1f}")
-    print(
-        f"| process | start, MB | minute {minutes / 2:g}, MB | minute {minutes:g}, MB | MB a minute | log, kB a minute |"
-    )
+    print(f"| process | start, MB | minute {minutes / 2:g}, MB | minute {minutes:g}, MB | MB a minute | log, kB/min |")
     print("|---|---|---|---|---|---|")
     for name, row in result["processes"].items():
         first, middle, last = row["mb"]
