@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 from gridbot.config.ladder_report import LadderReport
+from gridbot.core.margin import LEAST_RESERVE_FEE, order_cost
 from gridbot.core.vocabulary import Direction
-from gridbot.risk.funds import margin_needed
 
 __all__ = ["ladder_warnings"]
 
@@ -56,5 +56,7 @@ def _wallet_warnings(account: str, reports: Sequence[LadderReport]) -> Iterator[
 
 def _margin(report: LadderReport) -> Decimal:
     leverage = report.strategy.leverage or USUAL_LEVERAGE
-    parts = (margin_needed(Direction(total.direction), total.notional, leverage) for total in report.totals)
+    parts = (
+        order_cost(Direction(total.direction), total.notional, leverage, LEAST_RESERVE_FEE) for total in report.totals
+    )
     return sum(parts, Decimal(0))

@@ -13,6 +13,7 @@ from gridbot.config.ladder_report import LadderReport, Row
 __all__ = ["ladder_lines", "wrapped"]
 
 COLOURS = {"Buy": "green", "Sell": "red"}
+INDENT = 6
 REMARK_WIDTH = 20
 """Columns that a remark gets at least; a narrower terminal has it on lines of its own."""
 
@@ -36,19 +37,19 @@ def ladder_lines(report: LadderReport, width: int) -> Iterator[str]:
     yield click.style(_line([*names, *(["remark"] if remarked and room >= REMARK_WIDTH else [])], widths), bold=True)
     for row, cells in zip(report.rows, table, strict=True):
         text = _line(cells, widths)
-        first, *more = _remark(row.reason, room)
+        first, *more = _remark(row.reason, room, width)
         colour = COLOURS.get(row.side)
         yield click.style(f"{text}  {first}".rstrip(), fg=colour, dim=colour is None)
-        indent = " " * (len(text) + 2 if room >= REMARK_WIDTH else 6)
+        indent = " " * (len(text) + 2 if room >= REMARK_WIDTH else INDENT)
         for line in more:
             yield click.style(f"{indent}{line}", fg=colour, dim=colour is None)
 
 
-def _remark(reason: str, room: int) -> list[str]:
+def _remark(reason: str, room: int, width: int) -> list[str]:
     """The remark's lines; the first stands beside the level when there is room."""
     if not reason:
         return [""]
-    return textwrap.wrap(reason, room) if room >= REMARK_WIDTH else ["", reason]
+    return textwrap.wrap(reason, room) if room >= REMARK_WIDTH else ["", *textwrap.wrap(reason, width - INDENT)]
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
