@@ -14,6 +14,8 @@ from gridbot.risk import gate
 from gridbot.risk.gate_state import Verdict
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+from gridbot.worker import strategy_positions
+from gridbot.worker.strategy_positions import StrategyPositions
 
 PAUSE = Fault(1, FaultKind.PAUSE, 10.0, 0.0, {"cancel": 1})
 
@@ -53,3 +55,17 @@ def test_sums_of_a_book_that_are_wrong_are_found(monkeypatch: pytest.MonkeyPatch
 def test_a_slot_that_is_lost_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gridbot.simulation.step_checks.MAX_IN_FLIGHT", 5)
     assert "queue-rules" in found()
+
+
+def test_a_leg_that_goes_back_to_an_older_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    update, older = StrategyPositions.update, dict[str, Any]()
+
+    def repeated(legs: StrategyPositions, position: Any, source: str) -> None:
+        update(legs, position, source)
+        update(legs, older.setdefault(position.direction, position), source)
+
+    assert found() == set()
+    monkeypatch.setattr(StrategyPositions, "update", repeated)
+    assert found() == set(), "older rows are ignored"
+    monkeypatch.setattr(strategy_positions, "is_before", lambda one, other: False)
+    assert found() == {"leg-is-newest"}
