@@ -3,21 +3,27 @@
     python _install.py ROOT VENV PYTHON base|dev STAMP
 
 Runs on the machine's own Python with nothing but the standard library. Progress goes to stdout (the caller sends it to
-stderr). The stamp file is written last; `.gridbot-installing` lies in the environment while pip works, so an install
-that was interrupted is recognised and begun afresh.
+stderr), on a terminal as a line that is written over. What pip says goes to `install.log` in the environment, and its
+last lines to stdout when it fails. The stamp file is written last; `.gridbot-installing` lies in the environment while
+pip works, so an install that was interrupted is recognised and begun afresh.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 STAMP = ".gridbot-installed"
 UNFINISHED = ".gridbot-installing"
+LOG = "install.log"
+SHOWN_LINES = 15
+"""Last lines of pip's that are shown when it fails."""
 
 
 def say(text: str) -> None:
@@ -26,6 +32,42 @@ def say(text: str) -> None:
 
 def run(*command: str | Path) -> bool:
     return subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def run_pip(venv: Path, *arguments: str | Path) -> bool:
+    """Run pip, show which package it is at, and keep all that it says."""
+    command = [venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-color", *arguments]
+    is_terminal = sys.stdout.isatty()
+    last: deque[str] = deque(maxlen=SHOWN_LINES)
+    with (
+        (venv / LOG).open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as pip,
+    ):
+        for line in pip.stdout or ():
+            log.write(line)
+            last.append(line.rstrip())
+            if is_terminal:
+                show(line.split())
+    if is_terminal:
+        print("\r\033[K", end="", flush=True)
+    if pip.returncode:
+        print("\n".join(last))
+        say(f"all that pip said is in {venv / LOG}")
+    return pip.returncode == 0
+
+
+def show(words: list[str]) -> None:
+    """The progress line: what pip is at."""
+    if len(words) > 1 and words[0] in {"Collecting", "Downloading", "Installing", "Building"}:
+        text = f"gridbot: {words[0].lower()} {'packages' if words[0] == 'Installing' else words[1]}"
+        print(f"\r\033[K{text[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
 
 
 def satisfied(venv: Path, extra: str, stamp: str) -> bool:
@@ -52,14 +94,17 @@ def install(root: Path, venv: Path, python: str, extra: str, stamp: str) -> int:
     if not usable(venv):
         say(f"making {venv} with Python {sys.version.split()[0]} ({python})")
         if not run(python, "-m", "venv", "--clear", venv):
-            say(f"could not make {venv}: expected a directory that can be written; see the lines above")
+            say(
+                f"could not make {venv}: expected a directory that can be written, see above; clone gridbot to a place "
+                "of your own, or have the owner of this one run bin/gridbot-supervisor once"
+            )
             return 1
     (venv / STAMP).unlink(missing_ok=True)
     (venv / UNFINISHED).touch()
     say("installing packages (about a minute the first time)")
     target = str(root) if extra == "base" else f"{root}[{extra}]"
-    pip = (venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--no-input")
-    if not run(*pip, "--constraint", root / "constraints.txt", "--editable", target):
+    wanted = ("--constraint", root / "constraints.txt", "--editable", target)
+    if not run_pip(venv, "install", "--no-input", "--progress-bar", "off", *wanted):
         say("the install failed; see pip's lines above, and start again when the cause is gone (is there a network?)")
         return 1
     (venv / STAMP).write_text(stamp + "\n", encoding="utf-8")

@@ -59,12 +59,14 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "maintenance": 0.0,
     "announced": 0.0,
     "stale_price": 0.0,
+    "job": 0.0,
     # Comes and goes: the next time soon after is the same incident.
     "cap": 60.0,
     "refused": 10.0,
     "standstill": 60.0,
     "listing": 60.0,
     "down": 60.0,
+    "money_rows": 3600.0,
     # Over when its owner says so.
     "session_loss_fees": math.inf,
     "journal": math.inf,

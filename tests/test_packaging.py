@@ -29,7 +29,8 @@ FAKE_PYTHON = """#!/bin/sh
 if [ "$1 $2" = "-m pip" ]; then
     echo "pip $*" >>"$NOTES"
     while [ -e "$NOTES.hold" ]; do sleep 0.05; done
-    [ ! -e "$NOTES.fail" ] || exit 1
+    echo "Collecting duckdb"
+    [ ! -e "$NOTES.fail" ] || { echo "no such package"; exit 1; }
     home=$(dirname "$0")
     printf '#!/bin/sh\\nprintf "%%s|" ran "$@"\\n' >"$home/gridbot-supervisor"
     chmod +x "$home/gridbot-supervisor"
@@ -162,7 +163,8 @@ def test_shellcheck_finds_nothing():
 def test_the_first_start_installs_and_the_second_does_not(checkout):
     first = checkout.run("status", "with space")
     assert (first.returncode, first.stdout) == (0, "ran|status|with space|")
-    assert "gridbot: installing packages" in first.stderr
+    assert [line.split()[1] for line in first.stderr.splitlines()] == ["making", "installing", "installed"]
+    assert (checkout.venv / "install.log").read_text() == "Collecting duckdb\n"
     (made, installed) = checkout.noted()
     assert made == "venv"
     assert f"--constraint {checkout.root}/constraints.txt --editable {checkout.root}" in installed
@@ -202,6 +204,8 @@ def test_a_failed_install_is_tried_again(checkout):
     failed = checkout.run()
     assert failed.returncode == 1
     assert "the install failed" in failed.stderr
+    assert "no such package" in failed.stderr
+    assert f"all that pip said is in {checkout.venv}/install.log" in failed.stderr
     assert "Traceback" not in failed.stderr
     Path(f"{checkout.notes}.fail").unlink()
     assert checkout.run().stdout == "ran|"

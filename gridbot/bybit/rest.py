@@ -194,7 +194,8 @@ class BybitRest(Calls):
         for problem in problems:
             row = rows[problem.index]
             at_ms = time_of(row, "transactionTime") if isinstance(row, dict) else 0
-            reason = f"account/transaction-log: {problem}"
+            # Without its place in the list: the same row is told once, wherever it stands the next time.
+            reason = f"account/transaction-log: row {problem.row_id or 'without an id'}: {problem.reason}"
             unreadable.append(Unreadable(problem.symbol, reason, at_ms if at_ms <= end_ms else 0))
         return Listing(found, unreadable)
 

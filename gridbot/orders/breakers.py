@@ -13,23 +13,33 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Generic, NamedTuple, Self, TypeVar
 
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.remedies import key_pause
 
-__all__ = ["Breaker", "Circuit", "FailureRun", "RateCap"]
+__all__ = ["Breaker", "Cause", "Circuit", "FailureRun", "RateCap"]
 
 K = TypeVar("K", bound=Hashable)
 MINUTE_S = 60.0
 
 
+class Cause(StrEnum):
+    """What a failure was."""
+
+    REFUSED = "refused"
+    MOVED = "moved"
+    """The exchange gave the order another price (price band)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """Closed, with the times of its recent failures; or open until a time."""
+    """Closed, with the times of its recent failures; or open until a time, and what the failure was that opened it."""
 
     failures: tuple[float, ...] = ()
     open_until: float | None = None
+    cause: Cause = Cause.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +54,14 @@ class Breaker(Generic[K]):
     cooldown_s: float = 60.0
     circuits: Mapping[K, Circuit] = field(default_factory=dict)
 
-    def failed(self, key: K, now_s: float) -> tuple[Self, bool]:
+    def failed(self, key: K, now_s: float, cause: Cause = Cause.REFUSED) -> tuple[Self, bool]:
         """Count a failure; True when this one opens the circuit."""
         if self.is_open(key, now_s):
             return self, False
         kept = {other: left for other, circuit in self.circuits.items() if (left := self._left(circuit, now_s))}
         failures = (*(kept[key].failures if key in kept else ()), now_s)
         opens = len(failures) >= self.threshold
-        kept[key] = Circuit(open_until=now_s + self.cooldown_s) if opens else Circuit(failures)
+        kept[key] = Circuit(open_until=now_s + self.cooldown_s, cause=cause) if opens else Circuit(failures)
         return replace(self, circuits=kept), opens
 
     def closed(self, keys: Collection[K]) -> Self:
@@ -69,6 +79,10 @@ class Breaker(Generic[K]):
             for key, circuit in self.circuits.items()
             if circuit.open_until is not None and now_s < circuit.open_until
         }
+
+    def causes(self, now_s: float) -> dict[K, Cause]:
+        """The open circuits and what opened each."""
+        return {key: self.circuits[key].cause for key in self.open_until(now_s)}
 
     def _left(self, circuit: Circuit, now_s: float) -> Circuit | None:
         """What still counts of a circuit; None when nothing does."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from gridbot.core import OrderUpdateEvent
 from gridbot.exchange.failures import ExchangeError
+from gridbot.orders.breakers import Cause
 from gridbot.orders.order import TrackedOrder, Transition
 from gridbot.orders.proposal import Proposal
 from gridbot.orders.retry import RetryItem
@@ -165,7 +166,7 @@ class ForgetRetry:
 
 @dataclass(frozen=True, slots=True)
 class CountRefusal:
-    """The exchange refused the order, or gave it another price than we asked for.
+    """The exchange refused the order, or gave it another price than we asked for; `cause` says which.
 
     `ticks` is the level that it was wanted for; where the count opens the breaker of that level, `LevelBroken` follows.
     """
@@ -173,6 +174,7 @@ class CountRefusal:
     order: TrackedOrder
     ticks: int
     answered: bool
+    cause: Cause = Cause.REFUSED
 
 
 @dataclass(frozen=True, slots=True)

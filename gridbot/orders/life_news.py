@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from gridbot.core import OrderUpdateEvent
 from gridbot.orders.book import OrderBook
+from gridbot.orders.breakers import Cause
 from gridbot.orders.ids import parse
 from gridbot.orders.life_answers import try_again
 from gridbot.orders.life_effects import CountRefusal, Effect, ForgetRetry, KeepRaw, Log, Reconcile, TellOperator
@@ -130,10 +131,11 @@ def _said(
     is_moved = is_first and order.price != asked
     if is_moved:
         text = f"{order.symbol}: the exchange has moved our {order.side} from {asked} to {order.price} (price band)"
-        said = f"{text}; when it goes on the level waits, a minute at a time"
+        said = f"{text}; when it goes on the level waits, a minute at a time; narrow the grid if that should not be"
         effects.append(TellOperator("warning", f"moved.{order.symbol}", said, order.strat_id))
     if is_refused or is_moved:
-        effects.append(CountRefusal(order, ticks, answered=False))
+        cause = Cause.MOVED if is_moved else Cause.REFUSED
+        effects.append(CountRefusal(order, ticks, answered=False, cause=cause))
     if update.raw is not None:
         effects.append(KeepRaw(update))
     return effects

@@ -10,7 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from gridbot.core import WalletEvent
+from gridbot.core import Direction, WalletEvent
+from gridbot.core.margin import LEAST_RESERVE_FEE, order_cost
 
 __all__ = ["FRESH_S", "PROBE_S", "Funds", "margin_needed"]
 
@@ -75,6 +76,10 @@ class Funds(NamedTuple):
         return self.probe_s is None or now_s - self.probe_s >= PROBE_S
 
 
-def margin_needed(notional: Decimal, leverage: Decimal | None) -> Decimal:
-    """Margin (USDT) of an opening order, plus 5 %; an unknown leverage counts as 1 (errs on the side of refusing)."""
-    return notional / (leverage or ONE) * BUFFER
+def margin_needed(direction: Direction, notional: Decimal, leverage: Decimal | None) -> Decimal:
+    """What the exchange locks for an opening order (USDT, `core.margin.order_cost`), plus 5 % for an account whose fees
+    are higher than the usual ones.
+
+    An unknown leverage counts as 1, which errs on the side of refusing.
+    """
+    return order_cost(direction, notional, leverage or ONE, LEAST_RESERVE_FEE) * BUFFER

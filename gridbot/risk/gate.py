@@ -11,7 +11,7 @@ from collections.abc import Callable
 from gridbot.core import Direction, WalletEvent
 from gridbot.core.limits import Limit
 from gridbot.exchange.failures import ExchangeError
-from gridbot.orders.breakers import Breaker, FailureRun
+from gridbot.orders.breakers import Breaker, Cause, FailureRun
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.proposal import Proposal
 from gridbot.risk.caps import CapWarned
@@ -133,12 +133,14 @@ class Gate:
         for shadow in self._shadows:
             shadow.stream_alive(now_s)
 
-    def refused(self, order: TrackedOrder, now_s: float, ticks: int | None = None) -> bool:
+    def refused(
+        self, order: TrackedOrder, now_s: float, ticks: int | None = None, cause: Cause = Cause.REFUSED
+    ) -> bool:
         """The exchange refused an order, or took it back; True when this opens the breaker of its level.
 
         `ticks` is the level it was wanted for, where it may have another price now.
         """
-        return self._step(Refused(level_key(order, ticks)), now_s)
+        return self._step(Refused(level_key(order, ticks), cause), now_s)
 
     def repaired(self, strategy: str, uncovered: frozenset[Direction] = frozenset()) -> None:
         """What the exchange refused the strategy's orders for was set right: its levels need not wait.

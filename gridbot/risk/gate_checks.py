@@ -9,7 +9,7 @@ also the first one an operator has to remove. Its `Verdict` has the changes as v
     _symbol       not_trading, or for an open: reduce_only                         ×        ×
     _level        level_taken                                                        ×
     _band         outside_price_band                                                 ×        ×
-    _breaker      breaker_open                                                       ×        ×
+    _breaker      breaker_open, or where the exchange moves orders outside_price_band ×       ×
     _size         too_small, or for a close: not_covered, position_unsure            ×               ×
     _size_again   the same for an order that is in the book already                           ×
     _counts       max_open_orders, max_orders_per_minute                             ×
@@ -27,6 +27,7 @@ from decimal import Decimal
 
 from gridbot.core import Direction
 from gridbot.core.limits import Limit
+from gridbot.orders.breakers import Cause
 from gridbot.orders.proposal import Proposal
 from gridbot.risk.caps import WARN_AT, warning
 from gridbot.risk.funds import margin_needed
@@ -133,7 +134,9 @@ def _breaker(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
     key = (view.strat_id, proposal.direction, proposal.side, proposal.ticks)
-    return Refusal.BREAKER_OPEN if state.breaker.is_open(key, now_s) else None
+    if not state.breaker.is_open(key, now_s):
+        return None
+    return Refusal.PRICE_BAND if state.breaker.circuits[key].cause is Cause.MOVED else Refusal.BREAKER_OPEN
 
 
 def _size(
@@ -203,7 +206,8 @@ def _value(
 def _money(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
-    need = margin_needed(proposal.notional, view.legs[proposal.direction].leverage)
+    direction = proposal.direction
+    need = margin_needed(direction, proposal.notional, view.legs[direction].leverage)
     available = state.funds.fresh(now_s)
     if need > available if available is not None else not state.funds.may_probe(now_s):
         return Refusal.FUNDS

@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 from gridbot.core import Direction, Side, WalletEvent
 from gridbot.exchange.failures import ExchangeError
-from gridbot.orders.breakers import Breaker, FailureRun, RateCap
+from gridbot.orders.breakers import Breaker, Cause, FailureRun, RateCap
 from gridbot.risk.caps import CapEased, CapWarned
 from gridbot.risk.funds import Funds
 from gridbot.risk.holds import Hold, Holds, Latch, Resume, Stop
@@ -121,9 +121,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The exchange refused an order at this level."""
+    """The exchange refused an order at this level, or gave it another price."""
 
     level: LevelKey
+    cause: Cause = Cause.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +215,8 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
         case Accepted():
             auth = state.auth.succeeded()
             return (state if auth is state.auth else state._replace(auth=auth)), ()
-        case Refused(level=level):
-            breaker, opens = state.breaker.failed(level, now_s)
+        case Refused(level=level, cause=cause):
+            breaker, opens = state.breaker.failed(level, now_s, cause)
             return state._replace(breaker=breaker), (BreakerOpened(level),) if opens else ()
         case TermsRepaired():
             levels = {level for level in state.breaker.circuits if event.frees(level)}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gridbot.exchange.bans import Ban
+from gridbot.orders.breakers import Cause
 from gridbot.records.record_types import LatchRecord, UtcUs
 from gridbot.risk.gate import Gate
 from gridbot.risk.holds import Hold
@@ -35,6 +36,12 @@ class Reason:
     until_s: float | None = None
 
 
+_BROKEN_BY = {
+    Cause.REFUSED: "the exchange refused this level repeatedly",
+    Cause.MOVED: "the exchange moved the orders of this level to other prices (price band)",
+}
+
+
 def of_account(gate: Gate, ban: Ban | None, now_s: float) -> dict[Obstacle, Reason]:
     """What stops every order that goes through a gate at `now_s` (monotonic).
 
@@ -55,11 +62,13 @@ def obstacles_of(
 ) -> dict[Obstacle, Reason]:
     """Everything that stops orders of an account at `now_s` (monotonic)."""
     found = of_account(gate, ban, now_s)
-    for (strategy, direction, side, ticks), until_s in gate.breaker.open_until(now_s).items():
+    causes = gate.breaker.causes(now_s)
+    for level, until_s in gate.breaker.open_until(now_s).items():
+        strategy, direction, side, ticks = level
         risk_state = gate.strategies[strategy]
         price = risk_state.book.instrument.price(ticks)
         obstacle = Obstacle(strategy, "breaker", f"{direction} {side} {price}")
-        found[obstacle] = Reason("the exchange refused this level repeatedly", until_s)
+        found[obstacle] = Reason(_BROKEN_BY[causes[level]], until_s)
     for risk_state in risk_states:
         for hold in (Hold.HALTED, Hold.PAUSED):
             if hold in risk_state.holds.held:

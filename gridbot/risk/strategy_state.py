@@ -112,6 +112,10 @@ class StrategyRiskState:
         """The exchange's rules of the symbol were read; `look` applies them."""
         self.symbol_watch.listed(instrument)
 
+    def in_margin_mode(self, margin_mode: str) -> None:
+        """The account's margin mode was read; `look` applies it."""
+        self.symbol_watch.in_margin_mode(margin_mode)
+
     def restricted(self, error: ExchangeError, now_s: float) -> None:
         """The exchange has refused an order because of the state of the symbol."""
         self.symbol_watch.refused(error, now_s)

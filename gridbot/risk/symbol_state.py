@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from gridbot.core.instrument import Instrument
 
-__all__ = ["OPENS_STOP_MS", "WAITING", "Allows", "SymbolState", "SymbolWord", "day_of", "symbol_state"]
+__all__ = ["OPENS_STOP_MS", "WAITING", "Allows", "SymbolState", "SymbolWord", "day_of", "margin_state", "symbol_state"]
 
 OPENS_STOP_MS = 24 * 3600 * 1000
 """So long before its delivery a symbol is only reduced: a grid closes as the price moves, and needs time for it."""
@@ -69,6 +69,18 @@ def symbol_state(instrument: Instrument, now_ms: int) -> SymbolState:
         text = f"{symbol} is {status}, which gridbot does not know: the strategy waits until it is Trading"
         return SymbolState(SymbolWord.WAITING, Allows.NOTHING, text)
     return _leaving(symbol, ends_ms, now_ms) if ends_ms else SymbolState()
+
+
+def margin_state(symbol: str, margin_mode: str) -> SymbolState:
+    """The state that the account's margin mode allows at most (`account/info`).
+
+    In isolated margin each leg has its own margin and is liquidated alone, and no figure of the account says what is
+    left: nothing is made larger.
+    """
+    if margin_mode != "ISOLATED_MARGIN":
+        return SymbolState()
+    text = f"{symbol}: the account is in isolated margin, positions are reduced only: switch it to cross on Bybit"
+    return SymbolState(SymbolWord.REDUCING, Allows.REDUCING, text)
 
 
 def _leaving(symbol: str, ends_ms: int, now_ms: int) -> SymbolState:

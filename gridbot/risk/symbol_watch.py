@@ -1,11 +1,14 @@
-"""What may be sent for a symbol now: as the exchange lists it, and as it answers. Pure; `now_s` is monotonic.
+"""What may be sent for a symbol now: as the exchange lists it, as it answers, and as the account's margin mode allows.
+
+Pure; `now_s` is monotonic.
 
 ::
 
     free ──Refused: reduce only──► reducing ──ten minutes without another──► free
     free ──Refused: not live─────► nothing ───a minute without another─────► free
+    free ──isolated margin───────► reducing ──cross margin─────────────────► free
 
-An answer says at once what the listing says later, or never (a region, an account). What holds is the stricter of both;
+An answer says at once what the listing says later, or never (a region, an account). What holds is the strictest;
 after its time the next order asks the exchange again.
 """
 
@@ -14,7 +17,7 @@ from __future__ import annotations
 from gridbot.core import Instrument
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.remedies import remedy_for
-from gridbot.risk.symbol_state import Allows, SymbolState, SymbolWord, symbol_state
+from gridbot.risk.symbol_state import Allows, SymbolState, SymbolWord, margin_state, symbol_state
 
 __all__ = ["REDUCE_ONLY_CODES", "SymbolWatch"]
 
@@ -32,11 +35,16 @@ class SymbolWatch:
         self._listed = instrument
         self._answered = SymbolState()
         self._until_s = 0.0
+        self._margin = SymbolState()
         self.state = SymbolState()
 
     def listed(self, instrument: Instrument) -> None:
         """The exchange's rules of the symbol were read. `look` applies them."""
         self._listed = instrument
+
+    def in_margin_mode(self, margin_mode: str) -> None:
+        """The account's margin mode was read. `look` applies it."""
+        self._margin = margin_state(self._listed.symbol, margin_mode)
 
     def refused(self, error: ExchangeError, now_s: float) -> None:
         """The exchange has refused an order because of the state of its symbol."""
@@ -61,7 +69,10 @@ class SymbolWatch:
         listed = symbol_state(self._listed, now_ms)
         if now_s >= self._until_s:
             self._answered = SymbolState()
-        self.state = self._answered if _is_stricter(self._answered, listed) else listed
+        self.state = listed
+        for other in (self._answered, self._margin):
+            if _is_stricter(other, self.state):
+                self.state = other
 
 
 def _is_stricter(one: SymbolState, other: SymbolState) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from gridbot.incidents import Name, Standing
 from gridbot.records.recorder import Recorder
 from gridbot.risk.obstacles import ObstacleWatch, obstacles_of
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.notice_watch import NoticeWatch
 from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 from gridbot.worker.standing import standing
 from gridbot.worker.standstill import WAITING, Standstill, Wishes, hinders, step, untold
@@ -19,8 +20,8 @@ __all__ = ["AccountRecords"]
 class AccountRecords:
     """Called once a second and after an operator's command.
 
-    `runners` are all strategies by symbol, `refused` those that could not start; `announced` are the incidents of what
-    the exchange announces.
+    `runners` are all strategies by symbol, `refused` those that could not start; `notices` has what the exchange
+    announces.
     """
 
     def __init__(
@@ -29,13 +30,13 @@ class AccountRecords:
         context: WorkerContext,
         runners: Mapping[str, StrategyRunner],
         refused: RefusedStrategies = NOBODY,
-        announced: Callable[[], dict[Name, Standing]] = dict,
+        notices: NoticeWatch | None = None,
     ) -> None:
         self._recorder = recorder
         self._context = context
         self._runners = runners
         self._refused = refused
-        self._announced = announced
+        self._notices = notices
         self._obstacles = ObstacleWatch()
         self._journal_error = ""
         self.standstill = Standstill()
@@ -59,9 +60,17 @@ class AccountRecords:
             now_s=now_s,
             refused=self._refused,
         )
-        context.alert.look(found | self._announced() | self._standstill(found, now_s))
+        announced = {} if self._notices is None else self._notices.standing()
+        context.alert.look(found | announced | self._failing(found, now_s) | self._standstill(found, now_s))
         for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
             self._recorder.record(change)
+
+    def _failing(self, found: Mapping[Name, Standing], now_s: float) -> dict[Name, Standing]:
+        """The incidents of readings that fail for minutes; a ban or a maintenance is the incident of its own."""
+        jobs = self._context.jobs
+        is_maintained = self._notices is not None and bool(self._notices.reasons)
+        jobs.look(now_s, is_explained=Name("ip_ban") in found or is_maintained)
+        return jobs.standing()
 
     def _standstill(self, found: Mapping[Name, Standing], now_s: float) -> dict[Name, Standing]:
         """The incident that nothing is sent, for causes that none of those `found` tells."""

@@ -110,9 +110,17 @@ class Clockwork:
         requests = self._context.requests
         kept = self._context.ledger.legs.kept
         is_maintained = self._readings.notices.is_maintained
-        second = Second(requests.wishes, self._jobs.running, again, kept, self._states.watched, is_maintained)
+        second = Second(
+            requests.wishes,
+            self._jobs.running,
+            again,
+            kept,
+            self._states.watched,
+            is_maintained,
+            self._jobs.failed,
+        )
         symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:
             requests.started(job)
-            self._jobs.start(job.name, self._readings.of(job), job.symbol)
+            self._jobs.start(job, self._readings.of(job))

@@ -18,6 +18,7 @@ from gridbot.records.record_types import OrderRecord, RawMessageRecord, Record
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate import Gate
 from gridbot.worker.faults import Alert, Faults
+from gridbot.worker.job_watch import JobWatch
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
@@ -56,6 +57,8 @@ class WorkerContext:
     passage: PassageWatch
     recorded: OpenOrders = field(default_factory=OpenOrders)
     """The orders that our records hold for open."""
+    jobs: JobWatch = field(default_factory=JobWatch)
+    """Which readings of the exchange fail."""
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""
 

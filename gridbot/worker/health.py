@@ -13,7 +13,9 @@ from gridbot.risk.holds import Hold
 from gridbot.risk.obstacles import of_account
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.symbol_state import Allows, SymbolWord
+from gridbot.worker.band_words import band_words, learnt_words
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.schedule import JobKind
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -200,6 +202,8 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
         reasons.append(f"last reconciled with the exchange {age:.0f} s ago")
     if orchestrator.reconciler.behind:
         reasons.append(orchestrator.reconciler.behind)
+    # A comparison that fails is told above, at once.
+    reasons += [text for kind, text in context.jobs.failing().items() if kind != JobKind.RECONCILE]
     if orchestrator.records.standstill.why:
         reasons.append(orchestrator.records.standstill.why)
     if not context.generations.available(1):
@@ -210,6 +214,8 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     reasons += _blocked(orchestrator)
     reasons.extend(f"{each.strat_id} halted: {each.reason}" for each in orchestrator.refused if not each.waits)
     for runner in orchestrator.runners.values():
+        if learnt := _learnt(runner, now_s):
+            reasons.append(learnt)
         if runner.risk_state.halted:
             reasons.append(f"{runner.strat_id} halted: {runner.risk_state.halted}")
         symbol = runner.risk_state.symbol_watch.state
@@ -280,14 +286,20 @@ def _reason(orchestrator: Orchestrator, runner: StrategyRunner) -> str:
     """
     state, context = runner.risk_state, orchestrator.context
     ban = None if runner.is_shadow else context.executor.ban
-    account = of_account(runner.gate, ban, context.clock.monotonic_s()).values()
+    now_s = context.clock.monotonic_s()
+    account = of_account(runner.gate, ban, now_s).values()
     return (
         state.halted
         or state.holds.reason(Hold.PAUSED)
         or state.symbol_watch.state.text
         or _blocked_of(orchestrator)(runner)
         or "; ".join(reason.text for reason in account)
+        or band_words(runner.strat_id, runner.instrument, runner.placement.refused, _learnt(runner, now_s))
     )
+
+
+def _learnt(runner: StrategyRunner, now_s: float) -> str:
+    return learnt_words(runner.strat_id, runner.instrument, runner.gate.breaker, now_s)
 
 
 def _refused(refused: RefusedStrategy, held: str) -> dict[str, Any]:

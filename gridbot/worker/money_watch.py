@@ -35,6 +35,8 @@ class MoneyWatch:
         self._queries = queries
         self._context = context
         self._last_seq = last_seq
+        self._unreadable: frozenset[Unreadable] = frozenset()
+        """The rows that could not be read when the log was read last; a row is read more than once."""
         self._repaired_seq = last_seq()
         """The record up to which the database must reach: a repair is worked out from it."""
 
@@ -65,16 +67,18 @@ class MoneyWatch:
         context.ledger.reached(checked_to=found.up_to_ms)
 
     def _tell_unreadable(self, rows: Sequence[Unreadable]) -> None:
-        """What one of them moved is compared with nothing; all others are."""
-        if not rows:
-            self._context.alert.over("money_rows", "all new rows of the exchange's transaction log can be read")
-            return
-        self._context.alert(
-            "warning",
-            "money_rows",
-            f"{len(rows)} rows of the exchange's transaction log cannot be read, so nothing says what they moved: "
-            f"{rows[0]}; see what they are on Bybit's page of the account's transactions",
-        )
+        """What one of them moved is compared with nothing; all others are.
+
+        Each row counts once in the one incident, which is over when no other has come for an hour.
+        """
+        known, self._unreadable = self._unreadable, frozenset(rows)
+        for row in dict.fromkeys(each for each in rows if each not in known):
+            self._context.alert(
+                "warning",
+                "money_rows",
+                f"rows of the exchange's transaction log cannot be read, so nothing says what they moved; the newest: "
+                f"{row}; see what it is on Bybit's page of the account's transactions",
+            )
 
     def _wait_for_operator(self, found: Findings, limit: Decimal) -> None:
         """Too much to be put right unasked. It stays in sight: neither checked nor folded."""

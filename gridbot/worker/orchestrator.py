@@ -92,8 +92,7 @@ class Orchestrator:
         self.live = {runner.symbol: runner for runner in runners if not runner.is_shadow}
         self.streams = parts.open_streams(list(self.runners), self._wake)
         self.notices = _notice_watch(parts, self.runners)
-        announced = self.notices.standing
-        self.records = AccountRecords(parts.recorder, context, self.runners, parts.refused, announced)
+        self.records = AccountRecords(parts.recorder, context, self.runners, parts.refused, self.notices)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,
@@ -104,7 +103,7 @@ class Orchestrator:
         )
         self.money = MoneyWatch(parts.queries, context, lambda: parts.recorder.last_seq)
         self._states = SymbolStates(context, self.runners, parts.refused)
-        self._jobs = Jobs(context.faults, parts.recorder.flush)
+        self._jobs = Jobs(context.faults, context.jobs, context.clock, parts.recorder.flush)
         self.clockwork = Clockwork(
             context,
             runners,

@@ -153,7 +153,7 @@ class OrderSteps:
         self.take(life_events.GateAnswered(effect.order, refusal or ""))
 
     def _count_refusal(self, effect: life_effects.CountRefusal) -> None:
-        if self._gate.refused(effect.order, self._now_s(), effect.ticks):
+        if self._gate.refused(effect.order, self._now_s(), effect.ticks, effect.cause):
             self.take(life_events.LevelBroken(effect.order, effect.answered))
 
     def _count_auth_failure(self, effect: life_effects.CountAuthFailure) -> None:

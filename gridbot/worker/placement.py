@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from gridbot.core import CancelIntent, Direction, Instrument, Intent, PlaceLimitIntent
@@ -49,6 +49,11 @@ class Placement:
     def refusals(self) -> Counter[Refusal]:
         """How many levels wait, by reason, as of the last decision: why there are fewer orders than levels."""
         return Counter(self._refused.values())
+
+    @property
+    def refused(self) -> Mapping[tuple[Direction, int], Refusal]:
+        """Why each level, by leg and ticks, has no order, as of the last decision."""
+        return self._refused
 
     def act(self, intents: Sequence[Intent]) -> None:
         """Cancels first, then closes, then opens from the nearest price outwards. On the hot path."""

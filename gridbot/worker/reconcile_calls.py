@@ -21,9 +21,12 @@ from gridbot.worker.order_manager import LookUp
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["answer_of", "record_end", "record_unseen_end", "record_untraded", "tell_strategy"]
+__all__ = ["WAITED_FOR", "answer_of", "record_end", "record_unseen_end", "record_untraded", "tell_strategy"]
 
 log = logging.getLogger(__name__)
+
+WAITED_FOR = (states.Part.PASS, states.Part.LEGS)
+"""Whose questions somebody waits for, who is told when they fail."""
 
 
 async def answer_of(queries: ExchangeQueries, question: words.Question) -> words.Event:
@@ -31,7 +34,7 @@ async def answer_of(queries: ExchangeQueries, question: words.Question) -> words
     try:
         return await _ask(queries, question)
     except ExchangeError as error:
-        alone = question.who.part not in (states.Part.PASS, states.Part.LEGS)  # else somebody waits, and is told
+        alone = question.who.part not in WAITED_FOR
         log.log(logging.WARNING if alone else logging.DEBUG, "%s failed: %s", question, error)
         return words.QueryFailed(question.who, error)
     except Exception as error:

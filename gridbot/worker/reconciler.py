@@ -17,6 +17,7 @@ from typing import Any
 
 from gridbot import background
 from gridbot.core import WalletEvent
+from gridbot.exchange.failures import ExchangeError
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.order import TrackedOrder
@@ -25,7 +26,15 @@ from gridbot.orders.reconcile_turn import FIRST_WAIT_S
 from gridbot.orders.reconciliation import step
 from gridbot.ports import ExchangeQueries, Timer
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.reconcile_calls import answer_of, record_end, record_unseen_end, record_untraded, tell_strategy
+from gridbot.worker.job_watch import Reading
+from gridbot.worker.reconcile_calls import (
+    WAITED_FOR,
+    answer_of,
+    record_end,
+    record_unseen_end,
+    record_untraded,
+    tell_strategy,
+)
 from gridbot.worker.reconcile_waiters import Waiters
 from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -35,6 +44,13 @@ __all__ = ["Reconciler"]
 log = logging.getLogger(__name__)
 
 TIMER_MIN_S = 0.001
+ASKED = {
+    words.AskOrder: ("look_up", "looking up an order,"),
+    words.AskExecutions: ("executions", "reading executions"),
+    words.AskExecutionsOf: ("missing", "reading the missing executions"),
+    words.AskClosed: ("closed", "reading which orders have ended"),
+}
+"""What is asked for until it is answered, in words."""
 
 
 class Reconciler:
@@ -210,11 +226,23 @@ class Reconciler:
 
     async def _ask(self, question: words.Question) -> None:
         answer = await answer_of(self._queries, question)
+        self._watch(question, answer)
         match question, answer:
             case words.AskPositions(), words.PositionsAnswered(rows=[], unreadable=()):
                 # Hedge mode has rows of flat legs too: a hand has changed it.
                 self._context.requests.read_terms(question.symbol)
         self._feed(answer)
+
+    def _watch(self, question: words.Question, answer: words.Event) -> None:
+        """What nobody waits for is asked until it is answered; if that takes minutes, it is told.
+
+        What a pass or a reading of positions asks fails with its job.
+        """
+        error = answer.error if isinstance(answer, words.QueryFailed) else None
+        if question.who.part not in WAITED_FOR and (error is None or isinstance(error, ExchangeError)):
+            kind, in_words = ASKED[type(question)]
+            reading = Reading(kind, in_words, question.who.subject)
+            self._context.jobs.ended(reading, error, self._context.clock.monotonic_s())
 
 
 async def _logged(reason: str, told: asyncio.Future[Report | None]) -> None:

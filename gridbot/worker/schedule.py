@@ -18,9 +18,9 @@
     notices            each 300 s, each 60 s around a maintenance of the exchange 10 s
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
-one is not repeated sooner (incident L59). Until then the wish stays: nothing that was asked for is dropped, and a wish
-that comes while its job runs leads to another run. What never ran is due at once, whatever the clock says (incident
-L36).
+one is not repeated sooner (incident L59). One that failed is wanted until it succeeds, each `FAILED_S`. Until a job
+starts the wish stays: nothing that was asked for is dropped, and a wish that comes while its job runs leads to another
+run. What never ran is due at once, whatever the clock says (incident L36).
 
 A `Second` that has passed is the only event. Between two of them nothing is decided: a wish waits in `RefreshRequests`,
 where neither order nor repeats count, and a job that ends is missing among the running ones. Events of their own would
@@ -29,12 +29,12 @@ only keep a second copy of both here. The effects are the jobs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["APART_S", "Due", "Intervals", "Job", "JobKind", "ScheduleState", "Second", "Wishes", "step"]
+__all__ = ["APART_S", "FAILED_S", "Due", "Intervals", "Job", "JobKind", "ScheduleState", "Second", "Wishes", "step"]
 
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
@@ -50,6 +50,10 @@ NOTICES_S = 300.0
 """How often the exchange's announcements are read, by each account for itself."""
 UNCHECKED_MOST = 500
 """With more executions that are not compared it is compared sooner: they and the checkpoint have to stay small."""
+
+
+FAILED_S = 60.0
+"""How often a job is tried again that the exchange let fail, whoever wanted it."""
 
 
 class Due:
@@ -179,15 +183,16 @@ class Second:
 
     `again` is why a reconcile has to be repeated until it succeeds; "" for none. `unchecked`: how many executions are
     kept until they are compared with the exchange's log. `watched` are symbols that are not in order.
-    `is_maintained`: a maintenance of the exchange is under way or begins soon.
+    `is_maintained`: a maintenance of the exchange is under way or begins soon. `failed` are jobs whose last run failed.
     """
 
     wishes: Wishes
-    running: Collection[str]
+    running: Set[str]
     again: str
     unchecked: int = 0
     watched: frozenset[str] = frozenset()
     is_maintained: bool = False
+    failed: Collection[Job] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,12 @@ def step(
         job
         for job in (event.wishes | owed).jobs()
         if job.name not in event.running and _is_due(last_s.get(job.name), APART_S[job.kind], now_s)
+    ]
+    started = event.running | {job.name for job in jobs}
+    jobs += [
+        job
+        for job in sorted(event.failed, key=lambda job: job.name)
+        if job.name not in started and _is_due(last_s.get(job.name), FAILED_S, now_s)
     ]
     last_s.update((job.name, now_s) for job in jobs)
     return ScheduleState(owed.without(jobs), last_s), jobs

@@ -1,9 +1,12 @@
-"""Reads again what the exchange allows on a symbol: instrument, position mode, leverage. It may change while we trade.
+"""Reads again what the exchange allows on a symbol: instrument, margin mode, position mode, leverage.
 
-Mode and leverage are set as they were at the start, and what the exchange had refused for them is free again. An
-instrument that orders are made by (tick, quantity step, minima) cannot be changed under a running strategy: the worker
-asks for a start anew, which reads it, and keeps its orders. It does so too when a symbol may be traded whose strategy
-could not start.
+All of it may change while we trade.
+
+Position mode and leverage are set as they were at the start, and what the exchange had refused for them is free again.
+An instrument that orders are made by (tick, quantity step, minima) cannot be changed under a running strategy: the
+worker asks for a start anew, which reads it, and keeps its orders. It does so too when a symbol may be traded whose
+strategy could not start. The account's margin mode is for the operator to set: in isolated margin positions are reduced
+only (`risk/symbol_state.py`), and it is read each minute until it is cross again.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ log = logging.getLogger(__name__)
 
 COMPARED = ("tick_size", "qty_step", "min_order_qty", "max_order_qty", "min_notional")
 """What orders are made by."""
+PORTFOLIO = "the account is in portfolio margin, whose margins are not those that are reckoned with: switch it to cross"
 
 
 class _Done(NamedTuple):
@@ -63,15 +67,18 @@ class Terms:
         self._asked = False
 
     async def read(self, symbol: str) -> None:
-        """Read and set all three. Raises ExchangeError when the exchange cannot be read."""
+        """Read all of it, set mode and leverage. Raises ExchangeError when the exchange cannot be read."""
         if symbol in self._states.refused:
             await self._try_again(symbol)
             return
+        strategy = self._strategies[symbol]
         found = await self._queries.instrument(symbol)
-        self._states.read(symbol, found)
+        margin_mode = "" if strategy.shadow_mode else (await self._queries.account_info()).margin_mode
+        self._states.read(symbol, found, margin_mode)
         changed = changes(self._instruments[symbol], found)
         notes, repaired = [changed] if changed else [], []
-        strategy = self._strategies[symbol]
+        if margin_mode == "PORTFOLIO_MARGIN":
+            notes.append(PORTFOLIO)
         if not strategy.shadow_mode and found.status == "Trading":
             for done in (await self._set_mode(symbol), await self._set_leverage(strategy)):
                 notes += [done.note] if done.note else []

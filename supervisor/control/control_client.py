@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from supervisor.control.socket_protocol import Json, encode, socket_path
+from supervisor.control.socket_protocol import Json, encode, kernel_path, socket_path
 
 __all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]
 
@@ -116,7 +116,8 @@ class ControlClient:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(self._timeout)
             try:
-                connection.connect(str(socket_path(self._data_dir)))
+                with kernel_path(socket_path(self._data_dir)) as path:
+                    connection.connect(path)
             except TimeoutError:
                 connection.close()
                 raise Unanswered(f"the supervisor in {self._data_dir} does not answer") from None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,12 @@ from typing import Any
 from gridbot import background
 from supervisor.control.socket_protocol import (
     LONGEST_LINE,
-    PATH_FILE,
-    SOCKET_FILE,
     Json,
-    direct_path,
     encode,
-    fits,
+    kernel_path,
     read_request,
     refused,
+    socket_path,
 )
 
 __all__ = ["ControlServer"]
@@ -38,15 +34,14 @@ class ControlServer:
     """
 
     def __init__(self, data_dir: Path, handler: Handler, farewell: Callable[[], Json] = dict) -> None:
-        self._data_dir = data_dir
         self._handler = handler
         self._farewell = farewell
         self._awaiting_end: dict[asyncio.StreamWriter, None] = {}
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
-        self._private: Path | None = None
-        self._path: Path | None = None
-        self._inode = 0
+        self._path = socket_path(data_dir)
+        self._inode: int | None = None
+        self._named = contextlib.ExitStack()  # the name it listens at stays valid while it does
 
     async def open(self) -> None:
         """Listen, in place of a socket that a dead supervisor left, or of our own that has lost its name.
@@ -56,27 +51,26 @@ class ControlServer:
         if self._server is not None:
             self._server.close()
             self._server = None
-        self._forget_private()
-        path = self._free_path()
+        self._named.close()
+        self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
-            listener.bind(str(path))
+            listener.bind(self._named.enter_context(kernel_path(self._path)))
         except BaseException:
             listener.close()
             raise
         finally:
             os.umask(before)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LONGEST_LINE)
-        self._path, self._inode = path, path.stat().st_ino
+        self._inode = self._path.stat().st_ino
 
     def is_there(self) -> bool:
-        """Whether a client still finds our socket: nobody has removed or replaced it, or the note of where it is."""
+        """Whether a client still finds our socket: nobody has removed or replaced it."""
         try:
-            found = self._path is not None and self._path.stat().st_ino == self._inode
+            return self._path.stat().st_ino == self._inode
         except OSError:
             return False
-        return found and (self._private is None or (self._data_dir / PATH_FILE).exists())
 
     async def close(self) -> None:
         if self._server is not None:
@@ -91,32 +85,9 @@ class ControlServer:
                 for task in busy:
                     task.cancel()
             self._server = None
-        if self._path is not None:
+        if self._inode is not None:
             self._path.unlink(missing_ok=True)
-        self._forget_private()
-
-    def _forget_private(self) -> None:
-        if self._private is not None:
-            shutil.rmtree(self._private, ignore_errors=True)
-            (self._data_dir / PATH_FILE).unlink(missing_ok=True)
-            self._private = None
-
-    def _free_path(self) -> Path:
-        direct = direct_path(self._data_dir)
-        direct.unlink(missing_ok=True)
-        record = self._data_dir / PATH_FILE
-        with contextlib.suppress(OSError, ValueError):
-            left = Path(record.read_text(encoding="utf-8").strip())
-            if left.name == SOCKET_FILE and left.parent.name.startswith("gridbot-"):
-                left.unlink(missing_ok=True)
-                left.parent.rmdir()
-        record.unlink(missing_ok=True)
-        if fits(direct):
-            return direct
-        self._private = Path(tempfile.mkdtemp(prefix="gridbot-"))
-        path = self._private / SOCKET_FILE
-        record.write_text(f"{path}\n", encoding="utf-8")
-        return path
+        self._named.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients[writer] = asyncio.current_task()

@@ -2,8 +2,8 @@
 
 A unix socket `control.sock` in the data directory, mode 0600. Each request is one line of JSON with a text "op", each
 answer one line `{"ok": true, ...}` or `{"ok": false, "error": text}`, with `"unanswered": true` when that is because a
-worker did not answer in time. A path that is too long for the kernel (about 100 bytes) is replaced by one in a private
-directory below the temporary directory, written into `control.path`.
+worker did not answer in time. Where the kernel refuses the path, being over about 100 bytes, both sides go by way of a
+descriptor of its directory.
 
 `gridbot.commands.command_table` has the commands and their arguments. One for the fleet is an "op" itself, with its
 arguments beside it; one for an account or a strategy is the "name" of the "op" `worker`, its arguments the "args".
@@ -20,19 +20,18 @@ arguments beside it; one for an account or a strategy is the "name" of the "op" 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 __all__ = [
     "LONGEST_LINE",
-    "PATH_FILE",
-    "SOCKET_FILE",
     "Json",
-    "direct_path",
     "encode",
-    "fits",
+    "kernel_path",
     "read_request",
     "refused",
     "socket_path",
@@ -42,31 +41,33 @@ __all__ = [
 Json = dict[str, Any]
 
 SOCKET_FILE: Final = "control.sock"
-PATH_FILE: Final = "control.path"
+DESCRIPTORS: Final = Path("/proc/self/fd")
+"""Linux: the directory of our open files, by their numbers."""
 LONGEST_PATH: Final = 100
 """Bytes the path of a socket may have; the kernel's limit is a little above."""
 LONGEST_LINE: Final = 4 << 20
 """Bytes of one request."""
 
 
-def direct_path(data_dir: Path) -> Path:
-    """Where the socket is unless that path is too long."""
+def socket_path(data_dir: Path) -> Path:
+    """Where the socket is. The file need not exist."""
     return data_dir.absolute() / SOCKET_FILE
 
 
-def fits(path: Path) -> bool:
-    """Whether the kernel takes a socket of this path."""
-    return len(os.fsencode(path)) <= LONGEST_PATH
-
-
-def socket_path(data_dir: Path) -> Path:
-    """Where a client has to look. The file need not exist."""
-    direct = direct_path(data_dir)
-    if fits(direct):
-        return direct
-    with contextlib.suppress(OSError, ValueError):
-        return Path((data_dir / PATH_FILE).read_text(encoding="utf-8").strip())
-    return direct
+@contextlib.contextmanager
+def kernel_path(path: Path) -> Iterator[str]:
+    """`path` as the kernel takes it for a socket, while the block runs. Raise OSError when it is too long for that."""
+    if len(os.fsencode(path)) <= LONGEST_PATH:
+        yield str(path)
+        return
+    if not DESCRIPTORS.is_dir():
+        text = f"expected a path of at most {LONGEST_PATH} bytes for the control socket; use a shorter --data-dir"
+        raise OSError(errno.ENAMETOOLONG, text, str(path))
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield str(DESCRIPTORS / str(directory) / path.name)
+    finally:
+        os.close(directory)
 
 
 def encode(message: Json) -> bytes:

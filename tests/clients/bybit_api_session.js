@@ -75,6 +75,36 @@ async function orders() {
   found.orders.cancelled = (await call("cancelAllOrders", USDT)).list.length;
 }
 
+async function isolated(close) {  // both legs with margins of their own, closed again
+  const long = { ...BTC, positionIdx: 1 };
+  const short = { ...BTC, positionIdx: 2 };
+  const usdt = async () => (await call("getWalletBalance", { accountType: "UNIFIED" })).list[0];
+  const legs = async () => (await call("getPositionInfo", BTC)).list;
+  await call("setMarginMode", "ISOLATED_MARGIN");
+  await call("setLeverage", { ...BTC, buyLeverage: "20", sellLeverage: "5" });
+  const before = (await usdt()).coin[0].walletBalance;
+  await call("submitOrder", { ...long, side: "Buy", orderType: "Market", qty: "0.010" });
+  await call("submitOrder", { ...short, side: "Sell", orderType: "Market", qty: "0.010" });
+  await call("setAutoAddMargin", { ...long, autoAddMargin: 1 });
+  const [first, second] = await legs();
+  const added = await call("addOrReduceMargin", { ...long, margin: "10" });
+  const held = await usdt();
+  found.isolated = {
+    leverage: [first.leverage, second.leverage],
+    auto: [first.autoAddMargin, second.autoAddMargin],
+    added: [added.positionIM - first.positionIM, first.liqPrice - added.liqPrice],
+    fields: Object.keys(added).sort().join(" "),
+    account: [held.totalAvailableBalance, held.accountIMRate, held.totalInitialMargin],
+    set_aside: held.coin[0].totalPositionIM - added.positionIM - second.positionIM,
+  };
+  await call("submitOrder", { ...close, positionIdx: 1 });
+  await call("submitOrder", { ...close, side: "Buy", positionIdx: 2 });
+  const closed = (await call("getClosedPnL", { ...LINEAR, limit: 2 })).list;
+  const made = closed.reduce((sum, row) => sum + Number(row.closedPnl), 0);
+  found.isolated.lost = (await usdt()).coin[0].walletBalance - before - made;
+  await call("setMarginMode", "REGULAR_MARGIN");
+}
+
 async function positions() {
   await call("submitOrder", limit("59900.00", { orderLinkId: "node-fill" }));
   await control("trade", { symbol: "BTCUSDT", price: "59800.00", size: "1", side: "Sell" });
@@ -92,13 +122,7 @@ async function positions() {
   await call("confirmNewRiskLimit", BTC);
   await call("movePosition", { fromUid: "1", toUid: "2", list: [] });
   await call("getMovePositionHistory", {});
-  const margin = { ...BTC, positionIdx: 1 };
-  await call("setMarginMode", "ISOLATED_MARGIN");
-  await call("submitOrder", { ...margin, side: "Buy", orderType: "Market", qty: "0.010" });
-  await call("setAutoAddMargin", { ...margin, autoAddMargin: 1 });
-  await call("addOrReduceMargin", { ...margin, margin: "10" });
-  await call("submitOrder", { ...close, positionIdx: 1 });
-  await call("setMarginMode", "REGULAR_MARGIN");
+  await isolated(close);
   await call("switchIsolatedMargin", { ...BTC, tradeMode: 1, buyLeverage: "10", sellLeverage: "10" });
   await call("setTPSLMode", { ...BTC, tpSlMode: "Full" });
   await call("setRiskLimit", { ...BTC, riskId: 1, positionIdx: 1 });

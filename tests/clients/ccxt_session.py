@@ -51,6 +51,7 @@ class CcxtSession:
             await self._watch_markets()
             await self._orders()
             await self._order_entry()
+            await self._isolated()
             await self._watch_account()
             await self._history()
             await self._other_categories()
@@ -201,6 +202,44 @@ class CcxtSession:
             await client.cancel_order_ws(order["id"], BTC)
         with pytest.raises(ccxt.InsufficientFunds):
             await client.create_order_ws(BTC, "limit", "buy", 100, 59900, HEDGED)
+
+    async def _isolated(self) -> None:
+        """Both legs with margins of their own: leverage by side, margin added, taken back, closed; nothing is lost."""
+        client, leg = self._client, {"category": "linear", "symbol": "BTCUSDT", "positionIdx": 1}
+        await client.set_margin_mode("isolated")
+        await client.set_leverage(20, BTC, {"sellLeverage": "5"})
+        before = (await client.fetch_balance())["USDT"]
+        assert before["free"] == before["total"]
+        await client.create_order(BTC, "market", "buy", 0.02, None, HEDGED)
+        await client.create_order(BTC, "market", "sell", 0.01, None, {"positionIdx": 2})
+        long, short = await self._legs()
+        assert (long["leverage"], short["leverage"]) == (20.0, 5.0)
+        assert long["liquidationPrice"] < long["entryPrice"] < short["liquidationPrice"]
+        assert (long["initialMarginPercentage"], short["initialMarginPercentage"]) == pytest.approx(
+            (0.05, 0.2), rel=0.02
+        )
+        held = (await client.fetch_balance())["USDT"]
+        assert held["used"] == pytest.approx(long["initialMargin"] + short["initialMargin"])
+        row = (await client.private_post_v5_position_add_margin(leg | {"margin": "10"}))["result"]
+        assert row["category"] == "linear"
+        assert float(row["liqPrice"]) == pytest.approx(long["liquidationPrice"] - 10 / 0.02 / 0.995, abs=0.1)
+        assert float(row["positionIM"]) == pytest.approx(long["initialMargin"] + 10)
+        assert (await client.fetch_balance())["USDT"]["free"] == pytest.approx(held["free"] - 10)
+        await client.private_post_v5_position_set_auto_add_margin(leg | {"autoAddMargin": 1})
+        assert (await self._legs())[0]["info"]["autoAddMargin"] == 1
+        await client.private_post_v5_position_add_margin(leg | {"margin": "-10"})
+        assert (await self._legs())[0]["liquidationPrice"] == long["liquidationPrice"]
+        await client.create_order(BTC, "market", "sell", 0.02, None, {"positionIdx": 1, "reduceOnly": True})
+        await client.create_order(BTC, "market", "buy", 0.01, None, {"positionIdx": 2, "reduceOnly": True})
+        after = (await client.fetch_balance())["USDT"]
+        assert after["free"] == after["total"]
+        closed = (await client.fetch_positions_history([BTC]))[:2]
+        assert after["total"] - before["total"] == pytest.approx(sum(each["realizedPnl"] for each in closed))
+        await client.set_margin_mode("cross")
+        await client.set_leverage(7, BTC)
+
+    async def _legs(self) -> list[Any]:
+        return sorted(await self._client.fetch_positions([BTC]), key=lambda each: each["info"]["positionIdx"])
 
     async def _watch_account(self) -> None:
         client, told, fill = self._client, self._told, self._fill

@@ -16,6 +16,13 @@ from gridbot.paper.streams.trade_channel import OPERATIONS as TRADE_OPERATIONS
 from tests.clients.call_table import ABSENT, CALLS, OPERATIONS, ROOT, TOPICS, families, shown, written, wrong
 from tests.clients.sessions import bybit_api_run, ccxt_run, missing_for_node
 
+ADDED = (
+    "autoAddMargin avgPrice bustPrice category createdTime cumRealisedPnl leverage liqPrice markPrice positionIM "
+    "positionIdx positionMM positionStatus positionValue riskId riskLimitValue size stopLoss symbol takeProfit "
+    "trailingStop unrealisedPnl updatedTime"
+)
+"""What `position/add-margin` answers (docs/bybit.md 2.6), by name."""
+
 
 def test_ccxt_pro_trades_and_watches_everything_it_can() -> None:
     run = ccxt_run()
@@ -37,6 +44,13 @@ def test_bybit_api_of_npm_trades_and_listens_to_everything_it_can() -> None:
         "closed": 1,
         "delivered": ["ETHUSDT"],
     }
+    isolated = found["isolated"]
+    assert isolated["leverage"] == ["20", "5"]
+    assert isolated["auto"] == [1, 0]
+    assert isolated["added"] == pytest.approx([10, 10 / 0.010 / 0.995], abs=0.1)
+    assert isolated["fields"] == ADDED
+    assert isolated["account"] == ["", "", ""]
+    assert (isolated["set_aside"], isolated["lost"]) == pytest.approx((0, 0), abs=1e-6)
     assert wrong(run) == []
     assert shown(run) == set(written("bybit-api"))
 

@@ -13,7 +13,7 @@ from gridbot.paper.api.dispatch import ROUTES
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import ExecutionRecord, OrderRecord
-from gridbot.risk.symbol_state import SymbolWord
+from gridbot.risk.symbol_state import SymbolWord, margin_state
 from gridbot.worker.commands import Commands
 from gridbot.worker.health import account_health
 from gridbot.worker.schedule import Job, JobKind
@@ -37,6 +37,12 @@ ETH: dict[str, Any] = {**BTC, "strat_id": "eth", "symbol": "ETHUSDT", "amount": 
 
 def list_as(paper: PaperThread, symbol: str = "BTCUSDT", **values: Any) -> None:
     paper.call(paper.server.market.list_as, symbol, **values)
+
+
+def by_hand(paper: PaperThread, path: str, **params: Any) -> None:
+    """A call of the account's owner."""
+    row, server = {"category": "linear", "symbol": "BTCUSDT", **params}, paper.server
+    paper.call(server.api.call, ROUTES[path], path, account_of(paper), row, server.now_ms())
 
 
 def shown(bench: WorkerBench, strategy: str) -> dict[str, Any]:
@@ -99,6 +105,32 @@ def test_an_account_that_only_waits_is_healthy(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_isolated_margin_set_by_hand_is_noticed_while_trading_and_nothing_opens_until_it_is_cross_again(
+    tmp_path: Path,
+) -> None:
+    """It was noticed at the next start; until then an open went out each five seconds, as nobody knew what was free."""
+    config = settings(tmp_path)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                assert opens(paper)
+                by_hand(paper, "/v5/account/set-margin-mode", setMarginMode="ISOLATED_MARGIN")
+                await bench.until(lambda: not opens(paper), "the opens are withdrawn")
+                text = margin_state("BTCUSDT", "ISOLATED_MARGIN").text
+                assert (shown(bench, "btc")["state"], shown(bench, "btc")["reason"]) == ("reducing", text)
+                health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+                assert (health["health"], health["reasons"]) == ("degraded", [f"btc: {text}"])
+                await bench.until(lambda: ("error", "listing.BTCUSDT", text) in bench.alerts, "the alert")
+                by_hand(paper, "/v5/account/set-margin-mode", setMarginMode="REGULAR_MARGIN")
+                await read_terms(bench)
+                await bench.until(lambda: bool(opens(paper)), "what opens rests again")
+                assert shown(bench, "btc")["state"] == "active"
+
+    asyncio.run(run())
+
+
 def test_an_account_whose_only_symbol_is_in_one_way_mode_is_followed_until_that_is_repaired(tmp_path: Path) -> None:
     """Every start was refused for as long as a position stood in one-way mode: nothing of the account was recorded."""
     config = settings(tmp_path)
@@ -106,13 +138,8 @@ def test_an_account_whose_only_symbol_is_in_one_way_mode_is_followed_until_that_
     async def run() -> None:
         with exchange(config) as paper:
 
-            def by_hand(path: str, **params: Any) -> None:
-                row = {"category": "linear", "symbol": "BTCUSDT", **params}
-                server = paper.server
-                paper.call(server.api.call, ROUTES[path], path, account_of(paper), row, server.now_ms())
-
             def trade(side: str, qty: str) -> None:
-                by_hand("/v5/order/create", side=side, orderType="Market", qty=qty, positionIdx=0)
+                by_hand(paper, "/v5/order/create", side=side, orderType="Market", qty=qty, positionIdx=0)
 
             trade("Buy", "0.01")
             asked: list[str] = []
@@ -167,8 +194,8 @@ def test_a_delisting_is_told_with_its_date_then_only_reduced_then_settled(tmp_pa
                 assert "reduce only, close by then" in shown(bench, "btc")["reason"]
                 paper.set_price("BTCUSDT", "49900")
                 await bench.until(lambda: bench.runner().risk_state.last_price == Decimal(49900))
+                await bench.until(lambda: bool(resting(paper)), "the closes")
                 assert not opens(paper)
-                assert resting(paper), "the closes rest"
                 list_as(paper, delivery_ms=now_ms)
                 await bench.until(lambda: not bench.size(Direction.LONG), "the settlement")
                 await bench.until(lambda: not len(bench.runner().book), "the ends")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.core import Direction, Side
 from gridbot.exchange.remedies import remedy_for
+from gridbot.orders.breakers import Cause
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.risk.obstacles import of_account
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.health import account_health
+from gridbot.worker.job_watch import FAILS_FOR_S, Reading
 from gridbot.worker.shutdown import cancel_everything, flatten
 from tests.integration.worker_bench import (
     BTC,
@@ -173,6 +176,26 @@ def test_levels_outside_the_price_band_wait_until_it_has_them(tmp_path: Path) ->
                     order.price for order in bench.runner().book
                 }
                 health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
-                assert health["strategies"][0]["waiting"]["outside_price_band"] > 0
+                [row] = health["strategies"]
+                assert row["waiting"]["outside_price_band"] > 0
+                assert " at the exchange's price band (" in row["reason"]
+                assert health["reasons"] == []
+                beyond = next(
+                    ticks for (_, ticks), why in bench.runner().placement.refused.items() if why is Refusal.PRICE_BAND
+                )
+                order = replace(next(iter(bench.runner().book)), ticks=beyond)
+                context = bench.assembly.context
+                for _ in range(3):
+                    context.gate.refused(order, context.clock.monotonic_s(), cause=Cause.MOVED)
+                watched = Reading("money", "reading the log")
+                for at_s in (0.0, FAILS_FOR_S):
+                    context.jobs.ended(watched, from_ret_code(10016, "busy"), at_s)
+                context.jobs.look(FAILS_FOR_S, is_explained=False)
+                health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+                failing, learnt = health["reasons"]
+                assert failing.startswith("reading the log failed 2 times in a row: busy (retCode 10016, ambiguous); ")
+                assert "btc: 1 level waits at the exchange's price band (" in learnt
+                assert "it has moved their orders to other prices" in learnt
+                assert [row["reason"] for row in health["strategies"]] == [learnt]
 
     asyncio.run(run())

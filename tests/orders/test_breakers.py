@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.remedies import remedy_for
-from gridbot.orders.breakers import Breaker, Circuit, FailureRun, RateCap
+from gridbot.orders.breakers import Breaker, Cause, Circuit, FailureRun, RateCap
 from tests.core.helpers import EXAMPLES
 
 BAD_KEY = make_error("Unmatched IP.", ErrorKind.AUTH, ret_code=10010)
@@ -103,6 +103,17 @@ def test_what_is_over_is_forgotten_with_the_next_failure() -> None:
     assert set(breaker.circuits) == {"open", "k", "k2"}
     breaker, _ = fail(breaker, ("k3", 62.0))
     assert breaker.circuits == {"k": Circuit((61.0,)), "k2": Circuit((61.5,)), "k3": Circuit((62.0,))}
+
+
+def test_an_open_circuit_says_what_opened_it() -> None:
+    breaker: Breaker[str] = Breaker(threshold=2)
+    for cause in (Cause.REFUSED, Cause.MOVED):
+        breaker, _ = breaker.failed("moved", 1.0, cause)
+    for cause in (Cause.MOVED, Cause.REFUSED):
+        breaker, _ = breaker.failed("refused", 1.0, cause)
+    breaker, _ = breaker.failed("closed", 1.0, Cause.MOVED)
+    assert breaker.causes(60.9) == {"moved": Cause.MOVED, "refused": Cause.REFUSED}
+    assert breaker.causes(61.0) == {}
 
 
 FAILURES = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 40)), max_size=60)

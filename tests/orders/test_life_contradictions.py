@@ -8,6 +8,7 @@ import pytest
 
 from gridbot.core import OrderStatus
 from gridbot.orders import life_effects, life_events
+from gridbot.orders.breakers import Cause
 from gridbot.orders.life_moves import TAKEN
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, Tries
@@ -21,7 +22,7 @@ MOVED = life_effects.TellOperator(
     "warning",
     "moved.BTCUSDT",
     "BTCUSDT: the exchange has moved our Buy from 100.0 to 101 (price band); when it goes on the level waits, a "
-    "minute at a time",
+    "minute at a time; narrow the grid if that should not be",
     "s1",
 )
 
@@ -39,7 +40,7 @@ def test_an_order_that_was_held_to_be_over_and_is_listed_lives_again(situation: 
     assert effects == [
         Transition(order, was, OrderState.PARTIALLY_FILLED, f"was held to be {was}, and rests", 10),
         life_effects.TellOperator("warning", "revived.BTCUSDT", text, "s1"),
-        *([MOVED, life_effects.CountRefusal(order, level, answered=False)] if is_first else []),
+        *([MOVED, life_effects.CountRefusal(order, level, answered=False, cause=Cause.MOVED)] if is_first else []),
     ]
     assert bench.book.has_live(order.direction, 1010)
     assert (order.cum_exec_qty, order.on_wire) == (D("0.004"), True)

@@ -9,6 +9,7 @@ import pytest
 from gridbot.core import OrderStatus, Side
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders import life_effects, life_events
+from gridbot.orders.breakers import Cause
 from gridbot.orders.life_moves import OFF_TICK, TAKEN
 from gridbot.orders.life_news import OFF_STEP
 from gridbot.orders.order import OrderState, Transition
@@ -178,7 +179,7 @@ def test_an_order_that_comes_to_life_at_another_price_counts_as_refused_for_the_
     row = bench.row(OrderStatus.NEW, price=INSTRUMENT.price(level + 7))
     news = life_events.Heard(bench.order, row) if event == "heard" else life_events.Revived(row)
     counted = [effect for effect in bench.take(news) if isinstance(effect, life_effects.CountRefusal)]
-    assert counted == [life_effects.CountRefusal(bench.order, level, answered=False)]
+    assert counted == [life_effects.CountRefusal(bench.order, level, answered=False, cause=Cause.MOVED)]
     assert bench.order.ticks == level + 7
     assert bench.take(news) == [], "the frame comes twice"
 

@@ -185,7 +185,10 @@ class Model:
         return bool(value > limit)
 
     def _need(self, strategy: ModelStrategy, order: ModelOrder) -> Decimal:
-        return order.qty * order.price / (strategy.leverage[order.leg] or 1) * D("1.05")
+        value = order.qty * order.price
+        margin = value / (strategy.leverage[order.leg] or 1)
+        bankrupt = value - margin if order.leg == LONG else value + margin
+        return (margin + (value + bankrupt) * D("0.00055")) * D("1.05")
 
     def _fresh(self, now: float) -> Decimal | None:
         if self.wallet is None or now - self.wallet_s > 45:

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.core import WalletEvent
+from gridbot.core import Direction, WalletEvent
+from gridbot.core.margin import order_cost, reserve_fee
 from gridbot.risk.funds import FRESH_S, PROBE_S, Funds, margin_needed
 from tests.risk.helpers import NOW, wallet
 
@@ -18,11 +19,28 @@ def funds(available: str | None) -> Funds:
 
 
 @pytest.mark.parametrize(
-    ("notional", "leverage", "need"), [("250", "10", "26.25"), ("250", None, "262.5"), ("100", "0", "105")]
+    ("direction", "notional", "leverage", "need"),
+    [
+        (Direction.LONG, "250", "10", "26.52431250"),
+        (Direction.SHORT, "250", "10", "26.55318750"),
+        (Direction.LONG, "250", None, "262.644375"),
+        (Direction.LONG, "100", "0", "105.057750"),
+    ],
 )
-def test_an_open_needs_its_margin_and_a_twentieth(notional: str, leverage: str | None, need: str) -> None:
+def test_an_open_needs_its_margin_and_both_fees_and_a_twentieth(
+    direction: Direction, notional: str, leverage: str | None, need: str
+) -> None:
     """An unknown leverage counts as 1."""
-    assert margin_needed(D(notional), None if leverage is None else D(leverage)) == D(need)
+    assert margin_needed(direction, D(notional), None if leverage is None else D(leverage)) == D(need)
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("leverage", [1, 10, 45, 50, 100, 125])
+@pytest.mark.parametrize("fee", ["0.0004", "0.00055", "0.000649"])
+def test_no_open_is_let_through_that_the_exchange_locks_more_for(direction: Direction, leverage: int, fee: str) -> None:
+    """Above 45x both fees are more than a twentieth of the margin; an account with GST pays 18 % more of them."""
+    value, rate = D(400), reserve_fee(D(fee))
+    assert margin_needed(direction, value, D(leverage)) >= order_cost(direction, value, D(leverage), rate)
 
 
 def test_what_was_promised_is_spent_until_the_next_figure() -> None:

@@ -10,6 +10,7 @@ from gridbot.core import Direction, Side
 from gridbot.core.limits import Limit
 from gridbot.orders.breakers import Breaker, FailureRun
 from gridbot.risk.caps import Caps
+from gridbot.risk.funds import margin_needed
 from gridbot.risk.gate import AUTH_COOLDOWN_S, Gate, level_key
 from gridbot.risk.gate_state import GateState
 from gridbot.risk.holds import Held, Hold, Who
@@ -76,7 +77,7 @@ def test_an_order_that_passes_counts_and_one_that_does_not_leaves_the_state_alon
     bench = Bench(Caps(max_orders_per_minute=1))
     assert bench.ask() is None
     after = bench.gate.state
-    assert after.funds.promised == D("1.05")
+    assert after.funds.promised == margin_needed(Direction.LONG, D(10), D(10))
     assert after.rates["s1"].used(NOW) == 1
     bench.gate.stop()
     before = bench.gate.state

@@ -12,6 +12,7 @@ import pytest
 from gridbot.core import Direction, OrderStatus, Side
 from gridbot.core.limits import Limit
 from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.orders.breakers import Cause
 from gridbot.orders.proposal import Proposal
 from gridbot.risk import gate_checks
 from gridbot.risk.band_watch import BandWatch
@@ -149,6 +150,9 @@ def test_three_refusals_of_a_level_open_its_breaker_for_a_minute() -> None:
     assert tripped == [False, False, True]
     assert bench.ask(now=NOW + 3) is Refusal.BREAKER_OPEN
     assert bench.ask(proposal(999), now=NOW + 3) is None, "another level is another matter"
+    moved = [bench.gate.refused(make_order(n, ticks=998), NOW, cause=Cause.MOVED) for n in range(3)]
+    assert moved == [False, False, True]
+    assert bench.ask(proposal(998), now=NOW + 3) is Refusal.PRICE_BAND, "its orders were moved, not refused"
     bench.risk_state.set_price(ticker(), NOW + 62)
     bench.gate.stream_alive(NOW + 62)
     assert bench.ask(now=NOW + 62) is None
@@ -175,8 +179,8 @@ def test_a_doubtful_position_closes_nothing_until_it_was_read_again() -> None:
 def test_one_batch_cannot_spend_the_same_money_twice() -> None:
     """incidents L9, L56: each order let through is taken off what is available."""
     bench = Bench()
-    bench.gate.wallet_seen(wallet(available="21", ts=2), NOW)
-    big = proposal(qty="2")  # 200 USDT at 10x and 5 % on top: 21 USDT
+    bench.gate.wallet_seen(wallet(available="21.21945", ts=2), NOW)
+    big = proposal(qty="2")  # 200 USDT at 10x, two fees and 5 % on top
     assert bench.ask(proposal(qty="2.001")) is Refusal.FUNDS
     assert bench.ask(big) is None, "exactly what there is"
     assert bench.ask(proposal(999, qty="0.001")) is Refusal.FUNDS
@@ -329,7 +333,7 @@ def test_a_question_changes_nothing_and_has_one_answer() -> None:
     bench = Bench(Caps(max_orders_per_minute=5))
     before = bench.gate.state
     first = question(bench, proposal(qty="2"))
-    assert first == Verdict(None, "s1", (Promise(D("21.0"), is_probe=False),))
+    assert first == Verdict(None, "s1", (Promise(D("21.21945"), is_probe=False),))
     assert question(bench, proposal(qty="2")) == first
     assert bench.gate.state is before
 
@@ -343,7 +347,7 @@ def test_a_verdict_says_what_is_promised_probed_and_warned_of() -> None:
     assert question(bench, proposal()) == Verdict(Refusal.MAX_MARGIN, "", warned)
     set_caps(bench, max_margin=None)
     bench.gate.wallet_seen(wallet(available=None, ts=2), NOW)
-    assert question(bench, proposal()) == Verdict(None, "s1", (warned[0], Promise(D("1.05"), is_probe=True)))
+    assert question(bench, proposal()) == Verdict(None, "s1", (warned[0], Promise(D("1.0609725"), is_probe=True)))
     bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
     close = proposal(1010, Side.SELL)
     assert question(bench, close) == Verdict(None, "s1", (warned[0],)), "a close is paid for"

@@ -19,7 +19,10 @@ CHECKED = Checked(Decimal(-60), Decimal(1000), Decimal(0), 5)
 LATCHED = LossState(Decimal(0), "lost 60", 5)
 
 
-@pytest.mark.parametrize("event", [PAUSE, Halt("KeyError", Who.FAULT), Ready(), Resume()])
+LIQUIDATED = Pause("liquidated", Who.LIQUIDATION)
+
+
+@pytest.mark.parametrize("event", [PAUSE, LIQUIDATED, Halt("KeyError", Who.FAULT), Ready(), Resume()])
 @pytest.mark.parametrize("before", [Holds(), Holds({Hold.PAUSED: PAUSED}), BOTH])
 def test_a_step_keeps_them(before: Holds, event: Event) -> None:
     after, changed = step(before, event, 1)
@@ -36,6 +39,13 @@ def test_a_step_keeps_them(before: Holds, event: Event) -> None:
             BOTH,
             PAUSE,
             Holds({Hold.HALTED: HALTED, Hold.PAUSED: replace(PAUSED, reason="again")}),
+            {Hold.PAUSED},
+            "paused holds for another reason than at first",
+        ),
+        (
+            Holds({Hold.PAUSED: PAUSED}),
+            LIQUIDATED,
+            Holds({Hold.PAUSED: replace(PAUSED, reason="liquidated", who=Who.LIQUIDATION)}),
             {Hold.PAUSED},
             "paused holds for another reason than at first",
         ),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.remedies import key_pause
+from gridbot.orders.breakers import Cause
 from gridbot.records.record_types import LatchRecord
 from gridbot.risk.obstacles import Obstacle, ObstacleWatch, Reason, obstacles_of, of_account
 from tests.orders.helpers import make_order
@@ -47,6 +48,9 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
         Obstacle("", "ip_ban"): Reason(str(bank.ban), NOW + 600),
         Obstacle("s1", "breaker", "long Buy 100.0"): Reason("the exchange refused this level repeatedly", NOW + 60),
     }
+    assert [gate.refused(make_order(ticks=1001), NOW, cause=Cause.MOVED) for _ in range(3)][-1]
+    band = "the exchange moved the orders of this level to other prices (price band)"
+    timed[Obstacle("s1", "breaker", "long Buy 100.1")] = Reason(band, NOW + 60)
     lasting = {
         Obstacle("", "session_loss"): Reason("lost too much"),
         Obstacle("s1", "halted"): Reason("delisted"),

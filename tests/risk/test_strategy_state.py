@@ -40,6 +40,16 @@ def test_what_the_exchange_lets_one_do_with_the_symbol_is_as_listed_or_as_answer
     assert state.symbol_watch.state.word is SymbolWord.SETTLING
 
 
+def test_in_isolated_margin_no_leg_becomes_larger() -> None:
+    state = trading_state("s1")
+    state.in_margin_mode("ISOLATED_MARGIN")
+    state.look(NOW)
+    assert not any(state.may_open(direction) for direction in Direction)
+    state.in_margin_mode("REGULAR_MARGIN")
+    state.look(NOW)
+    assert all(state.may_open(direction) for direction in Direction)
+
+
 def test_a_price_is_known_with_its_time() -> None:
     state = trading_state("s1")
     state.set_price(ticker("99"), NOW + 3)

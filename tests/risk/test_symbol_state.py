@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gridbot.risk.symbol_state import OPENS_STOP_MS, Allows, SymbolState, SymbolWord, day_of, symbol_state
+from gridbot.risk.symbol_state import OPENS_STOP_MS, Allows, SymbolState, SymbolWord, day_of, margin_state, symbol_state
 from tests.orders.helpers import INSTRUMENT
 
 NOW_MS = 1_764_547_200_000  # 2025-12-01 00:00 UTC
@@ -57,3 +57,11 @@ def test_at_its_time_nothing_is_placed_whatever_the_status_still_says() -> None:
 
 def test_a_time_is_written_in_utc() -> None:
     assert day_of(0) == "1970-01-01 00:00 UTC"
+
+
+@pytest.mark.parametrize("mode", ["", "REGULAR_MARGIN", "PORTFOLIO_MARGIN"])
+def test_only_isolated_margin_restricts(mode: str) -> None:
+    assert margin_state("BTCUSDT", mode) == SymbolState()
+    isolated = margin_state("BTCUSDT", "ISOLATED_MARGIN")
+    assert (isolated.word, isolated.allows) == (SymbolWord.REDUCING, Allows.REDUCING)
+    assert isolated.text.startswith("BTCUSDT: the account is in isolated margin")

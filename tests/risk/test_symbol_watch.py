@@ -76,3 +76,19 @@ def test_the_text_names_code_and_remedy_as_nothing_else_does() -> None:
         seen.refused(error, 10.0)
         assert seen.state.text.endswith(f": {error}; {remedy_for(error)}")
         assert f"retCode {code}" in seen.state.text
+
+
+def test_isolated_margin_lets_positions_be_reduced_only_and_an_answer_that_is_stricter_goes_before() -> None:
+    seen = watch()
+    seen.in_margin_mode("ISOLATED_MARGIN")
+    seen.look(NOW_MS, 1.0)
+    assert (seen.state.allows, seen.state.word) == (Allows.REDUCING, SymbolWord.REDUCING)
+    seen.refused(answer(NOT_LIVE, "not live"), 2.0)
+    assert seen.state.allows is Allows.NOTHING
+    seen.look(NOW_MS, 3.0)
+    assert seen.state.allows is Allows.NOTHING
+    seen.look(NOW_MS, 2.0 + NOTHING_S)
+    assert "isolated margin" in seen.state.text
+    seen.in_margin_mode("REGULAR_MARGIN")
+    seen.look(NOW_MS, 100.0)
+    assert seen.state.allows is Allows.ALL

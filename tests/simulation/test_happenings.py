@@ -136,6 +136,20 @@ def test_when_every_create_is_refused_that_is_told_once_and_its_end_too(code: in
     assert result.counts["creates"] > 0
 
 
+def test_a_reading_that_fails_for_minutes_is_one_incident_with_an_end() -> None:
+    """It was a line in the log each time, and told by nothing."""
+    log = "/v5/account/transaction-log"
+    failing = fault(FaultKind.REFUSALS, 0.1, for_s=330.0, endpoint=log, chance=1.0, code=10016)
+    _, story = story_of(failing, length_s=360.0)
+    begun, ended = [line for line in story.splitlines() if "alert job.money" in line]
+    assert 300.0 < float(begun.split()[0]) < 320.0
+    assert "comparing the records with the exchange's transaction log failed " in begun
+    assert " times in a row: " in begun
+    assert "(retCode 10016, ambiguous); " in begun
+    assert "alert job.money is over" in ended
+    assert 330.0 < float(ended.split()[0]) < 350.0
+
+
 @pytest.mark.parametrize("kind", [FaultKind.SLOW_DISK, FaultKind.WRITE_ERRORS])
 def test_a_bad_disk_passes(kind: FaultKind) -> None:
     what = {"late_s": 0.3} if kind is FaultKind.SLOW_DISK else {"where": ""}

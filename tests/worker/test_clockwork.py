@@ -99,12 +99,13 @@ class Bench:
             self.account.context.faults,
             self.notices,  # type: ignore[arg-type]
         )
+        context = self.account.context
         self.clockwork = Clockwork(
-            self.account.context,
+            context,
             [self.account.runner],
             self.readings,
             intervals=Intervals(order_sync_s=60, position_check_s=30, wallet_s=20),
-            jobs=Jobs(self.account.context.faults, lambda: None),
+            jobs=Jobs(context.faults, context.jobs, self.account.clock, lambda: None),
             records=self.kept,  # type: ignore[arg-type]
             states=SymbolStates(self.account.context, {"BTCUSDT": self.account.runner}, NOBODY),
             private_alive=lambda: self.private_alive,

@@ -140,10 +140,29 @@ async def test_a_row_that_cannot_be_read_is_told_and_all_others_are_compared() -
     assert bench.ledger.checked_to == 900_000, "it is not read for ever"
     [(_, key, text, _)] = bench.account.alarm.alerts
     assert key == "money_rows"
-    assert text.startswith("1 rows of the exchange's transaction log cannot be read")
+    assert text.startswith("rows of the exchange's transaction log cannot be read")
     bench.log.unreadable = [Unreadable(SYMBOL, "no change", exchange_ts=950_000)]
     await bench.watch.check()
     assert bench.ledger.checked_to == 950_000, "it is the newest row"
+
+
+async def test_rows_that_cannot_be_read_are_one_incident_that_counts_each_once_and_ends() -> None:
+    """Of a symbol that nobody trades: told at each check, over at the next one that had none, and told again."""
+    bench = Bench()
+    alarm, clock = bench.account.alarm, bench.account.clock
+    one, two, three = (Unreadable("SOLUSDT", f"row {number}: no change", number) for number in (1, 2, 3))
+    for rows in ([one], [one], [one, two], [], [three], [three]):
+        bench.log.unreadable = rows
+        await bench.watch.check()
+        clock.now_s += 300
+        alarm.look({})
+    assert alarm.keys == ["money_rows"]
+    assert alarm.ended == []
+    assert [(row["key"], row["count"]) for row in alarm.rows()] == [("money_rows", 3)]
+    clock.now_s += 3600
+    alarm.look({})
+    [ended] = alarm.ended
+    assert ended.startswith("over, 3 times in ")
 
 
 def test_what_is_folded_is_corrected_as_the_database_has_it_and_never_twice() -> None:

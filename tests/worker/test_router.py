@@ -16,6 +16,7 @@ from gridbot.records import builders
 from gridbot.records.record_types import PublicTradeRecord, StreamGapRecord, TickerRecord, WalletRecord
 from gridbot.strategies.grid import GridConfig, ImpossibleLadder
 from gridbot.worker.router import Router
+from gridbot.worker.schedule import Job, JobKind
 from tests.execution.support import settle
 from tests.worker.account_bench import BTC, PRICE, AccountBench, position, strategy, take_reconcile, ticker, wallet
 
@@ -137,6 +138,20 @@ def test_trades_of_the_market_are_recorded() -> None:
     bench.router.route(Drained([], [], [], [trade]))
     [record] = bench.account.notes.of(PublicTradeRecord)
     assert record.trade_id == "t1"
+
+
+def test_a_wallet_whose_available_balance_comes_or_goes_has_the_terms_read_for_the_margin_mode_may_be_another() -> None:
+    bench = Bench()
+    requests = bench.account.requests
+
+    def asked(available: str | None, ts: int) -> bool:
+        bench.route(wallet("500", available, ts=ts))
+        found = requests.wishes.terms == {"BTCUSDT"}
+        requests.started(Job(JobKind.TERMS, "BTCUSDT"))
+        return found
+
+    found = [asked(available, 5 + n) for n, available in enumerate(("450", "440", None, None, "450", "450"))]
+    assert found == [False, False, True, True, True, False]
 
 
 async def test_a_wallet_that_breaks_one_strategy_halts_it_and_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import (
     CLOCK_S,
+    FAILED_S,
     FORCED_RECONCILE_MIN_S,
     MONEY_MIN_S,
     MONEY_S,
@@ -40,10 +41,12 @@ class Seconds:
         self.running: set[str] = set()
         self.is_maintained = False
 
-    def all_jobs(self, now_s: float, *, again: str = "", unchecked: int = 0) -> list[Job]:
+    def all_jobs(self, now_s: float, *, again: str = "", unchecked: int = 0, failed: tuple[Job, ...] = ()) -> list[Job]:
         self.state, jobs = step(
             self.state,
-            Second(self.requests.wishes, self.running, again, unchecked, is_maintained=self.is_maintained),
+            Second(
+                self.requests.wishes, self.running, again, unchecked, is_maintained=self.is_maintained, failed=failed
+            ),
             now_s,
             intervals=self.intervals,
             symbols=self.symbols,
@@ -213,6 +216,20 @@ def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
     jobs = second.all_jobs(START_S + CLOCK_S + 1)
     assert [job.name for job in jobs] == names
     assert second.all_jobs(START_S + CLOCK_S + 2) == []
+
+
+@pytest.mark.parametrize("job", [Job(JobKind.CLOCK), Job(JobKind.TERMS, "BTCUSDT"), Job(JobKind.NOTICES)])
+def test_a_job_that_failed_is_tried_again_each_minute_until_it_succeeds(job: Job) -> None:
+    """The clock was measured an hour later, and terms that were asked for were not read at all."""
+    second = Seconds()
+    second.requests.read_terms("BTCUSDT")
+    assert job in second.all_jobs(START_S)
+    assert second.all_jobs(START_S + FAILED_S - 0.1, failed=(job,)) == []
+    assert second.all_jobs(START_S + FAILED_S, failed=(job,)) == [job]
+    second.running.add(job.name)
+    assert second.all_jobs(START_S + 2 * FAILED_S, failed=(job,)) == [], "it runs"
+    second.running.clear()
+    assert second.all_jobs(START_S + 2 * FAILED_S + 1) == []
 
 
 def test_a_reason_that_was_asked_for_goes_before_that_of_the_clock() -> None:

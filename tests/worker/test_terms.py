@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from gridbot.core import Instrument
+from gridbot.core import Direction, Instrument
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.requests import AccountInfo
 from gridbot.incidents import Name, Standing
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import result_of_place
@@ -19,7 +20,7 @@ from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.symbol_states import SymbolStates
 from gridbot.worker.terms import Terms, changes
 from tests.orders.helpers import make_order
-from tests.worker.account_bench import BTC, AccountBench, strategy
+from tests.worker.account_bench import BTC, AccountBench, strategy, ticker
 
 D = Decimal
 MODE = RefusedStrategy("sol", "SOLUSDT", "expected SOLUSDT in hedge mode")
@@ -32,6 +33,7 @@ class Exchange:
         self.found = BTC
         self.failures: dict[str, ExchangeError] = {}
         self.asked: list[str] = []
+        self.margin_mode = "REGULAR_MARGIN"
         self.was_changed: set[str] = set()
         """What somebody else has changed since it was set."""
 
@@ -43,6 +45,10 @@ class Exchange:
     async def instrument(self, symbol: str) -> Instrument:
         self._ask("instrument")
         return self.found
+
+    async def account_info(self) -> AccountInfo:
+        self._ask("account")
+        return AccountInfo(self.margin_mode)
 
     async def ensure_hedge_mode(self, symbol: str) -> bool:
         return self._set("mode")
@@ -64,7 +70,7 @@ class Bench:
         self.passage = self.account.context.passage
         waits = RefusedStrategy("eth", "ETHUSDT", "it is PendingOpen", waits=True)
         runners = {"BTCUSDT": self.account.runner}
-        states = SymbolStates(self.account.context, runners, RefusedStrategies([waits, MODE]))
+        self.states = states = SymbolStates(self.account.context, runners, RefusedStrategies([waits, MODE]))
         self.wishes: list[str] = []
         self.terms = Terms(
             self.exchange,  # type: ignore[arg-type]
@@ -89,7 +95,7 @@ def opening() -> TrackedOrder:
 async def test_nothing_has_changed() -> None:
     bench = Bench(leverage=5)
     assert await bench.read() == ""
-    assert bench.exchange.asked == ["instrument", "mode", "leverage"]
+    assert bench.exchange.asked == ["instrument", "account", "mode", "leverage"]
     assert bench.wishes == []
 
 
@@ -112,7 +118,7 @@ async def test_a_symbol_that_does_not_trade_is_a_state_and_nothing_is_set() -> N
     bench = Bench(leverage=5)
     bench.exchange.found = replace(BTC, status="Delivering")
     assert await bench.read() == ""
-    assert bench.exchange.asked == ["instrument"]
+    assert bench.exchange.asked == ["instrument", "account"]
     assert bench.account.runner.risk_state.symbol_watch.state.word is SymbolWord.SETTLING
     assert bench.wishes == []
 
@@ -183,6 +189,37 @@ async def test_a_mode_that_cannot_be_switched_and_a_leverage_that_cannot_be_set_
         account.gate.refused(opening(), account.clock.now_s)
     assert await bench.read() == ""
     assert account.gate.breaker.open_until(account.clock.now_s) == {}, "an operator has repaired it: nobody waits"
+
+
+async def test_isolated_margin_lets_positions_be_reduced_only_until_the_account_is_in_cross_margin_again() -> None:
+    bench = Bench(leverage=5)
+    account, state = bench.account, bench.account.runner.risk_state
+    account.start()
+    account.runner.on_ticker(ticker())
+    assert [order.reduce_only for order in account.runner.book] == [False] * len(account.runner.book) != []
+    bench.exchange.margin_mode = "ISOLATED_MARGIN"
+    assert await bench.read() == ""
+    assert (state.symbol_watch.state.word, state.may_open(Direction.LONG)) == (SymbolWord.REDUCING, False)
+    assert "isolated margin" in state.symbol_watch.state.text
+    assert {order.withdrawn for order in account.runner.book} == {"reduce_only"}, "what opens goes"
+    assert bench.states.watched >= {"BTCUSDT"}, "it is read each minute"
+    bench.exchange.margin_mode = "REGULAR_MARGIN"
+    assert await bench.read() == ""
+    assert (state.symbol_watch.state.word, state.may_open(Direction.LONG)) == (SymbolWord.TRADING, True)
+
+
+async def test_a_shadow_strategy_is_not_restricted_by_the_margin_mode_of_the_account() -> None:
+    bench = Bench(shadow_mode=True)
+    bench.exchange.margin_mode = "ISOLATED_MARGIN"
+    await bench.read()
+    assert bench.account.runner.risk_state.may_open(Direction.LONG)
+
+
+async def test_portfolio_margin_is_told() -> None:
+    bench = Bench()
+    bench.exchange.margin_mode = "PORTFOLIO_MARGIN"
+    assert "portfolio margin" in await bench.read()
+    assert bench.account.runner.risk_state.may_open(Direction.LONG)
 
 
 async def test_an_exchange_that_cannot_be_read_changes_nothing() -> None:

@@ -184,15 +184,6 @@ def test_a_start_without_room_for_the_socket_makes_it_when_there_is_room(
     assert [text.partition(" failed")[0] for text in asyncio.run(run())][:1] == ["making the control socket"]
 
 
-def test_a_private_socket_whose_directory_was_cleaned_away_is_made_again(rig):
-    rig.data_dir = rig.data_dir / ("deep" * 15) / ("deeper" * 15)
-    rig.start(rig.writer())
-    note = rig.data_dir / "control.path"
-    before = note.read_text().strip()
-    shutil.rmtree(os.path.dirname(before))
-    wait_for(lambda: note.exists() and note.read_text().strip() != before and rig.status_or_none(), "another socket")
-
-
 def test_a_spawn_that_fails_for_want_of_room_waits_and_force_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
