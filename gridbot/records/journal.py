@@ -1,7 +1,8 @@
 """The append-only journal of an account's records. A record is written here before anything else is done with it.
 
     data/journal/<account>/
-        00000000000000000001.journal     segments; the name is the number of the first record inside
+        00000000000000000001.journal     segments; the name is the number of the first record inside (of the first
+                                         new one, where earlier ones stand before it again: `journal_sync`)
         00000000000000034127.journal     the newest is the one being appended to
         committed                        number that the database holds (written by the store's writer at its start)
         damaged/                         bytes that were cut out of a segment, kept for inspection
@@ -25,7 +26,7 @@ from typing import Final
 from gridbot.atomic_file import sync_directory
 from gridbot.records.durability import Durability
 from gridbot.records.journal_recovery import recover
-from gridbot.records.journal_sync import JournalSync
+from gridbot.records.journal_sync import MOST_AGAIN, JournalSync, read_back
 from gridbot.segment_file import (
     DirectoryLocked,
     SegmentDisk,
@@ -135,12 +136,14 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
             self._backlog.append((frames, last_seq, urgent))
             self._backlog_bytes += len(frames)
             self._last_seq = last_seq
-        while self._backlog:
-            try:
+        try:
+            if self._syncer and self._syncer.wants_anew():
+                self._begin_anew(self._syncer)
+            while self._backlog:
                 self._write_first()
-            except OSError as exc:
-                self.error = f"{exc.strerror or exc} ({self.directory})"
-                return False
+        except OSError as exc:
+            self.error = f"{exc.strerror or exc} ({self.directory})"
+            return False
         self.error = None
         return True
 
@@ -159,6 +162,26 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self._written_seq = last_seq
         if self._syncer:
             self._syncer.wrote(segment.fd, last_seq, urgent=urgent)
+
+    def _begin_anew(self, syncer: JournalSync) -> None:
+        """Write what is not known to be synced again, into a new segment: a sync has failed (`journal_sync`).
+
+        It is named like any other, by the next number, though the records in it begin earlier: readers pass over what
+        they have read already.
+        """
+        old, through = self._segment, self._written_seq
+        if old.torn or old.first > through:
+            return  # a frame has to be finished there first; or it has no record of its own yet, so no other name
+        frames, damages = read_back(self.directory, syncer.synced_seq, through)
+        if len(frames) > MOST_AGAIN:
+            syncer.give_up(len(frames))
+            return
+        self._segment = SegmentFile(self.directory, through + 1, disk=self._disk)
+        syncer.begin_anew(old.fd, self.directory)
+        self.damages += damages
+        if frames:
+            self._backlog.appendleft((frames, through, True))
+            self._backlog_bytes += len(frames)
 
     def _rotate(self, first: int) -> SegmentFile:
         old = self._segment

@@ -1,8 +1,10 @@
 """Numbers an account's records, writes them to the journal, and passes the same bytes to the store's writer.
 
-`record()` only encodes into memory. `write()`, called at the end of a loop turn and before any request that must not
-be sent unrecorded, appends everything to the journal with one system call. `flush()` also offers what has been
-written to the queue; it is called beside the hot path, because that is a system call which no order need wait for.
+`record()` only encodes into memory. `write()` appends everything to the journal with one system call. It is called at
+the end of a turn of the loop in which something arrived by stream, and before any request that must not be sent
+unrecorded. What else is recorded (answers, listings, timers) goes with the next of these, at the latest with the
+second's tick: until then a death loses it, and the next start asks the exchange again. `flush()` also offers what has
+been written to the queue; it is called beside the hot path, because that is a system call which no order need wait for.
 The queue may be full or absent, and may lose what it has: the writer notices the missing numbers and reads the
 journal. Nothing here raises into trading, and memory is bounded: when the disk refuses for long, samples (tickers,
 health, grids) are given up first, money last, without spending a number.

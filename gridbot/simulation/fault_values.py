@@ -39,6 +39,7 @@ class FaultKind(StrEnum):
     UNLISTED = "unlisted"
     NOT_OPEN = "not_open"
     RISK_CUT = "risk_cut"
+    ENDED_AT_ONCE = "ended_at_once"
     # ---
     DROP = "drop"
     DEATH = "death"

@@ -232,6 +232,12 @@ REVERTS: dict[str, Revert] = {
         22,
         words.say_nothing_of_refusals,
     ),
+    "ended-at-once": Revert(
+        "An order that is accepted and ended at once counts as refused.",
+        ("level-is-calm",),
+        2,
+        words.count_no_end_at_once,
+    ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
     "keep-latch": Revert("The loss latch outlives the process.", ("halted-sends-nothing",), 1, behind.keep_no_latch),
     "grant-wishes": Revert(

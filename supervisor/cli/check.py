@@ -23,6 +23,7 @@ from gridbot.config.setting_warnings import setting_warnings
 from supervisor.cli.machine_checks import machine_cautions, machine_failures
 from supervisor.cli.options import place_options
 from supervisor.exit_codes import ExitCode
+from supervisor.store.left_behind import left_behind
 
 __all__ = ["check"]
 
@@ -65,7 +66,7 @@ def check(
         sys.exit(ExitCode.CONFIG)
     reports = [ladder_report(loaded, strategy, prices, wallets) for strategy in loaded.strategies]
     failures = list(machine_failures(loaded))
-    cautions = [*setting_warnings(loaded), *machine_cautions(loaded)]
+    cautions = [*setting_warnings(loaded), *machine_cautions(loaded), *left_behind(loaded)]
     impossible = any(report.problem for report in reports)
     if as_json:
         click.echo(json.dumps(_as_json(path, loaded, reports, failures, cautions), indent=2))

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from gridbot.exchange.requests import Transaction
 
@@ -22,8 +23,7 @@ ROUNDING: Final = Decimal("0.000001")
 ZERO: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An execution in the records, corrections included: USDT, and its time on the exchange (UTC, ms)."""
 
     exec_id: str
@@ -35,7 +35,7 @@ class Recorded:
     strategy: str = ""
     direction: str = "long"
     is_maker: bool = True
-    other_fees: Mapping[str, Decimal] = field(default_factory=dict)
+    other_fees: Mapping[str, Decimal] = MappingProxyType({})
     """What other coins were charged, by coin."""
 
     @property
@@ -76,25 +76,26 @@ def compare(
     `recorded` may reach a little beyond them: the two times of one movement may differ by milliseconds.
     """
     result = Comparison()
-    listed = list(listed)
-    _compare_coins(result, recorded, [row for row in listed if not row.is_usdt], since_ms, until_ms)
+    other_coins: list[Transaction] = []
     seen: set[str] = set()
     first_ms: int | None = None
-    for row in (row for row in listed if row.is_usdt):
+    for row in listed:
+        if not row.is_usdt:
+            other_coins.append(row)
+            continue
         if first_ms is None:
             first_ms = row.exchange_ts
-        if row.exchange_ts > until_ms and row.exec_id not in recorded:
-            result.later += 1
-            continue
         ours = recorded.get(row.exec_id)
         if ours is not None:
             seen.add(row.exec_id)
-            if abs(ours.net - row.change) <= ROUNDING:
+            if abs(ours.realised - ours.fee - row.change) <= ROUNDING:
                 result.agree += 1
             else:
                 text = f"recorded {ours.net:f}, the exchange says {row.change:f} USDT"
                 result.add("differs", row, text, row.change - ours.net)
                 result.differing.append((ours, row))
+        elif row.exchange_ts > until_ms:
+            result.later += 1
         elif row.is_of_execution:
             result.add("not recorded", row, f"{row.change:+f} USDT", row.change)
         else:
@@ -108,6 +109,7 @@ def compare(
             result.agree += 1
         else:
             result.add("not listed", ours, f"{ours.net:+f} USDT", -ours.net)
+    _compare_coins(result, recorded, other_coins, since_ms, until_ms)
     return result
 
 

@@ -282,7 +282,8 @@ class CcxtSession:
         await client.create_order(ETH, "market", "buy", 0.1, None, HEDGED)
         await self._act(market.delist, "ETHUSDT", 0.0)
         (delivered,) = await client.fetch_my_settlement_history()
-        assert delivered["symbol"] == ETH
+        (closed,) = await client.fetch_settlement_history(ETH)
+        assert (delivered["symbol"], closed["price"]) == (ETH, delivered["price"])
         await client.set_leverage(100, BTC)
         await client.create_order(BTC, "market", "buy", 8, None, HEDGED)
 

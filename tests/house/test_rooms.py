@@ -36,7 +36,7 @@ GRIDBOT = {
     "orders": "core exchange",
     # What is kept.
     "records": "commands core exchange ports strategies orders atomic_file frames segment_file",
-    "store": "records atomic_file frames version",
+    "store": "core records atomic_file frames version",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",

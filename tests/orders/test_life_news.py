@@ -168,6 +168,50 @@ def test_a_post_only_order_that_would_take_counts_as_refused_once() -> None:
     assert bench.take(news) == []
 
 
+@pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved"])
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (OrderStatus.REJECTED, "EC_ReachRiskPriceLimit"),
+        (OrderStatus.REJECTED, ""),
+        (OrderStatus.CANCELLED, "EC_BySelfMatch"),
+    ],
+)
+def test_an_order_that_is_accepted_and_ended_at_once_is_a_refusal_that_is_told(
+    situation: str, status: OrderStatus, reason: str
+) -> None:
+    """It was placed again at the next price, for ever, and nobody said so: an acknowledgement counted as success."""
+    bench = LifeBench().reach(situation)
+    news = bench.heard(status, reject_reason=reason)
+    [counted] = [effect for effect in bench.take(news) if isinstance(effect, life_effects.CountRefusal)]
+    assert (counted.cause, counted.answered) == (Cause.REFUSED, False)
+    assert counted.error is not None
+    assert str(counted.error) == (
+        f"the exchange accepted the order and ended it at once: {reason or 'Rejected'} ({ErrorKind.PARAM})"
+    )
+    assert bench.take(news) == [], "the frame comes twice"
+
+
+def test_a_post_only_order_that_would_take_may_be_called_rejected() -> None:
+    bench = LifeBench().reach("acknowledged")
+    news = bench.heard(OrderStatus.REJECTED, reject_reason="EC_PostOnlyWillTakeLiquidity")
+    assert bench.take(news)[-1] == life_effects.CountRefusal(bench.order, bench.order.ticks, answered=False)
+
+
+@pytest.mark.parametrize(
+    ("situation", "reason"),
+    [
+        ("acknowledged", "EC_PerCancelRequest"),
+        ("acknowledged", "EC_NoError"),
+        ("open", "EC_BySelfMatch"),
+        ("cancel lost", "EC_BySelfMatch"),
+    ],
+)
+def test_an_order_that_somebody_cancels_or_that_has_rested_is_no_refusal(situation: str, reason: str) -> None:
+    bench = LifeBench().reach(situation)
+    assert "CountRefusal" not in names(bench.take(bench.heard(OrderStatus.CANCELLED, reject_reason=reason)))
+
+
 @pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved", "held to be rejected"])
 @pytest.mark.parametrize("event", ["heard", "listed"])
 def test_an_order_that_comes_to_life_at_another_price_counts_as_refused_for_the_level_it_was_wanted_for(

@@ -82,6 +82,22 @@ def test_an_acceptance_ends_the_row() -> None:
     assert told.says(0.6) == ""
 
 
+def test_an_acknowledgement_proves_nothing_while_the_exchange_ends_what_it_accepts() -> None:
+    ended = make_error("the exchange accepted the order and ended it at once: EC_Others", ErrorKind.PARAM)
+    told = Told()
+    for now_s in (0.0, 1.0, 2.0):
+        told.state, _ = step(told.state, Accepted(OPENS, rests=False), now_s)
+        told.state, effects = step(told.state, Refused(OPENS, ended, was_accepted=True), now_s)
+        assert effects == [ReadTerms("btc")]
+    told.state, _ = step(told.state, Accepted(OPENS, rests=False), 3.0)
+    assert "3 refused in a row: the exchange accepted the order and ended it at once: EC_Others" in told.says(3.0)
+    told.accepted(4.0)
+    assert told.says(4.0) == ""
+    told.refused(TICK, 5.0, 5.1, 5.2)
+    told.state, _ = step(told.state, Accepted(OPENS, rests=False), 6.0)
+    assert told.says(6.0) == "", "what was refused outright before is accepted now"
+
+
 def test_closes_that_are_refused_are_told_although_opens_pass_and_what_covers_the_leg_is_named() -> None:
     told = Told()
     told.accepted(0.0)

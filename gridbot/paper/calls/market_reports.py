@@ -13,9 +13,10 @@ from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.params.paging import page_by_number
+from gridbot.paper.params.paging import page_by_name, page_by_number
 from gridbot.paper.params.validate import choice, integer, limit_field, text
 from gridbot.paper.rows import market_rows, pool_rows
+from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
     "account_ratio",
@@ -32,7 +33,7 @@ __all__ = [
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 MINUTE_MS = 60_000
-FULL_DEPTH = 1000
+FULL_DEPTH = 10_000
 """Bybit shows up to 10,000 levels; the modelled book has no end, and its deepest topic ends here."""
 
 
@@ -127,10 +128,17 @@ def _book(market: SymbolMarket, bids: list[Any], asks: list[Any], now_ms: int) -
 
 
 def delivery_price(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """Of dated contracts and options: there are none."""
-    is_linear(params)
-    limit_field(params, 50, 200)
-    return {"category": text(params, "category"), "list": [], "nextPageCursor": ""}
+    """Of contracts that were delisted, by symbol; dated ones are not listed here."""
+    symbol = text(params, "symbol")
+    rows = []
+    for market in exchange.markets.values() if is_linear(params) else ():
+        listing, price = market.listing, market.listing.delivery_price
+        if price is not None and market.instrument.status == "Closed" and symbol in ("", listing.symbol):
+            ended_ms = str(market.instrument.delivery_ms + listing.settling_ms)
+            row = {"symbol": listing.symbol, "deliveryPrice": plain(price), "deliveryTime": ended_ms}
+            rows.append((listing.symbol, row))
+    chosen, cursor = page_by_name(sorted(rows), text(params, "cursor"), limit_field(params, 50, 200))
+    return {"category": text(params, "category"), "list": chosen, "nextPageCursor": cursor}
 
 
 def announcements(exchange: Exchange, params: Params, now_ms: int) -> Result:

@@ -26,6 +26,7 @@ from gridbot.paper.accounts.stop_kinds import TradingStop
 from gridbot.paper.accounts.valuation import Totals
 from gridbot.paper.engine.admission import Admission
 from gridbot.paper.engine.amending import Amending
+from gridbot.paper.engine.call_auction import CallAuction
 from gridbot.paper.engine.cancelling import Cancelling
 from gridbot.paper.engine.conditional import ConditionalOrders
 from gridbot.paper.engine.fills import Fills
@@ -36,7 +37,7 @@ from gridbot.paper.engine.position_settings import PositionSettings
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.resting_orders import RestingOrders
-from gridbot.paper.ledger.settlement import Settlement
+from gridbot.paper.ledger.settlement import Deal, Settlement
 from gridbot.paper.ledger.strange_executions import StrangeExecutions
 from gridbot.paper.ledger.waiting_orders import WaitingOrders
 from gridbot.paper.market.announced import Announced
@@ -57,8 +58,9 @@ class Exchange:
 
     To be read: `config`, `markets`, `accounts` (by name), `by_key` (by API key), `started_ms`, `state` for the rest.
     `outbox` and `liquidator` keep what the streams have to say until it is taken; `positions` changes leverage and
-    position mode, `listing` what a symbol and a leg take; `resting` are the orders in the books; `strange` makes
-    executions without order or market; `announced` is what is told of maintenance and contracts.
+    position mode, `listing` what a symbol and a leg take; `auction` is the call auction before a launch; `resting` are
+    the orders in the books; `strange` makes executions without order or market; `announced` is what is told of
+    maintenance and contracts.
     """
 
     def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:
@@ -66,7 +68,7 @@ class Exchange:
         self.state = state
         self.config, self.markets, self.started_ms = config, state.markets, now_ms
         self.accounts, self.by_key = state.accounts, state.by_key
-        self.announced = Announced()
+        self.announced = Announced(state.listings)
         outbox = self.outbox = Outbox(state.valuation, config.fault_seed)
         resting = self.resting = RestingOrders(state.markets, config.matching)
         waiting = self._waiting = WaitingOrders()
@@ -74,11 +76,12 @@ class Exchange:
         stop_orders = StopOrders(state, waiting, settlement, outbox)
         admission = Admission(state)
         fills = self._fills = Fills(settlement, stop_orders, AttachedStops(waiting, stop_orders))
-        taking = Taking(state, resting, settlement, fills, outbox)
+        taking = self.taking = Taking(state, resting, settlement, fills, outbox)
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
         self.strange = StrangeExecutions(state, settlement, outbox)
-        self.listing = ListingChanges(state, admission, self.strange, outbox, self.announced)
+        self.auction = CallAuction(state, resting, fills, outbox)
+        self.listing = ListingChanges(state, admission, self.strange, self.auction, outbox, self.announced)
         self._placing = Placing(state, admission, waiting, conditional, settlement, taking, self.listing, outbox)
         self._amending = Amending(state, admission, resting, waiting, taking, outbox)
         self._stops = PositionStops(state, waiting, settlement, stop_orders, outbox)
@@ -99,10 +102,12 @@ class Exchange:
 
     def amend(self, account: Account, order: Order, change: Amendment, now_ms: int) -> None:
         """Change quantity, price, trigger or attached stops of an open order."""
+        self.auction.check_change(order.symbol, cancels=False)
         self._amending.amend(account, order, change, now_ms)
 
     def cancel(self, account: Account, order: Order, now_ms: int) -> None:
         """End an open order, and with a stop the other one of its pair."""
+        self.auction.check_change(order.symbol, cancels=True)
         self._cancelling.cancel(account, order, now_ms)
 
     def cancel_all(self, account: Account, cancel_type: str, now_ms: int) -> None:
@@ -118,11 +123,15 @@ class Exchange:
         return self._waiting.stops_of(account, leg)
 
     def trade(self, symbol: str, side: Side, ticks: int, size: Decimal, now_ms: int) -> PublicTrade | None:
-        """A public trade happened (size 0: only the price moved). Fill what it fills."""
-        trade = self.markets[symbol].apply(side, ticks, size, now_ms)
+        """A public trade happened (size 0: only the price moved). Fill what it fills; before a launch nothing."""
+        market = self.markets[symbol]
+        if not market.listing.matches:
+            market.apply(side, ticks, ZERO, now_ms)
+            return None
+        trade = market.apply(side, ticks, size, now_ms)
         fills = self.resting.trade(symbol, side, ticks, size)
         for account, order, qty in fills:
-            self._fills.book_resting(account, order, qty, now_ms)
+            self._fills.book_resting(account, order, Deal(qty, order.price, now_ms, is_maker=True))
         if fills:
             self.outbox.flush()
         self._conditional.trigger_due(symbol, now_ms)
@@ -131,14 +140,16 @@ class Exchange:
     def change_rules(self, symbol: str, *, tick_size: Decimal | None = None, qty_step: Decimal | None = None) -> None:
         """Change a symbol's tick (USDT) or lot (base coin), as Bybit does now and then; what rests stays as it is."""
         self.markets[symbol].change_rules(tick_size=tick_size, qty_step=qty_step)
+        self.state.listings.changed(symbol)
         self.resting.rebuild(symbol)
 
     def on_time(self, now_ms: int) -> None:
         """Mark prices, deliveries and fundings that are due, liquidations. Call it several times a second."""
         for symbol, market in self.markets.items():
             market.revalue(now_ms)
-            self.listing.deliver_due(symbol, now_ms)
-            self._conditional.trigger_due(symbol, now_ms)
+            self.listing.on_time(symbol, now_ms)
+            if market.listing.matches:
+                self._conditional.trigger_due(symbol, now_ms)
             while market.funding_due(now_ms):
                 self.settle_funding(symbol, market.funding_rate, now_ms)
         for account in self.accounts.values():
@@ -156,5 +167,5 @@ class Exchange:
         account.add_open(order)
         if order.is_waiting:
             self._waiting.add(account, order)
-        else:
+        elif not self.markets[order.symbol].listing.is_collecting:
             self.resting.add(account, order, self.markets[order.symbol].instrument.ticks(order.price))

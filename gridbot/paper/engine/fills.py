@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.paper.accounts.account import Account
@@ -29,15 +30,15 @@ class Fills:
         self._stop_orders.fit(account, account.leg(order.symbol, order.request.position_idx), deal.now_ms)
         self._attached_stops.place(account, order, execution)
 
-    def book_resting(self, account: Account, order: Order, qty: Decimal, now_ms: int) -> None:
+    def book_resting(self, account: Account, order: Order, deal: Deal) -> None:
         """Book a fill of a resting order; one that closes never closes more than there is (one-way mode)."""
         if not order.is_open:  # an earlier fill of the same trade ended it
             return
-        room = qty
+        room = deal.qty
         if order.closing:
             leg = account.leg(order.symbol, order.request.position_idx)
-            room = min(qty, leg.size if order.side is leg.direction.close_side else ZERO)
+            room = min(room, leg.size if order.side is leg.direction.close_side else ZERO)
         if room > 0:
-            self.book(account, order, Deal(room, order.price, now_ms, is_maker=True))
-        if room < qty and order.is_open:
-            self._settlement.end(account, order, now_ms, cancel_type="CancelByReduceOnly")
+            self.book(account, order, deal if room == deal.qty else replace(deal, qty=room))
+        if room < deal.qty and order.is_open:
+            self._settlement.end(account, order, deal.now_ms, cancel_type="CancelByReduceOnly")

@@ -50,7 +50,8 @@ class Placing:
         admission = self._admission
         admission.check_capacity(account, request.symbol)
         request, closing = admission.fit_to_position(account, request)
-        request = admission.fit_to_band(account, request)
+        if not self._state.markets[request.symbol].listing.is_collecting:  # an auction has limits of its own
+            request = admission.fit_to_band(account, request)
         if request.close_all:  # the closing orders that rest have covered the leg: they make room
             leg = account.leg(request.symbol, request.position_idx)
             self._settlement.uncover(account, leg, leg.size - request.qty, now_ms)
@@ -88,5 +89,8 @@ class Placing:
                 raise insufficient_balance(available)
             account.reserve(order, margin)
         account.add_open(order)
-        self._taking.enter(account, order, now_ms)
+        if self._state.markets[request.symbol].listing.is_collecting:
+            self._outbox.order_changed(account, order)
+        else:
+            self._taking.enter(account, order, now_ms)
         return order

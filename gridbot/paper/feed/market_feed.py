@@ -8,6 +8,7 @@ from typing import Any
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.market.instruments import AUCTION_PHASES, TRADES_IN, Phase
 from gridbot.paper.market.synthetic import MarketTrade
 from gridbot.paper.streams.outgoing import Outgoing
 from gridbot.paper.streams.publisher import Publisher
@@ -40,10 +41,25 @@ class MarketFeed:
         self._settle()
 
     def list_as(
-        self, symbol: str, *, status: str | None = None, delivery_ms: int | None = None, phase: str | None = None
+        self, symbol: str, *, status: str | None = None, delivery_ms: int | None = None, phase: str = ""
     ) -> None:
         """List a symbol with another status, or set when it is delivered; one that is due is delivered now."""
-        self._exchange.listing.change(symbol, status=status, delivery_ms=delivery_ms, phase=phase)
+        self._exchange.listing.change(symbol, self._now_ms(), status=status, delivery_ms=delivery_ms, phase=phase)
+        self._publisher.changed(symbol, None)
+        self._settle()
+
+    def launch(
+        self, symbol: str, call_s: float, no_cancel_s: float = 0.0, matching_s: float = 0.0, trading_s: float = 0.0
+    ) -> None:
+        """Let a symbol go through the phases before a launch, each so long; trading without a time has no end."""
+        begins_ms, phases = self._now_ms(), []
+        for name, length_s in zip(AUCTION_PHASES[1:], (call_s, no_cancel_s, matching_s, trading_s), strict=True):
+            ends_ms = begins_ms + round(length_s * 1000)
+            if length_s or name == TRADES_IN:
+                phases.append(Phase(name, begins_ms, ends_ms if length_s else 0))
+            begins_ms = ends_ms
+        self._exchange.listing.launch(symbol, phases, self._now_ms())
+        self._publisher.changed(symbol, None)
         self._settle()
 
     def delist(self, symbol: str, in_s: float, settling_s: float = 0.0) -> None:
@@ -83,7 +99,8 @@ class MarketFeed:
         """Announce maintenance or news (`paper/market/announced.py`)."""
         self._exchange.announced.carry_out(command, self._now_ms())
         if command["action"] == "maintain":
-            self._publisher.maintenance_changed(self._exchange.announced.maintenance(str(command["id"]), ""))
+            rows = self._exchange.announced.maintenance(str(command["id"]), "")
+            self._outgoing.hold(lambda: self._publisher.maintenance_changed(rows), lambda: None)
 
     def _settle(self) -> None:
         """Do at once what otherwise waits for the next turn of the clock."""

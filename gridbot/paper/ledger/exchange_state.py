@@ -11,6 +11,7 @@ from gridbot.paper.accounts.changes import AccountChanges
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.valuation import Valuation
+from gridbot.paper.market.listing_terms import ChangedListings
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.settings import PaperConfig, PositionMode
 
@@ -53,6 +54,7 @@ class ExchangeState:
         self.by_key: dict[str, Account] = {}
         self.started_ms = now_ms
         self.ids = IdCounter(run_id)
+        self.listings = ChangedListings()
         self.valuation = Valuation(self.markets, config.default_leverage, config.taker_fee)
 
     def add_account(self, name: str, api_key: str, api_secret: str, balance: Decimal) -> Account:

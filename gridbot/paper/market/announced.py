@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from gridbot.paper.market.listing_terms import ChangedListings
+
 __all__ = ["ANNOUNCED_MAX", "Announced"]
 
 ANNOUNCED_MAX = 200
@@ -13,9 +15,10 @@ ANNOUNCED_MAX = 200
 
 
 class Announced:
-    """Nothing, until it is told. It is not in the state file."""
+    """Nothing, until it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, listings: ChangedListings) -> None:
+        self._listings = listings
         self._maintenance: dict[str, dict[str, Any]] = {}
         self._news: list[dict[str, Any]] = []
 
@@ -38,6 +41,15 @@ class Announced:
             },
             now_ms,
         )
+
+    def rows(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        return {"maintenance": list(self._maintenance.values()), "news": self._news}
+
+    def restore(self, rows: Mapping[str, Any]) -> None:
+        """What an earlier exchange announced."""
+        self._maintenance = {str(row["id"]): dict(row) for row in rows["maintenance"]}
+        self._news = [dict(row) for row in rows["news"]]
 
     def maintenance(self, notice_id: str, state: str) -> list[dict[str, Any]]:
         """Rows of system/status, the newest first; of one id or one state where given."""
@@ -68,6 +80,7 @@ class Announced:
         self._maintenance[notice_id] = {**before, **told, "id": notice_id}
         while len(self._maintenance) > ANNOUNCED_MAX:
             del self._maintenance[next(iter(self._maintenance))]
+        self._listings.announced()
 
     def _announce(self, command: Mapping[str, Any], now_ms: int) -> None:
         kind = str(command.get("type", "delistings"))
@@ -83,3 +96,4 @@ class Announced:
             "publishTime": now_ms,
         }
         self._news = [*self._news, row][-ANNOUNCED_MAX:]
+        self._listings.announced()

@@ -12,14 +12,39 @@ from decimal import Decimal
 from gridbot.core.instrument import Instrument, RiskTier
 from gridbot.paper.settings import InstrumentConfig
 
-__all__ = ["LISTINGS", "Listing", "listing_of", "listings"]
+__all__ = [
+    "AUCTION_PHASES",
+    "LISTINGS",
+    "PRE_LAUNCH",
+    "TRADES_IN",
+    "Listing",
+    "Phase",
+    "listing_of",
+    "listings",
+]
+
+PRE_LAUNCH = "PreLaunch"
+TRADES_IN = "ContinuousTrading"
+"""The phase of a contract that is not launched yet, and in which it trades all the same."""
+AUCTION_PHASES = ("NotStarted", "CallAuction", "CallAuctionNoCancel", "CrossMatching", TRADES_IN)
+COLLECTING = frozenset({"CallAuction", "CallAuctionNoCancel"})
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A phase before the launch, ms UTC; `end_ms` 0: until somebody says so."""
+
+    name: str
+    start_ms: int
+    end_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """An instrument with what only the exchange needs to know about it. Prices in USDT, quantities in base coin.
 
-    `auction_phase` matters only while its status is PreLaunch.
+    `auction_phase` matters only while its status is PreLaunch; `phases` are those that follow each other by themselves.
+    A contract that is delisted is Settling for `settling_ms`; `delivery_price` is set at its delivery time.
     """
 
     instrument: Instrument
@@ -32,10 +57,28 @@ class Listing:
     price_limit_y: Decimal = Decimal("0.1")
     funding_cap: Decimal = Decimal("0.005")
     auction_phase: str = "NotStarted"
+    phases: tuple[Phase, ...] = ()
+    settling_ms: int = 0
+    delivery_price: Decimal | None = None
 
     @property
     def symbol(self) -> str:
         return self.instrument.symbol
+
+    @property
+    def phase(self) -> str:
+        """The phase before the launch; empty when it is launched."""
+        return self.auction_phase if self.instrument.status == PRE_LAUNCH else ""
+
+    @property
+    def is_collecting(self) -> bool:
+        """True in a call auction: orders rest, and none is filled."""
+        return self.phase in COLLECTING
+
+    @property
+    def matches(self) -> bool:
+        """False while nothing is filled because it is before the launch."""
+        return self.phase in ("", TRADES_IN)
 
     def max_qty(self, *, market: bool) -> Decimal:
         """Biggest quantity of one order."""

@@ -62,6 +62,8 @@ class SymbolMarket:
         self.last = self.mark = self.mark_before = self.index = self.first = self.instrument.price(ticks)
         self.day = DayFigures(self.last)
         self.tick = "ZeroPlusTick"
+        self.pre_open: tuple[Decimal, Decimal] | None = None
+        """In a call auction: price and quantity that would be matched now."""
         self.pinned_mark: Decimal | None = None
         self.pinned_index: Decimal | None = None
         self.funding_rate = funding_rate
@@ -130,25 +132,18 @@ class SymbolMarket:
         """
         before = self.instrument
         tick_size, qty_step = tick_size or before.tick_size, qty_step or before.qty_step
-        self.instrument = replace(before, tick_size=tick_size, qty_step=qty_step, min_order_qty=qty_step)
-        self.listing = replace(self.listing, instrument=self.instrument)
-        self.last_ticks = ticks = self.instrument.ticks(self.last)
-        self.last = self.instrument.price(ticks)
-        self.depth.change_rules(self.instrument, ticks)
-        self._band.change_rules(self.listing)
+        instrument = replace(before, tick_size=tick_size, qty_step=qty_step, min_order_qty=qty_step)
+        self.relist(replace(self.listing, instrument=instrument))
 
-    def change_listing(
-        self, *, status: str | None = None, delivery_ms: int | None = None, phase: str | None = None
-    ) -> None:
-        """The exchange lists the symbol in another way; None leaves a value as it is."""
-        before = self.instrument
-        self.instrument = replace(
-            before,
-            status=before.status if status is None else status,
-            delivery_ms=before.delivery_ms if delivery_ms is None else delivery_ms,
-        )
-        phase = self.listing.auction_phase if phase is None else phase
-        self.listing = replace(self.listing, instrument=self.instrument, auction_phase=phase)
+    def relist(self, listing: Listing) -> None:
+        """The exchange lists the symbol in another way, perhaps with another tick or lot."""
+        before, instrument = self.instrument, listing.instrument
+        self.listing, self.instrument = listing, instrument
+        if (before.tick_size, before.qty_step) != (instrument.tick_size, instrument.qty_step):
+            self.last_ticks = ticks = instrument.ticks(self.last)
+            self.last = instrument.price(ticks)
+            self.depth.change_rules(instrument, ticks)
+            self._band.change_rules(listing)
 
     def mean_index(self, since_ms: int) -> Decimal:
         """Mean of the index at the ends of its minutes from then on (ms UTC), as far back as they go, on a tick."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from gridbot.paper.market.instruments import Listing
+from gridbot.paper.market.instruments import AUCTION_PHASES, PRE_LAUNCH, Listing, Phase
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
-from gridbot.paper.rows.row_numbers import plain
+from gridbot.paper.rows.row_numbers import multiples, plain
 
 __all__ = [
     "book_rows",
@@ -21,8 +21,6 @@ __all__ = [
     "with_rpi_size",
 ]
 
-PRE_LAUNCH = "PreLaunch"
-AUCTION_PHASES = ("NotStarted", "CallAuction", "CallAuctionNoCancel", "CrossMatching", "ContinuousTrading")
 INTEREST_INTERVALS_MS = {
     "5min": 300_000,
     "15min": 900_000,
@@ -88,14 +86,21 @@ def instrument_row(listing: Listing) -> dict[str, Any]:
 
 
 def _pre_listing(listing: Listing) -> dict[str, Any]:
-    """Phases follow each other on command (`list_as`), so none has a time."""
+    """Phases that follow each other on command (`list_as`) have no time, those of `launch` have."""
     fees = {"auctionFeeRate": "0", "takerFeeRate": "0.001", "makerFeeRate": "0.0004"}
     return {
         "curAuctionPhase": listing.auction_phase,
-        "phases": [{"phase": phase, "startTime": "", "endTime": ""} for phase in AUCTION_PHASES],
+        "phases": [
+            {"phase": phase.name, "startTime": _time(phase.start_ms), "endTime": _time(phase.end_ms)}
+            for phase in listing.phases or [Phase(name, 0, 0) for name in AUCTION_PHASES]
+        ],
         "auctionFeeInfo": fees,
         "skipCallAuction": False,
     }
+
+
+def _time(at_ms: int) -> str:
+    return str(at_ms) if at_ms else ""
 
 
 def open_interest(market: SymbolMarket) -> Decimal:
@@ -128,9 +133,9 @@ def ticker_row(market: SymbolMarket, *, stream: bool = False) -> dict[str, str]:
         "ask1Size": format(depth.level_qty(depth.ask_ticks), "f"),
         "bid1Price": format(depth.bid, "f"),
         "bid1Size": format(depth.level_qty(depth.bid_ticks), "f"),
-        "preOpenPrice": "",
-        "preQty": "",
-        "curPreListingPhase": "",
+        "preOpenPrice": "" if market.pre_open is None else format(market.pre_open[0], "f"),
+        "preQty": "" if market.pre_open is None else plain(market.pre_open[1]),
+        "curPreListingPhase": market.listing.phase,
         "fundingIntervalHour": str(max(1, market.funding_interval_ms // 3_600_000)),
         "fundingCap": plain(market.listing.funding_cap),
     }
@@ -146,11 +151,12 @@ def ticker_row(market: SymbolMarket, *, stream: bool = False) -> dict[str, str]:
 
 def book_rows(market: SymbolMarket, depth: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """(bids, asks) as price and size text."""
-    instrument = market.instrument
+    instrument, steps = market.instrument, market.depth.level_steps
     bids, asks = market.depth.levels(depth)
 
-    def rows(levels: list[tuple[int, Decimal]]) -> list[tuple[str, str]]:
-        return [(format(instrument.price(ticks), "f"), format(qty, "f")) for ticks, qty in levels]
+    def rows(levels: range) -> list[tuple[str, str]]:
+        prices = multiples(instrument.tick_size, levels)
+        return list(zip(prices, multiples(instrument.qty_step, map(steps, levels)), strict=True))
 
     return rows(bids), rows(asks)
 

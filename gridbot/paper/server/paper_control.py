@@ -4,7 +4,8 @@
 
     inject (fault) · clear · list
     trade (symbol, price, size, side) · set_price, set_mark (symbol, price) · settle_funding (symbol, rate)
-    list_as (symbol, and any of status, delivery_ms, phase) · delist (symbol, in_s, settling_s)
+    list_as (symbol, and any of status, delivery_ms, phase) · launch (symbol, call_s, no_cancel_s, matching_s,
+    trading_s) · delist (symbol, in_s, settling_s)
     change_rules (symbol, tick_size, qty_step)
     maintain (id, and fields of system/status) · announce (title, and type, description, start, end, url)
 
@@ -70,7 +71,7 @@ class Control:
                 self._market.set_mark(command["symbol"], command["price"])
             case "settle_funding":
                 self._market.settle_funding(command["symbol"], command["rate"])
-            case "list_as" | "delist" | "change_rules" | "cut_risk":
+            case "list_as" | "launch" | "delist" | "change_rules" | "cut_risk":
                 self._change_contract(command)
             case "maintain" | "announce":
                 self._market.announce(command)
@@ -85,6 +86,8 @@ class Control:
         match command["action"]:
             case "list_as":
                 market.list_as(**given)
+            case "launch":
+                market.launch(**given)
             case "delist":
                 market.delist(**given)
             case "change_rules":

@@ -249,7 +249,7 @@ def _read_whole(content: bytes, kept: KeptState) -> tuple[int, int]:
         raise ValueError("it is no state file of an exchange, or damaged")
     records = [orjson.loads(body) for body in bodies]
     head, first, end = records[0], records[1], records[-1]
-    if first.get("version") not in (3, 4, VERSION) or end.get("end") != len(records) - 2:
+    if first.get("version") not in (3, 4, 5, VERSION) or end.get("end") != len(records) - 2:
         raise ValueError(f"expected a whole state of version 3 to {VERSION}, got {first.get('version')!r}")
     for record in records[1:-1]:
         kept.apply(record)

@@ -5,10 +5,11 @@ to, whatever the program computes today, and a state file is nothing but a short
 
     {"n": newest number given, "m": {symbol: [sequence, next funding]}, "a": {account: part}}
     part: money, settings, orders (open), closed, legs, executions, transfers, closed_pnl; each where it changed
+    and "c": {symbol: how it is listed, where not as configured}, "x": what is announced; in the last record of a turn
     {"n": newest number given, "o": account and plain limit order that was placed, in a turn without any other change}
 
 Rows are lists of cells (`row_cells`); up to version 3 they were objects with named fields, which are still read.
-Version 5 has "o".
+Version 5 has "o", version 6 "c" and "x".
 
 Prices are not kept: they come from the market source. Orders that rest go to the end of their queues.
 """
@@ -29,6 +30,7 @@ from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.row_cells import CLOSED_PNL, EXECUTIONS, LEGS, ORDERS, TRANSFERS, CellFormat
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.market.listing_terms import with_terms
 
 __all__ = ["MONEY", "KeptAccount", "KeptState"]
 
@@ -90,6 +92,7 @@ class KeptAccount:
         account.leverage = {symbol: Decimal(value) for symbol, value in settings["leverage"].items()}
         account.sell_leverage = {symbol: Decimal(value) for symbol, value in settings.get("sell_leverage", {}).items()}
         account.hedge = dict(settings["hedge"])
+        account.partial_stops = set(settings.get("partial_stops", ()))
         account.isolated = bool(settings.get("isolated", False))
         account.dcp_window_s = settings["dcp_window_s"]
         account.cached_from = int(settings.get("cached_from", 0))
@@ -116,7 +119,8 @@ class KeptAccount:
 
 @dataclass(slots=True)
 class KeptState:
-    """`run_id` and `number` continue the counter of ids; `markets` has (sequence, next funding in ms) by symbol.
+    """`run_id` and `number` continue the counter of ids; `markets` has (sequence, next funding in ms) by symbol,
+    `listings` how a symbol is listed that is not as configured.
 
     Parts of accounts that are not configured now are kept as they came, in `strangers`: they may be again.
     """
@@ -125,6 +129,8 @@ class KeptState:
     run_id: str = ""
     number: int = 0
     markets: dict[str, tuple[int, int]] = field(default_factory=dict)
+    listings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    announced: Mapping[str, Any] | None = None
     accounts: dict[str, KeptAccount] = field(default_factory=dict)
     strangers: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
@@ -134,6 +140,8 @@ class KeptState:
         self.number = max(self.number, int(record["n"]))
         for symbol, (seq, next_funding_ms) in record.get("m", {}).items():
             self.markets[symbol] = int(seq), int(next_funding_ms)
+        self.listings |= record.get("c", {})
+        self.announced = record.get("x", self.announced)
         for name, part in record.get("a", {}).items():
             if name in self.known:
                 self.accounts.setdefault(name, KeptAccount()).apply(part)
@@ -159,8 +167,17 @@ class KeptState:
                 market = exchange.markets[symbol]
                 market.seq = max(market.seq, seq)
                 market.next_funding_ms = max(market.next_funding_ms, next_funding_ms)
+        changed = [symbol for symbol in self.listings if symbol in exchange.markets]
+        for symbol in changed:
+            market = exchange.markets[symbol]
+            market.relist(with_terms(market.listing, self.listings[symbol]))
+            exchange.state.listings.symbols.add(symbol)
+        if self.announced is not None:
+            exchange.announced.restore(self.announced)
         for name, kept in self.accounts.items():
             kept.put_into(exchange, exchange.accounts[name])
+        for symbol in changed:  # an order may stand between two of today's ticks
+            exchange.resting.rebuild(symbol)
 
 
 def _part_of_version_2(kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -15,11 +15,12 @@ from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.packed_rows import Texts
 from gridbot.paper.accounts.row_cells import CLOSED_PNL, LEGS, ORDERS, TRANSFERS
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.market.listing_terms import terms_of
 from gridbot.paper.storage.kept_state import MONEY
 
 __all__ = ["VERSION", "ChangeNotes", "WholeState"]
 
-VERSION = 5
+VERSION = 6
 ROWS_PER_RECORD = 200
 MOST_ROWS = 4000  # of a record of changes; a row has less than 1 kB, a frame holds 16 MB
 SEQUENCE_BLOCK = 1_000_000
@@ -40,6 +41,7 @@ def _settings(account: Account) -> dict[str, Any]:
         "leverage": {symbol: str(value) for symbol, value in account.leverage.items()},
         "sell_leverage": {symbol: str(value) for symbol, value in account.sell_leverage.items()},
         "hedge": account.hedge,
+        "partial_stops": sorted(account.partial_stops),
         "isolated": account.isolated,
         "mode_ms": account.mode_ms,
         "dcp_window_s": account.dcp_window_s,
@@ -54,6 +56,7 @@ class ChangeNotes:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._ids = exchange.state.ids
+        self._listings = exchange.state.listings
         self._dirty = exchange.state.note_changes()
         self._number = self._ids.last
         self._markets: dict[str, tuple[int, int]] = {}  # sequence numbers are reserved a block at a time
@@ -62,7 +65,8 @@ class ChangeNotes:
 
     def __bool__(self) -> bool:
         """True when something changed that has not been taken. An id that was given and not used counts."""
-        return bool(self._dirty) or self._ids.last != self._number or self._markets_moved
+        changed = bool(self._dirty) or self._ids.last != self._number or self._markets_moved
+        return changed or bool(self._listings)
 
     @property
     def markets(self) -> Mapping[str, tuple[int, int]]:
@@ -99,6 +103,9 @@ class ChangeNotes:
             parts[name] = _changed_part(accounts[name], changes)
             changes.clear()
         self._dirty.clear()
+        if self._listings:  # last: a symbol is Closed only when everything on it has ended
+            record |= _listed(self._exchange, self._listings.fresh, news=self._listings.has_news)
+            self._listings.clear()
         bodies.append(_body(record))
         self._number, self._markets_moved = last, False
         return bodies
@@ -109,7 +116,7 @@ class ChangeNotes:
         It is what most turns are that answer a request. All in one piece, since that request waits for it.
         """
         dirty = self._dirty
-        if len(dirty) != 1 or self._markets_moved:
+        if len(dirty) != 1 or self._markets_moved or self._listings:
             return None
         [(name, changes)] = dirty.items()
         orders = changes.orders
@@ -123,6 +130,12 @@ class ChangeNotes:
         orders.clear()
         dirty.clear()
         return orjson.dumps({"i": number, "n": last, "o": cells})
+
+
+def _listed(exchange: Exchange, symbols: Iterable[str], *, news: bool) -> dict[str, Any]:
+    """Listings that are not as configured, and what is announced."""
+    kept: dict[str, Any] = {"c": {symbol: terms_of(exchange.markets[symbol].listing) for symbol in sorted(symbols)}}
+    return kept | ({"x": exchange.announced.rows()} if news else {})
 
 
 def _changed_part(account: Account, changes: AccountChanges) -> dict[str, Any]:
@@ -168,8 +181,9 @@ class WholeState:
         ids = exchange.state.ids
         self._number = ids.last
         accounts = exchange.accounts.items()
+        listed = _listed(exchange, exchange.state.listings.symbols, news=True)
         self._live = [
-            _body({"version": VERSION, "run_id": ids.run_id, "n": ids.last, "m": markets}),
+            _body({"version": VERSION, "run_id": ids.run_id, "n": ids.last, "m": markets, **listed}),
             *(_body({"n": ids.last, "a": {name: part}}) for name, part in strangers),
             *(_body({"n": ids.last, "a": {name: _live_part(account)}}) for name, account in accounts),
         ]

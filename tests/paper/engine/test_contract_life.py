@@ -47,6 +47,11 @@ def announced(venue: Venue, **wanted: str) -> dict[str, Any]:
     return result
 
 
+def delivery_prices(venue: Venue) -> dict[str, str]:
+    rows = venue.http(None).get_option_delivery_price(category="linear")["result"]["list"]
+    return {row["symbol"]: row["deliveryPrice"] for row in rows}
+
+
 BUY = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1)
 
 
@@ -99,6 +104,10 @@ def test_orders_end_then_it_settles_then_positions_are_closed_at_the_mean_of_the
     assert D(delivery["execPrice"]) == market.instrument.price(market.instrument.ticks(sum(closes, D(0)) / len(closes)))
     assert listed(venue, symbol="BTCUSDT") == []
     assert listed(venue, symbol="BTCUSDT", status="Closed")[0]["status"] == "Closed"
+    assert delivery_prices(venue) == {"BTCUSDT": format(D(delivery["execPrice"]).normalize(), "f")}
+    span = {"startTime": now_ms, "endTime": int(delivery["execTime"])}
+    [record] = venue.http().get_option_delivery_record(category="linear", **span)["result"]["list"]
+    assert (record["side"], record["position"], record["entryPrice"]) == ("Buy", "0.01", "59900")
     assert refused(venue, **BUY) == 110074
 
 
@@ -108,7 +117,8 @@ def test_a_delisting_that_is_put_off_is_settled_at_its_new_time(venue: Venue) ->
     control(venue, "list_as", symbol="BTCUSDT", status="Trading", delivery_ms=0)
     venue.set_price("BTCUSDT", "50000")
     venue.http().place_order(**limit_order("BTCUSDT", "Buy", "0.010", "49900.00", 1))
-    assert venue.server.exchange.listing._prices == {}
+    control(venue, "delist", symbol="BTCUSDT", in_s=0)
+    assert delivery_prices(venue) == {"BTCUSDT": "50000"}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +126,6 @@ def test_a_delisting_that_is_put_off_is_settled_at_its_new_time(venue: Venue) ->
     [
         ("PendingOpen", None, 110074),
         ("PreLaunch", "NotStarted", 110074),
-        ("PreLaunch", "CallAuction", 110095),
         ("PreLaunch", "CrossMatching", 110095),
         ("Settling", None, 110074),
         ("Delivering", None, 110074),

@@ -15,7 +15,9 @@ from gridbot.core.vocabulary import Side
 from gridbot.frames import split
 from gridbot.paper.api.dispatch import ROUTES, Api
 from gridbot.paper.api_error import ApiError
+from gridbot.paper.calls import position_calls
 from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.market.instruments import AUCTION_PHASES, Phase
 from gridbot.paper.settings import PositionMode
 from gridbot.paper.storage.exchange_file import ExchangeFile
 from gridbot.segment_file import segment_numbers, segment_path
@@ -32,15 +34,46 @@ setting = st.one_of(
     st.tuples(st.just("isolated"), st.booleans(), st.integers(1, 50)),
     st.tuples(st.just("fund"), st.integers(-75, 75)),
 )
+life = st.one_of(
+    st.tuples(st.just("delist"), st.integers(0, 20), st.integers(0, 5)),
+    st.tuples(
+        st.just("list"), st.sampled_from(("Trading", "PendingOpen", "PreLaunch")), st.sampled_from(AUCTION_PHASES)
+    ),
+    st.tuples(st.just("launch"), st.integers(1, 9), st.integers(0, 5)),
+    st.tuples(st.just("rules"), st.sampled_from(("0.01", "0.05")), st.sampled_from(("0.1", "0.3"))),
+    st.tuples(st.just("maintain"), st.sampled_from(("scheduled", "ongoing"))),
+    st.tuples(st.just("turn")),
+)
 paths = st.lists(
     st.one_of(
         *(test_money.placing, test_money.trading, test_money.trading, test_money.cancelling, test_money.amending),
         *(test_stop_money.entering, test_stop_money.leaving, test_stop_money.stopping, test_stop_money.trailing),
-        *(test_stop_money.moving, test_stop_money.moving, setting),
+        *(test_stop_money.moving, test_stop_money.moving, setting, life),
     ),
     min_size=1,
     max_size=30,
 )
+
+
+def do_life(exchange: Exchange, step: tuple[Any, ...], now_ms: int) -> None:
+    """What becomes of the contract."""
+    listing, symbol = exchange.listing, "LTCUSDT"
+    match step:
+        case ("delist", in_ms, settling_ms):
+            listing.delist(symbol, now_ms + in_ms, now_ms, settling_ms=settling_ms)
+        case ("list", status, phase):
+            listing.change(symbol, now_ms, status=status, phase=phase, delivery_ms=0)
+        case ("launch", call_ms, matching_ms):
+            ends_ms = now_ms + call_ms
+            phases = [Phase("CallAuction", now_ms, ends_ms), Phase("CrossMatching", ends_ms, ends_ms + matching_ms)]
+            listing.launch(symbol, phases, now_ms)
+        case ("rules", tick, step_size):
+            tick_size, qty_step = test_money.D(tick), test_money.D(step_size)
+            exchange.change_rules(symbol, tick_size=tick_size, qty_step=qty_step)
+        case ("maintain", state):
+            exchange.announced.carry_out({"action": "maintain", "id": "m", "state": state}, now_ms)
+        case _:
+            exchange.on_time(now_ms)
 
 
 def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMode) -> None:
@@ -52,6 +85,8 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
         case ("isolated", isolated, extra):
             exchange.positions.set_margin_mode(account, now_ms, isolated=isolated)
             exchange.positions.set_leverage(account, "LTCUSDT", test_money.D(9), test_money.D(11), now_ms)
+            wanted = {"category": "linear", "symbol": "LTCUSDT", "tpSlMode": "Partial"}
+            position_calls.set_tpsl_mode(exchange, account, wanted, now_ms)
             for leg in list(account.legs.values()):
                 exchange.positions.set_auto_add(account, leg, now_ms, on=True)
                 exchange.positions.add_margin(account, leg, test_money.D(extra), now_ms)
@@ -59,6 +94,8 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
             exchange.positions.switch_mode(account, "LTCUSDT", hedge=hedge)
         case ("enter" | "leave" | "stop" | "trail" | "move", *_):
             test_stop_money.do(exchange, step, now_ms, mode)
+        case ("delist" | "list" | "launch" | "rules" | "maintain" | "turn", *_):
+            do_life(exchange, step, now_ms)
         case _:
             test_money.do(exchange, step, now_ms, mode)
 
@@ -103,6 +140,7 @@ def listings(exchange: Exchange, limit: int) -> dict[str, list[Any]]:
         ("/v5/execution/list", {"symbol": "LTCUSDT", "startTime": "10", "endTime": "20"}),
         ("/v5/position/closed-pnl", {}),
         ("/v5/account/transaction-log", {}),
+        ("/v5/asset/delivery-record", {"startTime": "0", "endTime": "60"}),
     ):
         rows, cursor = found.setdefault(f"{path} {params}", []), ""
         while True:
@@ -132,6 +170,7 @@ def test_isolated_margin_is_there_again(tmp_path: Path) -> None:
     exchange = opened(tmp_path / "state.json", PositionMode.HEDGE)
     account = exchange.accounts["a"]
     assert (account.isolated, account.mode_ms) == (True, 3)
+    assert account.partial_stops == {"LTCUSDT"}
     assert (account.leverage, account.sell_leverage) == ({"LTCUSDT": 9}, {"LTCUSDT": 11})
     leg = account.leg("LTCUSDT", 1)
     assert (leg.size, leg.extra, leg.auto_add) == (10, 50, True)

@@ -77,7 +77,7 @@ CONTENTS = [
     orjson.dumps({"version": 99}),
     orjson.dumps({"version": 2}),
     b"[]",
-    frame(b'{"through":0}') + frame(b'{"version":6,"n":0}') + frame(b'{"end":1}'),
+    frame(b'{"through":0}') + frame(b'{"version":7,"n":0}') + frame(b'{"end":1}'),
     frame(b'{"through":0}') + frame(b'{"version":3,"n":0,"run_id":"a"}'),
 ]
 
@@ -150,11 +150,19 @@ def test_a_file_of_the_version_before_the_journal_still_opens(tmp_path: Path) ->
             assert venue.http().get_positions(**LINEAR)["result"]["list"][0]["size"] == "0.006"
 
 
-@pytest.mark.parametrize(("commit", "first", "more"), [("e4b845c", 7, ()), ("c43457c", 17, ("later", "newest"))])
+@pytest.mark.parametrize(
+    ("commit", "first", "more"),
+    [
+        ("e4b845c", 7, ()),
+        ("c43457c", 17, ("later", "newest")),
+        ("4080305", 21, ("later", "newest", "plain")),
+    ],
+)
 def test_a_file_of_an_earlier_version_and_its_journal_still_open(
     tmp_path: Path, commit: str, first: int, more: tuple[str, ...]
 ) -> None:
-    """Version 3 named the fields of each row; version 4 came of it, with an amended order and another one behind it."""
+    """Version 3 named the fields of each row; version 4 came of it, with an amended order and another one behind it;
+    version 5 of that, with another one."""
     path = tmp_path / "state.json"
     path.write_bytes((HERE / f"state-{commit}.json").read_bytes())
     (tmp_path / "state.json.journal").mkdir()
@@ -176,7 +184,7 @@ def test_a_file_of_an_earlier_version_and_its_journal_still_open(
             assert venue.server.exchange.state.ids.last == written[-1]["n"]
             states.append(dump_state(venue.server.exchange))
     assert states[0] == states[1]
-    assert b'"version":5' in path.read_bytes()
+    assert b'"version":6' in path.read_bytes()
 
 
 def test_an_account_that_is_not_configured_for_a_while_keeps_what_it_has(tmp_path: Path) -> None:

@@ -54,6 +54,14 @@ def test_the_demo_can_start():
     assert "warning" not in result.output
 
 
+def test_an_account_that_the_configuration_does_not_have_any_more_is_named(run, tmp_path):
+    """A renamed account or strategy was left behind without a word."""
+    (tmp_path / "data" / "journal" / "zoe").mkdir(parents=True)
+    result = run(PAPER + "strategies:\n" + _grid(), "--data-dir", str(tmp_path / "data"))
+    assert result.exit_code == 0, "a name may be gone on purpose"
+    assert "warning: account zoe: there are records and state of it" in " ".join(result.output.split())
+
+
 def test_the_ladder_of_the_demo_level_by_level(run):
     text = PAPER + "strategies:\n" + _grid(extra="grid_count: 4, grid_step: 1, amount: 600")
     (report,) = _json(run(text, "--json"))["strategies"]

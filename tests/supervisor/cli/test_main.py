@@ -121,6 +121,25 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
     assert "Traceback" in log.read_text()
 
 
+def test_another_users_files_are_refused_in_a_sentence(tmp_path, monkeypatch, capsys):
+    def forbidden(path, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = tmp_path / "logs" / "writer.jsonl"
+    path.parent.mkdir()
+    path.touch()
+    monkeypatch.setattr(Path, "open", forbidden)  # tests may run as root, who is refused nothing
+    monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "logs", "writer", "--data-dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        cli_module.main()
+    assert end.value.code == 7
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        f"gridbot-supervisor: expected to be allowed to use {path}, got: permission denied; run this as the user who "
+        "started the bot"
+    ]
+
+
 def test_status_imports_nothing_heavy():
     probe = (
         "import supervisor.cli.main, supervisor.cli.status_command, supervisor.status.tables, sys\nprint(*sys.modules)"
