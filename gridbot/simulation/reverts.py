@@ -239,20 +239,20 @@ REVERTS: dict[str, Revert] = {
         words.count_no_end_at_once,
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
-    "keep-latch": Revert("The loss latch outlives the process.", ("halted-sends-nothing",), 1, behind.keep_no_latch),
+    "keep-latch": Revert("The loss latch outlives the process.", ("halted-sends-nothing",), 41, behind.keep_no_latch),
     "grant-wishes": Revert(
-        "A pass asked for during one is another one.", ("reconcile-rules",), 1, behind.drop_the_wish
+        "A pass asked for during one is another one.", ("reconcile-rules",), 2, behind.drop_the_wish
     ),
     "ask-for-missing": Revert(
         "The executions that a finished order lacks are asked for by its id.",
         ("fills-are-asked-for",),
-        1,
+        43,
         behind.ask_for_no_missing,
     ),
     "newest-row": Revert(
         "A leg's row by REST that is older than the one we have is ignored.",
         ("leg-is-newest",),
-        1,
+        4,
         behind.take_older_rows,
     ),
     "exchange-order": Revert(

@@ -38,9 +38,9 @@ def drop_the_wish() -> AbstractContextManager[Any]:
             wish = replace(run.wish, tickets=(*run.wish.tickets, event.ticket))
             turn.change(run=replace(run, wish=wish))
 
-    def start_jobs(clockwork: Clockwork) -> None:
+    def start_jobs(clockwork: Clockwork, now_s: float) -> None:
         jobs[clockwork._context.requests] = clockwork._jobs
-        start(clockwork)
+        start(clockwork, now_s)
 
     def reconcile(requests: RefreshRequests, reason: str, *, since_ms: int | None = None) -> None:
         if requests not in jobs or JobKind.RECONCILE not in jobs[requests].running:

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
+from gridbot.core.exchange_sequence import is_before
 from gridbot.orders.book import OrderBook
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.risk import gate
@@ -58,14 +59,17 @@ def test_a_slot_that_is_lost_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_leg_that_goes_back_to_an_older_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    update, older = StrategyPositions.update, dict[str, Any]()
+    update, rows = StrategyPositions.update, list[Any]()
 
     def repeated(legs: StrategyPositions, position: Any, source: str) -> None:
         update(legs, position, source)
-        update(legs, older.setdefault(position.direction, position), source)
+        rows.append(position)
+        older = [row for row in rows if row.direction is position.direction and is_before(row, position)]
+        if older:
+            update(legs, older[-1], "rest")
 
-    assert found() == set()
     monkeypatch.setattr(StrategyPositions, "update", repeated)
     assert found() == set(), "older rows are ignored"
+    rows.clear()
     monkeypatch.setattr(strategy_positions, "is_before", lambda one, other: False)
     assert found() == {"leg-is-newest"}
