@@ -7,6 +7,7 @@ with itself: a fee in MNT has a row of its own there, and is no USDT.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,7 +47,7 @@ class Recorded(NamedTuple):
 
 @dataclass(slots=True)
 class Comparison:
-    """`lines` list what is in one of the two only, or differs; `unexplained` is their sum in USDT.
+    """`unexplained` is the sum of `lines` in USDT.
 
     `later` counts what the exchange lists after the newest record: not recorded yet, or the bot does not run. `older`
     counts what we have from before the first movement it lists: its log does not reach back that far. `differing` are
@@ -55,7 +56,7 @@ class Comparison:
 
     agree: int = 0
     differing: list[tuple[Recorded, Transaction]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
+    _found: list[tuple[Decimal, int, str]] = field(default_factory=list)
     transfers: list[str] = field(default_factory=list)
     unexplained: Decimal = ZERO
     later: int = 0
@@ -65,7 +66,13 @@ class Comparison:
         """A movement that is in one of the two only, or differs by `amount` (USDT)."""
         self.unexplained += amount
         moment = _time(movement.exchange_ts)
-        self.lines.append(f"{what}: {moment} {movement.kind} {movement.symbol} {movement.exec_id}: {text}")
+        line = f"{what}: {moment} {movement.kind} {movement.symbol} {movement.exec_id}: {text}"
+        insort(self._found, (-abs(amount), len(self._found), line))
+
+    @property
+    def lines(self) -> list[str]:
+        """Each movement that is in one of the two only, or differs; those of most USDT first."""
+        return [line for _, _, line in self._found]
 
 
 def compare(
