@@ -19,7 +19,7 @@ from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.money_at_rest import legs_differ, totals_differ
 from gridbot.simulation.odd_answers import REALTIME
 from gridbot.simulation.run_checks import Finding
-from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane
+from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane, UnsettledWatch
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
@@ -70,7 +70,7 @@ class Verdict:
         self._wants_since: float | None = None
         self._sent_s, self._alert_s = 0.0, -math.inf
         self._lanes, self._levels, self._incidents = LaneWatch(), LevelWatch(self.find), IncidentWatch(self.find)
-        self._followed = FollowWatch(self.find, stage.network)
+        self._followed, self._unsettled = FollowWatch(self.find, stage.network), UnsettledWatch(self.find)
         stage.venue.watchers.append(self._asked)
         stage.venue.answer_watchers.append(self._answered)
         stage.trace.at_s = stage.network.at_s
@@ -116,6 +116,7 @@ class Verdict:
         """Nothing more is expected of it."""
         self._lanes.forget()
         self._incidents.forget()
+        self._unsettled.forget()
         self._wants_since = None
         if self._is_pause_lost(life):
             self._held.pop("", None)
@@ -236,6 +237,8 @@ class Verdict:
         streams = orchestrator.streams.health
         if not (streams.private.is_ready and streams.public.is_ready):
             stage.network.trouble_s = stage.loop.now_s
+        lacking = [order.key for runner in orchestrator.live.values() for order in runner.book.unsettled()]
+        self._unsettled.look(lacking, stage.loop.now_s, stage.network.trouble_s)
         if not life.is_quiet or stage.wires.under_way:
             return
         since_s = stage.network.trouble_s

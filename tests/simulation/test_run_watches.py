@@ -12,7 +12,17 @@ from gridbot.simulation.fault_values import FaultKind, Plan
 from gridbot.simulation.network import Network
 from gridbot.simulation.odd_answers import REALTIME, OddAnswers, strange_row
 from gridbot.simulation.run_checks import mode_is_ours, shadow_is_fresh
-from gridbot.simulation.run_watches import LEVELS_KEPT, WANTED_S, FollowWatch, IncidentWatch, LaneWatch, LevelWatch
+from gridbot.simulation.run_watches import (
+    ASKED_MOST_S,
+    ASKED_S,
+    LEVELS_KEPT,
+    WANTED_S,
+    FollowWatch,
+    IncidentWatch,
+    LaneWatch,
+    LevelWatch,
+    UnsettledWatch,
+)
 from gridbot.simulation.virtual_loop import VirtualLoop
 from gridbot.worker.symbol_states import FREE
 
@@ -166,3 +176,19 @@ def test_a_lane_says_since_when_its_newest_code_refuses_it() -> None:
         lanes.answered(row, code, at_s)
     [shut] = lanes.shut(65.0)
     assert (shut.since_s, shut.code, shut.code_since_s) == (0.0, 110017, 62.0)
+
+
+def test_an_order_that_lacks_executions_is_found_once_its_next_question_was_due() -> None:
+    found: list[str] = []
+    watch = UnsettledWatch(lambda name, text: found.append(name))
+    for at_s in (10.0, 10.0 + ASKED_S):
+        watch.look(["a"], at_s, 0.0)
+    watch.look([], 18.5, 0.0)
+    watch.look(["a"], 19.0, 0.0)
+    watch.look(["a"], 100.0, 95.0)
+    watch.look(["a"], 95.0 + ASKED_S + ASKED_MOST_S, 95.0)
+    watch.forget()
+    watch.look(["a"], 200.0, 95.0)
+    assert found == [], "the wait between two questions has doubled up to its longest in the trouble"
+    watch.look(["a"], 200.1 + ASKED_S, 95.0)
+    assert found == ["fills-are-asked-for"]
