@@ -12,6 +12,8 @@ Frames are those of `gridbot.records.codec`. One `write()` per flush hands them 
 kill -9. With `Durability.POWER` a helper thread also calls `fdatasync`, soon after an execution and each second
 otherwise, and never on the caller's time. A disk that refuses writes never raises into the caller: the frames wait in
 memory and go first at the next attempt.
+
+Whoever deletes the directory below us must not make us write where nobody reads: `keep` makes it again.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from gridbot.segment_file import (
     DirectoryLocked,
     SegmentDisk,
     SegmentFile,
+    keep_lock,
     lock_directory,
     segment_numbers,
     segment_path,
@@ -194,6 +197,28 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
             old.close()
         return self._segment
 
+    def keep(self) -> int | None:
+        """Make lock and newest segment again, with all that was in them, when somebody has removed them.
+
+        Call it once a second or so. Returns the number of the first record that the journal has then; None when the
+        segment was there. Raises JournalBusy, OSError: call it again. What is appended meanwhile is not lost.
+        """
+        if not self._segment.is_there:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock_fd = keep_lock(self.directory, self._lock_fd, self._disk)
+        except DirectoryLocked as exc:
+            raise _busy(self.directory, self.account, exc) from exc
+        if self._segment.is_there:
+            return None
+        removed = self._segment.make_again()
+        if self._syncer:
+            self._syncer.retire(removed, self.directory)
+            self._syncer.wrote(self._segment.fd, self._written_seq, urgent=True)
+        else:
+            self._disk.close(removed)
+        return self.oldest_seq
+
     # -- removing
 
     def keep_above(self, seq: int | None) -> None:
@@ -232,6 +257,10 @@ def _take_lock(disk: SegmentDisk, directory: Path, account: str) -> int:
     try:
         return lock_directory(directory, disk)
     except DirectoryLocked as exc:
-        raise JournalBusy(
-            f"the journal of account {account!r} in {directory} is in use by process {exc}; stop that one first"
-        ) from exc
+        raise _busy(directory, account, exc) from exc
+
+
+def _busy(directory: Path, account: str, holder: DirectoryLocked) -> JournalBusy:
+    return JournalBusy(
+        f"the journal of account {account!r} in {directory} is in use by process {holder}; stop that one first"
+    )

@@ -68,6 +68,7 @@ class DirectoryLock:
                     with contextlib.suppress(OSError):
                         _write_pid(self._fd)
                 return True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,7 +19,7 @@ GRIDBOT = {
     "rolling_limit": "",
     "atomic_file": "",
     "frames": "",
-    "segment_file": "",
+    "segment_file": "atomic_file",
     "process_guard": "",
     "background": "",
     "shortage": "",
@@ -66,7 +66,7 @@ SUPERVISOR = {
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
-    "status": "gridbot.version children exit_codes utc_time",
+    "status": "gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.commands gridbot.version children",
     "process": "gridbot.background gridbot.fault_words gridbot.incidents gridbot.shortage children control status store"
     " exit_codes utc_time polling",

@@ -128,19 +128,19 @@ def test_what_is_claimed_after_a_failed_sync_survives_a_loss_of_power(
     disk = Disk(monkeypatch)
     with Journal(tmp_path, "alice", Durability.POWER, sync_interval=0.01) as journal:
         disk.refuses = True
-        append(journal, 3)
+        append(journal)  # one: the refusal of a first could come before a second is written
         until(lambda: journal.sync_error is not None, "the refusal")
         disk.refuses = False
         assert journal.synced_seq == 0
-        append(journal)  # 1 to 3 are written again before it
-        until(lambda: journal.synced_seq == 4, "the sync of the new segment")
+        append(journal)  # the first is written again before it
+        until(lambda: journal.synced_seq == 2, "the sync of the new segment")
         assert journal.sync_error is None
-        assert seqs(tmp_path) == [1, 2, 3, 4], "each once"
-        assert segment_numbers(tmp_path) == [1, 4]
+        assert seqs(tmp_path) == [1, 2], "each once"
+        assert segment_numbers(tmp_path) == [1, 2]
     disk.lose_power(tmp_path)
-    assert seqs(tmp_path) == [1, 2, 3, 4]
+    assert seqs(tmp_path) == [1, 2]
     with Journal(tmp_path, "alice", Durability.POWER) as journal:
-        assert journal.last_seq == 4
+        assert journal.last_seq == 2
 
 
 def test_a_disk_that_refuses_for_long_gets_a_new_segment_ever_more_rarely(

@@ -163,7 +163,9 @@ class KeyIndex:
         at = self._positions.index(position, bisect_left(self._hashes, hashed))
         del self._hashes[at], self._positions[at]
 
-    def newest_first(self, hashed: int) -> Iterator[int]:
+    def newest_first(self, hashed: int) -> Sequence[int]:
         """Positions of the rows that may have the key."""
-        end = bisect_right(self._hashes, hashed)
-        yield from reversed(self._positions[bisect_left(self._hashes, hashed) : end])
+        start = bisect_left(self._hashes, hashed)
+        if start == len(self._hashes) or self._hashes[start] != hashed:
+            return ()
+        return self._positions[start : bisect_right(self._hashes, hashed)][::-1]
