@@ -69,15 +69,9 @@ class Verdict:
         """Texts of the incidents in the newest report."""
         self._wants_since: float | None = None
         self._sent_s, self._alert_s = 0.0, -math.inf
-        self._lanes, self._levels, self._incidents = (
-            watches.LaneWatch(),
-            watches.LevelWatch(self.find),
-            watches.IncidentWatch(self.find),
-        )
-        self._followed, self._unsettled = (
-            watches.FollowWatch(self.find, stage.network),
-            watches.UnsettledWatch(self.find),
-        )
+        self._lanes, self._levels = watches.LaneWatch(), watches.LevelWatch(self.find)
+        self._incidents, self._unsettled = watches.IncidentWatch(self.find), watches.UnsettledWatch(self.find)
+        self._followed = watches.FollowWatch(self.find, stage.network)
         self._vain = watches.VainWatch(self.find, stage.network)
         stage.venue.watchers.append(self._asked)
         stage.venue.answer_watchers.append(self._answered)
@@ -122,10 +116,8 @@ class Verdict:
 
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
-        self._lanes.forget()
-        self._vain.forget()
-        self._incidents.forget()
-        self._unsettled.forget()
+        for watch in (self._lanes, self._incidents, self._unsettled, self._vain):
+            watch.forget()
         self._wants_since = None
         if self._is_pause_lost(life):
             self._held.pop("", None)
