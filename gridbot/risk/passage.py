@@ -20,6 +20,7 @@ Refusals that have an alert of their own are not counted: key, ban, halt, the st
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -88,8 +89,10 @@ class Row:
     """Whether the newest request was accepted, and its order ended at once."""
 
     @property
-    def newest(self) -> ExchangeError:
-        return self.errors[0][1]
+    def finds_nothing(self) -> bool:
+        """Whether nothing is left to close, by the newest answer that says anything: a lost one does not."""
+        told = (error for _, error in self.errors if error.kind not in PASSING or error.is_unknown)
+        return any(error.ret_code == REDUCE_ONLY_ZERO for error in itertools.islice(told, 1))
 
     def is_shut(self, now_s: float, *, has_cause: bool = False) -> bool:
         """Whether nothing of the lane passes at the moment; with `has_cause` it is known that it cannot."""
@@ -153,7 +156,7 @@ class Repaired:
         """Whether what is known of a lane ends."""
         if lane.strategy != self.strategy:
             return False
-        is_cover = row is not None and lane.closes and row.newest.ret_code == REDUCE_ONLY_ZERO
+        is_cover = row is not None and lane.closes and row.finds_nothing
         return not self.uncovered or (is_cover and lane.direction in self.uncovered)
 
 
@@ -255,4 +258,4 @@ def _may_pass(event: Refused) -> bool:
 
 def _is_covered(lane: Lane, row: Row, covers: Mapping[Direction, str]) -> bool:
     """Whether nothing can be closed because an order of somebody else does."""
-    return lane.closes and row.newest.ret_code == REDUCE_ONLY_ZERO and lane.direction in covers
+    return lane.closes and row.finds_nothing and lane.direction in covers

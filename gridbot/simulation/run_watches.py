@@ -4,13 +4,15 @@ standstill-is-told, of one lane    every open or close of a leg was refused for 
 level-is-calm                      one level gets few orders in a minute, whatever becomes of them
 told-once                          an incident is told when it begins, gets worse and ends, and not in between; one of
                                    a cap, which comes and goes with each order, once a minute at most
+fills-are-asked-for                the executions that a finished order lacks are asked for by its id, soon
 account-is-followed                rows that nobody can read and symbols that are gone keep nobody from comparing
+nothing-in-vain                    what the exchange does not take on a symbol or a leg is asked for once, not on and on
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from gridbot.simulation.fault_values import FaultKind
@@ -18,7 +20,7 @@ from gridbot.simulation.network import Network
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.symbol_states import FREE
 
-__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch", "ShutLane"]
+__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch", "ShutLane", "UnsettledWatch", "VainWatch"]
 
 Find = Callable[[str, str], None]
 MINUTE_S = 60.0
@@ -35,6 +37,16 @@ LEVELS_KEPT = 500
 """A simulated day has a thousand."""
 FOLLOWED_S = 80.0
 """Longer than the longest interval between two comparisons, and one of them."""
+ASKED_S = 8.0
+"""Until executions that are missing are here, on a good line: the first two questions come within 3 s."""
+ASKED_MOST_S = 30.0
+"""The longest wait between two questions."""
+VAIN = frozenset({110074, 110095, 30228, 110023})
+"""The symbol does not trade, is about to be delisted, or the leg may only be reduced."""
+VAIN_AFTER_S = 20.0
+"""What was under way when the first was refused is over."""
+VAIN_UNTIL_S = 50.0
+"""Then the worker may ask again: perhaps the symbol trades."""
 LEVELS = ("info", "warning", "error", "critical")
 
 
@@ -157,6 +169,29 @@ class IncidentWatch:
         self._began_s.clear()
 
 
+class VainWatch:
+    """Since when creates are refused for the state of their symbol or leg, while nothing else goes wrong."""
+
+    def __init__(self, find: Find, network: Network) -> None:
+        self._find, self._network = find, network
+        self._since_s: dict[tuple[str, str, int], float] = {}
+
+    def answered(self, row: dict[str, object], code: int, now_s: float) -> None:
+        """A create was answered."""
+        if code not in VAIN:
+            return
+        name = str(row.get("symbol")), str(row.get("positionIdx")), code
+        since_s = self._since_s.get(name, -VAIN_UNTIL_S)
+        if since_s <= self._network.trouble_s or now_s - since_s >= VAIN_UNTIL_S:
+            self._since_s[name] = now_s
+        elif now_s - since_s > VAIN_AFTER_S:
+            self._find("nothing-in-vain", f"{name[0]} (leg {name[1]}) is asked again, refused with {code} just before")
+
+    def forget(self) -> None:
+        """The worker that was refused is gone."""
+        self._since_s.clear()
+
+
 class FollowWatch:
     """Since when nothing but odd rows kept the account from being compared with the exchange."""
 
@@ -175,3 +210,23 @@ class FollowWatch:
             self._find(
                 "account-is-followed", f"not compared with the exchange for {FOLLOWED_S:.0f} s, without a reason"
             )
+
+
+class UnsettledWatch:
+    """Since when finished orders lack executions."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._since_s: dict[str, float] = {}
+
+    def look(self, unsettled: Collection[str], now_s: float, trouble_s: float) -> None:
+        """Once a second, while a worker runs. Waits double: one that began in the trouble ends later by as much."""
+        self._since_s = {key: self._since_s.get(key, now_s) for key in unsettled}
+        for key, since_s in self._since_s.items():
+            before_s = max(0.0, trouble_s - since_s)
+            if now_s - max(since_s, trouble_s) > ASKED_S + min(before_s, ASKED_MOST_S):
+                self._find("fills-are-asked-for", f"{key} is over and lacks executions for {now_s - since_s:.0f} s")
+
+    def forget(self) -> None:
+        """The worker is gone."""
+        self._since_s.clear()

@@ -236,6 +236,18 @@ def test_an_order_that_covers_no_longer_ends_only_what_found_nothing_left_to_clo
     assert step(told.state, uncovered, 1.0)[0] == told.state, "another reason"
 
 
+def test_what_covers_a_leg_is_named_although_the_newest_answer_was_lost() -> None:
+    """Four answers were lost after 15 refusals, and the incident named the order no more (seed 5209)."""
+    covers, told = {Direction.LONG: "an order that is not ours covers the long"}, Told()
+    told.refused(NOTHING_LEFT, 1.0, 2.0, lane=CLOSES)
+    told.refused(LOST, 3.0, lane=CLOSES)
+    assert covering(told.state, "btc", 3.0, covers) == [covers[Direction.LONG]]
+    assert covers[Direction.LONG] in told.says(3.0, covers=covers)
+    assert step(told.state, Repaired("btc", frozenset({Direction.LONG})), 4.0)[0] == Passage()
+    told.refused(UNKNOWN, 4.0, lane=CLOSES)
+    assert covering(told.state, "btc", 4.0, covers) == [], "a code that nobody knows may be another reason"
+
+
 def test_a_lane_of_which_nothing_was_refused_for_long_is_forgotten() -> None:
     told = Told()
     told.refused(TICK, 0.0, 0.1, 0.2)
