@@ -15,11 +15,11 @@ from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, OrderRecord, Record
 from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
+from gridbot.simulation import run_watches as watches
 from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.money_at_rest import legs_differ, totals_differ
 from gridbot.simulation.odd_answers import REALTIME
 from gridbot.simulation.run_checks import Finding
-from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane, UnsettledWatch
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
@@ -69,8 +69,10 @@ class Verdict:
         """Texts of the incidents in the newest report."""
         self._wants_since: float | None = None
         self._sent_s, self._alert_s = 0.0, -math.inf
-        self._lanes, self._levels, self._incidents = LaneWatch(), LevelWatch(self.find), IncidentWatch(self.find)
-        self._followed, self._unsettled = FollowWatch(self.find, stage.network), UnsettledWatch(self.find)
+        self._lanes, self._levels = watches.LaneWatch(), watches.LevelWatch(self.find)
+        self._incidents, self._unsettled = watches.IncidentWatch(self.find), watches.UnsettledWatch(self.find)
+        self._followed = watches.FollowWatch(self.find, stage.network)
+        self._vain = watches.VainWatch(self.find, stage.network)
         stage.venue.watchers.append(self._asked)
         stage.venue.answer_watchers.append(self._answered)
         stage.trace.at_s = stage.network.at_s
@@ -114,9 +116,8 @@ class Verdict:
 
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
-        self._lanes.forget()
-        self._incidents.forget()
-        self._unsettled.forget()
+        for watch in (self._lanes, self._incidents, self._unsettled, self._vain):
+            watch.forget()
         self._wants_since = None
         if self._is_pause_lost(life):
             self._held.pop("", None)
@@ -185,7 +186,7 @@ class Verdict:
             return
         self._must_be_told(self._wants_since, f"nothing was sent for a minute though levels want orders: {why}")
 
-    def _must_name_cover(self, lane: ShutLane) -> None:
+    def _must_name_cover(self, lane: watches.ShutLane) -> None:
         """Nothing can be closed where somebody else's order closes it all: which one, an incident has to say."""
         if not lane.closes or lane.code != NOTHING_TO_CLOSE:
             return
@@ -216,6 +217,7 @@ class Verdict:
         """The exchange has answered a create, perhaps one of a life that is over."""
         if self._stage.life is not None:
             self._lanes.answered(row, code, self._stage.loop.now_s)
+            self._vain.answered(row, code, self._stage.loop.now_s)
 
     def watch(self) -> None:
         """Look at books and exchange if nothing is under way and the last trouble is over."""

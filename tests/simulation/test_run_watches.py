@@ -22,6 +22,7 @@ from gridbot.simulation.run_watches import (
     LaneWatch,
     LevelWatch,
     UnsettledWatch,
+    VainWatch,
 )
 from gridbot.simulation.virtual_loop import VirtualLoop
 from gridbot.worker.symbol_states import FREE
@@ -205,3 +206,23 @@ def test_what_is_refused_after_the_symbol_took_no_orders_is_another_minute() -> 
     lanes.answered(ROW, 110017, 136.0)
     [shut] = lanes.shut(139.0)
     assert shut.since_s == 75.0
+
+
+def test_what_is_refused_for_the_state_of_its_symbol_is_asked_for_once() -> None:
+    found: list[str] = []
+    network = SimpleNamespace(trouble_s=0.0)
+    watch = VainWatch(lambda name, text: found.append(f"{name}: {text}"), network)  # type: ignore[arg-type]
+    row: dict[str, object] = {"symbol": "BTCUSDT", "positionIdx": 1}
+    watch.answered(row, 110074, 100.0)
+    watch.answered(row, 110074, 115.0)  # under way
+    watch.answered(row, 110074, 160.0)  # asked again after a minute
+    watch.answered({**row, "positionIdx": 2}, 110074, 190.0)
+    watch.answered(row, 110007, 190.0)
+    assert found == []
+    watch.answered(row, 110074, 190.0)
+    assert found == ["nothing-in-vain: BTCUSDT (leg 1) is asked again, refused with 110074 just before"]
+    network.trouble_s = 191.0
+    watch.answered(row, 110074, 195.0)
+    watch.forget()
+    watch.answered(row, 110074, 220.0)
+    assert len(found) == 1
