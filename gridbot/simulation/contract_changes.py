@@ -26,7 +26,8 @@ def _delisting(stage: Stage, fault: Fault) -> bool:
 
 
 def _not_open(stage: Stage, fault: Fault) -> bool:
-    stage.venue.market.list_as(_symbol(stage, fault), status=str(fault.what["status"]))
+    symbol, phase = _symbol(stage, fault), str(fault.what.get("phase", ""))
+    stage.venue.market.list_as(symbol, status=str(fault.what["status"]), phase=phase)
     return True
 
 

@@ -108,13 +108,16 @@ def _delisting(rng: random.Random, length_s: float) -> list[Drawn]:
 
 
 def _not_open(rng: random.Random, length_s: float) -> list[Drawn]:
-    """A symbol does not trade for a while, and perhaps the worker starts meanwhile."""
+    """A symbol does not trade for a while, and perhaps the worker starts meanwhile. What rests takes part in a call
+    auction if there is one."""
     at_s = _begin(rng, length_s)
     for_s = min(length_s - at_s, rng.uniform(5.0, 90.0))
     status = rng.choice(("PendingOpen", "PreLaunch", "Settling", "Delivering"))
     drawn: list[Drawn] = [(FaultKind.NOT_OPEN, at_s, for_s, {"pick": rng.random(), "status": status})]
     if rng.random() < 0.5:
         drawn.append((FaultKind.DEATH, at_s + 1.0, 0.0, _death(rng)))
+    if status == "PreLaunch":
+        drawn[0][3]["phase"] = rng.choice(("NotStarted", "CallAuction", "CallAuctionNoCancel"))
     return drawn
 
 

@@ -32,6 +32,7 @@ from gridbot.orders.reconcile_state import Recorded, Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Adjust, AskExecutions
 from gridbot.simulation import reverts_of_bounds as unbounded
+from gridbot.simulation import reverts_of_contracts as contracts
 from gridbot.simulation import reverts_of_words as words
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
@@ -294,6 +295,24 @@ REVERTS: dict[str, Revert] = {
         ("standstill-is-told",),
         51,
         words.name_no_cover,
+    ),
+    "wait-to-trade": Revert(
+        "A symbol that does not trade gets no orders.",
+        ("nothing-in-vain", "level-is-calm"),
+        28,
+        contracts.order_before_it_trades,
+    ),
+    "delisting": Revert(
+        "Before a delisting positions are reduced only.",
+        ("nothing-in-vain", "level-is-calm"),
+        38,
+        contracts.open_until_delisted,
+    ),
+    "cut-legs": Revert(
+        "A leg whose risk tier was cut is reduced only.",
+        ("nothing-in-vain", "level-is-calm"),
+        25,
+        contracts.overlook_cuts,
     ),
     "bound-orders": Revert(
         "Finished orders are forgotten, the oldest first.", ("bounded",), 1, unbounded.keep_all_orders

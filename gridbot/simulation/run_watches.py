@@ -5,6 +5,7 @@ level-is-calm                      one level gets few orders in a minute, whatev
 told-once                          an incident is told when it begins, gets worse and ends, and not in between; one of
                                    a cap, which comes and goes with each order, once a minute at most
 account-is-followed                rows that nobody can read and symbols that are gone keep nobody from comparing
+nothing-in-vain                    what the exchange does not take on a symbol or a leg is asked for once, not on and on
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from gridbot.simulation.network import Network
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.symbol_states import FREE
 
-__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch", "ShutLane"]
+__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch", "ShutLane", "VainWatch"]
 
 Find = Callable[[str, str], None]
 MINUTE_S = 60.0
@@ -35,6 +36,12 @@ LEVELS_KEPT = 500
 """A simulated day has a thousand."""
 FOLLOWED_S = 80.0
 """Longer than the longest interval between two comparisons, and one of them."""
+VAIN = frozenset({110074, 110095, 30228, 110023})
+"""The symbol does not trade, is about to be delisted, or the leg may only be reduced."""
+VAIN_AFTER_S = 20.0
+"""What was under way when the first was refused is over."""
+VAIN_UNTIL_S = 50.0
+"""Then the worker may ask again: perhaps the symbol trades."""
 LEVELS = ("info", "warning", "error", "critical")
 
 
@@ -155,6 +162,29 @@ class IncidentWatch:
         self._open.clear()
         self._causes.clear()
         self._began_s.clear()
+
+
+class VainWatch:
+    """Since when creates are refused for the state of their symbol or leg, while nothing else goes wrong."""
+
+    def __init__(self, find: Find, network: Network) -> None:
+        self._find, self._network = find, network
+        self._since_s: dict[tuple[str, str, int], float] = {}
+
+    def answered(self, row: dict[str, object], code: int, now_s: float) -> None:
+        """A create was answered."""
+        if code not in VAIN:
+            return
+        name = str(row.get("symbol")), str(row.get("positionIdx")), code
+        since_s = self._since_s.get(name, -VAIN_UNTIL_S)
+        if since_s <= self._network.trouble_s or now_s - since_s >= VAIN_UNTIL_S:
+            self._since_s[name] = now_s
+        elif now_s - since_s > VAIN_AFTER_S:
+            self._find("nothing-in-vain", f"{name[0]} (leg {name[1]}) is asked again, refused with {code} just before")
+
+    def forget(self) -> None:
+        """The worker that was refused is gone."""
+        self._since_s.clear()
 
 
 class FollowWatch:

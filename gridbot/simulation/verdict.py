@@ -19,7 +19,7 @@ from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.money_at_rest import legs_differ, totals_differ
 from gridbot.simulation.odd_answers import REALTIME
 from gridbot.simulation.run_checks import Finding
-from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane
+from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane, VainWatch
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
@@ -71,6 +71,7 @@ class Verdict:
         self._sent_s, self._alert_s = 0.0, -math.inf
         self._lanes, self._levels, self._incidents = LaneWatch(), LevelWatch(self.find), IncidentWatch(self.find)
         self._followed = FollowWatch(self.find, stage.network)
+        self._vain = VainWatch(self.find, stage.network)
         stage.venue.watchers.append(self._asked)
         stage.venue.answer_watchers.append(self._answered)
         stage.trace.at_s = stage.network.at_s
@@ -115,6 +116,7 @@ class Verdict:
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
         self._lanes.forget()
+        self._vain.forget()
         self._incidents.forget()
         self._wants_since = None
         if self._is_pause_lost(life):
@@ -215,6 +217,7 @@ class Verdict:
         """The exchange has answered a create, perhaps one of a life that is over."""
         if self._stage.life is not None:
             self._lanes.answered(row, code, self._stage.loop.now_s)
+            self._vain.answered(row, code, self._stage.loop.now_s)
 
     def watch(self) -> None:
         """Look at books and exchange if nothing is under way and the last trouble is over."""

@@ -12,7 +12,15 @@ from gridbot.simulation.fault_values import FaultKind, Plan
 from gridbot.simulation.network import Network
 from gridbot.simulation.odd_answers import REALTIME, OddAnswers, strange_row
 from gridbot.simulation.run_checks import mode_is_ours, shadow_is_fresh
-from gridbot.simulation.run_watches import LEVELS_KEPT, WANTED_S, FollowWatch, IncidentWatch, LaneWatch, LevelWatch
+from gridbot.simulation.run_watches import (
+    LEVELS_KEPT,
+    WANTED_S,
+    FollowWatch,
+    IncidentWatch,
+    LaneWatch,
+    LevelWatch,
+    VainWatch,
+)
 from gridbot.simulation.virtual_loop import VirtualLoop
 from gridbot.worker.symbol_states import FREE
 
@@ -166,3 +174,23 @@ def test_a_lane_says_since_when_its_newest_code_refuses_it() -> None:
         lanes.answered(row, code, at_s)
     [shut] = lanes.shut(65.0)
     assert (shut.since_s, shut.code, shut.code_since_s) == (0.0, 110017, 62.0)
+
+
+def test_what_is_refused_for_the_state_of_its_symbol_is_asked_for_once() -> None:
+    found: list[str] = []
+    network = SimpleNamespace(trouble_s=0.0)
+    watch = VainWatch(lambda name, text: found.append(f"{name}: {text}"), network)  # type: ignore[arg-type]
+    row: dict[str, object] = {"symbol": "BTCUSDT", "positionIdx": 1}
+    watch.answered(row, 110074, 100.0)
+    watch.answered(row, 110074, 115.0)  # under way
+    watch.answered(row, 110074, 160.0)  # asked again after a minute
+    watch.answered({**row, "positionIdx": 2}, 110074, 190.0)
+    watch.answered(row, 110007, 190.0)
+    assert found == []
+    watch.answered(row, 110074, 190.0)
+    assert found == ["nothing-in-vain: BTCUSDT (leg 1) is asked again, refused with 110074 just before"]
+    network.trouble_s = 191.0
+    watch.answered(row, 110074, 195.0)
+    watch.forget()
+    watch.answered(row, 110074, 220.0)
+    assert len(found) == 1

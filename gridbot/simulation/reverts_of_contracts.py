@@ -1,0 +1,60 @@
+"""Fixes about the life of a contract taken out again (`reverts` names them)."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from gridbot.core import Direction, Instrument
+from gridbot.exchange.failures import ExchangeError
+from gridbot.risk import symbol_watch
+from gridbot.risk.strategy_state import Leg, StrategyRiskState
+from gridbot.risk.symbol_state import Allows, SymbolState, symbol_state
+from gridbot.risk.symbol_watch import SymbolWatch
+
+__all__ = ["open_until_delisted", "order_before_it_trades", "overlook_cuts"]
+
+
+def _without(ignored: Allows) -> AbstractContextManager[Any]:
+    """What stands in the listing, and what answers say, is overlooked where it allows just this much."""
+    refused = SymbolWatch.refused
+
+    def listed(instrument: Instrument, now_ms: int) -> SymbolState:
+        found = symbol_state(instrument, now_ms)
+        return SymbolState(text=found.text) if found.allows is ignored else found
+
+    def answered(watch: SymbolWatch, error: ExchangeError, now_s: float) -> None:
+        is_reducing = error.ret_code in symbol_watch.REDUCE_ONLY_CODES
+        if is_reducing is not (ignored is Allows.REDUCING):
+            refused(watch, error, now_s)
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(symbol_watch, "symbol_state", listed))
+    without.enter_context(patch.object(SymbolWatch, "refused", answered))
+    return without
+
+
+def order_before_it_trades() -> AbstractContextManager[Any]:
+    """A symbol that does not trade gets orders like any other."""
+    return _without(Allows.NOTHING)
+
+
+def open_until_delisted() -> AbstractContextManager[Any]:
+    """Positions are opened until the exchange settles them."""
+    return _without(Allows.REDUCING)
+
+
+def overlook_cuts() -> AbstractContextManager[Any]:
+    """A leg that may only be reduced is opened like any other."""
+    real = StrategyRiskState.set_leg
+
+    def set_leg(state: StrategyRiskState, direction: Direction, leg: Leg) -> None:
+        real(state, direction, replace(leg, reduce_only=False))
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(StrategyRiskState, "set_leg", set_leg))
+    without.enter_context(_without(Allows.REDUCING))
+    return without
