@@ -181,7 +181,7 @@ def running(own: OwnSupervisor) -> dict[str, int]:
         answer = own.run("status", "--json", within_s=START_S)
         if answer.stdout.startswith("{"):
             rows = child_rows(json.loads(answer.stdout))
-            if all(row["state"] == "RUNNING" for row in rows.values()):
+            if rows and all(row["state"] == "RUNNING" for row in rows.values()):
                 return {"supervisor": own.supervisor.pid, **{name: int(row["pid"]) for name, row in rows.items()}}
         time.sleep(0.5)
     raise TimeoutError(f"expected all processes to run within {START_S:.0f} s; {own.console.read_text()}")

@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from gridbot.bybit.ret_codes import RET_CODES
+from gridbot.exchange.failures import ErrorKind
 from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.network import Network
 from gridbot.worker.orchestrator import Orchestrator
@@ -80,8 +82,8 @@ class LaneWatch:
             self._shut_s.pop(lane, None)
             return
         since_s, last_s, count, before, code_since_s = self._rows.get(lane, (now_s, now_s, 0, code, now_s))
-        if now_s - last_s > ROW_MOST_S:
-            since_s, count, code_since_s = now_s, 0, now_s
+        if now_s - last_s > ROW_MOST_S or _is_of_symbol(before) is not _is_of_symbol(code):
+            since_s, count, code_since_s = now_s, 0, now_s  # another cause, or another time
             self._shut_s.pop(lane, None)
         self._rows[lane] = since_s, now_s, count + 1, code, code_since_s if code == before else now_s
         if count + 1 >= ROW_LEAST and now_s - since_s > MINUTE_S:
@@ -105,6 +107,11 @@ class LaneWatch:
             for lane, (since_s, last_s, _, code, code_since_s) in self._rows.items()
             if now_s - self._shut_s.get(lane, now_s) > TOLD_S and now_s - last_s <= WANTED_S
         ]
+
+
+def _is_of_symbol(code: int) -> bool:
+    """Whether it says that the symbol takes no orders now: that is one standstill, with an incident of its own."""
+    return RET_CODES.get(code) is ErrorKind.SYMBOL
 
 
 class LevelWatch:

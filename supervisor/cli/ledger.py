@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +107,19 @@ def _show_lines(lines: Sequence[str], rows: int) -> None:
         click.echo(f"  ... and {len(lines) - len(shown)} more; --rows 0 shows all")
 
 
+@contextlib.contextmanager
+def _only_errors() -> Iterator[None]:
+    """What connections say of themselves, such as the offset of a clock, is of no use here."""
+    log = logging.getLogger("gridbot")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+@_only_errors()
 def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...], repair: bool, rows: int) -> ExitCode:
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
     from gridbot.config.errors import ConfigError
@@ -120,7 +133,6 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     except ConfigError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitCode.CONFIG)
-    logging.getLogger("gridbot").setLevel(logging.ERROR)  # the offset of each connection's clock is of no use here
     paces = Paces(settings)
 
     def check() -> list[AccountCheck]:

@@ -195,6 +195,19 @@ def test_an_order_that_lacks_executions_is_found_once_its_next_question_was_due(
     assert found == ["fills-are-asked-for"]
 
 
+def test_what_is_refused_after_the_symbol_took_no_orders_is_another_minute() -> None:
+    """Refused once, then waited for a minute as told, then three closes that found nothing left (dense seed 3447)."""
+    lanes = LaneWatch()
+    for at_s, code in ((0.0, 110074), (0.1, 110074), (75.0, 110017), (75.1, 110017), (75.2, 110017)):
+        lanes.answered(ROW, code, at_s)
+    assert lanes.shut(78.0) == []
+    for at_s in range(80, 140, 10):
+        lanes.answered(ROW, 110017, float(at_s))
+    lanes.answered(ROW, 110017, 136.0)
+    [shut] = lanes.shut(139.0)
+    assert shut.since_s == 75.0
+
+
 def test_what_is_refused_for_the_state_of_its_symbol_is_asked_for_once() -> None:
     found: list[str] = []
     network = SimpleNamespace(trouble_s=0.0)
