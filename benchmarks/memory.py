@@ -4,8 +4,9 @@ bin/bench memory                                  conf/demo.yaml for twenty minu
 bin/bench memory --minutes 5 --config conf/mine.yaml
 bin/bench memory --days 7                         a simulated week instead, counted in objects (about ten minutes)
 
-Every ten seconds: what each process has for itself (USS), and how long its logs are. The first five minutes are warming
-up: buffers fill, rings become full. The slope of the rest is that of a straight line through it.
+Every ten seconds: what each process has for itself (USS), and how long its logs are. The first five minutes (of a short
+run its first half) are warming up: buffers fill, rings become full. The slope of the rest is that of a straight line
+through it.
 
 Of simulated days it prints how many objects of which types a day added, worker and paper exchange together, under the
 virtual time of `docs/simulator.md`. The longest memory is that of minute candles, fifty hours.
@@ -104,7 +105,7 @@ def simulated(days: int) -> int:
         nonlocal last
         give_back()
         uss = process.memory_full_info().uss / 1e6
-        print(f"day {day}: {sum(objects.values())} objects, {uss:.1f} MB", flush=True)
+        print(f"day {day}: {sum(objects.values())} objects, {uss:.1f} MB{heap_words()}", flush=True)
         changes = {name: objects.get(name, 0) - last.get(name, 0) for name in {*objects, *last}} if last else {}
         for name, change in sorted(changes.items(), key=lambda item: -item[1])[:MOST_TYPES]:
             if change > 0:
@@ -120,6 +121,28 @@ def give_back() -> None:
     """Return what the C library holds free on top of its heap: 4 MB on one day and 16 on the next, of 68 (glibc)."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+class Heap(ctypes.Structure):
+    """`struct mallinfo2` of glibc: bytes."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in
+                     ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks",
+                      "keepcost"))  # fmt: skip
+
+
+def heap_words() -> str:
+    """What is in use and what is free, so that a change of the size can be told from a change of the content."""
+    try:
+        mallinfo2 = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError):
+        return f"; {sys.getallocatedblocks()} blocks of Python's"
+    mallinfo2.restype = Heap
+    heap = mallinfo2()
+    return (
+        f"; {sys.getallocatedblocks()} blocks of Python's; of the C library {heap.uordblks / 1e6:.1f} MB in use, "
+        f"{heap.fordblks / 1e6:.1f} MB free, {heap.hblkhd / 1e6:.1f} MB mapped"
+    )
 
 
 def watched(own: OwnSupervisor, for_s: float) -> dict[str, Any]:
@@ -139,8 +162,8 @@ def watched(own: OwnSupervisor, for_s: float) -> dict[str, Any]:
         "load": [load, os.getloadavg()[0]],
         "processes": {
             name: {
-                "mb": [round(each.mb_at(at_s), 1) for at_s in (0.0, WARM_S, for_s)],
-                "mb_a_minute": round(each.slope(WARM_S), 3),
+                "mb": [round(each.mb_at(at_s), 1) for at_s in (0.0, for_s / 2, for_s)],
+                "mb_a_minute": round(each.slope(min(WARM_S, for_s / 2)), 3),
             }
             for name, each in samples.items()
         },
@@ -158,7 +181,7 @@ def running(own: OwnSupervisor) -> dict[str, int]:
         answer = own.run("status", "--json", within_s=START_S)
         if answer.stdout.startswith("{"):
             rows = child_rows(json.loads(answer.stdout))
-            if all(row["state"] == "RUNNING" for row in rows.values()):
+            if rows and all(row["state"] == "RUNNING" for row in rows.values()):
                 return {"supervisor": own.supervisor.pid, **{name: int(row["pid"]) for name, row in rows.items()}}
         time.sleep(0.5)
     raise TimeoutError(f"expected all processes to run within {START_S:.0f} s; {own.console.read_text()}")
@@ -174,13 +197,15 @@ def log_bytes(data_dir: Path) -> dict[str, int]:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Lines for people."""
-    print(f"{result['minutes']:g} minutes, load {result['load'][0]:.1f} to {result['load'][1]:.1f}")
-    print(f"{'process':16}{'start':>10}{'5 min':>10}{'end':>10}{'MB/min':>10}{'log kB/min':>12}")
+    """A table for people and for docs."""
+    minutes = result["minutes"]
+    print(f"{minutes:g} minutes, load {result['load'][0]:.1f} to {result['load'][1]:.1f}")
+    print(f"| process | start, MB | minute {minutes / 2:g}, MB | minute {minutes:g}, MB | MB a minute | log, kB/min |")
+    print("|---|---|---|---|---|---|")
     for name, row in result["processes"].items():
-        first, warm, last = row["mb"]
+        first, middle, last = row["mb"]
         log = result["log_kb_a_minute"].get(name, 0.0)
-        print(f"{name:16}{first:7.1f} MB{warm:7.1f} MB{last:7.1f} MB{row['mb_a_minute']:10.3f}{log:12.1f}")
+        print(f"| `{name}` | {first:.1f} | {middle:.1f} | {last:.1f} | {row['mb_a_minute']:+.3f} | {log:.1f} |")
 
 
 if __name__ == "__main__":

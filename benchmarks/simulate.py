@@ -1,13 +1,16 @@
 """The simulator: seeds of a worker's life against the paper exchange, under virtual time (docs/simulator.md).
 
 bin/bench simulate --seeds 1000 --minutes 10 --jobs 2
+nohup nice bin/bench simulate --seeds 10000 --minutes 10 > seeds.txt &      over night; its last line says how to go on
 bin/bench simulate --seed 17 --shrink
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 import time
 import warnings
@@ -19,6 +22,9 @@ from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_faults import FaultKind, Plan, draw_plan
 from gridbot.simulation.shrink import shrink
 from gridbot.simulation.trace import Trace
+
+TOLD_EACH = 100
+"""Seeds between two lines that say how to go on after an end before the last one."""
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -49,15 +55,26 @@ def campaign(options: argparse.Namespace) -> int:
     seeds = range(options.first, options.first + options.seeds)
     summary, started_s = Summary(), time.perf_counter()
     without = tuple(options.without)
-    for outcome in run_seeds(seeds, options.minutes, dense=options.dense, without=without, jobs=options.jobs):
-        summary.add(outcome)
-        if outcome.findings:
-            print(f"seed {outcome.seed}: {len(outcome.findings)} found; the first: {outcome.findings[0]}", flush=True)
+    coming = run_seeds(seeds, options.minutes, dense=options.dense, without=without, jobs=options.jobs)
+    rest = Rest(seeds)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(coming):
+        for outcome in coming:
+            summary.add(outcome)
+            rest.without(outcome.seed)
+            if outcome.findings:
+                print(
+                    f"seed {outcome.seed}: {len(outcome.findings)} found; the first: {outcome.findings[0]}", flush=True
+                )
+            if summary.seeds % TOLD_EACH == 0 and rest.left:
+                print(f"{summary.seeds} seeds are done; {rest}", flush=True)
     took_s = time.perf_counter() - started_s
     print(
         f"\n{summary.seeds} seeds, {summary.simulated_s:.0f} s simulated in {took_s:.1f} s; "
         f"{summary.speed:.0f} x real time per core"
     )
+    if rest.left:
+        print(f"it was ended early; {rest}")
     counts = dict.fromkeys((f"fault {kind}" for kind in FaultKind), 0) | summary.counts
     for name, count in sorted(counts.items()):
         print(f"  {name:24} {count:9}")
@@ -66,6 +83,29 @@ def campaign(options: argparse.Namespace) -> int:
         + (": " + ", ".join(map(str, sorted(summary.failed))) if summary.failed else "")
     )
     return 1 if summary.failed else 0
+
+
+class Rest:
+    """What is left of a campaign. The seeds come in any order, so it goes on at the first that is not done."""
+
+    def __init__(self, seeds: range) -> None:
+        self._seeds = seeds
+        self._ahead: set[int] = set()
+
+    @property
+    def left(self) -> int:
+        """How many seeds there are from that one on."""
+        return len(self._seeds)
+
+    def without(self, seed: int) -> None:
+        """This one is done."""
+        self._ahead.add(seed)
+        while self._seeds and self._seeds[0] in self._ahead:
+            self._ahead.discard(self._seeds[0])
+            self._seeds = self._seeds[1:]
+
+    def __str__(self) -> str:
+        return f"to go on: --first {self._seeds[0]} --seeds {self.left}" if self.left else "nothing is left"
 
 
 def one_seed(options: argparse.Namespace) -> int:

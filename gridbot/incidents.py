@@ -25,7 +25,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 __all__ = [
+    "DELETED",
     "ENDS_AFTER_S",
+    "LOST",
     "OPEN_MAX",
     "QUIET_S",
     "Change",
@@ -43,6 +45,8 @@ __all__ = [
     "step",
 ]
 
+DELETED, LOST = "deleted", "lost_records"
+"""Keys: somebody has removed files, which were made again; records are lost. Open, they are reasons against health."""
 QUIET_S = 600.0
 """What happened and does not happen again for so long is over."""
 ENDS_AFTER_S: Mapping[str, float] = {
@@ -71,6 +75,8 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "session_loss_fees": math.inf,
     "journal": math.inf,
     "store": math.inf,
+    # What is lost stays so until the process that tells it is started again.
+    LOST: math.inf,
 }
 """Seconds without it after which an incident is over, by the first word of its key; `QUIET_S` for all others."""
 OPEN_MAX = 200

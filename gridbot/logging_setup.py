@@ -13,6 +13,7 @@ import atexit
 import contextlib
 import logging
 import logging.handlers
+import os
 import queue
 import sys
 from collections.abc import Iterator, MutableMapping
@@ -159,9 +160,23 @@ class _Enqueue(logging.handlers.QueueHandler):
 
 
 class _File(logging.handlers.RotatingFileHandler):
-    """A full disk costs log lines and one sentence on stderr, not a traceback per line."""
+    """A full disk costs log lines and one sentence on stderr, not a traceback per line.
+
+    A file that somebody has removed is made again: lines must not go where nobody finds them.
+    """
 
     _complained = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not os.path.exists(self.baseFilename):
+            try:
+                self.close()
+                os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
+                self.stream = self._open()
+            except OSError:
+                self.handleError(record)
+                return
+        super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not self._complained:

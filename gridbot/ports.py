@@ -200,3 +200,6 @@ class Files(Protocol):
 
     def set_aside(self, name: str) -> str:
         """Rename a document that cannot be used, so that nothing reads it again; its new name. Raises OSError."""
+
+    def restore(self) -> list[str]:
+        """Have the documents that somebody has removed written again, as they were last; their names. Never blocks."""

@@ -10,6 +10,7 @@ top of the package because the records and the paper exchange, which do not know
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Callable
@@ -17,9 +18,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["DirectoryLocked", "SegmentDisk", "SegmentFile", "lock_directory", "segment_numbers", "segment_path"]
+from gridbot.atomic_file import temporary_beside
+
+__all__ = [
+    "DirectoryLocked",
+    "SegmentDisk",
+    "SegmentFile",
+    "keep_lock",
+    "lock_directory",
+    "segment_numbers",
+    "segment_path",
+]
 
 SUFFIX: Final = ".journal"
+_APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
 def segment_numbers(directory: Path) -> list[int]:
@@ -70,14 +82,30 @@ def lock_directory(directory: Path, disk: SegmentDisk | None = None) -> int:
     return fd
 
 
+def keep_lock(directory: Path, fd: int, disk: SegmentDisk | None = None) -> int:
+    """The lock's descriptor, or that of another one when somebody has removed the file. Raises as `lock_directory`."""
+    if _is_at(directory / "lock", fd):
+        return fd
+    taken = lock_directory(directory, disk)
+    (disk or SYSTEM_DISK).close(fd)
+    return taken
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
 class SegmentFile:
     """The segment being appended to. `size` is its length in bytes, `torn` says that it ends within a frame."""
 
     def __init__(self, directory: Path, first: int, size: int = 0, disk: SegmentDisk | None = None) -> None:
         """Open the segment whose first record is `first`, or make it. Raises OSError."""
-        path = segment_path(directory, first)
+        self.path = segment_path(directory, first)
         self._disk = disk or SYSTEM_DISK
-        self.fd = self._disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self.fd = self._disk.open(self.path, _APPEND, 0o644)
         self.first = first
         self.size = size
         self.torn = False
@@ -92,6 +120,32 @@ class SegmentFile:
         self.size += written
         self.torn = written < len(frames)
         return frames[written:]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it still has its name: what is appended to a removed file is gone with its descriptor."""
+        return _is_at(self.path, self.fd)
+
+    def make_again(self) -> int:
+        """Make the removed file again, with what was in it; return the old descriptor, for the caller to close.
+
+        Its directory is there. Raises OSError: nothing has changed.
+        """
+        content = os.pread(self.fd, self.size, 0)
+        temporary = temporary_beside(self.path)
+        fd = self._disk.open(temporary, _APPEND | os.O_EXCL, 0o644)
+        try:
+            rest = content
+            while rest:
+                rest = rest[self._disk.write(fd, rest) :]
+            os.replace(temporary, self.path)
+        except BaseException:
+            self._disk.close(fd)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        old, self.fd = self.fd, fd
+        return old
 
     def close(self) -> None:
         self._disk.close(self.fd)

@@ -1,17 +1,6 @@
 """What the exit codes of `gridbot-supervisor` and its processes mean. Published: scripts rely on them.
 
-| code | name        | meaning                                                                           |
-|-----:|-------------|-----------------------------------------------------------------------------------|
-|    0 | OK          | done; for `status`: everything is healthy                                         |
-|    1 | UNEXPECTED  | an unexpected error; the text names the file with the details                     |
-|    2 | USAGE       | wrong command line                                                                |
-|    3 | NOT_RUNNING | no supervisor works in this data directory                                        |
-|    4 | CONFIG      | the configuration was refused                                                     |
-|    5 | TIMEOUT     | it did not happen in the time allowed                                             |
-|    6 | DEGRADED    | it runs, but some account (or the writer, or the paper exchange) is not healthy   |
-|    7 | REFUSED     | start refused: another supervisor holds the data directory, or a check failed     |
-|    8 | NO_ROOM     | the disk is full, or there is no memory or no open file left: it is tried again   |
-|  130 | FORCED      | a second signal ended it by force                                                 |
+`docs/command-line.md` has the same table, `--help` a line of it, and a test compares the three.
 """
 
 from __future__ import annotations
@@ -19,13 +8,13 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-__all__ = ["WRITABLE_HINT", "CommandError", "ExitCode", "unwritable"]
+__all__ = ["MEANINGS", "WRITABLE_HINT", "CommandError", "ExitCode", "unwritable"]
 
 WRITABLE_HINT: Final = "make room there, or let this user write there"
 
 
 class ExitCode(IntEnum):
-    """See the table above."""
+    """Each is explained in `MEANINGS`."""
 
     OK = 0
     UNEXPECTED = 1
@@ -35,8 +24,35 @@ class ExitCode(IntEnum):
     TIMEOUT = 5
     DEGRADED = 6
     REFUSED = 7
-    NO_ROOM = 8
+    DIFFERS = 8
+    NOTHING = 9
+    NO_ROOM = 10
     FORCED = 130
+    OUTPUT_GONE = 141
+
+
+MEANINGS: Final = {
+    ExitCode.OK: ("ok", "done; `status`: all is healthy; `ledger check`: all is explained"),
+    ExitCode.UNEXPECTED: ("unexpected", "an unexpected error; the text says what"),
+    ExitCode.USAGE: ("usage", "a mistake in the command line or in the SQL statement"),
+    ExitCode.NOT_RUNNING: ("not running", "no supervisor works in this data directory, or it has no database yet"),
+    ExitCode.CONFIG: ("configuration", "the configuration was refused"),
+    ExitCode.TIMEOUT: ("timeout", "it did not happen in the time allowed"),
+    ExitCode.DEGRADED: (
+        "degraded",
+        "it runs, but something is not healthy; `ledger check`: an account could not be compared",
+    ),
+    ExitCode.REFUSED: (
+        "refused",
+        "another supervisor has the data directory, this user may not use it, or a check of the machine failed",
+    ),
+    ExitCode.DIFFERS: ("differs", "`ledger check`: records and exchange differ, or a cent or more is unexplained"),
+    ExitCode.NOTHING: ("nothing to compare", "`ledger check`: no balance is recorded of any account asked for"),
+    ExitCode.NO_ROOM: ("no room", "a process: the disk is full, or no memory or open file is left; it is tried again"),
+    ExitCode.FORCED: ("interrupted", "Ctrl-C, or a second signal ended it by force"),
+    ExitCode.OUTPUT_GONE: ("output gone", "standard output is closed or full, or its reader has gone; nothing is said"),
+}
+"""Of each code two or three words and a sentence."""
 
 
 class CommandError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import threading
@@ -237,3 +238,32 @@ def test_a_full_disk_does_not_change_how_a_process_ends(tmp_path):
     ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 7
     assert ended.stderr.count("\n") == ended.stderr.count("log lines are lost") == 1
+
+
+def test_a_log_file_that_somebody_removes_is_made_again(tmp_path: Path) -> None:
+    _start(tmp_path)
+    log = logging.getLogger("gridbot")
+    log.info("before")
+    listener = logging_setup._running[0].listener
+    listener.stop()
+    shutil.rmtree(tmp_path / "logs")
+    listener.start()
+    log.info("after")
+    assert [line["message"] for line in _lines(tmp_path)] == ["after"]
+
+
+def test_a_removed_log_file_that_cannot_be_made_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _start(tmp_path, console_level="ERROR")
+    listener = logging_setup._running[0].listener
+    listener.stop()
+    shutil.rmtree(tmp_path / "logs")
+    (tmp_path / "logs").write_text("in the way")
+    listener.start()
+    for _ in range(3):
+        logging.getLogger("gridbot").info("lost")
+    listener.stop()
+    assert capsys.readouterr().err.count("log lines are lost") == 1
+    (tmp_path / "logs").unlink()
+    listener.start()

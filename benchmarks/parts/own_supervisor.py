@@ -64,5 +64,6 @@ class OwnSupervisor:
 
 def child_rows(status: Status) -> dict[str, Status]:
     """The process rows of a status by the children's names, such as worker-alice, writer or paper."""
-    rows = [row["process"] for row in (*status["accounts"], status["writer"], status["paper"]) if row]
+    parts = (*status.get("accounts", ()), status.get("writer"), status.get("paper"))  # without any nothing runs
+    rows = [row["process"] for row in parts if row]
     return {row["name"]: row for row in rows}

@@ -6,6 +6,7 @@ Positions go by positionIdx, never by side, which is "" for a flat leg (incident
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 
 from gridbot.bybit.parse_costs import costs_of
 from gridbot.bybit.raw_fields import (
@@ -172,17 +173,26 @@ def parse_wallet(row: Row, exchange_ts: int = 0, coin: str = SETTLE_COIN) -> Wal
 
 
 def parse_transaction(row: Row) -> Transaction:
-    """A row of account/transaction-log: how the wallet moved, and what it was afterwards."""
+    """A row of account/transaction-log: how the wallet moved, and what it was afterwards.
+
+    Each field is read by itself rather than by a helper: a ledger check reads hundred thousands of these rows.
+    """
+    get = row.get
+    kind, symbol, exec_id, currency = get("type"), get("symbol"), get("tradeId"), get("currency")
+    flow, funding, fee = get("cashFlow"), get("funding"), get("fee")
+    at_ms = get("transactionTime")
     return Transaction(
-        kind=need_text(row, "type"),
-        symbol=text_of(row, "symbol"),
-        exec_id=text_of(row, "tradeId"),
-        currency=text_of(row, "currency"),
-        cash_flow=or_zero(row, "cashFlow"),
-        funding=or_zero(row, "funding"),
-        fee=or_zero(row, "fee"),
-        change=need_decimal(row, "change"),
-        exchange_ts=time_of(row, "transactionTime"),
+        kind if kind and type(kind) is str else need_text(row, "type"),
+        symbol if type(symbol) is str else "",
+        exec_id if type(exec_id) is str else "",
+        currency if type(currency) is str else "",
+        _ZERO if flow in _NOTHING else or_zero(row, "cashFlow"),
+        _ZERO if funding in _NOTHING else or_zero(row, "funding"),
+        _ZERO if fee in _NOTHING else or_zero(row, "fee"),
+        need_decimal(row, "change"),
+        int(at_ms)
+        if type(at_ms) is str and len(at_ms) == _MS_DIGITS and at_ms.isdecimal()
+        else time_of(row, "transactionTime"),
     )
 
 
@@ -194,6 +204,10 @@ def _others(rows: Iterable[Row], coin: str) -> Iterator[CoinBalance]:
 
 
 _SIDES = frozenset(Side)
+_ZERO = Decimal(0)
+_NOTHING = ("", "0")
+_MS_DIGITS = 13
+"""Of a time in ms, until the year 2286."""
 _WITH_FEE = frozenset({ExecType.TRADE, ExecType.FUNDING})
 """Types of which each captured row has an `execFee`; with a funding it is all that it is about."""
 

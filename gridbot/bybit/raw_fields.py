@@ -70,7 +70,7 @@ def decimal_or_none(value: object) -> Decimal | None:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    if not number.is_finite() or abs(number.adjusted()) > MAX_MAGNITUDE:
+    if not number.is_finite() or not -MAX_MAGNITUDE <= number.adjusted() <= MAX_MAGNITUDE:
         return None
     return number
 

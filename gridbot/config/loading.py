@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ from gridbot.paper.settings import PaperConfig
 
 __all__ = ["load_config"]
 
+OF_ENVIRONMENT = frozenset({"environment", "api_key", "api_secret", "balance"})
+"""Keys of an account whose meaning depends on its environment."""
+
 
 def load_config(
     path: str | Path,
@@ -49,14 +52,14 @@ def load_config(
     broken = {problem.loc for problem in problems}
     config: GridbotConfig | None = None
     if isinstance(document.data, dict):
-        data, contradictions = _with_environments(document.data)
+        data, contradictions, unsaid = _with_environments(document.data)
         try:
             config = GridbotConfig.model_validate(data)
         except ValidationError as error:
             problems += problems_of(error, GridbotConfig, document.raw)
         parts = _parts(data)
         problems += [*contradictions, *conflicts(parts), *_ladders(data, parts)]
-        problems = [p for p in problems if p.line is not None or p.loc not in broken]
+        problems = [p for p in problems if (p.line is not None or p.loc not in broken) and not _follows(p, unsaid)]
     elif not problems:
         got = "an empty file" if document.data is None else "something else"
         problems.append(Problem((), "keys with values", got, "start from conf/gridbot.yaml.example"))
@@ -76,8 +79,19 @@ def _text_of(file: Path) -> str:
     raise ConfigError(str(file), [problem])
 
 
-def _with_environments(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """`testnet` as `environment`, at the root and in each account, and every account's environment spelled out."""
+def _follows(problem: Problem, unsaid: Collection[int]) -> bool:
+    """Whether a problem of an account only says again that the environment of the whole file is not known."""
+    match problem.loc:
+        case ("accounts", int(index), str(key)):
+            return index in unsaid and key in OF_ENVIRONMENT
+    return False
+
+
+def _with_environments(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem], set[int]]:
+    """`testnet` as `environment`, at the root and in each account, and every account's environment spelled out.
+
+    Last: which accounts take theirs from the root although that is none.
+    """
     problems: list[Problem] = []
 
     def resolved(entry: dict[str, Any], loc: Loc) -> dict[str, Any]:
@@ -90,17 +104,19 @@ def _with_environments(data: dict[str, Any]) -> tuple[dict[str, Any], list[Probl
             problems.append(Problem((*loc, key), str(context["what"]), got, str(context["do"])))
             return {key: value for key, value in entry.items() if key != "testnet"}
 
-    root = resolved(data, ())
+    root, unsaid = resolved(data, ()), set[int]()
     if isinstance(accounts := root.get("accounts"), list):
         default = root.get("environment") or Environment.TESTNET.value
         entries = [
             resolved(account, ("accounts", index)) if isinstance(account, dict) else account
             for index, account in enumerate(accounts)
         ]
+        if default not in list(Environment):
+            unsaid = {i for i, entry in enumerate(entries) if isinstance(entry, dict) and "environment" not in entry}
         root["accounts"] = [
             {"environment": default, **entry} if isinstance(entry, dict) else entry for entry in entries
         ]
-    return root, problems
+    return root, problems, unsaid
 
 
 def _parts(data: Mapping[str, Any]) -> Parts:

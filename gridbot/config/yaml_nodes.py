@@ -24,6 +24,27 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 
 
+_SYNTAX = {
+    "expected ',' or": ("a list or mapping in brackets that is not closed", "close it with ] or }"),
+    "cannot start any token": ("a tab or another character that may not begin a value", "indent with spaces only"),
+    "while scanning a quoted": ("a quote that is not closed", "close it, or leave the quotes out"),
+    "found unexpected end of stream": ("a quote that is not closed", "close it, or leave the quotes out"),
+    "mapping values are not allowed": ("a second colon in one value, or a key deeper than its line allows",
+                                       "put the value in quotes, or set the indentation right"),
+    "could not find expected ':'": ("a line without a colon", "write `key: value`"),
+    "expected <block end>": ("a line that is indented otherwise than those above it", "indent it as they are"),
+    "expected the node content": ("a bracket, comma or sign where a value belongs", "write the value; quotes may help"),
+    "undefined alias": ("an alias `*name` without an anchor `&name` before it", "write the value out"),
+    "duplicate anchor": ("the same anchor `&name` twice", "give each its own name"),
+    "unknown escape": ("a backslash in double quotes", "use single quotes"),
+    "expected a single document": ("a second document after `---`", "keep one configuration in one file"),
+    "expected '<document start>'": ("a line that begins with %, or text after the end", "remove that line"),
+    "special characters are not allowed": ("a control character", "remove it"),
+}  # fmt: skip
+"""What PyYAML says, by a part of it, in our words: what came and what to do."""
+_UNKNOWN = ("a line that does not fit those around it", "check indentation, colons and quotes around this line")
+
+
 @dataclass(slots=True)
 class Document:
     """One parsed file: `data` with variables expanded, `raw` scalar texts before that, `lines` of keys and items."""
@@ -61,7 +82,8 @@ def _syntax_problem(error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
     line = mark.line + 1 if mark is not None else None
-    return Problem((), "valid YAML", what, "check the indentation, colons and quotes around this line", line)
+    got, do = next((words for sign, words in _SYNTAX.items() if sign in what), _UNKNOWN)
+    return Problem((), "valid YAML", got, do, line)
 
 
 class _Reader:

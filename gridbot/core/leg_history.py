@@ -21,7 +21,7 @@ from decimal import Decimal
 
 from gridbot.core.events import ExecType, ExecutionEvent, PositionEvent
 from gridbot.core.exact import WIDE
-from gridbot.core.exchange_sequence import Placed, is_before
+from gridbot.core.exchange_sequence import CLOCK_STEP_MS, Placed, is_before
 from gridbot.core.vocabulary import Direction
 
 __all__ = ["UNIT", "Holding", "LegHistory", "Mark", "Stated", "Step"]
@@ -199,8 +199,15 @@ class LegHistory:
         return self._replay(row)[0]
 
     def is_forgotten(self, row: Stated) -> bool:
-        """Whether the row is older than what is folded: what was held when it was made is not known any more."""
-        return not row.covers(self.folded_to)
+        """Whether it is not known what was held when the row was made: it is older than the folded, or has no place.
+
+        A leg that was traded in one-way mode has, in hedge mode again, the row of before, with a number of now: by its
+        time it is older than an execution, and by its number newer.
+        """
+        if not row.covers(self.folded_to):
+            return True
+        trades = [step for step in self.steps if step.exec_type.moves_legs]
+        return any(row.seq > step.seq > 0 and step.exchange_ts - row.exchange_ts > CLOCK_STEP_MS for step in trades)
 
     def is_before_first(self, row: Stated) -> bool:
         """Whether the row was made before the leg's first execution, as far as we know."""

@@ -47,7 +47,7 @@ class Direction(StrEnum):
     @property
     def close_side(self) -> Side:
         """Side that makes this leg smaller; always sent reduce-only."""
-        return self.open_side.opposite
+        return Side.SELL if self is Direction.LONG else Side.BUY
 
     @classmethod
     def from_position_idx(cls, idx: int) -> Direction:

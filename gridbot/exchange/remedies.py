@@ -17,6 +17,7 @@ _BY_TEXT = (
     ("maximum limit allowed", "the order is too large for the symbol: lower amount"),
     ("minimum limit allowed", "the order is too small for the symbol: raise amount"),
     ("not supported symbols", "the exchange does not list the symbol: correct it in the configuration"),
+    ("pricelimit", "the price is outside what the exchange allows now: narrow the grid, or wait until it comes back"),
     ("symbol invalid", "the exchange does not list the symbol: correct it in the configuration"),
 )
 _ANEW = "then restart the account; without that the next try is when the pause is over"

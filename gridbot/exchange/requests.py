@@ -123,12 +123,11 @@ class FeeRate:
     taker: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(NamedTuple):
     """A row of the transaction log. Amounts in `currency`: `change` = `cash_flow` + `funding` - `fee`.
 
     `kind` is Bybit's type (TRADE, SETTLEMENT for funding, LIQUIDATION, TRANSFER_IN, ...), `exec_id` that of the
-    execution where there is one.
+    execution where there is one. A named tuple: a check makes hundred thousands of them.
     """
 
     kind: str

@@ -169,12 +169,15 @@ class CountRefusal:
     """The exchange refused the order, or gave it another price than we asked for; `cause` says which.
 
     `ticks` is the level that it was wanted for; where the count opens the breaker of that level, `LevelBroken` follows.
+    `error` is set where the exchange accepted the request and ended the order at once: nobody has counted that yet as
+    something that does not get through.
     """
 
     order: TrackedOrder
     ticks: int
     answered: bool
     cause: Cause = Cause.REFUSED
+    error: ExchangeError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gridbot.core import OrderUpdateEvent
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.orders.book import OrderBook
 from gridbot.orders.breakers import Cause
 from gridbot.orders.ids import parse
@@ -22,6 +23,9 @@ from gridbot.orders.retry import NO_TRIES
 __all__ = ["OFF_STEP", "STRANGERS_KEPT", "adopted", "executed", "heard", "looked_up", "revived", "stranger_seen"]
 
 STRANGERS_KEPT = 2_000
+UNPROVED = frozenset({OrderState.PENDING, OrderState.UNRESOLVED})
+NO_REASONS = frozenset({"", "EC_NoError", "EC_PerCancelRequest"})
+"""Reasons of orders that somebody has cancelled, or that ended for what happened to their position."""
 OFF_STEP = "its quantity is no multiple of today's quantity step"
 LOST = "the exchange does not know the order: its request was lost"
 
@@ -113,13 +117,12 @@ def _said(
     book: OrderBook, order: TrackedOrder, update: OrderUpdateEvent, now_s: float, *, is_listed: bool
 ) -> list[Effect]:
     is_first, asked, ticks = not order.exchange_ts, order.price, order.ticks
-    is_refused, known = False, _figures(order)
+    is_refused, error, known = False, None, _figures(order)
     if not order.state.is_final:
         transition = book.apply_update(update)
         effects: list[Effect] = [*_new_figures(order, known, transition)]
         effects += _after_news(book, order, transition, now_s, has_moved=order.price != asked)
-        is_cancelled = transition is not None and transition.after is OrderState.CANCELLED
-        is_refused = is_cancelled and "PostOnly" in update.reject_reason
+        is_refused, error = _refused_at_once(order, transition, update)
         if is_listed and update.status.is_open:
             effects += _still_open(book, order, now_s)
     elif update.status.is_open:
@@ -135,10 +138,29 @@ def _said(
         effects.append(TellOperator("warning", f"moved.{order.symbol}", said, order.strat_id))
     if is_refused or is_moved:
         cause = Cause.MOVED if is_moved else Cause.REFUSED
-        effects.append(CountRefusal(order, ticks, answered=False, cause=cause))
+        effects.append(CountRefusal(order, ticks, answered=False, cause=cause, error=error))
     if update.raw is not None:
         effects.append(KeepRaw(update))
     return effects
+
+
+def _refused_at_once(
+    order: TrackedOrder, transition: Transition | None, update: OrderUpdateEvent
+) -> tuple[bool, ExchangeError | None]:
+    """Whether the exchange has ended an order that it had accepted, before it could rest; and what nobody expects.
+
+    A PostOnly order that would take is part of a moving market.
+    """
+    if transition is None or transition.after not in (OrderState.CANCELLED, OrderState.REJECTED):
+        return False, None
+    reason = update.reject_reason
+    if "PostOnly" in reason:
+        return True, None
+    is_rejected = transition.after is OrderState.REJECTED or reason not in NO_REASONS
+    if transition.before not in UNPROVED or order.withdrawn or not is_rejected:
+        return False, None
+    text = f"the exchange accepted the order and ended it at once: {reason or update.status}"
+    return True, make_error(text, ErrorKind.PARAM)
 
 
 def _after_news(

@@ -1,12 +1,13 @@
 """What is always true of the reconciler. Each function returns plain sentences, one for each violation. Pure.
 
 `of_step` has what every step must hold: it compares the state before with the effects and the state after. `is_covered`
-and `equals_listing` need what the exchange knows; unit tests and the simulator have that.
+and `equals_listing` need what the exchange knows, `answered_by_a_later_pass` who asked when; unit tests and the
+simulator have that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
@@ -28,12 +29,14 @@ from gridbot.orders.reconcile_words import (
     Effect,
     EndUnseen,
     Finding,
+    Finished,
     LookedUp,
     Revive,
     Settle,
 )
 
 __all__ = [
+    "answered_by_a_later_pass",
     "applied_once_in_order",
     "asked_before_given_up",
     "bounded",
@@ -127,6 +130,20 @@ def asked_before_given_up(before: ReconcileState, effects: Sequence[Effect], vie
                 elif f"unsettled.{key}" in alerts and missing.asked_s - missing.since_s <= SETTLE_AFTER_S:
                     wrong.append(f"{key} is given up too early")
     return wrong
+
+
+def answered_by_a_later_pass(
+    before: ReconcileState, effects: Sequence[Effect], asked_s: Mapping[int, float]
+) -> list[str]:
+    """Whoever asks for a pass, hears of one that began after he asked. `asked_s` are the times by ticket."""
+    began_s = before.run.started_s if before.run is not None else 0.0
+    return [
+        f"a pass asked for at {asked_s[ticket]} is answered by that of {began_s}"
+        for effect in effects
+        if isinstance(effect, Finished)
+        for ticket in effect.tickets
+        if began_s < asked_s.get(ticket, 0.0)
+    ]
 
 
 def watermark_never_moves_back(before: ReconcileState, after: ReconcileState) -> list[str]:

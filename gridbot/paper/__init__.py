@@ -4,7 +4,7 @@ Rooms from the top down; each imports only rooms below it, and only those named 
 table with the code):
 
     server    -> api, api_error, engine, faults, feed, ledger, settings, storage, streams
-    storage   -> accounts, engine, streams
+    storage   -> accounts, engine, market, streams
     feed      -> engine, market, settings, streams
     streams   -> accounts, api, api_error, engine, faults, market, rows
     api       -> accounts, api_error, calls, engine, settings
@@ -24,8 +24,8 @@ table with the code):
   `streams`: WebSocket channels, and when what the exchange says leaves it.
 - `api`: from an HTTP request to an endpoint and back: routes, signatures, request limits. `calls`: the endpoints.
   `params`: request parameters to checked values.
-- `engine`: what becomes of orders; `Exchange` is its face. `stops`: stops of positions. `ledger`: what all of it is
-  booked in: resting and waiting orders, fills, ends, fundings.
+- `engine`: what becomes of orders; `Exchange` is its face. `stops`: stops and settings of positions. `ledger`: what all
+  of it is booked in: resting and waiting orders, fills, ends, fundings.
 - `rows`: rows as Bybit writes them, and the outbox of the private streams. `accounts`: orders, legs, wallets, and what
   they are worth. `market`: instruments and prices.
 - `settings`: the configuration section. `faults`: what goes wrong on command. `api_error`: a refusal, as the client

@@ -1,7 +1,8 @@
 """The append-only journal of an account's records. A record is written here before anything else is done with it.
 
     data/journal/<account>/
-        00000000000000000001.journal     segments; the name is the number of the first record inside
+        00000000000000000001.journal     segments; the name is the number of the first record inside (of the first
+                                         new one, where earlier ones stand before it again: `journal_sync`)
         00000000000000034127.journal     the newest is the one being appended to
         committed                        number that the database holds (written by the store's writer at its start)
         damaged/                         bytes that were cut out of a segment, kept for inspection
@@ -11,6 +12,8 @@ Frames are those of `gridbot.records.codec`. One `write()` per flush hands them 
 kill -9. With `Durability.POWER` a helper thread also calls `fdatasync`, soon after an execution and each second
 otherwise, and never on the caller's time. A disk that refuses writes never raises into the caller: the frames wait in
 memory and go first at the next attempt.
+
+Whoever deletes the directory below us must not make us write where nobody reads: `keep` makes it again.
 """
 
 from __future__ import annotations
@@ -25,11 +28,12 @@ from typing import Final
 from gridbot.atomic_file import sync_directory
 from gridbot.records.durability import Durability
 from gridbot.records.journal_recovery import recover
-from gridbot.records.journal_sync import JournalSync
+from gridbot.records.journal_sync import MOST_AGAIN, JournalSync, read_back
 from gridbot.segment_file import (
     DirectoryLocked,
     SegmentDisk,
     SegmentFile,
+    keep_lock,
     lock_directory,
     segment_numbers,
     segment_path,
@@ -135,12 +139,14 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
             self._backlog.append((frames, last_seq, urgent))
             self._backlog_bytes += len(frames)
             self._last_seq = last_seq
-        while self._backlog:
-            try:
+        try:
+            if self._syncer and self._syncer.wants_anew():
+                self._begin_anew(self._syncer)
+            while self._backlog:
                 self._write_first()
-            except OSError as exc:
-                self.error = f"{exc.strerror or exc} ({self.directory})"
-                return False
+        except OSError as exc:
+            self.error = f"{exc.strerror or exc} ({self.directory})"
+            return False
         self.error = None
         return True
 
@@ -160,6 +166,26 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         if self._syncer:
             self._syncer.wrote(segment.fd, last_seq, urgent=urgent)
 
+    def _begin_anew(self, syncer: JournalSync) -> None:
+        """Write what is not known to be synced again, into a new segment: a sync has failed (`journal_sync`).
+
+        It is named like any other, by the next number, though the records in it begin earlier: readers pass over what
+        they have read already.
+        """
+        old, through = self._segment, self._written_seq
+        if old.torn or old.first > through:
+            return  # a frame has to be finished there first; or it has no record of its own yet, so no other name
+        frames, damages = read_back(self.directory, syncer.synced_seq, through)
+        if len(frames) > MOST_AGAIN:
+            syncer.give_up(len(frames))
+            return
+        self._segment = SegmentFile(self.directory, through + 1, disk=self._disk)
+        syncer.begin_anew(old.fd, self.directory)
+        self.damages += damages
+        if frames:
+            self._backlog.appendleft((frames, through, True))
+            self._backlog_bytes += len(frames)
+
     def _rotate(self, first: int) -> SegmentFile:
         old = self._segment
         self._segment = SegmentFile(
@@ -170,6 +196,28 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         else:
             old.close()
         return self._segment
+
+    def keep(self) -> int | None:
+        """Make lock and newest segment again, with all that was in them, when somebody has removed them.
+
+        Call it once a second or so. Returns the number of the first record that the journal has then; None when the
+        segment was there. Raises JournalBusy, OSError: call it again. What is appended meanwhile is not lost.
+        """
+        if not self._segment.is_there:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock_fd = keep_lock(self.directory, self._lock_fd, self._disk)
+        except DirectoryLocked as exc:
+            raise _busy(self.directory, self.account, exc) from exc
+        if self._segment.is_there:
+            return None
+        removed = self._segment.make_again()
+        if self._syncer:
+            self._syncer.retire(removed, self.directory)
+            self._syncer.wrote(self._segment.fd, self._written_seq, urgent=True)
+        else:
+            self._disk.close(removed)
+        return self.oldest_seq
 
     # -- removing
 
@@ -209,6 +257,10 @@ def _take_lock(disk: SegmentDisk, directory: Path, account: str) -> int:
     try:
         return lock_directory(directory, disk)
     except DirectoryLocked as exc:
-        raise JournalBusy(
-            f"the journal of account {account!r} in {directory} is in use by process {exc}; stop that one first"
-        ) from exc
+        raise _busy(directory, account, exc) from exc
+
+
+def _busy(directory: Path, account: str, holder: DirectoryLocked) -> JournalBusy:
+    return JournalBusy(
+        f"the journal of account {account!r} in {directory} is in use by process {holder}; stop that one first"
+    )

@@ -138,7 +138,7 @@ class JournalReader:
             self._segment, self._offset = next(first for first in segments if first > self._segment), 0
 
     def read_from(self, seq: int) -> Iterator[tuple[Header, Record | StateRecord]]:
-        """Decoded records from number `seq` on, until the end as it is now. Unknown kinds are passed over."""
+        """Decoded records from number `seq` on, each once, up to the end as it is now. Unknown kinds are left out."""
         self.seek(seq)
         while True:
             chunk = self.read()
@@ -147,7 +147,8 @@ class JournalReader:
             for body in chunk.bodies:
                 with contextlib.suppress(CodecError):
                     header, record = codec.decode_body(body)
-                    if header.seq >= seq:
+                    if header.seq >= seq:  # one that was written again after a failed sync comes twice
+                        seq = header.seq + 1
                         yield header, record
 
 

@@ -41,7 +41,7 @@ def recover(directory: Path) -> Recovered:
     path = segment_path(directory, segments[-1])
     buffer = path.read_bytes()
     bodies, damaged, done = split(buffer, complete=False)
-    last = codec.seq_of(bodies[-1]) if bodies else segments[-1] - 1
+    last = max(codec.seq_of(bodies[-1]) if bodies else 0, segments[-1] - 1)
     damages = []
     for span in damaged:
         damages.append(_set_aside(path, buffer, span.start, span.end))

@@ -1,18 +1,33 @@
-"""Makes journal segments survive a loss of power, in a thread, so that the caller never waits for the disk."""
+"""Makes journal segments survive a loss of power, in a thread, so that the caller never waits for the disk.
+
+After a failed fdatasync nobody knows what the disk has of that file: the kernel may have dropped the pages and says so
+only once, so the next call succeeds and proves nothing. What was not synced before is then not claimed any more. The
+journal reads it back, checks it and writes it again into a new segment (`wants_anew`, `begin_anew`), whose sync counts.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from pathlib import Path
+from typing import Final
 
 from gridbot.atomic_file import sync_directory
+from gridbot.frames import frame
+from gridbot.records import codec
+from gridbot.records.journal_reader import Damage, JournalReader
 
-__all__ = ["JournalSync"]
+__all__ = ["JournalSync", "read_back"]
 
+NO_FILE: Final = -1
 STOP_S = 5.0
 """How long the end waits for a disk that does not answer; what the kernel has it writes when it can."""
+MOST_AGAIN: Final = 16 * 1024 * 1024
+"""Bytes that are written again after a failed sync. Of more nothing is claimed until the next start."""
+LONGEST_WAIT_S: Final = 60.0
+"""Between two segments that are begun anew while each sync fails; the first wait is a second, the next twice that."""
 
 
 class JournalSync:
@@ -27,11 +42,17 @@ class JournalSync:
         self.error: str | None = None
         self._interval_s = interval_s
         self._wake = threading.Condition()
-        self._fd = -1
+        self._fd = NO_FILE
         self._seq = synced_seq
         self._urgent = False
         self._dirty_since: float | None = None
         self._retired: list[tuple[int, Path]] = []
+        self._abandoned: list[int] = []
+        self._doubtful = False
+        """A sync has failed, and what it was of has not been written again."""
+        self._attempt = 0
+        """Grows with each segment that is begun anew: what becomes of older ones does not count any more."""
+        self._anew_at_s, self._wait_s = 0.0, 1.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
         self._thread.start()
@@ -50,8 +71,27 @@ class JournalSync:
         """Sync and close a finished segment."""
         with self._wake:
             self._retired.append((fd, directory))
-            self._fd = -1
+            self._fd = NO_FILE
             self._wake.notify()
+
+    def wants_anew(self) -> bool:
+        """Whether what is not synced has to be written again, into a new segment: `begin_anew`."""
+        return self._doubtful and time.monotonic() >= self._anew_at_s
+
+    def begin_anew(self, fd: int, directory: Path) -> None:
+        """A new segment takes the place of `fd` and gets all that is not synced: the syncs of others count no more."""
+        with self._wake:
+            self._attempt += 1
+            self._abandoned += [fd, *(each for each, _ in self._retired if each != NO_FILE)]
+            self._retired = [(NO_FILE, directory)]  # there is a new name in it
+            self._fd, self._doubtful = NO_FILE, False
+            self._anew_at_s = time.monotonic() + self._wait_s
+            self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+
+    def give_up(self, size: int) -> None:
+        """What is not synced is too much to be written again: nothing more is claimed."""
+        self._anew_at_s = float("inf")
+        self.error = f"{self.error}; {size} bytes may not survive a loss of power, nor what follows until a restart"
 
     def stop(self) -> None:
         """Sync what is left and end the thread; it is left alone when the disk does not answer for `STOP_S`."""
@@ -70,27 +110,72 @@ class JournalSync:
             with self._wake:
                 while not self._stopping and not self._due():
                     self._wake.wait(self._interval_s)
-                stopping = self._stopping
-                fd, seq, retired = self._fd, self._seq, self._retired
-                self._retired, self._urgent, self._dirty_since = [], False, None
-            try:
-                while retired:
-                    _sync_and_close(*retired.pop(0))
-                if fd >= 0:
-                    os.fdatasync(fd)
-                self.synced_seq, self.error = seq, None
-            except OSError as exc:
-                self.error = f"fdatasync: {exc.strerror or exc}"
-                with self._wake:
-                    self._retired = retired + self._retired  # those behind the one that failed
-            if stopping and not self._retired:
-                return
+                stopping, attempt = self._stopping, self._attempt
+                fd, seq, retired, abandoned = self._fd, self._seq, self._retired, self._abandoned
+                self._retired, self._abandoned, self._urgent, self._dirty_since = [], [], False, None
+            for each in abandoned:
+                with contextlib.suppress(OSError):
+                    os.close(each)
+            failure = _sync_all(retired, fd)
+            with self._wake:
+                self._settle(attempt, seq, failure)
+                if stopping and not self._retired:
+                    return
+
+    def _settle(self, attempt: int, seq: int, failure: str | None) -> None:
+        """Claim what was synced, unless something before it was not; with the lock."""
+        if attempt != self._attempt:
+            return
+        if failure is not None:
+            if not self._doubtful:
+                self.error = failure
+            self._doubtful = True
+        elif not self._doubtful:
+            self.synced_seq, self.error, self._wait_s = seq, None, 1.0
+
+
+def read_back(directory: Path, after_seq: int, through_seq: int) -> tuple[bytes, list[Damage]]:
+    """Frames of the records numbered above `after_seq`, as the kernel still has them, and what is damaged of them.
+
+    Each is checked; those behind `MOST_AGAIN` bytes are left out. Raises OSError.
+    """
+    reader = JournalReader(directory)
+    reader.seek(after_seq + 1)
+    frames: list[bytes] = []
+    damages: list[Damage] = []
+    size, last = 0, after_seq
+    while size <= MOST_AGAIN and (chunk := reader.read()) and (chunk.bodies or chunk.damages):
+        damages += chunk.damages
+        for body in chunk.bodies:
+            seq = codec.seq_of(body)
+            if last < seq <= through_seq:
+                frames.append(frame(body))
+                size += len(frames[-1])
+                last = seq
+    return b"".join(frames), damages
+
+
+def _sync_all(retired: list[tuple[int, Path]], fd: int) -> str | None:
+    """Sync and close the finished segments, and sync the one at `fd` if there is one; why something failed."""
+    failure = None
+    for each in retired:
+        try:
+            _sync_and_close(*each)
+        except OSError as exc:
+            failure = f"fdatasync: {exc.strerror or exc}"
+    if fd != NO_FILE:
+        try:
+            os.fdatasync(fd)
+        except OSError as exc:
+            failure = f"fdatasync: {exc.strerror or exc}"
+    return failure
 
 
 def _sync_and_close(fd: int, directory: Path) -> None:
     """Sync a finished segment, and the directory that names its successor."""
-    try:
-        os.fdatasync(fd)
-    finally:
-        os.close(fd)
+    if fd != NO_FILE:
+        try:
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
     sync_directory(directory)

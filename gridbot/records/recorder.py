@@ -1,8 +1,10 @@
 """Numbers an account's records, writes them to the journal, and passes the same bytes to the store's writer.
 
-`record()` only encodes into memory. `write()`, called at the end of a loop turn and before any request that must not
-be sent unrecorded, appends everything to the journal with one system call. `flush()` also offers what has been
-written to the queue; it is called beside the hot path, because that is a system call which no order need wait for.
+`record()` only encodes into memory. `write()` appends everything to the journal with one system call. It is called at
+the end of a turn of the loop in which something arrived by stream, and before any request that must not be sent
+unrecorded. What else is recorded (answers, listings, timers) goes with the next of these, at the latest with the
+second's tick: until then a death loses it, and the next start asks the exchange again. `flush()` also offers what has
+been written to the queue; it is called beside the hot path, because that is a system call which no order need wait for.
 The queue may be full or absent, and may lose what it has: the writer notices the missing numbers and reads the
 journal. Nothing here raises into trading, and memory is bounded: when the disk refuses for long, samples (tickers,
 health, grids) are given up first, money last, without spending a number.
@@ -21,7 +23,7 @@ from gridbot.ports import Clock
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import columns_of
-from gridbot.records.journal import Journal
+from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import JournalReader
 from gridbot.records.record_queue import Batch
 from gridbot.records.record_types import (
@@ -38,7 +40,7 @@ from gridbot.records.record_types import (
 )
 from gridbot.records.state_record import StateRecord
 
-__all__ = ["BatchQueue", "Recorder", "RecorderStats"]
+__all__ = ["BatchQueue", "Recorder", "RecorderStats", "Removed"]
 
 MEMORY_LIMIT: Final = 32 * 1024 * 1024
 FULL_PAUSE_S: Final = 0.25
@@ -68,6 +70,14 @@ class RecorderStats:
     journal_age_s: float
     journal_error: str | None
     damages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Somebody has removed the journal: the sentence for the operator, and how many records are lost by it."""
+
+    text: str
+    lost: int
 
 
 class Recorder:
@@ -111,6 +121,7 @@ class Recorder:
         self._queue_pause_until: float | None = None
         self._refused = 0
         self._closed = False
+        self._keep_error = ""
 
     # -- recording
 
@@ -229,6 +240,32 @@ class Recorder:
         """Records of this account numbered above `after_seq` that are in the journal, in order; also earlier runs'."""
         return JournalReader(self.journal.directory).read_from(after_seq + 1)
 
+    # -- files that somebody removes
+
+    def keep(self) -> Removed | None:
+        """Make the journal's files again when somebody has removed them; what is to be told then.
+
+        Call it once a second or so. Never raises: what cannot be made is an error of the journal (`stats`).
+        """
+        try:
+            first = self.journal.keep()
+        except (OSError, JournalBusy) as exc:
+            self._keep_error = f"its files were removed and cannot be made again: {exc}"
+            return None
+        self._keep_error = ""
+        if first is None:
+            return None
+        lost = max(0, first - 1 - self._acked_seq)
+        data_dir = self.journal.directory.parent.parent
+        what = (
+            f"{lost} records before that had not reached the database and are lost: gridbot-supervisor ledger check "
+            f"--exchange --data-dir {data_dir} names the executions among them"
+            if lost
+            else "no record is lost"
+        )
+        text = f"somebody removed the journal {self.journal.directory} while the bot runs; it was made again, "
+        return Removed(f"{text}with all records from number {first} on; {what}", lost)
+
     # -- state
 
     @property
@@ -244,7 +281,7 @@ class Recorder:
             bytes_written=journal.bytes_written,
             backlog_bytes=self._buffer_bytes + journal.backlog_bytes,
             journal_age_s=self._clock.monotonic_s() - self._last_write,
-            journal_error=journal.error or journal.sync_error,
+            journal_error=self._keep_error or journal.error or journal.sync_error,
             damages=tuple(str(damage) for damage in journal.damages),
         )
 

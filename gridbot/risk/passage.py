@@ -20,6 +20,7 @@ Refusals that have an alert of their own are not counted: key, ban, halt, the st
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -84,10 +85,14 @@ class Row:
     last_s: float = 0.0
     firm: int = 0
     errors: tuple[tuple[float, ExchangeError], ...] = ()
+    was_accepted: bool = False
+    """Whether the newest request was accepted, and its order ended at once."""
 
     @property
-    def newest(self) -> ExchangeError:
-        return self.errors[0][1]
+    def finds_nothing(self) -> bool:
+        """Whether nothing is left to close, by the newest answer that says anything: a lost one does not."""
+        told = (error for _, error in self.errors if error.kind not in PASSING or error.is_unknown)
+        return any(error.ret_code == REDUCE_ONLY_ZERO for error in itertools.islice(told, 1))
 
     def is_shut(self, now_s: float, *, has_cause: bool = False) -> bool:
         """Whether nothing of the lane passes at the moment; with `has_cause` it is known that it cannot."""
@@ -95,12 +100,12 @@ class Row:
             return False
         return has_cause or self.firm >= SHUT_AFTER or self.last_s - self.since_s >= PATIENCE_S
 
-    def refused(self, error: ExchangeError, now_s: float, *, may_pass: bool) -> Row:
+    def refused(self, error: ExchangeError, now_s: float, *, may_pass: bool, was_accepted: bool) -> Row:
         """One more."""
         known = self if self.count and now_s - self.last_s < FORGOTTEN_S else Row(since_s=now_s)
         others = [(at_s, old) for at_s, old in known.errors if now_s - at_s < FORGOTTEN_S and not _is_same(old, error)]
         errors = ((now_s, error), *others)[:CODES_KEPT]
-        return Row(known.count + 1, known.since_s, now_s, known.firm + (not may_pass), errors)
+        return Row(known.count + 1, known.since_s, now_s, known.firm + (not may_pass), errors, was_accepted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +123,23 @@ class Refused:
     """A create request was refused or its answer was lost.
 
     `after_lost`: an earlier request for the same order had no answer, so its id may be used by our own order.
+    `was_accepted`: the request was accepted, and its order ended at once.
     """
 
     lane: Lane
     error: ExchangeError
     after_lost: bool = False
+    was_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A create request was accepted, or its order is seen to rest."""
+    """A create request was accepted, or with `rests` its order is seen to rest: that it was accepted proves nothing
+    while the exchange ends what it has accepted.
+    """
 
     lane: Lane
+    rests: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +156,7 @@ class Repaired:
         """Whether what is known of a lane ends."""
         if lane.strategy != self.strategy:
             return False
-        is_cover = row is not None and lane.closes and row.newest.ret_code == REDUCE_ONLY_ZERO
+        is_cover = row is not None and lane.closes and row.finds_nothing
         return not self.uncovered or (is_cover and lane.direction in self.uncovered)
 
 
@@ -167,13 +177,13 @@ def step(state: Passage, event: Event, now_s: float) -> tuple[Passage, list[Read
     lane = event.lane
     known = state.lanes.get(lane)
     if isinstance(event, Accepted):
-        if lane in state.lanes and known is None:
+        if (lane in state.lanes and known is None) or (known is not None and known.was_accepted and not event.rests):
             return state, []
         return Passage({**state.lanes, lane: None}), []
     if event.error.kind in UNCOUNTED:
         return state, []
     may_pass = _may_pass(event)
-    row = (known or Row()).refused(event.error, now_s, may_pass=may_pass)
+    row = (known or Row()).refused(event.error, now_s, may_pass=may_pass, was_accepted=event.was_accepted)
     wants_terms = not may_pass or row.is_shut(now_s)
     return Passage({**state.lanes, lane: row}), [ReadTerms(lane.strategy)] if wants_terms else []
 
@@ -248,4 +258,4 @@ def _may_pass(event: Refused) -> bool:
 
 def _is_covered(lane: Lane, row: Row, covers: Mapping[Direction, str]) -> bool:
     """Whether nothing can be closed because an order of somebody else does."""
-    return lane.closes and row.newest.ret_code == REDUCE_ONLY_ZERO and lane.direction in covers
+    return lane.closes and row.finds_nothing and lane.direction in covers

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass, field
 
 from gridbot.process_guard import exit_with_parent
@@ -95,7 +95,7 @@ def _end_with(pid: int) -> None:
 
 def run_seeds(
     seeds: Iterable[int], minutes: float, *, dense: bool = False, without: tuple[str, ...] = (), jobs: int = 1
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Outcomes as they come; with one job in the order of the seeds, in this process."""
     if jobs <= 1:
         for seed in seeds:
@@ -106,5 +106,8 @@ def run_seeds(
     while some := list(itertools.islice(left, ROUND_PER_JOB * jobs)):
         with concurrent.futures.ProcessPoolExecutor(jobs, context, _end_with, (os.getpid(),)) as pool:
             waiting = [pool.submit(run_seed, seed, minutes, dense, without) for seed in some]
-            for done in concurrent.futures.as_completed(waiting):
-                yield done.result()
+            try:
+                for done in concurrent.futures.as_completed(waiting):
+                    yield done.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # whoever ends early waits for no more than runs

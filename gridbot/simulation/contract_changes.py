@@ -1,4 +1,5 @@
-"""Faults of a contract's life: it is delisted, closed for a while, gets another lot, a leg is cut or deleveraged."""
+"""Faults of a contract's life: it is delisted, closed for a while, gets another lot, a leg is cut or deleveraged,
+and the engine ends what was accepted."""
 
 from __future__ import annotations
 
@@ -82,11 +83,26 @@ def _adl(stage: Stage, fault: Fault) -> bool:
     return True
 
 
+def _end_at_once(stage: Stage, fault: Fault) -> bool:
+    stage.venue.exchange.taking.ends_with = "EC_ReachRiskPriceLimit"
+    return True
+
+
+def _let_in(stage: Stage, fault: Fault) -> bool:
+    stage.venue.exchange.taking.ends_with = ""
+    return True
+
+
 BEGIN: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.DELISTING: _delisting,
     FaultKind.NOT_OPEN: _not_open,
     FaultKind.LOT_CHANGE: _lot_change,
     FaultKind.RISK_CUT: _cut,
     FaultKind.ADL: _adl,
+    FaultKind.ENDED_AT_ONCE: _end_at_once,
 }
-END: dict[FaultKind, Callable[[Stage, Fault], bool]] = {FaultKind.NOT_OPEN: _open, FaultKind.RISK_CUT: _lift}
+END: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
+    FaultKind.NOT_OPEN: _open,
+    FaultKind.RISK_CUT: _lift,
+    FaultKind.ENDED_AT_ONCE: _let_in,
+}

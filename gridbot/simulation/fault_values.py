@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-__all__ = ["Fault", "FaultKind", "Plan"]
+__all__ = ["Fault", "FaultKind", "Plan", "is_latched"]
 
 
 class FaultKind(StrEnum):
@@ -38,6 +39,7 @@ class FaultKind(StrEnum):
     UNLISTED = "unlisted"
     NOT_OPEN = "not_open"
     RISK_CUT = "risk_cut"
+    ENDED_AT_ONCE = "ended_at_once"
     # ---
     DROP = "drop"
     DEATH = "death"
@@ -106,3 +108,11 @@ class Plan:
             if fault.at_s < length_s
         )
         return replace(self, length_s=length_s, faults=kept)
+
+
+LATCHED_CHANCE = 0.05
+
+
+def is_latched(seed: int) -> bool:
+    """Whether an account loses more in this run than it may: its plan and its configuration have to agree."""
+    return random.Random(f"latched:{seed}").random() < LATCHED_CHANCE

@@ -128,6 +128,10 @@ class MemoryFiles:
         self._disk.documents[aside] = self._disk.documents.pop(name)
         return aside
 
+    def restore(self) -> list[str]:
+        """Nobody removes documents in memory."""
+        return []
+
     def close(self) -> bool:
         """Write what waits; False when the disk refuses."""
         self._write_waiting()

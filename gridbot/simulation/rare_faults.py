@@ -153,6 +153,12 @@ def _cover(rng: random.Random, length_s: float) -> list[Drawn]:
     return [(FaultKind.HAND_COVER, at_s, 0.0, {"pick": rng.random()})]
 
 
+def _ended(rng: random.Random, length_s: float) -> list[Drawn]:
+    """The exchange accepts every order, and ends it before it can rest."""
+    at_s = _begin(rng, length_s)
+    return [(FaultKind.ENDED_AT_ONCE, at_s, min(length_s - at_s, rng.uniform(20.0, 150.0)), {})]
+
+
 _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = {
     "band": (0.15, _band),
     "old listing": (0.15, _old_listing),
@@ -165,5 +171,6 @@ _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = 
     "lot": (0.08, _lot),
     "cut": (0.08, _cut),
     "adl": (0.1, _adl),
+    "ended": (0.06, _ended),
 }
 """How many runs have it."""

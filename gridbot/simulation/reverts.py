@@ -32,6 +32,7 @@ from gridbot.orders.reconcile_state import Recorded, Who
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Adjust, AskExecutions
 from gridbot.simulation import reverts_of_bounds as unbounded
+from gridbot.simulation import reverts_of_catching_up as behind
 from gridbot.simulation import reverts_of_contracts as contracts
 from gridbot.simulation import reverts_of_words as words
 from gridbot.state.holds_file import HoldsFile
@@ -232,7 +233,29 @@ REVERTS: dict[str, Revert] = {
         22,
         words.say_nothing_of_refusals,
     ),
+    "ended-at-once": Revert(
+        "An order that is accepted and ended at once counts as refused.",
+        ("level-is-calm",),
+        2,
+        words.count_no_end_at_once,
+    ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
+    "keep-latch": Revert("The loss latch outlives the process.", ("halted-sends-nothing",), 41, behind.keep_no_latch),
+    "grant-wishes": Revert(
+        "A pass asked for during one is another one.", ("reconcile-rules",), 2, behind.drop_the_wish
+    ),
+    "ask-for-missing": Revert(
+        "The executions that a finished order lacks are asked for by its id.",
+        ("fills-are-asked-for",),
+        43,
+        behind.ask_for_no_missing,
+    ),
+    "newest-row": Revert(
+        "A leg's row by REST that is older than the one we have is ignored.",
+        ("leg-is-newest",),
+        4,
+        behind.take_older_rows,
+    ),
     "exchange-order": Revert(
         "Executions alone make our legs, in the exchange's order.", ("money",), 81, _legs_by_arrival
     ),

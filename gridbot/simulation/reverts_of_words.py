@@ -15,6 +15,7 @@ from gridbot.core import WalletEvent
 from gridbot.exchange.failures import TruncatedListing
 from gridbot.exchange.listing import Listing
 from gridbot.incidents import ENDS_AFTER_S, Incident, Phase, _Turn
+from gridbot.orders import life_news
 from gridbot.orders.life_effects import CountRefusal
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.gate import Gate
@@ -26,6 +27,7 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
 
 __all__ = [
+    "count_no_end_at_once",
     "forget_the_cap_at_once",
     "name_no_cover",
     "place_beyond_the_band",
@@ -52,6 +54,11 @@ def place_beyond_the_band() -> AbstractContextManager[Any]:
     without.enter_context(patch.object(BandWatch, "is_beyond", lambda *_: False))
     without.enter_context(patch.object(OrderSteps, "_count_refusal", count))
     return without
+
+
+def count_no_end_at_once() -> AbstractContextManager[Any]:
+    """An order that was accepted and ended at once is an end like any other."""
+    return patch.object(life_news, "_refused_at_once", lambda order, transition, update: (False, None))
 
 
 def say_nothing_of_refusals() -> AbstractContextManager[Any]:

@@ -23,6 +23,7 @@ from gridbot.simulation.trace import Trace
 from gridbot.simulation.verdict import Verdict
 from gridbot.simulation.virtual_loop import Stuck
 from gridbot.simulation.worker_life import ended
+from gridbot.worker import strategy_runner
 
 __all__ = ["Run", "run_plan"]
 
@@ -191,12 +192,15 @@ def _quiet_logs(run: Run) -> Iterator[None]:
     level, handlers, disabled = root.level, root.handlers[:], logging.root.manager.disable
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if run.stage.trace.on else logging.ERROR)
+    fills = logging.getLogger(strategy_runner.__name__)
+    fills.setLevel(logging.DEBUG)  # each of them
     logging.disable(logging.NOTSET if run.stage.trace.on else logging.WARNING)
     try:
         yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        fills.setLevel(logging.NOTSET)
         logging.disable(disabled)
 
 

@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Callable
 
-from gridbot.simulation.fault_values import Fault, FaultKind, Plan
+from gridbot.simulation.fault_values import Fault, FaultKind, Plan, is_latched
 from gridbot.simulation.rare_faults import drawn_apart
 
 __all__ = ["CREATE_CODES", "Fault", "FaultKind", "Plan", "draw_plan"]
@@ -197,6 +197,7 @@ def draw_plan(seed: int, length_s: float, *, dense: bool = False) -> Plan:
     drawn += _terms_change(seed, length_s)  # numbered last, as is what follows
     drawn += drawn_apart(seed, length_s)
     drawn += _strange_money(seed, length_s)
+    drawn += _latched_over_a_death(seed, length_s)
     drawn += (longest := _longest_outage(seed, length_s))
     length_s = max([length_s, *(at_s + for_s + AFTER_S for _, at_s, for_s, _ in longest)])
     faults = [
@@ -271,6 +272,20 @@ def _held_over_a_death(rng: random.Random, length_s: float) -> list[tuple[FaultK
             0.0,
             {**what, "spoils": rng.choice(("", "holds", "holds")), "how": rng.choice(SPOILED)},
         ),
+    ]
+
+
+def _latched_over_a_death(seed: int, length_s: float) -> list[tuple[FaultKind, float, float, What]]:
+    """An account with a limit of its loss (`scene`) loses more than that, and its worker dies. Drawn apart, too."""
+    if not is_latched(seed):
+        return []
+    rng = random.Random(f"latch:{seed}")
+    at_s = rng.uniform(0.2, 0.7) * length_s
+    loss: What = {"word": "Settle", "moves": "no", "pick": rng.random(), "part": "1", "money": "-25"}
+    death = {**_death(rng, length_s)[1], "away_s": round(_length(rng, 10.0), 2)}
+    return [
+        (FaultKind.STRANGE_EXECUTION, at_s, 0.0, loss),
+        (FaultKind.DEATH, min(at_s + rng.choice((0.5, 2.0, 5.0)), length_s), 0.0, death),
     ]
 
 

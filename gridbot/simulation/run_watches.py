@@ -4,6 +4,7 @@ standstill-is-told, of one lane    every open or close of a leg was refused for 
 level-is-calm                      one level gets few orders in a minute, whatever becomes of them
 told-once                          an incident is told when it begins, gets worse and ends, and not in between; one of
                                    a cap, which comes and goes with each order, once a minute at most
+fills-are-asked-for                the executions that a finished order lacks are asked for by its id, soon
 account-is-followed                rows that nobody can read and symbols that are gone keep nobody from comparing
 nothing-in-vain                    what the exchange does not take on a symbol or a leg is asked for once, not on and on
 """
@@ -11,15 +12,17 @@ nothing-in-vain                    what the exchange does not take on a symbol o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from gridbot.bybit.ret_codes import RET_CODES
+from gridbot.exchange.failures import ErrorKind
 from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.network import Network
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.symbol_states import FREE
 
-__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch", "ShutLane", "VainWatch"]
+__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch", "ShutLane", "UnsettledWatch", "VainWatch"]
 
 Find = Callable[[str, str], None]
 MINUTE_S = 60.0
@@ -36,6 +39,10 @@ LEVELS_KEPT = 500
 """A simulated day has a thousand."""
 FOLLOWED_S = 80.0
 """Longer than the longest interval between two comparisons, and one of them."""
+ASKED_S = 8.0
+"""Until executions that are missing are here, on a good line: the first two questions come within 3 s."""
+ASKED_MOST_S = 30.0
+"""The longest wait between two questions."""
 VAIN = frozenset({110074, 110095, 30228, 110023})
 """The symbol does not trade, is about to be delisted, or the leg may only be reduced."""
 VAIN_AFTER_S = 20.0
@@ -75,8 +82,8 @@ class LaneWatch:
             self._shut_s.pop(lane, None)
             return
         since_s, last_s, count, before, code_since_s = self._rows.get(lane, (now_s, now_s, 0, code, now_s))
-        if now_s - last_s > ROW_MOST_S:
-            since_s, count, code_since_s = now_s, 0, now_s
+        if now_s - last_s > ROW_MOST_S or _is_of_symbol(before) is not _is_of_symbol(code):
+            since_s, count, code_since_s = now_s, 0, now_s  # another cause, or another time
             self._shut_s.pop(lane, None)
         self._rows[lane] = since_s, now_s, count + 1, code, code_since_s if code == before else now_s
         if count + 1 >= ROW_LEAST and now_s - since_s > MINUTE_S:
@@ -100,6 +107,11 @@ class LaneWatch:
             for lane, (since_s, last_s, _, code, code_since_s) in self._rows.items()
             if now_s - self._shut_s.get(lane, now_s) > TOLD_S and now_s - last_s <= WANTED_S
         ]
+
+
+def _is_of_symbol(code: int) -> bool:
+    """Whether it says that the symbol takes no orders now: that is one standstill, with an incident of its own."""
+    return RET_CODES.get(code) is ErrorKind.SYMBOL
 
 
 class LevelWatch:
@@ -205,3 +217,23 @@ class FollowWatch:
             self._find(
                 "account-is-followed", f"not compared with the exchange for {FOLLOWED_S:.0f} s, without a reason"
             )
+
+
+class UnsettledWatch:
+    """Since when finished orders lack executions."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._since_s: dict[str, float] = {}
+
+    def look(self, unsettled: Collection[str], now_s: float, trouble_s: float) -> None:
+        """Once a second, while a worker runs. Waits double: one that began in the trouble ends later by as much."""
+        self._since_s = {key: self._since_s.get(key, now_s) for key in unsettled}
+        for key, since_s in self._since_s.items():
+            before_s = max(0.0, trouble_s - since_s)
+            if now_s - max(since_s, trouble_s) > ASKED_S + min(before_s, ASKED_MOST_S):
+                self._find("fills-are-asked-for", f"{key} is over and lacks executions for {now_s - since_s:.0f} s")
+
+    def forget(self) -> None:
+        """The worker is gone."""
+        self._since_s.clear()

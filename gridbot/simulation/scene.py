@@ -11,6 +11,7 @@ from typing import Any
 from gridbot.config.models import GridbotConfig
 from gridbot.paper.server.paper_spec import PaperAccount
 from gridbot.paper.settings import PaperConfig
+from gridbot.simulation.fault_values import is_latched
 from gridbot.simulation.run_faults import Plan
 
 __all__ = ["ACCOUNT", "PRICES", "PriceWalk", "account_of", "exchange_config", "says_realised", "worker_config"]
@@ -71,7 +72,7 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
     }
     if strategies == [SHADOW]:
         document["order_sync_interval"] = 61  # the wallet is read seldom
-    if rng.random() < LIMITED_CHANCE:
+    if rng.random() < LIMITED_CHANCE or is_latched(plan.seed):
         document["accounts"][0]["caps"] = {"session_loss_limit": rng.choice((1, 3, 10))}
     return GridbotConfig.model_validate(document)
 

@@ -2,6 +2,7 @@
 
 order-rules       `orders/order_invariants`: the effects of each step, and the books in `of_moment`
 reconcile-rules   `orders/reconcile_invariants`: each step, with the state before and after
+leg-is-newest     a leg of the exchange's is never replaced by an older row of it
 gate-rules        `risk/gate_invariants`: each order that the gate admits
 bounded           `risk/gate_invariants`: what the gate remembers, after each refusal of the exchange
 queue-rules       `execution/queue_invariants`, in `of_moment`
@@ -16,17 +17,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
+from gridbot.core import PositionEvent
+from gridbot.core.exchange_sequence import is_before
 from gridbot.execution.queue_invariants import lanes_bounded, nothing_forgotten, slots_add_up
 from gridbot.orders import reconcile_invariants as reconciling
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.order_invariants import never_sent_after_withdrawal, violations
 from gridbot.orders.reconcile_state import Now, ReconcileState, View
+from gridbot.orders.reconcile_words import Asked, Failed, Finished, LegsWanted
 from gridbot.risk import gate as gate_module
 from gridbot.risk.gate_invariants import close_is_covered, memory_is_bounded, money_is_there, nothing_passes_a_hold
 from gridbot.risk.gate_state import GateState, Refused, Verdict
 from gridbot.risk.refusals import Producer
 from gridbot.worker import order_steps, reconciler
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.strategy_positions import StrategyPositions
 
 __all__ = ["checked", "of_moment"]
 
@@ -42,6 +48,8 @@ def checked(find: Find) -> Iterator[None]:
         stack.enter_context(patch.object(order_steps, "step", _order_step(find, vars(order_steps)["step"])))
         stack.enter_context(patch.object(reconciler, "step", _reconcile_step(find, vars(reconciler)["step"])))
         stack.enter_context(patch.object(gate_module, "admit", _admit(find, vars(gate_module)["admit"])))
+        stack.enter_context(patch.object(RefreshRequests, "reconcile", _post(find, RefreshRequests.reconcile)))
+        stack.enter_context(patch.object(StrategyPositions, "update", _update(find, StrategyPositions.update)))
         stack.enter_context(patch.object(gate_module, "step", _gate_step(find, vars(gate_module)["step"])))
         yield
 
@@ -73,13 +81,45 @@ def _order_step(find: Find, step: Callable[..., list[Effect]]) -> Callable[..., 
 
 
 def _reconcile_step(find: Find, step: Callable[..., Any]) -> Callable[..., Any]:
+    asked_s: dict[int, float] = {}
+    """When each pass was asked for that is not answered yet, by ticket; those of a life that is over are given anew."""
+
     def checked_step(state: ReconcileState, event: Any, now: Now, view: View) -> Any:
         after, effects = step(state, event, now, view)
-        for text in reconciling.of_step(state, effects, after, view, now):
+        if type(event) is Asked:
+            asked_s[event.ticket] = now.mono_s
+        elif type(event) is LegsWanted:
+            asked_s.pop(event.ticket, None)
+        late = reconciling.answered_by_a_later_pass(state, effects, asked_s)
+        for text in (*reconciling.of_step(state, effects, after, view, now), *late):
             find("reconcile-rules", f"{type(event).__name__}: {text}")
+        for effect in effects:
+            if isinstance(effect, Finished | Failed):
+                for ticket in effect.tickets:
+                    asked_s.pop(ticket, None)
         return after, effects
 
     return checked_step
+
+
+def _post(find: Find, post: Callable[..., None]) -> Callable[..., None]:
+    def checked_post(requests: RefreshRequests, reason: str, *, since_ms: int | None = None) -> None:
+        post(requests, reason, since_ms=since_ms)
+        if not requests.wishes.reconcile or (since_ms is not None and not requests.has_gap):
+            find("reconcile-rules", f"a pass that is asked for will not begin: {reason}")
+
+    return checked_post
+
+
+def _update(find: Find, update: Callable[..., None]) -> Callable[..., None]:
+    def checked_update(legs: StrategyPositions, position: PositionEvent, source: str) -> None:
+        before = legs._latest.get(position.direction)
+        update(legs, position, source)
+        after = legs._latest.get(position.direction)
+        if source != "shadow" and before is not None and after is not None and is_before(after, before):
+            find("leg-is-newest", f"{after.symbol} {after.direction}: {after.size} ({source}) was {before.size} before")
+
+    return checked_update
 
 
 def _admit(find: Find, admit: Callable[..., Verdict]) -> Callable[..., Verdict]:

@@ -144,9 +144,9 @@ class Venue:
     def liquidate(self) -> bool:
         """The owner takes out more than the positions can spare, the exchange takes them over, the money comes back."""
         figures = self.exchange.totals(self.account)
-        if figures.position_maintenance <= 0:
+        if figures.holdings.maintenance <= 0:
             return False
-        taken = figures.equity - figures.position_maintenance / 2  # its orders go first, and their margin
+        taken = figures.equity - figures.holdings.maintenance / 2  # its orders go first, and their margin
         self._pay_in(-taken)
         self.exchange.on_time(self.now_ms())
         self._pay_in(taken)

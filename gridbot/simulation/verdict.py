@@ -15,11 +15,11 @@ from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, OrderRecord, Record
 from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
+from gridbot.simulation import run_watches as watches
 from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.money_at_rest import legs_differ, totals_differ
 from gridbot.simulation.odd_answers import REALTIME
 from gridbot.simulation.run_checks import Finding
-from gridbot.simulation.run_watches import FollowWatch, IncidentWatch, LaneWatch, LevelWatch, ShutLane, VainWatch
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
 from gridbot.simulation.tape import Tape
@@ -69,9 +69,10 @@ class Verdict:
         """Texts of the incidents in the newest report."""
         self._wants_since: float | None = None
         self._sent_s, self._alert_s = 0.0, -math.inf
-        self._lanes, self._levels, self._incidents = LaneWatch(), LevelWatch(self.find), IncidentWatch(self.find)
-        self._followed = FollowWatch(self.find, stage.network)
-        self._vain = VainWatch(self.find, stage.network)
+        self._lanes, self._levels = watches.LaneWatch(), watches.LevelWatch(self.find)
+        self._incidents, self._unsettled = watches.IncidentWatch(self.find), watches.UnsettledWatch(self.find)
+        self._followed = watches.FollowWatch(self.find, stage.network)
+        self._vain = watches.VainWatch(self.find, stage.network)
         stage.venue.watchers.append(self._asked)
         stage.venue.answer_watchers.append(self._answered)
         stage.trace.at_s = stage.network.at_s
@@ -115,9 +116,8 @@ class Verdict:
 
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
-        self._lanes.forget()
-        self._vain.forget()
-        self._incidents.forget()
+        for watch in (self._lanes, self._incidents, self._unsettled, self._vain):
+            watch.forget()
         self._wants_since = None
         if self._is_pause_lost(life):
             self._held.pop("", None)
@@ -186,7 +186,7 @@ class Verdict:
             return
         self._must_be_told(self._wants_since, f"nothing was sent for a minute though levels want orders: {why}")
 
-    def _must_name_cover(self, lane: ShutLane) -> None:
+    def _must_name_cover(self, lane: watches.ShutLane) -> None:
         """Nothing can be closed where somebody else's order closes it all: which one, an incident has to say."""
         if not lane.closes or lane.code != NOTHING_TO_CLOSE:
             return
@@ -239,6 +239,8 @@ class Verdict:
         streams = orchestrator.streams.health
         if not (streams.private.is_ready and streams.public.is_ready):
             stage.network.trouble_s = stage.loop.now_s
+        lacking = [order.key for runner in orchestrator.live.values() for order in runner.book.unsettled()]
+        self._unsettled.look(lacking, stage.loop.now_s, stage.network.trouble_s)
         if not life.is_quiet or stage.wires.under_way:
             return
         since_s = stage.network.trouble_s

@@ -104,6 +104,10 @@ class Checkpoint:
             self._waiting = self._document(ledger)
         self.release()
 
+    def renew(self) -> None:
+        """Have the next `save` write whether or not the ledger has changed: older records are gone."""
+        self._saved_fills = None
+
     def release(self) -> None:
         """Give the disk what waits for the journal, and free the segments that nobody needs. Call it now and then."""
         self._states.release()

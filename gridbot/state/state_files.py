@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gridbot import background
@@ -42,6 +43,8 @@ class StateFiles:
         self._on_problem = on_problem
         self._waiting: dict[str, _Waiting] = {}
         self._writing: str | None = None
+        self._last: dict[str, bytes] = {}
+        """What each file holds, so that it can be made again."""
         self._failures: dict[str, int | None] = {}
         """The error number of the last attempt, by file, while it fails."""
         self._closed = False
@@ -60,9 +63,10 @@ class StateFiles:
     def read(self, name: str) -> bytes | None:
         """The whole content; None when there is no such file. Raises OSError."""
         try:
-            return self.path(name).read_bytes()
+            data = self._last[name] = self.path(name).read_bytes()
         except FileNotFoundError:
             return None
+        return data
 
     def set_aside(self, name: str) -> str:
         """Rename a file that cannot be used, so that nothing reads it again; return its new name. Raises OSError."""
@@ -70,6 +74,7 @@ class StateFiles:
         while (aside := path.with_name(f"{path.name}.bad-{number}")).exists():
             number += 1
         path.rename(aside)
+        self._last.pop(name, None)
         return aside.name
 
     # ------------------------------------------------------------------ writing
@@ -81,6 +86,7 @@ class StateFiles:
             self._change.wait_for(lambda: self._writing != name)
             self._waiting.pop(name, None)  # a write that failed was queued again
             write_atomic(self.path(name), data)
+            self._last[name] = data
             self._failures.pop(name, None)
 
     def write_soon(self, name: str, encode: Callable[[], bytes], written: Callable[[], None] | None = None) -> None:
@@ -96,6 +102,16 @@ class StateFiles:
                 self._thread = threading.Thread(target=self._run, name="state-files", daemon=True)
                 self._thread.start()
             self._change.notify_all()
+
+    def restore(self) -> list[str]:
+        """Have the files that somebody has removed written again, as they were last; their names."""
+        with self._change:
+            idle = [name for name in list(self._last) if name not in self._waiting and name != self._writing]
+            missing = [] if self._closed else [name for name in idle if not self.path(name).exists()]
+            lost = {name: self._last[name] for name in missing}
+        for name, data in lost.items():
+            self.write_soon(name, partial(bytes, data))
+        return missing
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything given to `write_soon` is on the disk; False if that takes longer than `timeout_s`."""
@@ -146,6 +162,7 @@ class StateFiles:
         except OSError as error:
             self._failed(name, error)
             return True
+        self._last[name] = data
         self._failures.pop(name, None)
         try:
             if job.written is not None:

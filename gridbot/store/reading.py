@@ -62,7 +62,8 @@ def connect(
     """Open the records of a data directory (or a .duckdb file) read-only.
 
     Wait up to `timeout_s` seconds while the writer has the file. `config` is DuckDB's own configuration, such as
-    {"memory_limit": "1GB"}. Raise NoDatabase, DatabaseLocked or DatabaseDamaged.
+    {"memory_limit": "1GB"}. The time zone is UTC, wherever this machine is: `now()` compares with the columns of the
+    records. Raise NoDatabase, DatabaseLocked or DatabaseDamaged.
     """
     path = database_path(data_dir)
     deadline = time.monotonic() + timeout_s
@@ -73,7 +74,7 @@ def connect(
         try:
             # mypy: duckdb's stub wants dict[str, str | bool | int | float | list]
             options: Any = config or {}
-            return duckdb.connect(str(path), read_only=True, config=options)
+            return _in_utc(duckdb.connect(str(path), read_only=True, config=options))
         except duckdb.Error as exc:
             if is_lock_error(exc):
                 if time.monotonic() < deadline:
@@ -95,3 +96,9 @@ def connect(
                     "journals"
                 ) from exc
             raise
+
+
+def _in_utc(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Global, so that the cursors of this connection have it too."""
+    con.execute("SET GLOBAL TimeZone = 'UTC'")
+    return con

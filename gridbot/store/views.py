@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from gridbot.core.exchange_sequence import CLOCK_STEP_MS
+
 __all__ = ["VIEWS", "View"]
 
 
@@ -229,22 +231,41 @@ VIEWS: Final = (
             FROM runs LEFT JOIN ingest_offsets USING (account) WHERE started_at IS NOT NULL)
         GROUP BY account""",
     ),
+    # What the exchange numbered later happened later: it is placed at the time that its numbers had reached, though
+    # the clock was set back since. Numbers that begin anew count by themselves, as in `core.exchange_sequence`.
     View(
         "grid_trades",
         "Matched pairs: a closing fill with the newest opening fill that was still unmatched at its depth of the "
-        "position (last in, first out), both prices, both fees, corrected. profit is before, net_profit after fees.",
+        "position (last in, first out), both prices, both fees, corrected. profit is before, net_profit after fees. "
+        "The order is the exchange's, also when its clock was set back by up to 30 seconds.",
         f"""
         WITH legs AS MATERIALIZED (
             SELECT *, CAST(row_number() OVER () AS INTEGER) AS leg
             FROM (SELECT DISTINCT {_LEG} FROM daily_sums WHERE exec_type = 'Trade' AND NOT shadow)),
         trades AS (
-            SELECT leg, executions.rowid AS row, exchange_ts, seq, closed_size > 0 AS closes,
+            SELECT leg, executions.rowid AS row, date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts) AS at_ms,
+                seq, closed_size > 0 AS closes, greatest(exchange_seq, 0) AS number,
                 CASE WHEN closed_size > 0 THEN -qty ELSE qty END AS change
             FROM executions JOIN legs USING ({_LEG}) WHERE exec_type = 'Trade' AND NOT shadow),
+        begun AS (
+            SELECT *, number BETWEEN 1 AND lag(number) OVER time - 1 AND at_ms - lag(at_ms) OVER time > {CLOCK_STEP_MS}
+                AS anew
+            FROM trades WINDOW time AS (PARTITION BY leg ORDER BY at_ms, seq)),
+        counted AS (
+            SELECT *, count(*) FILTER (anew) OVER (PARTITION BY leg ORDER BY at_ms, seq ROWS UNBOUNDED PRECEDING) AS era
+            FROM begun),
+        reached AS (
+            SELECT *, max(at_ms) FILTER (number > 0) OVER (
+                PARTITION BY leg, era ORDER BY number ROWS UNBOUNDED PRECEDING) AS reached_ms
+            FROM counted),
+        placed AS (
+            SELECT *, CASE WHEN number > 0 AND reached_ms - at_ms <= {CLOCK_STEP_MS} THEN reached_ms ELSE at_ms
+                END AS placed_ms
+            FROM reached),
         steps AS (
             SELECT leg, row, closes, change, row_number() OVER time AS step,
                 sum(change) OVER (time ROWS UNBOUNDED PRECEDING) AS size_after
-            FROM trades WINDOW time AS (PARTITION BY leg ORDER BY exchange_ts, seq)),
+            FROM placed WINDOW time AS (PARTITION BY leg ORDER BY placed_ms, number, seq)),
         spans AS (
             SELECT leg, row, closes, step, least(size_after, size_after - change) AS low,
                 greatest(size_after, size_after - change) AS high

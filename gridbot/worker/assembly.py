@@ -34,6 +34,7 @@ from gridbot.state.strategy_store import GridAnchorStore
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
+from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.orchestrator import Orchestrator, Parts
@@ -151,6 +152,7 @@ class Assembly:
             open_streams=self._streams,
             losses=losses,
             checkpoint=self.checkpoint,
+            files=FileWatch(self.recorder, self._files, self.checkpoint, self.alerts),
             strategies=self._strategies,
             begin_anew=self._begin_anew,
             refused=RefusedStrategies(

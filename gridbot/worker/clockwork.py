@@ -10,7 +10,7 @@ One broken part does not stop the clock. Each is reported once per cause (`Fault
     missing executions            an alert; the periodic comparison pages them
     choosing the jobs             an alert; the wishes stay
     one job                       an alert; of a symbol: its strategy is halted (`Jobs`)
-    journal watch, state, flush   an alert; each by itself
+    files, journal, state, flush  an alert; each by itself
     the clock itself (`run`)      fatal: the worker ends with an error, and its supervisor starts the next one
 """
 
@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.readings import Readings
 from gridbot.worker.schedule import Intervals, ScheduleState, Second, step
@@ -46,6 +47,7 @@ class Clockwork:
         intervals: Intervals,
         jobs: Jobs,
         records: AccountRecords,
+        files: FileWatch,
         states: SymbolStates,
         private_alive: Callable[[], bool],
     ) -> None:
@@ -56,6 +58,7 @@ class Clockwork:
         self._schedule = ScheduleState()
         self._jobs = jobs
         self._records = records
+        self._files = files
         self._states = states
         self._private_alive = private_alive
         self.loop_lag_s = 0.0
@@ -89,6 +92,7 @@ class Clockwork:
         with contained("the jobs that are due"):
             self._start_jobs(now_s)
         for name, part in (
+            ("the watch over the files", self._files.look),
             ("the watch over the journal", self._records.watch_journal),
             ("recording the state", self._records.record_state),
             ("writing the records", self._records.flush),

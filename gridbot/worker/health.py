@@ -191,6 +191,7 @@ def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:
 def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     context = orchestrator.context
     reasons = [reason.text for reason in of_account(context.gate, context.executor.ban, now_s).values()]
+    reasons.extend(orchestrator.files.reasons)
     reasons.extend(orchestrator.notices.reasons)
     reasons.extend(orchestrator.streams.problems())
     lag_s = orchestrator.clockwork.loop_lag_s

@@ -30,6 +30,7 @@ from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
@@ -67,6 +68,7 @@ class Parts:
     open_streams: OpenStreams
     losses: LossGuard
     checkpoint: Checkpoint
+    files: FileWatch
     strategies: Sequence[StrategyConfig]
     begin_anew: Callable[[str], None]
     """Asks for another start of this worker, with the reason."""
@@ -85,6 +87,7 @@ class Orchestrator:
         self.context = context
         self.recorder = parts.recorder
         self.losses = parts.losses
+        self.files = parts.files
         self.refused = parts.refused
         """Strategies that could not start."""
         self.runners = {runner.symbol: runner for runner in runners}
@@ -116,6 +119,7 @@ class Orchestrator:
             ),
             jobs=self._jobs,
             records=self.records,
+            files=self.files,
             states=self._states,
             private_alive=lambda: self.streams.private_alive,
         )

@@ -153,6 +153,8 @@ class OrderSteps:
         self.take(life_events.GateAnswered(effect.order, refusal or ""))
 
     def _count_refusal(self, effect: life_effects.CountRefusal) -> None:
+        if effect.error is not None and self._wire is None:
+            self._context.passage.ended_at_once(effect.order, effect.error)
         if self._gate.refused(effect.order, self._now_s(), effect.ticks, effect.cause):
             self.take(life_events.LevelBroken(effect.order, effect.answered))
 

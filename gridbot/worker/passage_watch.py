@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gridbot.core import Direction
+from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
@@ -13,6 +14,7 @@ from gridbot.worker.refresh_requests import RefreshRequests
 __all__ = ["PassageWatch", "covers_of"]
 
 UNPROVED = frozenset({OrderState.PENDING, OrderState.UNRESOLVED})
+PROOFS = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.FILLED})
 
 
 class PassageWatch:
@@ -29,14 +31,18 @@ class PassageWatch:
     def answered(self, order: TrackedOrder, result: OrderResult) -> None:
         """A create request was answered."""
         if result.ack is not None:
-            self._take(Accepted(_lane(order)), order.symbol)
+            self._take(Accepted(_lane(order), rests=False), order.symbol)
         elif result.error is not None:
             after_lost = order.attempt > 1 and order.answered_with is None
             self._take(Refused(_lane(order), result.error, after_lost), order.symbol)
 
+    def ended_at_once(self, order: TrackedOrder, error: ExchangeError) -> None:
+        """A create request was accepted, and the exchange has ended its order before it could rest."""
+        self._take(Refused(_lane(order), error, was_accepted=True), order.symbol)
+
     def moved(self, transition: Transition) -> None:
-        """An order has another state: one that rests after all has got through, whatever its answer was."""
-        if transition.after is OrderState.OPEN and transition.before in UNPROVED:
+        """An order has another state: one that rests or trades has got through, whatever its answer was."""
+        if transition.after in PROOFS and transition.before in UNPROVED:
             self._take(Accepted(_lane(transition.order)), transition.order.symbol)
 
     def terms_read(self, symbol: str, text: str) -> None:

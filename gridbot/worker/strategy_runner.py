@@ -33,6 +33,7 @@ from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.risk.unusual import unusual
 from gridbot.strategies.base import Strategy
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.fill_lines import FillLines
 from gridbot.worker.order_manager import OrderManager
 from gridbot.worker.placement import Placement
 from gridbot.worker.position_sizer import PositionSizer
@@ -86,6 +87,7 @@ class StrategyRunner:
         self.log = logging.LoggerAdapter(
             logging.getLogger(__name__), {"account": context.name, "strategy": config.strat_id}
         )
+        self._fill_lines = FillLines(self.log, context.clock.monotonic_s)
         self._context = context
         self.gate = context.gate if wire is None else wire.shadows.gate
         self._wire = wire
@@ -200,15 +202,7 @@ class StrategyRunner:
         key = execution.order_link_id or execution.order_id
         is_known = self.book.get(key) is not None
         self.orders.on_execution(key, execution)
-        self.log.info(
-            "[fill] %s %s %s @ %s, realised %s, fee %s",
-            execution.direction,
-            execution.side,
-            execution.qty,
-            execution.price,
-            f"{realised:.4f}",
-            f"{execution.fee:.4f}",
-        )
+        self._fill_lines.tell(execution, realised)
         # The book may no longer have an order of an earlier run; the strategy must not miss its fill.
         is_ours = is_known or self._owns(execution)
         if is_ours and self.saving.is_news(execution.exec_id):

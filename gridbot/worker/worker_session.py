@@ -38,7 +38,7 @@ __all__ = ["EXIT_NO_ROOM", "EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
 
 log = logging.getLogger(__name__)
 
-EXIT_OK, EXIT_REFUSED, EXIT_NO_ROOM = 0, 7, 8
+EXIT_OK, EXIT_REFUSED, EXIT_NO_ROOM = 0, 7, 10
 LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Message = dict[str, Any]

@@ -30,7 +30,7 @@ _BY_CODE: dict[int, str] = {
     ExitCode.UNEXPECTED: "ended by an unexpected error (exit code 1; see logs/crash.log)",
     ExitCode.CONFIG: "refused its configuration (exit code 4)",
     ExitCode.REFUSED: "refused to start (exit code 7)",
-    ExitCode.NO_ROOM: "ended for want of room (exit code 8)",
+    ExitCode.NO_ROOM: "ended for want of room (exit code 10)",
     ExitCode.FORCED: "ended by force (exit code 130)",
 }
 _OURS: dict[int, str] = {

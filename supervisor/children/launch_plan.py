@@ -22,7 +22,8 @@ class Plan:
     """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
 
     `snapshot` is the configuration without secrets, `lag_alert` the seconds the database may be behind,
-    `health_interval` the seconds between two kept reports on the fleet (0: none).
+    `health_interval` the seconds between two kept reports on the fleet (0: none), `warnings` what an operator has to be
+    told at the start.
     """
 
     data_dir: Path
@@ -35,6 +36,7 @@ class Plan:
     keep_journal: bool = False
     lag_alert: float = 60.0
     health_interval: float = 10.0
+    warnings: Sequence[str] = ()
 
     @property
     def accounts(self) -> list[str]:
@@ -53,7 +55,7 @@ def new_run_id() -> str:
     return uuid.uuid4().hex[:16]
 
 
-def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
+def plan_of(config: GridbotConfig, config_path: str, *, console: bool, warnings: Sequence[str] = ()) -> Plan:
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file."""
     from gridbot.config.snapshots import fleet_snapshot
 
@@ -97,6 +99,7 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool) -> Plan:
         keep_journal=config.storage.keep_journal,
         lag_alert=config.storage.lag_alert,
         health_interval=config.storage.health_interval,
+        warnings=warnings,
     )
 
 

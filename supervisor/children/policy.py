@@ -22,7 +22,7 @@ Rules, with the numbers of `RestartPolicy`:
 * The sixth counted failure within ten minutes is FATAL, for that child only.
 * Exit code 4 (configuration) is FATAL at once: another try would fail the same way.
 * Exit code 7 (start refused) is retried for as long as it takes and never counted: the exchange may come back.
-* Exit code 8, or a spawn that failed for want of room (disk, memory, open files), is a wait, never counted, of 5 s at
+* Exit code 10, or a spawn that failed for want of room (disk, memory, open files), is a wait, never counted, of 5 s at
   most: somebody will make room. One alert says that it waits.
 * An orderly restart (`Restart`) is neither a failure nor counted, and starts the next process without a wait.
 """

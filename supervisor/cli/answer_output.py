@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import IO, Any
+from typing import Any, Final
 
 import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.cells import cell_len
 
-from supervisor.store.query import Answer
+__all__ = ["rendered"]
 
-__all__ = ["render"]
+Row = Sequence[Any]
+
+WIDTH_ROWS: Final = 1000
+"""Rows that decide how wide the columns of a table are."""
+_JSON: Final = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+_INTEGERS: Final = range(-(2**63), 2**64)
+"""What orjson writes as a number; larger ones are text."""
+_CONTROL: Final = {code: None for code in (*range(32), 127) if chr(code) not in "\t\n"} | {ord("\t"): " "}
+"""What would move a terminal's cursor."""
 
 
 def _plain(value: Any) -> Any:
@@ -46,31 +54,64 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def render(answer: Answer, style: str, stream: IO[str]) -> None:
-    """Write an answer as table, csv or json (a list of objects)."""
+def rendered(columns: Sequence[str], batches: Iterable[Sequence[Row]], style: str) -> Iterator[str]:
+    """The answer as table, csv or json (a list of objects), in pieces of whole lines: one batch is in memory."""
     if style == "json":
-        rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-        text = orjson.dumps(rows, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME)
-        stream.write(text.decode() + "\n")
-    elif style == "csv":
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(answer.columns)
-        writer.writerows([_cell(value) for value in row] for row in answer.rows)
-    else:
-        _render_table(answer, stream)
+        return _json(columns, batches)
+    return _csv(columns, batches) if style == "csv" else _table(columns, batches)
 
 
-def _render_table(answer: Answer, stream: IO[str]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, name in enumerate(answer.columns):
-        numeric = any(
-            isinstance(row[index], int | float | Decimal) and not isinstance(row[index], bool)
-            for row in answer.rows[:100]
-        )
-        table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
-    for row in answer.rows:
-        table.add_row(*(Text(_cell(value)) for value in row))
-    # Rendered wide on purpose: a terminal wraps or a pager scrolls, but no number is ever shortened.
-    buffer = io.StringIO()
-    Console(file=buffer, width=10_000, highlight=False).print(table)
-    stream.write("".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines()))
+def _json(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[str]:
+    before = "["
+    for row in itertools.chain.from_iterable(batches):
+        found = {name: _json_value(value) for name, value in zip(columns, row, strict=True)}
+        lines = orjson.dumps(found, default=_plain, option=_JSON).decode().split("\n")
+        yield "\n".join([before, *(f"  {line}" for line in lines)])
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
+
+
+def _csv(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[str]:
+    for batch in itertools.chain([[columns]], batches):
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerows([_cell(value) for value in row] for row in batch)
+        yield buffer.getvalue()
+
+
+def _table(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[str]:
+    """Columns are as wide as the first rows need; a longer value further down makes its column wider from there on."""
+    batches = iter(batches)
+    first = list(itertools.islice(itertools.chain.from_iterable(batches), WIDTH_ROWS))
+    numeric = [any(_is_number(row[index]) for row in first[:100]) for index in range(len(columns))]
+    widths = [cell_len(name) for name in columns]
+    titles = [list(columns)]
+    for batch in itertools.chain([first], batches):
+        rows = [[_cell(value).translate(_CONTROL) for value in row] for row in batch]
+        lines = [*titles, *itertools.chain.from_iterable(map(_lines, rows))]
+        widths = [max(width, *map(cell_len, column)) for width, *column in zip(widths, *lines, strict=True)]
+        titles = []
+        yield "".join(f"{_aligned(row, widths, numeric)}\n" for row in lines)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    padded = []
+    for text, width, right in zip(row, widths, numeric, strict=True):
+        blanks = " " * (width - cell_len(text))
+        padded.append(blanks + text if right else text + blanks)
+    return "  ".join(padded).rstrip()
+
+
+def _lines(row: Sequence[str]) -> Iterator[Sequence[str]]:
+    """A row whose values have several lines, such as the plan of EXPLAIN, as several rows."""
+    if not any("\n" in text for text in row):
+        return iter([row])
+    return itertools.zip_longest(*(text.rstrip("\n").split("\n") for text in row), fillvalue="")
+
+
+def _json_value(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and value not in _INTEGERS else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

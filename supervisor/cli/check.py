@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from gridbot.commands.wording import closest
 from gridbot.config.errors import ConfigError
 from gridbot.config.ladder_report import LadderReport, ladder_report
+from gridbot.config.ladder_warnings import ladder_warnings
 from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import find_config
 from gridbot.config.setting_warnings import setting_warnings
+from supervisor.cli.ladder_text import ladder_lines, wrapped
 from supervisor.cli.machine_checks import machine_cautions, machine_failures
 from supervisor.cli.options import place_options
 from supervisor.exit_codes import ExitCode
+from supervisor.store.left_behind import left_behind
 
 __all__ = ["check"]
 
 PIPED_WIDTH = 120
+"""Columns when nobody says how many there are (COLUMNS does)."""
 
 
 def _pairs(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, Decimal]:
@@ -63,15 +66,31 @@ def check(
     except ConfigError as error:
         _refuse(error, as_json)
         sys.exit(ExitCode.CONFIG)
+    _require_known("--price", prices, {strategy.symbol for strategy in loaded.strategies}, "a symbol")
+    _require_known("--wallet", wallets, {account.name for account in loaded.accounts}, "an account")
     reports = [ladder_report(loaded, strategy, prices, wallets) for strategy in loaded.strategies]
     failures = list(machine_failures(loaded))
-    cautions = [*setting_warnings(loaded), *machine_cautions(loaded)]
+    cautions = [
+        *setting_warnings(loaded),
+        *ladder_warnings(reports),
+        *machine_cautions(loaded),
+        *left_behind(loaded),
+    ]
     impossible = any(report.problem for report in reports)
     if as_json:
         click.echo(json.dumps(_as_json(path, loaded, reports, failures, cautions), indent=2))
     else:
         _print(path, loaded, reports, failures, cautions)
     sys.exit(ExitCode.CONFIG if impossible else ExitCode.REFUSED if failures else ExitCode.OK)
+
+
+def _require_known(option: str, named: Mapping[str, Decimal], known: Collection[str], what: str) -> None:
+    """A name that the file does not have is a mistake of the command line."""
+    for name in named:
+        if name not in known:
+            meant = closest(name, sorted(known))
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise click.UsageError(f"{option}: expected {what} of the configuration, got {name!r}{hint}")
 
 
 def _refuse(error: ConfigError, as_json: bool) -> None:
@@ -104,65 +123,50 @@ def _as_json(
 def _print(
     path: Path, config: GridbotConfig, reports: list[LadderReport], failures: list[str], cautions: list[str]
 ) -> None:
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+    width = shutil.get_terminal_size((PIPED_WIDTH, 0)).columns
     accounts = ", ".join(f"{account.name} ({account.environment})" for account in config.accounts)
-    console.print(Text(f"{path}: {accounts}"))
-    console.print(Text(f"data directory: {config.storage.data_dir}"))
-    console.print(
-        Text("A Buy level opens long and a Sell level short; each also closes the other once there is a position.")
-    )
+    lines = [
+        *wrapped(f"{path}: {accounts}", width),
+        *wrapped(f"data directory: {config.storage.data_dir}", width),
+        *wrapped(
+            "A Buy level opens long and a Sell level short; each also closes the other once there is a position.", width
+        ),
+    ]
     for report in reports:
-        console.print()
-        _print_ladder(console, report)
-    console.print()
-    for caution in cautions:
-        console.print(Text(f"warning: {caution}", style="yellow"))
-    for failure in [*failures, *(report.problem for report in reports if report.problem)]:
-        console.print(Text(f"error: {failure}", style="red"))
-    if not failures and not any(report.problem for report in reports):
+        lines += ["", *_report_lines(report, width)]
+    problems = [*failures, *(report.problem for report in reports if report.problem)]
+    lines.append("")
+    lines += [click.style(line, fg="yellow") for text in cautions for line in wrapped(f"warning: {text}", width)]
+    lines += [click.style(line, fg="red") for text in problems for line in wrapped(f"error: {text}", width)]
+    if not problems:
         count = len(reports)
-        console.print(Text(f"ok: {count} strateg{'ies' if count != 1 else 'y'} can start", style="green"))
+        warned = f"; {_count(len(cautions), 'warning')} above" if cautions else ""
+        text = f"ok: {count} strateg{'ies' if count != 1 else 'y'} can start{warned}"
+        lines.append(click.style(text, fg="yellow" if cautions else "green"))
+    click.echo("\n".join(lines))
 
 
-def _print_ladder(console: Console, report: LadderReport) -> None:
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
+def _report_lines(report: LadderReport, width: int) -> Iterator[str]:
     strategy = report.strategy
     mode = "shadow, sends nothing" if strategy.shadow_mode else report.environment.value
-    ladder = f"{report.summary}  amount {strategy.amount}"
-    name = (f"{strategy.account}/{strategy.strat_id}", "bold")
-    console.print(Text.assemble(name, f"  {strategy.symbol}  {mode}  {ladder}"))
+    name = f"{strategy.account}/{strategy.strat_id}"
+    first, *more = wrapped(f"{name}  {strategy.symbol}  {mode}  {report.summary}  amount {strategy.amount}", width)
+    yield click.style(name, bold=True) + first.removeprefix(name) if first.startswith(name) else first
+    yield from more
     if report.price is not None:
-        tick = f"  tick {report.instrument.tick_size}" if report.instrument else ""
-        wallet = f"  wallet {report.wallet} USDT" if report.wallet is not None else ""
-        console.print(Text(f"price {report.price} ({report.price_source}){tick}{wallet}"))
+        tick = f"  tick {report.instrument.tick_size:f}" if report.instrument else ""
+        wallet = f"  wallet {report.wallet:f} USDT" if report.wallet is not None else ""
+        yield from wrapped(f"price {report.price:f} ({report.price_source}){tick}{wallet}", width)
     if report.rows:
-        console.print(_table(report))
+        yield from ladder_lines(report, width)
     for total in report.totals:
         share = f", {total.notional / report.wallet:.2f} of the wallet" if report.wallet else ""
-        size = f"{total.size} {strategy.symbol.removesuffix('USDT')}"
+        size = f"{total.size:f} {strategy.symbol.removesuffix('USDT')}"
         orders = f"{total.direction}: {total.orders} opening orders"
-        console.print(Text(f"{orders}, {size}, {total.notional:.2f} USDT{share}"))
+        yield from wrapped(f"{orders}, {size}, {total.notional:.2f} USDT{share}", width)
     for note in report.notes:
-        console.print(Text(f"note: {note}"))
-
-
-def _table(report: LadderReport) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    priced = any(row.price is not None for row in report.rows)
-    for name in ("level", "side", "percent", *(("price", "size", "notional") if priced else ())):
-        table.add_column(name, justify="left" if name == "side" else "right", no_wrap=True)
-    reasons = any(row.reason for row in report.rows)
-    if reasons:
-        table.add_column("remark", overflow="fold")
-    middle = len(report.rows) // 2
-    for index, row in enumerate(report.rows):
-        cells = [f"{middle - index:+d}" if index != middle else "0", row.side, f"{row.percent:+.3f}"]
-        if priced:
-            notional = "" if row.notional is None else f"{row.notional:.2f}"
-            cells += [_shown(row.price), _shown(row.size), notional]
-        style = {"Buy": "green", "Sell": "red"}.get(row.side, "dim")
-        table.add_row(*cells, *([row.reason] if reasons else []), style=style)
-    return table
-
-
-def _shown(value: Decimal | None) -> str:
-    return "" if value is None else f"{value:f}"
+        yield from wrapped(f"note: {note}", width)

@@ -29,6 +29,11 @@ def explain(error: Exception) -> ExitCode:
         if isinstance(error, kind):
             click.echo(f"gridbot-supervisor: {error}", err=True)
             return code
+    if isinstance(error, PermissionError):
+        what = error.filename or "a file of the bot"
+        text = f"expected to be allowed to use {what}, got: permission denied; run this as the user who started the bot"
+        click.echo(f"gridbot-supervisor: {text}", err=True)
+        return ExitCode.REFUSED
     click.echo(f"gridbot-supervisor: unexpected {type(error).__name__}: {error}; {_keep_details()}", err=True)
     return ExitCode.UNEXPECTED
 

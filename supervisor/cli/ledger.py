@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from gridbot.config.paths import find_config
 from gridbot.exchange.environment import Environment
 from supervisor.cli.options import config_option, records_option
 from supervisor.cli.patient_client import PatientClient
-from supervisor.control.control_client import ControlError
+from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import ExitCode
 from supervisor.store.ledger_check import check_balances
 from supervisor.store.query import SqlFailed
@@ -47,8 +48,16 @@ def ledger() -> None:
 @click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records.")
 @config_option("With --exchange: the configuration, for the keys.")
 @click.option("--account", "accounts", multiple=True, help="With --exchange: only this account.")
-def check_command(data_dir: Path, exchange: bool, repair: bool, config: str | None, accounts: tuple[str, ...]) -> None:
-    """Compare each account's balance with its executions. Exit code 6 when a cent or more is unexplained.
+@click.option(
+    "--rows", type=click.IntRange(min=0), default=20, show_default=True, help="Lines of one kind and account; 0: all."
+)
+def check_command(
+    data_dir: Path, exchange: bool, repair: bool, config: str | None, accounts: tuple[str, ...], rows: int
+) -> None:
+    """Compare each account's balance with its executions.
+
+    Exit code 0: explained. 8: a cent or more is not, or something differs. 6: what could be compared agrees, and an
+    account could not be. 9: nothing to compare.
 
     Deposits, withdrawals and trades made before the first wallet row's records show up as differences; with --exchange
     the transaction log tells them apart from what is missing. Only queries are sent to the exchange.
@@ -59,31 +68,59 @@ def check_command(data_dir: Path, exchange: bool, repair: bool, config: str | No
     if repair and not exchange:
         raise click.UsageError("expected --repair together with --exchange: the exchange's figures are what counts")
     try:
-        explained = _with_exchange(data_dir, config, accounts, repair) if exchange else _from_records(data_dir)
+        code = _with_exchange(data_dir, config, accounts, repair, rows) if exchange else _from_records(data_dir, rows)
     except SqlFailed as exc:
         click.echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
-    if not explained:
-        sys.exit(ExitCode.DEGRADED)
+    sys.exit(code)
 
 
-def _from_records(data_dir: Path) -> bool:
-    """Print the verdict of the records alone; whether every cent is explained. Raise SqlFailed."""
-    balances, lines = check_balances(data_dir)
-    if not balances:
-        click.echo("no balances are recorded yet")
+def _from_records(data_dir: Path, rows: int) -> ExitCode:
+    """Print the verdict of the records alone. Raise SqlFailed."""
+    balances = check_balances(data_dir)
     for balance in balances:
         verdict = "explained" if balance.explained else f"DIFFERENCE {balance.difference:+.2f}"
         click.echo(
             f"{balance.account}: {balance.balance:.2f} {balance.coin} at {balance.ts} UTC, "
             f"executions say {balance.expected:.2f}: {verdict}"
         )
-    for line in lines:
+        if balance.missing:
+            click.echo(
+                f"  {balance.missing} records of {balance.account} are lost (ingest_gaps): fills may be among them"
+            )
+        _show_lines([f"{balance.account}: {step}" for step in balance.steps], rows)
+    if not balances:
+        click.echo("no balances are recorded yet: nothing to compare")
+        return ExitCode.NOTHING
+    if all(balance.explained for balance in balances):
+        return ExitCode.OK
+    click.echo("`gridbot-supervisor ledger check --exchange` says which movements these are")
+    return ExitCode.DIFFERS
+
+
+def _show_lines(lines: Sequence[str], rows: int) -> None:
+    """The first `rows` of them (0: all), and how many more there are."""
+    shown = lines[:rows] if rows else lines
+    for line in shown:
         click.echo(f"  {line}")
-    return all(balance.explained for balance in balances)
+    if len(shown) < len(lines):
+        click.echo(f"  ... and {len(lines) - len(shown)} more; --rows 0 shows all")
 
 
-def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...], repair: bool) -> bool:
+@contextlib.contextmanager
+def _only_errors() -> Iterator[None]:
+    """What connections say of themselves, such as the offset of a clock, is of no use here."""
+    log = logging.getLogger("gridbot")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+@_only_errors()
+def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...], repair: bool, rows: int) -> ExitCode:
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
     from gridbot.config.errors import ConfigError
     from gridbot.config.loading import load_config
@@ -92,11 +129,10 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     from supervisor.store.exchange_repair import repair_records
 
     try:
-        settings = load_config(find_config(config), data_dir=str(data_dir))
+        settings = load_config(_running_config(data_dir) or find_config(config), data_dir=str(data_dir))
     except ConfigError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitCode.CONFIG)
-    logging.getLogger("gridbot").setLevel(logging.ERROR)  # the offset of each connection's clock is of no use here
     paces = Paces(settings)
 
     def check() -> list[AccountCheck]:
@@ -114,23 +150,38 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     views = _views(
         settings, [account for account in settings.accounts if account.name in read], data_dir, paces, repair=repair
     )
-    explained = True
+    verdicts: list[bool | None] = []
     for found in checks:
-        explained &= _show_movements(found)
+        verdicts.append(_show_movements(found, rows))
         if found.account in read:
-            explained &= _show_views(views[found.account])
+            verdicts.append(_show_views(views[found.account], rows))
     if not checks:
-        click.echo("no account of the configuration has balances recorded here")
-    return explained
+        wanted = ", ".join(accounts or (account.name for account in settings.accounts))
+        click.echo(f"nothing to compare: {data_dir} has no balances of the accounts {wanted}")
+    return _exit_code(verdicts)
 
 
-def _show_movements(found: AccountCheck) -> bool:
-    """Whether records and log have the same movements; what differs is printed."""
+def _exit_code(verdicts: Sequence[bool | None]) -> ExitCode:
+    """Of what was compared; None stands for what could not be."""
+    if False in verdicts:
+        return ExitCode.DIFFERS
+    if True not in verdicts:
+        return ExitCode.NOTHING
+    return ExitCode.DEGRADED if None in verdicts else ExitCode.OK
+
+
+def _show_movements(found: AccountCheck, rows: int) -> bool | None:
+    """Whether records and log have the same movements (None: not compared); what differs is printed, largest first."""
     if found.comparison is None:
         click.echo(f"{found.account}: not compared: {found.problem}")
-        return False
+        return None
     result = found.comparison
-    verdict = "explained" if found.explained else f"UNEXPLAINED {result.unexplained:+.2f} USDT"
+    lines = result.lines
+    verdict = "explained"
+    if lines:
+        verdict = f"DIFFERENT: {len(lines)} movements, {result.unexplained:+.2f} USDT in all"
+    elif found.unreadable:
+        verdict = "NOT KNOWN: not all of the log could be read"
     apart = f", {result.later} newer than the records" if result.later else ""
     apart += f", {result.older} of ours older than the log" if result.older else ""
     click.echo(
@@ -138,10 +189,10 @@ def _show_movements(found: AccountCheck) -> bool:
         f"exchange's log{apart}; {len(result.transfers)} without an execution (transfers and the like): {verdict}"
     )
     _show_unreadable(found.unreadable)
+    _show_lines(lines, rows)
     for each in found.corrected:
         click.echo(f"  corrected: {each.executions} executions by {each.net.normalize():+f} USDT: {each.reason}")
-    for line in (*result.transfers, *result.lines):
-        click.echo(f"  {line}")
+    _show_lines(result.transfers, rows)
     return found.explained
 
 
@@ -171,19 +222,20 @@ def _views(
     return repair_orders(found, compare, lambda account, args: _correct(data_dir, account, args), click.echo)
 
 
-def _show_views(found: ViewCheck) -> bool:
-    """Whether `open_orders` and `positions` are what the exchange has; what differs is printed."""
+def _show_views(found: ViewCheck, rows: int) -> bool | None:
+    """Whether `open_orders` and `positions` are what the exchange has (None: not compared); what differs is printed."""
     if found.problem:
         click.echo(f"  open_orders and positions: not compared: {found.problem}")
     elif not found.lines:
         apart = "; symbols with rows that could not be read were left out" if found.unreadable else ""
         click.echo(f"  {found.orders} open_orders and {found.legs} positions are as the exchange has them{apart}")
     _show_unreadable(found.unreadable)
-    for line in found.lines:
-        click.echo(f"  DIFFERENT {line}")
+    _show_lines([f"DIFFERENT {line}" for line in found.lines], rows)
     if found.lines:
         click.echo(f"  {VIEWS_REMEDY}")
-    return not (found.lines or found.problem or found.unreadable)
+    if found.problem:
+        return None
+    return not (found.lines or found.unreadable)
 
 
 def _show_unreadable(rows: Sequence[Unreadable]) -> None:
@@ -198,6 +250,13 @@ def _correct(data_dir: Path, account: str, args: dict[str, str]) -> str:
             return str(client.worker(account, "correct", args).get("result"))
     except ControlError as error:
         raise LookupError(str(error)) from error
+
+
+def _running_config(data_dir: Path) -> str | None:
+    """The configuration file of the supervisor that runs there: it is the one that counts. None when none runs."""
+    with contextlib.suppress(ControlError), ControlClient(data_dir) as client:
+        return client.status()["supervisor"].get("config") or None
+    return None
 
 
 def _paper_url(data_dir: Path) -> str | None:

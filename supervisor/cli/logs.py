@@ -35,11 +35,12 @@ def logs(config: str | None, data_dir: str | None, process: str, follow: bool, l
 
 
 def show_log(data_dir: Path, process: str, *, lines: int, follow: bool, level: str) -> None:
-    """Print to standard output. Raises CommandError when there is no such log or level."""
+    """Print to standard output. Raises CommandError for a log or level that is not there, OSError if it is not ours."""
     least = logging.getLevelNamesMapping().get(level.upper())
     if least is None:
         raise CommandError(f"expected a level such as INFO or WARNING, got {level!r}", ExitCode.USAGE)
     path = _find(data_dir / "logs", process)
+    path.open("rb").close()  # whoever may not read it is told so
     for line in last_lines(path, lines, least):
         click.echo(line)
     if follow:

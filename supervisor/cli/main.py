@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
 
 from gridbot.commands.command_table import RESTART, STOP, WORKER_COMMANDS
 from gridbot.commands.wording import closest
-from supervisor.exit_codes import ExitCode
+from supervisor.cli import standard_streams
+from supervisor.exit_codes import MEANINGS, ExitCode
 
 __all__ = ["cli", "main"]
 
@@ -37,8 +37,18 @@ WORKER = {command.name: command for command in WORKER_COMMANDS}
 SUMMARIES = {name: line for name, (_, line) in COMMANDS.items()} | {name: c.summary for name, c in WORKER.items()}
 
 
+class Interrupted(Exception):
+    """Ctrl-C, before click makes something of it."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by `SUMMARIES` alone and imports the one that is asked for."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(SUMMARIES)
@@ -76,32 +86,39 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+EXIT_CODES = "Exit codes: " + ", ".join(f"{code} {name}" for code, (name, _) in MEANINGS.items()) + "."
+
+
+@click.group(
+    cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def cli() -> None:
-    """Grid trading on Bybit USDT perpetuals: one supervised process per account.
-
-    Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not running, 4 configuration, 5 timeout, 6 degraded, 7 start refused,
-    130 forced.
-    """
+    """Grid trading on Bybit USDT perpetuals: one supervised process per account."""
 
 
 def main() -> None:
-    """The console script. Whatever happens, the user sees a sentence and not a traceback."""
+    """The console script. Whatever happens, the user sees a sentence and not a traceback.
+
+    What ends any command is handled here and nowhere else: Ctrl-C, and a standard output that takes nothing more.
+    """
+    standard_streams.guard()
+    code: object
     try:
         code = cli.main(prog_name="gridbot-supervisor", standalone_mode=False)
-    except SystemExit as end:
-        code = end.code
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except SystemExit as ended:
+        code = ended.code
+    except (Interrupted, click.exceptions.Abort, KeyboardInterrupt):
+        after_echo = "\n" if sys.stderr.isatty() else ""  # a terminal has shown ^C
+        click.echo(f"{after_echo}gridbot-supervisor: interrupted", err=True)
         code = ExitCode.FORCED
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except BrokenPipeError:  # the reader of our output has closed it
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush is quiet
-        code = ExitCode.OK
+    except standard_streams.OutputGone:
+        code = ExitCode.OUTPUT_GONE
     except Exception as error:  # noqa: BLE001 - the outermost frame
         from supervisor.cli.error_report import explain
 
         code = explain(error)
-    sys.exit(int(code) if isinstance(code, int) else ExitCode.OK if code is None else ExitCode.UNEXPECTED)
+    standard_streams.end(int(code) if isinstance(code, int) else ExitCode.OK if code is None else ExitCode.UNEXPECTED)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import Final
 
 import click
 
+from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
 from gridbot.store.reading import database_path
 from supervisor.cli import sql_prompt
-from supervisor.cli.answer_output import render
+from supervisor.cli.answer_output import rendered
 from supervisor.cli.options import memory_option, records_option
 from supervisor.exit_codes import ExitCode
-from supervisor.store.query import Answer, Limits, Query, SqlFailed
+from supervisor.store.query import Limits, Query, SqlFailed
 
 __all__ = ["sql"]
 
 FORMATS: Final = ("table", "csv", "json", "parquet")
+AHEAD_CHARACTERS: Final = 2_000_000
+"""What is printed only once the statement is done; of a longer answer the rest is printed as it comes."""
 
 
 @click.command("sql")
@@ -58,9 +60,10 @@ def sql(
         if style == "parquet" and out is None:
             raise SqlFailed("--format parquet needs --out FILE", ExitCode.USAGE)
         text = statement if statement is not None else sys.stdin.read()
-        answer = query.ask(text, parquet=out if style == "parquet" else None)
-        if style != "parquet":
-            _deliver(answer, style, out)
+        if out is None:
+            _show(query, text, style)
+        else:
+            _write(query, text, style, out)
     except SqlFailed as exc:
         click.echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
@@ -77,7 +80,7 @@ def _interactive(query: Query, style: str) -> None:
 
     def run(statement: str) -> None:
         try:
-            render(query.ask(statement), style, sys.stdout)
+            _show(query, statement, style)
         except SqlFailed as exc:
             click.echo(f"error: {exc}", err=True)
 
@@ -100,13 +103,41 @@ _NAMES: Final = """
     SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"""
 
 
-def _deliver(answer: Answer, style: str, out: Path | None) -> None:
-    if out is None:
-        with contextlib.suppress(BrokenPipeError):
-            render(answer, style, sys.stdout)
-        return
+def _show(query: Query, statement: str, style: str) -> None:
+    """Print the answer. A short one is fetched whole first, so that a pager does not keep the writer from the file."""
+    waiting: list[str] = []
+    length = 0
+    with query.rows(statement) as rows:
+        for text in rendered(rows.columns, rows.batches, style):
+            waiting.append(text)
+            length += len(text)
+            if length > AHEAD_CHARACTERS:
+                _print(waiting)
+    _print(waiting)
+
+
+def _print(texts: list[str]) -> None:
+    for text in texts:
+        click.echo(text, nl=False)
+    texts.clear()
+
+
+def _write(query: Query, statement: str, style: str, out: Path) -> None:
+    """Put the answer into the file `out`, in place of what it has; when that fails the file stays as it was."""
+    out = out.resolve()
+    remove_abandoned(out)
+    regular = not out.exists() or out.is_file()  # into /dev/stdout and the like it goes as it comes
+    target = temporary_beside(out) if regular else out
     try:
-        with out.open("w", encoding="utf-8", newline="") as file:
-            render(answer, style, file)
+        if style == "parquet":
+            query.write_parquet(statement, target)
+        else:
+            with target.open("w", encoding="utf-8", newline="") as file, query.rows(statement) as rows:
+                file.writelines(rendered(rows.columns, rows.batches, style))
+        if regular:
+            put_in_place(target, out)
     except OSError as exc:
         raise SqlFailed(f"{out} cannot be written: {exc.strerror or exc}", ExitCode.UNEXPECTED) from exc
+    finally:
+        if regular:
+            target.unlink(missing_ok=True)

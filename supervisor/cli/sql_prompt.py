@@ -7,10 +7,11 @@ does not hold up the writer. Lines that begin with a dot are commands of the pro
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
+
+from supervisor.store.statement_end import is_ended
 
 __all__ = ["Completer", "read_statements", "with_line_editing"]
 
@@ -89,7 +90,7 @@ def read_statements(
             continue
         if line.strip():
             lines.append(line)
-        if lines and (not line.strip() or re.search(r";\s*$", line)):
+        if lines and (not line.strip() or is_ended("\n".join(lines))):
             statement = "\n".join(lines)
             lines.clear()
             run(statement)

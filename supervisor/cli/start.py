@@ -42,9 +42,10 @@ def run_supervisor(config_file: Path, data_dir: str | None, *, console: bool) ->
     from gridbot import logging_setup
     from supervisor.children.launch_plan import plan_of
     from supervisor.process.loop import Supervisor
+    from supervisor.store.left_behind import left_behind
 
     config = load_or_refuse(config_file, data_dir)
-    plan = plan_of(config, str(config_file.absolute()), console=console)
+    plan = plan_of(config, str(config_file.absolute()), console=console, warnings=tuple(left_behind(config)))
     for secret in config.secrets():
         logging_setup.register_secret(secret)
     try:

@@ -12,6 +12,7 @@ from gridbot.config.paths import data_directory
 from supervisor.cli.options import place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.value_completion import complete_accounts
+from supervisor.control.control_client import ControlError, NotRunning
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["status"]
@@ -26,15 +27,28 @@ WATCH_S = 1.0
 @click.option("--watch", is_flag=True, help="Show it again each second, until Ctrl-C.")
 def status(config: str | None, data_dir: str | None, account: str | None, as_json: bool, watch: bool) -> None:
     """Show processes, accounts and strategies. Exit code 0 healthy, 6 degraded, 3 not running."""
-    with PatientClient(data_directory(data_dir, config)) as client:
-        code = _show(client, account, as_json)
-        with contextlib.suppress(KeyboardInterrupt):
-            while watch:
-                time.sleep(WATCH_S)
-                if sys.stdout.isatty():
-                    click.clear()
-                code = _show(client, account, as_json)
+    place = data_directory(data_dir, config)
+    try:
+        with PatientClient(place) as client:
+            code = _show(client, account, as_json)
+            with contextlib.suppress(KeyboardInterrupt):
+                while watch:
+                    time.sleep(WATCH_S)
+                    if sys.stdout.isatty():
+                        click.clear()
+                    code = _show(client, account, as_json)
+    except (ControlError, PermissionError) as error:
+        if as_json:  # whoever reads it gets JSON, whatever there is to say
+            running = False if isinstance(error, NotRunning) else None
+            _print_json({"running": running, "health": "unknown", "data_dir": str(place), "reasons": [str(error)]})
+        raise
     raise SystemExit(code)
+
+
+def _print_json(document: object) -> None:
+    import json
+
+    click.echo(json.dumps(document, indent=2 if sys.stdout.isatty() else None))
 
 
 def _show(client: PatientClient, account: str | None, as_json: bool) -> ExitCode:
@@ -46,9 +60,7 @@ def _show(client: PatientClient, account: str | None, as_json: bool) -> ExitCode
         known = ", ".join(row["account"] for row in everything["accounts"])
         raise CommandError(f"no account {account!r} here; there are {known}", ExitCode.USAGE)
     if as_json:
-        import json
-
-        click.echo(json.dumps(chosen, indent=None if not sys.stdout.isatty() else 2))
+        _print_json(chosen)
     else:
         tables.render(chosen, sys.stdout)
     return tables.exit_code(chosen)

@@ -121,6 +121,9 @@ class ControlClient:
             except TimeoutError:
                 connection.close()
                 raise Unanswered(f"the supervisor in {self._data_dir} does not answer") from None
+            except PermissionError as error:
+                connection.close()
+                raise PermissionError(error.errno, error.strerror, str(self._data_dir)) from None
             except OSError as error:
                 connection.close()
                 raise NotRunning(f"no supervisor runs in {self._data_dir}") from error

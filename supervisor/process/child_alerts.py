@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from gridbot.incidents import Change, Event, Incidents, Looked, Name, Over, Phase, Standing, Told, step
+from gridbot.incidents import DELETED, LOST, Change, Event, Incidents, Looked, Name, Over, Phase, Standing, Told, step
 from supervisor.children.child import Child
 from supervisor.children.policy_types import ProcessState
 from supervisor.store.supervisor_journal import SupervisorJournal
@@ -66,6 +66,9 @@ class Alerts:
     def look(self, standing: Mapping[Name, Standing]) -> None:
         """Everything that stands now, once a second or so."""
         self._journal.look(self._clock())
+        removed = self._journal.keep()
+        if removed is not None:
+            self._step(Told(Name(LOST if removed.lost else DELETED, SELF), "error", removed.text))
         if self._journal.refused:
             text = f"no records of its own are kept; it is tried again every few seconds: {self._journal.refused}"
             standing = {**standing, Name(ROOM, SELF): Standing("error", text)}

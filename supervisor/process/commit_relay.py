@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gridbot.incidents import DELETED, LOST
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
@@ -25,6 +26,7 @@ class CommitRelay:
         self._alerts = alerts
         self._watch = watch
         self._damage = DamageWatch()
+        self._removed = ""
         self._committed: dict[str, int] = {}
 
     def worker_is_ready(self, worker: Child) -> None:
@@ -41,6 +43,7 @@ class CommitRelay:
                 self._alerts.over(writer, key, alert[1])
             elif alert is not None:
                 self._alerts.add(writer, *alert, key)
+        self._tell_losses(writer, report)
         committed = report.get("committed") or {}
         self._journal.ack(committed.get(SUPERVISOR, 0))
         for worker in self._fleet.of_kind(ChildKind.WORKER):
@@ -48,3 +51,10 @@ class CommitRelay:
             if seq is not None and seq != self._committed.get(worker.spec.account):
                 self._committed[worker.spec.account] = seq
                 worker.send({"type": "ack", "seq": seq})
+
+    def _tell_losses(self, writer: Child, report: Message) -> None:
+        """Files that somebody removed; it stays told when the writer is another process that knows nothing of it."""
+        removed = str(report.get("removed") or "")
+        if removed and removed != self._removed:
+            self._removed = removed
+            self._alerts.add(writer, "ERROR", removed, LOST if report.get("lost") else DELETED)

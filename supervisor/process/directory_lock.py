@@ -68,6 +68,7 @@ class DirectoryLock:
                     with contextlib.suppress(OSError):
                         _write_pid(self._fd)
                 return True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,9 +89,17 @@ class DirectoryLock:
 
 
 def holder(data_dir: Path) -> int | None:
-    """The pid of the supervisor that works in this directory (0 if it has not written it yet), None if none does."""
-    with contextlib.suppress(OSError):
+    """The pid of the supervisor that works in this directory (0 if it has not written it yet), None if none does.
+
+    Raises PermissionError when this user may not look.
+    """
+    try:
         fd = os.open(data_dir / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise PermissionError(error.errno, error.strerror, str(data_dir)) from None
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -121,6 +121,8 @@ class Supervisor:
         though there is room."""
         self._lock.acquire()
         self._journal.open(self.plan.snapshot)
+        for text in self.plan.warnings:
+            self._alerts.own("WARNING", text)
         loop = asyncio.get_running_loop()
         control = ControlServer(self.plan.data_dir, self._operations.handle, self._farewell)
         with background.watch(loop, self._faults.report):

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gridbot.incidents import DELETED, LOST
 from supervisor.children.policy_types import ChildState, ProcessState
 from supervisor.utc_time import utc_text
 
@@ -128,6 +129,7 @@ def build_status(
         "incidents": _incidents(supervisor, accounts),
         "alerts": list(supervisor.alerts),
     }
+    reasons += [str(row["text"]) for row in supervisor.incidents if row.get("key") in (DELETED, LOST)]
     status["health"] = AccountHealth.DEGRADED.value if reasons else AccountHealth.HEALTHY.value
     return status
 

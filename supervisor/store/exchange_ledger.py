@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import orjson
@@ -36,6 +37,7 @@ __all__ = ["PATIENT", "AccountCheck", "Corrected", "check_with_exchange", "conne
 MARGIN_MS: Final = 60_000
 LOOKS: Final = 3
 FLUSH_S: Final = 1.0
+NO_FEES: Final[Mapping[str, Decimal]] = MappingProxyType({})
 PATIENT: Final = Limits(wait_s=30.0)
 """The writer of a busy fleet may hold the file for several seconds."""
 AT_A_TIME: Final = 24
@@ -193,9 +195,9 @@ def _recorded(
     statements = [_OFFSETS, _EXECUTIONS.format(bounds=bounds), _CORRECTIONS]
     offsets, executions, corrections = ask_all(data_dir, statements, PATIENT)
     found: dict[str, dict[str, Recorded]] = {name: {} for name in periods}
-    for account, *row, others in executions.rows:
-        row.append({coin: Decimal(fee) for coin, fee in orjson.loads(others).items()} if others else {})
-        found[account][row[0]] = Recorded(*row)
+    for account, exec_id, *row, others in executions.rows:
+        fees = {coin: Decimal(fee) for coin, fee in orjson.loads(others).items()} if others else NO_FEES
+        found[account][exec_id] = Recorded._make((exec_id, *row, fees))
     corrected: dict[str, tuple[Corrected, ...]] = {}
     for account, reason, count, net in corrections.rows:
         corrected[account] = (*corrected.get(account, ()), Corrected(reason, count, net))

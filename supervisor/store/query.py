@@ -1,24 +1,37 @@
 """Read-only statements on the records, for `sql` and `ledger`, while the bot runs and when it does not.
 
 A statement runs on a read-only connection without access to files or network, with limits on time and memory. The
-file is held only while the statement runs.
+file is held only while the statement runs and its rows are fetched.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 
 from gridbot.store.file_errors import is_damage
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect
+from gridbot.store.schema import quote
 from supervisor.exit_codes import ExitCode
+from supervisor.store.interruptible import Late, call, memory_bound
+from supervisor.store.statement_end import without_end
 
-__all__ = ["Answer", "Limits", "Query", "SqlFailed", "ask", "ask_all"]
+__all__ = ["Answer", "Limits", "Query", "Rows", "SqlFailed", "ask", "ask_all"]
+
+BATCH: Final = 1000
+"""Rows that are fetched at a time, at most."""
+BATCH_CHARACTERS: Final = 4_000_000
+"""Fewer rows at a time when they are so long that a batch would be longer than this."""
+
+RELEASE_S: Final = 2.0
+"""How long after its time limit the file is closed under a statement whose rows nobody fetches."""
 
 
 class SqlFailed(Exception):
@@ -38,6 +51,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """The answer to one statement, batch by batch as they are fetched; the file is held until all are."""
+
+    columns: list[str]
+    batches: Iterator[list[tuple[Any, ...]]]
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for batch in self.batches:
+            yield from batch
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one statement may take: seconds to wait for the file, seconds to run, memory, threads."""
 
@@ -54,45 +79,116 @@ class Query:
     data_dir: Path
     limits: Limits
 
-    def ask(self, statement: str, *, parquet: Path | None = None) -> Answer:
+    @contextlib.contextmanager
+    def rows(self, statement: str) -> Iterator[Rows]:
+        """Run one statement and hand its rows out while they are fetched. Raise SqlFailed, also while fetching."""
+        with _plain_errors(self.limits):
+            text = _one_select(statement)
+            with _asking(self.data_dir, self.limits) as asking:
+                yield asking.rows(text)
+
+    def ask(self, statement: str) -> Answer:
         """As `ask`."""
-        return ask(self.data_dir, statement, self.limits, parquet=parquet)
+        return ask(self.data_dir, statement, self.limits)
+
+    def write_parquet(self, statement: str, target: Path) -> None:
+        """Put the rows into the Parquet file `target`, in place of what it has. Raise SqlFailed."""
+        with _plain_errors(self.limits):
+            text = _one_select(statement)
+            with _asking(self.data_dir, self.limits, writes=target) as asking:
+                asking.all_of(f"COPY ({text}) TO {quote(str(target.absolute()))} (FORMAT parquet)")
 
 
-def ask(data_dir: Path, statement: str, limits: Limits | None = None, *, parquet: Path | None = None) -> Answer:
-    """Run one statement. With `parquet` the rows go to that file and the answer says how many. Raise SqlFailed."""
-    [answer] = _answers(data_dir, [statement], limits or Limits(), parquet)
+def ask(data_dir: Path, statement: str, limits: Limits | None = None) -> Answer:
+    """Run one statement. Raise SqlFailed."""
+    [answer] = ask_all(data_dir, [statement], limits)
     return answer
 
 
 def ask_all(data_dir: Path, statements: Sequence[str], limits: Limits | None = None) -> list[Answer]:
     """Run several statements on the same state of the records: the file is waited for once. Raise SqlFailed."""
-    return _answers(data_dir, statements, limits or Limits(), None)
+    limits = limits or Limits()
+    with _plain_errors(limits):
+        texts = [_one_select(statement) for statement in statements]
+        with _asking(data_dir, limits) as asking:
+            return [asking.all_of(text) for text in texts]
 
 
-def _answers(data_dir: Path, statements: Sequence[str], limits: Limits, parquet: Path | None) -> list[Answer]:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """An open connection, and when what is asked has to be answered (`time.monotonic` seconds)."""
+
+    connection: duckdb.DuckDBPyConnection
+    until: float
+
+    def all_of(self, text: str) -> Answer:
+        def run() -> Answer:
+            cursor = self.connection.execute(text)
+            return Answer(_columns(cursor), cursor.fetchall())
+
+        return call(self.connection, run, until=self.until)
+
+    def rows(self, text: str) -> Rows:
+        cursor = call(self.connection, lambda: self.connection.execute(text), until=self.until)
+        return Rows(_columns(cursor), self._batches(cursor))
+
+    def _batches(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
+        size = 1
+        while True:
+            batch = call(self.connection, lambda count=size: cursor.fetchmany(count), until=self.until)  # type: ignore[misc]
+            if not batch:
+                return
+            yield batch
+            size = min(BATCH, 4 * size, max(1, BATCH_CHARACTERS // _longest(batch)))
+
+
+@contextlib.contextmanager
+def _asking(data_dir: Path, limits: Limits, *, writes: Path | None = None) -> Iterator[_Asking]:
+    """A connection that only reads the records; it may write the file `writes`, which is not there yet."""
     settings = {
         "memory_limit": limits.memory,
         "threads": str(limits.threads),
         "max_execution_time": str(max(1, int(limits.timeout_s * 1000))),
     }
-    with _plain_errors(limits.timeout_s):
-        statements = [_one_select(statement) for statement in statements]
-        with connect(data_dir, timeout_s=limits.wait_s, config=settings) as con:
-            if parquet is not None:
-                con.execute(f"SET allowed_paths = ['{_escaped(parquet)}']")
-                statements = [f"COPY ({each}) TO '{_escaped(parquet)}' (FORMAT parquet)" for each in statements]
-            con.execute("SET enable_external_access = false")
-            con.execute("SET lock_configuration = true")
-            found = []
-            for statement in statements:
-                cursor = con.execute(statement)
-                found.append(Answer([column[0] for column in cursor.description or []], cursor.fetchall()))
-            return found
+    with connect(data_dir, timeout_s=limits.wait_s, config=settings) as con:
+        if writes is not None:
+            con.execute(f"SET allowed_paths = [{quote(str(writes.absolute()))}]")
+        con.execute("SET enable_external_access = false")
+        con.execute("SET lock_configuration = true")
+        # Whoever reads our output may stop reading; the writer gets the file all the same.
+        release = threading.Timer(limits.timeout_s + RELEASE_S, con.close)
+        release.daemon = True
+        release.start()
+        try:
+            with memory_bound(_memory_bytes(con)):
+                yield _Asking(con, time.monotonic() + limits.timeout_s)
+        finally:
+            release.cancel()
 
 
-def _escaped(path: Path) -> str:
-    return str(path.absolute()).replace("'", "''")
+def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
+    """DuckDB's own limit of this connection, such as 953.6 MiB, in bytes."""
+    [(text,)] = con.execute("SELECT current_setting('memory_limit')").fetchall()
+    number, unit = str(text).split()
+    return int(float(number) * 1024 ** _UNITS.index(unit))
+
+
+_UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def _columns(cursor: duckdb.DuckDBPyConnection) -> list[str]:
+    return [column[0] for column in cursor.description or []]
+
+
+def _longest(batch: Sequence[tuple[Any, ...]]) -> int:
+    """Length of the longest row, in characters, roughly; at least 1."""
+    return max(1, *(sum(_length(value) for value in row) for row in batch))
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    return 8 * len(value) if isinstance(value, list | tuple | dict) else 8
 
 
 def _one_select(statement: str) -> str:
@@ -104,11 +200,11 @@ def _one_select(statement: str) -> str:
     if found[0].type not in allowed:
         kind = found[0].type.name
         raise SqlFailed(f"expected a statement that only reads (SELECT, DESCRIBE, EXPLAIN), got {kind}", ExitCode.USAGE)
-    return statement.strip().rstrip(";").rstrip()
+    return without_end(found[0].query)
 
 
 @contextlib.contextmanager
-def _plain_errors(timeout_s: float) -> Iterator[None]:
+def _plain_errors(limits: Limits) -> Iterator[None]:
     try:
         yield
     except NoDatabase as exc:
@@ -117,10 +213,11 @@ def _plain_errors(timeout_s: float) -> Iterator[None]:
         raise SqlFailed(str(exc), ExitCode.TIMEOUT) from exc
     except ReadingError as exc:
         raise SqlFailed(str(exc), ExitCode.UNEXPECTED) from exc
-    except duckdb.InterruptException as exc:
-        raise SqlFailed(f"not done after {timeout_s:g} s; give it longer with --timeout", ExitCode.TIMEOUT) from exc
-    except duckdb.OutOfMemoryException as exc:
-        text = f"the query needs more memory than allowed ({str(exc).splitlines()[0]}); raise --memory"
+    except (Late, duckdb.InterruptException) as exc:
+        text = f"not done after {limits.timeout_s:g} s; give it longer with --timeout"
+        raise SqlFailed(text, ExitCode.TIMEOUT) from exc
+    except (MemoryError, duckdb.OutOfMemoryException) as exc:
+        text = f"the statement needs more memory than {limits.memory}; ask for fewer or shorter rows, or raise --memory"
         raise SqlFailed(text, ExitCode.UNEXPECTED) from exc
     except duckdb.PermissionException as exc:
         raise SqlFailed(

@@ -17,7 +17,7 @@ from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record, UtcUs
-from gridbot.records.recorder import Recorder
+from gridbot.records.recorder import Recorder, Removed
 from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
@@ -45,6 +45,7 @@ class SupervisorJournal:
         self._sampled_s = float("-inf")
         self._recorder: Recorder | None = None
         self._run: RunLog | None = None
+        self._files: StateFiles | None = None
         self._snapshot: Mapping[str, Any] = {}
         self._tried_s = float("-inf")
         self.refused = ""
@@ -67,8 +68,8 @@ class SupervisorJournal:
         try:
             journal = Journal(journal_directory(self._data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
             recorder = Recorder(SUPERVISOR, self._run_id, journal, clock=SystemClock(), keep_journal=self._keep_journal)
-            file = StateFile(StateFiles(self._data_dir / "state" / SUPERVISOR), "run.json")
-            run = RunLog(file, recorder, self._snapshot, "")
+            files = StateFiles(self._data_dir / "state" / SUPERVISOR)
+            run = RunLog(StateFile(files, "run.json"), recorder, self._snapshot, "")
             run.begin()
         except (JournalBusy, OSError) as error:
             if not self.refused:
@@ -77,7 +78,14 @@ class SupervisorJournal:
             if journal is not None:
                 journal.close()  # without what was to be recorded: the next try does that
             return
-        self._run, self._recorder, self.refused = run, recorder, ""
+        self._run, self._recorder, self._files, self.refused = run, recorder, files, ""
+
+    def keep(self) -> Removed | None:
+        """Make the files again when somebody has removed them; what is to be told then. Once a second or so."""
+        if self._recorder is None or self._files is None:
+            return None
+        self._files.restore()
+        return self._recorder.keep()
 
     def alert(self, level: str, child: str, text: str, phase: str, began_us: int, count: int) -> None:
         """An incident of a child begins, gets worse or ends."""

@@ -7,11 +7,13 @@ with itself: a fee in MNT has a row of its own there, and is no USDT.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from gridbot.exchange.requests import Transaction
 
@@ -22,8 +24,7 @@ ROUNDING: Final = Decimal("0.000001")
 ZERO: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An execution in the records, corrections included: USDT, and its time on the exchange (UTC, ms)."""
 
     exec_id: str
@@ -35,7 +36,7 @@ class Recorded:
     strategy: str = ""
     direction: str = "long"
     is_maker: bool = True
-    other_fees: Mapping[str, Decimal] = field(default_factory=dict)
+    other_fees: Mapping[str, Decimal] = MappingProxyType({})
     """What other coins were charged, by coin."""
 
     @property
@@ -46,7 +47,7 @@ class Recorded:
 
 @dataclass(slots=True)
 class Comparison:
-    """`lines` list what is in one of the two only, or differs; `unexplained` is their sum in USDT.
+    """`unexplained` is the sum of `lines` in USDT.
 
     `later` counts what the exchange lists after the newest record: not recorded yet, or the bot does not run. `older`
     counts what we have from before the first movement it lists: its log does not reach back that far. `differing` are
@@ -55,7 +56,7 @@ class Comparison:
 
     agree: int = 0
     differing: list[tuple[Recorded, Transaction]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
+    _found: list[tuple[Decimal, int, str]] = field(default_factory=list)
     transfers: list[str] = field(default_factory=list)
     unexplained: Decimal = ZERO
     later: int = 0
@@ -65,7 +66,13 @@ class Comparison:
         """A movement that is in one of the two only, or differs by `amount` (USDT)."""
         self.unexplained += amount
         moment = _time(movement.exchange_ts)
-        self.lines.append(f"{what}: {moment} {movement.kind} {movement.symbol} {movement.exec_id}: {text}")
+        line = f"{what}: {moment} {movement.kind} {movement.symbol} {movement.exec_id}: {text}"
+        insort(self._found, (-abs(amount), len(self._found), line))
+
+    @property
+    def lines(self) -> list[str]:
+        """Each movement that is in one of the two only, or differs; those of most USDT first."""
+        return [line for _, _, line in self._found]
 
 
 def compare(
@@ -76,25 +83,26 @@ def compare(
     `recorded` may reach a little beyond them: the two times of one movement may differ by milliseconds.
     """
     result = Comparison()
-    listed = list(listed)
-    _compare_coins(result, recorded, [row for row in listed if not row.is_usdt], since_ms, until_ms)
+    other_coins: list[Transaction] = []
     seen: set[str] = set()
     first_ms: int | None = None
-    for row in (row for row in listed if row.is_usdt):
+    for row in listed:
+        if not row.is_usdt:
+            other_coins.append(row)
+            continue
         if first_ms is None:
             first_ms = row.exchange_ts
-        if row.exchange_ts > until_ms and row.exec_id not in recorded:
-            result.later += 1
-            continue
         ours = recorded.get(row.exec_id)
         if ours is not None:
             seen.add(row.exec_id)
-            if abs(ours.net - row.change) <= ROUNDING:
+            if abs(ours.realised - ours.fee - row.change) <= ROUNDING:
                 result.agree += 1
             else:
                 text = f"recorded {ours.net:f}, the exchange says {row.change:f} USDT"
                 result.add("differs", row, text, row.change - ours.net)
                 result.differing.append((ours, row))
+        elif row.exchange_ts > until_ms:
+            result.later += 1
         elif row.is_of_execution:
             result.add("not recorded", row, f"{row.change:+f} USDT", row.change)
         else:
@@ -108,6 +116,7 @@ def compare(
             result.agree += 1
         else:
             result.add("not listed", ours, f"{ours.net:+f} USDT", -ours.net)
+    _compare_coins(result, recorded, other_coins, since_ms, until_ms)
     return result
 
 

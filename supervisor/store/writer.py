@@ -29,7 +29,8 @@ from gridbot.store.commit import Rows, commit, delete_older, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.ingest import AccountSource
 from gridbot.store.reading import database_path
-from supervisor.store.writer_lock import take_writer_lock
+from supervisor.store.database_losses import Losses
+from supervisor.store.writer_lock import keep_writer_lock, take_writer_lock
 
 __all__ = ["Writer", "WriterSpec"]
 
@@ -108,6 +109,7 @@ class Writer:
         self._bytes = 0
         self._oldest: dict[str, int] = {}
         self._uncertain = True
+        self.losses = Losses(spec.data_dir, self.database.path)
         self._more = False
         for account in sorted({*spec.accounts, *queues, *accounts_on_disk(spec.data_dir)}):
             directory = journal_directory(spec.data_dir, account)
@@ -117,6 +119,13 @@ class Writer:
 
     def flush(self, *, idle: bool = True) -> bool:
         """Collect and commit what there is. True when there may be more right now. Raise as `Database.open`."""
+        self._lock_fd = keep_writer_lock(self.database.path, self._lock_fd)
+        self._uncertain |= not self.database.path.exists()
+        if self.losses.is_removed(time.monotonic()):
+            raise duckdb.IOException(self.losses.waiting)
+        if self.losses.wants_another:
+            self.database.prepare()
+            return True  # a health report may go between this and what follows: a busy disk takes its time
         if self._uncertain:
             self._synchronise()
         if self._rows.count < self.spec.max_rows and self._bytes < self.spec.max_bytes:
@@ -139,6 +148,9 @@ class Writer:
 
     def _committed(self, started: float) -> bool:
         self._require_checkpoint()
+        self.losses.note(self._rows.gaps)
+        if not self._more:
+            self.losses.caught_up()
         self.state.committed_rows(self._rows, (time.monotonic() - started) * 1000)
         self._forget_rows()
         return self._more
@@ -243,6 +255,8 @@ class Writer:
             "gaps": state.gaps,
             "rejects": state.rejects,
             "error": state.error,
+            "removed": self.losses.text,
+            "lost": self.losses.count,
             "quarantined": [str(path) for path in self.database.quarantined],
         }
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["WriterBusy", "sole_writer", "take_writer_lock"]
+__all__ = ["WriterBusy", "keep_writer_lock", "sole_writer", "take_writer_lock"]
 
 
 class WriterBusy(RuntimeError):
@@ -31,6 +31,18 @@ def take_writer_lock(database: Path) -> int:
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
+
+
+def keep_writer_lock(database: Path, fd: int) -> int:
+    """The lock's descriptor, or that of another one when somebody has removed the file. Raise WriterBusy, OSError."""
+    try:
+        if os.path.samestat(os.stat(database.with_name(database.name + ".writer")), os.fstat(fd)):
+            return fd
+    except FileNotFoundError:
+        pass
+    taken = take_writer_lock(database)
+    os.close(fd)
+    return taken
 
 
 @contextlib.contextmanager

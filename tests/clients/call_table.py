@@ -89,7 +89,7 @@ CALLS: dict[str, tuple[str, str]] = _served(
     "account/smp-group": (MODELLED, "group 0"),
     "account/set-margin-mode": (SERVED, "portfolio margin: 3400045"),
     "account/trade-info-for-analysis": (MODELLED, "of spot, so all zero"),
-    "position/set-tpsl-mode": (MODELLED, "accepted; each order says its own"),
+    "position/set-tpsl-mode": (SERVED, "for requests that do not say the mode"),
     "position/set-risk-limit": (MODELLED, "accepted; the tier follows from the size"),
     "asset/coin/query-info": (MODELLED, "USDT, one chain"),
     "asset/transfer/query-transfer-coin-list": (MODELLED, "USDT"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.core import LegMargin, LegState, RiskTier
+from gridbot.core import Direction, LegMargin, LegState, RiskTier
 from gridbot.core.isolated_margin import bankruptcy_price, isolated_liquidation, isolated_margin, replenishment
 from gridbot.core.margin import maintenance_margin
 from tests.core.helpers import EXAMPLES, LONG, SHORT, d
@@ -119,6 +119,11 @@ LEGS = st.builds(
 )
 
 
+def gain_at(price: Decimal, state: LegState, direction: Direction) -> Decimal:
+    gain = state.size * price - state.value
+    return gain if direction is LONG else -gain
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(LEGS, st.sampled_from((LONG, SHORT)), st.integers(0, 100))
 def test_at_the_liquidation_price_the_margin_left_is_the_maintenance_margin(state, direction, percent) -> None:
@@ -128,9 +133,7 @@ def test_at_the_liquidation_price_the_margin_left_is_the_maintenance_margin(stat
     if not price:
         return
     margin = isolated_margin(direction, state, price, extra, TIERS, TAKER)
-    gain = state.size * price - state.value
-    left = margin.initial + (gain if direction is LONG else -gain)
-    assert abs(left - margin.maintenance) < d("1e-20")
+    assert abs(margin.initial + gain_at(price, state, direction) - margin.maintenance) < d("1e-20")
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -141,8 +144,7 @@ def test_closing_at_the_bankruptcy_price_costs_the_margin_and_no_more(state, dir
     assert price is not None
     if not price:
         return
-    gain = state.size * price - state.value
-    cost = state.size * price * TAKER - (gain if direction is LONG else -gain)
+    cost = state.size * price * TAKER - gain_at(price, state, direction)
     assert abs(cost - isolated_margin(direction, state, price, extra, TIERS, TAKER).initial) < d("1e-20")
     liquidated = isolated_liquidation(direction, state, extra, TIERS)
     assert liquidated is not None

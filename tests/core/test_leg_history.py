@@ -279,6 +279,20 @@ def test_a_row_older_than_what_is_folded_cannot_be_compared(kind: ExecType) -> N
     assert leg.folded_to == Mark(20, 20)
 
 
+def test_a_row_that_is_older_by_its_time_and_newer_by_its_number_cannot_be_compared() -> None:
+    """Bought and sold in one-way mode, within a minute; the flat row of before, with a number of now, was taken to come
+    between them, and the loss was corrected away (seed 5148)."""
+    bought, sold = replace(step(20), exchange_ts=5_000), replace(step(30, "90", closes=True), exchange_ts=60_000)
+    leg = history(bought, sold)
+    before = row(40, "0", None, ts=1_000)
+    assert leg.at(before).size == 1, "by number after the one, by time before the other"
+    assert leg.is_forgotten(before)
+    assert not leg.is_forgotten(row(40, "0", None, ts=31_000)), "a clock may be set back so far"
+    assert not leg.is_forgotten(row(15, "0", None, ts=1_000)), "older by both"
+    funding = replace(sold, exec_type=ExecType.FUNDING)
+    assert not history(bought, funding).is_forgotten(before), "it changes no row"
+
+
 def test_a_believed_row_is_folded_too() -> None:
     leg = history(step(10))
     leg.believe(row(12, "3"))

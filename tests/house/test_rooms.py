@@ -19,7 +19,7 @@ GRIDBOT = {
     "rolling_limit": "",
     "atomic_file": "",
     "frames": "",
-    "segment_file": "",
+    "segment_file": "atomic_file",
     "process_guard": "",
     "background": "",
     "shortage": "",
@@ -36,7 +36,7 @@ GRIDBOT = {
     "orders": "core exchange",
     # What is kept.
     "records": "commands core exchange ports strategies orders atomic_file frames segment_file",
-    "store": "records atomic_file frames version",
+    "store": "core records atomic_file frames version",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
@@ -66,13 +66,13 @@ SUPERVISOR = {
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
-    "status": "gridbot.version children exit_codes utc_time",
+    "status": "gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.commands gridbot.version children",
     "process": "gridbot.background gridbot.fault_words gridbot.incidents gridbot.shortage children control status store"
     " exit_codes utc_time polling",
-    "cli": "gridbot.commands gridbot.config gridbot.exchange gridbot.logging_setup gridbot.paper.feed"
-    " gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.store gridbot.version children"
-    " control process status store exit_codes utc_time polling",
+    "cli": "gridbot.atomic_file gridbot.commands gridbot.config gridbot.exchange gridbot.logging_setup"
+    " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.store gridbot.version"
+    " children control process status store exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }

@@ -15,7 +15,7 @@ from gridbot.orders.life_news import OFF_STEP
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, Tries
 from tests.orders.helpers import INSTRUMENT, make_order
-from tests.orders.life_bench import BUSY, LATER_TS, NO_SUCH_ORDER, LifeBench, expected, names, outcomes
+from tests.orders.life_bench import LATER_TS, LifeBench, expected, names, outcomes
 
 D = Decimal
 
@@ -168,6 +168,50 @@ def test_a_post_only_order_that_would_take_counts_as_refused_once() -> None:
     assert bench.take(news) == []
 
 
+@pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved"])
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (OrderStatus.REJECTED, "EC_ReachRiskPriceLimit"),
+        (OrderStatus.REJECTED, ""),
+        (OrderStatus.CANCELLED, "EC_BySelfMatch"),
+    ],
+)
+def test_an_order_that_is_accepted_and_ended_at_once_is_a_refusal_that_is_told(
+    situation: str, status: OrderStatus, reason: str
+) -> None:
+    """It was placed again at the next price, for ever, and nobody said so: an acknowledgement counted as success."""
+    bench = LifeBench().reach(situation)
+    news = bench.heard(status, reject_reason=reason)
+    [counted] = [effect for effect in bench.take(news) if isinstance(effect, life_effects.CountRefusal)]
+    assert (counted.cause, counted.answered) == (Cause.REFUSED, False)
+    assert counted.error is not None
+    assert str(counted.error) == (
+        f"the exchange accepted the order and ended it at once: {reason or 'Rejected'} ({ErrorKind.PARAM})"
+    )
+    assert bench.take(news) == [], "the frame comes twice"
+
+
+def test_a_post_only_order_that_would_take_may_be_called_rejected() -> None:
+    bench = LifeBench().reach("acknowledged")
+    news = bench.heard(OrderStatus.REJECTED, reject_reason="EC_PostOnlyWillTakeLiquidity")
+    assert bench.take(news)[-1] == life_effects.CountRefusal(bench.order, bench.order.ticks, answered=False)
+
+
+@pytest.mark.parametrize(
+    ("situation", "reason"),
+    [
+        ("acknowledged", "EC_PerCancelRequest"),
+        ("acknowledged", "EC_NoError"),
+        ("open", "EC_BySelfMatch"),
+        ("cancel lost", "EC_BySelfMatch"),
+    ],
+)
+def test_an_order_that_somebody_cancels_or_that_has_rested_is_no_refusal(situation: str, reason: str) -> None:
+    bench = LifeBench().reach(situation)
+    assert "CountRefusal" not in names(bench.take(bench.heard(OrderStatus.CANCELLED, reject_reason=reason)))
+
+
 @pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved", "held to be rejected"])
 @pytest.mark.parametrize("event", ["heard", "listed"])
 def test_an_order_that_comes_to_life_at_another_price_counts_as_refused_for_the_level_it_was_wanted_for(
@@ -205,6 +249,18 @@ def test_the_end_of_an_order_for_another_reason_is_no_refusal() -> None:
     bench = LifeBench().reach("open")
     filled = bench.heard(OrderStatus.FILLED, "0.010", reject_reason="EC_PostOnlyWillTakeLiquidity")
     assert names(bench.take(filled)) == "[open>filled]"
+
+
+def test_an_order_that_never_arrives_and_was_answered_with_a_code_counts_as_refused() -> None:
+    """A code in no table (181001): the order was looked up, sent again, given up and placed anew for ever."""
+    bench = LifeBench().reach("in flight")
+    unknown = make_error("category only support linear or option", ErrorKind.AMBIGUOUS, ret_code=181001)
+    bench.take(bench.placed(unknown))
+    bench.order.create_tries = Tries(MAX_TRIES, bench.now_s, None)
+    over, counted = bench.take(life_events.LookedUp(bench.order, life_events.LookUp.NEVER_ARRIVED))
+    assert isinstance(over, Transition)
+    assert (over.after, over.ret_code) == (OrderState.REJECTED, 181001)
+    assert counted == life_effects.CountRefusal(bench.order, bench.order.ticks, answered=True)
 
 
 def test_the_stream_repeats_old_messages_so_only_newer_ones_revive() -> None:
@@ -314,102 +370,6 @@ def test_an_order_of_another_strategy_of_ours_is_left_alone_and_told_with_what_t
     assert "If strat_id or the account's name was changed, change it back" in told.text
 
 
-# ---------------------------------------------------------------------- look-ups
-
-
-def test_a_withdrawal_of_an_unresolved_order_is_carried_out_when_it_is_found() -> None:
-    bench = LifeBench().reach("unresolved, withdrawn")
-    effects = bench.take(bench.heard(OrderStatus.NEW))
-    assert names(effects) == "[unresolved>open] cancel[open]"
-    assert effects[1] == life_effects.NoteCancel(bench.order, life_effects.Wish.SENT, "outside_grid")
-    assert bench.take(life_events.LookedUp(bench.order, life_events.LookUp.STILL_OPEN)) == [], (
-        "its cancel has only just been sent"
-    )
-
-
-def test_an_unresolved_order_that_was_withdrawn_and_never_arrived_is_not_sent_again() -> None:
-    bench = LifeBench().reach("unresolved, withdrawn")
-    [over] = bench.take(life_events.LookedUp(bench.order, life_events.LookUp.NEVER_ARRIVED))
-    assert isinstance(over, Transition)
-    assert (over.after, over.reason) == (OrderState.CANCELLED, "outside_grid; it never reached the exchange")
-
-
-def test_an_order_that_never_arrives_is_rejected_after_its_tries() -> None:
-    bench = LifeBench().reach("unresolved")
-    bench.order.create_tries = Tries(MAX_TRIES, bench.now_s, None)
-    [over] = bench.take(life_events.LookedUp(bench.order, life_events.LookUp.NEVER_ARRIVED))
-    assert over == Transition(bench.order, OrderState.UNRESOLVED, OrderState.REJECTED, "never reached the exchange")
-
-
-def test_an_order_that_never_arrives_and_was_answered_with_a_code_counts_as_refused() -> None:
-    """A code in no table (181001): the order was looked up, sent again, given up and placed anew for ever."""
-    bench = LifeBench().reach("in flight")
-    unknown = make_error("category only support linear or option", ErrorKind.AMBIGUOUS, ret_code=181001)
-    bench.take(bench.placed(unknown))
-    bench.order.create_tries = Tries(MAX_TRIES, bench.now_s, None)
-    over, counted = bench.take(life_events.LookedUp(bench.order, life_events.LookUp.NEVER_ARRIVED))
-    assert isinstance(over, Transition)
-    assert (over.after, over.ret_code) == (OrderState.REJECTED, 181001)
-    assert counted == life_effects.CountRefusal(bench.order, bench.order.ticks, answered=True)
-
-
-def test_a_cancel_that_had_no_effect_is_sent_again_a_few_times() -> None:
-    """The exchange accepted it, and still lists the order: nobody asked again, and the level was lost."""
-    bench = LifeBench().reach("cancel answered")
-    order = bench.order
-    for _ in range(MAX_TRIES):
-        assert names(bench.take(life_events.LookedUp(order, life_events.LookUp.STILL_OPEN))) == "NoteCancel SendCancel"
-        assert bench.take(life_events.Revived(bench.row(OrderStatus.NEW))) == [], "while one is under way"
-        bench.take(bench.cancelled(bench.ack))
-    [back] = bench.take(life_events.Revived(bench.row(OrderStatus.NEW)))
-    assert back == Transition(order, OrderState.PENDING_CANCEL, OrderState.OPEN, "still open")
-
-
-def test_a_cancel_that_waits_for_another_try_is_not_sent_earlier() -> None:
-    bench = LifeBench().reach("cancel waits")
-    assert bench.take(life_events.LookedUp(bench.order, life_events.LookUp.STILL_OPEN)) == []
-
-
-@pytest.mark.parametrize(("part", "after"), [("0.004", OrderState.CANCELLED), ("0.010", OrderState.FILLED)])
-def test_an_order_that_the_exchange_does_not_know_any_more_is_over(part: str, after: OrderState) -> None:
-    """incident L14: it leaves the books, as filled or as cancelled, and is not cancelled again at each tick."""
-    bench = LifeBench().reach("cancel sent")
-    order = bench.order
-    order.cum_exec_qty = order.exec_qty = D(part)
-    bench.take(bench.cancelled(NO_SUCH_ORDER))
-    [over] = bench.take(life_events.LookedUp(order, life_events.LookUp.GONE))
-    reason = "not known to the exchange any more"
-    assert over == Transition(order, OrderState.UNRESOLVED, after, reason)
-
-
-# ---------------------------------------------------------------------- executions
-
-
 def test_an_execution_of_an_unknown_order_changes_nothing() -> None:
     bench = LifeBench()
     assert bench.take(bench.execution("0.010", "0")) == []
-
-
-def test_an_order_held_to_be_over_that_executes_is_compared_with_the_exchange() -> None:
-    bench = LifeBench().reach("held to be rejected")
-    order = bench.order
-    assert bench.take(bench.execution("0.004", "0.006")) == [
-        Transition(order, OrderState.REJECTED, OrderState.CANCELLED, "executed after all", LATER_TS),
-        life_effects.Reconcile(f"{order.key} was held to be over and has executed"),
-    ]
-    assert names(bench.take(life_events.Revived(bench.row(OrderStatus.PARTIALLY_FILLED, "0.004")))) == (
-        "[cancelled>partially_filled] TellOperator"
-    )
-
-
-def test_the_exchanges_quantity_comes_with_an_execution() -> None:
-    bench = LifeBench().reach("open")
-    assert names(bench.take(bench.execution("0.004", "0", order_qty=D("0.004")))) == "[open>filled]"
-    assert bench.order.qty == D("0.004")
-
-
-def test_a_busy_create_that_turns_out_to_rest_is_not_tried_again() -> None:
-    bench = LifeBench().reach("in flight")
-    bench.take(bench.placed(BUSY))
-    assert bench.take(bench.heard(OrderStatus.NEW))[1:] == [life_effects.ForgetRetry(bench.order.key)]
-    assert bench.take(bench.due(is_cancel=False)) == []

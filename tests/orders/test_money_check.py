@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -87,10 +86,10 @@ def test_the_log_tells_what_was_realised_and_what_the_wallet_moved_by(ledger: Le
 def test_an_execution_that_was_never_counted_is_unknown(ledger: Ledger) -> None:
     rows = [listed("e9"), listed("", kind="TRANSFER_IN"), listed("x", symbol=""), listed("t", kind="TRANSFER_IN")]
     assert findings(rows, ledger).unknown == ("e9",)
-    rows[1:1] = [replace(rows[0], exec_id="e8", exchange_ts=5)]
+    rows[1:1] = [rows[0]._replace(exec_id="e8", exchange_ts=5)]
     found = findings(rows, ledger)
     assert (found.up_to_ms, found.unknown_since_ms) == (5, 5), "it is read again from there on"
-    found = findings([*rows, replace(rows[0], exchange_ts=UNKNOWN_MOST_MS + 8)], ledger)
+    found = findings([*rows, rows[0]._replace(exchange_ts=UNKNOWN_MOST_MS + 8)], ledger)
     assert (found.up_to_ms, found.unknown_since_ms) == (8, 5), "but not for ever"
     ledger.reached(complete_to=100_000, checked_to=100_000)
     assert findings([listed("e2", "3")], ledger).differences == (), "what is folded is not kept"

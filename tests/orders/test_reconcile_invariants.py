@@ -191,3 +191,13 @@ def test_book_and_listing_are_equal(view: states.View) -> None:
         f"{order.key} has 0 executed, the exchange says 0.004",
         f"{extra.key} is still unclear",
     ]
+
+
+def test_whoever_asks_for_a_pass_is_answered_by_a_later_one() -> None:
+    run = states.Pass(1, states.Wish("why", (1, 2)), 5.0)
+    answers: list[words.Effect] = [words.Finished((1, 2)), words.Failed((3,), OSError())]
+    asked_s = {1: 5.0, 2: 5.1, 3: 9.0}
+    assert invariants.answered_by_a_later_pass(replace(QUIET, run=run), answers, asked_s) == [
+        "a pass asked for at 5.1 is answered by that of 5.0"
+    ]
+    assert invariants.answered_by_a_later_pass(QUIET, [words.Finished((9,))], asked_s) == []

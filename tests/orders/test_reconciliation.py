@@ -20,7 +20,8 @@ from gridbot.orders.order import OrderState
 from gridbot.orders.reconciliation import step
 from tests.orders.helpers import INSTRUMENT, begin_cancel, hold_for_gone, make_order
 from tests.orders.model_exchange import Exchange
-from tests.orders.reconcile_model import STRATEGY, Account, Asking, Told
+from tests.orders.reconcile_model import STRATEGY, Account, Told
+from tests.orders.reconcile_talk import finish, go_on, only, resting
 
 T = TypeVar("T", bound=words.Effect)
 BUSY = make_error("busy", ErrorKind.RETRY)
@@ -30,35 +31,6 @@ SYMBOL = INSTRUMENT.symbol
 @pytest.fixture
 def account() -> Account:
     return Account(Exchange())
-
-
-def resting(account: Account, ticks: int = 1000) -> states.Held:
-    """An order rests, is known to, and long enough."""
-    order = account.place(ticks, Side.BUY)
-    account.hear(account.exchange.accept(order, 0))
-    account.exchange.now_ms += 10_000
-    return account.view.strategies[SYMBOL]
-
-
-def only(account: Account, kind: type[words.Question]) -> Asking:
-    [asking] = account.asking
-    assert isinstance(asking.question, kind)
-    return asking
-
-
-def go_on(account: Account, *kinds: type[words.Question]) -> None:
-    """Answer these questions, one at a time."""
-    for kind in kinds:
-        account.answer(only(account, kind), account.exchange.now_ms)
-
-
-def finish(account: Account) -> list[str]:
-    """Answer everything; the names of the questions."""
-    asked = []
-    while account.asking:
-        asked.append(type(account.asking[0].question).__name__)
-        account.answer(account.asking[0], account.exchange.now_ms)
-    return asked
 
 
 LEGS = ["AskPositions", "AskExecutions"]
@@ -334,100 +306,29 @@ def test_a_watermark_that_could_not_be_noted_is_not_believed(account: Account) -
     assert state.complete_to_ms == account.ledger.complete_to
 
 
-# ---------------------------------------------------------------------- what cannot be read
-
-OURS = Unreadable(SYMBOL, "order/realtime: row 3: expected a status that we know, got 'Frozen'", 5)
-THEIRS = Unreadable("NEWUSDT", "execution/list: row 0: expected side Buy or Sell, got ''", 5)
-
-
-def effects_of(account: Account, event: words.Event, kind: type[T]) -> list[T]:
-    _, effects = step(account.state, event, account.now, account.view)
-    return [effect for effect in effects if isinstance(effect, kind)]
-
-
-def test_a_row_of_ours_that_cannot_be_read_halts_its_strategy_and_nothing_seems_to_be_gone(account: Account) -> None:
-    resting(account)
-    account.want_pass()
-    go_on(account, words.AskExecutions)
-    asking = only(account, words.AskListing)
-    answer = words.ListingAnswered(asking.question.who, [], [OURS])
-    [halt] = effects_of(account, answer, words.Halt)
-    assert halt.symbol == SYMBOL
-    assert "Frozen" in halt.reason
-    assert effects_of(account, answer, words.AskOrder) == [], "the missing order may be the row"
-    [_] = effects_of(account, answer, words.AskPositions)  # the pass goes on
-    [_] = effects_of(account, words.ListingAnswered(asking.question.who, []), words.AskOrder)
-
-
-def test_a_row_of_nobody_that_cannot_be_read_is_told_once_until_a_listing_is_whole(account: Account) -> None:
-    resting(account)
-
-    def a_pass(*unreadable: Unreadable) -> int:
-        before = len(account.alerts)
-        account.want_pass()
-        go_on(account, words.AskExecutions)
-        asking = account.asking.pop()
-        account.feed(
-            words.ListingAnswered(asking.question.who, account.exchange.listing(account.exchange.now_ms), unreadable)
-        )
-        finish(account)
-        return len(account.alerts) - before
-
-    assert [a_pass(THEIRS), a_pass(THEIRS), a_pass(), a_pass(THEIRS)] == [1, 0, 0, 1]
-    assert (account.alerts[0].level, account.alerts[0].key) == ("warning", "unreadable.NEWUSDT")
-    assert {type(told) for told in account.told.values()} == {words.Finished}
-
-
-@pytest.mark.parametrize(("unreadable", "complete_to"), [(THEIRS, 19_000_000), (OURS, 14_999_999)])
-def test_the_watermark_waits_before_an_execution_of_ours_that_cannot_be_read(
-    account: Account, unreadable: Unreadable, complete_to: int
-) -> None:
-    account.want_pass()
-    asking = only(account, words.AskExecutions)
-    row = replace(account.exchange.trade_by_hand(0), exchange_ts=19_000_000)
-    answer = words.ExecutionsAnswered(asking.question.who, [row], [replace(unreadable, exchange_ts=15_000_000)])
-    [advance] = effects_of(account, answer, words.Advance)
-    assert advance.up_to_ms == complete_to
-    assert len(effects_of(account, answer, words.Halt)) == (unreadable is OURS)
-
-
-def test_legs_that_cannot_be_read_stay_as_they_were_and_the_pass_goes_on(account: Account) -> None:
-    resting(account)
-    account.want_pass()
-    go_on(account, words.AskExecutions, words.AskListing)
-    asking = only(account, words.AskPositions)
-    answer = words.PositionsAnswered(asking.question.who, [], [OURS])
-    assert [halt.symbol for halt in effects_of(account, answer, words.Halt)] == [SYMBOL]
-    [_] = effects_of(account, answer, words.AskWallet)
-
-
-def test_an_order_that_cannot_be_read_halts_its_strategy_and_the_pass_goes_on(account: Account) -> None:
-    held = resting(account)
-    account.exchange.orders.pop(next(iter(held.book)).link_id)
-    account.want_pass()
-    go_on(account, words.AskExecutions, words.AskListing)
-    asking = only(account, words.AskOrder)
-    answer = words.QueryFailed(asking.question.who, UnreadableRows("order/realtime: row 0", OURS))
-    assert [halt.symbol for halt in effects_of(account, answer, words.Halt)] == [SYMBOL]
-    [_] = effects_of(account, answer, words.AskPositions)
-    assert effects_of(account, answer, words.Failed) == []
-
-
-def test_missing_executions_that_cannot_be_read_halt_the_strategy_and_are_asked_for_again(account: Account) -> None:
+@pytest.mark.parametrize("part", ["listing", "an order", "missing executions"])
+def test_what_cannot_be_read_halts_its_symbol_and_breaks_no_pass_off(account: Account, part: str) -> None:
+    """`test_unreadable_rows` has what becomes of each."""
     held = resting(account)
     [order] = held.book
-    account.exchange.fill(order.link_id, order.qty, 60_000)
-    account.hear(account.exchange.orders[order.link_id])
-    account.feed(words.Time())
-    account.mono_s += 2
-    account.feed(words.Time())
-    asking = only(account, words.AskExecutionsOf)
-    answer = words.QueryFailed(asking.question.who, UnreadableRows("execution/list: row 0", OURS))
-    state, effects = step(account.state, answer, account.now, account.view)
+    bad = Unreadable(SYMBOL, "row 3", 5)
+    if part == "missing executions":
+        account.exchange.fill(order.link_id, order.qty, 60_000)
+        account.hear(account.exchange.orders[order.link_id])
+        account.feed(words.Time())
+        account.mono_s += 2
+        account.feed(words.Time())
+    else:
+        account.exchange.orders.pop(order.link_id)
+        account.want_pass()
+        go_on(account, words.AskExecutions, *([words.AskListing] if part == "an order" else []))
+    who = account.asking[0].question.who
+    answer = words.QueryFailed(who, UnreadableRows("row 3", bad))
+    _, effects = step(
+        account.state, words.ListingAnswered(who, [], [bad]) if part == "listing" else answer, account.now, account.view
+    )
     assert [effect.symbol for effect in effects if isinstance(effect, words.Halt)] == [SYMBOL]
-    due_s = state.missing[order.key].due_s
-    assert due_s is not None
-    assert due_s > account.mono_s
+    assert not any(isinstance(effect, words.Failed) for effect in effects)
 
 
 @pytest.mark.parametrize("count", [1, 5])

@@ -124,7 +124,7 @@ def wrong_enums(payload: Any, path: str = "") -> Iterator[Difference]:
 
 def endpoint_file(name: str) -> tuple[str, Any]:
     """(path, answer) of a file of `bybit-shapes/Endpoints/V5Api`."""
-    lines = (SHAPES / "Endpoints" / "V5Api" / name).read_text(encoding="utf-8-sig").splitlines()
+    lines = (SHAPES / "Endpoints" / "V5Api" / name).read_text(encoding="utf-8-sig", errors="replace").splitlines()
     start = next(number for number, line in enumerate(lines) if line.strip() == "{")
     return lines[1].strip().partition("?")[0], json.loads("\n".join(lines[start:]))
 

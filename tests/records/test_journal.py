@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -241,3 +243,52 @@ def test_half_written_copies_of_damaged_bytes_are_removed_at_the_next_start(tmp_
     left_over.touch()
     Journal(tmp_path, "alice", Durability.PROCESS).close()
     assert not left_over.exists()
+
+
+@pytest.mark.parametrize("durability", list(Durability))
+def test_a_removed_directory_is_made_again_with_what_was_appended(tmp_path: Path, durability: Durability) -> None:
+    """The file went on without a name: what was written there, nobody could read, and a death lost all of it."""
+    directory = tmp_path / "journal" / "alice"
+    with Journal(directory, "alice", durability) as journal:
+        fill(journal, 5)
+        assert journal.keep() is None
+        shutil.rmtree(tmp_path / "journal")
+        fill(journal, 3)  # nobody has looked yet
+        assert journal.keep() == 1
+        assert journal.keep() is None
+        assert seqs(directory) == list(range(1, 9))
+        fill(journal, 2)
+        with pytest.raises(JournalBusy):
+            Journal(directory, "alice")
+        until(lambda: journal.synced_seq == 10, "everything to be safe")
+        (directory / "lock").unlink()
+        assert journal.keep() is None, "no record was in it"
+        with pytest.raises(JournalBusy):
+            Journal(directory, "alice")
+    assert seqs(directory) == list(range(1, 11))
+    with Journal(directory, "alice", durability) as journal:
+        assert journal.last_seq == 10
+
+
+def test_older_segments_of_a_removed_directory_are_gone_and_a_full_disk_is_tried_again(tmp_path: Path) -> None:
+    full = False
+
+    def written(fd: int, data: bytes) -> int:
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.write(fd, data[: max(1, len(data) // 2)])
+
+    directory = tmp_path / "alice"
+    with Journal(directory, "alice", "process", segment_bytes=2000, disk=SegmentDisk(write=written)) as journal:
+        fill(journal, 20)
+        shutil.rmtree(directory)
+        full = True
+        with pytest.raises(OSError, match="No space left"):
+            journal.keep()
+        assert list(directory.iterdir()) == [directory / "lock"]
+        full = False
+        first = journal.keep()
+        assert first is not None
+        assert first > 1
+        fill(journal, 20)
+    assert seqs(directory) == list(range(first, 41))

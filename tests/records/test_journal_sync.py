@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gridbot.records import journal_sync
+from gridbot.records import codec, journal_sync
+from gridbot.records.durability import Durability
+from gridbot.records.journal import Journal
+from gridbot.records.journal_reader import JournalReader
 from gridbot.records.journal_sync import JournalSync
+from gridbot.segment_file import SegmentDisk, segment_numbers, segment_path
+from tests.store.kit import execution, until
 
 
 def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +82,133 @@ def test_what_was_written_is_synced_soon(tmp_path: Path) -> None:
     assert sync.error is None
     sync.stop()
     os.close(fd)
+
+
+class Disk:
+    """Refuses `fdatasync` when told, and knows what a loss of power would leave of files that it has refused.
+
+    As Linux does, it says so once: the next call on the same file succeeds, and proves nothing.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.refuses = False
+        self.calls = 0
+        self._dropped: set[int] = set()
+        self._sync = os.fdatasync
+        monkeypatch.setattr(os, "fdatasync", self)
+
+    def __call__(self, fd: int) -> None:
+        self.calls += 1
+        if self.refuses:
+            self._dropped.add(os.fstat(fd).st_ino)
+            raise OSError(5, "Input/output error")
+        self._sync(fd)
+
+    def lose_power(self, directory: Path) -> None:
+        """Nothing is left of what was in a refused file."""
+        for path in directory.glob("*.journal"):
+            if path.stat().st_ino in self._dropped:
+                os.truncate(path, 0)
+
+
+def append(journal: Journal, count: int = 1) -> None:
+    for _ in range(count):
+        seq = journal.last_seq + 1
+        assert journal.append(codec.encode("alice", "run", seq, seq, execution(seq)), seq, urgent=True)
+
+
+def seqs(directory: Path) -> list[int]:
+    return [header.seq for header, _ in JournalReader(directory).read_from(1)]
+
+
+def test_what_is_claimed_after_a_failed_sync_survives_a_loss_of_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next good sync of the same file claimed everything, though the kernel may have dropped what it refused."""
+    disk = Disk(monkeypatch)
+    with Journal(tmp_path, "alice", Durability.POWER, sync_interval=0.01) as journal:
+        disk.refuses = True
+        append(journal)  # one: the refusal of a first could come before a second is written
+        until(lambda: journal.sync_error is not None, "the refusal")
+        disk.refuses = False
+        assert journal.synced_seq == 0
+        append(journal)  # the first is written again before it
+        until(lambda: journal.synced_seq == 2, "the sync of the new segment")
+        assert journal.sync_error is None
+        assert seqs(tmp_path) == [1, 2], "each once"
+        assert segment_numbers(tmp_path) == [1, 2]
+    disk.lose_power(tmp_path)
+    assert seqs(tmp_path) == [1, 2]
+    with Journal(tmp_path, "alice", Durability.POWER) as journal:
+        assert journal.last_seq == 2
+
+
+def test_a_disk_that_refuses_for_long_gets_a_new_segment_ever_more_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    with Journal(tmp_path, "alice", Durability.POWER, sync_interval=0.01) as journal:
+        disk.refuses = True
+        append(journal)
+        until(lambda: journal.sync_error is not None, "the refusal")
+        for _ in range(20):
+            calls = disk.calls
+            append(journal)
+            until(lambda before=calls: disk.calls > before, "another refusal")  # type: ignore[misc]
+        assert len(segment_numbers(tmp_path)) == 2, "one at once, the next a second later"
+        assert journal.synced_seq == 0
+    assert seqs(tmp_path) == list(range(1, 22))
+
+
+def test_too_much_to_write_again_is_never_claimed_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+    monkeypatch.setattr(journal_sync, "MOST_AGAIN", 100)
+    monkeypatch.setattr("gridbot.records.journal.MOST_AGAIN", 100)
+    with Journal(tmp_path, "alice", Durability.POWER, sync_interval=0.01) as journal:
+        disk.refuses = True
+        append(journal, 3)
+        until(lambda: journal.sync_error is not None, "the refusal")
+        disk.refuses = False
+        append(journal, 2)
+        calls = disk.calls
+        append(journal)
+        until(lambda: disk.calls > calls, "a good sync")
+        assert segment_numbers(tmp_path) == [1]
+        assert "may not survive a loss of power" in str(journal.sync_error)
+    assert journal.synced_seq == 0
+
+
+def test_a_death_while_it_is_written_again_gives_no_number_twice(tmp_path: Path) -> None:
+    """The new segment is named by the next number, and ends with an earlier one."""
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        append(journal, 3)
+    again = segment_path(tmp_path, 4)
+    again.write_bytes(codec.encode("alice", "run", 1, 1, execution(1)))
+    with Journal(tmp_path, "alice", Durability.PROCESS) as journal:
+        assert journal.last_seq == 3
+        append(journal)
+    assert seqs(tmp_path) == [1, 2, 3, 4]
+
+
+def test_a_disk_without_room_for_the_new_segment_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, is_full = Disk(monkeypatch), False
+
+    def opened(path: Path, flags: int, mode: int) -> int:
+        if is_full and path.suffix == ".journal":
+            raise OSError(28, "No space left on device")
+        return os.open(path, flags, mode)
+
+    with Journal(tmp_path, "alice", Durability.POWER, sync_interval=0.01, disk=SegmentDisk(open=opened)) as journal:
+        disk.refuses = True
+        append(journal)
+        until(lambda: journal.sync_error is not None, "the refusal")
+        disk.refuses, is_full = False, True
+        assert not journal.append(codec.encode("alice", "run", 2, 2, execution(2)), 2)
+        assert "No space left" in str(journal.error)
+        is_full = False
+        append(journal)
+        until(lambda: journal.synced_seq == 3, "the sync")
+    disk.lose_power(tmp_path)
+    assert seqs(tmp_path) == [1, 2, 3]

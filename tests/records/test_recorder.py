@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import queue as queues
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -174,4 +175,42 @@ def test_memory_is_bounded_while_the_disk_is_full(tmp_path: Path) -> None:
     tickers = sum(type(record).__name__ == "TickerRecord" for _, record in recorder.replay())
     assert tickers * 2 < len(kept)
     assert recorder.record(ticker(1)) == len(kept) + 1
+    recorder.close()
+
+
+def test_a_removed_journal_is_told_with_what_is_lost(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path, segment_bytes=2000)
+    for number in range(1, 41):
+        recorder.record(execution(number))
+        recorder.flush()
+    assert recorder.keep() is None
+    recorder.ack(10)
+    shutil.rmtree(tmp_path / "journal")
+    removed = recorder.keep()
+    assert removed is not None
+    first = journaled(recorder)[0]
+    assert removed.lost == first - 1 - 10
+    assert f"{removed.lost} records before that had not reached the database and are lost" in removed.text
+    assert f"gridbot-supervisor ledger check --exchange --data-dir {tmp_path}" in removed.text
+    recorder.ack(40)
+    shutil.rmtree(tmp_path / "journal")
+    removed = recorder.keep()
+    assert removed is not None
+    assert removed.lost == 0
+    assert removed.text.endswith(f"with all records from number {first} on; no record is lost")
+    recorder.close()
+
+
+def test_a_removed_journal_that_cannot_be_made_again_is_an_error_of_the_journal_until_it_can(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    recorder.record(execution(1))
+    recorder.flush()
+    shutil.rmtree(tmp_path / "journal")
+    (tmp_path / "journal").write_text("in the way")
+    assert recorder.keep() is None
+    assert "its files were removed and cannot be made again" in str(recorder.stats.journal_error)
+    (tmp_path / "journal").unlink()
+    assert recorder.keep() is not None
+    assert recorder.stats.journal_error is None
+    assert journaled(recorder) == [1]
     recorder.close()

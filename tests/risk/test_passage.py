@@ -82,6 +82,22 @@ def test_an_acceptance_ends_the_row() -> None:
     assert told.says(0.6) == ""
 
 
+def test_an_acknowledgement_proves_nothing_while_the_exchange_ends_what_it_accepts() -> None:
+    ended = make_error("the exchange accepted the order and ended it at once: EC_Others", ErrorKind.PARAM)
+    told = Told()
+    for now_s in (0.0, 1.0, 2.0):
+        told.state, _ = step(told.state, Accepted(OPENS, rests=False), now_s)
+        told.state, effects = step(told.state, Refused(OPENS, ended, was_accepted=True), now_s)
+        assert effects == [ReadTerms("btc")]
+    told.state, _ = step(told.state, Accepted(OPENS, rests=False), 3.0)
+    assert "3 refused in a row: the exchange accepted the order and ended it at once: EC_Others" in told.says(3.0)
+    told.accepted(4.0)
+    assert told.says(4.0) == ""
+    told.refused(TICK, 5.0, 5.1, 5.2)
+    told.state, _ = step(told.state, Accepted(OPENS, rests=False), 6.0)
+    assert told.says(6.0) == "", "what was refused outright before is accepted now"
+
+
 def test_closes_that_are_refused_are_told_although_opens_pass_and_what_covers_the_leg_is_named() -> None:
     told = Told()
     told.accepted(0.0)
@@ -218,6 +234,18 @@ def test_an_order_that_covers_no_longer_ends_only_what_found_nothing_left_to_clo
     assert after.lanes.keys() == {OPENS}
     told.refused(TICK, 1.0, lane=CLOSES)
     assert step(told.state, uncovered, 1.0)[0] == told.state, "another reason"
+
+
+def test_what_covers_a_leg_is_named_although_the_newest_answer_was_lost() -> None:
+    """Four answers were lost after 15 refusals, and the incident named the order no more (seed 5209)."""
+    covers, told = {Direction.LONG: "an order that is not ours covers the long"}, Told()
+    told.refused(NOTHING_LEFT, 1.0, 2.0, lane=CLOSES)
+    told.refused(LOST, 3.0, lane=CLOSES)
+    assert covering(told.state, "btc", 3.0, covers) == [covers[Direction.LONG]]
+    assert covers[Direction.LONG] in told.says(3.0, covers=covers)
+    assert step(told.state, Repaired("btc", frozenset({Direction.LONG})), 4.0)[0] == Passage()
+    told.refused(UNKNOWN, 4.0, lane=CLOSES)
+    assert covering(told.state, "btc", 4.0, covers) == [], "a code that nobody knows may be another reason"
 
 
 def test_a_lane_of_which_nothing_was_refused_for_long_is_forgotten() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from benchmarks import simulate
 from gridbot.simulation import campaign
 from gridbot.simulation.campaign import Outcome, Summary, run_seeds
 from gridbot.simulation.run_checks import Finding
@@ -55,3 +58,25 @@ def test_a_summary_adds_up_and_names_the_seeds_that_found_something() -> None:
     assert (summary.seeds, summary.speed) == (2, 300.0)
     assert summary.counts == {"fills": 7, "deaths": 1}
     assert summary.failed == {2: [Finding("money", "off by 1")]}
+
+
+def test_a_campaign_that_is_ended_early_says_what_it_did_and_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As over night: a signal, and all that had been counted was gone."""
+
+    def ended(seeds: range, *_: object, **__: object) -> Iterator[Outcome]:
+        for seed in (7, 9, 8):
+            yield Outcome(seed, 60.0, 0.5, Counter(), [Finding("money", "off by 1")] if seed == 9 else [])
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(simulate, "run_seeds", ended)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert simulate.main(["--seeds", "5", "--first", "7"]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = capsys.readouterr().out
+    assert said.startswith("seed 9: 1 found; the first: money")
+    assert "3 seeds, 180 s simulated" in said
+    assert "it was ended early; to go on: --first 10 --seeds 2" in said

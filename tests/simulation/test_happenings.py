@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gridbot.core import WalletEvent
 from gridbot.risk.funds import Funds
+from gridbot.simulation.happenings import ENDINGS, HAPPENINGS
 from gridbot.simulation.run import Run, run_plan
 from gridbot.simulation.run_faults import CREATE_CODES, Fault, FaultKind, Plan
-from gridbot.simulation.stage import Result
+from gridbot.simulation.stage import Result, Stage
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.venue import Venue
 
@@ -122,6 +124,22 @@ def test_one_way_mode_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "alert halt.BTCUSDT" not in story, "it is switched back, or says why it cannot be"
 
 
+def test_isolated_margin_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was noticed at the next start only; until then an open went out each five seconds, unpaid for all we knew."""
+
+    def to(mode: str) -> Callable[[Stage, Fault], bool]:
+        wanted: dict[str, object] = {"setMarginMode": mode}
+        return lambda stage, _: "error" not in stage.venue.ask_by_hand("POST", "/v5/account/set-margin-mode", wanted)
+
+    monkeypatch.setitem(HAPPENINGS, FaultKind.HAND_MODE, to("ISOLATED_MARGIN"))
+    monkeypatch.setitem(ENDINGS, FaultKind.HAND_MODE, to("REGULAR_MARGIN"))
+    _, story = story_of(fault(FaultKind.HAND_MODE, for_s=60.0), length_s=200.0)
+    told = [line for line in story.splitlines() if "alert listing." in line]
+    symbols = {line.split("listing.")[1].split()[0].rstrip(":") for line in told}
+    assert "isolated margin" in story
+    assert len(told) == 2 * len(symbols), "it begins and ends once for each symbol"
+
+
 @pytest.mark.parametrize("code", CREATE_CODES)
 def test_when_every_create_is_refused_that_is_told_once_and_its_end_too(code: int) -> None:
     """Also with a code that nobody knows, whose orders are looked up for ever: it was silent for 32 s."""
@@ -134,6 +152,19 @@ def test_when_every_create_is_refused_that_is_told_once_and_its_end_too(code: in
     assert float(lines[0].split()[0]) < 10.0
     assert "alert refused.BTCUSDT is over" in lines[1]
     assert result.counts["creates"] > 0
+
+
+def test_orders_that_are_ended_at_once_leave_their_levels_alone_and_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were placed again at each price, and an acknowledgement counted as success."""
+    ended = fault(FaultKind.ENDED_AT_ONCE, 0.1, for_s=60.0)
+    _, story = story_of(ended, length_s=150.0)
+    begun, over = [line for line in story.splitlines() if "alert refused.BTCUSDT" in line]
+    assert "the exchange accepted the order and ended it at once: EC_ReachRiskPriceLimit" in begun
+    assert float(begun.split()[0]) < 10.0
+    assert "alert refused.BTCUSDT is over" in over
+    monkeypatch.setattr("gridbot.orders.life_news._refused_at_once", lambda *_: (False, None))
+    result = run_plan(Plan(5, 60.0, False, (ended,)))
+    assert {finding.invariant for finding in result.findings} == {"level-is-calm"}
 
 
 def test_a_reading_that_fails_for_minutes_is_one_incident_with_an_end() -> None:

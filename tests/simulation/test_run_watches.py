@@ -13,12 +13,15 @@ from gridbot.simulation.network import Network
 from gridbot.simulation.odd_answers import REALTIME, OddAnswers, strange_row
 from gridbot.simulation.run_checks import mode_is_ours, shadow_is_fresh
 from gridbot.simulation.run_watches import (
+    ASKED_MOST_S,
+    ASKED_S,
     LEVELS_KEPT,
     WANTED_S,
     FollowWatch,
     IncidentWatch,
     LaneWatch,
     LevelWatch,
+    UnsettledWatch,
     VainWatch,
 )
 from gridbot.simulation.virtual_loop import VirtualLoop
@@ -174,6 +177,35 @@ def test_a_lane_says_since_when_its_newest_code_refuses_it() -> None:
         lanes.answered(row, code, at_s)
     [shut] = lanes.shut(65.0)
     assert (shut.since_s, shut.code, shut.code_since_s) == (0.0, 110017, 62.0)
+
+
+def test_an_order_that_lacks_executions_is_found_once_its_next_question_was_due() -> None:
+    found: list[str] = []
+    watch = UnsettledWatch(lambda name, text: found.append(name))
+    for at_s in (10.0, 10.0 + ASKED_S):
+        watch.look(["a"], at_s, 0.0)
+    watch.look([], 18.5, 0.0)
+    watch.look(["a"], 19.0, 0.0)
+    watch.look(["a"], 100.0, 95.0)
+    watch.look(["a"], 95.0 + ASKED_S + ASKED_MOST_S, 95.0)
+    watch.forget()
+    watch.look(["a"], 200.0, 95.0)
+    assert found == [], "the wait between two questions has doubled up to its longest in the trouble"
+    watch.look(["a"], 200.1 + ASKED_S, 95.0)
+    assert found == ["fills-are-asked-for"]
+
+
+def test_what_is_refused_after_the_symbol_took_no_orders_is_another_minute() -> None:
+    """Refused once, then waited for a minute as told, then three closes that found nothing left (dense seed 3447)."""
+    lanes = LaneWatch()
+    for at_s, code in ((0.0, 110074), (0.1, 110074), (75.0, 110017), (75.1, 110017), (75.2, 110017)):
+        lanes.answered(ROW, code, at_s)
+    assert lanes.shut(78.0) == []
+    for at_s in range(80, 140, 10):
+        lanes.answered(ROW, 110017, float(at_s))
+    lanes.answered(ROW, 110017, 136.0)
+    [shut] = lanes.shut(139.0)
+    assert shut.since_s == 75.0
 
 
 def test_what_is_refused_for_the_state_of_its_symbol_is_asked_for_once() -> None:

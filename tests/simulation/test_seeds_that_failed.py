@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gridbot.core import leg_history
 from gridbot.simulation import stage
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
@@ -123,3 +124,21 @@ def test_a_pause_reaches_a_strategy_that_could_not_start(is_fixed: bool, monkeyp
     result = run_plan(Plan(1, 110.0, False, faults))
     assert result.counts["restarts asked for"] == 1
     assert {finding.invariant for finding in result.findings} == (set() if is_fixed else {"halted-sends-nothing"})
+
+
+@pytest.mark.parametrize("is_fixed", [True, False])
+def test_the_row_of_a_leg_from_before_one_way_mode_corrects_nothing(
+    is_fixed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner bought and sold in one-way mode, and the flat row of before came between the two (seed 5148)."""
+    if not is_fixed:
+        monkeypatch.setattr(leg_history, "CLOCK_STEP_MS", 10**12)
+    refused: dict[str, str | float | int] = {"endpoint": "/v5/order/create", "chance": 1.0, "code": 110003}
+    faults = (
+        Fault(1, FaultKind.HAND_MODE, 30.0, 50.0, {"pick": 0.1}),
+        Fault(2, FaultKind.HAND_TRADE, 35.0, 0.0, {"symbol": "BTCUSDT", "pick": 0.05}),
+        Fault(3, FaultKind.NO_CREATES, 28.0, 100.0, refused),
+    )
+    result = run_plan(Plan(5, 130.0, False, faults))
+    assert result.findings == []
+    assert (result.counts["corrections"] == 0) is is_fixed

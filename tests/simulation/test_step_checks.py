@@ -8,12 +8,15 @@ from unittest.mock import patch
 
 import pytest
 
+from gridbot.core.exchange_sequence import is_before
 from gridbot.orders.book import OrderBook
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.risk import gate
 from gridbot.risk.gate_state import Verdict
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+from gridbot.worker import strategy_positions
+from gridbot.worker.strategy_positions import StrategyPositions
 
 PAUSE = Fault(1, FaultKind.PAUSE, 10.0, 0.0, {"cancel": 1})
 
@@ -53,3 +56,20 @@ def test_sums_of_a_book_that_are_wrong_are_found(monkeypatch: pytest.MonkeyPatch
 def test_a_slot_that_is_lost_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gridbot.simulation.step_checks.MAX_IN_FLIGHT", 5)
     assert "queue-rules" in found()
+
+
+def test_a_leg_that_goes_back_to_an_older_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    update, rows = StrategyPositions.update, list[Any]()
+
+    def repeated(legs: StrategyPositions, position: Any, source: str) -> None:
+        update(legs, position, source)
+        rows.append(position)
+        older = [row for row in rows if row.direction is position.direction and is_before(row, position)]
+        if older:
+            update(legs, older[-1], "rest")
+
+    monkeypatch.setattr(StrategyPositions, "update", repeated)
+    assert found() == set(), "older rows are ignored"
+    rows.clear()
+    monkeypatch.setattr(strategy_positions, "is_before", lambda one, other: False)
+    assert found() == {"leg-is-newest"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -162,3 +163,28 @@ def test_no_thread_without_a_write_in_the_background(tmp_path):
     files.write("run.json", b"{}")
     assert threading.active_count() == before
     assert files.close()
+
+
+def test_files_that_somebody_removes_are_written_again_as_they_were(tmp_path: Path) -> None:
+    directory = tmp_path / "alice"
+    directory.mkdir()
+    (directory / "holds.json").write_bytes(b"read")
+    files = StateFiles(directory)
+    assert files.read("holds.json") == b"read"
+    assert files.read("ban.json") is None
+    files.write("run.json", b"now")
+    files.write_soon("grids/btc.json", lambda: b"soon")
+    files.write("latch.json", b"aside")
+    files.set_aside("latch.json")
+    assert files.flush()
+    assert files.restore() == []
+    shutil.rmtree(directory)
+    assert sorted(files.restore()) == ["grids/btc.json", "holds.json", "run.json"]
+    assert files.close()
+    assert {path.name: path.read_bytes() for path in directory.rglob("*.json")} == {
+        "btc.json": b"soon",
+        "holds.json": b"read",
+        "run.json": b"now",
+    }
+    shutil.rmtree(directory)
+    assert files.restore() == [], "at the end nothing is written any more"

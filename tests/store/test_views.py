@@ -149,6 +149,33 @@ def test_one_close_over_two_opens_is_two_pairs(tmp_path: Path) -> None:
     ]
 
 
+def test_pairs_follow_the_exchange_and_not_its_clock(tmp_path: Path) -> None:
+    """Its clock goes back by 20 s after the first two: by times the close would have come before what it closed."""
+    session = Session(tmp_path, "alice")
+    session.fill("Buy", "100", "1", exchange_seq=7)
+    session.fill("Buy", "98", "1", exchange_seq=9)
+    session.now_ms -= 20_000
+    session.fill("Sell", "99", "1", exchange_seq=12)
+    session.fill("Buy", "97", "1", exchange_seq=13)
+    session.now_ms += 30_000
+    session.fill("Sell", "101", "2", exchange_seq=15)
+    session.now_ms += 60_000  # the exchange counts anew
+    session.fill("Buy", "95", "1", exchange_seq=1)
+    session.fill("Sell", "96", "1", exchange_seq=2)
+    session.close()
+    write_all(tmp_path)
+    with connect(tmp_path) as con:
+        found = ask(
+            con, "SELECT qty, open_price, close_price, profit FROM grid_trades ORDER BY close_price, open_price"
+        )
+    assert found == [
+        (D(1), D(95), D(96), D(1)),
+        (D(1), D(98), D(99), D(1)),
+        (D(1), D(97), D(101), D(4)),
+        (D(1), D(100), D(101), D(1)),
+    ]
+
+
 def test_fees_funding_and_rejections(con: duckdb.DuckDBPyConnection) -> None:
     found = ask(con, "SELECT day::VARCHAR, fills, maker_fills, maker_fees, taker_fees, fees FROM fees ORDER BY day")
     assert found == [

@@ -66,9 +66,14 @@ class Rig:
         own = {"name": "paper", "kind": "paper", "entry": entry, "args": [str(self.notes_path)], "keeps_state": False}
         return {**own, **more}
 
-    def launch(self, *children, cwd=ROOT, within=(), **policy):
+    def launch(self, *children, cwd=ROOT, within=(), warnings=(), **policy):
         """Start without waiting; `within`: a command that runs it, such as `unshare`."""
-        plan = {"data_dir": str(self.data_dir), "children": children, "policy": {**FAST, **policy}}
+        plan = {
+            "data_dir": str(self.data_dir),
+            "children": children,
+            "policy": {**FAST, **policy},
+            "warnings": warnings,
+        }
         self.plan_path.write_text(json.dumps(plan))
         with self.log_path.open("ab") as log:
             process = subprocess.Popen(
@@ -82,9 +87,9 @@ class Rig:
         self.processes.append(process)
         return process
 
-    def start(self, *children, cwd=ROOT, within=(), **policy):
-        """Start and wait until every child has started or failed."""
-        process = self.launch(*children, cwd=cwd, within=within, **policy)
+    def start(self, *children, **how):
+        """Start as by `launch` and wait until every child has started or failed."""
+        process = self.launch(*children, **how)
         wait_for(lambda: self.status_or_none() or process.poll() is not None, "the control socket")
         wait_for(lambda: self.status()["supervisor"]["state"] == "running", "all children")
         return process

@@ -35,6 +35,7 @@ def main():
         children=tuple(child(row, described["policy"]) for row in described["children"]),
         strategies={"a": [{"strat_id": "s1", "symbol": "BTCUSDT", "mode": "live"}]},
         run_id="r",
+        warnings=described["warnings"],
     )
     try:
         code = asyncio.run(Supervisor(plan).run())

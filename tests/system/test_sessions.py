@@ -119,7 +119,7 @@ def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(gridbot
     [wallet] = session.sql(f"SELECT {change} FROM wallets WHERE account = 'alice'")
     assert abs(Decimal(str(pnl["net"])) - Decimal(str(wallet["change"]))) < Decimal("0.01")
     gone = session.run("ledger", "check", "--exchange")
-    assert gone.returncode == 6
+    assert gone.returncode == 9
     assert "not compared: no supervisor runs" in gone.stdout
 
 
@@ -159,7 +159,7 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
 
     session.wait(explained, "the money")
     [of_both] = said
-    assert of_both.returncode == 6, "of bob's orders, not of the money"
+    assert of_both.returncode == 8, "of bob's orders, not of the money"
     lost = r"DIFFERENT open_orders: lost of \w+: recorded as open, it does not rest"
     assert re.search(lost, of_both.stdout)
     session.stop()

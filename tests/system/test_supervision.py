@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -192,4 +193,29 @@ def test_a_start_that_fails_at_first_is_told_in_words_and_tried_again(gridbot):
         assert "worker-alice is STOPPED: waits for the paper exchange" in started.stderr
     session.wait(lambda status: status["health"] == "healthy", "health once the port is free")
     assert session.status()["paper"]["url"].endswith(f":{port}")
+    a_removed_data_directory_is_told_and_made_again(session)
     session.stop()
+    checked = session.run("ledger", "check")
+    assert checked.returncode == 0, checked.stdout
+    [gaps] = session.sql("SELECT count(*) AS n FROM ingest_gaps")
+    assert gaps["n"] == 0, "each record was still in a journal"
+
+
+def a_removed_data_directory_is_told_and_made_again(session):
+    """Socket and lock came back, `status` stayed healthy, and a death or the end of the session lost every record."""
+    session.wait(lambda status: all(count > 0 for count in fills(status).values()), "fills of every strategy")
+    shutil.rmtree(session.data_dir, ignore_errors=True)
+
+    def told(status):
+        texts = [incident["text"] for incident in status["incidents"]]
+        files = ("journal/alice", "journal/bob", "journal/_supervisor", "state/alice", "gridbot.duckdb")
+        return all(any(f"/{file}" in text for text in texts) for file in files) and status["reasons"]
+
+    session.wait(told, "word of all files that are gone")
+    assert session.run("status").returncode == 6
+    database = session.data_dir / "gridbot.duckdb"
+    session.wait(lambda status: database.exists() and not status["writer"]["error"], "another database")
+    for file in ("gridbot.duckdb", "state/alice/run.json", "logs/worker-bob.jsonl", "journal/bob/lock"):
+        assert (session.data_dir / file).exists(), file
+    pid = session.kill("worker-alice")
+    session.wait_replaced("worker-alice", pid)

@@ -68,10 +68,13 @@ class Announcements:
 
 
 class Kept:
-    """As much of `AccountRecords` as the clockwork calls."""
+    """As much of `AccountRecords` and `FileWatch` as the clockwork calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+
+    def look(self) -> None:
+        self.calls.append("files")
 
     def watch_journal(self) -> None:
         self.calls.append("journal")
@@ -107,6 +110,7 @@ class Bench:
             intervals=Intervals(order_sync_s=60, position_check_s=30, wallet_s=20),
             jobs=Jobs(context.faults, context.jobs, self.account.clock, lambda: None),
             records=self.kept,  # type: ignore[arg-type]
+            files=self.kept,  # type: ignore[arg-type]
             states=SymbolStates(self.account.context, {"BTCUSDT": self.account.runner}, NOBODY),
             private_alive=lambda: self.private_alive,
         )
@@ -152,7 +156,7 @@ async def test_missing_executions_are_paged() -> None:
 async def test_the_records_come_last_and_are_written() -> None:
     bench = Bench()
     await bench.second()
-    assert bench.kept.calls == ["journal", "state", "flush"]
+    assert bench.kept.calls == ["files", "journal", "state", "flush"]
 
 
 async def test_a_wallet_is_fresh_while_the_private_stream_lives() -> None:
@@ -205,6 +209,7 @@ async def test_a_reconcile_that_is_asked_for_while_one_runs_follows_it() -> None
         ("executor", "pump", "sending what waits"),
         ("asked", "again", "looking for missing executions"),
         ("readings", "of", "the jobs that are due"),
+        ("kept", "look", "the watch over the files"),
         ("kept", "watch_journal", "the watch over the journal"),
         ("kept", "record_state", "recording the state"),
         ("kept", "flush", "writing the records"),
@@ -230,9 +235,9 @@ async def test_a_broken_part_of_a_second_is_one_alert_and_the_others_go_on(
     if owner != "readings":
         assert done.count("wallet") == 2
     if owner != "kept":
-        assert bench.kept.calls == ["journal", "state", "flush"] * 40
+        assert bench.kept.calls == ["files", "journal", "state", "flush"] * 40
     else:
-        assert len(bench.kept.calls) == 80
+        assert len(bench.kept.calls) == 120
     bench.account.clock.now_s += 100
     assert "wallet" in await bench.second(), "and when it works again, everything does"
 

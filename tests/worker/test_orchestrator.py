@@ -91,6 +91,12 @@ class FakeCheckpoint:
         self.saved.append(ledger)
 
 
+class FakeFileWatch:
+    reasons = ()
+
+    def look(self) -> None: ...
+
+
 class Bench:
     def __init__(self) -> None:
         self.account = AccountBench()
@@ -117,6 +123,7 @@ class Bench:
             "open_streams": lambda symbols, wake: FakeStreams(wake),
             "losses": self.losses,
             "checkpoint": self.checkpoint,
+            "files": FakeFileWatch(),
             "strategies": settings.strategies_of("alice"),
             "begin_anew": lambda reason: None,
         }

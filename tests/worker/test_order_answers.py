@@ -132,6 +132,30 @@ async def test_used_ids_are_told_at_once_unless_a_lost_answer_explains_them() ->
     assert "retCode 110072" in passage.blocked(book, "btc")
 
 
+# ---------------------------------------------------------------------- accepted, and ended at once
+
+
+async def test_orders_that_the_exchange_accepts_and_ends_at_once_do_not_get_through() -> None:
+    """They were placed again at each price, up to the cap per minute, with health green."""
+    bench = trading()
+    passage, sent = bench.context.passage, 0
+    for _ in range(5):
+        for order in await ask(bench, place(499_000)):
+            sent += 1
+            update = bench.update(order, OrderStatus.REJECTED, reject_reason="EC_ReachRiskPriceLimit")
+            bench.runner.on_order_update(update)
+    assert sent == 3, "the level waits"
+    assert bench.runner.placement.refusals == {Refusal.BREAKER_OPEN: 1}
+    said = passage.blocked(bench.runner.book, "btc")
+    assert "3 refused in a row: the exchange accepted the order and ended it at once: EC_ReachRiskPriceLimit" in said
+    assert said.endswith("narrow the grid, or wait until it comes back")
+    assert bench.requests.wishes.terms == {SYMBOL}
+    [order] = await ask(bench, place(498_000))
+    assert passage.blocked(bench.runner.book, "btc") == said, "an acknowledgement is no proof"
+    bench.runner.on_order_update(bench.update(order, OrderStatus.NEW))
+    assert passage.blocked(bench.runner.book, "btc") == ""
+
+
 # ---------------------------------------------------------------------- 10003, incident L42
 
 

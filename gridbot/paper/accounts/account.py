@@ -61,6 +61,7 @@ class Account:
         self.leverage: dict[str, Decimal] = {}
         self.sell_leverage: dict[str, Decimal] = {}  # of the short side, where it differs
         self.hedge: dict[str, bool] = {}
+        self.partial_stops: set[str] = set()  # symbols whose stops are partial where a request does not say
         self.order_seqs: dict[tuple[str, int], int] = {}
         self.open: dict[str, Order] = {}
         self.open_by_symbol: dict[str, dict[str, Order]] = {}

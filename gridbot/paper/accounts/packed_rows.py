@@ -14,12 +14,15 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 
 __all__ = ["BLOCK_ROWS", "KeyIndex", "PackedRows", "Texts", "key_hash"]
 
 BLOCK_ROWS = 128
 BLOCKS_READ = 4
+BLOCKS_KEPT = 32
+"""Of all accounts together, as they were read last: 40 kB each."""
 _Block = list[bytes] | bytes
 
 
@@ -99,7 +102,7 @@ class PackedRows:
     def replace(self, position: int, text: bytes) -> None:
         """Put another text in the place of a row."""
         number, place = divmod(position - self.base, BLOCK_ROWS)
-        rows = _plain(self._blocks[number])
+        rows = list(_plain(self._blocks[number]))
         rows[place] = text
         self._blocks[number] = rows
         self._pack(number)
@@ -113,7 +116,7 @@ class PackedRows:
         blocks = [block if isinstance(block, bytes) else list(block) for block in self._blocks]
         for position, text in (instead or {}).items():
             number, place = divmod(position - self.base, BLOCK_ROWS)
-            rows = _plain(blocks[number])
+            rows = list(_plain(blocks[number]))
             rows[place] = text
             blocks[number] = rows
         return Texts(blocks, self.base, self.first)
@@ -125,7 +128,13 @@ class PackedRows:
 
 
 def _plain(block: _Block) -> list[bytes]:
-    return zlib.decompress(block).split(b"\n") if isinstance(block, bytes) else block
+    return _unpacked(block) if isinstance(block, bytes) else block
+
+
+@lru_cache(maxsize=BLOCKS_KEPT)
+def _unpacked(block: bytes) -> list[bytes]:
+    """Its rows, to be read only: the next page of a listing begins in the block in which the last one ended."""
+    return zlib.decompress(block).split(b"\n")
 
 
 def key_hash(key: str) -> int:
@@ -154,7 +163,9 @@ class KeyIndex:
         at = self._positions.index(position, bisect_left(self._hashes, hashed))
         del self._hashes[at], self._positions[at]
 
-    def newest_first(self, hashed: int) -> Iterator[int]:
+    def newest_first(self, hashed: int) -> Sequence[int]:
         """Positions of the rows that may have the key."""
-        end = bisect_right(self._hashes, hashed)
-        yield from reversed(self._positions[bisect_left(self._hashes, hashed) : end])
+        start = bisect_left(self._hashes, hashed)
+        if start == len(self._hashes) or self._hashes[start] != hashed:
+            return ()
+        return self._positions[start : bisect_right(self._hashes, hashed)][::-1]

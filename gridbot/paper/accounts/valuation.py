@@ -5,9 +5,11 @@ The arithmetic is `gridbot.core.margin` and `isolated_margin`; here it is applie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from gridbot.core.isolated_margin import bankruptcy_price, isolated_liquidation, isolated_margin
 from gridbot.core.margin import (
@@ -25,47 +27,55 @@ from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg, rounded
 from gridbot.paper.market.symbol_market import SymbolMarket
 
-__all__ = ["NO_MARGIN", "Totals", "Valuation"]
+__all__ = ["NO_MARGIN", "Holdings", "Totals", "Valuation"]
 
 ZERO = Decimal(0)
 NO_MARGIN = LegMargin(ZERO, ZERO)
 NO_LEG = LegState()
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Account figures in USDT. `position_initial` contains the fees to close, and in isolated margin what was added to
-    legs; `margins` are (long, short) by symbol, and in cross margin so are `states` (the legs) and `prices` (their
-    liquidation prices, worked out once for both rows of a pair)."""
+class Holdings(NamedTuple):
+    """What the legs of an account come to, in USDT. `initial` contains the fees to close, and in isolated margin what
+    was added to legs; `margins` are (long, short) by symbol, and in cross margin so are `states`, the legs."""
+
+    unrealised: Decimal = ZERO
+    initial: Decimal = ZERO
+    maintenance: Decimal = ZERO
+    margins: Mapping[str, tuple[LegMargin, LegMargin]] = MappingProxyType({})
+    states: Mapping[str, tuple[LegState, LegState]] = MappingProxyType({})
+
+
+NOTHING_HELD = Holdings()
+
+
+class Totals(NamedTuple):
+    """Account figures in USDT: those of its holdings, and what its open orders lock. `prices` are the liquidation
+    prices (long, short) by symbol in cross margin, worked out once for both rows of a pair."""
 
     wallet: Decimal
-    unrealised: Decimal
-    position_initial: Decimal
-    position_maintenance: Decimal
+    holdings: Holdings
     order_initial: Decimal
     order_maintenance: Decimal
-    margins: Mapping[str, tuple[LegMargin, LegMargin]]
-    isolated: bool = False
-    states: Mapping[str, tuple[LegState, LegState]] = field(default_factory=dict)
-    prices: dict[str, tuple[Decimal | None, Decimal | None]] = field(default_factory=dict)
+    isolated: bool
+    prices: dict[str, tuple[Decimal | None, Decimal | None]]
 
     def margin_of(self, leg: Leg) -> LegMargin:
         if not leg.size:
             return NO_MARGIN
-        long, short = self.margins[leg.symbol]
+        long, short = self.holdings.margins[leg.symbol]
         return long if leg.direction is Direction.LONG else short
 
     @property
     def equity(self) -> Decimal:
-        return self.wallet + self.unrealised
+        return self.wallet + self.holdings.unrealised
 
     @property
     def initial(self) -> Decimal:
-        return self.position_initial + self.order_initial
+        return self.holdings.initial + self.order_initial
 
     @property
     def maintenance(self) -> Decimal:
-        return self.position_maintenance + self.order_maintenance
+        return self.holdings.maintenance + self.order_maintenance
 
     @property
     def available(self) -> Decimal:
@@ -75,12 +85,17 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Valuation:
-    """Markets by symbol, the leverage of a symbol until an account sets it, and the taker fee as a fraction."""
+    """Markets by symbol, the leverage of a symbol until an account sets it, and the taker fee as a fraction.
+
+    What an account holds is valued once for each mark price, however often it is asked for: `_known` has, by account,
+    everything that the newest figures were made of, and them.
+    """
 
     markets: Mapping[str, SymbolMarket]
     default_leverage: Decimal
     taker_fee: Decimal
     _reserve_fee: Decimal = field(init=False)
+    _known: dict[str, tuple[list[Any], Holdings]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_reserve_fee", reserve_fee(self.taker_fee))
@@ -107,7 +122,7 @@ class Valuation:
             return self._leg_liquidation(account, leg)
         prices = figures.prices.get(leg.symbol)
         if prices is None:
-            market, (long, short) = self.markets[leg.symbol], figures.states[leg.symbol]
+            market, (long, short) = self.markets[leg.symbol], figures.holdings.states[leg.symbol]
             balance = MarginBalance(figures.equity, figures.maintenance)
             prices = liquidation_prices(long, short, market.mark, balance, market.instrument.tiers)
             figures.prices[leg.symbol] = prices
@@ -149,30 +164,36 @@ class Valuation:
 
     def totals(self, account: Account) -> Totals:
         """Everything the wallet row shows."""
+        holdings, orders = self._holdings(account), account.order_margin
+        return Totals(account.wallet, holdings, orders, account.order_maintenance, account.isolated, {})
+
+    def _holdings(self, account: Account) -> Holdings:
+        legs = [leg for leg in account.legs.values() if leg.size]
+        if not legs:
+            return NOTHING_HELD
+        made_of: list[Any] = [account.isolated, account.charges.tax]
+        for leg in legs:
+            market, leverage = self.markets[leg.symbol], self.leverage(account, leg.symbol, leg.direction)
+            made_of += (leg.symbol, leg.direction, leg.size, leg.cost, leg.extra, leverage, market.mark)
+            made_of.append(market.instrument)
+        known = self._known.get(account.name)
+        if known is None or known[0] != made_of:
+            known = self._known[account.name] = made_of, self._valued(account, legs)
+        return known[1]
+
+    def _valued(self, account: Account, legs: Iterable[Leg]) -> Holdings:
         unrealised = initial = maintenance = ZERO
         margins: dict[str, tuple[LegMargin, LegMargin]] = {}
         states: dict[str, tuple[LegState, LegState]] = {}
-        for (symbol, _), leg in account.legs.items():
-            if not leg.size:
+        for leg in legs:
+            unrealised += leg.unrealised(self.markets[leg.symbol].mark)
+            if leg.symbol in margins:
                 continue
-            unrealised += leg.unrealised(self.markets[symbol].mark)
-            if symbol in margins:
-                continue
-            margins[symbol] = pair = self._margins(account, symbol, states)
+            margins[leg.symbol] = pair = self._margins(account, leg.symbol, states)
             for margin in pair:
                 initial += margin.initial
                 maintenance += margin.maintenance
-        return Totals(
-            account.wallet,
-            unrealised,
-            initial,
-            maintenance,
-            account.order_margin,
-            account.order_maintenance,
-            margins,
-            account.isolated,
-            states,
-        )
+        return Holdings(unrealised, initial, maintenance, margins, states)
 
     def leg_margin(self, account: Account, leg: Leg) -> LegMargin:
         """Of one leg in isolated margin."""

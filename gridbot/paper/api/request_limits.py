@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gridbot.paper.settings import RateLimitConfig
 from gridbot.rolling_limit import RollingLimit
@@ -15,8 +15,7 @@ REQUEST_WINDOW_S = 5.0
 KEYS_KEPT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """Outcome of asking for some units: how many were granted, and the three header values."""
 
     granted: int

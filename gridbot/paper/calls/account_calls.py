@@ -98,19 +98,19 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
     currency = text(params, "currency") or SETTLE_COIN
     wanted = (not text(params, "category") or is_linear(params)) and not text(params, "transSubType")
     kind, base, categorised = text(params, "type"), text(params, "baseCoin"), bool(text(params, "category"))
+    entries = transaction_rows.entries(account, below(text(params, "cursor")), start, end) if wanted else ()
     rows = (
         (entry.number, entry)
-        for entry in transaction_rows.entries(account, below(text(params, "cursor")), start, end)
-        if wanted
-        and (currency == SETTLE_COIN or getattr(entry, "fee_coin", SETTLE_COIN) == currency)
-        and kind in ("", transaction_rows.kind_of(entry))
+        for entry in entries
+        if (currency == SETTLE_COIN or getattr(entry, "fee_coin", SETTLE_COIN) == currency)
+        and (not kind or kind == transaction_rows.kind_of(entry))
         and (
             not (categorised or base)
             if isinstance(entry, Transfer)
-            else base in ("", exchange.markets[entry.symbol].listing.base_coin)
+            else not base or base == exchange.markets[entry.symbol].listing.base_coin
         )
     )
-    chosen, cursor = page_by_number(rows, text(params, "cursor"), limit)
+    chosen, cursor = page_by_number(rows, "", limit)
     return {"list": [transaction_rows.row_in(account, entry, currency) for entry in chosen], "nextPageCursor": cursor}
 
 

@@ -48,7 +48,7 @@ def withdrawable(exchange: Exchange, account: Account) -> Decimal:
     figures = exchange.totals(account)
     if account.isolated:  # what a leg gains or loses belongs to the leg
         return max(ZERO, figures.available)
-    return max(ZERO, min(figures.available, figures.wallet + min(figures.unrealised, ZERO)))
+    return max(ZERO, min(figures.available, figures.wallet + min(figures.holdings.unrealised, ZERO)))
 
 
 def withdrawal(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:

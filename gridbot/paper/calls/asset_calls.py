@@ -55,6 +55,8 @@ def coin_info(exchange: Exchange, account: Account, params: Params, now_ms: int)
         "chainWithdraw": "0",
         "minAccuracy": "8",
         "withdrawPercentageFee": "0",
+        "contractAddress": "",
+        "safeConfirmNumber": "1",
     }
     return {"rows": [{"name": COIN, "coin": COIN, "remainAmount": "0", "chains": [chain]}]}
 

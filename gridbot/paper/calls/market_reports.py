@@ -33,7 +33,7 @@ __all__ = [
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 MINUTE_MS = 60_000
-FULL_DEPTH = 1000
+FULL_DEPTH = 10_000
 """Bybit shows up to 10,000 levels; the modelled book has no end, and its deepest topic ends here."""
 
 

@@ -15,7 +15,7 @@ from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.calls.order_queries import is_of_kind, matches
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.order_params import new_order, with_bbo_price
-from gridbot.paper.params.stop_params import amended_stops
+from gridbot.paper.params.stop_params import amended_stops, usual_mode
 from gridbot.paper.params.validate import order_price, order_qty, text, trigger_by
 
 __all__ = [
@@ -40,7 +40,8 @@ def _ids(order: Order) -> Result:
 
 def create(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     market = require_market(exchange, params)
-    request = new_order(with_bbo_price(params, market), market.listing)
+    usual = usual_mode(account, market.listing.symbol)
+    request = new_order(with_bbo_price(params, market), market.listing, usual)
     return _ids(exchange.place(account, request, now_ms))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.stop_kinds import TpslMode
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
@@ -94,7 +95,8 @@ def switch_mode(exchange: Exchange, account: Account, params: Params, now_ms: in
 def trading_stop(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Stops of a position: of all of it (set, moved, removed by 0) or of parts of it (added)."""
     market, leg = _leg(exchange, account, params)
-    exchange.set_stops(account, leg, stop_params.trading_stop(params, market.listing), now_ms)
+    wanted = stop_params.trading_stop(params, market.listing, stop_params.usual_mode(account, leg.symbol))
+    exchange.set_stops(account, leg, wanted, now_ms)
     return {}
 
 
@@ -163,9 +165,14 @@ def switch_isolated(exchange: Exchange, account: Account, params: Params, now_ms
 
 
 def set_tpsl_mode(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """No effect: each order and each trading-stop call states its own mode."""
-    require_market(exchange, params)
-    return {"tpSlMode": choice(params, "tpSlMode", stop_params.MODES)}
+    """The mode of stops whose request does not say one (Bybit's page of this call)."""
+    symbol, mode = require_market(exchange, params).listing.symbol, choice(params, "tpSlMode", stop_params.MODES)
+    if mode == TpslMode.PARTIAL:
+        account.partial_stops.add(symbol)
+    else:
+        account.partial_stops.discard(symbol)
+    account.changes.settings()
+    return {"tpSlMode": mode}
 
 
 def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:

@@ -11,6 +11,7 @@ from gridbot.paper.api_error import ApiError, insufficient_balance
 from gridbot.paper.calls.market_calls import require_market
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.order_params import new_order, with_bbo_price
+from gridbot.paper.params.stop_params import usual_mode
 
 __all__ = ["pre_check"]
 
@@ -18,7 +19,7 @@ __all__ = ["pre_check"]
 def pre_check(exchange: Exchange, account: Account, params: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     """Rates in ten thousandths before and after, as if the order had been filled at its price."""
     market = require_market(exchange, params)
-    request = new_order(with_bbo_price(params, market), market.listing)
+    request = new_order(with_bbo_price(params, market), market.listing, usual_mode(account, market.listing.symbol))
     if request.trigger is not None:
         raise ApiError(10001, "params error: conditional orders cannot be checked")
     if account.isolated:

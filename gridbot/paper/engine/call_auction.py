@@ -128,8 +128,8 @@ class CallAuction:
         buys, sells = market.depth.levels(DEPTH)
         return [
             *bids,
-            *(Bid(Side.BUY, ticks, qty) for ticks, qty in buys),
-            *(Bid(Side.SELL, ticks, qty) for ticks, qty in sells),
+            *(Bid(Side.BUY, ticks, market.depth.level_qty(ticks)) for ticks in buys),
+            *(Bid(Side.SELL, ticks, market.depth.level_qty(ticks)) for ticks in sells),
         ]
 
 

@@ -33,7 +33,6 @@ from gridbot.paper.engine.fills import Fills
 from gridbot.paper.engine.liquidation import Liquidator
 from gridbot.paper.engine.listing_changes import ListingChanges
 from gridbot.paper.engine.placing import Placing
-from gridbot.paper.engine.position_settings import PositionSettings
 from gridbot.paper.engine.taking import Taking
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.resting_orders import RestingOrders
@@ -45,6 +44,7 @@ from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 from gridbot.paper.rows.outbox import Outbox
 from gridbot.paper.settings import PaperConfig
 from gridbot.paper.stops.attached_stops import AttachedStops
+from gridbot.paper.stops.position_settings import PositionSettings
 from gridbot.paper.stops.position_stops import PositionStops
 from gridbot.paper.stops.stop_orders import StopOrders
 
@@ -76,7 +76,7 @@ class Exchange:
         stop_orders = StopOrders(state, waiting, settlement, outbox)
         admission = Admission(state)
         fills = self._fills = Fills(settlement, stop_orders, AttachedStops(waiting, stop_orders))
-        taking = Taking(state, resting, settlement, fills, outbox)
+        taking = self.taking = Taking(state, resting, settlement, fills, outbox)
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
         self.strange = StrangeExecutions(state, settlement, outbox)

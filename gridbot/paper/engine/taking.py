@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Order
@@ -38,9 +39,14 @@ class Taking:
         self._settlement = settlement
         self._fills = fills
         self._outbox = outbox
+        self.ends_with = ""
+        """The engine's reason for which it rejects every order that was accepted; "" while it rejects none."""
 
     def enter(self, account: Account, order: Order, now_ms: int) -> None:
         """Let an accepted order take liquidity, rest, or end."""
+        if self.ends_with:
+            self._settlement.end(account, order, now_ms, status=OrderStatus.REJECTED, reason=self.ends_with)
+            return
         market = self._state.markets[order.symbol]
         ticks = market.instrument.ticks(order.price)
         tif = "IOC" if order.is_market else order.request.time_in_force

@@ -28,12 +28,12 @@ class IdCounter:
     """
 
     def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
-        self.last = 0
+        self.resume(run_id, 0)
 
     def resume(self, run_id: str, last: int) -> None:
         """Continue counting where an earlier run stopped."""
         self.run_id, self.last = run_id, last
+        self._begin = f"{run_id[:8]}-{run_id[8:12]}-4000-8000-"
 
     def take(self) -> int:
         self.last += 1
@@ -41,7 +41,7 @@ class IdCounter:
 
     def text(self, number: int) -> str:
         """The id of a number, shaped as a UUID."""
-        return f"{self.run_id[:8]}-{self.run_id[8:12]}-4000-8000-{number:012x}"
+        return f"{self._begin}{number:012x}"
 
 
 class ExchangeState:

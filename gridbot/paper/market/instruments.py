@@ -6,7 +6,7 @@ Tick sizes, steps and tiers are those a grid meets in practice; maxima are round
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from gridbot.core.instrument import Instrument, RiskTier
@@ -44,7 +44,8 @@ class Listing:
     """An instrument with what only the exchange needs to know about it. Prices in USDT, quantities in base coin.
 
     `auction_phase` matters only while its status is PreLaunch; `phases` are those that follow each other by themselves.
-    A contract that is delisted is Settling for `settling_ms`; `delivery_price` is set at its delivery time.
+    A contract that is delisted is Settling for `settling_ms`; `delivery_price` is set at its delivery time. `no_qty` is
+    how rows write a quantity of 0: with the decimals of the quantity step.
     """
 
     instrument: Instrument
@@ -60,6 +61,10 @@ class Listing:
     phases: tuple[Phase, ...] = ()
     settling_ms: int = 0
     delivery_price: Decimal | None = None
+    no_qty: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "no_qty", format(self.instrument.qty_step * 0, "f"))
 
     @property
     def symbol(self) -> str:

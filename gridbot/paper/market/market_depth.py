@@ -6,7 +6,8 @@ of the price, so that queues, taker fills and the order book agree.
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
+from fractions import Fraction
 
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import Side
@@ -20,14 +21,14 @@ class MarketDepth:
     """Prices in whole ticks, quantities in base coin; `level_notional` is the mean USDT at each price."""
 
     def __init__(self, instrument: Instrument, level_notional: Decimal, ticks: int) -> None:
-        self._instrument = instrument
         self._level_notional = level_notional
-        self.bid_ticks = ticks - 1
-        self.ask_ticks = ticks + 1
+        self.change_rules(instrument, ticks)
 
     def change_rules(self, instrument: Instrument, ticks: int) -> None:
         """Go on at this price under other rules."""
         self._instrument = instrument
+        one_tick = 1000 * Fraction(instrument.tick_size) * Fraction(instrument.qty_step)
+        self._steps = (Fraction(self._level_notional) / one_tick).as_integer_ratio()
         self.reopen(ticks)
 
     def reopen(self, ticks: int) -> None:
@@ -50,10 +51,13 @@ class MarketDepth:
 
     def level_qty(self, ticks: int) -> Decimal:
         """Market quantity shown at a price: 0.5 to 1.5 times `level_notional`, fixed per price."""
-        price = self._instrument.price(max(1, ticks))
-        share = Decimal(500 + ticks * 2_654_435_761 % 1001) / 1000
-        step = self._instrument.qty_step
-        return (self._level_notional * share / price / step).to_integral_value(ROUND_CEILING) * step
+        return self.level_steps(ticks) * self._instrument.qty_step
+
+    def level_steps(self, ticks: int) -> int:
+        """The same in whole steps of the quantity: the part of `level_notional` at that price, rounded up."""
+        whole, parts = self._steps
+        thousandths = 500 + ticks * 2_654_435_761 % 1001
+        return -(-whole * thousandths // (parts * max(1, ticks)))
 
     def crosses(self, side: Side, ticks: int) -> bool:
         """True when an order at this price would take liquidity."""
@@ -65,8 +69,7 @@ class MarketDepth:
             return self.level_qty(ticks) if ticks <= self.bid_ticks else ZERO
         return self.level_qty(ticks) if ticks >= self.ask_ticks else ZERO
 
-    def levels(self, depth: int) -> tuple[list[tuple[int, Decimal]], list[tuple[int, Decimal]]]:
-        """Bids (descending) and asks (ascending) as (ticks, quantity), `depth` levels each."""
-        bids = [(t, self.level_qty(t)) for t in range(self.bid_ticks, max(0, self.bid_ticks - depth), -1)]
-        asks = [(t, self.level_qty(t)) for t in range(self.ask_ticks, self.ask_ticks + depth)]
-        return bids, asks
+    def levels(self, depth: int) -> tuple[range, range]:
+        """Bids (descending) and asks (ascending) in ticks, `depth` levels each."""
+        bids = range(self.bid_ticks, max(0, self.bid_ticks - depth), -1)
+        return bids, range(self.ask_ticks, self.ask_ticks + depth)

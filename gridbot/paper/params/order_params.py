@@ -9,6 +9,7 @@ from typing import Any
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.exchange_order import NewOrder, Slippage, Trigger
+from gridbot.paper.accounts.stop_kinds import TpslMode
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.market.symbol_market import SymbolMarket
@@ -56,8 +57,11 @@ def _trigger(params: Mapping[str, Any], listing: Listing) -> Trigger | None:
     return Trigger(price, direction, trigger_by(params, "triggerBy"))
 
 
-def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:
-    """A create request; what needs the account or the market is checked by the exchange."""
+def new_order(params: Mapping[str, Any], listing: Listing, stops: TpslMode = TpslMode.FULL) -> NewOrder:
+    """A create request; what needs the account or the market is checked by the exchange.
+
+    `stops` is the mode of stops that it brings along without one.
+    """
     side = SIDES[choice(params, "side", SIDES)]
     order_type = choice(params, "orderType", ORDER_TYPES)
     time_in_force = choice(params, "timeInForce", TIME_IN_FORCE, "IOC" if order_type == "Market" else "GTC")
@@ -79,7 +83,7 @@ def new_order(params: Mapping[str, Any], listing: Listing) -> NewOrder:
     if position_idx not in (0, 1, 2):
         raise ApiError(10001, "position idx not match position mode")
     closing = reduce_only or (position_idx == 1 and side is Side.SELL) or (position_idx == 2 and side is Side.BUY)
-    attached = attached_stops(params, listing, closing=closing)
+    attached = attached_stops(params, listing, closing=closing, usual=stops)
     slippage = None
     if "slippageToleranceType" in params:
         slippage = _slippage(params, plain_market=market and trigger is None and attached is None)
@@ -127,7 +131,7 @@ def with_bbo_price(params: Mapping[str, Any], market: SymbolMarket) -> Mapping[s
         raise ApiError(10001, "params error: bboSideType is for limit orders without triggerPrice")
     bids, asks = market.depth.levels(level)
     levels = bids if own_side is (choice(params, "side", SIDES) == "Buy") else asks
-    return {**params, "price": format(market.instrument.price(levels[-1][0]), "f")}
+    return {**params, "price": format(market.instrument.price(levels[-1]), "f")}
 
 
 def _slippage(params: Mapping[str, Any], *, plain_market: bool) -> Slippage | None:

@@ -19,6 +19,8 @@ Row = TypeVar("Row")
 
 
 def encode_cursor(position: str) -> str:
+    if position.isdecimal() and position.isascii():  # of most listings: `quote` looks at each letter
+        return f"page_args%3D{position}%26"
     return quote(f"page_args={position}&", safe="")
 
 

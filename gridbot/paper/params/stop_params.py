@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.stop_kinds import Attached, StopKind, StopPrice, TpslMode, TradingStop, Trail
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.params.validate import choice, decimal_field, order_price, order_qty, text, trigger_by
 
-__all__ = ["MODES", "amended_stops", "attached_stops", "trading_stop"]
+__all__ = ["MODES", "amended_stops", "attached_stops", "trading_stop", "usual_mode"]
 
 Params = Mapping[str, Any]
 MODES = frozenset(mode.value for mode in TpslMode)
@@ -54,11 +55,18 @@ SL = _Names(
 AMENDABLE = ("tpslMode", *(name for each in (TP, SL) for name in (each.price, each.by, each.limit)))
 
 
-def attached_stops(params: Params, listing: Listing, *, closing: bool) -> Attached | None:
+def usual_mode(account: Account, symbol: str) -> TpslMode:
+    """The mode of stops where a request does not say one: as `position/set-tpsl-mode` has set it."""
+    return TpslMode.PARTIAL if symbol in account.partial_stops else TpslMode.FULL
+
+
+def attached_stops(
+    params: Params, listing: Listing, *, closing: bool, usual: TpslMode = TpslMode.FULL
+) -> Attached | None:
     """Stops that a create request brings along; `closing` says that the order can only close."""
     if "takeProfit" not in params and "stopLoss" not in params:
         return None
-    mode = TpslMode(choice(params, "tpslMode", MODES, TpslMode.FULL))
+    mode = TpslMode(choice(params, "tpslMode", MODES, usual))
     attached = Attached(mode, _stop(params, listing, TP, mode), _stop(params, listing, SL, mode))
     if attached and closing:
         raise ApiError(10001, "params error: takeProfit and stopLoss cannot be set for an order that closes a position")
@@ -78,13 +86,13 @@ def amended_stops(params: Params, old: Attached | None, listing: Listing) -> Att
     )
 
 
-def trading_stop(params: Params, listing: Listing) -> TradingStop:
+def trading_stop(params: Params, listing: Listing, usual: TpslMode = TpslMode.FULL) -> TradingStop:
     """Stops that a trading-stop request sets, moves, removes or adds."""
     mode = text(params, "tpslMode")
     for names in (TP, SL):
         if not mode and text(params, names.order_type):
             raise ApiError(10001, f"{names.order_type} can not have a value when tpSlMode is empty")
-    if choice(params, "tpslMode", MODES, TpslMode.FULL) == TpslMode.PARTIAL:
+    if choice(params, "tpslMode", MODES, usual) == TpslMode.PARTIAL:
         parts, qty = _parts(params, listing)
         return TradingStop(_trailing(params, listing), parts, qty)
     whole: dict[StopKind, StopPrice | Trail | None] = {

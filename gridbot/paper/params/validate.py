@@ -119,7 +119,8 @@ def order_price(params: Mapping[str, Any], listing: Listing, name: str = "price"
 
 
 def choice(params: Mapping[str, Any], name: str, allowed: Container[str], default: str = "") -> str:
-    value = text(params, name) or default
+    value = params.get(name)
+    value = default if value is None or value == "" else str(value)
     if value not in allowed:
         raise ApiError(10001, f"params error: {name} invalid")
     return value

@@ -17,7 +17,7 @@ from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.row_numbers import cut, plain
 
-__all__ = ["position_row", "wallet_row"]
+__all__ = ["liquidation_text", "position_row", "wallet_row"]
 
 ZERO = Decimal(0)
 NOT_USED: dict[str, Any] = {
@@ -37,6 +37,11 @@ def _price(price: Decimal | None, market: SymbolMarket) -> str:
     if price is None or not instrument.min_price < price < instrument.max_price:
         return ""
     return plain(price)
+
+
+def liquidation_text(account: Account, leg: Leg, valuation: Valuation, figures: Totals) -> str:
+    """`liqPrice` of a leg that holds something."""
+    return _price(valuation.liquidation_price(account, leg, figures), valuation.markets[leg.symbol])
 
 
 def position_row(
@@ -70,7 +75,7 @@ def position_row(
         "positionBalance": initial if held and account.isolated else "0",
         "breakEvenPrice": _break_even(leg, valuation.taker_fee) if held else no_price,
         "markPrice": format(market.mark, "f"),
-        "liqPrice": _price(valuation.liquidation_price(account, leg, figures), market) if held else no_price,
+        "liqPrice": liquidation_text(account, leg, valuation, figures) if held else no_price,
         "bustPrice": _price(valuation.bankruptcy_price(account, leg), market) if held else "",
         "positionMM": maintenance,
         "positionMMByMp": maintenance,
@@ -111,13 +116,31 @@ IN_ISOLATED = dict.fromkeys(ACCOUNT_WIDE.split(), "")
 """Figures of a whole account do not exist in isolated margin (docs/bybit.md 2.5)."""
 
 
+UNCHANGING: dict[str, Any] = {
+    "coin": "USDT",
+    "locked": "0",
+    "spotHedgingQty": "0",
+    "borrowAmount": "0",
+    "accruedInterest": "0",
+    "bonus": "0",
+    "collateralSwitch": True,
+    "marginCollateral": True,
+    "colRes": "0",
+    "spotBorrow": "0",
+    "free": "",
+    "availableToWithdraw": "",
+    "availableToBorrow": "",
+}
+"""Fields of a coin that are the same in every row."""
+
+
 def wallet_row(account: Account, figures: Totals) -> dict[str, Any]:
     """The only row of wallet-balance and of the wallet topic. USDT counts as one USD."""
-    equity, wallet = plain(figures.equity), plain(figures.wallet)
-    unrealised = plain(figures.unrealised)
-    initial, maintenance = plain(figures.initial), plain(figures.maintenance)
-    initial_rate = _rate(figures.initial, figures.equity)
-    maintenance_rate = _rate(figures.maintenance, figures.equity)
+    holdings, balance = figures.holdings, figures.equity
+    equity, wallet, unrealised = plain(balance), plain(figures.wallet), plain(holdings.unrealised)
+    initial, maintenance = figures.initial, figures.maintenance
+    initial_rate, maintenance_rate = _rate(initial, balance), _rate(maintenance, balance)
+    initial_text, maintenance_text = plain(initial), plain(maintenance)
     row = {
         "accountType": "UNIFIED",
         "accountIMRate": initial_rate,
@@ -127,36 +150,24 @@ def wallet_row(account: Account, figures: Totals) -> dict[str, Any]:
         "totalEquity": equity,
         "totalWalletBalance": wallet,
         "totalMarginBalance": equity,
-        "totalAvailableBalance": plain(max(ZERO, figures.available)),
+        "totalAvailableBalance": plain(max(ZERO, balance - initial)),
         "totalPerpUPL": unrealised,
-        "totalInitialMargin": initial,
-        "totalInitialMarginByMp": initial,
-        "totalMaintenanceMargin": maintenance,
-        "totalMaintenanceMarginByMp": maintenance,
+        "totalInitialMargin": initial_text,
+        "totalInitialMarginByMp": initial_text,
+        "totalMaintenanceMargin": maintenance_text,
+        "totalMaintenanceMarginByMp": maintenance_text,
         "accountLTV": "0",
         "coin": [
-            {
-                "coin": "USDT",
+            UNCHANGING
+            | {
                 "equity": equity,
                 "usdValue": equity,
                 "walletBalance": wallet,
-                "locked": "0",
-                "spotHedgingQty": "0",
-                "borrowAmount": "0",
-                "accruedInterest": "0",
                 "totalOrderIM": plain(figures.order_initial),
-                "totalPositionIM": plain(figures.position_initial),
-                "totalPositionMM": plain(figures.position_maintenance),
+                "totalPositionIM": plain(holdings.initial),
+                "totalPositionMM": plain(holdings.maintenance),
                 "unrealisedPnl": unrealised,
                 "cumRealisedPnl": plain(account.realised - account.fees + account.funding),
-                "bonus": "0",
-                "collateralSwitch": True,
-                "marginCollateral": True,
-                "colRes": "0",
-                "spotBorrow": "0",
-                "free": "",
-                "availableToWithdraw": "",
-                "availableToBorrow": "",
             }
         ],
     }

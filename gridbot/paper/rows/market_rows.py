@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbot.paper.market.instruments import AUCTION_PHASES, PRE_LAUNCH, Listing, Phase
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
-from gridbot.paper.rows.row_numbers import plain
+from gridbot.paper.rows.row_numbers import multiples, plain
 
 __all__ = [
     "book_rows",
@@ -151,11 +151,12 @@ def ticker_row(market: SymbolMarket, *, stream: bool = False) -> dict[str, str]:
 
 def book_rows(market: SymbolMarket, depth: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """(bids, asks) as price and size text."""
-    instrument = market.instrument
+    instrument, steps = market.instrument, market.depth.level_steps
     bids, asks = market.depth.levels(depth)
 
-    def rows(levels: list[tuple[int, Decimal]]) -> list[tuple[str, str]]:
-        return [(format(instrument.price(ticks), "f"), format(qty, "f")) for ticks, qty in levels]
+    def rows(levels: range) -> list[tuple[str, str]]:
+        prices = multiples(instrument.tick_size, levels)
+        return list(zip(prices, multiples(instrument.qty_step, map(steps, levels)), strict=True))
 
     return rows(bids), rows(asks)
 

@@ -7,7 +7,6 @@ text. What is not set is the empty string in answers; on the stream it is mostly
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -15,7 +14,7 @@ import orjson
 
 from gridbot.core.events import OrderStatus
 from gridbot.paper.accounts.bookings import ClosedPnl
-from gridbot.paper.accounts.exchange_order import Execution, Order
+from gridbot.paper.accounts.exchange_order import Execution, Order, Trigger
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, TpslMode
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.rows.row_numbers import cut, plain
@@ -33,88 +32,119 @@ class OrderView(StrEnum):
 
 STOPS = {"CreateByStopOrder": "Stop"} | {create_type: kind.value for create_type, kind in STOP_OF_CREATE_TYPE.items()}
 
-NOT_USED: dict[str, Any] = dict.fromkeys(
+SAME: dict[str, Any] = dict.fromkeys(
     """
     blockTradeId isLeverage orderIv marketUnit takeProfit stopLoss ocoTriggerBy tpLimitPrice slLimitPrice tpTriggerBy
-    slTriggerBy placeType
+    slTriggerBy placeType avgPrice triggerPrice triggerBy tpslMode slippageTolerance
     """.split(),  # noqa: SIM905 - a list of strings is no easier to read
     "",
-) | {"smpGroup": "0"}
+) | {
+    "smpGroup": "0",
+    "cumExecValue": "0",
+    "cumExecFee": "0",
+    "stopOrderType": "UNKNOWN",
+    "triggerDirection": 0,
+    "slippageToleranceType": "UNKNOWN",
+}
 
 RPI = {"rpiTakerAccess": False, "rpiMatchedQty": "0"}
 """Whether the order met a quote of retail price improvement, whatever its request allowed: nobody quotes them here."""
 
-STREAM_ONLY = {"category": "linear", "feeCurrency": "", "tpLimitPrice": "0", "slLimitPrice": "0"}
-SAME: dict[OrderView, dict[str, Any]] = {
-    OrderView.REALTIME: NOT_USED,
-    OrderView.HISTORY: NOT_USED | RPI | {"extraFees": ""},
-    OrderView.STREAM: NOT_USED | RPI | STREAM_ONLY,
+ON_STREAM = {
+    "category": "linear",
+    "feeCurrency": "",
+    "tpLimitPrice": "0",
+    "slLimitPrice": "0",
+    "stopOrderType": "",
+    "tpslMode": "UNKNOWN",
+    "slippageTolerance": "0",
+    "closedPnl": "0",
 }
-"""Fields that are the same in every row of a view, unless it brings stops along."""
+PLAIN: dict[OrderView, dict[str, Any]] = {
+    OrderView.REALTIME: SAME,
+    OrderView.HISTORY: SAME | RPI | {"extraFees": ""},
+    OrderView.STREAM: SAME | RPI | ON_STREAM,
+}
+"""What the row of a plain order without a fill has anyway: most rows, and copying costs less than writing."""
 
 
 def order_row(order: Order, listing: Listing, view: OrderView) -> dict[str, Any]:
-    request, stream = order.request, view is OrderView.STREAM
-    trigger = request.trigger
-    row: dict[str, Any] = (
-        SAME[view]
-        | _amounts(order, listing.instrument.qty_step * 0)
-        | {
-            "symbol": request.symbol,
-            "orderId": order.order_id,
-            "orderLinkId": request.order_link_id,
-            "parentOrderLinkId": request.parent_link_id,
-            "side": request.side.value,
-            "positionIdx": request.position_idx,
-            "orderStatus": order.status.value,
-            "createType": request.create_type,
-            "cancelType": order.cancel_type,
-            "rejectReason": order.reject_reason,
-            "timeInForce": "IOC" if order.is_market else request.time_in_force,
-            "price": "0" if request.price is None and order.is_stop else format(order.price, "f"),
-            "qty": format(order.qty, "f"),
-            "orderType": "Market" if order.is_market else "Limit",
-            "stopOrderType": STOPS.get(request.create_type, "Stop") if trigger else "" if stream else "UNKNOWN",
-            "triggerPrice": format(trigger.price, "f") if trigger else "",
-            "tpslMode": _tpsl_mode(order) or ("UNKNOWN" if stream else ""),
-            "triggerDirection": trigger.direction if trigger else 0,
-            "triggerBy": trigger.by if trigger else "",
-            "lastPriceOnCreated": format(order.last_price, "f"),
-            "reduceOnly": request.reduce_only,
-            "closeOnTrigger": request.close_on_trigger,
-            "smpType": request.smp_type,
-            "smpOrderId": order.smp_order_id,
-            "slippageToleranceType": request.slippage.kind if request.slippage else "UNKNOWN",
-            "slippageTolerance": plain(request.slippage.value) if request.slippage else "0" if stream else "",
-            "createdTime": str(order.created_ms),
-            "updatedTime": str(order.updated_ms),
-        }
-    )
+    request, leaves = order.request, order.leaves
+    row = PLAIN[view] | {
+        "symbol": request.symbol,
+        "orderId": order.order_id,
+        "orderLinkId": request.order_link_id,
+        "parentOrderLinkId": request.parent_link_id,
+        "side": request.side,
+        "positionIdx": request.position_idx,
+        "orderStatus": order.status,
+        "createType": request.create_type,
+        "cancelType": order.cancel_type,
+        "rejectReason": order.reject_reason,
+        "timeInForce": request.time_in_force,
+        "price": format(order.price, "f"),
+        "qty": format(order.qty, "f"),
+        "leavesQty": format(leaves, "f") if leaves else listing.no_qty,
+        "leavesValue": plain(leaves * order.price) if leaves else "0",
+        "cumExecQty": listing.no_qty,
+        "cumFeeDetail": {},
+        "orderType": "Limit",
+        "lastPriceOnCreated": format(order.last_price, "f"),
+        "reduceOnly": request.reduce_only,
+        "closeOnTrigger": request.close_on_trigger,
+        "smpType": request.smp_type,
+        "smpOrderId": order.smp_order_id,
+        "createdTime": str(order.created_ms),
+        "updatedTime": str(order.updated_ms),
+    }
+    if request.price is None:
+        row |= {"orderType": "Market", "timeInForce": "IOC"}
+        if order.is_stop:
+            row["price"] = "0"
+    if order.cum_qty:
+        row |= _filled_fields(order)
+    if request.trigger is not None:
+        row |= _trigger_fields(order, request.trigger)
     if request.attached is not None:
         row |= _attached_fields(request.attached)
-    if stream:
-        row["closedPnl"] = plain(order.closed_pnl)
+    if request.slippage is not None:
+        row["slippageToleranceType"] = request.slippage.kind
+        row["slippageTolerance"] = plain(request.slippage.value)
+    if view is OrderView.STREAM:
+        if order.closed_pnl:
+            row["closedPnl"] = plain(order.closed_pnl)
         if order.status is OrderStatus.FILLED:
             row["leavesQty"] = "0"
     return row
 
 
-def _amounts(order: Order, no_qty: Decimal) -> dict[str, Any]:
-    """What was executed and what is left; `no_qty` is 0 with the quantity step's decimals."""
-    fee, leaves = plain(order.cum_fee), order.leaves
+def _filled_fields(order: Order) -> dict[str, Any]:
+    fee = plain(order.cum_fee)
     return {
-        "avgPrice": plain(order.cum_value / order.cum_qty) if order.cum_qty else "",
-        "leavesQty": format(leaves or no_qty, "f"),
-        "leavesValue": plain(leaves * order.price),
-        "cumExecQty": format(order.cum_qty or no_qty, "f"),
+        "avgPrice": plain(order.cum_value / order.cum_qty),
+        "cumExecQty": format(order.cum_qty, "f"),
         "cumExecValue": plain(order.cum_value),
         "cumExecFee": fee,
-        "cumFeeDetail": {order.fee_coin: fee} if order.cum_qty else {},
+        "cumFeeDetail": {order.fee_coin: fee},
     }
 
 
+def _trigger_fields(order: Order, trigger: Trigger) -> dict[str, Any]:
+    """Of an order with a trigger, which may be a stop of a position."""
+    fields: dict[str, Any] = {
+        "triggerPrice": format(trigger.price, "f"),
+        "triggerDirection": trigger.direction,
+        "triggerBy": trigger.by,
+        "stopOrderType": STOPS.get(order.request.create_type, "Stop"),
+    }
+    kind = order.stop_kind
+    if kind is not None:
+        fields["tpslMode"] = (TpslMode.PARTIAL if kind.is_partial else TpslMode.FULL).value
+    return fields
+
+
 def _attached_fields(attached: Attached) -> dict[str, str]:
-    fields: dict[str, str] = {}
+    fields = {"tpslMode": attached.mode.value}
     for prefix, name, stop in (("tp", "takeProfit", attached.take_profit), ("sl", "stopLoss", attached.stop_loss)):
         if stop is not None:
             fields[name] = format(stop.price, "f")
@@ -124,17 +154,9 @@ def _attached_fields(attached: Attached) -> dict[str, str]:
     return fields
 
 
-def _tpsl_mode(order: Order) -> str:
-    """Of a stop, or of the stops that an order brings along; empty for any other order."""
-    if order.request.attached is not None:
-        return order.request.attached.mode.value
-    kind = order.stop_kind
-    return "" if kind is None else (TpslMode.PARTIAL if kind.is_partial else TpslMode.FULL).value
-
-
 def execution_row(execution: Execution, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
     """A row of execution/list or of the execution topic (`execPnl` and a list as `extraFees` there)."""
-    no_qty = "0" if stream or execution.exec_type == "Funding" else format(listing.instrument.qty_step * 0, "f")
+    no_qty = "0" if stream or execution.exec_type == "Funding" else listing.no_qty
     row: dict[str, Any] = {
         "symbol": execution.symbol,
         "orderId": execution.order_id,

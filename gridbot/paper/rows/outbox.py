@@ -10,16 +10,17 @@ listens to are made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.valuation import Totals, Valuation
-from gridbot.paper.rows.account_rows import position_row, wallet_row
+from gridbot.paper.rows.account_rows import liquidation_text, position_row, wallet_row
 from gridbot.paper.rows.order_rows import OrderView, execution_row, order_row
 
 __all__ = ["Outbox", "Push"]
@@ -29,8 +30,7 @@ Row = dict[str, Any]
 ALL_BUT_SEQ = attrgetter(*(each.name for each in fields(Leg) if each.name != "seq"))
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(NamedTuple):
     """Rows for one topic of one account's private streams."""
 
     account: str
@@ -43,9 +43,12 @@ class _Changes:
     """What the present step changed for one account."""
 
     account: Account
-    orders: list[Row]
-    executions: list[Row]
-    legs: dict[tuple[str, int], Leg]
+    orders: list[Row] = field(default_factory=list)
+    executions: list[Row] = field(default_factory=list)
+    pairs: dict[tuple[str, bool], None] = field(default_factory=dict)  # symbols with legs to show, and whether hedged
+
+    def note_leg(self, symbol: str, idx: int) -> None:
+        self.pairs[(symbol, idx != 0)] = None
 
 
 class Outbox:
@@ -56,7 +59,7 @@ class Outbox:
         self._draw = Random(seed)
         self._pushes: list[Push] = []
         self._changed: dict[str, _Changes] = {}
-        self._flat: dict[tuple[str, str, int], tuple[Any, Row]] = {}  # what the row of a flat leg was made of, and it
+        self._rows: dict[tuple[str, str, int], tuple[Any, Row]] = {}  # what the row of a leg was made of, and it
 
     def __bool__(self) -> bool:
         return bool(self._pushes)
@@ -71,9 +74,9 @@ class Outbox:
         changes = self._of(account)
         if "order" in account.listening:
             changes.orders.append(self._order_row(order))
-        leg = account.leg(order.symbol, order.request.position_idx)
-        account.order_seqs[(leg.symbol, leg.position_idx)] = self._valuation.markets[order.symbol].next_seq()
-        changes.legs[(leg.symbol, leg.position_idx)] = leg
+        symbol, idx = order.request.symbol, order.request.position_idx
+        account.order_seqs[(symbol, idx)] = self._valuation.markets[symbol].next_seq()
+        changes.note_leg(symbol, idx)
 
     def executed(self, account: Account, execution: Execution, order: Order | None) -> None:
         """Note an execution and the order it belongs to (None: a funding)."""
@@ -86,7 +89,7 @@ class Outbox:
 
     def leg_changed(self, account: Account, leg: Leg) -> None:
         account.changes.leg(leg)
-        self._of(account).legs[(leg.symbol, leg.position_idx)] = leg
+        self._of(account).note_leg(leg.symbol, leg.position_idx)
 
     def wallet_changed(self, account: Account) -> None:
         self._of(account)
@@ -103,48 +106,52 @@ class Outbox:
         """End a step: turn what it changed into pushes."""
         changed, self._changed = self._changed, {}
         for changes in changed.values():
-            account = changes.account
-            listening = account.listening
-            topics = [("order", changes.orders), ("execution", changes.executions)]
-            if all(rows for _, rows in topics) and self._draw.random() < 0.5:
-                topics.reverse()
-            self._pushes += [Push(account.name, topic, rows) for topic, rows in topics if rows]
+            account, orders, executions = changes.account, changes.orders, changes.executions
+            name, listening = account.name, account.listening
+            executions_first = orders and executions and self._draw.random() < 0.5
+            if executions_first:
+                self._pushes.append(Push(name, "execution", executions))
+            if orders:
+                self._pushes.append(Push(name, "order", orders))
+            if executions and not executions_first:
+                self._pushes.append(Push(name, "execution", executions))
             if not listening & VALUED_TOPICS:
                 continue
             figures = self._valuation.totals(account)
-            if "position" in listening and changes.legs:
-                rows = [self._leg_row(account, leg, figures) for leg in _with_other_legs(account, changes.legs)]
-                self._pushes.append(Push(account.name, "position", rows))
+            if "position" in listening and changes.pairs:
+                rows = [self._leg_row(account, leg, figures) for leg in _legs(account, changes.pairs)]
+                self._pushes.append(Push(name, "position", rows))
             if "wallet" in listening:
-                self._pushes.append(Push(account.name, "wallet", [wallet_row(account, figures)]))
+                self._pushes.append(Push(name, "wallet", [wallet_row(account, figures)]))
 
     def _of(self, account: Account) -> _Changes:
         changes = self._changed.get(account.name)
         if changes is None:
-            changes = self._changed[account.name] = _Changes(account, [], [], {})
+            changes = self._changed[account.name] = _Changes(account)
         return changes
 
     def _leg_row(self, account: Account, leg: Leg, figures: Totals) -> Row:
-        """Of a flat leg, only mark price and sequence number change from order to order: the rest is made once."""
+        """From order to order, only sequence number and liquidation price change; of a flat leg the mark price changes
+        nothing but itself. The rest is made once."""
         valuation = self._valuation
-        if leg.size:
-            return position_row(account, leg, valuation, figures, stream=True)
         market, leverage = valuation.markets[leg.symbol], valuation.leverage(account, leg.symbol, leg.direction)
-        made_of = (ALL_BUT_SEQ(leg), leverage, market.instrument, market.listing)
+        made_of: tuple[Any, ...] = ALL_BUT_SEQ(leg), leverage, market.instrument, market.listing
+        if leg.size:
+            made_of += (market.mark, account.isolated, figures.margin_of(leg))
         key = (account.name, leg.symbol, leg.position_idx)
-        known = self._flat.get(key)
+        known = self._rows.get(key)
         if known is None or known[0] != made_of:
-            known = self._flat[key] = made_of, position_row(account, leg, valuation, figures, stream=True)
-        return known[1] | {"markPrice": format(market.mark, "f"), "seq": account.seq_of(leg)}
+            known = self._rows[key] = made_of, position_row(account, leg, valuation, figures, stream=True)
+        row = known[1].copy()
+        row["markPrice"], row["seq"] = format(market.mark, "f"), account.seq_of(leg)
+        if leg.size:
+            row["liqPrice"] = liquidation_text(account, leg, valuation, figures)
+        return row
 
     def _order_row(self, order: Order) -> Row:
         return order_row(order, self._valuation.markets[order.symbol].listing, OrderView.STREAM)
 
 
-def _with_other_legs(account: Account, legs: dict[tuple[str, int], Leg]) -> list[Leg]:
-    """The legs that changed, in hedge mode with the other one of their pair, long before short."""
-    keys: dict[tuple[str, int], None] = {}
-    for symbol, idx in legs:
-        for shown in (1, 2) if idx else (0,):
-            keys[(symbol, shown)] = None
-    return [account.leg(*key) for key in keys]
+def _legs(account: Account, pairs: Iterable[tuple[str, bool]]) -> list[Leg]:
+    """Both legs of a hedged symbol, long before short, whichever has changed; in one-way mode the only one."""
+    return [account.leg(symbol, idx) for symbol, is_hedged in pairs for idx in ((1, 2) if is_hedged else (0,))]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from decimal import ROUND_DOWN, Decimal
 
-__all__ = ["cut", "exact", "exact_text", "plain", "plain_text"]
+__all__ = ["cut", "exact", "exact_text", "multiples", "plain", "plain_text"]
 
 UNIT = Decimal("0.00000001")
 UNITS = tuple(Decimal(1).scaleb(-places) for places in range(9))
@@ -46,3 +47,15 @@ def exact_text(text: str) -> str:
 def plain_text(text: str) -> str:
     """A number that is text already, as `str` writes it, without exponent and with all its zeros."""
     return format(Decimal(text), "f") if "E" in text else text
+
+
+def multiples(unit: Decimal, counts: Iterable[int]) -> Iterator[str]:
+    """Each whole multiple of a unit, with the unit's own number of decimals; `unit` and counts are above 0."""
+    _, digits, exponent = unit.as_tuple()
+    assert isinstance(exponent, int)
+    one, places = int("".join(map(str, digits))) * 10 ** max(0, exponent), max(0, -exponent)
+    if not places:
+        return (str(one * count) for count in counts)
+    scale = 10**places
+    parts = (divmod(one * count, scale) for count in counts)
+    return (f"{whole}.{part:0{places}d}" for whole, part in parts)

@@ -7,9 +7,9 @@ a row of its own, in the log of that coin.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
-from heapq import merge
 from typing import Any
 
 from gridbot.core.vocabulary import SETTLE_COIN
@@ -36,16 +36,18 @@ def entries(
     account: Account, below: int | None = None, start_ms: int = 0, end_ms: int | None = None
 ) -> Iterator[Entry]:
     """Movements of the wallet of a time, newest first, with a number below one."""
-    executions = account.executions.newest_cells(below, start_ms, end_ms)
-    transfers = [
+    transfers = deque(
         each
         for each in reversed(account.transfers)
-        if each.time_ms >= start_ms and (end_ms is None or each.time_ms <= end_ms)
-    ]
-    if not transfers:
-        return executions
-    rows: Iterator[Entry] = merge(executions, transfers, key=lambda row: -row.number)
-    return rows
+        if each.time_ms >= start_ms
+        and (end_ms is None or each.time_ms <= end_ms)
+        and (below is None or each.number < below)
+    )
+    for cells in account.executions.newest_cells(below, start_ms, end_ms):
+        while transfers and transfers[0].number > cells.number:
+            yield transfers.popleft()
+        yield cells
+    yield from transfers
 
 
 def kind_of(entry: Entry) -> str:
@@ -90,9 +92,12 @@ def _of_transfer(account: Account, entry: Transfer) -> dict[str, Any]:
 
 
 def _of_execution(account: Account, entry: ExecutionCells) -> dict[str, Any]:
-    funding, in_usdt = entry.exec_type == "Funding", entry.fee_coin == SETTLE_COIN
-    tax = Decimal(entry.tax)
-    cost = (Decimal(entry.fee) if in_usdt else Decimal(0)) + tax
+    funding, in_usdt, fee = entry.exec_type == "Funding", entry.fee_coin == SETTLE_COIN, Decimal(entry.fee)
+    change = Decimal(entry.realised)
+    if in_usdt:
+        change -= fee
+    if tax := Decimal(0) if entry.tax == "0" else Decimal(entry.tax):
+        change -= tax
     return {
         "id": f"{account.uid}_{entry.number}",
         "transactionTime": str(entry.time_ms),
@@ -100,7 +105,7 @@ def _of_execution(account: Account, entry: ExecutionCells) -> dict[str, Any]:
         "transSubType": "",
         "displayType": "",
         "currency": SETTLE_COIN,
-        "change": exact(Decimal(entry.realised) - cost),
+        "change": exact(change),
         "cashBalance": exact_text(entry.wallet),
         "bonusChange": "",
         "extraFees": exact(tax) if tax else "",
@@ -110,7 +115,7 @@ def _of_execution(account: Account, entry: ExecutionCells) -> dict[str, Any]:
         "qty": plain_text(entry.qty),
         "size": plain_text(entry.position_size),
         "tradePrice": plain_text(entry.price),
-        "funding": exact(-Decimal(entry.fee)) if funding else "",
+        "funding": exact(-fee) if funding else "",
         "fee": exact_text(entry.fee) if in_usdt and not funding else "0",
         "cashFlow": exact_text(entry.realised),
         "feeRate": cut(Decimal(entry.fee_rate), 8) if funding else exact_text(entry.fee_rate),

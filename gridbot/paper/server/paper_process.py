@@ -23,7 +23,7 @@ def run_paper_exchange(spec: PaperSpec, ready: Connection, life: Connection) -> 
     """Serve until SIGTERM, SIGINT, the end of a replay with `at_end: stop`, or the end of `life`.
 
     Sends `{"type": "ready", "url", "port", "pid"}` over `ready` once it listens, then each second
-    `{"type": "health", "rss", "orders", "trades", "connections", "market"}`.
+    `{"type": "health", "rss", "orders", "trades", "connections", "market"}`, and an alert when its files were removed.
     """
     if spec.setup_logging is not None:
         spec.setup_logging()
@@ -79,3 +79,7 @@ async def _report(server: PaperServer, ready: Connection, stop: asyncio.Event) -
             "market": f"{config.source.value} x{config.speed}" + (" ended" if server.ended.is_set() else ""),
         }
         _send(ready, message, stop)
+        removed = server.keep_files()
+        if removed:
+            log.error("%s", removed)
+            _send(ready, {"type": "alert", "level": "error", "key": "deleted", "text": removed}, stop)

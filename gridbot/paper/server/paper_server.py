@@ -168,6 +168,10 @@ class PaperServer:
         if isinstance(self._outgoing, Commits):
             self._outgoing.close()
 
+    def keep_files(self) -> str:
+        """Make the state file's journal again when somebody has removed it; what is to be told then, else ""."""
+        return self._outgoing.keep() if isinstance(self._outgoing, Commits) else ""
+
     def _stamped(self, what: str, key: str) -> None:
         if self.stamp is not None:
             self.stamp(what, key)

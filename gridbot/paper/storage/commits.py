@@ -17,6 +17,7 @@ import logging
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.storage.exchange_file import ExchangeFile, FoldStopped
 from gridbot.paper.streams.outgoing import Action, Outgoing
+from gridbot.segment_file import DirectoryLocked
 
 __all__ = ["Commits"]
 
@@ -113,6 +114,15 @@ class Commits(Outgoing):
             refuse()
         self._next = asyncio.get_running_loop().call_later(RETRY_S, self.commit)
         return False
+
+    def keep(self) -> str:
+        """Make removed files again; what is to be told then. Once a second."""
+        try:
+            removed = self._file.keep()
+        except (OSError, DirectoryLocked) as error:
+            return f"the files of {self._file.path} were removed and cannot be made again: {error}"
+        text = f"somebody removed {self._file.path} or its journal while the exchange runs"
+        return f"{text}; both are made again within seconds, nothing is lost" if removed else ""
 
     def close(self) -> None:
         """Write what is left if the disk takes it, and give up the file."""

@@ -92,6 +92,7 @@ class KeptAccount:
         account.leverage = {symbol: Decimal(value) for symbol, value in settings["leverage"].items()}
         account.sell_leverage = {symbol: Decimal(value) for symbol, value in settings.get("sell_leverage", {}).items()}
         account.hedge = dict(settings["hedge"])
+        account.partial_stops = set(settings.get("partial_stops", ()))
         account.isolated = bool(settings.get("isolated", False))
         account.dcp_window_s = settings["dcp_window_s"]
         account.cached_from = int(settings.get("cached_from", 0))

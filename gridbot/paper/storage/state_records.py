@@ -41,6 +41,7 @@ def _settings(account: Account) -> dict[str, Any]:
         "leverage": {symbol: str(value) for symbol, value in account.leverage.items()},
         "sell_leverage": {symbol: str(value) for symbol, value in account.sell_leverage.items()},
         "hedge": account.hedge,
+        "partial_stops": sorted(account.partial_stops),
         "isolated": account.isolated,
         "mode_ms": account.mode_ms,
         "dcp_window_s": account.dcp_window_s,

@@ -25,6 +25,7 @@ TEXTS = {10006: "Too many visits. Exceeded the API Rate Limit"}
 KEEP_IDS = 10_000
 MAX_ID_CHARS = 36
 AUTH_ARGS = 3
+CATEGORIES = frozenset({"linear", "inverse", "spot", "option"})
 
 
 class TradeChannel:
@@ -100,6 +101,8 @@ class TradeChannel:
             raise ApiError(10404, f"op type is not found: {op}")
         if not isinstance(args, list) or len(args) != 1 or not isinstance(args[0], dict):
             raise ApiError(10001, "params error: args must hold exactly one object")
+        if args[0].get("category") not in CATEGORIES:
+            raise ApiError(10404, "category is not correct/supported")  # over HTTP it is 10001
         self._check_id(connection, request)
         header = request.get("header") or {}
         check_time(str(header.get("X-BAPI-TIMESTAMP", "")), str(header.get("X-BAPI-RECV-WINDOW", "") or ""), now_ms)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -16,7 +15,7 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.charges import Charges
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.valuation import NO_MARGIN, Totals, Valuation
+from gridbot.paper.accounts.valuation import NO_MARGIN, Holdings, Totals, Valuation
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.account_rows import wallet_row
@@ -54,12 +53,12 @@ def order(side: Side, qty: str, price: str, *, idx: int, closing: bool = False) 
 
 def test_a_single_long_as_in_the_worked_example() -> None:
     valuation, account = valuation_at("2501.20"), account_with(long=("0.10", "2500"))
-    long, short = valuation.totals(account).margins[SYMBOL]
+    long, short = valuation.totals(account).holdings.margins[SYMBOL]
     assert (long.initial, long.maintenance) == (D("25.13575"), D("1.37435"))
     assert short == NO_MARGIN
     figures = valuation.totals(account)
-    assert (figures.unrealised, figures.equity) == (D("0.12"), D("1000.12"))
-    assert (figures.position_initial, figures.maintenance) == (D("25.13575"), D("1.37435"))
+    assert (figures.holdings.unrealised, figures.equity) == (D("0.12"), D("1000.12"))
+    assert (figures.holdings.initial, figures.maintenance) == (D("25.13575"), D("1.37435"))
 
 
 def test_what_an_opening_order_locks() -> None:
@@ -81,7 +80,7 @@ def test_orders_add_to_the_maintenance_margin_of_the_account_not_of_the_position
     resting = order(Side.BUY, "0.10", "2500", idx=1)
     account.reserve(resting, valuation.order_margin(account, resting))
     figures = valuation.totals(account)
-    assert (figures.position_maintenance, figures.maintenance) == (D("1.37435"), D("1.37435") + D("1.51125"))
+    assert (figures.holdings.maintenance, figures.maintenance) == (D("1.37435"), D("1.37435") + D("1.51125"))
     row = wallet_row(account, figures)
     assert (row["totalMaintenanceMargin"], row["coin"][0]["totalPositionMM"]) == ("2.8856", "1.37435")
     account.reserve(resting, NO_MARGIN)
@@ -106,7 +105,7 @@ def test_in_one_way_mode_only_what_turns_the_position_around_locks_margin() -> N
 
 def test_margins_of_a_pair_as_fitted() -> None:
     valuation, account = valuation_at("2501.2"), account_with(long=("2", "2500"), short=("1", "2600"))
-    long, short = valuation.totals(account).margins[SYMBOL]
+    long, short = valuation.totals(account).holdings.margins[SYMBOL]
     assert (long.initial, long.maintenance) == (D("502.715"), D("14.981"))
     assert (short.initial, short.maintenance) == (D("4.4015"), D("4.4015"))
     assert valuation.totals(account).margin_of(legs(account)[1]) == short
@@ -125,7 +124,7 @@ def test_the_rate_is_that_of_the_part_that_is_not_hedged(
     long: tuple[str, str], short: tuple[str, str], maintenance: Decimal
 ) -> None:
     valuation = valuation_at("60000", symbol="BTCUSDT")
-    bigger, smaller = valuation.totals(account_with(long, short, "BTCUSDT")).margins["BTCUSDT"]
+    bigger, smaller = valuation.totals(account_with(long, short, "BTCUSDT")).holdings.margins["BTCUSDT"]
     assert bigger.maintenance == maintenance
     assert smaller.initial == smaller.maintenance == D(short[0]) * 60000 * D("1.1") * TAKER
 
@@ -143,13 +142,13 @@ def test_liquidation_prices_of_a_pair() -> None:
     account = account_with(long=("2", "100"), short=("1", "110"), symbol="LTCUSDT")
     valuation = valuation_at("100", symbol="LTCUSDT")
     long, short = legs(account, "LTCUSDT")
-    figures = replace(valuation.totals(account), wallet=D(60), prices={})  # less 10 that the short has lost
+    figures = valuation.totals(account)._replace(wallet=D(60))  # less 10 that the short has lost
     assert figures.equity == 70
     assert valuation.liquidation_price(account, long, figures) == D("33.10")
     assert valuation.liquidation_price(account, short, figures) is None
     account = account_with(long=("1", "100"), short=("2", "110"), symbol="LTCUSDT")
     long, short = legs(account, "LTCUSDT")
-    figures = replace(valuation.totals(account), wallet=D(30))
+    figures = valuation.totals(account)._replace(wallet=D(30))
     assert figures.equity == 50
     assert valuation.liquidation_price(account, short, figures) == D("156.80")
     assert valuation.liquidation_price(account, long, figures) is None
@@ -157,7 +156,8 @@ def test_liquidation_prices_of_a_pair() -> None:
 
 def test_rates_are_cut_not_rounded() -> None:
     """SOLUSDT, 2025-10-02: 4.6908371 of 11.48691986 is 0.408363, shown as 0.4083; 0.26041992 is 0.022671: 0.0226."""
-    figures = Totals(D("11.48511863"), D("0.00180123"), D("4.6908371"), D("0.26041992"), D(0), D(0), {})
+    holdings = Holdings(D("0.00180123"), D("4.6908371"), D("0.26041992"))
+    figures = Totals(D("11.48511863"), holdings, D(0), D(0), isolated=False, prices={})
     row = wallet_row(account_with(), figures)
     assert (row["accountIMRate"], row["accountMMRate"]) == ("0.4083", "0.0226")
     assert row["totalAvailableBalance"] == "6.79608276"  # captured: 6.79608275, each part was rounded by itself

@@ -213,7 +213,7 @@ def test_books_with_a_third_figure_and_to_the_bottom(venue: Venue) -> None:
     rpi = ask(venue, "market/rpi_orderbook", **LINEAR, limit=5)
     assert rpi["a"] == [[*row, "0"] for row in plain["a"]]
     full = ask(venue, "market/full_orderbook", **LINEAR)
-    assert (len(full["b"]), full["a"][:5], full["seq"], full["u"]) == (1000, plain["a"], rpi["seq"], rpi["u"])
+    assert (len(full["b"]), full["a"][:5], full["seq"], full["u"]) == (10_000, plain["a"], rpi["seq"], rpi["u"])
 
 
 def test_leverage_of_both_legs_is_told_without_a_position(venue: Venue) -> None:

@@ -83,14 +83,14 @@ def test_a_ladder_that_opens_counts_when_a_liquidation_is_due() -> None:
     for ticks in range(7000, 7100, 10):
         exchange.place(account, NewOrder("LTCUSDT", Side.BUY, D(20), D(ticks) / 100, 1, "PostOnly"), 1)
     figures = exchange.totals(account)
-    assert figures.order_maintenance > figures.position_maintenance
+    assert figures.order_maintenance > figures.holdings.maintenance
     ticks = 8500
     while account.open:
         ticks -= 1
         exchange.trade("LTCUSDT", Side.SELL, ticks, D(0), 2)
         before = exchange.totals(account)
         exchange.on_time(2)
-    assert before.position_maintenance < before.equity <= before.maintenance
+    assert before.holdings.maintenance < before.equity <= before.maintenance
     assert account.legs[("LTCUSDT", 1)].size == 150
     assert {order.cancel_type for order in account.closed.values() if not order.cum_qty} == {"CancelAllBeforeLiq"}
 

@@ -35,10 +35,10 @@ def test_tick_directions(market: SymbolMarket) -> None:
 
 def test_depth_is_a_fixed_function_of_the_price(market: SymbolMarket) -> None:
     bids, asks = market.depth.levels(50)
-    assert [ticks for ticks, _ in bids] == list(range(599999, 599949, -1))
-    assert [ticks for ticks, _ in asks] == list(range(600001, 600051))
-    for ticks, qty in bids + asks:
-        assert qty == market.depth.level_qty(ticks)
+    assert (bids, asks) == (range(599999, 599949, -1), range(600001, 600051))
+    for ticks in (*bids, *asks):
+        qty = market.depth.level_qty(ticks)
+        assert qty == market.depth.level_steps(ticks) * D("0.001")
         assert D("0.08") < qty < D("0.26")
         assert qty % D("0.001") == 0
     assert market.depth.shown_volume(Side.BUY, 600000) == 0  # inside the spread nobody stands

@@ -9,11 +9,13 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core.vocabulary import Side
+from gridbot.paper.accounts.charges import Charges
 from gridbot.paper.accounts.exchange_order import NewOrder
+from gridbot.paper.accounts.valuation import Valuation
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.rows.account_rows import position_row
+from gridbot.paper.rows.account_rows import position_row, wallet_row
 from gridbot.paper.rows.outbox import Push
 from gridbot.paper.settings import PaperConfig, PositionMode
 
@@ -79,16 +81,44 @@ def _traded(exchange: Exchange) -> None:
     exchange.outbox.take()
 
 
-@pytest.mark.parametrize("change", [_new_mark, _new_leverage, _new_stop, _new_terms, _traded])
-def test_the_row_of_a_flat_leg_is_never_an_old_one(change: Callable[[Exchange], None]) -> None:
+def _new_mode(exchange: Exchange) -> None:
+    exchange.accounts["a"].isolated = True
+
+
+def _new_margin(exchange: Exchange) -> None:
+    exchange.accounts["a"].leg("LTCUSDT", 1).extra = D(7)
+
+
+def _new_tax(exchange: Exchange) -> None:
+    exchange.accounts["a"].charges = Charges(tax=D("0.18"))
+
+
+OF_ANY_LEG = (_new_mark, _new_leverage, _new_stop, _new_terms, _traded)
+OF_WHAT_IS_HELD = (_new_mode, _new_margin, _new_tax)
+
+
+@pytest.mark.parametrize(
+    ("held", "change"),
+    [(0, change) for change in OF_ANY_LEG] + [(held, each) for held in (1, 2) for each in OF_ANY_LEG + OF_WHAT_IS_HELD],
+)
+def test_rows_of_legs_and_wallet_are_never_old_ones(held: int, change: Callable[[Exchange], None]) -> None:
+    """With so many legs that hold something: what is known from the order before is used only when it still holds."""
     exchange = new_exchange(PositionMode.HEDGE)
-    account, valuation = exchange.accounts["a"], exchange.state.valuation
-    before = place(exchange, "80.00", 1)[1].rows
+    account, state = exchange.accounts["a"], exchange.state
+    account.isolated = change is _new_margin
+    for idx in (1, 2)[:held]:
+        side = Side.BUY if idx == 1 else Side.SELL
+        exchange.place(account, NewOrder("LTCUSDT", side, D(3), None, idx, "IOC"), 1)
+    exchange.outbox.take()
+    before = place(exchange, "80.00", 1)
     change(exchange)
-    rows = place(exchange, "81.00", 1)[1].rows
+    _, positions, wallet = place(exchange, "81.00", 1)
+    valuation = Valuation(exchange.markets, state.valuation.default_leverage, state.valuation.taker_fee)
+    figures = valuation.totals(account)
     legs = [account.leg("LTCUSDT", idx) for idx in (1, 2)]
-    assert rows == [position_row(account, leg, valuation, valuation.totals(account), stream=True) for leg in legs]
-    assert rows != before
+    assert positions.rows == [position_row(account, leg, valuation, figures, stream=True) for leg in legs]
+    assert wallet.rows == [wallet_row(account, figures)]
+    assert positions.rows != before[1].rows
 
 
 def test_whether_execution_or_order_comes_first_is_drawn_from_the_seed() -> None:

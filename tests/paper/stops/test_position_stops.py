@@ -135,6 +135,22 @@ def test_moving_one_keeps_its_order_and_the_pair_is_cancelled_together(http: Any
     assert stops(http) == [("TakeProfit", "60600.00")]  # changed alone, it is no pair any more
 
 
+def test_without_a_mode_it_is_the_one_of_the_symbol(venue: Venue, http: Any) -> None:
+    http.set_tp_sl_mode(**LINEAR, tpSlMode="Partial")
+    assert refusal(http, positionIdx=1, takeProfit="61000.00") == 10001, "a part needs its size"
+    http.set_trading_stop(**LINEAR, positionIdx=1, takeProfit="61000.00", tpSize="0.004")
+    brings = limit_order("BTCUSDT", "Buy", "0.001", "50000.00", 1, takeProfit="62000.00", orderLinkId="brings")
+    http.place_order(**brings)
+    rows = http.get_open_orders(**LINEAR)["result"]["list"]
+    assert {row["orderLinkId"] or row["stopOrderType"]: row["tpslMode"] for row in rows} == {
+        "brings": "Partial",
+        "PartialTakeProfit": "Partial",
+    }
+    http.set_tp_sl_mode(**LINEAR, tpSlMode="Full")
+    http.set_trading_stop(**LINEAR, positionIdx=2, takeProfit="58000.00")
+    assert stops(http) == [("PartialTakeProfit", "61000.00"), ("TakeProfit", "58000.00")]
+
+
 def test_partial_stops_close_their_part_and_take_their_sibling_along(venue: Venue, http: Any, private: Inbox) -> None:
     part = {"tpslMode": "Partial", "positionIdx": 1, "tpSize": "0.004", "slSize": "0.004"}
     http.set_trading_stop(**LINEAR, **part, takeProfit="60500.00", stopLoss="59000.00")

@@ -15,6 +15,7 @@ from gridbot.core.vocabulary import Side
 from gridbot.frames import split
 from gridbot.paper.api.dispatch import ROUTES, Api
 from gridbot.paper.api_error import ApiError
+from gridbot.paper.calls import position_calls
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import AUCTION_PHASES, Phase
 from gridbot.paper.settings import PositionMode
@@ -84,6 +85,8 @@ def do(exchange: Exchange, step: tuple[Any, ...], now_ms: int, mode: PositionMod
         case ("isolated", isolated, extra):
             exchange.positions.set_margin_mode(account, now_ms, isolated=isolated)
             exchange.positions.set_leverage(account, "LTCUSDT", test_money.D(9), test_money.D(11), now_ms)
+            wanted = {"category": "linear", "symbol": "LTCUSDT", "tpSlMode": "Partial"}
+            position_calls.set_tpsl_mode(exchange, account, wanted, now_ms)
             for leg in list(account.legs.values()):
                 exchange.positions.set_auto_add(account, leg, now_ms, on=True)
                 exchange.positions.add_margin(account, leg, test_money.D(extra), now_ms)
@@ -167,6 +170,7 @@ def test_isolated_margin_is_there_again(tmp_path: Path) -> None:
     exchange = opened(tmp_path / "state.json", PositionMode.HEDGE)
     account = exchange.accounts["a"]
     assert (account.isolated, account.mode_ms) == (True, 3)
+    assert account.partial_stops == {"LTCUSDT"}
     assert (account.leverage, account.sell_leverage) == ({"LTCUSDT": 9}, {"LTCUSDT": 11})
     leg = account.leg("LTCUSDT", 1)
     assert (leg.size, leg.extra, leg.auto_add) == (10, 50, True)

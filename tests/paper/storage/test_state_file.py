@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -356,3 +357,22 @@ def test_a_disk_that_refuses_the_state_file_is_reported_once_and_tried_again(
 
 def refuse(temporary: Path, path: Path) -> None:
     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+
+
+def test_a_state_file_that_somebody_removes_is_made_again(tmp_path: Path) -> None:
+    """The next exchange began with fresh accounts, or refused to start."""
+    config = manual_config(state_file=tmp_path / "paper" / "state.json", state_interval_s=0.01)
+    with venue_of(config) as venue:
+        http = venue.http()
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId="before"))
+        assert venue.call(venue.server.keep_files) == ""
+        shutil.rmtree(tmp_path / "paper")
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.020", "59000.00", 1, orderLinkId="unseen"))
+        assert "nothing is lost" in venue.call(venue.server.keep_files)
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.020", "58000.00", 1, orderLinkId="after"))
+        eventually((tmp_path / "paper" / "state.json").exists)
+        assert venue.call(venue.server.keep_files) == ""
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.020", "57000.00", 1, orderLinkId="last"))
+        before = dump_state(venue.server.exchange)
+    with venue_of(config) as venue:
+        assert dump_state(venue.server.exchange) == before

@@ -73,8 +73,9 @@ def test_requests_before_auth_unknown_ops_and_repeated_ids_are_refused(venue: Ve
     frames = talk(venue.ws_url + "/v5/trade", [order, auth, order, order, order | {"reqId": "2", "op": "order.fly"}], 5)
     assert [frame["retCode"] for frame in frames] == [10004, 0, 0, 20006, 10404]
     assert frames[3]["retMsg"] == "Duplicate reqId"
-    (_, frame) = talk(venue.ws_url + "/v5/trade", [auth, order | {"reqId": "3" * 37}], 2)
-    assert frame["retCode"] == 10001
+    elsewhere = {**order, "reqId": "4", "args": [{"category": "futures"}]}
+    (_, frame, other) = talk(venue.ws_url + "/v5/trade", [auth, order | {"reqId": "3" * 37}, elsewhere], 3)
+    assert (frame["retCode"], other["retCode"]) == (10001, 10404)
     assert json.dumps(frames).count(ALICE.api_secret) == 0
 
 

@@ -14,7 +14,7 @@ from supervisor.children.exit_text import exit_text
         (1, "crash.log"),
         (4, "configuration"),
         (7, "refused"),
-        (8, "want of room"),
+        (10, "want of room"),
         (99, "exit code 99"),
         (-9, "memory"),
     ],

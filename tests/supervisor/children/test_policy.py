@@ -164,7 +164,7 @@ def test_spawn_failure_counts():
     assert not driver.state.alive
 
 
-@pytest.mark.parametrize("event", [Exited(8, "the disk is full"), SpawnFailed("no space left", short=True)])
+@pytest.mark.parametrize("event", [Exited(10, "the disk is full"), SpawnFailed("no space left", short=True)])
 def test_want_of_room_is_a_wait_with_one_alert(event):
     """After six quick failures on a full disk an account was FATAL for ever, although there was room again."""
     driver = Driver()
@@ -187,7 +187,7 @@ def test_want_of_room_is_a_wait_with_one_alert(event):
 def test_another_failure_than_want_of_room_counts_again():
     driver = Driver(RestartPolicy(backoff_max=1.0))
     driver.give(Start())
-    for code in (8, 1, 8, 1, 8, 1, 1, 1):
+    for code in (10, 1, 10, 1, 10, 1, 1, 1):
         driver.give(Exited(code))
         driver.give(after=1.0)
     driver.give(Exited(1))

@@ -26,9 +26,10 @@ def _grid(symbol: str = "BTCUSDT", extra: str = "", name: str = "grid") -> str:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Check a configuration text with options; the data directory is inside the test's own."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Check a configuration text with options, in 200 columns; the data directory is inside the test's own."""
     path = tmp_path / "g.yaml"
+    monkeypatch.setenv("COLUMNS", "200")
 
     def _run(text: str, *options: str) -> Result:
         path.write_text(text)
@@ -52,6 +53,14 @@ def test_the_demo_can_start():
         assert name in result.output
     assert "ok: 4 strategies can start" in result.output
     assert "warning" not in result.output
+
+
+def test_an_account_that_the_configuration_does_not_have_any_more_is_named(run, tmp_path):
+    """A renamed account or strategy was left behind without a word."""
+    (tmp_path / "data" / "journal" / "zoe").mkdir(parents=True)
+    result = run(PAPER + "strategies:\n" + _grid(), "--data-dir", str(tmp_path / "data"))
+    assert result.exit_code == 0, "a name may be gone on purpose"
+    assert "warning: account zoe: there are records and state of it" in " ".join(result.output.split())
 
 
 def test_the_ladder_of_the_demo_level_by_level(run):
@@ -180,6 +189,60 @@ def test_a_port_in_use_is_a_warning(run):
         result = run(PAPER + f"paper: {{port: {port}}}")
     assert result.exit_code == 0
     assert f"warning: paper.port {port}: address already in use" in result.output
+
+
+def test_names_that_the_file_does_not_have_are_usage_errors(run):
+    for option, name in (("--price", "BTCUSD=1"), ("--wallet", "alic=1")):
+        result = run(PAPER + "strategies:\n" + _grid(), option, name)
+        assert result.exit_code == 2
+        assert "did you mean" in result.output
+
+
+def test_a_ladder_beyond_the_wallet_or_any_price_is_a_warning_that_the_last_line_counts(run):
+    text = PAPER + "strategies:\n" + _grid(extra="grid_count: 200, grid_step: 5, amount: x0.5")
+    lines = run(text).output.splitlines()
+    assert any("of the price; expected a range a price may see" in line for line in lines)
+    assert any("account alice: all opening orders together lock" in line for line in lines)
+    assert lines[-1] == "ok: 1 strategy can start; 2 warnings above"
+    assert "its wallet is 0 USDT; every order would be refused" in run(text.replace("1000", "0")).output
+
+
+def test_balances_have_no_exponent(run):
+    assert "wallet 10000 USDT" in run(PAPER.replace("1000", "1e4") + "strategies:\n" + _grid()).output
+
+
+def test_sixty_columns_are_enough(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    text = PAPER + "strategies:\n" + _grid(extra="grid_count: 4, grid_step: 1, amount: 600, max_margin: 1")
+    lines = run(text).output.splitlines()
+    assert max(map(len, (line for line in lines if "/" not in line))) <= 60
+    assert "      withheld by max_margin 1 when the nearer ones have" in lines
+
+
+def test_one_wrong_word_is_one_problem(run):
+    wrong = LIVE.replace(", environment: testnet", ", balance: 5") + "environment: testent\nstrategies:\n" + _grid()
+    result = run(wrong.replace(", api_key: key-sesame, api_secret: secret-sesame", ""))
+    assert result.exit_code == 4
+    assert "got `testent`" in result.output
+    assert result.output.splitlines()[-1] == "1 problem; nothing can start with this file"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [b", "brackets that is not closed"),
+        ("a:\n\t- b", "a tab"),
+        ('a: "b', "a quote that is not closed"),
+        ("a: b: c", "a second colon"),
+        ("a\nb: 1", "a second colon"),
+        ("a: *b", "an alias `*name`"),
+        ('a: "\\q"', "a backslash"),
+        ("a: ]", "where a value belongs"),
+        ("%a", "begins with %"),
+    ],
+)
+def test_what_is_no_yaml_is_said_in_our_words(run, text, said):
+    assert said in run(text).output
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,9 +11,11 @@ from click.testing import CliRunner, Result
 from gridbot.exchange.listing import Unreadable
 from gridbot.records.record_types import UtcMs, WalletRecord
 from supervisor.cli.ledger import ledger
+from supervisor.exit_codes import ExitCode
 from supervisor.store.exchange_ledger import AccountCheck
 from supervisor.store.exchange_views import ViewCheck
-from supervisor.store.transactions import Comparison
+from supervisor.store.ledger_check import Step, lasting
+from supervisor.store.transactions import Comparison, Recorded
 from tests.store.session import Session, write_all
 
 
@@ -56,8 +59,9 @@ def test_a_difference_is_shown_with_its_moment(tmp_path: Path) -> None:
     session.close()
     write_all(tmp_path)
     result = check(tmp_path)
-    assert result.exit_code == 6
-    first, line = result.output.splitlines()
+    assert result.exit_code == ExitCode.DIFFERS
+    first, line, more = result.output.splitlines()
+    assert "--exchange" in more
     assert "executions say 101.40: DIFFERENCE +50.00" in first
     assert line.startswith("  alice: +50.00 between 2023-11-14 22:13:35 and 2023-11-14 22:13:37")
 
@@ -66,7 +70,7 @@ def test_without_records(tmp_path: Path) -> None:
     assert check(tmp_path).exit_code == 3
     write_all(tmp_path)
     result = check(tmp_path)
-    assert (result.exit_code, result.output) == (0, "no balances are recorded yet\n")
+    assert (result.exit_code, result.output) == (ExitCode.NOTHING, "no balances are recorded yet: nothing to compare\n")
 
 
 def test_rows_of_the_exchange_that_cannot_be_read_are_told_and_leave_the_account_unexplained(
@@ -89,13 +93,55 @@ def test_rows_of_the_exchange_that_cannot_be_read_are_told_and_leave_the_account
         return done.exit_code, done.output.splitlines()
 
     code, [first, unread, of_alice, second, of_bob, unread_view] = verdict()
-    assert (code, first[-40:]) == (6, "(transfers and the like): UNEXPLAINED +0.00 USDT"[-40:])
+    assert code == ExitCode.DIFFERS
+    assert first.endswith("(transfers and the like): NOT KNOWN: not all of the log could be read")
     assert unread == "  1 rows of the exchange could not be read: account/transaction-log: row 3 (7): no change"
     assert of_alice == "  1 open_orders and 1 positions are as the exchange has them"
     assert second.endswith(": explained")
     assert of_bob.endswith("as the exchange has them; symbols with rows that could not be read were left out")
     assert unread_view == "  1 rows of the exchange could not be read: SOLUSDT: no price"
     del checks[0]
-    assert verdict()[0] == 6, "of the view"
+    assert verdict()[0] == ExitCode.DIFFERS, "of the view"
     views["bob"] = ViewCheck(3, 2)
     assert verdict()[0] == 0
+    views["bob"] = ViewCheck(3, 2, problem="timeout")
+    assert verdict()[0] == ExitCode.DEGRADED
+    checks[0] = AccountCheck("bob", then, then, problem="timeout")
+    assert verdict()[0] == ExitCode.NOTHING
+    checks.clear()
+    assert verdict() == (
+        ExitCode.NOTHING,
+        [f"nothing to compare: {tmp_path} has no balances of the accounts alice, bob"],
+    )
+
+
+def test_what_was_undone_is_no_cause_and_the_largest_comes_first() -> None:
+    """ "+0.49 ... balance 20000.43, executions say 20000.43" stood beside the deposit that was the cause."""
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    levels = [Decimal(text) for text in ("0", "-0.49", "0", "1", "51")]
+    steps = [Step(then, then, before, after) for before, after in itertools.pairwise(levels)]
+    assert [step.size for step in lasting(steps)] == [50, 1]
+    assert str(lasting(steps)[0]).endswith("the difference went from +1.00 to +51.00")
+
+
+def test_many_differences_are_cut_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    comparison = Comparison(transfers=[f"transfer {number}" for number in range(30)])
+    for number in range(1, 51):
+        ours = Recorded(f"e{number}", "BTCUSDT", "Trade", Decimal(0), Decimal(0), 1000 * number)
+        comparison.add("not listed", ours, f"{number} USDT", Decimal(-number))
+    checks = [AccountCheck("alice", then, then, comparison)]
+    monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: checks)
+    monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: {"alice": ViewCheck(1, 1)})
+    arguments = ["check", "--exchange", "--rows", "2", "--data-dir", str(tmp_path), "-c", "conf/demo.yaml"]
+    done = CliRunner().invoke(ledger, arguments)
+    first, *lines = done.output.splitlines()
+    assert done.exit_code == ExitCode.DIFFERS
+    assert first.endswith("DIFFERENT: 50 movements, -1275.00 USDT in all")
+    assert [line.rsplit(": ", 1)[-1] for line in lines[:2]] == ["50 USDT", "49 USDT"]
+    assert lines[2:6] == [
+        "  ... and 48 more; --rows 0 shows all",
+        "  transfer 0",
+        "  transfer 1",
+        "  ... and 28 more; --rows 0 shows all",
+    ]

@@ -15,11 +15,12 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from gridbot.worker.worker_session import EXIT_NO_ROOM, EXIT_OK, EXIT_REFUSED
 from supervisor.cli import error_report, status_command
 from supervisor.cli import main as cli_module
 from supervisor.cli.detached_start import _ended, outcome
 from supervisor.cli.logs import human, last_lines
-from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.exit_codes import MEANINGS, CommandError, ExitCode
 from supervisor.process.directory_lock import DirectoryLock, holder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,6 +39,7 @@ def run(*args, **env):
 
 
 def test_exit_codes_are_the_published_ones():
+    """Code, `--help`, README and docs/command-line.md say the same of each."""
     published = {
         "OK": 0,
         "UNEXPECTED": 1,
@@ -47,10 +49,22 @@ def test_exit_codes_are_the_published_ones():
         "TIMEOUT": 5,
         "DEGRADED": 6,
         "REFUSED": 7,
-        "NO_ROOM": 8,
+        "DIFFERS": 8,
+        "NOTHING": 9,
+        "NO_ROOM": 10,
         "FORCED": 130,
+        "OUTPUT_GONE": 141,
     }
     assert {code.name: code.value for code in ExitCode} == published
+    assert (EXIT_OK, EXIT_REFUSED, EXIT_NO_ROOM) == (ExitCode.OK, ExitCode.REFUSED, ExitCode.NO_ROOM)
+    named = [f"{code.value} {name}" for code, (name, _) in MEANINGS.items()]
+    helped = " ".join(CliRunner().invoke(cli_module.cli, ["--help"]).output.split())
+    assert f"Exit codes: {', '.join(named)}." in helped
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert f"Exit codes: {' · '.join(named)}." in readme
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    rows = [f"| {code.value} | {name} | {sentence} |" for code, (name, sentence) in MEANINGS.items()]
+    assert "\n".join(rows) in page
 
 
 @pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["stop"], ["stop", "--force"], ["restart", "a"]])
@@ -58,7 +72,12 @@ def test_nothing_runs(tmp_path, command):
     done = run(*command, "--data-dir", str(tmp_path))
     assert done.returncode == 3
     assert done.stderr.startswith(f"gridbot-supervisor: no supervisor runs in {tmp_path}")
-    assert done.stdout == ""
+    if "--json" in command:
+        said = json.loads(done.stdout)
+        assert (said["running"], said["data_dir"]) == (False, str(tmp_path))
+        assert said["reasons"][0] in done.stderr
+    else:
+        assert done.stdout == ""
 
 
 def test_usage_and_version():
@@ -119,6 +138,47 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
     log = tmp_path / "logs" / "gridbot-error.log"
     assert str(log) in said
     assert "Traceback" in log.read_text()
+
+
+def test_another_users_files_are_refused_in_a_sentence(tmp_path, monkeypatch, capsys):
+    def forbidden(path, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = tmp_path / "logs" / "writer.jsonl"
+    path.parent.mkdir()
+    path.touch()
+    monkeypatch.setattr(Path, "open", forbidden)  # tests may run as root, who is refused nothing
+    monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "logs", "writer", "--data-dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        cli_module.main()
+    assert end.value.code == 7
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        f"gridbot-supervisor: expected to be allowed to use {path}, got: permission denied; run this as the user who "
+        "started the bot"
+    ]
+
+
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["stop"], ["pause", "a"]])
+def test_another_users_instance_is_permission_denied_and_not_not_running(tmp_path, monkeypatch, capsys, command):
+    (tmp_path / "data").mkdir(mode=0o700)
+    monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", *command, "--data-dir", str(tmp_path / "data")])
+    tmp_path.chmod(0)  # for root, who is refused nothing, it is the user that changes
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(SystemExit) as end:
+            cli_module.main()
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o700)
+    assert end.value.code == ExitCode.REFUSED
+    said = capsys.readouterr()
+    assert f"{tmp_path / 'data'}, got: permission denied" in said.err
+    assert len(said.err.splitlines()) == 1
+    if "--json" in command:
+        assert json.loads(said.out)["running"] is None
 
 
 def test_status_imports_nothing_heavy():

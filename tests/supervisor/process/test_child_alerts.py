@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +14,8 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy_types import Exited, Ready, Start
 from supervisor.process.child_alerts import Alerts, failed_children
+from supervisor.process.commit_relay import CommitRelay
+from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 from tests.integration.worker_bench import records
 
@@ -105,4 +109,29 @@ def test_faults_of_our_own_count_by_cause(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     assert [bench.alerts.own("ERROR", "a failed", cause) for cause in ("x", "x", "y")] == [1, 2, 1]
     assert [row["count"] for row in bench.alerts.open] == [2, 1]
+    bench.journal.close()
+
+
+def test_a_removed_journal_of_our_own_is_told_and_made_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    shutil.rmtree(tmp_path / "journal")
+    shutil.rmtree(tmp_path / "state")
+    bench.look(1.0)
+    bench.look(1.0)
+    assert [(row["key"], row["count"]) for row in bench.alerts.open] == [("deleted", 1)]
+    assert bench.texts[0].startswith(f"somebody removed the journal {tmp_path}/journal/{SUPERVISOR} while the bot runs")
+    bench.journal.close()
+    assert {type(record).__name__ for record in records(tmp_path, SUPERVISOR)} == {"RunRecord", "AlertRecord"}
+    assert (tmp_path / "state" / SUPERVISOR / "run.json").exists()
+
+
+def test_what_the_writer_says_of_removed_files_is_an_incident_that_outlives_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    fleet = SimpleNamespace(of_kind=lambda kind: ())
+    relay = CommitRelay(fleet, bench.journal, bench.alerts, StoreWatch(10.0))  # type: ignore[arg-type]
+    for removed, lost in (("", 0), ("made again", 0), ("made again", 0), ("3 records are lost", 3), ("", 0)):
+        relay.writer_reported(bench.worker, {"removed": removed, "lost": lost})
+    bench.look(3600.0)
+    assert [(row["key"], row["text"]) for row in bench.alerts.open] == [("lost_records", "3 records are lost")]
+    assert bench.texts[:2] == ["made again", "3 records are lost"]
     bench.journal.close()

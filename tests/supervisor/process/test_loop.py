@@ -27,10 +27,11 @@ def queues_of_writers(rig):
 
 
 def test_order_of_start_and_stop(rig):
-    supervisor = rig.start(
-        rig.paper(), rig.writer(), rig.worker("a", needs_paper=True), rig.worker("b"), heartbeat_timeout=10.0
-    )
+    children = [rig.paper(), rig.writer(), rig.worker("a", needs_paper=True), rig.worker("b")]
+    supervisor = rig.start(*children, heartbeat_timeout=10.0, warnings=["account zoe is left behind"])
     status = rig.status()
+    told = [(alert["level"], alert["child"], alert["text"]) for alert in status["alerts"]]
+    assert told == [("WARNING", "supervisor", "account zoe is left behind")]
     assert status["format"] == 1
     assert status["health"] == "healthy", status["reasons"]
     assert [row["process"]["state"] for row in status["accounts"]] == ["RUNNING", "RUNNING"]

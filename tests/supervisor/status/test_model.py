@@ -108,6 +108,14 @@ def test_the_paper_exchange():
     assert (paper["orders"], paper["trades"], paper["market"]) == (4, 5, None)
 
 
+@pytest.mark.parametrize("key", ["deleted", "lost_records"])
+def test_removed_files_are_a_reason_for_as_long_as_their_incident_is_open(key):
+    row = {"key": key, "where": "writer", "level": "error", "text": "somebody removed it", "began_us": 0, "count": 1}
+    status = build_status(NOW, replace(OWN, incidents=[row]), [child()], None, None, paper_url=None)
+    assert status["health"] == "degraded"
+    assert "somebody removed it" in status["reasons"]
+
+
 def test_open_incidents_of_the_accounts_come_before_those_about_the_children():
     row = {"key": "halt.BTCUSDT", "where": "s1", "level": "error", "text": "halted", "began_us": 1_000_000, "count": 1}
     own = replace(OWN, incidents=[{**row, "key": "down", "where": "worker-b", "level": "critical", "count": 3}])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -62,7 +61,7 @@ def test_an_amount_that_differs_is_shown_from_both_sides() -> None:
 
 def test_each_coin_is_compared_with_itself() -> None:
     """A fee of 0.5 MNT is no half of a dollar."""
-    ours = [replace(recorded(n, net), other_fees={"MNT": D("0.5")}) for n, net in ((1, "7"), (2, "0"), (3, "0"))]
+    ours = [recorded(n, net)._replace(other_fees={"MNT": D("0.5")}) for n, net in ((1, "7"), (2, "0"), (3, "0"))]
     moved = {"currency": "MNT", "cash_flow": D(0), "fee": D("0.5")}
     theirs = [
         listed(0),

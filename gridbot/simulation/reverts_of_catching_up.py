@@ -1,0 +1,77 @@
+"""Fixes of issue 11 taken out again: how a worker catches up with the exchange (`reverts` names them)."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+from weakref import WeakKeyDictionary
+
+from gridbot.orders import reconcile_look_ups, reconciliation
+from gridbot.orders.reconcile_turn import Turn
+from gridbot.orders.reconcile_words import Asked
+from gridbot.state.documents import StopFile
+from gridbot.worker import strategy_positions
+from gridbot.worker.clockwork import Clockwork
+from gridbot.worker.jobs import Jobs
+from gridbot.worker.readings import Readings
+from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.schedule import JobKind
+
+__all__ = ["ask_for_no_missing", "drop_the_wish", "keep_no_latch", "take_older_rows"]
+
+LATCH = "latch.json"
+
+
+def drop_the_wish() -> AbstractContextManager[Any]:
+    """What is asked for while a pass runs, in the mailbox or of the reconciler itself, is that pass."""
+    begin, post, start = reconciliation._on_asked, RefreshRequests.reconcile, Clockwork._start_jobs
+    jobs: WeakKeyDictionary[RefreshRequests, Jobs] = WeakKeyDictionary()
+
+    def asked(turn: Turn, event: Asked) -> None:
+        run = turn.state.run
+        if run is None:
+            begin(turn, event)
+        else:
+            wish = replace(run.wish, tickets=(*run.wish.tickets, event.ticket))
+            turn.change(run=replace(run, wish=wish))
+
+    def start_jobs(clockwork: Clockwork, now_s: float) -> None:
+        jobs[clockwork._context.requests] = clockwork._jobs
+        start(clockwork, now_s)
+
+    def reconcile(requests: RefreshRequests, reason: str, *, since_ms: int | None = None) -> None:
+        if requests not in jobs or JobKind.RECONCILE not in jobs[requests].running:
+            post(requests, reason, since_ms=since_ms)
+
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(reconciliation, "_on_asked", asked))
+    without.enter_context(patch.object(Clockwork, "_start_jobs", start_jobs))
+    without.enter_context(patch.object(RefreshRequests, "reconcile", reconcile))
+    return without
+
+
+def ask_for_no_missing() -> AbstractContextManager[Any]:
+    """What a finished order lacks comes with the next pass that is due, or never."""
+    without = contextlib.ExitStack()
+    without.enter_context(patch.object(reconcile_look_ups, "_ask_missing", lambda turn: None))
+    without.enter_context(patch.object(Readings, "again", lambda readings: ""))
+    return without
+
+
+def take_older_rows() -> AbstractContextManager[Any]:
+    """The row that comes last counts, not the newest."""
+    return patch.object(strategy_positions, "is_before", lambda one, other: False)
+
+
+def keep_no_latch() -> AbstractContextManager[Any]:
+    """The loss limit is in memory alone, and counts anew after each death."""
+    real = StopFile.save
+
+    def save(file: StopFile, document: dict[str, Any]) -> None:
+        if file._name != LATCH:
+            real(file, document)
+
+    return patch.object(StopFile, "save", save)

@@ -1,0 +1,33 @@
+"""Fills in the log: one line a minute, which has the sums of those that had none."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+
+import pytest
+
+from gridbot.core import ExecutionEvent, Side
+from gridbot.worker.fill_lines import QUIET_S, FillLines
+
+FILL = ExecutionEvent("BTCUSDT", "e1", "o", "l", Side.BUY, Decimal(100), Decimal(1), fee=Decimal("0.5"), exchange_ts=1)
+
+
+def test_a_minute_has_one_line_with_the_sums_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    now_s = 5.0
+    log = logging.LoggerAdapter(logging.getLogger("gridbot.worker.fills"), {})
+    lines = FillLines(log, lambda: now_s)
+    with caplog.at_level(logging.DEBUG, "gridbot.worker.fills"):
+        for number in range(4):
+            lines.tell(FILL, Decimal(number))
+        now_s += QUIET_S
+        lines.tell(FILL, Decimal(9))
+        now_s += QUIET_S
+        lines.tell(FILL, Decimal(9))
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert len(caplog.records) == 6, "each has its line at DEBUG"
+    assert [line.partition(" (and ")[2] for line in told] == [
+        "",
+        "3 more since the last line: realised 6.0000, fees 1.5000)",
+        "",
+    ]
