@@ -51,6 +51,11 @@ class DamageScan:
             "gridbot-supervisor rebuild, which keeps all that can be read"
         )
 
+    def ask(self, now: float) -> None:
+        """Something failed: read the file at once, unless damage is known already."""
+        if not self.damage:
+            self._next = min(self._next, now)
+
     def step(self, now: float) -> None:
         """Read for SLICE_S when a reading is due. `now` is monotonic, in seconds. Raise as `Database.open`."""
         if self._database.was_changed_by_another():

@@ -88,14 +88,16 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
             if time.monotonic() >= next_trim:
                 next_trim = time.monotonic() + TRIM_S
                 writer.trim()
-            if not again and time.monotonic() >= next_health:
-                scan.step(time.monotonic())
         except DatabaseHeld as exc:
             writer.state.held(exc.holder)
             pause, held_wait = held_wait, min(held_wait * 2, HELD_WAIT_S[1])
         except (duckdb.Error, OSError) as exc:
             writer.failed(exc)
+            scan.ask(time.monotonic())
             pause = FAILED_WAIT_S
+        if not again and time.monotonic() >= next_health:
+            with contextlib.suppress(DatabaseHeld, duckdb.Error, OSError):  # the next flush says what is wrong
+                scan.step(time.monotonic())
         if not noted and (not ready or time.monotonic() >= next_health):
             noted = writer.note_committed()
         if not ready:  # also while another process has the file: workers may start, their journals take everything

@@ -231,6 +231,29 @@ def test_a_delisting_settles_what_is_held_and_the_other_symbol_goes_on() -> None
     assert late
 
 
+def test_a_contract_that_is_delivered_while_no_worker_runs_pauses_the_next_one() -> None:
+    """Money and records of it are compared at rest, as in every run."""
+    trace = Trace()
+    delisting = fault(FaultKind.DELISTING, 40.0, pick=0.0, in_s=25.0, settling_s=5.0)
+    bought = fault(FaultKind.HAND_TRADE, 30.0, symbol="BTCUSDT", pick=0.1)
+    death = fault(FaultKind.DEATH, 50.0, **{**DEATH, "away_s": 40.0})
+    result = run_plan(Plan(5, 120.0, True, (bought, delisting, death)), trace=trace)
+    assert result.findings == []
+    assert (result.counts["fault delisting"], result.counts["deaths"]) == (1, 1)
+    told = [line for line in trace.lines if "Delivery" in line and "paused" in line]
+    assert told
+    assert float(told[0].split()[0]) > 90.0
+
+
+@pytest.mark.parametrize("phase", ["CallAuction", "CallAuctionNoCancel"])
+def test_orders_of_ours_in_a_call_auction_are_matched_at_its_price(phase: str) -> None:
+    what = {"pick": 0.0, "status": "PreLaunch", "phase": phase}
+    _, story = story_of(fault(FaultKind.NOT_OPEN, 30.0, 30.0, **what), length_s=180.0)
+    late = [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 60.0]
+    assert late
+    assert not [line for line in story.splitlines() if "[fill]" in line and 31.0 < float(line.split()[0]) < 59.9]
+
+
 def test_a_symbol_that_is_not_open_for_a_while_trades_again() -> None:
     _, story = story_of(fault(FaultKind.NOT_OPEN, 30.0, 30.0, pick=0.0, status="PendingOpen"), length_s=180.0)
     assert "alert listing.BTCUSDT: BTCUSDT takes no orders now, they wait" in story

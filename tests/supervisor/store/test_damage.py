@@ -264,6 +264,22 @@ def test_blocks_that_another_program_damages_are_noticed_while_the_writer_runs(t
     recorder.close()
 
 
+def test_why_a_flush_fails_is_found_by_reading_the_file(tmp_path: Path) -> None:
+    """DuckDB says only that a checkpoint failed: the writer has to rewrite a block that it cannot read."""
+    recorder = make_recorder(tmp_path)
+    for number in range(1, 2001):
+        recorder.record(execution(number))
+    recorder.flush()
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 2000)
+    damage_block(database_path(tmp_path), "executions", "exec_id")
+    recorder.record(execution(2001))
+    recorder.close()
+    with writing(tmp_path) as writer:
+        health = writer.wait_health(lambda m: m.get("error") and m.get("damage"), "what is wrong, and why")
+        assert "checksum" in health["damage"]
+
+
 def test_a_whole_file_is_read_and_found_whole(tmp_path: Path) -> None:
     Database(database_path(tmp_path)).prepare()
     database = Database(database_path(tmp_path))
