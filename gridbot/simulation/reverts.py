@@ -320,7 +320,7 @@ REVERTS: dict[str, Revert] = {
         words.name_no_cover,
     ),
     "read-notices": Revert(
-        "What the exchange announces is read.", ("maintenance-is-told",), 27, contracts.read_no_notices
+        "What the exchange announces is read.", ("maintenance-is-told",), 221, contracts.read_no_notices
     ),
     "wait-to-trade": Revert(
         "A symbol that does not trade gets no orders.",

@@ -218,8 +218,12 @@ class MaintenanceWatch:
         self._find, self._network = find, network
         self._since_s: float | None = None
 
-    def reported(self, reasons: Collection[str], now_s: float) -> None:
-        """A worker says how it is."""
+    def reported(self, reasons: Collection[str], now_s: float, *, is_trading: bool) -> None:
+        """A worker says how it is. One that has not started, is banned or cannot reach the exchange reads nothing."""
+        cut_off = any(word in reason for reason in reasons for word in ("banned", "stream is down"))
+        if not is_trading or cut_off or self._network.on(FaultKind.BAN):
+            self._since_s = None
+            return
         self._since_s = now_s if self._since_s is None else self._since_s
         for fault in self._network.on(FaultKind.MAINTENANCE):
             begun_s = now_s - self._network.at_s() + fault.at_s + float(fault.what["after_s"])

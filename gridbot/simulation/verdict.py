@@ -110,7 +110,8 @@ class Verdict:
             case "health":
                 stage.result.counts["reports"] += 1
                 self._health = message.get("health", "starting")
-                self._maintained.reported(message.get("reasons", ()), stage.loop.now_s)
+                is_trading, reasons = message.get("state") == "trading", message.get("reasons", ())
+                self._maintained.reported(reasons, stage.loop.now_s, is_trading=is_trading)
                 self._said = [str(incident["text"]) for incident in message.get("incidents", ())]
                 if self._said:
                     self._alert_s = stage.loop.now_s
