@@ -93,6 +93,18 @@ def _let_in(stage: Stage, fault: Fault) -> bool:
     return True
 
 
+def _announce(stage: Stage, fault: Fault) -> bool:
+    begin_ms = stage.venue.now_ms() + int(float(fault.what["after_s"]) * 1000)
+    row = {"action": "maintain", "id": f"m{fault.number}", "begin": str(begin_ms), "end": str(begin_ms + 7_200_000)}
+    stage.venue.market.announce(row)
+    return True
+
+
+def _complete(stage: Stage, fault: Fault) -> bool:
+    stage.venue.market.announce({"action": "maintain", "id": f"m{fault.number}", "state": "completed"})
+    return True
+
+
 BEGIN: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.DELISTING: _delisting,
     FaultKind.NOT_OPEN: _not_open,
@@ -100,9 +112,11 @@ BEGIN: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.RISK_CUT: _cut,
     FaultKind.ADL: _adl,
     FaultKind.ENDED_AT_ONCE: _end_at_once,
+    FaultKind.MAINTENANCE: _announce,
 }
 END: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.NOT_OPEN: _open,
     FaultKind.RISK_CUT: _lift,
     FaultKind.ENDED_AT_ONCE: _let_in,
+    FaultKind.MAINTENANCE: _complete,
 }

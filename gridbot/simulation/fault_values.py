@@ -40,6 +40,7 @@ class FaultKind(StrEnum):
     NOT_OPEN = "not_open"
     RISK_CUT = "risk_cut"
     ENDED_AT_ONCE = "ended_at_once"
+    MAINTENANCE = "maintenance"
     # ---
     DROP = "drop"
     DEATH = "death"

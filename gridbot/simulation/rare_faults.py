@@ -159,6 +159,14 @@ def _ended(rng: random.Random, length_s: float) -> list[Drawn]:
     return [(FaultKind.ENDED_AT_ONCE, at_s, min(length_s - at_s, rng.uniform(20.0, 150.0)), {})]
 
 
+def _maintenance(rng: random.Random, length_s: float) -> list[Drawn]:
+    """The exchange announces maintenance that begins `after_s` later, and that it is over."""
+    at_s = rng.uniform(0.0, 10.0)
+    return [
+        (FaultKind.MAINTENANCE, at_s, (length_s - at_s) * rng.uniform(0.9, 1.0), {"after_s": rng.uniform(5.0, 20.0)})
+    ]
+
+
 _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = {
     "band": (0.15, _band),
     "old listing": (0.15, _old_listing),
@@ -172,5 +180,6 @@ _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = 
     "cut": (0.08, _cut),
     "adl": (0.1, _adl),
     "ended": (0.06, _ended),
+    "maintenance": (0.06, _maintenance),
 }
 """How many runs have it."""

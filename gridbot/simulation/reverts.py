@@ -319,6 +319,9 @@ REVERTS: dict[str, Revert] = {
         51,
         words.name_no_cover,
     ),
+    "read-notices": Revert(
+        "What the exchange announces is read.", ("maintenance-is-told",), 221, contracts.read_no_notices
+    ),
     "wait-to-trade": Revert(
         "A symbol that does not trade gets no orders.",
         ("nothing-in-vain", "level-is-calm"),

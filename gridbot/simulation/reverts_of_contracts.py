@@ -14,8 +14,9 @@ from gridbot.risk import symbol_watch
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from gridbot.risk.symbol_state import Allows, SymbolState, symbol_state
 from gridbot.risk.symbol_watch import SymbolWatch
+from gridbot.worker.notice_watch import NoticeWatch
 
-__all__ = ["open_until_delisted", "order_before_it_trades", "overlook_cuts"]
+__all__ = ["open_until_delisted", "order_before_it_trades", "overlook_cuts", "read_no_notices"]
 
 
 def _without(ignored: Allows) -> AbstractContextManager[Any]:
@@ -58,3 +59,12 @@ def overlook_cuts() -> AbstractContextManager[Any]:
     without.enter_context(patch.object(StrategyRiskState, "set_leg", set_leg))
     without.enter_context(_without(Allows.REDUCING))
     return without
+
+
+def read_no_notices() -> AbstractContextManager[Any]:
+    """Nobody reads what the exchange announces."""
+
+    async def read(watch: NoticeWatch) -> None:
+        """Nothing."""
+
+    return patch.object(NoticeWatch, "read", read)

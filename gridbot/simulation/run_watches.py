@@ -6,6 +6,7 @@ told-once                          an incident is told when it begins, gets wors
                                    a cap, which comes and goes with each order, once a minute at most
 fills-are-asked-for                the executions that a finished order lacks are asked for by its id, soon
 account-is-followed                rows that nobody can read and symbols that are gone keep nobody from comparing
+maintenance-is-told                while the exchange says that it is maintained, so does health
 nothing-in-vain                    what the exchange does not take on a symbol or a leg is asked for once, not on and on
 """
 
@@ -22,7 +23,16 @@ from gridbot.simulation.network import Network
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.symbol_states import FREE
 
-__all__ = ["FollowWatch", "IncidentWatch", "LaneWatch", "LevelWatch", "ShutLane", "UnsettledWatch", "VainWatch"]
+__all__ = [
+    "FollowWatch",
+    "IncidentWatch",
+    "LaneWatch",
+    "LevelWatch",
+    "MaintenanceWatch",
+    "ShutLane",
+    "UnsettledWatch",
+    "VainWatch",
+]
 
 Find = Callable[[str, str], None]
 MINUTE_S = 60.0
@@ -43,6 +53,8 @@ ASKED_S = 8.0
 """Until executions that are missing are here, on a good line: the first two questions come within 3 s."""
 ASKED_MOST_S = 30.0
 """The longest wait between two questions."""
+KNOWN_S = 60.0
+"""A worker reads the announcements 35 s after its start, and says so with its next report."""
 VAIN = frozenset({110074, 110095, 30228, 110023})
 """The symbol does not trade, is about to be delisted, or the leg may only be reduced."""
 VAIN_AFTER_S = 20.0
@@ -197,6 +209,33 @@ class VainWatch:
     def forget(self) -> None:
         """The worker that was refused is gone."""
         self._since_s.clear()
+
+
+class MaintenanceWatch:
+    """Since when a worker reports that has to know of the exchange's maintenance."""
+
+    def __init__(self, find: Find, network: Network) -> None:
+        self._find, self._network = find, network
+        self._since_s: float | None = None
+
+    def reported(self, reasons: Collection[str], now_s: float, *, is_trading: bool) -> None:
+        """A worker says how it is. One that has not started, is banned or cannot reach the exchange reads nothing."""
+        cut_off = any(word in reason for reason in reasons for word in ("banned", "stream is down"))
+        if not is_trading or cut_off or self._network.on(FaultKind.BAN):
+            self._since_s = None
+            return
+        self._since_s = now_s if self._since_s is None else self._since_s
+        for fault in self._network.on(FaultKind.MAINTENANCE):
+            begun_s = now_s - self._network.at_s() + fault.at_s + float(fault.what["after_s"])
+            known_s = max(begun_s, self._since_s) + KNOWN_S
+            if now_s > known_s and not any("maintenance of the exchange" in reason for reason in reasons):
+                self._find(
+                    "maintenance-is-told", f"it is under way for {now_s - begun_s:.0f} s, reasons are {list(reasons)}"
+                )
+
+    def forget(self) -> None:
+        """The worker is gone."""
+        self._since_s = None
 
 
 class FollowWatch:

@@ -73,6 +73,7 @@ class Verdict:
         self._incidents, self._unsettled = watches.IncidentWatch(self.find), watches.UnsettledWatch(self.find)
         self._followed = watches.FollowWatch(self.find, stage.network)
         self._vain = watches.VainWatch(self.find, stage.network)
+        self._maintained = watches.MaintenanceWatch(self.find, stage.network)
         stage.venue.watchers.append(self._asked)
         stage.venue.answer_watchers.append(self._answered)
         stage.trace.at_s = stage.network.at_s
@@ -109,6 +110,8 @@ class Verdict:
             case "health":
                 stage.result.counts["reports"] += 1
                 self._health = message.get("health", "starting")
+                is_trading, reasons = message.get("state") == "trading", message.get("reasons", ())
+                self._maintained.reported(reasons, stage.loop.now_s, is_trading=is_trading)
                 self._said = [str(incident["text"]) for incident in message.get("incidents", ())]
                 if self._said:
                     self._alert_s = stage.loop.now_s
@@ -116,7 +119,7 @@ class Verdict:
 
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
-        for watch in (self._lanes, self._incidents, self._unsettled, self._vain):
+        for watch in (self._lanes, self._incidents, self._unsettled, self._vain, self._maintained):
             watch.forget()
         self._wants_since = None
         if self._is_pause_lost(life):

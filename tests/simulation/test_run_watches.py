@@ -21,6 +21,7 @@ from gridbot.simulation.run_watches import (
     IncidentWatch,
     LaneWatch,
     LevelWatch,
+    MaintenanceWatch,
     UnsettledWatch,
     VainWatch,
 )
@@ -226,3 +227,19 @@ def test_what_is_refused_for_the_state_of_its_symbol_is_asked_for_once() -> None
     watch.forget()
     watch.answered(row, 110074, 220.0)
     assert len(found) == 1
+
+
+def test_maintenance_is_known_a_minute_after_its_begin_or_the_workers() -> None:
+    found: list[str] = []
+    fault = SimpleNamespace(at_s=0.0, what={"after_s": 10.0})
+    network = SimpleNamespace(on=lambda kind: [fault] if kind is FaultKind.MAINTENANCE else [], at_s=lambda: 80.0)
+    watch = MaintenanceWatch(lambda name, text: found.append(name), network)  # type: ignore[arg-type]
+    watch.reported([], 1080.0, is_trading=True)  # its first report
+    watch.reported(["maintenance of the exchange, end not told: x"], 1141.0, is_trading=True)
+    watch.forget()
+    watch.reported([], 1142.0, is_trading=True)  # of the next worker
+    watch.reported([], 1190.0, is_trading=False)
+    watch.reported([], 1203.0, is_trading=True)
+    assert found == []
+    watch.reported([], 1264.0, is_trading=True)
+    assert found == ["maintenance-is-told"]
