@@ -249,7 +249,7 @@ REVERTS: dict[str, Revert] = {
         behind.ask_for_no_missing,
     ),
     "newest-row": Revert(
-        "A leg's row by REST that is older than the one we have is ignored.",
+        "A row of a leg that is older than the one we have is ignored, whoever brings it.",
         ("leg-is-newest",),
         4,
         behind.take_older_rows,
