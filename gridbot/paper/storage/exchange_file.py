@@ -25,17 +25,11 @@ import orjson
 
 from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
 from gridbot.frames import frame, split
+from gridbot.lock_file import Locked, keep_lock, take_lock
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.storage.kept_state import KeptState
 from gridbot.paper.storage.state_records import VERSION, ChangeNotes, WholeState
-from gridbot.segment_file import (
-    DirectoryLocked,
-    SegmentFile,
-    keep_lock,
-    lock_directory,
-    segment_numbers,
-    segment_path,
-)
+from gridbot.segment_file import SegmentFile, lock_path, segment_numbers, segment_path
 
 __all__ = ["ExchangeFile", "FoldStopped", "StateFileError"]
 
@@ -82,7 +76,7 @@ class ExchangeFile:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._lock_fd = self._locked()
-        except DirectoryLocked as error:
+        except Locked as error:
             raise StateFileError(f"paper.state_file {self.path} is in use by process {error}") from error
         except OSError as error:
             raise StateFileError(f"paper.state_file {self.path} cannot be used: {error}") from error
@@ -103,8 +97,8 @@ class ExchangeFile:
         until = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
-                return lock_directory(self.directory)
-            except DirectoryLocked:
+                return take_lock(lock_path(self.directory))
+            except Locked:
                 if time.monotonic() > until:
                     raise
             time.sleep(LOCK_LOOK_S)
@@ -207,11 +201,11 @@ class ExchangeFile:
         """Make lock and newest segment again when somebody has removed them; True when files were removed just now.
 
         The state file is made by the next fold, which comes at once: older segments may be gone with the newest one.
-        Raises DirectoryLocked, OSError.
+        Raises Locked, OSError.
         """
         if not self.directory.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = keep_lock(self.directory, self._lock_fd)
+        self._lock_fd = keep_lock(lock_path(self.directory), self._lock_fd)
         removed = self._is_whole and not self.path.exists()
         if self._segment is not None and not self._segment.is_there:
             os.close(self._segment.make_again())
