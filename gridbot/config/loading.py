@@ -22,10 +22,10 @@ from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem
 from gridbot.config.ladder_problems import ladder_problems
 from gridbot.config.models import GridbotConfig
-from gridbot.config.paths import DATA_DIR_VARIABLE, placed, project_root
+from gridbot.config.paths import DATA_DIR_VARIABLE, placed, project_root, text_of
 from gridbot.config.strategy_kinds import strategy_config
 from gridbot.config.validation_problems import problems_of
-from gridbot.config.yaml_nodes import Document, read_document, text_of
+from gridbot.config.yaml_nodes import Document, read_document
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 

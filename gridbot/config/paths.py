@@ -19,6 +19,7 @@ __all__ = [
     "find_config",
     "placed",
     "project_root",
+    "text_of",
 ]
 
 CONFIG_VARIABLE: Final = "GRIDBOT_CONFIG_PATH"
@@ -74,9 +75,23 @@ def directory_fault(directory: str) -> tuple[str, str] | None:
     return None
 
 
+def text_of(file: Path) -> str:
+    """What the configuration file has. Raises ConfigError when it cannot be read."""
+    from gridbot.config.errors import ConfigError, Problem
+
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        problem = Problem((), "text in UTF-8", "other bytes", "save the file as UTF-8")
+    except OSError as error:
+        got = error.strerror or type(error).__name__
+        problem = Problem((), "a readable configuration file", got, f"name one with -c or {CONFIG_VARIABLE}")
+    raise ConfigError(str(file), [problem])
+
+
 def _stored(path: Path, environ: Mapping[str, str]) -> str:
     from gridbot.config.errors import ConfigError, Problem
-    from gridbot.config.yaml_nodes import read_document, text_of
+    from gridbot.config.yaml_nodes import read_document
 
     place = ("storage", "data_dir")
     document = read_document(text_of(path), environ)

@@ -15,10 +15,9 @@ from typing import Any
 
 import yaml
 
-from gridbot.config.errors import ConfigError, Loc, Problem, looks_secret
-from gridbot.config.paths import CONFIG_VARIABLE
+from gridbot.config.errors import Loc, Problem, looks_secret
 
-__all__ = ["Document", "read_document", "text_of"]
+__all__ = ["Document", "read_document"]
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -61,18 +60,6 @@ class Document:
             if (line := self.lines.get(loc[:end])) is not None:
                 return line
         return None
-
-
-def text_of(file: Path) -> str:
-    """What the configuration file has. Raises ConfigError when it cannot be read."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        problem = Problem((), "text in UTF-8", "other bytes", "save the file as UTF-8")
-    except OSError as error:
-        got = error.strerror or type(error).__name__
-        problem = Problem((), "a readable configuration file", got, f"name one with -c or {CONFIG_VARIABLE}")
-    raise ConfigError(str(file), [problem])
 
 
 def read_document(text: str, environ: Mapping[str, str]) -> Document:

@@ -163,7 +163,7 @@ def test_what_may_be_expected_to_fail_leaves_no_file(tmp_path, monkeypatch, caps
 def test_details_of_an_unexpected_error_make_no_directory(tmp_path, monkeypatch, capsys):
     """Such as that of a mistyped --data-dir."""
     monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "status", "--data-dir", str(tmp_path / "typo")])
-    monkeypatch.setattr(error_report.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     error_report.explain(ZeroDivisionError("oops"))
     assert str(tmp_path / "gridbot-error.log") in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["gridbot-error.log"]
