@@ -149,7 +149,7 @@ def _refused_at_once(
 ) -> tuple[bool, ExchangeError | None]:
     """Whether the exchange has ended an order that it had accepted, before it could rest; and what nobody expects.
 
-    A PostOnly order that would take is part of a moving market.
+    A PostOnly order that would take is part of a moving market. One that has traded has got through.
     """
     if transition is None or transition.after not in (OrderState.CANCELLED, OrderState.REJECTED):
         return False, None
@@ -157,7 +157,7 @@ def _refused_at_once(
     if "PostOnly" in reason:
         return True, None
     is_rejected = transition.after is OrderState.REJECTED or reason not in NO_REASONS
-    if transition.before not in UNPROVED or order.withdrawn or not is_rejected:
+    if transition.before not in UNPROVED or order.withdrawn or order.cum_exec_qty or not is_rejected:
         return False, None
     text = f"the exchange accepted the order and ended it at once: {reason or update.status}"
     return True, make_error(text, ErrorKind.PARAM)

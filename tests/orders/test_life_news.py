@@ -212,6 +212,14 @@ def test_an_order_that_somebody_cancels_or_that_has_rested_is_no_refusal(situati
     assert "CountRefusal" not in names(bench.take(bench.heard(OrderStatus.CANCELLED, reject_reason=reason)))
 
 
+@pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved"])
+def test_an_order_that_has_traded_before_the_exchange_ends_it_is_no_refusal(situation: str) -> None:
+    """Its order frame may come before its execution: three of them were told as "no order gets through"."""
+    bench = LifeBench().reach(situation)
+    news = bench.heard(OrderStatus.CANCELLED, cum="0.005", reject_reason="EC_BySelfMatch")
+    assert "CountRefusal" not in names(bench.take(news))
+
+
 @pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved", "held to be rejected"])
 @pytest.mark.parametrize("event", ["heard", "listed"])
 def test_an_order_that_comes_to_life_at_another_price_counts_as_refused_for_the_level_it_was_wanted_for(
