@@ -45,6 +45,9 @@ class Asked:
     async def read(self, symbol: str) -> None:
         self.done.append(f"terms of {symbol}")
 
+    async def read_margin_mode(self) -> None:
+        self.done.append("margin mode")
+
     async def measure_clock(self) -> None:
         self.done.append("clock")
 
