@@ -148,6 +148,15 @@ async def test_a_symbol_that_is_not_in_order_is_read_each_minute() -> None:
     assert later[:3] == [1, 61, 121]
 
 
+async def test_fills_that_are_untold_are_looked_at_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, looks = Bench(), list[float]()
+    lines = bench.account.runner.fill_lines
+    monkeypatch.setattr(lines, "look", lambda: looks.append(bench.account.clock.now_s))
+    await bench.second()
+    await bench.second()
+    assert len(looks) == 2
+
+
 async def test_missing_executions_are_paged() -> None:
     bench = Bench()
     await bench.second()
