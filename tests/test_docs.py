@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_incidents import TEST, exists
+
 ROOT = next(parent for parent in Path(__file__).resolve().parents if (parent / "pyproject.toml").exists())
 PAGES = [path for path in (*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md") if path.name != "moved.md"]
 # A page may leave the package out: `core/pnl.py` is gridbot/core/pnl.py.
@@ -29,6 +31,22 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
 def test_no_page_points_outside_the_repository(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"\.\./shared|\breference/|lessons\.md|bybit-v5|/work/", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_tests_that_a_page_names_whole_exist(page: Path) -> None:
+    named = TEST.findall(page.read_text(encoding="utf-8"))
+    assert [
+        f"{file}::{name}" for file, name in named if not name.endswith("...") and not exists(ROOT, file, name)
+    ] == []
+
+
+def test_whatever_nobody_knows_of_bybit_is_held_by_a_test() -> None:
+    text = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    [table] = re.findall(r"^## Where nobody knows\n.*?^\|---.*?\n(.*?)\n\n", text, re.MULTILINE | re.DOTALL)
+    rows = table.splitlines()
+    assert len(rows) > 20
+    assert [row for row in rows if not TEST.search(row.rpartition(" | ")[2])] == []
 
 
 def test_cited_sections_exist() -> None:

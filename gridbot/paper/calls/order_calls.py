@@ -98,12 +98,13 @@ def cancel_all(exchange: Exchange, account: Account, params: Params, now_ms: int
         for order in account.open.values()
         if linear and is_of_kind(order, params) and matches(exchange, order, symbol, base, settle)
     ]
-    for order in chosen[:500]:
-        exchange.auction.check_change(order.symbol, cancels=True)
-    for order in chosen[:500]:
+    if symbol and chosen:
+        exchange.auction.check_change(symbol, cancels=True)
+    chosen = [order for order in chosen if not exchange.auction.holds(order.symbol)][:500]
+    for order in chosen:
         if order.is_open:  # a stop goes with the other one of its pair
             exchange.cancel(account, order, now_ms)
-    return {"list": [_ids(order) for order in chosen[:500]], "success": "1"}
+    return {"list": [_ids(order) for order in chosen], "success": "1"}
 
 
 Single = Callable[[Exchange, Account, Params, int], Result]

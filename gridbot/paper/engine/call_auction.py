@@ -5,6 +5,7 @@ The modelled book takes part, as everywhere here: what stands in it is on the ot
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,7 +21,7 @@ from gridbot.paper.ledger.settlement import Deal
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.outbox import Outbox
 
-__all__ = ["Bid", "CallAuction", "clearing", "shares"]
+__all__ = ["CallAuction", "Interest", "clearing", "shares"]
 
 ZERO = Decimal(0)
 DEPTH = 50
@@ -29,7 +30,7 @@ NO_CHANGES = "You cannot create, modify or cancel an order during call auction"
 
 
 @dataclass(frozen=True, slots=True)
-class Bid:
+class Interest:
     """What somebody would buy or sell at a price in ticks or a better one; what is `first` at a price goes first."""
 
     side: Side
@@ -38,25 +39,29 @@ class Bid:
     first: int = 0
 
 
-def clearing(bids: Sequence[Bid], near: int) -> tuple[int, Decimal] | None:
+def clearing(interests: Sequence[Interest], near: int) -> tuple[int, Decimal] | None:
     """(price in ticks, quantity): the price at which most is matched, of those the one that leaves least over, of
     those the one nearest to `near`, of those the lower one. None when nothing meets."""
+    at: dict[Side, defaultdict[int, Decimal]] = {side: defaultdict(Decimal) for side in Side}
+    for each in interests:
+        at[each.side][each.ticks] += each.qty
     best: tuple[Decimal, Decimal, int, int] | None = None
-    for ticks in sorted({bid.ticks for bid in bids}):
-        buys = sum((b.qty for b in bids if b.side is Side.BUY and b.ticks >= ticks), ZERO)
-        sells = sum((b.qty for b in bids if b.side is Side.SELL and b.ticks <= ticks), ZERO)
+    buys, sells = sum(at[Side.BUY].values(), ZERO), ZERO  # of those who buy at a price, and who sell there
+    for ticks in sorted(at[Side.BUY].keys() | at[Side.SELL].keys()):
+        sells += at[Side.SELL][ticks]
         rank = (-min(buys, sells), abs(buys - sells), abs(ticks - near), ticks)
         best = rank if best is None else min(best, rank)
+        buys -= at[Side.BUY][ticks]
     return None if best is None or not best[0] else (best[3], -best[0])
 
 
-def shares(bids: Sequence[Bid], side: Side, ticks: int, qty: Decimal) -> list[Decimal]:
+def shares(interests: Sequence[Interest], side: Side, ticks: int, qty: Decimal) -> list[Decimal]:
     """What each of a side gets at the price: the best price first, at one price the first one."""
     worst = -1 if side is Side.BUY else 1
-    wanted = [n for n, bid in enumerate(bids) if bid.side is side and (bid.ticks - ticks) * worst <= 0]
-    got = [ZERO] * len(bids)
-    for number in sorted(wanted, key=lambda n: (bids[n].ticks * worst, bids[n].first)):
-        got[number] = min(qty, bids[number].qty)
+    wanted = [n for n, each in enumerate(interests) if each.side is side and (each.ticks - ticks) * worst <= 0]
+    got = [ZERO] * len(interests)
+    for number in sorted(wanted, key=lambda n: (interests[n].ticks * worst, interests[n].first)):
+        got[number] = min(qty, interests[number].qty)
         qty -= got[number]
     return got
 
@@ -83,27 +88,30 @@ class CallAuction:
 
     def check_change(self, symbol: str, *, cancels: bool) -> None:
         """Refuse an amend, and in the later phases a cancel."""
-        phase = self._state.markets[symbol].listing.phase
-        if phase in ("CallAuctionNoCancel", "CrossMatching") or (phase == "CallAuction" and not cancels):
+        if self.holds(symbol) or (not cancels and self._state.markets[symbol].listing.is_collecting):
             raise ApiError(110095, NO_CHANGES)
+
+    def holds(self, symbol: str) -> bool:
+        """True in the phases in which nothing can be cancelled."""
+        return self._state.markets[symbol].listing.phase in ("CallAuctionNoCancel", "CrossMatching")
 
     def indicate(self, symbol: str) -> None:
         """Say what would be matched now."""
         market = self._state.markets[symbol]
-        found = clearing(self._bids(market, self._orders(symbol)), market.last_ticks)
+        found = clearing(self._interests(market, self._orders(symbol)), market.last_ticks)
         market.pre_open = None if found is None else (market.instrument.price(found[0]), found[1])
 
     def cross(self, symbol: str, now_ms: int) -> None:
         """The auction ends: match at one price; what is left rests in the book."""
         market, orders = self._state.markets[symbol], self._orders(symbol)
         market.pre_open = None
-        bids = self._bids(market, orders)
-        found = clearing(bids, market.last_ticks)
+        interests = self._interests(market, orders)
+        found = clearing(interests, market.last_ticks)
         if found is not None:
             ticks, qty = found
             market.apply(Side.BUY, ticks, qty, now_ms)
             for side in Side:
-                for (account, order), share in zip(orders, shares(bids, side, ticks, qty), strict=False):
+                for (account, order), share in zip(orders, shares(interests, side, ticks, qty), strict=False):
                     if share:
                         deal = Deal(share, market.instrument.price(ticks), now_ms, is_maker=True)
                         self._fills.book_resting(account, order, deal)
@@ -120,16 +128,17 @@ class CallAuction:
         every = ((account, order) for account in self._state.accounts.values() for order in account.resting_on(symbol))
         return [(account, order) for account, order in every if not order.is_waiting]
 
-    def _bids(self, market: SymbolMarket, orders: Iterable[tuple[Account, Order]]) -> list[Bid]:
+    def _interests(self, market: SymbolMarket, orders: Iterable[tuple[Account, Order]]) -> list[Interest]:
         """The orders in their order, then the modelled book, which was there before them."""
-        bids = [
-            Bid(order.side, market.instrument.ticks(order.price), order.unfilled, order.number) for _, order in orders
+        interests = [
+            Interest(order.side, market.instrument.ticks(order.price), order.unfilled, order.number)
+            for _, order in orders
         ]
         buys, sells = market.depth.levels(DEPTH)
         return [
-            *bids,
-            *(Bid(Side.BUY, ticks, market.depth.level_qty(ticks)) for ticks in buys),
-            *(Bid(Side.SELL, ticks, market.depth.level_qty(ticks)) for ticks in sells),
+            *interests,
+            *(Interest(Side.BUY, ticks, market.depth.level_qty(ticks)) for ticks in buys),
+            *(Interest(Side.SELL, ticks, market.depth.level_qty(ticks)) for ticks in sells),
         ]
 
 

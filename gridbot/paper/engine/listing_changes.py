@@ -95,9 +95,9 @@ class ListingChanges:
     def delist(self, symbol: str, ends_ms: int, now_ms: int, *, settling_ms: int = 0) -> None:
         """Announce the end of a symbol (ms UTC). It is Settling for so long before positions are closed."""
         self._announced.delisting(symbol, ends_ms, now_ms)
-        self.change(symbol, now_ms, delivery_ms=ends_ms)
-        market = self._state.markets[symbol]
-        market.relist(replace(market.listing, settling_ms=settling_ms))
+        listing = self._state.markets[symbol].listing
+        instrument = replace(listing.instrument, delivery_ms=ends_ms)
+        self._relist(replace(listing, instrument=instrument, settling_ms=settling_ms, delivery_price=None), now_ms)
 
     def on_time(self, symbol: str, now_ms: int) -> None:
         """Go on to the phase whose time has come, and end the symbol when its time has."""

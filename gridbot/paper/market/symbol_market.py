@@ -128,11 +128,12 @@ class SymbolMarket:
     def change_rules(self, *, tick_size: Decimal | None = None, qty_step: Decimal | None = None) -> None:
         """The exchange changes the size of a tick (USDT) or of a lot (base coin) while trading goes on; None leaves it.
 
-        The price is rounded to the new tick. The smallest order is one lot, as with all instruments here.
+        The price is rounded to the new tick. Of another lot the smallest order is one.
         """
         before = self.instrument
         tick_size, qty_step = tick_size or before.tick_size, qty_step or before.qty_step
-        instrument = replace(before, tick_size=tick_size, qty_step=qty_step, min_order_qty=qty_step)
+        least = before.min_order_qty if qty_step == before.qty_step else qty_step
+        instrument = replace(before, tick_size=tick_size, qty_step=qty_step, min_order_qty=least)
         self.relist(replace(self.listing, instrument=instrument))
 
     def relist(self, listing: Listing) -> None:

@@ -87,6 +87,19 @@ def test_orders_add_to_the_maintenance_margin_of_the_account_not_of_the_position
     assert valuation.totals(account).maintenance == D("1.37435")
 
 
+def test_the_tier_of_an_order_is_that_of_its_own_value_whatever_is_held() -> None:
+    valuation, account = valuation_at("2500"), account_with(long=("4000", "2500"))
+    first, second = LISTINGS[SYMBOL].instrument.tiers[:2]
+
+    def maintenance(value: Decimal) -> Decimal:
+        margin = valuation.order_margin(account, order(Side.BUY, str(value / 2500), "2500", idx=1)).maintenance
+        return margin - value * D("1.9") * TAKER  # both fees, at ten times leverage
+
+    assert maintenance(first.limit) == first.limit * first.mm_rate
+    above = first.limit + 2500
+    assert maintenance(above) == above * second.mm_rate - second.mm_deduction
+
+
 def test_orders_that_close_or_wait_lock_nothing() -> None:
     valuation, account = valuation_at("2500"), account_with(long=("1", "2500"))
     closing = order(Side.SELL, "0.10", "2500", idx=1, closing=True)

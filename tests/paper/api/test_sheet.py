@@ -165,6 +165,12 @@ def test_a_post_only_order_beyond_the_band_is_moved_first_and_then_looked_at(des
     assert [(row["orderStatus"], row["price"]) for row in desk.rows("order")] == [("New", limit)]
 
 
+def test_the_reason_of_refused_portfolio_margin_is_the_code_itself(desk: Desk) -> None:
+    answer = desk.envelope("account/set-margin-mode", setMarginMode="PORTFOLIO_MARGIN")
+    assert answer["retCode"] == 3400045
+    assert [reason["reasonCode"] for reason in answer["result"]["reasons"]] == ["3400045"]
+
+
 # ------------------------------------------------------------------------------------------- envelopes
 
 

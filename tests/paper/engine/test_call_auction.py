@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from pybit.exceptions import InvalidRequestError
 
 from gridbot.core.vocabulary import Side
-from gridbot.paper.engine.call_auction import Bid, clearing, shares
+from gridbot.paper.engine.call_auction import Interest, clearing, shares
 from tests.paper.engine.test_contract_life import LINEAR, control, listed, refused
 from tests.paper.support import BOB, Venue, limit_order, manual_config, venue_of
 
 D = Decimal
-BIDS = st.lists(
-    st.builds(Bid, st.sampled_from(Side), st.integers(90, 110), st.integers(1, 9).map(D), st.integers(0, 5)),
+INTERESTS = st.lists(
+    st.builds(Interest, st.sampled_from(Side), st.integers(90, 110), st.integers(1, 9).map(D), st.integers(0, 5)),
     max_size=12,
 )
 
@@ -56,16 +56,23 @@ def ticker(venue: Venue) -> dict[str, str]:
     return row
 
 
-@given(BIDS, st.integers(90, 110))
-def test_the_price_matches_most_and_both_sides_get_the_same(bids: list[Bid], near: int) -> None:
+def volume(venue: Venue) -> Decimal:
+    """Of all candles."""
+    return sum((D(row[5]) for row in venue.http(None).get_kline(**LINEAR, interval="1")["result"]["list"]), D(0))
+
+
+@given(INTERESTS, st.integers(90, 110))
+def test_the_price_matches_most_and_both_sides_get_the_same(interests: list[Interest], near: int) -> None:
     def matched(ticks: int) -> Decimal:
-        sides = [sum((b.qty for b in bids if b.side is side and fits(b, ticks)), D(0)) for side in Side]
+        sides = [
+            sum((each.qty for each in interests if each.side is side and fits(each, ticks)), D(0)) for side in Side
+        ]
         return min(sides)
 
-    def fits(bid: Bid, ticks: int) -> bool:
-        return bid.ticks >= ticks if bid.side is Side.BUY else bid.ticks <= ticks
+    def fits(each: Interest, ticks: int) -> bool:
+        return each.ticks >= ticks if each.side is Side.BUY else each.ticks <= ticks
 
-    found = clearing(bids, near)
+    found = clearing(interests, near)
     best = max(map(matched, range(90, 111)))
     assert (found is None) == (best == 0)
     if found is None:
@@ -73,27 +80,29 @@ def test_the_price_matches_most_and_both_sides_get_the_same(bids: list[Bid], nea
     ticks, qty = found
     assert qty == best == matched(ticks)
     for side in Side:
-        got = shares(bids, side, ticks, qty)
+        got = shares(interests, side, ticks, qty)
         assert sum(got) == qty
-        assert all(not share or (bid.side is side and fits(bid, ticks)) for bid, share in zip(bids, got, strict=True))
+        assert all(
+            not share or (each.side is side and fits(each, ticks)) for each, share in zip(interests, got, strict=True)
+        )
 
 
 def test_what_is_priced_better_goes_first_then_what_was_there_first() -> None:
-    bids = [
-        Bid(Side.BUY, 100, D(5), 2),
-        Bid(Side.BUY, 101, D(2), 3),
-        Bid(Side.BUY, 100, D(4), 1),
-        Bid(Side.SELL, 99, D(7)),
+    interests = [
+        Interest(Side.BUY, 100, D(5), 2),
+        Interest(Side.BUY, 101, D(2), 3),
+        Interest(Side.BUY, 100, D(4), 1),
+        Interest(Side.SELL, 99, D(7)),
     ]
-    assert shares(bids, Side.BUY, 100, D(7)) == [1, 2, 4, 0]
+    assert shares(interests, Side.BUY, 100, D(7)) == [1, 2, 4, 0]
 
 
 def test_of_prices_that_match_as_much_the_one_that_leaves_least_over_then_the_nearest() -> None:
-    assert clearing([Bid(Side.BUY, 105, D(5)), Bid(Side.SELL, 95, D(5))], 100) == (95, 5)
-    assert clearing([Bid(Side.BUY, 105, D(5)), Bid(Side.SELL, 95, D(5))], 101) == (105, 5)
-    three = [Bid(Side.BUY, 105, D(5)), Bid(Side.BUY, 95, D(3)), Bid(Side.SELL, 95, D(5))]
+    assert clearing([Interest(Side.BUY, 105, D(5)), Interest(Side.SELL, 95, D(5))], 100) == (95, 5)
+    assert clearing([Interest(Side.BUY, 105, D(5)), Interest(Side.SELL, 95, D(5))], 101) == (105, 5)
+    three = [Interest(Side.BUY, 105, D(5)), Interest(Side.BUY, 95, D(3)), Interest(Side.SELL, 95, D(5))]
     assert clearing(three, 95) == (105, 5)
-    assert clearing([Bid(Side.BUY, 95, D(5)), Bid(Side.SELL, 105, D(5))], 100) is None
+    assert clearing([Interest(Side.BUY, 95, D(5)), Interest(Side.SELL, 105, D(5))], 100) is None
 
 
 def test_orders_are_collected_and_matched_at_one_price_when_it_is_over(venue: Venue) -> None:
@@ -107,11 +116,14 @@ def test_orders_are_collected_and_matched_at_one_price_when_it_is_over(venue: Ve
     assert len(alice.get_open_orders(**LINEAR)["result"]["list"]) == 2
     assert venue.http(None).get_public_trade_history(**LINEAR)["result"]["list"] == []
     assert ticker(venue)["curPreListingPhase"] == "CallAuction"
-    expected = ticker(venue)["preOpenPrice"]
-    assert D(ticker(venue)["preQty"]) > D("0.05")
+    expected, matched = ticker(venue)["preOpenPrice"], D(ticker(venue)["preQty"])
+    assert matched > D("0.05")
+    assert volume(venue) == 0
     collect(venue, "CrossMatching")
+    assert volume(venue) == matched
     fills = [row for http in (alice, bob) for row in http.get_executions(category="linear")["result"]["list"]]
     assert {D(row["execPrice"]) for row in fills} == {D(expected)}
+    assert {(row["isMaker"], D(row["feeRate"])) for row in fills} == {(True, venue.server.exchange.config.maker_fee)}
     assert {(row["orderLinkId"], row["side"]) for row in fills} == {("high", "Buy"), ("", "Sell")}
     assert ticker(venue)["lastPrice"] == expected
     assert refused(venue, **BUY) == 110095
@@ -157,6 +169,18 @@ def test_what_is_collected_cannot_be_amended_and_later_not_be_cancelled(venue: V
     assert len(http.get_open_orders(**LINEAR)["result"]["list"]) == 2
 
 
+def test_what_an_auction_holds_keeps_no_other_contract_from_being_cancelled() -> None:
+    everything = {"category": "linear", "settleCoin": "USDT"}
+    with venue_of(manual_config(control=True)) as venue:
+        http = venue.http()
+        collect(venue)
+        http.place_order(**BUY, orderLinkId="held")
+        http.place_order(**limit_order("ETHUSDT", "Buy", "0.10", "2000.00", 1, orderLinkId="other"))
+        collect(venue, "CallAuctionNoCancel")
+        gone, left = http.cancel_all_orders(**everything)["result"], http.get_open_orders(**everything)["result"]
+        assert [[row["orderLinkId"] for row in rows["list"]] for rows in (gone, left)] == [["other"], ["held"]]
+
+
 def test_one_that_comes_to_nothing_ends_its_orders(venue: Venue) -> None:
     collect(venue)
     venue.http().place_order(**BUY)
@@ -196,6 +220,16 @@ def test_phases_follow_each_other_by_themselves_with_their_times(venue: Venue) -
     ]
     row = listed(venue, symbol="BTCUSDT")[0]
     assert (row["status"], row["isPreListing"], row["launchTime"]) == ("Trading", False, str(ends_ms))
+
+
+def test_phases_go_on_when_the_end_of_the_contract_is_announced(venue: Venue) -> None:
+    control(venue, "launch", symbol="BTCUSDT", call_s=3600, matching_s=60)
+    control(venue, "delist", symbol="BTCUSDT", in_s=86400)
+    listing, now_ms = venue.server.exchange.listing, venue.server.now_ms()
+    market = venue.server.exchange.markets["BTCUSDT"]
+    assert (market.listing.phase, len(market.listing.phases)) == ("CallAuction", 3)
+    venue.call(listing.on_time, "BTCUSDT", now_ms + 3630_000)
+    assert (market.listing.phase, market.instrument.delivery_ms > now_ms) == ("CrossMatching", True)
 
 
 def test_an_exchange_that_slept_through_an_auction_matches_it(venue: Venue) -> None:

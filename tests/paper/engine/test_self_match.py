@@ -136,10 +136,17 @@ def test_a_reduce_only_quantity_beyond_the_maximum_becomes_several_orders() -> N
 
 @pytest.mark.parametrize(
     ("first", "kept"),
-    [("farthest", "60500.00"), ("nearest", "60900.00"), ("newest", "60900.00"), ("oldest", "60500.00")],
+    [
+        ("", "60500.00"),
+        ("farthest", "60500.00"),
+        ("nearest", "60900.00"),
+        ("newest", "60900.00"),
+        ("oldest", "60500.00"),
+    ],
 )
 def test_which_closing_order_goes_first_is_configured(first: str, kept: str) -> None:
-    with venue_of(manual_config(position_mode="one_way", reduce_only_cancels=first)) as venue:
+    chosen = {"reduce_only_cancels": first} if first else {}
+    with venue_of(manual_config(position_mode="one_way", **chosen)) as venue:
         http = venue.http()
         http.place_order(**LINEAR, side="Buy", orderType="Market", qty="0.010", positionIdx=0)
         for price in ("60900.00", "60500.00"):

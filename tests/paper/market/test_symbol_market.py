@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -65,6 +66,16 @@ def test_a_change_of_the_tick_size_keeps_the_price_and_rounds_it(market: SymbolM
     assert market.price_band() == (D("60600.0"), D("59400.5"))
     market.apply(Side.SELL, 120000, D("0.1"), 2)
     assert market.last == D("60000.0")
+
+
+def test_the_smallest_order_changes_with_the_lot_only() -> None:
+    listing = LISTINGS["BTCUSDT"]
+    large = replace(listing, instrument=replace(listing.instrument, min_order_qty=D("0.005")))
+    market = SymbolMarket(large, D(60000), D(10000), 0)
+    market.change_rules(tick_size=D("0.5"))
+    assert market.instrument.min_order_qty == D("0.005")
+    market.change_rules(qty_step=D("0.01"))
+    assert market.instrument.min_order_qty == D("0.01")
 
 
 def test_minutes_are_grouped_to_longer_candles(market: SymbolMarket) -> None:
