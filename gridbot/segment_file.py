@@ -1,8 +1,8 @@
-"""Files of frames that are only appended to: their names, the one being written, and the lock on their directory.
+"""Files of frames that are only appended to: their names, and the one being written.
 
     <directory>/00000000000000000001.journal     the name is the number of the first record inside
     <directory>/00000000000000034127.journal     the newest is the one being appended to
-    <directory>/lock                             held by the process that appends
+    <directory>/lock                             held by the process that appends (`gridbot.lock_file`)
 
 One `write()` hands frames to the kernel, where they survive kill -9; syncing them is the caller's affair. It is at the
 top of the package because the records and the paper exchange, which do not know each other, keep such files.
@@ -11,7 +11,6 @@ top of the package because the records and the paper exchange, which do not know
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,16 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.atomic_file import temporary_beside
+from gridbot.lock_file import is_at
 
-__all__ = [
-    "DirectoryLocked",
-    "SegmentDisk",
-    "SegmentFile",
-    "keep_lock",
-    "lock_directory",
-    "segment_numbers",
-    "segment_path",
-]
+__all__ = ["SegmentDisk", "SegmentFile", "lock_path", "segment_numbers", "segment_path"]
 
 SUFFIX: Final = ".journal"
 _APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -47,6 +39,10 @@ def segment_path(directory: Path, first: int) -> Path:
     return directory / f"{first:020d}{SUFFIX}"
 
 
+def lock_path(directory: Path) -> Path:
+    return directory / "lock"
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentDisk:
     """What appending asks of the disk, so that a test can refuse it or cut a write short.
@@ -61,41 +57,6 @@ class SegmentDisk:
 
 
 SYSTEM_DISK: Final = SegmentDisk()
-
-
-class DirectoryLocked(RuntimeError):
-    """Another process appends in this directory; the text is its process id, as far as it is known."""
-
-
-def lock_directory(directory: Path, disk: SegmentDisk | None = None) -> int:
-    """Descriptor that holds the lock of an existing directory until it is closed. Raises DirectoryLocked, OSError."""
-    disk = disk or SYSTEM_DISK
-    fd = disk.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        disk.close(fd)
-        raise DirectoryLocked(holder) from exc
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
-
-
-def keep_lock(directory: Path, fd: int, disk: SegmentDisk | None = None) -> int:
-    """The lock's descriptor, or that of another one when somebody has removed the file. Raises as `lock_directory`."""
-    if _is_at(directory / "lock", fd):
-        return fd
-    taken = lock_directory(directory, disk)
-    (disk or SYSTEM_DISK).close(fd)
-    return taken
-
-
-def _is_at(path: Path, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(fd))
-    except FileNotFoundError:
-        return False
 
 
 class SegmentFile:
@@ -124,7 +85,7 @@ class SegmentFile:
     @property
     def is_there(self) -> bool:
         """Whether it still has its name: what is appended to a removed file is gone with its descriptor."""
-        return _is_at(self.path, self.fd)
+        return is_at(self.path, self.fd)
 
     def make_again(self) -> int:
         """Make the removed file again, with what was in it; return the old descriptor, for the caller to close.

@@ -5,6 +5,7 @@
                                          new one, where earlier ones stand before it again: `journal_sync`)
         00000000000000034127.journal     the newest is the one being appended to
         committed                        number that the database holds (written by the store's writer at its start)
+        unsynced                         there while a sync has failed: number up to which all is synced
         damaged/                         bytes that were cut out of a segment, kept for inspection
         lock                             held by the process that appends
 
@@ -25,19 +26,11 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
-from gridbot.atomic_file import sync_directory
+from gridbot.lock_file import Locked, keep_lock, take_lock
 from gridbot.records.durability import Durability
 from gridbot.records.journal_recovery import recover
-from gridbot.records.journal_sync import MOST_AGAIN, JournalSync, read_back
-from gridbot.segment_file import (
-    DirectoryLocked,
-    SegmentDisk,
-    SegmentFile,
-    keep_lock,
-    lock_directory,
-    segment_numbers,
-    segment_path,
-)
+from gridbot.records.journal_sync import MOST_AGAIN, JournalSync, read_back, sync_found
+from gridbot.segment_file import SegmentDisk, SegmentFile, lock_path, segment_numbers, segment_path
 
 __all__ = ["Journal", "JournalBusy"]
 
@@ -76,7 +69,10 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self._backlog_bytes = 0
         self._keep_above: int | None = None
         directory.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = _take_lock(self._disk, directory, account)
+        try:
+            self._lock_fd = take_lock(lock_path(directory), opens=self._disk.open, closes=self._disk.close)
+        except Locked as exc:
+            raise _busy(directory, account, exc) from exc
         try:
             recovered = recover(directory)
             self._segment = SegmentFile(directory, recovered.segment, recovered.size, self._disk)
@@ -87,10 +83,8 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self._last_seq = self._written_seq = recovered.last_seq
         self._syncer = None
         if self.durability is Durability.POWER:
-            os.fdatasync(self._segment.fd)
-            for made in (directory, directory.parent, directory.parent.parent):
-                sync_directory(made)  # a file without a name would not survive either
-            self._syncer = JournalSync(self._last_seq, sync_interval)
+            synced_seq = sync_found(directory, self._last_seq)
+            self._syncer = JournalSync(directory, synced_seq, sync_interval, doubtful=synced_seq < self._last_seq)
 
     # -- appending
 
@@ -206,8 +200,10 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         if not self._segment.is_there:
             self.directory.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock_fd = keep_lock(self.directory, self._lock_fd, self._disk)
-        except DirectoryLocked as exc:
+            self._lock_fd = keep_lock(
+                lock_path(self.directory), self._lock_fd, opens=self._disk.open, closes=self._disk.close
+            )
+        except Locked as exc:
             raise _busy(self.directory, self.account, exc) from exc
         if self._segment.is_there:
             return None
@@ -253,14 +249,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self.close()
 
 
-def _take_lock(disk: SegmentDisk, directory: Path, account: str) -> int:
-    try:
-        return lock_directory(directory, disk)
-    except DirectoryLocked as exc:
-        raise _busy(directory, account, exc) from exc
-
-
-def _busy(directory: Path, account: str, holder: DirectoryLocked) -> JournalBusy:
+def _busy(directory: Path, account: str, holder: Locked) -> JournalBusy:
     return JournalBusy(
         f"the journal of account {account!r} in {directory} is in use by process {holder}; stop that one first"
     )

@@ -3,6 +3,9 @@
 After a failed fdatasync nobody knows what the disk has of that file: the kernel may have dropped the pages and says so
 only once, so the next call succeeds and proves nothing. What was not synced before is then not claimed any more. The
 journal reads it back, checks it and writes it again into a new segment (`wants_anew`, `begin_anew`), whose sync counts.
+
+A later life cannot see that from the files, so they say it: `unsynced` has the number up to which they are synced, from
+a failed sync until all is made good. It need not survive a loss of power: what can be read after one is on the disk.
 """
 
 from __future__ import annotations
@@ -18,14 +21,16 @@ from gridbot.atomic_file import sync_directory
 from gridbot.frames import frame
 from gridbot.records import codec
 from gridbot.records.journal_reader import Damage, JournalReader
+from gridbot.segment_file import segment_numbers, segment_path
 
-__all__ = ["JournalSync", "read_back"]
+__all__ = ["JournalSync", "read_back", "sync_found"]
 
 NO_FILE: Final = -1
+DOUBT: Final = "unsynced"
 STOP_S = 5.0
 """How long the end waits for a disk that does not answer; what the kernel has it writes when it can."""
 MOST_AGAIN: Final = 16 * 1024 * 1024
-"""Bytes that are written again after a failed sync. Of more nothing is claimed until the next start."""
+"""Bytes that are written again after a failed sync. Of more nothing is claimed until a start that finds less."""
 LONGEST_WAIT_S: Final = 60.0
 """Between two segments that are begun anew while each sync fails; the first wait is a second, the next twice that."""
 
@@ -34,12 +39,13 @@ class JournalSync:
     """Calls fdatasync at once after urgent frames, within `interval_s` after others.
 
     `synced_seq` is the number of the newest record that survives a loss of power, `error` says why the last attempt
-    failed, or is None.
+    failed, or is None. `doubtful`: of what follows `synced_seq` an earlier life has left some that may not.
     """
 
-    def __init__(self, synced_seq: int, interval_s: float) -> None:
+    def __init__(self, directory: Path, synced_seq: int, interval_s: float, *, doubtful: bool = False) -> None:
         self.synced_seq = synced_seq
-        self.error: str | None = None
+        self.error: str | None = "fdatasync: has failed before the last start" if doubtful else None
+        self._directory = directory
         self._interval_s = interval_s
         self._wake = threading.Condition()
         self._fd = NO_FILE
@@ -48,8 +54,10 @@ class JournalSync:
         self._dirty_since: float | None = None
         self._retired: list[tuple[int, Path]] = []
         self._abandoned: list[int] = []
-        self._doubtful = False
+        self._doubtful = doubtful
         """A sync has failed, and what it was of has not been written again."""
+        self._is_noted = doubtful
+        """Whether the files say so; only for the thread."""
         self._attempt = 0
         """Grows with each segment that is begun anew: what becomes of older ones does not count any more."""
         self._anew_at_s, self._wait_s = 0.0, 1.0
@@ -91,7 +99,8 @@ class JournalSync:
     def give_up(self, size: int) -> None:
         """What is not synced is too much to be written again: nothing more is claimed."""
         self._anew_at_s = float("inf")
-        self.error = f"{self.error}; {size} bytes may not survive a loss of power, nor what follows until a restart"
+        text = "may not survive a loss of power, nor what follows, until the database has them and the bot is restarted"
+        self.error = f"{self.error}; {size} bytes {text}"
 
     def stop(self) -> None:
         """Sync what is left and end the thread; it is left alone when the disk does not answer for `STOP_S`."""
@@ -117,21 +126,69 @@ class JournalSync:
                 with contextlib.suppress(OSError):
                     os.close(each)
             failure = _sync_all(retired, fd)
+            if failure is not None and not self._is_noted:
+                self._is_noted = _note_doubt(self._directory, self.synced_seq)
             with self._wake:
-                self._settle(attempt, seq, failure)
-                if stopping and not self._retired:
-                    return
+                is_good = self._settle(attempt, seq, failure)
+                ends = stopping and not self._retired
+            if is_good and self._is_noted:
+                self._is_noted = not _end_doubt(self._directory)
+            if ends:
+                return
 
-    def _settle(self, attempt: int, seq: int, failure: str | None) -> None:
-        """Claim what was synced, unless something before it was not; with the lock."""
+    def _settle(self, attempt: int, seq: int, failure: str | None) -> bool:
+        """Claim what was synced, unless something before it was not: whether it was claimed. With the lock."""
         if attempt != self._attempt:
-            return
+            return False
         if failure is not None:
             if not self._doubtful:
                 self.error = failure
             self._doubtful = True
         elif not self._doubtful:
             self.synced_seq, self.error, self._wait_s = seq, None, 1.0
+        return not self._doubtful
+
+
+def sync_found(directory: Path, last_seq: int) -> int:
+    """Sync the segments that an earlier life has left; number up to which they survive a loss of power.
+
+    Never raises: what cannot be synced is not claimed.
+    """
+    try:
+        for first in segment_numbers(directory):
+            fd = os.open(segment_path(directory, first), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
+        for made in (directory, directory.parent, directory.parent.parent):
+            sync_directory(made)  # a file without a name would not survive either
+    except OSError:
+        _note_doubt(directory, 0)
+        return 0
+    try:
+        return min(last_seq, int((directory / DOUBT).read_bytes()))
+    except FileNotFoundError:
+        return last_seq
+    except (OSError, ValueError):
+        return 0
+
+
+def _note_doubt(directory: Path, synced_seq: int) -> bool:
+    """Say in the files up to which number they are synced; whether that could be written."""
+    try:
+        (directory / DOUBT).write_bytes(b"%d\n" % synced_seq)
+    except OSError:
+        return False
+    return True
+
+
+def _end_doubt(directory: Path) -> bool:
+    try:
+        (directory / DOUBT).unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def read_back(directory: Path, after_seq: int, through_seq: int) -> tuple[bytes, list[Damage]]:

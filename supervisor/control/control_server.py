@@ -85,7 +85,7 @@ class ControlServer:
                 for task in busy:
                     task.cancel()
             self._server = None
-        if self._inode is not None:
+        if self.is_there():
             self._path.unlink(missing_ok=True)
         self._named.close()
 

@@ -16,18 +16,16 @@ import orjson
 
 from gridbot.config.models import GridbotConfig
 from gridbot.records.journal_reader import journal_directory
+from supervisor.store.supervisor_journal import SUPERVISOR
 
 __all__ = ["left_behind"]
-
-OWN = "_supervisor"
-"""Not an account: the supervisor's journal."""
 
 
 def left_behind(config: GridbotConfig) -> Iterator[str]:
     """A sentence or two for each account and strategy with files that has no entry in the configuration any more."""
     data_dir = config.storage.data_dir
     names = {account.name for account in config.accounts}
-    for name in sorted((_folders(data_dir / "state") | _folders(data_dir / "journal")) - names - {OWN}):
+    for name in sorted((_folders(data_dir / "state") | _folders(data_dir / "journal")) - names - {SUPERVISOR}):
         yield _of_account(data_dir, name)
     for account in config.accounts:
         known = {strategy.strat_id for strategy in config.strategies_of(account.name)}

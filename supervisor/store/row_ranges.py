@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import duckdb
 
-__all__ = ["Rows", "row_ranges"]
+__all__ = ["Rows", "read_in_pieces", "row_ranges"]
 
 RANGE_ROWS: Final = 122_880
 """A row group of DuckDB."""
@@ -42,3 +42,19 @@ def row_ranges(con: duckdb.DuckDBPyConnection, table: str) -> Iterator[Rows]:
     largest = row[0] if row and row[0] is not None else -1
     for first in range(0, largest + 1, RANGE_ROWS):
         yield Rows(first, min(first + RANGE_ROWS - 1, largest))
+
+
+def read_in_pieces(ranges: Iterable[Rows], read: Callable[[Rows], object]) -> list[tuple[Rows, duckdb.Error]]:
+    """Call `read` with each range in order, and with the halves of one that fails; the smallest that fail, and why."""
+    todo = list(ranges)[::-1]
+    failed = []
+    while todo:
+        rows = todo.pop()
+        try:
+            read(rows)
+        except duckdb.Error as exc:
+            halves = rows.halves()
+            todo += halves[::-1]
+            if not halves:
+                failed.append((rows, exc))
+    return failed

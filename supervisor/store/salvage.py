@@ -6,10 +6,12 @@ read is halved until only the rows of the damaged blocks are left out. Those are
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import duckdb
@@ -17,7 +19,7 @@ import duckdb
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.file_errors import first_line
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
-from supervisor.store.row_ranges import Rows, row_ranges
+from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 
 __all__ = ["TableLoss", "Taken", "committed_numbers", "take_over"]
 
@@ -61,8 +63,8 @@ def committed_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
         log.warning("ingest_offsets of the old file cannot be read (%s); the rows' own numbers count", first_line(exc))
     numbers: dict[str, int] = {}
     for table in TABLES:
-        for rows in row_ranges(con, f"old.{table}"):
-            _note_largest(con, table, rows, numbers)
+        with contextlib.suppress(duckdb.Error):  # a file of an earlier version does not have them all
+            read_in_pieces(row_ranges(con, f"old.{table}"), partial(_note_largest, con, table, numbers))
     return numbers
 
 
@@ -91,34 +93,29 @@ _OLD_TABLES: Final = "SELECT table_name FROM duckdb_tables() WHERE database_name
 
 def _copy_table(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, TableLoss | None]:
     """Rows copied, and what could not be."""
-    copied = lost = 0
-    reason = ""
+    copied = 0
+
+    def copy(rows: Rows) -> None:
+        nonlocal copied
+        copied += _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT * {_wanted(table, rows)}")
+
     try:
-        todo = list(row_ranges(con, f"old.{table}"))[::-1]
+        failed = read_in_pieces(row_ranges(con, f"old.{table}"), copy)
     except duckdb.Error as exc:
         return 0, TableLoss(table, None, first_line(exc))
-    while todo:
-        rows = todo.pop()
-        wanted = f"FROM old.{table} AS o WHERE {rows.sql} AND {_wanted(table)}"
-        try:
-            copied += _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT * {wanted}")
-        except duckdb.Error as exc:
-            reason = reason or first_line(exc)
-            halves = rows.halves()
-            todo += halves[::-1]
-            if not halves:
-                lost += _count_lost(con, table, rows, wanted)
-    return copied, TableLoss(table, lost, reason) if lost else None
+    lost = sum(_count_lost(con, table, rows) for rows, _ in failed)
+    return copied, TableLoss(table, lost, first_line(failed[0][1])) if lost else None
 
 
-def _wanted(table: str) -> str:
-    return f"coalesce(o.{NUMBERS[table]}, 0) < (SELECT before FROM befores AS b WHERE b.account = o.account)"
+def _wanted(table: str, rows: Rows) -> str:
+    below = "(SELECT before FROM befores AS b WHERE b.account = o.account)"
+    return f"FROM old.{table} AS o WHERE {rows.sql} AND coalesce(o.{NUMBERS[table]}, 0) < {below}"
 
 
-def _count_lost(con: duckdb.DuckDBPyConnection, table: str, rows: Rows, wanted: str) -> int:
+def _count_lost(con: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> int:
     """How many of the unreadable rows no journal has; all of them where their numbers cannot be read either."""
     try:
-        return _count(con, f"SELECT count(*) {wanted}")
+        return _count(con, f"SELECT count(*) {_wanted(table, rows)}")
     except duckdb.Error:
         return _count(con, f"SELECT count(*) FROM old.{table} WHERE {rows.sql}")
 
@@ -142,15 +139,9 @@ def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int], kn
     return list(losses.values())
 
 
-def _note_largest(con: duckdb.DuckDBPyConnection, table: str, rows: Rows, numbers: dict[str, int]) -> None:
+def _note_largest(con: duckdb.DuckDBPyConnection, table: str, numbers: dict[str, int], rows: Rows) -> None:
     statement = f"SELECT account, max(seq) FROM old.{table} WHERE {rows.sql} GROUP BY account"
-    try:
-        found = con.execute(statement).fetchall()
-    except duckdb.Error:
-        for half in rows.halves():
-            _note_largest(con, table, half, numbers)
-        return
-    for account, seq in found:
+    for account, seq in con.execute(statement).fetchall():
         numbers[account] = max(seq, numbers.get(account, 0))
 
 

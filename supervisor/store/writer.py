@@ -27,6 +27,7 @@ from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.store.commit import Rows, commit, delete_older, stored_offsets
 from gridbot.store.database import Database
+from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.ingest import AccountSource
 from gridbot.store.reading import database_path
 from supervisor.store.database_losses import Losses
@@ -227,8 +228,8 @@ class Writer:
     def failed(self, exc: BaseException) -> None:
         """A flush failed; read from the file what it has before the next."""
         self._uncertain = True
-        text = str(exc).splitlines()[0] if str(exc) else repr(exc)
-        if "orrupt" in text or "checksum" in text:
+        text = first_line(exc)
+        if is_damage(exc):
             text += "; stop the bot and run gridbot-supervisor rebuild"
         if text != self.state.error:
             log.error("records cannot be written to %s: %s; they wait in the journals", self.database.path, text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from gridbot.lock_file import Locked, keep_lock, take_lock
 
 __all__ = ["WriterBusy", "keep_writer_lock", "sole_writer", "take_writer_lock"]
 
@@ -16,33 +17,17 @@ class WriterBusy(RuntimeError):
 
 
 def take_writer_lock(database: Path) -> int:
-    """Be the only writer of a database file until the returned descriptor is closed. Raise WriterBusy."""
-    path = database.with_name(database.name + ".writer")
+    """Be the only writer of a database file until the returned descriptor is closed. Raise WriterBusy, OSError."""
+    path = _lock_path(database)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
-        raise WriterBusy(
-            f"{database} already has a writer, process {holder}; stop that one first, or use another --data-dir"
-        ) from exc
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
+    with _in_words(database):
+        return take_lock(path)
 
 
 def keep_writer_lock(database: Path, fd: int) -> int:
     """The lock's descriptor, or that of another one when somebody has removed the file. Raise WriterBusy, OSError."""
-    try:
-        if os.path.samestat(os.stat(database.with_name(database.name + ".writer")), os.fstat(fd)):
-            return fd
-    except FileNotFoundError:
-        pass
-    taken = take_writer_lock(database)
-    os.close(fd)
-    return taken
+    with _in_words(database):
+        return keep_lock(_lock_path(database), fd)
 
 
 @contextlib.contextmanager
@@ -53,3 +38,17 @@ def sole_writer(database: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _lock_path(database: Path) -> Path:
+    return database.with_name(database.name + ".writer")
+
+
+@contextlib.contextmanager
+def _in_words(database: Path) -> Iterator[None]:
+    try:
+        yield
+    except Locked as holder:
+        raise WriterBusy(
+            f"{database} already has a writer, process {holder}; stop that one first, or use another --data-dir"
+        ) from holder

@@ -42,7 +42,7 @@ TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
 def run_writer(spec: WriterSpec, queues: Mapping[str, QueueReceiver], health: Connection, life: Connection) -> None:
-    """Entry of the writer process. Raises SystemExit(7), or 8 for want of room, when it cannot start."""
+    """Entry of the writer process. Raises SystemExit(7), or 10 for want of room, when it cannot start."""
     stopping = _StopFlag()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stopping.set)
@@ -55,7 +55,7 @@ def run_writer(spec: WriterSpec, queues: Mapping[str, QueueReceiver], health: Co
         _refuse(health, f"expected to write the database in {spec.data_dir}, got: {exc}; {WRITABLE_HINT}", code)
     try:
         _serve(writer, stopping, health, life)
-    except (SchemaTooNew, NoRoomForCopy, Unreadable) as exc:
+    except (SchemaTooNew, NoRoomForCopy, Unreadable, WriterBusy) as exc:
         _refuse(health, str(exc), ExitCode.NO_ROOM if isinstance(exc, NoRoomForCopy) else ExitCode.REFUSED)
     finally:
         writer.close()

@@ -19,10 +19,11 @@ GRIDBOT = {
     "rolling_limit": "",
     "atomic_file": "",
     "frames": "",
-    "segment_file": "atomic_file",
+    "shortage": "",
+    "lock_file": "shortage",
+    "segment_file": "atomic_file lock_file",
     "process_guard": "",
     "background": "",
-    "shortage": "",
     "fault_words": "",
     "incidents": "",
     "core": "",
@@ -35,7 +36,7 @@ GRIDBOT = {
     "strategies": "core",
     "orders": "core exchange",
     # What is kept.
-    "records": "commands core exchange ports strategies orders atomic_file frames segment_file",
+    "records": "commands core exchange ports strategies orders atomic_file frames lock_file segment_file",
     "store": "core records atomic_file frames version",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
@@ -61,8 +62,8 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     "store": "gridbot.core gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
-    " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.rolling_limit gridbot.shortage"
-    " exit_codes utc_time",
+    " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.lock_file gridbot.rolling_limit"
+    " gridbot.shortage exit_codes utc_time",
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
@@ -125,7 +126,13 @@ def test_the_paper_exchange_stands_apart():
     """Its own rooms are drawn and checked in `gridbot/paper/__init__.py` and tests/paper/test_pure.py."""
     outside = {other for here, others in arrows().items() if here.startswith("gridbot.paper") for other in others}
     others = {other for other in outside if not other.startswith("gridbot.paper")}
-    tools = {"gridbot.rolling_limit", "gridbot.atomic_file", "gridbot.frames", "gridbot.segment_file"}
+    tools = {
+        "gridbot.rolling_limit",
+        "gridbot.atomic_file",
+        "gridbot.frames",
+        "gridbot.lock_file",
+        "gridbot.segment_file",
+    }
     assert others == {"gridbot.core", *tools}
 
 

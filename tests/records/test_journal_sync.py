@@ -28,7 +28,7 @@ def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(tmp_path: Path, mo
 
     monkeypatch.setattr(os, "fdatasync", hang)
     monkeypatch.setattr(journal_sync, "STOP_S", 0.05)
-    sync = JournalSync(0, 0.01)
+    sync = JournalSync(tmp_path, 0, 0.01)
     sync.wrote(os.open(tmp_path / "segment", os.O_CREAT | os.O_WRONLY), 1, urgent=True)
     assert asked.wait(30)
     sync.stop()
@@ -59,7 +59,7 @@ def test_finished_segments_behind_one_that_cannot_be_synced_are_closed(
 
     monkeypatch.setattr(os, "fdatasync", refuse_the_second)
     monkeypatch.setattr(os, "close", note_close)
-    sync = JournalSync(0, 0.01)
+    sync = JournalSync(tmp_path, 0, 0.01)
     files = [os.open(tmp_path / f"segment-{number}", os.O_CREAT | os.O_WRONLY) for number in range(4)]
     sync.retire(files[0], tmp_path)
     assert holds.wait(30)
@@ -72,7 +72,7 @@ def test_finished_segments_behind_one_that_cannot_be_synced_are_closed(
 
 
 def test_what_was_written_is_synced_soon(tmp_path: Path) -> None:
-    sync = JournalSync(0, 0.01)
+    sync = JournalSync(tmp_path, 0, 0.01)
     fd = os.open(tmp_path / "segment", os.O_CREAT | os.O_WRONLY)
     sync.wrote(fd, 7, urgent=False)
     until_s = time.monotonic() + 30
@@ -141,6 +141,50 @@ def test_what_is_claimed_after_a_failed_sync_survives_a_loss_of_power(
     assert seqs(tmp_path) == [1, 2]
     with Journal(tmp_path, "alice", Durability.POWER) as journal:
         assert journal.last_seq == 2
+
+
+def test_a_later_life_does_not_claim_what_a_failed_sync_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It synced the newest segment once more, which succeeds and proves nothing, and claimed everything."""
+    disk = Disk(monkeypatch)
+    with Journal(tmp_path, "alice", Durability.POWER, sync_interval=0.01) as journal:
+        append(journal)
+        until(lambda: journal.synced_seq == 1, "the sync")
+        disk.refuses = True
+        append(journal)
+        until(lambda: journal.sync_error is not None, "the refusal")
+    disk.refuses = False
+    with Journal(tmp_path, "alice", Durability.POWER, sync_interval=0.01) as journal:
+        assert (journal.last_seq, journal.synced_seq) == (2, 1)
+        assert "before the last start" in str(journal.sync_error)
+        append(journal, 2)  # the first gives the segment a record of its own, the second begins another
+        until(lambda: journal.synced_seq == 4, "the sync of the new segment")
+        until(lambda: not (tmp_path / "unsynced").exists(), "the end of the doubt")
+        assert journal.sync_error is None
+    disk.lose_power(tmp_path)
+    assert seqs(tmp_path) == [2, 3, 4], "the first was synced: here it goes with its file"
+    with Journal(tmp_path, "alice", Durability.POWER) as journal:
+        assert (journal.last_seq, journal.synced_seq) == (4, 4)
+
+
+def test_all_segments_that_are_found_are_synced_and_a_refusal_is_a_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the newest was, though its life may have ended before the one before it was synced. A refusal ended the
+    start, and the next one claimed everything."""
+    with Journal(tmp_path, "alice", Durability.PROCESS, segment_bytes=600) as journal:
+        append(journal, 5)
+    assert len(segment_numbers(tmp_path)) > 1
+    disk = Disk(monkeypatch)
+    disk.refuses = True
+    Journal(tmp_path, "alice", Durability.POWER).close()
+    disk.refuses = False
+    with Journal(tmp_path, "alice", Durability.POWER) as journal:
+        assert (journal.last_seq, journal.synced_seq) == (5, 0)
+    (tmp_path / "unsynced").unlink()
+    disk.calls = 0
+    with Journal(tmp_path, "alice", Durability.POWER) as journal:
+        assert journal.synced_seq == 5
+        assert disk.calls == len(segment_numbers(tmp_path))
 
 
 def test_a_disk_that_refuses_for_long_gets_a_new_segment_ever_more_rarely(

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +53,19 @@ def execution(number: int, **changes: Any) -> ExecutionRecord:
         "exchange_ts": UtcMs(1_700_000_000_000 + number),
     }
     return ExecutionRecord(**(values | changes))
+
+
+def record_executions(recorder: Recorder, numbers: Iterable[int]) -> None:
+    """Record the executions of these numbers and write them to the journal."""
+    for number in numbers:
+        recorder.record(execution(number))
+    recorder.flush()
+
+
+def flush_all(writer: Writer) -> None:
+    """Have the writer commit everything that is there."""
+    while writer.flush():
+        pass
 
 
 def ticker(number: int) -> TickerRecord:

@@ -31,7 +31,7 @@ from gridbot.records.record_types import (
 )
 from gridbot.records.recorder import Recorder
 from supervisor.store.writer import Writer, WriterSpec
-from tests.store.kit import WallClock
+from tests.store.kit import WallClock, flush_all
 
 START_MS = 1_700_000_000_000  # 2023-11-14 22:13:20 UTC
 DAY_MS = 86_400_000
@@ -239,6 +239,5 @@ def add_what_happened(session: Session) -> None:
 def write_all(data_dir: Path) -> None:
     """Put everything that is in the journals into the database."""
     writer = Writer(WriterSpec(data_dir, ()), {})
-    while writer.flush():
-        pass
+    flush_all(writer)
     writer.close()

@@ -9,10 +9,9 @@ import pytest
 from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_queue import record_queue
-from gridbot.records.recorder import Recorder
 from gridbot.store.ingest import AccountSource
 from supervisor.store.writer import Writer, WriterSpec
-from tests.store.kit import execution, make_recorder, rows, sequences, ticker
+from tests.store.kit import execution, flush_all, make_recorder, record_executions, rows, sequences, ticker
 
 
 def test_a_transaction_has_a_limit_in_bytes(tmp_path: Path) -> None:
@@ -24,8 +23,7 @@ def test_a_transaction_has_a_limit_in_bytes(tmp_path: Path) -> None:
     writer = Writer(WriterSpec(tmp_path, ("alice",), max_bytes=50_000), {})
     assert writer.flush()
     assert 50_000 / 600 < writer.state.committed["alice"] < 200
-    while writer.flush():
-        pass
+    flush_all(writer)
     writer.close()
     assert sequences(tmp_path) == {"alice": list(range(1, 401))}
 
@@ -37,8 +35,7 @@ def test_kinds_and_runs_may_alternate(tmp_path: Path) -> None:
         recorder.record(execution(number) if number % 3 else ticker(number))
     recorder.close()
     writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
-    while writer.flush():
-        pass
+    flush_all(writer)
     writer.close()
     assert sequences(tmp_path)["alice"] == [number for number in range(1, 301) if number % 3]
     assert sequences(tmp_path, "tickers")["alice"] == list(range(3, 301, 3))
@@ -58,9 +55,9 @@ def test_what_is_known_already_of_a_segment_does_not_make_the_rest_missing(tmp_p
     """
     sender, receiver = record_queue()
     recorder = make_recorder(tmp_path)
-    _record(recorder, 1, KNOWN + 50)
+    record_executions(recorder, range(1, KNOWN + 51))
     recorder.queue = sender
-    _record(recorder, KNOWN + 51, KNOWN + 60)
+    record_executions(recorder, range(KNOWN + 51, KNOWN + 61))
     recorder.close()
     source = AccountSource("alice", journal_directory(tmp_path, "alice"), receiver)
     source.reset(KNOWN)
@@ -77,21 +74,13 @@ def test_what_is_known_already_of_a_segment_does_not_make_the_rest_missing(tmp_p
 def test_a_writer_that_has_read_only_what_it_knows_says_that_there_is_more(tmp_path: Path) -> None:
     """Else a rebuild would end there, before the first record that the salvaged rows do not have."""
     recorder = make_recorder(tmp_path)
-    _record(recorder, 1, KNOWN)
+    record_executions(recorder, range(1, KNOWN + 1))
     first = Writer(WriterSpec(tmp_path, ("alice",)), {})
-    while first.flush():
-        pass
+    flush_all(first)
     first.close()
-    _record(recorder, KNOWN + 1, KNOWN + 1)
+    record_executions(recorder, [KNOWN + 1])
     recorder.close()
     writer = Writer(WriterSpec(tmp_path, ("alice",), max_bytes=1_000_000), {})
-    while writer.flush():
-        pass
+    flush_all(writer)
     writer.close()
     assert sequences(tmp_path) == {"alice": list(range(1, KNOWN + 2))}
-
-
-def _record(recorder: Recorder, first: int, last: int) -> None:
-    for number in range(first, last + 1):
-        recorder.record(execution(number))
-    recorder.flush()

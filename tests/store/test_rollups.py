@@ -23,7 +23,7 @@ from supervisor.store.maintenance import vacuum
 from supervisor.store.rebuild import rebuild
 from supervisor.store.writer import Writer, WriterSpec
 from tests.examples import examples
-from tests.store.kit import execution, flush_without_an_answer, make_recorder, rows
+from tests.store.kit import execution, flush_all, flush_without_an_answer, make_recorder, rows
 from tests.store.session import make_session, write_all
 
 DAY_MS = 86_400_000
@@ -162,8 +162,7 @@ def test_rollups_say_what_the_rows_say(
     writer = Writer(WriterSpec(data_dir, ("alice", "bob"), max_rows=10), {})
     for batch in batches:
         record_all(data_dir, batch)
-        while writer.flush():
-            pass
+        flush_all(writer)
         if restart:
             writer.close()
             writer = Writer(WriterSpec(data_dir, ("alice", "bob"), max_rows=10), {})
@@ -184,8 +183,7 @@ def test_a_commit_whose_answer_got_lost_is_added_once(tmp_path: Path, monkeypatc
     record_all(tmp_path, (("alice", execution(number)) for number in range(1, 11)))
     writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
     flush_without_an_answer(writer, monkeypatch)
-    while writer.flush():
-        pass
+    flush_all(writer)
     writer.close()
     assert rows(tmp_path, "SELECT fills FROM pnl_by_strategy") == [(10,)]
 

@@ -68,6 +68,7 @@ def _send(ready: Connection, message: dict[str, object], stop: asyncio.Event) ->
 async def _report(server: PaperServer, ready: Connection, stop: asyncio.Event) -> None:
     process = psutil.Process()
     config = server.spec.config.market
+    told = ""
     while not stop.is_set():
         await asyncio.sleep(HEALTH_INTERVAL_S)
         message: dict[str, object] = {
@@ -81,5 +82,7 @@ async def _report(server: PaperServer, ready: Connection, stop: asyncio.Event) -
         _send(ready, message, stop)
         removed = server.keep_files()
         if removed:
-            log.error("%s", removed)
+            if removed != told:  # of files that cannot be made again it comes each second
+                log.error("%s", removed)
             _send(ready, {"type": "alert", "level": "error", "key": "deleted", "text": removed}, stop)
+        told = removed

@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from gridbot.lock_file import Locked
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.storage.exchange_file import ExchangeFile, FoldStopped
 from gridbot.paper.streams.outgoing import Action, Outgoing
-from gridbot.segment_file import DirectoryLocked
 
 __all__ = ["Commits"]
 
@@ -119,7 +119,7 @@ class Commits(Outgoing):
         """Make removed files again; what is to be told then. Once a second."""
         try:
             removed = self._file.keep()
-        except (OSError, DirectoryLocked) as error:
+        except (OSError, Locked) as error:
             return f"the files of {self._file.path} were removed and cannot be made again: {error}"
         text = f"somebody removed {self._file.path} or its journal while the exchange runs"
         return f"{text}; both are made again within seconds, nothing is lost" if removed else ""

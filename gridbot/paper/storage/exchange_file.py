@@ -25,17 +25,11 @@ import orjson
 
 from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
 from gridbot.frames import frame, split
+from gridbot.lock_file import Locked, keep_lock, take_lock
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.storage.kept_state import KeptState
 from gridbot.paper.storage.state_records import VERSION, ChangeNotes, WholeState
-from gridbot.segment_file import (
-    DirectoryLocked,
-    SegmentFile,
-    keep_lock,
-    lock_directory,
-    segment_numbers,
-    segment_path,
-)
+from gridbot.segment_file import SegmentFile, lock_path, segment_numbers, segment_path
 
 __all__ = ["ExchangeFile", "FoldStopped", "StateFileError"]
 
@@ -73,7 +67,7 @@ class ExchangeFile:
         self._strangers: list[tuple[str, Mapping[str, Any]]] = []
         self._lock_fd = -1
         self._ends = threading.Event()
-        self._is_there = True
+        self._is_whole = True
 
     # -- the start and the end
 
@@ -82,7 +76,7 @@ class ExchangeFile:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._lock_fd = self._locked()
-        except DirectoryLocked as error:
+        except Locked as error:
             raise StateFileError(f"paper.state_file {self.path} is in use by process {error}") from error
         except OSError as error:
             raise StateFileError(f"paper.state_file {self.path} cannot be used: {error}") from error
@@ -103,8 +97,8 @@ class ExchangeFile:
         until = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
-                return lock_directory(self.directory)
-            except DirectoryLocked:
+                return take_lock(lock_path(self.directory))
+            except Locked:
                 if time.monotonic() > until:
                     raise
             time.sleep(LOCK_LOOK_S)
@@ -206,24 +200,26 @@ class ExchangeFile:
     def keep(self) -> bool:
         """Make lock and newest segment again when somebody has removed them; True when files were removed just now.
 
-        The state file is made by the next fold. Raises DirectoryLocked, OSError.
+        The state file is made by the next fold, which comes at once: older segments may be gone with the newest one.
+        Raises Locked, OSError.
         """
         if not self.directory.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = keep_lock(self.directory, self._lock_fd)
-        removed = False
+        self._lock_fd = keep_lock(lock_path(self.directory), self._lock_fd)
+        removed = self._is_whole and not self.path.exists()
         if self._segment is not None and not self._segment.is_there:
             os.close(self._segment.make_again())
             removed = True
-        was_there, self._is_there = self._is_there, self.path.exists()
-        return removed or (was_there and not self._is_there)
+        if removed:
+            self._is_whole = False
+        return removed
 
     # -- folding
 
     @property
     def is_long(self) -> bool:
-        """True when the journal has become longer than what it would be folded into, or that is gone."""
-        return not self._is_there or self._journal_bytes > max(FOLD_BYTES, self._folded_bytes)
+        """True when the journal has become longer than what it would be folded into, or files of either are gone."""
+        return not self._is_whole or self._journal_bytes > max(FOLD_BYTES, self._folded_bytes)
 
     def begin_fold(self, exchange: Exchange) -> tuple[WholeState, int]:
         """Everything as it is, and the number of the newest record in it; later ones go to a new segment.
@@ -256,7 +252,7 @@ class ExchangeFile:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-        self._folded_bytes, self._is_there = size, True
+        self._folded_bytes, self._is_whole = size, True
         self._forget([first for first in segment_numbers(self.directory) if first <= through])
 
     def _forget(self, segments: list[int]) -> None:

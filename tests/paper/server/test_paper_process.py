@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -9,11 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
 import requests
 
+from gridbot.paper.server import paper_process
 from gridbot.paper.server.paper_process import run_paper_exchange
+from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig
 
@@ -67,6 +72,31 @@ def test_sigterm_ends_it_in_order() -> None:
         os.kill(process.pid, signal.SIGTERM)
         process.join(5)
         assert process.exitcode == 0
+
+
+def test_files_that_cannot_be_made_again_are_logged_once_and_told_each_second(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(paper_process, "HEALTH_INTERVAL_S", 0.0)
+    server = PaperServer(SPEC)
+    looks = iter(["", "gone", "gone", "", "gone"])
+    told: list[Any] = []
+
+    async def report() -> None:
+        stop = asyncio.Event()
+
+        def look() -> str:
+            text = next(looks, None)
+            if text is None:
+                stop.set()
+            return text or ""
+
+        monkeypatch.setattr(server, "keep_files", look)
+        await paper_process._report(server, cast("Connection", SimpleNamespace(send=told.append)), stop)
+
+    asyncio.run(report())
+    assert [each["text"] for each in told if each["type"] == "alert"] == ["gone"] * 3
+    assert caplog.messages == ["gone"] * 2
 
 
 def test_the_secret_is_not_shown() -> None:

@@ -14,15 +14,19 @@ import pytest
 import requests
 from pybit.exceptions import InvalidRequestError
 
+from gridbot.core.vocabulary import Side
 from gridbot.frames import frame, split
+from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.api.dispatch import ROUTES
 from gridbot.paper.feed.market_setup import SetupError
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperSpec
+from gridbot.paper.settings import PositionMode
 from gridbot.paper.storage import exchange_file
 from gridbot.paper.storage.exchange_file import ExchangeFile
 from gridbot.paper.storage.state_records import SEQUENCE_BLOCK
 from gridbot.segment_file import SegmentDisk, segment_numbers, segment_path
+from tests.paper.engine.test_money import new_exchange
 from tests.paper.streams.test_trade_channel import ask
 from tests.paper.support import ALICE, BOB, Inbox, Venue, dump_state, eventually, limit_order, manual_config, venue_of
 
@@ -376,3 +380,25 @@ def test_a_state_file_that_somebody_removes_is_made_again(tmp_path: Path) -> Non
         before = dump_state(venue.server.exchange)
     with venue_of(config) as venue:
         assert dump_state(venue.server.exchange) == before
+
+
+def test_when_segments_of_the_journal_were_removed_the_state_file_is_written_at_once(tmp_path: Path) -> None:
+    """Only the newest one can be made again: a death before the next fold left a hole."""
+    exchange, file = new_exchange(PositionMode.HEDGE), ExchangeFile(tmp_path / "state.json")
+    file.open(exchange)
+    for _ in range(2):
+        exchange.place(exchange.accounts["a"], NewOrder("LTCUSDT", Side.BUY, Decimal(1), Decimal("80.00"), 1), 1)
+        assert file.write_changes()
+        file.begin_fold(exchange)  # the disk does not take it: a new segment begins all the same
+    exchange.place(exchange.accounts["a"], NewOrder("LTCUSDT", Side.BUY, Decimal(1), Decimal("80.00"), 1), 1)
+    assert file.write_changes()
+    assert (len(segment_numbers(file.directory)), file.keep(), file.is_long) == (3, False, False)
+    shutil.rmtree(file.directory)
+    assert (file.keep(), file.keep(), file.is_long) == (True, False, True)
+    file.write_whole(*file.begin_fold(exchange), pause_s=0.0)
+    assert (file.keep(), file.is_long) == (False, False)
+    file.close()
+    again, other = new_exchange(PositionMode.HEDGE), ExchangeFile(tmp_path / "state.json")
+    other.open(again)
+    other.close()
+    assert dump_state(again) == dump_state(exchange)

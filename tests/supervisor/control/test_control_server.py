@@ -92,6 +92,16 @@ def test_the_end_of_the_server_is_noticed(served):
         ControlClient(data_dir).ping()
 
 
+def test_a_socket_that_another_has_put_in_the_place_of_ours_stays(served):
+    data_dir, close = served
+    path = socket_path(data_dir)
+    kept = path.with_name("kept")
+    path.rename(kept)  # its inode stays in use
+    path.write_text("another's")
+    close()
+    assert path.read_text() == "another's"
+
+
 def test_a_request_that_breaks_the_handler_is_answered(served):
     data_dir, _ = served
     with ControlClient(data_dir) as client:

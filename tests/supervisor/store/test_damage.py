@@ -26,8 +26,10 @@ from supervisor.store.writer_lock import WriterBusy, take_writer_lock
 from tests.store.damaged_blocks import damage_block
 from tests.store.kit import (
     execution,
+    flush_all,
     flush_without_an_answer,
     make_recorder,
+    record_executions,
     rows,
     sequences,
     start_writer,
@@ -37,9 +39,7 @@ from tests.store.kit import (
 
 def test_a_damaged_write_ahead_log_is_set_aside_and_its_rows_come_again(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
-    for number in range(1, 31):
-        recorder.record(execution(number))
-    recorder.flush()
+    record_executions(recorder, range(1, 31))
     with writing(tmp_path) as writer:
         writer.wait_committed("alice", 30)
     _leave_a_log(tmp_path)
@@ -47,9 +47,7 @@ def test_a_damaged_write_ahead_log_is_set_aside_and_its_rows_come_again(tmp_path
     content = bytearray(wal.read_bytes())
     content[len(content) // 2] ^= 0xFF
     wal.write_bytes(content)
-    for number in range(31, 61):
-        recorder.record(execution(number))
-    recorder.flush()
+    record_executions(recorder, range(31, 61))
     with writing(tmp_path) as writer:
         health = writer.wait_committed("alice", 60)
         assert len(health["quarantined"]) == 1
@@ -75,9 +73,7 @@ os.kill(os.getpid(), 9)
 
 def test_an_intact_left_over_log_counts(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
-    for number in range(1, 41):
-        recorder.record(execution(number))
-    recorder.flush()
+    record_executions(recorder, range(1, 41))
     with writing(tmp_path) as writer:
         writer.wait_committed("alice", 40)
     with duckdb.connect(str(database_path(tmp_path))) as con:
@@ -93,8 +89,7 @@ def test_an_intact_left_over_log_counts(tmp_path: Path) -> None:
 
 def test_a_flipped_byte_in_the_journal_costs_that_record_and_is_noted(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
-    for number in range(1, 11):
-        recorder.record(execution(number))
+    record_executions(recorder, range(1, 11))
     recorder.close()
     path = next(journal_directory(tmp_path, "alice").glob("*.journal"))
     content = path.read_bytes()
@@ -149,14 +144,10 @@ def test_a_new_database_takes_what_the_journals_still_have(tmp_path: Path) -> No
 def test_a_file_that_disappears_under_a_running_writer_is_made_anew_as_it_was(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
     with writing(tmp_path) as writer:
-        for number in range(1, 21):
-            recorder.record(execution(number))
-        recorder.flush()
+        record_executions(recorder, range(1, 21))
         writer.wait_committed("alice", 20)
         database_path(tmp_path).unlink()
-        for number in range(21, 41):
-            recorder.record(execution(number))
-        recorder.flush()
+        record_executions(recorder, range(21, 41))
         writer.wait_committed("alice", 40)
     recorder.close()
     assert sequences(tmp_path)["alice"] == list(range(1, 41)), "the journal still had what went with the file"
@@ -166,8 +157,7 @@ def test_a_file_that_disappears_under_a_running_writer_is_made_anew_as_it_was(tm
 
 def test_journals_that_were_deleted_go_on_above_the_database(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
-    for number in range(1, 11):
-        recorder.record(execution(number))
+    record_executions(recorder, range(1, 11))
     recorder.close()
     with writing(tmp_path) as writer:
         writer.wait_committed("alice", 10)
@@ -236,13 +226,11 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_commit_whose_answer_got_lost_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = make_recorder(tmp_path)
-    for number in range(1, 11):
-        recorder.record(execution(number))
+    record_executions(recorder, range(1, 11))
     recorder.close()
     writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
     flush_without_an_answer(writer, monkeypatch)
-    while writer.flush():
-        pass
+    flush_all(writer)
     assert writer.state.committed == {"alice": 10}
     writer.close()
     assert sequences(tmp_path)["alice"] == list(range(1, 11))
@@ -251,9 +239,7 @@ def test_a_commit_whose_answer_got_lost_is_not_repeated(tmp_path: Path, monkeypa
 
 def test_blocks_that_another_program_damages_are_noticed_while_the_writer_runs(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
-    for number in range(1, 2001):
-        recorder.record(execution(number))
-    recorder.flush()
+    record_executions(recorder, range(1, 2001))
     with writing(tmp_path) as writer:
         writer.wait_committed("alice", 2000)
         damage_block(database_path(tmp_path), "executions", "exec_id")
@@ -267,9 +253,7 @@ def test_blocks_that_another_program_damages_are_noticed_while_the_writer_runs(t
 def test_why_a_flush_fails_is_found_by_reading_the_file(tmp_path: Path) -> None:
     """DuckDB says only that a checkpoint failed: the writer has to rewrite a block that it cannot read."""
     recorder = make_recorder(tmp_path)
-    for number in range(1, 2001):
-        recorder.record(execution(number))
-    recorder.flush()
+    record_executions(recorder, range(1, 2001))
     with writing(tmp_path) as writer:
         writer.wait_committed("alice", 2000)
     damage_block(database_path(tmp_path), "executions", "exec_id")
@@ -310,6 +294,7 @@ def test_a_database_that_somebody_removes_is_made_from_the_journals_and_what_the
         recorder.flush()
     writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
     flush_all(writer)
+    writer.flush()  # as it does twice a second: now it has seen the file
     assert (writer.health()["removed"], writer.health()["lost"]) == ("", 0)
     database_path(tmp_path).unlink()
     flush_all(writer)
@@ -332,12 +317,6 @@ def test_a_database_that_somebody_removes_is_made_from_the_journals_and_what_the
         take_writer_lock(database_path(tmp_path))
     writer.close()
     recorder.close()
-
-
-def flush_all(writer: Writer) -> None:
-    for _ in range(4):
-        while writer.flush():
-            pass
 
 
 def test_a_new_database_waits_for_the_workers_to_make_their_journals_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from gridbot.records.journal_reader import journal_directory
 from gridbot.store.reading import connect, database_path
 from supervisor.cli import maintenance_commands
 from tests.store.damaged_blocks import damage_block
-from tests.store.kit import execution, make_recorder, ticker
+from tests.store.kit import make_recorder, record_executions, ticker
 from tests.store.session import write_all
 
 TICKERS, EXECUTIONS = 150_000, 10
@@ -23,8 +23,7 @@ TICKERS, EXECUTIONS = 150_000, 10
 def _large_database(data_dir: Path) -> Path:
     """150,000 tickers and ten executions of alice, and no journal."""
     recorder = make_recorder(data_dir)
-    for number in range(1, EXECUTIONS + 1):
-        recorder.record(execution(number))
+    record_executions(recorder, range(1, EXECUTIONS + 1))
     recorder.record(ticker(EXECUTIONS + 1))
     recorder.close()
     write_all(data_dir)
@@ -72,6 +71,8 @@ def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
 
 def test_what_the_offsets_table_said_is_read_from_the_rows_when_it_is_damaged(tmp_path: Path) -> None:
     path = _large_database(tmp_path)
+    with duckdb.connect(str(path)) as con:
+        con.execute("DROP TABLE adjustments")  # an earlier version did not have it
     damage_block(path, "ingest_offsets", "account")
     result = _rebuild(tmp_path, "--accept-loss")
     assert result.exit_code == 0, result.output

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gridbot.lock_file import take_lock
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_queue import record_queue
 from gridbot.store.database import Database
@@ -21,8 +22,10 @@ from supervisor.store.writer_process import READERS_S, rest_of
 from tests.store.kit import (
     CONTEXT,
     execution,
+    flush_all,
     hold,
     make_recorder,
+    record_executions,
     record_forever,
     rows,
     sequences,
@@ -84,9 +87,7 @@ def test_a_batch_that_repeats_or_overlaps_adds_nothing(tmp_path: Path) -> None:
     queue, receiver = record_queue()
     recorder = make_recorder(tmp_path, queue=queue)
     with writing(tmp_path, queues={"alice": receiver}) as writer:
-        for number in range(1, 11):
-            recorder.record(execution(number))
-        recorder.flush()
+        record_executions(recorder, range(1, 11))
         path = next(recorder.journal.directory.glob("*.journal"))
         queue.put_nowait((1, 10, 1, path.stat().st_size, path.read_bytes()))
         recorder.record(execution(11))
@@ -186,8 +187,7 @@ def test_a_reader_that_never_closes_makes_the_file_lag_and_nothing_else(tmp_path
 
 def test_a_file_that_is_held_at_the_start_keeps_nobody_from_starting(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
-    for number in range(1, 11):
-        recorder.record(execution(number))
+    record_executions(recorder, range(1, 11))
     recorder.close()
     with writing(tmp_path) as writer:
         writer.wait_committed("alice", 10)
@@ -211,8 +211,7 @@ def test_a_file_that_is_held_at_the_start_keeps_nobody_from_starting(tmp_path: P
 
 def test_a_busy_account_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
     busy, quiet = make_recorder(tmp_path, "alice"), make_recorder(tmp_path, "zoe")
-    for number in range(1, 4001):
-        busy.record(execution(number))
+    record_executions(busy, range(1, 4001))
     quiet.record(execution(1))
     busy.close()
     quiet.close()
@@ -220,8 +219,7 @@ def test_a_busy_account_does_not_keep_the_others_waiting(tmp_path: Path) -> None
     assert writer.flush()
     assert writer.state.committed["zoe"] == 1
     assert writer.state.committed["alice"] < 4001
-    while writer.flush():
-        pass
+    flush_all(writer)
     writer.close()
     assert sequences(tmp_path) == {"alice": list(range(1, 4001)), "zoe": [1]}
 
@@ -265,9 +263,7 @@ def test_the_last_flush_comes_before_the_end(tmp_path: Path, how: str) -> None:
     recorder = make_recorder(tmp_path, queue=queue)
     with writing(tmp_path, queues={"alice": receiver}, flush_interval=5.0) as writer:
         os.kill(writer.process.pid, signal.SIGINT)  # the terminal's Ctrl-C is the supervisor's business
-        for number in range(1, 51):
-            recorder.record(execution(number))
-        recorder.flush()
+        record_executions(recorder, range(1, 51))
         recorder.close()
         if how == "term":
             os.kill(writer.process.pid, signal.SIGTERM)
@@ -313,3 +309,15 @@ def test_the_engine_is_started_anew_now_and_then(tmp_path: Path, monkeypatch: py
             engines.append(con)
     database.close()
     assert len({id(engine) for engine in engines}) == 3
+
+
+def test_a_writer_whose_lock_another_has_taken_ends_in_plain_words(tmp_path: Path) -> None:
+    """Somebody has removed the lock file, and another writer was quicker. It ended with a traceback."""
+    with writing(tmp_path) as writer:
+        other = take_lock(tmp_path / "lock")
+        (tmp_path / "lock").replace(database_path(tmp_path).with_name("gridbot.duckdb.writer"))
+        message = writer.wait_health(lambda m: m["type"] == "refused", "the refusal")
+        assert f"already has a writer, process {os.getpid()}" in message["reason"]
+        writer.process.join(20)
+        assert writer.process.exitcode == 7
+    os.close(other)

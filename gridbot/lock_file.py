@@ -1,0 +1,70 @@
+"""A file that says who works here: locked by `flock`, with the process id of its holder in it, for people.
+
+The kernel frees the lock with its process. A full disk keeps nobody from starting: the lock holds without the id, which
+always takes as many bytes. Whoever removes the file must not let a second process in: its holder calls `keep_lock` now
+and then.
+
+It is at the top of the package because journals, the paper exchange and the writer of the database use it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from gridbot.shortage import is_shortage
+
+__all__ = ["Locked", "is_at", "keep_lock", "take_lock"]
+
+PID_BYTES: Final = 32
+
+
+class Locked(RuntimeError):
+    """Another process holds the lock; the text is its process id, as far as it is known."""
+
+
+def take_lock(
+    path: Path, *, opens: Callable[[Path, int, int], int] = os.open, closes: Callable[[int], None] = os.close
+) -> int:
+    """Descriptor that holds the lock until it is closed. The directory is there. Raises Locked, OSError."""
+    fd = opens(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise Locked(os.pread(fd, PID_BYTES, 0).decode(errors="replace").strip() or "unknown") from exc
+        _write_pid(fd)
+    except BaseException:
+        closes(fd)
+        raise
+    return fd
+
+
+def keep_lock(
+    path: Path, fd: int, *, opens: Callable[[Path, int, int], int] = os.open, closes: Callable[[int], None] = os.close
+) -> int:
+    """The lock's descriptor, or that of another one when somebody has removed the file. Raises as `take_lock`."""
+    if is_at(path, fd):
+        return fd
+    taken = take_lock(path, opens=opens, closes=closes)
+    closes(fd)
+    return taken
+
+
+def is_at(path: Path, fd: int) -> bool:
+    """Whether the open file still has its name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _write_pid(fd: int) -> None:
+    try:
+        os.pwrite(fd, f"{os.getpid():<{PID_BYTES - 1}}\n".encode(), 0)
+    except OSError as error:
+        if not is_shortage(error):
+            raise
