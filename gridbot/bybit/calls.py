@@ -78,7 +78,7 @@ class Calls:
         left_s = self._banned_until_s - monotonic_s()
         if left_s > 0:
             error = make_error(
-                f"not sent: this address is banned, silent for {left_s:.0f} s more",
+                f"not sent: the exchange bans this address for {left_s:.0f} s more",
                 ErrorKind.IP_BAN,
                 ret_code=self._banned_with[0],
                 http_status=self._banned_with[1],

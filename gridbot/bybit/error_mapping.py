@@ -77,7 +77,7 @@ def from_http_status(status: int, text: str, *, secrets: Iterable[str] = ()) -> 
     """Error for an HTTP status other than 200; 5xx and unknown ones leave the outcome open."""
     kind = _HTTP_KINDS.get(status, ErrorKind.AMBIGUOUS)
     if kind is ErrorKind.IP_BAN:
-        text = "too many requests from this address, or a country Bybit does not serve: silent for ten minutes"
+        text = "too many requests from this address, or a country Bybit does not serve: nothing is sent for ten minutes"
     return make_error(scrub(text, secrets), kind, http_status=status)
 
 

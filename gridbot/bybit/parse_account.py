@@ -122,7 +122,7 @@ def parse_position(row: Row) -> PositionEvent | None:
         return None
     if index not in (1, 2):
         raise FieldError(f"expected positionIdx 0, 1 or 2, got {row.get('positionIdx')!r:.40}")
-    size = need_decimal(row, "size")
+    size, reduce_only = need_decimal(row, "size"), row.get("isReduceOnly")
     entry = decimal_or_none(row.get("entryPrice"))
     if entry is None:
         entry = decimal_or_none(row.get("avgPrice"))
@@ -139,7 +139,7 @@ def parse_position(row: Row) -> PositionEvent | None:
         position_mm=decimal_or_none(row.get("positionMM")),
         cum_realised_pnl=decimal_or_none(row.get("cumRealisedPnl")),
         status=text_of(row, "positionStatus") or "Normal",
-        reduce_only=row.get("isReduceOnly") is True,
+        reduce_only=reduce_only if isinstance(reduce_only, bool) else None,
         seq=_seq(row),
         exchange_ts=time_of(row, "updatedTime", "createdTime"),
     )

@@ -72,13 +72,14 @@ def parse_public_trade(row: Row) -> PublicTrade:
 
 
 def parse_instrument(row: Row, tiers: tuple[RiskTier, ...] = ()) -> Instrument:
-    """A row of market/instruments-info. ValueError when tick or step are missing or not positive."""
+    """A row of market/instruments-info. ValueError without a status, and without a positive tick and step."""
     prices, lots, leverage = (
         object_of(row, "priceFilter"),
         object_of(row, "lotSizeFilter"),
         object_of(row, "leverageFilter"),
     )
     risk = object_of(row, "riskParameters")
+    delivery_ms = int_or_none(row.get("deliveryTime"))
     optional: dict[str, Decimal | None] = {
         "min_notional": decimal_or_none(lots.get("minNotionalValue")),
         "min_price": decimal_or_none(prices.get("minPrice")),
@@ -93,9 +94,9 @@ def parse_instrument(row: Row, tiers: tuple[RiskTier, ...] = ()) -> Instrument:
         qty_step=need_decimal(lots, "qtyStep"),
         min_order_qty=need_decimal(lots, "minOrderQty"),
         max_order_qty=need_decimal(lots, "maxOrderQty"),
-        status=text_of(row, "status") or "Trading",
+        status=need_text(row, "status"),
         funding_interval_minutes=int_or_none(row.get("fundingInterval")) or 480,
-        delivery_ms=max(0, int_or_none(row.get("deliveryTime")) or 0),
+        delivery_ms=None if delivery_ms is None else max(0, delivery_ms),
         tiers=tiers,
         **{name: value for name, value in optional.items() if value is not None},
     )

@@ -13,7 +13,7 @@ from gridbot.bybit.pace import Pace
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
-from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows, time_of
+from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows, text_of, time_of
 from gridbot.bybit.session import server_ms_of
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
@@ -258,8 +258,11 @@ class BybitRest(Calls):
     async def account_info(self) -> AccountInfo:
         """The account's margin mode."""
         result = result_of(await self._call("account/info"), "account/info")
+        margin_mode = text_of(result, "marginMode")
+        if not margin_mode:
+            raise make_error("expected the account's margin mode, got none", ErrorKind.AMBIGUOUS)
         return AccountInfo(
-            margin_mode=str(result.get("marginMode", "")),
+            margin_mode=margin_mode,
             unified_margin_status=int_or_none(result.get("unifiedMarginStatus")),
             updated_ts=int_or_none(result.get("updatedTime")),
         )

@@ -150,7 +150,7 @@ class OrderUpdateEvent:
 class PositionEvent:
     """One leg of a symbol; `size` 0 is a flat leg, and an event like any other (incident L24).
 
-    `reduce_only`: the exchange has cut the leg's risk tier and lets it only become smaller.
+    `reduce_only`: the exchange has cut the leg's risk tier and lets it only become smaller; None when it did not tell.
     """
 
     symbol: str
@@ -165,7 +165,7 @@ class PositionEvent:
     position_mm: Decimal | None = None
     cum_realised_pnl: Decimal | None = None
     status: str = "Normal"
-    reduce_only: bool = False
+    reduce_only: bool | None = False
     seq: int = -1
     exchange_ts: int = 0
 

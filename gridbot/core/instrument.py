@@ -25,7 +25,8 @@ class RiskTier:
 class Instrument:
     """Trading rules of a USDT perpetual, from `market/instruments-info`.
 
-    `delivery_ms` (UTC) is when a symbol is settled and ends, 0 for one that goes on (`risk/symbol_state.py`).
+    `delivery_ms` (UTC) is when a symbol is settled and ends, 0 for one that goes on (`risk/symbol_state.py`), None when
+    the exchange did not tell.
     `price_limit_x` and `_y` are the ratios of its price band (docs/bybit.md 3.13), None where the exchange has none.
     Prices are USDT per coin, quantities base coin, `min_notional` USDT. `tick_size` and `qty_step` are positive.
     """
@@ -44,7 +45,7 @@ class Instrument:
     tiers: tuple[RiskTier, ...] = ()
     price_limit_x: Decimal | None = None
     price_limit_y: Decimal | None = None
-    delivery_ms: int = 0
+    delivery_ms: int | None = 0
 
     def __post_init__(self) -> None:
         if self.tick_size <= 0 or self.qty_step <= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gridbot.exchange.failures import ExchangeError
-from gridbot.exchange.remedies import with_remedy
+from gridbot.exchange.remedies import remedy_for
 
 __all__ = ["Ban"]
 
@@ -20,4 +20,7 @@ class Ban(NamedTuple):
         return now_s < self.until_s
 
     def __str__(self) -> str:
-        return f"the exchange bans this address, nothing is sent until that is over: {with_remedy(self.error)}"
+        """Why, without how long: that is `until_s`, and another figure each second would be another reason."""
+        code, status = self.error.ret_code, self.error.http_status
+        said = f" (retCode {code})" if code is not None else f" (HTTP {status})" if status is not None else ""
+        return f"the exchange bans this address{said}, nothing is sent until that is over; {remedy_for(self.error)}"

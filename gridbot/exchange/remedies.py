@@ -1,10 +1,10 @@
-"""What an operator can do about a refused order, by code and kind. A table, pure."""
+"""What an operator can do about a refused order, or a reading that fails, by code and kind. Tables, pure."""
 
 from __future__ import annotations
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 
-__all__ = ["key_pause", "remedy_for", "with_remedy"]
+__all__ = ["key_pause", "reading_remedy", "remedy_for", "with_reading_remedy", "with_remedy"]
 
 _UNKNOWN = "look for the code in Bybit's list of error codes, and report it"
 _TERMS = "its instrument is read again; if it goes on, restart the account, and look at amount and grid_step"
@@ -51,7 +51,7 @@ _BY_CODE = {
 }
 _BY_KIND = {
     ErrorKind.RATE_LIMIT: "it sends less by itself",
-    ErrorKind.IP_BAN: "it waits by itself; run fewer programs on this address",
+    ErrorKind.IP_BAN: "it waits by itself; run fewer programs on this address, or see whether Bybit serves it",
     ErrorKind.RETRY: "it tries again by itself; look at the connection and at Bybit's status page",
     ErrorKind.AMBIGUOUS: "each order is looked up by itself; look at the connection and at Bybit's status page",
     ErrorKind.RESYNC: "positions and orders are read again by themselves; look at what else trades on the account",
@@ -63,6 +63,22 @@ _BY_KIND = {
     ErrorKind.NOOP: "orders are compared with the exchange by themselves",
     ErrorKind.SYMBOL: "such orders wait; the state of the symbol is read each minute, and shown by status",
     ErrorKind.HALT: "the exchange restricts the account or the symbol: look at its messages there, then `resume`",
+}
+
+_READ_AGAIN = "it is read again by itself"
+_OF_READINGS = {
+    10003: f"the exchange does not know the API key ({_WORLDS}): correct it, then restart the account",
+    10004: "the API secret does not belong to the key: correct it, then restart the account",
+    10005: "the API key lacks a permission: on Bybit allow it to read orders, positions and wallet",
+    10010: "the API key is bound to other addresses: on Bybit add the address of this machine",
+    33004: "the API key has expired: make a new one on Bybit, enter it in the configuration, then restart the account",
+}
+_OF_READINGS_BY_KIND = {
+    ErrorKind.RATE_LIMIT: f"{_READ_AGAIN}; run fewer programs with this account",
+    ErrorKind.IP_BAN: _BY_KIND[ErrorKind.IP_BAN],
+    ErrorKind.RETRY: f"{_READ_AGAIN}; look at the connection and at Bybit's status page",
+    ErrorKind.AMBIGUOUS: f"{_READ_AGAIN}; look at the connection and at Bybit's status page",
+    ErrorKind.AUTH: "check the API key and its secret, then restart the account",
 }
 
 
@@ -78,6 +94,19 @@ def remedy_for(error: ExchangeError) -> str:
 def with_remedy(error: ExchangeError) -> str:
     """What the exchange said, with its code, and what to do."""
     return f"{error}; {remedy_for(error)}"
+
+
+def reading_remedy(error: ExchangeError) -> str:
+    """One sentence about a reading that fails: what is said of orders does not fit it."""
+    if error.is_unknown:
+        return _UNKNOWN
+    by_code = _OF_READINGS.get(error.ret_code or 0)
+    return by_code or _OF_READINGS_BY_KIND.get(error.kind, f"{_READ_AGAIN}; if it goes on, report it with this text")
+
+
+def with_reading_remedy(error: ExchangeError) -> str:
+    """As `with_remedy`, of a reading."""
+    return f"{error}; {reading_remedy(error)}"
 
 
 def key_pause(error: ExchangeError) -> str:

@@ -20,12 +20,24 @@ from gridbot.orders.life_moves import cancel_again, cancel_now, end, keep_one_pe
 from gridbot.orders.order import CONTRADICTED, OrderState, TrackedOrder, Transition, state_of
 from gridbot.orders.retry import NO_TRIES
 
-__all__ = ["OFF_STEP", "STRANGERS_KEPT", "adopted", "executed", "heard", "looked_up", "revived", "stranger_seen"]
+__all__ = [
+    "AT_ONCE_MS",
+    "OFF_STEP",
+    "STRANGERS_KEPT",
+    "adopted",
+    "executed",
+    "heard",
+    "looked_up",
+    "revived",
+    "stranger_seen",
+]
 
 STRANGERS_KEPT = 2_000
 UNPROVED = frozenset({OrderState.PENDING, OrderState.UNRESOLVED})
 NO_REASONS = frozenset({"", "EC_NoError", "EC_PerCancelRequest"})
 """Reasons of orders that somebody has cancelled, or that ended for what happened to their position."""
+AT_ONCE_MS = 1_000
+"""Within this time after it was created the exchange ends an order that it refuses; it takes a few ms."""
 OFF_STEP = "its quantity is no multiple of today's quantity step"
 LOST = "the exchange does not know the order: its request was lost"
 
@@ -149,7 +161,8 @@ def _refused_at_once(
 ) -> tuple[bool, ExchangeError | None]:
     """Whether the exchange has ended an order that it had accepted, before it could rest; and what nobody expects.
 
-    A PostOnly order that would take is part of a moving market.
+    A PostOnly order that would take is part of a moving market. One that has traded has got through, and so has one
+    that ended a while after it was created: it has rested, though no news of it came.
     """
     if transition is None or transition.after not in (OrderState.CANCELLED, OrderState.REJECTED):
         return False, None
@@ -157,7 +170,9 @@ def _refused_at_once(
     if "PostOnly" in reason:
         return True, None
     is_rejected = transition.after is OrderState.REJECTED or reason not in NO_REASONS
-    if transition.before not in UNPROVED or order.withdrawn or not is_rejected:
+    has_rested = bool(update.created_ts) and update.exchange_ts - update.created_ts > AT_ONCE_MS
+    got_through = transition.before not in UNPROVED or order.cum_exec_qty or has_rested
+    if got_through or order.withdrawn or not is_rejected:
         return False, None
     text = f"the exchange accepted the order and ended it at once: {reason or update.status}"
     return True, make_error(text, ErrorKind.PARAM)

@@ -43,7 +43,7 @@ from dataclasses import replace
 from gridbot.core import ExecutionEvent, WalletEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.listing import UnreadableRows
-from gridbot.exchange.remedies import with_remedy
+from gridbot.exchange.remedies import with_reading_remedy
 from gridbot.orders import reconcile_ends as ends
 from gridbot.orders import reconcile_legs as legs
 from gridbot.orders import reconcile_look_ups as look_ups
@@ -314,7 +314,7 @@ def _break_off(turn: Turn, error: Exception) -> None:
         legs.drop(turn, FOR_THE_PASS)
         took_s = turn.now.mono_s - run.started_s
         turn.effects.append(Failed(run.wish.tickets, error, run.wish.reason, took_s))
-        failure = with_remedy(error) if isinstance(error, ExchangeError) else str(error) or type(error).__name__
+        failure = with_reading_remedy(error) if isinstance(error, ExchangeError) else str(error) or type(error).__name__
         turn.change(run=None, failure=failure)
         _grant(turn)
 

@@ -35,6 +35,10 @@ class Reason:
     text: str
     until_s: float | None = None
 
+    def told(self, now_s: float) -> str:
+        """As an operator reads it at `now_s`: with how long it lasts, where that is known."""
+        return self.text if self.until_s is None else f"for {max(0.0, self.until_s - now_s):.0f} s more: {self.text}"
+
 
 _BROKEN_BY = {
     Cause.REFUSED: "the exchange refused this level repeatedly",

@@ -24,6 +24,9 @@ OPENS_STOP_MS = 24 * 3600 * 1000
 """So long before its delivery a symbol is only reduced: a grid closes as the price moves, and needs time for it."""
 WAITING = frozenset({"PendingOpen", "PreLaunch"})
 SETTLING = frozenset({"Settling", "Delivering"})
+ISOLATED_MARGIN = "ISOLATED_MARGIN"
+SHARED_MARGIN = frozenset({"REGULAR_MARGIN", "PORTFOLIO_MARGIN"})
+"""Margin modes in which all positions share the account's margin."""
 
 
 class Allows(StrEnum):
@@ -71,14 +74,16 @@ def symbol_state(instrument: Instrument, now_ms: int) -> SymbolState:
     return _leaving(symbol, ends_ms, now_ms) if ends_ms else SymbolState()
 
 
-def margin_state(symbol: str, margin_mode: str) -> SymbolState:
-    """The state that the account's margin mode allows at most (`account/info`).
+def margin_state(symbol: str, margin_mode: str) -> SymbolState | None:
+    """The state that the account's margin mode allows at most (`account/info`); None for a mode that nobody knows.
 
     In isolated margin each leg has its own margin and is liquidated alone, and no figure of the account says what is
     left: nothing is made larger.
     """
-    if margin_mode != "ISOLATED_MARGIN":
+    if margin_mode in SHARED_MARGIN:
         return SymbolState()
+    if margin_mode != ISOLATED_MARGIN:
+        return None
     text = f"{symbol}: the account is in isolated margin, positions are reduced only: switch it to cross on Bybit"
     return SymbolState(SymbolWord.REDUCING, Allows.REDUCING, text)
 

@@ -14,6 +14,8 @@ after its time the next order asks the exchange again.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gridbot.core import Instrument
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.remedies import remedy_for
@@ -39,12 +41,19 @@ class SymbolWatch:
         self.state = SymbolState()
 
     def listed(self, instrument: Instrument) -> None:
-        """The exchange's rules of the symbol were read. `look` applies them."""
+        """The exchange's rules of the symbol were read. `look` applies them; an end that it does not tell stays."""
+        if instrument.delivery_ms is None:
+            instrument = replace(instrument, delivery_ms=self._listed.delivery_ms)
         self._listed = instrument
 
+    @property
+    def is_isolated(self) -> bool:
+        """Whether the account is in isolated margin, as its mode was read last."""
+        return self._margin.allows is not Allows.ALL
+
     def in_margin_mode(self, margin_mode: str) -> None:
-        """The account's margin mode was read. `look` applies it."""
-        self._margin = margin_state(self._listed.symbol, margin_mode)
+        """The account's margin mode was read. `look` applies it; one that nobody knows changes nothing."""
+        self._margin = margin_state(self._listed.symbol, margin_mode) or self._margin
 
     def refused(self, error: ExchangeError, now_s: float) -> None:
         """The exchange has refused an order because of the state of its symbol."""

@@ -10,7 +10,8 @@ One broken part does not stop the clock. Each is reported once per cause (`Fault
     missing executions            an alert; the periodic comparison pages them
     choosing the jobs             an alert; the wishes stay
     one job                       an alert; of a symbol: its strategy is halted (`Jobs`)
-    files, journal, state, flush  an alert; each by itself
+    files, journal, state, lines  an alert; each by itself
+    about fills, flush
     the clock itself (`run`)      fatal: the worker ends with an error, and its supervisor starts the next one
 """
 
@@ -95,6 +96,7 @@ class Clockwork:
             ("the watch over the files", self._files.look),
             ("the watch over the journal", self._records.watch_journal),
             ("recording the state", self._records.record_state),
+            ("the lines about fills", self._tell_fills),
             ("writing the records", self._records.flush),
         ):
             with contained(name):
@@ -106,6 +108,10 @@ class Clockwork:
             if runner is not None:
                 with self._context.faults.contained(f"{runner.symbol}: another try of an order", runner.symbol):
                     runner.orders.retry(item)
+
+    def _tell_fills(self) -> None:
+        for runner in self._runners:
+            runner.fill_lines.look()
 
     def _start_jobs(self, now_s: float) -> None:
         again = ""

@@ -1,7 +1,7 @@
 """The process of one account: signals, the pipe to the supervisor, the key lock, and the end of the process.
 
 The entry of the worker: the system's clock and randomness are made here and passed on, and threads are started here and
-in `pipe`. What the process does is in `worker_session`.
+in `supervisor_pipe`. What the process does is in `worker_session`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from gridbot.records.journal import JournalBusy
 from gridbot.shortage import is_shortage
 from gridbot.state.key_lock import KeyRefused, key_lock
 from gridbot.system_ports import OwnProcess, SystemClock, SystemIds
-from gridbot.worker.pipe import SupervisorPipe
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
+from gridbot.worker.supervisor_pipe import SupervisorPipe
 from gridbot.worker.worker_session import EXIT_NO_ROOM, EXIT_REFUSED, WorkerSession
 
 __all__ = ["run_worker"]

@@ -1,7 +1,10 @@
 """The log's lines about fills: one a minute for each strategy, with what came since the last one.
 
+What no fill follows within a minute, and what is untold at a stop, has a line without a fill.
+
     12:00:01  [fill] long Buy 0.004 @ 60025.4, realised 0.0000, fee 0.0480
     12:01:04  [fill] short Buy 0.02 @ 2502.69, realised 0.1200, fee 0.0100 (and 33 more since the last line: ...)
+    12:02:05  [fill] 7 more since the last line: realised 0.8400, fees 0.0350
 
 At DEBUG each has its own line; the records have each one.
 """
@@ -42,9 +45,7 @@ class FillLines:
             self._realised += realised
             self._fees += execution.fee
         else:
-            if self._count:
-                sums = f"realised {self._realised:.4f}, fees {self._fees:.4f}"
-                tail = f" (and {self._count} more since the last line: {sums})"
+            tail = f" (and {self._untold()})" if self._count else ""
             self._told_s = now_s
             self._forget()
         self._log.log(
@@ -58,3 +59,18 @@ class FillLines:
             f"{execution.fee:.4f}",
             tail,
         )
+
+    def look(self) -> None:
+        """A second has passed: tell what is untold for a minute."""
+        if self._count and self._now_s() - self._told_s >= QUIET_S:
+            self.tell_rest()
+
+    def tell_rest(self) -> None:
+        """Tell what is untold now: no fill may follow."""
+        if self._count:
+            self._log.info("[fill] %s", self._untold())
+            self._told_s = self._now_s()
+            self._forget()
+
+    def _untold(self) -> str:
+        return f"{self._count} more since the last line: realised {self._realised:.4f}, fees {self._fees:.4f}"

@@ -190,7 +190,7 @@ def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:
 
 def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     context = orchestrator.context
-    reasons = [reason.text for reason in of_account(context.gate, context.executor.ban, now_s).values()]
+    reasons = [why.told(now_s) for why in of_account(context.gate, context.executor.ban, now_s).values()]
     reasons.extend(orchestrator.files.reasons)
     reasons.extend(orchestrator.notices.reasons)
     reasons.extend(orchestrator.streams.problems())
@@ -294,7 +294,7 @@ def _reason(orchestrator: Orchestrator, runner: StrategyRunner) -> str:
         or state.holds.reason(Hold.PAUSED)
         or state.symbol_watch.state.text
         or _blocked_of(orchestrator)(runner)
-        or "; ".join(reason.text for reason in account)
+        or "; ".join(reason.told(now_s) for reason in account)
         or band_words(runner.strat_id, runner.instrument, runner.placement.refused, _learnt(runner, now_s))
     )
 

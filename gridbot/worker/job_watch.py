@@ -2,7 +2,7 @@
 
 ::
 
-    well ──fails──► failing ──fails still, `FAILS_FOR_S` later──► told ──succeeds, or not tried for long──► well
+    well ──fails──► failing ──fails still, `FAILS_FOR_S` later──► told ──succeeds, given up, or long not tried──► well
 
 One failure is a line in the log. What lasts is an incident of its kind, with what was read, how often it failed, the
 newest error and what can be done; it ends when all of the kind succeed again. What a ban or a maintenance explains is
@@ -12,11 +12,12 @@ not told beside it. Every job and every such question goes through here: `Jobs` 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Container
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gridbot.exchange.failures import ExchangeError
-from gridbot.exchange.remedies import with_remedy
+from gridbot.exchange.remedies import with_reading_remedy
 from gridbot.incidents import Name, Standing
 
 __all__ = ["FAILS_FOR_S", "FORGOTTEN_S", "KEPT", "JobWatch", "Reading"]
@@ -68,6 +69,11 @@ class JobWatch:
         if len(self._failing) > KEPT:
             del self._failing[min(self._failing, key=lambda each: self._failing[each].last_s)]
 
+    def asked_still(self, kinds: Collection[str], subjects: Container[str]) -> None:
+        """Of these kinds only what is about one of the `subjects` is asked still; the rest is given up."""
+        for reading in [each for each in self._failing if each.kind in kinds and each.subject not in subjects]:
+            del self._failing[reading]
+
     def look(self, now_s: float, *, is_explained: bool) -> None:
         """A second has passed; with `is_explained` a ban or a maintenance tells why nothing more begins to be told."""
         for reading, row in list(self._failing.items()):
@@ -94,4 +100,4 @@ def _in_words(rows: list[tuple[Reading, _Failing]]) -> str:
     reading, row = min(rows, key=lambda each: each[1].since_s)
     of = f" of {reading.subject}" if reading.subject else ""
     more = f" (and of {len(rows) - 1} more)" if len(rows) > 1 else ""
-    return f"{reading.words}{of}{more} failed {row.count} times in a row: {with_remedy(row.error)}"
+    return f"{reading.words}{of}{more} failed {row.count} times in a row: {with_reading_remedy(row.error)}"

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 WORDS: Mapping[JobKind, str] = {
     JobKind.RECONCILE: "comparing everything with the exchange",
     JobKind.POSITIONS: "reading the positions",
+    JobKind.MARGIN_MODE: "reading the account's margin mode",
     JobKind.TERMS: "reading instrument, position mode and leverage",
     JobKind.CLOCK: "measuring the exchange's clock",
     JobKind.WALLET: "reading the wallet",

@@ -184,6 +184,8 @@ class Orchestrator:
         self.context.executor.close()
         if self._offer_timer is not None:
             self._offer_timer.cancel()
+        for runner in self.runners.values():
+            runner.fill_lines.tell_rest()
         self.records.record_state()
         self.recorder.flush()
 

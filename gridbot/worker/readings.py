@@ -49,6 +49,8 @@ class Readings:
                 return self._reconciler.positions(job.subject)
             case JobKind.TERMS:
                 return self._terms.read(job.subject)
+            case JobKind.MARGIN_MODE:
+                return self._terms.read_margin_mode()
             case JobKind.CLOCK:
                 return self._reconciler.measure_clock()
             case JobKind.WALLET:

@@ -45,12 +45,12 @@ log = logging.getLogger(__name__)
 
 TIMER_MIN_S = 0.001
 ASKED = {
-    words.AskOrder: ("look_up", "looking up an order,"),
+    words.AskOrder: ("look_up", "reading the state"),
     words.AskExecutions: ("executions", "reading executions"),
     words.AskExecutionsOf: ("missing", "reading the missing executions"),
     words.AskClosed: ("closed", "reading which orders have ended"),
 }
-"""What is asked for until it is answered, in words."""
+"""What is asked for until it is answered, in words. It is about an order; `AskClosed` is about all that have ended."""
 
 
 class Reconciler:
@@ -164,7 +164,15 @@ class Reconciler:
                 again = self._step(words.Broke(broken))
                 if again is not None:
                     self._context.faults.report("comparing with the exchange", again)
+            self._forget_given_up()
             self._set_timer()
+
+    def _forget_given_up(self) -> None:
+        """What nobody asks any more is not told as failing."""
+        state = self._state
+        orders = {*state.looking, *state.missing, *state.ends.orders}
+        kinds = {kind for kind, _ in ASKED.values()}
+        self._context.jobs.asked_still(kinds, orders | {""} if state.ends.orders else orders)
 
     def _step(self, event: words.Event) -> Exception | None:
         """Carry out what one event leads to; the first fault of ours, if there was one."""

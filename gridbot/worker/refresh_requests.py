@@ -34,9 +34,14 @@ class RefreshRequests:
         self.wishes |= Wishes(positions=frozenset({symbol}))
 
     def read_terms(self, symbol: str) -> None:
-        """Read what the exchange allows on the symbol, soon (not more often than every 30 s)."""
+        """Read what the exchange allows on the symbol and the account, soon (not more often than every 30 s)."""
         if symbol not in self.wishes.terms:
-            self.wishes |= Wishes(terms=frozenset({symbol}))
+            self.wishes |= Wishes(terms=frozenset({symbol}), margin_mode=True)
+
+    def read_margin_mode(self) -> None:
+        """Read the account's margin mode, soon (not more often than every 30 s)."""
+        if not self.wishes.margin_mode:
+            self.wishes |= Wishes(margin_mode=True)
 
     def refresh_wallet(self) -> None:
         """Read the wallet, soon."""

@@ -81,8 +81,9 @@ class Router:
         before = self._context.funds.wallet
         if not self._context.gate.wallet_seen(wallet, self._context.clock.monotonic_s()):
             return
-        if wallet.available_balance is None or (before is not None and before.available_balance is None):
-            self._read_terms()  # only isolated margin has none: somebody has switched to it, or back
+        is_isolated = wallet.available_balance is None  # only isolated margin has none
+        if any(runner.risk_state.symbol_watch.is_isolated is not is_isolated for runner in self._live.values()):
+            self._context.requests.read_margin_mode()  # somebody has switched to it, or back
         wallet = self._context.funds.wallet or wallet  # with the coin's figures of before where it has none
         for symbol, runner in self._live.items():
             try:
@@ -92,10 +93,6 @@ class Router:
         self._context.shadows.on_wallet(wallet)
         if before is None or before.wallet_balance != wallet.wallet_balance or source == "rest":
             self._context.recorder.record(builders.of_wallet(wallet, source=source))
-
-    def _read_terms(self) -> None:
-        for symbol in self._live:
-            self._context.requests.read_terms(symbol)
 
     def _on_private(self, event: PrivateEvent) -> None:
         if isinstance(event, WalletEvent):

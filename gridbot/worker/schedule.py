@@ -12,6 +12,8 @@
     positions.SYMBOL   asked for; each `position_check_s`                         10 s
     terms.SYMBOL       orders of it are refused, the exchange says that it has    30 s
                        changed; each hour, each minute while it is not in order
+    margin_mode        with the terms of any symbol, once for all of them; asked  30 s
+                       for
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
     money              asked for; each 300 s; with more than 500 executions 60 s  10 s
@@ -75,6 +77,7 @@ class JobKind(StrEnum):
 
     RECONCILE = "reconcile"
     POSITIONS = "positions"
+    MARGIN_MODE = "margin_mode"
     TERMS = "terms"
     CLOCK = "clock"
     WALLET = "wallet"
@@ -85,6 +88,7 @@ class JobKind(StrEnum):
 APART_S: Mapping[JobKind, float] = {
     JobKind.RECONCILE: FORCED_RECONCILE_MIN_S,
     JobKind.POSITIONS: REFRESH_MIN_S,
+    JobKind.MARGIN_MODE: TERMS_MIN_S,
     JobKind.TERMS: TERMS_MIN_S,
     JobKind.CLOCK: CLOCK_S,
     JobKind.WALLET: REFRESH_MIN_S,
@@ -140,6 +144,7 @@ class Wishes:
     terms: frozenset[str] = frozenset()
     money: bool = False
     notices: bool = False
+    margin_mode: bool = False
 
     def __or__(self, other: Wishes) -> Wishes:
         """Both; of two reasons for a reconcile the one of the left side stays."""
@@ -151,6 +156,7 @@ class Wishes:
             self.terms | other.terms,
             self.money or other.money,
             self.notices or other.notices,
+            self.margin_mode or other.margin_mode,
         )
 
     def without(self, jobs: Sequence[Job]) -> Wishes:
@@ -164,12 +170,14 @@ class Wishes:
             self.terms - {job.symbol for job in jobs if job.kind is JobKind.TERMS},
             self.money and JobKind.MONEY not in kinds,
             self.notices and JobKind.NOTICES not in kinds,
+            self.margin_mode and JobKind.MARGIN_MODE not in kinds,
         )
 
     def jobs(self) -> list[Job]:
         """As jobs, the most important first."""
         jobs = [Job(JobKind.RECONCILE, self.reconcile)] if self.reconcile else []
         jobs += [Job(JobKind.POSITIONS, symbol) for symbol in sorted(self.positions)]
+        jobs += [Job(JobKind.MARGIN_MODE)] if self.margin_mode else []
         jobs += [Job(JobKind.TERMS, symbol) for symbol in sorted(self.terms)]
         jobs += [Job(JobKind.CLOCK)] if self.clock else []
         jobs += [Job(JobKind.WALLET)] if self.wallet else []
@@ -230,6 +238,7 @@ def step(
         terms,
         begins("money_check", MONEY_MIN_S if event.unchecked > UNCHECKED_MOST else MONEY_S),
         begins("notices_check", WATCHED_S if event.is_maintained else NOTICES_S),
+        margin_mode=bool(terms),
     )
     jobs = [
         job

@@ -62,7 +62,7 @@ class StrategyPositions:
                 size=position.size,
                 entry_price=position.entry_price,
                 leverage=position.leverage or leg.leverage,
-                reduce_only=position.reduce_only,
+                reduce_only=leg.reduce_only if position.reduce_only is None else position.reduce_only,
             ),
         )
         self._assess(position)

@@ -87,7 +87,7 @@ class StrategyRunner:
         self.log = logging.LoggerAdapter(
             logging.getLogger(__name__), {"account": context.name, "strategy": config.strat_id}
         )
-        self._fill_lines = FillLines(self.log, context.clock.monotonic_s)
+        self.fill_lines = FillLines(self.log, context.clock.monotonic_s)
         self._context = context
         self.gate = context.gate if wire is None else wire.shadows.gate
         self._wire = wire
@@ -202,7 +202,7 @@ class StrategyRunner:
         key = execution.order_link_id or execution.order_id
         is_known = self.book.get(key) is not None
         self.orders.on_execution(key, execution)
-        self._fill_lines.tell(execution, realised)
+        self.fill_lines.tell(execution, realised)
         # The book may no longer have an order of an earlier run; the strategy must not miss its fill.
         is_ours = is_known or self._owns(execution)
         if is_ours and self.saving.is_news(execution.exec_id):

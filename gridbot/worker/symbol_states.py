@@ -36,9 +36,13 @@ class SymbolStates:
         """Of each symbol that may not be traded, or not yet, the strategy that could not start."""
         self._covered: dict[str, frozenset[Direction]] = {}
 
-    def read(self, symbol: str, instrument: Instrument, margin_mode: str = "") -> None:
-        """The exchange's rules of a symbol were read, and of a live strategy the account's margin mode."""
+    def read(self, symbol: str, instrument: Instrument) -> None:
+        """The exchange's rules of a symbol were read."""
         self._runners[symbol].risk_state.listed(instrument)
+        self._look_at(self._runners[symbol])
+
+    def in_margin_mode(self, symbol: str, margin_mode: str) -> None:
+        """The account's margin mode was read; `symbol` has a live strategy."""
         self._runners[symbol].risk_state.in_margin_mode(margin_mode)
         self._look_at(self._runners[symbol])
 

@@ -1,6 +1,6 @@
-"""Reads again what the exchange allows on a symbol: instrument, margin mode, position mode, leverage.
+"""Reads again what the exchange allows: instrument, position mode and leverage of a symbol, and the margin mode.
 
-All of it may change while we trade.
+All of it may change while we trade. Each of them stands alone: what fails keeps none of the others from being told.
 
 Position mode and leverage are set as they were at the start, and what the exchange had refused for them is free again.
 An instrument that orders are made by (tick, quantity step, minima) cannot be changed under a running strategy: the
@@ -35,10 +35,11 @@ PORTFOLIO = "the account is in portfolio margin, whose margins are not those tha
 
 
 class _Done(NamedTuple):
-    """What came of a setting: what is wrong with it, or that it had to be set."""
+    """What came of a setting: what is wrong with it, that it had to be set, or why nobody knows."""
 
     note: str = ""
     repaired: str = ""
+    failure: ExchangeError | None = None
 
 
 class Terms:
@@ -65,32 +66,55 @@ class Terms:
         self._begin_anew = begin_anew
         self._wall_ms = wall_ms
         self._asked = False
+        self._notes: dict[str, list[str]] = {}
+        """What is wrong with a symbol's own terms, as they were read last."""
+        self._of_account: list[str] = []
+        """What is wrong with the account's margin mode."""
 
     async def read(self, symbol: str) -> None:
-        """Read all of it, set mode and leverage. Raises ExchangeError when the exchange cannot be read."""
+        """Read the symbol's own terms, set mode and leverage. Raises ExchangeError when something could not be read."""
         if symbol in self._states.refused:
             await self._try_again(symbol)
             return
         strategy = self._strategies[symbol]
         found = await self._queries.instrument(symbol)
-        margin_mode = "" if strategy.shadow_mode else (await self._queries.account_info()).margin_mode
-        self._states.read(symbol, found, margin_mode)
+        self._states.read(symbol, found)
         changed = changes(self._instruments[symbol], found)
-        notes, repaired = [changed] if changed else [], []
-        if margin_mode == "PORTFOLIO_MARGIN":
-            notes.append(PORTFOLIO)
+        done = [_Done(changed)]
         if not strategy.shadow_mode and found.status == "Trading":
-            for done in (await self._set_mode(symbol), await self._set_leverage(strategy)):
-                notes += [done.note] if done.note else []
-                repaired += [done.repaired] if done.repaired else []
-        before = self._passage.terms.get(symbol, "")
-        self._passage.terms_read(symbol, "; ".join(notes))
+            done += [await self._set_mode(symbol), await self._set_leverage(strategy)]
+        failure = next((each.failure for each in done if each.failure is not None), None)
+        notes = [each.note for each in done if each.note]
+        if notes or failure is None:
+            self._notes[symbol] = notes
+        repaired = "; ".join(each.repaired for each in done if each.repaired)
         if repaired:
-            self._alert("warning", f"set_again.{symbol}", "; ".join(repaired), strategy.strat_id)
-        if not notes and (repaired or before):
-            self._states.repaired(symbol, "; ".join(repaired) or f"no longer so: {before}")
+            self._alert("warning", f"set_again.{symbol}", repaired, strategy.strat_id)
+        self._tell(symbol, repaired)
         if changed:
             self._anew(changed)
+        if failure is not None:
+            raise failure
+
+    async def read_margin_mode(self) -> None:
+        """Read the account's margin mode, for all live strategies. Raises ExchangeError when it cannot be read."""
+        live = [symbol for symbol in self._instruments if not self._strategies[symbol].shadow_mode]
+        if not live:
+            return
+        margin_mode = (await self._queries.account_info()).margin_mode
+        self._of_account = [PORTFOLIO] if margin_mode == "PORTFOLIO_MARGIN" else []
+        for symbol in live:
+            self._states.in_margin_mode(symbol, margin_mode)
+            self._tell(symbol)
+
+    def _tell(self, symbol: str, repaired: str = "") -> None:
+        """Tell what is wrong with a symbol's terms. What they had refused is free when they have been set right."""
+        is_live = not self._strategies[symbol].shadow_mode
+        before = self._passage.terms.get(symbol, "")
+        notes = "; ".join([*self._notes.get(symbol, ()), *(self._of_account if is_live else ())])
+        self._passage.terms_read(symbol, notes)
+        if not notes and (repaired or before):
+            self._states.repaired(symbol, repaired or f"no longer so: {before}")
 
     async def _try_again(self, symbol: str) -> None:
         """Look at a symbol whose strategy could not start as its start does, which also sets it up."""
@@ -112,7 +136,7 @@ class Terms:
             is_set = await self._queries.ensure_hedge_mode(symbol)
         except ExchangeError as error:
             if error.kind is not ErrorKind.RESYNC:
-                raise
+                return _Done(failure=error)
             return _Done(note=f"{symbol} is not in hedge mode and cannot be switched now: {error}")
         return _Done(repaired=f"{symbol} was not in hedge mode; it is again" if is_set else "")
 

@@ -299,6 +299,19 @@ def test_an_instrument():
     assert instrument.funding_interval_minutes == 240
 
 
+@pytest.mark.parametrize("status", ["", None])
+def test_an_instrument_without_a_status_is_refused(status: str | None):
+    """It counted as trading: a symbol in delivery was free again."""
+    with pytest.raises(ValueError, match="expected text in status"):
+        parse_instrument({**INSTRUMENT, "status": status})
+
+
+def test_an_end_that_an_instrument_does_not_tell_is_unknown():
+    assert parse_instrument(INSTRUMENT).delivery_ms is None
+    told = [parse_instrument({**INSTRUMENT, "deliveryTime": text}).delivery_ms for text in ("0", "5", "-1", "", None)]
+    assert told == [0, 5, 0, None, None]
+
+
 @pytest.mark.parametrize("tick", ["", "0", None, "-1"])
 def test_an_instrument_without_a_tick_is_refused(tick: str | None):
     with pytest.raises(ValueError, match="expected"):
@@ -308,3 +321,8 @@ def test_an_instrument_without_a_tick_is_refused(tick: str | None):
 def test_tiers_come_lowest_first_and_without_a_deduction_where_there_is_none():
     tiers = parse_tiers([{**TIER, "riskLimitValue": "1800", "mmDeduction": "4"}, {**TIER, "mmDeduction": ""}])
     assert [(tier.limit, tier.mm_deduction) for tier in tiers] == [(D(900), D(0)), (D(1800), D(4))]
+
+
+def test_whether_a_leg_may_only_be_reduced_is_unknown_where_it_is_not_told():
+    told = [parse_position(position_row(1, isReduceOnly=value)) for value in (True, False, None, "")]
+    assert [leg.reduce_only for leg in told if leg is not None] == [True, False, None, None]

@@ -62,6 +62,21 @@ def test_an_account_without_usdt_has_none_and_one_without_a_figure_has_an_error(
     run(scene())
 
 
+@pytest.mark.parametrize("result", [{}, {"marginMode": None}, {"marginMode": ""}])
+def test_an_answer_without_a_margin_mode_is_an_error(result: dict[str, Any]):
+    """It counted as cross margin, and lifted what isolated margin restricts."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on["/v5/account/info"] = envelope(result)
+            with pytest.raises(ExchangeError, match="expected the account's margin mode"):
+                await rest.account_info()
+            exchange.on["/v5/account/info"] = envelope({"marginMode": "REGULAR_MARGIN"})
+            assert (await rest.account_info()).margin_mode == "REGULAR_MARGIN"
+
+    run(scene())
+
+
 def test_what_a_key_may_do():
     async def scene() -> None:
         async with Session() as (exchange, rest):
@@ -264,7 +279,7 @@ def test_a_banned_address_stays_silent(answer: Any):
 def test_what_is_left_of_an_earlier_ban_is_kept():
     async def scene() -> None:
         async with Session(banned_for_s=60) as (exchange, rest):
-            with pytest.raises(ExchangeError, match="silent for 60 s more"):
+            with pytest.raises(ExchangeError, match="bans this address for 60 s more"):
                 await rest.open_orders()
             assert not exchange.asked
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridbot.exchange.failures import ErrorKind, make_error
-from gridbot.exchange.remedies import remedy_for
+from gridbot.exchange.remedies import reading_remedy, remedy_for
 
 
 @pytest.mark.parametrize("kind", ErrorKind)
@@ -53,3 +53,20 @@ def test_a_code_that_is_in_no_table_is_to_be_looked_for_unless_its_text_says_mor
     assert "report it" in remedy_for(make_error("x", ErrorKind.AMBIGUOUS, ret_code=181001, is_unknown=True))
     told = make_error("symbol invalid", ErrorKind.AMBIGUOUS, ret_code=181001, is_unknown=True)
     assert "correct it in the configuration" in remedy_for(told)
+
+
+ORDERS_ONLY = ("amount", "grid_", "resume", "orders wait", "looked up", "compared", "pause is over", "sends less")
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+@pytest.mark.parametrize("code", [None, 10003, 10004, 10005, 10010, 33004, 110071, 110110])
+def test_what_is_said_of_a_reading_fits_one(kind: ErrorKind, code: int | None) -> None:
+    """A wallet that could not be read was to be helped by "lower amount", and an answer that was lost by a look-up."""
+    said = reading_remedy(make_error("x", kind, ret_code=code))
+    assert said
+    assert not [part for part in ORDERS_ONLY if part in said]
+
+
+def test_a_reading_that_fails_with_a_code_that_is_in_no_table_is_to_be_reported() -> None:
+    assert "report it" in reading_remedy(make_error("x", ErrorKind.AMBIGUOUS, ret_code=181001, is_unknown=True))
+    assert "permission" in reading_remedy(make_error("x", ErrorKind.AUTH, ret_code=10005))

@@ -58,7 +58,7 @@ SHELLS = {
     "gridbot.atomic_file": "the one way to replace a file, for state and journal",
     "gridbot.worker.entry": "the entry of the process",
     "gridbot.system_ports": "clock, randomness and memory of a real process",
-    "gridbot.worker.pipe": "the end of the process's pipe",
+    "gridbot.worker.supervisor_pipe": "the end of the process's pipe",
     "gridbot.process_guard": "ends a process whose loop is stuck, so it cannot use that loop's clock",
     "gridbot.config.loading": "reads the configuration once, before a worker exists",
     "gridbot.config.paths": "finds the configuration, before a worker exists",

@@ -22,6 +22,7 @@ TASKS = {
 A new one that asks the exchange for something again and again has to be a job, or told to `JobWatch` itself.
 """
 ASKERS = {
+    "gridbot.worker.assembly",
     "gridbot.worker.money_watch",
     "gridbot.worker.notice_watch",
     "gridbot.worker.reconcile_calls",
@@ -51,9 +52,8 @@ def test_the_exchange_is_asked_in_known_places() -> None:
         for module in MODULES
         if module.startswith("gridbot.worker.")
         for node in ast.walk(tree(module))
-        if isinstance(node, ast.Await)
-        and isinstance(node.value, ast.Call)
-        and dotted(node.value.func).rpartition(".")[0] in ("queries", "self._queries", "parts.queries")
+        if isinstance(node, ast.Call)
+        and dotted(node.func).rpartition(".")[0].rpartition(".")[2] in ("queries", "_queries", "rest")
     }
     assert found == ASKERS
 

@@ -118,13 +118,15 @@ def test_isolated_margin_set_by_hand_is_noticed_while_trading_and_nothing_opens_
                 assert opens(paper)
                 by_hand(paper, "/v5/account/set-margin-mode", setMarginMode="ISOLATED_MARGIN")
                 await bench.until(lambda: not opens(paper), "the opens are withdrawn")
-                text = margin_state("BTCUSDT", "ISOLATED_MARGIN").text
+                isolated = margin_state("BTCUSDT", "ISOLATED_MARGIN")
+                assert isolated is not None
+                text = isolated.text
                 assert (shown(bench, "btc")["state"], shown(bench, "btc")["reason"]) == ("reducing", text)
                 health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
                 assert (health["health"], health["reasons"]) == ("degraded", [f"btc: {text}"])
                 await bench.until(lambda: ("error", "listing.BTCUSDT", text) in bench.alerts, "the alert")
                 by_hand(paper, "/v5/account/set-margin-mode", setMarginMode="REGULAR_MARGIN")
-                await read_terms(bench)
+                await bench.assembly.orchestrator.clockwork._readings.of(Job(JobKind.MARGIN_MODE))
                 await bench.until(lambda: bool(opens(paper)), "what opens rests again")
                 assert shown(bench, "btc")["state"] == "active"
 

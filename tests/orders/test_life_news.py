@@ -11,7 +11,7 @@ from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders import life_effects, life_events
 from gridbot.orders.breakers import Cause
 from gridbot.orders.life_moves import OFF_TICK, TAKEN
-from gridbot.orders.life_news import OFF_STEP
+from gridbot.orders.life_news import AT_ONCE_MS, OFF_STEP
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, Tries
 from tests.orders.helpers import INSTRUMENT, make_order
@@ -210,6 +210,24 @@ def test_a_post_only_order_that_would_take_may_be_called_rejected() -> None:
 def test_an_order_that_somebody_cancels_or_that_has_rested_is_no_refusal(situation: str, reason: str) -> None:
     bench = LifeBench().reach(situation)
     assert "CountRefusal" not in names(bench.take(bench.heard(OrderStatus.CANCELLED, reject_reason=reason)))
+
+
+@pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved"])
+def test_an_order_that_has_traded_before_the_exchange_ends_it_is_no_refusal(situation: str) -> None:
+    """Its order frame may come before its execution: three of them were told as "no order gets through"."""
+    bench = LifeBench().reach(situation)
+    news = bench.heard(OrderStatus.CANCELLED, cum="0.005", reject_reason="EC_BySelfMatch")
+    assert "CountRefusal" not in names(bench.take(news))
+
+
+@pytest.mark.parametrize(("rested_ms", "counts"), [(AT_ONCE_MS, True), (AT_ONCE_MS + 1, False)])
+@pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved"])
+def test_an_order_that_has_rested_unseen_is_no_refusal(situation: str, rested_ms: int, counts: bool) -> None:
+    """Its first news were those of its end, after a dark stream: it counted as ended at once."""
+    bench = LifeBench().reach(situation)
+    ended_ms = LATER_TS + rested_ms
+    news = bench.heard(OrderStatus.CANCELLED, ts=ended_ms, reject_reason="EC_BySelfMatch", created_ts=LATER_TS)
+    assert ("CountRefusal" in names(bench.take(news))) is counts
 
 
 @pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved", "held to be rejected"])

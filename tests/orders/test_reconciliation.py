@@ -12,7 +12,7 @@ from gridbot.core import Direction, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.listing import Unreadable, UnreadableRows
-from gridbot.exchange.remedies import with_remedy
+from gridbot.exchange.remedies import with_reading_remedy
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.former_ids import hash_of
@@ -198,7 +198,7 @@ def test_a_failure_in_any_phase_breaks_the_pass_off_and_grants_the_wish(
     end = account.told[first]
     assert isinstance(end, words.Failed)
     assert (end.error, end.reason) == (BUSY, "asked for")
-    assert account.state.failure == with_remedy(BUSY)
+    assert account.state.failure == with_reading_remedy(BUSY)
     finish(account)
     assert account.state.failure == ""
     assert isinstance(account.told[second], words.Finished)

@@ -99,3 +99,10 @@ def test_the_records_alone_tell_what_holds(looks: list[dict[Obstacle, Reason]]) 
             else:
                 del told[hold]
         assert told == {hold: reason.text for hold, reason in held.items()}
+
+
+def test_what_ends_by_itself_is_told_with_how_long_it_lasts() -> None:
+    """The status of a ban no longer said for how long."""
+    assert Reason("banned", NOW + 412).told(NOW) == "for 412 s more: banned"
+    assert Reason("banned", NOW).told(NOW + 1) == "for 0 s more: banned"
+    assert Reason("paused").told(NOW) == "paused"

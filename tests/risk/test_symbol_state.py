@@ -59,9 +59,15 @@ def test_a_time_is_written_in_utc() -> None:
     assert day_of(0) == "1970-01-01 00:00 UTC"
 
 
-@pytest.mark.parametrize("mode", ["", "REGULAR_MARGIN", "PORTFOLIO_MARGIN"])
+@pytest.mark.parametrize("mode", ["REGULAR_MARGIN", "PORTFOLIO_MARGIN"])
 def test_only_isolated_margin_restricts(mode: str) -> None:
     assert margin_state("BTCUSDT", mode) == SymbolState()
     isolated = margin_state("BTCUSDT", "ISOLATED_MARGIN")
+    assert isolated is not None
     assert (isolated.word, isolated.allows) == (SymbolWord.REDUCING, Allows.REDUCING)
     assert isolated.text.startswith("BTCUSDT: the account is in isolated margin")
+
+
+@pytest.mark.parametrize("mode", ["", "A_NEW_MARGIN"])
+def test_a_margin_mode_that_nobody_knows_says_nothing(mode: str) -> None:
+    assert margin_state("BTCUSDT", mode) is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.remedies import remedy_for
 from gridbot.risk.symbol_state import Allows, SymbolWord
@@ -92,3 +94,27 @@ def test_isolated_margin_lets_positions_be_reduced_only_and_an_answer_that_is_st
     seen.in_margin_mode("REGULAR_MARGIN")
     seen.look(NOW_MS, 100.0)
     assert seen.state.allows is Allows.ALL
+
+
+@pytest.mark.parametrize("mode", ["", "A_NEW_MARGIN"])
+def test_a_margin_mode_that_nobody_knows_lifts_no_restriction(mode: str) -> None:
+    """An answer without a mode counted as cross margin."""
+    seen = watch()
+    seen.in_margin_mode(mode)
+    assert not seen.is_isolated
+    seen.in_margin_mode("ISOLATED_MARGIN")
+    seen.in_margin_mode(mode)
+    seen.look(NOW_MS, 1.0)
+    assert (seen.state.allows, seen.is_isolated) == (Allows.REDUCING, True)
+
+
+def test_a_listing_that_does_not_tell_the_end_takes_back_no_delisting() -> None:
+    """It counted as a symbol that goes on: opens went out until the exchange refused them."""
+    seen = watch()
+    seen.listed(replace(INSTRUMENT, delivery_ms=NOW_MS + 1))
+    seen.listed(replace(INSTRUMENT, delivery_ms=None))
+    seen.look(NOW_MS, 1.0)
+    assert seen.state.word is SymbolWord.REDUCING
+    seen.listed(INSTRUMENT)
+    seen.look(NOW_MS, 2.0)
+    assert seen.state.word is SymbolWord.TRADING

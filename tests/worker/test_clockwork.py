@@ -45,6 +45,9 @@ class Asked:
     async def read(self, symbol: str) -> None:
         self.done.append(f"terms of {symbol}")
 
+    async def read_margin_mode(self) -> None:
+        self.done.append("margin mode")
+
     async def measure_clock(self) -> None:
         self.done.append("clock")
 
@@ -143,6 +146,15 @@ async def test_a_symbol_that_is_not_in_order_is_read_each_minute() -> None:
     bench.account.runner.risk_state.listed(replace(BTC, status="Delivering"))
     later = [n for n in range(1, 130) if "terms of BTCUSDT" in await bench.second()]
     assert later[:3] == [1, 61, 121]
+
+
+async def test_fills_that_are_untold_are_looked_at_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, looks = Bench(), list[float]()
+    lines = bench.account.runner.fill_lines
+    monkeypatch.setattr(lines, "look", lambda: looks.append(bench.account.clock.now_s))
+    await bench.second()
+    await bench.second()
+    assert len(looks) == 2
 
 
 async def test_missing_executions_are_paged() -> None:

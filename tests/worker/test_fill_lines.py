@@ -31,3 +31,26 @@ def test_a_minute_has_one_line_with_the_sums_of_the_others(caplog: pytest.LogCap
         "3 more since the last line: realised 6.0000, fees 1.5000)",
         "",
     ]
+
+
+def test_what_no_fill_follows_is_told_after_a_minute_and_at_a_stop(caplog: pytest.LogCaptureFixture) -> None:
+    """The last burst before a silence, or before a stop, had no line at INFO."""
+    now_s = 5.0
+    lines = FillLines(logging.LoggerAdapter(logging.getLogger("gridbot.worker.fills"), {}), lambda: now_s)
+    with caplog.at_level(logging.INFO, "gridbot.worker.fills"):
+        for number in range(4):
+            lines.tell(FILL, Decimal(number))
+        now_s += QUIET_S - 1
+        lines.look()
+        assert len(caplog.records) == 1
+        now_s += 1
+        lines.look()
+        lines.look()
+        lines.tell_rest()
+        lines.tell(FILL, Decimal(7))
+        lines.tell_rest()
+        lines.tell_rest()
+    assert [record.getMessage() for record in caplog.records[1:]] == [
+        "[fill] 3 more since the last line: realised 6.0000, fees 1.5000",
+        "[fill] 1 more since the last line: realised 7.0000, fees 0.5000",
+    ]

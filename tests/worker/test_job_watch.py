@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridbot.exchange.failures import ErrorKind, make_error
-from gridbot.exchange.remedies import with_remedy
+from gridbot.exchange.remedies import with_reading_remedy
 from gridbot.incidents import Name, Standing
 from gridbot.worker.job_watch import FAILS_FOR_S, FORGOTTEN_S, KEPT, JobWatch, Reading
 
@@ -24,7 +24,7 @@ def test_what_fails_for_minutes_is_told_with_the_newest_error_and_its_remedy_unt
     assert watch.standing() == {}
     watch.ended(MONEY, NO_RIGHT, FAILS_FOR_S + 1)
     watch.look(FAILS_FOR_S + 1, is_explained=False)
-    text = f"comparing the records failed 4 times in a row: {with_remedy(NO_RIGHT)}"
+    text = f"comparing the records failed 4 times in a row: {with_reading_remedy(NO_RIGHT)}"
     assert watch.standing() == {Name("job.money"): Standing("warning", text)}
     watch.ended(MONEY, None, FAILS_FOR_S + 2)
     assert watch.failing() == {}
@@ -70,3 +70,16 @@ def test_few_failing_readings_are_remembered() -> None:
         failed(watch, float(number), reading=Reading("look_up", "looking up", str(number)))
     assert len(watch._failing) == KEPT
     assert Reading("look_up", "looking up", "49") not in watch._failing
+
+
+def test_what_is_given_up_is_dropped_at_once() -> None:
+    """A look-up was told for up to 15 minutes after its order had ended."""
+    watch = JobWatch()
+    for subject in ("g1", "g2"):
+        failed(watch, 0.0, FAILS_FOR_S, reading=Reading("look_up", "reading the state", subject))
+    failed(watch, 0.0, FAILS_FOR_S)
+    watch.asked_still({"look_up"}, {"g2"})
+    assert watch.failing().keys() == {"look_up", "money"}
+    assert watch.failing()["look_up"].startswith("reading the state of g2 failed 2 times in a row")
+    watch.asked_still({"look_up"}, ())
+    assert watch.failing().keys() == {"money"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,19 @@ async def test_a_start_that_fails_lets_no_strategy_trade() -> None:
     assert bench.account.orders == []
     await bench.orchestrator.stop()
     assert bench.streams.calls == ["start", "stop"]
+
+
+async def test_fills_that_are_untold_are_told_at_a_stop(caplog: pytest.LogCaptureFixture) -> None:
+    """The last burst before a stop had no line at INFO."""
+    bench = Bench()
+    await bench.orchestrator.start()
+    bench.streams.push(50000)
+    await settle()
+    for order in bench.account.orders[:2]:
+        bench.account.runner.on_execution(bench.account.fill(order, exec_id=order.link_id))
+    with caplog.at_level(logging.INFO):
+        await bench.orchestrator.stop()
+    assert "[fill] 1 more since the last line" in caplog.text
 
 
 async def test_the_loop_guards_the_losses_and_saves_the_ledger_until_shutdown() -> None:

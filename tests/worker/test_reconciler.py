@@ -9,9 +9,12 @@ import pytest
 from gridbot.core import Direction, ExecutionEvent, OrderStatus, OrderUpdateEvent, PositionEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ExchangeError
-from gridbot.exchange.remedies import with_remedy
+from gridbot.exchange.remedies import with_reading_remedy
 from gridbot.orders.order import OrderState
+from gridbot.orders.reconcile_words import AskOrder
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord
+from gridbot.worker.job_watch import FAILS_FOR_S, Reading
+from gridbot.worker.reconciler import ASKED
 from tests.execution.support import settle
 from tests.records.test_open_orders import order as recorded
 from tests.worker.account_bench import SYMBOL, position
@@ -60,6 +63,23 @@ async def test_an_order_that_is_not_listed_is_asked_for_by_its_id(
     assert report.looked_up == 1
     assert first.state is state
     assert {order.state for order in rest} == {OrderState.OPEN}
+
+
+async def test_a_look_up_that_is_given_up_is_told_no_more() -> None:
+    """Its incident stood for up to 15 minutes after the order had ended."""
+    bench = Bench()
+    [first, *_] = await bench.place()
+    bench.reconciler.look_up(first)
+    jobs, reading = bench.account.context.jobs, Reading(*ASKED[AskOrder], first.link_id)
+    for at_s in (0.0, FAILS_FOR_S):
+        jobs.ended(reading, BUSY, at_s)
+    jobs.look(FAILS_FOR_S, is_explained=False)
+    bench.reconciler.again()
+    assert jobs.failing()["look_up"].startswith(f"reading the state of {first.link_id} failed 2 times in a row: ")
+    bench.account.runner.on_order_update(bench.account.update(first, OrderStatus.CANCELLED, exchange_ts=9))
+    bench.account.clock.now_s += 2
+    bench.reconciler.again()
+    assert jobs.failing() == {}
 
 
 # ---------------------------------------------------------------------- positions
@@ -247,7 +267,7 @@ async def test_after_a_gap_nothing_is_well_until_a_pass_was_complete() -> None:
         await bench.reconciler.run()
     assert bench.queries.asked[:2] == ["executions", missed]
     failed = "comparing with the exchange failed, it is tried again each 10 s"
-    assert bench.reconciler.behind == f"{failed}: {with_remedy(BUSY)}"
+    assert bench.reconciler.behind == f"{failed}: {with_reading_remedy(BUSY)}"
     assert bench.reconciler.again() == "the last one failed"
     await bench.reconciler.run()
     assert (bench.reconciler.behind, bench.reconciler.again()) == ("", "")

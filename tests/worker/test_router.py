@@ -140,18 +140,25 @@ def test_trades_of_the_market_are_recorded() -> None:
     assert record.trade_id == "t1"
 
 
-def test_a_wallet_whose_available_balance_comes_or_goes_has_the_terms_read_for_the_margin_mode_may_be_another() -> None:
+def test_a_wallet_that_shows_another_margin_mode_than_we_know_has_it_read_and_no_other_wallet_does() -> None:
+    """In isolated margin each frame asked for the terms of all symbols."""
     bench = Bench()
-    requests = bench.account.requests
+    requests, watch = bench.account.requests, bench.account.runner.risk_state.symbol_watch
 
     def asked(available: str | None, ts: int) -> bool:
         bench.route(wallet("500", available, ts=ts))
-        found = requests.wishes.terms == {"BTCUSDT"}
-        requests.started(Job(JobKind.TERMS, "BTCUSDT"))
+        found = requests.wishes.margin_mode
+        assert not requests.wishes.terms
+        requests.started(Job(JobKind.MARGIN_MODE))
         return found
 
-    found = [asked(available, 5 + n) for n, available in enumerate(("450", "440", None, None, "450", "450"))]
-    assert found == [False, False, True, True, True, False]
+    assert [asked(available, 5 + n) for n, available in enumerate(("450", "440"))] == [False, False]
+    assert [asked(None, 10 + n) for n in range(2)] == [True, True], "until it is read"
+    watch.in_margin_mode("ISOLATED_MARGIN")
+    assert [asked(None, 20 + n) for n in range(2)] == [False, False]
+    assert asked("450", 30)
+    watch.in_margin_mode("REGULAR_MARGIN")
+    assert not asked("450", 31)
 
 
 async def test_a_wallet_that_breaks_one_strategy_halts_it_and_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,7 +197,7 @@ def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) ->
         second.requests.read_terms("BTCUSDT")
 
     ask()
-    assert len(second.jobs(START_S)) == 4
+    assert len(second.jobs(START_S)) == 5
     second.running = {name}
     ask()
     assert name not in {job.name for job in second.jobs(START_S + 30)}
@@ -209,7 +209,7 @@ def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) ->
 def test_a_period_that_begins_while_its_job_runs_is_owed() -> None:
     second = Seconds(ALL, ("BTCUSDT",))
     second.all_jobs(START_S)
-    names = ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "clock", "wallet", "money", "notices"]
+    names = ["reconcile", "positions.BTCUSDT", "margin_mode", "terms.BTCUSDT", "clock", "wallet", "money", "notices"]
     second.running = set(names)
     assert second.all_jobs(START_S + CLOCK_S) == []
     second.running = set()
@@ -254,3 +254,17 @@ def test_terms_that_are_asked_for_are_read_at_most_every_thirty_seconds() -> Non
         second.requests.read_terms("BTCUSDT")
         found += [now_s for job in second.jobs(START_S + now_s) if job.kind is JobKind.TERMS]
     assert found == [0, 30, 60]
+
+
+def test_the_margin_mode_is_read_with_terms_once_for_all_symbols_and_alone_when_it_is_asked_for() -> None:
+    """It was read for each symbol, though the account has one."""
+    second, mode = Seconds(NONE, ("BTCUSDT", "ETHUSDT")), Job(JobKind.MARGIN_MODE)
+    assert mode not in second.all_jobs(START_S)
+    assert second.all_jobs(START_S + 3600).count(mode) == 1
+    for symbol in second.symbols:
+        second.requests.read_terms(symbol)
+    assert second.all_jobs(START_S + 3700).count(mode) == 1
+    second.requests.read_margin_mode()
+    second.requests.read_margin_mode()
+    assert second.jobs(START_S + 3729) == set()
+    assert second.jobs(START_S + 3730) == {mode}

@@ -70,6 +70,12 @@ class Seconds(RuleBasedStateMachine):
     def terms_are_asked_for(self, symbol: str) -> None:
         self.requests.read_terms(symbol)
         self.asked.setdefault(f"terms.{symbol}", self.now_s)
+        self.asked.setdefault("margin_mode", self.now_s)
+
+    @rule()
+    def the_margin_mode_is_asked_for(self) -> None:
+        self.requests.read_margin_mode()
+        self.asked.setdefault("margin_mode", self.now_s)
 
     @rule()
     def the_wallet_is_asked_for(self) -> None:
@@ -141,7 +147,7 @@ class Seconds(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert len(self.state.last_s) <= 8 + 5 + 2 * len(SYMBOLS)
+        assert len(self.state.last_s) <= 8 + 6 + 2 * len(SYMBOLS)
 
     def teardown(self) -> None:
         """Once every job ends, everything that was asked for is served within its time apart."""

@@ -256,3 +256,14 @@ async def test_a_shadow_strategy_fills_by_the_market_and_sends_nothing() -> None
     assert bench.runner.risk_state.legs[Direction.LONG].size == D("0.01")
     assert bench.gateway.sent == []
     assert bench.context.ledger.last_exec_ts == 0, "only the exchange's own executions are paged from"
+
+
+def test_a_leg_that_may_only_be_reduced_stays_so_until_the_exchange_says_otherwise() -> None:
+    """A row without `isReduceOnly` counted as free."""
+    bench = AccountBench()
+    found = []
+    for ts, told in enumerate((True, None, False, None), start=1):
+        row = position(Direction.LONG, "1", reduce_only=told, exchange_ts=ts)
+        bench.runner.on_position_update(row, source="rest")
+        found.append(bench.runner.risk_state.legs[Direction.LONG].reduce_only)
+    assert found == [True, True, False, False]

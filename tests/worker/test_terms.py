@@ -87,6 +87,10 @@ class Bench:
         await self.terms.read("BTCUSDT")
         return self.passage.terms["BTCUSDT"]
 
+    async def read_margin_mode(self) -> str:
+        await self.terms.read_margin_mode()
+        return self.passage.terms["BTCUSDT"]
+
 
 def opening() -> TrackedOrder:
     return replace(make_order(), strat_id="btc")
@@ -95,7 +99,7 @@ def opening() -> TrackedOrder:
 async def test_nothing_has_changed() -> None:
     bench = Bench(leverage=5)
     assert await bench.read() == ""
-    assert bench.exchange.asked == ["instrument", "account", "mode", "leverage"]
+    assert bench.exchange.asked == ["instrument", "mode", "leverage"]
     assert bench.wishes == []
 
 
@@ -118,7 +122,7 @@ async def test_a_symbol_that_does_not_trade_is_a_state_and_nothing_is_set() -> N
     bench = Bench(leverage=5)
     bench.exchange.found = replace(BTC, status="Delivering")
     assert await bench.read() == ""
-    assert bench.exchange.asked == ["instrument", "account"]
+    assert bench.exchange.asked == ["instrument"]
     assert bench.account.runner.risk_state.symbol_watch.state.word is SymbolWord.SETTLING
     assert bench.wishes == []
 
@@ -198,36 +202,61 @@ async def test_isolated_margin_lets_positions_be_reduced_only_until_the_account_
     account.runner.on_ticker(ticker())
     assert [order.reduce_only for order in account.runner.book] == [False] * len(account.runner.book) != []
     bench.exchange.margin_mode = "ISOLATED_MARGIN"
-    assert await bench.read() == ""
+    assert await bench.read_margin_mode() == ""
     assert (state.symbol_watch.state.word, state.may_open(Direction.LONG)) == (SymbolWord.REDUCING, False)
     assert "isolated margin" in state.symbol_watch.state.text
     assert {order.withdrawn for order in account.runner.book} == {"reduce_only"}, "what opens goes"
     assert bench.states.watched >= {"BTCUSDT"}, "it is read each minute"
     bench.exchange.margin_mode = "REGULAR_MARGIN"
-    assert await bench.read() == ""
+    assert await bench.read_margin_mode() == ""
     assert (state.symbol_watch.state.word, state.may_open(Direction.LONG)) == (SymbolWord.TRADING, True)
 
 
 async def test_a_shadow_strategy_is_not_restricted_by_the_margin_mode_of_the_account() -> None:
     bench = Bench(shadow_mode=True)
     bench.exchange.margin_mode = "ISOLATED_MARGIN"
-    await bench.read()
+    await bench.terms.read_margin_mode()
+    assert bench.exchange.asked == []
     assert bench.account.runner.risk_state.may_open(Direction.LONG)
 
 
-async def test_portfolio_margin_is_told() -> None:
+async def test_portfolio_margin_is_told_until_the_account_is_in_cross_margin_again() -> None:
     bench = Bench()
     bench.exchange.margin_mode = "PORTFOLIO_MARGIN"
-    assert "portfolio margin" in await bench.read()
+    assert "portfolio margin" in await bench.read_margin_mode()
+    assert "portfolio margin" in await bench.read(), "the symbol's own terms do not take it back"
     assert bench.account.runner.risk_state.may_open(Direction.LONG)
+    for _ in range(3):
+        bench.account.gate.refused(opening(), bench.account.clock.now_s)
+    bench.exchange.margin_mode = "REGULAR_MARGIN"
+    assert await bench.read_margin_mode() == ""
+    assert bench.account.gate.breaker.open_until(bench.account.clock.now_s) == {}, "what it had refused is free"
 
 
-async def test_an_exchange_that_cannot_be_read_changes_nothing() -> None:
+async def test_what_cannot_be_read_changes_nothing() -> None:
     bench = Bench()
+    for what in ("mode", "account"):
+        bench.exchange.failures = {what: make_error("no answer in time", ErrorKind.AMBIGUOUS)}
+        with pytest.raises(ExchangeError):
+            await (bench.terms.read("BTCUSDT") if what == "mode" else bench.terms.read_margin_mode())
+        assert not bench.passage.terms.get("BTCUSDT")
+
+
+async def test_each_reading_stands_alone() -> None:
+    """While one failed, a changed tick was not told, and leverage was not set."""
+    bench = Bench(leverage=5)
+    bench.exchange.found = replace(BTC, tick_size=D("0.5"))
     bench.exchange.failures["mode"] = make_error("no answer in time", ErrorKind.AMBIGUOUS)
+    bench.exchange.was_changed = {"leverage"}
+    with pytest.raises(ExchangeError, match="no answer in time"):
+        await bench.terms.read("BTCUSDT")
+    text = "the exchange has changed BTCUSDT: tick_size from 0.1 to 0.5"
+    assert (bench.passage.terms["BTCUSDT"], bench.wishes) == (text, [text])
+    assert "set_again.BTCUSDT" in bench.account.alarm.keys
+    bench.exchange.found = BTC
     with pytest.raises(ExchangeError):
         await bench.terms.read("BTCUSDT")
-    assert bench.passage.terms == {}
+    assert bench.passage.terms["BTCUSDT"] == text, "what is not known stays as it was"
 
 
 def test_what_orders_are_not_made_by_is_no_change() -> None:

@@ -134,7 +134,7 @@ def delivery_price(exchange: Exchange, params: Params, now_ms: int) -> Result:
     for market in exchange.markets.values() if is_linear(params) else ():
         listing, price = market.listing, market.listing.delivery_price
         if price is not None and market.instrument.status == "Closed" and symbol in ("", listing.symbol):
-            ended_ms = str(market.instrument.delivery_ms + listing.settling_ms)
+            ended_ms = str((market.instrument.delivery_ms or 0) + listing.settling_ms)
             row = {"symbol": listing.symbol, "deliveryPrice": plain(price), "deliveryTime": ended_ms}
             rows.append((listing.symbol, row))
     chosen, cursor = page_by_name(sorted(rows), text(params, "cursor"), limit_field(params, 50, 200))

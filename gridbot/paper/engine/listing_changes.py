@@ -58,7 +58,8 @@ class ListingChanges:
             raise ApiError(110095, NO_CHANGES)
         elif not self._trades(listing):
             raise ApiError(110074, "This contract is not live")
-        ends_soon = bool(instrument.delivery_ms) and now_ms >= instrument.delivery_ms - NO_OPENS_MS
+        ends_ms = instrument.delivery_ms or 0
+        ends_soon = ends_ms > 0 and now_ms >= ends_ms - NO_OPENS_MS
         leg = account.legs.get((request.symbol, request.position_idx))
         is_cut = leg is not None and leg.reduce_only
         if (ends_soon or is_cut) and not self._admission.is_closing(account, request):

@@ -42,7 +42,7 @@ def terms_of(listing: Listing) -> dict[str, Any]:
     instrument, price = listing.instrument, listing.delivery_price
     return {
         "status": instrument.status,
-        "delivery_ms": instrument.delivery_ms,
+        "delivery_ms": instrument.delivery_ms or 0,
         "tick_size": str(instrument.tick_size),
         "qty_step": str(instrument.qty_step),
         "launch_ms": listing.launch_ms,

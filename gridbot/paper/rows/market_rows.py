@@ -44,7 +44,7 @@ def instrument_row(listing: Listing) -> dict[str, Any]:
         "settleCoin": "USDT",
         "symbolType": "",
         "launchTime": str(listing.launch_ms),
-        "deliveryTime": str(instrument.delivery_ms),
+        "deliveryTime": str(instrument.delivery_ms or 0),
         "deliveryFeeRate": "",
         "priceScale": str(listing.price_scale),
         "leverageFilter": {

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from gridbot import background
-from gridbot.worker.pipe import SupervisorPipe
+from gridbot.worker.supervisor_pipe import SupervisorPipe
 
 
 class Ends:
