@@ -22,7 +22,7 @@ from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem
 from gridbot.config.ladder_problems import ladder_problems
 from gridbot.config.models import GridbotConfig
-from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE, project_root
+from gridbot.config.paths import DATA_DIR_VARIABLE, placed, project_root, text_of
 from gridbot.config.strategy_kinds import strategy_config
 from gridbot.config.validation_problems import problems_of
 from gridbot.config.yaml_nodes import Document, read_document
@@ -47,7 +47,7 @@ def load_config(
     the working directory, else the file's own. Raises ConfigError with every problem of the file.
     """
     file = Path(path)
-    document = read_document(_text_of(file), environ)
+    document = read_document(text_of(file), environ)
     problems = list(document.problems)
     broken = {problem.loc for problem in problems}
     config: GridbotConfig | None = None
@@ -66,17 +66,6 @@ def load_config(
     if problems or config is None:
         raise ConfigError(str(path), [_with_line(problem, document) for problem in problems])
     return _with_paths(config, project_root(file), data_dir or environ.get(DATA_DIR_VARIABLE) or None)
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        problem = Problem((), "text in UTF-8", "other bytes", "save the file as UTF-8")
-    except OSError as error:
-        got = error.strerror or type(error).__name__
-        problem = Problem((), "a readable configuration file", got, f"name one with -c or {CONFIG_VARIABLE}")
-    raise ConfigError(str(file), [problem])
 
 
 def _follows(problem: Problem, unsaid: Collection[int]) -> bool:
@@ -149,8 +138,7 @@ def _with_line(problem: Problem, document: Document) -> Problem:
 
 
 def _with_paths(config: GridbotConfig, root: Path, data_dir: str | Path | None) -> GridbotConfig:
-    home = Path(data_dir).expanduser().absolute() if data_dir else root / config.storage.data_dir.expanduser()
-    home = Path(os.path.normpath(home))
+    home = placed(None, data_dir) if data_dir else placed(root, config.storage.data_dir)
     market, state = config.paper.market, config.paper.state_file
     files = {symbol: root / path.expanduser() for symbol, path in market.files.items()}
     changes: dict[str, Any] = {"market": market.model_copy(update={"files": files})}

@@ -6,14 +6,26 @@ Imports nothing heavy: `status` uses it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-__all__ = ["CONFIG_VARIABLE", "DATA_DIR_VARIABLE", "data_directory", "find_config", "project_root"]
+__all__ = [
+    "CONFIG_VARIABLE",
+    "DATA_DIR_VARIABLE",
+    "data_directory",
+    "directory_fault",
+    "find_config",
+    "placed",
+    "project_root",
+    "text_of",
+]
 
 CONFIG_VARIABLE: Final = "GRIDBOT_CONFIG_PATH"
 DATA_DIR_VARIABLE: Final = "GRIDBOT_DATA_DIR"
+DEFAULT_DIRECTORY: Final = "data"
+_SHELL_VARIABLE: Final = re.compile(r"\$[A-Za-z_]")
 
 
 def find_config(option: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -36,21 +48,60 @@ def data_directory(
 ) -> Path:
     """The option, else GRIDBOT_DATA_DIR, else `storage.data_dir` of the configuration file, else its `data`.
 
-    The same as `gridbot.config.loading.load_config` finds, also when that refuses the file.
+    The same as `gridbot.config.loading.load_config` finds, whatever else is wrong with the file. Raises ConfigError
+    when the file does not say which: `stop` must not reach another bot. Only a file that nobody named may be missing.
     """
     named = data_dir or environ.get(DATA_DIR_VARIABLE)
     if named:
-        return Path(named).expanduser().absolute()
+        return placed(None, named)
     path = find_config(config, environ)
-    return Path(os.path.normpath(project_root(path) / Path(_stored(path)).expanduser()))
+    if not (config or environ.get(CONFIG_VARIABLE) or path.is_file()):
+        return placed(project_root(path), DEFAULT_DIRECTORY)
+    return placed(project_root(path), _stored(path, environ))
 
 
-def _stored(path: Path) -> str:
-    import yaml
+def placed(root: Path | None, directory: str | Path) -> Path:
+    """A directory as an absolute path; a relative one starts from `root` (None: the working directory)."""
+    path = Path(os.path.expanduser(directory))
+    return Path(os.path.normpath(path.absolute() if root is None else root / path))
+
+
+def directory_fault(directory: str) -> tuple[str, str] | None:
+    """What is expected instead of a directory that the file may not name, and what to do; None when it may."""
+    if _SHELL_VARIABLE.search(directory):
+        return "a directory, with variables as ${NAME}", "put the name in braces"
+    if os.path.expanduser(directory).startswith("~"):
+        return "a directory, with ~ of a user of this machine", "write the whole path"
+    return None
+
+
+def text_of(file: Path) -> str:
+    """What the configuration file has. Raises ConfigError when it cannot be read."""
+    from gridbot.config.errors import ConfigError, Problem
 
     try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = document["storage"]["data_dir"]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-        return "data"
-    return os.path.expandvars(str(found)) if found else "data"
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        problem = Problem((), "text in UTF-8", "other bytes", "save the file as UTF-8")
+    except OSError as error:
+        got = error.strerror or type(error).__name__
+        problem = Problem((), "a readable configuration file", got, f"name one with -c or {CONFIG_VARIABLE}")
+    raise ConfigError(str(file), [problem])
+
+
+def _stored(path: Path, environ: Mapping[str, str]) -> str:
+    from gridbot.config.errors import ConfigError, Problem
+    from gridbot.config.yaml_nodes import read_document
+
+    place = ("storage", "data_dir")
+    document = read_document(text_of(path), environ)
+    problems = [problem for problem in document.problems if problem.loc in ((), place)]
+    storage = document.data.get("storage") if isinstance(document.data, dict) else None
+    found = storage.get("data_dir", DEFAULT_DIRECTORY) if isinstance(storage, dict) else DEFAULT_DIRECTORY
+    fault = directory_fault(found) if isinstance(found, str) else ("a directory", "write its path on this line")
+    if fault is not None:
+        got = f"`{document.raw[place]}`" if place in document.raw else "keys with values or a list"
+        problems.append(Problem(place, fault[0], got, fault[1], document.line_of(place)))
+    if problems:
+        raise ConfigError(str(path), problems)
+    return str(found)

@@ -22,7 +22,7 @@ from gridbot.config.paths import find_config
 from gridbot.config.setting_warnings import setting_warnings
 from supervisor.cli.ladder_text import ladder_lines, wrapped
 from supervisor.cli.machine_checks import machine_cautions, machine_failures
-from supervisor.cli.options import place_options
+from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import ExitCode
 from supervisor.store.left_behind import left_behind
 
@@ -47,7 +47,7 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: Sequence[str]) 
     return found
 
 
-@click.command()
+@click.command(epilog=example("check -c conf/gridbot.yaml --price BTCUSDT=60000"))
 @place_options("Data directory to check instead of the file's own.")
 @click.option("--price", "prices", multiple=True, metavar="SYMBOL=PRICE", callback=_pairs, help="Price to build at.")
 @click.option("--wallet", "wallets", multiple=True, metavar="ACCOUNT=USDT", callback=_pairs, help="Balance to size by.")

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from gridbot.commands.arguments import OnCommandLine, Values, arguments_model, choices
 from gridbot.commands.command import Command
+from supervisor.cli.options import example
 from supervisor.cli.value_completion import complete_processes, complete_strategies
 
 __all__ = ["argument_options", "declared_command"]
@@ -22,8 +23,7 @@ _COMPLETE = {
 
 def declared_command(command: Command) -> Callable[[Callable[..., Any]], click.Command]:
     """`click.command` with the name, the help and the example of a declared command."""
-    example = f"Example: gridbot-supervisor {command.example}"
-    return click.command(command.name, help=command.help, epilog=example)
+    return click.command(command.name, help=command.help, epilog=example(command.example))
 
 
 def argument_options(command: Command) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

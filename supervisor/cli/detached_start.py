@@ -14,8 +14,9 @@ from typing import IO, Any
 
 import click
 
+from gridbot.config.paths import find_config
 from supervisor.cli.logs import last_lines
-from supervisor.cli.options import load_or_refuse
+from supervisor.cli.options import load_or_refuse, pasteable
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
@@ -30,14 +31,15 @@ SMALLEST_ROOM = 4096
 """Bytes; a process that ends without a word on a disk with less could not write it."""
 
 
-def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> ExitCode:
+def start_detached(config: str | None, data_dir: str | None, timeout: float) -> ExitCode:
     """Start it and print how it went. Raises CommandError when it did not start."""
-    config = load_or_refuse(config_file, data_dir)  # its problems are shown here, not in a file
-    home = config.storage.data_dir
+    config_file = find_config(config)
+    home = load_or_refuse(config_file, data_dir).storage.data_dir  # its problems are shown here, not in a file
+    look = pasteable("status", config, data_dir)
     running = holder(home)
     if running is not None:
         raise CommandError(
-            f"a gridbot-supervisor (pid {running}) already works in {home}; `gridbot-supervisor status` shows it",
+            f"a gridbot-supervisor (pid {running}) already works in {home}; `{look}` shows it",
             ExitCode.REFUSED,
         )
     errors = home / "logs" / "stderr.log"
@@ -52,13 +54,13 @@ def start_detached(config_file: Path, data_dir: str | None, timeout: float) -> E
             start_new_session=True,
             env=_environment(),
         )
-    status = _started(process, home, timeout, errors, began)
+    status = _started(process, home, timeout, errors, began, look)
     code, text = outcome(status)
     click.echo(f"gridbot-supervisor runs in the background (pid {process.pid}), data in {home}")
     if text:
         click.echo(text, err=True)
-    click.echo("  look   gridbot-supervisor status    gridbot-supervisor logs -f")
-    click.echo("  stop   gridbot-supervisor stop")
+    click.echo(f"  look   {look}\n         {pasteable('logs -f', config, data_dir)}")
+    click.echo(f"  stop   {pasteable('stop', config, data_dir)}")
     return code
 
 
@@ -76,9 +78,12 @@ def outcome(status: Mapping[str, Any]) -> tuple[ExitCode, str]:
 
 
 def _started(
-    process: subprocess.Popen[bytes], home: Path, timeout: float, errors: Path, began: int
+    process: subprocess.Popen[bytes], home: Path, timeout: float, errors: Path, began: int, hint: str
 ) -> Mapping[str, Any]:
-    """The status once everything has started or failed. Raises CommandError when the process ends or time is up."""
+    """The status once everything has started or failed. Raises CommandError when the process ends or time is up.
+
+    `hint` is the command that shows what is missing.
+    """
 
     def look() -> Mapping[str, Any] | None:
         with contextlib.suppress(ControlError), ControlClient(home) as client:
@@ -94,7 +99,7 @@ def _started(
     if status is None:
         raise CommandError(
             f"not everything has started within {timeout:g} s (pid {process.pid} goes on trying; "
-            f"`gridbot-supervisor status` shows what is missing); last lines:\n{_last_lines(home, errors)}",
+            f"`{hint}` shows what is missing); last lines:\n{_last_lines(home, errors)}",
             ExitCode.TIMEOUT,
         )
     return status

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from gridbot.config.paths import data_directory
+from gridbot.shortage import is_shortage
 from supervisor.control.control_client import NotRunning, Refused, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.utc_time import utc_now
@@ -29,11 +30,20 @@ def explain(error: Exception) -> ExitCode:
         if isinstance(error, kind):
             click.echo(f"gridbot-supervisor: {error}", err=True)
             return code
+    from gridbot.config.errors import ConfigError  # not earlier: `status` is quick
+
+    if isinstance(error, ConfigError):
+        click.echo(f"{error}\ngridbot-supervisor: which data directory is not known; --data-dir names it", err=True)
+        return ExitCode.CONFIG
     if isinstance(error, PermissionError):
         what = error.filename or "a file of the bot"
         text = f"expected to be allowed to use {what}, got: permission denied; run this as the user who started the bot"
         click.echo(f"gridbot-supervisor: {text}", err=True)
         return ExitCode.REFUSED
+    if isinstance(error, FileNotFoundError) or is_shortage(error):
+        what = "room on this machine" if is_shortage(error) else "a file or directory to be there"
+        click.echo(f"gridbot-supervisor: expected {what}, got: {error}", err=True)
+        return ExitCode.UNEXPECTED
     click.echo(f"gridbot-supervisor: unexpected {type(error).__name__}: {error}; {_keep_details()}", err=True)
     return ExitCode.UNEXPECTED
 
@@ -42,8 +52,7 @@ def _keep_details() -> str:
     """Write the traceback of the error being handled to a file; return a sentence with its path."""
     for directory in (_logs_directory, lambda: Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):
-            path = directory() / "gridbot-error.log"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path = directory() / "gridbot-error.log"  # where no bot ever ran nothing is made
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"--- {utc_now()} {sys.argv[1:2]}\n")
                 traceback.print_exc(file=file)
@@ -53,4 +62,7 @@ def _keep_details() -> str:
 
 def _logs_directory() -> Path:
     option = next((b for a, b in zip(sys.argv, sys.argv[1:], strict=False) if a == "--data-dir"), None)
-    return data_directory(option) / "logs"
+    try:
+        return data_directory(option) / "logs"
+    except Exception as error:  # noqa: BLE001 - the error that is being told matters more
+        raise OSError(str(error)) from None

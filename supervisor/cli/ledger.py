@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gridbot.config.paths import find_config
+from gridbot.config.paths import data_directory, find_config
 from gridbot.exchange.environment import Environment
-from supervisor.cli.options import config_option, records_option
+from supervisor.cli.options import example, pasteable, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import ExitCode
@@ -33,7 +33,7 @@ __all__ = ["ledger"]
 
 VIEWS_REMEDY = (
     "What does not rest ends with --repair. What an order or leg has changed by stays until it changes again; "
-    "`gridbot-supervisor restart ACCOUNT` reads all."
+    "`{restart}` reads all."
 )
 
 
@@ -42,17 +42,16 @@ def ledger() -> None:
     """Money: what came in, what went out, whether it adds up."""
 
 
-@ledger.command("check")
-@records_option()
+@ledger.command("check", epilog=example("ledger check --exchange --account alice"))
+@place_options()
 @click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
 @click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records.")
-@config_option("With --exchange: the configuration, for the keys.")
 @click.option("--account", "accounts", multiple=True, help="With --exchange: only this account.")
 @click.option(
     "--rows", type=click.IntRange(min=0), default=20, show_default=True, help="Lines of one kind and account; 0: all."
 )
 def check_command(
-    data_dir: Path, exchange: bool, repair: bool, config: str | None, accounts: tuple[str, ...], rows: int
+    config: str | None, data_dir: str | None, exchange: bool, repair: bool, accounts: tuple[str, ...], rows: int
 ) -> None:
     """Compare each account's balance with its executions.
 
@@ -60,15 +59,23 @@ def check_command(
     account could not be. 9: nothing to compare.
 
     Deposits, withdrawals and trades made before the first wallet row's records show up as differences; with --exchange
-    the transaction log tells them apart from what is missing. Only queries are sent to the exchange.
+    the transaction log tells them apart from what is missing. Only queries are sent to the exchange, with the keys of
+    the configuration; where a supervisor runs in the data directory, those of its own.
 
     --repair has the worker of each account correct what differs to the exchange's figures, and write the last row of
     orders that are recorded as open and do not rest; the bot has to run.
     """
     if repair and not exchange:
         raise click.UsageError("expected --repair together with --exchange: the exchange's figures are what counts")
+    place = data_directory(data_dir, config)
     try:
-        code = _with_exchange(data_dir, config, accounts, repair, rows) if exchange else _from_records(data_dir, rows)
+        if exchange:
+            code = _with_exchange(place, config, accounts, repair, rows)
+        else:
+            code = _from_records(place, rows)
+            if code == ExitCode.DIFFERS:
+                more = pasteable("ledger check --exchange", config, data_dir)
+                click.echo(f"`{more}` says which movements these are")
     except SqlFailed as exc:
         click.echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
@@ -94,7 +101,6 @@ def _from_records(data_dir: Path, rows: int) -> ExitCode:
         return ExitCode.NOTHING
     if all(balance.explained for balance in balances):
         return ExitCode.OK
-    click.echo("`gridbot-supervisor ledger check --exchange` says which movements these are")
     return ExitCode.DIFFERS
 
 
@@ -154,7 +160,9 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     for found in checks:
         verdicts.append(_show_movements(found, rows))
         if found.account in read:
-            verdicts.append(_show_views(views[found.account], rows))
+            verdicts.append(
+                _show_views(views[found.account], rows, pasteable(f"restart {found.account}", None, data_dir))
+            )
     if not checks:
         wanted = ", ".join(accounts or (account.name for account in settings.accounts))
         click.echo(f"nothing to compare: {data_dir} has no balances of the accounts {wanted}")
@@ -222,7 +230,7 @@ def _views(
     return repair_orders(found, compare, lambda account, args: _correct(data_dir, account, args), click.echo)
 
 
-def _show_views(found: ViewCheck, rows: int) -> bool | None:
+def _show_views(found: ViewCheck, rows: int, restart: str) -> bool | None:
     """Whether `open_orders` and `positions` are what the exchange has (None: not compared); what differs is printed."""
     if found.problem:
         click.echo(f"  open_orders and positions: not compared: {found.problem}")
@@ -232,7 +240,7 @@ def _show_views(found: ViewCheck, rows: int) -> bool | None:
     _show_unreadable(found.unreadable)
     _show_lines([f"DIFFERENT {line}" for line in found.lines], rows)
     if found.lines:
-        click.echo(f"  {VIEWS_REMEDY}")
+        click.echo(f"  {VIEWS_REMEDY.format(restart=restart)}")
     if found.problem:
         return None
     return not (found.lines or found.unreadable)

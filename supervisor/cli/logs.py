@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from gridbot.config.paths import data_directory
-from supervisor.cli.options import place_options
+from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["human", "last_lines", "logs", "show_log"]
@@ -22,7 +22,7 @@ __all__ = ["human", "last_lines", "logs", "show_log"]
 POLL_S = 0.2
 
 
-@click.command()
+@click.command(epilog=example("logs alice -f --level WARNING"))
 @place_options()
 @click.argument("process", required=False, default="supervisor")
 @click.option("-f", "--follow", is_flag=True, help="Print new lines too, until Ctrl-C.")

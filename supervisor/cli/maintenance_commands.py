@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 import duckdb
 
+from gridbot.config.paths import data_directory
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError
-from supervisor.cli.options import records_option
+from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import WRITABLE_HINT, ExitCode
 from supervisor.store import maintenance, parquet_export
 from supervisor.store import rebuild as rebuilding
@@ -47,14 +48,15 @@ def _plain_errors() -> Iterator[None]:
     sys.exit(code)
 
 
-@click.command("rebuild")
-@records_option()
+@click.command("rebuild", epilog=example("rebuild --data-dir data"))
+@place_options()
 @click.option("--accept-loss", is_flag=True, help="Replace the file although some records are lost.")
-def rebuild(data_dir: Path, accept_loss: bool) -> None:
+def rebuild(config: str | None, data_dir: str | None, accept_loss: bool) -> None:
     """Make a new database file from the journals (bot stopped); the old file is kept beside it."""
+    place = data_directory(data_dir, config)
     with _plain_errors():
         try:
-            done = rebuilding.rebuild(data_dir, accept_loss=accept_loss)
+            done = rebuilding.rebuild(place, accept_loss=accept_loss)
         except rebuilding.RecordsLost as exc:
             _tell_rebuilt(exc.done)
             raise
@@ -74,31 +76,34 @@ def _tell_rebuilt(done: rebuilding.Rebuilt) -> None:
         click.echo(f"missing: {line}")
 
 
-@click.command("backup")
+@click.command("backup", epilog=example("backup /backups/gridbot.duckdb"))
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
-@records_option()
-def backup(target: Path, data_dir: Path) -> None:
+@place_options()
+def backup(target: Path, config: str | None, data_dir: str | None) -> None:
     """Copy the database to the file TARGET, while the bot runs or not."""
+    place = data_directory(data_dir, config)
     with _plain_errors():
-        size = maintenance.backup(data_dir, target)
+        size = maintenance.backup(place, target)
         click.echo(f"{target}: {size} bytes")
 
 
-@click.command("vacuum")
-@records_option()
-def vacuum(data_dir: Path) -> None:
+@click.command("vacuum", epilog=example("vacuum -c conf/gridbot.yaml"))
+@place_options()
+def vacuum(config: str | None, data_dir: str | None) -> None:
     """Rewrite the database without its free space (bot stopped)."""
+    place = data_directory(data_dir, config)
     with _plain_errors():
-        before, after = maintenance.vacuum(data_dir)
+        before, after = maintenance.vacuum(place)
         click.echo(f"{before} bytes before, {after} after")
 
 
-@click.command("export")
+@click.command("export", epilog=example("export /archive/gridbot --table executions"))
 @click.argument("target", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--table", "tables", multiple=True, type=click.Choice(list(RECORD_TYPES)), help="Only this table.")
-@records_option()
-def export(target: Path, tables: tuple[str, ...], data_dir: Path) -> None:
+@place_options()
+def export(target: Path, tables: tuple[str, ...], config: str | None, data_dir: str | None) -> None:
     """Write the records as Parquet files below TARGET, by table and UTC day; only what is new since the last time."""
+    place = data_directory(data_dir, config)
     with _plain_errors():
-        done = parquet_export.export(data_dir, target, tables=tables)
+        done = parquet_export.export(place, target, tables=tables)
         click.echo(f"{len(done.written)} files written, {done.skipped} were up to date")

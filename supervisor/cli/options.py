@@ -2,57 +2,56 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE, data_directory
+from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE
 from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
 
 __all__ = [
-    "config_option",
-    "data_dir_option",
+    "example",
     "fair_memory",
     "load_or_refuse",
     "memory_option",
+    "pasteable",
     "place_options",
-    "records_option",
 ]
+
+PROGRAM_VARIABLE = "GRIDBOT_PROGRAM"
+"""Set by `bin/gridbot-supervisor` to what the user typed, which need not be on the PATH."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
 
-def config_option(text: str = "Configuration file [default: conf/demo.yaml].") -> Decorator[Any]:
-    """-c/--config as `config`, text or None; `gridbot.config.paths.find_config` turns it into a path."""
-    return click.option("-c", "--config", envvar=CONFIG_VARIABLE, help=text)
-
-
-def data_dir_option(text: str = "Where everything is written [default: of the configuration].") -> Decorator[Any]:
-    """--data-dir as `data_dir`, text or None; `gridbot.config.paths.data_directory` turns it into a path."""
-    return click.option("--data-dir", envvar=DATA_DIR_VARIABLE, help=text)
-
-
 def place_options(text: str = "Where everything is written [default: of the configuration].") -> Decorator[Any]:
-    """--config and --data-dir, for commands around a running supervisor; `text` is the help of the second."""
-    return lambda command: config_option()(data_dir_option(text)(command))
+    """-c/--config as `config` and --data-dir as `data_dir`, each text or None; `text` is the help of the second.
+
+    `gridbot.config.paths.find_config` and `data_directory` turn them into paths.
+    """
+    directory = click.option("--data-dir", envvar=DATA_DIR_VARIABLE, help=text)
+    file = click.option("-c", "--config", envvar=CONFIG_VARIABLE, help="Configuration file [default: conf/demo.yaml].")
+    return lambda command: file(directory(command))
 
 
-def records_option(text: str = "Data directory of the bot.") -> Decorator[Any]:
-    """--data-dir as `data_dir`, a Path, for commands that read the records themselves."""
-    return click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        envvar=DATA_DIR_VARIABLE,
-        default=data_directory,
-        show_default="of the configuration",
-        help=text,
-    )
+def example(line: str) -> str:
+    """The epilog of --help: a command line as it is typed, without the program's name."""
+    return f"Example: gridbot-supervisor {line}"
+
+
+def pasteable(command: str, config: str | None, data_dir: str | Path | None) -> str:
+    """A command line that reaches the same bot as this one, which was given `config` and `data_dir`."""
+    words = [("-c", config), ("--data-dir", data_dir)]
+    options = [f" {name} {shlex.quote(str(value))}" for name, value in words if value is not None]
+    return f"{shlex.quote(os.environ.get(PROGRAM_VARIABLE, 'gridbot-supervisor'))} {command}{''.join(options)}"
 
 
 def memory_option() -> Decorator[Any]:

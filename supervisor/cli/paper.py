@@ -9,13 +9,13 @@ from gridbot.paper.feed.replay import ReplayError
 from gridbot.paper.server.paper_server import SetupError
 from gridbot.paper.server.standalone import run_standalone
 from supervisor.children.entry_points import paper_spec
-from supervisor.cli.options import load_or_refuse, place_options
+from supervisor.cli.options import example, load_or_refuse, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["paper"]
 
 
-@click.command("paper")
+@click.command("paper", epilog=example("paper -c conf/demo.yaml --port 8080"))
 @place_options()
 @click.option("--port", type=click.IntRange(0, 65535), help="Port on 127.0.0.1 [default: of the configuration].")
 def paper(config: str | None, data_dir: str | None, port: int | None) -> None:

@@ -9,10 +9,11 @@ from typing import Final
 import click
 
 from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
+from gridbot.config.paths import data_directory
 from gridbot.store.reading import database_path
 from supervisor.cli import sql_prompt
 from supervisor.cli.answer_output import rendered
-from supervisor.cli.options import memory_option, records_option
+from supervisor.cli.options import example, memory_option, place_options
 from supervisor.exit_codes import ExitCode
 from supervisor.store.query import Limits, Query, SqlFailed
 
@@ -23,11 +24,11 @@ AHEAD_CHARACTERS: Final = 2_000_000
 """What is printed only once the statement is done; of a longer answer the rest is printed as it comes."""
 
 
-@click.command("sql")
+@click.command("sql", epilog=example('sql "SELECT symbol, count(*) FROM fills GROUP BY ALL"'))
 @click.argument("statement", required=False)
 @click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write there instead of the screen.")
-@records_option("Data directory of the bot, or a .duckdb file.")
+@place_options("Data directory of the bot, or a .duckdb file.")
 @click.option(
     "--wait",
     "wait_s",
@@ -46,13 +47,20 @@ AHEAD_CHARACTERS: Final = 2_000_000
 )
 @memory_option()
 def sql(
-    statement: str | None, style: str, out: Path | None, data_dir: Path, wait_s: float, timeout_s: float, memory: str
+    statement: str | None,
+    style: str,
+    out: Path | None,
+    config: str | None,
+    data_dir: str | None,
+    wait_s: float,
+    timeout_s: float,
+    memory: str,
 ) -> None:
     """Ask the records one SQL question; without one, read it from standard input or open a prompt on a terminal.
 
     docs/tables.md describes tables and views; "SHOW TABLES" lists them. Works while the bot runs.
     """
-    query = Query(data_dir, Limits(wait_s, timeout_s, memory))
+    query = Query(data_directory(data_dir, config), Limits(wait_s, timeout_s, memory))
     if statement is None and out is None and style != "parquet" and sys.stdin.isatty():
         _interactive(query, style)
         return

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
 from gridbot.config.paths import find_config
-from supervisor.cli.options import load_or_refuse, place_options
+from supervisor.cli.options import example, load_or_refuse, pasteable, place_options
 from supervisor.exit_codes import ExitCode, unwritable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["run_supervisor", "start"]
 
 
-@click.command()
+@click.command(epilog=example("start -c conf/gridbot.yaml --detach"))
 @place_options()
 @click.option("--detach", is_flag=True, help="Run in the background; return when it works or has failed.")
 @click.option("--timeout", default=90.0, show_default=True, help="With --detach: seconds to wait for it.")
@@ -33,27 +33,29 @@ def start(config: str | None, data_dir: str | None, detach: bool, timeout: float
     if detach:
         from supervisor.cli.detached_start import start_detached
 
-        raise SystemExit(start_detached(find_config(config), data_dir, timeout))
-    raise SystemExit(run_supervisor(find_config(config), data_dir, console=not detached))
+        raise SystemExit(start_detached(config, data_dir, timeout))
+    raise SystemExit(run_supervisor(config, data_dir, console=not detached))
 
 
-def run_supervisor(config_file: Path, data_dir: str | None, *, console: bool) -> ExitCode:
+def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -> ExitCode:
     """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
     from gridbot import logging_setup
     from supervisor.children.launch_plan import plan_of
     from supervisor.process.loop import Supervisor
     from supervisor.store.left_behind import left_behind
 
-    config = load_or_refuse(config_file, data_dir)
-    plan = plan_of(config, str(config_file.absolute()), console=console, warnings=tuple(left_behind(config)))
-    for secret in config.secrets():
+    config_file = find_config(config)
+    settings = load_or_refuse(config_file, data_dir)
+    warnings = tuple(left_behind(settings))
+    plan = plan_of(settings, str(config_file.absolute()), console=console, warnings=warnings)
+    for secret in settings.secrets():
         logging_setup.register_secret(secret)
     try:
-        logging_setup.setup_logging("supervisor", config.logging, plan.data_dir, console=console)
+        logging_setup.setup_logging("supervisor", settings.logging, plan.data_dir, console=console)
     except OSError as error:
         raise unwritable(error) from None
     if console:
-        click.echo(_greeting(config, plan), err=True)
+        click.echo(_greeting(settings, plan, lambda command: pasteable(command, config, data_dir)), err=True)
     try:
         return asyncio.run(Supervisor(plan).run())
     finally:
@@ -61,18 +63,20 @@ def run_supervisor(config_file: Path, data_dir: str | None, *, console: bool) ->
         sys.stderr.flush()
 
 
-def _greeting(config: GridbotConfig, plan: Plan) -> str:
+def _greeting(config: GridbotConfig, plan: Plan, line: Callable[[str], str]) -> str:
+    """`line` makes a command line that reaches this bot."""
     from gridbot.version import __version__
 
     names = ", ".join(f"{account.name} ({account.environment})" for account in config.accounts)
     grids = len(config.strategies)
+    query = line('sql "SELECT * FROM fills"')
     return "\n".join(
         (
             f"gridbot {__version__}: {_plural(len(config.accounts), 'account')}, {names}; "
             f"{_plural(grids, 'strategy', 'strategies')} of {plan.config_path}",
             f"  data   {plan.data_dir}",
-            "  stop   Ctrl-C, or `gridbot-supervisor stop`; a second Ctrl-C ends it by force",
-            '  look   `gridbot-supervisor status`, `gridbot-supervisor sql "SELECT * FROM fills"`',
+            f"  stop   Ctrl-C, or `{line('stop')}`; a second Ctrl-C ends it by force",
+            f"  look   `{line('status')}`, `{query}`",
         )
     )
 

@@ -9,7 +9,7 @@ import time
 import click
 
 from gridbot.config.paths import data_directory
-from supervisor.cli.options import place_options
+from supervisor.cli.options import example, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.value_completion import complete_accounts
 from supervisor.control.control_client import ControlError, NotRunning
@@ -20,7 +20,7 @@ __all__ = ["status"]
 WATCH_S = 1.0
 
 
-@click.command()
+@click.command(epilog=example("status alice --watch"))
 @place_options()
 @click.argument("account", required=False, shell_complete=complete_accounts)
 @click.option("--json", "as_json", is_flag=True, help="The whole status model as JSON.")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gridbot.config.paths import data_directory
-from supervisor.control.control_client import ControlClient, ControlError
+from supervisor.control.control_client import ControlClient
 
 __all__ = ["complete_accounts", "complete_processes", "complete_strategies"]
 
@@ -46,7 +46,8 @@ def _accounts(status: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _status(context: click.Context) -> dict[str, Any]:
     """The status model, or {} when no supervisor answers: a Tab key never fails."""
-    place = data_directory(context.params.get("data_dir"), context.params.get("config"))
-    with contextlib.suppress(ControlError, ValueError), ControlClient(place, timeout=PATIENCE_S) as client:
-        return client.status()
+    with contextlib.suppress(Exception):  # such as a configuration that does not say where
+        place = data_directory(context.params.get("data_dir"), context.params.get("config"))
+        with ControlClient(place, timeout=PATIENCE_S) as client:
+            return client.status()
     return {}

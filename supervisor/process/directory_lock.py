@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 from pathlib import Path
 
 from gridbot.shortage import is_shortage
@@ -42,10 +43,10 @@ class DirectoryLock:
         if not _lock(fd):
             pid = _read_pid(fd)
             os.close(fd)
+            home = self.path.parent
             text = (
-                f"another gridbot-supervisor (pid {pid or 'unknown'}) already works in {self.path.parent}: "
-                f"`gridbot-supervisor stop --data-dir {self.path.parent}` ends it, or start this one with another "
-                "--data-dir"
+                f"another gridbot-supervisor (pid {pid or 'unknown'}) already works in {home}: `gridbot-supervisor "
+                f"stop --data-dir {shlex.quote(str(home))}` ends it, or start this one with another --data-dir"
             )
             raise CommandError(text, ExitCode.REFUSED)
         try:

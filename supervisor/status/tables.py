@@ -1,13 +1,20 @@
-"""The status model as text: a line per account, one per strategy, the writer, the paper exchange. Fits 120 columns."""
+"""The status model as text: a line per account, one per strategy, the writer, the paper exchange.
+
+120 columns have room for it. A table that is wider than what there is comes in parts, each with the names of its rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import copy
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from rich.console import Console
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
 from rich.text import Text
 
 from supervisor.exit_codes import ExitCode
@@ -16,7 +23,8 @@ __all__ = ["exit_code", "render", "select"]
 
 Json = Mapping[str, Any]
 
-PIPED_WIDTH = 120
+PIPED_WIDTH: Final = 120
+"""Columns when nobody says how many there are (COLUMNS does)."""
 
 _COLOURS = {
     "RUNNING": "green",
@@ -63,19 +71,29 @@ def select(status: Json, account: str | None) -> Json | None:
 
 
 def render(status: Json, stream: IO[str]) -> None:
-    """Write tables to `stream`: coloured on a terminal, plain and 120 columns wide anywhere else."""
+    """Write tables to `stream`: coloured on a terminal, plain anywhere else; as wide as COLUMNS says, if it does."""
     terminal = stream.isatty()
-    console = Console(file=stream, width=None if terminal else PIPED_WIDTH, highlight=False, soft_wrap=False)
+    width = None if terminal else shutil.get_terminal_size((PIPED_WIDTH, 0)).columns
+    console = Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    if terminal:
+        _print(status, console)
+        return
+    with console.capture() as captured:  # rich pads columns and leaves blanks where it wraps; a file need not have them
+        _print(status, console)
+    stream.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _print(status: Json, console: Console) -> None:
     supervisor = status["supervisor"]
-    console.print(_headline(status, supervisor), no_wrap=True, overflow="ellipsis")
+    console.print(_headline(status, supervisor))
     console.print()
-    _lines(console, _accounts(status["accounts"]), terminal)
+    console.print(*_parts(_accounts(status["accounts"]), console))
     console.print()
     strategies = [(row["account"], strategy) for row in status["accounts"] for strategy in row["strategies"]]
     if strategies:
-        _lines(console, _strategies(strategies), terminal)
+        console.print(*_parts(_strategies(strategies), console))
         console.print()
-    _lines(console, _services(status), terminal)
+    console.print(*_parts(_services(status), console))
     for account in status["accounts"]:
         if text := _other_coins(account):
             console.print(Text(f"{account['account']}: {text}"))
@@ -115,13 +133,30 @@ def _incident(row: Json) -> str:
     return f"alert open since {row['since'][:19].replace('T', ' ')}{times}: {row['level']} {about}: {row['text']}"
 
 
-def _lines(console: Console, table: Table, terminal: bool) -> None:
-    if terminal:
-        console.print(table)
+def _parts(table: Table, console: Console) -> Iterator[Table]:
+    """The table, or several that fit the console and have its first column each."""
+    if _width(table, table.columns, console) <= console.width:
+        yield table
         return
-    with console.capture() as captured:  # a table pads its last column; a file need not have that
-        console.print(table)
-    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    first, *others = table.columns
+    part: list[Column] = []
+    for column in others:
+        if part and _width(table, [first, *part, column], console) > console.width:
+            yield _with_columns(table, [first, *part])
+            part = []
+        part.append(column)
+    yield _with_columns(table, [first, *part])
+
+
+def _with_columns(table: Table, columns: Sequence[Column]) -> Table:
+    part = copy.copy(table)
+    part.columns = [replace(column, _index=index) for index, column in enumerate(columns)]
+    return part
+
+
+def _width(table: Table, columns: Sequence[Column], console: Console) -> int:
+    unbounded = console.options.update(max_width=10_000)
+    return Measurement.get(console, unbounded, _with_columns(table, columns)).maximum
 
 
 def _headline(status: Json, supervisor: Json) -> Text:

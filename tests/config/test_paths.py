@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from gridbot.config.errors import ConfigError
 from gridbot.config.loading import load_config
 from gridbot.config.paths import data_directory, find_config
 
@@ -13,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_where_things_are(tmp_path):
     conf = tmp_path / "conf" / "mine.yaml"
     conf.parent.mkdir()
-    conf.write_text("storage: {data_dir: run/data}\naccounts: {broken")
+    conf.write_text("accounts: [{api_key: '${NOT_SET_HERE}'}]")
     assert data_directory(None, str(conf), {}) == tmp_path / "data"
     conf.write_text("storage: {data_dir: run/data}")
     assert data_directory(None, str(conf), {}) == tmp_path / "run" / "data"
@@ -27,3 +30,73 @@ def test_where_things_are(tmp_path):
 def test_paths_agree_with_the_loaded_configuration(tmp_path):
     demo = ROOT / "conf" / "demo.yaml"
     assert load_config(demo, environ={}).storage.data_dir == data_directory(None, str(demo), {})
+
+
+VALID = "environment: paper\naccounts: [{name: dan}]\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("off", "off"),
+        ("2026_11", "2026_11"),
+        ("0010", "0010"),
+        ("a/../b/", "b"),
+        ("~/x", "home/x"),
+        ("'${X}/y'", "x/y"),
+        ("'${BY_FILE}/y'", "secret/y"),
+        ("costs$5", "costs$5"),
+    ],
+)
+def test_start_and_all_other_commands_read_the_same_directory(tmp_path, monkeypatch, written, found):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    secret = tmp_path / "secret.txt"
+    secret.write_text(str(tmp_path / "secret"))
+    environ = {"X": "x", "BY_FILE_FILE": str(secret)}
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"{VALID}storage: {{data_dir: {written}}}\n")
+    assert data_directory(None, str(file), environ) == tmp_path / found
+    assert load_config(file, environ=environ).storage.data_dir == tmp_path / found
+
+
+@pytest.mark.parametrize("named", ["here/../there", "/a/../there", "~/there"])
+def test_options_and_variables_name_the_same_directory(tmp_path, monkeypatch, named):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "mine.yaml"
+    file.write_text(VALID)
+    environ = {"GRIDBOT_DATA_DIR": named}
+    place = data_directory(None, str(file), environ)
+    assert place.name == "there"
+    assert ".." not in place.parts
+    assert load_config(file, environ=environ).storage.data_dir == place
+    assert load_config(file, environ={}, data_dir=named).storage.data_dir == place == data_directory(named, None, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("storage: {data_dir: $HOME/x}\n", "data_dir: expected a directory, with variables as ${NAME}, got `$HOME/x`"),
+        ("storage: {data_dir: ~nobody-of-that-name/x}\n", "with ~ of a user of this machine"),
+        ("storage: {data_dir: '${NOT_SET}'}\n", "NOT_SET, got no such variable"),
+        ("storage: {data_dir: [a]}\n", "data_dir: expected"),
+        ("storage: {data_dir: }\n", "data_dir: expected"),
+        ("storage: {data_dir: run/data}\nstrategies: {broken", "expected valid YAML"),
+        (None, "expected a readable configuration file"),
+    ],
+)
+def test_a_named_file_that_does_not_say_where_is_refused_by_all(tmp_path, text, says):
+    """`stop -c typo.yaml` would else stop the bot of another file."""
+    file = tmp_path / "mine.yaml"
+    if text is not None:
+        file.write_text(VALID + text)
+    for read in (lambda: data_directory(None, str(file), {}), lambda: load_config(file, environ={})):
+        with pytest.raises(ConfigError) as refused:
+            read()
+        assert says in str(refused.value)
+        assert len(refused.value.problems) == 1
+
+
+def test_the_default_file_may_be_missing(tmp_path, monkeypatch):
+    missing = tmp_path / "conf" / "demo.yaml"
+    monkeypatch.setattr("gridbot.config.paths.find_config", lambda *_: missing)
+    assert data_directory(None, None, {}) == tmp_path / "data"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from gridbot.commands.arguments import arguments_model
 from gridbot.commands.command import Command
 from gridbot.commands.command_table import COMMANDS
 from supervisor.cli import value_completion, worker_command
-from supervisor.cli.main import cli
+from supervisor.cli.main import SUMMARIES, cli
 from supervisor.control.control_client import NotRunning
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,6 +91,34 @@ def test_every_example_is_a_command_line_that_works(command: Command) -> None:
     made = clicked(command.name)
     assert made.make_context(command.name, command.example.split()[1:]).params
     assert command.example in CliRunner().invoke(cli, [command.name, "--help"]).output
+
+
+def all_commands() -> dict[str, click.Command]:
+    """Each command that can be typed, also those below a group."""
+    found: dict[str, click.Command] = {}
+    for name in SUMMARIES:
+        command = clicked(name)
+        below = command.commands if isinstance(command, click.Group) else {}
+        found |= {f"{name} {word}": one for word, one in below.items()} or {name: command}
+    return found
+
+
+@pytest.mark.parametrize("name", all_commands())
+def test_the_help_of_every_command_has_an_example_that_can_be_typed(name: str) -> None:
+    command = all_commands()[name]
+    program, *words = shlex.split(str(command.epilog).removeprefix("Example: "))
+    assert program == "gridbot-supervisor"
+    path = name.split()
+    assert words[: len(path)] == path
+    assert command.make_context(path[-1], words[len(path) :]).params
+    assert " ".join(str(command.epilog).split()) in " ".join(CliRunner().invoke(cli, [*path, "--help"]).output.split())
+
+
+@pytest.mark.parametrize("name", all_commands())
+def test_every_command_names_an_instance_in_the_same_way(name: str) -> None:
+    options = {option.name: option for option in all_commands()[name].params}
+    assert (options["config"].opts, options["config"].envvar) == (["-c", "--config"], "GRIDBOT_CONFIG_PATH")
+    assert (options["data_dir"].opts, options["data_dir"].envvar) == (["--data-dir"], "GRIDBOT_DATA_DIR")
 
 
 def test_only_what_was_given_is_sent(client: type[Client]) -> None:

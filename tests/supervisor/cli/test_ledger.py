@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from gridbot.exchange.listing import Unreadable
 from gridbot.records.record_types import UtcMs, WalletRecord
 from supervisor.cli.ledger import ledger
+from supervisor.control.control_client import NotRunning
 from supervisor.exit_codes import ExitCode
 from supervisor.store.exchange_ledger import AccountCheck
 from supervisor.store.exchange_views import ViewCheck
@@ -61,7 +62,7 @@ def test_a_difference_is_shown_with_its_moment(tmp_path: Path) -> None:
     result = check(tmp_path)
     assert result.exit_code == ExitCode.DIFFERS
     first, line, more = result.output.splitlines()
-    assert "--exchange" in more
+    assert more == f"`gridbot-supervisor ledger check --exchange --data-dir {tmp_path}` says which movements these are"
     assert "executions say 101.40: DIFFERENCE +50.00" in first
     assert line.startswith("  alice: +50.00 between 2023-11-14 22:13:35 and 2023-11-14 22:13:37")
 
@@ -71,6 +72,37 @@ def test_without_records(tmp_path: Path) -> None:
     write_all(tmp_path)
     result = check(tmp_path)
     assert (result.exit_code, result.output) == (ExitCode.NOTHING, "no balances are recorded yet: nothing to compare\n")
+
+
+def test_the_configuration_of_the_supervisor_that_runs_there_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("dan", "zoe"):
+        (tmp_path / f"{name}.yaml").write_text(f"environment: paper\naccounts: [{{name: {name}}}]\n")
+    running = str(tmp_path / "zoe.yaml")
+
+    class Client:
+        def __init__(self, data_dir: Path) -> None:
+            assert data_dir == tmp_path
+
+        def __enter__(self) -> Client:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def status(self) -> dict[str, dict[str, str]]:
+            if not running:
+                raise NotRunning("nobody")
+            return {"supervisor": {"config": running}}
+
+    monkeypatch.setattr("supervisor.cli.ledger.ControlClient", Client)
+    monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: [])
+    monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: {})
+    arguments = ["check", "--exchange", "--data-dir", str(tmp_path), "-c", str(tmp_path / "dan.yaml")]
+    assert CliRunner().invoke(ledger, arguments).output.endswith("has no balances of the accounts zoe\n")
+    running = ""
+    assert CliRunner().invoke(ledger, arguments).output.endswith("has no balances of the accounts dan\n")
 
 
 def test_rows_of_the_exchange_that_cannot_be_read_are_told_and_leave_the_account_unexplained(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,11 +17,13 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from gridbot.config.errors import ConfigError, Problem
 from gridbot.worker.worker_session import EXIT_NO_ROOM, EXIT_OK, EXIT_REFUSED
 from supervisor.cli import error_report, status_command
 from supervisor.cli import main as cli_module
 from supervisor.cli.detached_start import _ended, outcome
 from supervisor.cli.logs import human, last_lines
+from supervisor.cli.options import pasteable
 from supervisor.exit_codes import MEANINGS, CommandError, ExitCode
 from supervisor.process.directory_lock import DirectoryLock, holder
 
@@ -127,6 +131,7 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr(error_report, "data_directory", lambda *args: tmp_path)
+    (tmp_path / "logs").mkdir()
     monkeypatch.setattr(status_command, "PatientClient", broken)
     monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "status"])
     with pytest.raises(SystemExit) as end:
@@ -138,6 +143,85 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
     log = tmp_path / "logs" / "gridbot-error.log"
     assert str(log) in said
     assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "expected room on this machine, got: "),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), 1, "expected a file or directory to be there"),
+        (ConfigError("x.yaml", [Problem((), "valid YAML", "a tab", "indent")]), 4, "; indent\ngridbot-supervisor: "),
+        (CommandError("no", ExitCode.REFUSED), 7, "no"),
+    ],
+)
+def test_what_may_be_expected_to_fail_leaves_no_file(tmp_path, monkeypatch, capsys, error, code, said):
+    monkeypatch.setattr(error_report, "_keep_details", pytest.fail)
+    assert error_report.explain(error) == code
+    assert said in capsys.readouterr().err
+
+
+def test_details_of_an_unexpected_error_make_no_directory(tmp_path, monkeypatch, capsys):
+    """Such as that of a mistyped --data-dir."""
+    monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "status", "--data-dir", str(tmp_path / "typo")])
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    error_report.explain(ZeroDivisionError("oops"))
+    assert str(tmp_path / "gridbot-error.log") in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["gridbot-error.log"]
+
+
+RECORDS = ("sql 'SELECT 1'", "export out", "backup out", "vacuum", "ledger check", "logs", "status", "stop")
+
+
+@pytest.mark.parametrize("line", RECORDS)
+@pytest.mark.parametrize("how", ["-c", "--data-dir", "GRIDBOT_CONFIG_PATH", "GRIDBOT_DATA_DIR"])
+def test_each_way_of_naming_an_instance_reaches_it(tmp_path, monkeypatch, line, how):
+    (tmp_path / "x.yaml").write_text("storage: {data_dir: over-there}\n")
+    value = str(tmp_path / ("over-there" if "DATA" in how.upper() else "x.yaml"))
+    for name in ("GRIDBOT_CONFIG_PATH", "GRIDBOT_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    if how.startswith("GRIDBOT"):
+        monkeypatch.setenv(how, value)
+    monkeypatch.chdir(tmp_path)
+    given = [] if how.startswith("GRIDBOT") else [how, value]
+    done = CliRunner().invoke(cli_module.cli, [*shlex.split(line), *given])
+    assert str(tmp_path / "over-there") in f"{done.output} {done.exception}"
+
+
+def test_hints_can_be_pasted_as_printed(tmp_path, monkeypatch):
+    class Client:
+        def __init__(self, *_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def request(self, *_, **__):
+            return {"child": "writer"}
+
+    monkeypatch.setattr("supervisor.cli.restart.PatientClient", Client)
+    config, data_dir = str(tmp_path / "my conf.yaml"), str(tmp_path / "it's data")
+    given = ["-c", config, "--data-dir", data_dir]
+    said = CliRunner().invoke(cli_module.cli, ["restart", "writer", *given]).output
+    hint = said.split("`")[1]
+    assert shlex.split(hint) == ["gridbot-supervisor", "status", *given]
+    assert pasteable("stop", None, data_dir) == f"gridbot-supervisor stop --data-dir {shlex.quote(data_dir)}"
+    monkeypatch.delenv("GRIDBOT_CONFIG_PATH", raising=False)
+    monkeypatch.delenv("GRIDBOT_DATA_DIR", raising=False)
+    monkeypatch.setenv("GRIDBOT_PROGRAM", "bin/gridbot-supervisor")
+    assert "`bin/gridbot-supervisor status` shows" in CliRunner().invoke(cli_module.cli, ["restart", "writer"]).output
+
+
+def test_a_hint_names_the_script_that_was_typed(tmp_path):
+    (tmp_path / "bin").mkdir()
+    shutil.copy(ROOT / "bin" / "gridbot-supervisor", tmp_path / "bin")
+    (tmp_path / "bin" / "_bootstrap").write_text('bootstrap() { venv=$root; mv "$root/program" "$0"; }\n')
+    (tmp_path / "program").write_text('#!/bin/sh\necho "$GRIDBOT_PROGRAM $*"\n')
+    (tmp_path / "program").chmod(0o755)
+    done = subprocess.run(["bin/gridbot-supervisor", "status"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "bin/gridbot-supervisor status\n", done.stderr
 
 
 def test_another_users_files_are_refused_in_a_sentence(tmp_path, monkeypatch, capsys):

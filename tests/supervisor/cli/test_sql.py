@@ -64,6 +64,36 @@ def test_out_and_parquet(data_dir: Path, tmp_path: Path) -> None:
     assert "needs --out" in run(data_dir, "--format", "parquet", "SELECT 1").stderr
 
 
+@pytest.mark.parametrize("style", ["table", "csv", "json", "parquet"])
+def test_out_replaces_what_the_file_has_once_all_is_there(data_dir: Path, tmp_path: Path, style: str) -> None:
+    out = tmp_path / "answer"
+    out.write_text("old" * 10_000)
+    late = "SELECT CAST(if(seq = 100, 'x', '1') AS INTEGER) FROM fills ORDER BY seq"
+    assert run(data_dir, "--format", style, "--out", str(out), late).exit_code == 2
+    assert out.read_text() == "old" * 10_000
+    for number in (41, 42):
+        assert run(data_dir, "--format", style, "--out", str(out), f"SELECT {number} AS n").exit_code == 0
+    found = out.read_bytes()
+    if style == "parquet":
+        with duckdb.connect() as con:
+            assert con.execute("SELECT * FROM read_parquet(?)", [str(out)]).fetchall() == [(42,)]
+    else:
+        assert b"42" in found
+    assert b"41" not in found
+    assert b"old" not in found
+    assert [path.name for path in tmp_path.iterdir()] == ["answer"]
+
+
+@pytest.mark.parametrize("statement", ["SELECT 42 AS n -- all", "SELECT 42 AS n; -- all", "SELECT 42 AS n /* all */"])
+def test_a_comment_at_the_end_does_no_harm(data_dir: Path, tmp_path: Path, statement: str) -> None:
+    assert run(data_dir, "--format", "csv", statement).stdout == "n\n42\n"
+    for style in ("csv", "parquet"):
+        out = tmp_path / style
+        assert run(data_dir, "--format", style, "--out", str(out), statement).exit_code == 0
+    with duckdb.connect() as con:
+        assert con.execute("SELECT * FROM read_parquet(?)", [str(tmp_path / "parquet")]).fetchall() == [(42,)]
+
+
 def test_a_statement_may_come_from_standard_input(data_dir: Path) -> None:
     assert run(data_dir, "--format", "csv", stdin="SELECT count(*) AS n FROM fills\n;\n").stdout == "n\n100\n"
 

@@ -81,14 +81,38 @@ def text_of(status):
     return stream.getvalue()
 
 
-def test_in_a_pipe_it_is_plain_and_fits(status, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_in_a_pipe_it_is_plain_and_fits_with_nothing_left_out(status, monkeypatch, columns):
+    everything = text_of(status)
+    monkeypatch.setenv("COLUMNS", str(columns))
     text = text_of(status)
     assert "\x1b" not in text
     lines = text.splitlines()
-    assert max(len(line) for line in lines) <= 120
+    assert max(len(line) for line in lines) <= columns
     assert [line for line in lines if line != line.rstrip()] == []
     assert "…" not in text
+    assert set(everything.split()) == set(text.split())
+
+
+def test_each_part_of_a_table_that_is_too_wide_has_the_names_of_its_rows(status, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = text_of(status).splitlines()
+    last = lines.index("STRATEGY             REALISED UNREALISED")
+    assert lines[last + 1 :][:2] == [
+        "alice-bitcoin-grid -12,345.68       2.10",
+        "bob-sol                     -          -",
+    ]
+
+
+def test_without_columns_a_pipe_has_120(status, monkeypatch):
+    everything = text_of(status)
+    monkeypatch.delenv("COLUMNS")
+    assert text_of(status) == everything
 
 
 def test_lines_say_what_they_should(status):
