@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from gridbot.config.account_models import StrategyConfig
 from gridbot.core import Instrument
-from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError, TransientError, UnresolvedError
 from gridbot.ports import ExchangeQueries
 from gridbot.worker.context import Alert
 from gridbot.worker.passage_watch import PassageWatch
@@ -146,6 +146,8 @@ class Terms:
             return _Done()
         try:
             is_set = await self._queries.set_leverage(symbol, leverage)
+        except (TransientError, UnresolvedError) as error:
+            return _Done(failure=error)
         except ExchangeError as error:
             return _Done(note=f"the leverage of {symbol} cannot be set to {leverage}: {error}")
         return _Done(repaired=f"the leverage of {symbol} was not {leverage}; it is again" if is_set else "")

@@ -242,6 +242,17 @@ async def test_what_cannot_be_read_changes_nothing() -> None:
         assert not bench.passage.terms.get("BTCUSDT")
 
 
+@pytest.mark.parametrize("kind", [ErrorKind.RETRY, ErrorKind.AMBIGUOUS])
+async def test_a_leverage_that_nobody_answers_for_is_tried_again_and_not_told_as_one_that_cannot_be_set(
+    kind: ErrorKind,
+) -> None:
+    bench = Bench(leverage=5)
+    bench.exchange.failures["leverage"] = make_error("no answer in time", kind)
+    with pytest.raises(ExchangeError):
+        await bench.terms.read("BTCUSDT")
+    assert not bench.passage.terms["BTCUSDT"]
+
+
 async def test_each_reading_stands_alone() -> None:
     """While one failed, a changed tick was not told, and leverage was not set."""
     bench = Bench(leverage=5)
