@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import decimal
 import gc
-import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from gridbot.simulation.forbidden import forbid
-from gridbot.simulation.run import MEMORY, Run
+from gridbot.simulation.own_directory import own_directory
+from gridbot.simulation.run import Run
 from gridbot.simulation.run_faults import Plan
 from gridbot.simulation.trace import Trace
 
@@ -63,16 +62,12 @@ def _objects() -> Day:
 def watch_days(days: int, seed: int, told: Callable[[int, Day], None]) -> float:
     """Call `told` at the end of each day with its number and the objects; return simulated seconds per CPU second."""
     plan = Plan(seed, days * DAY_S, True, ())
-    directory = Path(tempfile.mkdtemp(prefix="gridbot-days-", dir=MEMORY if MEMORY.is_dir() else None))
     began_s = time.thread_time()
-    try:
-        with decimal.localcontext(decimal.Context()):
-            run = _Days(plan, directory, told)
-            with forbid(run.stage.clock):
-                try:
-                    run.stage.loop.run(run.main())
-                finally:
-                    run.stage.loop.bury()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with own_directory() as directory, decimal.localcontext(decimal.Context()):
+        run = _Days(plan, directory, told)
+        with forbid(run.stage.clock):
+            try:
+                run.stage.loop.run(run.main())
+            finally:
+                run.stage.loop.bury()
     return days * DAY_S / (time.thread_time() - began_s)

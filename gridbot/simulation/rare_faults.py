@@ -162,9 +162,8 @@ def _ended(rng: random.Random, length_s: float) -> list[Drawn]:
 def _maintenance(rng: random.Random, length_s: float) -> list[Drawn]:
     """The exchange announces maintenance that begins `after_s` later, and that it is over."""
     at_s = rng.uniform(0.0, 10.0)
-    return [
-        (FaultKind.MAINTENANCE, at_s, (length_s - at_s) * rng.uniform(0.9, 1.0), {"after_s": rng.uniform(5.0, 20.0)})
-    ]
+    for_s = (length_s - at_s) * rng.uniform(0.6, 1.0)
+    return [(FaultKind.MAINTENANCE, at_s, for_s, {"after_s": rng.uniform(5.0, 20.0)})]
 
 
 _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = {

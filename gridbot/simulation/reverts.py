@@ -35,6 +35,7 @@ from gridbot.simulation import reverts_of_bounds as unbounded
 from gridbot.simulation import reverts_of_catching_up as behind
 from gridbot.simulation import reverts_of_contracts as contracts
 from gridbot.simulation import reverts_of_words as words
+from gridbot.simulation.together import together
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
 from gridbot.worker import order_manager, strategy_runner
@@ -75,21 +76,21 @@ def _believe_a_lost_reply() -> AbstractContextManager[Any]:
         order = book.get(key)
         return None if order is None else book.move(order, OrderState.REJECTED, reason, ret_code=ret_code)
 
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(OrderBook, "lose_reply", reject))
-    without.enter_context(_hold_for_over())  # which would put it right later
-    return without
+    return together(
+        patch.object(OrderBook, "lose_reply", reject),
+        _hold_for_over(),  # which would put it right later
+    )
 
 
 def _continue_at_the_newest() -> AbstractContextManager[Any]:
     def ask(turn: Turn, who: Who) -> None:
         turn.effects.append(AskExecutions(who, max(0, turn.view.ledger.last_exec_ts - OVERLAP_MS)))
 
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(Turn, "ask_executions", ask))
-    # An order whose executions do not add up would be asked for by its id, which finds most of what paging lost.
-    without.enter_context(patch.object(reconcile_look_ups, "_ask_missing", lambda turn: None))
-    return without
+    return together(
+        patch.object(Turn, "ask_executions", ask),
+        # An order whose executions do not add up would be asked for by its id, which finds most of what paging lost.
+        patch.object(reconcile_look_ups, "_ask_missing", lambda turn: None),
+    )
 
 
 def _send_what_is_withdrawn() -> AbstractContextManager[Any]:
@@ -128,12 +129,16 @@ def _legs_by_arrival() -> AbstractContextManager[Any]:
         if ours.size != row.size:
             turn.effects.append(Adjust(row, ours, "as it is listed"))
 
-    without = contextlib.ExitStack()
-    for name, instead in (("add", add), ("believe", believe), ("settle", lambda history: iter(()))):
-        without.enter_context(patch.object(LegHistory, name, instead))
-    without.enter_context(patch.object(LegHistory, "at", lambda history, row: history.now))
-    without.enter_context(patch.object(reconcile_legs, "_judge", judge))
-    return without
+    return together(
+        patch.multiple(
+            LegHistory,
+            add=add,
+            believe=believe,
+            settle=lambda history: iter(()),
+            at=lambda history, row: history.now,
+        ),
+        patch.object(reconcile_legs, "_judge", judge),
+    )
 
 
 def _keep_no_holds() -> AbstractContextManager[Any]:
@@ -147,10 +152,7 @@ def _derive_the_owner() -> AbstractContextManager[Any]:
         said = parse(row.order_link_id)
         return real(row, owner, instrument, recorded) and said is not None and said.ticks == instrument.ticks(row.price)
 
-    without = contextlib.ExitStack()
-    for module in (reconcile, order_manager):
-        without.enter_context(patch.object(module, "owns", owns))
-    return without
+    return together(*(patch.object(module, "owns", owns) for module in (reconcile, order_manager)))
 
 
 def _keep_what_fits_no_level() -> AbstractContextManager[Any]:
@@ -166,8 +168,6 @@ def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
         states._in_file.setdefault(name, 0)
         states._waiting.add(name)
 
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(StateLog, "keep", keep))
     release, last_s = StateLog.release, [0.0]
 
     def seldom(states: StateLog) -> None:
@@ -177,9 +177,7 @@ def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
             last_s[0] = now_s
             release(states)
 
-    without.enter_context(patch.object(StateLog, "release", seldom))
-    without.enter_context(patch.object(StateLog, "executions_after", lambda *_: []))
-    return without
+    return patch.multiple(StateLog, keep=keep, release=seldom, executions_after=lambda *_: [])
 
 
 def _wait_for_the_second() -> AbstractContextManager[Any]:
@@ -251,7 +249,7 @@ REVERTS: dict[str, Revert] = {
         behind.ask_for_no_missing,
     ),
     "newest-row": Revert(
-        "A leg's row by REST that is older than the one we have is ignored.",
+        "A row of a leg that is older than the one we have is ignored, whoever brings it.",
         ("leg-is-newest",),
         4,
         behind.take_older_rows,

@@ -6,7 +6,6 @@ product keeps to when its limits are as low (`tests/simulation/test_bounds.py`).
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,7 @@ from gridbot.orders.breakers import Breaker, Circuit, RateCap
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.order_index import OrderIndex
 from gridbot.simulation import bounds
+from gridbot.simulation.together import together
 
 __all__ = [
     "keep_all_attempts",
@@ -31,11 +31,11 @@ ENDLESS = 1_000_000_000
 
 
 def _keep_all(module: ModuleType, limit: str, collection: str, most: int) -> AbstractContextManager[Any]:
-    without = contextlib.ExitStack()
     limits = bounds._limits()
-    without.enter_context(patch.object(bounds, "_limits", lambda: {**limits, collection: most}))
-    without.enter_context(patch.object(module, limit, ENDLESS))
-    return without
+    return together(
+        patch.object(bounds, "_limits", lambda: {**limits, collection: most}),
+        patch.object(module, limit, ENDLESS),
+    )
 
 
 def keep_all_orders() -> AbstractContextManager[Any]:
@@ -73,7 +73,4 @@ def keep_all_attempts() -> AbstractContextManager[Any]:
     def used(cap: RateCap, now_s: float) -> int:
         return sum(count for at_s, count in cap.acts if now_s - at_s < 60.0)
 
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(RateCap, "counted", counted))
-    without.enter_context(patch.object(RateCap, "used", used))
-    return without
+    return patch.multiple(RateCap, counted=counted, used=used)

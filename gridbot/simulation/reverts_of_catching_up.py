@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ from weakref import WeakKeyDictionary
 from gridbot.orders import reconcile_look_ups, reconciliation
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Asked
+from gridbot.simulation.together import together
 from gridbot.state.documents import StopFile
 from gridbot.worker import strategy_positions
 from gridbot.worker.clockwork import Clockwork
@@ -46,19 +46,19 @@ def drop_the_wish() -> AbstractContextManager[Any]:
         if requests not in jobs or JobKind.RECONCILE not in jobs[requests].running:
             post(requests, reason, since_ms=since_ms)
 
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(reconciliation, "_on_asked", asked))
-    without.enter_context(patch.object(Clockwork, "_start_jobs", start_jobs))
-    without.enter_context(patch.object(RefreshRequests, "reconcile", reconcile))
-    return without
+    return together(
+        patch.object(reconciliation, "_on_asked", asked),
+        patch.object(Clockwork, "_start_jobs", start_jobs),
+        patch.object(RefreshRequests, "reconcile", reconcile),
+    )
 
 
 def ask_for_no_missing() -> AbstractContextManager[Any]:
     """What a finished order lacks comes with the next pass that is due, or never."""
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(reconcile_look_ups, "_ask_missing", lambda turn: None))
-    without.enter_context(patch.object(Readings, "again", lambda readings: ""))
-    return without
+    return together(
+        patch.object(reconcile_look_ups, "_ask_missing", lambda turn: None),
+        patch.object(Readings, "again", lambda readings: ""),
+    )
 
 
 def take_older_rows() -> AbstractContextManager[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -14,6 +13,7 @@ from gridbot.risk import symbol_watch
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from gridbot.risk.symbol_state import Allows, SymbolState, symbol_state
 from gridbot.risk.symbol_watch import SymbolWatch
+from gridbot.simulation.together import together
 from gridbot.worker.notice_watch import NoticeWatch
 
 __all__ = ["open_until_delisted", "order_before_it_trades", "overlook_cuts", "read_no_notices"]
@@ -32,10 +32,10 @@ def _without(ignored: Allows) -> AbstractContextManager[Any]:
         if is_reducing is not (ignored is Allows.REDUCING):
             refused(watch, error, now_s)
 
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(symbol_watch, "symbol_state", listed))
-    without.enter_context(patch.object(SymbolWatch, "refused", answered))
-    return without
+    return together(
+        patch.object(symbol_watch, "symbol_state", listed),
+        patch.object(SymbolWatch, "refused", answered),
+    )
 
 
 def order_before_it_trades() -> AbstractContextManager[Any]:
@@ -55,10 +55,10 @@ def overlook_cuts() -> AbstractContextManager[Any]:
     def set_leg(state: StrategyRiskState, direction: Direction, leg: Leg) -> None:
         real(state, direction, replace(leg, reduce_only=False))
 
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(StrategyRiskState, "set_leg", set_leg))
-    without.enter_context(_without(Allows.REDUCING))
-    return without
+    return together(
+        patch.object(StrategyRiskState, "set_leg", set_leg),
+        _without(Allows.REDUCING),
+    )
 
 
 def read_no_notices() -> AbstractContextManager[Any]:

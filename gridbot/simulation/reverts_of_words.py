@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -20,6 +19,7 @@ from gridbot.orders.life_effects import CountRefusal
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_state import StreamAlive
+from gridbot.simulation.together import together
 from gridbot.worker import passage_watch, startup
 from gridbot.worker.order_steps import OrderSteps
 from gridbot.worker.passage_watch import PassageWatch
@@ -50,10 +50,10 @@ def place_beyond_the_band() -> AbstractContextManager[Any]:
         if effect.answered:
             real(steps, effect)
 
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(BandWatch, "is_beyond", lambda *_: False))
-    without.enter_context(patch.object(OrderSteps, "_count_refusal", count))
-    return without
+    return together(
+        patch.object(BandWatch, "is_beyond", lambda *_: False),
+        patch.object(OrderSteps, "_count_refusal", count),
+    )
 
 
 def count_no_end_at_once() -> AbstractContextManager[Any]:
@@ -79,10 +79,7 @@ def take_no_odd_row() -> AbstractContextManager[Any]:
             raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")
         return Listing(good)
 
-    without = contextlib.ExitStack()
-    for module in (calls, rest_module):
-        without.enter_context(patch.object(module, "listed", listed))
-    return without
+    return together(*(patch.object(module, "listed", listed) for module in (calls, rest_module)))
 
 
 def refuse_the_account() -> AbstractContextManager[Any]:
@@ -105,11 +102,10 @@ def shadow_funds_go_stale() -> AbstractContextManager[Any]:
         shadows.account.seen(wallet)
         real(shadows)
 
-    without = contextlib.ExitStack()
-    without.enter_context(patch.object(Shadows, "wallet_changed", changed))
-    without.enter_context(patch.object(Shadows, "on_wallet", on_wallet))
-    without.enter_context(patch.object(Gate, "stream_alive", lambda gate, now_s: gate._step(StreamAlive(), now_s)))
-    return without
+    return together(
+        patch.multiple(Shadows, wallet_changed=changed, on_wallet=on_wallet),
+        patch.object(Gate, "stream_alive", lambda gate, now_s: gate._step(StreamAlive(), now_s)),
+    )
 
 
 def name_no_cover() -> AbstractContextManager[Any]:

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import decimal
 import logging
-import shutil
-import tempfile
 import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from gridbot.simulation.forbidden import forbid
 from gridbot.simulation.happenings import ENDINGS, HAPPENINGS
+from gridbot.simulation.own_directory import own_directory
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import Fault, Plan
 from gridbot.simulation.stage import Result, Stage
@@ -30,7 +29,6 @@ __all__ = ["Run", "run_plan"]
 CALM_STEP_S = 1.0
 CALM_MOST_S = 900.0
 STOP_MOST_S = 40.0
-MEMORY = Path("/dev/shm")
 
 
 class Run:
@@ -152,8 +150,7 @@ def run_plan(plan: Plan, *, trace: Trace | None = None, until: Collection[str] =
     With `until` only until one of these invariants is found broken.
     """
     trace = trace or Trace(on=False)
-    directory = Path(tempfile.mkdtemp(prefix="gridbot-sim-", dir=MEMORY if MEMORY.is_dir() else None))
-    try:
+    with own_directory() as directory:
         with decimal.localcontext(decimal.Context()):  # later lives begin in the context in which the stage was made
             run = Run(plan, directory, trace, until)
         with (
@@ -180,8 +177,6 @@ def run_plan(plan: Plan, *, trace: Trace | None = None, until: Collection[str] =
         result.steps = run.stage.loop.steps
         result.counts.update({f"fault {kind}": count for kind, count in run.stage.network.struck.items()})
         return result
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager

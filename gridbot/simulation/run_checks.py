@@ -15,7 +15,7 @@ standstill-is-told      when nothing can be sent for a minute though levels want
 level-is-calm           one level gets few orders in a minute, whatever becomes of them
 told-once               an incident is told when it begins, gets worse and ends, and not in between
 fills-are-asked-for     the executions that a finished order lacks are asked for by its id, soon
-maintenance-is-told     while the exchange says that it is maintained, so does health
+maintenance-is-told     while the exchange says that it is maintained, so does health, and not for long after
 nothing-in-vain         what the exchange does not take on a symbol or a leg is asked for once, not on and on
 account-is-followed     rows that nobody can read and symbols that are gone keep nobody from comparing
 mode-is-ours            a symbol that trades is in hedge mode

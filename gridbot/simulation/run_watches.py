@@ -6,14 +6,15 @@ told-once                          an incident is told when it begins, gets wors
                                    a cap, which comes and goes with each order, once a minute at most
 fills-are-asked-for                the executions that a finished order lacks are asked for by its id, soon
 account-is-followed                rows that nobody can read and symbols that are gone keep nobody from comparing
-maintenance-is-told                while the exchange says that it is maintained, so does health
+maintenance-is-told                while the exchange says that it is maintained, so does health, and not for long after
 nothing-in-vain                    what the exchange does not take on a symbol or a leg is asked for once, not on and on
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from gridbot.bybit.ret_codes import RET_CODES
@@ -53,14 +54,17 @@ ASKED_S = 8.0
 """Until executions that are missing are here, on a good line: the first two questions come within 3 s."""
 ASKED_MOST_S = 30.0
 """The longest wait between two questions."""
-KNOWN_S = 60.0
+KNOWN_S = 40.0
 """A worker reads the announcements 35 s after its start, and says so with its next report."""
-VAIN = frozenset({110074, 110095, 30228, 110023})
-"""The symbol does not trade, is about to be delisted, or the leg may only be reduced."""
+OVER_S = 65.0
+"""During a maintenance it reads them each minute."""
+VAIN_S: Mapping[int, float] = {110074: 50.0, 110095: 50.0, 30228: 590.0, 110023: 590.0}
+"""Until when a worker does not ask again, by code: the symbol does not trade (perhaps it does in a minute), is about to
+be delisted, or the leg may only be reduced."""
 VAIN_AFTER_S = 20.0
 """What was under way when the first was refused is over."""
-VAIN_UNTIL_S = 50.0
-"""Then the worker may ask again: perhaps the symbol trades."""
+SILENT_S = 5.0
+"""A worker reports each second; one that has not for so long stood still, and knows what it knew before."""
 LEVELS = ("info", "warning", "error", "critical")
 
 
@@ -197,11 +201,11 @@ class VainWatch:
 
     def answered(self, row: dict[str, object], code: int, now_s: float) -> None:
         """A create was answered."""
-        if code not in VAIN:
+        if code not in VAIN_S:
             return
         name = str(row.get("symbol")), str(row.get("positionIdx")), code
-        since_s = self._since_s.get(name, -VAIN_UNTIL_S)
-        if since_s <= self._network.trouble_s or now_s - since_s >= VAIN_UNTIL_S:
+        since_s = self._since_s.get(name, -math.inf)
+        if since_s <= self._network.trouble_s or now_s - since_s >= VAIN_S[code]:
             self._since_s[name] = now_s
         elif now_s - since_s > VAIN_AFTER_S:
             self._find("nothing-in-vain", f"{name[0]} (leg {name[1]}) is asked again, refused with {code} just before")
@@ -217,21 +221,26 @@ class MaintenanceWatch:
     def __init__(self, find: Find, network: Network) -> None:
         self._find, self._network = find, network
         self._since_s: float | None = None
+        self._last_s = self._over_s = -math.inf
 
     def reported(self, reasons: Collection[str], now_s: float, *, is_trading: bool) -> None:
-        """A worker says how it is. One that has not started, is banned or cannot reach the exchange reads nothing."""
-        cut_off = any(word in reason for reason in reasons for word in ("banned", "stream is down"))
-        if not is_trading or cut_off or self._network.on(FaultKind.BAN):
+        """A worker says how it is. One that has not started, is banned or stood still until now has read nothing."""
+        last_s, self._last_s = self._last_s, now_s
+        is_banned = self._network.on(FaultKind.BAN) or any("banned" in reason for reason in reasons)
+        if not is_trading or is_banned or now_s - last_s > SILENT_S:
             self._since_s = None
             return
         self._since_s = now_s if self._since_s is None else self._since_s
+        is_told = any("maintenance of the exchange" in reason for reason in reasons)
         for fault in self._network.on(FaultKind.MAINTENANCE):
+            self._over_s = now_s
             begun_s = now_s - self._network.at_s() + fault.at_s + float(fault.what["after_s"])
-            known_s = max(begun_s, self._since_s) + KNOWN_S
-            if now_s > known_s and not any("maintenance of the exchange" in reason for reason in reasons):
+            if not is_told and now_s > max(begun_s, self._since_s) + KNOWN_S:
                 self._find(
                     "maintenance-is-told", f"it is under way for {now_s - begun_s:.0f} s, reasons are {list(reasons)}"
                 )
+        if is_told and now_s > max(self._over_s, self._since_s) + OVER_S:
+            self._find("maintenance-is-told", f"none is under way, reasons are {list(reasons)}")
 
     def forget(self) -> None:
         """The worker is gone."""

@@ -39,7 +39,6 @@ COVER_S = 10.0
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
 READ = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord, OrderRecord))
-SILENT_S = 5.0
 HOLDS = "holds.json"
 LOSS, LIQUIDATED = "session_loss_limit", "reduced"
 """What alerts begin with after which nothing is opened; the symbol follows."""
@@ -168,7 +167,7 @@ class Verdict:
             self._must_be_told(lane.since_s, str(lane))
             self._must_name_cover(lane)
         last_s, self._reported_s = self._reported_s, now_s
-        if now_s - last_s > SILENT_S:
+        if now_s - last_s > watches.SILENT_S:
             self._wants_since = None  # it stood still itself
         runners = orchestrator.live.values() if orchestrator is not None else ()
         why = sorted(

@@ -11,6 +11,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # These packages are divided further: a room is a folder inside them.
 DIVIDED = ("gridbot", "gridbot.paper", "supervisor")
+OUTSIDE = frozenset(
+    """
+    concurrent ctypes fcntl glob io mmap multiprocessing os platform psutil sched secrets select selectors shutil signal
+    socket ssl subprocess tempfile threading time urllib3 uuid
+    """.split()  # noqa: SIM905 - a list of strings is no easier to read
+)
+"""Modules of others that reach files, clocks, threads, randomness or the network."""
+CLOCKS = frozenset({"now", "utcnow", "today"})
+# Path objects are values; these methods of theirs touch a disk. Other things have some of the second ones, too.
+FILE_METHODS = frozenset(
+    {"read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink", "iterdir", "rglob"}
+)
+PERHAPS_OF_FILES = frozenset(
+    """
+    chmod exists glob is_dir is_file open rename replace resolve rmdir stat touch
+    """.split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +154,18 @@ def dotted(node: ast.AST) -> str:
         parts.append(node.attr)
         node = node.value
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+
+
+def reads_the_clock(called: ast.Attribute) -> bool:
+    """Whether a method that is called is one of `date` or `datetime` that reads the wall clock."""
+    return called.attr in CLOCKS and "date" in ast.unparse(called.value)
+
+
+def has_paths(module: str) -> bool:
+    """Whether a module makes paths itself."""
+    return any(item.name.startswith("pathlib") for item in imports(module) if not item.for_types)
+
+
+def touches_a_file(called: ast.Attribute, *, with_paths: bool) -> bool:
+    """Whether a method that is called reaches a disk: of any name where a module makes paths, else of a clear one."""
+    return called.attr in FILE_METHODS or (with_paths and called.attr in PERHAPS_OF_FILES)

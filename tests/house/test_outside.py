@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.source import MODULES, dotted, imports, room, tree
+from tests.house.source import MODULES, OUTSIDE, dotted, has_paths, imports, reads_the_clock, room, touches_a_file, tree
 
 WORKER_ROOMS = {
     f"gridbot.{name}"
@@ -68,25 +68,12 @@ SHELLS = {
 # Offenders of today with their reasons. A stale line fails, so this can only shrink.
 KNOWN: dict[str, str] = {}
 
-MODULES_OF_THE_OUTSIDE = frozenset(
-    """
-    concurrent ctypes fcntl glob io mmap multiprocessing os platform psutil random sched secrets select selectors
-    shutil signal socket ssl subprocess tempfile threading time urllib3 uuid
-    """.split()  # noqa: SIM905 - a list of strings is no easier to read
-)
 # asyncio's own ways to wait for a time or to use a thread.
 ASYNCIO = frozenset({"sleep", "timeout", "timeout_at", "wait_for", "to_thread", "open_connection", "start_server"})
 LOOP = frozenset({"time", "call_later", "call_at", "run_in_executor"})
-CLOCKS = frozenset({"now", "utcnow", "today"})
-FILE_METHODS = frozenset(
-    """
-    chmod exists glob is_dir is_file iterdir mkdir open read_bytes read_text rename replace resolve rglob rmdir stat
-    touch unlink write_bytes write_text
-    """.split()  # noqa: SIM905
-)
 
 
-def _called(node: ast.Call, has_paths: bool) -> str | None:
+def _called(node: ast.Call, *, with_paths: bool) -> str | None:
     """What a call asks of the outside, if anything."""
     if isinstance(node.func, ast.Name):
         return "opens a file" if node.func.id == "open" else None
@@ -98,21 +85,20 @@ def _called(node: ast.Call, has_paths: bool) -> str | None:
         return "waits on the loop's clock or uses a thread" if waits else None
     if name in LOOP and ("loop" in holder.rpartition(".")[2]):
         return "uses the loop's clock or threads"
-    if name in CLOCKS and "date" in holder:
+    if reads_the_clock(node.func):
         return "reads the wall clock"
-    if has_paths and name in FILE_METHODS and "files" not in holder:
+    if "files" not in holder and touches_a_file(node.func, with_paths=with_paths):
         return "touches a file"
     return None
 
 
 def _offences(module: str) -> Iterator[str]:
-    names = [item.name for item in imports(module) if not item.for_types]
     for item in imports(module):
-        if not item.for_types and item.name.partition(".")[0] in MODULES_OF_THE_OUTSIDE:
+        if not item.for_types and item.name.partition(".")[0] in {"random", *OUTSIDE}:
             yield f"line {item.line}: imports {item.name}"
-    has_paths = any(name.startswith("pathlib") for name in names)
+    with_paths = has_paths(module)
     for node in ast.walk(tree(module)):
-        if isinstance(node, ast.Call) and (what := _called(node, has_paths)):
+        if isinstance(node, ast.Call) and (what := _called(node, with_paths=with_paths)):
             yield f"line {node.lineno}: {what} by {ast.unparse(node.func)}()"
         if isinstance(node, ast.Name | ast.Attribute) and dotted(node) in ("asyncio.sleep", "asyncio.timeout"):
             yield f"line {node.lineno}: uses {dotted(node)}"
@@ -157,23 +143,9 @@ def test_the_shells_exist_and_need_to_be_shells():
     ],
 )
 def test_the_test_itself_finds_offenders(module_of, source):
-    assert list(_offences(module_of(source)))
+    assert list(_offences(module_of(source, "gridbot.worker")))
 
 
 def test_a_port_is_no_offence(module_of):
     source = "import asyncio\nasync def f(clock, files):\n    clock.call_later(1, print)\n    files.read('x')\n"
-    assert list(_offences(module_of(source))) == []
-
-
-@pytest.fixture
-def module_of(tmp_path, monkeypatch):
-    """Gives a module of the worker a source text. Its name is another in each test: what is known of one is kept."""
-
-    def make(source: str) -> str:
-        path = tmp_path / "offender.py"
-        path.write_text(source)
-        module = f"gridbot.worker.{tmp_path.name}"
-        monkeypatch.setitem(MODULES, module, path)
-        return module
-
-    return make
+    assert list(_offences(module_of(source, "gridbot.worker"))) == []

@@ -227,19 +227,39 @@ def test_what_is_refused_for_the_state_of_its_symbol_is_asked_for_once() -> None
     watch.forget()
     watch.answered(row, 110074, 220.0)
     assert len(found) == 1
+    watch.answered(row, 30228, 300.0)
+    watch.answered(row, 30228, 890.0)  # ten minutes after
+    assert len(found) == 1
+    watch.answered(row, 30228, 1400.0)
+    assert len(found) == 2
 
 
-def test_maintenance_is_known_a_minute_after_its_begin_or_the_workers() -> None:
+def test_maintenance_is_known_soon_after_its_begin_or_the_workers() -> None:
     found: list[str] = []
-    fault = SimpleNamespace(at_s=0.0, what={"after_s": 10.0})
-    network = SimpleNamespace(on=lambda kind: [fault] if kind is FaultKind.MAINTENANCE else [], at_s=lambda: 80.0)
+    faults = [SimpleNamespace(at_s=0.0, what={"after_s": 10.0})]
+    network = SimpleNamespace(on=lambda kind: faults if kind is FaultKind.MAINTENANCE else [], at_s=lambda: 80.0)
     watch = MaintenanceWatch(lambda name, text: found.append(name), network)  # type: ignore[arg-type]
-    watch.reported([], 1080.0, is_trading=True)  # its first report
-    watch.reported(["maintenance of the exchange, end not told: x"], 1141.0, is_trading=True)
+
+    def reports(first_s: int, last_s: int, *reasons: str, is_trading: bool = True) -> None:
+        for at_s in range(first_s, last_s):
+            watch.reported(reasons, float(at_s), is_trading=is_trading)
+
+    reports(1080, 1120)
+    reports(1120, 1200, "maintenance of the exchange, end not told: x")
     watch.forget()
-    watch.reported([], 1142.0, is_trading=True)  # of the next worker
-    watch.reported([], 1190.0, is_trading=False)
-    watch.reported([], 1203.0, is_trading=True)
+    reports(1200, 1240)  # the next worker
+    reports(1240, 1250, is_trading=False)
+    reports(1250, 1290)
+    reports(1350, 1390)  # it had stood still
+    reports(1390, 1395, "banned until then")
+    reports(1395, 1435)
     assert found == []
-    watch.reported([], 1264.0, is_trading=True)
-    assert found == ["maintenance-is-told"]
+    reports(1435, 1438)
+    assert set(found) == {"maintenance-is-told"}
+    found.clear()
+    reports(1438, 1440, told := "maintenance of the exchange, end not told: x")
+    faults.clear()
+    reports(1440, 1504, told)
+    assert found == []
+    reports(1504, 1507, told)
+    assert set(found) == {"maintenance-is-told"}
