@@ -16,7 +16,7 @@ from gridbot.config.paths import data_directory, find_config
 from gridbot.exchange.environment import Environment
 from supervisor.cli.options import example, pasteable, place_options
 from supervisor.cli.patient_client import PatientClient
-from supervisor.control.control_client import ControlClient, ControlError, NotRunning
+from supervisor.control.control_client import ControlError, NotRunning
 from supervisor.exit_codes import ExitCode
 from supervisor.store.ledger_check import check_balances
 from supervisor.store.query import SqlFailed
@@ -266,7 +266,7 @@ def _running_config(data_dir: Path, config: str | None) -> str | None:
     When it runs and does not answer the user's `config` has to do; without one, raises ControlError.
     """
     try:
-        with ControlClient(data_dir) as client:
+        with PatientClient(data_dir) as client:
             return client.status()["supervisor"].get("config") or None
     except NotRunning:
         return None

@@ -98,7 +98,7 @@ def test_the_configuration_of_the_supervisor_that_runs_there_counts(
                 raise self.fails
             return {"supervisor": {"config": running}}
 
-    monkeypatch.setattr("supervisor.cli.ledger.ControlClient", Client)
+    monkeypatch.setattr("supervisor.cli.ledger.PatientClient", Client)
     monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: [])
     monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: {})
     arguments = ["check", "--exchange", "--data-dir", str(tmp_path), "-c", str(tmp_path / "dan.yaml")]
