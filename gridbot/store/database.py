@@ -22,7 +22,7 @@ import duckdb
 
 from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
 from gridbot.store.commit import stored_offsets
-from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage
+from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage, rebuild_line
 from gridbot.store.migrations import keep_copy
 from gridbot.store.schema import SCHEMA_VERSION, STORAGE_VERSION, applied, ensure_schema, quote
 
@@ -171,8 +171,8 @@ class Database:
                     continue
                 if is_damage(exc):
                     raise Unreadable(
-                        f"{self.path} cannot be opened: {first_line(exc)}. Stop the bot and run gridbot-supervisor "
-                        "rebuild, which makes a new file from the journals and keeps the old one"
+                        f"{self.path} cannot be opened: {first_line(exc)}. Stop the bot and run "
+                        f"{rebuild_line(self.path)}, which makes a new file from the journals and keeps the old one"
                     ) from exc
                 raise
         raise Unreadable(f"{self.path}: the write-ahead log appeared again after it was set aside")

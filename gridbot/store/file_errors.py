@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
-__all__ = ["first_line", "holder_of", "is_damage", "is_lock_error", "is_log_damage"]
+__all__ = ["first_line", "holder_of", "is_damage", "is_lock_error", "is_log_damage", "rebuild_line"]
 
 _HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
 _DAMAGE: Final = ("not a valid DuckDB database", "version number", "orrupt", "checksum", "deserialize")
@@ -50,3 +51,8 @@ def _command_of(pid: int) -> str:
         return ""
     parts = [part.decode(errors="replace") for part in raw.split(b"\0") if part]
     return " ".join(os.path.basename(part) for part in parts[:3])[:80]
+
+
+def rebuild_line(database: Path) -> str:
+    """The command that makes a new file from the journals, as it is typed."""
+    return f"gridbot-supervisor rebuild --data-dir {shlex.quote(str(database.parent))}"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import duckdb
 
-from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage
+from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage, rebuild_line
 
 __all__ = [
     "DATABASE_NAME",
@@ -92,8 +92,8 @@ def connect(
             damaged = isinstance(exc, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
             if damaged or is_damage(exc):
                 raise DatabaseDamaged(
-                    f"{path} cannot be opened: {first_line(exc)}. gridbot-supervisor rebuild makes a new one from the "
-                    "journals"
+                    f"{path} cannot be opened: {first_line(exc)}. {rebuild_line(path)} makes a new one from "
+                    "the journals"
                 ) from exc
             raise
 

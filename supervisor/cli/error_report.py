@@ -61,8 +61,16 @@ def _keep_details() -> str:
 
 
 def _logs_directory() -> Path:
-    option = next((b for a, b in zip(sys.argv, sys.argv[1:], strict=False) if a == "--data-dir"), None)
     try:
-        return data_directory(option) / "logs"
+        return data_directory(_given("--data-dir"), _given("-c", "--config")) / "logs"
     except Exception as error:  # noqa: BLE001 - the error that is being told matters more
         raise OSError(str(error)) from None
+
+
+def _given(*names: str) -> str | None:
+    """What the command line gives for an option, whatever became of the command."""
+    for word, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name in names:
+            return value if equals else following
+    return None

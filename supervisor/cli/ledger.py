@@ -16,7 +16,7 @@ from gridbot.config.paths import data_directory, find_config
 from gridbot.exchange.environment import Environment
 from supervisor.cli.options import example, pasteable, place_options
 from supervisor.cli.patient_client import PatientClient
-from supervisor.control.control_client import ControlClient, ControlError
+from supervisor.control.control_client import ControlError, NotRunning
 from supervisor.exit_codes import ExitCode
 from supervisor.store.ledger_check import check_balances
 from supervisor.store.query import SqlFailed
@@ -135,7 +135,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     from supervisor.store.exchange_repair import repair_records
 
     try:
-        settings = load_config(_running_config(data_dir) or find_config(config), data_dir=str(data_dir))
+        settings = load_config(_running_config(data_dir, config) or find_config(config), data_dir=str(data_dir))
     except ConfigError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitCode.CONFIG)
@@ -260,11 +260,20 @@ def _correct(data_dir: Path, account: str, args: dict[str, str]) -> str:
         raise LookupError(str(error)) from error
 
 
-def _running_config(data_dir: Path) -> str | None:
-    """The configuration file of the supervisor that runs there: it is the one that counts. None when none runs."""
-    with contextlib.suppress(ControlError), ControlClient(data_dir) as client:
-        return client.status()["supervisor"].get("config") or None
-    return None
+def _running_config(data_dir: Path, config: str | None) -> str | None:
+    """The configuration file of the supervisor that runs there: it is the one that counts. None when none runs.
+
+    When it runs and does not answer the user's `config` has to do; without one, raises ControlError.
+    """
+    try:
+        with PatientClient(data_dir) as client:
+            return client.status()["supervisor"].get("config") or None
+    except NotRunning:
+        return None
+    except ControlError:
+        if config is None:
+            raise
+        return None
 
 
 def _paper_url(data_dir: Path) -> str | None:

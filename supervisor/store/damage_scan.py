@@ -13,7 +13,7 @@ from typing import Final
 import duckdb
 
 from gridbot.store.database import Database
-from gridbot.store.file_errors import first_line
+from gridbot.store.file_errors import first_line, rebuild_line
 from supervisor.store.row_ranges import Rows, row_ranges
 
 __all__ = ["DamageScan"]
@@ -48,7 +48,7 @@ class DamageScan:
         more = f" and {len(damage) - SHOWN} more tables" if len(damage) > SHOWN else ""
         return (
             f"the database is damaged: {', '.join(texts)}{more}; trading goes on. Stop the bot and run "
-            "gridbot-supervisor rebuild, which keeps all that can be read"
+            f"{rebuild_line(self._database.path)}, which keeps all that can be read"
         )
 
     def ask(self, now: float) -> None:

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import duckdb
 
-from gridbot.store.file_errors import is_damage
-from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect
+from gridbot.store.file_errors import is_damage, rebuild_line
+from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path
 from gridbot.store.schema import quote
 from supervisor.exit_codes import ExitCode
 from supervisor.store.interruptible import Late, call, memory_bound
@@ -82,7 +82,7 @@ class Query:
     @contextlib.contextmanager
     def rows(self, statement: str) -> Iterator[Rows]:
         """Run one statement and hand its rows out while they are fetched. Raise SqlFailed, also while fetching."""
-        with _plain_errors(self.limits):
+        with _plain_errors(self.data_dir, self.limits):
             text = _one_select(statement)
             with _asking(self.data_dir, self.limits) as asking:
                 yield asking.rows(text)
@@ -93,7 +93,7 @@ class Query:
 
     def write_parquet(self, statement: str, target: Path) -> None:
         """Put the rows into the Parquet file `target`, in place of what it has. Raise SqlFailed."""
-        with _plain_errors(self.limits):
+        with _plain_errors(self.data_dir, self.limits):
             text = _one_select(statement)
             with _asking(self.data_dir, self.limits, writes=target) as asking:
                 asking.all_of(f"COPY ({text}) TO {quote(str(target.absolute()))} (FORMAT parquet)")
@@ -108,7 +108,7 @@ def ask(data_dir: Path, statement: str, limits: Limits | None = None) -> Answer:
 def ask_all(data_dir: Path, statements: Sequence[str], limits: Limits | None = None) -> list[Answer]:
     """Run several statements on the same state of the records: the file is waited for once. Raise SqlFailed."""
     limits = limits or Limits()
-    with _plain_errors(limits):
+    with _plain_errors(data_dir, limits):
         texts = [_one_select(statement) for statement in statements]
         with _asking(data_dir, limits) as asking:
             return [asking.all_of(text) for text in texts]
@@ -204,7 +204,7 @@ def _one_select(statement: str) -> str:
 
 
 @contextlib.contextmanager
-def _plain_errors(limits: Limits) -> Iterator[None]:
+def _plain_errors(data_dir: Path, limits: Limits) -> Iterator[None]:
     try:
         yield
     except NoDatabase as exc:
@@ -226,7 +226,7 @@ def _plain_errors(limits: Limits) -> Iterator[None]:
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as exc:
         raise SqlFailed(_headline(exc), ExitCode.USAGE) from exc
     except duckdb.Error as exc:
-        hint = "; gridbot-supervisor rebuild makes a new file" if is_damage(exc) else ""
+        hint = f"; {rebuild_line(database_path(data_dir))} makes a new file" if is_damage(exc) else ""
         raise SqlFailed(_headline(exc) + hint, ExitCode.UNEXPECTED) from exc
 
 

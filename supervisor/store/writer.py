@@ -27,7 +27,7 @@ from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.store.commit import Rows, commit, delete_older, stored_offsets
 from gridbot.store.database import Database
-from gridbot.store.file_errors import first_line, is_damage
+from gridbot.store.file_errors import first_line, is_damage, rebuild_line
 from gridbot.store.ingest import AccountSource
 from gridbot.store.reading import database_path
 from supervisor.store.database_losses import Losses
@@ -230,7 +230,7 @@ class Writer:
         self._uncertain = True
         text = first_line(exc)
         if is_damage(exc):
-            text += "; stop the bot and run gridbot-supervisor rebuild"
+            text += f"; stop the bot and run {rebuild_line(self.database.path)}"
         if text != self.state.error:
             log.error("records cannot be written to %s: %s; they wait in the journals", self.database.path, text)
         self.state.error = text

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from gridbot.exchange.listing import Unreadable
 from gridbot.records.record_types import UtcMs, WalletRecord
 from supervisor.cli.ledger import ledger
-from supervisor.control.control_client import NotRunning
+from supervisor.control.control_client import ControlError, NotRunning, Unanswered
 from supervisor.exit_codes import ExitCode
 from supervisor.store.exchange_ledger import AccountCheck
 from supervisor.store.exchange_views import ViewCheck
@@ -82,6 +82,8 @@ def test_the_configuration_of_the_supervisor_that_runs_there_counts(
     running = str(tmp_path / "zoe.yaml")
 
     class Client:
+        fails: ControlError | None = None
+
         def __init__(self, data_dir: Path) -> None:
             assert data_dir == tmp_path
 
@@ -92,17 +94,19 @@ def test_the_configuration_of_the_supervisor_that_runs_there_counts(
             pass
 
         def status(self) -> dict[str, dict[str, str]]:
-            if not running:
-                raise NotRunning("nobody")
+            if self.fails:
+                raise self.fails
             return {"supervisor": {"config": running}}
 
-    monkeypatch.setattr("supervisor.cli.ledger.ControlClient", Client)
+    monkeypatch.setattr("supervisor.cli.ledger.PatientClient", Client)
     monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: [])
     monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: {})
     arguments = ["check", "--exchange", "--data-dir", str(tmp_path), "-c", str(tmp_path / "dan.yaml")]
     assert CliRunner().invoke(ledger, arguments).output.endswith("has no balances of the accounts zoe\n")
-    running = ""
-    assert CliRunner().invoke(ledger, arguments).output.endswith("has no balances of the accounts dan\n")
+    for Client.fails in (NotRunning("nobody"), Unanswered("frozen")):
+        assert CliRunner().invoke(ledger, arguments).output.endswith("has no balances of the accounts dan\n")
+    result = CliRunner().invoke(ledger, arguments[:-2], env={"GRIDBOT_CONFIG_PATH": ""})
+    assert result.exception is Client.fails, "not the demo's accounts"
 
 
 def test_rows_of_the_exchange_that_cannot_be_read_are_told_and_leave_the_account_unexplained(

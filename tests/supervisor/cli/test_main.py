@@ -160,6 +160,16 @@ def test_what_may_be_expected_to_fail_leaves_no_file(tmp_path, monkeypatch, caps
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("given", ["--data-dir {}/over-there", "--data-dir={}/over-there", "-c {}/x.yaml"])
+def test_details_of_an_unexpected_error_go_where_the_command_was_sent(tmp_path, monkeypatch, capsys, given):
+    monkeypatch.delenv("GRIDBOT_DATA_DIR", raising=False)
+    (tmp_path / "x.yaml").write_text("storage: {data_dir: over-there}\n")
+    (tmp_path / "over-there" / "logs").mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "status", *given.format(tmp_path).split()])
+    error_report.explain(ZeroDivisionError("oops"))
+    assert str(tmp_path / "over-there" / "logs" / "gridbot-error.log") in capsys.readouterr().err
+
+
 def test_details_of_an_unexpected_error_make_no_directory(tmp_path, monkeypatch, capsys):
     """Such as that of a mistyped --data-dir."""
     monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", "status", "--data-dir", str(tmp_path / "typo")])

@@ -188,4 +188,6 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     database_path(tmp_path).write_bytes(b"not a database" * 1000)
     with pytest.raises(DatabaseDamaged, match="cannot be opened"):
         connect(tmp_path)
-    assert run(tmp_path, "SELECT 1").exit_code == 1
+    result = run(tmp_path, "SELECT 1")
+    assert result.exit_code == 1
+    assert f"gridbot-supervisor rebuild --data-dir {tmp_path} makes" in result.stderr
