@@ -23,6 +23,7 @@ from gridbot.simulation.run_faults import FaultKind, Plan, draw_plan
 from gridbot.simulation.shrink import shrink
 from gridbot.simulation.trace import Trace
 
+ENDS = (signal.SIGINT, signal.SIGTERM)
 TOLD_EACH = 100
 """Seeds between two lines that say how to go on after an end before the last one."""
 
@@ -57,7 +58,8 @@ def campaign(options: argparse.Namespace) -> int:
     without = tuple(options.without)
     coming = run_seeds(seeds, options.minutes, dense=options.dense, without=without, jobs=options.jobs)
     rest = Rest(seeds)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ends in ENDS:
+        signal.signal(ends, _end)
     with contextlib.suppress(KeyboardInterrupt), contextlib.closing(coming):
         for outcome in coming:
             summary.add(outcome)
@@ -83,6 +85,13 @@ def campaign(options: argparse.Namespace) -> int:
         + (": " + ", ".join(map(str, sorted(summary.failed))) if summary.failed else "")
     )
     return 1 if summary.failed else 0
+
+
+def _end(signum: int, frame: object) -> None:
+    """The first signal ends the campaign; `timeout` sends two, and the second must not end what is put away then."""
+    for ends in ENDS:
+        signal.signal(ends, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 class Rest:

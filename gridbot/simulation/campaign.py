@@ -8,6 +8,7 @@ import gc
 import itertools
 import multiprocessing
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Collection, Generator, Iterable
@@ -89,8 +90,11 @@ def _freeze() -> None:
 
 
 def _end_with(pid: int) -> None:
-    """In a process of the pool: a campaign that is killed leaves none behind."""
+    """In a process of the pool: a campaign that is killed leaves none behind. One that is ended ends it after its run,
+    also when the signal went to all its processes, as Ctrl-C does."""
     exit_with_parent(pid, exit_code=1)
+    for ends in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ends, signal.SIG_IGN)
 
 
 def run_seeds(
@@ -104,10 +108,10 @@ def run_seeds(
     context = multiprocessing.get_context("spawn")
     left = iter(seeds)
     while some := list(itertools.islice(left, ROUND_PER_JOB * jobs)):
-        with concurrent.futures.ProcessPoolExecutor(jobs, context, _end_with, (os.getpid(),)) as pool:
+        pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _end_with, (os.getpid(),))
+        try:
             waiting = [pool.submit(run_seed, seed, minutes, dense, without) for seed in some]
-            try:
-                for done in concurrent.futures.as_completed(waiting):
-                    yield done.result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)  # whoever ends early waits for no more than runs
+            for done in concurrent.futures.as_completed(waiting):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # not by `with`: its own call takes back that the rest is cancelled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from benchmarks import simulate
 from gridbot.simulation import campaign
 from gridbot.simulation.campaign import Outcome, Summary, run_seeds
+from gridbot.simulation.own_directory import MEMORY
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import Plan
 
@@ -39,6 +41,22 @@ def test_a_campaign_that_is_killed_leaves_no_process_behind() -> None:
         process.kill()
     assert left
     assert psutil.wait_procs(left, timeout=60)[1] == []
+
+
+def test_a_campaign_that_is_ended_with_all_its_processes_ends_after_their_runs() -> None:
+    """As Ctrl-C and `timeout` do: it printed its sums, and then ran what was left of 400 seeds."""
+    command = [sys.executable, "-m", "benchmarks.simulate", "--seeds", "399", "--minutes", "0.5", "--jobs", "2"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        left = psutil.Process(process.pid).children(recursive=True)
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGTERM)
+        said, _ = process.communicate(timeout=60)
+    assert "it was ended early; to go on: --first " in said
+    assert psutil.wait_procs(left, timeout=60)[1] == []
+    names = [path.name for path in MEMORY.glob("gridbot-sim-*")]
+    assert [name for name in names if any(f"-{child.pid:010}-" in name for child in left)] == []
 
 
 def test_a_run_that_breaks_itself_is_a_finding_of_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,11 +89,12 @@ def test_a_campaign_that_is_ended_early_says_what_it_did_and_how_to_go_on(
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(simulate, "run_seeds", ended)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {ends: signal.getsignal(ends) for ends in simulate.ENDS}
     try:
         assert simulate.main(["--seeds", "5", "--first", "7"]) == 1
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for ends, handler in before.items():
+            signal.signal(ends, handler)
     said = capsys.readouterr().out
     assert said.startswith("seed 9: 1 found; the first: money")
     assert "3 seeds, 180 s simulated" in said

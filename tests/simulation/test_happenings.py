@@ -273,3 +273,14 @@ def test_a_cut_leg_opens_again_when_it_is_lifted_and_deleveraging_is_booked() ->
     assert (result.counts["fault risk_cut"], result.counts["fault adl"]) == (1, 1)
     assert "alert reduce_only.BTCUSDT" in story
     assert "alert reduce_only.BTCUSDT is over" in story
+
+
+@pytest.mark.parametrize("is_fixed", [True, False])
+def test_a_maintenance_is_told_while_it_lasts(is_fixed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not is_fixed:
+        monkeypatch.setattr("gridbot.risk.notice_board._OVER", frozenset())
+    announced = fault(FaultKind.MAINTENANCE, 5.0, 75.0, after_s=10.0)
+    trace = Trace()
+    result = run_plan(Plan(5, 200.0, False, (announced,)), trace=trace)
+    assert any("alert maintenance." in line for line in trace.lines)
+    assert {finding.invariant for finding in result.findings} == (set() if is_fixed else {"maintenance-is-told"})
