@@ -248,6 +248,6 @@ def test_a_ban_outlives_the_process_that_was_told_of_it(tmp_path: Path) -> None:
             assert first.startswith("this account starts in 600 s: ")
             assert "HTTP 403" in first
             second = await told(paper)
-            assert "not sent: this address is banned" in second
+            assert "not sent: the exchange bans this address for" in second
 
     asyncio.run(run())
