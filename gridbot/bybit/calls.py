@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from gridbot.bybit.clocks import monotonic_s
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import from_ret_code
+from gridbot.bybit.event_times import bounded
 from gridbot.bybit.pace import Pace
-from gridbot.bybit.raw_fields import parse_rows, time_of
+from gridbot.bybit.raw_fields import parse_rows, time_or_zero
 from gridbot.bybit.session import Reply, RestTransport
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
@@ -63,6 +64,11 @@ class Calls:
     def limits(self) -> dict[str, RateLimit]:
         """Newest rate-limit headers by endpoint, such as `order/create`."""
         return self._transport.limits
+
+    @property
+    def exchange_ms(self) -> int:
+        """The exchange's clock, as far as we know it."""
+        return self._transport.clock.now_ms()
 
     @property
     def clock_offset_ms(self) -> int:
@@ -168,21 +174,24 @@ def row_of(rows: list[Any], symbol: str) -> dict[str, Any] | None:
     return next((row for row in rows if isinstance(row, dict) and row.get("symbol") == symbol), None)
 
 
-def listed(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> Listing[T]:
-    """All rows as events, beside those that cannot be read. TruncatedListing when one does not tell its symbol."""
+def listed(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str, now_ms: int) -> Listing[T]:
+    """All rows as events, beside those that cannot be read. TruncatedListing when one does not tell its symbol.
+
+    `now_ms` is the exchange's clock, which no event is ahead of.
+    """
     good, problems = parse_rows(parser, rows)
     unreadable = []
     for problem in problems:
         if not problem.symbol:
             raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problem}; nothing was used")
-        at_ms = time_of(rows[problem.index], "execTime", "updatedTime", "createdTime")
+        at_ms = time_or_zero(rows[problem.index], "execTime", "updatedTime", "createdTime")
         unreadable.append(Unreadable(problem.symbol, f"{endpoint}: {problem}", at_ms))
-    return Listing(good, unreadable)
+    return Listing(bounded(good, now_ms), unreadable)
 
 
-def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> list[T]:
+def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str, now_ms: int) -> list[T]:
     """All rows as events, where each is needed. UnreadableRows or TruncatedListing otherwise."""
-    found = listed(parser, rows, endpoint)
+    found = listed(parser, rows, endpoint, now_ms)
     if found.unreadable:
         raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
     return found

@@ -8,7 +8,9 @@ from typing import Any
 
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.connection_life import Life
+from gridbot.bybit.event_times import frame_time
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, TickerMerger
+from gridbot.bybit.raw_fields import FieldError
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.stream_socket import BybitSocket, Topics
 from gridbot.bybit.watchdog import ConnectionView, backoff_s, why_dead
@@ -34,8 +36,11 @@ class StreamConnection:
         mailbox: Mailbox,
         changed: Callable[[], None],
         settings: StreamSettings,
+        exchange_ms: Callable[[], int] = wall_ms,
     ) -> None:
+        """`exchange_ms` is the exchange's clock (ms UTC) as far as we know it."""
         self.kind = kind
+        self._exchange_ms = exchange_ms
         self.gaps: list[Gap] = []
         self.reconnects = 0
         self.ticker_s: dict[str, float] = {}
@@ -157,19 +162,21 @@ class StreamConnection:
     # In pybit's threads.
 
     def _deliver_private(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
-        sent_ms = frame.get("creationTime")
-        self._mailbox.put_private(
-            PrivateFrame(topic, frame.get("data"), sent_ms if isinstance(sent_ms, int) else 0, received_ns)
-        )
+        now_ms = self._exchange_ms()
+        try:
+            sent_ms = frame_time(frame.get("creationTime"), now_ms)
+        except FieldError:  # only wallets have no time of their own, and the newest of them came just now
+            sent_ms = now_ms
+        self._mailbox.put_private(PrivateFrame(topic, frame.get("data"), sent_ms, received_ns))
 
     def _deliver_public(self, merger: TickerMerger) -> Callable[[str, dict[str, Any], int], None]:
         def deliver(topic: str, frame: dict[str, Any], received_ns: int) -> None:
             name, _, symbol = topic.partition(".")
-            if name == "publicTrade":
-                self._mailbox.put_trades(frame["data"])
+            if name == "publicTrade" and isinstance(rows := frame.get("data"), list):
+                self._mailbox.put_trades(rows)
             if name != "tickers":
                 return
-            ticker = merger.merge(symbol, frame, received_ns)
+            ticker = merger.merge(symbol, frame, received_ns, self._exchange_ms())
             self.ignored_frames = merger.ignored
             if ticker is not None:
                 self.ticker_s[symbol] = received_ns / 1e9
