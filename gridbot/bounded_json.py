@@ -16,6 +16,7 @@ DEEPEST: Final = 200
 """Levels. orjson reads 1024 and writes 254, and Python's `repr` ends with a RecursionError somewhere between."""
 LONGEST: Final = 1 << 24
 """Bytes of one text."""
+_SHORT: Final = 2 * DEEPEST
 
 
 class JsonMistake(ValueError):
@@ -24,17 +25,23 @@ class JsonMistake(ValueError):
 
 def read_json(text: bytes | bytearray | str, *, longest: int = LONGEST) -> Any:
     """The value in a text. Raise JsonMistake, and nothing else."""
-    if len(text) > longest:
-        raise JsonMistake(f"expected at most {longest} bytes of JSON, got {len(text)}")
+    size = len(text)
+    if size > longest:
+        raise JsonMistake(f"expected at most {longest} bytes of JSON, got {size}")
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise JsonMistake(f"expected JSON: {error}") from None
-    # What has fewer brackets than that cannot be deeper: to count them costs next to nothing.
-    opened = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
-    if opened > DEEPEST and _is_deeper(value):
+    # A short text, or one with fewer brackets than that, cannot be deeper: to see so much costs next to nothing.
+    if size > _SHORT and _opened(text) > DEEPEST and _is_deeper(value):
         raise JsonMistake(f"expected JSON of at most {DEEPEST} levels, got more")
     return value
+
+
+def _opened(text: bytes | bytearray | str) -> int:
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
 
 
 def _is_deeper(value: Any) -> bool:

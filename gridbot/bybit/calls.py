@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from gridbot.bybit.clocks import monotonic_s
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import from_ret_code
-from gridbot.bybit.event_times import bounded
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.pace import Pace
 from gridbot.bybit.raw_fields import parse_rows, time_or_zero
 from gridbot.bybit.session import Reply, RestTransport
@@ -53,6 +53,7 @@ class Calls:
         self._transport = transport(
             endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=recv_window
         )
+        self._horizon = Horizon(self._transport.clock.now_ms)
         self._secrets = (credentials.api_secret, credentials.api_key)
         self._ban_silence_s = ban_silence_s
         self._banned_until_s = monotonic_s() + banned_for_s
@@ -64,11 +65,6 @@ class Calls:
     def limits(self) -> dict[str, RateLimit]:
         """Newest rate-limit headers by endpoint, such as `order/create`."""
         return self._transport.limits
-
-    @property
-    def exchange_ms(self) -> int:
-        """The exchange's clock, as far as we know it."""
-        return self._transport.clock.now_ms()
 
     @property
     def clock_offset_ms(self) -> int:
@@ -174,10 +170,12 @@ def row_of(rows: list[Any], symbol: str) -> dict[str, Any] | None:
     return next((row for row in rows if isinstance(row, dict) and row.get("symbol") == symbol), None)
 
 
-def listed(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str, now_ms: int) -> Listing[T]:
+def listed(
+    parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str, horizon: Horizon
+) -> Listing[T]:
     """All rows as events, beside those that cannot be read. TruncatedListing when one does not tell its symbol.
 
-    `now_ms` is the exchange's clock, which no event is ahead of.
+    No event is later than `horizon` allows.
     """
     good, problems = parse_rows(parser, rows)
     unreadable = []
@@ -186,12 +184,12 @@ def listed(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], end
             raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problem}; nothing was used")
         at_ms = time_or_zero(rows[problem.index], "execTime", "updatedTime", "createdTime")
         unreadable.append(Unreadable(problem.symbol, f"{endpoint}: {problem}", at_ms))
-    return Listing(bounded(good, now_ms), unreadable)
+    return Listing(horizon.bounded(good), unreadable)
 
 
-def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str, now_ms: int) -> list[T]:
+def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str, horizon: Horizon) -> list[T]:
     """All rows as events, where each is needed. UnreadableRows or TruncatedListing otherwise."""
-    found = listed(parser, rows, endpoint, now_ms)
+    found = listed(parser, rows, endpoint, horizon)
     if found.unreadable:
         raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
     return found

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gridbot.bybit.event_times import frame_time
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.parse_market import TICKER_FIELDS
 from gridbot.bybit.raw_fields import FieldError
 from gridbot.plain_text import shown
@@ -51,16 +51,17 @@ class TickerMerger:
     Deltas before the first snapshot, and messages older than what is known, are counted in `ignored`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, horizon: Horizon) -> None:
         self.ignored = 0
+        self._horizon = horizon
         self._known: dict[str, Ticker] = {}
 
-    def merge(self, symbol: str, frame: Mapping[str, Any], received_ns: int, now_ms: int) -> Ticker | None:
-        """The symbol's ticker after `frame`; None when the frame is ignored. `now_ms` is the exchange's clock.
+    def merge(self, symbol: str, frame: Mapping[str, Any], received_ns: int) -> Ticker | None:
+        """The symbol's ticker after `frame`; None when the frame is ignored.
 
         FieldError for a frame that cannot be read; what is known stays as it was.
         """
-        data, sent_ms = frame.get("data"), frame_time(frame.get("ts"), now_ms)
+        data, sent_ms = frame.get("data"), self._horizon.frame_time(frame.get("ts"))
         if type(data) is not dict:
             raise FieldError(f"expected an object in the ticker of {symbol}, got {shown(data)}")
         known = self._known.get(symbol)

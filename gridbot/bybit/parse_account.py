@@ -45,7 +45,7 @@ __all__ = ["parse_execution", "parse_order", "parse_position", "parse_transactio
 def parse_order(row: Row) -> OrderUpdateEvent:
     """A row of order/realtime, order/history or the `order` topic."""
     status = row.get("orderStatus")
-    order_status = _STATUSES.get(status) if type(status) is str else None
+    order_status = _STATUSES.get(status) if isinstance(status, str) else None
     if order_status is None:
         raise FieldError(f"expected a known orderStatus, got {shown(status)}")
     price, order_type = amount_or_zero(row, "price"), text_of(row, "orderType") or "Limit"

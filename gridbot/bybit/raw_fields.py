@@ -154,7 +154,7 @@ def time_or_zero(row: Row, *fields: str) -> int:
 def side_of(row: Row, field: str = "side") -> Side:
     """Buy or Sell. FieldError without."""
     value = row.get(field)
-    found = _SIDES.get(value) if type(value) is str else None
+    found = _SIDES.get(value) if isinstance(value, str) else None
     if found is None:
         raise FieldError(f"expected side Buy or Sell, got {shown(value)}")
     return found

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_of, texts, whole
-from gridbot.bybit.event_times import bounded, frame_time
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.pace import Pace
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
@@ -124,7 +124,7 @@ class BybitRest(Calls):
         """
         rows = await self._listing("order/realtime", pace=pace, category=LINEAR, limit=50, **_scope(symbol))
         newest: dict[str, OrderUpdateEvent] = {}
-        found = listed(parse_order, rows, "order/realtime", self.exchange_ms)
+        found = listed(parse_order, rows, "order/realtime", self._horizon)
         for event in found:
             known = newest.get(event.order_id)
             if known is None or event.exchange_ts >= known.exchange_ts:
@@ -134,7 +134,7 @@ class BybitRest(Calls):
     async def closed_orders(self) -> Listing[OrderUpdateEvent]:
         """Up to 500 orders of the account that ended last; none after Bybit has restarted the service."""
         rows = await self._listing("order/realtime", category=LINEAR, limit=50, openOnly=1, **_scope(None))
-        return listed(parse_order, rows, "order/realtime", self.exchange_ms)
+        return listed(parse_order, rows, "order/realtime", self._horizon)
 
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
         """One order, open or closed: from order/realtime, else from the history. None when neither has it.
@@ -146,7 +146,7 @@ class BybitRest(Calls):
             ids.pop("orderLinkId", None)
         for endpoint in ("order/realtime", "order/history"):
             rows = rows_of(await self._call(endpoint, category=LINEAR, symbol=symbol, **ids), endpoint)
-            for event in whole(parse_order, rows, endpoint, self.exchange_ms):
+            for event in whole(parse_order, rows, endpoint, self._horizon):
                 if (event.order_id == order_id) if order_id else (event.order_link_id == order_link_id):
                     return event
         return None
@@ -170,14 +170,14 @@ class BybitRest(Calls):
             scope = {} if symbol is None else {"symbol": symbol}
             rows += await _executions(self, start_ms, last_ms, now_ms, scope)
             if is_last:
-                return _oldest_first(rows, now_ms)
+                return _oldest_first(rows, self._horizon)
             start_ms = stop_ms + 1
 
     async def executions_of(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> list[ExecutionEvent]:
         """All executions of one order, each once, oldest first. The exchange ignores time in such a question."""
         scope: dict[str, Any] = {"symbol": symbol, **ids_of(order_id, order_link_id)}
         rows = await self._listing("execution/list", category=LINEAR, limit=100, **scope)
-        found = _oldest_first(rows, self.exchange_ms)
+        found = _oldest_first(rows, self._horizon)
         if found.unreadable:
             raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
@@ -207,14 +207,14 @@ class BybitRest(Calls):
             # Without its place in the list: the same row is told once, wherever it stands the next time.
             reason = f"account/transaction-log: row {problem.row_id or 'without an id'}: {problem.reason}"
             unreadable.append(Unreadable(problem.symbol, reason, at_ms if at_ms <= end_ms else 0))
-        return Listing(bounded(found, self.exchange_ms), unreadable)
+        return Listing(self._horizon.bounded(found), unreadable)
 
     # ------------------------------------------------------------------ account
 
     async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
         """Hedge-mode legs. With `symbol` both legs, flat ones included; without it only legs that are open."""
         rows = await self._listing("position/list", category=LINEAR, limit=200, **_scope(symbol))
-        return listed(parse_position, rows, "position/list", self.exchange_ms)
+        return listed(parse_position, rows, "position/list", self._horizon)
 
     async def leverage(self, symbol: str) -> Decimal | None:
         """The account's leverage for a symbol, in either position mode; the lower one of two legs."""
@@ -242,8 +242,8 @@ class BybitRest(Calls):
 
     def _told_ms(self, envelope: dict[str, Any]) -> int:
         """The time of an answer (ms UTC), no later than now; now when it has none."""
-        told_ms, now_ms = time_or_none(envelope.get("time")), self.exchange_ms
-        return now_ms if told_ms is None else frame_time(told_ms, now_ms)
+        told_ms = time_or_none(envelope.get("time"))
+        return self._transport.clock.now_ms() if told_ms is None else self._horizon.frame_time(told_ms)
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> bool:
         """The same leverage for both legs; False when it was so already."""
@@ -321,9 +321,9 @@ async def _executions(
         return later + await _executions(rest, start_ms, middle_ms, now_ms, scope)
 
 
-def _oldest_first(rows: list[dict[str, Any]], now_ms: int) -> Listing[ExecutionEvent]:
+def _oldest_first(rows: list[dict[str, Any]], horizon: Horizon) -> Listing[ExecutionEvent]:
     """Each execution once; those of one millisecond by sequence number, then by how much their order had left."""
-    events = listed(parse_execution, rows, "execution/list", now_ms)
+    events = listed(parse_execution, rows, "execution/list", horizon)
     found = {event.exec_id: event for event in events}
     return Listing(sorted(found.values(), key=lambda e: (e.exchange_ts, e.seq, -e.leaves_qty)), events.unreadable)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.connection_life import Life
-from gridbot.bybit.event_times import frame_time
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, TickerMerger
 from gridbot.bybit.raw_fields import FieldError
 from gridbot.bybit.stream_settings import StreamSettings
@@ -36,11 +36,10 @@ class StreamConnection:
         mailbox: Mailbox,
         changed: Callable[[], None],
         settings: StreamSettings,
-        exchange_ms: Callable[[], int] = wall_ms,
+        horizon: Horizon,
     ) -> None:
-        """`exchange_ms` is the exchange's clock (ms UTC) as far as we know it."""
         self.kind = kind
-        self._exchange_ms = exchange_ms
+        self._horizon = horizon
         self.gaps: list[Gap] = []
         self.reconnects = 0
         self.ticker_s: dict[str, float] = {}
@@ -69,7 +68,7 @@ class StreamConnection:
 
     def connect(self) -> None:
         """Start a new connection; returns at once."""
-        deliver = self._deliver_public(TickerMerger()) if self.kind == "public" else self._deliver_private
+        deliver = self._deliver_public(TickerMerger(self._horizon)) if self.kind == "public" else self._deliver_private
         self._life = Life(self._requests, deliver, self._changed, monotonic_s())
         self.socket = self._make_socket(self._life)
 
@@ -162,11 +161,10 @@ class StreamConnection:
     # In pybit's threads.
 
     def _deliver_private(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
-        now_ms = self._exchange_ms()
         try:
-            sent_ms = frame_time(frame.get("creationTime"), now_ms)
-        except FieldError:  # only wallets have no time of their own, and the newest of them came just now
-            sent_ms = now_ms
+            sent_ms = self._horizon.frame_time(frame.get("creationTime"))
+        except FieldError:
+            sent_ms = wall_ms()  # only wallets have no time of their own, and this one came just now
         self._mailbox.put_private(PrivateFrame(topic, frame.get("data"), sent_ms, received_ns))
 
     def _deliver_public(self, merger: TickerMerger) -> Callable[[str, dict[str, Any], int], None]:
@@ -176,7 +174,7 @@ class StreamConnection:
                 self._mailbox.put_trades(rows)
             if name != "tickers":
                 return
-            ticker = merger.merge(symbol, frame, received_ns, self._exchange_ms())
+            ticker = merger.merge(symbol, frame, received_ns)
             self.ignored_frames = merger.ignored
             if ticker is not None:
                 self.ticker_s[symbol] = received_ns / 1e9

@@ -15,7 +15,7 @@ from gridbot import background
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.connection_life import Life
 from gridbot.bybit.endpoints import Credentials, Endpoints
-from gridbot.bybit.event_times import bounded
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.mailbox import Mailbox, Ticker
 from gridbot.bybit.parse_market import parse_public_trade, parse_ticker
 from gridbot.bybit.private_frames import PRIVATE_TOPICS, read_private
@@ -81,8 +81,8 @@ class StreamSet:
                 clock_offset_ms=clock_offset_ms,
             )
 
-        self._exchange_ms = lambda: wall_ms() + clock_offset_ms()
-        shared = (self._mailbox, self._wake_watchdog, settings, self._exchange_ms)
+        self._horizon = Horizon(lambda: wall_ms() + clock_offset_ms())
+        shared = (self._mailbox, self._wake_watchdog, settings, self._horizon)
         self._public = StreamConnection("public", public_topics, public_socket, *shared)
         self._private = StreamConnection("private", private_topics, private_socket, *shared)
         self._connections = (self._public, self._private) if self._symbols else (self._private,)
@@ -130,7 +130,7 @@ class StreamSet:
                 background.report(f"reading a message of {frame.topic}", error)
                 self._missed.append(Gap("private", wall_ms(), wall_ms()))
                 continue
-            private += bounded(events, self._exchange_ms())
+            private += self._horizon.bounded(events)
             if problems:
                 self._note_missed(frame.topic, problems)
         gaps, self._missed = self._missed, []
@@ -138,8 +138,7 @@ class StreamSet:
             gaps += connection.gaps
             connection.gaps.clear()
         trades, _ = parse_rows(parse_public_trade, self._mailbox.take_trades(), id_field="i")
-        trades = bounded(trades, self._exchange_ms()) if trades else trades
-        return Drained(list(_read_tickers(tickers)), private, gaps, trades)
+        return Drained(list(_read_tickers(tickers)), private, gaps, self._horizon.bounded(trades))
 
     @property
     def health(self) -> StreamHealth:

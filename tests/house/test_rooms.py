@@ -27,6 +27,9 @@ GRIDBOT = {
     "fault_words": "",
     "incidents": "",
     "core": "",
+    # What others send and say.
+    "bounded_json": "",
+    "plain_text": "",
     # What an operator can ask, as a table.
     "commands": "",
     # What is asked of an exchange and what it answers; what a strategy decides.
@@ -42,7 +45,7 @@ GRIDBOT = {
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background",
-    "bybit": "core exchange background rolling_limit",
+    "bybit": "core exchange background bounded_json plain_text rolling_limit",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core exchange strategies orders records paper.settings paper.market",
     "log_lines": "",
@@ -132,6 +135,8 @@ def test_the_paper_exchange_stands_apart():
         "gridbot.frames",
         "gridbot.lock_file",
         "gridbot.segment_file",
+        "gridbot.bounded_json",
+        "gridbot.plain_text",
     }
     assert others == {"gridbot.core", *tools}
 

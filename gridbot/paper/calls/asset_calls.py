@@ -17,7 +17,7 @@ from gridbot.paper.calls.account_reports import COIN, DENIED, withdrawable
 from gridbot.paper.calls.market_calls import is_linear
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.paging import below, page_by_number
-from gridbot.paper.params.validate import DAY_MS, choice, integer, limit_field, text
+from gridbot.paper.params.validate import DAY_MS, choice, integer, limit_field, text, time_field
 from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
@@ -64,8 +64,8 @@ def coin_info(exchange: Exchange, account: Account, params: Params, now_ms: int)
 def delivery_record(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Legs that a delisting closed, newest first; without times the last 30 days."""
     linear, symbol = is_linear(params), text(params, "symbol")
-    end = integer(params, "endTime", now_ms)
-    start = integer(params, "startTime", end - MONTH_MS)
+    end = time_field(params, "endTime", now_ms)
+    start = time_field(params, "startTime", end - MONTH_MS)
     if not 0 <= end - start <= MONTH_MS:
         raise ApiError(10001, "params error: the time range between startTime and endTime must be within 30 days")
     last = below(text(params, "cursor"))

@@ -14,7 +14,7 @@ from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.params.paging import page_by_name, page_by_number
-from gridbot.paper.params.validate import choice, integer, limit_field, text
+from gridbot.paper.params.validate import choice, integer, limit_field, text, time_field
 from gridbot.paper.rows import market_rows, pool_rows
 from gridbot.paper.rows.row_numbers import plain
 
@@ -42,8 +42,8 @@ def account_ratio(exchange: Exchange, params: Params, now_ms: int) -> Result:
     market = require_market(exchange, params)
     periods = market_rows.INTEREST_INTERVALS_MS
     step = periods[choice(params, "period", frozenset(periods))]
-    first = max(exchange.started_ms, integer(params, "startTime", 0))
-    last = min(now_ms, integer(params, "endTime", now_ms))
+    first = max(exchange.started_ms, time_field(params, "startTime", 0))
+    last = min(now_ms, time_field(params, "endTime", now_ms))
     row = {"symbol": market.listing.symbol, "buyRatio": "0.5", "sellRatio": "0.5"}
     stamps = range(last // step * step, first // step * step - 1, -step)
     rows = ((at_ms, {**row, "timestamp": str(at_ms)}) for at_ms in stamps)

@@ -28,8 +28,14 @@ class MarketFeed:
         self.publish_each = False
 
     def trade(self, symbol: str, price: Decimal | str, size: Decimal | str, side: Side | str) -> None:
-        """Push one public trade now: orders fill, tickers and trades are published at once."""
-        self.feed(MarketTrade(symbol, Side(side), Decimal(price), Decimal(size)))
+        """Push one public trade now: orders fill, tickers and trades are published at once.
+
+        ValueError for a price that no order could have; nothing is changed then.
+        """
+        price, size, highest = Decimal(price), Decimal(size), self._exchange.markets[symbol].instrument.max_price
+        if not 0 < price <= highest or not size >= 0:
+            raise ValueError(f"expected a price above 0 and up to {highest}, and no negative size")
+        self.feed(MarketTrade(symbol, Side(side), price, size))
         self._settle()
 
     def set_mark(self, symbol: str, price: Decimal | str | None) -> None:
