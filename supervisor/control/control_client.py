@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from gridbot.bounded_json import JsonMistake, read_json
 from supervisor.control.socket_protocol import Json, encode, kernel_path, socket_path
 
 __all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]
@@ -49,13 +49,18 @@ class ControlClient:
         connection.settimeout(self._timeout if timeout is None else timeout)
         try:
             connection.sendall(encode({"op": op, **fields}))
-            answer = json.loads(self._line(connection))
+            answer = read_json(self._line(connection))
+        except JsonMistake as mistake:
+            self.close()
+            raise Unanswered(f"the supervisor in {self._data_dir} answered what cannot be read: {mistake}") from None
         except TimeoutError:
             self.close()
             raise Unanswered(f"the supervisor in {self._data_dir} did not answer {op!r} in time") from None
         except OSError as error:
             self.close()
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
+        if not isinstance(answer, dict):
+            raise Unanswered(f"the supervisor in {self._data_dir} answered what is no object")
         if not answer.get("ok"):
             kind = Unanswered if answer.get("unanswered") else Refused
             raise kind(str(answer.get("error", "refused without a reason")))
@@ -92,8 +97,8 @@ class ControlClient:
             return False
         except OSError:
             pass
-        with contextlib.suppress(ValueError):  # it was killed before it said anything, or in the middle of it
-            self.farewell = dict(json.loads(self._buffer))
+        with contextlib.suppress(ValueError, TypeError):  # it was killed before it said anything, or in the middle of it
+            self.farewell = dict(read_json(self._buffer))
         self.close()
         return True
 

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from gridbot.commands.arguments import RestartArguments, StopArguments, read_arguments
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
+from gridbot.core.strict_numbers import decimal_or_none
+from gridbot.plain_text import one_line, shown
 from gridbot.version import __version__
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
@@ -23,6 +25,7 @@ from supervisor.control.worker_commands import WorkerCommands
 __all__ = ["Operations"]
 
 COMMAND_WAIT_S = 5.0
+LONGEST_WAIT_S = 3600
 QUESTIONS = ("ping", "status")
 WORKER = "worker"
 
@@ -111,7 +114,7 @@ class Operations:
         return {"ok": True, "child": child.spec.name}
 
     async def _worker(self, request: Json) -> Json:
-        command, account = find_command(request.get("name"), WORKER_COMMANDS), str(request.get("account", ""))
+        command, account = find_command(request.get("name"), WORKER_COMMANDS), one_line(str(request.get("account", "")))
         args = request.get("args") or {}
         read_arguments(command, args)
         worker = self._fleet.find(account)
@@ -121,5 +124,7 @@ class Operations:
             return refused(f"no account {account!r} here, {only}")
         if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
             return refused(f"the worker of {account} is {worker.state.process}: it takes commands when RUNNING")
-        wait_s = float(request.get("wait_s", COMMAND_WAIT_S))
-        return await self._commands.send(worker, command.name, args, wait_s)
+        wait_s = decimal_or_none(request.get("wait_s", COMMAND_WAIT_S))
+        if wait_s is None or not 0 < wait_s <= LONGEST_WAIT_S:
+            return refused(f"expected 0 to {LONGEST_WAIT_S} seconds in wait_s, got {shown(request['wait_s'])}")
+        return await self._commands.send(worker, command.name, args, float(wait_s))

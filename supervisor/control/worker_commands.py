@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from gridbot.core.strict_numbers import whole_or_none
 from supervisor.children.child import Child
 from supervisor.control.socket_protocol import Json, refused, unanswered
 
@@ -65,7 +66,7 @@ class WorkerCommands:
 
     def on_answer(self, message: Json) -> None:
         """A worker's answer to a command: {"type": "answer", "id": n, "ok": bool, "result" or "error": ...}."""
-        number = int(message.get("id", 0))
+        number = whole_or_none(message.get("id")) or 0
         _, waiting = self._waiting.pop(number, (None, None))
         if waiting is not None and not waiting.done():
             waiting.set_result(message)

@@ -7,6 +7,7 @@ import pytest
 from gridbot.bybit.event_times import SKEW_MS, Horizon
 from gridbot.bybit.parse_account import parse_execution, parse_position
 from gridbot.bybit.raw_fields import FieldError
+from gridbot.core.events import PositionEvent
 from gridbot.exchange.stream_news import OneWayPosition
 from tests.bybit.support import execution_row, position_row
 
@@ -28,10 +29,10 @@ def test_what_lies_ahead_of_our_clock_happens_now_and_the_rest_is_left_alone():
 
 def test_what_has_no_time_is_left_alone():
     leg = parse_position(position_row(1, updatedTime="9999999999999"))
-    found = horizon().bounded([OneWayPosition("BTCUSDT"), leg])
-    assert found[0] == OneWayPosition("BTCUSDT")
-    assert found[1] is not None
-    assert found[1].exchange_ts == NOW_MS
+    one_way, bounded = horizon().bounded([OneWayPosition("BTCUSDT"), leg])
+    assert one_way == OneWayPosition("BTCUSDT")
+    assert isinstance(bounded, PositionEvent)
+    assert bounded.exchange_ts == NOW_MS
 
 
 @pytest.mark.parametrize("value", [None, "", "soon", -1, 2**63 - 1, [], 1.5, True])

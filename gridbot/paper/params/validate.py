@@ -39,9 +39,10 @@ def text(params: Mapping[str, Any], name: str, *, required: bool = False) -> str
         if required:
             raise ApiError(10001, f"params error: {name} is required")
         return ""
-    if isinstance(value, dict | list) or len(value := str(value)) > LONGEST_TEXT or not value.isprintable():
+    found = "" if isinstance(value, dict | list) else str(value)
+    if not 0 < len(found) <= LONGEST_TEXT or not found.isprintable():
         raise ApiError(10001, f"params error: {name} invalid")
-    return value
+    return found
 
 
 def integer(params: Mapping[str, Any], name: str, default: int) -> int:
@@ -73,11 +74,9 @@ def limit_field(params: Mapping[str, Any], default: int, maximum: int) -> int:
 
 def boolean(params: Mapping[str, Any], name: str) -> bool:
     value = params.get(name)
-    found = (
-        _BOOLEANS.get(value.lower() if isinstance(value, str) else value)
-        if not isinstance(value, dict | list)
-        else None
-    )
+    if isinstance(value, str):
+        value = value.lower()
+    found = None if isinstance(value, dict | list) else _BOOLEANS.get(value)
     if found is None:
         raise ApiError(10001, f"params error: {name} invalid")
     return found

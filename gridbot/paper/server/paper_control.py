@@ -80,9 +80,7 @@ class Control:
             case action if action in COMMANDS:
                 self._market.carry_out(command)
             case other:
-                raise ApiError(
-                    10001, f"unknown action {shown(other)}: expected inject, clear, list, trade, set_price, ..."
-                )
+                raise ApiError(10001, f"unknown action {shown(other)}: expected inject, clear, list, trade, ...")
 
     def _change_contract(self, command: Mapping[str, Any]) -> None:
         """What becomes of a contract."""
