@@ -76,7 +76,9 @@ class ResumeArguments(_OfStrategies):
 
 
 class CorrectArguments(Arguments):
-    as_of: Annotated[str, Field(description="Number of the newest record that the figures include.", pattern=r"^[0-9]{1,18}$")]
+    as_of: Annotated[
+        str, Field(description="Number of the newest record that the figures include.", pattern=r"^[0-9]{1,18}$")
+    ]
     figures: Annotated[str, Field(description="The exchange's figures and ours of each execution, JSON.")] = "[]"
     orders: Annotated[str, Field(description="Rows of open_orders that do not rest on the exchange, JSON.")] = "[]"
 

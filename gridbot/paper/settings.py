@@ -7,9 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from gridbot.paper.faults.fault_config import FaultConfig
+from gridbot.strict_model import StrictModel
 
 __all__ = [
     "AtEnd",
@@ -76,7 +77,7 @@ class CancelFirst(StrEnum):
     OLDEST = "oldest"
 
 
-class _Model(BaseModel):
+class _Model(StrictModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 

@@ -97,7 +97,9 @@ class ControlClient:
             return False
         except OSError:
             pass
-        with contextlib.suppress(ValueError, TypeError):  # it was killed before it said anything, or in the middle of it
+        with contextlib.suppress(
+            ValueError, TypeError
+        ):  # it was killed before it said anything, or in the middle of it
             self.farewell = dict(read_json(self._buffer))
         self.close()
         return True

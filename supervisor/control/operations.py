@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from gridbot.commands.arguments import RestartArguments, StopArguments, read_arguments
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
-from gridbot.core.strict_numbers import decimal_or_none
+from gridbot.core.strict_numbers import amount_or_none
 from gridbot.plain_text import one_line, shown
 from gridbot.version import __version__
 from supervisor.children.child import Child
@@ -124,7 +124,7 @@ class Operations:
             return refused(f"no account {account!r} here, {only}")
         if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
             return refused(f"the worker of {account} is {worker.state.process}: it takes commands when RUNNING")
-        wait_s = decimal_or_none(request.get("wait_s", COMMAND_WAIT_S))
-        if wait_s is None or not 0 < wait_s <= LONGEST_WAIT_S:
+        wait_s = amount_or_none(request.get("wait_s", COMMAND_WAIT_S))
+        if wait_s is None or wait_s > LONGEST_WAIT_S:
             return refused(f"expected 0 to {LONGEST_WAIT_S} seconds in wait_s, got {shown(request['wait_s'])}")
         return await self._commands.send(worker, command.name, args, float(wait_s))

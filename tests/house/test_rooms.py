@@ -30,6 +30,7 @@ GRIDBOT = {
     # What others send and say.
     "bounded_json": "",
     "plain_text": "",
+    "strict_model": "core",
     # What an operator can ask, as a table.
     "commands": "",
     # What is asked of an exchange and what it answers; what a strategy decides.
@@ -137,6 +138,7 @@ def test_the_paper_exchange_stands_apart():
         "gridbot.segment_file",
         "gridbot.bounded_json",
         "gridbot.plain_text",
+        "gridbot.strict_model",
     }
     assert others == {"gridbot.core", *tools}
 
