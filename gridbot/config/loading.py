@@ -1,8 +1,8 @@
 """Reads the configuration file and returns it whole and checked, or raises an error with everything that is wrong.
 
 Paths: a relative `data_dir`, and what is read (files of a replay, `instruments_from`), starts from the project's root,
-the directory that holds `conf/`; for a file outside a directory named `conf`, from the file's own directory. What gridbot
-writes besides (`paper.state_file`) starts from the data directory.
+the directory that holds `conf/`; for a file outside a directory named `conf`, from the file's own directory. What
+gridbot writes besides (`paper.state_file`) starts from the data directory.
 """
 
 from __future__ import annotations
