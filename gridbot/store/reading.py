@@ -75,7 +75,7 @@ def connect(
     retry_s = _RETRY_S
     while True:
         if not path.exists():
-            raise NoDatabase(f"there is no database at {path} yet; start the bot first (gridbot-supervisor start)")
+            raise NoDatabase(f"there is no database at {path} yet; start the bot first")
         try:
             # mypy: duckdb's stub wants dict[str, str | bool | int | float | list]
             options: Any = config or {}
