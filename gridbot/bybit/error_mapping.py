@@ -16,8 +16,8 @@ from urllib3.exceptions import TimeoutError as UrllibTimeout
 
 from gridbot.bybit.ret_codes import OUTCOMES_BY_CODE, RET_CODES
 from gridbot.core.strict_numbers import whole_or_none
+from gridbot.doors.plain_text import one_line
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
-from gridbot.plain_text import one_line
 
 __all__ = ["classify", "from_http_status", "from_ret_code", "scrub"]
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from gridbot.bybit.raw_fields import FieldError
 from gridbot.core.strict_numbers import time_or_none
-from gridbot.plain_text import shown
+from gridbot.doors.plain_text import shown
 
 __all__ = ["SKEW_MS", "Horizon"]
 

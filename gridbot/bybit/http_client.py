@@ -21,8 +21,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
 
-from gridbot.bounded_json import JsonMistake, read_json
 from gridbot.bybit.clocks import monotonic_s
+from gridbot.doors.bounded_json import JsonMistake, read_json
 
 __all__ = ["Answer", "HttpClient", "Outgoing"]
 

@@ -17,7 +17,7 @@ from typing import Any
 from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.parse_market import TICKER_FIELDS
 from gridbot.bybit.raw_fields import FieldError
-from gridbot.plain_text import shown
+from gridbot.doors.plain_text import shown
 
 MAX_TRADES = 20_000
 """Most rows of the market's trades to keep: a few seconds of all symbols in a busy market."""

@@ -36,8 +36,8 @@ from gridbot.core.events import (
     WalletEvent,
 )
 from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
+from gridbot.doors.plain_text import shown
 from gridbot.exchange.requests import Transaction
-from gridbot.plain_text import shown
 
 __all__ = ["parse_execution", "parse_order", "parse_position", "parse_transaction", "parse_wallet"]
 

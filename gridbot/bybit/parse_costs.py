@@ -10,9 +10,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from gridbot.bounded_json import JsonMistake, read_json
 from gridbot.bybit.raw_fields import Row, decimal_or_none, need_decimal, text_of
 from gridbot.core.vocabulary import SETTLE_COIN
+from gridbot.doors.bounded_json import JsonMistake, read_json
 
 __all__ = ["Costs", "costs_of"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from gridbot.bybit.raw_fields import FieldError, Row, need_text, object_of, text_of, time_or_zero, whole_or_none
+from gridbot.doors.plain_text import shown
 from gridbot.exchange.notices import Announcement, Maintenance, MaintenanceState
-from gridbot.plain_text import shown
 
 __all__ = ["parse_announcement", "parse_maintenance"]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from gridbot.core.strict_numbers import amount_or_none, decimal_or_none, time_or_none, whole_or_none
 from gridbot.core.vocabulary import Side
-from gridbot.plain_text import one_line, shown
+from gridbot.doors.plain_text import one_line, shown
 
 __all__ = [
     "LONGEST_ID",

@@ -11,7 +11,7 @@ from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_o
 from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.pace import Pace
-from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
+from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
 from gridbot.bybit.raw_fields import (
@@ -19,20 +19,19 @@ from gridbot.bybit.raw_fields import (
     parse_rows,
     positive_or_none,
     time_or_none,
-    time_or_zero,
     whole_or_none,
     words_of,
 )
 from gridbot.bybit.session import server_ms_of
+from gridbot.bybit.transaction_log import read_log
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import SETTLE_COIN
+from gridbot.doors.plain_text import one_line
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.notices import Notices
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
-from gridbot.plain_text import one_line
-from gridbot.rolling_limit import RollingLimit
 
 __all__ = ["BybitRest"]
 
@@ -40,10 +39,6 @@ WEEK_MS = 7 * 24 * 3600 * 1000
 HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
 """Bybit keeps executions for two years; asking further back only costs requests."""
 SMALLEST_WINDOW_MS = 60_000
-LOG_PAGES = 400
-"""Of the transaction log: what was read of a period that has more is read again in halves, at 50 rows a page."""
-TRANSACTIONS_PER_S = 20
-"""Of the 25 requests for the transaction log that Bybit allows."""
 UNLIMITED = Pace()
 HEDGE_MODE = 3
 LOCALE = "en-US"
@@ -124,7 +119,7 @@ class BybitRest(Calls):
         """
         rows = await self._listing("order/realtime", pace=pace, category=LINEAR, limit=50, **_scope(symbol))
         newest: dict[str, OrderUpdateEvent] = {}
-        found = listed(parse_order, rows, "order/realtime", self._horizon)
+        found = listed(parse_order, rows, "order/realtime", self.horizon)
         for event in found:
             known = newest.get(event.order_id)
             if known is None or event.exchange_ts >= known.exchange_ts:
@@ -134,7 +129,7 @@ class BybitRest(Calls):
     async def closed_orders(self) -> Listing[OrderUpdateEvent]:
         """Up to 500 orders of the account that ended last; none after Bybit has restarted the service."""
         rows = await self._listing("order/realtime", category=LINEAR, limit=50, openOnly=1, **_scope(None))
-        return listed(parse_order, rows, "order/realtime", self._horizon)
+        return listed(parse_order, rows, "order/realtime", self.horizon)
 
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
         """One order, open or closed: from order/realtime, else from the history. None when neither has it.
@@ -146,7 +141,7 @@ class BybitRest(Calls):
             ids.pop("orderLinkId", None)
         for endpoint in ("order/realtime", "order/history"):
             rows = rows_of(await self._call(endpoint, category=LINEAR, symbol=symbol, **ids), endpoint)
-            for event in whole(parse_order, rows, endpoint, self._horizon):
+            for event in whole(parse_order, rows, endpoint, self.horizon):
                 if (event.order_id == order_id) if order_id else (event.order_link_id == order_link_id):
                     return event
         return None
@@ -170,51 +165,43 @@ class BybitRest(Calls):
             scope = {} if symbol is None else {"symbol": symbol}
             rows += await _executions(self, start_ms, last_ms, now_ms, scope)
             if is_last:
-                return _oldest_first(rows, self._horizon)
+                return _oldest_first(rows, self.horizon)
             start_ms = stop_ms + 1
 
     async def executions_of(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> list[ExecutionEvent]:
         """All executions of one order, each once, oldest first. The exchange ignores time in such a question."""
         scope: dict[str, Any] = {"symbol": symbol, **ids_of(order_id, order_link_id)}
         rows = await self._listing("execution/list", category=LINEAR, limit=100, **scope)
-        found = _oldest_first(rows, self._horizon)
+        found = _oldest_first(rows, self.horizon)
         if found.unreadable:
             raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
     async def transactions(
-        self, start_ms: int, end_ms: int, *, coin: str = SETTLE_COIN, of_address: Pace = UNLIMITED
+        self,
+        start_ms: int,
+        end_ms: int,
+        *,
+        coin: str = SETTLE_COIN,
+        of_address: Pace = UNLIMITED,
+        at_a_time: int = 1,
     ) -> Listing[Transaction]:
         """Every movement of one coin of the wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
         An unreadable one (its symbol may be empty) keeps no other from being read. Its time is 0 when it has none, or
         one after `end_ms`.
 
-        A period with more rows than a listing may have is read in halves. `of_address` also limits the requests; it is
-        shared by all that read from this address.
+        A period with more rows than a listing may have is read in halves, `at_a_time` parts of it side by side.
+        `of_address` also limits the requests; it is shared by all that read from this address.
         """
-        pace = of_address & RollingLimit(TRANSACTIONS_PER_S, 1.0)
-        rows: list[dict[str, Any]] = []
-        while start_ms <= end_ms:
-            stop_ms = min(end_ms, start_ms + WEEK_MS - 1)
-            rows += reversed(await _transactions(self, start_ms, stop_ms, coin, pace))
-            start_ms = stop_ms + 1
-        found, problems = parse_rows(parse_transaction, rows, id_field="id")
-        unreadable = []
-        for problem in problems:
-            row = rows[problem.index]
-            at_ms = time_or_zero(row, "transactionTime") if isinstance(row, dict) else 0
-            # Without its place in the list: the same row is told once, wherever it stands the next time.
-            reason = f"account/transaction-log: row {problem.row_id or 'without an id'}: {problem.reason}"
-            unreadable.append(Unreadable(problem.symbol, reason, at_ms if at_ms <= end_ms else 0))
-        return Listing(self._horizon.bounded(found), unreadable)
+        return await read_log(self, start_ms, end_ms, coin=coin, of_address=of_address, at_a_time=at_a_time)
 
     # ------------------------------------------------------------------ account
 
     async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
         """Hedge-mode legs. With `symbol` both legs, flat ones included; without it only legs that are open."""
         rows = await self._listing("position/list", category=LINEAR, limit=200, **_scope(symbol))
-        return listed(parse_position, rows, "position/list", self._horizon)
+        return listed(parse_position, rows, "position/list", self.horizon)
 
     async def leverage(self, symbol: str) -> Decimal | None:
         """The account's leverage for a symbol, in either position mode; the lower one of two legs."""
@@ -243,7 +230,7 @@ class BybitRest(Calls):
     def _told_ms(self, envelope: dict[str, Any]) -> int:
         """The time of an answer (ms UTC), no later than now; now when it has none."""
         told_ms = time_or_none(envelope.get("time"))
-        return self._transport.clock.now_ms() if told_ms is None else self._horizon.frame_time(told_ms)
+        return self._transport.clock.now_ms() if told_ms is None else self.horizon.frame_time(told_ms)
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> bool:
         """The same leverage for both legs; False when it was so already."""
@@ -330,17 +317,3 @@ def _oldest_first(rows: list[dict[str, Any]], horizon: Horizon) -> Listing[Execu
 
 def _scope(symbol: str | None) -> dict[str, Any]:
     return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
-
-
-async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, coin: str, pace: Pace) -> list[dict[str, Any]]:
-    """Newest first, as the exchange lists them; at most seven days."""
-    window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
-    scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": coin, "limit": 50}
-    try:
-        return await rest._listing("account/transaction-log", pace=pace, most=LOG_PAGES, **scope, **window)
-    except TruncatedListing:
-        if end_ms - start_ms < SMALLEST_WINDOW_MS:
-            raise
-        middle_ms = (start_ms + end_ms) // 2
-        later = await _transactions(rest, middle_ms + 1, end_ms, coin, pace)
-        return later + await _transactions(rest, start_ms, middle_ms, coin, pace)

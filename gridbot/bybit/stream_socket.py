@@ -34,7 +34,6 @@ from pybit._http_manager import generate_signature
 from pybit.unified_trading import WebSocket
 
 from gridbot import background
-from gridbot.bounded_json import JsonMistake, read_json
 from gridbot.bybit.clocks import monotonic_ns, wall_ms
 from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.error_mapping import from_http_status, scrub
@@ -42,8 +41,9 @@ from gridbot.bybit.frame_reader import SocketApp
 from gridbot.bybit.private_frames import UNREADABLE
 from gridbot.bybit.raw_fields import FieldError
 from gridbot.bybit.stream_settings import StreamSettings
+from gridbot.doors.bounded_json import JsonMistake, read_json
+from gridbot.doors.plain_text import shown
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
-from gridbot.plain_text import shown
 
 __all__ = ["BybitSocket", "SocketListener", "Topics"]
 

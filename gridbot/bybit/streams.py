@@ -24,9 +24,9 @@ from gridbot.bybit.stream_connection import StreamConnection
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.stream_socket import BybitSocket, Topics
 from gridbot.core.events import TickerEvent
+from gridbot.doors.plain_text import one_line
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.stream_news import ConnectionState, Drained, Gap, PrivateEvent, StreamHealth
-from gridbot.plain_text import one_line
 
 __all__ = ["StreamSet"]
 

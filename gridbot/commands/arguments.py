@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from gridbot.bounded_json import read_json
 from gridbot.commands.command import Command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
+from gridbot.doors.bounded_json import read_json
 
 __all__ = [
     "Arguments",

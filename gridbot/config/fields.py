@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSe
 from gridbot.config.errors import expected
 from gridbot.core.limits import Limit
 from gridbot.core.sizing import AmountRule
-from gridbot.strict_model import StrictModel
+from gridbot.doors.strict_model import StrictModel
 
 __all__ = [
     "Amount",

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
+from gridbot.doors.strict_model import StrictModel
 from gridbot.paper.faults.fault_config import FaultConfig
-from gridbot.strict_model import StrictModel
 
 __all__ = [
     "AtEnd",

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import orjson
 
+from gridbot.doors.plain_text import shown
 from gridbot.frames import MAX_BODY, frame, split
-from gridbot.plain_text import shown
 from gridbot.records.columns import JOURNAL_TYPES, ColumnKind, columns_of
 from gridbot.records.record_types import Header, Record
 from gridbot.records.state_record import StateRecord

@@ -17,7 +17,7 @@ from gridbot.core.events import Event, OrderUpdateEvent, PositionEvent, WalletEv
 from gridbot.core.instrument import Instrument
 from gridbot.core.intents import Intent, LimitOrders
 from gridbot.core.vocabulary import Side
-from gridbot.strict_model import StrictModel
+from gridbot.doors.strict_model import StrictModel
 
 __all__ = [
     "CannotTrade",

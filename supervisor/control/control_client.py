@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gridbot.bounded_json import JsonMistake, read_json
+from gridbot.doors.bounded_json import JsonMistake, read_json
 from supervisor.control.socket_protocol import Json, encode, kernel_path, socket_path
 
 __all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from gridbot.commands.arguments import RestartArguments, StopArguments, read_arguments
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
 from gridbot.core.strict_numbers import amount_or_none
-from gridbot.plain_text import one_line, shown
+from gridbot.doors.plain_text import one_line, shown
 from gridbot.version import __version__
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
@@ -51,12 +52,13 @@ class Operations:
         alert: Callable[[str, str], object],
         *,
         clock: Callable[[], float],
+        data_dir: Path,
     ) -> None:
         self._fleet = fleet
         self._status = status
         self._begin_stop = stop
         self._record = record
-        self._commands = WorkerCommands(clock, alert)
+        self._commands = WorkerCommands(clock, alert, data_dir)
         self.handlers: Mapping[str, Callable[[Any], Json]] = {"stop": self._stop, "restart": self._restart}
 
     async def handle(self, request: Json) -> Json:

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from gridbot.bounded_json import JsonMistake, read_json
+from gridbot.doors.bounded_json import JsonMistake, read_json
 
 __all__ = [
     "LONGEST_LINE",

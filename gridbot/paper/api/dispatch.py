@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from gridbot.bounded_json import JsonMistake, read_json
+from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.api.auth import authenticate
 from gridbot.paper.api.request_limits import ENDPOINT_WINDOW_MS, EndpointLimiter, Quota

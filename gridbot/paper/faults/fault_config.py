@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import ConfigDict, Field, model_validator
 
-from gridbot.strict_model import StrictModel
+from gridbot.doors.strict_model import StrictModel
 
 __all__ = ["CONNECTION_FAULTS", "FRAME_FAULTS", "REQUEST_FAULTS", "DropMode", "FaultConfig", "FaultKind"]
 

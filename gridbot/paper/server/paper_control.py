@@ -23,6 +23,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from gridbot.doors.plain_text import one_line, shown
 from gridbot.paper.api.dispatch import Reply, error_reply, parse_body
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig
@@ -30,7 +31,6 @@ from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.ledger.strange_executions import COMMANDS
 from gridbot.paper.server.control_values import checked
-from gridbot.plain_text import one_line, shown
 
 __all__ = ["CONTROL_PATH", "Control"]
 

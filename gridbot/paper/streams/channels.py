@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from gridbot.bounded_json import JsonMistake, read_json
 from gridbot.core.strict_numbers import count_or_none
+from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.paper.api.auth import check_ws_auth
 from gridbot.paper.api.dispatch import Api
 from gridbot.paper.api.request_limits import KeyedLimit

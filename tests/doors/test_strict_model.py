@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field, ValidationError
 
-from gridbot.strict_model import StrictModel
+from gridbot.doors.strict_model import StrictModel
 
 
 class Keys(StrictModel):
