@@ -6,9 +6,10 @@ its own, colour the terminal or fill it.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
-__all__ = ["LONGEST", "one_line", "printable", "shown"]
+__all__ = ["LONGEST", "for_people", "json_line", "one_line", "printable", "printable_lines", "shown"]
 
 LONGEST: Final = 300
 """Characters of a text that are shown, where nothing else is said."""
@@ -36,3 +37,24 @@ def shown(value: Any, longest: int = 40) -> str:
         return "a number of more than 64 bits"
     text = repr(value[: longest + 1] if isinstance(value, str | bytes) else value)
     return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def json_line(text: str) -> str:
+    r"""A line of JSON with the signs that a terminal acts on as `\u` escapes: it says the same to who parses it."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
+
+
+def for_people(value: Any) -> Any:
+    """Plain values of JSON with every text as `one_line` has it, at any depth."""
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, dict):
+        return {for_people(name): for_people(inner) for name, inner in value.items()}
+    return [for_people(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def printable_lines(text: str) -> str:
+    """The same as `printable`, for a text that has several lines."""
+    return "\n".join(map(printable, text.split("\n")))

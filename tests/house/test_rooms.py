@@ -49,7 +49,7 @@ GRIDBOT = {
     "bybit": "core exchange background doors rolling_limit",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records paper.settings paper.market",
-    "log_lines": "",
+    "log_lines": "doors",
     "logging_setup": "config log_lines",
     "state": "core ports strategies risk records config atomic_file background version",
     # One account, put together.
@@ -71,14 +71,15 @@ SUPERVISOR = {
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
-    "status": "gridbot.incidents gridbot.version children exit_codes utc_time",
+    "status": "gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " children",
     "process": "gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.shortage"
     " children control status store exit_codes utc_time polling",
-    "cli": "gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.exchange"
-    " gridbot.logging_setup gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records"
-    " gridbot.shortage gridbot.store gridbot.version children control process status store exit_codes utc_time polling",
+    "cli": "gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
+    " gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
+    " gridbot.paper.settings gridbot.records gridbot.shortage gridbot.store gridbot.version children"
+    " control process status store exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }
