@@ -1,4 +1,4 @@
-"""Signed asset endpoints (shared sheet bybit-v5-more, section 2): an account has USDT, and nowhere to send it.
+"""Signed calls of asset/: an account has USDT, and nowhere to send it.
 
 Each takes (exchange, account, parameters, now) and returns `result`. Keys have no wallet permission
 (`user/query-api`), so transfers are refused and no list of them has a row.
@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Execution
-from gridbot.paper.api_error import ApiError
-from gridbot.paper.calls.account_reports import COIN, DENIED, withdrawable
+from gridbot.paper.api_error import ApiError, permission_denied
+from gridbot.paper.calls.account_calls import withdrawable
 from gridbot.paper.calls.market_calls import is_linear
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.paging import below, page_by_number
@@ -58,7 +59,7 @@ def coin_info(exchange: Exchange, account: Account, params: Params, now_ms: int)
         "contractAddress": "",
         "safeConfirmNumber": "1",
     }
-    return {"rows": [{"name": COIN, "coin": COIN, "remainAmount": "0", "chains": [chain]}]}
+    return {"rows": [{"name": SETTLE_COIN, "coin": SETTLE_COIN, "remainAmount": "0", "chains": [chain]}]}
 
 
 def delivery_record(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -102,7 +103,7 @@ def _delivery(execution: Execution) -> Result:
 def transfer_coins(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     for name in ("fromAccountType", "toAccountType"):
         choice(params, name, ACCOUNTS)
-    return {"list": [COIN]}
+    return {"list": [SETTLE_COIN]}
 
 
 def no_transfer(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -110,7 +111,7 @@ def no_transfer(exchange: Exchange, account: Account, params: Params, now_ms: in
         text(params, name, required=True)
     for name in ("fromAccountType", "toAccountType"):
         choice(params, name, ACCOUNTS)
-    raise ApiError(10005, DENIED)
+    raise permission_denied()
 
 
 def transfers(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -137,7 +138,7 @@ def coin_balance(exchange: Exchange, account: Account, params: Params, now_ms: i
 def coin_balances(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Of several coins in one wallet; the unified one has to be asked for them by name."""
     kind = choice(params, "accountType", ACCOUNTS)
-    coins = (text(params, "coin", required=kind == "UNIFIED") or COIN).split(",")
+    coins = (text(params, "coin", required=kind == "UNIFIED") or SETTLE_COIN).split(",")
     if len(coins) > MAX_COINS:
         raise ApiError(10001, f"params error: coin invalid, at most {MAX_COINS} coins")
     rows = [_balance(exchange, account, kind, coin) for coin in coins]
@@ -145,7 +146,7 @@ def coin_balances(exchange: Exchange, account: Account, params: Params, now_ms: 
 
 
 def _balance(exchange: Exchange, account: Account, kind: str, coin: str) -> Result:
-    mine = kind == "UNIFIED" and coin == COIN
+    mine = kind == "UNIFIED" and coin == SETTLE_COIN
     zero = Decimal(0)
     return {
         "coin": coin,

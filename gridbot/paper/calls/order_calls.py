@@ -1,4 +1,4 @@
-"""Signed endpoints that place, change and end orders (docs/bybit.md 3.2-3.8).
+"""Signed calls of order/ that place, change and end orders (docs/bybit.md 3.2-3.8).
 
 Each takes (exchange, account, parameters, now) and returns `result`; batches return (result, retExtInfo).
 """
@@ -10,13 +10,13 @@ from typing import Any
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Amendment, Order
-from gridbot.paper.api_error import ApiError
+from gridbot.paper.api_error import ApiError, permission_denied
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.calls.order_queries import is_of_kind, matches
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.order_params import new_order, with_bbo_price
 from gridbot.paper.params.stop_params import amended_stops, usual_mode
-from gridbot.paper.params.validate import order_price, order_qty, text, trigger_by
+from gridbot.paper.params.validate import integer, order_price, order_qty, text, trigger_by
 
 __all__ = [
     "amend",
@@ -26,6 +26,7 @@ __all__ = [
     "cancel_batch",
     "create",
     "create_batch",
+    "set_dcp",
 ]
 
 Params = Mapping[str, Any]
@@ -163,3 +164,16 @@ def cancel_batch(
     exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None = None
 ) -> tuple[Result, Result]:
     return _batch(cancel, exchange, account, params, now_ms, allowed)
+
+
+def set_dcp(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Cancel all orders when the connections with `dcp.future` have been gone for `timeWindow` seconds."""
+    seconds = integer(params, "timeWindow", 10)
+    if not 3 <= seconds <= 300:
+        raise ApiError(10001, "params error: timeWindow invalid, expected 3 to 300")
+    if not exchange.config.dcp:
+        raise permission_denied()
+    if text(params, "product") == "DERIVATIVES":  # the default is OPTIONS, which does nothing here
+        account.dcp_window_s = seconds
+        account.changes.settings()
+    return {}

@@ -1,4 +1,4 @@
-"""Signed listings of orders and executions (docs/bybit.md 3.9-3.11).
+"""Signed calls of order/ and execution/ that list (docs/bybit.md 3.9-3.11).
 
 Each takes (exchange, account, parameters, now) and returns `result`.
 """
