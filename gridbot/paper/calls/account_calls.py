@@ -116,7 +116,7 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
         and (
             not (categorised or base)
             if isinstance(entry, Transfer)
-            else not base or base == exchange.markets[entry.symbol].listing.base_coin
+            else not base or base == exchange.state.base_coin(entry.symbol)
         )
     )
     chosen, cursor = page_by_number(rows, "", limit)

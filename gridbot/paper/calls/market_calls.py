@@ -1,4 +1,4 @@
-"""Public calls of market/ that tell how the market is now (docs/bybit.md 2.2, 2.3); `market_history_calls` is about times.
+"""Public calls of market/ that tell how the market is now (docs/bybit.md 2.2, 2.3); its past: `market_history_calls`.
 
 Each takes (exchange, parameters, now) and returns `result`. Pools and components are modelled: they have Bybit's fields
 and legal values, and nothing trades on them.

@@ -29,7 +29,7 @@ def matches(exchange: Exchange, order: Order, symbol: str, base: str, settle: st
     if symbol:
         return order.symbol == symbol
     if base:
-        return exchange.markets[order.symbol].listing.base_coin == base
+        return exchange.state.base_coin(order.symbol) == base
     return settle in ("", "USDT")
 
 
@@ -46,7 +46,7 @@ def is_of_kind(order: Order, params: Params) -> bool:
 def _order_page(exchange: Exchange, orders: Iterable[Order], params: Params, view: OrderView) -> Result:
     keyed = ((order.number, order) for order in orders)
     chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit_field(params, 20, 50))
-    rows = [order_row(order, exchange.markets[order.symbol].listing, view) for order in chosen]
+    rows = [order_row(order, exchange.state.no_qty(order.symbol), view) for order in chosen]
     return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
 
 
@@ -139,12 +139,12 @@ def executions(exchange: Exchange, account: Account, params: Params, now_ms: int
             for e in account.executions.newest_first(last, start, end, symbol)
             if symbol in ("", e.symbol)
             and kind in ("", e.exec_type)
-            and base in ("", exchange.markets[e.symbol].listing.base_coin)
+            and base in ("", exchange.state.base_coin(e.symbol))
         )
     keyed = ((e.number, e) for e in rows if linear)
     chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit)
     return {
         "category": text(params, "category"),
-        "list": [execution_row(e, exchange.markets[e.symbol].listing) for e in chosen],
+        "list": [execution_row(e, exchange.state.no_qty(e.symbol)) for e in chosen],
         "nextPageCursor": cursor,
     }

@@ -76,7 +76,7 @@ class Exchange:
         stop_orders = StopOrders(state, waiting, settlement, outbox)
         admission = Admission(state)
         fills = self._fills = Fills(settlement, stop_orders, AttachedStops(waiting, stop_orders))
-        taking = self.taking = Taking(state, resting, settlement, fills, outbox)
+        taking = self._taking = Taking(state, resting, settlement, fills, outbox)
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
         self.strange = StrangeExecutions(state, settlement, outbox)
@@ -142,6 +142,10 @@ class Exchange:
         self.markets[symbol].change_rules(tick_size=tick_size, qty_step=qty_step)
         self.state.listings.changed(symbol)
         self.resting.rebuild(symbol)
+
+    def reject_orders(self, reason: str) -> None:
+        """Accept orders, and reject them at once for this reason of the engine's, until it is empty."""
+        self._taking.reject_all(reason)
 
     def on_time(self, now_ms: int) -> None:
         """Mark prices, deliveries and fundings that are due, liquidations. Call it several times a second."""

@@ -83,6 +83,10 @@ class MarketFeed:
         self._exchange.listing.cut_risk(self._exchange.accounts[account], symbol, position_idx, reduce_only=reduce_only)
         self._settle()
 
+    def reject_orders(self, reason: str) -> None:
+        """Reject what was accepted for this reason of the engine's; "": no longer."""
+        self._exchange.reject_orders(reason)
+
     def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
         """Settle a funding of this rate now, out of turn."""
         now_ms = self._now_ms()

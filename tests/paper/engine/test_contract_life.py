@@ -181,6 +181,16 @@ def test_a_cut_of_the_risk_tier_lets_a_leg_only_be_reduced_until_it_is_confirmed
     venue.http().place_order(**lower)
 
 
+def test_the_engine_rejects_what_was_accepted_until_it_no_longer_does(venue: Venue) -> None:
+    control(venue, "reject_orders", reason="EC_ReachRiskPriceLimit")
+    gone = venue.http().place_order(**BUY)["result"]["orderId"]
+    control(venue, "reject_orders", reason="")
+    stays = venue.http().place_order(**BUY)["result"]["orderId"]
+    [row] = venue.http().get_order_history(category="linear")["result"]["list"]
+    assert (row["orderId"], row["orderStatus"], row["rejectReason"]) == (gone, "Rejected", "EC_ReachRiskPriceLimit")
+    assert [row["orderId"] for row in venue.http().get_open_orders(**LINEAR)["result"]["list"]] == [stays]
+
+
 def test_adl_takes_a_part_of_a_leg_without_an_order_and_money_is_kept(venue: Venue, private: Inbox) -> None:
     venue.http().place_order(**BUY)
     venue.set_price("BTCUSDT", "59800")
