@@ -106,7 +106,7 @@ ROUTES: dict[str, Route] = {
     "/v5/asset/transfer/query-transfer-coin-list": Route("GET", 60, MINUTE, signed=asset_calls.transfer_coins),
     "/v5/asset/transfer/inter-transfer": Route("POST", 60, MINUTE, signed=asset_calls.no_transfer),
     "/v5/asset/transfer/query-inter-transfer-list": Route("GET", 60, MINUTE, signed=asset_calls.transfers),
-    "/v5/asset/transfer/universal-transfer": Route("POST", 5, signed=asset_calls.no_transfer),
+    "/v5/asset/transfer/universal-transfer": Route("POST", 5, signed=asset_calls.no_universal_transfer),
     "/v5/asset/transfer/query-universal-transfer-list": Route("GET", 5, signed=asset_calls.transfers),
     "/v5/asset/transfer/query-account-coin-balance": Route("GET", 450, signed=asset_calls.coin_balance, text=SUCCESS),
     "/v5/asset/transfer/query-account-coins-balance": Route("GET", 5, signed=asset_calls.coin_balances, text=SUCCESS),

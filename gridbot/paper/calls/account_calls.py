@@ -82,8 +82,9 @@ def user_settings(exchange: Exchange, account: Account, params: Params, now_ms: 
 def set_limit_price_action(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """For all futures by either of their categories; that of spot changes nothing here."""
     is_linear(params)
+    reprice = boolean(params, "modifyEnable", required=True)
     if text(params, "category") in ("linear", "inverse"):
-        account.reprice = boolean(params, "modifyEnable")
+        account.reprice = reprice
         account.changes.settings()
     return {}
 
@@ -128,7 +129,7 @@ def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) 
     linear = is_linear(params, default="linear")
     symbols = sorted(exchange.markets) if linear else []
     if linear and text(params, "symbol"):
-        symbols = [require_market(exchange, params).listing.symbol]
+        symbols = [require_market(exchange, params, default_category="linear").listing.symbol]
     rates = {
         "takerFeeRate": plain(exchange.config.taker_fee),
         "makerFeeRate": plain(exchange.config.maker_fee),

@@ -77,7 +77,9 @@ def instruments_info(exchange: Exchange, params: Params, now_ms: int) -> Result:
     rows = [
         (market.listing.symbol, market_rows.instrument_row(market.listing))
         for market in markets
-        if market.instrument.status == status and base in ("", market.listing.base_coin)
+        if market.instrument.status == status
+        and base in ("", market.listing.base_coin)
+        and not text(params, "symbolType")  # crypto has none
     ]
     chosen, cursor = page_by_name(rows, text(params, "cursor"), limit)
     return {"category": text(params, "category"), "list": chosen, "nextPageCursor": cursor}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
@@ -115,10 +116,12 @@ def account_ratio(exchange: Exchange, params: Params, now_ms: int) -> Result:
 
 
 def delivery_price(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """Of contracts that were delisted, by symbol; dated ones are not listed here."""
-    symbol = text(params, "symbol")
+    """Of contracts that were delisted, by symbol; dated ones are not listed here. Without a symbol, of one settle coin,
+    which is USDC when none is named."""
+    linear, symbol = is_linear(params), text(params, "symbol")
+    wanted = linear and bool(symbol or text(params, "settleCoin") == SETTLE_COIN)
     rows = []
-    for market in exchange.markets.values() if is_linear(params) else ():
+    for market in exchange.markets.values() if wanted else ():
         listing, price = market.listing, market.listing.delivery_price
         if price is not None and market.instrument.status == "Closed" and symbol in ("", listing.symbol):
             ended_ms = str((market.instrument.delivery_ms or 0) + listing.settling_ms)

@@ -181,6 +181,7 @@ def set_tpsl_mode(exchange: Exchange, account: Account, params: Params, now_ms: 
 
 def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """No effect: the tier follows the position (docs/bybit.md 2.3). Answers the tier in force."""
+    text(params, "riskId", required=True)
     _, leg = _leg(exchange, account, params)
     row = position_row(account, leg, exchange.state.valuation, exchange.totals(account))
     return {"category": "linear", "riskId": row["riskId"], "riskLimitValue": row["riskLimitValue"]}
@@ -188,6 +189,7 @@ def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms:
 
 def move_history(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     limit_field(params, 20, 200)
+    window(params, now_ms)
     return {"list": [], "nextPageCursor": ""}
 
 
@@ -199,6 +201,8 @@ def move_positions(exchange: Exchange, account: Account, params: Params, now_ms:
 def symbol_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Leverage of each leg, held or not. `side` means nothing, and is the same in every row, as on Bybit."""
     linear, wanted, state = is_linear(params), text(params, "symbol"), exchange.state
+    if linear and wanted:
+        require_market(exchange, params)
     rows = [
         {
             "symbol": symbol,

@@ -123,8 +123,11 @@ class Exchange:
         return self._waiting.stops_of(account, leg)
 
     def trade(self, symbol: str, side: Side, ticks: int, size: Decimal, now_ms: int) -> PublicTrade | None:
-        """A public trade happened (size 0: only the price moved). Fill what it fills; before a launch nothing."""
+        """A public trade happened (size 0: only the price moved). Fill what it fills; before a launch nothing. On a
+        contract that is over none can happen."""
         market = self.markets[symbol]
+        if market.listing.is_over:
+            return None
         if not market.listing.matches:
             market.apply(side, ticks, ZERO, now_ms)
             return None

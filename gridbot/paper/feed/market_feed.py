@@ -139,11 +139,13 @@ class MarketFeed:
     def feed(self, trade: MarketTrade) -> None:
         """Apply a trade of a source; publishing waits for the ticker interval unless it is zero.
 
-        An exchange that stands still lets it pass by.
+        An exchange that stands still lets it pass by, and so does a contract that is over.
         """
         if self._outgoing.stands_still:
             return
         market = self._exchange.markets[trade.symbol]
+        if market.listing.is_over:
+            return
         ticks = max(1, market.instrument.ticks(trade.price))
         size, step = trade.size, market.instrument.qty_step
         if size % step:

@@ -111,6 +111,27 @@ def test_orders_end_then_it_settles_then_positions_are_closed_at_the_mean_of_the
     assert refused(venue, **BUY) == 110074
 
 
+def test_what_is_over_has_an_empty_book_and_no_trade_and_no_funding_any_more(venue: Venue) -> None:
+    """Prices went on for ever, so that no client ever saw the silence of a contract that is gone."""
+    frames: list[Any] = []
+    subscribe: list[dict[str, Any]] = [{"op": "subscribe", "args": [f"orderbook.{n}.BTCUSDT" for n in ("1", "50")]}]
+    thread = threading.Thread(target=lambda: frames.extend(talk(venue.ws_url + "/v5/public/linear", subscribe, 7)))
+    thread.start()
+    eventually(lambda: venue.server.hub.listeners("orderbook.50.BTCUSDT"))
+    venue.set_price("BTCUSDT", "59990")
+    venue.call(venue.server.exchange.listing.delist, "BTCUSDT", venue.server.now_ms(), venue.server.now_ms())
+    thread.join(10)
+    last = [frame for frame in frames if "data" in frame and frame["data"]["u"] == 1 and not frame["data"]["b"]]
+    assert {frame["topic"]: frame["type"] for frame in last} == dict.fromkeys(subscribe[0]["args"], "snapshot")
+    market = venue.server.exchange.markets["BTCUSDT"]
+    before = market.seq, market.mark, len(market.trades), len(market.fundings), len(market.candles)
+    venue.trade("BTCUSDT", "61000.00", "1", "Buy")
+    venue.call(venue.server.exchange.on_time, market.next_funding_ms + 1)
+    assert before == (market.seq, market.mark, len(market.trades), len(market.fundings), len(market.candles))
+    book = venue.http(None).get_orderbook(**LINEAR)["result"]
+    assert (book["b"], book["a"], book["u"]) == ([], [], 1)
+
+
 def test_a_delisting_that_is_put_off_is_settled_at_its_new_time(venue: Venue) -> None:
     control(venue, "delist", symbol="BTCUSDT", in_s=0, settling_s=3600)
     assert venue.server.exchange.markets["BTCUSDT"].instrument.status == "Settling"
