@@ -186,8 +186,8 @@ def test_pages_have_a_maximum(desk: Desk, path: str) -> None:
     whole = desk.ask(path, **plain(path) | {"limit": most})
     for limit in (most + 1, 10**6):
         assert desk.ask(path, **plain(path) | {"limit": limit}) == whole
-    for limit in (0, -1, "x"):
-        assert desk.refusal(path, **plain(path) | {"limit": limit})[0] == 10001
+    for wrong in (0, -1, "x"):
+        assert desk.refusal(path, **plain(path) | {"limit": wrong})[0] == 10001
 
 
 @pytest.mark.parametrize("path", CURSORS)
