@@ -48,7 +48,7 @@ def announced(venue: Venue, **wanted: str) -> dict[str, Any]:
 
 
 def delivery_prices(venue: Venue) -> dict[str, str]:
-    rows = venue.http(None).get_option_delivery_price(category="linear")["result"]["list"]
+    rows = venue.http(None).get_option_delivery_price(category="linear", settleCoin="USDT")["result"]["list"]
     return {row["symbol"]: row["deliveryPrice"] for row in rows}
 
 
