@@ -130,6 +130,11 @@ def test_children_start_although_our_working_directory_is_gone(rig, tmp_path):
         wait_for(lambda n=name: rig.process_of(n)["state"] == "RUNNING", name)
 
 
+def remove_both(rig):
+    (rig.data_dir / "control.sock").unlink()
+    (rig.data_dir / "supervisor.lock").unlink()
+
+
 def test_control_socket_and_lock_file_are_made_again(rig):
     """Neither status nor stop nor start worked any more."""
     supervisor = rig.start(rig.writer(), rig.worker("a"))
@@ -138,17 +143,23 @@ def test_control_socket_and_lock_file_are_made_again(rig):
         (rig.data_dir / "control.sock").unlink()
         with PatientClient(rig.data_dir) as at_once:
             assert at_once.ping()["state"] == "running", "it runs, and nobody says that it does not"
-        (rig.data_dir / "control.sock").unlink()
-        (rig.data_dir / "supervisor.lock").unlink()
-        wait_for(rig.status_or_none, "the socket to be there again")
+        remove_both(rig)
+        with PatientClient(rig.data_dir) as at_once:
+            assert at_once.ping()["state"] == "running"
         assert connected.ping()["state"] == "running", "who was connected stays so"
     told = wait_for(lambda: [a["text"] for a in rig.status()["alerts"] if "somebody removed" in a["text"]], "the alert")
     assert told == [
         "somebody removed the control socket; made again",
         "somebody removed the lock file and the control socket; made again",
     ]
+    frozen = rig.status()["supervisor"]["pid"]
+    os.kill(frozen, signal.SIGSTOP)
+    remove_both(rig)
     second = rig.launch(rig.writer())
-    assert second.wait(20) == 7
+    assert second.wait(20) == 7, "it started a second fleet, and took the socket"
+    os.kill(frozen, signal.SIGCONT)
+    wait_for(rig.status_or_none, "the first one's socket")
+    assert rig.status()["supervisor"]["pid"] == frozen
     with rig.client() as client:
         client.stop()
         assert client.wait_closed(20)
