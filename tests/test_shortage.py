@@ -34,12 +34,12 @@ def test_by_number_also_as_the_cause_of_another(number: int, expected: bool) -> 
 def test_no_memory_and_no_thread_are_want_of_room_too() -> None:
     """Such a start was counted, and FATAL after the sixth."""
     assert is_shortage(MemoryError())
-    with pytest.raises(RuntimeError) as raised:  # Python's own words: no stack as large as that can be had
-        before = threading.stack_size(1 << 46)
-        try:
-            threading.Thread(target=int).start()
-        finally:
-            threading.stack_size(before)
+    thread, before = threading.Thread(target=int), threading.stack_size(1 << 46)
+    try:
+        with pytest.raises(RuntimeError) as raised:  # Python's own words: no stack as large as that can be had
+            thread.start()
+    finally:
+        threading.stack_size(before)
     assert is_shortage(raised.value)
     assert not is_shortage(RuntimeError("another"))
 

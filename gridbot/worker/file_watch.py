@@ -14,7 +14,7 @@ FAILING = "state_file"
 
 
 class FileWatch:
-    """Makes journal and state files again when somebody has removed them, and tells of it and of what cannot be written.
+    """Makes journal and state files again when somebody has removed them; tells of that and of what cannot be written.
 
     A new checkpoint of the ledger follows, because the old one may need records that are gone.
     """

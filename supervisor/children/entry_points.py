@@ -79,9 +79,8 @@ def paper(
     config: GridbotConfig, logs: ChildLogs, port: int, report: Connection[Any, Any], life: Connection[Any, Any]
 ) -> None:
     """The embedded exchange; `port` is the one it had before, 0 at its first start."""
-    from gridbot.paper.feed.replay import ReplayError
     from gridbot.paper.server.paper_process import run_paper_exchange
-    from gridbot.paper.server.paper_server import SetupError
+    from gridbot.paper.server.paper_server import ReplayError, SetupError
 
     _set_up_logging("paper", config, logs)
     try:

@@ -23,7 +23,7 @@ from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
 
-__all__ = ["processes_of", "stop", "stop_supervisor"]
+__all__ = ["in_words", "processes_of", "stop", "stop_supervisor"]
 
 POLL_S = 0.02
 FORCE_GRACE_S = 5.0
@@ -61,10 +61,11 @@ def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | 
             f"still running after {timeout:g} s: pid {pids or pid}; wait longer with --timeout, or use --force",
             ExitCode.TIMEOUT,
         )
-    return _in_words(time.monotonic() - began, farewell, force)
+    return in_words(time.monotonic() - began, farewell, force)
 
 
-def _in_words(seconds: float, farewell: dict[str, list[str]], force: bool) -> str:
+def in_words(seconds: float, farewell: dict[str, list[str]], force: bool) -> str:
+    """How it ended, from the supervisor's farewell (nothing, when it was killed before it said any)."""
     killed = ", ".join(farewell.get("killed", []))
     if killed and not force:
         told = f"stopped in {seconds:.1f} s; {killed} did not stop in time and was killed; {NOTHING_LEFT}"

@@ -31,7 +31,6 @@ from collections.abc import Callable
 from typing import Any
 
 from gridbot import background
-from gridbot.records.journal import JournalBusy
 from gridbot.shortage import is_shortage
 from supervisor.children.child import Child
 from supervisor.children.fleet import Fleet, FleetEvents
@@ -51,7 +50,7 @@ from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
 from supervisor.status.collection import status_of, supervisor_facts
 from supervisor.store.store_watch import StoreWatch
-from supervisor.store.supervisor_journal import SupervisorJournal
+from supervisor.store.supervisor_journal import JournalBusy, SupervisorJournal
 
 __all__ = ["Supervisor"]
 
@@ -125,7 +124,9 @@ class Supervisor:
             self._journal.open(self.plan.snapshot)
         except JournalBusy as error:
             self._lock.release()
-            raise CommandError(f"{error}: another gridbot-supervisor, whose lock file was removed", ExitCode.REFUSED) from error
+            raise CommandError(
+                f"{error}: another gridbot-supervisor, whose lock file was removed", ExitCode.REFUSED
+            ) from error
         for text in self.plan.warnings:
             self._alerts.own("WARNING", text)
         loop = asyncio.get_running_loop()

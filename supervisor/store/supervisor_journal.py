@@ -24,7 +24,7 @@ from gridbot.state.state_files import StateFiles
 from gridbot.system_ports import SystemClock
 from supervisor.polling import wait_until
 
-__all__ = ["SUPERVISOR", "SupervisorJournal"]
+__all__ = ["SUPERVISOR", "JournalBusy", "SupervisorJournal"]
 
 log = logging.getLogger("supervisor")
 

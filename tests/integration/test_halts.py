@@ -187,7 +187,9 @@ def test_a_disk_that_refuses_the_holds_is_an_alert_and_the_pause_stands(tmp_path
                 await bench.until(lambda: not resting(paper), "the cancels")
                 path.rmdir()
                 await bench.until(path.is_file, "the next try")
-                await bench.until(lambda: ("info", "state_file") in [told[:2] for told in bench.alerts], "the end of it")
+                await bench.until(
+                    lambda: ("info", "state_file") in [told[:2] for told in bench.alerts], "the end of it"
+                )
                 held = json.loads(path.read_bytes())["strategies"]["btc"]["paused"]
                 assert (
                     Held(held["reason"], Who(held["who"]), held["since_ms"])
@@ -198,7 +200,7 @@ def test_a_disk_that_refuses_the_holds_is_an_alert_and_the_pause_stands(tmp_path
 
 
 def test_a_pause_that_a_full_disk_did_not_take_is_told_with_its_answer_and_at_the_end(tmp_path: Path) -> None:
-    """"2 paused", "stopped in order", and the next start traded."""
+    """ "2 paused", "stopped in order", and the next start traded."""
     config = settings(tmp_path)
     room: list[bool] = [True]
 

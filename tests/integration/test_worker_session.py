@@ -55,9 +55,7 @@ class Life:
 
 
 @contextlib.asynccontextmanager
-async def living(
-    config: GridbotConfig, paper: PaperThread, outside: Outside | None = None
-) -> AsyncIterator[Life]:
+async def living(config: GridbotConfig, paper: PaperThread, outside: Outside | None = None) -> AsyncIterator[Life]:
     spec = WorkerSpec("alice", config, config.storage.data_dir, "0123456789abcdef", paper.url, console=False)
     sent: list[dict[str, Any]] = []
     session = WorkerSession(

@@ -1,4 +1,4 @@
-"""With which exit code a paper exchange ends that cannot start: what may pass is tried again, wrong settings are not."""
+"""Exit codes of a paper exchange that cannot start: what may pass is tried again, wrong settings are not."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def ended(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[E
     report, life = Pipe(), Pipe()
     with pytest.raises(SystemExit) as end:
         entry_points.paper(load_config(path), ChildLogs(console=False), 0, report[1], life[1])
+    assert isinstance(end.value.code, int)
     return ExitCode(end.value.code), report[0].recv()["reason"]
 
 

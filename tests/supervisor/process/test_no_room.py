@@ -19,6 +19,7 @@ from supervisor.children.child import Child
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import ProcessState
 from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.stop import in_words
 from supervisor.control.control_server import ControlServer
 from supervisor.exit_codes import ExitCode
 from supervisor.process.loop import FORCE_S, Supervisor
@@ -211,6 +212,24 @@ def test_a_spawn_that_fails_for_want_of_room_waits_and_force_ends_it(
     assert len([text for text in texts if "waits until there is room" in text]) == 2
     bench.supervisor.stop(force=True)
     assert bench.supervisor._finished.is_set()
+    bench.loop.close()
+
+
+def test_what_the_disk_did_not_take_is_told_to_who_waits_for_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "stopped in order": a pause that only this supervisor knew was gone, and nobody was told."""
+    bench = Bench(tmp_path, monkeypatch, *WORKERS)
+    child = next(iter(bench.supervisor._fleet))
+    assert bench.supervisor._farewell() == {"ok": True, "killed": [], "unsaved": []}
+    child._take({"type": "bye", "reason": "stopped", "exit_code": 0, "unsaved": "the disk did not take it"})
+    farewell = bench.supervisor._farewell()
+    assert in_words(1.0, farewell, force=False).splitlines() == [
+        "stopped in order in 1.0 s; nothing is left running",
+        f"! {child.spec.name}: the disk did not take it",
+    ]
+    killed = {**farewell, "killed": ["a", "b"]}
+    assert in_words(1.0, killed, force=False).startswith("stopped in 1.0 s; a, b did not stop in time and was killed; ")
     bench.loop.close()
 
 
