@@ -143,7 +143,7 @@ def test_a_latch_that_cannot_be_read_starts_latched_until_it_is_resumed(tmp_path
         with exchange(config) as paper:
             async with living(config, paper) as life:
                 alert = await life.until("alert", key="session_loss_limit")
-                assert "`resume alice`" in alert["text"]
+                assert " resume alice --data-dir " in alert["text"]
                 await life.until("ready")
                 await life.until("health", health="circuit_open")
                 await decide(life, paper, "50001")
