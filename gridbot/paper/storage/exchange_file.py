@@ -85,10 +85,10 @@ class ExchangeFile:
                 self.write_whole(*self.begin_fold(exchange), pause_s=0.0)
         except UNREADABLE as error:
             self.close()
-            raise StateFileError(
-                f"paper.state_file {self.path} cannot be used: {error}; move it and {self.directory.name} away to "
-                "start without them"
-            ) from error
+            text = f"paper.state_file {self.path} cannot be used: {error}"
+            if not isinstance(error, OSError):
+                text += f"; move it and {self.directory.name} away to start without them"
+            raise StateFileError(text) from error
 
     def _locked(self) -> int:
         """The lock; an exchange whose supervisor was killed ends by itself within seconds, so it is waited for."""
