@@ -11,10 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.records.journal_reader import journal_directory
+from gridbot.store.database import Database
+from gridbot.store.migrations import SCHEMA_VERSION
 from gridbot.store.reading import connect, database_path
 from supervisor.cli import maintenance_commands
+from supervisor.store.salvage import take_over
 from tests.store.damaged_blocks import damage_block
 from tests.store.kit import make_recorder, record_executions, ticker
+from tests.store.test_migrations import old_database
 from tests.store.session import write_all
 
 TICKERS, EXECUTIONS = 150_000, 10
@@ -79,6 +83,44 @@ def test_what_the_offsets_table_said_is_read_from_the_rows_when_it_is_damaged(tm
     assert _counts(tmp_path)[1] > 0
     with connect(tmp_path) as con:
         assert con.execute("SELECT account, seq FROM ingest_offsets").fetchall() == [("alice", TICKERS + EXECUTIONS)]
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
+def test_a_file_of_an_earlier_version_is_taken_over_whole(tmp_path: Path, version: int) -> None:
+    path = old_database(tmp_path, version)
+    result = _rebuild(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "lost" not in result.output
+    with connect(path) as con:
+        assert con.execute("SELECT fills, realised_pnl FROM pnl_daily ORDER BY day").fetchall()
+        assert con.execute("SELECT sum(fills) FROM pnl_daily").fetchall() == [(30,)]
+        assert con.execute("SELECT size FROM positions").fetchall() == [(15,)]
+
+
+def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    """What it has beyond our tables would be left out, and its rows counted as unreadable."""
+    path = old_database(tmp_path, SCHEMA_VERSION)
+    with duckdb.connect(str(path)) as con:
+        con.execute("INSERT INTO schema_versions VALUES (?, 'x', '9.0', now()::TIMESTAMP)", [SCHEMA_VERSION + 1])
+        con.execute("ALTER TABLE executions ADD COLUMN mood VARCHAR")
+    result = _rebuild(tmp_path, "--accept-loss")
+    assert result.exit_code == 7
+    assert f"schema version {SCHEMA_VERSION + 1}" in result.output
+    assert "use the newer gridbot" in result.output
+    with connect(path) as con:
+        assert con.execute("SELECT count(mood), count(*) FROM executions").fetchall() == [(0, 30)]
+
+
+def test_a_want_of_memory_is_no_loss(tmp_path: Path) -> None:
+    """It was counted as rows that cannot be read, and `--accept-loss` would have left them out."""
+    path = _large_database(tmp_path)
+    fresh = Database(tmp_path / "fresh.duckdb")
+    fresh.prepare()
+    with duckdb.connect(config={"memory_limit": "1MB", "temp_directory": "", "threads": 1}) as con:
+        con.execute(f"ATTACH '{path}' AS old (READ_ONLY)")
+        con.execute(f"ATTACH '{fresh.path}' AS fresh")
+        with pytest.raises(duckdb.OutOfMemoryException):
+            take_over(con, {"alice": TICKERS + EXECUTIONS + 1})
 
 
 def test_a_whole_old_file_loses_nothing(tmp_path: Path) -> None:
