@@ -40,7 +40,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def is_unreadable(error: BaseException) -> bool:
-    """True when a block of the file cannot be had: it is damaged, the disk does not give it, or DuckDB stumbles over it.
+    """True when a block of the file cannot be had: damaged, not given by the disk, or one that DuckDB stumbles over.
 
     Not for want of memory or of room on the disk, nor for a statement that does not fit the file.
     """
