@@ -63,8 +63,8 @@ def main() -> int:
     missing = [version for version in options.versions if not has_history(version)]
     if missing:
         print(
-            f"expected a checkout with its history, got none that has {', '.join(missing)}: the code of earlier versions "
-            "is taken from it; use a full clone (git fetch --unshallow)",
+            f"expected a checkout with its history, got none that has {', '.join(missing)}: earlier versions are "
+            "taken from it; use a full clone (git fetch --unshallow)",
             file=sys.stderr,
         )
         return 2

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shlex
 from pathlib import Path
 
+from gridbot.command_line import pasteable
 from gridbot.lock_file import Locked, holder_in, keep_lock, release_lock, take_lock
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
@@ -43,8 +43,8 @@ class DirectoryLock:
         if not taken:
             home = self.path.parent
             text = (
-                f"another gridbot-supervisor (pid {self._other}) already works in {home}: `gridbot-supervisor "
-                f"stop --data-dir {shlex.quote(str(home))}` ends it, or start this one with another --data-dir"
+                f"another gridbot-supervisor (pid {self._other}) already works in {home}: "
+                f"`{pasteable('stop', data_dir=home)}` ends it, or start this one with another --data-dir"
             )
             raise CommandError(text, ExitCode.REFUSED)
 
