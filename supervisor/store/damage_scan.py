@@ -21,7 +21,7 @@ __all__ = ["DamageScan"]
 FIRST_S: Final = 10.0
 SHARE: Final = 100
 SHORTEST_S, LONGEST_S = 40.0, 3600.0
-"""From the end of one reading to the next: `SHARE` times what it took, within these limits. A file that another program
+"""From the end of one reading to the next: `SHARE` times the CPU time that it took, within these limits. A file that another program
 has written to is read at once; this finds what changed without a trace in the file's size and time."""
 SLICE_S: Final = 0.2
 SHOWN: Final = 5
@@ -34,7 +34,7 @@ class DamageScan:
     def __init__(self, database: Database, now: float) -> None:
         self._database = database
         self._next = now + FIRST_S
-        self._took = 0.0
+        self._took_s = 0.0
         self._todo: deque[tuple[str, Rows]] = deque()
         self._found: dict[str, str] = {}
         self._damage: dict[str, str] = {}
@@ -63,40 +63,40 @@ class DamageScan:
         """Read for SLICE_S when a reading is due. `now` is monotonic, in seconds.
 
         Raise as `Database.open`, but not Unreadable, which is damage; and duckdb.Error for what says nothing about the
-        file, such as a want of memory: then the reading is given up and comes again.
+        file, such as a want of memory: the reading goes on from there.
         """
         if self._database.was_changed_by_another():
             self._todo.clear()
             self._next = now
         if not self._todo and now < self._next:
             return
-        began = time.monotonic()
+        began_s, ends_s = time.process_time(), time.monotonic() + SLICE_S
         try:
             with self._database.open() as con:
                 if not self._todo:
                     self._begin(con)
-                while self._todo and time.monotonic() < began + SLICE_S:
-                    self._read(con, *self._todo.popleft())
+                while self._todo and time.monotonic() < ends_s:
+                    self._read(con, *self._todo[0])
+                    self._todo.popleft()
         except Unreadable as exc:
             self._todo.clear()
             self._found = {"all tables": first_line(exc.__cause__ or exc)}
-        except duckdb.Error:
-            self._todo.clear()
-            self._next = now + SHORTEST_S
-            raise
-        self._took += time.monotonic() - began
+        finally:
+            self._took_s += time.process_time() - began_s
         if not self._todo:
             self._damage, self.is_complete = self._found, True
-            self._next = now + min(max(SHARE * self._took, SHORTEST_S), LONGEST_S)
+            self._next = now + min(max(SHARE * self._took_s, SHORTEST_S), LONGEST_S)
 
     def _begin(self, con: duckdb.DuckDBPyConnection) -> None:
-        self._found, self._took = {}, 0.0
+        self._found, self._took_s = {}, 0.0
+        todo: deque[tuple[str, Rows]] = deque()
         tables = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() ORDER BY ALL"
         for (table,) in con.execute(tables).fetchall():
             try:
-                self._todo += [(table, rows) for rows in row_ranges(con, table)]
+                todo += [(table, rows) for rows in row_ranges(con, table)]
             except duckdb.Error as exc:
                 self._note(table, exc)
+        self._todo = todo
 
     def _read(self, con: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> None:
         try:

@@ -22,7 +22,7 @@ from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
 from gridbot.store.schema import SCHEMA_VERSION, ensure_schema
 from supervisor.store import database_losses
-from supervisor.store.damage_scan import FIRST_S, SHORTEST_S, DamageScan
+from supervisor.store.damage_scan import FIRST_S, LONGEST_S, DamageScan
 from supervisor.store.store_watch import DamageWatch
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy, take_writer_lock
@@ -274,10 +274,15 @@ def test_a_whole_file_is_read_and_found_whole(tmp_path: Path) -> None:
     scan = DamageScan(file, now=0.0)
     scan.step(FIRST_S - 1)
     assert not scan.is_complete, "not before it is due"
-    for _ in range(100):  # a fifth of a second each: a busy machine needs some
-        scan.step(FIRST_S)
+    _read_through(scan, FIRST_S)
     assert (scan.is_complete, scan.damage) == (True, "")
     assert not file.was_changed_by_another()
+
+
+def _read_through(scan: DamageScan, now: float) -> None:
+    """A fifth of a second each: a busy machine needs some."""
+    for _ in range(200):
+        scan.step(now)
 
 
 @pytest.fixture
@@ -288,8 +293,7 @@ def read_once(tmp_path: Path) -> Iterator[tuple[Recorder, Writer, DamageScan]]:
     writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
     flush_all(writer)
     scan = DamageScan(writer.database, now=0.0)
-    while not scan.is_complete:
-        scan.step(FIRST_S)
+    _read_through(scan, FIRST_S)
     assert scan.damage == ""
     yield recorder, writer, scan
     recorder.close()
@@ -303,7 +307,7 @@ def test_damage_just_before_a_flush_is_noticed_at_once(read_once: tuple[Recorder
     recorder.record(ticker(2001))
     recorder.flush()
     flush_all(writer)
-    scan.step(FIRST_S + 1)
+    _read_through(scan, FIRST_S + 1)
     assert "executions (rows from 0: " in scan.damage
 
 
@@ -316,6 +320,7 @@ def test_damage_without_a_trace_is_noticed_within_a_minute(read_once: tuple[Reco
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     for second in range(1, 60):
         scan.step(FIRST_S + second)
+    _read_through(scan, FIRST_S + 59)
     assert "executions (rows from 0: " in scan.damage
 
 
@@ -338,9 +343,9 @@ def test_a_want_of_memory_is_no_damage(
     writer.database.close()
     monkeypatch.setattr(database, "_CONFIG", {"threads": 1, "memory_limit": "300kB"})
     with pytest.raises(duckdb.OutOfMemoryException):
-        scan.step(FIRST_S + SHORTEST_S)
+        scan.step(FIRST_S + LONGEST_S)
     monkeypatch.undo()
-    scan.step(FIRST_S + SHORTEST_S + 1)
+    _read_through(scan, FIRST_S + LONGEST_S)
     assert scan.damage == ""
 
 
