@@ -31,9 +31,12 @@ from gridbot.records.state_record import StateRecord
 from gridbot.state.documents import StateFile
 from gridbot.state.state_log import StateLog
 
-__all__ = ["Checkpoint"]
+__all__ = ["VERSION", "Checkpoint"]
 
 log = logging.getLogger(__name__)
+
+VERSION = 1
+"""Of the file around the ledger, which has a version of its own."""
 
 
 class Checkpoint:
@@ -133,7 +136,7 @@ class Checkpoint:
 
     def _document(self, ledger: Ledger) -> dict[str, Any]:
         orders = self.orders.to_rows()
-        return {"version": 1, "seq": self._recorder.last_seq, "ledger": document_of(ledger), "orders": orders}
+        return {"version": VERSION, "seq": self._recorder.last_seq, "ledger": document_of(ledger), "orders": orders}
 
     def _read(self) -> tuple[Ledger | None, int, int, str]:
         """The saved ledger, the record it is of, the one after which the journal is to be read, and what is wrong.

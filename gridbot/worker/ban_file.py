@@ -13,11 +13,11 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.ports import Clock
 from gridbot.state.documents import StopFile, Unreadable
 
-__all__ = ["BanFile"]
+__all__ = ["VERSION", "BanFile"]
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+VERSION = 1
 
 
 class BanFile:
@@ -42,11 +42,11 @@ class BanFile:
 
     def begin(self, seconds: float) -> None:
         """The exchange has banned this address for so long. Never blocks, never raises."""
-        self._file.save({"version": _VERSION, "until_ms": self._clock.wall_ms() + round(seconds * 1000)})
+        self._file.save({"version": VERSION, "until_ms": self._clock.wall_ms() + round(seconds * 1000)})
 
 
 def _read(document: dict[str, Any]) -> int:
     """Raises KeyError, TypeError or ValueError for anything but a document of `BanFile`."""
-    if document["version"] != _VERSION:
-        raise ValueError(f"expected version {_VERSION}, got {document['version']!r}")
+    if document["version"] != VERSION:
+        raise ValueError(f"expected version {VERSION}, got {document['version']!r}")
     return int(document["until_ms"])
