@@ -241,11 +241,13 @@ class Assembly:
             passage=PassageWatch(self._clock, requests),
             recorded=self.checkpoint.orders,
             keeps_raw=self._spec.settings.storage.raw_messages,
+            data_dir=self._spec.data_dir,
         )
 
     def _make_losses(self, context: WorkerContext) -> LossGuard:
         caps = self._config.caps
-        limit = LossLimit(caps.session_loss_limit, includes_unrealised=caps.session_loss_includes_unrealised)
+        resume = f"`{context.command_line(f'resume {context.name}')}`"
+        limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, resume)
         live = [strategy.strat_id for strategy in self._strategies if not strategy.shadow_mode]
         return LossGuard(limit, StopFile(self._states, "latch.json"), context, live)
 

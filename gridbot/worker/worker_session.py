@@ -253,6 +253,7 @@ class WorkerSession:
             orchestrator.money,
             orchestrator.context.recorded,
             orchestrator.refused,
+            self._spec.data_dir,
         )
         self._reporting.enter("trading")
         self._reporting.report()

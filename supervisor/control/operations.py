@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from gridbot.commands.arguments import RestartArguments, StopArguments, read_arguments
@@ -48,12 +49,13 @@ class Operations:
         alert: Callable[[str, str], object],
         *,
         clock: Callable[[], float],
+        data_dir: Path,
     ) -> None:
         self._fleet = fleet
         self._status = status
         self._begin_stop = stop
         self._record = record
-        self._commands = WorkerCommands(clock, alert)
+        self._commands = WorkerCommands(clock, alert, data_dir)
         self.handlers: Mapping[str, Callable[[Any], Json]] = {"stop": self._stop, "restart": self._restart}
 
     async def handle(self, request: Json) -> Json:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shlex
 from pathlib import Path
 
+from gridbot.command_line import pasteable
 from gridbot.shortage import is_shortage
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
@@ -45,8 +45,8 @@ class DirectoryLock:
             os.close(fd)
             home = self.path.parent
             text = (
-                f"another gridbot-supervisor (pid {pid or 'unknown'}) already works in {home}: `gridbot-supervisor "
-                f"stop --data-dir {shlex.quote(str(home))}` ends it, or start this one with another --data-dir"
+                f"another gridbot-supervisor (pid {pid or 'unknown'}) already works in {home}: "
+                f"`{pasteable('stop', data_dir=home)}` ends it, or start this one with another --data-dir"
             )
             raise CommandError(text, ExitCode.REFUSED)
         try:

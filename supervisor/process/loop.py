@@ -103,7 +103,13 @@ class Supervisor:
         self._starting = StartOrder(self._fleet, self._launch)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._operations = Operations(
-            self._fleet, self.status, self.stop, self._journal.command, self._alerts.own, clock=clock
+            self._fleet,
+            self.status,
+            self.stop,
+            self._journal.command,
+            self._alerts.own,
+            clock=clock,
+            data_dir=plan.data_dir,
         )
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,6 +58,7 @@ class Rig:
             lambda *record: self.records.append(record),
             lambda *alert: self.alerts.append(alert),
             clock=lambda: 100.0,
+            data_dir=Path("/the data"),
         )
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
