@@ -37,7 +37,9 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=1, help="the first of them (default 1)")
     parser.add_argument("--minutes", type=_minutes, default=2.0, help="virtual minutes of trouble per seed (default 2)")
     parser.add_argument("--dense", action="store_true", help="more faults, wilder prices, two strategies")
-    parser.add_argument("--jobs", type=_count, default=len(os.sched_getaffinity(0)), help="processes (default: all cores)")
+    parser.add_argument(
+        "--jobs", type=_count, default=len(os.sched_getaffinity(0)), help="processes (default: all cores)"
+    )
     parser.add_argument("--seed", type=int, help="run this one seed and print its plan and trace")
     parser.add_argument("--shrink", action="store_true", help="with --seed: find the smallest plan that still fails")
     parser.add_argument("--without", action="append", default=[], choices=sorted(REVERTS), help="take this fix out")
