@@ -71,8 +71,8 @@ SUPERVISOR = {
     " exit_codes utc_time",
     "status": "gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.command_line gridbot.commands gridbot.version children",
-    "process": "gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.shortage"
-    " children control status store exit_codes utc_time polling",
+    "process": "gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
+    " gridbot.shortage children control status store exit_codes utc_time polling",
     "cli": "gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.exchange"
     " gridbot.logging_setup gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records"
     " gridbot.shortage gridbot.store gridbot.version children control process status store exit_codes utc_time polling",

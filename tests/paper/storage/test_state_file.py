@@ -93,9 +93,11 @@ def test_a_file_that_cannot_be_used_is_refused_and_left_alone(tmp_path: Path, co
     path = tmp_path / "state.json"
     path.write_bytes(content)
     for _ in range(2):  # the lock is free again after the first
-        with pytest.raises(SetupError, match=r"move it and state\.json\.journal away"):
+        with pytest.raises(SetupError, match=r"move it and state\.json\.journal away") as refused:
             venue_of(manual_config(state_file=path)).__enter__()
         assert path.read_bytes() == content
+        is_newer = b"99" in content or b'"version":7' in content
+        assert ("a newer gridbot wrote it: start that one again" in str(refused.value)) is is_newer
 
 
 def test_a_journal_with_a_hole_is_refused_and_so_is_one_without_its_file(tmp_path: Path) -> None:
