@@ -18,7 +18,7 @@ __all__ = ["paper"]
 @click.command("paper", epilog=example("paper -c conf/demo.yaml --port 8080"))
 @place_options()
 @click.option("--port", type=click.IntRange(0, 65535), help="Port on 127.0.0.1 [default: of the configuration].")
-@click.option("--keys", is_flag=True, help="Only print keys and secrets, as of the exchange that `start` runs.")
+@click.option("--keys", is_flag=True, help="Only print keys and secrets, those of the supervisor's exchange too.")
 def paper(config: str | None, data_dir: str | None, port: int | None, keys: bool) -> None:
     """Run the paper exchange of a configuration alone, until Ctrl-C.
 
