@@ -17,6 +17,7 @@ GRIDBOT = {
     # Ground: words, numbers and small tools that know nothing of ours.
     "version": "",
     "rolling_limit": "",
+    "private_files": "",
     "atomic_file": "",
     "frames": "",
     "shortage": "",
@@ -45,7 +46,7 @@ GRIDBOT = {
     "execution": "exchange ports orders rolling_limit background",
     "bybit": "core exchange background rolling_limit",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
-    "config": "core exchange strategies orders records paper.settings paper.market",
+    "config": "core exchange strategies orders records private_files paper.settings paper.market",
     "log_lines": "",
     "logging_setup": "config log_lines",
     "state": "core ports strategies risk records config atomic_file background version",
