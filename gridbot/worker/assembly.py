@@ -30,12 +30,13 @@ from gridbot.state.holds_file import HoldsFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_log import StateLog
-from gridbot.state.strategy_store import GridAnchorStore
+from gridbot.state.strategy_store import GridAnchorStore, file_name
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.outside import Outside
@@ -87,7 +88,8 @@ class Assembly:
         self.alerts = Alerts(self.recorder, alert, clock)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
-        self._files = self._outside.files(spec.data_dir / "state" / spec.account, self._disk_alert())
+        self._files = self._outside.files(spec.data_dir / "state" / spec.account)
+        refuse_newer(self._files, [file_name(each.decided_by.name, each.strat_id) for each in self._strategies])
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
         handed = {name: dict(document) for name, document in spec.held.items()}
@@ -176,8 +178,11 @@ class Assembly:
             await self.orchestrator.stop()
         self.rest.close()
 
-    async def close(self, reason: str) -> None:
-        """Stop trading, flush, and record that the run ended; each step whatever became of the one before it."""
+    async def close(self, reason: str) -> str:
+        """Stop trading, flush, and record that the run ended; each step whatever became of the one before it.
+
+        A sentence when the disk has not taken everything; "" when it has.
+        """
         with contextlib.ExitStack() as steps:
             steps.callback(self._files.close)
             steps.callback(self._save_all)
@@ -187,6 +192,22 @@ class Assembly:
                 steps.callback(self.rest.close)
             if self.ready:
                 await self.orchestrator.stop()
+        stats = self.recorder.stats
+        lost = stats.last_seq - stats.written_seq
+        if lost <= 0:
+            return ""
+        why = stats.journal_error or "the journal ended before"
+        return f"the disk did not take the last {lost} records ({why}){self.only_in_memory()}"
+
+    def only_in_memory(self) -> str:
+        """To be put behind a sentence: that the disk does not have what stops orders now. "" when it has."""
+        names = ", ".join(self._states.unsaved)
+        if not names:
+            return ""
+        return (
+            f"; the disk did not take {names}: what was paused, halted, latched or resumed since holds as long as this "
+            "supervisor runs, and no longer"
+        )
 
     def _save_all(self) -> None:
         """With the journal closed, so safe. A failed write is logged: the stop has to finish."""
@@ -298,16 +319,6 @@ class Assembly:
             settings=StreamSettings(public_trades=self._spec.settings.storage.public_trades),
             clock_offset_ms=lambda: self.rest.clock_offset_ms,
         )
-
-    def _disk_alert(self) -> Callable[[str], None]:
-        """What hears, in the thread of the files, that one cannot be written: an alert, on this loop."""
-        loop = asyncio.get_running_loop()
-
-        def tell(text: str) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is at its end
-                loop.call_soon_threadsafe(self.alerts, "error", "state_file", text)
-
-        return tell
 
     def _cap_warning(self, key: str, text: str) -> None:
         self.alerts("warning", f"cap.{key}", text)

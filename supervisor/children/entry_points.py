@@ -8,7 +8,7 @@ from __future__ import annotations
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from gridbot.shortage import is_shortage
+from gridbot.shortage import is_of_system, is_shortage
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -76,23 +76,33 @@ def writer_spec(config: GridbotConfig) -> WriterSpec:
 
 
 def paper(
-    config: GridbotConfig, logs: ChildLogs, port: int, report: Connection[Any, Any], life: Connection[Any, Any]
+    config: GridbotConfig,
+    logs: ChildLogs,
+    control_token: str,
+    port: int,
+    report: Connection[Any, Any],
+    life: Connection[Any, Any],
 ) -> None:
     """The embedded exchange; `port` is the one it had before, 0 at its first start."""
     from gridbot.paper.server.paper_process import run_paper_exchange
-    from gridbot.paper.server.paper_server import SetupError
+    from gridbot.paper.server.paper_server import ReplayError, SetupError
 
     _set_up_logging("paper", config, logs)
     try:
-        run_paper_exchange(paper_spec(config, port or None), report, life)
-    except (SetupError, OSError) as error:  # wrong settings stay wrong; a taken port may become free, and a disk too
+        run_paper_exchange(paper_spec(config, port or None, control_token), report, life)
+    except (SetupError, ReplayError, OSError) as error:
         report.send({"type": "bye", "reason": str(error)})
-        if is_shortage(error):
-            raise SystemExit(ExitCode.NO_ROOM) from None
-        raise SystemExit(ExitCode.CONFIG if isinstance(error, SetupError) else ExitCode.REFUSED) from None
+        raise SystemExit(_code_of(error)) from None
 
 
-def paper_spec(config: GridbotConfig, port: int | None = None) -> PaperSpec:
+def _code_of(error: Exception) -> ExitCode:
+    """Wrong settings stay wrong; a taken port or state file may become free, a disk and a network come back."""
+    if is_shortage(error):
+        return ExitCode.NO_ROOM
+    return ExitCode.REFUSED if is_of_system(error) else ExitCode.CONFIG
+
+
+def paper_spec(config: GridbotConfig, port: int | None = None, control_token: str = "") -> PaperSpec:
     """The exchange that the paper accounts of a configuration trade on."""
     from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 
@@ -103,7 +113,7 @@ def paper_spec(config: GridbotConfig, port: int | None = None) -> PaperSpec:
         for account in config.accounts
         if account.environment == "paper"
     ]
-    return PaperSpec(config=config.paper, accounts=accounts, port=port)
+    return PaperSpec(config=config.paper, accounts=accounts, port=port, control_token=control_token)
 
 
 def _set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:

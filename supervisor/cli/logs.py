@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from gridbot.config.paths import data_directory
+from gridbot.core.strict_numbers import whole_or_none
 from gridbot.doors.bounded_json import read_json
 from gridbot.doors.plain_text import one_line, printable
 from gridbot.log_lines import LONGEST_SHOWN
@@ -73,7 +74,9 @@ def human(line: str, least: int = 0) -> str | None:
         moment = str(entry["time"])
         who = "/".join(str(entry[key]) for key in ("account", "strategy") if entry.get(key))
         text = f"{moment[:10]} {moment[11:23]} {level:<7} {entry['process']:<12} {who}{': ' if who else ''}"
-        return printable(text) + one_line(str(entry["message"]), LONGEST_SHOWN)
+        lost = sum(whole_or_none(entry.get(key)) or 0 for key in ("lines_lost_before", "lines_dropped_before"))
+        text = printable(text) + one_line(str(entry["message"]), LONGEST_SHOWN)
+        return text + (f" ({lost} lines before this one are lost)" if lost else "")
     except (ValueError, KeyError, TypeError):
         return one_line(line.rstrip("\n"), LONGEST_SHOWN) or None
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
-from supervisor.control.socket_protocol import Json, encode, kernel_path, socket_path
+from supervisor.control.socket_protocol import LONGEST_ANSWER, Json, encode, kernel_path, socket_path
 
 __all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]
+
+AGAIN_S: Final = 0.05
 
 
 class ControlError(Exception):
@@ -48,19 +51,16 @@ class ControlClient:
         connection = self._connect()
         connection.settimeout(self._timeout if timeout is None else timeout)
         try:
-            connection.sendall(encode({"op": op, **fields}))
-            answer = read_json(self._line(connection))
-        except JsonMistake as mistake:
+            answer = _answer(self._ask(connection, encode({"op": op, **fields})))
+        except ValueError as error:
             self.close()
-            raise Unanswered(f"the supervisor in {self._data_dir} answered what cannot be read: {mistake}") from None
+            raise Unanswered(f"what listens in {self._data_dir} is no supervisor of this version: {error}") from None
         except TimeoutError:
             self.close()
             raise Unanswered(f"the supervisor in {self._data_dir} did not answer {op!r} in time") from None
         except OSError as error:
             self.close()
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
-        if not isinstance(answer, dict):
-            raise Unanswered(f"the supervisor in {self._data_dir} answered what is no object")
         if not answer.get("ok"):
             kind = Unanswered if answer.get("unanswered") else Refused
             raise kind(str(answer.get("error", "refused without a reason")))
@@ -97,9 +97,7 @@ class ControlClient:
             return False
         except OSError:
             pass
-        with contextlib.suppress(
-            ValueError, TypeError
-        ):  # it was killed before it said anything, or in the middle of it
+        with contextlib.suppress(ValueError, TypeError):  # killed before it said anything, or in the middle
             self.farewell = dict(read_json(self._buffer))
         self.close()
         return True
@@ -124,7 +122,7 @@ class ControlClient:
             connection.settimeout(self._timeout)
             try:
                 with kernel_path(socket_path(self._data_dir)) as path:
-                    connection.connect(path)
+                    self._reach(connection, path)
             except TimeoutError:
                 connection.close()
                 raise Unanswered(f"the supervisor in {self._data_dir} does not answer") from None
@@ -137,12 +135,44 @@ class ControlClient:
             self._socket = connection
         return self._socket
 
+    def _reach(self, connection: socket.socket, path: str) -> None:
+        """Connect. While the supervisor has too many to accept, the kernel says "try again" at once."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                return connection.connect(path)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    text = f"the supervisor in {self._data_dir} is busy: too many connections wait"
+                    raise Unanswered(text) from None
+                time.sleep(AGAIN_S)
+
+    def _ask(self, connection: socket.socket, request: bytes) -> bytes:
+        try:
+            connection.sendall(request)
+        except (BrokenPipeError, ConnectionResetError):
+            return self._line(connection)  # a supervisor that is too busy says so before it hears what is asked
+        return self._line(connection)
+
     def _line(self, connection: socket.socket) -> bytes:
         while (end := self._buffer.find(b"\n")) < 0:
             data = connection.recv(1 << 16)
             if not data:
                 raise ConnectionResetError("connection closed")
             self._buffer += data
+            if len(self._buffer) > LONGEST_ANSWER:
+                raise ValueError(f"expected an answer of at most {LONGEST_ANSWER:,} bytes, got more")
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
+
+
+def _answer(line: bytes) -> Json:
+    """ValueError when it is none."""
+    try:
+        answer = read_json(line, longest=LONGEST_ANSWER)
+    except JsonMistake:
+        answer = None
+    if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
+        raise ValueError(f'expected one JSON object with "ok" a line, got {line[:60]!r}')
+    return answer

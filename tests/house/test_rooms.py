@@ -10,13 +10,14 @@ import ast
 import subprocess
 import sys
 
-from tests.house.source import MODULES, ROOT, arrows, circles, imported_modules, imports, room, tree
+from tests.house.source import MODULES, ROOT, arrows, circles, imported_modules, imports, room, tree, walk
 
 # Room -> the rooms that it may import, from the ground floor up. Each row names only rooms of rows above it.
 GRIDBOT = {
     # Ground: words, numbers and small tools that know nothing of ours.
     "version": "",
     "rolling_limit": "",
+    "private_files": "",
     "atomic_file": "",
     "frames": "",
     "shortage": "",
@@ -48,7 +49,7 @@ GRIDBOT = {
     "execution": "exchange ports orders rolling_limit background",
     "bybit": "core exchange background doors rolling_limit",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
-    "config": "core doors exchange strategies orders records paper.settings paper.market",
+    "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
     "log_lines": "doors",
     "logging_setup": "config log_lines",
     "state": "core ports strategies risk records config atomic_file background version",
@@ -67,15 +68,15 @@ SUPERVISOR = {
     "polling": "",
     "store": "gridbot.core gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
-    " gridbot.rolling_limit gridbot.shortage exit_codes utc_time",
+    " gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
     "status": "gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " children",
-    "process": "gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.shortage"
-    " children control status store exit_codes utc_time polling",
+    "process": "gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
+    " gridbot.shortage children control status store exit_codes utc_time polling",
     "cli": "gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
     " gridbot.paper.settings gridbot.records gridbot.shortage gridbot.store gridbot.version children"
@@ -199,7 +200,7 @@ def test_no_import_is_relative():
     found = [
         f"{module}, line {node.lineno}"
         for module in MODULES
-        for node in ast.walk(tree(module))
+        for node in walk(tree(module))
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert found == []

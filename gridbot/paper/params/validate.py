@@ -28,8 +28,8 @@ __all__ = [
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
 LONGEST_TEXT = 1000
+MONTH_MS = 30 * DAY_MS
 SCALE = 10**8  # quantities in texts of refusals
-_BOOLEANS = {None: False, "": False, "false": False, False: False, "true": True, True: True}
 TRIGGER_BY = frozenset({"LastPrice", "MarkPrice", "IndexPrice"})
 
 
@@ -72,14 +72,17 @@ def limit_field(params: Mapping[str, Any], default: int, maximum: int) -> int:
     return min(value, maximum)
 
 
-def boolean(params: Mapping[str, Any], name: str) -> bool:
+def boolean(params: Mapping[str, Any], name: str, *, required: bool = False) -> bool:
+    """False when it is absent. Texts are taken as well, as some clients write them."""
     value = params.get(name)
-    if isinstance(value, str):
-        value = value.lower()
-    found = None if isinstance(value, dict | list) else _BOOLEANS.get(value)
-    if found is None:
-        raise ApiError(10001, f"params error: {name} invalid")
-    return found
+    if value is None or value == "":
+        if required:
+            raise ApiError(10001, f"params error: {name} is required")
+        return False
+    wanted = "" if isinstance(value, dict | list) else str(value).lower()
+    if wanted not in ("true", "false", "1", "0"):
+        raise ApiError(10001, f"params error: {name} invalid, expected true or false")
+    return wanted in ("true", "1")
 
 
 def decimal_field(params: Mapping[str, Any], name: str) -> Decimal | None:
@@ -144,8 +147,10 @@ def trigger_by(params: Mapping[str, Any], name: str, default: str = "LastPrice")
     return choice(params, name, TRIGGER_BY, default)
 
 
-def window(params: Mapping[str, Any], now_ms: int, default_ms: int = WEEK_MS) -> tuple[int, int]:
-    """startTime and endTime of a history query: at most seven days; one alone means `default_ms` from or to it."""
+def window(
+    params: Mapping[str, Any], now_ms: int, default_ms: int = WEEK_MS, *, longest_ms: int = WEEK_MS
+) -> tuple[int, int]:
+    """startTime and endTime of a history query, at most so far apart; one alone means `default_ms` from or to it."""
     start, end = time_field(params, "startTime"), time_field(params, "endTime")
     if not start and not end:
         return now_ms - default_ms, now_ms + default_ms
@@ -153,6 +158,7 @@ def window(params: Mapping[str, Any], now_ms: int, default_ms: int = WEEK_MS) ->
         end = start + default_ms
     if not start:
         start = end - default_ms
-    if end < start or end - start > WEEK_MS:
-        raise ApiError(10001, "params error: the time range between startTime and endTime must be within 7 days")
+    if end < start or end - start > longest_ms:
+        days = longest_ms // DAY_MS
+        raise ApiError(10001, f"params error: the time range between startTime and endTime must be within {days} days")
     return start, end

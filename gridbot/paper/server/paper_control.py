@@ -1,12 +1,13 @@
 """The control endpoint: faults and prices on command, for tests and trials. Off unless configured, loopback only.
 
-`POST /paper/control` with one JSON object; `action` is one of
+`POST /paper/control` with `Authorization: Bearer <token>`, `Content-Type: application/json` and one JSON object;
+`action` is one of
 
     inject (fault) · clear · list
     trade (symbol, price, size, side) · set_price, set_mark (symbol, price) · settle_funding (symbol, rate)
     list_as (symbol, and any of status, delivery_ms, phase) · launch (symbol, call_s, no_cancel_s, matching_s,
     trading_s) · delist (symbol, in_s, settling_s)
-    change_rules (symbol, tick_size, qty_step)
+    change_rules (symbol, tick_size, qty_step) · reject_orders (reason)
     maintain (id, and fields of system/status) · announce (title, and type, description, start, end, url)
 
 and for one `account`
@@ -17,6 +18,7 @@ and for one `account`
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,13 +41,25 @@ LONGEST_REFUSAL = 4000
 
 
 class Control:
-    """Carries out commands."""
+    """Carries out commands of whoever knows the token."""
 
-    def __init__(self, faults: Faults, market: MarketFeed) -> None:
+    def __init__(self, faults: Faults, market: MarketFeed, token: str) -> None:
         self._faults = faults
         self._market = market
+        self._authorization = f"Bearer {token}".encode()
 
-    def handle(self, body: bytes, now_ms: int) -> Reply:
+    def answer(self, verb: str, headers: Mapping[str, str], body: bytes, now_ms: int) -> Reply:
+        """Answer a request: a POST of JSON with the token, or a refusal."""
+        if verb != "POST":
+            return error_reply(ApiError(10001, "Request method is not POST.", http_status=405), now_ms)
+        if headers.get("CONTENT-TYPE", "").partition(";")[0].strip().lower() != "application/json":
+            return error_reply(ApiError(10001, "expected Content-Type: application/json", http_status=415), now_ms)
+        if not hmac.compare_digest(headers.get("AUTHORIZATION", "").encode(errors="replace"), self._authorization):
+            text = "expected Authorization: Bearer and the control token (docs/paper.md)"
+            return error_reply(ApiError(10003, text, http_status=401), now_ms)
+        return self._handle(body, now_ms)
+
+    def _handle(self, body: bytes, now_ms: int) -> Reply:
         """Answer with `{"ok": true, "faults": [...]}` or Bybit's error envelope."""
         try:
             self._do(checked(parse_body(body)))
@@ -73,7 +87,7 @@ class Control:
                 self._market.set_mark(command["symbol"], command["price"])
             case "settle_funding":
                 self._market.settle_funding(command["symbol"], command["rate"])
-            case "list_as" | "launch" | "delist" | "change_rules" | "cut_risk":
+            case "list_as" | "launch" | "delist" | "change_rules" | "cut_risk" | "reject_orders":
                 self._change_contract(command)
             case "maintain" | "announce":
                 self._market.announce(command)
@@ -83,7 +97,7 @@ class Control:
                 raise ApiError(10001, f"unknown action {shown(other)}: expected inject, clear, list, trade, ...")
 
     def _change_contract(self, command: Mapping[str, Any]) -> None:
-        """What becomes of a contract."""
+        """What becomes of a contract, or of orders."""
         market, given = self._market, {name: value for name, value in command.items() if name != "action"}
         match command["action"]:
             case "list_as":
@@ -94,6 +108,8 @@ class Control:
                 market.delist(**given)
             case "change_rules":
                 market.change_rules(**given)
+            case "reject_orders":
+                market.reject_orders(**given)
             case _:
                 market.cut_risk(
                     given["account"], given["symbol"], given["positionIdx"], reduce_only=given["reduce_only"]
