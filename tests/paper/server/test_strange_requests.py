@@ -127,25 +127,23 @@ def test_times_of_a_signature(wire: socket.socket) -> None:
     assert answer["retCode"] == 10001
 
 
-def control(wire: socket.socket, **command: Any) -> dict[str, Any]:
-    body = orjson.dumps(command)
-    head = "POST /paper/control HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    return exchanged(wire, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)[1]
+def commanded(venue: Venue, **command: Any) -> dict[str, Any]:
+    return dict(venue.control(command).json())
 
 
-def test_a_price_that_is_refused_has_not_moved_the_market(venue: Venue, wire: socket.socket) -> None:
+def test_a_price_that_is_refused_has_not_moved_the_market(venue: Venue) -> None:
     market = venue.server.exchange.markets["BTCUSDT"]
     before = (market.last, market.mark, market.seq)
     for price in (10**15, "1e27", "1e17", "-5", "0", None, "", [], "NaN", "１"):
         for action in ("set_price", "trade", "set_mark"):
             if (action, price) == ("set_mark", None):
                 continue
-            answer = control(wire, action=action, symbol="BTCUSDT", price=price, size="1", side="Buy")
+            answer = commanded(venue, action=action, symbol="BTCUSDT", price=price, size="1", side="Buy")
             assert answer.get("retCode") == 10001, (action, price, answer)
     assert (market.last, market.mark, market.seq) == before
 
 
-def test_a_command_with_what_cannot_be_is_refused(wire: socket.socket) -> None:
+def test_a_command_with_what_cannot_be_is_refused(venue: Venue) -> None:
     commands: list[dict[str, Any]] = [
         {"action": "delist", "symbol": "BTCUSDT", "in_s": 1e300},
         {"action": "delist", "symbol": "BTCUSDT", "in_s": "soon"},
@@ -158,8 +156,8 @@ def test_a_command_with_what_cannot_be_is_refused(wire: socket.socket) -> None:
         {"action": [[[]]]},
     ]
     for command in commands:
-        assert control(wire, **command).get("retCode") == 10001, command
-    assert control(wire, action="list")["ok"] is True
+        assert commanded(venue, **command).get("retCode") == 10001, command
+    assert commanded(venue, action="list")["ok"] is True
 
 
 def asked(channel: websocket.WebSocket, request: dict[str, Any] | str) -> dict[str, Any]:
