@@ -80,8 +80,11 @@ def unpack(version: str, target: Path) -> None:
         archive.extractall(target, filter="data")
 
 
-def leave_behind(home: Path, root: Path, seconds: float, least_fills: int) -> Left:
-    """Run a fleet of the code at `root` in `home`, then end it with kill -9. Raises FleetError."""
+def leave_behind(home: Path, root: Path, seconds: float, least_fills: int, *, kills: bool) -> Left:
+    """Run a fleet of the code at `root` in `home`, then end it with kill -9, or by this version's `stop`.
+
+    Raises FleetError.
+    """
     fleet = Fleet(home, CONFIG, root)
     fleet.launch()
     try:
@@ -98,7 +101,10 @@ def leave_behind(home: Path, root: Path, seconds: float, least_fills: int) -> Le
         time.sleep(2)
         status = fleet.until(lambda status: bool(status["paper"]["url"]), "the paper exchange's address", START_S)
         executions, resting = asked(fleet.config, status["paper"]["url"])
-        _kill_all(fleet, status)
+        if kills:
+            _kill_all(fleet, status)
+        else:
+            _stop(fleet)
         return Left(executions, resting, fills(status))
     finally:
         fleet.stop()
@@ -126,6 +132,15 @@ def asked(config: Path, url: str) -> tuple[dict[str, list[ExecutionEvent]], dict
     names = [account.name for account in load_config(config).accounts]
     answers = {name: asyncio.run(ask(name)) for name in names}
     return {name: answer[0] for name, answer in answers.items()}, {name: each[1] for name, each in answers.items()}
+
+
+def _stop(fleet: Fleet) -> None:
+    """As somebody does who has the new code already, while the old supervisor still runs."""
+    done = Fleet(fleet.data_dir.parent, CONFIG).run("stop", within_s=120)
+    if done.returncode:
+        raise FleetError(f"stop: {done.stdout}{done.stderr}")
+    assert fleet.supervisor is not None
+    fleet.supervisor.wait(END_S)
 
 
 def _kill_all(fleet: Fleet, status: Status) -> None:
