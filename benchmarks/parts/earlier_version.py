@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import tarfile
@@ -55,6 +56,8 @@ PAUSED = "bob-xrp"
 START_S = 180.0
 END_S = 30.0
 LOOK_BACK_MS = 3_600_000
+SEGMENT = re.compile(r"^SEGMENT_BYTES\b.*$", re.MULTILINE)
+SEGMENT_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,22 @@ def has_history(version: str) -> bool:
 
 
 def unpack(version: str, target: Path) -> None:
-    """The tree of a commit, into a directory that is made."""
+    """The tree of a commit, into a directory that is made.
+
+    Its journals get short segments: what files and database have is then gone from them, as it is after days.
+    """
     done = _git("archive", "--format=tar", version)
     if done.returncode:
         raise FleetError(f"git archive {version}: {done.stderr.decode(errors='replace').strip()}")
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         archive.extractall(target, filter="data")
+    for path in (target / "gridbot" / "records" / "journal.py", target / "gridbot" / "journal.py"):
+        if path.exists():
+            text, found = SEGMENT.subn(f"SEGMENT_BYTES = {SEGMENT_BYTES}", path.read_text(encoding="utf-8"))
+            path.write_text(text, encoding="utf-8")
+            if found == 1:
+                return
+    raise FleetError(f"the journal of {version} has no SEGMENT_BYTES to be made smaller")
 
 
 def leave_behind(home: Path, root: Path, seconds: float, least_fills: int, *, kills: bool) -> Left:
@@ -92,8 +105,11 @@ def leave_behind(home: Path, root: Path, seconds: float, least_fills: int, *, ki
         began_s = time.monotonic()
 
         def enough(status: Status) -> bool:
-            return time.monotonic() - began_s >= seconds and sum(fills(status).values()) >= least_fills
+            is_late, count = time.monotonic() - began_s >= seconds, sum(fills(status).values())
+            return is_late and count >= least_fills and status["health"] == "healthy"
 
+        fleet.until(lambda _: time.monotonic() - began_s >= seconds / 2, "half of the time", seconds + START_S)
+        fleet.kill("worker-alice")  # its next life begins a segment of the journal, and the first one may go
         fleet.until(enough, f"{least_fills} fills", seconds + START_S)
         done = fleet.run("pause", "bob", "--strategy", PAUSED, within_s=60)
         if done.returncode:
