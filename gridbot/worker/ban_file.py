@@ -30,7 +30,8 @@ class BanFile:
     def left_s(self) -> float:
         """Seconds that are left of a ban, at most its full length, whatever our clock says now. Never raises.
 
-        A file that cannot be read counts as a ban that begins now.
+        A file that cannot be read counts as a ban that begins now. So does one whose ban would end later than that: the
+        clock was ahead when it was written. Written anew, it is over with that time, and not when the clock says so.
         """
         try:
             until_ms = self._file.load_as(_read) or 0
@@ -38,7 +39,12 @@ class BanFile:
             log.warning("%s; as if this address had been banned just now", error)
             self.begin(ExchangeError.silence_s)
             return ExchangeError.silence_s
-        return min(max(0.0, (until_ms - self._clock.wall_ms()) / 1000), ExchangeError.silence_s)
+        left_s = (until_ms - self._clock.wall_ms()) / 1000
+        if left_s > ExchangeError.silence_s:
+            log.warning("%s ends in %.0f s; as if this address had been banned just now", self._file, left_s)
+            self.begin(ExchangeError.silence_s)
+            return ExchangeError.silence_s
+        return max(0.0, left_s)
 
     def begin(self, seconds: float) -> None:
         """The exchange has banned this address for so long. Never blocks, never raises."""
