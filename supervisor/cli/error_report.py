@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 import traceback
@@ -42,10 +43,19 @@ def explain(error: Exception) -> ExitCode:
         return ExitCode.REFUSED
     if isinstance(error, FileNotFoundError) or is_shortage(error):
         what = "room on this machine" if is_shortage(error) else "a file or directory to be there"
-        click.echo(f"gridbot-supervisor: expected {what}, got: {error}", err=True)
+        hint = "" if _working_directory_is_there() else "; the working directory is gone, `cd` to one that is there"
+        click.echo(f"gridbot-supervisor: expected {what}, got: {error}{hint}", err=True)
         return ExitCode.UNEXPECTED
     click.echo(f"gridbot-supervisor: unexpected {type(error).__name__}: {error}; {_keep_details()}", err=True)
     return ExitCode.UNEXPECTED
+
+
+def _working_directory_is_there() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def _keep_details() -> str:

@@ -44,7 +44,8 @@ def backup(data_dir: Path, target: Path, *, wait_s: float = 30.0) -> int:
         put_in_place(partial, target)
     except BaseException:
         for half in (partial, wal):
-            half.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                half.unlink()
         raise
     return target.stat().st_size
 
