@@ -122,7 +122,7 @@ def _not_running(status: dict[str, Any], dead: Mapping[str, int] = MappingProxyT
 
 
 def _tells(line: str) -> bool:
-    return not line.endswith(": explained") and "TRANSFER_IN" not in line
+    return not line.endswith((": explained", "are as the exchange has them")) and "TRANSFER_IN" not in line
 
 
 def show(result: dict[str, Any]) -> None:

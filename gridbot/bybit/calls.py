@@ -6,7 +6,7 @@ the order book must never take "cut off" for "gone" (incidents L49, L50).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 from gridbot.bybit.clocks import monotonic_s
@@ -111,11 +111,17 @@ class Calls:
     async def _listing(
         self, endpoint: str, *, pace: Pace | None = None, most: int | None = None, **params: Any
     ) -> list[Any]:
-        """Rows of all pages: up to an empty cursor or an empty page. TruncatedListing after `most` pages (`MAX_PAGES`).
+        """Rows of all `pages`."""
+        return [row async for page in self.pages(endpoint, pace=pace, most=most, **params) for row in page]
+
+    async def pages(
+        self, endpoint: str, *, pace: Pace | None = None, most: int | None = None, **params: Any
+    ) -> AsyncIterator[list[Any]]:
+        """Rows page by page, up to an empty cursor or an empty page. TruncatedListing after `most` (`MAX_PAGES`).
 
         `pace` says when each page may be asked for.
         """
-        rows: list[Any] = []
+        count = 0
         seen: set[str] = set()
         cursor: dict[str, str] = {}
         most = most or MAX_PAGES
@@ -124,16 +130,17 @@ class Calls:
                 await pace.turn()
             envelope = await self._call(endpoint, **params, **cursor)
             page = rows_of(envelope, endpoint)
-            rows += page
             following = result_of(envelope, endpoint).get("nextPageCursor")
+            count += len(page)
+            yield page
             if not page or not following:
-                return rows
+                return
             if not isinstance(following, str) or following in seen:
                 raise TruncatedListing(f"{endpoint}: the cursor of page {len(seen) + 1} leads back; nothing was used")
             seen.add(following)
             cursor = {"cursor": following}
         raise TruncatedListing(
-            f"{endpoint}: expected an end within {most} pages, got more ({len(rows)} rows); nothing was used"
+            f"{endpoint}: expected an end within {most} pages, got more ({count} rows); nothing was used"
         )
 
     async def _unless_noop(self, endpoint: str, **params: Any) -> bool:

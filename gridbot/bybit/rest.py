@@ -10,11 +10,12 @@ from typing import Any
 from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_of, texts, whole
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.pace import Pace
-from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_transaction, parse_wallet
+from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
-from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows, text_of, time_of
+from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows, text_of
 from gridbot.bybit.session import server_ms_of
+from gridbot.bybit.transaction_log import read_log
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import SETTLE_COIN
@@ -22,7 +23,6 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.notices import Notices
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
-from gridbot.rolling_limit import RollingLimit
 
 __all__ = ["BybitRest"]
 
@@ -30,10 +30,6 @@ WEEK_MS = 7 * 24 * 3600 * 1000
 HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
 """Bybit keeps executions for two years; asking further back only costs requests."""
 SMALLEST_WINDOW_MS = 60_000
-LOG_PAGES = 400
-"""Of the transaction log: what was read of a period that has more is read again in halves, at 50 rows a page."""
-TRANSACTIONS_PER_S = 20
-"""Of the 25 requests for the transaction log that Bybit allows."""
 UNLIMITED = Pace()
 HEDGE_MODE = 3
 LOCALE = "en-US"
@@ -84,15 +80,15 @@ class BybitRest(Calls):
             raise UnreadableRows(str(unreadable), unreadable) from None
 
     async def notices(self) -> Notices:
-        """Maintenance of the exchange, and its newest announcements. A row that cannot be read is left out.
+        """Maintenance of the exchange, and its newest announcements. A row that cannot be read is left out, and told.
 
         The demo environment may lack them.
         """
         rows = rows_of(await self._call("system/status"), "system/status")
-        maintenance, _ = parse_rows(parse_maintenance, rows)
+        maintenance, problems = parse_rows(parse_maintenance, rows)
         envelope = await self._call("announcements/index", locale=LOCALE, limit=ANNOUNCEMENTS)
         announcements, _ = parse_rows(parse_announcement, rows_of(envelope, "announcements/index"))
-        return Notices(tuple(maintenance), tuple(announcements))
+        return Notices(tuple(maintenance), tuple(announcements), problems[0].reason if problems else "")
 
     async def tickers(self, symbol: str) -> TickerEvent:
         """The newest ticker of a symbol."""
@@ -173,31 +169,23 @@ class BybitRest(Calls):
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
     async def transactions(
-        self, start_ms: int, end_ms: int, *, coin: str = SETTLE_COIN, of_address: Pace = UNLIMITED
+        self,
+        start_ms: int,
+        end_ms: int,
+        *,
+        coin: str = SETTLE_COIN,
+        of_address: Pace = UNLIMITED,
+        at_a_time: int = 1,
     ) -> Listing[Transaction]:
         """Every movement of one coin of the wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
         An unreadable one (its symbol may be empty) keeps no other from being read. Its time is 0 when it has none, or
         one after `end_ms`.
 
-        A period with more rows than a listing may have is read in halves. `of_address` also limits the requests; it is
-        shared by all that read from this address.
+        A period with more rows than a listing may have is read in halves, `at_a_time` parts of it side by side.
+        `of_address` also limits the requests; it is shared by all that read from this address.
         """
-        pace = of_address & RollingLimit(TRANSACTIONS_PER_S, 1.0)
-        rows: list[dict[str, Any]] = []
-        while start_ms <= end_ms:
-            stop_ms = min(end_ms, start_ms + WEEK_MS - 1)
-            rows += reversed(await _transactions(self, start_ms, stop_ms, coin, pace))
-            start_ms = stop_ms + 1
-        found, problems = parse_rows(parse_transaction, rows, id_field="id")
-        unreadable = []
-        for problem in problems:
-            row = rows[problem.index]
-            at_ms = time_of(row, "transactionTime") if isinstance(row, dict) else 0
-            # Without its place in the list: the same row is told once, wherever it stands the next time.
-            reason = f"account/transaction-log: row {problem.row_id or 'without an id'}: {problem.reason}"
-            unreadable.append(Unreadable(problem.symbol, reason, at_ms if at_ms <= end_ms else 0))
-        return Listing(found, unreadable)
+        return await read_log(self, start_ms, end_ms, coin=coin, of_address=of_address, at_a_time=at_a_time)
 
     # ------------------------------------------------------------------ account
 
@@ -312,17 +300,3 @@ def _oldest_first(rows: list[dict[str, Any]]) -> Listing[ExecutionEvent]:
 
 def _scope(symbol: str | None) -> dict[str, Any]:
     return {"settleCoin": SETTLE_COIN} if symbol is None else {"symbol": symbol}
-
-
-async def _transactions(rest: BybitRest, start_ms: int, end_ms: int, coin: str, pace: Pace) -> list[dict[str, Any]]:
-    """Newest first, as the exchange lists them; at most seven days."""
-    window: dict[str, Any] = {"startTime": start_ms, "endTime": end_ms}
-    scope: dict[str, Any] = {"accountType": "UNIFIED", "currency": coin, "limit": 50}
-    try:
-        return await rest._listing("account/transaction-log", pace=pace, most=LOG_PAGES, **scope, **window)
-    except TruncatedListing:
-        if end_ms - start_ms < SMALLEST_WINDOW_MS:
-            raise
-        middle_ms = (start_ms + end_ms) // 2
-        later = await _transactions(rest, middle_ms + 1, end_ms, coin, pace)
-        return later + await _transactions(rest, start_ms, middle_ms, coin, pace)

@@ -1,8 +1,8 @@
 """Reads the configuration file and returns it whole and checked, or raises an error with everything that is wrong.
 
-Paths: a relative `data_dir` (and a relative file of a replay) starts from the project's root, the directory that holds
-`conf/`; for a file outside a directory named `conf`, from the file's own directory. What gridbot writes besides
-(`paper.state_file`) starts from the data directory.
+Paths: a relative `data_dir`, and what is read (files of a replay, `instruments_from`), starts from the project's root,
+the directory that holds `conf/`; for a file outside a directory named `conf`, from the file's own directory. What
+gridbot writes besides (`paper.state_file`) starts from the data directory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem
 from gridbot.config.ladder_problems import ladder_problems
 from gridbot.config.models import GridbotConfig
-from gridbot.config.paths import DATA_DIR_VARIABLE, placed, project_root, text_of
+from gridbot.config.named_paths import path_problems, with_paths
+from gridbot.config.paths import DATA_DIR_VARIABLE, project_root, text_of
 from gridbot.config.strategy_kinds import strategy_config
 from gridbot.config.validation_problems import problems_of
 from gridbot.config.yaml_nodes import Document, read_document
@@ -58,14 +59,14 @@ def load_config(
         except ValidationError as error:
             problems += problems_of(error, GridbotConfig, document.raw)
         parts = _parts(data)
-        problems += [*contradictions, *conflicts(parts), *_ladders(data, parts)]
+        problems += [*contradictions, *conflicts(parts), *path_problems(data, document.raw), *_ladders(data, parts)]
         problems = [p for p in problems if (p.line is not None or p.loc not in broken) and not _follows(p, unsaid)]
     elif not problems:
         got = "an empty file" if document.data is None else "something else"
         problems.append(Problem((), "keys with values", got, "start from conf/gridbot.yaml.example"))
     if problems or config is None:
         raise ConfigError(str(path), [_with_line(problem, document) for problem in problems])
-    return _with_paths(config, project_root(file), data_dir or environ.get(DATA_DIR_VARIABLE) or None)
+    return with_paths(config, project_root(file), data_dir or environ.get(DATA_DIR_VARIABLE) or None)
 
 
 def _follows(problem: Problem, unsaid: Collection[int]) -> bool:
@@ -135,14 +136,3 @@ def _ladders(data: Mapping[str, Any], parts: Parts) -> list[Problem]:
 
 def _with_line(problem: Problem, document: Document) -> Problem:
     return problem if problem.line is not None else replace(problem, line=document.line_of(problem.loc))
-
-
-def _with_paths(config: GridbotConfig, root: Path, data_dir: str | Path | None) -> GridbotConfig:
-    home = placed(None, data_dir) if data_dir else placed(root, config.storage.data_dir)
-    market, state = config.paper.market, config.paper.state_file
-    files = {symbol: root / path.expanduser() for symbol, path in market.files.items()}
-    changes: dict[str, Any] = {"market": market.model_copy(update={"files": files})}
-    if state is not None:
-        changes["state_file"] = home / state.expanduser()
-    storage = config.storage.model_copy(update={"data_dir": home})
-    return config.model_copy(update={"storage": storage, "paper": config.paper.model_copy(update=changes)})

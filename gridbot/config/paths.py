@@ -15,8 +15,9 @@ __all__ = [
     "CONFIG_VARIABLE",
     "DATA_DIR_VARIABLE",
     "data_directory",
-    "directory_fault",
     "find_config",
+    "is_address",
+    "path_fault",
     "placed",
     "project_root",
     "text_of",
@@ -60,19 +61,26 @@ def data_directory(
     return placed(project_root(path), _stored(path, environ))
 
 
-def placed(root: Path | None, directory: str | Path) -> Path:
-    """A directory as an absolute path; a relative one starts from `root` (None: the working directory)."""
-    path = Path(os.path.expanduser(directory))
+def placed(root: Path | None, named: str | Path) -> Path:
+    """An absolute path; a relative one starts from `root` (None: the working directory)."""
+    path = Path(os.path.expanduser(named))
     return Path(os.path.normpath(path.absolute() if root is None else root / path))
 
 
-def directory_fault(directory: str) -> tuple[str, str] | None:
-    """What is expected instead of a directory that the file may not name, and what to do; None when it may."""
-    if _SHELL_VARIABLE.search(directory):
-        return "a directory, with variables as ${NAME}", "put the name in braces"
-    if os.path.expanduser(directory).startswith("~"):
-        return "a directory, with ~ of a user of this machine", "write the whole path"
+def path_fault(text: str) -> tuple[str, str] | None:
+    """What is expected instead of a path that the file may not name, and what to do; None when it may."""
+    if not text.strip():
+        return "a path", "write it on this line"
+    if _SHELL_VARIABLE.search(text):
+        return "a path, with variables as ${NAME}", "put the name in braces"
+    if os.path.expanduser(text).startswith("~"):
+        return "a path, with ~ of a user of this machine", "write the whole path"
     return None
+
+
+def is_address(text: str) -> bool:
+    """Whether it names something in the network and no file."""
+    return text.startswith(("http://", "https://"))
 
 
 def text_of(file: Path) -> str:
@@ -98,8 +106,8 @@ def _stored(path: Path, environ: Mapping[str, str]) -> str:
     problems = [problem for problem in document.problems if problem.loc in ((), place)]
     storage = document.data.get("storage") if isinstance(document.data, dict) else None
     found = storage.get("data_dir", DEFAULT_DIRECTORY) if isinstance(storage, dict) else DEFAULT_DIRECTORY
-    fault = directory_fault(found) if isinstance(found, str) else ("a directory", "write its path on this line")
-    if fault is not None:
+    fault = path_fault(found) if isinstance(found, str) else ("a path", "write its path on this line")
+    if fault is not None and not problems:
         got = f"`{document.raw[place]}`" if place in document.raw else "keys with values or a list"
         problems.append(Problem(place, fault[0], got, fault[1], document.line_of(place)))
     if problems:

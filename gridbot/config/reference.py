@@ -31,9 +31,10 @@ a start reads that, and `status` shows it.
 **Which file.** `-c/--config`, else `GRIDBOT_CONFIG_PATH`, else `conf/demo.yaml` of the checkout.
 
 **Where data goes.** `--data-dir`, else `GRIDBOT_DATA_DIR` (both relative to the working directory), else
-`storage.data_dir`. A relative path inside the file, `data_dir` or a replay file, starts from the directory that holds
-`conf/`; for a file outside a directory named `conf`, from the file's own directory. `paper.state_file` starts from the
-data directory. `data_dir` may have `~` and `${NAME}`; a bare `$NAME` is refused. All commands read it as `start` does.
+`storage.data_dir`. A relative path inside the file (`data_dir`, a file of a replay, `instruments_from`) starts from the
+directory that holds `conf/`; for a file outside a directory named `conf`, from the file's own directory.
+`paper.state_file` starts from the data directory. A path may have `~` and `${NAME}`; a bare `$NAME` is refused. All
+commands read `data_dir` as `start` does.
 
 **Secrets.** `${NAME}` in any value is the environment variable NAME; missing or empty is an error. Where NAME is not
 set and NAME_FILE is, the value is read from the file it names. Secrets are printed nowhere: not in errors, logs or

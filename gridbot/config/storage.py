@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from gridbot.config.errors import expected
 from gridbot.config.fields import KeepFor, Model, Seconds, SecondsOrOff
-from gridbot.config.paths import directory_fault
 from gridbot.records.durability import Durability
 
 __all__ = ["StorageConfig"]
@@ -19,17 +17,10 @@ __all__ = ["StorageConfig"]
 DAY: Final = timedelta(days=1)
 
 
-def _directory(path: Path) -> Path:
-    fault = directory_fault(str(path))
-    if fault is not None:
-        raise expected(*fault)
-    return path
-
-
 class StorageConfig(Model):
     """What is written, where and when. Money is kept for ever; `keep_*` bounds what grows fastest beside it."""
 
-    data_dir: Annotated[Path, AfterValidator(_directory)] = Field(
+    data_dir: Path = Field(
         Path("data"),
         description="Database, journals, state, logs, socket. Relative to the directory that holds conf/.",
     )

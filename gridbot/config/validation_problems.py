@@ -30,7 +30,7 @@ _RENAMED = {
 }
 """Old and habitual names of keys whose present name is not the nearest by spelling."""
 
-_STATUS = "remove it: `gridbot-supervisor status --json` shows the state"
+_STATUS = "remove it: the state is what status --json prints"
 _GONE = {
     "database_url": "remove it: the database is gridbot.duckdb in `storage.data_dir`",
     "status_file_path": _STATUS,

@@ -28,7 +28,7 @@ _BY_CODE = {
     10005: f"the API key lacks a permission: on Bybit allow it orders and positions of contracts, {_ANEW}",
     10010: f"the API key is bound to other addresses: on Bybit add the address of this machine, {_ANEW}",
     33004: f"the API key has expired: make a new one on Bybit, enter it in the configuration, {_ANEW}",
-    10020: "the account is not a unified one: upgrade it on Bybit, then `resume` the account",
+    10020: "the account is not a unified one: upgrade it on Bybit, then resume the account",
     30228: "the symbol is being delisted: gridbot closes only; close what is left before the date that status names",
     3400045: "set the margin mode on Bybit: cross is what gridbot needs",
     110003: "the price is outside what the exchange allows now: narrow the grid, or wait until the price comes back",
@@ -38,7 +38,7 @@ _BY_CODE = {
     110023: "the symbol may only be reduced: gridbot closes only; look at Bybit's announcements",
     110042: "the symbol is about to be settled: gridbot closes only",
     110066: "trading of the symbol stands still: gridbot waits and tries again each minute",
-    110071: "Bybit is changing the account: wait until that is done, then `resume` the account",
+    110071: "Bybit is changing the account: wait until that is done, then resume the account",
     110074: "the symbol is not live: gridbot waits until it trades",
     110094: "the order is worth too little: raise amount",
     110119: "Bybit documents no text for it: look at amount and grid_step, the rules of the symbol, and its news",
@@ -62,7 +62,7 @@ _BY_KIND = {
     ErrorKind.PARAM: _TERMS,
     ErrorKind.NOOP: "orders are compared with the exchange by themselves",
     ErrorKind.SYMBOL: "such orders wait; the state of the symbol is read each minute, and shown by status",
-    ErrorKind.HALT: "the exchange restricts the account or the symbol: look at its messages there, then `resume`",
+    ErrorKind.HALT: "the exchange restricts account or symbol: look at its messages there, then resume the account",
 }
 
 _READ_AGAIN = "it is read again by itself"

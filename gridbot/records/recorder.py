@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
+from gridbot.command_line import pasteable
 from gridbot.ports import Clock
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
@@ -256,10 +257,10 @@ class Recorder:
         if first is None:
             return None
         lost = max(0, first - 1 - self._acked_seq)
-        data_dir = self.journal.directory.parent.parent
+        look = pasteable("ledger check --exchange", data_dir=self.journal.directory.parent.parent)
         what = (
-            f"{lost} records before that had not reached the database and are lost: gridbot-supervisor ledger check "
-            f"--exchange --data-dir {data_dir} names the executions among them"
+            f"{lost} records before that had not reached the database and are lost: `{look}` names the executions "
+            "among them"
             if lost
             else "no record is lost"
         )

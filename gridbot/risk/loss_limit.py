@@ -42,10 +42,11 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class LossLimit:
-    """What is configured: the limit (None: off), and whether losses of open positions count."""
+    """What is configured: the limit (None: off), and whether losses of open positions count; what ends a latch."""
 
     limit: Limit | None
     includes_unrealised: bool
+    resume: str = "an operator resumes the account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,5 +171,5 @@ def _too_much(state: LossState, now: Checked, rule: LossLimit) -> str:
         return ""
     return (
         f"lost {-result:.2f} USDT since the latch was clear, the session loss limit is {limit:.2f}; "
-        "nothing is opened until `resume`"
+        f"nothing is opened until {rule.resume}"
     )

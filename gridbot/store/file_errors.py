@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from pathlib import Path
 from typing import Final
 
 import duckdb
+
+from gridbot.command_line import pasteable
 
 __all__ = ["first_line", "holder_of", "is_damage", "is_lock_error", "is_log_damage", "rebuild_line"]
 
@@ -55,4 +56,4 @@ def _command_of(pid: int) -> str:
 
 def rebuild_line(database: Path) -> str:
     """The command that makes a new file from the journals, as it is typed."""
-    return f"gridbot-supervisor rebuild --data-dir {shlex.quote(str(database.parent))}"
+    return pasteable("rebuild", data_dir=database.parent)

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+from gridbot.command_line import pasteable
 from gridbot.commands.arguments import CorrectArguments, NoArguments, PauseArguments, ResumeArguments, read_arguments
 from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
@@ -40,8 +42,10 @@ class Commands:
         money: MoneyWatch,
         recorded: OpenOrders,
         refused: RefusedStrategies = NOBODY,
+        data_dir: Path | None = None,
     ) -> None:
         self._account = account
+        self._restart = pasteable(f"restart {account}", data_dir=data_dir)
         self._refused = refused
         self._runners = runners
         self._requests = requests
@@ -94,7 +98,7 @@ class Commands:
             runner.resume()
         for each in refused:
             self._refused.resume(each.strat_id)
-        again = f"; it is looked at again each minute, `restart {self._account}` does so now"
+        again = f"; it is looked at again each minute, `{self._restart}` does so now"
         return "; ".join([f"{len(runners)} active", *(f"{each}{again}" for each in refused)])
 
     def _reconcile(self, args: NoArguments) -> str:

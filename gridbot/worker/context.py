@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
+from gridbot.command_line import pasteable
 from gridbot.core.execution_ledger import Ledger
 from gridbot.execution.executor import Executor
 from gridbot.execution.latency_trace import LatencyTrace
@@ -61,11 +63,17 @@ class WorkerContext:
     """Which readings of the exchange fail."""
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""
+    data_dir: Path | None = None
+    """For hints; None leaves it out of them."""
 
     @property
     def funds(self) -> Funds:
         """What the account can afford: the gate's own figures."""
         return self.gate.state.funds
+
+    def command_line(self, command: str) -> str:
+        """A hint that an operator can paste, such as for "resume alice"."""
+        return pasteable(command, data_dir=self.data_dir)
 
     def record_order(self, record: OrderRecord) -> None:
         """Record what has become of an order. All records of orders go through here."""

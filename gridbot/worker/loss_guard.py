@@ -49,7 +49,7 @@ class LossGuard:
         except Unreadable as error:
             reason = (
                 f"{error}, so it is unknown whether the account has lost too much; nothing is opened until "
-                f"`resume {self._context.name}`"
+                f"{self._limit.resume}"
             )
             self._tell(self._step(Unknown(reason, self._context.clock.wall_ms())))
             return

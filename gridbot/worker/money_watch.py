@@ -25,7 +25,7 @@ __all__ = ["MoneyWatch"]
 log = logging.getLogger(__name__)
 
 BY_LOG = "the exchange's transaction log"
-BY_OPERATOR = "the exchange's transaction log, by `ledger check --exchange --repair`"
+BY_OPERATOR = "the exchange's transaction log, by ledger check --repair"
 
 
 class MoneyWatch:
@@ -88,7 +88,7 @@ class MoneyWatch:
             "money",
             f"the records of {count} executions differ from the exchange's by {found.amount:.2f} USDT in all "
             f"({described(found.differences)}), more than the {limit:.2f} that are corrected unasked; look at "
-            "`ledger check --exchange`, then correct them with `ledger check --exchange --repair`",
+            f"`{self._context.command_line('ledger check --exchange')}`, then correct them with the same and --repair",
         )
 
     def repair(self, as_of: int, figures: Sequence[Mapping[str, Any]]) -> str:

@@ -1,10 +1,14 @@
-"""The answer to a statement as table, csv or json."""
+"""The answer to a statement as table, csv or json.
+
+A table that is wider than the screen comes as records: a block of lines per row, with a line or more per column.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import itertools
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,13 +17,18 @@ from typing import Any, Final
 import orjson
 from rich.cells import cell_len
 
+from supervisor.status.screen_width import UNBOUNDED
+
 __all__ = ["rendered"]
 
 Row = Sequence[Any]
 
 WIDTH_ROWS: Final = 1000
 """Rows that decide how wide the columns of a table are."""
-_JSON: Final = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+LEAST_ROOM: Final = 20
+"""Columns that a value of a record gets at least; where the names leave fewer it stands on lines of its own."""
+_NESTED: Final = orjson.OPT_PASSTHROUGH_DATETIME
+_JSON: Final = orjson.OPT_INDENT_2 | _NESTED
 _INTEGERS: Final = range(-(2**63), 2**64)
 """What orjson writes as a number; larger ones are text."""
 _CONTROL: Final = {code: None for code in (*range(32), 127) if chr(code) not in "\t\n"} | {ord("\t"): " "}
@@ -34,7 +43,7 @@ def _plain(value: Any) -> Any:
         return value.isoformat(timespec="microseconds") + ("" if value.tzinfo else "Z")
     if isinstance(value, date):
         return value.isoformat()
-    return str(value)
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _decimal(value: Decimal) -> str:
@@ -51,14 +60,21 @@ def _cell(value: Any) -> str:
         return _decimal(value)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="milliseconds")
-    return str(value)
+    if isinstance(value, dict | list | tuple):
+        return orjson.dumps(_json_value(value), default=_plain, option=_NESTED).decode()
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def rendered(columns: Sequence[str], batches: Iterable[Sequence[Row]], style: str) -> Iterator[str]:
-    """The answer as table, csv or json (a list of objects), in pieces of whole lines: one batch is in memory."""
+def rendered(
+    columns: Sequence[str], batches: Iterable[Sequence[Row]], style: str, width: int = UNBOUNDED
+) -> Iterator[str]:
+    """The answer as table, csv or json (a list of objects), in pieces of whole lines: one batch is in memory.
+
+    `width` is the columns that a table may have.
+    """
     if style == "json":
         return _json(columns, batches)
-    return _csv(columns, batches) if style == "csv" else _table(columns, batches)
+    return _csv(columns, batches) if style == "csv" else _table(columns, batches, width)
 
 
 def _json(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[str]:
@@ -79,7 +95,7 @@ def _csv(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[s
         yield buffer.getvalue()
 
 
-def _table(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[str]:
+def _table(columns: Sequence[str], batches: Iterable[Sequence[Row]], width: int) -> Iterator[str]:
     """Columns are as wide as the first rows need; a longer value further down makes its column wider from there on."""
     batches = iter(batches)
     first = list(itertools.islice(itertools.chain.from_iterable(batches), WIDTH_ROWS))
@@ -89,9 +105,32 @@ def _table(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator
     for batch in itertools.chain([first], batches):
         rows = [[_cell(value).translate(_CONTROL) for value in row] for row in batch]
         lines = [*titles, *itertools.chain.from_iterable(map(_lines, rows))]
-        widths = [max(width, *map(cell_len, column)) for width, *column in zip(widths, *lines, strict=True)]
+        widths = [max(before, *map(cell_len, column)) for before, *column in zip(widths, *lines, strict=True)]
+        if titles and rows and sum(widths) + 2 * (len(widths) - 1) > width:
+            yield from _records(columns, itertools.chain([first], batches), width)
+            return
         titles = []
         yield "".join(f"{_aligned(row, widths, numeric)}\n" for row in lines)
+
+
+def _records(columns: Sequence[str], batches: Iterable[Sequence[Row]], width: int) -> Iterator[str]:
+    names = max(map(cell_len, columns))
+    for number, row in enumerate(itertools.chain.from_iterable(batches), 1):
+        lines = [f"--- row {number}"]
+        for name, value in zip(columns, row, strict=True):
+            title = name + " " * (names - cell_len(name))
+            lines += _entry(title, _cell(value).translate(_CONTROL), width)
+        yield "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _entry(title: str, text: str, width: int) -> list[str]:
+    """A column of a record. Text of several lines keeps them; words that are too long, such as ids, stay whole."""
+    room = width - cell_len(title) - 2
+    if "\n" in text or (room < LEAST_ROOM and cell_len(text) > room):
+        return [title, *text.rstrip("\n").split("\n")]
+    indent = " " * (cell_len(title) + 2)
+    wrap = textwrap.wrap(text, max(room, LEAST_ROOM), break_long_words=False, break_on_hyphens=False) or [""]
+    return [f"{title}  {wrap[0]}", *(indent + line for line in wrap[1:])]
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
@@ -110,7 +149,17 @@ def _lines(row: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _json_value(value: Any) -> Any:
+    """The value with all that orjson cannot write as a number or a name made text, however deep it is."""
+    if isinstance(value, dict):
+        return {_name(name): _json_value(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(each) for each in value]
     return str(value) if isinstance(value, int) and value not in _INTEGERS else value
+
+
+def _name(value: Any) -> str:
+    """The key of a map."""
+    return value if isinstance(value, str) else _cell(value)
 
 
 def _is_number(value: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -24,12 +23,10 @@ from supervisor.cli.ladder_text import ladder_lines, wrapped
 from supervisor.cli.machine_checks import machine_cautions, machine_failures
 from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import ExitCode
+from supervisor.status.screen_width import screen_width
 from supervisor.store.left_behind import left_behind
 
 __all__ = ["check"]
-
-PIPED_WIDTH = 120
-"""Columns when nobody says how many there are (COLUMNS does)."""
 
 
 def _pairs(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, Decimal]:
@@ -123,7 +120,7 @@ def _as_json(
 def _print(
     path: Path, config: GridbotConfig, reports: list[LadderReport], failures: list[str], cautions: list[str]
 ) -> None:
-    width = shutil.get_terminal_size((PIPED_WIDTH, 0)).columns
+    width = screen_width()
     accounts = ", ".join(f"{account.name} ({account.environment})" for account in config.accounts)
     lines = [
         *wrapped(f"{path}: {accounts}", width),

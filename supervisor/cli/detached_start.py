@@ -14,9 +14,10 @@ from typing import IO, Any
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.config.paths import find_config
 from supervisor.cli.logs import last_lines
-from supervisor.cli.options import load_or_refuse, pasteable
+from supervisor.cli.options import load_or_refuse
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
@@ -35,7 +36,7 @@ def start_detached(config: str | None, data_dir: str | None, timeout: float) -> 
     """Start it and print how it went. Raises CommandError when it did not start."""
     config_file = find_config(config)
     home = load_or_refuse(config_file, data_dir).storage.data_dir  # its problems are shown here, not in a file
-    look = pasteable("status", config, data_dir)
+    look = pasteable("status", config=config, data_dir=data_dir)
     running = holder(home)
     if running is not None:
         raise CommandError(
@@ -59,8 +60,8 @@ def start_detached(config: str | None, data_dir: str | None, timeout: float) -> 
     click.echo(f"gridbot-supervisor runs in the background (pid {process.pid}), data in {home}")
     if text:
         click.echo(text, err=True)
-    click.echo(f"  look   {look}\n         {pasteable('logs -f', config, data_dir)}")
-    click.echo(f"  stop   {pasteable('stop', config, data_dir)}")
+    click.echo(f"  look   {look}\n         {pasteable('logs -f', config=config, data_dir=data_dir)}")
+    click.echo(f"  stop   {pasteable('stop', config=config, data_dir=data_dir)}")
     return code
 
 

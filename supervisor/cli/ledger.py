@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.config.paths import data_directory, find_config
 from gridbot.exchange.environment import Environment
-from supervisor.cli.options import example, pasteable, place_options
+from supervisor.cli.options import example, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.control.control_client import ControlError, NotRunning
 from supervisor.exit_codes import ExitCode
@@ -74,7 +75,7 @@ def check_command(
         else:
             code = _from_records(place, rows)
             if code == ExitCode.DIFFERS:
-                more = pasteable("ledger check --exchange", config, data_dir)
+                more = pasteable("ledger check --exchange", config=config, data_dir=data_dir)
                 click.echo(f"`{more}` says which movements these are")
     except SqlFailed as exc:
         click.echo(f"error: {exc}", err=True)
@@ -161,7 +162,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         verdicts.append(_show_movements(found, rows))
         if found.account in read:
             verdicts.append(
-                _show_views(views[found.account], rows, pasteable(f"restart {found.account}", None, data_dir))
+                _show_views(views[found.account], rows, pasteable(f"restart {found.account}", data_dir=data_dir))
             )
     if not checks:
         wanted = ", ".join(accounts or (account.name for account in settings.accounts))

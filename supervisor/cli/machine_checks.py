@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gridbot.config.models import GridbotConfig
+from gridbot.config.paths import is_address
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import SourceKind
 
@@ -23,10 +24,17 @@ def machine_failures(config: GridbotConfig) -> Iterator[str]:
     """What would keep the bot from starting on this machine."""
     if (reason := _not_writable(config.storage.data_dir)) is not None:
         yield f"data directory {config.storage.data_dir}: expected to be able to write there, got: {reason}"
-    if _uses_paper(config) and config.paper.market.source is SourceKind.REPLAY:
-        for symbol, file in config.paper.market.files.items():
-            if not os.access(file, os.R_OK) or not file.is_file():
-                yield f"replay of {symbol}: expected a readable file, got nothing at {file}"
+    if not _uses_paper(config):
+        return
+    market = config.paper.market
+    read: dict[str, str | Path] = {}
+    if market.source is SourceKind.REPLAY:
+        read = {f"replay of {symbol}": file for symbol, file in market.files.items()}
+    if market.instruments_from and not is_address(market.instruments_from):
+        read["paper.market.instruments_from"] = market.instruments_from
+    for what, file in read.items():
+        if not os.access(file, os.R_OK) or not os.path.isfile(file):
+            yield f"{what}: expected a readable file, got nothing at {file}"
 
 
 def machine_cautions(config: GridbotConfig) -> Iterator[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,12 +19,8 @@ __all__ = [
     "fair_memory",
     "load_or_refuse",
     "memory_option",
-    "pasteable",
     "place_options",
 ]
-
-PROGRAM_VARIABLE = "GRIDBOT_PROGRAM"
-"""Set by `bin/gridbot-supervisor` to what the user typed, which need not be on the PATH."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -45,13 +39,6 @@ def place_options(text: str = "Where everything is written [default: of the conf
 def example(line: str) -> str:
     """The epilog of --help: a command line as it is typed, without the program's name."""
     return f"Example: gridbot-supervisor {line}"
-
-
-def pasteable(command: str, config: str | None, data_dir: str | Path | None) -> str:
-    """A command line that reaches the same bot as this one, which was given `config` and `data_dir`."""
-    words = [("-c", config), ("--data-dir", data_dir)]
-    options = [f" {name} {shlex.quote(str(value))}" for name, value in words if value is not None]
-    return f"{shlex.quote(os.environ.get(PROGRAM_VARIABLE, 'gridbot-supervisor'))} {command}{''.join(options)}"
 
 
 def memory_option() -> Decorator[Any]:

@@ -14,8 +14,10 @@ from gridbot.config.paths import data_directory
 from gridbot.store.reading import database_path
 from supervisor.cli import sql_prompt
 from supervisor.cli.answer_output import rendered
+from supervisor.cli.ladder_text import wrapped
 from supervisor.cli.options import example, memory_option, place_options
 from supervisor.exit_codes import ExitCode
+from supervisor.status.screen_width import UNBOUNDED, screen_width
 from supervisor.store.query import Limits, Query, SqlFailed
 
 __all__ = ["sql"]
@@ -59,7 +61,8 @@ def sql(
 ) -> None:
     """Ask the records one SQL question; without one, read it from standard input or open a prompt on a terminal.
 
-    docs/tables.md describes tables and views; "SHOW TABLES" lists them. Works while the bot runs.
+    docs/tables.md describes tables and views; "SHOW TABLES" lists them. Works while the bot runs. A row that is wider
+    than the screen comes as a line per column; in a pipe rows stay whole, unless COLUMNS says how wide it is.
     """
     query = Query(data_directory(data_dir, config), Limits(wait_s, timeout_s, memory))
     if statement is None and out is None and style != "parquet" and sys.stdin.isatty():
@@ -96,7 +99,7 @@ def _interactive(query: Query, style: str) -> None:
     def command(word: str, rest: str) -> str:
         nonlocal style
         if word == "tables":
-            return "  ".join(tables)
+            return "\n".join(wrapped("  ".join(tables), screen_width()))
         if word == "format" and rest in FORMATS and rest != "parquet":
             style = rest
             return f"format is {style}"
@@ -117,7 +120,7 @@ def _show(query: Query, statement: str, style: str) -> None:
     waiting: list[str] = []
     length = 0
     with query.rows(statement) as rows:
-        for text in rendered(rows.columns, rows.batches, style):
+        for text in rendered(rows.columns, rows.batches, style, screen_width(UNBOUNDED)):
             waiting.append(text)
             length += len(text)
             if length > AHEAD_CHARACTERS:

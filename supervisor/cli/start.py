@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
+from gridbot.command_line import pasteable, settle_program
 from gridbot.config.paths import find_config
-from supervisor.cli.options import example, load_or_refuse, pasteable, place_options
+from supervisor.cli.options import example, load_or_refuse, place_options
 from supervisor.exit_codes import ExitCode, unwritable
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     from supervisor.process.loop import Supervisor
     from supervisor.store.left_behind import left_behind
 
+    settle_program()
     config_file = find_config(config)
     settings = load_or_refuse(config_file, data_dir)
     warnings = tuple(left_behind(settings))
@@ -58,7 +61,8 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     except OSError as error:
         raise unwritable(error) from None
     if console:
-        click.echo(_greeting(settings, plan, lambda command: pasteable(command, config, data_dir)), err=True)
+        line = functools.partial(pasteable, config=config, data_dir=data_dir)
+        click.echo(_greeting(settings, plan, line), err=True)
     try:
         return asyncio.run(Supervisor(plan).run())
     finally:

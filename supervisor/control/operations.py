@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from gridbot.commands.arguments import RestartArguments, StopArguments, read_arguments
@@ -17,7 +18,7 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
-from supervisor.control.socket_protocol import Json, refused
+from supervisor.control.socket_protocol import Json, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
 __all__ = ["Operations"]
@@ -48,12 +49,13 @@ class Operations:
         alert: Callable[[str, str], object],
         *,
         clock: Callable[[], float],
+        data_dir: Path,
     ) -> None:
         self._fleet = fleet
         self._status = status
         self._begin_stop = stop
         self._record = record
-        self._commands = WorkerCommands(clock, alert)
+        self._commands = WorkerCommands(clock, alert, data_dir)
         self.handlers: Mapping[str, Callable[[Any], Json]] = {"stop": self._stop, "restart": self._restart}
 
     async def handle(self, request: Json) -> Json:
@@ -120,6 +122,7 @@ class Operations:
             only = f"only {', '.join(accounts)}{did_you_mean(account, accounts)}"
             return refused(f"no account {account!r} here, {only}")
         if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
-            return refused(f"the worker of {account} is {worker.state.process}: it takes commands when RUNNING")
+            why = f"the worker of {account} is {worker.state.process}; it takes commands when RUNNING"
+            return unanswered(f"{command.name} was not carried out: {why}")
         wait_s = float(request.get("wait_s", COMMAND_WAIT_S))
         return await self._commands.send(worker, command.name, args, wait_s)

@@ -10,8 +10,10 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from gridbot.command_line import pasteable
 from supervisor.children.child import Child
 from supervisor.control.socket_protocol import Json, refused, unanswered
 
@@ -27,12 +29,14 @@ MOST_GIVEN_UP: Final = 100
 class WorkerCommands:
     """Owns the commands that wait for an answer.
 
-    `clock` is the machine's monotonic one, which workers read too; `alert` takes a level and a text.
+    `clock` is the machine's monotonic one, which workers read too; `alert` takes a level and a text; `data_dir`
+    is for hints.
     """
 
-    def __init__(self, clock: Callable[[], float], alert: Callable[[str, str], object]) -> None:
+    def __init__(self, clock: Callable[[], float], alert: Callable[[str, str], object], data_dir: Path) -> None:
         self._clock = clock
         self._alert = alert
+        self._data_dir = data_dir
         self._last_id = 0
         self._waiting: dict[int, tuple[Child, asyncio.Future[Json]]] = {}
         self._given_up: OrderedDict[int, str] = OrderedDict()
@@ -47,7 +51,9 @@ class WorkerCommands:
         message = {"type": "command", "id": number, "name": name, "args": args, "expires_s": self._clock() + wait_s}
         try:
             if not worker.send(message):
-                return refused(f"the worker of {account} reads no commands at the moment: {name} was not carried out")
+                return unanswered(
+                    f"{name} was not carried out: the worker of {account} reads no commands at the moment"
+                )
             answer = await asyncio.wait_for(future, wait_s + ANSWER_GRACE_S)
         except TimeoutError:
             self._give_up(number, f"{name} for {account}")
@@ -55,10 +61,12 @@ class WorkerCommands:
             return unanswered(
                 f"{name} was not carried out: the worker of {account} did not take it within {wait_s:g} s (its last "
                 f"report came {age:.0f} s ago). It will not be carried out later either; "
-                f"`restart {account}` ends a worker that hangs"
+                f"`{pasteable(f'restart {account}', data_dir=self._data_dir)}` ends a worker that hangs"
             )
         finally:
             self._waiting.pop(number, None)
+        if answer.get("unanswered"):
+            return answer
         if not answer.get("ok", True):
             return refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
         return {"ok": True, "delivered": True, "result": answer.get("result")}
@@ -81,9 +89,9 @@ class WorkerCommands:
                 del self._waiting[number]
                 text = (
                     f"the worker of {worker.spec.account} ended before it answered ({worker.last_exit}): look at "
-                    "`status` when it runs again, and give the command again if it had no effect"
+                    "status when it runs again, and give the command again if it had no effect"
                 )
-                future.set_result({"ok": False, "error": text})
+                future.set_result(unanswered(text))
 
     def _give_up(self, number: int, command: str) -> None:
         self._given_up[number] = command

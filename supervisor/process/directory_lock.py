@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shlex
 from pathlib import Path
 
+from gridbot.command_line import pasteable
 from gridbot.shortage import is_shortage
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
@@ -19,6 +19,8 @@ from supervisor.polling import wait_until
 __all__ = ["DirectoryLock", "holder"]
 
 FILE_NAME = "supervisor.lock"
+JOURNAL_LOCK = Path("journal", "_supervisor", "lock")
+"""Held by the same process for as long: it still tells when somebody has removed the other."""
 LOCK_WAIT_S = 0.3
 PID_BYTES = 32
 
@@ -45,8 +47,8 @@ class DirectoryLock:
             os.close(fd)
             home = self.path.parent
             text = (
-                f"another gridbot-supervisor (pid {pid or 'unknown'}) already works in {home}: `gridbot-supervisor "
-                f"stop --data-dir {shlex.quote(str(home))}` ends it, or start this one with another --data-dir"
+                f"another gridbot-supervisor (pid {pid or 'unknown'}) already works in {home}: "
+                f"`{pasteable('stop', data_dir=home)}` ends it, or start this one with another --data-dir"
             )
             raise CommandError(text, ExitCode.REFUSED)
         try:
@@ -94,8 +96,13 @@ def holder(data_dir: Path) -> int | None:
 
     Raises PermissionError when this user may not look.
     """
+    pid = _holder_of(data_dir, FILE_NAME)
+    return _holder_of(data_dir, JOURNAL_LOCK) if pid is None else pid
+
+
+def _holder_of(data_dir: Path, name: str | Path) -> int | None:
     try:
-        fd = os.open(data_dir / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(data_dir / name, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError as error:
         raise PermissionError(error.errno, error.strerror, str(data_dir)) from None
     except OSError:

@@ -1,16 +1,15 @@
 """The status model as text: a line per account, one per strategy, the writer, the paper exchange.
 
-120 columns have room for it. A table that is wider than what there is comes in parts, each with the names of its rows.
+120 columns have room for it. A table that is wider than the screen comes in parts, each with the names of its rows.
 """
 
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import IO, Any, Final
+from typing import IO, Any
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -18,13 +17,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from supervisor.exit_codes import ExitCode
+from supervisor.status.screen_width import screen_width
 
 __all__ = ["exit_code", "render", "select"]
 
 Json = Mapping[str, Any]
-
-PIPED_WIDTH: Final = 120
-"""Columns when nobody says how many there are (COLUMNS does)."""
 
 _COLOURS = {
     "RUNNING": "green",
@@ -73,7 +70,7 @@ def select(status: Json, account: str | None) -> Json | None:
 def render(status: Json, stream: IO[str]) -> None:
     """Write tables to `stream`: coloured on a terminal, plain anywhere else; as wide as COLUMNS says, if it does."""
     terminal = stream.isatty()
-    width = None if terminal else shutil.get_terminal_size((PIPED_WIDTH, 0)).columns
+    width = None if terminal else screen_width()
     console = Console(file=stream, width=width, highlight=False, soft_wrap=False)
     if terminal:
         _print(status, console)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+from gridbot.command_line import pasteable
 
 __all__ = ["Losses"]
 
@@ -71,11 +74,12 @@ class Losses:
         if not self.count:
             return f"{begin}: no record is lost" if self._made_again else begin
         ranges = ", ".join(f"{account} {first} to {last}" for account, first, last in self._ranges)
-        own = f"--data-dir {self._data_dir}"
+        stop, rebuild, look = (
+            pasteable(command, data_dir=self._data_dir) for command in ("stop", "rebuild", "ledger check --exchange")
+        )
         separator = ": " if begin else ""
         return (
             f"{begin}{separator}{self.count} records are lost, which no journal has any more ({ranges}). With a backup "
-            f"of the database: gridbot-supervisor stop {own} && cp BACKUP {self._database} && gridbot-supervisor "
-            f"rebuild {own}, then start; without one, gridbot-supervisor ledger check --exchange {own} names the "
-            "executions that are missing"
+            f"of the database: `{stop} && cp BACKUP {shlex.quote(str(self._database))} && {rebuild}`, then start; "
+            f"without one, `{look}` names the executions that are missing"
         )

@@ -40,8 +40,10 @@ FLUSH_S: Final = 1.0
 NO_FEES: Final[Mapping[str, Decimal]] = MappingProxyType({})
 PATIENT: Final = Limits(wait_s=30.0)
 """The writer of a busy fleet may hold the file for several seconds."""
-AT_A_TIME: Final = 24
-"""Accounts whose logs are read at the same time: each waits most of the time, and each holds its log in memory."""
+AT_A_TIME: Final = 64
+"""Accounts whose logs are read at the same time: each waits most of the time."""
+PARTS: Final = 4
+"""Parts of an account's log that are read at the same time: an exchange under load takes long for each page."""
 
 # Both ends are wallet rows: between them the exchange's log and our executions must agree.
 _BOUNDS: Final = """
@@ -243,7 +245,7 @@ def connect(account: AccountConfig, paper_url: str | None) -> BybitRest:
     return BybitRest(
         endpoints_for(account.environment, paper_url),
         Credentials(account.api_key.get_secret_value(), account.api_secret.get_secret_value()),
-        pool_size=1,
+        pool_size=PARTS,
     )
 
 
@@ -259,7 +261,7 @@ async def _listed(
         found: list[Transaction] = []
         unreadable: list[Unreadable] = []
         for coin in period.coins:
-            rows = await rest.transactions(start_ms, end_ms, coin=coin, of_address=of_address)
+            rows = await rest.transactions(start_ms, end_ms, coin=coin, of_address=of_address, at_a_time=PARTS)
             found += rows
             unreadable += rows.unreadable
         return Listing(found, unreadable)

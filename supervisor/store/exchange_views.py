@@ -1,7 +1,8 @@
 """Compares the views `open_orders` and `positions` with what the exchange lists, for `ledger check --exchange`.
 
 A bot that trades changes both while they are read, so one reading proves nothing: a difference counts when several
-readings in a row show the same one. Only our own orders are compared, and legs that have a row or a live strategy.
+readings in a row show the same one. An order under way (sent, sent again, cancelled, looked up) is compared once that
+has taken longer than it may. Only our own orders are compared, and legs that have a row or a live strategy.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +23,7 @@ from gridbot.core import Direction, OrderUpdateEvent, PositionEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.listing import Unreadable
 from gridbot.orders.ids import account_tag, parse
+from gridbot.orders.order import OrderState
 from supervisor.store.address_pace import Paces
 from supervisor.store.query import Limits, ask_all
 
@@ -31,11 +34,14 @@ ENTRY_ROUNDING: Final = Decimal("0.000001")
 ZERO: Final = Decimal(0)
 LOOKS: Final = 3
 APART_S: Final = 2.0
-AT_A_TIME: Final = 12
-"""Accounts that are asked at the same time."""
+AT_A_TIME: Final = 64
+"""Accounts that are asked at the same time: each waits most of the time."""
+UNDER_WAY: Final = frozenset({OrderState.PENDING, OrderState.UNRESOLVED, OrderState.PENDING_CANCEL})
+UNDER_WAY_S: Final = 60.0
+"""How long an order may be under way: sent again for 30 s, its fate asked for until a minute has gone by."""
 
 _ORDERS: Final = """SELECT account, order_link_id, order_id, symbol, price, qty, cum_exec_qty, state,
-    strategy, direction, side, reduce_only, attempt FROM open_orders"""
+    strategy, direction, side, reduce_only, attempt, local_ts FROM open_orders"""
 _LEGS: Final = "SELECT account, symbol, direction, size, entry_price FROM positions"
 
 Leg = tuple[str, Direction]
@@ -57,6 +63,7 @@ class Recorded:
     side: str = ""
     reduce_only: bool = False
     attempt: int = 0
+    is_under_way: bool = False
 
     def as_row(self) -> dict[str, Any]:
         """The argument of the worker's command `correct`: a row that ends when the exchange does not have it."""
@@ -140,6 +147,8 @@ def lasting(readings: Sequence[Sequence[str]]) -> list[str]:
 def _of_orders(tag: str, recorded: Mapping[str, Recorded], listed: Iterable[OrderUpdateEvent]) -> Iterable[str]:
     rows = {row.order_link_id or row.order_id: row for row in listed}
     for name, ours in sorted(recorded.items()):
+        if ours.is_under_way:
+            continue
         row = rows.get(name)
         what = f"open_orders: {name} of {ours.symbol}"
         if row is None:
@@ -253,9 +262,12 @@ def _read_views(data_dir: Path, limits: Limits) -> dict[str, Views]:
     orders: dict[str, dict[str, Recorded]] = {}
     legs: dict[str, dict[Leg, tuple[Decimal, Decimal]]] = {}
     open_orders, positions = ask_all(data_dir, [_ORDERS, _LEGS], limits)
-    for account, link_id, order_id, symbol, price, qty, executed, state, *more in open_orders.rows:
+    lately = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=UNDER_WAY_S)
+    for account, link_id, order_id, symbol, price, qty, executed, state, *whose, local_ts in open_orders.rows:
         amounts = (price or ZERO, qty or ZERO, executed or ZERO)
-        row = Recorded(link_id or "", order_id or "", symbol, *amounts, state, *more)
+        under_way = state in UNDER_WAY and local_ts > lately
+        row = Recorded(link_id or "", order_id or "", symbol, *amounts, state, *whose)
+        row = replace(row, is_under_way=under_way)
         orders.setdefault(account, {})[link_id or order_id] = row
     for account, symbol, direction, size, entry in positions.rows:
         legs.setdefault(account, {})[symbol, Direction(direction)] = size, entry or ZERO

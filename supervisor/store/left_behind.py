@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from gridbot.command_line import pasteable
 from gridbot.config.models import GridbotConfig
 from gridbot.records.journal_reader import journal_directory
 from supervisor.store.supervisor_journal import SUPERVISOR
@@ -32,7 +33,8 @@ def left_behind(config: GridbotConfig) -> Iterator[str]:
         folder = data_dir / "state" / account.name
         orders, holds, files = _orders(folder), _holds(folder), dict(_saved_by(folder))
         for strat_id in sorted((files.keys() | orders.keys() | holds.keys()) - known):
-            yield _of_strategy(account.name, strat_id, orders[strat_id], holds.get(strat_id, ""), files.get(strat_id))
+            held, file = holds.get(strat_id, ""), files.get(strat_id)
+            yield _of_strategy(data_dir, account.name, strat_id, orders[strat_id], held, file)
 
 
 def _of_account(data_dir: Path, name: str) -> str:
@@ -44,19 +46,23 @@ def _of_account(data_dir: Path, name: str) -> str:
         f"account {name}: there are records and state of it in {data_dir}, and no account of that name in the "
         f"configuration. A renamed account is a new one: grid, ledger, pauses, halts and loss limit begin anew"
         f"{_and(held)}, and {_resting(sum(_orders(folder).values()))}. What is recorded stays under {name}. "
-        f"Give it its name back; or, under that name, `gridbot-supervisor stop --orders cancel`. When it is gone for "
-        f"good, move {folder} and {journal_directory(data_dir, name)} away"
+        f"Give it its name back; or, under that name, `{_withdraw(data_dir)}`. When it is gone for good, "
+        f"move {folder} and {journal_directory(data_dir, name)} away"
     )
 
 
-def _of_strategy(account: str, strat_id: str, orders: int, held: str, file: Path | None) -> str:
+def _of_strategy(data_dir: Path, account: str, strat_id: str, orders: int, held: str, file: Path | None) -> str:
     where = "when it is gone for good, move {} away".format(file or "its state") if file else "it ends by itself"
     return (
         f"strategy {strat_id}: account {account} has state of it, and no strategy of that strat_id in the "
         f"configuration. A renamed strategy is a new one: its grid, pauses and halts begin anew"
         f"{_and([f'it is {held}'] if held else [])}, and {_resting(orders)}. What is recorded stays under {strat_id}. "
-        f"Give it its strat_id back; or, under that, `gridbot-supervisor stop --orders cancel`; {where}"
+        f"Give it its strat_id back; or, under that, `{_withdraw(data_dir)}`; {where}"
     )
+
+
+def _withdraw(data_dir: Path) -> str:
+    return pasteable("stop --orders cancel", data_dir=data_dir)
 
 
 def _and(held: list[str]) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from gridbot.bybit.calls import MAX_PAGES
-from gridbot.bybit.rest import WEEK_MS
+from gridbot.bybit.transaction_log import WEEK_MS
 from gridbot.core.vocabulary import Direction
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing
 from gridbot.exchange.listing import UnreadableRows
@@ -65,9 +65,30 @@ def test_movements_of_the_wallet_come_oldest_first_a_week_at_a_time():
     run(scene())
 
 
+def test_parts_of_a_period_are_read_side_by_side():
+    """One page at a time took a fleet's check three times as long while the exchange was busy."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            moments = (1, 2, 25, 26, 99, 100)
+
+            def answer(asked: Any) -> dict[str, Any]:
+                start, end = int(asked.params["startTime"]), int(asked.params["endTime"])
+                return listing(*(movement(at) for at in reversed(moments) if start <= at <= end))
+
+            exchange.on[MOVEMENTS] = answer
+            rows = await rest.transactions(1, 100, at_a_time=4)
+            assert [row.exchange_ts for row in rows] == list(moments)
+            windows = sorted((int(a.params["startTime"]), int(a.params["endTime"])) for a in exchange.asked)
+            assert windows == [(1, 25), (26, 50), (51, 75), (76, 100)]
+            assert await rest.transactions(5, 5, at_a_time=4) == []
+
+    run(scene())
+
+
 def test_a_stretch_with_too_many_movements_is_asked_for_in_halves(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PER_S", 1000)
-    monkeypatch.setattr("gridbot.bybit.rest.LOG_PAGES", 5)
+    monkeypatch.setattr("gridbot.bybit.transaction_log.TRANSACTIONS_PER_S", 1000)
+    monkeypatch.setattr("gridbot.bybit.transaction_log.LOG_PAGES", 5)
 
     async def scene() -> None:
         async with Session() as (exchange, rest):
@@ -88,7 +109,7 @@ def test_a_stretch_with_too_many_movements_is_asked_for_in_halves(monkeypatch: p
 
 
 def test_a_movement_that_cannot_be_read_keeps_no_other_from_being_read(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PER_S", 1000)
+    monkeypatch.setattr("gridbot.bybit.transaction_log.TRANSACTIONS_PER_S", 1000)
 
     async def scene() -> None:
         async with Session() as (exchange, rest):
@@ -109,7 +130,7 @@ def test_a_movement_that_cannot_be_read_keeps_no_other_from_being_read(monkeypat
 
 
 def test_a_log_of_more_pages_than_other_listings_is_read_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gridbot.bybit.rest.TRANSACTIONS_PER_S", 1000)
+    monkeypatch.setattr("gridbot.bybit.transaction_log.TRANSACTIONS_PER_S", 1000)
 
     async def scene() -> None:
         async with Session() as (exchange, rest):

@@ -75,11 +75,12 @@ def test_options_and_variables_name_the_same_directory(tmp_path, monkeypatch, na
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("storage: {data_dir: $HOME/x}\n", "data_dir: expected a directory, with variables as ${NAME}, got `$HOME/x`"),
+        ("storage: {data_dir: $HOME/x}\n", "data_dir: expected a path, with variables as ${NAME}, got `$HOME/x`"),
         ("storage: {data_dir: ~nobody-of-that-name/x}\n", "with ~ of a user of this machine"),
         ("storage: {data_dir: '${NOT_SET}'}\n", "NOT_SET, got no such variable"),
         ("storage: {data_dir: [a]}\n", "data_dir: expected"),
         ("storage: {data_dir: }\n", "data_dir: expected"),
+        ("storage: {data_dir: ''}\n", "data_dir: expected a path"),
         ("storage: {data_dir: run/data}\nstrategies: {broken", "expected valid YAML"),
         (None, "expected a readable configuration file"),
     ],
@@ -100,3 +101,42 @@ def test_the_default_file_may_be_missing(tmp_path, monkeypatch):
     missing = tmp_path / "conf" / "demo.yaml"
     monkeypatch.setattr("gridbot.config.paths.find_config", lambda *_: missing)
     assert data_directory(None, None, {}) == tmp_path / "data"
+
+
+@pytest.mark.parametrize(
+    "paper", ["state_file: {}", "market: {{instruments_from: {}}}", "market: {{files: {{BTCUSDT: {}}}}}"]
+)
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("$HOME/x", "variables as ${NAME}, got `$HOME/x`"),
+        ("~nobody-of-that-name/x", "with ~ of a user"),
+        ("''", "path"),
+    ],
+)
+def test_every_path_of_the_file_is_read_by_the_same_rule(tmp_path, paper, written, says):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"{VALID}paper: {{{paper.format(written)}}}\n")
+    with pytest.raises(ConfigError) as refused:
+        load_config(file, environ={})
+    assert says in str(refused.value)
+    assert refused.value.problems[0].line == 3
+
+
+def test_no_path_of_the_file_depends_on_the_working_directory(tmp_path, monkeypatch):
+    """A file for `instruments_from` was looked for in the working directory."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    file = tmp_path / "mine.yaml"
+    for written, root, data in (
+        ("a/../b", "b", "data/b"),
+        ("~/b", "home/b", "home/b"),
+        ("'${X}/b'", "x/b", "data/x/b"),
+    ):
+        market = f"{{instruments_from: {written}, files: {{BTCUSDT: {written}}}}}"
+        file.write_text(f"{VALID}paper: {{state_file: {written}, market: {market}}}\n")
+        paper = load_config(file, environ={"X": "x"}).paper
+        assert paper.market.instruments_from == str(tmp_path / root)
+        assert paper.market.files == {"BTCUSDT": tmp_path / root}
+        assert paper.state_file == tmp_path / data
+    file.write_text(f"{VALID}paper: {{market: {{instruments_from: 'https://api.bybit.com'}}}}\n")
+    assert load_config(file, environ={}).paper.market.instruments_from == "https://api.bybit.com"

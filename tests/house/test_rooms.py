@@ -24,6 +24,7 @@ GRIDBOT = {
     "segment_file": "atomic_file lock_file",
     "process_guard": "",
     "background": "",
+    "command_line": "",
     "fault_words": "",
     "incidents": "",
     "core": "",
@@ -36,8 +37,8 @@ GRIDBOT = {
     "strategies": "core",
     "orders": "core exchange",
     # What is kept.
-    "records": "commands core exchange ports strategies orders atomic_file frames lock_file segment_file",
-    "store": "core records atomic_file frames version",
+    "records": "commands core exchange ports strategies orders atomic_file command_line frames lock_file segment_file",
+    "store": "core records atomic_file command_line frames version",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
@@ -50,7 +51,7 @@ GRIDBOT = {
     "state": "core ports strategies risk records config atomic_file background version",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
-    " process_guard system_ports background fault_words incidents segment_file shortage",
+    " process_guard system_ports background command_line fault_words incidents segment_file shortage",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background incidents core ports strategies orders records risk execution bybit exchange config state"
     " worker"
@@ -62,18 +63,18 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     "store": "gridbot.core gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
-    " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.lock_file gridbot.rolling_limit"
-    " gridbot.shortage exit_codes utc_time",
+    " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
+    " gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
     "status": "gridbot.incidents gridbot.version children exit_codes utc_time",
-    "control": "gridbot.background gridbot.commands gridbot.version children",
-    "process": "gridbot.background gridbot.fault_words gridbot.incidents gridbot.shortage children control status store"
-    " exit_codes utc_time polling",
-    "cli": "gridbot.atomic_file gridbot.commands gridbot.config gridbot.exchange gridbot.logging_setup"
-    " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.shortage gridbot.store"
-    " gridbot.version children control process status store exit_codes utc_time polling",
+    "control": "gridbot.background gridbot.command_line gridbot.commands gridbot.version children",
+    "process": "gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.shortage"
+    " children control status store exit_codes utc_time polling",
+    "cli": "gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.exchange"
+    " gridbot.logging_setup gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records"
+    " gridbot.shortage gridbot.store gridbot.version children control process status store exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }

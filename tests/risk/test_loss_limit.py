@@ -67,7 +67,8 @@ def test_the_loss_counts_from_the_last_time_the_latch_was_clear() -> None:
     assert step(state, checked("-550"), limit) == (state, None)
     latched, effect = step(state, checked("-551"), limit)
     assert effect == Latched(
-        "lost 51.00 USDT since the latch was clear, the session loss limit is 50.00; nothing is opened until `resume`"
+        "lost 51.00 USDT since the latch was clear, the session loss limit is 50.00; nothing is opened until "
+        "an operator resumes the account"
     )
     assert latched == LossState(D(-500), effect.reason, NOW_MS)
     assert step(latched, checked("-600"), limit) == (latched, None), "it latches once"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,12 +220,14 @@ def test_a_strategy_that_could_not_start_is_paused_for_its_next_start_and_says_w
     """The account was paused, and this strategy placed orders as soon as its symbol could be traded again."""
     bench = AccountBench()
     refused = RefusedStrategies([RefusedStrategy("eth", "ETHUSDT", "ETHUSDT is Closed")])
-    commands = Commands("alice", [bench.runner], bench.requests, Losses(), None, None, refused)  # type: ignore[arg-type]
+    data_dir = Path("/the data")
+    commands = Commands("alice", [bench.runner], bench.requests, Losses(), None, None, refused, data_dir)  # type: ignore[arg-type]
     args = {"strategy": "eth"} if by_name else {}
     assert commands.run("pause", args) == ("1 paused" if by_name else "2 paused")
     assert refused.held("eth") == "paused: paused by the operator"
     assert bench.runner.risk_state.paused is not by_name
-    waits = "eth is halted: ETHUSDT is Closed; it is looked at again each minute, `restart alice` does so now"
+    look = "`gridbot-supervisor restart alice --data-dir '/the data'` does so now"
+    waits = f"eth is halted: ETHUSDT is Closed; it is looked at again each minute, {look}"
     assert commands.run("resume", args) == f"{0 if by_name else 1} active; {waits}"
     assert refused.held("eth") == ""
     with pytest.raises(LookupError, match=r"expected a strategy of alice \(btc, eth\), got 'et'"):

@@ -127,7 +127,7 @@ def test_a_file_that_does_not_say_whether_it_is_latched_latches_until_an_operato
     bench, guard = guarded(paper)
     assert guard.check()
     assert "unknown whether the account has lost too much" in bench.gate.loss_latched
-    assert "until `resume alice`" in bench.gate.loss_latched
+    assert "until an operator resumes the account" in bench.gate.loss_latched
     assert bench.alarm.keys == ["session_loss_limit"]
     again, guard = guarded(paper)
     assert again.gate.loss_latched == bench.gate.loss_latched, "the next start knows it from the file"

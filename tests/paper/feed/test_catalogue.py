@@ -109,4 +109,4 @@ def test_the_configuration_leaves_rules_that_are_fetched_to_the_exchange(tmp_pat
     with pytest.raises(ConfigError, match="whose trading rules the paper exchange knows"):
         load_config(path)
     path.write_text(text.replace("source: manual", "source: manual, instruments_from: saved.json"))
-    assert load_config(path).paper.market.instruments_from == "saved.json"
+    assert load_config(path).paper.market.instruments_from == str(tmp_path / "saved.json")

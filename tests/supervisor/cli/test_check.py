@@ -181,6 +181,14 @@ def test_replay_files_must_be_there(run, tmp_path):
     assert run(text).exit_code == 0
 
 
+def test_a_file_of_instruments_must_be_there(run, tmp_path):
+    text = PAPER + "paper: {market: {instruments_from: saved.json}}\n"
+    result = run(text)
+    assert result.exit_code == 7
+    assert f"instruments_from: expected a readable file, got nothing at {tmp_path / 'saved.json'}" in result.output
+    assert run(text.replace("saved.json", "'https://api.bybit.com'")).exit_code == 0
+
+
 def test_a_port_in_use_is_a_warning(run):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -17,13 +17,13 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from gridbot.command_line import pasteable, settle_program
 from gridbot.config.errors import ConfigError, Problem
 from gridbot.worker.worker_session import EXIT_NO_ROOM, EXIT_OK, EXIT_REFUSED
 from supervisor.cli import error_report, status_command
 from supervisor.cli import main as cli_module
 from supervisor.cli.detached_start import _ended, outcome
 from supervisor.cli.logs import human, last_lines
-from supervisor.cli.options import pasteable
 from supervisor.exit_codes import MEANINGS, CommandError, ExitCode
 from supervisor.process.directory_lock import DirectoryLock, holder
 
@@ -160,6 +160,14 @@ def test_what_may_be_expected_to_fail_leaves_no_file(tmp_path, monkeypatch, caps
     assert said in capsys.readouterr().err
 
 
+def test_a_working_directory_that_is_gone_is_said(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert error_report.explain(FileNotFoundError(errno.ENOENT, "No such file or directory")) == 1
+    assert capsys.readouterr().err.endswith("; the working directory is gone, `cd` to one that is there\n")
+
+
 @pytest.mark.parametrize("given", ["--data-dir {}/over-there", "--data-dir={}/over-there", "-c {}/x.yaml"])
 def test_details_of_an_unexpected_error_go_where_the_command_was_sent(tmp_path, monkeypatch, capsys, given):
     monkeypatch.delenv("GRIDBOT_DATA_DIR", raising=False)
@@ -217,11 +225,20 @@ def test_hints_can_be_pasted_as_printed(tmp_path, monkeypatch):
     said = CliRunner().invoke(cli_module.cli, ["restart", "writer", *given]).output
     hint = said.split("`")[1]
     assert shlex.split(hint) == ["gridbot-supervisor", "status", *given]
-    assert pasteable("stop", None, data_dir) == f"gridbot-supervisor stop --data-dir {shlex.quote(data_dir)}"
+    assert pasteable("stop", data_dir=data_dir) == f"gridbot-supervisor stop --data-dir {shlex.quote(data_dir)}"
     monkeypatch.delenv("GRIDBOT_CONFIG_PATH", raising=False)
     monkeypatch.delenv("GRIDBOT_DATA_DIR", raising=False)
     monkeypatch.setenv("GRIDBOT_PROGRAM", "bin/gridbot-supervisor")
     assert "`bin/gridbot-supervisor status` shows" in CliRunner().invoke(cli_module.cli, ["restart", "writer"]).output
+
+
+def test_hints_of_processes_name_the_program_whole(monkeypatch):
+    """`status` shows them days later, in another working directory."""
+    monkeypatch.chdir("/")
+    for typed, settled in (("bin/x", "/bin/x"), ("/bin/x", "/bin/x"), ("x", "x")):
+        monkeypatch.setenv("GRIDBOT_PROGRAM", typed)
+        settle_program()
+        assert pasteable("stop") == f"{settled} stop"
 
 
 def test_a_hint_names_the_script_that_was_typed(tmp_path):

@@ -44,6 +44,38 @@ def test_table(data_dir: Path) -> None:
     ]
 
 
+def test_a_row_that_is_wider_than_the_screen_is_a_line_per_column(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = "SELECT account, price, repeat('so many words ', 5) AS why, NULL AS nothing FROM fills LIMIT 2"
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert len(run(data_dir, statement).stdout.splitlines()) == 3, "in a pipe a row is a line"
+    monkeypatch.setenv("COLUMNS", "60")
+    row = [
+        "account  alice",
+        "price    104233.1",
+        "why      so many words so many words so many words so many",
+        "         words so many words",
+        "nothing",
+    ]
+    assert run(data_dir, statement).stdout.splitlines() == ["--- row 1", *row, "--- row 2", *row]
+    assert run(data_dir, "SELECT account, price FROM fills LIMIT 1").stdout.splitlines()[0] == "account     price"
+    monkeypatch.setenv("COLUMNS", "20")
+    assert run(data_dir, statement).stdout.splitlines()[3:5] == [
+        "why",
+        "so many words so many words so many words so many words so many words",
+    ]
+    assert len(run(data_dir, "--format", "csv", statement).stdout.splitlines()) == 3
+
+
+def test_the_widest_answers_fit_sixty_columns(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    for statement in ("SELECT * FROM executions LIMIT 5", "SHOW TABLES", "DESCRIBE fills", "SUMMARIZE executions"):
+        result = run(data_dir, statement)
+        assert result.exit_code == 0, result.stderr
+        assert max(map(len, result.stdout.splitlines())) <= 60, statement
+
+
 def test_csv_and_json_keep_money_exact(data_dir: Path) -> None:
     statement = "SELECT price, qty, NULL AS nothing, exchange_ts FROM fills WHERE seq = 3"
     as_csv = list(csv.DictReader(io.StringIO(run(data_dir, "--format", "csv", statement).stdout)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from gridbot.orders.ids import Owner, account_tag, wire_id
 from supervisor.store import exchange_views
 from supervisor.store.address_pace import Paces
 from supervisor.store.exchange_views import Listed, Recorded, ViewCheck, Views, check_views, differences, lasting
-from supervisor.store.query import Limits
+from supervisor.store.query import Answer, Limits
 from tests.supervisor.store.test_address_pace import config as configuration
 
 TAG = account_tag("paper", "alice")
@@ -59,6 +60,21 @@ def test_an_order_is_missed_on_either_side_unless_it_is_somebody_else_s() -> Non
     by_hand = replace(ROW, order_link_id="")
     another = replace(ROW, order_link_id=wire_id(Owner.of("zzzzzz", "btc"), Side.BUY, Direction.LONG, 500, 7))
     assert of([], [by_hand, another]) == []
+
+
+def test_an_order_under_way_is_compared_when_it_has_taken_too_long(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An order that is sent again after 10006 waits up to eleven seconds: it was told as a row that is stale."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    row = ("alice", OURS, "", "BTCUSDT", D("50"), D("2"), D(0), "pending", "btc", "long", "Buy", False, 2)
+    said = []
+    for seconds in (3, 300):
+        orders = Answer([], [(*row, now - timedelta(seconds=seconds))])
+        monkeypatch.setattr(exchange_views, "ask_all", lambda *_, orders=orders: [orders, Answer([], [])])
+        views = exchange_views._read_views(tmp_path, Limits())["alice"]
+        said.append(differences(TAG, views, Listed([], [])))
+    assert said == [[], [f"open_orders: {OURS} of BTCUSDT: recorded as pending, it does not rest on the exchange"]]
 
 
 @pytest.mark.parametrize(
