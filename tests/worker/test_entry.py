@@ -12,7 +12,9 @@ from gridbot.worker import entry
 
 
 @pytest.mark.parametrize(("error", "code"), [(ZeroDivisionError("a fault of ours"), 1), (OSError(28, "full"), 10)])
-def test_what_is_unexpected_reaches_the_crash_log_and_the_supervisor(monkeypatch: Any, error: Exception, code: int) -> None:
+def test_what_is_unexpected_reaches_the_crash_log_and_the_supervisor(
+    monkeypatch: Any, error: Exception, code: int
+) -> None:
     """`status` sent people to crash.log, where nothing was."""
     leaves: list[int] = []
 
@@ -22,7 +24,7 @@ def test_what_is_unexpected_reaches_the_crash_log_and_the_supervisor(monkeypatch
     monkeypatch.setattr(entry, "_run", broken)
     monkeypatch.setattr(entry, "exit_with_parent", lambda *_, **__: None)
     monkeypatch.setattr(entry, "exit_within", lambda _, *, exit_code: leaves.append(exit_code))
-    monkeypatch.setattr(entry.logging_setup, "setup_logging", lambda *_, **__: None)
+    monkeypatch.setattr("gridbot.logging_setup.setup_logging", lambda *_, **__: None)
     settings = SimpleNamespace(secrets=list, logging=None)
     spec = SimpleNamespace(account="a", settings=settings, data_dir=None, console=False)
     before = signal.getsignal(signal.SIGINT)
