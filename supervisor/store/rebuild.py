@@ -12,7 +12,7 @@ import duckdb
 
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.records.journal_reader import journal_directory
-from gridbot.store.database import Database
+from gridbot.store.database import Database, spill_directory
 from gridbot.store.file_errors import first_line, is_log_damage
 from gridbot.store.reading import DatabaseDamaged, connect, database_path
 from gridbot.store.schema import quote, require_known
@@ -109,7 +109,7 @@ def _salvage(data_dir: Path, path: Path, fresh: Database, done: Rebuilt) -> dict
     """Take what is older than the journals from the old file; the number up to which (not included) by account."""
     if not path.exists() or not _is_readable(path):
         return {}
-    with duckdb.connect(config={"threads": 2}) as con:
+    with duckdb.connect(config={"threads": 2, "temp_directory": str(spill_directory(fresh.path))}) as con:
         con.execute(f"ATTACH {quote(str(path))} AS old (READ_ONLY)")
         con.execute(f"ATTACH {quote(str(fresh.path))} AS fresh")
         befores = {
