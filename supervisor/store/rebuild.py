@@ -12,7 +12,7 @@ import duckdb
 
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.records.journal_reader import journal_directory
-from gridbot.store.database import Database
+from gridbot.store.database import Database, spill_directory
 from gridbot.store.reading import ReadingError, connect, database_path
 from gridbot.store.schema import quote, require_known
 from supervisor.store.salvage import committed_numbers, take_over
@@ -113,7 +113,7 @@ def _salvage(data_dir: Path, path: Path, fresh: Database, done: Rebuilt) -> dict
     except ReadingError as exc:
         log.warning("nothing is taken from the old file: %s", exc)
         return {}
-    with duckdb.connect(config={"threads": 2}) as con:
+    with duckdb.connect(config={"threads": 2, "temp_directory": str(spill_directory(fresh.path))}) as con:
         con.execute(f"ATTACH {quote(str(path))} AS old (READ_ONLY)")
         con.execute(f"ATTACH {quote(str(fresh.path))} AS fresh")
         befores = {
