@@ -57,9 +57,9 @@ def fair_memory(total: int) -> str:
 
 
 def _default_memory() -> str:
-    import psutil
+    from supervisor.cli.fleet_size import this_machine  # not earlier: `status` is quick
 
-    return fair_memory(psutil.virtual_memory().total)
+    return fair_memory(this_machine().memory)
 
 
 def load_or_refuse(config_file: Path, data_dir: str | None) -> GridbotConfig:
