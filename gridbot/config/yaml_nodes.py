@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -19,6 +19,8 @@ from gridbot.config.errors import Loc, Problem, looks_secret
 
 __all__ = ["Document", "read_document"]
 
+REPEATS: Final = 200_000
+"""Values that aliases and merges may add: nine lists of nine aliases each would be a thousand million otherwise."""
 _VARIABLE = re.compile(r"\$\{([^}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -75,6 +77,9 @@ def read_document(text: str, environ: Mapping[str, str]) -> Document:
     except RecursionError:
         problem = Problem((), "a few levels of nesting", "hundreds", "close the brackets that were left open")
         document.problems.append(problem)
+    except _TooManyRepeats as error:
+        expected = f"aliases and merges that repeat at most {REPEATS:,} values"
+        document.problems.append(Problem((), expected, "more", "write out what they nest", error.line))
     return document
 
 
@@ -86,16 +91,31 @@ def _syntax_problem(error: yaml.YAMLError) -> Problem:
     return Problem((), "valid YAML", got, do, line)
 
 
+class _TooManyRepeats(Exception):
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
 class _Reader:
     def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
         self._document = document
         self._environ = environ
         self._open: set[int] = set()
+        """Nodes around the one that is read, by identity."""
+        self._seen: set[int] = set()
+        """Nodes that were read before: the document keeps them, so that none takes the identity of another."""
+        self._repeats = 0
 
     def read(self, node: yaml.Node, loc: Loc) -> Any:
         if id(node) in self._open:
             self._problem(node, loc, "a tree of values", "an alias inside its own anchor", "write the value out")
             return None
+        if id(node) in self._seen:
+            self._repeats += 1 + len(node.value) // 1000  # a long text costs as much as a few short ones
+            if self._repeats > REPEATS:
+                raise _TooManyRepeats(node.start_mark.line + 1)
+        self._seen.add(id(node))
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):

@@ -23,6 +23,7 @@ __all__ = [
     "ReadingError",
     "connect",
     "database_path",
+    "lock",
 ]
 
 DATABASE_NAME: Final = "gridbot.duckdb"
@@ -58,8 +59,12 @@ def connect(
     *,
     timeout_s: float = 5.0,
     config: dict[str, str] | None = None,
+    locked: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """Open the records of a data directory (or a .duckdb file) read-only.
+
+    Only the records cannot be written: statements may read and write other files (COPY, read_csv) and load extensions,
+    with the rights of this process. `locked` takes that away for good; use it for statements that others wrote.
 
     Wait up to `timeout_s` seconds while the writer has the file. `config` is DuckDB's own configuration, such as
     {"memory_limit": "1GB"}. The time zone is UTC, wherever this machine is: `now()` compares with the columns of the
@@ -74,7 +79,8 @@ def connect(
         try:
             # mypy: duckdb's stub wants dict[str, str | bool | int | float | list]
             options: Any = config or {}
-            return _in_utc(duckdb.connect(str(path), read_only=True, config=options))
+            found = _in_utc(duckdb.connect(str(path), read_only=True, config=options))
+            return lock(found) if locked else found
         except duckdb.Error as exc:
             if is_lock_error(exc):
                 if time.monotonic() < deadline:
@@ -96,6 +102,13 @@ def connect(
                     "the journals"
                 ) from exc
             raise
+
+
+def lock(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """The same connection, for ever without access to files, network and its own settings; so its cursors."""
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    return con
 
 
 def _in_utc(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

@@ -27,7 +27,8 @@ WIDTH_ROWS: Final = 1000
 """Rows that decide how wide the columns of a table are."""
 LEAST_ROOM: Final = 20
 """Columns that a value of a record gets at least; where the names leave fewer it stands on lines of its own."""
-_JSON: Final = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+_NESTED: Final = orjson.OPT_PASSTHROUGH_DATETIME
+_JSON: Final = orjson.OPT_INDENT_2 | _NESTED
 _INTEGERS: Final = range(-(2**63), 2**64)
 """What orjson writes as a number; larger ones are text."""
 _CONTROL: Final = {code: None for code in (*range(32), 127) if chr(code) not in "\t\n"} | {ord("\t"): " "}
@@ -42,7 +43,7 @@ def _plain(value: Any) -> Any:
         return value.isoformat(timespec="microseconds") + ("" if value.tzinfo else "Z")
     if isinstance(value, date):
         return value.isoformat()
-    return str(value)
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _decimal(value: Decimal) -> str:
@@ -59,7 +60,9 @@ def _cell(value: Any) -> str:
         return _decimal(value)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="milliseconds")
-    return str(value)
+    if isinstance(value, dict | list | tuple):
+        return orjson.dumps(_json_value(value), default=_plain, option=_NESTED).decode()
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def rendered(
@@ -146,7 +149,17 @@ def _lines(row: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _json_value(value: Any) -> Any:
+    """The value with all that orjson cannot write as a number or a name made text, however deep it is."""
+    if isinstance(value, dict):
+        return {_name(name): _json_value(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(each) for each in value]
     return str(value) if isinstance(value, int) and value not in _INTEGERS else value
+
+
+def _name(value: Any) -> str:
+    """The key of a map."""
+    return value if isinstance(value, str) else _cell(value)
 
 
 def _is_number(value: Any) -> bool:

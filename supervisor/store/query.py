@@ -7,6 +7,7 @@ file is held only while the statement runs and its rows are fetched.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.store.file_errors import is_damage, rebuild_line
-from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path
+from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path, lock
 from gridbot.store.schema import quote
 from supervisor.exit_codes import ExitCode
 from supervisor.store.interruptible import Late, call, memory_bound
@@ -29,6 +30,10 @@ BATCH: Final = 1000
 """Rows that are fetched at a time, at most."""
 BATCH_CHARACTERS: Final = 4_000_000
 """Fewer rows at a time when they are so long that a batch would be longer than this."""
+
+SPILL_BYTES: Final = 10_000_000_000
+SPILL_PART: Final = 4
+"""A statement spills this much at most, and this part of the free disk: DuckDB's own limit is nine tenths of it."""
 
 RELEASE_S: Final = 2.0
 """How long after its time limit the file is closed under a statement whose rows nobody fetches."""
@@ -149,12 +154,12 @@ def _asking(data_dir: Path, limits: Limits, *, writes: Path | None = None) -> It
         "memory_limit": limits.memory,
         "threads": str(limits.threads),
         "max_execution_time": str(max(1, int(limits.timeout_s * 1000))),
+        "max_temp_directory_size": f"{_spill_bytes(data_dir)}B",
     }
     with connect(data_dir, timeout_s=limits.wait_s, config=settings) as con:
         if writes is not None:
             con.execute(f"SET allowed_paths = [{quote(str(writes.absolute()))}]")
-        con.execute("SET enable_external_access = false")
-        con.execute("SET lock_configuration = true")
+        lock(con)
         # Whoever reads our output may stop reading; the writer gets the file all the same.
         release = threading.Timer(limits.timeout_s + RELEASE_S, con.close)
         release.daemon = True
@@ -164,6 +169,13 @@ def _asking(data_dir: Path, limits: Limits, *, writes: Path | None = None) -> It
                 yield _Asking(con, time.monotonic() + limits.timeout_s)
         finally:
             release.cancel()
+
+
+def _spill_bytes(data_dir: Path) -> int:
+    """What a statement may write to disk when its memory is used up: the bot beside it needs room for its records."""
+    with contextlib.suppress(OSError):
+        return min(SPILL_BYTES, shutil.disk_usage(database_path(data_dir).parent).free // SPILL_PART)
+    return SPILL_BYTES
 
 
 def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
@@ -217,7 +229,9 @@ def _plain_errors(data_dir: Path, limits: Limits) -> Iterator[None]:
         text = f"not done after {limits.timeout_s:g} s; give it longer with --timeout"
         raise SqlFailed(text, ExitCode.TIMEOUT) from exc
     except (MemoryError, duckdb.OutOfMemoryException) as exc:
-        text = f"the statement needs more memory than {limits.memory}; ask for fewer or shorter rows, or raise --memory"
+        disk = f"{_spill_bytes(data_dir) / 1e9:.1f} GB of disk"
+        text = f"the statement needs more than {limits.memory} of memory and {disk}; ask for fewer or shorter rows, or "
+        text += "raise --memory"
         raise SqlFailed(text, ExitCode.UNEXPECTED) from exc
     except duckdb.PermissionException as exc:
         raise SqlFailed(

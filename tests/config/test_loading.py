@@ -149,6 +149,34 @@ def test_anchors_and_merge_keys(write):
     assert (second.strat_id, second.account, second.symbol, second.grid_count) == ("two", "b", "BTCUSDT", 30)
 
 
+def nested(first, each, depth=9):
+    """Anchors of which each names the one before it nine times: 400 million values from 300 characters."""
+    levels = [f"a0: &a0 {first}"]
+    levels += [f"a{n}: &a{n} " + each.format(", ".join([f"*a{n - 1}"] * 9)) for n in range(1, depth)]
+    return "\n".join(levels)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        nested("[x, x]", "[{}]"),
+        nested("{k: v}", "{{<<: [{}], z: 1}}"),
+        f"a: &a {'x' * 1_000_000}\nb: [{', '.join(['*a'] * 1000)}]",
+    ],
+)
+def test_aliases_that_multiply_are_refused_at_once(write, text):
+    with pytest.raises(ConfigError, match=r"expected aliases and merges that repeat at most 200,000 values"):
+        _load(write(text))
+
+
+def test_a_fleet_of_merges_is_no_bomb(write):
+    accounts = "\n".join(f"  - {{name: a{n}}}" for n in range(500))
+    merged = "\n".join(f"  - {{<<: *base, strat_id: s{n}, account: a{n}}}" for n in range(1, 500))
+    base = "&base {strat_id: s0, account: a0, symbol: BTCUSDT, grid_count: 30}"
+    config = _load(write(f"environment: paper\naccounts:\n{accounts}\nstrategies:\n  - {base}\n{merged}\n"))
+    assert len(config.strategies) == 500
+
+
 @pytest.mark.parametrize(
     ("text", "limit"),
     [("20000", Limit(Decimal(20000))), ("x10", Limit(Decimal(10), of_wallet=True)), ("off", None), ("null", None)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import threading
 import time
 from pathlib import Path
 
+import duckdb
+import orjson
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,6 +21,7 @@ from gridbot.store.reading import connect
 from supervisor.cli.answer_output import rendered
 from supervisor.cli.sql import sql
 from supervisor.exit_codes import ExitCode
+from supervisor.store import query
 from supervisor.store.interruptible import Late, call, memory_bound
 from supervisor.store.query import Limits, Query, SqlFailed
 from tests.store.session import make_session
@@ -89,9 +93,58 @@ def test_a_value_larger_than_memory_is_one_line(data_dir: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = run(data_dir, "--memory", "100MB", "SELECT range(20000000)")
     assert (result.exit_code, result.stdout) == (ExitCode.UNEXPECTED, "")
-    assert "needs more memory than 100MB" in result.stderr
+    assert "needs more than 100MB of memory and " in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000, "kB"
+
+
+def test_what_a_statement_may_write_to_disk_is_bounded(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB itself would fill nine tenths of what is free; the journals of the bot beside it want the same disk."""
+    setting = "SELECT current_setting('max_temp_directory_size') AS it"
+    free = shutil.disk_usage(data_dir).free
+    most = min(10_000_000_000, free // 4)
+    given = run(data_dir, "--format", "csv", setting).stdout.split()[1:]
+    assert float(given[0]) * 1024 ** ("KiB", "MiB", "GiB").index(given[1]) * 1024 == pytest.approx(most, rel=0.1)
+    monkeypatch.setattr(query, "SPILL_BYTES", 1_048_576)
+    assert run(data_dir, "--format", "csv", setting).stdout == "it\n1.0 MiB\n"
+
+
+NUMBER = 2**127 - 1
+
+
+@pytest.mark.parametrize(
+    ("value", "as_json", "as_cell"),
+    [
+        (f"{NUMBER}::HUGEINT", f'"{NUMBER}"', f"{NUMBER}"),
+        (f"[{NUMBER}::HUGEINT, 1]", f'["{NUMBER}",1]', f'"[""{NUMBER}"",1]"'),
+        ("MAP {1: 2, 3: 4}", '{"1":2,"3":4}', '"{""1"":2,""3"":4}"'),
+        ("MAP {DATE '2026-01-02': 1}", '{"2026-01-02":1}', '"{""2026-01-02"":1}"'),
+        ("MAP {1.50::DECIMAL(4,2): 1}", '{"1.5":1}', '"{""1.5"":1}"'),
+        ("MAP {[1]: 2}", '{"key":[[1]],"value":[2]}', '"{""key"":[[1]],""value"":[2]}"'),
+        ("{'a': [MAP {'x': 1.5::DECIMAL(4,2)}]}", '{"a":[{"x":"1.5"}]}', '"{""a"":[{""x"":""1.5""}]}"'),
+        (r"'\x01\xFF'::BLOB", '"01ff"', "01ff"),
+    ],
+)
+def test_values_of_every_type_are_text_that_can_be_read_back(
+    data_dir: Path, value: str, as_json: str, as_cell: str
+) -> None:
+    """A number of 128 bits in a list ended `sql` with a TypeError; tables showed Python's own spelling of lists."""
+    found = run(data_dir, "--format", "json", f"SELECT {value} AS it")
+    assert orjson.loads(found.stdout) == [{"it": orjson.loads(as_json)}]
+    assert run(data_dir, "--format", "csv", f"SELECT {value} AS it").stdout == f"it\n{as_cell}\n"
+
+
+def test_a_locked_connection_opens_no_other_file(data_dir: Path, tmp_path: Path) -> None:
+    """The other one does: only the records are safe from what is asked there."""
+    copy = f"COPY (SELECT 1) TO '{tmp_path / 'out.csv'}'"
+    with connect(data_dir, locked=True) as con:
+        for statement in (copy, "FROM read_text('/etc/hostname')", "SET enable_external_access = true"):
+            with pytest.raises(duckdb.Error):
+                con.cursor().execute(statement)
+    assert not (tmp_path / "out.csv").exists()
+    with connect(data_dir) as con:
+        con.execute(copy)
+    assert (tmp_path / "out.csv").exists()
 
 
 def test_the_bound_on_memory_is_gone_afterwards(data_dir: Path) -> None:
@@ -102,8 +155,8 @@ def test_the_bound_on_memory_is_gone_afterwards(data_dir: Path) -> None:
 
 
 def test_a_late_reader_is_told(data_dir: Path) -> None:
-    query = Query(data_dir, Limits(timeout_s=0.2))
-    with pytest.raises(SqlFailed, match="not done after") as failed, query.rows("FROM range(5000000000)") as rows:
+    late = Query(data_dir, Limits(timeout_s=0.2))
+    with pytest.raises(SqlFailed, match="not done after") as failed, late.rows("FROM range(5000000000)") as rows:
         for _ in rows:
             pass
     assert failed.value.exit_code == ExitCode.TIMEOUT
