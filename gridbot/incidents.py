@@ -74,6 +74,7 @@ ENDS_AFTER_S: Mapping[str, float] = {
     # Over when its owner says so.
     "session_loss_fees": math.inf,
     "journal": math.inf,
+    "state_file": math.inf,
     "store": math.inf,
     # What is lost stays so until the process that tells it is started again.
     LOST: math.inf,

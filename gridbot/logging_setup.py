@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import logging
 import logging.handlers
 import os
@@ -162,12 +163,16 @@ class _Enqueue(logging.handlers.QueueHandler):
 class _File(logging.handlers.RotatingFileHandler):
     """A full disk costs log lines and one sentence on stderr, not a traceback per line.
 
-    A file that somebody has removed is made again: lines must not go where nobody finds them.
+    The next line that it takes says how many were lost (`lines_lost_before`). A file that somebody has removed is made
+    again: lines must not go where nobody finds them.
     """
 
-    _complained = False
+    _lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
+        lost = self._lost
+        if lost:
+            record.__dict__["lines_lost_before"] = lost
         if not os.path.exists(self.baseFilename):
             try:
                 self.close()
@@ -177,10 +182,49 @@ class _File(logging.handlers.RotatingFileHandler):
                 self.handleError(record)
                 return
         super().emit(record)
+        if self._lost == lost:
+            self._lost = 0
 
     def handleError(self, record: logging.LogRecord) -> None:
-        if not self._complained:
-            self._complained = True
+        self._lost += 1
+        if self._lost == 1:
             reason = str(sys.exc_info()[1])
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write(f"gridbot: cannot write {self.baseFilename}: {reason}; log lines are lost\n")
+
+    def _open(self) -> Any:
+        return _WholeLines(self.baseFilename)
+
+
+class _WholeLines:
+    """A file to which lines are appended. What a full disk has cut off is no beginning of the next line.
+
+    It has what `RotatingFileHandler` needs of a text file, and no buffer.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = os.fstat(self._fd).st_size
+        self._is_cut = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+
+    def write(self, text: str) -> None:
+        """Raises OSError when the disk does not take all of it."""
+        data = text.encode("utf-8", "backslashreplace")
+        if self._is_cut:
+            data = b"\n" + data
+        written = os.write(self._fd, data)
+        self._is_cut = written < len(data)
+        if self._is_cut:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def seek(self, *_: int) -> None:
+        """All is appended."""
+
+    def tell(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def close(self) -> None:
+        os.close(self._fd)

@@ -201,5 +201,9 @@ class Files(Protocol):
     def set_aside(self, name: str) -> str:
         """Rename a document that cannot be used, so that nothing reads it again; its new name. Raises OSError."""
 
+    @property
+    def failing(self) -> list[str]:
+        """A sentence for each document that cannot be written at the moment; it is tried again. Never blocks."""
+
     def restore(self) -> list[str]:
         """Have the documents that somebody has removed written again, as they were last; their names. Never blocks."""

@@ -1,4 +1,4 @@
-"""Which failures mean that the machine has no room just now: on the disk, in memory, or for another open file.
+"""Which failures mean that the machine has no room just now: on the disk, in memory, for a thread or an open file.
 
 Such a failure passes when somebody makes room, and says nothing about the program. So a process that ends for it is
 started again for as long as it takes. At the top of the package because worker and supervisor both ask. Pure.
@@ -10,14 +10,28 @@ import errno
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["is_shortage"]
+__all__ = ["is_of_system", "is_shortage"]
 
 _NUMBERS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+
+_NO_THREAD: Final = "can't start new thread"
+"""All that Python says of it."""
 
 
 def is_shortage(error: BaseException) -> bool:
     """Whether this error, or the one it was raised from, is one of want of room."""
-    return any(isinstance(one, OSError) and one.errno in _NUMBERS for one in _causes(error))
+    return any(_is_one(one) for one in _causes(error))
+
+
+def is_of_system(error: BaseException) -> bool:
+    """Whether the system refused something at the bottom of it: a file, a lock, a port, the network. It may pass."""
+    return any(isinstance(one, OSError) for one in _causes(error))
+
+
+def _is_one(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _NUMBERS
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) == _NO_THREAD)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

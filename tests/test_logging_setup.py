@@ -230,14 +230,37 @@ def test_a_full_disk_does_not_change_how_a_process_ends(tmp_path):
         "from gridbot import logging_setup\n"
         "from gridbot.config.models import LoggingConfig\n"
         "logging_setup.setup_logging('p', LoggingConfig(), pathlib.Path(sys.argv[1]), False)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
-        "logging.getLogger('gridbot').info('finds no room')\n"
+        "log, listener = logging.getLogger('gridbot'), logging_setup._running[0].listener\n"
+        "log.info('first')\n"
+        "for size, texts in ((200, ('is cut', 'finds no room')), (9999, ('kept', 'the end')), (0, ('nowhere',))):\n"
+        "    listener.stop()\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (size, 9999))\n"
+        "    listener.start()\n"
+        "    for text in texts: log.info(text)\n"
         "logging_setup.stop_logging()\n"
         "sys.exit(7)\n"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 7
-    assert ended.stderr.count("\n") == ended.stderr.count("log lines are lost") == 1
+    assert ended.stderr.count("\n") == ended.stderr.count("log lines are lost") == 2, "once each time"
+    first, cut, *kept = logging_setup.log_path("p", tmp_path).read_text().splitlines()
+    assert json.loads(first)["message"] == "first"
+    assert not cut.endswith("}")
+    assert [(line["message"], line.get("lines_lost_before")) for line in map(json.loads, kept)] == [
+        ("kept", 2),
+        ("the end", None),
+    ], "what was cut is no beginning of the next line"
+
+
+def test_a_line_that_another_process_could_not_end_is_a_line_of_its_own(tmp_path: Path) -> None:
+    path = logging_setup.log_path("worker-alice", tmp_path)
+    path.parent.mkdir()
+    path.write_text('{"time":"2026')
+    _start(tmp_path)
+    logging.getLogger("gridbot").info("after")
+    logging_setup.stop_logging()
+    cut, line = path.read_text().splitlines()
+    assert (cut, json.loads(line)["message"]) == ('{"time":"2026', "after")
 
 
 def test_a_log_file_that_somebody_removes_is_made_again(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import threading
 
 import pytest
 
-from gridbot.shortage import is_shortage
+from gridbot.shortage import is_of_system, is_shortage
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,21 @@ def test_by_number_also_as_the_cause_of_another(number: int, expected: bool) -> 
     refused = RuntimeError("refused")
     refused.__cause__ = error
     assert is_shortage(refused) is expected
+    assert is_of_system(refused)
+    assert not is_of_system(RuntimeError("refused"))
+
+
+def test_no_memory_and_no_thread_are_want_of_room_too() -> None:
+    """Such a start was counted, and FATAL after the sixth."""
+    assert is_shortage(MemoryError())
+    thread, before = threading.Thread(target=int), threading.stack_size(1 << 46)
+    try:
+        with pytest.raises(RuntimeError) as raised:  # Python's own words: no stack as large as that can be had
+            thread.start()
+    finally:
+        threading.stack_size(before)
+    assert is_shortage(raised.value)
+    assert not is_shortage(RuntimeError("another"))
 
 
 def test_what_is_no_error_of_the_system_and_a_circle() -> None:

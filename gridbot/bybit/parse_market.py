@@ -98,6 +98,7 @@ def parse_instrument(row: Row, tiers: tuple[RiskTier, ...] = ()) -> Instrument:
         funding_interval_minutes=int_or_none(row.get("fundingInterval")) or 480,
         delivery_ms=None if delivery_ms is None else max(0, delivery_ms),
         tiers=tiers,
+        untold=frozenset(name for name, value in optional.items() if value is None),
         **{name: value for name, value in optional.items() if value is not None},
     )
 

@@ -80,15 +80,15 @@ class BybitRest(Calls):
             raise UnreadableRows(str(unreadable), unreadable) from None
 
     async def notices(self) -> Notices:
-        """Maintenance of the exchange, and its newest announcements. A row that cannot be read is left out.
+        """Maintenance of the exchange, and its newest announcements. A row that cannot be read is left out, and told.
 
         The demo environment may lack them.
         """
         rows = rows_of(await self._call("system/status"), "system/status")
-        maintenance, _ = parse_rows(parse_maintenance, rows)
+        maintenance, problems = parse_rows(parse_maintenance, rows)
         envelope = await self._call("announcements/index", locale=LOCALE, limit=ANNOUNCEMENTS)
         announcements, _ = parse_rows(parse_announcement, rows_of(envelope, "announcements/index"))
-        return Notices(tuple(maintenance), tuple(announcements))
+        return Notices(tuple(maintenance), tuple(announcements), problems[0].reason if problems else "")
 
     async def tickers(self, symbol: str) -> TickerEvent:
         """The newest ticker of a symbol."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from gridbot.core.exact import WIDE
@@ -28,6 +28,7 @@ class Instrument:
     `delivery_ms` (UTC) is when a symbol is settled and ends, 0 for one that goes on (`risk/symbol_state.py`), None when
     the exchange did not tell.
     `price_limit_x` and `_y` are the ratios of its price band (docs/bybit.md 3.13), None where the exchange has none.
+    `untold` names the fields that the exchange left empty: they have the usual value, and say nothing of a change.
     Prices are USDT per coin, quantities base coin, `min_notional` USDT. `tick_size` and `qty_step` are positive.
     """
 
@@ -46,6 +47,7 @@ class Instrument:
     price_limit_x: Decimal | None = None
     price_limit_y: Decimal | None = None
     delivery_ms: int | None = 0
+    untold: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         if self.tick_size <= 0 or self.qty_step <= 0:

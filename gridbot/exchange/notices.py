@@ -72,10 +72,14 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """All that was announced at the time of asking: every maintenance, and the newest announcements."""
+    """All that was announced at the time of asking: every maintenance, and the newest announcements.
+
+    `unreadable` says why a row of maintenance could not be read; "" when all could.
+    """
 
     maintenance: tuple[Maintenance, ...] = ()
     announcements: tuple[Announcement, ...] = ()
+    unreadable: str = ""
 
 
 def concerns(maintenance: Maintenance, environment: Environment, user_id: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["ApiError", "insufficient_balance"]
+__all__ = ["ApiError", "insufficient_balance", "permission_denied"]
 
 
 class ApiError(Exception):
@@ -40,3 +40,8 @@ def insufficient_balance(available: Decimal, extra: Mapping[str, Any] | None = N
     """An order costs more than the account has. Both texts were seen; which stands for what is a guess."""
     text = "ab not enough for new order" if available > 0 else "CheckMarginRatio fail! InsufficientAB"
     return ApiError(110007, text, extra=extra)
+
+
+def permission_denied() -> ApiError:
+    """The key may not do this."""
+    return ApiError(10005, "Permission denied, please check your API key permissions.")

@@ -82,11 +82,15 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """Everything that is announced and concerns the account; `symbols` are those that it trades."""
+    """Everything that is announced and concerns the account; `symbols` are those that it trades.
+
+    With `is_whole` False a maintenance is missing that could not be read: it may be any that is known.
+    """
 
     maintenance: tuple[Maintenance, ...]
     announcements: tuple[Announcement, ...]
     symbols: Collection[str]
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,8 @@ def step(state: Board, event: Event, now_ms: int) -> tuple[Board, list[Effect]]:
 
 def _told(state: Board, event: Announced, now_ms: int, effects: dict[Effect, None]) -> Board:
     """What is told of maintenance replaces what was known; an announcement stands, even when newer ones push it out."""
-    told = {each.notice_id: each for each in event.maintenance}
+    kept = () if event.is_whole else state.maintenance
+    told = {each.notice_id: each for each in (*kept, *event.maintenance)}
     effects.update({Over(each): None for each in state.running if each.notice_id not in told})
     sights = {sight.name: sight for sight in state.sights}
     for sight in _sights(event, now_ms):

@@ -18,7 +18,18 @@ from enum import StrEnum
 
 from gridbot.core.instrument import Instrument
 
-__all__ = ["OPENS_STOP_MS", "WAITING", "Allows", "SymbolState", "SymbolWord", "day_of", "margin_state", "symbol_state"]
+__all__ = [
+    "ISOLATED_MARGIN",
+    "OPENS_STOP_MS",
+    "SHARED_MARGIN",
+    "WAITING",
+    "Allows",
+    "SymbolState",
+    "SymbolWord",
+    "day_of",
+    "margin_state",
+    "symbol_state",
+]
 
 OPENS_STOP_MS = 24 * 3600 * 1000
 """So long before its delivery a symbol is only reduced: a grid closes as the price moves, and needs time for it."""
@@ -75,16 +86,17 @@ def symbol_state(instrument: Instrument, now_ms: int) -> SymbolState:
 
 
 def margin_state(symbol: str, margin_mode: str) -> SymbolState | None:
-    """The state that the account's margin mode allows at most (`account/info`); None for a mode that nobody knows.
+    """The state that the account's margin mode allows at most (`account/info`); None when an answer has no mode.
 
     In isolated margin each leg has its own margin and is liquidated alone, and no figure of the account says what is
-    left: nothing is made larger.
+    left: nothing is made larger. Nor in a mode that nobody knows.
     """
+    if not margin_mode:
+        return None
     if margin_mode in SHARED_MARGIN:
         return SymbolState()
-    if margin_mode != ISOLATED_MARGIN:
-        return None
-    text = f"{symbol}: the account is in isolated margin, positions are reduced only: switch it to cross on Bybit"
+    mode = "isolated margin" if margin_mode == ISOLATED_MARGIN else f"{margin_mode}, a margin mode nobody knows"
+    text = f"{symbol}: the account is in {mode}, positions are reduced only: switch it to cross on Bybit"
     return SymbolState(SymbolWord.REDUCING, Allows.REDUCING, text)
 
 

@@ -48,11 +48,11 @@ class SymbolWatch:
 
     @property
     def is_isolated(self) -> bool:
-        """Whether the account is in isolated margin, as its mode was read last."""
+        """Whether the account is in isolated margin or a mode that nobody knows, as it was read last."""
         return self._margin.allows is not Allows.ALL
 
     def in_margin_mode(self, margin_mode: str) -> None:
-        """The account's margin mode was read. `look` applies it; one that nobody knows changes nothing."""
+        """The account's margin mode was read. `look` applies it; "" changes nothing."""
         self._margin = margin_state(self._listed.symbol, margin_mode) or self._margin
 
     def refused(self, error: ExchangeError, now_s: float) -> None:

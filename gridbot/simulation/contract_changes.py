@@ -84,12 +84,12 @@ def _adl(stage: Stage, fault: Fault) -> bool:
 
 
 def _end_at_once(stage: Stage, fault: Fault) -> bool:
-    stage.venue.exchange.taking.ends_with = "EC_ReachRiskPriceLimit"
+    stage.venue.market.reject_orders("EC_ReachRiskPriceLimit")
     return True
 
 
 def _let_in(stage: Stage, fault: Fault) -> bool:
-    stage.venue.exchange.taking.ends_with = ""
+    stage.venue.market.reject_orders("")
     return True
 
 

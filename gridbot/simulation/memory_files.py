@@ -101,10 +101,9 @@ class Disk:
 class MemoryFiles:
     """`ports.Files` of one life: what waits to be written is lost with it."""
 
-    def __init__(self, disk: Disk, directory: Path, on_problem: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(self, disk: Disk, directory: Path) -> None:
         self._disk = disk
-        self._on_problem = on_problem
-        self._failing: set[str] = set()
+        self._failing: dict[str, str] = {}
         self._directory = directory
         self._waiting: dict[str, tuple[Callable[[], bytes], Callable[[], None] | None]] = {}
         self._timer: Handle | None = None
@@ -128,6 +127,10 @@ class MemoryFiles:
         self._disk.documents[aside] = self._disk.documents.pop(name)
         return aside
 
+    @property
+    def failing(self) -> list[str]:
+        return list(self._failing.values())
+
     def restore(self) -> list[str]:
         """Nobody removes documents in memory."""
         return []
@@ -149,12 +152,10 @@ class MemoryFiles:
             try:
                 self._replace(name, encode())
             except OSError as error:
-                if name not in self._failing:
-                    self._failing.add(name)
-                    self._on_problem(f"{self.path(name)}: expected to write the file, got {error.strerror}")
+                self._failing[name] = f"{self.path(name)}: expected to write the file, got {error.strerror}"
                 self._schedule(RETRY_S)
                 continue
-            self._failing.discard(name)
+            self._failing.pop(name, None)
             del self._waiting[name]
             if written is not None:
                 written()

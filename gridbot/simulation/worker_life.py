@@ -143,8 +143,8 @@ class Life:
         dial = functools.partial(SocketLink, world.wires)
         return StreamSet(*args, settings=settings, dial=cast(Any, dial), **options)
 
-    def _make_files(self, directory: Path, on_problem: Callable[[str], None]) -> MemoryFiles:
-        return MemoryFiles(self._world.disk, directory, on_problem)
+    def _make_files(self, directory: Path) -> MemoryFiles:
+        return MemoryFiles(self._world.disk, directory)
 
 
 async def ended(life: Life, seconds: float, clock: SimulatedClock) -> bool:

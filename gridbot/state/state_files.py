@@ -1,7 +1,7 @@
 """The small files of one account, on the disk: read at start, replaced as a whole, written by one background thread.
 
 `write_soon` never blocks and never raises: it leaves the newest content of each file for the thread. A disk that
-refuses is reported once per file and tried again until it takes it. `write` is for start and stop: it returns when the
+refuses a file (`failing`) is tried again until it takes it. `write` is for start and stop: it returns when the
 content is safe. Both together keep their order: after `write` nothing older reaches the file any more.
 """
 
@@ -34,19 +34,17 @@ class StateFiles:
     """The files below `directory`, by name; a name may have a folder before it ("grids/btc.grid.json").
 
     Make it while a lock says that no other process writes there (the account's journal has one): temporary files of an
-    earlier life are removed. Raises OSError when the directory cannot be made. `on_problem` gets each failure of the
-    thread as a sentence, in the thread.
+    earlier life are removed. Raises OSError when the directory cannot be made.
     """
 
-    def __init__(self, directory: Path, on_problem: Callable[[str], None] = log.error) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._on_problem = on_problem
         self._waiting: dict[str, _Waiting] = {}
         self._writing: str | None = None
         self._last: dict[str, bytes] = {}
         """What each file holds, so that it can be made again."""
-        self._failures: dict[str, int | None] = {}
-        """The error number of the last attempt, by file, while it fails."""
+        self._failures: dict[str, str] = {}
+        """What the last attempt came to, as a sentence, by file, while it fails."""
         self._closed = False
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -103,6 +101,11 @@ class StateFiles:
                 self._thread.start()
             self._change.notify_all()
 
+    @property
+    def failing(self) -> list[str]:
+        """A sentence for each file that the disk does not take at the moment."""
+        return list(self._failures.values())
+
     def restore(self) -> list[str]:
         """Have the files that somebody has removed written again, as they were last; their names."""
         with self._change:
@@ -156,11 +159,15 @@ class StateFiles:
         except Exception as error:  # noqa: BLE001 - reported; it would fail again
             log.error("%s: the content cannot be encoded, the file stays as it is", self.path(name))
             background.report_in_thread(f"encoding {self.path(name)}", error)
+            self._failures.pop(name, None)
             return False
         try:
             write_atomic(self.path(name), data)
         except OSError as error:
-            self._failed(name, error)
+            self._failures[name] = (
+                f"{self.path(name)}: expected to write the file, got {error.strerror or error}; trading goes on, "
+                f"trying again every {_RETRY_S:g} s"
+            )
             return True
         self._last[name] = data
         self._failures.pop(name, None)
@@ -170,16 +177,6 @@ class StateFiles:
         except Exception as error:  # noqa: BLE001 - reported; the other files have to be written
             background.report_in_thread(f"what follows the writing of {self.path(name)}", error)
         return False
-
-    def _failed(self, name: str, error: OSError) -> None:
-        """Report a failure once, however long it lasts."""
-        known = self._failures.get(name, 0)
-        self._failures[name] = error.errno
-        if error.errno != known:
-            self._on_problem(
-                f"{self.path(name)}: expected to write the file, got {error.strerror or error}; trading goes on, "
-                f"trying again every {_RETRY_S:g} s"
-            )
 
     def _wait_closed(self, timeout_s: float) -> bool:
         with self._change:

@@ -69,6 +69,8 @@ class StateLog:
         """Number of the newest document that is known to be in the file."""
         self._waiting: set[str] = set()
         """Documents that are newer than what the disk was given."""
+        self._at_once: dict[str, None] = {}
+        """Documents about what stops orders, of this life."""
         self._doubts: dict[str, str] = {}
         """What is wrong with the file of a document that the journal may have had a newer record of."""
         self._after: dict[str, list[tuple[int, ExecutionEvent]]] = {}
@@ -173,6 +175,7 @@ class StateLog:
         self._in_file.setdefault(name, seq - 1)
         self._waiting.add(name)
         if at_once:
+            self._at_once[name] = None
             self._hand(name, self._newest[name])
             self._recorder.write()
             self._waiting.discard(name)
@@ -190,6 +193,12 @@ class StateLog:
             self._in_file[name] = document["seq"]
 
         self.files.write_soon(name, lambda: _encode(document), written)
+
+    @property
+    def unsaved(self) -> list[str]:
+        """Names of documents about what stops orders that the disk has neither in the journal nor in their file."""
+        written = self._recorder.stats.written_seq
+        return [name for name in self._at_once if self._newest[name]["seq"] > max(self._in_file[name], written)]
 
     @property
     def in_files(self) -> int:

@@ -87,7 +87,7 @@ class Assembly:
         self.alerts = Alerts(self.recorder, alert, clock)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
-        self._files = self._outside.files(spec.data_dir / "state" / spec.account, self._disk_alert())
+        self._files = self._outside.files(spec.data_dir / "state" / spec.account)
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
         handed = {name: dict(document) for name, document in spec.held.items()}
@@ -176,8 +176,11 @@ class Assembly:
             await self.orchestrator.stop()
         self.rest.close()
 
-    async def close(self, reason: str) -> None:
-        """Stop trading, flush, and record that the run ended; each step whatever became of the one before it."""
+    async def close(self, reason: str) -> str:
+        """Stop trading, flush, and record that the run ended; each step whatever became of the one before it.
+
+        A sentence when the disk has not taken everything; "" when it has.
+        """
         with contextlib.ExitStack() as steps:
             steps.callback(self._files.close)
             steps.callback(self._save_all)
@@ -187,6 +190,22 @@ class Assembly:
                 steps.callback(self.rest.close)
             if self.ready:
                 await self.orchestrator.stop()
+        stats = self.recorder.stats
+        lost = stats.last_seq - stats.written_seq
+        if lost <= 0:
+            return ""
+        why = stats.journal_error or "the journal ended before"
+        return f"the disk did not take the last {lost} records ({why}){self.only_in_memory()}"
+
+    def only_in_memory(self) -> str:
+        """To be put behind a sentence: that the disk does not have what stops orders now. "" when it has."""
+        names = ", ".join(self._states.unsaved)
+        if not names:
+            return ""
+        return (
+            f"; the disk did not take {names}: what was paused, halted, latched or resumed since holds as long as this "
+            "supervisor runs, and no longer"
+        )
 
     def _save_all(self) -> None:
         """With the journal closed, so safe. A failed write is logged: the stop has to finish."""
@@ -298,16 +317,6 @@ class Assembly:
             settings=StreamSettings(public_trades=self._spec.settings.storage.public_trades),
             clock_offset_ms=lambda: self.rest.clock_offset_ms,
         )
-
-    def _disk_alert(self) -> Callable[[str], None]:
-        """What hears, in the thread of the files, that one cannot be written: an alert, on this loop."""
-        loop = asyncio.get_running_loop()
-
-        def tell(text: str) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is at its end
-                loop.call_soon_threadsafe(self.alerts, "error", "state_file", text)
-
-        return tell
 
     def _cap_warning(self, key: str, text: str) -> None:
         self.alerts("warning", f"cap.{key}", text)

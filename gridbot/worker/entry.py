@@ -35,7 +35,7 @@ LEAVE_S = 3.0
 def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> None:
     """Run until the worker ends, then raise SystemExit.
 
-    Codes: 0 after an orderly stop, 7 when the start was refused (nothing was sent), 8 when the machine has no room, on
+    Codes: 0 after an orderly stop, 7 when the start was refused (nothing was sent), 10 when the machine has no room, on
     its disk for example, 1 for anything unexpected.
     `records` is the worker's own queue to the writer, `conn` leads to the supervisor.
     """

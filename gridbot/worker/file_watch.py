@@ -1,4 +1,4 @@
-"""Looks once a second whether the account's files are still there: somebody may clean up below a running bot."""
+"""Looks once a second after the account's files: somebody may clean up below a running bot, or fill its disk."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from gridbot.worker.operator_alerts import Alerts
 
 __all__ = ["FileWatch"]
 
+FAILING = "state_file"
+
 
 class FileWatch:
-    """Makes journal and state files again when somebody has removed them, and tells of it.
+    """Makes journal and state files again when somebody has removed them; tells of that and of what cannot be written.
 
     A new checkpoint of the ledger follows, because the old one may need records that are gone.
     """
@@ -22,6 +24,7 @@ class FileWatch:
         self._files = files
         self._checkpoint = checkpoint
         self._alerts = alerts
+        self._fails = False
 
     def look(self) -> None:
         """Once a second. Two looks at files of the journal and one at each small file."""
@@ -34,8 +37,17 @@ class FileWatch:
             more = f" and {len(names) - 1} more files" if len(names) > 1 else ""
             text = f"somebody removed {where}{more} while the bot runs; written again as before"
             self._alerts("error", DELETED, text, cause="state")
+        self._tell_failing(self._files.failing)
+
+    def _tell_failing(self, failing: list[str]) -> None:
+        """One incident while the disk refuses state files, whichever they are; the journal has one of its own."""
+        before, self._fails = self._fails, bool(failing)
+        if failing and not before:
+            self._alerts("error", FAILING, failing[0])
+        elif before and not failing:
+            self._alerts.over(FAILING, "the state files are written again")
 
     @property
     def reasons(self) -> list[str]:
         """What of it an operator has to know for the moment."""
-        return [row["text"] for row in self._alerts.rows() if row["key"] in (DELETED, LOST)]
+        return [row["text"] for row in self._alerts.rows() if row["key"] in (DELETED, LOST, FAILING)]

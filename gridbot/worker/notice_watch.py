@@ -43,6 +43,7 @@ class NoticeWatch:
         self._user_id = user_id
         self._board = Board()
         self._is_told = False
+        self._unreadable = ""
 
     async def read(self) -> None:
         """Read all that is announced. Raises ExchangeError; an exchange that has no announcements is none."""
@@ -56,7 +57,9 @@ class NoticeWatch:
             self._is_told = True
             return
         ours = [each for each in found.maintenance if concerns(each, self._environment, self._user_id)]
-        self._take(Announced(tuple(ours), found.announcements, self._strategies.keys()))
+        self._unreadable = found.unreadable
+        symbols = self._strategies.keys()
+        self._take(Announced(tuple(ours), found.announcements, symbols, is_whole=not found.unreadable))
 
     def look(self) -> None:
         """A second has passed."""
@@ -79,6 +82,9 @@ class NoticeWatch:
         """The incidents that stand."""
         board, now_ms = self._board, self._context.clock.wall_ms()
         found = {}
+        if self._unreadable:
+            text = f"a maintenance that the exchange announces cannot be read, those known stay: {self._unreadable}"
+            found[Name("notices")] = Standing("warning", text)
         for each in board.ahead(now_ms):
             found[_name(each)] = Standing("warning", words_of(each, now_ms, is_under_way=False))
         for each in board.running:

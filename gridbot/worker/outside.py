@@ -29,5 +29,5 @@ class Outside:
 
     rest: Callable[..., BybitRest] = BybitRest
     streams: Callable[..., StreamSet] = StreamSet
-    files: Callable[[Path, Callable[[str], None]], ClosableFiles] = StateFiles
+    files: Callable[[Path], ClosableFiles] = StateFiles
     journal_disk: SegmentDisk | None = None

@@ -21,7 +21,7 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.listing import UnreadableRows
 from gridbot.orders.shadow_account import ShadowTerms
 from gridbot.ports import ExchangeQueries
-from gridbot.risk.symbol_state import Allows, SymbolWord, symbol_state
+from gridbot.risk.symbol_state import ISOLATED_MARGIN, SHARED_MARGIN, Allows, SymbolWord, symbol_state
 
 __all__ = [
     "RETRY_WAITS_S",
@@ -185,8 +185,10 @@ async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> str:
 async def _check_account(queries: ExchangeQueries) -> None:
     """Only in cross margin are balances, and so all checks of funds, those of the whole account (docs/bybit.md 2.5)."""
     info = await queries.account_info()
-    if info.margin_mode == "ISOLATED_MARGIN":
-        raise StartRefused("expected cross margin, the account is in isolated margin; switch it to cross on Bybit")
+    if info.margin_mode not in SHARED_MARGIN:
+        known = info.margin_mode == ISOLATED_MARGIN
+        mode = "isolated margin" if known else f"{info.margin_mode}, a margin mode nobody knows"
+        raise StartRefused(f"expected cross margin, the account is in {mode}; switch it to cross on Bybit")
 
 
 async def _prepared(queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int) -> PreparedSymbol:

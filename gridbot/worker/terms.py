@@ -154,8 +154,11 @@ class Terms:
 
 
 def changes(before: Instrument, now: Instrument) -> str:
-    """What has changed of what orders are made by, in words; empty when nothing has."""
-    differing = [(name, getattr(before, name), getattr(now, name)) for name in COMPARED]
+    """What has changed of what orders are made by, in words; empty when nothing has.
+
+    What an answer leaves out stays as it was.
+    """
+    differing = [(name, getattr(before, name), getattr(now, name)) for name in COMPARED if name not in now.untold]
     texts = [f"{name} from {_plain(old)} to {_plain(new)}" for name, old, new in differing if old != new]
     return f"the exchange has changed {before.symbol}: {', '.join(texts)}" if texts else ""
 

@@ -108,9 +108,12 @@ class WorkerSession:
         finally:
             report.cancel()
             self._commands = None
-            await assembly.close(reason)
+            unsaved = await assembly.close(reason)
             self._assembly = None  # its records are complete; from here on only the supervisor records alerts
-            self._send({"type": "bye", "reason": reason, "exit_code": code})
+            if unsaved:
+                self._alerts("error", "unsaved", unsaved)
+            last = {"unsaved": unsaved} if unsaved else {}
+            self._send({"type": "bye", "reason": reason, "exit_code": code, **last})
         return code
 
     def _assemble(self) -> Assembly:
@@ -198,6 +201,9 @@ class WorkerSession:
             orchestrator = self._account()
             if orchestrator is not None:
                 orchestrator.records.record_state()
+            self._assembly.recorder.write()
+            if answer["ok"]:
+                answer["result"] += self._assembly.only_in_memory()
         self._reporting.report_safely()
         self._send({"type": "answer", "id": message.get("id"), **answer})
 

@@ -94,6 +94,11 @@ class Child:
         """The newest health report of the current process; {} before the first."""
         return self._said.health
 
+    @property
+    def unsaved(self) -> str:
+        """What the disk did not take of the current process, or the last one, by its last words."""
+        return self._said.unsaved
+
     def advance(self, now: float, events: Iterable[Event], *, jitter: float) -> list[Action]:
         """Apply events, then the time, to the state. Returns the actions that the caller has to do."""
         self._state, actions = step(now, self._state, events, policy=self.spec.policy, jitter=jitter)
@@ -200,6 +205,7 @@ class _Said:
 
     health: Message = field(default_factory=dict)
     bye: str = ""
+    unsaved: str = ""
 
     def note(self, message: Message) -> None:
         match message.get("type"):
@@ -207,3 +213,4 @@ class _Said:
                 self.health = message
             case "bye" | "refused":
                 self.bye = str(message.get("reason") or "")
+                self.unsaved = str(message.get("unsaved") or "")

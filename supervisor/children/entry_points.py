@@ -8,7 +8,7 @@ from __future__ import annotations
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from gridbot.shortage import is_shortage
+from gridbot.shortage import is_of_system, is_shortage
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -80,16 +80,21 @@ def paper(
 ) -> None:
     """The embedded exchange; `port` is the one it had before, 0 at its first start."""
     from gridbot.paper.server.paper_process import run_paper_exchange
-    from gridbot.paper.server.paper_server import SetupError
+    from gridbot.paper.server.paper_server import ReplayError, SetupError
 
     _set_up_logging("paper", config, logs)
     try:
         run_paper_exchange(paper_spec(config, port or None), report, life)
-    except (SetupError, OSError) as error:  # wrong settings stay wrong; a taken port may become free, and a disk too
+    except (SetupError, ReplayError, OSError) as error:
         report.send({"type": "bye", "reason": str(error)})
-        if is_shortage(error):
-            raise SystemExit(ExitCode.NO_ROOM) from None
-        raise SystemExit(ExitCode.CONFIG if isinstance(error, SetupError) else ExitCode.REFUSED) from None
+        raise SystemExit(_code_of(error)) from None
+
+
+def _code_of(error: Exception) -> ExitCode:
+    """Wrong settings stay wrong; a taken port or state file may become free, a disk and a network come back."""
+    if is_shortage(error):
+        return ExitCode.NO_ROOM
+    return ExitCode.REFUSED if is_of_system(error) else ExitCode.CONFIG
 
 
 def paper_spec(config: GridbotConfig, port: int | None = None) -> PaperSpec:

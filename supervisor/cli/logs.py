@@ -71,7 +71,8 @@ def human(line: str, least: int = 0) -> str | None:
         moment = str(entry["time"])
         who = "/".join(str(entry[key]) for key in ("account", "strategy") if entry.get(key))
         text = f"{moment[:10]} {moment[11:23]} {level:<7} {entry['process']:<12} {who}{': ' if who else ''}"
-        return text + str(entry["message"])
+        lost = sum(int(entry.get(key, 0)) for key in ("lines_lost_before", "lines_dropped_before"))
+        return text + str(entry["message"]) + (f" ({lost} lines before this one are lost)" if lost else "")
     except (ValueError, KeyError, TypeError):
         return line.rstrip("\n") or None
 

@@ -23,7 +23,7 @@ from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
 
-__all__ = ["processes_of", "stop", "stop_supervisor"]
+__all__ = ["in_words", "processes_of", "stop", "stop_supervisor"]
 
 POLL_S = 0.02
 FORCE_GRACE_S = 5.0
@@ -45,13 +45,13 @@ def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | 
     if pid is None:
         raise CommandError(f"no supervisor runs in {data_dir}", ExitCode.NOT_RUNNING)
     everyone: list[psutil.Process] = []
-    killed: list[str] = []
+    farewell: dict[str, list[str]] = {}
     try:
         with PatientClient(data_dir) as client:
             everyone = processes_of(client.status())
             client.stop(mode=mode, force=force)
             gone = client.wait_closed(timeout)
-            killed = client.farewell.get("killed", [])
+            farewell = client.farewell
     except (NotRunning, Unanswered) as error:
         gone = _without_answer(data_dir, pid, force, str(error))
     left = _outlasting(everyone, max(0.5, timeout - (time.monotonic() - began)) if gone else 0.0)
@@ -61,10 +61,17 @@ def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | 
             f"still running after {timeout:g} s: pid {pids or pid}; wait longer with --timeout, or use --force",
             ExitCode.TIMEOUT,
         )
-    seconds = time.monotonic() - began
+    return in_words(time.monotonic() - began, farewell, force)
+
+
+def in_words(seconds: float, farewell: dict[str, list[str]], force: bool) -> str:
+    """How it ended, from the supervisor's farewell (nothing, when it was killed before it said any)."""
+    killed = ", ".join(farewell.get("killed", []))
     if killed and not force:
-        return f"stopped in {seconds:.1f} s; {', '.join(killed)} did not stop in time and was killed; {NOTHING_LEFT}"
-    return f"stopped {'by force' if force else 'in order'} in {seconds:.1f} s; {NOTHING_LEFT}"
+        told = f"stopped in {seconds:.1f} s; {killed} did not stop in time and was killed; {NOTHING_LEFT}"
+    else:
+        told = f"stopped {'by force' if force else 'in order'} in {seconds:.1f} s; {NOTHING_LEFT}"
+    return "\n! ".join([told, *farewell.get("unsaved", [])])
 
 
 def processes_of(status: dict[str, Any]) -> list[psutil.Process]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from supervisor.control.socket_protocol import Json, encode, kernel_path, socket_path
+from supervisor.control.socket_protocol import LONGEST_ANSWER, Json, encode, kernel_path, socket_path
 
 __all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]
+
+AGAIN_S: Final = 0.05
 
 
 class ControlError(Exception):
@@ -48,8 +51,10 @@ class ControlClient:
         connection = self._connect()
         connection.settimeout(self._timeout if timeout is None else timeout)
         try:
-            connection.sendall(encode({"op": op, **fields}))
-            answer = json.loads(self._line(connection))
+            answer = _answer(self._ask(connection, encode({"op": op, **fields})))
+        except ValueError as error:
+            self.close()
+            raise Unanswered(f"what listens in {self._data_dir} is no supervisor of this version: {error}") from None
         except TimeoutError:
             self.close()
             raise Unanswered(f"the supervisor in {self._data_dir} did not answer {op!r} in time") from None
@@ -117,7 +122,7 @@ class ControlClient:
             connection.settimeout(self._timeout)
             try:
                 with kernel_path(socket_path(self._data_dir)) as path:
-                    connection.connect(path)
+                    self._reach(connection, path)
             except TimeoutError:
                 connection.close()
                 raise Unanswered(f"the supervisor in {self._data_dir} does not answer") from None
@@ -130,12 +135,44 @@ class ControlClient:
             self._socket = connection
         return self._socket
 
+    def _reach(self, connection: socket.socket, path: str) -> None:
+        """Connect. While the supervisor has too many to accept, the kernel says "try again" at once."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                return connection.connect(path)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    text = f"the supervisor in {self._data_dir} is busy: too many connections wait"
+                    raise Unanswered(text) from None
+                time.sleep(AGAIN_S)
+
+    def _ask(self, connection: socket.socket, request: bytes) -> bytes:
+        try:
+            connection.sendall(request)
+        except (BrokenPipeError, ConnectionResetError):
+            return self._line(connection)  # a supervisor that is too busy says so before it hears what is asked
+        return self._line(connection)
+
     def _line(self, connection: socket.socket) -> bytes:
         while (end := self._buffer.find(b"\n")) < 0:
             data = connection.recv(1 << 16)
             if not data:
                 raise ConnectionResetError("connection closed")
             self._buffer += data
+            if len(self._buffer) > LONGEST_ANSWER:
+                raise ValueError(f"expected an answer of at most {LONGEST_ANSWER:,} bytes, got more")
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
+
+
+def _answer(line: bytes) -> Json:
+    """ValueError when it is none."""
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
+        raise ValueError(f'expected one JSON object with "ok" a line, got {line[:60]!r}')
+    return answer

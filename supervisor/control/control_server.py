@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gridbot import background
 from supervisor.control.socket_protocol import (
@@ -19,11 +21,26 @@ from supervisor.control.socket_protocol import (
     read_request,
     refused,
     socket_path,
+    unanswered,
 )
 
-__all__ = ["ControlServer"]
+__all__ = ["CLIENTS", "ControlServer"]
 
 Handler = Callable[[Json], Awaitable[Json]]
+
+CLIENTS: Final = 256
+"""Connections at a time; each may hold two of the longest lines."""
+IDLE_S: Final = 300.0
+"""How long a connection may say nothing, or take for one line."""
+READING_S: Final = 30.0
+"""How long a client may take to read its answer."""
+
+
+@dataclass(slots=True)
+class _Client:
+    task: asyncio.Task[Any] | None
+    idle_since: float | None
+    """None while its request is answered, or while it waits for the end."""
 
 
 class ControlServer:
@@ -38,7 +55,7 @@ class ControlServer:
         self._farewell = farewell
         self._awaiting_end: dict[asyncio.StreamWriter, None] = {}
         self._server: asyncio.Server | None = None
-        self._clients: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
+        self._clients: dict[asyncio.StreamWriter, _Client] = {}
         self._path = socket_path(data_dir)
         self._inode: int | None = None
         self._named = contextlib.ExitStack()  # the name it listens at stays valid while it does
@@ -75,7 +92,7 @@ class ControlServer:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-            serving = [task for task in self._clients.values() if task is not None]
+            serving = [client.task for client in self._clients.values() if client.task is not None]
             for writer in self._awaiting_end:
                 writer.write(encode(self._farewell()))
             for writer in self._clients:
@@ -90,17 +107,41 @@ class ControlServer:
         self._named.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients[writer] = asyncio.current_task()
+        if len(self._clients) >= CLIENTS and not self._made_room():
+            text = f"the supervisor is busy: {CLIENTS} requests are being answered; again in a moment"
+            writer.write(encode(unanswered(text)))
+            writer.close()
+            return
+        client = self._clients[writer] = _Client(asyncio.current_task(), time.monotonic())
         try:
-            while line := await reader.readline():
+            while line := await self._line(reader, writer):
+                client.idle_since = None
                 writer.write(await self._answer(line, writer))
-                await writer.drain()
+                async with asyncio.timeout(READING_S):
+                    await writer.drain()
+                client.idle_since = None if writer in self._awaiting_end else time.monotonic()
+        except TimeoutError:  # it stands still; closing would wait until it has read its answer
+            writer.transport.abort()
         except (ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line beyond the limit, or the end
             pass
         finally:
             self._clients.pop(writer, None)
             self._awaiting_end.pop(writer, None)
             writer.close()
+
+    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        async with asyncio.timeout(None if writer in self._awaiting_end else IDLE_S):
+            return await reader.readline()
+
+    def _made_room(self) -> bool:
+        """Close the connection that has been idle longest. False when none is."""
+        idle = {writer: client.idle_since for writer, client in self._clients.items() if client.idle_since is not None}
+        if not idle:
+            return False
+        longest = min(idle, key=idle.__getitem__)
+        del self._clients[longest]
+        longest.transport.abort()
+        return True
 
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> bytes:
         """One line. A fault of ours is reported and refuses this request; the next one is answered again."""

@@ -18,7 +18,7 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
-from supervisor.control.socket_protocol import Json, refused
+from supervisor.control.socket_protocol import Json, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
 __all__ = ["Operations"]
@@ -122,6 +122,7 @@ class Operations:
             only = f"only {', '.join(accounts)}{did_you_mean(account, accounts)}"
             return refused(f"no account {account!r} here, {only}")
         if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
-            return refused(f"the worker of {account} is {worker.state.process}: it takes commands when RUNNING")
+            why = f"the worker of {account} is {worker.state.process}; it takes commands when RUNNING"
+            return unanswered(f"{command.name} was not carried out: {why}")
         wait_s = float(request.get("wait_s", COMMAND_WAIT_S))
         return await self._commands.send(worker, command.name, args, wait_s)

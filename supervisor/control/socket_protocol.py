@@ -2,8 +2,8 @@
 
 A unix socket `control.sock` in the data directory, mode 0600. Each request is one line of JSON with a text "op", each
 answer one line `{"ok": true, ...}` or `{"ok": false, "error": text}`, with `"unanswered": true` when that is because a
-worker did not answer in time. Where the kernel refuses the path, being over about 100 bytes, both sides go by way of a
-descriptor of its directory.
+worker did not answer in time, or the supervisor has too much to answer. Where the kernel refuses the path, being over
+about 100 bytes, both sides go by way of a descriptor of its directory.
 
 `gridbot.commands.command_table` has the commands and their arguments. One for the fleet is an "op" itself, with its
 arguments beside it; one for an account or a strategy is the "name" of the "op" `worker`, its arguments the "args".
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 __all__ = [
+    "LONGEST_ANSWER",
     "LONGEST_LINE",
     "Json",
     "encode",
@@ -45,8 +46,10 @@ DESCRIPTORS: Final = Path("/proc/self/fd")
 """Linux: the directory of our open files, by their numbers."""
 LONGEST_PATH: Final = 100
 """Bytes the path of a socket may have; the kernel's limit is a little above."""
-LONGEST_LINE: Final = 4 << 20
+LONGEST_LINE: Final = 256 << 10
 """Bytes of one request."""
+LONGEST_ANSWER: Final = 64 << 20
+"""Bytes of one answer: the status of 10,000 accounts has a quarter of that."""
 
 
 def socket_path(data_dir: Path) -> Path:

@@ -51,7 +51,9 @@ class WorkerCommands:
         message = {"type": "command", "id": number, "name": name, "args": args, "expires_s": self._clock() + wait_s}
         try:
             if not worker.send(message):
-                return refused(f"the worker of {account} reads no commands at the moment: {name} was not carried out")
+                return unanswered(
+                    f"{name} was not carried out: the worker of {account} reads no commands at the moment"
+                )
             answer = await asyncio.wait_for(future, wait_s + ANSWER_GRACE_S)
         except TimeoutError:
             self._give_up(number, f"{name} for {account}")
@@ -63,6 +65,8 @@ class WorkerCommands:
             )
         finally:
             self._waiting.pop(number, None)
+        if answer.get("unanswered"):
+            return answer
         if not answer.get("ok", True):
             return refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
         return {"ok": True, "delivered": True, "result": answer.get("result")}
@@ -87,7 +91,7 @@ class WorkerCommands:
                     f"the worker of {worker.spec.account} ended before it answered ({worker.last_exit}): look at "
                     "status when it runs again, and give the command again if it had no effect"
                 )
-                future.set_result({"ok": False, "error": text})
+                future.set_result(unanswered(text))
 
     def _give_up(self, number: int, command: str) -> None:
         self._given_up[number] = command

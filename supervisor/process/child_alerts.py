@@ -69,9 +69,8 @@ class Alerts:
         removed = self._journal.keep()
         if removed is not None:
             self._step(Told(Name(LOST if removed.lost else DELETED, SELF), "error", removed.text))
-        if self._journal.refused:
-            text = f"no records of its own are kept; it is tried again every few seconds: {self._journal.refused}"
-            standing = {**standing, Name(ROOM, SELF): Standing("error", text)}
+        if self._journal.problem:
+            standing = {**standing, Name(ROOM, SELF): Standing("error", self._journal.problem)}
         self._step(Looked(standing))
 
     def own(self, level: str, text: str, cause: str = "") -> int:

@@ -19,6 +19,8 @@ from supervisor.polling import wait_until
 __all__ = ["DirectoryLock", "holder"]
 
 FILE_NAME = "supervisor.lock"
+JOURNAL_LOCK = Path("journal", "_supervisor", "lock")
+"""Held by the same process for as long: it still tells when somebody has removed the other."""
 LOCK_WAIT_S = 0.3
 PID_BYTES = 32
 
@@ -94,8 +96,13 @@ def holder(data_dir: Path) -> int | None:
 
     Raises PermissionError when this user may not look.
     """
+    pid = _holder_of(data_dir, FILE_NAME)
+    return _holder_of(data_dir, JOURNAL_LOCK) if pid is None else pid
+
+
+def _holder_of(data_dir: Path, name: str | Path) -> int | None:
     try:
-        fd = os.open(data_dir / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(data_dir / name, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError as error:
         raise PermissionError(error.errno, error.strerror, str(data_dir)) from None
     except OSError:

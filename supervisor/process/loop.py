@@ -40,7 +40,7 @@ from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
-from supervisor.exit_codes import ExitCode
+from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
@@ -50,7 +50,7 @@ from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
 from supervisor.status.collection import status_of, supervisor_facts
 from supervisor.store.store_watch import StoreWatch
-from supervisor.store.supervisor_journal import SupervisorJournal
+from supervisor.store.supervisor_journal import JournalBusy, SupervisorJournal
 
 __all__ = ["Supervisor"]
 
@@ -126,7 +126,13 @@ class Supervisor:
         """Start, supervise, stop. Raises CommandError when the data directory is taken, OSError without a socket
         though there is room."""
         self._lock.acquire()
-        self._journal.open(self.plan.snapshot)
+        try:
+            self._journal.open(self.plan.snapshot)
+        except JournalBusy as error:
+            self._lock.release()
+            raise CommandError(
+                f"{error}: another gridbot-supervisor, whose lock file was removed", ExitCode.REFUSED
+            ) from error
         for text in self.plan.warnings:
             self._alerts.own("WARNING", text)
         loop = asyncio.get_running_loop()
@@ -182,10 +188,11 @@ class Supervisor:
             self._force_until = self._force_until or self._clock() + FORCE_S
 
     def _farewell(self) -> dict[str, Any]:
-        """Who had to be killed because it did not stop in time, for whoever waits for the end."""
+        """Who had to be killed because it did not stop in time, and what the disk did not take, for whoever waits."""
         return {
             "ok": True,
             "killed": [child.spec.name for child in self._fleet if child.state.killed_for == NOT_IN_TIME],
+            "unsaved": [f"{child.spec.name}: {child.unsaved}" for child in self._fleet if child.unsaved],
         }
 
     def status(self) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from supervisor.store.exchange_views import ViewCheck
 
 __all__ = ["repair_orders", "repair_records"]
 
-AT_ONCE: Final = 500
-"""Executions in one command: each is some 300 bytes of it, and of its record."""
-ROUNDS: Final = 20
+AT_ONCE: Final = 250
+"""Executions in one command: each is some 400 bytes of it (`LONGEST_LINE`), and of its record."""
+ROUNDS: Final = 40
 FLUSH_S: Final = 1.0
 LOOKS: Final = 10
 """Times that orders are looked at after a repair: what the exchange does not know is asked for twice, 10 s apart."""

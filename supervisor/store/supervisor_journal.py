@@ -22,21 +22,21 @@ from gridbot.state.documents import StateFile
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
 from gridbot.system_ports import SystemClock
+from supervisor.polling import wait_until
 
-__all__ = ["SUPERVISOR", "SupervisorJournal"]
+__all__ = ["SUPERVISOR", "JournalBusy", "SupervisorJournal"]
 
 log = logging.getLogger("supervisor")
 
 SUPERVISOR: Final = "_supervisor"
 AGAIN_S: Final = 5.0
 """Between two tries to open a journal that could not be opened."""
+LOCK_WAIT_S: Final = 0.3
+"""Whoever asks who holds the journal's lock takes it for an instant."""
 
 
 class SupervisorJournal:
-    """Records from `open` to `close`; nothing raises in between.
-
-    `refused`: why nothing can be recorded at the moment; "" while it can.
-    """
+    """Records from `open` to `close`; nothing raises in between."""
 
     def __init__(self, data_dir: Path, run_id: str, *, keep_journal: bool = False) -> None:
         self._data_dir = data_dir
@@ -48,22 +48,37 @@ class SupervisorJournal:
         self._files: StateFiles | None = None
         self._snapshot: Mapping[str, Any] = {}
         self._tried_s = float("-inf")
-        self.refused = ""
+        self._refused = ""
+
+    @property
+    def problem(self) -> str:
+        """What the disk does not take at the moment, as a sentence for the operator; "" when all is well."""
+        if self._refused:
+            return f"no records of its own are kept; it is tried again every few seconds: {self._refused}"
+        error = self._recorder.stats.journal_error if self._recorder is not None else None
+        if error:
+            return f"its own records cannot be written and wait in memory: {error}"
+        return next(iter(self._files.failing), "") if self._files is not None else ""
 
     def open(self, snapshot: Mapping[str, Any]) -> None:
-        """Begin a run with this configuration, and close an earlier one that was cut off."""
+        """Begin a run with this configuration, and close an earlier one that was cut off.
+
+        Raises JournalBusy when another supervisor keeps this journal: whoever removed its lock file let us in.
+        """
         self._snapshot = snapshot
-        self._open()
+        if not wait_until(self._try_open, timeout_s=LOCK_WAIT_S, every_s=0.05):
+            raise JournalBusy(self._refused)
 
     def look(self, now_s: float) -> None:
         """Once a second or so: try again what the disk refused. `now_s` is monotonic."""
-        if self.refused and now_s - self._tried_s >= AGAIN_S:
+        if self._refused and now_s - self._tried_s >= AGAIN_S:
             self._tried_s = now_s
-            self._open()
+            self._try_open()
         elif self._recorder is not None and self._recorder.journal.backlog_bytes:
             self._recorder.flush()
 
-    def _open(self) -> None:
+    def _try_open(self) -> bool:
+        """False when another process has the journal; what the disk refuses is tried again later."""
         journal = None
         try:
             journal = Journal(journal_directory(self._data_dir, SUPERVISOR), SUPERVISOR, Durability.PROCESS)
@@ -72,13 +87,14 @@ class SupervisorJournal:
             run = RunLog(StateFile(files, "run.json"), recorder, self._snapshot, "")
             run.begin()
         except (JournalBusy, OSError) as error:
-            if not self.refused:
+            if not self._refused:
                 log.warning("the supervisor keeps no records of its own: %s", error)
-            self.refused = str(error)
+            self._refused = str(error)
             if journal is not None:
                 journal.close()  # without what was to be recorded: the next try does that
-            return
-        self._run, self._recorder, self._files, self.refused = run, recorder, files, ""
+            return not isinstance(error, JournalBusy)
+        self._run, self._recorder, self._files, self._refused = run, recorder, files, ""
+        return True
 
     def keep(self) -> Removed | None:
         """Make the files again when somebody has removed them; what is to be told then. Once a second or so."""
@@ -139,7 +155,7 @@ class SupervisorJournal:
                 log.warning("the end of this run is not on the disk: %s", error)
 
     def close(self) -> None:
-        self.refused = ""
+        self._refused = ""
         self.end("stopped")
         if self._recorder is not None:
             self._recorder.close()

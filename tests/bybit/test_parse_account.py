@@ -296,6 +296,8 @@ def test_an_instrument():
     instrument = parse_instrument(INSTRUMENT)
     assert (instrument.tick_size, instrument.qty_step, instrument.max_order_qty) == (D("0.10"), D("0.001"), D(1190))
     assert instrument.min_notional == 5, "the default where the exchange says nothing"
+    assert "min_notional" in instrument.untold
+    assert "min_price" not in instrument.untold
     assert instrument.funding_interval_minutes == 240
 
 

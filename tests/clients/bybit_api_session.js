@@ -157,7 +157,7 @@ async function assets() {
   await call("submitOrder", { ...limit("2600.00"), symbol: "ETHUSDT", qty: "0.10", timeInForce: "IOC" });
   await control("delist", { symbol: "ETHUSDT", in_s: 0 });
   await ask("/v5/announcements/index", { locale: "en-US", type: "delistings" });
-  await call("getDeliveryPrice", LINEAR);
+  await call("getDeliveryPrice", { ...LINEAR, settleCoin: "USDT" });
   found.orders.delivered = (await call("getDeliveryRecord", LINEAR)).list.map((row) => row.symbol);
   await call("getCoinInfo", "USDT");
   await call("getAllCoinsBalance", { accountType: "UNIFIED", coin: "USDT" });

@@ -91,7 +91,7 @@ CALLS: dict[str, tuple[str, str]] = _served(
     "account/trade-info-for-analysis": (MODELLED, "of spot, so all zero"),
     "position/set-tpsl-mode": (SERVED, "for requests that do not say the mode"),
     "position/set-risk-limit": (MODELLED, "accepted; the tier follows from the size"),
-    "asset/coin/query-info": (MODELLED, "USDT, one chain"),
+    "asset/coin/query-info": (MODELLED, "USDT and the coins of the contracts"),
     "asset/transfer/query-transfer-coin-list": (MODELLED, "USDT"),
     "market/delivery-price": (SERVED, "of contracts that were delisted"),
     "position/move-history": (EMPTY, ""),

@@ -94,7 +94,8 @@ class CcxtSession:
         await self._act(self._venue.server.market.announce, {"action": "maintain", "id": "1"})
         assert (await client.fetch_status())["info"]["result"]["list"][0]["state"] == "scheduled"
         assert abs(await client.fetch_time() - client.milliseconds()) < 60_000
-        assert set(await client.fetch_currencies()) == {"USDT"}
+        assert set(await client.fetch_currencies()) == {"USDT", "BTC", "ETH", "LTC"}
+        assert client.currency_to_precision("BTC", 0.1) == "0.1"
         assert (await client.fetch_ticker(BTC))["last"] == 60100.0
         assert set(await client.fetch_tickers()) == {BTC, ETH, LTC}
         assert (await client.fetch_bids_asks([BTC]))[BTC]["ask"] == 60100.0

@@ -64,7 +64,7 @@ SUPERVISOR = {
     "polling": "",
     "store": "gridbot.core gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
-    " gridbot.rolling_limit gridbot.shortage exit_codes utc_time",
+    " gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",

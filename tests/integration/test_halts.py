@@ -16,7 +16,9 @@ from gridbot.core import Direction, ExecType, ExecutionEvent, Side
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.risk.holds import Held, Hold, Who
+from gridbot.segment_file import SegmentDisk
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.outside import Outside
 from gridbot.worker.startup import StartRefused
 from gridbot.worker.strategy_runner import StrategyRunner
 from tests.integration.test_worker_session import WAIT_S, Life, living
@@ -141,7 +143,7 @@ def test_a_latch_that_cannot_be_read_starts_latched_until_it_is_resumed(tmp_path
         with exchange(config) as paper:
             async with living(config, paper) as life:
                 alert = await life.until("alert", key="session_loss_limit")
-                assert "`resume alice`" in alert["text"]
+                assert " resume alice --data-dir " in alert["text"]
                 await life.until("ready")
                 await life.until("health", health="circuit_open")
                 await decide(life, paper, "50001")
@@ -185,11 +187,48 @@ def test_a_disk_that_refuses_the_holds_is_an_alert_and_the_pause_stands(tmp_path
                 await bench.until(lambda: not resting(paper), "the cancels")
                 path.rmdir()
                 await bench.until(path.is_file, "the next try")
+                await bench.until(
+                    lambda: ("info", "state_file") in [told[:2] for told in bench.alerts], "the end of it"
+                )
                 held = json.loads(path.read_bytes())["strategies"]["btc"]["paused"]
                 assert (
                     Held(held["reason"], Who(held["who"]), held["since_ms"])
                     == (bench.runner().risk_state.holds.held[Hold.PAUSED])
                 )
+
+    asyncio.run(run())
+
+
+def test_a_pause_that_a_full_disk_did_not_take_is_told_with_its_answer_and_at_the_end(tmp_path: Path) -> None:
+    """ "2 paused", "stopped in order", and the next start traded."""
+    config = settings(tmp_path)
+    room: list[bool] = [True]
+
+    def write(fd: int, frames: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.write(fd, frames)
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper, Outside(journal_disk=SegmentDisk(write=write))) as life:
+                await life.until("ready")
+                room[0] = False
+                (tmp_path / "state" / "alice" / "holds.json").mkdir()
+                life.say("pause")
+                answer = await life.until("answer", id="pause")
+                assert answer["result"] == (
+                    "1 paused; the disk did not take holds.json: what was paused, halted, latched or resumed since "
+                    "holds as long as this supervisor runs, and no longer"
+                )
+                life.session.stop()
+                assert await life.task == 0
+                unsaved = life.sent[-1]["unsaved"]
+                assert unsaved.startswith("the disk did not take the last ")
+                assert "No space left on device" in unsaved
+                assert "; the disk did not take holds.json: what was paused" in unsaved
+                alert = await life.until("alert", key="unsaved")
+                assert (alert["text"], alert["recorded"]) == (unsaved, False)
 
     asyncio.run(run())
 

@@ -22,6 +22,7 @@ from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord
 from gridbot.system_ports import OwnProcess, SystemClock, SystemIds
 from gridbot.worker import health
+from gridbot.worker.outside import Outside
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -54,10 +55,12 @@ class Life:
 
 
 @contextlib.asynccontextmanager
-async def living(config: GridbotConfig, paper: PaperThread) -> AsyncIterator[Life]:
+async def living(config: GridbotConfig, paper: PaperThread, outside: Outside | None = None) -> AsyncIterator[Life]:
     spec = WorkerSpec("alice", config, config.storage.data_dir, "0123456789abcdef", paper.url, console=False)
     sent: list[dict[str, Any]] = []
-    session = WorkerSession(spec, None, sent.append, clock=SystemClock(), ids=SystemIds(), process=OwnProcess())
+    session = WorkerSession(
+        spec, None, sent.append, clock=SystemClock(), ids=SystemIds(), process=OwnProcess(), outside=outside
+    )
     life = Life(session, sent)
     life.task = asyncio.create_task(session.run())
     try:

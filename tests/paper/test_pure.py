@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from gridbot.paper.api.dispatch import ROUTES
+
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "gridbot" / "paper"
 PURE_ROOMS = ("accounts", "api", "calls", "engine", "ledger", "market", "params", "rows", "stops")
@@ -78,9 +80,9 @@ def arrows() -> dict[str, set[str]]:
     return rooms
 
 
-def drawn_arrows() -> dict[str, set[str]]:
-    """The table in the package's docstring: `room  ->  rooms it imports`, read from the top."""
-    docstring = ast.get_docstring(ast.parse((PAPER / "__init__.py").read_text())) or ""
+def drawn_arrows(package: Path = PAPER) -> dict[str, set[str]]:
+    """The table in a package's docstring: `room  ->  rooms it imports`, read from the top."""
+    docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
     lines = re.findall(r"^ {4}(\w+) +-> +([\w, ]+)$", docstring, re.MULTILINE)
     return {
         room: set() if below.strip() == "nothing" else set(below.replace(" ", "").split(",")) for room, below in lines
@@ -99,6 +101,16 @@ def test_rooms_have_fewer_than_a_dozen_modules() -> None:
     for module in MODULES:
         counts[module.partition(".")[0]] = counts.get(module.partition(".")[0], 0) + 1
     assert {room: count for room, count in counts.items() if count > 11} == {}
+
+
+def test_the_first_word_of_a_path_says_in_which_module_its_call_is() -> None:
+    places: dict[str, set[str]] = {}
+    for path, route in ROUTES.items():
+        call = route.public or route.signed or route.batch
+        assert call is not None
+        places.setdefault(path.split("/")[2], set()).add(call.__module__.rpartition(".")[2])
+    assert places == drawn_arrows(PAPER / "calls")
+    assert set().union(*places.values()) == {name.partition(".")[2] for name in MODULES if name.startswith("calls.")}
 
 
 def test_the_configuration_imports_no_server() -> None:

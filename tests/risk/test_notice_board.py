@@ -66,6 +66,19 @@ def test_what_goes_on_goes_on_beyond_its_expected_end_until_the_exchange_says_so
         assert [each.maintenance.notice_id for each in effects if isinstance(each, Over)] == ["m1"]
 
 
+def test_a_row_that_cannot_be_read_may_be_any_that_is_known() -> None:
+    """The maintenance under way counted as over, and everything was read again in vain, each five minutes."""
+    ongoing = replace(SCHEDULED, state=MaintenanceState.ONGOING)
+    other = replace(SCHEDULED, notice_id="m2")
+    board, effects = after((told(ongoing), 0), (replace(told(other), is_whole=False), HOUR_MS - 1))
+    assert (board.running, board.ahead(NOW_MS), effects) == ([ongoing], [other], [])
+    later = replace(ongoing, end_ms=NOW_MS + 5 * HOUR_MS)
+    board, effects = after((told(ongoing), 0), (replace(told(later), is_whole=False), 1))
+    assert (board.running, effects) == ([later], [])
+    board, effects = after((told(ongoing), 0), (replace(told(), is_whole=False), 1), (told(), 2))
+    assert (board, effects) == (Board(), [Over(ongoing)])
+
+
 def test_it_ends_once() -> None:
     ongoing = replace(SCHEDULED, state=MaintenanceState.ONGOING)
     completed = replace(SCHEDULED, state=MaintenanceState.COMPLETED)

@@ -60,7 +60,7 @@ def test_a_time_is_written_in_utc() -> None:
 
 
 @pytest.mark.parametrize("mode", ["REGULAR_MARGIN", "PORTFOLIO_MARGIN"])
-def test_only_isolated_margin_restricts(mode: str) -> None:
+def test_only_a_margin_that_is_not_shared_restricts(mode: str) -> None:
     assert margin_state("BTCUSDT", mode) == SymbolState()
     isolated = margin_state("BTCUSDT", "ISOLATED_MARGIN")
     assert isolated is not None
@@ -68,6 +68,10 @@ def test_only_isolated_margin_restricts(mode: str) -> None:
     assert isolated.text.startswith("BTCUSDT: the account is in isolated margin")
 
 
-@pytest.mark.parametrize("mode", ["", "A_NEW_MARGIN"])
-def test_a_margin_mode_that_nobody_knows_says_nothing(mode: str) -> None:
-    assert margin_state("BTCUSDT", mode) is None
+def test_a_margin_mode_that_nobody_knows_lets_positions_be_reduced_only() -> None:
+    """It counted as cross margin."""
+    unknown = margin_state("BTCUSDT", "A_NEW_MARGIN")
+    assert unknown is not None
+    assert (unknown.word, unknown.allows) == (SymbolWord.REDUCING, Allows.REDUCING)
+    assert "in A_NEW_MARGIN, a margin mode nobody knows" in unknown.text
+    assert margin_state("BTCUSDT", "") is None, "an answer without a mode"

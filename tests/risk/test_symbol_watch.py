@@ -101,7 +101,7 @@ def test_a_margin_mode_that_nobody_knows_lifts_no_restriction(mode: str) -> None
     """An answer without a mode counted as cross margin."""
     seen = watch()
     seen.in_margin_mode(mode)
-    assert not seen.is_isolated
+    assert seen.is_isolated is bool(mode)
     seen.in_margin_mode("ISOLATED_MARGIN")
     seen.in_margin_mode(mode)
     seen.look(NOW_MS, 1.0)

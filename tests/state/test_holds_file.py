@@ -90,19 +90,19 @@ def test_a_file_that_cannot_be_read_halts_every_strategy_until_an_operator_resum
 
 def test_a_disk_that_neither_gives_nor_takes_the_file_halts_and_never_raises(tmp_path: Path) -> None:
     (tmp_path / "holds.json" / "in the way").mkdir(parents=True)
-    problems: list[str] = []
-    files = StateFiles(tmp_path, problems.append)
+    files = StateFiles(tmp_path)
     holds, problem = loaded(files)
     assert "holds.json cannot be read (Is a directory)" in problem
     assert Hold.HALTED in holds.of("b").held
     holds.keep("a", Holds(PAUSED))
     assert not files.flush(timeout_s=0.2)
-    [told] = problems
+    [told] = files.failing
     assert "holds.json: expected to write the file" in told
     assert holds.of("a") == Holds(PAUSED), "memory has it, whatever the disk does"
     (tmp_path / "holds.json" / "in the way").rmdir()
     (tmp_path / "holds.json").rmdir()
     assert files.flush(), "tried again until the disk takes it"
+    assert files.failing == []
     document: dict[str, Any] = json.loads((tmp_path / "holds.json").read_bytes())
     assert document["strategies"]["a"] == {
         "paused": {"reason": "the exchange took 1", "who": "liquidation", "since_ms": 7}

@@ -61,19 +61,12 @@ def test_a_write_now_supersedes_what_waits_and_what_is_under_way(tmp_path, monke
 
 def test_what_failed_before_a_write_now_is_not_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(state_files, "_RETRY_S", 0.05)
-    problems: list[str] = []
-    failed = threading.Event()
-
-    def on_problem(problem: str) -> None:
-        problems.append(problem)
-        failed.set()
-
-    files = StateFiles(tmp_path, on_problem)
+    files = StateFiles(tmp_path)
     blocker = files.path("ledger.json")
     (blocker / "file").mkdir(parents=True)
     files.write_soon("ledger.json", lambda: b"old")
-    assert failed.wait(10), "the thread has tried it"
-    assert not files.flush(timeout_s=0.02)
+    while not files.failing:  # until the thread has tried it
+        assert not files.flush(timeout_s=0.02)
     with pytest.raises(OSError, match="Is a directory"):
         files.write("ledger.json", b"new")
     assert files.flush(), "nothing waits any more"
@@ -82,21 +75,20 @@ def test_what_failed_before_a_write_now_is_not_tried_again(tmp_path, monkeypatch
     files.write("ledger.json", b"new")
     assert files.close()
     assert files.read("ledger.json") == b"new"
-    assert len(problems) == 1
+    assert files.failing == []
 
 
 def test_a_file_that_fails_does_not_hold_up_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(state_files, "_RETRY_S", 0.01)
-    problems: list[str] = []
-    files = StateFiles(tmp_path, problems.append)
+    files = StateFiles(tmp_path)
     (files.path("bad.json") / "file").mkdir(parents=True)
     files.write_soon("bad.json", lambda: b"never")
     safe = threading.Event()
     files.write_soon("good.json", lambda: b"well", safe.set)
     assert safe.wait(10)
     assert not files.flush(timeout_s=0.1)
-    assert len(problems) == 1, "many attempts, one sentence"
-    assert problems[0].startswith(f"{tmp_path / 'bad.json'}: expected to write the file, got Is a directory; trading")
+    [problem] = files.failing
+    assert problem.startswith(f"{tmp_path / 'bad.json'}: expected to write the file, got Is a directory; trading")
 
 
 def test_content_that_cannot_be_encoded_is_given_up_and_told_of(tmp_path, caplog, monkeypatch):

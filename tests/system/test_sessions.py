@@ -9,12 +9,14 @@ import random
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+import requests
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
@@ -98,12 +100,59 @@ def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(gri
             assert not any(secret.encode() in content for secret in secrets), f"a secret in {path}"
 
 
+def control(session: Any, action: str, **fields: Any) -> None:
+    """Something that the exchange does on command."""
+    url = session.status()["paper"]["url"]
+    answer = requests.post(f"{url}/paper/control", json={"action": action, **fields}, timeout=10)
+    assert answer.json().get("ok"), answer.text
+
+
+def end_contract(session: Any, strat_id: str, symbol: str) -> None:
+    """The contract of a strategy that holds something settles, then it is delivered; the worker says so each time."""
+
+    def shows(state: str, words: str) -> Callable[[Any], bool]:
+        def check(_: Any) -> bool:
+            row = session.strategy(strat_id)
+            return bool(row["state"] == state and words in row["reason"])
+
+        return check
+
+    def holds_several_levels(_: Any) -> bool:
+        row = session.strategy(strat_id)
+        return max(Decimal(row[leg]["size"]) for leg in ("long", "short")) > Decimal("0.1")
+
+    session.wait(holds_several_levels, "a leg that no single fill closes")
+    assert shows("active", f"{symbol} delists on ")(None), "days before its end it trades on, and says the date"
+    control(session, "delist", symbol=symbol, in_s=0, settling_s=3600)
+    session.wait(shows("settling", f"{symbol} is Settling: the exchange cancels what rests"), "the settlement")
+    control(session, "delist", symbol=symbol, in_s=0)
+    session.wait(shows("paused", "(Delivery): the contract is over"), "the delivery")
+    row = session.strategy(strat_id)
+    assert [row[leg]["size"] for leg in ("long", "short")] == ["0", "0"]
+
+
+def assert_end_recorded(session: Any, account: str, symbol: str) -> None:
+    """What became of a contract that was settled stands in the records of its account."""
+    alerts = session.sql(f"SELECT key, text FROM alerts WHERE account = '{account}' AND key LIKE '%.{symbol}'")
+    told = [row["text"] for row in alerts if row["key"] == f"listing.{symbol}"]
+    for words in ("delists on", "is Settling"):
+        assert any(text.startswith(f"{symbol} {words}") for text in told), told
+    assert any("the contract is over; the strategy is paused" in row["text"] for row in alerts)
+    delivered = session.sql(f"SELECT * FROM executions WHERE symbol = '{symbol}' AND exec_type = 'Delivery'")
+    assert delivered
+    assert all(row["closed_size"] == row["qty"] and row["order_id"] == "" for row in delivered)
+    assert len({row["price"] for row in delivered}) == 1
+    assert session.sql(f"SELECT * FROM orders WHERE symbol = '{symbol}' AND reason = 'CancelBySettle'")
+
+
 def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(gridbot: Any) -> None:
-    """Over a whole session with the death of a worker in it; while it runs, and afterwards."""
-    session = gridbot.start()
+    """Over a session with the death of a worker and the end of a contract in it; while it runs, and afterwards."""
+    session = gridbot.start(DEMO.replace("paper:\n", "paper:\n  control: true\n"))
     session.wait(lambda status: filled(status) > 20, "fills")
+    control(session, "delist", symbol="ETHUSDT", in_s=2 * 86_400)
     session.kill("worker-alice")
     session.wait(lambda status: status["health"] == "healthy" and filled(status) > 40, "more fills")
+    end_contract(session, "alice-eth", "ETHUSDT")
 
     def agrees(_: Any) -> bool:  # what happens this moment may stand in one of the two only
         done = session.run("ledger", "check", "--exchange")
@@ -112,6 +161,7 @@ def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(gridbot
 
     session.wait(agrees, "an exchange that agrees")
     session.stop()
+    assert_end_recorded(session, "alice", "ETHUSDT")
     done = session.run("ledger", "check")
     assert (done.returncode, done.stdout.count(": explained")) == (0, 2), done.stdout
     [pnl] = session.sql("SELECT sum(net_pnl) AS net FROM pnl_daily WHERE account = 'alice'")

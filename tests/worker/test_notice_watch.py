@@ -52,6 +52,20 @@ class Bench:
         return Maintenance("m1", "engine", state, **values)  # type: ignore[arg-type]
 
 
+async def test_a_maintenance_that_cannot_be_read_any_more_goes_on_and_that_is_told() -> None:
+    bench = Bench()
+    await bench.second(bench.maintenance(MaintenanceState.ONGOING))
+    [reason] = bench.watch.reasons
+    bench.found = Notices(unreadable="expected a text in id, got None")
+    await bench.watch.read()
+    bench.pass_time(1)
+    assert bench.watch.reasons == [reason]
+    assert bench.account.alarm.ended == []
+    level, key, text, _ = bench.account.alarm.alerts[-1]
+    assert (level, key) == ("warning", "notices")
+    assert text.endswith("cannot be read, those known stay: expected a text in id, got None")
+
+
 async def test_a_maintenance_is_a_warning_then_an_error_and_a_reason_then_all_is_read_again() -> None:
     bench = Bench()
     alarm, requests = bench.account.alarm, bench.account.requests

@@ -127,7 +127,8 @@ def test_a_key_that_may_not_read_the_fees_is_no_environment_without_them() -> No
         (Exchange(key=replace(KEY, read_only=True)), "read-only"),
         (Exchange(key=replace(KEY, contract_trade=("Position",))), "Order missing"),
         (Exchange(key=replace(KEY, is_unified=False)), "unified trading account"),
-        (Exchange(margin_mode="ISOLATED_MARGIN"), "expected cross margin"),
+        (Exchange(margin_mode="ISOLATED_MARGIN"), "expected cross margin, the account is in isolated margin"),
+        (Exchange(margin_mode="A_NEW_MARGIN"), "the account is in A_NEW_MARGIN, a margin mode nobody knows; switch"),
     ],
 )
 def test_what_makes_trading_unsafe_on_any_symbol_refuses_the_start_in_words(exchange: Exchange, text: str) -> None:

@@ -118,6 +118,14 @@ async def test_an_instrument_that_changed_is_told_and_another_start_is_asked_for
     assert bench.wishes == [text]
 
 
+async def test_what_an_answer_leaves_out_has_not_changed() -> None:
+    """A smallest value that was left out counted as one of 5 USDT: the account started anew, with orders too small."""
+    bench = Bench()
+    bench.exchange.found = replace(BTC, min_notional=D("7"), untold=frozenset({"min_notional"}))
+    assert await bench.read() == ""
+    assert bench.wishes == []
+
+
 async def test_a_symbol_that_does_not_trade_is_a_state_and_nothing_is_set() -> None:
     bench = Bench(leverage=5)
     bench.exchange.found = replace(BTC, status="Delivering")

@@ -1,4 +1,4 @@
-"""Signed account and user endpoints (docs/bybit.md 2.4, 2.5).
+"""Signed calls of account/ (docs/bybit.md 2.4, 2.5).
 
 Each takes (exchange, account, parameters, now) and returns `result`.
 """
@@ -6,7 +6,7 @@ Each takes (exchange, account, parameters, now) and returns `result`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from gridbot.core.vocabulary import SETTLE_COIN
@@ -17,28 +17,37 @@ from gridbot.paper.calls import market_calls
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.paging import below, page_by_number
-from gridbot.paper.params.validate import DAY_MS, boolean, choice, integer, limit_field, text, window
+from gridbot.paper.params.validate import DAY_MS, boolean, choice, limit_field, text, window
 from gridbot.paper.rows import transaction_rows
 from gridbot.paper.rows.account_rows import wallet_row
 from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
     "account_info",
+    "collateral_info",
     "dcp_info",
     "fee_rate",
     "instruments_info",
-    "query_api",
-    "set_dcp",
     "set_limit_price_action",
     "set_margin_mode",
+    "smp_group",
+    "trade_info",
     "transaction_log",
     "user_settings",
     "wallet_balance",
+    "withdrawable",
+    "withdrawal",
 ]
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 ACCOUNT_PAGE = 200
+ZERO = Decimal(0)
+MAX_COINS = 20
+TRADE_FIGURES = (
+    "symbolRnl netExecQty sumExecValue sumExecQty avgBuyExecPrice sumBuyExecValue sumBuyExecQty sumBuyExecFee "
+    "sumBuyOrderQty avgSellExecPrice sumSellExecValue sumSellExecQty sumSellExecFee sumSellOrderQty"
+)
 MARGIN_MODES = frozenset({"REGULAR_MARGIN", "ISOLATED_MARGIN", "PORTFOLIO_MARGIN"})
 
 
@@ -73,8 +82,9 @@ def user_settings(exchange: Exchange, account: Account, params: Params, now_ms: 
 def set_limit_price_action(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """For all futures by either of their categories; that of spot changes nothing here."""
     is_linear(params)
+    reprice = boolean(params, "modifyEnable", required=True)
     if text(params, "category") in ("linear", "inverse"):
-        account.reprice = boolean(params, "modifyEnable")
+        account.reprice = reprice
         account.changes.settings()
     return {}
 
@@ -107,7 +117,7 @@ def transaction_log(exchange: Exchange, account: Account, params: Params, now_ms
         and (
             not (categorised or base)
             if isinstance(entry, Transfer)
-            else not base or base == exchange.markets[entry.symbol].listing.base_coin
+            else not base or base == exchange.state.base_coin(entry.symbol)
         )
     )
     chosen, cursor = page_by_number(rows, "", limit)
@@ -119,7 +129,7 @@ def fee_rate(exchange: Exchange, account: Account, params: Params, now_ms: int) 
     linear = is_linear(params, default="linear")
     symbols = sorted(exchange.markets) if linear else []
     if linear and text(params, "symbol"):
-        symbols = [require_market(exchange, params).listing.symbol]
+        symbols = [require_market(exchange, params, default_category="linear").listing.symbol]
     rates = {
         "takerFeeRate": plain(exchange.config.taker_fee),
         "makerFeeRate": plain(exchange.config.maker_fee),
@@ -138,56 +148,52 @@ def instruments_info(exchange: Exchange, account: Account, params: Params, now_m
     return {**page, "list": rows}
 
 
-def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    created = datetime.fromtimestamp(account.opened_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    names = ("Spot", "Wallet", "Options", "CopyTrading", "BlockTrade", "Exchange", "NFT", "Affiliate", "Earn")
-    return {
-        "id": str(account.uid),
-        "note": account.name,
-        "apiKey": account.api_key,
-        "readOnly": 0,
-        "secret": "",
-        "permissions": {
-            "ContractTrade": ["Order", "Position"],
-            "Derivatives": ["DerivativesTrade"],
-            **{name: [] for name in names},
-        },
-        "ips": list(account.ips) or ["127.0.0.1"],
-        "type": 1,
-        "deadlineDay": -2,
-        "expiredAt": "1970-01-01T00:00:00Z",
-        "createdAt": created,
-        "unified": 0,
-        "uta": 1,
-        "userID": account.uid,
-        "inviterID": 0,
-        "vipLevel": "No VIP",
-        "mktMakerLevel": "0",
-        "affiliateID": 0,
-        "rsaPublicKey": account.rsa_public_key,
-        "isMaster": True,
-        "isFixApi": False,
-        "parentUid": "0",
-        "kycLevel": "LEVEL_DEFAULT",
-        "kycRegion": "",
-    }
-
-
-def set_dcp(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """Cancel all orders when the connections with `dcp.future` have been gone for `timeWindow` seconds."""
-    seconds = integer(params, "timeWindow", 10)
-    if not 3 <= seconds <= 300:
-        raise ApiError(10001, "params error: timeWindow invalid, expected 3 to 300")
-    if not exchange.config.dcp:
-        raise ApiError(10005, "Permission denied, please check your API key permissions.")
-    if text(params, "product") == "DERIVATIVES":  # the default is OPTIONS, which does nothing here
-        account.dcp_window_s = seconds
-        account.changes.settings()
-    return {}
-
-
 def dcp_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     seconds = account.dcp_window_s
     if seconds is None:
         return {"dcpInfos": []}
     return {"dcpInfos": [{"product": "DERIVATIVES", "dcpStatus": "ON", "timeWindow": str(seconds)}]}
+
+
+def withdrawable(exchange: Exchange, account: Account) -> Decimal:
+    """USDT that could leave the account: of the available balance what is no unrealised profit."""
+    figures = exchange.totals(account)
+    if account.isolated:  # what a leg gains or loses belongs to the leg
+        return max(ZERO, figures.available)
+    return max(ZERO, min(figures.available, figures.wallet + min(figures.holdings.unrealised, ZERO)))
+
+
+def withdrawal(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    coins = text(params, "coinName", required=True).split(",")
+    if len(coins) > MAX_COINS:
+        raise ApiError(10001, f"params error: coinName invalid, at most {MAX_COINS} coins")
+    amounts = {coin: plain(withdrawable(exchange, account)) if coin == SETTLE_COIN else "0" for coin in coins}
+    return {"availableWithdrawal": amounts[coins[0]], "availableWithdrawalMap": amounts}
+
+
+def collateral_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """USDT is the only coin, and nothing is lent."""
+    zeros = "hourlyBorrowRate maxBorrowingAmount freeBorrowingLimit freeBorrowAmount borrowAmount otherBorrowAmount"
+    row: dict[str, Any] = {
+        "currency": SETTLE_COIN,
+        **dict.fromkeys(zeros.split(), "0"),
+        "availableToBorrow": "0",
+        "borrowable": False,
+        "borrowUsageRate": "0",
+        "marginCollateral": True,
+        "collateralSwitch": True,
+        "collateralRatio": "1",
+        "freeBorrowingAmount": "",
+    }
+    return {"list": [row] if text(params, "currency") in ("", SETTLE_COIN) else []}
+
+
+def smp_group(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    return {"smpGroup": 0}
+
+
+def trade_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Of spot trades, of which there are none."""
+    symbol = text(params, "symbol", required=True)
+    coins = {"baseCoin": symbol.removesuffix(SETTLE_COIN), "settleCoin": SETTLE_COIN}
+    return dict.fromkeys(TRADE_FIGURES.split(), "0") | {"maxMarginVersion": 0} | coins

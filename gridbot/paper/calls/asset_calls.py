@@ -1,4 +1,4 @@
-"""Signed asset endpoints (shared sheet bybit-v5-more, section 2): an account has USDT, and nowhere to send it.
+"""Signed calls of asset/: an account has USDT, and nowhere to send it.
 
 Each takes (exchange, account, parameters, now) and returns `result`. Keys have no wallet permission
 (`user/query-api`), so transfers are refused and no list of them has a row.
@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Execution
-from gridbot.paper.api_error import ApiError
-from gridbot.paper.calls.account_reports import COIN, DENIED, withdrawable
+from gridbot.paper.api_error import ApiError, permission_denied
+from gridbot.paper.calls.account_calls import withdrawable
 from gridbot.paper.calls.market_calls import is_linear
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.paging import below, page_by_number
-from gridbot.paper.params.validate import DAY_MS, choice, integer, limit_field, text
+from gridbot.paper.params.validate import MONTH_MS, choice, integer, limit_field, text, window
 from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "coin_info",
     "delivery_record",
     "no_transfer",
+    "no_universal_transfer",
     "record_page",
     "transfer_coins",
     "transfers",
@@ -34,7 +36,6 @@ __all__ = [
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 ACCOUNTS = frozenset({"UNIFIED", "FUND"})
-MONTH_MS = 30 * DAY_MS
 MAX_COINS = 10
 SAFE_AMOUNTS = {
     "transferSafeAmount": "withTransferSafeAmount",
@@ -43,7 +44,8 @@ SAFE_AMOUNTS = {
 
 
 def coin_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    """asset/coin/query-info: enough for clients that load currencies before markets."""
+    """USDT and the coins of the contracts, of which nobody can hold any: clients know no other coin than those named
+    here, and need the coin of a contract to write its quantities."""
     chain = {
         "chainType": "Paper",
         "confirmation": "1",
@@ -58,16 +60,15 @@ def coin_info(exchange: Exchange, account: Account, params: Params, now_ms: int)
         "contractAddress": "",
         "safeConfirmNumber": "1",
     }
-    return {"rows": [{"name": COIN, "coin": COIN, "remainAmount": "0", "chains": [chain]}]}
+    named = dict.fromkeys([SETTLE_COIN, *sorted(market.listing.base_coin for market in exchange.markets.values())])
+    rows = [{"name": coin, "coin": coin, "remainAmount": "0", "chains": [chain]} for coin in named]
+    return {"rows": [row for row in rows if text(params, "coin") in ("", row["coin"])]}
 
 
 def delivery_record(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Legs that a delisting closed, newest first; without times the last 30 days."""
     linear, symbol = is_linear(params), text(params, "symbol")
-    end = integer(params, "endTime", now_ms)
-    start = integer(params, "startTime", end - MONTH_MS)
-    if not 0 <= end - start <= MONTH_MS:
-        raise ApiError(10001, "params error: the time range between startTime and endTime must be within 30 days")
+    start, end = window(params, now_ms, MONTH_MS, longest_ms=MONTH_MS)
     last = below(text(params, "cursor"))
     rows = (
         (each.number, each)
@@ -102,7 +103,7 @@ def _delivery(execution: Execution) -> Result:
 def transfer_coins(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     for name in ("fromAccountType", "toAccountType"):
         choice(params, name, ACCOUNTS)
-    return {"list": [COIN]}
+    return {"list": [SETTLE_COIN]}
 
 
 def no_transfer(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -110,17 +111,25 @@ def no_transfer(exchange: Exchange, account: Account, params: Params, now_ms: in
         text(params, name, required=True)
     for name in ("fromAccountType", "toAccountType"):
         choice(params, name, ACCOUNTS)
-    raise ApiError(10005, DENIED)
+    raise permission_denied()
+
+
+def no_universal_transfer(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    for name in ("fromMemberId", "toMemberId"):
+        text(params, name, required=True)
+    return no_transfer(exchange, account, params, now_ms)
 
 
 def transfers(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     limit_field(params, 20, 50)
+    window(params, now_ms)
     return {"list": [], "nextPageCursor": ""}
 
 
 def record_page(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Deposits and withdrawals by chain: none."""
     limit_field(params, 50, 50)
+    window(params, now_ms, MONTH_MS, longest_ms=MONTH_MS)
     return {"rows": [], "nextPageCursor": ""}
 
 
@@ -137,7 +146,7 @@ def coin_balance(exchange: Exchange, account: Account, params: Params, now_ms: i
 def coin_balances(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """Of several coins in one wallet; the unified one has to be asked for them by name."""
     kind = choice(params, "accountType", ACCOUNTS)
-    coins = (text(params, "coin", required=kind == "UNIFIED") or COIN).split(",")
+    coins = (text(params, "coin", required=kind == "UNIFIED") or SETTLE_COIN).split(",")
     if len(coins) > MAX_COINS:
         raise ApiError(10001, f"params error: coin invalid, at most {MAX_COINS} coins")
     rows = [_balance(exchange, account, kind, coin) for coin in coins]
@@ -145,7 +154,7 @@ def coin_balances(exchange: Exchange, account: Account, params: Params, now_ms: 
 
 
 def _balance(exchange: Exchange, account: Account, kind: str, coin: str) -> Result:
-    mine = kind == "UNIFIED" and coin == COIN
+    mine = kind == "UNIFIED" and coin == SETTLE_COIN
     zero = Decimal(0)
     return {
         "coin": coin,

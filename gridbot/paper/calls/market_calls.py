@@ -1,38 +1,44 @@
-"""Public REST endpoints (docs/bybit.md 2.2, 2.3). Each takes (exchange, parameters, now) and returns `result`."""
+"""Public calls of market/ that tell how the market is now (docs/bybit.md 2.2, 2.3); its past: `market_history_calls`.
+
+Each takes (exchange, parameters, now) and returns `result`. Pools and components are modelled: they have Bybit's fields
+and legal values, and nothing trades on them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.market.market_history import Candle
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.params.paging import page_by_name, page_by_number
+from gridbot.paper.params.paging import page_by_name
 from gridbot.paper.params.validate import choice, integer, limit_field, text
-from gridbot.paper.rows import candle_rows, market_rows
-from gridbot.paper.rows.row_numbers import plain
+from gridbot.paper.rows import market_rows, pool_rows
 
 __all__ = [
-    "funding_history",
-    "index_price_kline",
+    "adl_alert",
+    "fee_group_info",
+    "full_orderbook",
+    "index_price_components",
     "instruments_info",
-    "kline",
-    "mark_price_kline",
-    "open_interest",
+    "insurance",
+    "is_linear",
     "orderbook",
-    "premium_index_price_kline",
     "price_limit",
     "recent_trades",
+    "require_market",
     "risk_limit",
+    "rpi_orderbook",
     "server_time",
-    "system_status",
     "tickers",
 ]
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
+MINUTE_MS = 60_000
+FULL_DEPTH = 10_000
+"""Bybit shows up to 10,000 levels; the modelled book has no end, and its deepest topic ends here."""
 
 
 def is_linear(params: Params, *, default: str = "") -> bool:
@@ -71,7 +77,9 @@ def instruments_info(exchange: Exchange, params: Params, now_ms: int) -> Result:
     rows = [
         (market.listing.symbol, market_rows.instrument_row(market.listing))
         for market in markets
-        if market.instrument.status == status and base in ("", market.listing.base_coin)
+        if market.instrument.status == status
+        and base in ("", market.listing.base_coin)
+        and not text(params, "symbolType")  # crypto has none
     ]
     chosen, cursor = page_by_name(rows, text(params, "cursor"), limit)
     return {"category": text(params, "category"), "list": chosen, "nextPageCursor": cursor}
@@ -97,58 +105,6 @@ def orderbook(exchange: Exchange, params: Params, now_ms: int) -> Result:
     }
 
 
-def _kline(params: Params, market: SymbolMarket, candles: Sequence[Candle], now_ms: int) -> Result:
-    interval = choice(params, "interval", frozenset(candle_rows.INTERVALS))
-    rows = candle_rows.kline_rows(
-        candle_rows.group_candles(candles, interval),
-        start=integer(params, "start", 0),
-        end=integer(params, "end", now_ms),
-        limit=limit_field(params, 200, 1000),
-    )
-    return {"symbol": market.listing.symbol, "category": "linear", "list": rows}
-
-
-def kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    market = require_market(exchange, params, default_category="linear")
-    return _kline(params, market, market.candles, now_ms)
-
-
-def _price_kline(params: Params, market: SymbolMarket, candles: Sequence[Candle], now_ms: int) -> Result:
-    """Candles of a price that is not traded have no volume."""
-    result = _kline(params, market, candles, now_ms)
-    result["list"] = [row[:5] for row in result["list"]]
-    return result
-
-
-def mark_price_kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    market = require_market(exchange, params, default_category="linear")
-    return _price_kline(params, market, market.mark_candles, now_ms)
-
-
-def index_price_kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    market = require_market(exchange, params, default_category="linear")
-    return _price_kline(params, market, market.index_candles, now_ms)
-
-
-def premium_index_price_kline(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    market = require_market(exchange, params, default_category="linear")
-    return _price_kline(params, market, market.premium_candles, now_ms)
-
-
-def open_interest(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """At each interval since the exchange began, newest first."""
-    market = require_market(exchange, params)
-    interval = choice(params, "intervalTime", frozenset(market_rows.INTEREST_INTERVALS_MS))
-    step = market_rows.INTEREST_INTERVALS_MS[interval]
-    first = max(exchange.started_ms, integer(params, "startTime", 0))
-    last = min(now_ms, integer(params, "endTime", now_ms))
-    value = format(market_rows.open_interest(market), "f")
-    stamps = range(last // step * step, first // step * step - 1, -step)
-    rows = ((at_ms, {"openInterest": value, "timestamp": str(at_ms)}) for at_ms in stamps)
-    chosen, cursor = page_by_number(rows, text(params, "cursor"), limit_field(params, 50, 200))
-    return {"symbol": market.listing.symbol, "category": "linear", "list": chosen, "nextPageCursor": cursor}
-
-
 def recent_trades(exchange: Exchange, params: Params, now_ms: int) -> Result:
     market = require_market(exchange, params)
     limit = limit_field(params, 500, 1000)
@@ -165,26 +121,6 @@ def risk_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:
     return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
 
 
-def funding_history(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """Settled fundings, newest first. A start without an end is an error, as documented."""
-    market = require_market(exchange, params)
-    limit = limit_field(params, 200, 200)
-    start, end = integer(params, "startTime", 0), integer(params, "endTime", 0)
-    if start and not end:
-        raise ApiError(10001, "params error: endTime is required with startTime")
-    settled = [pair for pair in reversed(market.fundings) if start <= pair[0] and (not end or pair[0] <= end)]
-    rows = [
-        {"symbol": market.listing.symbol, "fundingRate": plain(rate), "fundingRateTimestamp": str(at_ms)}
-        for at_ms, rate in settled[:limit]
-    ]
-    return {"category": "linear", "list": rows}
-
-
-def system_status(exchange: Exchange, params: Params, now_ms: int) -> Result:
-    """Maintenance, as the control endpoint has announced it."""
-    return {"list": exchange.announced.maintenance(text(params, "id"), text(params, "state"))}
-
-
 def price_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:
     market = require_market(exchange, params, default_category="linear")
     highest, lowest = market.price_band()
@@ -193,4 +129,80 @@ def price_limit(exchange: Exchange, params: Params, now_ms: int) -> Result:
         "buyLmt": format(highest, "f"),
         "sellLmt": format(lowest, "f"),
         "ts": str(now_ms),
+    }
+
+
+def insurance(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    """One pool in USDT, less what liquidations have cost it."""
+    rows = (
+        [pool_rows.insurance_row(exchange.markets, exchange.accounts.values())]
+        if text(params, "coin") in ("", pool_rows.COIN)
+        else []
+    )
+    return {"updatedTime": str(now_ms // MINUTE_MS * MINUTE_MS), "list": rows}
+
+
+def adl_alert(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    """Far from deleveraging, which does not happen here."""
+    symbols = [text(params, "symbol")] if text(params, "symbol") else sorted(exchange.markets)
+    rows = [pool_rows.adl_row(symbol, exchange.accounts.values()) for symbol in symbols if symbol in exchange.markets]
+    return {"updatedTime": str(now_ms // MINUTE_MS * MINUTE_MS), "list": rows}
+
+
+def index_price_components(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    """The index follows the traded price of this exchange alone."""
+    name = text(params, "indexName", required=True)
+    market = exchange.markets.get(name)
+    if market is None:
+        raise ApiError(10001, "params error: indexName invalid")
+    price = format(market.index, "f")
+    component = {"exchange": "Bybit", "spotPair": name, "equivalentPrice": price, "multiplier": "1", "price": price}
+    return {
+        "indexName": name,
+        "lastPrice": price,
+        "updateTime": str(now_ms),
+        "components": [{**component, "weight": "1"}],
+    }
+
+
+def fee_group_info(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    """One group with all contracts. Bybit's groups concern its Pro and market maker levels, which do not exist here."""
+    choice(params, "productType", frozenset({"contract"}))
+    group = integer(params, "groupId", 1)
+    if not 1 <= group <= 9:
+        raise ApiError(10001, "params error: groupId invalid, expected 1 to 9")
+    row = {
+        "groupName": "G1(Major Coins)",
+        "weightingFactor": 1,
+        "symbolsNumbers": len(exchange.markets),
+        "symbols": sorted(exchange.markets),
+        "feeRates": {"pro": [], "marketMaker": []},
+        "updateTime": str(exchange.started_ms),
+    }
+    return {"list": [row] if group == 1 else []}
+
+
+def rpi_orderbook(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    """The book with the size of retail price improvement quotes as a third figure: there are none."""
+    market = require_market(exchange, params, default_category="linear")
+    text(params, "limit", required=True)
+    bids, asks = market_rows.book_rows(market, limit_field(params, 50, 50))
+    return _book(market, market_rows.with_rpi_size(bids), market_rows.with_rpi_size(asks), now_ms)
+
+
+def full_orderbook(exchange: Exchange, params: Params, now_ms: int) -> Result:
+    market = require_market(exchange, params)
+    bids, asks = market_rows.book_rows(market, FULL_DEPTH)
+    return _book(market, bids, asks, now_ms)
+
+
+def _book(market: SymbolMarket, bids: list[Any], asks: list[Any], now_ms: int) -> Result:
+    return {
+        "s": market.listing.symbol,
+        "b": bids,
+        "a": asks,
+        "ts": now_ms,
+        "u": market.updates,
+        "seq": market.seq,
+        "cts": market.updated_ms,
     }

@@ -1,4 +1,4 @@
-"""Signed endpoints that place, change and end orders (docs/bybit.md 3.2-3.8).
+"""Signed calls of order/ that place, change and end orders (docs/bybit.md 3.2-3.8).
 
 Each takes (exchange, account, parameters, now) and returns `result`; batches return (result, retExtInfo).
 """
@@ -10,13 +10,13 @@ from typing import Any
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Amendment, Order
-from gridbot.paper.api_error import ApiError
+from gridbot.paper.api_error import ApiError, permission_denied
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.calls.order_queries import is_of_kind, matches
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.order_params import new_order, with_bbo_price
 from gridbot.paper.params.stop_params import amended_stops, usual_mode
-from gridbot.paper.params.validate import order_price, order_qty, text, trigger_by
+from gridbot.paper.params.validate import choice, integer, order_price, order_qty, text, trigger_by
 
 __all__ = [
     "amend",
@@ -26,11 +26,14 @@ __all__ = [
     "cancel_batch",
     "create",
     "create_batch",
+    "set_dcp",
 ]
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 MAX_BATCH = 20
+DCP_PRODUCTS = frozenset({"OPTIONS", "SPOT", "DERIVATIVES"})
+"""Of which only the last has orders here."""
 DAY_MS = 86_400_000
 
 
@@ -115,10 +118,11 @@ def _batch(
 ) -> tuple[Result, Result]:
     """Run a call for each item; one that fails does not affect the others (docs/bybit.md 3.8).
 
-    The row of a cancel or amend that failed has the id that was sent, that of a create has none.
+    The row of a cancel or amend that failed has the id that was sent, that of a create has none. In another category
+    each item fails.
     """
-    if not is_linear(params):
-        raise ApiError(10001, "params error: Category is invalid")
+    is_linear(params)
+    category = text(params, "category")
     items = params.get("request")
     if not isinstance(items, list) or not items or len(items) > MAX_BATCH:
         raise ApiError(10001, f"params error: request invalid, expected 1 to {MAX_BATCH} items")
@@ -127,7 +131,7 @@ def _batch(
     rows, codes = [], []
     for place, item in enumerate(items):
         row = {
-            "category": "linear",
+            "category": category,
             "symbol": text(item, "symbol"),
             "orderId": "" if single is create else text(item, "orderId"),
             "orderLinkId": text(item, "orderLinkId"),
@@ -136,7 +140,7 @@ def _batch(
         try:
             if allowed is not None and place >= allowed:
                 raise ApiError(10006, "Too many visits. Exceeded the API Rate Limit.")
-            row |= single(exchange, account, {**item, "category": "linear"}, now_ms)
+            row |= single(exchange, account, {**item, "category": category}, now_ms)
             created_ms = str(now_ms)
             codes.append({"code": 0, "msg": "OK"})
         except ApiError as error:
@@ -163,3 +167,17 @@ def cancel_batch(
     exchange: Exchange, account: Account, params: Params, now_ms: int, allowed: int | None = None
 ) -> tuple[Result, Result]:
     return _batch(cancel, exchange, account, params, now_ms, allowed)
+
+
+def set_dcp(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Cancel all orders when the connections with `dcp.future` have been gone for `timeWindow` seconds."""
+    text(params, "timeWindow", required=True)
+    seconds, product = integer(params, "timeWindow", 0), choice(params, "product", DCP_PRODUCTS, "OPTIONS")
+    if not 3 <= seconds <= 300:
+        raise ApiError(10001, "params error: timeWindow invalid, expected 3 to 300")
+    if not exchange.config.dcp:
+        raise permission_denied()
+    if product == "DERIVATIVES":
+        account.dcp_window_s = seconds
+        account.changes.settings()
+    return {}

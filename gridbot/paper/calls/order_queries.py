@@ -1,4 +1,4 @@
-"""Signed listings of orders and executions (docs/bybit.md 3.9-3.11).
+"""Signed calls of order/ and execution/ that list (docs/bybit.md 3.9-3.11).
 
 Each takes (exchange, account, parameters, now) and returns `result`.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gridbot.paper.accounts.account import Account
-from gridbot.paper.accounts.exchange_order import Order
+from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
@@ -24,12 +24,12 @@ Result = dict[str, Any]
 DAY_MS = 86_400_000
 
 
-def matches(exchange: Exchange, order: Order, symbol: str, base: str, settle: str) -> bool:
+def matches(exchange: Exchange, row: Order | Execution, symbol: str, base: str, settle: str) -> bool:
     """Filter of listings and of cancel-all: symbol before base coin before settle coin."""
     if symbol:
-        return order.symbol == symbol
+        return row.symbol == symbol
     if base:
-        return exchange.markets[order.symbol].listing.base_coin == base
+        return exchange.state.base_coin(row.symbol) == base
     return settle in ("", "USDT")
 
 
@@ -46,7 +46,7 @@ def is_of_kind(order: Order, params: Params) -> bool:
 def _order_page(exchange: Exchange, orders: Iterable[Order], params: Params, view: OrderView) -> Result:
     keyed = ((order.number, order) for order in orders)
     chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit_field(params, 20, 50))
-    rows = [order_row(order, exchange.markets[order.symbol].listing, view) for order in chosen]
+    rows = [order_row(order, exchange.state.no_qty(order.symbol), view) for order in chosen]
     return {"category": text(params, "category"), "list": rows, "nextPageCursor": cursor}
 
 
@@ -132,19 +132,17 @@ def executions(exchange: Exchange, account: Account, params: Params, now_ms: int
         rows = (e for e in found if (e.order_id == order_id if order_id else e.order_link_id == link_id))
     else:
         start, end = window(params, now_ms)
-        symbol, kind, base = text(params, "symbol"), text(params, "execType"), text(params, "baseCoin")
-        linear = linear and text(params, "settleCoin") in ("", "USDT")
+        symbol, kind = text(params, "symbol"), text(params, "execType")
+        base, settle = text(params, "baseCoin"), text(params, "settleCoin")
         rows = (
             e
             for e in account.executions.newest_first(last, start, end, symbol)
-            if symbol in ("", e.symbol)
-            and kind in ("", e.exec_type)
-            and base in ("", exchange.markets[e.symbol].listing.base_coin)
+            if matches(exchange, e, symbol, base, settle) and kind in ("", e.exec_type)
         )
     keyed = ((e.number, e) for e in rows if linear)
     chosen, cursor = page_by_number(keyed, text(params, "cursor"), limit)
     return {
         "category": text(params, "category"),
-        "list": [execution_row(e, exchange.markets[e.symbol].listing) for e in chosen],
+        "list": [execution_row(e, exchange.state.no_qty(e.symbol)) for e in chosen],
         "nextPageCursor": cursor,
     }

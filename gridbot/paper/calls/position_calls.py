@@ -1,4 +1,4 @@
-"""Signed position endpoints (docs/bybit.md 2.6). Each takes (exchange, account, parameters, now)."""
+"""Signed calls of position/ (docs/bybit.md 2.6). Each takes (exchange, account, parameters, now)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.stop_kinds import TpslMode
-from gridbot.paper.api_error import ApiError
+from gridbot.paper.api_error import ApiError, permission_denied
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.symbol_market import SymbolMarket
@@ -17,11 +17,14 @@ from gridbot.paper.params.paging import below, page_by_name, page_by_number
 from gridbot.paper.params.validate import choice, decimal_field, integer, limit_field, signed_field, text, window
 from gridbot.paper.rows.account_rows import position_row
 from gridbot.paper.rows.order_rows import closed_pnl_row
+from gridbot.paper.rows.row_numbers import plain
 
 __all__ = [
     "add_margin",
     "closed_pnl",
     "confirm_pending_mmr",
+    "move_history",
+    "move_positions",
     "positions",
     "set_auto_add_margin",
     "set_leverage",
@@ -29,6 +32,7 @@ __all__ = [
     "set_tpsl_mode",
     "switch_isolated",
     "switch_mode",
+    "symbol_info",
     "trading_stop",
 ]
 
@@ -177,6 +181,37 @@ def set_tpsl_mode(exchange: Exchange, account: Account, params: Params, now_ms: 
 
 def set_risk_limit(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
     """No effect: the tier follows the position (docs/bybit.md 2.3). Answers the tier in force."""
+    text(params, "riskId", required=True)
     _, leg = _leg(exchange, account, params)
     row = position_row(account, leg, exchange.state.valuation, exchange.totals(account))
     return {"category": "linear", "riskId": row["riskId"], "riskLimitValue": row["riskLimitValue"]}
+
+
+def move_history(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    limit_field(params, 20, 200)
+    window(params, now_ms)
+    return {"list": [], "nextPageCursor": ""}
+
+
+def move_positions(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Refused: no key here may do block trades (`user/query-api`)."""
+    raise permission_denied()
+
+
+def symbol_info(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
+    """Leverage of each leg, held or not. `side` means nothing, and is the same in every row, as on Bybit."""
+    linear, wanted, state = is_linear(params), text(params, "symbol"), exchange.state
+    if linear and wanted:
+        require_market(exchange, params)
+    rows = [
+        {
+            "symbol": symbol,
+            "leverage": plain(state.valuation.leverage(account, symbol, leg.direction)),
+            "side": "Sell",
+            "positionIdx": leg.position_idx,
+        }
+        for symbol in sorted(exchange.markets)
+        if linear and wanted in ("", symbol)
+        for leg in reversed(state.legs(account, symbol))
+    ]
+    return {"category": text(params, "category"), "list": rows}

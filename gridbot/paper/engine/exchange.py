@@ -76,7 +76,7 @@ class Exchange:
         stop_orders = StopOrders(state, waiting, settlement, outbox)
         admission = Admission(state)
         fills = self._fills = Fills(settlement, stop_orders, AttachedStops(waiting, stop_orders))
-        taking = self.taking = Taking(state, resting, settlement, fills, outbox)
+        taking = self._taking = Taking(state, resting, settlement, fills, outbox)
         conditional = ConditionalOrders(state, admission, waiting, settlement, stop_orders, taking, outbox)
         self._conditional = conditional
         self.strange = StrangeExecutions(state, settlement, outbox)
@@ -123,8 +123,11 @@ class Exchange:
         return self._waiting.stops_of(account, leg)
 
     def trade(self, symbol: str, side: Side, ticks: int, size: Decimal, now_ms: int) -> PublicTrade | None:
-        """A public trade happened (size 0: only the price moved). Fill what it fills; before a launch nothing."""
+        """A public trade happened (size 0: only the price moved). Fill what it fills; before a launch nothing. On a
+        contract that is over none can happen."""
         market = self.markets[symbol]
+        if market.listing.is_over:
+            return None
         if not market.listing.matches:
             market.apply(side, ticks, ZERO, now_ms)
             return None
@@ -142,6 +145,10 @@ class Exchange:
         self.markets[symbol].change_rules(tick_size=tick_size, qty_step=qty_step)
         self.state.listings.changed(symbol)
         self.resting.rebuild(symbol)
+
+    def reject_orders(self, reason: str) -> None:
+        """Accept orders, and reject them at once for this reason of the engine's, until it is empty."""
+        self._taking.reject_all(reason)
 
     def on_time(self, now_ms: int) -> None:
         """Mark prices, deliveries and fundings that are due, liquidations. Call it several times a second."""

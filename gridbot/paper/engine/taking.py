@@ -39,13 +39,16 @@ class Taking:
         self._settlement = settlement
         self._fills = fills
         self._outbox = outbox
-        self.ends_with = ""
-        """The engine's reason for which it rejects every order that was accepted; "" while it rejects none."""
+        self._rejects_for = ""
+
+    def reject_all(self, reason: str) -> None:
+        """From now on every order that was accepted is rejected for this reason of the engine's; "": none any more."""
+        self._rejects_for = reason
 
     def enter(self, account: Account, order: Order, now_ms: int) -> None:
         """Let an accepted order take liquidity, rest, or end."""
-        if self.ends_with:
-            self._settlement.end(account, order, now_ms, status=OrderStatus.REJECTED, reason=self.ends_with)
+        if self._rejects_for:
+            self._settlement.end(account, order, now_ms, status=OrderStatus.REJECTED, reason=self._rejects_for)
             return
         market = self._state.markets[order.symbol]
         ticks = market.instrument.ticks(order.price)

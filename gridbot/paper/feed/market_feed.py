@@ -83,6 +83,10 @@ class MarketFeed:
         self._exchange.listing.cut_risk(self._exchange.accounts[account], symbol, position_idx, reduce_only=reduce_only)
         self._settle()
 
+    def reject_orders(self, reason: str) -> None:
+        """Reject what was accepted for this reason of the engine's; "": no longer."""
+        self._exchange.reject_orders(reason)
+
     def settle_funding(self, symbol: str, rate: Decimal | str) -> None:
         """Settle a funding of this rate now, out of turn."""
         now_ms = self._now_ms()
@@ -135,11 +139,13 @@ class MarketFeed:
     def feed(self, trade: MarketTrade) -> None:
         """Apply a trade of a source; publishing waits for the ticker interval unless it is zero.
 
-        An exchange that stands still lets it pass by.
+        An exchange that stands still lets it pass by, and so does a contract that is over.
         """
         if self._outgoing.stands_still:
             return
         market = self._exchange.markets[trade.symbol]
+        if market.listing.is_over:
+            return
         ticks = max(1, market.instrument.ticks(trade.price))
         size, step = trade.size, market.instrument.qty_step
         if size % step:

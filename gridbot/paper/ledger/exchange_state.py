@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from gridbot.core.vocabulary import Side
+from gridbot.core.vocabulary import SETTLE_COIN, Side
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.changes import AccountChanges
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
@@ -73,6 +73,16 @@ class ExchangeState:
         for account in self.accounts.values():
             account.changes = AccountChanges(account.name, dirty)
         return dirty
+
+    def base_coin(self, symbol: str) -> str:
+        """Of any contract that an account has ever traded; it need not be listed any more."""
+        market = self.markets.get(symbol)
+        return symbol.removesuffix(SETTLE_COIN) if market is None else market.listing.base_coin
+
+    def no_qty(self, symbol: str) -> str:
+        """How rows of such a contract write a quantity of 0."""
+        market = self.markets.get(symbol)
+        return "0" if market is None else market.listing.no_qty
 
     def is_hedge(self, account: Account, symbol: str) -> bool:
         return account.hedge.get(symbol, self.config.position_mode is PositionMode.HEDGE)

@@ -27,6 +27,7 @@ PRE_LAUNCH = "PreLaunch"
 TRADES_IN = "ContinuousTrading"
 """The phase of a contract that is not launched yet, and in which it trades all the same."""
 AUCTION_PHASES = ("NotStarted", "CallAuction", "CallAuctionNoCancel", "CrossMatching", TRADES_IN)
+OVER = frozenset({"Settling", "Delivering", "Closed"})
 COLLECTING = frozenset({"CallAuction", "CallAuctionNoCancel"})
 
 
@@ -79,6 +80,11 @@ class Listing:
     def is_collecting(self) -> bool:
         """True in a call auction: orders rest, and none is filled."""
         return self.phase in COLLECTING
+
+    @property
+    def is_over(self) -> bool:
+        """True from its delivery time on: nothing trades, and the book is empty."""
+        return self.instrument.status in OVER
 
     @property
     def matches(self) -> bool:

@@ -45,6 +45,7 @@ def terms_of(listing: Listing) -> dict[str, Any]:
         "delivery_ms": instrument.delivery_ms or 0,
         "tick_size": str(instrument.tick_size),
         "qty_step": str(instrument.qty_step),
+        "min_order_qty": str(instrument.min_order_qty),
         "launch_ms": listing.launch_ms,
         "phase": listing.auction_phase,
         "phases": [[phase.name, phase.start_ms, phase.end_ms] for phase in listing.phases],
@@ -55,14 +56,15 @@ def terms_of(listing: Listing) -> dict[str, Any]:
 
 def with_terms(listing: Listing, terms: Mapping[str, Any]) -> Listing:
     """A configured listing as it was changed to. Raises KeyError, TypeError, ValueError or ArithmeticError."""
-    step, price = Decimal(terms["qty_step"]), terms["delivery_price"]
+    step, price, before = Decimal(terms["qty_step"]), terms["delivery_price"], listing.instrument
+    least = before.min_order_qty if step == before.qty_step else step
     instrument = replace(
         listing.instrument,
         status=str(terms["status"]),
         delivery_ms=int(terms["delivery_ms"]),
         tick_size=Decimal(terms["tick_size"]),
         qty_step=step,
-        min_order_qty=step if step != listing.instrument.qty_step else listing.instrument.min_order_qty,
+        min_order_qty=Decimal(terms.get("min_order_qty", least)),  # older files do not have it
     )
     return replace(
         listing,

@@ -139,6 +139,8 @@ class SymbolMarket:
     def relist(self, listing: Listing) -> None:
         """The exchange lists the symbol in another way, perhaps with another tick or lot."""
         before, instrument = self.instrument, listing.instrument
+        if listing.is_over and not self.listing.is_over:
+            self.updates = 1  # the book begins again, with nothing in it
         self.listing, self.instrument = listing, instrument
         if (before.tick_size, before.qty_step) != (instrument.tick_size, instrument.qty_step):
             self.last_ticks = ticks = instrument.ticks(self.last)
@@ -153,7 +155,9 @@ class SymbolMarket:
         return self.instrument.price(self.instrument.ticks(mean))
 
     def revalue(self, now_ms: int) -> None:
-        """Bring index, mark and candles up to the present time."""
+        """Bring index, mark and candles up to the present time. Those of what is over stay where they were."""
+        if self.listing.is_over:
+            return
         self._revalue(now_ms)
         self._note_prices(now_ms)
         self._traded.roll(now_ms)
@@ -187,8 +191,11 @@ class SymbolMarket:
         self.mark = mark if self.pinned_mark is None else self.pinned_mark
 
     def funding_due(self, now_ms: int) -> bool:
-        """True once for each interval that has passed; advances to the next one."""
+        """True once for each interval that has passed; advances to the next one. What is over has no fundings."""
         if now_ms < self.next_funding_ms:
+            return False
+        if self.listing.is_over:
+            self.next_funding_ms = (now_ms // self.funding_interval_ms + 1) * self.funding_interval_ms
             return False
         self.fundings.append((self.next_funding_ms, self.funding_rate))
         self.next_funding_ms += self.funding_interval_ms

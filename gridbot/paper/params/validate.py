@@ -25,6 +25,7 @@ __all__ = [
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
+MONTH_MS = 30 * DAY_MS
 SCALE = 10**8  # quantities in texts of refusals
 TRIGGER_BY = frozenset({"LastPrice", "MarkPrice", "IndexPrice"})
 
@@ -56,11 +57,17 @@ def limit_field(params: Mapping[str, Any], default: int, maximum: int) -> int:
     return min(value, maximum)
 
 
-def boolean(params: Mapping[str, Any], name: str) -> bool:
-    value = params.get(name, False)
-    if isinstance(value, str):
-        return value.lower() == "true"
-    return bool(value)
+def boolean(params: Mapping[str, Any], name: str, *, required: bool = False) -> bool:
+    """False when it is absent. Texts are taken as well, as some clients write them."""
+    value = params.get(name)
+    if value is None or value == "":
+        if required:
+            raise ApiError(10001, f"params error: {name} is required")
+        return False
+    wanted = str(value).lower()
+    if wanted not in ("true", "false", "1", "0"):
+        raise ApiError(10001, f"params error: {name} invalid, expected true or false")
+    return wanted in ("true", "1")
 
 
 def decimal_field(params: Mapping[str, Any], name: str) -> Decimal | None:
@@ -131,8 +138,10 @@ def trigger_by(params: Mapping[str, Any], name: str, default: str = "LastPrice")
     return choice(params, name, TRIGGER_BY, default)
 
 
-def window(params: Mapping[str, Any], now_ms: int, default_ms: int = WEEK_MS) -> tuple[int, int]:
-    """startTime and endTime of a history query: at most seven days; one alone means `default_ms` from or to it."""
+def window(
+    params: Mapping[str, Any], now_ms: int, default_ms: int = WEEK_MS, *, longest_ms: int = WEEK_MS
+) -> tuple[int, int]:
+    """startTime and endTime of a history query, at most so far apart; one alone means `default_ms` from or to it."""
     start, end = integer(params, "startTime", 0), integer(params, "endTime", 0)
     if not start and not end:
         return now_ms - default_ms, now_ms + default_ms
@@ -140,6 +149,7 @@ def window(params: Mapping[str, Any], now_ms: int, default_ms: int = WEEK_MS) ->
         end = start + default_ms
     if not start:
         start = end - default_ms
-    if end < start or end - start > WEEK_MS:
-        raise ApiError(10001, "params error: the time range between startTime and endTime must be within 7 days")
+    if end < start or end - start > longest_ms:
+        days = longest_ms // DAY_MS
+        raise ApiError(10001, f"params error: the time range between startTime and endTime must be within {days} days")
     return start, end

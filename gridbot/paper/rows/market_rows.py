@@ -150,7 +150,9 @@ def ticker_row(market: SymbolMarket, *, stream: bool = False) -> dict[str, str]:
 
 
 def book_rows(market: SymbolMarket, depth: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """(bids, asks) as price and size text."""
+    """(bids, asks) as price and size text; none of what is over."""
+    if market.listing.is_over:
+        return [], []
     instrument, steps = market.instrument, market.depth.level_steps
     bids, asks = market.depth.levels(depth)
 

@@ -16,7 +16,6 @@ from gridbot.core.events import OrderStatus
 from gridbot.paper.accounts.bookings import ClosedPnl
 from gridbot.paper.accounts.exchange_order import Execution, Order, Trigger
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, TpslMode
-from gridbot.paper.market.instruments import Listing
 from gridbot.paper.rows.row_numbers import cut, plain
 
 __all__ = ["OrderView", "closed_pnl_row", "execution_row", "fast_execution_row", "order_row"]
@@ -68,7 +67,8 @@ PLAIN: dict[OrderView, dict[str, Any]] = {
 """What the row of a plain order without a fill has anyway: most rows, and copying costs less than writing."""
 
 
-def order_row(order: Order, listing: Listing, view: OrderView) -> dict[str, Any]:
+def order_row(order: Order, no_qty: str, view: OrderView) -> dict[str, Any]:
+    """A row of an order; `no_qty` is how a quantity of 0 is written (`Listing.no_qty`)."""
     request, leaves = order.request, order.leaves
     row = PLAIN[view] | {
         "symbol": request.symbol,
@@ -84,9 +84,9 @@ def order_row(order: Order, listing: Listing, view: OrderView) -> dict[str, Any]
         "timeInForce": request.time_in_force,
         "price": format(order.price, "f"),
         "qty": format(order.qty, "f"),
-        "leavesQty": format(leaves, "f") if leaves else listing.no_qty,
+        "leavesQty": format(leaves, "f") if leaves else no_qty,
         "leavesValue": plain(leaves * order.price) if leaves else "0",
-        "cumExecQty": listing.no_qty,
+        "cumExecQty": no_qty,
         "cumFeeDetail": {},
         "orderType": "Limit",
         "lastPriceOnCreated": format(order.last_price, "f"),
@@ -154,9 +154,11 @@ def _attached_fields(attached: Attached) -> dict[str, str]:
     return fields
 
 
-def execution_row(execution: Execution, listing: Listing, *, stream: bool = False) -> dict[str, Any]:
-    """A row of execution/list or of the execution topic (`execPnl` and a list as `extraFees` there)."""
-    no_qty = "0" if stream or execution.exec_type == "Funding" else listing.no_qty
+def execution_row(execution: Execution, no_qty: str = "", *, stream: bool = False) -> dict[str, Any]:
+    """A row of execution/list, where a quantity of 0 is written as `no_qty`, or of the execution topic (`execPnl` and a
+    list as `extraFees` there)."""
+    if stream or not no_qty or execution.exec_type == "Funding":
+        no_qty = "0"
     row: dict[str, Any] = {
         "symbol": execution.symbol,
         "orderId": execution.order_id,

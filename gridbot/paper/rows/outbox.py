@@ -82,8 +82,7 @@ class Outbox:
         """Note an execution and the order it belongs to (None: a funding)."""
         changes = self._of(account)
         if "execution" in account.listening:
-            listing = self._valuation.markets[execution.symbol].listing
-            changes.executions.append(execution_row(execution, listing, stream=True))
+            changes.executions.append(execution_row(execution, stream=True))
         if order is not None and "order" in account.listening:
             changes.orders.append(self._order_row(order))
 
@@ -149,7 +148,7 @@ class Outbox:
         return row
 
     def _order_row(self, order: Order) -> Row:
-        return order_row(order, self._valuation.markets[order.symbol].listing, OrderView.STREAM)
+        return order_row(order, self._valuation.markets[order.symbol].listing.no_qty, OrderView.STREAM)
 
 
 def _legs(account: Account, pairs: Iterable[tuple[str, bool]]) -> list[Leg]:

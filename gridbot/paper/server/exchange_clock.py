@@ -57,6 +57,7 @@ class ExchangeClock:
                 self._hub.forgive(stood_s)
             elif not self._outgoing.stands_still:
                 self._exchange.on_time(self._now_ms())
+                self._close_books()
                 self._cancel_of_disconnected()
                 self._outgoing.clock_turned()
             self._publisher.klines.close_candles()
@@ -71,6 +72,14 @@ class ExchangeClock:
                 if fault.kind is FaultKind.RESTART:
                     self._forget()
                 await drop_connections(self._hub, fault)
+
+    def _close_books(self) -> None:
+        """The last frame of a contract that is over has no trade to come with."""
+        over = [symbol for symbol, market in self._exchange.markets.items() if market.listing.is_over]
+        for symbol in over:
+            self._publisher.changed(symbol, None)
+        if over:
+            self._publisher.flush()
 
     def _cancel_of_disconnected(self) -> None:
         accounts = self._exchange.accounts

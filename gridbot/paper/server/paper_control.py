@@ -6,7 +6,7 @@
     trade (symbol, price, size, side) · set_price, set_mark (symbol, price) · settle_funding (symbol, rate)
     list_as (symbol, and any of status, delivery_ms, phase) · launch (symbol, call_s, no_cancel_s, matching_s,
     trading_s) · delist (symbol, in_s, settling_s)
-    change_rules (symbol, tick_size, qty_step)
+    change_rules (symbol, tick_size, qty_step) · reject_orders (reason)
     maintain (id, and fields of system/status) · announce (title, and type, description, start, end, url)
 
 and for one `account`
@@ -71,7 +71,7 @@ class Control:
                 self._market.set_mark(command["symbol"], command["price"])
             case "settle_funding":
                 self._market.settle_funding(command["symbol"], command["rate"])
-            case "list_as" | "launch" | "delist" | "change_rules" | "cut_risk":
+            case "list_as" | "launch" | "delist" | "change_rules" | "cut_risk" | "reject_orders":
                 self._change_contract(command)
             case "maintain" | "announce":
                 self._market.announce(command)
@@ -81,7 +81,7 @@ class Control:
                 raise ApiError(10001, f"unknown action {other!r}: expected inject, clear, list, trade, set_price, ...")
 
     def _change_contract(self, command: Mapping[str, Any]) -> None:
-        """What becomes of a contract."""
+        """What becomes of a contract, or of orders."""
         market, given = self._market, {name: value for name, value in command.items() if name != "action"}
         match command["action"]:
             case "list_as":
@@ -92,6 +92,8 @@ class Control:
                 market.delist(**given)
             case "change_rules":
                 market.change_rules(**given)
+            case "reject_orders":
+                market.reject_orders(**given)
             case _:
                 market.cut_risk(
                     given["account"], given["symbol"], given["positionIdx"], reduce_only=given["reduce_only"]

@@ -33,7 +33,7 @@ from gridbot.paper.streams.connections import Hub, Stamp
 from gridbot.paper.streams.outgoing import Outgoing
 from gridbot.paper.streams.publisher import Publisher
 
-__all__ = ["PaperServer", "SetupError"]
+__all__ = ["PaperServer", "ReplayError", "SetupError"]
 
 LIVE_TIMEOUT_S = 15.0
 log = logging.getLogger("gridbot.paper")

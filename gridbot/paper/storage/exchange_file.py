@@ -17,9 +17,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -27,7 +25,7 @@ from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
 from gridbot.frames import frame, split
 from gridbot.lock_file import Locked, keep_lock, take_lock
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.storage.kept_state import KeptState
+from gridbot.paper.storage.kept_state import KeptState, SetAside
 from gridbot.paper.storage.state_records import VERSION, ChangeNotes, WholeState
 from gridbot.segment_file import SegmentFile, lock_path, segment_numbers, segment_path
 
@@ -64,7 +62,7 @@ class ExchangeFile:
         self._segment: SegmentFile | None = None
         self._folded_bytes = 0
         self._journal_bytes = 0
-        self._strangers: list[tuple[str, Mapping[str, Any]]] = []
+        self._aside = SetAside()
         self._lock_fd = -1
         self._ends = threading.Event()
         self._is_whole = True
@@ -87,10 +85,10 @@ class ExchangeFile:
                 self.write_whole(*self.begin_fold(exchange), pause_s=0.0)
         except UNREADABLE as error:
             self.close()
-            raise StateFileError(
-                f"paper.state_file {self.path} cannot be used: {error}; move it and {self.directory.name} away to "
-                "start without them"
-            ) from error
+            text = f"paper.state_file {self.path} cannot be used: {error}"
+            if not isinstance(error, OSError):
+                text += f"; move it and {self.directory.name} away to start without them"
+            raise StateFileError(text) from error
 
     def _locked(self) -> int:
         """The lock; an exchange whose supervisor was killed ends by itself within seconds, so it is waited for."""
@@ -121,8 +119,7 @@ class ExchangeFile:
         else:
             self._number, version = _read_whole(content, kept)
             self._read_journal(kept)
-        kept.put_into(exchange)
-        self._strangers = kept.strangers
+        self._aside = kept.put_into(exchange)
         return version == VERSION and kept.accounts.keys() == exchange.accounts.keys()
 
     def _read_version_2(self, content: bytes, kept: KeptState) -> None:
@@ -230,7 +227,7 @@ class ExchangeFile:
             self._segment.close()
             self._segment = None
         self._journal_bytes = 0
-        return WholeState(exchange, self.notes.markets, self._strangers), self._number
+        return WholeState(exchange, self.notes.markets, self._aside), self._number
 
     def write_whole(self, whole: WholeState, through: int, *, pause_s: float = PAUSE_S) -> None:
         """Replace the state file and remove the segments behind it. For another thread. Raises OSError, FoldStopped."""

@@ -17,7 +17,7 @@ Prices are not kept: they come from the market source. Orders that rest go to th
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -32,7 +32,7 @@ from gridbot.paper.accounts.row_cells import CLOSED_PNL, EXECUTIONS, LEGS, ORDER
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.listing_terms import with_terms
 
-__all__ = ["MONEY", "KeptAccount", "KeptState"]
+__all__ = ["MONEY", "KeptAccount", "KeptState", "SetAside"]
 
 MONEY = ("deposit", "wallet", "realised", "fees", "funding", "insurance")
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class KeptAccount:
             self.closed_pnl.popitem(last=False)
 
     def put_into(self, exchange: Exchange, account: Account) -> None:
-        """Give a fresh account what is kept of it. Symbols that are no longer listed are left out."""
+        """Give a fresh account what is kept of it; orders and legs of symbols that are not listed are left out."""
         listed, settings = exchange.markets, self.settings
         for name, amount in zip(MONEY, self.money, strict=True):
             setattr(account, name, amount)
@@ -106,8 +106,7 @@ class KeptAccount:
         for order in self.closed.values():
             account.closed.put(order)
         for execution in self.executions:
-            if execution.symbol in listed:
-                account.executions.append(execution)
+            account.executions.append(execution)
         account.transfers.clear()
         account.transfers.extend(self.transfers)
         for row in self.closed_pnl.values():
@@ -116,13 +115,28 @@ class KeptAccount:
             if not row.order.is_open:
                 account.closed_pnl.finish(row.order)
 
+    def left_out(self, listed: Container[str]) -> dict[str, Any]:
+        """The part with what `put_into` leaves out; empty when that is nothing."""
+        orders = [ORDERS.cells(order) for order in self.open.values() if order.symbol not in listed]
+        legs = [LEGS.cells(leg) for leg in self.legs.values() if leg.symbol not in listed]
+        return ({"orders": orders} if orders else {}) | ({"legs": legs} if legs else {})
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """What belongs to accounts and symbols that are not configured now: they may be again. As it stands in records."""
+
+    parts: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    markets: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    listings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
 
 @dataclass(slots=True)
 class KeptState:
     """`run_id` and `number` continue the counter of ids; `markets` has (sequence, next funding in ms) by symbol,
     `listings` how a symbol is listed that is not as configured.
 
-    Parts of accounts that are not configured now are kept as they came, in `strangers`: they may be again.
+    Parts of accounts that are not configured now are kept as they came, in `strangers`.
     """
 
     known: frozenset[str]
@@ -159,8 +173,11 @@ class KeptState:
         parts = {name: _part_of_version_2(kept) for name, kept in document["accounts"].items()}
         self.apply({"run_id": str(document["run_id"]), "n": document["number"], "a": parts})
 
-    def put_into(self, exchange: Exchange) -> None:
-        """Give a fresh exchange what is kept. No id and no sequence number that was given is given again."""
+    def put_into(self, exchange: Exchange) -> SetAside:
+        """Give a fresh exchange what is kept; return what it has no place for now.
+
+        No id and no sequence number that was given is given again.
+        """
         exchange.state.ids.resume(self.run_id, self.number)
         for symbol, (seq, next_funding_ms) in self.markets.items():
             if symbol in exchange.markets:
@@ -178,6 +195,12 @@ class KeptState:
             kept.put_into(exchange, exchange.accounts[name])
         for symbol in changed:  # an order may stand between two of today's ticks
             exchange.resting.rebuild(symbol)
+        left = [(name, kept.left_out(exchange.markets)) for name, kept in self.accounts.items()]
+        return SetAside(
+            [*self.strangers, *(pair for pair in left if pair[1])],
+            {symbol: pair for symbol, pair in self.markets.items() if symbol not in exchange.markets},
+            {symbol: terms for symbol, terms in self.listings.items() if symbol not in exchange.markets},
+        )
 
 
 def _part_of_version_2(kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,7 +16,7 @@ from gridbot.paper.accounts.packed_rows import Texts
 from gridbot.paper.accounts.row_cells import CLOSED_PNL, LEGS, ORDERS, TRANSFERS
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.listing_terms import terms_of
-from gridbot.paper.storage.kept_state import MONEY
+from gridbot.paper.storage.kept_state import MONEY, SetAside
 
 __all__ = ["VERSION", "ChangeNotes", "WholeState"]
 
@@ -25,6 +25,7 @@ ROWS_PER_RECORD = 200
 MOST_ROWS = 4000  # of a record of changes; a row has less than 1 kB, a frame holds 16 MB
 SEQUENCE_BLOCK = 1_000_000
 Bodies = Iterator[bytes]
+NOTHING_ASIDE = SetAside()
 
 
 def _body(record: Mapping[str, Any]) -> bytes:
@@ -176,15 +177,17 @@ class WholeState:
         self,
         exchange: Exchange,
         markets: Mapping[str, tuple[int, int]],
-        strangers: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        aside: SetAside = NOTHING_ASIDE,
     ) -> None:
         ids = exchange.state.ids
         self._number = ids.last
         accounts = exchange.accounts.items()
         listed = _listed(exchange, exchange.state.listings.symbols, news=True)
+        listed["c"] |= aside.listings
+        all_markets = {**aside.markets, **markets}
         self._live = [
-            _body({"version": VERSION, "run_id": ids.run_id, "n": ids.last, "m": markets, **listed}),
-            *(_body({"n": ids.last, "a": {name: part}}) for name, part in strangers),
+            _body({"version": VERSION, "run_id": ids.run_id, "n": ids.last, "m": all_markets, **listed}),
+            *(_body({"n": ids.last, "a": {name: part}}) for name, part in aside.parts),
             *(_body({"n": ids.last, "a": {name: _live_part(account)}}) for name, account in accounts),
         ]
         self._history = {name: _history(account) for name, account in accounts}

@@ -18,7 +18,10 @@ Rows = Sequence[tuple[str, ...]]
 
 
 class BookTopics:
-    """Deltas are against what was published last, to everybody alike. Level 1 has snapshots only."""
+    """Deltas are against what was published last, to everybody alike. Level 1 has snapshots only.
+
+    The last frame of a contract that is over is an empty snapshot, with `u` 1.
+    """
 
     def __init__(self, markets: Mapping[str, SymbolMarket], sender: FrameSender, now_ms: Callable[[], int]) -> None:
         self._markets = markets
@@ -41,8 +44,10 @@ class BookTopics:
     def repeat_best(self) -> None:
         """Level 1 is sent again with the same `u` when nothing changed; call it every three seconds."""
         for topic in self._books:
-            if topic.startswith("orderbook.1.") and self._sender.has_listeners(topic):
-                self._sender.send(topic, self._whole(topic, topic.rpartition(".")[2]))
+            symbol = topic.rpartition(".")[2]
+            is_best = topic.startswith("orderbook.1.") and not self._markets[symbol].listing.is_over
+            if is_best and self._sender.has_listeners(topic):
+                self._sender.send(topic, self._whole(topic, symbol))
 
     def restart(self) -> None:
         """Forget what was published: books begin again with `u` 1."""
@@ -58,7 +63,7 @@ class BookTopics:
         old_bids, old_asks = self._books.get(topic, ({}, {}))
         if not self._take(topic, symbol):
             return
-        if topic.startswith("orderbook.1."):
+        if topic.startswith("orderbook.1.") or self._markets[symbol].listing.is_over:
             frame = self._whole(topic, symbol)
         else:
             bids, asks = self._books[topic]
@@ -73,7 +78,8 @@ class BookTopics:
         if self._books.get(topic) == book:
             return False
         self._books[topic] = book
-        self._update_ids[topic] = market.updates if kind == DEEPEST else self._update_ids.get(topic, 0) + 1
+        next_id = 1 if market.listing.is_over else self._update_ids.get(topic, 0) + 1
+        self._update_ids[topic] = market.updates if kind == DEEPEST else next_id
         return True
 
     def _whole(self, topic: str, symbol: str) -> bytes:

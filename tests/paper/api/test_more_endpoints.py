@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pybit.exceptions import InvalidRequestError
 
-from gridbot.paper.calls import account_reports
+from gridbot.paper.calls import account_calls, position_calls
 from gridbot.paper.rows.row_numbers import plain
 from tests.paper.support import BOB, Inbox, Venue, limit_order, manual_config, venue_of
 
@@ -136,7 +136,7 @@ def test_isolated_margin(venue: Venue, private: Inbox) -> None:
     assert (info["marginMode"], info["updatedTime"] >= opened) == ("ISOLATED_MARGIN", True)
     http.set_leverage(**LINEAR, buyLeverage="20", sellLeverage="5")
     state = venue.server.exchange
-    sides = account_reports.symbol_info(state, state.accounts["alice"], LINEAR, 0)["list"]
+    sides = position_calls.symbol_info(state, state.accounts["alice"], LINEAR, 0)["list"]
     assert {row["positionIdx"]: row["leverage"] for row in sides} == {1: "20", 2: "5"}
     http.place_order(**LINEAR, side="Buy", orderType="Market", qty="0.100", positionIdx=1)
     before = http.get_positions(**LINEAR)["result"]["list"][0]
@@ -149,7 +149,7 @@ def test_isolated_margin(venue: Venue, private: Inbox) -> None:
     coin = http.get_wallet_balance(accountType="UNIFIED")["result"]["list"][0]["coin"][0]
     assert coin["totalPositionIM"] == answer["positionIM"]
     free = D(coin["walletBalance"]) - D(coin["totalPositionIM"])
-    assert plain(account_reports.withdrawable(state, state.accounts["alice"])) == plain(free)
+    assert plain(account_calls.withdrawable(state, state.accounts["alice"])) == plain(free)
     assert refusal(http.add_or_reduce_margin, **LINEAR, margin=str(round(free) + 1), positionIdx=1) == 110014
     for wrong in ("", "x", "NaN", "1.00001"):
         assert refusal(http.add_or_reduce_margin, **LINEAR, margin=wrong, positionIdx=1) == 10001

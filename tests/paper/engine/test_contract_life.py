@@ -48,7 +48,7 @@ def announced(venue: Venue, **wanted: str) -> dict[str, Any]:
 
 
 def delivery_prices(venue: Venue) -> dict[str, str]:
-    rows = venue.http(None).get_option_delivery_price(category="linear")["result"]["list"]
+    rows = venue.http(None).get_option_delivery_price(category="linear", settleCoin="USDT")["result"]["list"]
     return {row["symbol"]: row["deliveryPrice"] for row in rows}
 
 
@@ -109,6 +109,27 @@ def test_orders_end_then_it_settles_then_positions_are_closed_at_the_mean_of_the
     [record] = venue.http().get_option_delivery_record(category="linear", **span)["result"]["list"]
     assert (record["side"], record["position"], record["entryPrice"]) == ("Buy", "0.01", "59900")
     assert refused(venue, **BUY) == 110074
+
+
+def test_what_is_over_has_an_empty_book_and_no_trade_and_no_funding_any_more(venue: Venue) -> None:
+    """Prices went on for ever, so that no client ever saw the silence of a contract that is gone."""
+    frames: list[Any] = []
+    subscribe: list[dict[str, Any]] = [{"op": "subscribe", "args": [f"orderbook.{n}.BTCUSDT" for n in ("1", "50")]}]
+    thread = threading.Thread(target=lambda: frames.extend(talk(venue.ws_url + "/v5/public/linear", subscribe, 7)))
+    thread.start()
+    eventually(lambda: venue.server.hub.listeners("orderbook.50.BTCUSDT"))
+    venue.set_price("BTCUSDT", "59990")
+    venue.call(venue.server.exchange.listing.delist, "BTCUSDT", venue.server.now_ms(), venue.server.now_ms())
+    thread.join(10)
+    last = [frame for frame in frames if "data" in frame and frame["data"]["u"] == 1 and not frame["data"]["b"]]
+    assert {frame["topic"]: frame["type"] for frame in last} == dict.fromkeys(subscribe[0]["args"], "snapshot")
+    market = venue.server.exchange.markets["BTCUSDT"]
+    before = market.seq, market.mark, len(market.trades), len(market.fundings), len(market.candles)
+    venue.trade("BTCUSDT", "61000.00", "1", "Buy")
+    venue.call(venue.server.exchange.on_time, market.next_funding_ms + 1)
+    assert before == (market.seq, market.mark, len(market.trades), len(market.fundings), len(market.candles))
+    book = venue.http(None).get_orderbook(**LINEAR)["result"]
+    assert (book["b"], book["a"], book["u"]) == ([], [], 1)
 
 
 def test_a_delisting_that_is_put_off_is_settled_at_its_new_time(venue: Venue) -> None:
@@ -179,6 +200,16 @@ def test_a_cut_of_the_risk_tier_lets_a_leg_only_be_reduced_until_it_is_confirmed
     venue.http().confirm_new_risk_limit(**LINEAR)
     assert venue.http().get_positions(**LINEAR)["result"]["list"][0]["isReduceOnly"] is False
     venue.http().place_order(**lower)
+
+
+def test_the_engine_rejects_what_was_accepted_until_it_no_longer_does(venue: Venue) -> None:
+    control(venue, "reject_orders", reason="EC_ReachRiskPriceLimit")
+    gone = venue.http().place_order(**BUY)["result"]["orderId"]
+    control(venue, "reject_orders", reason="")
+    stays = venue.http().place_order(**BUY)["result"]["orderId"]
+    [row] = venue.http().get_order_history(category="linear")["result"]["list"]
+    assert (row["orderId"], row["orderStatus"], row["rejectReason"]) == (gone, "Rejected", "EC_ReachRiskPriceLimit")
+    assert [row["orderId"] for row in venue.http().get_open_orders(**LINEAR)["result"]["list"]] == [stays]
 
 
 def test_adl_takes_a_part_of_a_leg_without_an_order_and_money_is_kept(venue: Venue, private: Inbox) -> None:

@@ -68,7 +68,7 @@ def test_a_funding_s_row_has_the_price_it_was_settled_at_and_a_rate_that_is_cut(
     exchange.trade("LTCUSDT", Side.SELL, 8400, D(0), 2)
     exchange.settle_funding("LTCUSDT", D("0.000123456789"), 3)
     funding = account.executions[-1]
-    row = execution_row(funding, market.listing)
+    row = execution_row(funding, market.listing.no_qty)
     assert (row["execPrice"], row["markPrice"], row["execValue"]) == ("84.00", "85.00", "84")
     assert (row["feeRate"], row["execFee"]) == ("0.00012345", "0.01037037")
     entry = next(each for each in entries(account) if kind_of(each) == "SETTLEMENT")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from gridbot.paper.api.dispatch import ROUTES
 from gridbot.paper.feed.market_setup import SetupError
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperSpec
-from gridbot.paper.settings import PositionMode
+from gridbot.paper.settings import PaperConfig, PositionMode
 from gridbot.paper.storage import exchange_file
 from gridbot.paper.storage.exchange_file import ExchangeFile
 from gridbot.paper.storage.state_records import SEQUENCE_BLOCK
@@ -30,6 +31,7 @@ from tests.paper.engine.test_money import new_exchange
 from tests.paper.streams.test_trade_channel import ask
 from tests.paper.support import ALICE, BOB, Inbox, Venue, dump_state, eventually, limit_order, manual_config, venue_of
 
+D = Decimal
 HERE = Path(__file__).parent
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 
@@ -202,6 +204,64 @@ def test_an_account_that_is_not_configured_for_a_while_keeps_what_it_has(tmp_pat
             venue.call(fold, venue.server)
     with venue_of(config) as venue:
         assert dump_state(venue.server.exchange)[1:3] == before[1:3]
+
+
+def only(symbol: str, config: PaperConfig) -> PaperConfig:
+    """The same exchange when the others are no longer configured."""
+    market = config.market.model_copy(update={"symbols": {symbol: config.market.symbols[symbol]}})
+    return config.model_copy(update={"market": market})
+
+
+def test_what_belongs_to_a_symbol_that_is_not_configured_for_a_while_is_kept(tmp_path: Path) -> None:
+    """It was lost at the next fold; and the history of such a symbol could not be listed at all."""
+    config = manual_config(state_file=tmp_path / "state.json")
+    past = ("get_order_history", "get_executions", "get_closed_pnl")
+    eth = {"category": "linear", "symbol": "ETHUSDT"}
+    with venue_of(config) as venue:
+        http = venue.http()
+        for symbol, price in (("ETHUSDT", "2499.00"), ("BTCUSDT", "59900.00")):
+            http.place_order(**limit_order(symbol, "Buy", "0.10", price, 1))
+            venue.set_price(symbol, str(D(price) - 1))
+        http.place_order(**eth, side="Sell", orderType="Market", qty="0.04", positionIdx=1)
+        http.place_order(**limit_order("ETHUSDT", "Buy", "0.10", "2400.00", 1))
+        venue.call(venue.server.market.delist, "LTCUSDT", 3600)
+        venue.call(venue.server.market.delist, "ETHUSDT", 3600)
+        listed = [getattr(http, name)(category="linear")["result"]["list"] for name in past]
+        log = http.get_transaction_log()["result"]["list"]
+        before = dump_state(venue.server.exchange)
+    for _ in range(2):
+        with venue_of(only("BTCUSDT", config)) as venue:
+            http = venue.http()
+            assert http.get_transaction_log()["result"]["list"] == log
+            again = [getattr(http, name)(category="linear")["result"]["list"] for name in past]
+            assert [[row["symbol"] for row in rows] for rows in again] == [
+                [r["symbol"] for r in rows] for rows in listed
+            ]
+            assert http.get_order_history(category="linear", baseCoin="ETH")["result"]["list"]
+            assert http.get_positions(category="linear", settleCoin="USDT")["result"]["list"][0]["symbol"] == "BTCUSDT"
+            assert http.get_open_orders(category="linear", settleCoin="USDT")["result"]["list"] == []
+            venue.call(fold, venue.server)
+    with venue_of(config) as venue:
+        assert dump_state(venue.server.exchange) == before
+        assert [row["qty"] for row in venue.http().get_open_orders(**eth)["result"]["list"]] == ["0.10"]
+
+
+def test_the_smallest_order_is_what_it_was_before_the_restart(tmp_path: Path) -> None:
+    """Of another lot it is one lot, also when that is the configured lot again."""
+    exchange, file = new_exchange(PositionMode.HEDGE), ExchangeFile(tmp_path / "state.json")
+    assert exchange.markets["LTCUSDT"].instrument.qty_step == D("0.1")
+    file.open(exchange)
+    for step in ("0.5", "0.1"):
+        exchange.change_rules("LTCUSDT", qty_step=D(step))
+    assert file.write_changes()
+    file.close()
+    again = new_exchange(PositionMode.HEDGE)
+    market = again.markets["LTCUSDT"]
+    market.relist(replace(market.listing, instrument=replace(market.instrument, min_order_qty=D("0.7"))))
+    file = ExchangeFile(tmp_path / "state.json")
+    file.open(again)
+    file.close()
+    assert market.instrument.min_order_qty == D("0.1")
 
 
 def test_an_account_that_is_new_begins_with_its_deposit(tmp_path: Path) -> None:

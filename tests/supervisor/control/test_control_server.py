@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
 import socket
 import threading
 
 import pytest
 
+from supervisor.control import control_server
 from supervisor.control.control_client import ControlClient, NotRunning, Refused, Unanswered
-from supervisor.control.control_server import ControlServer
+from supervisor.control.control_server import CLIENTS, ControlServer
 from supervisor.control.socket_protocol import socket_path
+from supervisor.polling import wait_until
+
+asleep = []
 
 
 async def echo(request):
     match request["op"]:
         case "sleep":
+            asleep.append(request)
             await asyncio.sleep(60)
         case "break":
             1 / 0  # noqa: B018
@@ -52,7 +59,7 @@ def test_requests_and_answers(served):
             assert client.request("hello", number=number)["heard"] == {"op": "hello", "number": number}
         with pytest.raises(Refused, match="not today"):
             client.request("no")
-        big = "x" * 1_000_000
+        big = "x" * 250_000
         assert client.request("big", text=big)["heard"]["text"] == big
 
 
@@ -60,6 +67,82 @@ def test_an_answer_that_does_not_come(served):
     data_dir, _ = served
     with ControlClient(data_dir, timeout=0.05) as client, pytest.raises(Unanswered, match="'sleep' in time"):
         client.request("sleep")
+
+
+def connected(data_dir, sends=b""):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(10)
+    while connection.connect_ex(str(socket_path(data_dir))) == errno.EAGAIN:
+        pass  # more at a time than the server has accepted
+    connection.sendall(sends)
+    return connection
+
+
+def is_over(connection):
+    with contextlib.suppress(ConnectionResetError):  # what we sent was not read to the end
+        return connection.recv(10) == b""
+    return True
+
+
+def test_a_crowd_that_says_nothing_makes_room_for_who_asks(served):
+    """A thousand connections with most of a line of 4 MB each held 600 MB of the supervisor."""
+    data_dir, _ = served
+    crowd = [connected(data_dir, b"x" * 10_000) for _ in range(CLIENTS + 10)]
+    with ControlClient(data_dir, timeout=10) as client:
+        assert client.ping()["heard"] == {"op": "ping"}
+        assert is_over(crowd[0]), "the oldest had to go"
+        assert client.ping()["ok"], "who asked last stays"
+    for connection in crowd:
+        connection.close()
+
+
+def test_a_supervisor_with_too_much_to_answer_says_so(served):
+    data_dir, _ = served
+    asleep.clear()
+    crowd = [connected(data_dir, b'{"op": "sleep"}\n') for _ in range(CLIENTS)]
+    wait_until(lambda: len(asleep) == CLIENTS or None, timeout_s=10, every_s=0.02)
+    with ControlClient(data_dir, timeout=10) as client, pytest.raises(Unanswered, match=f"busy: {CLIENTS} requests"):
+        client.ping()
+    for connection in crowd:
+        connection.close()
+
+
+def test_a_backlog_that_is_full_is_no_supervisor_that_does_not_run(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_path(tmp_path)))
+        listener.listen(0)
+        busy = pytest.raises(Unanswered, match="is busy: too many connections wait")
+        with connected(tmp_path), ControlClient(tmp_path, timeout=0.1) as client, busy:
+            client.ping()
+
+
+def test_a_client_that_says_nothing_or_does_not_read_is_let_go(served, monkeypatch):
+    monkeypatch.setattr(control_server, "IDLE_S", 0.05)
+    monkeypatch.setattr(control_server, "READING_S", 0.05)
+    data_dir, _ = served
+    with connected(data_dir, b'{"op": "half') as half:
+        assert is_over(half)
+    line = json.dumps({"op": "long", "text": "x" * 200_000}).encode() + b"\n"
+    with connected(data_dir) as deaf, pytest.raises(ConnectionError):
+        deaf.sendall(line * 100)
+
+
+@pytest.mark.parametrize("answer", [b"hello\n", b"[1]\n", b'{"ok": 1}\n', b"\xff\n", b"[" * 100_000 + b"\n", b"{}\n"])
+def test_a_client_survives_what_is_no_supervisor(tmp_path, answer):
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(answer)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_path(tmp_path)))
+        listener.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with ControlClient(tmp_path) as client, pytest.raises(Unanswered, match="is no supervisor of this version"):
+            client.ping()
+        thread.join()
 
 
 @pytest.mark.parametrize("line", [b"hello\n", b"[1]\n", b'{"op": 3}\n', b"\xff\xfe\n"])

@@ -139,8 +139,11 @@ def test_what_a_worker_cannot_do_is_refused_and_recorded_before_it_is_sent(field
 def test_a_worker_that_does_not_run_takes_no_command() -> None:
     rig = Rig()
     rig.fleet[1].state.process = ProcessState.BACKOFF
-    error = rig.refusal("worker", account="alice", name="reconcile")
-    assert error == "the worker of alice is BACKOFF: it takes commands when RUNNING"
+    answer = rig.ask("worker", account="alice", name="reconcile")
+    assert answer["error"] == (
+        "reconcile was not carried out: the worker of alice is BACKOFF; it takes commands when RUNNING"
+    )
+    assert answer["unanswered"], "exit code 5: the command line was no mistake"
     assert rig.fleet[1].sent == []
 
 
@@ -212,7 +215,7 @@ def test_a_worker_that_ends_before_it_answers_keeps_nobody_waiting() -> None:
         return await asked
 
     answer = asyncio.run(run())
-    assert answer["ok"] is False
+    assert (answer["ok"], answer["unanswered"]) == (False, True)
     assert answer["error"].startswith("the worker of alice ended before it answered (killed by the supervisor)")
 
 

@@ -266,7 +266,7 @@ def test_commands_to_workers(rig):
             client.worker("a", "pause", {"strategy": "silence"}, wait_s=0.05)
         with pytest.raises(Refused, match="no account 'zoe' here, only a, b"):
             client.worker("zoe", "pause")
-        with pytest.raises(Refused, match="is FATAL"):
+        with pytest.raises(Unanswered, match="pause was not carried out: the worker of b is FATAL"):
             client.worker("b", "pause")
         with pytest.raises(
             Refused, match="expected pause, resume, reconcile or correct, got 'puase'; did you mean pause"

@@ -19,6 +19,7 @@ from supervisor.children.child import Child
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import ProcessState
 from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.stop import in_words
 from supervisor.control.control_server import ControlServer
 from supervisor.exit_codes import ExitCode
 from supervisor.process.loop import FORCE_S, Supervisor
@@ -130,6 +131,11 @@ def test_children_start_although_our_working_directory_is_gone(rig, tmp_path):
         wait_for(lambda n=name: rig.process_of(n)["state"] == "RUNNING", name)
 
 
+def remove_both(rig):
+    (rig.data_dir / "control.sock").unlink()
+    (rig.data_dir / "supervisor.lock").unlink()
+
+
 def test_control_socket_and_lock_file_are_made_again(rig):
     """Neither status nor stop nor start worked any more."""
     supervisor = rig.start(rig.writer(), rig.worker("a"))
@@ -138,17 +144,23 @@ def test_control_socket_and_lock_file_are_made_again(rig):
         (rig.data_dir / "control.sock").unlink()
         with PatientClient(rig.data_dir) as at_once:
             assert at_once.ping()["state"] == "running", "it runs, and nobody says that it does not"
-        (rig.data_dir / "control.sock").unlink()
-        (rig.data_dir / "supervisor.lock").unlink()
-        wait_for(rig.status_or_none, "the socket to be there again")
+        remove_both(rig)
+        with PatientClient(rig.data_dir) as at_once:
+            assert at_once.ping()["state"] == "running"
         assert connected.ping()["state"] == "running", "who was connected stays so"
     told = wait_for(lambda: [a["text"] for a in rig.status()["alerts"] if "somebody removed" in a["text"]], "the alert")
     assert told == [
         "somebody removed the control socket; made again",
         "somebody removed the lock file and the control socket; made again",
     ]
+    frozen = rig.status()["supervisor"]["pid"]
+    os.kill(frozen, signal.SIGSTOP)
+    remove_both(rig)
     second = rig.launch(rig.writer())
-    assert second.wait(20) == 7
+    assert second.wait(20) == 7, "it started a second fleet, and took the socket"
+    os.kill(frozen, signal.SIGCONT)
+    wait_for(rig.status_or_none, "the first one's socket")
+    assert rig.status()["supervisor"]["pid"] == frozen
     with rig.client() as client:
         client.stop()
         assert client.wait_closed(20)
@@ -200,6 +212,24 @@ def test_a_spawn_that_fails_for_want_of_room_waits_and_force_ends_it(
     assert len([text for text in texts if "waits until there is room" in text]) == 2
     bench.supervisor.stop(force=True)
     assert bench.supervisor._finished.is_set()
+    bench.loop.close()
+
+
+def test_what_the_disk_did_not_take_is_told_to_who_waits_for_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "stopped in order": a pause that only this supervisor knew was gone, and nobody was told."""
+    bench = Bench(tmp_path, monkeypatch, *WORKERS)
+    child = next(iter(bench.supervisor._fleet))
+    assert bench.supervisor._farewell() == {"ok": True, "killed": [], "unsaved": []}
+    child._take({"type": "bye", "reason": "stopped", "exit_code": 0, "unsaved": "the disk did not take it"})
+    farewell = bench.supervisor._farewell()
+    assert in_words(1.0, farewell, force=False).splitlines() == [
+        "stopped in order in 1.0 s; nothing is left running",
+        f"! {child.spec.name}: the disk did not take it",
+    ]
+    killed = {**farewell, "killed": ["a", "b"]}
+    assert in_words(1.0, killed, force=False).startswith("stopped in 1.0 s; a, b did not stop in time and was killed; ")
     bench.loop.close()
 
 

@@ -70,7 +70,7 @@ def test_the_worker_gets_the_figures_of_both_sides() -> None:
 
 
 def test_many_take_several_commands_and_a_database_that_is_behind_another_look() -> None:
-    answers = iter(["500 corrected", "expected ...; again in a moment", "100 corrected"])
+    answers = iter(["250 corrected", "expected ...; again in a moment", "100 corrected"])
     looks = iter([[checked(100, as_of=8)], [checked(100, as_of=9)], [checked()]])
     sizes: list[int] = []
 
@@ -81,8 +81,8 @@ def test_many_take_several_commands_and_a_database_that_is_behind_another_look()
             raise LookupError(answer)
         return answer
 
-    [last] = repair_records([checked(600)], lambda: next(looks), correct, lambda text: None)
-    assert (sizes, last.figures) == ([500, 100, 100], [])
+    [last] = repair_records([checked(350)], lambda: next(looks), correct, lambda text: None)
+    assert (sizes, last.figures) == ([250, 100, 100], [])
 
 
 def test_without_a_worker_the_reason_is_said_and_that_is_all() -> None:

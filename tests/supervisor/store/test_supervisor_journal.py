@@ -15,7 +15,7 @@ from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, RunRecord
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
-from supervisor.control.control_client import Refused
+from supervisor.control.control_client import Unanswered
 from supervisor.process.child_alerts import Alerts
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
@@ -38,7 +38,7 @@ def test_alerts_and_commands_of_a_fleet_are_kept_and_reach_the_database(rig):
     with rig.client() as client:
         client.worker("a", "pause", {"strategy": "alert"})  # "look here", which that worker keeps nowhere itself
         client.worker("a", "pause")  # delivered: a real worker keeps it in its own journal
-        with pytest.raises(Refused):
+        with pytest.raises(Unanswered):
             client.worker("b", "resume")
         client.request("restart", child="a")
         wait_for(lambda: kept(rig.data_dir, CommandRecord)[1:], "the restart")

@@ -1,0 +1,71 @@
+"""Exit codes of a paper exchange that cannot start: what may pass is tried again, wrong settings are not."""
+
+from __future__ import annotations
+
+from multiprocessing import Pipe
+from pathlib import Path
+
+import pytest
+
+from gridbot.config.loading import load_config
+from gridbot.lock_file import take_lock
+from gridbot.paper.storage import exchange_file
+from gridbot.segment_file import lock_path
+from supervisor.children import entry_points
+from supervisor.children.launch_plan import ChildLogs
+from supervisor.exit_codes import ExitCode
+
+CONFIG = """
+environment: paper
+accounts: [{name: alice, balance: 100}]
+strategies: [{strat_id: a, account: alice, symbol: BTCUSDT, grid_count: 4, grid_step: 1, amount: "120"}]
+storage: {data_dir: .}
+paper: {state_file: exchange.json, market: {source: synthetic, symbols: {BTCUSDT: {price: 60000}}}}
+"""
+
+
+def ended(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[ExitCode, str]:
+    """Exit code and last words of a paper exchange with this configuration."""
+    monkeypatch.setattr(entry_points, "_set_up_logging", lambda *_: None)
+    monkeypatch.setattr(exchange_file, "LOCK_WAIT_S", 0.0)
+    path = tmp_path / "gridbot.yaml"
+    path.write_text(text)
+    report, life = Pipe(), Pipe()
+    with pytest.raises(SystemExit) as end:
+        entry_points.paper(load_config(path), ChildLogs(console=False), 0, report[1], life[1])
+    assert isinstance(end.value.code, int)
+    return ExitCode(end.value.code), report[0].recv()["reason"]
+
+
+def test_a_state_file_that_another_process_has_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was FATAL at once, as if the configuration were wrong: a supervisor that was killed may leave a frozen one."""
+    directory = tmp_path / "exchange.json.journal"
+    directory.mkdir()
+    take_lock(lock_path(directory))
+    code, words = ended(tmp_path, CONFIG, monkeypatch)
+    assert code is ExitCode.REFUSED
+    assert "is in use by process" in words
+
+
+def test_a_directory_that_cannot_be_made_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "exchange.json.journal").write_text("in the way")
+    code, words = ended(tmp_path, CONFIG, monkeypatch)
+    assert code is ExitCode.REFUSED
+    assert "File exists" in words
+
+
+def test_a_network_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = CONFIG.replace("source: synthetic", 'source: synthetic, instruments_from: "http://127.0.0.1:9"')
+    code, words = ended(tmp_path, text, monkeypatch)
+    assert code is ExitCode.REFUSED
+    assert "is there a network?" in words
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"version": 99}'])
+def test_a_state_file_that_cannot_be_read_stays_so(
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exchange.json").write_bytes(content)
+    code, words = ended(tmp_path, CONFIG, monkeypatch)
+    assert code is ExitCode.CONFIG
+    assert "away to start without them" in words
