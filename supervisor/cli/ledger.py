@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbot.command_line import pasteable
+from gridbot.commands.wording import did_you_mean, one_of
 from gridbot.config.paths import data_directory, find_config
 from gridbot.exchange.environment import Environment
 from supervisor.cli.options import example, place_options
@@ -47,7 +48,7 @@ def ledger() -> None:
 @place_options()
 @click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
 @click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records.")
-@click.option("--account", "accounts", multiple=True, help="With --exchange: only this account.")
+@click.option("--account", "accounts", multiple=True, help="Only this account; may be repeated.")
 @click.option(
     "--rows", type=click.IntRange(min=0), default=20, show_default=True, help="Lines of one kind and account; 0: all."
 )
@@ -73,7 +74,7 @@ def check_command(
         if exchange:
             code = _with_exchange(place, config, accounts, repair, rows)
         else:
-            code = _from_records(place, rows)
+            code = _from_records(place, accounts, rows)
             if code == ExitCode.DIFFERS:
                 more = pasteable("ledger check --exchange", config=config, data_dir=data_dir)
                 click.echo(f"`{more}` says which movements these are")
@@ -83,9 +84,20 @@ def check_command(
     sys.exit(code)
 
 
-def _from_records(data_dir: Path, rows: int) -> ExitCode:
+def _require_known(accounts: Sequence[str], known: Sequence[str]) -> None:
+    """A name that nobody has is a mistake of the command line, also beside right ones."""
+    for name in accounts:
+        if name not in known:
+            meant = did_you_mean(name, known)
+            raise click.UsageError(f"--account: expected {one_of(sorted(known))}, got {name!r}{meant}")
+
+
+def _from_records(data_dir: Path, accounts: Sequence[str], rows: int) -> ExitCode:
     """Print the verdict of the records alone. Raise SqlFailed."""
     balances = check_balances(data_dir)
+    if accounts and balances:
+        _require_known(accounts, list(dict.fromkeys(balance.account for balance in balances)))
+        balances = [balance for balance in balances if balance.account in accounts]
     for balance in balances:
         verdict = "explained" if balance.explained else f"DIFFERENCE {balance.difference:+.2f}"
         click.echo(
@@ -140,6 +152,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     except ConfigError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitCode.CONFIG)
+    _require_known(accounts, [account.name for account in settings.accounts])
     paces = Paces(settings)
 
     def check() -> list[AccountCheck]:

@@ -248,6 +248,7 @@ def test_one_wrong_word_is_one_problem(run):
         ('a: "\\q"', "a backslash"),
         ("a: ]", "where a value belongs"),
         ("%a", "begins with %"),
+        ("a: b\n---\na: c", "a second document"),
     ],
 )
 def test_what_is_no_yaml_is_said_in_our_words(run, text, said):

@@ -51,6 +51,23 @@ def test_executions_explain_the_balance(tmp_path: Path) -> None:
     assert result.output == "alice: 101.42 USDT at 2023-11-14 22:13:35 UTC, executions say 101.42: explained\n"
 
 
+def test_an_account_that_nobody_has_is_a_mistake_and_one_can_be_asked_for(tmp_path: Path) -> None:
+    """`--account` without --exchange was taken and had no effect, and a wrong name beside a right one was dropped."""
+    for name in ("alice", "bob"):
+        session = Session(tmp_path, name)
+        balance(session, "100")
+        session.close()
+    write_all(tmp_path)
+    only = CliRunner().invoke(ledger, ["check", "--data-dir", str(tmp_path), "--account", "bob"])
+    assert (only.exit_code, only.output.split(":")[0], len(only.output.splitlines())) == (0, "bob", 1)
+    config = tmp_path / "x.yaml"
+    config.write_text("environment: paper\naccounts: [{name: alice}, {name: bob}]\n")
+    for options in ([], ["--exchange", "-c", str(config)]):
+        line = ["check", "--data-dir", str(tmp_path), "--account", "bob", "--account", "alise", *options]
+        wrong = CliRunner().invoke(ledger, line)
+        assert (wrong.exit_code, "got 'alise'; did you mean alice?" in wrong.output) == (2, True), wrong.output
+
+
 def test_a_difference_is_shown_with_its_moment(tmp_path: Path) -> None:
     session = session_of_trades(tmp_path)
     balance(session, "151.4208")  # somebody paid in 50

@@ -384,3 +384,10 @@ def test_a_replay_that_cannot_be_read(tmp_path):
     assert process.returncode == 4, said
     assert "nowhere.csv: cannot be read" in said
     assert "Traceback" not in said
+
+
+def test_a_mistyped_directory_does_not_become_one_with_an_empty_database(tmp_path):
+    """`rebuild --data-dir typo` made it, and said that all went well."""
+    done = CliRunner().invoke(cli_module.cli, ["rebuild", "--data-dir", str(tmp_path / "typo")])
+    assert (done.exit_code, "neither journals nor a database" in done.output) == (3, True)
+    assert list(tmp_path.iterdir()) == []
