@@ -32,6 +32,7 @@ WORKER_ROOMS = {
             "orders",
         ),
         *(
+            "private_files",
             "process_guard",
             "records",
             "risk",
@@ -60,6 +61,8 @@ SHELLS = {
     "gridbot.system_ports": "clock, randomness and memory of a real process",
     "gridbot.worker.supervisor_pipe": "the end of the process's pipe",
     "gridbot.process_guard": "ends a process whose loop is stuck, so it cannot use that loop's clock",
+    "gridbot.config.paper_secrets": "makes the seed of the paper accounts' secrets, before a worker exists",
+    "gridbot.private_files": "how files and directories are made, for all that make some",
     "gridbot.config.loading": "reads the configuration once, before a worker exists",
     "gridbot.config.paths": "finds the configuration, before a worker exists",
     "gridbot.config.yaml_nodes": "reads the configuration once, before a worker exists",

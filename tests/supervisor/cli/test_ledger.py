@@ -118,6 +118,7 @@ def test_the_configuration_of_the_supervisor_that_runs_there_counts(
     monkeypatch.setattr("supervisor.cli.ledger.PatientClient", Client)
     monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: [])
     monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: {})
+    (tmp_path / "gridbot.duckdb").touch()
     arguments = ["check", "--exchange", "--data-dir", str(tmp_path), "-c", str(tmp_path / "dan.yaml")]
     assert CliRunner().invoke(ledger, arguments).output.endswith("has no balances of the accounts zoe\n")
     for Client.fails in (NotRunning("nobody"), Unanswered("frozen")):
@@ -138,6 +139,7 @@ def test_rows_of_the_exchange_that_cannot_be_read_are_told_and_leave_the_account
     ]
     views = {"alice": ViewCheck(1, 1), "bob": ViewCheck(3, 2, unreadable=(Unreadable("SOLUSDT", "no price"),))}
     monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: checks)
+    (tmp_path / "gridbot.duckdb").touch()
     monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: views)
 
     def verdict() -> tuple[int, list[str]]:
@@ -185,6 +187,7 @@ def test_many_differences_are_cut_and_counted(tmp_path: Path, monkeypatch: pytes
         comparison.add("not listed", ours, f"{number} USDT", Decimal(-number))
     checks = [AccountCheck("alice", then, then, comparison)]
     monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: checks)
+    (tmp_path / "gridbot.duckdb").touch()
     monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: {"alice": ViewCheck(1, 1)})
     arguments = ["check", "--exchange", "--rows", "2", "--data-dir", str(tmp_path), "-c", "conf/demo.yaml"]
     done = CliRunner().invoke(ledger, arguments)
